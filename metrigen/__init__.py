@@ -1,0 +1,25 @@
+"""metrigen: a compiler from field theory to neural layers. The vocabulary of a spec file."""
+
+from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
+from metrigen.integrators.explicit_euler import ExplicitEuler
+from metrigen.integrators.leapfrog import Leapfrog
+from metrigen.integrators.rk4 import RK4
+from metrigen.integrators.steady_state import SteadyState
+from metrigen.integrators.strang import Strang
+from metrigen.integrators.symplectic_euler import SymplecticEuler
+from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.derive import derive
+from metrigen.spec.domain import Lattice
+from metrigen.spec.functional import Dissipation
+from metrigen.spec.gradient import grad
+from metrigen.spec.readout import energy_density, stress_energy
+from metrigen.spec.symbols import Field, Input, Param, mix, momentum, t, total
+from metrigen.spec.system import System
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Field", "Input", "Lattice", "Law", "Leapfrog",
+    "MetrigenError", "Param", "SpecError", "SteadyState", "Strang", "StructureError", "SymplecticEuler", "System",
+    "derive", "energy_density", "grad", "mix", "momentum", "stress_energy", "t", "total",
+]  # fmt: skip

@@ -1,0 +1,37 @@
+"""What every integrator states about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import sympy as sp
+
+from metrigen.errors import SpecError
+
+
+@dataclass(frozen=True)
+class TimeStepper:
+    """``steps`` steps of size ``dt`` (a ``Param`` or a number).
+
+    order  classical order of accuracy
+    keeps  what a step conserves exactly, in words
+    """
+
+    steps: int
+    dt: sp.Expr
+
+    order: ClassVar[int]
+    keeps: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int) or self.steps < 0:
+            raise SpecError(f"steps={self.steps!r} is not a non-negative integer", part="integrator")
+        dt = sp.sympify(self.dt)
+        if dt.is_positive is not True:
+            raise SpecError(
+                f"dt={self.dt} is not known to be positive",
+                part="integrator",
+                fix='dt=0.1, or dt=Param("dt", positive=True, init=0.1)',
+            )
+        object.__setattr__(self, "dt", dt)

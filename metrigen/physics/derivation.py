@@ -1,0 +1,91 @@
+"""The result of ``derive``: equations, tensors and laws of a system in the continuum, as immutable values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.spec.system import System
+
+Verdict = Literal["proved", "conditional", "sampled", "failed"]
+
+
+@dataclass(frozen=True)
+class Law:
+    """One structure law and what is known of it.
+
+    verdict  "proved"; "conditional" (true where ``detail`` holds); "sampled" (not decided, no counterexample found);
+             "failed" (``witness`` shows it)
+    how      the method that decided it
+    """
+
+    name: str
+    verdict: Verdict
+    how: str
+    detail: str = ""
+    witness: str = ""
+
+
+@dataclass(frozen=True)
+class Bilinear:
+    """A bracket as a bilinear density in covectors: (F, G) = int form(F[u], G[u], ...) dx.
+
+    left and right hold, in the order of the state, the functions that stand for dF/du and dG/du in ``form``.
+    """
+
+    form: sp.Expr
+    left: tuple[AppliedUndef, ...]
+    right: tuple[AppliedUndef, ...]
+
+
+@dataclass(frozen=True)
+class SteadyStateClass:
+    """Whether dF = 0 is a linear equation, and whether its operator is symmetric positive definite."""
+
+    linear: bool
+    spd: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What follows from a system.
+
+    fields         the full state in order: Lagrangian fields, then their momenta; or ``System.fields``
+    hamiltonian    density H(z) (for a gradient flow the free energy)
+    momenta        field -> conjugate momentum (empty without a Lagrangian)
+    velocities     field -> u_t as a function of the state (empty without a Lagrangian)
+    equations      field -> d field/dt
+    bracket        Poisson bracket, or None
+    metric         dissipative bracket, or None
+    stress_energy  mixed canonical T^mu_nu keyed by coordinate symbols (mu, nu); empty where it is not defined
+    currents       name -> (J^t, J^x, ...) of each declared symmetry
+    laws           one Law per structure law of the continuum
+    steady_state   class of dF = 0 for a metric-only system, else None
+    step_limit     largest stable time step of the chosen integrator as an expression, or None
+    """
+
+    system: System
+    fields: tuple[AppliedUndef, ...]
+    hamiltonian: sp.Expr
+    momenta: Mapping[AppliedUndef, AppliedUndef]
+    velocities: Mapping[AppliedUndef, sp.Expr]
+    equations: Mapping[AppliedUndef, sp.Expr]
+    bracket: Bilinear | None
+    metric: Bilinear | None
+    stress_energy: Mapping[tuple[sp.Symbol, sp.Symbol], sp.Expr]
+    currents: Mapping[str, tuple[sp.Expr, ...]]
+    laws: tuple[Law, ...]
+    steady_state: SteadyStateClass | None
+    step_limit: sp.Expr | None
+
+    def law(self, name: str) -> Law:
+        """The law of that name; raises KeyError if the system has none."""
+        for law in self.laws:
+            if law.name == name:
+                return law
+        raise KeyError(name)

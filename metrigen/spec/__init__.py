@@ -1,0 +1,1 @@
+"""What a user writes: domains, fields, parameters, functionals, the system."""

@@ -1,0 +1,50 @@
+"""Which names a spec may use: identifiers that every target language can carry unchanged."""
+
+from __future__ import annotations
+
+import keyword
+
+from metrigen.errors import SpecError
+
+_C = """
+auto break case char const continue default do double else enum extern float for goto if inline int long register
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
+class template typename namespace private public protected virtual this operator new delete using try catch throw
+""".split()
+_TRITON = "tl triton torch constexpr libdevice program_id BLOCK".split()
+_PYTHON = "self print range len list tuple dict set type object property super None True False match case".split()
+_MODULE = """
+forward backward readout energy entropy state inputs parameters buffers modules children train eval training half
+float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start
+""".split()
+_RESERVED = {
+    **{name: "the emitted module" for name in _MODULE},
+    **{name: "Triton" for name in _TRITON},
+    **{name: "C" for name in _C},
+    **{name: "Python" for name in (*keyword.kwlist, *_PYTHON)},
+}
+
+
+def check_name(name: object, what: str) -> str:
+    """Return ``name`` if it can stand in Python, Triton and C as it is; raise ``SpecError`` otherwise."""
+    if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
+        raise SpecError(
+            f"{what} name {name!r} is not an identifier",
+            part=str(name),
+            why="names appear unchanged in Python, Triton and C code",
+            fix="use ASCII letters, digits and single underscores, not starting with a digit",
+        )
+    if name in _RESERVED:
+        raise SpecError(
+            f"{what} name {name!r} is reserved in {_RESERVED[name]}",
+            part=name,
+            fix=f"rename it, for instance to {name + '_'!r}",
+        )
+    if "__" in name or name.startswith("_"):
+        raise SpecError(
+            f"{what} name {name!r} is reserved in the emitted code",
+            part=name,
+            why="a leading or a double underscore marks names that the compiler makes",
+            fix=f"rename it, for instance to {name.strip('_').replace('__', '_') or 'u'!r}",
+        )
+    return name

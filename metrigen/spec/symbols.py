@@ -1,0 +1,203 @@
+"""The symbols of a spec: time, fields, inputs, parameters and the linear maps between channels.
+
+All of them are SymPy objects and carry their meaning with them; nothing is registered anywhere. Every field is a
+multiplet of C channels and a product is elementwise in the channel; only ``mix`` and ``total`` couple channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+from sympy.core.function import AppliedUndef, UndefinedFunction
+
+from metrigen.errors import SpecError
+from metrigen.spec.domain import Lattice
+from metrigen.spec.names import check_name
+
+t = sp.Symbol("t", real=True)
+PER = ("scalar", "channel", "site")
+
+
+def Field(name: str, domain: Lattice) -> AppliedUndef:
+    """A dynamical field: the SymPy function ``name(t, *axes)``, the same object as a plain applied function."""
+    return sp.Function(check_name(name, "field"), real=True)(t, *domain.axes)
+
+
+def momentum(u: AppliedUndef) -> AppliedUndef:
+    """The field conjugate to ``u``: pi_u = dL/d(u_t). Two calls give equal objects."""
+    if not isinstance(u, AppliedUndef):
+        raise SpecError(f"momentum() takes a field, not {u!r}")
+    return sp.Function(f"pi_{u.func.__name__}", real=True)(*u.args)
+
+
+class InputFunction(AppliedUndef):
+    """A prescribed field: handed to ``forward``, never evolved."""
+
+
+def Input(
+    name: str,
+    domain: Lattice,
+    *,
+    positive: bool = False,
+    nonnegative: bool = False,
+    time_dependent: bool = False,
+) -> AppliedUndef:
+    """A prescribed field ``name(*axes)``, or ``name(t, *axes)`` if ``time_dependent``: source, conductivity, wall."""
+    assumptions = {"real": True, **_signs(positive, nonnegative)}
+    function = UndefinedFunction(check_name(name, "input"), bases=(InputFunction,), role="input", **assumptions)
+    return function(*((t,) if time_dependent else ()), *domain.axes)
+
+
+def _signs(positive: bool, nonnegative: bool) -> dict[str, bool]:
+    if positive:
+        return {"positive": True}
+    return {"nonnegative": True} if nonnegative else {}
+
+
+class Param(sp.Symbol):
+    """A learned parameter: one SymPy symbol that appears unchanged in every result.
+
+    per            "scalar" (one number), "channel" (C numbers) or "site" (C numbers at every site)
+    shape          ("C", "C") for a matrix that couples channels through ``mix``
+    block          with a matrix: block-diagonal with blocks of this many channels
+    positive, nonnegative, symmetric, antisymmetric
+                   kept for every value of the weights by the emitted parametrisation
+    init           starting value (a number)
+    """
+
+    __slots__ = ("antisymmetric", "block", "init", "per", "shape", "symmetric")
+
+    per: str
+    shape: tuple[str, ...] | None
+    block: int | None
+    symmetric: bool
+    antisymmetric: bool
+    init: float | None
+
+    def __new__(  # type: ignore[misc]
+        cls,
+        name: str,
+        per: str = "scalar",
+        *,
+        shape: tuple[str, ...] | None = None,
+        block: int | None = None,
+        positive: bool = False,
+        nonnegative: bool = False,
+        symmetric: bool = False,
+        antisymmetric: bool = False,
+        init: float | None = None,
+    ) -> Param:
+        check_name(name, "parameter")
+        _check_param(name, per, shape, block, positive or nonnegative, symmetric, antisymmetric)
+        # The uncached constructor: SymPy's symbol cache is keyed without our declarations, and two specs in one
+        # process may declare the same name differently.
+        self = sp.Symbol.__xnew__(cls, name, real=True, **_signs(positive, nonnegative))
+        self.per, self.shape, self.block = per, tuple(shape) if shape else None, block
+        self.symmetric, self.antisymmetric, self.init = symmetric, antisymmetric, init
+        return self
+
+    @property
+    def is_matrix(self) -> bool:
+        return self.shape is not None
+
+    def _declaration(self) -> dict[str, Any]:
+        return {
+            "per": self.per,
+            "shape": self.shape,
+            "block": self.block,
+            "positive": bool(self.is_positive),
+            "nonnegative": bool(self.is_nonnegative) and not self.is_positive,
+            "symmetric": self.symmetric,
+            "antisymmetric": self.antisymmetric,
+            "init": self.init,
+        }
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return (*super()._hashable_content(), repr(self._declaration()))
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return _rebuild_param, (self.name, self._declaration())
+
+
+def _rebuild_param(name: str, declaration: dict[str, Any]) -> Param:
+    return Param(name, **declaration)
+
+
+def _check_param(
+    name: str, per: str, shape: object, block: object, signed: bool, symmetric: bool, antisymmetric: bool
+) -> None:
+    def refuse(what: str, fix: str) -> SpecError:
+        return SpecError(f"parameter {name!r}: {what}", part=name, fix=fix)
+
+    if per not in PER:
+        raise refuse(f"unknown per={per!r}", "one of " + ", ".join(map(repr, PER)))
+    if shape is not None and tuple(shape) != ("C", "C"):  # type: ignore[arg-type]
+        raise refuse(f"unknown shape={shape!r}", 'shape=("C", "C") for a channel matrix; leave it out for numbers')
+    if shape is None and (symmetric or antisymmetric or block is not None):
+        raise refuse("symmetric, antisymmetric and block speak of a matrix", 'add shape=("C", "C")')
+    if symmetric and antisymmetric:
+        raise refuse("both symmetric and antisymmetric is zero", "choose one")
+    if antisymmetric and signed:
+        raise refuse("an antisymmetric matrix has entries of both signs", "drop positive= or nonnegative=")
+    if block is not None and (not isinstance(block, int) or block < 1):
+        raise refuse(f"block={block!r} is not a positive integer", "block=8, for instance")
+
+
+class transposed(sp.Function):
+    """The transpose of a channel matrix, as the first argument of ``mix``."""
+
+    nargs = 1
+    is_real = True
+
+
+class mix(sp.Function):
+    """Channel mixing (K f)_c = sum_d K_cd f_d at every site: linear in f, commutes with every derivative."""
+
+    nargs = 2
+    is_real = True
+
+    @classmethod
+    def eval(cls, matrix: sp.Expr, f: sp.Expr) -> sp.Expr | None:
+        if not isinstance(matrix, transposed) and not (isinstance(matrix, Param) and matrix.is_matrix):
+            raise SpecError(
+                f"mix() takes a channel matrix first, not {matrix}", fix='declare Param(..., shape=("C", "C"))'
+            )
+        return sp.S.Zero if f.is_zero else None
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        return mix(self.args[0], self.args[1].diff(s))
+
+    def _latex(self, printer: Any) -> str:
+        matrix, f = self.args
+        head = printer._print(matrix.args[0]) + r"^{T}" if isinstance(matrix, transposed) else printer._print(matrix)
+        body = printer._print(f)
+        return f"{head} {body}" if f.is_Atom or isinstance(f, AppliedUndef) else rf"{head} \left({body}\right)"
+
+
+class total(sp.Function):
+    """Channel sum (total f)_c = sum_d f_d at every site, the same for every channel c: linear and symmetric."""
+
+    nargs = 1
+    is_real = True
+
+    @classmethod
+    def eval(cls, f: sp.Expr) -> sp.Expr | None:
+        return sp.S.Zero if f.is_zero else None
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        return total(self.args[0].diff(s))
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\sum_{{c}} \left({printer._print(self.args[0])}\right)"
+
+
+def mix_transposed(matrix: sp.Expr, f: sp.Expr) -> sp.Expr:
+    """K^T f, written with K itself where its declared symmetry allows."""
+    if isinstance(matrix, transposed):
+        return mix(matrix.args[0], f)
+    if matrix.symmetric:
+        return mix(matrix, f)
+    if matrix.antisymmetric:
+        return -mix(matrix, f)
+    return mix(transposed(matrix), f)

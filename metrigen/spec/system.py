@@ -1,0 +1,104 @@
+"""``System``: everything a spec states, in one immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import SpecError
+from metrigen.spec.domain import Lattice
+from metrigen.spec.functional import Dissipation, Functional
+from metrigen.spec.names import check_name
+from metrigen.spec.readout import Readout
+
+Bracket = Callable[[Functional, Functional], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A metriplectic system: z_t = {z, H} - (z, H), or {z, H} + (z, S) when an entropy S is given.
+
+    name         identifier; the emitted package is ``generated/<name>``
+    domain       where the fields live
+    fields       the full state of a Hamiltonian spec; may be left out for a Lagrangian one
+    lagrangian   density L(u, u_t, u_x, ...); gives the Hamiltonian by Legendre transform
+    hamiltonian  density H(z), or the free energy of a gradient flow
+    entropy      density S(z), for the two-generator (GENERIC) form
+    bracket      Poisson bracket as a callable of two functionals; canonical if a Lagrangian stands alone
+    metric       dissipative bracket, a callable of two functionals or a ``Dissipation``
+    symmetries   {"name": {field: characteristic Q}}
+    integrator   how time is stepped, or ``SteadyState``
+    readout      what the layer reads out
+    almost_poisson  accept a skew bracket that fails the Jacobi identity
+
+    Raises SpecError if the parts do not make a system.
+    """
+
+    name: str
+    domain: Lattice
+    fields: tuple[AppliedUndef, ...] | None = None
+    lagrangian: sp.Expr | None = None
+    hamiltonian: sp.Expr | None = None
+    entropy: sp.Expr | None = None
+    bracket: Bracket | None = None
+    metric: Bracket | Dissipation | None = None
+    symmetries: Mapping[str, Mapping[AppliedUndef, sp.Expr]] | None = None
+    integrator: Any = None
+    readout: Readout | None = None
+    almost_poisson: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "system")
+        if not isinstance(self.domain, Lattice):
+            raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix="Lattice(x, y)")
+        if self.fields is not None:
+            fields = self.fields if isinstance(self.fields, (tuple, list)) else (self.fields,)
+            object.__setattr__(self, "fields", tuple(fields))
+        for part in ("lagrangian", "hamiltonian", "entropy"):
+            value = getattr(self, part)
+            if value is not None:
+                object.__setattr__(self, part, _density(part, value))
+        if (self.lagrangian is None) == (self.hamiltonian is None):
+            raise SpecError(
+                "a system needs either lagrangian= or hamiltonian=",
+                part="lagrangian",
+                why="both were given" if self.lagrangian is not None else "neither was given",
+                fix="give the Lagrangian density, or the Hamiltonian density (the free energy of a gradient flow)",
+            )
+        if self.entropy is not None and self.metric is None:
+            raise SpecError("an entropy needs a metric to produce it", part="entropy", fix="add metric=, or drop it")
+        if self.lagrangian is None and self.bracket is None and self.metric is None:
+            raise SpecError(
+                "a Hamiltonian alone gives no dynamics",
+                part="hamiltonian",
+                fix="add bracket= (Hamiltonian dynamics), metric= (gradient flow), or both",
+            )
+
+    def _repr_latex_(self) -> str:
+        density = self.lagrangian if self.lagrangian is not None else self.hamiltonian
+        head = r"\mathcal{L}" if self.lagrangian is not None else r"\mathcal{H}"
+        rows = [f"{head} &= {sp.latex(density)}"]
+        if self.entropy is not None:
+            rows.append(rf"\mathcal{{S}} &= {sp.latex(self.entropy)}")
+        return r"$\displaystyle \begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}$"
+
+
+def _density(part: str, value: Any) -> sp.Expr:
+    try:
+        expr = sp.sympify(value)
+    except (sp.SympifyError, TypeError) as error:
+        raise SpecError(f"{part}= is not a SymPy expression: {value!r}", part=part) from error
+    if not isinstance(expr, sp.Expr):
+        raise SpecError(f"{part}= is not a scalar SymPy expression: {value!r}", part=part)
+    if expr.has(sp.I):
+        raise SpecError(
+            f"{part}= is complex",
+            part=part,
+            why=f"it contains I: {expr}",
+            fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in a and b",
+        )
+    return expr
