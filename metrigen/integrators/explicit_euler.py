@@ -1,4 +1,4 @@
-"""ExplicitEuler (stub head; the step is written in this file)."""
+"""Explicit Euler: z1 = z0 + h f(z0). The baseline; on a field mode it needs h <= gamma / w_max^2."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.dynamics import Builder, Dynamics, right_hand_side
+from metrigen.ir.nodes import Program
 
 
 @dataclass(frozen=True)
 class ExplicitEuler(TimeStepper):
-    """ExplicitEuler."""
+    """z1 = z0 + h f(z0)."""
 
     order: ClassVar[int] = 1
-    keeps: ClassVar[str] = "nothing"
+    keeps: ClassVar[str] = "linear Casimirs"
+
+    def step(self, dynamics: Dynamics) -> Program:
+        builder = Builder(dynamics)
+        state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        rates = right_hand_side(builder, state)
+        return builder.finish({name: state[name] + self.dt * rate for name, rate in rates.items()})

@@ -1,16 +1,33 @@
-"""RK4 (stub head; the step is written in this file)."""
+"""The classical Runge-Kutta method of order 4: the non-geometric baseline."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+import sympy as sp
+
 from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.dynamics import Builder, Dynamics, right_hand_side
+from metrigen.ir.nodes import Program
 
 
 @dataclass(frozen=True)
 class RK4(TimeStepper):
-    """RK4."""
+    """k1 = f(z), k2 = f(z + h k1/2), k3 = f(z + h k2/2), k4 = f(z + h k3); z += h (k1 + 2 k2 + 2 k3 + k4)/6."""
 
     order: ClassVar[int] = 4
-    keeps: ClassVar[str] = "nothing"
+    keeps: ClassVar[str] = "linear Casimirs"
+
+    def step(self, dynamics: Dynamics) -> Program:
+        builder = Builder(dynamics)
+        start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        total: dict[str, sp.Expr] = {name: sp.S.Zero for name in start}
+        at = start
+        for weight, reach in ((1, sp.Rational(1, 2)), (2, sp.Rational(1, 2)), (2, 1), (1, None)):
+            rates = right_hand_side(builder, at)
+            slopes = {name: builder.map(f"{name}__k", rate) for name, rate in rates.items()}
+            total = {name: total[name] + weight * slope for name, slope in slopes.items()}
+            if reach is not None:
+                at = {n: builder.map(f"{n}__at", start[n] + reach * self.dt * k) for n, k in slopes.items()}
+        return builder.finish({name: start[name] + self.dt * total[name] / 6 for name in start})

@@ -1,0 +1,1 @@
+"""Domains: how a density in the continuum becomes a density of stored arrays."""

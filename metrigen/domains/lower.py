@@ -1,0 +1,187 @@
+"""From a density in the continuum to a program of stored arrays.
+
+Applied functions become arrays, their derivatives jets; ``mix`` and ``total`` become statements. A linear map between
+channels commutes with every derivative, so it is applied to the array and differentiated after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.domains.jets import Jet
+from metrigen.domains.lattice import Stencils, functional_density, site_density
+from metrigen.errors import SpecError
+from metrigen.ir.evaluate import check_functions
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Statement, Total
+from metrigen.passes.prune import prune
+from metrigen.passes.vary import bar, vary
+from metrigen.spec.symbols import Param, mix, t, total, transposed
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """Names of the arrays on one lattice: ``arrays`` for functions and coordinates, ``params`` for parameters."""
+
+    stencils: Stencils
+    arrays: Mapping[sp.Basic, Array]
+    params: tuple[Array, ...]
+
+    @property
+    def inputs(self) -> tuple[Array, ...]:
+        return (*self.arrays.values(), *self.params)
+
+    @property
+    def periodic(self) -> bool:
+        return self.stencils.domain.boundary == "periodic"
+
+    def functional(self, name: str, density: sp.Expr, part: str = "hamiltonian") -> Program:
+        """The density of a functional, to be varied: output ``density``."""
+        return self._program(name, {"density": density}, functional_density, part)
+
+    def sites(self, name: str, densities: Mapping[str, sp.Expr], part: str = "readout") -> Program:
+        """Values at the sites: one output per density."""
+        return self._program(name, densities, site_density, part)
+
+    def gradient(self, name: str, density: sp.Expr, wrt: tuple[str, ...], part: str = "hamiltonian") -> Program:
+        """The functional derivatives of int density: outputs ``bar(array)``, in units of density over field."""
+        return vary(self.functional(name, density, part), wrt, seed=sp.S.One, rank=self.stencils.rank)
+
+    def _program(self, name: str, densities: Mapping[str, sp.Expr], discretise: object, part: str) -> Program:
+        body: list[Statement] = []
+        for output, density in densities.items():
+            writer = _Writer(self, f"{name}__{output}", part, body)
+            expr = discretise(writer.jets(density), self.stencils)  # type: ignore[operator]
+            check_functions(expr, part)
+            body.append(Map(stores=((output, expr),)))
+        return prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic))
+
+
+@dataclass
+class _Writer:
+    """Writes the statements that one density needs before its own."""
+
+    lowering: Lowering
+    name: str
+    part: str
+    body: list[Statement]
+    made: dict[sp.Basic, Jet] = field(default_factory=dict)
+
+    def jets(self, expr: sp.Expr) -> sp.Expr:
+        """The expression over jets and parameters."""
+        expr = sp.sympify(expr).doit(deep=False) if isinstance(expr, sp.Derivative) else sp.sympify(expr)
+        swap: dict[sp.Basic, sp.Basic] = {}
+        for atom in _outermost(expr):
+            swap[atom] = self._jet(atom)
+        out = expr.xreplace(swap)
+        for symbol in sorted(out.free_symbols, key=lambda s: s.name):
+            if symbol == t:
+                raise SpecError(f"explicit dependence on the time in {expr} cannot be emitted yet", part=self.part)
+            if symbol in self.lowering.arrays:
+                out = out.xreplace({symbol: self._array(symbol, self.lowering.stencils.origin)})
+        return out
+
+    def _jet(self, atom: sp.Basic) -> sp.Expr:
+        if atom in self.made:
+            return self.made[atom]
+        if isinstance(atom, sp.Derivative):
+            base, orders = atom.args[0], self._orders(atom)
+            if isinstance(base, (mix, total)):
+                inner = self._jet(base)
+                if isinstance(inner, Jet):
+                    return Jet(inner.array, tuple(a + b for a, b in zip(inner.orders, orders, strict=True)))
+            if isinstance(base, AppliedUndef):
+                return self._array(base, orders)
+            raise SpecError(f"cannot discretise {atom}", part=self.part)
+        if isinstance(atom, AppliedUndef):
+            return self._array(atom, self.lowering.stencils.origin)
+        jet = self._channel_map(atom)
+        self.made[atom] = jet  # type: ignore[assignment]
+        return jet
+
+    def _channel_map(self, atom: sp.Expr) -> sp.Expr:
+        """mix(K, f) or total(f): linear, so sum over the terms c D^s u of f; a nonlinear f is stored first."""
+        inner = self.jets(atom.args[-1])
+        whole = sp.S.Zero
+        rest = sp.S.Zero
+        for term in sp.Add.make_args(sp.expand(inner)):
+            coefficient, jet = term.as_independent(Jet, as_Add=False)
+            if isinstance(jet, Jet) and self._constant(coefficient):
+                whole += coefficient * self._apply(atom, jet.array, jet.orders)
+            else:
+                rest += term
+        if rest != 0:
+            if any(j.order for j in rest.atoms(Jet)):
+                raise SpecError(
+                    f"{atom} applies a channel map to a nonlinear function of derivatives",
+                    part=self.part,
+                    fix="apply it to the field and differentiate after",
+                )
+            stored = f"{self.name}__f{len(self.body)}"
+            origin = self.lowering.stencils.origin
+            values = {j: Leaf(j.array, origin, bool(j.is_positive)) for j in rest.atoms(Jet)}
+            self.body.append(Map(stores=((stored, rest.xreplace(values)),)))
+            whole += self._apply(atom, stored, origin)
+        return whole
+
+    def _apply(self, atom: sp.Expr, array: str, orders: Offset) -> Jet:
+        if isinstance(atom, total):
+            statement: Mix | Total = Total(f"{self.name}__sum_{array}", array)
+        else:
+            matrix, turned = atom.args[0], isinstance(atom.args[0], transposed)
+            symbol = matrix.args[0] if turned else matrix
+            out = f"{self.name}__{symbol.name}{'_t' if turned else ''}_{array}"
+            statement = Mix(out, symbol.name, array, turned)
+        if statement not in self.body:
+            self.body.append(statement)
+        return Jet(statement.out, orders)
+
+    def _constant(self, coefficient: sp.Expr) -> bool:
+        kinds = {array.name: array.kind for array in self.lowering.params}
+        return all(kinds.get(s.name) is Kind.SCALAR for s in coefficient.free_symbols)
+
+    def _array(self, function: sp.Basic, orders: Offset) -> Jet:
+        array = self.lowering.arrays.get(function)
+        if array is None:
+            raise SpecError(f"{function} is neither a field nor an input of this system", part=self.part)
+        return Jet(array.name, orders, array.positive and not any(orders))
+
+    def _orders(self, derivative: sp.Derivative) -> Offset:
+        axes = self.lowering.stencils.domain.axes
+        orders = [0] * len(axes)
+        for symbol, count in derivative.variable_count:
+            if symbol not in axes:
+                raise SpecError(f"cannot discretise {derivative}: {symbol} is no axis of the lattice", part=self.part)
+            orders[axes.index(symbol)] += int(count)
+        return tuple(orders)
+
+
+def _outermost(expr: sp.Expr) -> list[sp.Basic]:
+    """Derivatives, channel maps and applied functions of an expression, not those inside one another."""
+    if isinstance(expr, (sp.Derivative, AppliedUndef, mix, total)):
+        return [expr]
+    found: dict[sp.Basic, None] = {}
+    for arg in expr.args:
+        for atom in _outermost(arg):
+            found.setdefault(atom)
+    return list(found)
+
+
+def param_array(symbol: sp.Symbol) -> Array:
+    """The array of a parameter; a plain SymPy symbol is a scalar."""
+    if isinstance(symbol, Param) and symbol.is_matrix:
+        return Array(symbol.name, Kind.MATRIX, symmetry=int(symbol.symmetric) - int(symbol.antisymmetric))
+    per = symbol.per if isinstance(symbol, Param) else "scalar"
+    kind = {"scalar": Kind.SCALAR, "channel": Kind.CHANNEL, "site": Kind.SITE}[per]
+    return Array(symbol.name, kind, bool(symbol.is_positive))
+
+
+def bracket_program(lowering: Lowering, name: str, form: sp.Expr, left: tuple[str, ...], part: str) -> Program:
+    """The operator of a bilinear density applied to its right covectors, by varying it in its left ones."""
+    return vary(lowering.functional(name, form, part), left, seed=sp.S.One, rank=lowering.stencils.rank)
+
+
+__all__ = ["Lowering", "bar", "bracket_program", "param_array"]

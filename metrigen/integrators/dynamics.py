@@ -1,0 +1,197 @@
+"""The lattice dynamics of a derivation, as an integrator sees it, and the builder it writes its step with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.domains.lattice import Stencils
+from metrigen.domains.lower import Lowering, bar, bracket_program, param_array
+from metrigen.errors import SpecError
+from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed
+from metrigen.passes.tidy import tidy
+from metrigen.physics.derivation import Bilinear, Derivation
+
+from metrigen.spec.symbols import t
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """Arrays of the state, the inputs and the parameters of a derivation on its lattice."""
+
+    derivation: Derivation
+    lowering: Lowering
+    state: tuple[Array, ...]
+    inputs: tuple[Array, ...]
+    params: tuple[Array, ...]
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        return self.lowering.stencils.origin
+
+    def leaf(self, name: str) -> Leaf:
+        return Leaf(name, self.origin)
+
+    def array(self, u: AppliedUndef) -> str:
+        return self.lowering.arrays[u].name
+
+    def gradient(self, density: sp.Expr, name: str = "H", part: str = "hamiltonian") -> Program:
+        """dE/du for every field u of the state: outputs ``bar(u)``."""
+        return self.lowering.gradient(name, density, tuple(a.name for a in self.state), part)
+
+    def covectors(self, bilinear: Bilinear) -> tuple[Lowering, tuple[str, ...], tuple[str, ...]]:
+        """The lowering with the covectors of a bracket added, and the names of the left and right ones."""
+        arrays = dict(self.lowering.arrays)
+        names: list[tuple[str, ...]] = []
+        for side, functions in (("left", bilinear.left), ("right", bilinear.right)):
+            row = tuple(f"{a.name}__{side}" for a in self.state)
+            arrays.update({f: Array(n, Kind.SITE) for f, n in zip(functions, row, strict=True)})
+            names.append(row)
+        return Lowering(self.lowering.stencils, arrays, self.lowering.params), names[0], names[1]
+
+    def operator(self, bilinear: Bilinear, part: str) -> Program:
+        """The operator of a bracket on the lattice, exactly skew or symmetric: b -> (b(f, g) -+ b(g, f))/2 where
+        derivatives occur, then one variation in f. Inputs ``u__right``, outputs ``bar(u__left)``."""
+        lowering, left, _ = self.covectors(bilinear)
+        form = bilinear.form
+        if form.has(sp.Derivative):
+            both = (*bilinear.left, *bilinear.right)
+            swapped = form.xreplace(dict(zip(both, (*bilinear.right, *bilinear.left), strict=True)))
+            form = (form - swapped if part == "bracket" else form + swapped) / 2
+        return bracket_program(lowering, part, form, left, part)
+
+
+def dynamics(derivation: Derivation) -> Dynamics:
+    """Name the arrays: fields by their function, momenta ``pi`` when there is one, inputs and axes by their name."""
+    system = derivation.system
+    expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
+    expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    dt = getattr(system.integrator, "dt", None)
+    fields = _field_arrays(derivation)
+    covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
+    inputs: dict[sp.Basic, Array] = {}
+    symbols: dict[str, sp.Symbol] = {}
+    for e in expressions:
+        for f in e.atoms(AppliedUndef):
+            if f not in fields and f not in covectors:
+                inputs[f] = Array(f.func.__name__, Kind.SITE, bool(f.is_positive))
+        for s in e.free_symbols | (dt.free_symbols if dt is not None else set()):
+            symbols[s.name] = s
+    for f in inputs:
+        if t in f.args:
+            raise SpecError(
+                f"the input {f} depends on the time",
+                part=f.func.__name__,
+                why="a step reads inputs that are constant over the steps of one call",
+                fix="drop time_dependent=, and call forward once per interval",
+            )
+    axes = {s: Array(s.name, Kind.SITE) for s in system.domain.axes if s.name in symbols and symbols[s.name] == s}
+    params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] != t and symbols[n] not in axes]
+    ordered = {f: inputs[f] for f in sorted(inputs, key=lambda f: inputs[f].name)}
+    sites = [p for p in params if p.kind is Kind.SITE]
+    arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}
+    coefficients = tuple(p for p in params if p.kind is not Kind.SITE)
+    lowering = Lowering(Stencils(system.domain), arrays, coefficients)
+    outside = (*ordered.values(), *axes.values(), *sites)
+    return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
+
+
+def _field_arrays(derivation: Derivation) -> dict[sp.Basic, Array]:
+    momenta = set(derivation.momenta.values())
+    taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
+    arrays: dict[sp.Basic, Array] = {}
+    for u in derivation.fields:
+        name = u.func.__name__
+        if u in momenta and len(momenta) == 1 and "pi" not in taken:
+            name = "pi"
+        arrays[u] = Array(name, Kind.SITE)
+    return arrays
+
+
+@dataclass
+class Builder:
+    """Writes a program statement by statement; every definition gets a name of its own."""
+
+    dynamics: Dynamics
+    body: list[Statement] = field(default_factory=list)
+    count: int = 0
+
+    def fresh(self, name: str) -> str:
+        self.count += 1
+        return f"{name}__{self.count}"
+
+    def map(self, name: str, expr: sp.Expr) -> Leaf:
+        """Store a site array; returns it as a leaf. Leaves and zero are not stored again."""
+        expr = tidy(expr)
+        if isinstance(expr, Leaf) and not any(expr.offset):
+            return expr
+        out = self.fresh(name)
+        self.body.append(Map(stores=((out, expr),)))
+        return self.dynamics.leaf(out)
+
+    def local(self, name: str, expr: sp.Expr) -> sp.Symbol:
+        """A value of the parameters alone."""
+        kinds = {a.name: a.kind for a in self.dynamics.params}
+        for s in self.body:
+            kinds.update(dict(s.defines))
+        kind = Kind.CHANNEL if any(kinds[s.name] is Kind.CHANNEL for s in expr.free_symbols) else Kind.SCALAR
+        out = self.fresh(name)
+        self.body.append(Local(out, kind, expr))
+        return sp.Symbol(out, real=True)
+
+    def rotation(self, matrix: str, scale: sp.Expr) -> str:
+        s = self.local("angle", scale)
+        out = self.fresh("rotation")
+        self.body.append(Cayley(out, matrix, s.name))
+        return out
+
+    def call(self, program: Program, bind: Mapping[str, Leaf]) -> dict[str, Leaf]:
+        """Write the statements of a program with its inputs bound to leaves; returns its outputs."""
+        names = {name: leaf.array for name, leaf in bind.items()}
+        for statement in program.body:
+            for name, _ in statement.defines:
+                names[name] = self.fresh(name)
+        self.body.extend(renamed(statement, names) for statement in program.body)
+        return {name: self.dynamics.leaf(names.get(name, name)) for name in program.outputs}
+
+    def finish(self, values: Mapping[str, sp.Expr]) -> Program:
+        """The step: one output ``next(u)`` per field of the state."""
+        dynamics = self.dynamics
+        for name, expr in values.items():
+            self.body.append(Map(stores=((after(name), expr),)))
+        inputs = (*dynamics.state, *dynamics.inputs, *dynamics.params)
+        outputs = tuple(after(a.name) for a in dynamics.state)
+        return Program("step", inputs, tuple(self.body), outputs, dynamics.lowering.periodic)
+
+
+def after(name: str) -> str:
+    """Name of a field after one step."""
+    return f"{name}__next"
+
+
+def right_hand_side(builder: Builder, state: Mapping[str, Leaf]) -> dict[str, sp.Expr]:
+    """z_t = J dH - M dH, or J dH + M dS, at the given state."""
+    dynamics = builder.dynamics
+    derivation = dynamics.derivation
+    energy = builder.call(dynamics.gradient(derivation.hamiltonian), state)
+    rates: dict[str, sp.Expr] = {a.name: sp.S.Zero for a in dynamics.state}
+    entropy = derivation.system.entropy
+    generators = [(derivation.bracket, "bracket", energy, 1)]
+    if entropy is None:
+        generators.append((derivation.metric, "metric", energy, -1))
+    else:
+        produced = builder.call(dynamics.gradient(entropy, "S", "entropy"), state)
+        generators.append((derivation.metric, "metric", produced, 1))
+    for bilinear, part, slopes, sign in generators:
+        if bilinear is None:
+            continue
+        bind = {**state, **{f"{a.name}__right": slopes[bar(a.name)] for a in dynamics.state}}
+        rows = builder.call(dynamics.operator(bilinear, part), bind)
+        for a in dynamics.state:
+            rates[a.name] += sign * rows[bar(f"{a.name}__left")]
+    return rates
+
+

@@ -1,0 +1,50 @@
+"""Values of SymPy expressions by walking the tree, for any array type with the usual operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from metrigen.errors import SpecError
+
+_NUMPY: dict[str, Callable[..., Any]] = {
+    "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
+    "cosh": np.cosh, "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "asinh": np.arcsinh, "Abs": np.abs,
+    "sign": np.sign, "atan2": np.arctan2, "Max": np.maximum, "Min": np.minimum,
+}  # fmt: skip
+
+FUNCTIONS = frozenset(_NUMPY)
+
+
+def check_functions(expr: sp.Expr, part: str | None = None) -> None:
+    """Raise SpecError if the expression holds a function that no backend can print."""
+    for f in sorted(expr.atoms(sp.Function, sp.Max, sp.Min), key=str):
+        if f.func.__name__ not in FUNCTIONS:
+            raise SpecError(
+                f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(sorted(FUNCTIONS)) + ", or powers"
+            )
+
+
+def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
+    """The value of ``expr`` with numpy, operation by operation."""
+    if expr.is_Symbol:
+        return values[expr]
+    if expr.is_Number or expr.is_NumberSymbol:
+        return float(expr)
+    args = [evaluate(arg, values) for arg in expr.args]
+    if expr.is_Add:
+        return sum(args[1:], start=args[0])
+    if expr.is_Mul:
+        product = args[0]
+        for factor in args[1:]:
+            product = product * factor
+        return product
+    if expr.is_Pow:
+        exponent = expr.args[1]
+        if exponent.is_Integer:
+            return args[0] ** int(exponent) if exponent.is_positive else 1.0 / args[0] ** int(-exponent)
+        return np.sqrt(args[0]) if exponent == sp.Rational(1, 2) else np.power(args[0], args[1])
+    return _NUMPY[expr.func.__name__](*args)

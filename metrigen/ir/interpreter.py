@@ -1,0 +1,112 @@
+"""The oracle: a program run statement by statement with numpy, as plainly as it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from metrigen.ir.evaluate import evaluate
+from metrigen.ir.nodes import (
+    Accumulate,
+    Cayley,
+    CayleyAdjoint,
+    Fold,
+    Inside,
+    Kind,
+    Leaf,
+    Local,
+    Map,
+    Mix,
+    Offset,
+    Outer,
+    Program,
+    Total,
+)
+
+Values = Mapping[str, Any]
+
+
+def shifted(x: np.ndarray, offset: Offset, periodic: bool) -> np.ndarray:
+    """out[n] = x[n + offset] over the trailing axes; outside: wrapped, or zero."""
+    for axis, step in enumerate(offset, start=x.ndim - len(offset)):
+        if not step:
+            continue
+        if periodic:
+            x = np.roll(x, -step, axis)
+            continue
+        size = x.shape[axis]
+        out = np.zeros_like(x)
+        lo, hi = max(0, -step), min(size, size - step)
+        if lo < hi:
+            at = [slice(None)] * x.ndim
+            frm = [slice(None)] * x.ndim
+            at[axis], frm[axis] = slice(lo, hi), slice(lo + step, hi + step)
+            out[tuple(at)] = x[tuple(frm)]
+        x = out
+    return x
+
+
+def run(program: Program, values: Values) -> dict[str, np.ndarray]:
+    """Run ``program`` on arrays of the shapes its kinds state; returns its outputs by name."""
+    env: dict[str, Any] = {array.name: np.asarray(values[array.name]) for array in program.inputs}
+    kinds = program.kinds()
+    for statement in program:
+        if isinstance(statement, Map):
+            _map(statement, env, kinds, program.periodic)
+        elif isinstance(statement, Local):
+            known = {s: env[s.name] for s in statement.expr.free_symbols}
+            env[statement.out] = np.asarray(evaluate(statement.expr, known))
+        elif isinstance(statement, Fold):
+            env[statement.out] = env[statement.src].sum()
+        elif isinstance(statement, Mix):
+            matrix = env[statement.matrix].T if statement.transpose else env[statement.matrix]
+            env[statement.out] = np.einsum("cd,bd...->bc...", matrix, env[statement.src])
+        elif isinstance(statement, Total):
+            x = env[statement.src]
+            env[statement.out] = np.broadcast_to(x.sum(1, keepdims=True), x.shape)
+        elif isinstance(statement, Outer):
+            left, right = env[statement.left], env[statement.right]
+            flat = (left.shape[0], left.shape[1], -1)
+            env[statement.out] = np.einsum("bcn,bdn->cd", left.reshape(flat), right.reshape(flat))
+        elif isinstance(statement, Accumulate):
+            env[statement.out] = sum((env[name] for name in statement.terms[1:]), start=env[statement.terms[0]])
+        elif isinstance(statement, Cayley):
+            scaled = env[statement.scale] * env[statement.matrix]
+            one = np.eye(len(scaled))
+            env[statement.out] = np.linalg.solve(one - scaled, one + scaled)
+        elif isinstance(statement, CayleyAdjoint):
+            _cayley_adjoint(statement, env)
+    return {name: env[name] for name in program.outputs}
+
+
+def _map(statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodic: bool) -> None:
+    site = next(env[name] for name in (*statement.reads, *env) if kinds[name] is Kind.SITE)
+    space = site.ndim - 2
+    values: dict[sp.Symbol, Any] = {}
+    symbols = {atom for e in statement.expressions for atom in e.free_symbols}
+    for atom in symbols:
+        if isinstance(atom, Leaf):
+            values[atom] = shifted(env[atom.array], atom.offset, periodic)
+        elif isinstance(atom, Inside):
+            values[atom] = shifted(np.ones((1, 1, *site.shape[2:])), atom.offset, periodic)
+        elif atom.name in kinds:
+            x = env[atom.name]
+            values[atom] = x.reshape(-1, *[1] * space) if kinds[atom.name] is Kind.CHANNEL else x
+    for symbol, expr in statement.lets:
+        values[symbol] = evaluate(expr, values)
+    stores = [(name, np.broadcast_to(evaluate(e, values), site.shape)) for name, e in statement.stores]
+    for name, kind, e in statement.sums:
+        over = (0, *range(2, site.ndim)) if kind is Kind.CHANNEL else None
+        env[name] = np.broadcast_to(evaluate(e, values), site.shape).sum(axis=over)
+    env.update(stores)
+
+
+def _cayley_adjoint(statement: CayleyAdjoint, env: dict[str, Any]) -> None:
+    matrix, scale = env[statement.matrix], env[statement.scale]
+    one = np.eye(len(matrix))
+    bar = np.linalg.solve((one - scale * matrix).T, env[statement.cotangent]) @ (one + env[statement.rotation]).T
+    env[statement.out_matrix] = scale * bar
+    env[statement.out_scale] = (bar * matrix).sum()

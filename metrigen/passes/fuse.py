@@ -1,0 +1,79 @@
+"""Merge pointwise statements into kernels.
+
+A ``Map`` joins an earlier one when everything it reads is ready there and what it reads from that very one is read at
+the site itself: a value at a neighbour must have been stored first. Invariant: the outputs keep their values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy as sp
+
+from metrigen.ir.nodes import Leaf, Map, Program, Statement
+from metrigen.passes.prune import prune
+
+
+def fuse(program: Program) -> Program:
+    """Greedy fusion in program order; each ``Map`` goes into the earliest kernel that can take it."""
+    groups: list[Statement] = []
+    home: dict[str, int] = {}
+    for statement in program.body:
+        at = _place(statement, groups, home) if isinstance(statement, Map) else None
+        if at is None:
+            groups.append(statement)
+            at = len(groups) - 1
+        else:
+            groups[at] = _merge(groups[at], statement)
+        home.update((name, at) for name, _ in statement.defines)
+    body = _drop_private(program, groups)
+    return prune(replace(program, body=tuple(body)))
+
+
+def _place(statement: Map, groups: list[Statement], home: dict[str, int]) -> int | None:
+    earliest = 0
+    near = _read_at_neighbours(statement)
+    for name in statement.reads:
+        at = home.get(name)
+        if at is None:
+            continue
+        ready = at + 1 if name in near or not isinstance(groups[at], Map) else at
+        if isinstance(groups[at], Map) and any(name == s for s, _, _ in groups[at].sums):  # type: ignore[union-attr]
+            ready = at + 1
+        earliest = max(earliest, ready)
+    return next((i for i in range(earliest, len(groups)) if isinstance(groups[i], Map)), None)
+
+
+def _read_at_neighbours(statement: Map) -> set[str]:
+    atoms = (leaf for e in statement.expressions for leaf in e.atoms(Leaf))
+    return {leaf.array for leaf in atoms if any(leaf.offset)}
+
+
+def _merge(first: Statement, second: Map) -> Map:
+    """``first`` then ``second`` at the same site; stores of the first become values the second reads directly."""
+    assert isinstance(first, Map)
+    lets = dict(first.lets)
+    stores = dict(first.stores)
+    swap: dict[sp.Symbol, sp.Symbol] = {}
+    for leaf in sorted({x for e in second.expressions for x in e.atoms(Leaf) if x.array in stores}, key=lambda x: x.name):
+        value = sp.Symbol(f"{leaf.array}__v", real=True)
+        if value not in lets:
+            lets[value] = stores[leaf.array]
+            stores[leaf.array] = value
+        swap[leaf] = value
+    return Map(
+        stores=(*stores.items(), *((n, e.xreplace(swap)) for n, e in second.stores)),
+        sums=(*first.sums, *((n, k, e.xreplace(swap)) for n, k, e in second.sums)),
+        lets=(*lets.items(), *((s, e.xreplace(swap)) for s, e in second.lets)),
+    )
+
+
+def _drop_private(program: Program, groups: list[Statement]) -> list[Statement]:
+    """Stores that only their own kernel reads need no memory."""
+    read = set(program.outputs).union(*(statement.reads for statement in groups))
+    out: list[Statement] = []
+    for statement in groups:
+        if isinstance(statement, Map):
+            statement = replace(statement, stores=tuple(s for s in statement.stores if s[0] in read))
+        out.append(statement)
+    return out

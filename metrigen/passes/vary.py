@@ -1,0 +1,196 @@
+"""The one variation operator.
+
+``vary`` runs a program in reverse. A stencil y[n] = f(x[n + s], ...) sends the cotangent of y back as
+
+    x_bar[n] += sum_s ( y_bar df/dx[s] )[n - s]
+
+where the whole product moves, coefficients included; any other linear map is reversed by its transpose. Seeded with 1
+on an energy density it gives the gradient of the functional (the equation of motion of the lattice); seeded with
+cotangents on the outputs of a step it gives the adjoint of the step; on a readout, its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sympy as sp
+
+from metrigen.ir.nodes import (
+    Accumulate,
+    Array,
+    Cayley,
+    CayleyAdjoint,
+    Fold,
+    Inside,
+    Kind,
+    Leaf,
+    Local,
+    Map,
+    Mix,
+    Offset,
+    Outer,
+    Program,
+    Statement,
+    Total,
+    leaves,
+    negate,
+    shift,
+)
+from metrigen.passes.prune import prune
+from metrigen.passes.tidy import tidy
+
+
+def bar(name: str) -> str:
+    """Name of the cotangent of an array."""
+    return f"{name}__bar"
+
+
+def vary(program: Program, wrt: Sequence[str], *, seed: sp.Expr | None = None, rank: int) -> Program:
+    """The reverse of ``program``: outputs ``bar(x)`` for every x in ``wrt``.
+
+    With ``seed`` (a number) each output is seeded with it on the whole of Z^rank, as for a functional; otherwise each
+    output y has a cotangent input ``bar(y)``. Primal statements are kept where the reverse reads their values.
+    """
+    sweep = _Sweep(program, rank, seed)
+    for statement in reversed(program.body):
+        sweep.reverse(statement)
+    body = (*program.body, *sweep.statements, *sweep.finish(wrt))
+    cotangents = () if seed is not None else sweep.cotangents
+    inputs = (*program.inputs, *cotangents)
+    return prune(Program(f"{program.name}_adjoint", inputs, body, tuple(bar(x) for x in wrt), program.periodic))
+
+
+class _Sweep:
+    """State of one reverse sweep: what has flowed into each array so far, and the statements written."""
+
+    def __init__(self, program: Program, rank: int, seed: sp.Expr | None) -> None:
+        self.program, self.kinds, self.origin = program, program.kinds(), (0,) * rank
+        self.statements: list[Statement] = []
+        self.site: dict[str, list[sp.Expr]] = {}
+        self.param: dict[str, list[str]] = {}
+        self.count = 0
+        self.cotangents = tuple(Array(bar(y), self.kinds[y]) for y in program.outputs) if seed is None else ()
+        for y in program.outputs:
+            if self.kinds[y] is Kind.SITE:
+                self.site[y] = [Leaf(bar(y), self.origin) if seed is None else sp.sympify(seed)]
+            else:
+                self.param[y] = [bar(y)]
+
+    def reverse(self, statement: Statement) -> None:
+        if isinstance(statement, Map):
+            for name, expr in statement.stores:
+                cotangent = self.cotangent(name)
+                if cotangent is not None:
+                    self._stencil(cotangent, expr)
+        elif isinstance(statement, Local):
+            self._local(statement)
+        elif isinstance(statement, Mix):
+            source = self._stored(statement.out)
+            if source is not None:
+                self._flow(statement.src, Mix(self._fresh(statement.src), statement.matrix, source,
+                                              not statement.transpose))  # fmt: skip
+                pair = (statement.src, source) if statement.transpose else (source, statement.src)
+                self._collect(statement.matrix, Outer(self._fresh(statement.matrix), *pair))
+        elif isinstance(statement, Total):
+            source = self._stored(statement.out)
+            if source is not None:
+                self._flow(statement.src, Total(self._fresh(statement.src), source))
+        elif isinstance(statement, Cayley):
+            gathered = self._gathered(statement.out)
+            if gathered is not None:
+                m, s = self._fresh(statement.matrix), self._fresh(statement.scale)
+                adjoint = CayleyAdjoint(m, s, statement.matrix, statement.scale, statement.out, gathered)
+                self.statements.append(adjoint)
+                self.param.setdefault(statement.matrix, []).append(m)
+                self.param.setdefault(statement.scale, []).append(s)
+        else:
+            raise TypeError(f"{type(statement).__name__} is written by vary and has no reverse of its own")
+
+    def cotangent(self, name: str) -> sp.Expr | None:
+        """Cotangent of a site array as one leaf (stored first if it is more than that) or as a number."""
+        terms = self.site.get(name)
+        if not terms:
+            return None
+        if len(terms) == 1 and (terms[0].is_number or (isinstance(terms[0], Leaf) and not any(terms[0].offset))):
+            return terms[0]
+        stored = self._fresh(name)
+        self.statements.append(Map(stores=((stored, self._sum(terms)),)))
+        self.site[name] = [Leaf(stored, self.origin)]
+        return self.site[name][0]
+
+    def finish(self, wrt: Sequence[str]) -> list[Statement]:
+        """The statements that define ``bar(x)`` for every x in ``wrt``, zero where nothing flowed."""
+        out: list[Statement] = []
+        for name in wrt:
+            kind = self.kinds[name]
+            if kind is Kind.SITE:
+                out.append(Map(stores=((bar(name), self._sum(self.site.get(name, []))),)))
+            else:
+                out.append(Accumulate(bar(name), kind, tuple(self.param.get(name, []))))
+        return out
+
+    def _stencil(self, cotangent: sp.Expr, expr: sp.Expr) -> None:
+        by_offset: dict[tuple[str, Offset], sp.Expr] = {}
+        for leaf in leaves(expr):
+            by_offset[leaf.array, leaf.offset] = cotangent * sp.diff(expr, leaf)
+        for (array, offset), product in by_offset.items():
+            self.site.setdefault(array, []).append(shift(product, negate(offset)))
+        for symbol in _parameters(expr):
+            kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
+            slope = cotangent * sp.diff(expr, symbol)
+            self.statements.append(Map(sums=((name, kind, slope.xreplace({Inside(self.origin): sp.S.One})),)))
+            self.param.setdefault(symbol.name, []).append(name)
+
+    def _local(self, statement: Local) -> None:
+        gathered = self._gathered(statement.out)
+        if gathered is None:
+            return
+        for symbol in _parameters(statement.expr):
+            slope = sp.Symbol(gathered, real=True) * sp.diff(statement.expr, symbol)
+            name = self._fresh(symbol.name)
+            self.statements.append(Local(name, statement.kind, slope))
+            if statement.kind is Kind.CHANNEL and self.kinds[symbol.name] is Kind.SCALAR:
+                folded = self._fresh(symbol.name)
+                self.statements.append(Fold(folded, name))
+                name = folded
+            self.param.setdefault(symbol.name, []).append(name)
+
+    def _stored(self, name: str) -> str | None:
+        cotangent = self.cotangent(name)
+        if cotangent is None:
+            return None
+        if isinstance(cotangent, Leaf):
+            return cotangent.array
+        stored = self._fresh(name)
+        self.statements.append(Map(stores=((stored, cotangent),)))
+        return stored
+
+    def _gathered(self, name: str) -> str | None:
+        terms = self.param.get(name)
+        if not terms:
+            return None
+        if len(terms) == 1:
+            return terms[0]
+        total = self._fresh(name)
+        self.statements.append(Accumulate(total, self.kinds[name], tuple(terms)))
+        return total
+
+    def _flow(self, array: str, statement: Mix | Total) -> None:
+        self.statements.append(statement)
+        self.site.setdefault(array, []).append(Leaf(statement.out, self.origin))
+
+    def _collect(self, name: str, statement: Outer) -> None:
+        self.statements.append(statement)
+        self.param.setdefault(name, []).append(statement.out)
+
+    def _sum(self, terms: list[sp.Expr]) -> sp.Expr:
+        return tidy(sp.Add(*terms).xreplace({Inside(self.origin): sp.S.One}))
+
+    def _fresh(self, name: str) -> str:
+        self.count += 1
+        return f"{name}__bar{self.count}"
+
+
+def _parameters(expr: sp.Expr) -> list[sp.Symbol]:
+    free = (s for s in expr.free_symbols if not isinstance(s, (Leaf, Inside)))
+    return sorted(free, key=lambda s: s.name)
