@@ -11,12 +11,13 @@ from __future__ import annotations
 class MetrigenError(Exception):
     """An error for the author of a spec.
 
-    what     one sentence: what is wrong
-    part     keyword of ``System`` (or name of a symbol) at fault, used to find the line in the spec file
-    where    ``file:line   source text`` once known, or the component of the state concerned
-    why      the reason, with the offending expression
-    witness  numbers at which the law is broken
-    fix      what to write instead
+    what       one sentence: what is wrong
+    part       keyword of ``System`` (or name of a symbol) at fault, used to find the line in the spec file
+    where      ``file:line   source text`` once known
+    component  the component of the state concerned, with its residual
+    why        the reason, with the offending expression
+    witness    numbers at which the law is broken
+    fix        what to write instead
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class MetrigenError(Exception):
         *,
         part: str | None = None,
         where: str | None = None,
+        component: str | None = None,
         why: str | None = None,
         witness: str | None = None,
         fix: str | None = None,
@@ -33,13 +35,20 @@ class MetrigenError(Exception):
         self.what = what
         self.part = part
         self.where = where
+        self.component = component
         self.why = why
         self.witness = witness
         self.fix = fix
 
     def rows(self) -> list[tuple[str, str]]:
         """The labelled lines under the headline, in reading order, empty ones left out."""
-        rows = [("spec", self.where), ("why", self.why), ("witness", self.witness), ("fix", self.fix)]
+        rows = [
+            ("spec", self.where),
+            ("where", self.component),
+            ("why", self.why),
+            ("witness", self.witness),
+            ("fix", self.fix),
+        ]
         return [(label, text) for label, text in rows if text]
 
     def __str__(self) -> str:
@@ -61,11 +70,12 @@ class StructureError(MetrigenError):
         residual: object = None,
         part: str | None = None,
         where: str | None = None,
+        component: str | None = None,
         why: str | None = None,
         witness: str | None = None,
         fix: str | None = None,
     ) -> None:
-        super().__init__(what, part=part, where=where, why=why, witness=witness, fix=fix)
+        super().__init__(what, part=part, where=where, component=component, why=why, witness=witness, fix=fix)
         self.law = law
         self.residual = residual
 

@@ -1,0 +1,99 @@
+"""Build spec files: compile every one first, then write every package, so that a refused spec changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from metrigen.compiler import Compiled, Stage, compile_spec
+from metrigen.emit.package import package_files
+from metrigen.emit.tree import Difference, check_destination, compare_trees, write_package
+from metrigen.errors import MetrigenError, SpecError
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.derive import derive
+from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
+
+
+@dataclass(frozen=True)
+class Package:
+    """A compiled spec and the place where its package belongs; ``files`` is complete, manifest included."""
+
+    compiled: Compiled
+    destination: Path
+    files: dict[str, str]
+
+
+def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The spec files named by ``paths``: a folder stands for the Python files in it, those with a leading _ aside."""
+    found: list[Path] = []
+    for path in paths:
+        inside = (
+            sorted(file for file in path.glob("*.py") if not file.name.startswith("_")) if path.is_dir() else [path]
+        )
+        if not inside:
+            raise SpecError("no spec file in the folder", where=shown_path(path), fix="give a folder of .py files")
+        found += [file for file in inside if file not in found]
+    return tuple(found)
+
+
+def compile_file(path: Path, on_spec: Callable[[str], None], on_stage: Callable[[Stage], None]) -> Compiled:
+    """Load and compile one spec file; every error points into it."""
+    start = time.perf_counter()
+    spec = load_spec(path)
+    on_spec(spec.path)
+    on_stage(Stage("load", time.perf_counter() - start, None, None, None))
+    with blaming(spec):
+        return compile_spec(spec, on_stage)
+
+
+def derive_file(path: Path) -> tuple[Spec, Derivation]:
+    """Load one spec file and derive what follows from it in the continuum."""
+    spec = load_spec(path)
+    with blaming(spec):
+        return spec, derive(spec.system)
+
+
+def packages_of(compiled: Sequence[Compiled], out: Path) -> tuple[Package, ...]:
+    """The packages of compiled specs under ``out``; SpecError if two of them claim the same folder."""
+    packages: dict[Path, Package] = {}
+    for one in compiled:
+        destination = out / one.spec.system.name
+        if destination in packages:
+            raise SpecError(
+                f"two specs are called {one.spec.system.name!r}",
+                where=one.spec.path,
+                why=f"{packages[destination].compiled.spec.path} has the same name, and so the same package",
+                fix="give one of them another name=",
+            )
+        packages[destination] = Package(one, destination, package_files(one))
+    return tuple(packages.values())
+
+
+def write_packages(packages: Sequence[Package]) -> tuple[bool, ...]:
+    """Write them all; whether each one changed. Every destination is checked before the first one is touched."""
+    for package in packages:
+        check_destination(package.destination)
+    return tuple(write_package(package.destination, package.files) for package in packages)
+
+
+def differences(package: Package) -> list[Difference]:
+    """What would change if the package was written."""
+    return compare_trees(package.files, package.destination)
+
+
+@contextmanager
+def blaming(spec: Spec) -> Iterator[None]:
+    """Let errors raised inside point at the line of the spec that is to blame."""
+    try:
+        yield
+    except MetrigenError as error:
+        locate(error, spec)
+        raise
+    except Exception as error:
+        mine = raised_in_spec(error, spec)
+        if mine is None:
+            raise
+        raise mine from error

@@ -1,0 +1,140 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from metrigen.compiler import Compiled
+
+app = typer.Typer(
+    help="A compiler from field theory to neural layers.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Specs = Annotated[list[Path], typer.Argument(metavar="SPEC", help="Spec files, or folders of spec files.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main() -> None:
+    """Entry point of ``metrigen`` and ``python -m metrigen``."""
+    app(prog_name="metrigen")
+
+
+@app.command()
+def build(
+    specs: Specs,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the packages.")] = Path("generated"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a package is not up to date.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Compile specs and write one package each, all of them or none."""
+    with _errors(debug):
+        from metrigen import build as b
+        from metrigen import console as c
+
+        start = time.perf_counter()
+        screen = c.console()
+        packages = b.packages_of([_compile(path) for path in b.spec_files(specs)], out)
+        if check:
+            stale = {package.destination: found for package in packages if (found := b.differences(package))}
+            for destination, found in stale.items():
+                screen.print(f"{destination} is not up to date", soft_wrap=True)
+                screen.print(c.difference_lines(found), soft_wrap=True)
+            if stale:
+                shown = " ".join(str(path) for path in specs)
+                screen.print(f"to fix: metrigen build {shown} --out {out}", soft_wrap=True)
+                raise typer.Exit(1)
+        changed = (False,) * len(packages) if check else b.write_packages(packages)
+        for package, new in zip(packages, changed, strict=True):
+            state = "wrote    " if new else "unchanged"
+            screen.print(f"{state} {package.destination} ({len(package.files)} files)", soft_wrap=True)
+        screen.print(f"in {time.perf_counter() - start:.2f} s")
+
+
+@app.command()
+def check(specs: Specs, debug: Debug = False) -> None:
+    """Derive and prove: everything that a build does, except writing."""
+    with _errors(debug):
+        from metrigen import build as b
+
+        for path in b.spec_files(specs):
+            _compile(path)
+
+
+@app.command()
+def show(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")],
+    latex: Annotated[bool, typer.Option("--latex", help="Markdown with LaTeX formulas.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Print the derivation: energies, brackets, equations, stress-energy tensor, laws."""
+    with _errors(debug):
+        from metrigen import build as b
+        from metrigen import console as c
+        from metrigen.emit.derivation import derivation_markdown, derivation_text
+
+        loaded, derivation = b.derive_file(spec)
+        screen = c.console()
+        if latex:
+            typer.echo(derivation_markdown(loaded, derivation, derivation.laws), nl=False)
+            return
+        typer.echo(derivation_text(derivation))
+        screen.print(c.laws_table(derivation.laws))
+
+
+@app.callback(invoke_without_command=True)
+def _program(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        import metrigen
+
+        typer.echo(f"metrigen {metrigen.__version__}")
+        raise typer.Exit
+
+
+def _compile(path: Path) -> Compiled:
+    """Compile one spec, a line a stage as it goes, and its laws at the end."""
+    from metrigen import build as b
+    from metrigen import console as c
+
+    screen = c.console()
+    compiled = b.compile_file(
+        path,
+        on_spec=lambda shown: screen.print(shown, style="bold", soft_wrap=True),
+        on_stage=lambda stage: screen.print(c.stage_line(stage), soft_wrap=True),
+    )
+    screen.print()
+    screen.print(c.laws_table(compiled.laws))
+    screen.print()
+    return compiled
+
+
+@contextmanager
+def _errors(debug: bool) -> Iterator[None]:
+    """Print an error and leave with exit code 1."""
+    from metrigen.errors import MetrigenError
+
+    try:
+        yield
+    except MetrigenError as error:
+        from metrigen.console import print_error
+
+        print_error(error, debug)
+        raise typer.Exit(1) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        from metrigen.console import print_unexpected
+
+        print_unexpected(error, debug)
+        raise typer.Exit(1) from None

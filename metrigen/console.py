@@ -1,0 +1,91 @@
+"""What the command line prints: stages, laws, differences and errors, at 80 columns, with or without a terminal."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from metrigen.errors import MetrigenError
+
+if TYPE_CHECKING:
+    from metrigen.compiler import Stage
+    from metrigen.emit.tree import Difference
+    from metrigen.physics.derivation import Law
+
+_COLOURS = {"proved": "green", "conditional": "yellow", "sampled": "yellow", "failed": "red"}
+_LABEL = 8
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that prints text as it is: no markup, no highlighting; colours only on a terminal without NO_COLOR."""
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def stage_line(stage: Stage) -> str:
+    """``  derive      0.31 s    2 equations   ops 812 -> 345``, parts that a stage does not have left blank."""
+    line = f"  {stage.name:<22}{stage.seconds:7.2f} s"
+    if stage.equations is not None:
+        line += f"  {stage.equations:>3} equation" + ("s" if stage.equations != 1 else " ")
+    if stage.ops_after is not None:
+        before = f"{stage.ops_before} -> " if stage.ops_before is not None else ""
+        line = f"{line:<50}ops {before}{stage.ops_after}"
+    return line
+
+
+def laws_table(laws: Sequence[Law]) -> Table:
+    """The laws with their verdicts; long reasons wrap inside their column."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("  law", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("how", overflow="fold")
+    for law in laws:
+        reason = "; ".join(text for text in (law.how, law.detail, law.witness) if text)
+        table.add_row(f"  {law.name}", Text(law.verdict, style=_COLOURS[law.verdict]), reason)
+    return table
+
+
+def difference_lines(differences: Sequence[Difference]) -> str:
+    return "\n".join(str(difference) for difference in differences)
+
+
+def error_text(error: MetrigenError, width: int | None = None) -> Text:
+    """``error: ...`` and its labelled rows; wrapped with a hanging indent if ``width`` is given."""
+    text = Text()
+    text.append("error: ", style="bold red").append(_hang(error.what, "", width, len("error: ")))
+    for label, content in error.rows():
+        text.append(f"\n  {label:<{_LABEL}} ", style="dim")
+        text.append(_hang(content, " " * (_LABEL + 3), width, 0))
+    return text
+
+
+def print_error(error: MetrigenError, debug: bool) -> None:
+    """To stderr. Lines are wrapped on a terminal only: a log or a pipe gets each row whole."""
+    if debug:
+        traceback.print_exception(error)
+    out = console(stderr=True)
+    out.print(error_text(error, out.width if out.is_terminal else None), soft_wrap=True)
+
+
+def print_unexpected(error: Exception, debug: bool) -> None:
+    """A fault of the compiler itself: short, with the way to tell more."""
+    if debug:
+        traceback.print_exception(error)
+    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
+    fix = "please report it with your spec" + ("" if debug else "; --debug shows the traceback to send along")
+    print_error(MetrigenError("internal error of metrigen, not of your spec", why=reason, fix=fix), debug=False)
+    sys.stderr.flush()
+
+
+def _hang(content: str, indent: str, width: int | None, used: int) -> str:
+    lines = content.splitlines()
+    if width is not None:
+        room = max(width - max(len(indent), used), 20)
+        lines = [part for line in lines for part in textwrap.wrap(line, room, break_on_hyphens=False) or [""]]
+    return ("\n" + (indent or " " * used)).join(lines)

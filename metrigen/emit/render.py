@@ -1,0 +1,45 @@
+"""Render a template. Templates hold the shape of a file and nothing else; a name they do not get is an error."""
+
+from __future__ import annotations
+
+import importlib.resources
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
+
+def render(name: str, /, **context: Any) -> str:
+    """The text of template ``name`` (as "module.py.j2") with ``context`` filled in.
+
+    Raises jinja2.UndefinedError if the template asks for a name that is not in ``context``.
+    """
+    return _environment().get_template(name).render(**context)
+
+
+def templates() -> Traversable | Path:
+    """The folder of the templates: inside an installed package, else that of the checkout."""
+    installed = importlib.resources.files("metrigen") / "_templates"
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[2] / "templates"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    folder = templates()
+
+    def source(name: str) -> str | None:
+        file = folder / name
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(source),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )

@@ -1,0 +1,204 @@
+"""Load a spec file: run it, find its one ``system``, and remember which line says what."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import sys
+import traceback
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from metrigen.errors import MetrigenError, SpecError
+from metrigen.spec.source import SourceMap, quote, source_map
+from metrigen.spec.system import System
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A loaded spec file.
+
+    path           as shown in messages and headers: relative to the current folder if inside it, else the file name
+    system         the one system that the file defines
+    sha256         of the bytes of the file
+    source         the text of the file
+    keyword_lines  keyword of ``System`` -> line
+    symbol_lines   declared name -> line of its first declaration
+    """
+
+    path: str
+    system: System
+    sha256: str
+    source: str
+    keyword_lines: Mapping[str, int]
+    symbol_lines: Mapping[str, int]
+
+
+def load_spec(path: str | Path) -> Spec:
+    """Run the spec file at ``path`` and return what it defines.
+
+    The file runs as a fresh module that is registered nowhere: ``sys.modules`` and ``sys.path`` are as they were
+    afterwards, and no bytecode is written. Raises SpecError, its ``where`` pointing into the file, for anything that
+    is wrong with the file; errors of our own vocabulary pass through with their ``where`` filled.
+    """
+    path = Path(path)
+    shown = shown_path(path)
+    data = _read(path, shown)
+    try:
+        source = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        why = f"byte 0x{data[error.start]:02x} in line {line}"
+        raise SpecError("the spec file is not UTF-8", where=shown, why=why, fix="save it as UTF-8") from error
+    tree = _parse(source, shown)
+    lines = source_map(tree)
+    namespace = _run(tree, source, shown, lines, path)
+    return Spec(
+        path=shown,
+        system=_the_system(namespace, source, shown, lines),
+        sha256=hashlib.sha256(data).hexdigest(),
+        source=source,
+        keyword_lines=types.MappingProxyType(lines.keywords),
+        symbol_lines=types.MappingProxyType(lines.symbols),
+    )
+
+
+def shown_path(path: Path) -> str:
+    """``path`` relative to the current folder if inside it, else the file name alone: never an absolute path."""
+    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name
+
+
+def locate(error: MetrigenError, spec: Spec) -> MetrigenError:
+    """Fill ``error.where`` with the line of the spec that is to blame, as far as it can be known; return the error.
+
+    The line is that of the keyword of ``System`` named by ``error.part``, else of the symbol of that name, else the
+    innermost line of the spec that was running when the error was raised.
+    """
+    if error.where is not None:
+        if error.where.startswith(spec.path):
+            return error
+        error.component = error.component or error.where
+    line = spec.keyword_lines.get(error.part or "") or spec.symbol_lines.get(error.part or "")
+    line = line or _running_line(error, spec.path)
+    error.where = quote(spec.path, spec.source, line) if line else spec.path
+    return error
+
+
+def raised_in_spec(error: Exception, spec: Spec) -> SpecError | None:
+    """The error as a SpecError if a line of the spec raised it (a bracket is called long after loading), else None."""
+    line = _running_line(error, spec.path)
+    return None if line is None else _foreign(error, spec.path, spec.source, line)
+
+
+def _read(path: Path, shown: str) -> bytes:
+    if not str(shown).isprintable():
+        raise SpecError(f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file")
+    if path.is_dir():
+        raise SpecError("the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py")
+    if path.suffix != ".py":
+        raise SpecError("a spec is a Python file", where=shown, fix="give a file whose name ends in .py")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise SpecError("no such spec file", where=shown, fix="check the path") from error
+    except OSError as error:
+        raise SpecError("the spec file cannot be read", where=shown, why=error.strerror or str(error)) from error
+
+
+def _parse(source: str, shown: str) -> ast.Module:
+    try:
+        return ast.parse(source, filename=shown)
+    except SyntaxError as error:
+        where = quote(shown, source, error.lineno) if error.lineno else shown
+        fix = "the file must be valid Python"
+        raise SpecError("the spec has a syntax error", where=where, why=error.msg, fix=fix) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SpecError("the spec cannot be parsed", where=shown, why=str(error) or type(error).__name__) from error
+
+
+def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path) -> dict[str, object]:
+    module = types.ModuleType("spec", None)
+    module.__file__ = str(path)
+    try:
+        with _undisturbed_interpreter():
+            exec(compile(tree, shown, "exec", dont_inherit=True), module.__dict__)
+    except MetrigenError as error:
+        line = _running_line(error, shown)
+        # Inside the System(...) call the traceback knows only its first line, but the error knows the keyword.
+        if lines.call and line and lines.call[0] <= line <= lines.call[1]:
+            line = lines.keywords.get(error.part or "", line)
+        if line is not None:
+            error.where = quote(shown, source, line)
+        raise
+    except (Exception, SystemExit) as error:
+        raise _foreign(error, shown, source, _running_line(error, shown)) from error
+    return module.__dict__
+
+
+def _foreign(error: BaseException, shown: str, source: str, line: int | None) -> SpecError:
+    """Some other exception, as an error of the spec."""
+    text = str(error)
+    fix = None
+    if isinstance(error, ImportError):
+        fix = "a spec may import only installed packages; its own folder is not searched"
+    return SpecError(
+        "the spec raised an exception",
+        where=shown if line is None else quote(shown, source, line),
+        why=f"{type(error).__name__}: {text}" if text else type(error).__name__,
+        fix=fix or "correct this line of the spec",
+    )
+
+
+def _running_line(error: BaseException, shown: str) -> int | None:
+    """The innermost line of the spec in the traceback."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == shown]
+    return lines[-1] if lines else None
+
+
+@contextmanager
+def _undisturbed_interpreter() -> Iterator[None]:
+    path, write = list(sys.path), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path, write
+
+
+def _the_system(namespace: dict[str, object], source: str, shown: str, lines: SourceMap) -> System:
+    """The System bound to ``system``; SpecError unless the file defines exactly one."""
+    first: dict[int, str] = {}
+    for name, value in namespace.items():
+        if isinstance(value, System):
+            first.setdefault(id(value), name)
+    names = list(first.values())
+    if len(names) > 1 or len(lines.bindings) > 1:
+        line = lines.bindings[1] if len(names) <= 1 else lines.symbols.get(names[1])
+        raise SpecError(
+            "a spec file defines exactly one `system`, this one defines two",
+            where=quote(shown, source, line) if line else shown,
+            why="systems: " + ", ".join(names) if len(names) > 1 else "`system` is assigned twice",
+            fix="one file a system: move the other one to a file of its own",
+        )
+    system = namespace.get("system")
+    if isinstance(system, System):
+        return system
+    if "system" in namespace:
+        raise SpecError(
+            "`system` is not a System",
+            where=quote(shown, source, lines.bindings[0]) if lines.bindings else shown,
+            why=f"it is of type {type(system).__name__}",
+            fix="system = System(name=..., domain=..., ...)",
+        )
+    line = lines.symbols.get(names[0]) if names else None
+    raise SpecError(
+        "no `system` in the spec file: a spec file defines exactly one `system`",
+        where=quote(shown, source, line) if line else shown,
+        why=f"the system is called {names[0]!r}" if names else None,
+        fix=f"rename {names[0]!r} to 'system'" if names else "system = System(name=..., domain=..., ...)",
+    )
