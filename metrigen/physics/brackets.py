@@ -1,0 +1,102 @@
+"""Laws of the Poisson bracket: antisymmetry, the Jacobi identity, entropy degeneracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import StructureError
+from metrigen.physics.derivation import Law
+from metrigen.physics.operators import Form, rename
+from metrigen.physics.report import show, witness
+from metrigen.physics.variation import euler_jets, tidy
+from metrigen.physics.zero import is_zero
+
+
+def check_antisymmetry(form: Form) -> Law:
+    """{F, G} = -{G, F}: E_f[ b(f, g) + b(g, f) ] = 0."""
+    for u, f in zip(form.state, form.left, strict=True):
+        residual = euler_jets(form.density + form.swapped, f)
+        if not is_zero(residual):
+            half = sp.Rational(1, 2)
+            symmetric = sp.expand(half * (form.density + form.swapped))
+            skew = sp.expand(half * (form.density - form.swapped))
+            raise StructureError(
+                "the bracket is not antisymmetric",
+                law="antisymmetry",
+                residual=residual,
+                part="bracket",
+                why=f"{{F, G}} + {{G, F}} does not vanish; component {u.func.__name__}: {show(residual)}",
+                witness=witness(residual),
+                fix=f"use the skew part {show(skew)}; the symmetric part {show(symmetric)} may belong in metric=",
+            )
+    return Law("antisymmetry", "proved", "Euler operator of b(f, g) + b(g, f) vanishes")
+
+
+def check_jacobi(form: Form, *, almost_poisson: bool) -> Law:
+    """{{F, G}, H} + cyclic = 0."""
+    if form.constant():
+        return Law("jacobi", "proved", "constant coefficients")
+    residuals = jacobi_residuals(form)
+    bad = next((r for r in residuals if not is_zero(r)), None)
+    if bad is None:
+        return Law("jacobi", "proved", "Euler operator of the trilinear density {{P,Q},R} + cyclic vanishes")
+    text = witness(bad)
+    if almost_poisson:
+        return Law("jacobi", "failed", "Euler operator of the trilinear density", "accepted: almost_poisson", text)
+    raise StructureError(
+        "the bracket does not satisfy the Jacobi identity",
+        law="jacobi",
+        residual=bad,
+        part="bracket",
+        why=f"{{{{P, Q}}, R}} + cyclic, varied by P, is {_clip(show(bad))}",
+        witness=text,
+        fix="correct the bracket, or say almost_poisson=True to keep a skew bracket that conserves the energy but is "
+        "not Poisson",
+    )
+
+
+def _clip(text: str, width: int = 300) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def jacobi_residuals(form: Form) -> list[sp.Expr]:
+    """E_{P_i} of T(P,Q,R) + T(Q,R,P) + T(R,P,Q), T(A,B,C) = sum_k E_{z_k}(A . J B) (J C)_k: all zero iff Poisson.
+
+    Linear functionals with fresh covectors P, Q, R suffice, because the second variations cancel for skew J.
+    """
+    P, Q, R = (tuple(_covector(name, u) for u in form.state) for name in "PQR")
+    tau = sp.Add(_cyclic(form, P, Q, R), _cyclic(form, Q, R, P), _cyclic(form, R, P, Q))
+    return [sp.expand(euler_jets(tau, p)) for p in P]
+
+
+def _covector(name: str, u: AppliedUndef) -> AppliedUndef:
+    return sp.Function(f"{name}:{u.func.__name__}", real=True)(*u.args)
+
+
+def _cyclic(
+    form: Form, A: Sequence[AppliedUndef], B: Sequence[AppliedUndef], C: Sequence[AppliedUndef]
+) -> sp.Expr:
+    bracket = form.at(A, B)
+    moved = [rename(row, form.right, C) for row in form.rows]
+    return sp.Add(
+        *(tidy(euler_jets(bracket, u) * row) for u, row in zip(form.state, moved, strict=True) if not row.is_zero)
+    )
+
+
+def check_entropy_degeneracy(form: Form, entropy: Sequence[sp.Expr]) -> Law:
+    """J dS = 0 identically: the entropy is a Casimir of the bracket."""
+    for u, residual in zip(form.state, form.apply(entropy), strict=True):
+        if not is_zero(residual):
+            raise StructureError(
+                "the entropy is not a Casimir of the bracket: {S, .} is not zero",
+                law="entropy_degeneracy",
+                residual=residual,
+                part="entropy",
+                why=f"component {u.func.__name__}: {show(residual)}",
+                witness=witness(residual),
+                fix="let the entropy depend on fields that the bracket does not move, or choose another bracket",
+            )
+    return Law("entropy_degeneracy", "proved", "J dS = 0 identically in every component")

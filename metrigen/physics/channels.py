@@ -1,0 +1,147 @@
+"""The linear maps between channels, ``mix`` and ``total``: normal form, lifting, transpose, explicit channels.
+
+Every field is a multiplet and a product is elementwise in the channel, so a map is opaque to ordinary
+differentiation. Lifting names each outermost map by a symbol; the chain rule then passes through it by linearity
+(forward) or by its transpose (reverse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.physics.jets import Jet
+from metrigen.spec.symbols import Param, mix, mix_transposed, total, transposed
+
+MAPS = (mix, total)
+
+
+def has_maps(expr: sp.Expr) -> bool:
+    return bool(expr.has(*MAPS))
+
+
+def lift(expr: sp.Expr) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
+    """(flat, maps): ``expr`` with each outermost map replaced by a symbol, and what the symbols stand for."""
+    if not has_maps(expr):
+        return expr, {}
+    found: dict[sp.Expr, None] = {}
+    _outermost(expr, found)
+    atoms = sorted(found, key=sp.default_sort_key)
+    names = {atom: sp.Symbol(f"map[{i}]", real=True) for i, atom in enumerate(atoms)}
+    return expr.xreplace(names), {symbol: atom for atom, symbol in names.items()}
+
+
+def _outermost(expr: sp.Expr, found: dict[sp.Expr, None]) -> None:
+    if isinstance(expr, MAPS):
+        found[expr] = None
+        return
+    for argument in expr.args:
+        _outermost(argument, found)
+
+
+def argument(atom: sp.Expr) -> sp.Expr:
+    """What a map acts on."""
+    return atom.args[-1]
+
+
+def apply(atom: sp.Expr, f: sp.Expr) -> sp.Expr:
+    """The map of ``atom`` applied to ``f``, in normal form."""
+    if isinstance(atom, total):
+        return _linear(f, lambda g: total(g))
+    return _linear(f, lambda g: _mix(atom.args[0], g))
+
+
+def apply_transposed(atom: sp.Expr, f: sp.Expr) -> sp.Expr:
+    """The transpose of the map of ``atom`` applied to ``f``, in normal form."""
+    if isinstance(atom, total):
+        return _linear(f, lambda g: total(g))
+    return _linear(f, lambda g: mix_transposed(atom.args[0], g))
+
+
+def _mix(matrix: sp.Expr, f: sp.Expr) -> sp.Expr:
+    return mix_transposed(matrix.args[0], f) if isinstance(matrix, transposed) else mix(matrix, f)
+
+
+def _linear(f: sp.Expr, act) -> sp.Expr:  # type: ignore[no-untyped-def]
+    """A linear map term by term, with factors that are the same in every channel moved out."""
+    out = []
+    for term in sp.Add.make_args(sp.expand(f)):
+        scalars, rest = [], []
+        for factor in sp.Mul.make_args(term):
+            (scalars if is_scalar(factor) else rest).append(factor)
+        out.append(sp.Mul(*scalars) * act(sp.Mul(*rest)))
+    return sp.Add(*out)
+
+
+def is_scalar(expr: sp.Expr) -> bool:
+    """Is the value the same in every channel? Numbers, coordinates, per="scalar" parameters and channel sums are."""
+    if isinstance(expr, total):
+        return True
+    if isinstance(expr, (Jet, AppliedUndef, mix)):
+        return False
+    if isinstance(expr, Param):
+        return expr.per == "scalar" and not expr.is_matrix
+    return all(is_scalar(a) for a in expr.args)
+
+
+def canonical(expr: sp.Expr) -> sp.Expr:
+    """The normal form of the maps in an expression: linear combinations split, scalars outside, sorted transposes."""
+    flat, maps = lift(expr)
+    if not maps:
+        return expr
+    return flat.xreplace({symbol: apply(atom, canonical(argument(atom))) for symbol, atom in maps.items()})
+
+
+def count_maps(expr: sp.Expr) -> int:
+    """The largest number of maps in one term, nested ones included."""
+    return max(sum(1 for node in sp.preorder_traversal(term) if isinstance(node, MAPS)) for term in _terms(expr))
+
+
+def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
+    return sp.Add.make_args(sp.expand(expr))
+
+
+def explicit(expr: sp.Expr, channels: int) -> list[sp.Expr]:
+    """The components of an expression, every field and parameter written with its channel index."""
+    flat, maps = lift(expr)
+    inner = {symbol: explicit(argument(atom), channels) for symbol, atom in maps.items()}
+    out = []
+    for c in range(channels):
+        table: dict[sp.Basic, sp.Basic] = {
+            s: indexed(s, c) for s in sorted(flat.free_symbols, key=sp.default_sort_key) if not is_scalar(s)
+        }
+        for symbol, atom in maps.items():
+            values = inner[symbol]
+            table[symbol] = (
+                sp.Add(*values)
+                if isinstance(atom, total)
+                else sp.Add(*(_entry(atom.args[0], c, d) * values[d] for d in range(channels)))
+            )
+        out.append(flat.xreplace(table))
+    return out
+
+
+def indexed(symbol: sp.Symbol, c: int) -> sp.Symbol:
+    """The component of a multiplet symbol in channel c."""
+    return sp.Symbol(f"{symbol.name}#{c}", real=True, **_sign(symbol))
+
+
+def _sign(symbol: sp.Symbol) -> Mapping[str, bool]:
+    if symbol.is_positive:
+        return {"positive": True}
+    return {"nonnegative": True} if symbol.is_nonnegative else {}
+
+
+def _entry(matrix: sp.Expr, c: int, d: int) -> sp.Expr:
+    if isinstance(matrix, transposed):
+        matrix, c, d = matrix.args[0], d, c
+    if matrix.symmetric and c > d:
+        c, d = d, c
+    if matrix.antisymmetric:
+        if c == d:
+            return sp.S.Zero
+        if c > d:
+            return -_entry(matrix, d, c)
+    return sp.Symbol(f"{matrix.name}#{c}#{d}", real=True, **_sign(matrix))

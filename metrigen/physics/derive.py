@@ -1,0 +1,59 @@
+"""``derive``: from a system to its equations, tensors and laws in the continuum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from metrigen.physics import steady
+from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
+from metrigen.physics.fit import check_integrator
+from metrigen.physics.jets import from_jets
+from metrigen.physics.laws import structure_laws
+from metrigen.physics.limits import step_limit
+from metrigen.physics.state import State, build_state
+from metrigen.physics.symmetry import currents
+from metrigen.physics.tensor import tensor_of
+from metrigen.physics.wellposed import check_well_posed
+from metrigen.spec.system import System
+
+
+def derive(system: System) -> Derivation:
+    """Derive the dynamics of a system and check its laws.
+
+    Raises SpecError if the system cannot be understood or its integrator does not fit, StructureError if a law that
+    must hold does not.
+    """
+    state = build_state(system)
+    laws = structure_laws(state)
+    tensor, tensor_law = tensor_of(state)
+    conserved, current_law = currents(state)
+    derivation = Derivation(
+        system=system,
+        fields=state.fields,
+        hamiltonian=from_jets(state.hamiltonian),
+        momenta=state.momenta,
+        velocities={u: from_jets(v) for u, v in state.velocities.items()},
+        equations={u: from_jets(rate) for u, rate in zip(state.fields, state.rates, strict=True)},
+        bracket=state.bracket_form,
+        metric=state.metric_form,
+        stress_energy={key: from_jets(value) for key, value in tensor.items()},
+        currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
+        laws=(*laws, _noether(tensor_law, current_law), *check_well_posed(state)),
+        steady_state=_steady(state),
+        step_limit=None,
+    )
+    check_integrator(derivation)
+    return replace(derivation, step_limit=step_limit(derivation))
+
+
+def _noether(tensor: Law, currents: Law | None) -> Law:
+    """One law for the tensor and the declared symmetries."""
+    if currents is None:
+        return tensor
+    return Law("noether", "proved", f"{tensor.how}; {currents.how}", tensor.detail or currents.detail)
+
+
+def _steady(state: State) -> SteadyStateClass | None:
+    if state.bracket is not None or state.entropy is not None:
+        return None
+    return steady.classify(state.hamiltonian, state.fields, state.system.domain.boundary)

@@ -1,0 +1,202 @@
+"""The Legendre transform as a decision tree: what kind of Lagrangian is it, and what is its Hamiltonian?
+
+    W_ab = d2L/du_{a,t} du_{b,t}
+    regular      pi_a = dL/du_{a,t},  v = u_t(pi),  H = pi v - L,  canonical bracket
+    first order  L = theta_a u_{a,t} - H,  Omega_ab = d theta_b/du_a - d theta_a/du_b,  J = Omega^-1
+    otherwise    refused, with the constraints or the higher derivative that stand in the way
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.physics import channels, linear
+from metrigen.physics.derivation import Law
+from metrigen.physics.inversion import Inverse, invert_velocities
+from metrigen.physics.jets import Jet, jet, jets_of
+from metrigen.physics.refusals import refuse, refuse_singular
+from metrigen.physics.report import show
+from metrigen.physics.variation import euler_of, gradient, tidy
+from metrigen.physics.zero import is_zero
+from metrigen.spec.symbols import momentum, t
+
+
+@dataclass(frozen=True)
+class Legendre:
+    """The Hamiltonian side of a Lagrangian, in jets. ``matrix`` is J of a first-order Lagrangian, else None."""
+
+    state: tuple[AppliedUndef, ...]
+    hamiltonian: sp.Expr
+    momenta: Mapping[AppliedUndef, AppliedUndef]
+    velocities: Mapping[AppliedUndef, sp.Expr]
+    matrix: tuple[tuple[sp.Expr, ...], ...] | None
+    law: Law
+
+
+def transform(lagrangian: sp.Expr, fields: tuple[AppliedUndef, ...], *, has_bracket: bool) -> Legendre:
+    """Choose the branch. Raises StructureError(law="legendre") where there is no Hamiltonian with local dynamics."""
+    gradients = gradient(lagrangian)
+    _refuse_higher_time_derivatives(lagrangian, gradients, fields)
+    velocities = {u: jet(u, t) for u in fields}
+    momenta = {u: gradients.get(v, sp.S.Zero) for u, v in velocities.items()}
+    _refuse_mixed(lagrangian, fields)
+    _refuse_coupled(momenta, velocities)
+    hessian = [[momenta[a].diff(velocities[b]) for b in fields] for a in fields]
+    if all(is_zero(entry) for row in hessian for entry in row):
+        return _first_order(lagrangian, fields, momenta, velocities, has_bracket)
+    det = sp.expand(linear.determinant(hessian))
+    if is_zero(det):
+        refuse_singular(lagrangian, fields, gradients, hessian, momenta, velocities)
+    return _regular(lagrangian, fields, momenta, velocities, hessian, det)
+
+
+def _refuse_higher_time_derivatives(
+    lagrangian: sp.Expr, gradients: Mapping[Jet, sp.Expr], fields: tuple[AppliedUndef, ...]
+) -> None:
+    high = [j for j in jets_of(lagrangian, *fields) if j.order_in(t) >= 2]
+    if not high:
+        return
+    equations = [euler_of(dict(gradients), u, u.args) for u in fields]
+    order = max((j.order_in(t) for e in equations for j in jets_of(sp.expand(e), *fields)), default=0)
+    if order <= 2:
+        raise refuse(
+            f"the Lagrangian contains {show(high[0])}",
+            residual=gradients[high[0]],
+            why="its equations are of second order in time, so the term differs from a first-order one by a total "
+            "derivative",
+            fix="integrate by parts in t, for instance u*u_tt -> -u_t**2",
+        )
+    raise refuse(
+        f"the Lagrangian is of Ostrogradsky type: it contains {show(high[0])}",
+        residual=gradients[high[0]],
+        why=f"the equations are of order {order} in time and the Hamiltonian is linear in a momentum, so the energy "
+        "is not bounded from below",
+        fix="use derivatives of first order in time; space derivatives may have any order",
+    )
+
+
+def _refuse_mixed(lagrangian: sp.Expr, fields: tuple[AppliedUndef, ...]) -> None:
+    mixed = [j for j in jets_of(lagrangian, *fields) if j.order_in(t) == 1 and j.order > 1]
+    if mixed:
+        u = mixed[0].base.func.__name__
+        raise refuse(
+            f"the Lagrangian contains the mixed derivative {show(mixed[0])}",
+            residual=mixed[0],
+            why=f"the momentum pi = dL/d{u}_t - D_x dL/d{u}_tx contains derivatives of the velocity; to express the "
+            "velocity by it takes the inverse of an elliptic operator at every step",
+            fix="drop the term, integrate it by parts if it is a total derivative, or give hamiltonian= and bracket=",
+        )
+
+
+def _refuse_coupled(momenta: Mapping[AppliedUndef, sp.Expr], velocities: Mapping[AppliedUndef, Jet]) -> None:
+    inside = set(velocities.values())
+    for u, value in momenta.items():
+        _, maps = channels.lift(channels.canonical(value))
+        if any(inside & atom.free_symbols for atom in maps.values()):
+            raise refuse(
+                f"the kinetic term couples the channels of {u.func.__name__}",
+                residual=value,
+                why=f"the momentum is {show(value)}; the velocity needs the inverse of a channel matrix",
+                fix="keep the kinetic term diagonal (u_t**2/2) and put the coupling into the potential or the bracket",
+            )
+
+
+def _regular(
+    lagrangian: sp.Expr,
+    fields: tuple[AppliedUndef, ...],
+    momenta: Mapping[AppliedUndef, sp.Expr],
+    velocities: Mapping[AppliedUndef, Jet],
+    hessian: list[list[sp.Expr]],
+    det: sp.Expr,
+) -> Legendre:
+    names = {u: momentum(u) for u in fields}
+    conjugate = {u: jet(names[u]) for u in fields}
+    inverse: Inverse = invert_velocities(lagrangian, fields, momenta, velocities, conjugate, hessian, det)
+    solved = inverse.velocities
+    table = {velocities[u]: solved[u] for u in fields}
+    energy = sp.Add(*(conjugate[u] * solved[u] for u in fields)) - lagrangian.xreplace(table)
+    hamiltonian = tidy(energy) if inverse.polynomial else inverse.energy(energy)
+    back = {conjugate[u]: momenta[u] for u in fields}
+    check = hamiltonian.xreplace(back) + lagrangian - sp.Add(*(momenta[u] * velocities[u] for u in fields))
+    if not is_zero(check, summed=True):
+        raise refuse(
+            "the Legendre transform could not be verified",
+            residual=check,
+            why="H(pi(v)) + L - pi v is not zero: the momenta determine the velocities only on one branch",
+            fix="give hamiltonian= and bracket= directly",
+        )
+    how = f"{inverse.how}; H(pi(v)) + L - pi v = 0 checked"
+    law = Law("legendre", inverse.verdict, how, inverse.detail)
+    return Legendre((*fields, *names.values()), hamiltonian, names, solved, None, law)
+
+
+def _first_order(
+    lagrangian: sp.Expr,
+    fields: tuple[AppliedUndef, ...],
+    theta: Mapping[AppliedUndef, sp.Expr],
+    velocities: Mapping[AppliedUndef, Jet],
+    has_bracket: bool,
+) -> Legendre:
+    hamiltonian = tidy(-lagrangian.xreplace(dict.fromkeys(velocities.values(), sp.S.Zero)))
+    if all(is_zero(value) for value in theta.values()) and not has_bracket:
+        raise refuse(
+            "the Lagrangian contains no time derivative",
+            residual=sp.S.Zero,
+            why="without a velocity there is nothing to evolve",
+            fix="add the kinetic term u.diff(t)**2/2, or give hamiltonian= and metric= for a gradient flow",
+        )
+    if has_bracket:
+        law = Law("legendre", "proved", "first order in time: H = -L at zero velocity; the declared bracket acts")
+        return Legendre(fields, hamiltonian, {}, {}, None, law)
+    _refuse_nonlocal(theta, fields)
+    omega = [
+        [sp.expand(theta[b].diff(jet(a)) - theta[a].diff(jet(b))) for b in fields] for a in fields
+    ]
+    det = sp.expand(linear.determinant(omega))
+    if is_zero(det):
+        gradients = gradient(hamiltonian)
+        forces = [euler_of(gradients, u, u.args[1:]) for u in fields]
+        kernel = linear.null_vectors(omega)
+        constraints = [
+            f"{show(sp.Add(*(n * f for n, f in zip(vector, forces, strict=True))))} = 0" for vector in kernel
+        ]
+        raise refuse(
+            "the first-order Lagrangian is singular",
+            residual=det,
+            why="its symplectic matrix has a kernel; the constraints are " + "; ".join(constraints),
+            fix="eliminate the constrained field with its constraint, or give hamiltonian= and bracket=",
+        )
+    matrix = tuple(tuple(row) for row in linear.inverse(omega))
+    proved = bool(det.is_nonzero)
+    law = Law(
+        "legendre",
+        "proved" if proved else "conditional",
+        "first order in time: J is the inverse of the symplectic matrix",
+        "" if proved else f"{show(det)} != 0",
+    )
+    return Legendre(fields, hamiltonian, {}, {}, matrix, law)
+
+
+def _refuse_nonlocal(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[AppliedUndef, ...]) -> None:
+    for u, value in theta.items():
+        if channels.has_maps(value):
+            raise refuse(
+                "the first-order Lagrangian couples channels in its symplectic form",
+                residual=value,
+                why=f"theta for {u.func.__name__}_t is {show(value)}; its bracket is the inverse of a channel matrix",
+                fix="give hamiltonian= and bracket= directly",
+            )
+        if any(j.order for j in jets_of(value, *fields)):
+            raise refuse(
+                "the symplectic operator of the first-order Lagrangian contains derivatives",
+                residual=value,
+                why=f"theta for {u.func.__name__}_t is {show(value)}; its inverse, the bracket, is not local",
+                fix="give hamiltonian= and bracket=, in the variables in which the bracket is local (for potential "
+                "KdV u = phi_x with F[u]*G[u].diff(x))",
+            )
+
+

@@ -1,0 +1,94 @@
+"""Laws of the dissipative bracket: symmetry, positivity, energy degeneracy.
+
+Positivity, from the strongest ground to the weakest: the signs of the weights of a factored form; LDL^T of the
+matrix c_ab in (F, G) = int sum D_a F c_ab D_b G; the Fourier symbol of constant coefficients; sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from metrigen.errors import StructureError
+from metrigen.physics import positivity
+from metrigen.physics.derivation import Law
+from metrigen.physics.jets import to_jets
+from metrigen.physics.operators import Form
+from metrigen.physics.report import show, witness
+from metrigen.physics.signs import Sign, condition, sign_of
+from metrigen.physics.variation import euler_jets
+from metrigen.physics.zero import is_zero
+from metrigen.spec.functional import Dissipation
+
+
+def check_symmetry(form: Form, source: object) -> Law:
+    """(F, G) = (G, F): E_f[ b(f, g) - b(g, f) ] = 0."""
+    if isinstance(source, Dissipation):
+        return Law("metric_symmetry", "proved", "factored form: symmetric by construction")
+    defect = [euler_jets(form.density - form.swapped, f) for f in form.left]
+    for u, residual in zip(form.state, defect, strict=True):
+        if not is_zero(residual):
+            half = sp.Rational(1, 2)
+            raise StructureError(
+                "the metric bracket is not symmetric",
+                law="metric_symmetry",
+                residual=residual,
+                part="metric",
+                why=f"(F, G) - (G, F) does not vanish; component {u.func.__name__}: {show(residual)}",
+                witness=witness(residual),
+                fix=f"use the symmetric part {show(sp.expand(half * (form.density + form.swapped)))}; the skew part "
+                f"{show(sp.expand(half * (form.density - form.swapped)))} belongs in bracket=",
+            )
+    return Law("metric_symmetry", "proved", "Euler operator of b(f, g) - b(g, f) vanishes")
+
+
+def check_psd(form: Form, source: object) -> Law:
+    """(F, F) >= 0 for every F."""
+    if isinstance(source, Dissipation):
+        signs = [sign_of(to_jets(weight)) for weight, _ in source.terms]
+        return _verdict(signs, "signs of the weights of the factored form")
+    found = positivity.of_form(form)
+    if found.undecided:
+        return Law("metric_psd", found.verdict, found.how, found.undecided)
+    return _verdict(found.signs, found.how)
+
+
+def _verdict(signs: Sequence[Sign], how: str) -> Law:
+    for sign in signs:
+        if sign.verdict == "negative":
+            raise StructureError(
+                "the metric bracket is not positive",
+                law="metric_psd",
+                residual=sign.expr,
+                part="metric",
+                why=f"(F, F) >= 0 needs {condition(sign)}, but it is negative",
+                witness=sign.witness,
+                fix="change its sign; the energy must fall and the entropy must rise",
+            )
+    depends = [sign for sign in signs if sign.verdict == "depends"]
+    unknown = [sign for sign in signs if sign.verdict == "unknown"]
+    if depends:
+        return Law("metric_psd", "conditional", how, " and ".join(condition(s) for s in (*depends, *unknown)))
+    if unknown:
+        return Law("metric_psd", "sampled", how, "not decided: " + " and ".join(map(condition, unknown)))
+    return Law("metric_psd", "proved", how)
+
+
+def check_energy_degeneracy(form: Form, energy: Sequence[sp.Expr]) -> Law:
+    """M dH = 0 identically: the metric moves entropy, never energy."""
+    for u, residual in zip(form.state, form.apply(energy), strict=True):
+        if not is_zero(residual):
+            raise StructureError(
+                "the metric bracket does not conserve energy: (H, .) is not zero",
+                law="energy_degeneracy",
+                residual=residual,
+                part="metric",
+                why=f"component {u.func.__name__}: {show(residual)}",
+                witness=witness(residual),
+                fix="give the energy somewhere to go (an internal-energy field and an entropy), or drop entropy= for "
+                "the free-energy form",
+            )
+    return Law("energy_degeneracy", "proved", "M dH = 0 identically in every component")
+
+

@@ -1,0 +1,191 @@
+"""The dynamics of a system in jets: its state, energy, brackets and rates of change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import SpecError
+from metrigen.physics.derivation import Bilinear, Law
+from metrigen.physics.jets import to_jets
+from metrigen.physics.legendre import Legendre, transform
+from metrigen.physics.operators import Form, build_form
+from metrigen.physics.variation import euler_of, gradient, tidy
+from metrigen.physics.vocabulary import (
+    check_functions,
+    check_names,
+    functions_in,
+    hamiltonian_fields,
+    is_input,
+    lagrangian_fields,
+)
+from metrigen.spec.functional import Functional
+from metrigen.spec.symbols import t
+from metrigen.spec.system import System
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that the laws and tensors are computed from. All expressions are in jets.
+
+    fields      the full state
+    covectors   dH/dz in the order of the fields; ``entropic``: dS/dz, or None
+    rates       dz/dt
+    source      the Lagrangian, with its own fields; None for a Hamiltonian system
+    """
+
+    system: System
+    fields: tuple[AppliedUndef, ...]
+    hamiltonian: sp.Expr
+    entropy: sp.Expr | None
+    lagrangian: sp.Expr | None
+    lagrangian_fields: tuple[AppliedUndef, ...]
+    momenta: Mapping[AppliedUndef, AppliedUndef]
+    velocities: Mapping[AppliedUndef, sp.Expr]
+    covectors: tuple[sp.Expr, ...]
+    entropic: tuple[sp.Expr, ...] | None
+    bracket: Form | None
+    bracket_form: Bilinear | None
+    metric: Form | None
+    metric_form: Bilinear | None
+    rates: tuple[sp.Expr, ...]
+    legendre: Law | None
+
+    @property
+    def coordinates(self) -> tuple[sp.Symbol, ...]:
+        return (t, *self.system.domain.axes)
+
+    @property
+    def axes(self) -> tuple[sp.Symbol, ...]:
+        return self.system.domain.axes
+
+
+def build_state(system: System) -> State:
+    """Legendre transform, brackets, equations."""
+    legendre = None
+    lagrangian = None
+    own: tuple[AppliedUndef, ...] = ()
+    if system.lagrangian is not None:
+        own = lagrangian_fields(system)
+        check_names(system, own, [system.lagrangian], [])
+        lagrangian = to_jets(system.lagrangian)
+        legendre = transform(lagrangian, own, has_bracket=system.bracket is not None)
+        fields, hamiltonian = legendre.state, legendre.hamiltonian
+    else:
+        fields = hamiltonian_fields(system)
+        hamiltonian = to_jets(system.hamiltonian)
+    if system.entropy is not None:
+        check_functions(system, "entropy", system.entropy)
+    entropy = None if system.entropy is None else to_jets(system.entropy)
+    bracket, bracket_form = _bracket(system, fields, legendre)
+    metric, metric_form = (None, None)
+    if system.metric is not None:
+        metric, metric_form = build_form("metric", system.metric, fields)
+    _check_everything(system, fields, bracket_form, metric_form)
+    covectors = functional_derivatives(hamiltonian, fields)
+    entropic = None if entropy is None else functional_derivatives(entropy, fields)
+    return State(
+        system=system,
+        fields=fields,
+        hamiltonian=hamiltonian,
+        entropy=entropy,
+        lagrangian=lagrangian,
+        lagrangian_fields=own,
+        momenta={} if legendre is None else legendre.momenta,
+        velocities={} if legendre is None else legendre.velocities,
+        covectors=covectors,
+        entropic=entropic,
+        bracket=bracket,
+        bracket_form=bracket_form,
+        metric=metric,
+        metric_form=metric_form,
+        rates=_rates(fields, bracket, metric, covectors, entropic),
+        legendre=None if legendre is None else legendre.law,
+    )
+
+
+def functional_derivatives(density: sp.Expr, fields: tuple[AppliedUndef, ...]) -> tuple[sp.Expr, ...]:
+    """dF/dz for every field, in jets."""
+    gradients = gradient(density)
+    return tuple(euler_of(gradients, u, u.args[1:]) for u in fields)
+
+
+def _rates(
+    fields: tuple[AppliedUndef, ...],
+    bracket: Form | None,
+    metric: Form | None,
+    energy: tuple[sp.Expr, ...],
+    entropy: tuple[sp.Expr, ...] | None,
+) -> tuple[sp.Expr, ...]:
+    """{z, H} + (z, S) with an entropy, {z, H} - (z, H) without."""
+    zero = (sp.S.Zero,) * len(fields)
+    reversible = bracket.apply(energy) if bracket is not None else zero
+    if metric is None:
+        return reversible
+    if entropy is not None:
+        irreversible = metric.apply(entropy)
+    else:
+        irreversible = tuple(-rate for rate in metric.apply(energy))
+    return tuple(tidy(a + b) for a, b in zip(reversible, irreversible, strict=True))
+
+
+def _bracket(
+    system: System, fields: tuple[AppliedUndef, ...], legendre: Legendre | None
+) -> tuple[Form | None, Bilinear | None]:
+    """The declared bracket; for a Lagrangian without one, the canonical one or the inverse symplectic matrix."""
+    if system.bracket is not None:
+        return build_form("bracket", system.bracket, fields)
+    if legendre is None:
+        return None, None
+    pairs = legendre.momenta
+    matrix = legendre.matrix
+
+    def canonical(F: Functional, G: Functional) -> sp.Expr:
+        return sp.Add(*(F[q] * G[p] - F[p] * G[q] for q, p in pairs.items()))
+
+    def symplectic(F: Functional, G: Functional) -> sp.Expr:
+        assert matrix is not None
+        return sp.Add(
+            *(F[u] * c * G[v] for u, row in zip(fields, matrix, strict=True) for v, c in zip(fields, row, strict=True))
+        )
+
+    return build_form("bracket", canonical if matrix is None else symplectic, fields)
+
+
+def _check_everything(
+    system: System, fields: tuple[AppliedUndef, ...], bracket: Bilinear | None, metric: Bilinear | None
+) -> None:
+    """Names and functions of every part of the system, now that the state is known."""
+    forms = [form for form in (bracket, metric) if form is not None]
+    parts = [(p, getattr(system, p)) for p in ("lagrangian", "hamiltonian", "entropy")]
+    densities = [(part, value) for part, value in parts if value is not None]
+    characteristics = [
+        ("symmetries", sp.sympify(q))
+        for _, table in sorted((system.symmetries or {}).items())
+        for _, q in sorted(table.items(), key=lambda item: str(item[0]))
+    ]
+    dt = getattr(system.integrator, "dt", None)
+    steps = [] if dt is None else [sp.sympify(dt)]
+    for part, value in (*densities, *characteristics):
+        check_functions(system, part, value)
+    check_names(system, fields, [*(v for _, v in densities), *(v for _, v in characteristics), *steps], forms)
+    for part, form in (("bracket", bracket), ("metric", metric)):
+        if form is not None:
+            _check_form_functions(system, fields, part, form)
+
+
+def _check_form_functions(system: System, fields: tuple[AppliedUndef, ...], part: str, form: Bilinear) -> None:
+    covectors = (*form.left, *form.right)
+    check_functions(system, part, form.form)
+    for u in functions_in(form.form):
+        if u not in covectors and u not in fields and not is_input(u):
+            raise SpecError(
+                f"{u} in {part}= is neither a field of the state nor an input",
+                part=part,
+                why="the state is " + ", ".join(map(str, fields)),
+            )
+
+

@@ -1,0 +1,117 @@
+"""The class of a steady state dF = 0: is it a linear equation, is its operator symmetric positive definite?
+
+The Hessian of F is symmetric by itself. It is positive definite where the matrix of the quadratic density over the
+jets of the fields is positive semi-definite and the fields themselves carry a positive weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.physics import channels
+from metrigen.physics.derivation import SteadyStateClass
+from metrigen.physics.jets import jet, jets_of
+from metrigen.physics.report import show
+from metrigen.physics.signs import Sign, pivots, sign_of
+from metrigen.physics.variation import euler_of, gradient
+from metrigen.physics.zero import is_zero
+
+
+def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
+    """The class of dF = 0 for a free-energy density in jets."""
+    gradients = gradient(energy)
+    forces = [euler_of(gradients, u, u.args[1:]) for u in fields]
+    culprit = next((f for f in forces if not _affine(f, fields)), None)
+    if culprit is not None:
+        return SteadyStateClass(False, False, f"dF is not linear in the fields: {show(culprit)}")
+    quadratic = _quadratic(energy, fields)
+    if channels.has_maps(quadratic):
+        return SteadyStateClass(True, False, "a channel matrix of free sign couples the channels")
+    direct = _by_density(quadratic, fields, boundary)
+    if direct.spd:
+        return direct
+    return _by_symbol(forces, fields) or direct
+
+
+def _affine(force: sp.Expr, fields: Sequence[AppliedUndef]) -> bool:
+    jets = jets_of(force, *fields)
+    scale = sp.Symbol("scale[]", positive=True)
+    rest = force.xreplace(dict.fromkeys(jets, sp.S.Zero))
+    scaled = force.xreplace({j: scale * j for j in jets})
+    return is_zero(scaled - rest - scale * (force - rest))
+
+
+def _quadratic(energy: sp.Expr, fields: Sequence[AppliedUndef]) -> sp.Expr:
+    """The part of a density that is of second degree in the fields, total derivatives aside."""
+    jets = jets_of(energy, *fields)
+    terms = sp.Add.make_args(sp.expand(channels.canonical(energy)))
+    scale = sp.Symbol("scale[]", positive=True)
+    zoom = {j: scale * j for j in jets}
+    kept = []
+    for term in terms:
+        scaled = sp.expand(channels.canonical(term.xreplace(zoom)))
+        if scaled.diff(scale).diff(scale) != 0:
+            kept.append(term)
+    return sp.Add(*kept)
+
+
+def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
+    jets = jets_of(quadratic, *fields)
+    jets = [j for j in jets if j.order] + [jet(u) for u in fields]
+    matrix = [[sp.expand(quadratic.diff(a).diff(b)) for b in jets] for a in jets]
+    found = pivots(matrix)
+    if found.broken is not None:
+        return SteadyStateClass(True, False, f"indefinite: {show(found.broken)} is a negative minor of the Hessian")
+    signs = [sign_of(value) for value in found.values]
+    negative = next((s for s in signs if not s.holds), None)
+    if negative is not None:
+        return SteadyStateClass(True, False, _doubt(negative))
+    orders = {(j.base, x): s for j, s in zip(jets, signs, strict=True) if j.order == 1 for x in j.directions()}
+    for j, sign in zip(jets, signs, strict=True):
+        pinned = boundary == "zero" and any(
+            orders[j.base, x].verdict == "positive" for x in j.base.args[1:] if (j.base, x) in orders
+        )
+        if j.order == 0 and sign.verdict != "positive" and not pinned:
+            return SteadyStateClass(
+                True,
+                False,
+                f"semi-definite: the weight of {j.base.func.__name__}**2, {show(sign.expr)}/2, is not known to be "
+                "positive, so constants may be in the kernel",
+            )
+    return SteadyStateClass(True, True, "weights of the derivatives >= 0, weights of the fields > 0")
+
+
+def _doubt(sign: Sign) -> str:
+    if sign.verdict == "negative":
+        return f"indefinite: the weight {show(sign.expr)} is negative ({sign.witness})"
+    example = f" ({sign.witness})" if sign.witness else ""
+    return f"the weight {show(sign.expr)} is not known to be positive{example}"
+
+
+def _by_symbol(forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> SteadyStateClass | None:
+    """Constant coefficients: the symbol of dF, positive at every wave vector (Swift-Hohenberg above threshold)."""
+    rows = []
+    for force in forces:
+        row = dict.fromkeys(fields, sp.S.Zero)
+        for j in jets_of(force, *fields):
+            c = force.diff(j)
+            if jets_of(c) or any(x in c.free_symbols for x in j.base.args):
+                return None
+            if any(n % 2 for n in j.orders):
+                return None
+            row[j.base] += c * sp.Mul(*((-(_wave(x) ** 2)) ** (n // 2) for x, n in zip(j.base.args, j.orders, strict=True)))
+        rows.append([sp.expand(row[u]) for u in fields])
+    found = pivots(rows)
+    signs = [sign_of(value) for value in found.values]
+    if found.broken is None and all(s.verdict == "positive" for s in signs):
+        return SteadyStateClass(True, True, "the symbol of dF is positive at every wave vector")
+    return None
+
+
+def _wave(x: sp.Symbol) -> sp.Symbol:
+    return sp.Symbol(f"k[{x.name}]", real=True)
+
+

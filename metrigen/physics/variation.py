@@ -1,0 +1,89 @@
+"""One variation: the gradient of a density with respect to its jets, and the Euler operator.
+
+    E_u(h) = sum_alpha (-D)_alpha dh/du_alpha
+
+The gradient goes through channel maps by their transpose: for h(u, m) with m = K f(u) it is dh/du + f'(u) K^T dh/dm,
+because a density is summed over the channels. ``E_u(h) = 0`` for every u says that h is a total derivative.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.physics import channels
+from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
+from metrigen.spec.symbols import t
+
+
+def diff_jets(expr: sp.Expr, coordinate: sp.Symbol) -> sp.Expr:
+    """The total derivative D_mu f = df/dx^mu + sum_alpha u_{alpha+mu} df/du_alpha of an expression in jets."""
+    flat, maps = channels.lift(expr)
+    terms = [flat.diff(coordinate)]
+    terms += [flat.diff(j) * j.shift(coordinate) for j in jets_of(flat)]
+    for symbol, atom in maps.items():
+        terms.append(flat.diff(symbol) * channels.apply(atom, diff_jets(channels.argument(atom), coordinate)))
+    return sp.Add(*terms).xreplace(maps)
+
+
+def diff_along(expr: sp.Expr, directions: tuple[sp.Symbol, ...]) -> sp.Expr:
+    """D_alpha of an expression in jets."""
+    for coordinate in directions:
+        expr = diff_jets(expr, coordinate)
+    return expr
+
+
+def gradient(density: sp.Expr, covector: sp.Expr = sp.S.One) -> dict[Jet, sp.Expr]:
+    """The derivative of (sum over channels of covector * density) with respect to each jet."""
+    flat, maps = channels.lift(density)
+    out = {j: covector * flat.diff(j).xreplace(maps) for j in jets_of(flat)}
+    for symbol, atom in maps.items():
+        pulled = channels.apply_transposed(atom, covector * flat.diff(symbol).xreplace(maps))
+        for j, value in gradient(channels.argument(atom), pulled).items():
+            out[j] = out.get(j, sp.S.Zero) + value
+    return dict(sorted(out.items(), key=lambda item: item[0].name))
+
+
+def euler_jets(
+    density: sp.Expr, u: AppliedUndef, *, coordinates: tuple[sp.Symbol, ...] | None = None, order_t: int = 0
+) -> sp.Expr:
+    """E_u of a density in jets over ``coordinates`` (default: all but t).
+
+    Over space alone the time derivatives of u are fields of their own: ``order_t`` picks which one is varied.
+    """
+    over = tuple(x for x in u.args if x != t) if coordinates is None else coordinates
+    return euler_of(gradient(density), u, over, order_t)
+
+
+def euler_of(
+    gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symbol, ...], order_t: int = 0
+) -> sp.Expr:
+    """E_u from a gradient that is already known."""
+    terms = []
+    for j, value in gradients.items():
+        if j.base != u or (t not in over and j.order_in(t) != order_t):
+            continue
+        directions = tuple(x for x in j.directions() if x in over)
+        terms.append((-1) ** len(directions) * diff_along(value, directions))
+    return tidy(sp.Add(*terms))
+
+
+def tidy(expr: sp.Expr) -> sp.Expr:
+    """Products multiplied out and channel maps in normal form: equal results usually compare equal."""
+    return sp.expand_mul(channels.canonical(expr))
+
+
+def total_derivative(expr: sp.Expr, coordinate: sp.Symbol) -> sp.Expr:
+    """D_mu of an expression in fields, explicit coordinates and channel maps included."""
+    return from_jets(diff_jets(to_jets(expr), coordinate))
+
+
+def euler(density: sp.Expr, field: AppliedUndef, *coordinates: sp.Symbol) -> sp.Expr:
+    """The variational derivative of int density over ``coordinates``; without any, over space: the functional
+    derivative dF/du. ``euler(L, u, *u.args)`` is the Euler-Lagrange expression."""
+    return from_jets(euler_jets(to_jets(density), field, coordinates=coordinates or None))
+
+
+def euler_lagrange(lagrangian: sp.Expr, field: AppliedUndef) -> sp.Expr:
+    """E_u(L) over space and time: zero on solutions."""
+    return euler(lagrangian, field, *field.args)

@@ -1,0 +1,162 @@
+"""What the symbols of a system are: its state, its inputs, its parameters. Refuses what cannot be understood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import SpecError
+from metrigen.physics.derivation import Bilinear
+from metrigen.spec.symbols import InputFunction, momentum, t
+from metrigen.spec.system import System
+
+
+def functions_in(expr: sp.Expr) -> list[AppliedUndef]:
+    """The functions of coordinates in an expression, in a fixed order."""
+    return sorted(sp.sympify(expr).atoms(AppliedUndef), key=sp.default_sort_key)
+
+
+def is_input(u: AppliedUndef) -> bool:
+    return isinstance(u, InputFunction) or t not in u.args
+
+
+def lagrangian_fields(system: System) -> tuple[AppliedUndef, ...]:
+    """The fields of a Lagrangian: its functions of (t, *axes) that are no inputs; ``fields=`` gives their order."""
+    assert system.lagrangian is not None
+    check_functions(system, "lagrangian", system.lagrangian)
+    found = [u for u in functions_in(system.lagrangian) if not is_input(u)]
+    if not found:
+        raise SpecError("the Lagrangian contains no field", part="lagrangian", fix='u = Field("u", domain)')
+    declared = [u for u in system.fields or ()]
+    momenta = [momentum(u) for u in found]
+    for u in declared:
+        if u not in found and u not in momenta:
+            raise SpecError(
+                f"{u} is in fields= but not in the Lagrangian",
+                part="fields",
+                fix="leave fields= out: the state is the fields of the Lagrangian and their momenta",
+            )
+    ordered = [u for u in declared if u in found]
+    return (*ordered, *(u for u in found if u not in ordered))
+
+
+def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
+    """The state of a Hamiltonian spec: ``fields=``, or the functions of (t, *axes) in its densities."""
+    densities = [(p, getattr(system, p)) for p in ("hamiltonian", "entropy") if getattr(system, p) is not None]
+    for part, density in densities:
+        check_functions(system, part, density)
+    found = list(dict.fromkeys(u for _, density in densities for u in functions_in(density) if not is_input(u)))
+    if system.fields is None:
+        raise SpecError(
+            "a Hamiltonian spec states its fields",
+            part="fields",
+            why="their order is the order of the state",
+            fix="fields=(" + ", ".join(u.func.__name__ for u in found) + ",)",
+        )
+    for u in system.fields:
+        check_field(system, u)
+    if len(set(system.fields)) != len(system.fields):
+        raise SpecError("a field occurs twice in fields=", part="fields")
+    for part, density in densities:
+        missing = [u for u in functions_in(density) if not is_input(u) and u not in system.fields]
+        if missing:
+            raise SpecError(
+                f"{missing[0]} is neither a field of the state nor an input",
+                part=part,
+                why="fields= is the full state: " + ", ".join(map(str, system.fields)),
+                fix=f"add it to fields=, or declare Input({missing[0].func.__name__!r}, domain, time_dependent=True)",
+            )
+        if any(t in d.variables for d in density.atoms(sp.Derivative)):
+            raise SpecError(
+                f"{part}= contains a time derivative",
+                part=part,
+                why="a Hamiltonian is a function of the state",
+                fix="write it with the momentum, or give lagrangian= instead",
+            )
+    return system.fields
+
+
+def check_field(system: System, u: object) -> None:
+    """Refuse what is no real field on the domain of the system."""
+    want = (t, *system.domain.axes)
+    if not isinstance(u, AppliedUndef):
+        raise SpecError(f"{u!r} in fields= is not a field", part="fields", fix='u = Field("u", domain)')
+    if isinstance(u, InputFunction):
+        raise SpecError(f"{u} is an Input and cannot be a field of the state", part=u.func.__name__)
+    if u.args != want:
+        raise SpecError(
+            f"{u} is a field of another domain",
+            part=u.func.__name__,
+            why=f"the domain of the system has the coordinates ({', '.join(map(str, want))})",
+            fix=f'{u.func.__name__} = Field("{u.func.__name__}", domain)',
+        )
+    check_real(u)
+
+
+def check_real(u: AppliedUndef) -> None:
+    name = u.func.__name__
+    if u.is_real is False or (u.is_real is None and u.is_complex):
+        raise SpecError(
+            f"{name} is a complex field",
+            part=name,
+            why="the state of a layer is real",
+            fix=f"split it into two real fields, {name} = ({name}1 + I*{name}2)/sqrt(2), and write the density in them",
+        )
+
+
+def check_functions(system: System, part: str, expr: sp.Expr) -> None:
+    """Every function in an expression must live on the domain: fields on (t, *axes), inputs on some coordinates."""
+    want = (t, *system.domain.axes)
+    complex_parts = expr.atoms(sp.conjugate, sp.re, sp.im, sp.arg)
+    for u in functions_in(expr):
+        if complex_parts and any(part_.has(u) for part_ in complex_parts) and u.is_real is not True:
+            raise SpecError(
+                f"{u.func.__name__} is a complex field",
+                part=u.func.__name__,
+                why=f"{part}= contains its conjugate",
+                fix=f"split it into two real fields, {u.func.__name__} = (a + I*b)/sqrt(2)",
+            )
+        check_real(u)
+        if all(isinstance(x, sp.Symbol) for x in u.args):
+            if isinstance(u, InputFunction) or t not in u.args:
+                if any(x not in want for x in u.args):
+                    raise SpecError(f"{u} is an input of another domain", part=u.func.__name__)
+            else:
+                check_field(system, u)
+
+
+def check_names(
+    system: System, state: tuple[AppliedUndef, ...], expressions: Iterable[sp.Basic], forms: Iterable[Bilinear]
+) -> None:
+    """Two different symbols may not share a name: results would be ambiguous, and emitted code wrong."""
+    owner: dict[str, sp.Basic] = {x.name: x for x in (t, *system.domain.axes)}
+
+    def claim(name: str, symbol: sp.Basic) -> None:
+        if owner.setdefault(name, symbol) != symbol:
+            other = owner[name]
+            raise SpecError(
+                f"two different symbols are called {name!r}",
+                part=name,
+                why=f"{_kind(other)} and {_kind(symbol)}",
+                fix="rename one of them, or declare it once and use that object everywhere",
+            )
+
+    for u in state:
+        claim(u.func.__name__, u)
+    covectors = {c for form in forms for c in (*form.left, *form.right)}
+    for expr in (*expressions, *(form.form for form in forms)):
+        for u in functions_in(expr):
+            if u not in covectors:
+                claim(u.func.__name__, u)
+        for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
+            claim(symbol.name, symbol)
+
+
+def _kind(symbol: sp.Basic) -> str:
+    if isinstance(symbol, InputFunction):
+        return f"the input {symbol}"
+    if isinstance(symbol, AppliedUndef):
+        return f"the field {symbol}"
+    return f"the {'parameter' if type(symbol) is not sp.Symbol else 'symbol'} {symbol}"

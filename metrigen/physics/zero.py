@@ -1,0 +1,66 @@
+"""Is an expression zero? ``expand`` first, then three random points at 40 digits, relative to the sum of |terms|."""
+
+from __future__ import annotations
+
+import random
+
+import sympy as sp
+
+from metrigen.physics import channels
+
+DIGITS = 40
+_TOLERANCE = sp.Float("1e-25")
+Point = dict[sp.Symbol, sp.Expr]
+
+
+def is_zero(expr: sp.Expr, *, summed: bool = False) -> bool:
+    """Whether an expression in jets vanishes identically, in every channel or (``summed``) summed over them."""
+    if expr.is_zero:
+        return True
+    expr = sp.expand(channels.canonical(expr))
+    if expr.is_zero:
+        return True
+    if not channels.has_maps(expr):
+        return _vanishes(expr)
+    # A term with n maps touches at most n + 1 channels.
+    components = channels.explicit(expr, min(channels.count_maps(expr) + 1, 3))
+    if summed:
+        components = [sp.Add(*components)]
+    return all(_vanishes(sp.expand(component)) for component in components)
+
+
+def _vanishes(expr: sp.Expr) -> bool:
+    if expr.is_zero:
+        return True
+    terms = sp.Add.make_args(expr)
+    decided = 0
+    for seed in range(12):
+        point = random_point(expr, seed)
+        values = [evaluate(term, point) for term in terms]
+        if not all(value.is_Float or value.is_Rational for value in values):
+            continue  # outside the domain of a root or a logarithm
+        scale = sp.Add(*(abs(value) for value in values))
+        if abs(sp.Add(*values)) > _TOLERANCE * scale:
+            return False
+        decided += 1
+        if decided == 3:
+            return True
+    return decided > 0
+
+
+def random_point(expr: sp.Expr, seed: int, spread: float = 2.0) -> Point:
+    """Values for every symbol that respect its declared sign; the first point is positive throughout."""
+    source = random.Random(20260329 + seed)
+    point: Point = {}
+    for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
+        value = sp.Float(repr(round(source.uniform(0.15, spread), 3)), DIGITS)
+        flip = source.random() < 0.5
+        negative = symbol.is_nonpositive or (flip and seed % 2 == 1 and not symbol.is_nonnegative)
+        point[symbol] = -value if negative else value
+    return point
+
+
+def evaluate(expr: sp.Expr, point: Point) -> sp.Expr:
+    """The value of an expression without channel maps at a point."""
+    value = expr.xreplace(point)
+    return value if value.is_Float or value.is_Rational else sp.N(value, DIGITS)
