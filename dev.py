@@ -1,0 +1,105 @@
+"""Two commands on a machine that has nothing but Python 3.10 to 3.13:
+
+    python3 dev.py demo    set up, build specs/maze.py, train a maze solver for a minute
+    python3 dev.py test    set up, run ruff, mypy and all tests
+
+The set-up lives in .venv and is done again only when a pinned version changes. Standard library only.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv  # noqa: F401  (a Python without it cannot go on: fail here, not half way)
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+PINS = ROOT / "requirements.txt"
+SUPPORTED = [(3, 10), (3, 11), (3, 12), (3, 13)]
+
+
+def run(*command, **environment):
+    """Run a command in the repository; its exit code."""
+    print("$", " ".join(str(part).replace(str(ROOT) + os.sep, "") for part in command), flush=True)
+    return subprocess.call([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment})
+
+
+def interpreter():
+    """A supported Python: this one, else one on the path."""
+    if sys.version_info[:2] in SUPPORTED:
+        return sys.executable
+    for major, minor in reversed(SUPPORTED):
+        found = shutil.which("python{}.{}".format(major, minor))  # noqa: UP032  (must parse on any Python 3)
+        if found:
+            return found
+    sys.exit("metrigen needs Python 3.10 to 3.13, this is " + sys.version.split()[0])
+
+
+def set_up():
+    """Make .venv and install into it, unless it is there with these very pins."""
+    python = interpreter()
+    wanted = hashlib.sha256(PINS.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    stamp = VENV / "pins.sha256"
+    if PYTHON.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return
+    print("setting up .venv (once; torch is large)", flush=True)
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-c", PINS]
+    pip += [] if sys.stdout.isatty() else ["--quiet"]
+    torch = next(line for line in PINS.read_text().splitlines() if line.startswith("torch=="))
+    # torch comes first: were it left to a package that depends on it, pip could settle on another version.
+    for command in ([python, "-m", "venv", "--clear", VENV], [*pip, torch], [*pip, "-r", PINS, "-e", ".[test]"]):
+        if run(*command):
+            sys.exit("the set-up failed; it starts afresh next time")
+    stamp.write_text(wanted)
+
+
+def demo():
+    """From the spec to a trained solver: the exit code of the first step that fails, else 0."""
+    return run(PYTHON, "-m", "metrigen", "build", "specs/maze.py") or run(
+        PYTHON, "-m", "trainers.maze", "--seconds", "60"
+    )
+
+
+def test():
+    """Static checks, then the suite; Triton fixes its mode at import, so its interpreter gets a process of its own."""
+    checks = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
+    failed = sum(run(PYTHON, "-m", *check) != 0 for check in checks)
+    passed = len(checks) - failed
+    for arguments, environment in (
+        (["--ignore", "tests/kernels"], {}),
+        (["tests/kernels"], {"TRITON_INTERPRET": "1"}),
+    ):
+        if (ROOT / "tests/kernels").is_dir() or not environment:
+            good, bad = pytest(arguments, environment)
+            passed, failed = passed + good, failed + bad
+    print("{} passed, {} failed".format(passed, failed), flush=True)  # noqa: UP032
+    return int(failed > 0)
+
+
+def pytest(arguments, environment):
+    """Run pytest, two files at a time with one thread each; how many tests passed and failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        command = [PYTHON, "-m", "pytest", "-n", "2", "--junitxml", report, *arguments]
+        code = run(*command, **{**threads, **environment})
+        if not report.exists():
+            return 0, 1
+        suite = next(ElementTree.parse(report).iter("testsuite")).attrib
+    bad = int(suite["failures"]) + int(suite["errors"])
+    good = int(suite["tests"]) - bad - int(suite["skipped"])
+    return good, max(bad, int(code != 0))
+
+
+if __name__ == "__main__":
+    commands = {"demo": demo, "test": test}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    set_up()
+    sys.exit(commands[sys.argv[1]]())
