@@ -11,6 +11,10 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 from metrigen.physics.derivation import Bilinear
+from metrigen.spec.symbols import mix
+
+# Spellings that people use because the Greek word is a keyword of Python or long.
+_SPELLED = {"lam": "lambda", "lamda": "lambda", "eps": "epsilon"}
 
 Covectors = Mapping[AppliedUndef, tuple[str, str]]
 
@@ -27,8 +31,22 @@ class _Latex(LatexPrinter):
             field = self._print(sp.Symbol(self._covectors[expr][1]))
             head = rf"\frac{{\delta {self._covectors[expr][0]}}}{{\delta {field}}}"
             return head if exp is None else rf"\left({head}\right)^{{{exp}}}"
-        head = self._deal_with_super_sub(expr.func.__name__)
+        head = self._name(expr.func.__name__)
         return head if exp is None else f"{head}^{{{exp}}}"
+
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+        return self._name(expr.name)
+
+    def _name(self, name: str) -> str:
+        """Greek letters and subscripts as usual; any other word upright, not as a product of its letters."""
+        head = str(self._deal_with_super_sub(_SPELLED.get(name, name)))
+        return rf"\mathrm{{{head}}}" if head == name and len(name) > 1 else head
+
+    def _needs_mul_brackets(self, expr: sp.Expr, first: bool = False, last: bool = False) -> bool:
+        # An operator acts on all that follows it, so it stands in brackets unless it stands last.
+        if isinstance(expr, (sp.Derivative, mix)) and not last:
+            return True
+        return bool(super()._needs_mul_brackets(expr, first, last))
 
     def _print_Derivative(self, expr: sp.Derivative) -> str:
         inner = self._print(expr.expr)
