@@ -7,7 +7,7 @@ differentiation. Lifting names each outermost map by a symbol; the chain rule th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -64,11 +64,12 @@ def _mix(matrix: sp.Expr, f: sp.Expr) -> sp.Expr:
     return mix_transposed(matrix.args[0], f) if isinstance(matrix, transposed) else mix(matrix, f)
 
 
-def _linear(f: sp.Expr, act) -> sp.Expr:  # type: ignore[no-untyped-def]
+def _linear(f: sp.Expr, act: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
     """A linear map term by term, with factors that are the same in every channel moved out."""
     out = []
     for term in sp.Add.make_args(sp.expand(f)):
-        scalars, rest = [], []
+        scalars: list[sp.Expr] = []
+        rest: list[sp.Expr] = []
         for factor in sp.Mul.make_args(term):
             (scalars if is_scalar(factor) else rest).append(factor)
         out.append(sp.Mul(*scalars) * act(sp.Mul(*rest)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import sympy as sp
@@ -44,11 +44,15 @@ class Bilinear:
 
 @dataclass(frozen=True)
 class SteadyStateClass:
-    """Whether dF = 0 is a linear equation, and whether its operator is symmetric positive definite."""
+    """Whether dF = 0 is a linear equation, and whether its operator is symmetric positive definite.
+
+    detail   what decided it; witness: numbers at which the operator is not positive
+    """
 
     linear: bool
     spd: bool
     detail: str = ""
+    witness: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Derivation:
     laws           one Law per structure law of the continuum
     steady_state   class of dF = 0 for a metric-only system, else None
     step_limit     largest stable time step of the chosen integrator as an expression, or None
+    sources        nu -> the right side of D_mu T^mu_nu = source on solutions: dissipation and explicit dependence
     """
 
     system: System
@@ -82,6 +87,7 @@ class Derivation:
     laws: tuple[Law, ...]
     steady_state: SteadyStateClass | None
     step_limit: sp.Expr | None
+    sources: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
 
     def law(self, name: str) -> Law:
         """The law of that name; raises KeyError if the system has none."""

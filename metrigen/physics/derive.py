@@ -25,7 +25,7 @@ def derive(system: System) -> Derivation:
     """
     state = build_state(system)
     laws = structure_laws(state)
-    tensor, tensor_law = tensor_of(state)
+    tensor = tensor_of(state)
     conserved, current_law = currents(state)
     derivation = Derivation(
         system=system,
@@ -36,11 +36,12 @@ def derive(system: System) -> Derivation:
         equations={u: from_jets(rate) for u, rate in zip(state.fields, state.rates, strict=True)},
         bracket=state.bracket_form,
         metric=state.metric_form,
-        stress_energy={key: from_jets(value) for key, value in tensor.items()},
+        stress_energy={key: from_jets(value) for key, value in tensor.components.items()},
         currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
-        laws=(*laws, _noether(tensor_law, current_law), *check_well_posed(state)),
+        laws=(*laws, _noether(tensor.law, current_law), *check_well_posed(state)),
         steady_state=_steady(state),
         step_limit=None,
+        sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
     )
     check_integrator(derivation)
     return replace(derivation, step_limit=step_limit(derivation))

@@ -2,8 +2,247 @@
 
 from __future__ import annotations
 
-from metrigen.physics.derivation import Derivation
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import SpecError
+from metrigen.physics import channels
+from metrigen.physics.derivation import Bilinear, Derivation
+from metrigen.physics.jets import jet, jets_of, to_jets
+from metrigen.physics.report import show
+from metrigen.physics.variation import euler_jets
+from metrigen.physics.zero import is_zero
+from metrigen.spec.symbols import Param, mix, transposed
+
+Pair = tuple[AppliedUndef, AppliedUndef]
+_ANY = "RK4 or ExplicitEuler take any right-hand side"
+
+
+@dataclass(frozen=True)
+class Separable:
+    """H = kinetic(p) + potential(q), as densities in the fields."""
+
+    kinetic: sp.Expr
+    potential: sp.Expr
+
+
+def split(
+    hamiltonian: sp.Expr, q_fields: Sequence[AppliedUndef], p_fields: Sequence[AppliedUndef]
+) -> Separable | None:
+    """T(p) and V(q) of a separable density; None if a term holds a field and a momentum."""
+    kinetic: list[sp.Expr] = []
+    potential: list[sp.Expr] = []
+    for term in sp.Add.make_args(sp.expand(hamiltonian)):
+        if term.has(*p_fields) and term.has(*q_fields):
+            return None
+        (kinetic if term.has(*p_fields) else potential).append(term)
+    return Separable(sp.Add(*kinetic), sp.Add(*potential))
 
 
 def check_integrator(derivation: Derivation) -> None:
-    return None
+    """Raise SpecError where the chosen integrator does not fit. One rule per method; the others take any system."""
+    rule = _RULES.get(type(derivation.system.integrator).__name__)
+    if rule is not None:
+        rule(derivation)
+
+
+def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:
+    """The pairs (q, p) with {q, p} = 1 that exhaust the state; None if the bracket does not pair the fields so."""
+    if derivation.momenta:
+        return tuple(derivation.momenta.items())
+    if derivation.bracket is None:
+        return None
+    rows = _rows(derivation.bracket)
+    found = []
+    for u, row in zip(derivation.fields, rows, strict=True):
+        for v, g in zip(derivation.fields, derivation.bracket.right, strict=True):
+            if row.diff(jet(g)) == 1:
+                found.append((u, v))
+    members = [u for pair in found for u in pair]
+    return tuple(found) if len(members) == len(set(members)) == len(derivation.fields) else None
+
+
+def _rows(form: Bilinear) -> list[sp.Expr]:
+    density = to_jets(form.form)
+    return [euler_jets(density, f) for f in form.left]
+
+
+def _unfit(method: str, why: str, fix: str, witness: str | None = None) -> SpecError:
+    return SpecError(f"{method} does not fit this system", part="integrator", why=why, fix=fix, witness=witness)
+
+
+def _leapfrog(derivation: Derivation) -> None:
+    method = type(derivation.system.integrator).__name__
+    if derivation.metric is not None:
+        raise _unfit(
+            method,
+            f"{method} has no friction, and the system has a metric bracket",
+            f"Strang(...) takes linear friction on the momenta; {_ANY}",
+        )
+    pairs = _pairs(derivation, method)
+    if _remainder(derivation, pairs, method):
+        raise _unfit(
+            method,
+            "the bracket is not canonical: it holds more than F[q]*G[p] - F[p]*G[q]",
+            f"Strang(...) takes an antisymmetric coupling of the momenta, F[p]*mix(B, G[p]); {_ANY}",
+        )
+    _separable(derivation, pairs, method)
+
+
+def _strang(derivation: Derivation) -> None:
+    pairs = _pairs(derivation, "Strang")
+    for u, rest in _remainder(derivation, pairs, "Strang"):
+        _check_rotation(derivation, u, rest, [p for _, p in pairs])
+    parts = _separable(derivation, pairs, "Strang")
+    _check_quadratic(parts.kinetic, [p for _, p in pairs])
+    _check_friction(derivation, [p for _, p in pairs])
+
+
+def _pairs(derivation: Derivation, method: str) -> tuple[Pair, ...]:
+    pairs = canonical_pairs(derivation)
+    if pairs is None:
+        what = "there is no Poisson bracket" if derivation.bracket is None else "the bracket is not canonical"
+        raise _unfit(method, f"{what}: {method} alternates fields and their momenta", _ANY)
+    return pairs
+
+
+def _remainder(derivation: Derivation, pairs: Sequence[Pair], method: str) -> list[tuple[AppliedUndef, sp.Expr]]:
+    """The rows of the bracket beyond the canonical ones."""
+    bracket = derivation.bracket
+    assert bracket is not None
+    right = dict(zip(derivation.fields, bracket.right, strict=True))
+    canonical = {**{q: jet(right[p]) for q, p in pairs}, **{p: -jet(right[q]) for q, p in pairs}}
+    out = []
+    for u, row in zip(derivation.fields, _rows(bracket), strict=True):
+        rest = sp.expand(channels.canonical(row - canonical.get(u, sp.S.Zero)))
+        if not is_zero(rest):
+            out.append((u, rest))
+    return out
+
+
+def _check_rotation(derivation: Derivation, u: AppliedUndef, rest: sp.Expr, momenta: Sequence[AppliedUndef]) -> None:
+    """Beyond the canonical part Strang turns a momentum among its channels: rows c*mix(B, G[p]), B antisymmetric."""
+    assert derivation.bracket is not None
+    own = dict(zip(derivation.fields, derivation.bracket.right, strict=True))[u]
+    for term in sp.Add.make_args(rest):
+        factor, turn = term.as_independent(mix)
+        matrix = turn.args[0].args[0] if turn.args and isinstance(turn.args[0], transposed) else turn.args[0]
+        fits = (
+            u in momenta
+            and isinstance(turn, mix)
+            and isinstance(matrix, Param)
+            and matrix.antisymmetric
+            and turn.args[1] == jet(own)
+            and channels.is_scalar(factor)
+            and not jets_of(factor)
+        )
+        if not fits:
+            raise _unfit(
+                "Strang",
+                f"the bracket is not canonical: the row of {u.func.__name__} also holds {show(term)}",
+                f"beyond F[q]*G[p] - F[p]*G[q] Strang takes F[p]*mix(B, G[p]) with B antisymmetric; {_ANY}",
+            )
+
+
+def _separable(derivation: Derivation, pairs: Sequence[Pair], method: str) -> Separable:
+    fields, momenta = [q for q, _ in pairs], [p for _, p in pairs]
+    parts = split(derivation.hamiltonian, fields, momenta)
+    if parts is None:
+        culprit = next(
+            term
+            for term in sp.Add.make_args(sp.expand(derivation.hamiltonian))
+            if term.has(*fields) and term.has(*momenta)
+        )
+        raise _unfit(
+            method,
+            f"the Hamiltonian is not separable into T(p) + V(q): {culprit} holds a field and a momentum",
+            _ANY,
+        )
+    return parts
+
+
+def _check_quadratic(kinetic: sp.Expr, momenta: Sequence[AppliedUndef]) -> None:
+    density = to_jets(kinetic)
+    for p in momenta:
+        speed = euler_jets(density, p)
+        jets = jets_of(speed, *momenta)
+        if any(j != jet(p) for j in jets) or jets_of(speed.diff(jet(p))) or channels.has_maps(speed):
+            raise _unfit(
+                "Strang",
+                f"the velocity {show(speed)} of {p.func.__name__} is not a constant times the momentum",
+                f"Strang takes T = a*p**2/2 with a constant; {_ANY}",
+            )
+
+
+def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> None:
+    metric = derivation.metric
+    if metric is None:
+        return
+    if derivation.system.entropy is not None:
+        raise _unfit("Strang", "the two-generator form (entropy=) needs a heat account", _ANY)
+    right = dict(zip(derivation.fields, metric.right, strict=True))
+    for u, row in zip(derivation.fields, _rows(metric), strict=True):
+        if is_zero(row):
+            continue
+        weight = row.diff(jet(right[u])) if not channels.has_maps(row) else None
+        if u not in momenta:
+            raise _unfit(
+                "Strang",
+                f"the metric acts on {u.func.__name__}, which is not a momentum: {show(row)}",
+                f"Strang takes friction gamma*F[p]*G[p]; {_ANY}",
+            )
+        linear = weight is not None and is_zero(row - weight * jet(right[u]))
+        if not linear or jets_of(weight, *derivation.fields):
+            raise _unfit(
+                "Strang",
+                f"the metric is not linear friction on {u.func.__name__}: {show(row)}",
+                f"Strang takes gamma*F[p]*G[p] with gamma free of the state; {_ANY}",
+            )
+
+
+def _steady(derivation: Derivation) -> None:
+    """SteadyState solves dF = 0: it needs a gradient flow whose F is quadratic and positive definite."""
+    system, steady = derivation.system, derivation.steady_state
+    gradient_flow = "give hamiltonian=F and metric=Dissipation((1, lambda F: F[u])) alone"
+    if derivation.bracket is not None:
+        raise _unfit(
+            "SteadyState",
+            "beside a Poisson bracket the operator of the steady state is not symmetric, and conjugate gradients need "
+            "a symmetric one",
+            f"{gradient_flow}, or step in time with Strang or RK4",
+        )
+    if system.entropy is not None or steady is None or derivation.metric is None:
+        raise _unfit("SteadyState", "the steady state of an entropy is not the minimum of a free energy", gradient_flow)
+    metric = to_jets(derivation.metric.form)
+    if any(j.order for j in jets_of(metric, *derivation.metric.left, *derivation.metric.right)):
+        raise _unfit(
+            "SteadyState",
+            "the metric contains derivatives: it conserves constants, so the flow stops before dF = 0",
+            "use an order-zero metric, Dissipation((1, lambda F: F[u])), or step in time",
+        )
+    for u, row in zip(derivation.fields, _rows(derivation.metric), strict=True):
+        if is_zero(row):
+            raise _unfit("SteadyState", f"the metric does not act on {u.func.__name__}", gradient_flow)
+    if not steady.linear:
+        raise _unfit(
+            "SteadyState", f"the free energy is not quadratic: {steady.detail}", "step in time with RK4 or ExplicitEuler"
+        )
+    if not steady.spd:
+        raise _unfit(
+            "SteadyState",
+            f"the operator of dF = 0 is not known to be positive definite; {steady.detail}",
+            'declare the screening positive, Input("m2", grid, positive=True) or Param("m2", positive=True), and every '
+            "coefficient of a squared derivative nonnegative",
+            steady.witness or None,
+        )
+
+
+_RULES: dict[str, Callable[[Derivation], None]] = {
+    "Leapfrog": _leapfrog,
+    "SymplecticEuler": _leapfrog,
+    "Strang": _strang,
+    "SteadyState": _steady,
+}

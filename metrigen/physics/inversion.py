@@ -52,21 +52,22 @@ def invert_velocities(
         rest = [conjugate[u] - momenta[u].xreplace(dict.fromkeys(velocities.values(), sp.S.Zero)) for u in fields]
         inverse = linear.inverse(hessian)
         solved = {
-            u: tidy(sp.Add(*(c * r for c, r in zip(row, rest, strict=True)))) for u, row in zip(fields, inverse, strict=True)
+            u: tidy(sp.Add(*(c * r for c, r in zip(row, rest, strict=True))))
+            for u, row in zip(fields, inverse, strict=True)
         }
         return _judged(solved, "L is quadratic in the velocities: v = W^-1 (pi - b)", det, polynomial=True)
     _refuse_multivalued(fields, velocities, hessian)
-    solved = _isotropic(lagrangian, fields, velocities, conjugate) or _one_by_one(
+    closed = _isotropic(lagrangian, fields, velocities, conjugate) or _one_by_one(
         fields, momenta, velocities, conjugate
     )
-    if solved is None:
+    if closed is None:
         raise refuse(
             "the velocities cannot be expressed by the momenta in closed form",
             residual=det,
             why="pi = " + ", ".join(show(momenta[u]) for u in fields),
             fix="give hamiltonian= and bracket= directly",
         )
-    return _judged(solved, "pi(v) inverted in closed form", det, polynomial=False)
+    return _judged(closed, "pi(v) inverted in closed form", det, polynomial=False)
 
 
 def _judged(solved: Mapping[AppliedUndef, sp.Expr], how: str, det: sp.Expr, *, polynomial: bool) -> Inverse:

@@ -1,11 +1,104 @@
-"""Step limits."""
+"""The largest stable time step as a formula, from the symbol of the linear part at the highest lattice frequency.
+
+With the compact Laplacian and spacing h, -D_x^2 has the largest eigenvalue 4/h^2 on every axis; the quadratic part of
+H gives the largest frequency w or decay rate r of a field.
+
+    Leapfrog, Strang, SymplecticEuler   dt = 2/w            (Strang for every friction >= 0)
+    RK4                                 dt = 2 sqrt(2)/w    or 2.785/r
+    ExplicitEuler                       dt = 2/r            (unstable for an undamped oscillation)
+
+A nonlinear term changes V'' with the state: the formula takes the quadratic part. ``norm_K`` stands for the spectral
+norm of a channel matrix K.
+"""
 
 from __future__ import annotations
 
-import sympy as sp
+from collections.abc import Sequence
 
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
+from metrigen.physics.fit import canonical_pairs, split
+from metrigen.physics.jets import from_jets, jet, jets_of, to_jets
+from metrigen.physics.variation import euler_jets
+from metrigen.spec.symbols import t, transposed
 
 
 def step_limit(derivation: Derivation) -> sp.Expr | None:
+    """The limit of the chosen integrator; None where it is not known."""
+    method = type(derivation.system.integrator).__name__
+    if method in ("Leapfrog", "SymplecticEuler", "Strang", "RK4") and derivation.bracket is not None:
+        squared = _largest([_frequency_squared(derivation, *pair) for pair in canonical_pairs(derivation) or ()])
+        if squared is None:
+            return None
+        if method == "RK4":
+            return 2 * sp.sqrt(2) / sp.sqrt(squared) if derivation.metric is None else None
+        return 2 / sp.sqrt(squared)
+    if method in ("ExplicitEuler", "RK4") and derivation.bracket is None and derivation.metric is not None:
+        rate = _largest([_decay(derivation, u) for u in derivation.fields])
+        bound = sp.Integer(2) if method == "ExplicitEuler" else sp.Rational(557, 200)
+        return None if rate is None else bound / rate
     return None
+
+
+def _largest(values: Sequence[sp.Expr | None]) -> sp.Expr | None:
+    known = [v for v in values if v is not None]
+    if not known or len(known) != len(values) or any(v.is_zero for v in known):
+        return None
+    distinct = list(dict.fromkeys(known))
+    return distinct[0] if len(distinct) == 1 else sp.Max(*distinct)
+
+
+def _frequency_squared(derivation: Derivation, q: AppliedUndef, p: AppliedUndef) -> sp.Expr | None:
+    """w^2 = T'' V'' of one pair that is not coupled to the others in its linear part."""
+    pairs = canonical_pairs(derivation) or ()
+    parts = split(derivation.hamiltonian, [a for a, _ in pairs], [b for _, b in pairs])
+    if parts is None:
+        return None
+    stiffness = _symbol(derivation, parts.potential, q)
+    inertia = _symbol(derivation, parts.kinetic, p)
+    return None if stiffness is None or inertia is None else sp.expand(stiffness * inertia)
+
+
+def _decay(derivation: Derivation, u: AppliedUndef) -> sp.Expr | None:
+    """The largest eigenvalue of -d(rate)/du in its linear part."""
+    return _largest_symbol(derivation, -to_jets(derivation.equations[u]), u)
+
+
+def _symbol(derivation: Derivation, density: sp.Expr, u: AppliedUndef) -> sp.Expr | None:
+    return _largest_symbol(derivation, euler_jets(to_jets(density), u), u)
+
+
+def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> sp.Expr | None:
+    """sum of c_alpha |k|^alpha at k_i^2 = 4/h^2 over the part of ``force`` that is linear in u; None if it is coupled
+    to another field or has a derivative of odd order with a constant coefficient."""
+    lattice = 4 / derivation.system.domain.spacing**2
+    flat, maps = channels.lift(channels.canonical(force))
+    rest = {j: sp.S.Zero for j in jets_of(flat, *derivation.fields)}
+    silent = {symbol: sp.S.Zero for symbol in maps}
+    total = sp.S.Zero
+    for j in rest:
+        c = flat.diff(j).xreplace({**rest, **silent})
+        if c.is_zero or any(i.order for i in jets_of(c)):
+            continue
+        if j.base != u or any(n % 2 for n in j.orders):
+            return None
+        total += c * (-1) ** (j.order // 2) * lattice ** (j.order // 2)
+    for symbol, atom in maps.items():
+        c = flat.diff(symbol).xreplace({**rest, **silent})
+        if c.is_zero or channels.argument(atom) != jet(u):
+            if c.is_zero or not jets_of(channels.argument(atom), *derivation.fields):
+                continue
+            if len(jets_of(channels.argument(atom))) > 1 or channels.argument(atom).diff(jet(u)).has(jet(u)):
+                continue
+            return None
+        matrix = atom.args[0]
+        matrix = matrix.args[0] if isinstance(matrix, transposed) else matrix
+        if isinstance(matrix, sp.Symbol):
+            total += c * sp.Symbol(f"norm_{matrix.name}", nonnegative=True)
+        else:
+            return None
+    total = sp.expand(total)
+    return None if total.has(t) else from_jets(total)

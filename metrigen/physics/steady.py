@@ -36,6 +36,16 @@ def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> 
     return _by_symbol(forces, fields) or direct
 
 
+def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> bool:
+    """Is the density quadratic with a positive semi-definite matrix over the jets of the fields?"""
+    if not all(_affine(force, fields) for force in forces):
+        return False
+    quadratic = _quadratic(energy, fields)
+    jets = jets_of(quadratic, *fields)
+    found = pivots([[sp.expand(quadratic.diff(a).diff(b)) for b in jets] for a in jets])
+    return found.broken is None and all(sign_of(value).holds for value in found.values)
+
+
 def _affine(force: sp.Expr, fields: Sequence[AppliedUndef]) -> bool:
     jets = jets_of(force, *fields)
     scale = sp.Symbol("scale[]", positive=True)
@@ -68,7 +78,7 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
     signs = [sign_of(value) for value in found.values]
     negative = next((s for s in signs if not s.holds), None)
     if negative is not None:
-        return SteadyStateClass(True, False, _doubt(negative))
+        return SteadyStateClass(True, False, _doubt(negative), negative.witness)
     orders = {(j.base, x): s for j, s in zip(jets, signs, strict=True) if j.order == 1 for x in j.directions()}
     for j, sign in zip(jets, signs, strict=True):
         pinned = boundary == "zero" and any(
@@ -86,9 +96,8 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
 
 def _doubt(sign: Sign) -> str:
     if sign.verdict == "negative":
-        return f"indefinite: the weight {show(sign.expr)} is negative ({sign.witness})"
-    example = f" ({sign.witness})" if sign.witness else ""
-    return f"the weight {show(sign.expr)} is not known to be positive{example}"
+        return f"indefinite: the weight {show(sign.expr)} is negative"
+    return f"the weight {show(sign.expr)} is not known to be positive"
 
 
 def _by_symbol(forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> SteadyStateClass | None:
@@ -102,7 +111,8 @@ def _by_symbol(forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> Ste
                 return None
             if any(n % 2 for n in j.orders):
                 return None
-            row[j.base] += c * sp.Mul(*((-(_wave(x) ** 2)) ** (n // 2) for x, n in zip(j.base.args, j.orders, strict=True)))
+            squares = zip(j.base.args, j.orders, strict=True)
+            row[j.base] += c * sp.Mul(*((-(_wave(x) ** 2)) ** (n // 2) for x, n in squares))
         rows.append([sp.expand(row[u]) for u in fields])
     found = pivots(rows)
     signs = [sign_of(value) for value in found.values]

@@ -1,14 +1,165 @@
-"""Currents of declared symmetries."""
+"""Currents of declared symmetries: u_a -> u_a + eps Q_a leaves the action unchanged up to a divergence.
+
+    pr v_Q L = D_mu K^mu   =>   J^mu = J_L^mu - K^mu ,   D_mu J^mu + Q_a E_a = 0 off shell
+"""
 
 from __future__ import annotations
 
-import sympy as sp
+from collections.abc import Mapping, Sequence
 
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import SpecError, StructureError
+from metrigen.physics import channels, linear, noether
 from metrigen.physics.derivation import Law
+from metrigen.physics.jets import jet, jets_of, to_jets
+from metrigen.physics.report import show, witness
 from metrigen.physics.state import State
+from metrigen.physics.variation import diff_jets, euler_of, gradient, tidy
+from metrigen.physics.zero import is_zero
+from metrigen.spec.symbols import t
+
+Characteristic = Mapping[AppliedUndef, sp.Expr]
+Current = dict[sp.Symbol, sp.Expr]
 
 
 def currents(state: State) -> tuple[dict[str, tuple[sp.Expr, ...]], Law | None]:
-    if state.system.symmetries:
-        raise NotImplementedError
-    return {}, None
+    """(J^t, J^x, ...) of every declared symmetry, each verified off shell."""
+    declared = state.system.symmetries
+    if not declared:
+        return {}, None
+    lagrangian, fields = action(state)
+    out = {}
+    for name in declared:
+        q = _characteristic(name, declared[name], fields, state)
+        current = noether_current(name, lagrangian, q, fields, state.coordinates)
+        out[name] = tuple(current[mu] for mu in state.coordinates)
+    names = ", ".join(out)
+    return out, Law("noether", "proved", f"D_mu J^mu = -Q_a E_a checked off shell for {names}")
+
+
+def action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
+    """The Lagrangian that Noether's theorem is applied to: the declared one; L = -F of a gradient flow; the
+    first-order L = z.Omega z_t/2 - H of a constant invertible bracket Omega^-1."""
+    if state.lagrangian is not None:
+        return state.lagrangian, state.lagrangian_fields
+    if state.bracket is None:
+        return -state.hamiltonian, state.fields
+    form, fields = state.bracket, state.fields
+    refusal = SpecError(
+        "symmetries= needs a Lagrangian, or a bracket that is constant and invertible",
+        part="symmetries",
+        why="the current of a symmetry comes from the variation of an action",
+        fix="give lagrangian=, or check the conserved quantity by its own bracket with the Hamiltonian",
+    )
+    if not form.constant() or channels.has_maps(form.density) or any(j.order for j in jets_of(form.density)):
+        raise refusal
+    matrix = [[row.diff(jet(g)) for g in form.right] for row in form.rows]
+    if is_zero(linear.determinant(matrix)):
+        raise refusal
+    omega = linear.inverse(matrix)
+    half = sp.Rational(1, 2)
+    # Omega z_t = dH/dz is the Euler-Lagrange equation of -z.Omega z_t/2 - H, Omega being skew.
+    kinetic = sp.Add(
+        *(-half * jet(u) * c * jet(v, t) for u, row in zip(fields, omega, strict=True) for v, c in zip(fields, row, strict=True))
+    )
+    return kinetic - state.hamiltonian, fields
+
+
+def _characteristic(
+    name: str, table: Mapping[AppliedUndef, sp.Expr], fields: Sequence[AppliedUndef], state: State
+) -> Characteristic:
+    for u in table:
+        if u not in fields:
+            raise SpecError(
+                f"symmetry {name!r} moves {u}, which is not a field of the action",
+                part="symmetries",
+                fix="its fields are " + ", ".join(map(str, fields)),
+            )
+    return {u: to_jets(sp.sympify(table.get(u, 0))) for u in fields}
+
+
+def noether_current(
+    name: str,
+    lagrangian: sp.Expr,
+    q: Characteristic,
+    fields: Sequence[AppliedUndef],
+    coordinates: Sequence[sp.Symbol],
+) -> Current:
+    """J^mu. Raises StructureError(law="noether") with the defect pr v_Q L if Q is no symmetry."""
+    change = noether.prolong(lagrangian, q)
+    moved = gradient(change)
+    for u in dict.fromkeys(j.base for j in moved):
+        residual = euler_of(moved, u, tuple(x for x in u.args))
+        if not is_zero(residual):
+            defect = sp.expand(change)
+            raise StructureError(
+                f"{name!r} is not a symmetry of the action",
+                law="noether",
+                residual=defect,
+                part="symmetries",
+                why=f"the Lagrangian changes by {show(defect)}, which is not a total derivative",
+                witness=witness(residual),
+                fix="correct the characteristic, or drop the symmetry",
+            )
+    raw = noether.peel(gradient(lagrangian), q, coordinates)
+    boundary = divergence_potential(change, lagrangian, fields, coordinates)
+    current = {mu: tidy(raw[mu] - boundary[mu]) for mu in coordinates}
+    gradients = gradient(lagrangian)
+    defect = sp.Add(
+        *(diff_jets(current[mu], mu) for mu in coordinates),
+        *(q[u] * euler_of(gradients, u, tuple(coordinates)) for u in fields),
+    )
+    if not is_zero(defect, summed=True):
+        raise StructureError(
+            f"the current of {name!r} could not be verified",
+            law="noether",
+            residual=sp.expand(defect),
+            part="symmetries",
+            why="the change of the Lagrangian is a divergence, but not of a polynomial that this compiler finds",
+        )
+    return current
+
+
+def divergence_potential(
+    change: sp.Expr, lagrangian: sp.Expr, fields: Sequence[AppliedUndef], coordinates: Sequence[sp.Symbol]
+) -> Current:
+    """K^mu with D_mu K^mu = change: zero, a translation of L, or the homotopy over the degree in the fields."""
+    zero = {mu: sp.S.Zero for mu in coordinates}
+    if is_zero(change, summed=True):
+        return zero
+    for mu in coordinates:
+        for sign in (1, -1):
+            if is_zero(change - sign * diff_jets(lagrangian, mu), summed=True):
+                return {**zero, mu: sign * lagrangian}
+    return _homotopy(change, fields, coordinates)
+
+
+def _homotopy(change: sp.Expr, fields: Sequence[AppliedUndef], coordinates: Sequence[sp.Symbol]) -> Current:
+    """A term of degree n in the fields: peel it with Q = u and divide by n; of degree 0: integrate along an axis."""
+    out = {mu: sp.S.Zero for mu in coordinates}
+    by_degree: dict[sp.Expr, list[sp.Expr]] = {}
+    for term in sp.Add.make_args(sp.expand(channels.canonical(change))):
+        by_degree.setdefault(_degree(term, fields), []).append(term)
+    for degree, terms in by_degree.items():
+        part = sp.Add(*terms)
+        if degree.is_zero:
+            first = coordinates[0]
+            out[first] += sp.integrate(part, first)
+            continue
+        for mu, value in noether.peel(gradient(part), {u: jet(u) for u in fields}, coordinates).items():
+            out[mu] += value / degree
+    return out
+
+
+def _degree(term: sp.Expr, fields: Sequence[AppliedUndef]) -> sp.Expr:
+    """The degree of a product of powers in the fields (channel maps are linear)."""
+    if isinstance(term, channels.MAPS):
+        return _degree(channels.argument(term), fields)
+    if term.is_Mul or term.is_Add:
+        parts = [_degree(a, fields) for a in term.args]
+        return sp.Add(*parts) if term.is_Mul else parts[0]
+    if term.is_Pow:
+        return _degree(term.base, fields) * term.exp
+    return sp.S.One if term in jets_of(term, *fields) else sp.S.Zero

@@ -1,8 +1,9 @@
-"""The stress-energy tensor of a system, with its off-shell identity checked."""
+"""The stress-energy tensor of a system, with its balance law checked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -10,43 +11,130 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import StructureError
 from metrigen.physics import channels, noether
 from metrigen.physics.derivation import Law
+from metrigen.physics.jets import jet
+from metrigen.physics.operators import replacement
 from metrigen.physics.report import show, witness
 from metrigen.physics.state import State
+from metrigen.physics.variation import diff_jets, gradient, tidy
 from metrigen.physics.zero import is_zero
+from metrigen.spec.symbols import t
 
-Tensor = dict[tuple[sp.Symbol, sp.Symbol], sp.Expr]
+Table = dict[tuple[sp.Symbol, sp.Symbol], sp.Expr]
 
 
-def tensor_of(state: State) -> tuple[Tensor, Law]:
-    """T^mu_nu: canonical from the Lagrangian; of L = -F for a gradient flow; energy density and flux otherwise."""
+@dataclass(frozen=True)
+class Tensor:
+    """T^mu_nu, what D_mu T^mu_nu is on solutions, and the law that says so."""
+
+    components: Table
+    sources: dict[sp.Symbol, sp.Expr]
+    law: Law
+
+
+def tensor_of(state: State) -> Tensor:
+    """Canonical from the Lagrangian; of L = -F for a gradient flow; energy density and flux otherwise."""
     if state.lagrangian is not None:
         return _canonical(state.lagrangian, state.lagrangian_fields, state, "")
-    if state.bracket is None:
-        return _canonical(-state.hamiltonian, state.fields, state, " of the static Lagrangian L = -F")
+    if state.bracket is None and state.entropy is None:
+        return _canonical(-state.hamiltonian, state.fields, state, " (static Lagrangian L = -F)")
     return _energy_flux(state)
 
 
-def _canonical(
-    lagrangian: sp.Expr, fields: Sequence[AppliedUndef], state: State, note: str
-) -> tuple[Tensor, Law]:
-    tensor = noether.stress_energy(lagrangian, fields, state.coordinates)
+def _canonical(lagrangian: sp.Expr, fields: Sequence[AppliedUndef], state: State, note: str) -> Tensor:
+    components = noether.stress_energy(lagrangian, fields, state.coordinates)
     for nu in state.coordinates:
-        defect = noether.divergence_defect(tensor, lagrangian, fields, state.coordinates, nu)
+        defect = noether.divergence_defect(components, lagrangian, fields, state.coordinates, nu)
         if not is_zero(defect, summed=True):
-            raise StructureError(
-                "the stress-energy tensor violates its balance law",
-                law="noether",
-                residual=sp.expand(defect),
-                part="lagrangian",
-                why=f"D_mu T^mu_{nu} + E u_{nu} + explicit = {show(defect)}",
-                witness=witness(defect),
-            )
-    how = f"D_mu T^mu_nu = -E_a u_a,nu - explicit holds off shell{note}"
+            raise _violated(f"D_mu T^mu_{nu} + E u_{nu} + explicit", defect)
+    how = f"D_mu T^mu_nu = -E_a u_a,nu - (dL/dx^nu)_explicit holds off shell{note}"
     if channels.has_maps(lagrangian):
         how += ", summed over the channels (written out channel by channel)"
-    return tensor, Law("noether", "proved", how)
+    return Tensor(components, _sources(state, lagrangian, fields), Law("noether", "proved", how))
 
 
-def _energy_flux(state: State) -> tuple[Tensor, Law]:
-    """D_t T^t_t + D_i T^i_t = dH.R + dh/dt, R the dissipative part of the rates."""
-    raise NotImplementedError
+def _violated(identity: str, defect: sp.Expr) -> StructureError:
+    return StructureError(
+        "the stress-energy tensor violates its balance law",
+        law="noether",
+        residual=sp.expand(defect),
+        part="lagrangian",
+        why=f"{identity} = {show(defect)}",
+        witness=witness(defect),
+    )
+
+
+def _sources(state: State, lagrangian: sp.Expr, fields: Sequence[AppliedUndef]) -> dict[sp.Symbol, sp.Expr]:
+    """R_a u_{a,nu} - explicit with the extra force R_a = pi_t + dH/du, where u_t is still the velocity."""
+    forces = _extra_forces(state)
+    if forces is None:
+        return {}
+    gradients = gradient(lagrangian)
+    momenta = {jet(p): gradients.get(jet(u, t), sp.S.Zero) for u, p in state.momenta.items()}
+    table = replacement(
+        list(state.momenta.values()), [momenta[jet(p)] for p in state.momenta.values()], list(forces.values())
+    )
+    out = {}
+    for nu in state.coordinates:
+        work = [force.xreplace(table) * jet(u).shift(nu) for u, force in forces.items()]
+        out[nu] = tidy(sp.Add(*work) - noether.explicit_derivative(lagrangian, fields, nu))
+    return out
+
+
+def _extra_forces(state: State) -> dict[AppliedUndef, sp.Expr] | None:
+    if not state.momenta:
+        return None
+    of = dict(zip(state.fields, zip(state.rates, state.covectors, strict=True), strict=True))
+    out = {}
+    for u, p in state.momenta.items():
+        if not is_zero(of[u][0] - of[p][1]):
+            return None
+        out[u] = tidy(of[p][0] + of[u][1])
+    return out
+
+
+def _energy_flux(state: State) -> Tensor:
+    """T^t_t = h and the flux T^i_t with D_t T^t_t + D_i T^i_t = dH.R + dh/dt, R the dissipative part of the rates.
+
+    Peeling D_alpha off the rates in h_t leaves dH.J dH, itself a divergence because J is skew.
+    """
+    h, axes = state.hamiltonian, state.axes
+    rates = dict(zip(state.fields, state.rates, strict=True))
+    reversible = state.bracket.apply(state.covectors) if state.bracket is not None else (sp.S.Zero,) * len(state.rates)
+    current = noether.peel(gradient(h), rates, axes)
+    work = _skew_current(state) if state.bracket is not None else {x: sp.S.Zero for x in axes}
+    components = {(t, t): h, **{(x, t): tidy(-(current[x] + work[x])) for x in axes}}
+    forces = zip(state.covectors, state.rates, reversible, strict=True)
+    dissipated = sp.Add(*(g * (rate - r) for g, rate, r in forces))
+    source = tidy(dissipated) + noether.explicit_derivative(h, state.fields, t)
+    defect = sp.Add(_rate_of(h, state), *(diff_jets(components[x, t], x) for x in axes), -tidy(dissipated))
+    if not is_zero(defect, summed=True):
+        raise _violated("D_t T^t_t + D_i T^i_t - source", defect)
+    how = "D_t T^t_t + D_i T^i_t = dH.R + dh/dt holds on solutions, R the dissipative part (energy density and flux)"
+    return Tensor(components, {t: source}, Law("noether", "proved", how))
+
+
+def _rate_of(h: sp.Expr, state: State) -> sp.Expr:
+    """dh/dt along the equations at fixed explicit time, summed over the channels."""
+    rates = replacement(state.fields, state.rates, [h])
+    return sp.Add(*(value * rates[j] for j, value in gradient(h).items() if j.base in state.fields))
+
+
+def _skew_current(state: State) -> dict[sp.Symbol, sp.Expr]:
+    """K^i with dH.J dH = D_i K^i.
+
+    b(f, g) = f.J g + D_i B^i by peeling, and w(f) = b(f, f) has w = D_i W^i/2 with W its own peel, since E_f(w) = 0.
+    """
+    form, axes = state.bracket, state.axes
+    assert form is not None
+    of_left = {f: jet(f) for f in form.left}
+    peeled = noether.peel(gradient(form.density), of_left, axes)
+    twin = form.at(form.left, form.left)
+    square = noether.peel(gradient(twin), of_left, axes)
+    out = {}
+    for x in axes:
+        expr = square[x] / 2 - peeled[x]
+        both = (*form.left, *form.right)
+        out[x] = expr.xreplace(replacement(both, (*state.covectors, *state.covectors), [expr]))
+    return out
+
+

@@ -29,7 +29,7 @@ def lagrangian_fields(system: System) -> tuple[AppliedUndef, ...]:
     found = [u for u in functions_in(system.lagrangian) if not is_input(u)]
     if not found:
         raise SpecError("the Lagrangian contains no field", part="lagrangian", fix='u = Field("u", domain)')
-    declared = [u for u in system.fields or ()]
+    declared = system.fields or ()
     momenta = [momentum(u) for u in found]
     for u in declared:
         if u not in found and u not in momenta:
