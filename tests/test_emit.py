@@ -298,7 +298,6 @@ def test_comparing_trees(
     for name, content in on_disk.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content.encode("utf-8", "surrogatepass"))
-    wanted = {name: content for name, content in wanted.items()}
     found = {difference.name: difference.kind for difference in compare_trees(wanted, folder)}
     for name in {*on_disk, *wanted}:
         if name not in wanted:

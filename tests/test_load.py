@@ -127,7 +127,7 @@ def test_an_exception_in_a_late_call_is_of_the_spec(wave: Spec) -> None:
     assert error.where is not None
     assert error.where.startswith(f"specs/wave.py:{line_of('gamma * F[')}")
     with pytest.raises(NameError) as other:
-        wave.system.metric({k: 1 for k in [load_momentum(wave)]}, functionals[1])
+        wave.system.metric({load_momentum(wave): 1}, functionals[1])
     translated = raised_in_spec(other.value, wave)
     assert translated is not None
     assert translated.why == "NameError: name 'missing' is not defined"

@@ -26,7 +26,7 @@ class TimeStepper:
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 0:
-            raise SpecError(f"steps={self.steps!r} is not a non-negative integer", part="integrator")
+            raise SpecError(f"steps={self.steps!r} is not a non-negative integer", part="integrator", fix="steps=8")
         dt = sp.sympify(self.dt)
         if dt.is_positive is not True:
             raise SpecError(

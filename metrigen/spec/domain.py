@@ -36,7 +36,11 @@ class Lattice:
     ) -> None:
         for axis in axes:
             if not isinstance(axis, sp.Symbol):
-                raise SpecError(f"a lattice axis must be a SymPy symbol, not {axis!r}", part="domain")
+                raise SpecError(
+                    f"a lattice axis must be a SymPy symbol, not {axis!r}",
+                    part="domain",
+                    fix='x, y = sp.symbols("x y", real=True)',
+                )
             check_name(axis.name, "axis")
             if axis.name == "t":
                 raise SpecError("a lattice axis cannot be called t", part="domain", why="t is the time")

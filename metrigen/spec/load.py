@@ -131,7 +131,8 @@ def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path
         line = _running_line(error, shown)
         # Inside the System(...) call the traceback knows only its first line, but the error knows the keyword.
         if lines.call and line and lines.call[0] <= line <= lines.call[1]:
-            line = lines.keywords.get(error.part or "", line)
+            part = error.part or ""
+            line = lines.keywords.get(part) or lines.symbols.get(part) or line
         if line is not None:
             error.where = quote(shown, source, line)
         raise
@@ -178,7 +179,7 @@ def _the_system(namespace: dict[str, object], source: str, shown: str, lines: So
             first.setdefault(id(value), name)
     names = list(first.values())
     if len(names) > 1 or len(lines.bindings) > 1:
-        line = lines.bindings[1] if len(names) <= 1 else lines.symbols.get(names[1])
+        line = lines.bindings[1] if len(names) <= 1 else lines.variables.get(names[1])
         raise SpecError(
             "a spec file defines exactly one `system`, this one defines two",
             where=quote(shown, source, line) if line else shown,
@@ -195,7 +196,7 @@ def _the_system(namespace: dict[str, object], source: str, shown: str, lines: So
             why=f"it is of type {type(system).__name__}",
             fix="system = System(name=..., domain=..., ...)",
         )
-    line = lines.symbols.get(names[0]) if names else None
+    line = lines.variables.get(names[0]) if names else None
     raise SpecError(
         "no `system` in the spec file: a spec file defines exactly one `system`",
         where=quote(shown, source, line) if line else shown,

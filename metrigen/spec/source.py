@@ -19,12 +19,14 @@ class SourceMap:
     """Line numbers (from 1) of a spec's source.
 
     keywords  keyword of ``System`` -> line of its value
-    symbols   declared name ("gamma" of ``Param("gamma")``, or an assigned variable) -> line of its first declaration
+    variables assigned name -> line of its first assignment
+    symbols   the same and declared names, as "gamma" of ``Param("gamma")``
     bindings  lines of the top-level statements that bind ``system``
     call      first and last line of the ``System(...)`` call, or None
     """
 
     keywords: dict[str, int]
+    variables: dict[str, int]
     symbols: dict[str, int]
     bindings: tuple[int, ...]
     call: tuple[int, int] | None
@@ -33,9 +35,11 @@ class SourceMap:
 def source_map(tree: ast.Module) -> SourceMap:
     """The line numbers of a parsed spec."""
     call = _system_call(tree)
+    variables, declared = _name_lines(tree)
     return SourceMap(
         keywords={} if call is None else _keyword_lines(call),
-        symbols=_symbol_lines(tree),
+        variables=variables,
+        symbols=variables | declared,
         bindings=tuple(statement.lineno for statement in tree.body if "system" in _targets(statement)),
         call=None if call is None else (call.lineno, call.end_lineno or call.lineno),
     )
@@ -83,20 +87,21 @@ def _keyword_lines(call: ast.Call) -> dict[str, int]:
     return lines | {keyword.arg: keyword.lineno for keyword in call.keywords if keyword.arg is not None}
 
 
-def _symbol_lines(tree: ast.Module) -> dict[str, int]:
-    """First line of every declared name; a string handed to a constructor comes before a variable of that name."""
+def _name_lines(tree: ast.Module) -> tuple[dict[str, int], dict[str, int]]:
+    """First line of every assigned variable, and of every name handed to a constructor as a string."""
     declared: dict[str, int] = {}
     assigned: dict[str, int] = {}
     for node in _in_order(tree):
-        if isinstance(node, ast.Call) and node.args and _callee(node) != "System":
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                for name in re.split(r"[\s,]+", first.value):
-                    declared.setdefault(name, node.lineno)
+        if isinstance(node, ast.Call):
+            heads = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "name")]
+            for head in heads:
+                if isinstance(head, ast.Constant) and isinstance(head.value, str):
+                    for name in [head.value, *re.split(r"[\s,]+", head.value)]:
+                        declared.setdefault(name, head.lineno)
         elif isinstance(node, ast.stmt):
             for name in _targets(node):
                 assigned.setdefault(name, node.lineno)
-    return assigned | declared
+    return assigned, declared
 
 
 def _in_order(tree: ast.Module) -> Iterator[ast.AST]:
