@@ -1,0 +1,69 @@
+"""Who imports whom: the compiler never torch or triton, an emitted package never the compiler."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+EMITTED = sorted((ROOT / "generated").rglob("*.py"))
+ALLOWED = frozenset({".", "torch", "triton", *sys.stdlib_module_names})
+
+# An import of torch or triton anywhere below fails with this finder in front.
+GUARD = """
+import sys
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "triton"):
+            raise AssertionError(f"imported {name}")
+sys.meta_path.insert(0, Guard())
+"""
+
+
+def guarded(program: str, cwd: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", GUARD + program], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_importing_metrigen_imports_neither_torch_nor_triton(tmp_path: Path) -> None:
+    guarded("import metrigen", tmp_path)
+
+
+def test_a_build_imports_neither_torch_nor_triton(tmp_path: Path) -> None:
+    call = f"sys.argv = ['metrigen', 'build', {str(ROOT / 'specs')!r}]; from metrigen.cli import main; main()"
+    guarded(call, tmp_path)
+    assert (tmp_path / "generated/maze/manifest.json").is_file()
+
+
+def test_help_does_not_load_the_compiler(tmp_path: Path) -> None:
+    program = "import metrigen.cli; assert 'metrigen.compiler' not in sys.modules and 'jinja2' not in sys.modules"
+    guarded(program, tmp_path)
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level names of the modules that a file imports; "." for its own package."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." if node.level == 1 else str(node.module).split(".")[0] if node.level == 0 else "..")
+    return found
+
+
+@pytest.mark.parametrize("path", EMITTED, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_an_emitted_file_imports_torch_triton_and_the_standard_library(path: Path) -> None:
+    assert imports(path) <= ALLOWED
+
+
+def test_there_are_emitted_files() -> None:
+    assert EMITTED
