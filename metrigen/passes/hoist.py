@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from metrigen.ir.nodes import Array, Cayley, Local, Program
 
 
-def hoist(program: Program) -> tuple[Program, Program]:
-    """(prologue, body): the prologue's outputs are inputs of the body and constant over the steps."""
+def hoist(program: Program, state: Sequence[str]) -> tuple[Program, Program]:
+    """(prologue, body): the prologue's outputs are inputs of the body and constant over the steps. The body takes
+    every array of ``state``, and of the other inputs those that it reads."""
     kinds = program.kinds()
     early = tuple(s for s in program.body if isinstance(s, (Local, Cayley)))
     late = tuple(s for s in program.body if not isinstance(s, (Local, Cayley)))
@@ -18,7 +21,7 @@ def hoist(program: Program) -> tuple[Program, Program]:
         "prologue", tuple(a for a in program.inputs if a.name in used_early), early, passed, program.periodic
     )
     inputs = (
-        *(a for a in program.inputs if a.name in read or a.name in program.outputs),
+        *(a for a in program.inputs if a.name in state or a.name in read),
         *(Array(name, kinds[name]) for name in passed),
     )
     return prologue, Program(program.name, inputs, late, program.outputs, program.periodic)

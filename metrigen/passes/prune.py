@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from metrigen.ir.nodes import Map, Program, Statement
+from metrigen.ir.nodes import Kind, Map, Program, Statement
 
 
 def prune(program: Program) -> Program:
-    """Remove statements, stores and sums that no output depends on, and inputs that nothing reads."""
+    """Remove statements, stores and sums that no output depends on; the inputs stay as they are."""
     needed = set(program.outputs)
     kept: list[Statement] = []
     for statement in reversed(program.body):
@@ -23,8 +23,7 @@ def prune(program: Program) -> Program:
             continue
         kept.append(statement)
         needed.update(statement.reads)
-    inputs = tuple(array for array in program.inputs if array.name in needed)
-    return replace(program, inputs=inputs, body=tuple(reversed(kept)))
+    return replace(program, body=tuple(reversed(kept)))
 
 
 def _prune_lets(statement: Map) -> Map:
@@ -35,3 +34,10 @@ def _prune_lets(statement: Map) -> Map:
             lets.append((symbol, expr))
             used |= expr.free_symbols
     return replace(statement, lets=tuple(reversed(lets)))
+
+
+def read_only(program: Program) -> Program:
+    """Only the inputs that are read, and the first site array, which gives the shape of the lattice."""
+    read = {name for s in program.body for name in s.reads}
+    first = next(a for a in program.inputs if a.kind is Kind.SITE)
+    return replace(program, inputs=tuple(a for a in program.inputs if a.name in read or a == first))

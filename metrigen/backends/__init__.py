@@ -1,0 +1,1 @@
+"""Backends: expressions and statements to text."""

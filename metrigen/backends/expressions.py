@@ -1,0 +1,139 @@
+"""Expressions as Python text. A backend differs only in how it spells functions.
+
+Literals are Python floats or exact quotients, small integer powers are products, and a sum or product is written in
+SymPy's canonical order, so that equal expressions give equal text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.errors import SpecError
+
+_ADD, _MUL, _POW, _ATOM = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Spelling of one target: ``functions`` maps a SymPy function name to a writer of its printed arguments."""
+
+    name: str
+    functions: Mapping[str, Callable[..., str]]
+    sqrt: str
+    power: str
+
+    def print(self, expr: sp.Expr) -> str:
+        return self._print(expr)[0]
+
+    def _print(self, expr: sp.Expr) -> tuple[str, int]:
+        if expr.is_Symbol:
+            return expr.name, _ATOM
+        if expr.is_Rational or expr.is_Float or expr.is_NumberSymbol:
+            return _number(expr)
+        if expr.is_Add:
+            return self._add(expr), _ADD
+        if expr.is_Mul:
+            return self._mul(expr)
+        if expr.is_Pow:
+            return self._pow(expr.base, expr.exp)
+        writer = self.functions.get(expr.func.__name__)
+        if writer is None:
+            raise SpecError(f"{self.name} has no {expr.func.__name__}: cannot print {expr}")
+        return writer(*(self.print(arg) for arg in expr.args)), _ATOM
+
+    def _wrap(self, expr: sp.Expr, level: int) -> str:
+        text, own = self._print(expr)
+        return text if own >= level and not text.startswith("-") else f"({text})"
+
+    def _add(self, expr: sp.Expr) -> str:
+        parts: list[str] = []
+        for term in sorted(expr.as_ordered_terms(), key=_negative):
+            text = self._print(-term)[0] if _negative(term) else self._print(term)[0]
+            if _negative(term):
+                text = f"({text})" if (-term).is_Add else text
+                parts.append(f" - {text}" if parts else f"-{text}")
+            else:
+                parts.append(f" + {text}" if parts else text)
+        return "".join(parts)
+
+    def _mul(self, expr: sp.Expr) -> tuple[str, int]:
+        coefficient, rest = expr.as_coeff_Mul()
+        over: list[sp.Expr] = []
+        under: list[sp.Expr] = []
+        for factor in sp.Mul.make_args(rest):
+            base, exponent = factor.as_base_exp()
+            if exponent.is_Rational and exponent.is_negative and not base.is_number:
+                under.append(base**-exponent)
+            else:
+                over.append(factor)
+        sign = "-" if coefficient.is_negative else ""
+        head = [] if abs(coefficient) == 1 else [_number(abs(coefficient))[0]]
+        text = " * ".join([*head, *(self._wrap(f, _MUL) for f in over)]) or "1.0"
+        for factor in under:
+            text += f" / {self._wrap(factor, _POW)}"
+        return sign + text, _MUL
+
+    def _pow(self, base: sp.Expr, exponent: sp.Expr) -> tuple[str, int]:
+        if exponent.is_Integer and 2 <= exponent <= 4:
+            return " * ".join([self._wrap(base, _POW)] * int(exponent)), _MUL
+        if exponent == sp.Rational(1, 2):
+            return f"{self.sqrt}({self.print(base)})", _ATOM
+        if exponent.is_Rational and exponent.is_negative:
+            return f"1.0 / {self._wrap(base**-exponent, _POW)}", _MUL
+        if exponent.is_Integer:
+            half = base ** (exponent // 2)
+            return self._mul(sp.Mul(half, half, base ** (exponent % 2), evaluate=False))
+        return self.power.format(base=self.print(base), exponent=self.print(exponent)), _ATOM
+
+
+def _negative(term: sp.Expr) -> bool:
+    return bool(term.as_coeff_Mul()[0].is_negative)
+
+
+def _number(value: sp.Expr) -> tuple[str, int]:
+    if value.is_Rational and not value.is_Integer and (value.q & (value.q - 1)):
+        return f"({value.p} / {value.q})", _ATOM
+    text = repr(float(value))
+    return text, _ATOM
+
+
+def _call(name: str) -> Callable[..., str]:
+    return lambda *args: f"{name}({', '.join(args)})"
+
+
+_COMMON = ("exp", "log", "sin", "cos")
+
+TORCH = Dialect(
+    name="torch",
+    functions={
+        **{f: _call(f"torch.{f}") for f in (*_COMMON, "tan", "tanh", "sinh", "cosh", "atan2", "sign", "asinh")},
+        **{f: _call(f"torch.{f}") for f in ("atan", "asin", "acos")},
+        "Abs": _call("torch.abs"),
+        "Max": _call("torch.maximum"),
+        "Min": _call("torch.minimum"),
+    },
+    sqrt="torch.sqrt",
+    power="torch.pow({base}, {exponent})",
+)
+
+# The interpreter has no libdevice: everything is spelled with exp, log, sin, cos and sqrt.
+TRITON = Dialect(
+    name="Triton",
+    functions={
+        **{f: _call(f"tl.{f}") for f in _COMMON},
+        "Abs": _call("tl.abs"),
+        "Max": _call("tl.maximum"),
+        "Min": _call("tl.minimum"),
+        "sign": lambda x: f"_sign({x})",
+        "tanh": lambda x: f"_tanh({x})",
+        "sinh": lambda x: f"(0.5 * (tl.exp({x}) - tl.exp(-({x}))))",
+        "cosh": lambda x: f"(0.5 * (tl.exp({x}) + tl.exp(-({x}))))",
+        "tan": lambda x: f"(tl.sin({x}) / tl.cos({x}))",
+        "asinh": lambda x: f"tl.log({x} + tl.sqrt(({x}) * ({x}) + 1.0))",
+    },
+    sqrt="tl.sqrt",
+    power="tl.exp({exponent} * tl.log({base}))",
+)

@@ -1,0 +1,116 @@
+"""Programs as readable PyTorch: the body of a function, one line per value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.backends.expressions import TORCH
+from metrigen.ir.nodes import (
+    Accumulate,
+    Cayley,
+    CayleyAdjoint,
+    Fold,
+    Inside,
+    Kind,
+    Leaf,
+    Local,
+    Map,
+    Mix,
+    Outer,
+    Program,
+    Statement,
+    Total,
+)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function to be framed by a template."""
+
+    name: str
+    args: tuple[str, ...]
+    lines: tuple[str, ...]
+    results: tuple[str, ...]
+
+
+def print_function(program: Program, rank: int, name: str | None = None) -> Function:
+    """The program as one function of its inputs."""
+    writer = _Writer(program, rank)
+    for statement in program.body:
+        writer.write(statement)
+    args = tuple(a.name for a in program.inputs)
+    return Function(name or program.name, args, tuple(writer.lines), tuple(program.outputs))
+
+
+class _Writer:
+    def __init__(self, program: Program, rank: int) -> None:
+        self.kinds, self.rank = program.kinds(), rank
+        self.lines: list[str] = []
+        self.read: set[str] = set()
+        self.site = next((a.name for a in program.inputs if a.kind is Kind.SITE), "")
+
+    def write(self, statement: Statement) -> None:
+        if isinstance(statement, Map):
+            self._map(statement)
+            return
+        line = statement_line(statement)
+        self.lines.extend(line)
+
+    def _map(self, statement: Map) -> None:
+        atoms = {atom for e in statement.expressions for atom in e.free_symbols}
+        for atom in sorted((a for a in atoms if isinstance(a, (Leaf, Inside))), key=lambda a: a.name):
+            if atom.name in self.read or not any(atom.offset):
+                continue
+            self.read.add(atom.name)
+            if isinstance(atom, Leaf):
+                self.lines.append(f"{atom.name} = shift({atom.array}, {atom.offset})")
+            else:
+                self.lines.append(f"{atom.name} = inside({self.site}, {atom.offset})")
+        views = {
+            a: sp.Symbol(f"{a.name}__c")
+            for a in sorted(atoms, key=lambda a: a.name)
+            if self.rank and self.kinds.get(a.name) is Kind.CHANNEL and not isinstance(a, Leaf)
+        }
+        for a, view in views.items():
+            if view.name not in self.read:
+                self.read.add(view.name)
+                self.lines.append(f"{view.name} = {a.name}[:, {', '.join(['None'] * self.rank)}]")
+        for symbol, expr in statement.lets:
+            self.lines.append(f"{symbol.name} = {TORCH.print(expr.xreplace(views))}")
+        for name, expr in statement.stores:
+            text = TORCH.print(expr.xreplace(views))
+            whole = expr.has(Leaf) or any(s in dict(statement.lets) for s in expr.free_symbols)
+            self.lines.append(f"{name} = {text}" if whole else f"{name} = torch.zeros_like({self.site}) + {text}")
+        for name, kind, expr in statement.sums:
+            over = ", ".join(map(str, (0, *range(2, 2 + self.rank)))) if kind is Kind.CHANNEL else ""
+            self.lines.append(f"{name} = sites({TORCH.print(expr.xreplace(views))}, {self.site}).sum({_dims(over)})")
+
+
+def _dims(over: str) -> str:
+    return f"dim=({over},)" if over else ""
+
+
+def statement_line(statement: Statement) -> list[str]:
+    """A statement on whole arrays, as torch code."""
+    if isinstance(statement, Local):
+        return [f"{statement.out} = {TORCH.print(statement.expr)}"]
+    if isinstance(statement, Fold):
+        return [f"{statement.out} = {statement.src}.sum()"]
+    if isinstance(statement, Mix):
+        order = "dc" if statement.transpose else "cd"
+        return [f'{statement.out} = torch.einsum("{order},bd...->bc...", {statement.matrix}, {statement.src})']
+    if isinstance(statement, Total):
+        return [f"{statement.out} = {statement.src}.sum(1, keepdim=True).expand_as({statement.src})"]
+    if isinstance(statement, Outer):
+        return [f'{statement.out} = torch.einsum("bc...,bd...->cd", {statement.left}, {statement.right})']
+    if isinstance(statement, Accumulate):
+        return [f"{statement.out} = " + " + ".join(statement.terms)]
+    if isinstance(statement, Cayley):
+        return [f"{statement.out} = cayley({statement.matrix}, {statement.scale})"]
+    if isinstance(statement, CayleyAdjoint):
+        outs = f"{statement.out_matrix}, {statement.out_scale}"
+        reads = f"{statement.matrix}, {statement.scale}, {statement.rotation}, {statement.cotangent}"
+        return [f"{outs} = cayley_adjoint({reads})"]
+    raise TypeError(f"no torch line for {type(statement).__name__}")

@@ -1,0 +1,85 @@
+"""The driver: from a loaded spec to the text of its package, one line a stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from metrigen.errors import SpecError
+from metrigen.frame.emission import Emission
+from metrigen.frame.package import package_texts
+from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.derive import derive
+from metrigen.programs import Lowered, lower, optimise
+from metrigen.spec.load import Spec
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a build: seconds, and where it counts them, equations and operations before and after cse."""
+
+    name: str
+    seconds: float
+    equations: int | None
+    ops_before: int | None
+    ops_after: int | None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A spec compiled: what was derived, which laws hold, and the files of the package without their manifest."""
+
+    spec: Spec
+    derivation: Derivation
+    laws: tuple[Law, ...]
+    stages: tuple[Stage, ...]
+    files: Mapping[str, str]
+    kernels: Mapping[str, Any]
+
+
+@dataclass
+class _Clock:
+    report: Callable[[Stage], None]
+    stages: list[Stage] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, int]]:
+        start = time.perf_counter()
+        counts: dict[str, int] = {}
+        yield counts
+        done = Stage(
+            name, time.perf_counter() - start, counts.get("equations"), counts.get("before"), counts.get("after")
+        )
+        self.stages.append(done)
+        self.report(done)
+
+
+def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) -> Compiled:
+    """Derive, check, discretise, vary, optimise and print a spec; writes nothing.
+
+    Raises SpecError or StructureError where the spec is refused.
+    """
+    if spec.system.integrator is None:
+        raise SpecError(
+            f"the system {spec.system.name!r} has no integrator to build",
+            part="name",
+            fix="integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+        )
+    clock = _Clock(on_stage or (lambda stage: None))
+    with clock.stage("derive") as counts:
+        derivation = derive(spec.system)
+        counts["equations"] = len(derivation.equations)
+    with clock.stage("discretise and vary") as counts:
+        lowered: Lowered = lower(derivation)
+        counts["equations"] = len(lowered.dynamics.state)
+    with clock.stage("optimise") as counts:
+        optimised = {name: optimise(program) for name, program in lowered.programs().items()}
+        counts["before"] = sum(before for _, before, _ in optimised.values())
+        counts["after"] = sum(after for _, _, after in optimised.values())
+    with clock.stage("print"):
+        emission = Emission(spec, derivation, derivation.laws, lowered, optimised)
+        texts = package_texts(emission)
+    return Compiled(spec, derivation, derivation.laws, tuple(clock.stages), texts, emission.statistics())

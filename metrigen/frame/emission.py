@@ -1,0 +1,108 @@
+"""Everything that the files of one package are made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from metrigen.backends.torch import Function, print_function
+from metrigen.backends.triton import Driver, Kernel, print_kernels
+from metrigen.ir.nodes import Inside, Leaf, Map, Program
+from metrigen.physics.derivation import Derivation, Law
+from metrigen.programs import Lowered
+from metrigen.spec.load import Spec
+
+# Loops over steps and iterations are torch in every backend; these are the programs they call.
+_KERNEL_PROGRAMS = (
+    "step", "step_adjoint", "readout", "readout_adjoint", "operator", "operator_adjoint", "weights", "apply", "gather",
+    "diagonal",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Emission:
+    """A compiled spec on its way to text."""
+
+    spec: Spec
+    derivation: Derivation
+    laws: tuple[Law, ...]
+    lowered: Lowered
+    optimised: Mapping[str, tuple[Program, int, int]]
+
+    @property
+    def rank(self) -> int:
+        return len(self.lowered.dynamics.origin)
+
+    @property
+    def name(self) -> str:
+        return self.spec.system.name
+
+    @property
+    def class_name(self) -> str:
+        return "".join(part[:1].upper() + part[1:] for part in self.name.split("_") if part)
+
+    @property
+    def stepping(self) -> bool:
+        return self.lowered.body is not None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.lowered.dynamics.state)
+
+    @cached_property
+    def functions(self) -> tuple[Function, ...]:
+        printed = [print_function(program, self.rank, name) for name, (program, _, _) in self.optimised.items()]
+        prologue = self.lowered.prologue
+        return (*((print_function(prologue, self.rank),) if prologue and prologue.body else ()), *printed)
+
+    @cached_property
+    def kernels(self) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
+        return tuple(
+            print_kernels(program, self.rank, name)
+            for name, (program, _, _) in self.optimised.items()
+            if name in _KERNEL_PROGRAMS
+        )
+
+    @cached_property
+    def tag(self) -> str:
+        """Name and content hash: two versions of a spec in one process are two sets of operators."""
+        content = repr((self.functions, self.kernels, self.spec.system.name))
+        return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+    def statistics(self) -> dict[str, Any]:
+        """Operations and bytes per site of every program, float32, each array moved once."""
+        return {
+            name: {"ops": after, "ops_before_cse": before, "bytes_per_site_float32": bytes_per_site(program)}
+            for name, (program, before, after) in self.optimised.items()
+        }
+
+    def cost(self, name: str) -> str:
+        program, _, after = self.optimised[name]
+        kernels = sum(isinstance(s, Map) for s in program.body)
+        moved = bytes_per_site(program)
+        return f"{name} {after} operations, {moved} bytes moved in float32, {kernels} kernel{'s' * (kernels != 1)}"
+
+
+def bytes_per_site(program: Program) -> int:
+    """Bytes per site that the kernels of a program read and write in float32: every array once per kernel."""
+    total = 0
+    for statement in program.body:
+        if isinstance(statement, Map):
+            leaves = {a.array for e in statement.expressions for a in e.free_symbols if isinstance(a, Leaf)}
+            total += 4 * (len(leaves) + len(statement.stores))
+    return total
+
+
+def stencil_points(program: Program) -> dict[str, int]:
+    """Array -> number of sites of it that the program reads around each site."""
+    points: dict[str, set[tuple[int, ...]]] = {}
+    for statement in program.body:
+        if isinstance(statement, Map):
+            for e in statement.expressions:
+                for atom in e.free_symbols:
+                    if isinstance(atom, Leaf) and not isinstance(atom, Inside):
+                        points.setdefault(atom.array, set()).add(atom.offset)
+    return {name: len(offsets) for name, offsets in sorted(points.items())}

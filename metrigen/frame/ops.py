@@ -1,0 +1,185 @@
+"""The custom operators of a package: signatures and the few lines that tie forward, kernel, fake and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metrigen.emit.render import render
+from metrigen.ir.nodes import Array, Kind, Program
+
+
+@dataclass(frozen=True)
+class Call:
+    """Typed names of the tensors an operator takes, by kind."""
+
+    arrays: tuple[Array, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.arrays)
+
+    def signature(self, extra: str = "") -> str:
+        return ", ".join([f"{n}: Tensor" for n in self.names] + ([extra] if extra else []))
+
+    def check(self) -> str:
+        kinds = (Kind.SITE, Kind.CHANNEL, Kind.MATRIX)
+        return f"_check({', '.join(_tuple([a.name for a in self.arrays if a.kind is k]) for k in kinds)})"
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+
+
+def _returns(count: int) -> str:
+    return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
+
+
+def _first(text: str, count: int) -> str:
+    return f"{text}[0]" if count == 1 else text
+
+
+def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
+    """``evolve`` and ``evolve_adjoint``."""
+    call = Call(body.inputs)
+    fixed = tuple(n for n in call.names if n not in fields)
+    cotangents = tuple(Array(f"{f}__out", Kind.SITE) for f in fields)
+    adjoint = Call((*cotangents, *body.inputs))
+    everything, state, rest = _tuple(call.names), _tuple(fields), _tuple(fixed)
+    n, m = len(fields), len(call.names)
+    flowed = _tuple([a.name for a in cotangents])
+    kernel = f"reference.evolve({state}, {rest}, steps, kernels.step)"
+    back = f"{flowed}, {state}, {rest}, steps"
+    evolve = render(
+        "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int"), returns=_returns(n),
+        doc="``steps`` steps of the integrator.", check=call.check(),
+        reference=_first(f"_own(reference.evolve({state}, {rest}, steps), {everything})", n),
+        kernel=_first(f"_own({kernel}, {everything})", n), fake=_first(f"_empty_like{state}", n),
+        setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
+        backward=[
+            f"grads = _zeros_for(grads, ctx.saved_tensors[:{n}])",
+            "flowed = _evolve_adjoint(*grads, *ctx.saved_tensors, ctx.steps)",
+            f"return *{'(flowed,)' if m == 1 else 'flowed'}, None",
+        ],
+    )  # fmt: skip
+    reverse = render(
+        "op.py.j2", tag=tag, name="evolve_adjoint", signature=adjoint.signature("steps: int"), returns=_returns(m),
+        doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
+        reference=_first(f"_own(reference.evolve_adjoint({back}), {_tuple(adjoint.names)})", m),
+        kernel=_first(f"_own(reference.evolve_adjoint({back}, kernels.step, kernels.step_adjoint), "
+                      f"{_tuple(adjoint.names)})", m),
+        fake=_first(f"_empty_like{everything}", m),
+        setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
+        backward=[
+            f"def adjoint({', '.join(adjoint.names)}):",
+            f"    return {_first(f'reference.evolve_adjoint({flowed}, {state}, {rest}, ctx.steps)', m)}",
+            "",
+            *_double_backward(m, f"ctx.saved_tensors[{n}:]", 1),
+        ],
+    )  # fmt: skip
+    return [reverse, evolve]
+
+
+def readout_ops(tag: str, readout: Program) -> list[str]:
+    """``readout`` and ``readout_adjoint``."""
+    call = Call(readout.inputs)
+    r, m = len(readout.outputs), len(call.names)
+    everything = _tuple(call.names)
+    size = f"{call.names[0]}.shape[0], {r} * {call.names[0]}.shape[1], *{call.names[0]}.shape[2:]"
+    adjoint_signature = f"grad: Tensor, {call.signature()}"
+    split = f"*grad.chunk({r}, 1)"
+    order = f"{', '.join(call.names)}, {split}"
+    forward = render(
+        "op.py.j2", tag=tag, name="readout", signature=call.signature(), returns="Tensor",
+        doc="The readout, its components one after the other along the channel axis.", check=call.check(),
+        reference=f"torch.cat(reference.readout{everything}, 1)",
+        kernel=f"torch.cat(kernels.readout{everything}, 1)", fake=f"{call.names[0]}.new_empty(({size}))",
+        setup=["ctx.save_for_backward(*inputs)"],
+        backward=["return _readout_adjoint(*grads, *ctx.saved_tensors)"],
+    )  # fmt: skip
+    reverse = render(
+        "op.py.j2", tag=tag, name="readout_adjoint", signature=adjoint_signature, returns=_returns(m),
+        doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
+        reference=_first(f"_own(reference.readout_adjoint({order}), (grad, {', '.join(call.names)}))", m),
+        kernel=_first(f"_own(kernels.readout_adjoint({order}), (grad, {', '.join(call.names)}))", m),
+        fake=_first(f"_empty_like{everything}", m),
+        setup=["ctx.save_for_backward(*inputs)"],
+        backward=[
+            f"def adjoint(grad, {', '.join(call.names)}):",
+            f"    return {_first(f'reference.readout_adjoint({order})', m)}",
+            "",
+            *_double_backward(m, "ctx.saved_tensors[1:]", 0),
+        ],
+    )  # fmt: skip
+    return [reverse, forward]
+
+
+def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
+    """``solve_linear`` and ``operator_adjoint``: A x = b with implicit differentiation."""
+    fixed = tuple(a for a in operator.inputs if a.name != unknown)
+    call = Call((Array("b", Kind.SITE), Array("start", Kind.SITE), *fixed))
+    rest = _tuple([a.name for a in fixed])
+    options = "solver: str, rtol: float, bwd_rtol: float, atol: float, max_iter: int, use_kernels: bool"
+    solve = f"reference.solve_linear(b, start, {rest}, solver, rtol, atol, max_iter"
+    backward = [
+        "x, *fixed = ctx.saved_tensors",
+        "grad = torch.zeros_like(x) if grads[0] is None else grads[0]",
+        "solver, bwd_rtol, max_iter, use_kernels = ctx.options",
+        "adjoint, _, _, status = _solve_linear(",
+        "    grad, torch.zeros_like(grad), *fixed, solver, bwd_rtol, bwd_rtol, 0.0, max_iter, use_kernels",
+        ")",
+    ]
+    flowed = "()"
+    if fixed:
+        backward.append("flowed = _operator_adjoint(-adjoint, x, *fixed)")
+        flowed = "flowed" if len(fixed) > 1 else "(flowed,)"
+    backward.append(f"return adjoint, None, *{flowed}, None, None, None, None, None, None")
+    forward = render(
+        "op.py.j2", tag=tag, name="solve_linear", signature=call.signature(options),
+        returns="tuple[Tensor, Tensor, Tensor, Tensor]",
+        doc="x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.",
+        check=call.check(),
+        reference=f"_reported({solve}), max_iter)",
+        kernel=f"_reported({solve}, kernels.Programs() if use_kernels else None), max_iter)",
+        fake="b.new_empty(b.shape), b.new_empty(b.shape[:1], dtype=torch.int64), b.new_empty(b.shape[:1]), "
+             "b.new_empty(b.shape[:1], dtype=torch.int64)",
+        setup=[
+            f"_, _, *fixed = inputs[:{2 + len(fixed)}]",
+            f"solver, _, bwd_rtol, _, max_iter, use_kernels = inputs[{2 + len(fixed)}:]",
+            "ctx.options = solver, bwd_rtol, max_iter, use_kernels",
+            "ctx.save_for_backward(output[0], *fixed)",
+        ],
+        backward=backward,
+    )  # fmt: skip
+    if not fixed:
+        return [forward]
+    adjoint = Call((Array("cotangent", Kind.SITE), *operator.inputs))
+    names = _tuple([a.name for a in fixed])
+    m = len(fixed)
+    order = f"{', '.join(a.name for a in operator.inputs)}, cotangent"
+    reverse = render(
+        "op.py.j2", tag=tag, name="operator_adjoint", signature=adjoint.signature(), returns=_returns(m),
+        doc="The variation of cotangent . A(fixed) u with respect to ``fixed``.", check=adjoint.check(),
+        reference=_first(f"_own(reference.operator_adjoint({order}), {_tuple(adjoint.names)})", m),
+        kernel=_first(f"_own(kernels.operator_adjoint({order}), {_tuple(adjoint.names)})", m),
+        fake=_first(f"_empty_like{names}", m),
+        setup=["ctx.save_for_backward(*inputs)"],
+        backward=[
+            f"def adjoint({', '.join(adjoint.names)}):",
+            f"    return {_first(f'reference.operator_adjoint({order})', m)}",
+            "",
+            *_double_backward(m, f"ctx.saved_tensors[{2}:]", 0),
+        ],
+    )  # fmt: skip
+    return [reverse, forward]
+
+
+def _double_backward(count: int, like: str, plain: int) -> list[str]:
+    """Lines of the backward of an adjoint: the exact vector-Jacobian product of its reference."""
+    lines = [
+        f"grads = _zeros_for(grads, {like})",
+        "with torch.enable_grad():",
+        "    _, pull = torch.func.vjp(adjoint, *ctx.saved_tensors)",
+    ]
+    gathered = "pull(grads[0])" if count == 1 else "pull(tuple(grads))"
+    return [*lines, f"return {gathered}" if not plain else f"return *{gathered}, {', '.join(['None'] * plain)}"]

@@ -1,0 +1,129 @@
+"""The texts of a package, file by file."""
+
+from __future__ import annotations
+
+from metrigen.emit.derivation import derivation_markdown
+from metrigen.emit.header import header
+from metrigen.emit.render import render
+from metrigen.frame.emission import Emission, stencil_points
+from metrigen.frame.module import module_text
+from metrigen.ir.nodes import Cayley, Mix
+from metrigen.spec.domain import Lattice
+
+_DOCS = {
+    "prologue": "What depends on parameters alone, computed once for all steps.",
+    "step": "One step of the integrator.",
+    "step_adjoint": "The variation of ``step``: cotangents of all its arguments.",
+    "readout": "The components of the readout at every site.",
+    "readout_adjoint": "The variation of ``readout``: cotangents of all its arguments.",
+    "energy": "The energy density at every site.",
+    "entropy": "The entropy density at every site.",
+    "operator": "A u, the linear part of the variation dF of the free energy.",
+    "operator_adjoint": "The variation of (cotangent . A u) with respect to inputs and coefficients.",
+    "source": "b = -dF(0), the right-hand side of A u = b.",
+    "weights": "Screening and edge weights of A, computed once for a solve.",
+    "apply": "A u = screening u + sum_s weight_s (u - u[n + s]).",
+    "gather": "sum_s weight_s u[n + s].",
+    "diagonal": "screening + sum_s weight_s.",
+}
+
+
+def package_texts(emission: Emission) -> dict[str, str]:
+    """Relative name -> text of every file but the manifest."""
+    head = header(emission.spec, guarantees(emission), cost(emission))
+    brief = header(emission.spec, (), None)
+    return {
+        "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
+        "reference.py": _reference(emission, head),
+        "kernels.py": _kernels(emission, head),
+        "module.py": module_text(emission, head.rstrip("\n")),
+        "DERIVATION.md": derivation_markdown(emission.spec, emission.derivation, emission.laws, _sections(emission)),
+    }
+
+
+def guarantees(emission: Emission) -> list[str]:
+    """One line per law, and what the integrator keeps."""
+    lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
+    integrator = emission.spec.system.integrator
+    if emission.stepping:
+        lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {integrator.keeps}")
+    return lines
+
+
+def cost(emission: Emission) -> str:
+    return "; ".join(emission.cost(name) for name in ("step", "operator", "apply", "readout") if name in emission.optimised)
+
+
+def _reference(emission: Emission, head: str) -> str:
+    stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
+    domain: Lattice = emission.spec.system.domain
+    return render(
+        "reference.py.j2",
+        header=head.rstrip("\n"),
+        title=emission.class_name,
+        rank=emission.rank,
+        boundary=domain.boundary,
+        periodic=domain.boundary == "periodic",
+        cayley=_uses_cayley(emission),
+        functions=emission.functions,
+        docs=_DOCS,
+        stepping=emission.stepping,
+        stencil=stencil is not None,
+        monotone=stencil is not None and stencil.monotone,
+        flat=_flatten(emission.rank, stencil is not None),
+        solve_programs=_solve_programs(emission),
+    )
+
+
+def _flatten(rank: int, planes: bool) -> str:
+    if not planes:
+        return ".flatten(1)"
+    return ".flatten(2)" if rank else ".unsqueeze(-1)"
+
+
+def _kernels(emission: Emission, head: str) -> str:
+    kernels = [
+        {
+            "name": kernel.name,
+            "pointers": [
+                *kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{n}" for n in kernel.sums)
+            ],
+            "channels": kernel.channels,
+            "sums": kernel.sums,
+            "lines": kernel.lines,
+        }
+        for group, _ in emission.kernels
+        for kernel in group
+    ]  # fmt: skip
+    return render(
+        "kernels.py.j2",
+        header=head.rstrip("\n"),
+        title=emission.class_name,
+        rank=emission.rank,
+        kernels=kernels,
+        drivers=[driver for _, driver in emission.kernels],
+        cayley_used=False,
+        solve_programs=_solve_programs(emission),
+    )
+
+
+def _solve_programs(emission: Emission) -> list[str]:
+    names = ("operator", "weights", "apply", "gather", "diagonal")
+    return [name for name in names if name in emission.optimised] if not emission.stepping else []
+
+
+def _uses_cayley(emission: Emission) -> bool:
+    prologue = emission.lowered.prologue
+    return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
+
+
+def _sections(emission: Emission) -> list[tuple[str, str]]:
+    rows = ["| program | kernels | channel maps | operations | bytes moved (float32) | sites read |", "|---|---|---|---|---|---|"]
+    for name, (program, _, after) in emission.optimised.items():
+        statistics = emission.statistics()[name]
+        kernels = sum(type(s).__name__ == "Map" for s in program.body)
+        maps = sum(isinstance(s, Mix) for s in program.body)
+        reads = ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
+        rows.append(f"| {name} | {kernels} | {maps} | {after} | {statistics['bytes_per_site_float32']} | {reads} |")
+    readout = f"Components of the readout, in order along the channel axis: {', '.join(emission.lowered.components)}."
+    return [("Readout", readout), ("Cost per site", "\n".join(rows))]

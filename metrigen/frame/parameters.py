@@ -1,0 +1,58 @@
+"""Learned parameters of the emitted module: a raw tensor each, and the map that keeps what was declared of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.spec.symbols import Param
+
+
+@dataclass(frozen=True)
+class ParameterText:
+    """Code of one parameter: ``shape`` of the raw tensor, ``init`` value, ``read`` raw -> value, ``write`` back."""
+
+    name: str
+    doc: str
+    shape: str
+    init: str
+    read: str
+    write: str
+    block: int | None
+
+
+def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
+    """The code of a parameter; a plain SymPy symbol is a learned scalar."""
+    param = symbol if isinstance(symbol, Param) else None
+    matrix = param is not None and param.is_matrix
+    per = param.per if param is not None else "scalar"
+    shape = "(channels, channels)" if matrix else {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)"}[per]
+    raw = f"self.raw_{symbol.name}"
+    read, write, words = raw, "torch.as_tensor(value)", []
+    if param is not None and param.symmetric:
+        read, words = f"0.5 * ({raw} + {raw}.mT)", ["symmetric"]
+    elif param is not None and param.antisymmetric:
+        read, words = f"0.5 * ({raw} - {raw}.mT)", ["antisymmetric"]
+    if symbol.is_positive:
+        read, write = f"_positive({read})", "_inverse_softplus(torch.as_tensor(value))"
+        words.append("positive")
+    elif symbol.is_nonnegative:
+        read, write = f"nn.functional.softplus({read})", "_inverse_softplus(torch.as_tensor(value))"
+        words.append("nonnegative")
+    block = param.block if param is not None else None
+    if block is not None:
+        read = f"{read} * self.blocks_{symbol.name}"
+        words.append(f"in blocks of {block} channels")
+    doc = " ".join(["Channel matrix" if matrix else f"One value per {per}" if per != "scalar" else "A number"])
+    doc += f", {', '.join(words)}." if words else "."
+    return ParameterText(symbol.name, doc, shape, repr(_init(symbol, matrix)), read, write, block)
+
+
+def _init(symbol: sp.Symbol, matrix: bool) -> float:
+    """The declared start, else 1 for a positive number, 0.1 for a nonnegative one, 0 otherwise."""
+    if isinstance(symbol, Param) and symbol.init is not None:
+        return float(symbol.init)
+    if symbol.is_positive:
+        return 1.0
+    return 0.1 if symbol.is_nonnegative else 0.0

@@ -1,0 +1,125 @@
+"""Every program of a package: step or solve, their adjoints, readout and energy, each ready to be printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from metrigen.domains.readout import normalised, readout_densities
+from metrigen.errors import SpecError
+from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
+from metrigen.ir.nodes import Leaf, Map, Program
+from metrigen.passes import PASSES
+from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.cse import count_ops
+from metrigen.passes.hoist import hoist
+from metrigen.passes.prune import read_only
+from metrigen.passes.vary import vary
+from metrigen.physics.derivation import Derivation
+from metrigen.spec.readout import StressEnergy
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The lattice form of a derivation, before passes.
+
+    step           whole step with what depends on parameters alone (None for a steady state)
+    prologue, body its two halves; body_adjoint the variation of the body, prologue_adjoint that of the prologue
+    steady         programs of the solve (None for a time step)
+    readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
+    """
+
+    dynamics: Dynamics
+    step: Program | None
+    prologue: Program | None
+    body: Program | None
+    body_adjoint: Program | None
+    steady: SteadyPrograms | None
+    readout: Program
+    readout_adjoint: Program
+    energy: Program
+    entropy: Program | None
+    components: tuple[str, ...]
+
+    def programs(self) -> dict[str, Program]:
+        """All programs that are printed, by name."""
+        found: dict[str, Program | None] = {
+            "step": self.body, "step_adjoint": self.body_adjoint, "readout": self.readout,
+            "readout_adjoint": self.readout_adjoint, "energy": self.energy, "entropy": self.entropy,
+        }  # fmt: skip
+        if self.steady is not None:
+            stencil = self.steady.stencil
+            found |= {"operator": self.steady.operator, "source": self.steady.source,
+                      "operator_adjoint": self.steady.adjoint}  # fmt: skip
+            if stencil is not None:
+                found |= {"weights": stencil.weights, "apply": stencil.apply, "gather": stencil.gather,
+                          "diagonal": stencil.diagonal}  # fmt: skip
+        return {name: replace(program, name=name) for name, program in found.items() if program is not None}
+
+
+def lower(derivation: Derivation) -> Lowered:
+    """Discretise the functionals and vary them; raises SpecError where integrator or readout do not fit."""
+    integrator = derivation.system.integrator
+    symbolic = _with_symbolic_dt(derivation)
+    layer = dynamics(symbolic)
+    rank = len(layer.origin)
+    step = prologue = body = adjoint = steady = None
+    if isinstance(integrator, TimeStepper):
+        step = merge_channel_maps(symbolic.system.integrator.step(layer))
+        prologue, body = hoist(step, [a.name for a in layer.state])
+        adjoint = merge_channel_maps(vary(body, [a.name for a in body.inputs], rank=rank))
+    elif isinstance(integrator, SteadyState):
+        steady = integrator.programs(layer)
+    else:
+        raise SpecError(
+            f"the system {derivation.system.name!r} has no integrator to build",
+            part="integrator",
+            why=f"integrator={integrator!r}",
+            fix="integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+        )
+    readout, components = _readout(derivation, layer)
+    energy = layer.lowering.sites("energy", {"energy_density": derivation.hamiltonian})
+    entropy = derivation.system.entropy
+    return Lowered(
+        layer, step, prologue, body, adjoint, steady, readout,
+        merge_channel_maps(vary(readout, [a.name for a in readout.inputs], rank=rank)),
+        read_only(merge_channel_maps(energy)),
+        read_only(layer.lowering.sites("entropy", {"entropy_density": entropy})) if entropy is not None else None,
+        components,
+    )  # fmt: skip
+
+
+def optimise(program: Program) -> tuple[Program, int, int]:
+    """Run the passes; also operations per site before and after common subexpressions."""
+    *early, last = PASSES
+    for run in early:
+        program = run(program)
+    reduced = last(program)
+    return reduced, count_ops(program), count_ops(reduced)
+
+
+def _with_symbolic_dt(derivation: Derivation) -> Derivation:
+    """A numeric time step becomes the symbol ``dt``, so that a module can be given another one."""
+    integrator = derivation.system.integrator
+    if not isinstance(integrator, TimeStepper) or not integrator.dt.is_number:
+        return derivation
+    symbol = sp.Symbol("dt", positive=True)
+    return replace(derivation, system=replace(derivation.system, integrator=replace(integrator, dt=symbol)))
+
+
+def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[str, ...]]:
+    densities = readout_densities(derivation)
+    names = {name: f"{name}__density" for name in densities}
+    raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
+    raw = merge_channel_maps(raw)
+    readout = derivation.system.readout
+    if not (isinstance(readout, StressEnergy) and readout.normalise == "amplitude"):
+        return read_only(raw), tuple(densities)
+    leaves: dict[str, sp.Expr] = {name: Leaf(names[name], layer.origin) for name in densities}
+    scaled = normalised(leaves, len(layer.origin))
+    stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
+    outputs = tuple(f"{name}__density" for name in scaled)
+    return read_only(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
