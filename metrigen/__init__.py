@@ -7,6 +7,14 @@ from metrigen.integrators.rk4 import RK4
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.integrators.strang import Strang
 from metrigen.integrators.symplectic_euler import SymplecticEuler
+from metrigen.physics.builders import (
+    canonical,
+    diffusion,
+    friction,
+    friction_to_heat,
+    kulkarni_nomizu,
+    projected,
+)
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.spec.domain import Lattice
@@ -21,5 +29,6 @@ __version__ = "0.1.0"
 __all__ = [
     "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Field", "Input", "Lattice", "Law", "Leapfrog",
     "MetrigenError", "Param", "SpecError", "SteadyState", "Strang", "StructureError", "SymplecticEuler", "System",
-    "derive", "energy_density", "grad", "mix", "momentum", "stress_energy", "t", "total",
+    "canonical", "derive", "diffusion", "energy_density", "friction", "friction_to_heat", "grad", "kulkarni_nomizu",
+    "mix", "momentum", "projected", "stress_energy", "t", "total",
 ]  # fmt: skip

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.errors import StructureError
 from metrigen.physics.derivation import Law
 from metrigen.physics.operators import Form, rename
-from metrigen.physics.report import show, witness
+from metrigen.physics.report import show, show_form, violation, witness
 from metrigen.physics.variation import euler_jets, tidy
 from metrigen.physics.zero import is_zero
 
@@ -23,14 +22,15 @@ def check_antisymmetry(form: Form) -> Law:
             half = sp.Rational(1, 2)
             symmetric = sp.expand(half * (form.density + form.swapped))
             skew = sp.expand(half * (form.density - form.swapped))
-            raise StructureError(
+            raise violation(
                 "the bracket is not antisymmetric",
                 law="antisymmetry",
                 residual=residual,
                 part="bracket",
-                why=f"{{F, G}} + {{G, F}} does not vanish; component {u.func.__name__}: {show(residual)}",
+                why=f"{{F, G}} + {{G, F}} does not vanish; component {u.func.__name__}: {_shown(form, residual)}",
                 witness=witness(residual),
-                fix=f"use the skew part {show(skew)}; the symmetric part {show(symmetric)} may belong in metric=",
+                fix=f"use the skew part {_shown(form, skew)}; the symmetric part {_shown(form, symmetric)} may belong "
+                "in metric=",
             )
     return Law("antisymmetry", "proved", "Euler operator of b(f, g) + b(g, f) vanishes")
 
@@ -46,20 +46,24 @@ def check_jacobi(form: Form, *, almost_poisson: bool) -> Law:
     text = witness(bad)
     if almost_poisson:
         return Law("jacobi", "failed", "Euler operator of the trilinear density", "accepted: almost_poisson", text)
-    raise StructureError(
+    raise violation(
         "the bracket does not satisfy the Jacobi identity",
         law="jacobi",
         residual=bad,
         part="bracket",
-        why=f"{{{{P, Q}}, R}} + cyclic, varied by P, is {_clip(show(bad))}",
+        why=f"{{{{P, Q}}, R}} + cyclic, varied by P, is {_shown_cyclic(form, bad)}",
         witness=text,
         fix="correct the bracket, or say almost_poisson=True to keep a skew bracket that conserves the energy but is "
         "not Poisson",
     )
 
 
-def _clip(text: str, width: int = 300) -> str:
-    return text if len(text) <= width else text[: width - 3] + "..."
+def _shown(form: Form, expr: sp.Expr) -> str:
+    return show_form(expr, F=(form.left, form.state), G=(form.right, form.state))
+
+
+def _shown_cyclic(form: Form, expr: sp.Expr) -> str:
+    return show_form(expr, **{name: (_covectors(name, form), form.state) for name in "PQR"})
 
 
 def jacobi_residuals(form: Form) -> list[sp.Expr]:
@@ -67,13 +71,13 @@ def jacobi_residuals(form: Form) -> list[sp.Expr]:
 
     Linear functionals with fresh covectors P, Q, R suffice, because the second variations cancel for skew J.
     """
-    P, Q, R = (tuple(_covector(name, u) for u in form.state) for name in "PQR")
+    P, Q, R = (_covectors(name, form) for name in "PQR")
     tau = sp.Add(_cyclic(form, P, Q, R), _cyclic(form, Q, R, P), _cyclic(form, R, P, Q))
     return [sp.expand(euler_jets(tau, p)) for p in P]
 
 
-def _covector(name: str, u: AppliedUndef) -> AppliedUndef:
-    return sp.Function(f"{name}:{u.func.__name__}", real=True)(*u.args)
+def _covectors(name: str, form: Form) -> tuple[AppliedUndef, ...]:
+    return tuple(sp.Function(f"{name}:{u.func.__name__}", real=True)(*u.args) for u in form.state)
 
 
 def _cyclic(
@@ -90,7 +94,7 @@ def check_entropy_degeneracy(form: Form, entropy: Sequence[sp.Expr]) -> Law:
     """J dS = 0 identically: the entropy is a Casimir of the bracket."""
     for u, residual in zip(form.state, form.apply(entropy), strict=True):
         if not is_zero(residual):
-            raise StructureError(
+            raise violation(
                 "the entropy is not a Casimir of the bracket: {S, .} is not zero",
                 law="entropy_degeneracy",
                 residual=residual,

@@ -95,3 +95,8 @@ class Derivation:
             if law.name == name:
                 return law
         raise KeyError(name)
+
+    def _repr_latex_(self) -> str:
+        from metrigen.physics.latex import derivation_latex
+
+        return derivation_latex(self)

@@ -227,9 +227,8 @@ def _steady(derivation: Derivation) -> None:
         if is_zero(row):
             raise _unfit("SteadyState", f"the metric does not act on {u.func.__name__}", gradient_flow)
     if not steady.linear:
-        raise _unfit(
-            "SteadyState", f"the free energy is not quadratic: {steady.detail}", "step in time with RK4 or ExplicitEuler"
-        )
+        why = f"the free energy is not quadratic: {steady.detail}"
+        raise _unfit("SteadyState", why, "step in time with RK4 or ExplicitEuler")
     if not steady.spd:
         raise _unfit(
             "SteadyState",

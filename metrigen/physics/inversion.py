@@ -55,7 +55,7 @@ def invert_velocities(
             u: tidy(sp.Add(*(c * r for c, r in zip(row, rest, strict=True))))
             for u, row in zip(fields, inverse, strict=True)
         }
-        return _judged(solved, "L is quadratic in the velocities: v = W^-1 (pi - b)", det, polynomial=True)
+        return _judged(solved, "L is quadratic in the velocities: v = W^-1 (pi - b)", det, [], polynomial=True)
     _refuse_multivalued(fields, velocities, hessian)
     closed = _isotropic(lagrangian, fields, velocities, conjugate) or _one_by_one(
         fields, momenta, velocities, conjugate
@@ -67,13 +67,29 @@ def invert_velocities(
             why="pi = " + ", ".join(show(momenta[u]) for u in fields),
             fix="give hamiltonian= and bracket= directly",
         )
-    return _judged(closed, "pi(v) inverted in closed form", det, polynomial=False)
+    roots = _radicands(lagrangian, velocities)
+    return _judged(closed, "pi(v) inverted in closed form", det, roots, polynomial=False)
 
 
-def _judged(solved: Mapping[AppliedUndef, sp.Expr], how: str, det: sp.Expr, *, polynomial: bool) -> Inverse:
-    if det.is_nonzero or sign_of(det).verdict == "positive":
+def _judged(
+    solved: Mapping[AppliedUndef, sp.Expr], how: str, det: sp.Expr, roots: list[sp.Expr], *, polynomial: bool
+) -> Inverse:
+    """Where is det W != 0? Everywhere, in the domain of its roots, away from its zeros, or not decided."""
+    sign = sign_of(det)
+    if det.is_nonzero or sign.verdict == "positive":
         return Inverse(solved, how, "proved", polynomial=polynomial)
+    if sign.verdict == "unknown":
+        if roots:
+            return Inverse(solved, how, "conditional", " and ".join(f"{show(r)} > 0" for r in roots), polynomial)
+        return Inverse(solved, how, "sampled", "no zero of det W was found", polynomial)
     return Inverse(solved, how, "conditional", f"{show(det)} != 0", polynomial)
+
+
+def _radicands(lagrangian: sp.Expr, velocities: Mapping[AppliedUndef, Jet]) -> list[sp.Expr]:
+    """What stands under the roots of a Lagrangian, as far as it depends on a velocity."""
+    powers = [a for a in lagrangian.atoms(sp.Pow) if a.exp.is_Rational and not a.exp.is_Integer]
+    found = {a.base for a in powers if a.base.free_symbols & set(velocities.values())}
+    return sorted(found, key=sp.default_sort_key)
 
 
 def _refuse_multivalued(

@@ -76,8 +76,8 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
     to another field or has a derivative of odd order with a constant coefficient."""
     lattice = 4 / derivation.system.domain.spacing**2
     flat, maps = channels.lift(channels.canonical(force))
-    rest = {j: sp.S.Zero for j in jets_of(flat, *derivation.fields)}
-    silent = {symbol: sp.S.Zero for symbol in maps}
+    rest = dict.fromkeys(jets_of(flat, *derivation.fields), sp.S.Zero)
+    silent = dict.fromkeys(maps, sp.S.Zero)
     total = sp.S.Zero
     for j in rest:
         c = flat.diff(j).xreplace({**rest, **silent})

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from metrigen.errors import StructureError
 from metrigen.physics import positivity
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import to_jets
 from metrigen.physics.operators import Form
-from metrigen.physics.report import show, witness
+from metrigen.physics.report import show, show_form, violation, witness
 from metrigen.physics.signs import Sign, condition, sign_of
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
@@ -30,17 +29,21 @@ def check_symmetry(form: Form, source: object) -> Law:
     for u, residual in zip(form.state, defect, strict=True):
         if not is_zero(residual):
             half = sp.Rational(1, 2)
-            raise StructureError(
+            raise violation(
                 "the metric bracket is not symmetric",
                 law="metric_symmetry",
                 residual=residual,
                 part="metric",
-                why=f"(F, G) - (G, F) does not vanish; component {u.func.__name__}: {show(residual)}",
+                why=f"(F, G) - (G, F) does not vanish; component {u.func.__name__}: {_shown(form, residual)}",
                 witness=witness(residual),
-                fix=f"use the symmetric part {show(sp.expand(half * (form.density + form.swapped)))}; the skew part "
-                f"{show(sp.expand(half * (form.density - form.swapped)))} belongs in bracket=",
+                fix=f"use the symmetric part {_shown(form, sp.expand(half * (form.density + form.swapped)))}; the skew "
+                f"part {_shown(form, sp.expand(half * (form.density - form.swapped)))} belongs in bracket=",
             )
     return Law("metric_symmetry", "proved", "Euler operator of b(f, g) - b(g, f) vanishes")
+
+
+def _shown(form: Form, expr: sp.Expr) -> str:
+    return show_form(expr, F=(form.left, form.state), G=(form.right, form.state))
 
 
 def check_psd(form: Form, source: object) -> Law:
@@ -57,7 +60,7 @@ def check_psd(form: Form, source: object) -> Law:
 def _verdict(signs: Sequence[Sign], how: str) -> Law:
     for sign in signs:
         if sign.verdict == "negative":
-            raise StructureError(
+            raise violation(
                 "the metric bracket is not positive",
                 law="metric_psd",
                 residual=sign.expr,
@@ -79,7 +82,7 @@ def check_energy_degeneracy(form: Form, energy: Sequence[sp.Expr]) -> Law:
     """M dH = 0 identically: the metric moves entropy, never energy."""
     for u, residual in zip(form.state, form.apply(energy), strict=True):
         if not is_zero(residual):
-            raise StructureError(
+            raise violation(
                 "the metric bracket does not conserve energy: (H, .) is not zero",
                 law="energy_degeneracy",
                 residual=residual,

@@ -10,17 +10,16 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import StructureError
 from metrigen.physics import linear
-from metrigen.physics.jets import Jet, from_jets
-from metrigen.physics.report import show
+from metrigen.physics.jets import Jet
+from metrigen.physics.report import show, violation
 from metrigen.physics.variation import diff_jets, euler_of
 from metrigen.physics.zero import is_zero
 from metrigen.spec.symbols import momentum, t
 
 
 def refuse(what: str, *, residual: sp.Expr, why: str, fix: str, witness: str | None = None) -> StructureError:
-    return StructureError(
-        what, law="legendre", residual=from_jets(residual), part="lagrangian", why=why, fix=fix, witness=witness
-    )
+    """The refusal of a Lagrangian, for the caller to raise."""
+    return violation(what, law="legendre", residual=residual, part="lagrangian", why=why, fix=fix, witness=witness)
 
 
 def refuse_singular(

@@ -2,42 +2,78 @@
 
 from __future__ import annotations
 
-import sympy as sp
+from collections.abc import Sequence
 
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import StructureError
 from metrigen.physics import channels
-from metrigen.physics.jets import from_jets
+from metrigen.physics.jets import Jet, from_jets, jets_of
 from metrigen.physics.zero import evaluate, random_point
+
+_LONGEST = 400
 
 
 def show(expr: sp.Expr) -> str:
-    """An expression in jets as the author would write it."""
-    return str(from_jets(expr))
+    """An expression in jets as the author would write it, clipped where nobody would read on."""
+    return clip(str(from_jets(expr)))
+
+
+def clip(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def show_form(expr: sp.Expr, **sides: tuple[Sequence[AppliedUndef], Sequence[AppliedUndef]]) -> str:
+    """An expression with covectors as in a spec: F[u], G[u].diff(x). ``sides`` is F=(covectors, fields)."""
+    table: dict[sp.Basic, sp.Symbol] = {}
+    for name, (covectors, fields) in sides.items():
+        meaning = dict(zip(covectors, fields, strict=True))
+        for j in jets_of(expr, *covectors):
+            table[j] = sp.Symbol(f"{name}[{meaning[j.base].func.__name__}]{_diff(j)}")
+    return clip(str(from_jets(expr.xreplace(table))))
+
+
+def _diff(j: Jet) -> str:
+    arguments = [f"{x}, {n}" if n > 1 else str(x) for x, n in zip(j.base.args, j.orders, strict=True) if n]
+    return "".join(f".diff({a})" for a in arguments)
+
+
+def violation(
+    what: str,
+    *,
+    law: str,
+    residual: sp.Expr,
+    part: str,
+    why: str,
+    witness: str | None = None,
+    fix: str | None = None,
+) -> StructureError:
+    """A StructureError whose residual, given in jets, is an ordinary SymPy expression in the fields."""
+    return StructureError(
+        what, law=law, residual=from_jets(residual), part=part, why=why, witness=witness or None, fix=fix
+    )
 
 
 def short(value: sp.Expr) -> str:
     return f"{float(value):.4g}"
 
 
-def witness(expr: sp.Expr, *, negative: bool = False, attempts: int = 40) -> str:
-    """A point where an expression in jets is not zero (or is negative): "u=0.37, gamma=1.25 gives -0.46"; "" if none
-    was found."""
+def witness(expr: sp.Expr, *, attempts: int = 40) -> str:
+    """A point where an expression in jets is not zero, "u=0.37, gamma=1.25 gives -0.46"; "" if none was found."""
+    flat = channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr
     for seed in range(attempts):
-        flat = channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr
         point = random_point(flat, seed)
         value = evaluate(flat, point)
-        if not value.is_Float and not value.is_Rational:
-            continue
-        if value < 0 if negative else abs(value) > sp.Float("1e-20"):
-            if not point:
-                return f"its value is {short(value)}"
-            return ", ".join(f"{label(s)}={short(v)}" for s, v in point.items()) + f" gives {short(value)}"
+        if (value.is_Float or value.is_Rational) and abs(value) > sp.Float("1e-20"):
+            where = ", ".join(f"{label(s)}={short(v)}" for s, v in point.items())
+            return f"{where} gives {short(value)}" if where else f"its value is {short(value)}"
     return ""
 
 
 def label(symbol: sp.Symbol) -> str:
     """phi_xx for a jet, the name for a symbol."""
-    directions = getattr(symbol, "directions", None)
-    if directions is None:
+    if not isinstance(symbol, Jet):
         return str(symbol.name)
-    suffix = "".join(x.name for x in directions())
-    return str(symbol.base.func.__name__) + (f"_{suffix}" if suffix else "")  # type: ignore[attr-defined]
+    suffix = "".join(x.name for x in symbol.directions())
+    return str(symbol.base.func.__name__) + (f"_{suffix}" if suffix else "")

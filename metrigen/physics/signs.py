@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import sympy as sp
 
 from metrigen.physics import channels
+from metrigen.physics.intervals import bounds
 from metrigen.physics.report import label, short, show
 from metrigen.physics.zero import evaluate, is_zero, random_point
 
@@ -38,7 +39,7 @@ def sign_of(expr: sp.Expr) -> Sign:
     """The sign of an expression in jets over all its values."""
     if expr.is_zero or is_zero(expr):
         return Sign(expr, "zero")
-    for candidate in (expr, sp.expand(expr), sp.factor_terms(expr)):
+    for candidate in _forms(expr):
         if candidate.is_positive:
             return Sign(expr, "positive")
         if candidate.is_nonnegative:
@@ -48,10 +49,25 @@ def sign_of(expr: sp.Expr) -> Sign:
     by_roots = _by_roots(expr)
     if by_roots is not None:
         return Sign(expr, by_roots)
+    low, _ = bounds(expr)
+    if low.is_positive:
+        return Sign(expr, "positive")
+    if low.is_zero:
+        return Sign(expr, "nonnegative")
     above, below, text = _sample(expr)
     if below and not above:
         return Sign(expr, "negative", text)
     return Sign(expr, "depends", text) if below else Sign(expr, "unknown")
+
+
+def _forms(expr: sp.Expr) -> Iterator[sp.Expr]:
+    """The same expression in forms whose sign SymPy may see."""
+    yield expr
+    expanded = sp.expand(expr)
+    yield expanded
+    yield sp.factor_terms(expr)
+    if expanded.is_polynomial() and len(expanded.args) <= 30:
+        yield sp.factor(expanded)
 
 
 def _by_roots(expr: sp.Expr) -> Verdict | None:

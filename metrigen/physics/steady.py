@@ -48,6 +48,8 @@ def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[App
 
 def _affine(force: sp.Expr, fields: Sequence[AppliedUndef]) -> bool:
     jets = jets_of(force, *fields)
+    if not channels.has_maps(force) and not force.is_polynomial(*jets):
+        return False
     scale = sp.Symbol("scale[]", positive=True)
     rest = force.xreplace(dict.fromkeys(jets, sp.S.Zero))
     scaled = force.xreplace({j: scale * j for j in jets})

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.errors import SpecError, StructureError
+from metrigen.errors import SpecError
 from metrigen.physics import channels, linear, noether
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jet, jets_of, to_jets
-from metrigen.physics.report import show, witness
+from metrigen.physics.report import show, violation, witness
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_jets, euler_of, gradient, tidy
 from metrigen.physics.zero import is_zero
@@ -58,13 +58,11 @@ def action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
     matrix = [[row.diff(jet(g)) for g in form.right] for row in form.rows]
     if is_zero(linear.determinant(matrix)):
         raise refusal
-    omega = linear.inverse(matrix)
-    half = sp.Rational(1, 2)
-    # Omega z_t = dH/dz is the Euler-Lagrange equation of -z.Omega z_t/2 - H, Omega being skew.
-    kinetic = sp.Add(
-        *(-half * jet(u) * c * jet(v, t) for u, row in zip(fields, omega, strict=True) for v, c in zip(fields, row, strict=True))
-    )
-    return kinetic - state.hamiltonian, fields
+    # Omega z_t = dH/dz is the Euler-Lagrange equation of z.Omega z_t/2 - H, Omega being skew.
+    terms = []
+    for u, row in zip(fields, linear.inverse(matrix), strict=True):
+        terms += [sp.Rational(1, 2) * jet(u) * c * jet(v, t) for v, c in zip(fields, row, strict=True)]
+    return sp.Add(*terms) - state.hamiltonian, fields
 
 
 def _characteristic(
@@ -94,7 +92,7 @@ def noether_current(
         residual = euler_of(moved, u, tuple(x for x in u.args))
         if not is_zero(residual):
             defect = sp.expand(change)
-            raise StructureError(
+            raise violation(
                 f"{name!r} is not a symmetry of the action",
                 law="noether",
                 residual=defect,
@@ -104,7 +102,7 @@ def noether_current(
                 fix="correct the characteristic, or drop the symmetry",
             )
     raw = noether.peel(gradient(lagrangian), q, coordinates)
-    boundary = divergence_potential(change, lagrangian, fields, coordinates)
+    boundary = divergence_potential(change, lagrangian, q, fields, coordinates)
     current = {mu: tidy(raw[mu] - boundary[mu]) for mu in coordinates}
     gradients = gradient(lagrangian)
     defect = sp.Add(
@@ -112,7 +110,7 @@ def noether_current(
         *(q[u] * euler_of(gradients, u, tuple(coordinates)) for u in fields),
     )
     if not is_zero(defect, summed=True):
-        raise StructureError(
+        raise violation(
             f"the current of {name!r} could not be verified",
             law="noether",
             residual=sp.expand(defect),
@@ -123,22 +121,34 @@ def noether_current(
 
 
 def divergence_potential(
-    change: sp.Expr, lagrangian: sp.Expr, fields: Sequence[AppliedUndef], coordinates: Sequence[sp.Symbol]
+    change: sp.Expr,
+    lagrangian: sp.Expr,
+    q: Characteristic,
+    fields: Sequence[AppliedUndef],
+    coordinates: Sequence[sp.Symbol],
 ) -> Current:
-    """K^mu with D_mu K^mu = change: zero, a translation of L, or the homotopy over the degree in the fields."""
-    zero = {mu: sp.S.Zero for mu in coordinates}
+    """K^mu with D_mu K^mu = change: zero, L carried along xi, or the homotopy over the degree in the fields."""
+    zero = dict.fromkeys(coordinates, sp.S.Zero)
     if is_zero(change, summed=True):
         return zero
-    for mu in coordinates:
-        for sign in (1, -1):
-            if is_zero(change - sign * diff_jets(lagrangian, mu), summed=True):
-                return {**zero, mu: sign * lagrangian}
+    moved = {mu: _velocity(q, mu) * lagrangian for mu in coordinates}
+    if is_zero(change - sp.Add(*(diff_jets(moved[mu], mu) for mu in coordinates)), summed=True):
+        return moved
     return _homotopy(change, fields, coordinates)
+
+
+def _velocity(q: Characteristic, mu: sp.Symbol) -> sp.Expr:
+    """xi^mu of a characteristic Q = xi^nu u_nu + ...: translations, rotations, boosts."""
+    for u, value in q.items():
+        xi = value.diff(jet(u, mu))
+        if not jets_of(xi):
+            return xi
+    return sp.S.Zero
 
 
 def _homotopy(change: sp.Expr, fields: Sequence[AppliedUndef], coordinates: Sequence[sp.Symbol]) -> Current:
     """A term of degree n in the fields: peel it with Q = u and divide by n; of degree 0: integrate along an axis."""
-    out = {mu: sp.S.Zero for mu in coordinates}
+    out = dict.fromkeys(coordinates, sp.S.Zero)
     by_degree: dict[sp.Expr, list[sp.Expr]] = {}
     for term in sp.Add.make_args(sp.expand(channels.canonical(change))):
         by_degree.setdefault(_degree(term, fields), []).append(term)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.errors import StructureError
+from metrigen.errors import MetrigenError
 from metrigen.physics import channels, noether
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jet
 from metrigen.physics.operators import replacement
-from metrigen.physics.report import show, witness
+from metrigen.physics.report import show, violation, witness
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_jets, gradient, tidy
 from metrigen.physics.zero import is_zero
@@ -52,8 +52,8 @@ def _canonical(lagrangian: sp.Expr, fields: Sequence[AppliedUndef], state: State
     return Tensor(components, _sources(state, lagrangian, fields), Law("noether", "proved", how))
 
 
-def _violated(identity: str, defect: sp.Expr) -> StructureError:
-    return StructureError(
+def _violated(identity: str, defect: sp.Expr) -> MetrigenError:
+    return violation(
         "the stress-energy tensor violates its balance law",
         law="noether",
         residual=sp.expand(defect),
@@ -101,7 +101,7 @@ def _energy_flux(state: State) -> Tensor:
     rates = dict(zip(state.fields, state.rates, strict=True))
     reversible = state.bracket.apply(state.covectors) if state.bracket is not None else (sp.S.Zero,) * len(state.rates)
     current = noether.peel(gradient(h), rates, axes)
-    work = _skew_current(state) if state.bracket is not None else {x: sp.S.Zero for x in axes}
+    work = _skew_current(state) if state.bracket is not None else dict.fromkeys(axes, sp.S.Zero)
     components = {(t, t): h, **{(x, t): tidy(-(current[x] + work[x])) for x in axes}}
     forces = zip(state.covectors, state.rates, reversible, strict=True)
     dissipated = sp.Add(*(g * (rate - r) for g, rate, r in forces))

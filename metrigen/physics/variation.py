@@ -8,6 +8,8 @@ because a density is summed over the channels. ``E_u(h) = 0`` for every u says t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
@@ -16,13 +18,17 @@ from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
 from metrigen.spec.symbols import t
 
 
-def diff_jets(expr: sp.Expr, coordinate: sp.Symbol) -> sp.Expr:
-    """The total derivative D_mu f = df/dx^mu + sum_alpha u_{alpha+mu} df/du_alpha of an expression in jets."""
+def diff_jets(expr: sp.Expr, coordinate: sp.Symbol, held: Sequence[AppliedUndef] = ()) -> sp.Expr:
+    """The total derivative D_mu f = df/dx^mu + sum_alpha u_{alpha+mu} df/du_alpha of an expression in jets.
+
+    The functions ``held`` count as constants: with the fields held it is the explicit derivative.
+    """
     flat, maps = channels.lift(expr)
     terms = [flat.diff(coordinate)]
-    terms += [flat.diff(j) * j.shift(coordinate) for j in jets_of(flat)]
+    terms += [flat.diff(j) * j.shift(coordinate) for j in jets_of(flat) if j.base not in held]
     for symbol, atom in maps.items():
-        terms.append(flat.diff(symbol) * channels.apply(atom, diff_jets(channels.argument(atom), coordinate)))
+        inner = diff_jets(channels.argument(atom), coordinate, held)
+        terms.append(flat.diff(symbol) * channels.apply(atom, inner))
     return sp.Add(*terms).xreplace(maps)
 
 

@@ -122,7 +122,12 @@ def check_functions(system: System, part: str, expr: sp.Expr) -> None:
         if all(isinstance(x, sp.Symbol) for x in u.args):
             if isinstance(u, InputFunction) or t not in u.args:
                 if any(x not in want for x in u.args):
-                    raise SpecError(f"{u} is an input of another domain", part=u.func.__name__)
+                    raise SpecError(
+                        f"{u} is an input of another domain",
+                        part=u.func.__name__,
+                        why="the axes of the system are " + (", ".join(map(str, system.domain.axes)) or "none"),
+                        fix=f"declare it on the system's domain: Input({u.func.__name__!r}, domain)",
+                    )
             else:
                 check_field(system, u)
 

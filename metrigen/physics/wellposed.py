@@ -12,13 +12,12 @@ import mpmath
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.errors import StructureError
 from metrigen.physics import channels, steady
 from metrigen.physics.derivation import Law
-from metrigen.physics.jets import Jet, jets_of
-from metrigen.physics.report import label, short
+from metrigen.physics.jets import jets_of
+from metrigen.physics.report import label, short, violation
 from metrigen.physics.state import State
-from metrigen.physics.zero import Point, evaluate, random_point
+from metrigen.physics.zero import Evaluator, Point, random_point
 
 _WAVES = (100, 10000)
 _SEEDS = (0, 2, 4, 1, 3, 5)
@@ -35,9 +34,11 @@ def check_well_posed(state: State) -> tuple[Law, ...]:
     entries = linearised(state)
     if entries is None:
         return (Law("well_posed", "sampled", "not tested: too many components for the symbol"),)
+    coefficients = [c for terms in entries[1].values() for _, c in terms]
+    compiled = Evaluator.of(coefficients)
     good, bad = 0, []
     for seed in _SEEDS:
-        verdict = _at(state, entries, seed)
+        verdict = _at(state, entries, compiled, random_point(sp.Tuple(*coefficients), seed))
         if verdict is None:
             continue
         growth, text = verdict
@@ -46,7 +47,7 @@ def check_well_posed(state: State) -> tuple[Law, ...]:
         else:
             good += 1
     if bad and not good:
-        raise StructureError(
+        raise violation(
             "the equations are ill-posed: short waves grow without bound",
             law="well_posed",
             residual=state.rates[0],
@@ -101,27 +102,24 @@ def _variables(
             yield d, j.base, j.orders[1:], channels.indexed(j, d) if mixed else j
 
 
-def _at(state: State, linear: tuple[int, Entries], seed: int) -> tuple[bool, str] | None:
+def _at(
+    state: State, linear: tuple[int, Entries], compiled: Evaluator, point: Point
+) -> tuple[bool, str] | None:
     """(grows, witness) at one frozen state; None where an expression has no real value."""
     n, entries = linear
-    point = random_point(sp.Tuple(*(c for terms in entries.values() for _, c in terms)), seed)
-    frozen: dict[tuple[int, int], list[tuple[tuple[int, ...], mpmath.mpf]]] = {}
-    for key, terms in entries.items():
-        values = [(orders, evaluate(c, point)) for orders, c in terms]
-        if not all(v.is_Float or v.is_Rational for _, v in values):
-            return None
-        frozen[key] = [(orders, mpmath.mpf(str(v))) for orders, v in values]
+    values = compiled.at(point)
+    if values is None:
+        return None
+    stream = iter(values)
+    frozen = {key: [(orders, next(stream)) for orders, _ in terms] for key, terms in entries.items()}
     for direction in _directions(len(state.axes)):
         low, high = (_growth(n, frozen, direction, k) for k in _WAVES)
         if high > 5 * max(low, mpmath.mpf("1e-3")):
-            where = ", ".join(f"{_label(s)}={short(v)}" for s, v in _shown(point))
-            text = f"the growth rate is {short(sp.Float(str(low)))} at |k| = 100 and {short(sp.Float(str(high)))} at 1e4"
+            where = ", ".join(f"{label(s)}={short(v)}" for s, v in _shown(point))
+            slow, fast = (short(sp.Float(str(value))) for value in (low, high))
+            text = f"the growth rate is {slow} at |k| = 100 and {fast} at 1e4"
             return True, f"{where}: {text}" if where else text
     return False, ""
-
-
-def _label(symbol: sp.Symbol) -> str:
-    return label(symbol) if isinstance(symbol, Jet) else str(symbol.name)
 
 
 def _shown(point: Point) -> list[tuple[sp.Symbol, sp.Expr]]:

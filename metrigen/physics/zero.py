@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import mpmath
 import sympy as sp
 
 from metrigen.physics import channels
@@ -17,6 +20,8 @@ def is_zero(expr: sp.Expr, *, summed: bool = False) -> bool:
     """Whether an expression in jets vanishes identically, in every channel or (``summed``) summed over them."""
     if expr.is_zero:
         return True
+    if not channels.has_maps(expr) and _clearly_not(expr):
+        return False
     expr = sp.expand(channels.canonical(expr))
     if expr.is_zero:
         return True
@@ -27,6 +32,15 @@ def is_zero(expr: sp.Expr, *, summed: bool = False) -> bool:
     if summed:
         components = [sp.Add(*components)]
     return all(_vanishes(sp.expand(component)) for component in components)
+
+
+def _clearly_not(expr: sp.Expr) -> bool:
+    """A value that is far from zero at the first point spares the expansion."""
+    point = random_point(expr, 0)
+    values = [evaluate(term, point) for term in sp.Add.make_args(expr)]
+    if not all(value.is_Float or value.is_Rational for value in values):
+        return False
+    return bool(abs(sp.Add(*values)) > sp.Float("1e-12") * (1 + sp.Add(*(abs(value) for value in values))))
 
 
 def _vanishes(expr: sp.Expr) -> bool:
@@ -58,6 +72,29 @@ def random_point(expr: sp.Expr, seed: int, spread: float = 2.0) -> Point:
         negative = symbol.is_nonpositive or (flip and seed % 2 == 1 and not symbol.is_nonnegative)
         point[symbol] = -value if negative else value
     return point
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Many expressions compiled once, to be evaluated at several points."""
+
+    symbols: tuple[sp.Symbol, ...]
+    function: Callable[..., Sequence[object]]
+
+    @classmethod
+    def of(cls, exprs: Sequence[sp.Expr]) -> Evaluator:
+        symbols = tuple(random_point(sp.Tuple(*exprs), 0))
+        return cls(symbols, sp.lambdify(symbols, list(exprs), "mpmath"))
+
+    def at(self, point: Point) -> list[mpmath.mpf] | None:
+        """The values at a point; None where one of them is not real."""
+        with mpmath.workdps(DIGITS):
+            try:
+                arguments = [mpmath.mpf(str(point[s])) for s in self.symbols]
+                values = [mpmath.mpmathify(value) for value in self.function(*arguments)]
+            except (ZeroDivisionError, ValueError, TypeError, NameError):
+                return None
+        return values if all(isinstance(v, mpmath.mpf) and mpmath.isfinite(v) for v in values) else None
 
 
 def evaluate(expr: sp.Expr, point: Point) -> sp.Expr:
