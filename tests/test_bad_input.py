@@ -264,7 +264,7 @@ def test_a_place_that_is_taken(home: Path, snapshot: Snapshot) -> None:
     ("argument", "what"),
     [
         ("specs/nothing.py", "no such spec file"),
-        ("nowhere", "Python file"),
+        ("nowhere", "no such spec file"),
         ("specs", "no spec file in the folder"),
         ("notes.txt", "Python file"),
         ("latin.py", "not UTF-8"),

@@ -80,6 +80,7 @@ def test_notation() -> None:
     assert latex(sp.sin(phi.diff(t) * phi).diff(x, evaluate=False)).startswith(r"\partial_{x} \left(")
     assert latex(phi.diff(t) * phi.diff(x)) == r"\left(\partial_{t} \phi\right) \partial_{x} \phi"
     assert latex(Param("lam") * Param("mass") * Param("m2")) == r"\lambda m_{2} \mathrm{mass}"
+    assert latex(sp.Symbol("norm_K")) == r"\mathrm{norm}_{K}"
     assert text(phi.diff(x, 2) * Param("c2")) == "c2*phi_xx"
 
 

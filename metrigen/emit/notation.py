@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from metrigen.spec.symbols import mix
 
 # Spellings that people use because the Greek word is a keyword of Python or long.
 _SPELLED = {"lam": "lambda", "lamda": "lambda", "eps": "epsilon"}
+
+_WORD = re.compile(r"\A[A-Za-z]{2,}")
 
 Covectors = Mapping[AppliedUndef, tuple[str, str]]
 
@@ -40,7 +43,7 @@ class _Latex(LatexPrinter):
     def _name(self, name: str) -> str:
         """Greek letters and subscripts as usual; any other word upright, not as a product of its letters."""
         head = str(self._deal_with_super_sub(_SPELLED.get(name, name)))
-        return rf"\mathrm{{{head}}}" if head == name and len(name) > 1 else head
+        return _WORD.sub(r"\\mathrm{\g<0>}", head)
 
     def _needs_mul_brackets(self, expr: sp.Expr, first: bool = False, last: bool = False) -> bool:
         # An operator acts on all that follows it, so it stands in brackets unless it stands last.

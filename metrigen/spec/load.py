@@ -100,12 +100,12 @@ def _read(path: Path, shown: str) -> bytes:
         raise SpecError(f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file")
     if path.is_dir():
         raise SpecError("the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py")
+    if not path.exists():
+        raise SpecError("no such spec file", where=shown, why="nothing is there", fix="check the path")
     if path.suffix != ".py":
         raise SpecError("a spec is a Python file", where=shown, fix="give a file whose name ends in .py")
     try:
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise SpecError("no such spec file", where=shown, fix="check the path") from error
     except OSError as error:
         raise SpecError("the spec file cannot be read", where=shown, why=error.strerror or str(error)) from error
 
