@@ -38,13 +38,15 @@ def derive(system: System) -> Derivation:
         metric=state.metric_form,
         stress_energy={key: from_jets(value) for key, value in tensor.components.items()},
         currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
-        laws=(*laws, _noether(tensor.law, current_law), *check_well_posed(state)),
+        laws=(*laws, _noether(tensor.law, current_law)),
         steady_state=_steady(state),
         step_limit=None,
         sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
     )
     check_integrator(derivation)
-    return replace(derivation, step_limit=step_limit(derivation))
+    return replace(
+        derivation, laws=(*derivation.laws, *check_well_posed(state)), step_limit=step_limit(derivation)
+    )
 
 
 def _noether(tensor: Law, currents: Law | None) -> Law:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
 from metrigen.physics.derivation import Law
 from metrigen.physics.inversion import Inverse, invert_velocities
@@ -114,6 +115,14 @@ def _regular(
     det: sp.Expr,
 ) -> Legendre:
     names = {u: momentum(u) for u in fields}
+    taken = next((p for p in names.values() if p in fields), None)
+    if taken is not None:
+        raise SpecError(
+            f"the Lagrangian has a field called {taken.func.__name__}",
+            part=taken.func.__name__,
+            why=f"{taken} is the momentum conjugate to another of its fields",
+            fix="rename the field",
+        )
     conjugate = {u: jet(names[u]) for u in fields}
     inverse: Inverse = invert_velocities(lagrangian, fields, momenta, velocities, conjugate, hessian, det)
     solved = inverse.velocities

@@ -7,8 +7,8 @@ H gives the largest frequency w or decay rate r of a field.
     RK4                                 dt = 2 sqrt(2)/w    or 2.785/r
     ExplicitEuler                       dt = 2/r            (unstable for an undamped oscillation)
 
-A nonlinear term changes V'' with the state: the formula takes the quadratic part. ``norm_K`` stands for the spectral
-norm of a channel matrix K.
+A nonlinear term changes V'' with the state: the formula takes the quadratic part, and leaves out terms known to be
+negative, which only slow a wave down. ``norm_K`` stands for the spectral norm of a channel matrix K.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
             continue
         if j.base != u or any(n % 2 for n in j.orders):
             return None
-        total += c * (-1) ** (j.order // 2) * lattice ** (j.order // 2)
+        term = c * (-1) ** (j.order // 2) * lattice ** (j.order // 2)
+        total += sp.Add(*(part for part in sp.Add.make_args(sp.expand(term)) if not part.is_nonpositive))
     for symbol, atom in maps.items():
         c = flat.diff(symbol).xreplace({**rest, **silent})
         if c.is_zero or channels.argument(atom) != jet(u):

@@ -54,10 +54,10 @@ def check_psd(form: Form, source: object) -> Law:
     found = positivity.of_form(form)
     if found.undecided:
         return Law("metric_psd", found.verdict, found.how, found.undecided)
-    return _verdict(found.signs, found.how)
+    return _verdict(found.signs, found.how, positivity.counterexample(form))
 
 
-def _verdict(signs: Sequence[Sign], how: str) -> Law:
+def _verdict(signs: Sequence[Sign], how: str, counterexample: str = "") -> Law:
     for sign in signs:
         if sign.verdict == "negative":
             raise violation(
@@ -66,8 +66,8 @@ def _verdict(signs: Sequence[Sign], how: str) -> Law:
                 residual=sign.expr,
                 part="metric",
                 why=f"(F, F) >= 0 needs {condition(sign)}, but it is negative",
-                witness=sign.witness,
-                fix="change its sign; the energy must fall and the entropy must rise",
+                witness=counterexample or sign.witness,
+                fix="change its sign: the free energy must fall, the entropy must rise",
             )
     depends = [sign for sign in signs if sign.verdict == "depends"]
     unknown = [sign for sign in signs if sign.verdict == "unknown"]

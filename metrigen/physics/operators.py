@@ -13,9 +13,11 @@ from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear
 from metrigen.physics.jets import Jet, jets_of, to_jets
+from metrigen.physics.report import show_form
 from metrigen.physics.variation import diff_along, euler_jets, tidy
 from metrigen.physics.zero import is_zero
 from metrigen.spec.functional import Functional
+from metrigen.spec.symbols import t
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def build_form(
     F, G = Functional("F", state), Functional("G", state)
     try:
         value = sp.sympify(bracket(F, G))
-    except SpecError:
+    except SpecError as error:
+        error.part = error.part or part
         raise
     except Exception as error:
         raise SpecError(
@@ -91,7 +94,7 @@ def build_form(
     if value.has(sp.I):
         raise SpecError(f"{part}= is complex: {value}", part=part, fix="write it in real fields")
     density = to_jets(value)
-    check_covectors(part, density, (*F.covectors, *G.covectors), F.covectors, G.covectors)
+    check_covectors(part, density, state, F.covectors, G.covectors)
     rows = tuple(euler_jets(density, f) for f in F.covectors)
     form = Form(part, state, F.covectors, G.covectors, density, rows)
     return form, Bilinear(value, F.covectors, G.covectors)
@@ -100,20 +103,20 @@ def build_form(
 def check_covectors(
     part: str,
     density: sp.Expr,
-    covectors: tuple[AppliedUndef, ...],
+    state: tuple[AppliedUndef, ...],
     left: tuple[AppliedUndef, ...],
     right: tuple[AppliedUndef, ...],
 ) -> None:
     """Refuse time derivatives of covectors and what is not linear in either of them."""
-    t = covectors[0].args[0]
-    if any(j.order_in(t) for j in jets_of(density, *covectors)):
+    if any(j.order_in(t) for j in jets_of(density, *left, *right)):
         raise SpecError(f"{part}=: a bracket contains no time derivatives", part=part)
     for side, name in ((left, "F"), (right, "G")):
         if not _linear(density, side):
+            shown = show_form(density, F=(left, state), G=(right, state))
             raise SpecError(
                 f"{part}= is not linear in {name}",
                 part=part,
-                why=f"a bracket is a bilinear form; {density} has a term of another degree in {name}[...]",
+                why=f"a bracket is a bilinear form; {shown} has a term of another degree in {name}[...]",
                 fix="let every term contain exactly one F[u] and one G[u]",
             )
 

@@ -9,6 +9,7 @@ from typing import Literal
 import sympy as sp
 
 from metrigen.physics import channels
+from metrigen.physics.directions import negative_direction
 from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.operators import Form, rename
 from metrigen.physics.signs import Sign, pivots, sign_of
@@ -46,6 +47,15 @@ def of_form(form: Form) -> Positivity:
         if all(s.verdict != "negative" for s in signs):
             return Positivity(signs, "LDL^T of c_ij in M = c0 - D_i c_ij D_j")
     return by_symbol(form)
+
+
+def counterexample(form: Form) -> str:
+    """Numbers F_z with (F, F) < 0 where the form is a matrix at every site; "" otherwise or if there are none."""
+    basis, matrix = density_matrix(form)
+    if not _pointwise(basis):
+        return ""
+    names = dict(zip(form.left, form.state, strict=True))
+    return negative_direction(matrix, [f"F[{names[b.base].func.__name__}]" for b in basis], "(F, F)")
 
 
 def _pointwise(basis: Sequence[sp.Expr]) -> bool:

@@ -13,8 +13,9 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
 from metrigen.physics.derivation import SteadyStateClass
+from metrigen.physics.directions import negative_direction
 from metrigen.physics.jets import jet, jets_of
-from metrigen.physics.report import show
+from metrigen.physics.report import label, show
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.variation import euler_of, gradient
 from metrigen.physics.zero import is_zero
@@ -75,24 +76,24 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
     jets = [j for j in jets if j.order] + [jet(u) for u in fields]
     matrix = [[sp.expand(quadratic.diff(a).diff(b)) for b in jets] for a in jets]
     found = pivots(matrix)
+    example = negative_direction(matrix, [label(j) for j in jets], "the second variation of F")
     if found.broken is not None:
-        return SteadyStateClass(True, False, f"indefinite: {show(found.broken)} is a negative minor of the Hessian")
+        why = f"indefinite: {show(found.broken)} is a negative minor of the Hessian"
+        return SteadyStateClass(True, False, why, example)
     signs = [sign_of(value) for value in found.values]
     negative = next((s for s in signs if not s.holds), None)
     if negative is not None:
-        return SteadyStateClass(True, False, _doubt(negative), negative.witness)
+        return SteadyStateClass(True, False, _doubt(negative), example or negative.witness)
     orders = {(j.base, x): s for j, s in zip(jets, signs, strict=True) if j.order == 1 for x in j.directions()}
     for j, sign in zip(jets, signs, strict=True):
         pinned = boundary == "zero" and any(
             orders[j.base, x].verdict == "positive" for x in j.base.args[1:] if (j.base, x) in orders
         )
         if j.order == 0 and sign.verdict != "positive" and not pinned:
-            return SteadyStateClass(
-                True,
-                False,
-                f"semi-definite: the weight of {j.base.func.__name__}**2, {show(sign.expr)}/2, is not known to be "
-                "positive, so constants may be in the kernel",
-            )
+            name = j.base.func.__name__
+            weight = "there is no term" if sign.expr.is_zero else f"{show(sign.expr)} may vanish in front of"
+            why = f"semi-definite: {weight} {name}**2; a constant {name} costs nothing, the solution is not unique"
+            return SteadyStateClass(True, False, why)
     return SteadyStateClass(True, True, "weights of the derivatives >= 0, weights of the fields > 0")
 
 

@@ -134,7 +134,8 @@ def vorticity(**parts) -> System:
 
 def heat(**parts) -> System:
     u, k = field("u", PLANE), Param("k", positive=True)
-    return System("heat", PLANE, (u,), hamiltonian=k * grad(u).square / 2, metric=Dissipation((1, lambda F: F[u])), **parts)
+    metric = Dissipation((1, lambda F: F[u]))
+    return System("heat", PLANE, (u,), hamiltonian=k * grad(u).square / 2, metric=metric, **parts)
 
 
 def allen_cahn(**parts) -> System:
