@@ -1,0 +1,48 @@
+"""The tutorial runs and prints what it says; every page exists and is linked to pages that do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+TUTORIAL = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TUTORIAL, re.M | re.S)
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"\d\.\d{4}", text)]
+
+
+def test_the_tutorial(metrigen: Run, tmp_path: Path) -> None:
+    spec, train = blocks("python")
+    equations, found = blocks("text")
+    (tmp_path / "rope.py").write_text(spec, encoding="utf-8")
+    (tmp_path / "train.py").write_text(train, encoding="utf-8")
+    assert equations in metrigen("show", "rope.py", cwd=tmp_path).stdout
+    assert metrigen("build", "rope.py", cwd=tmp_path).returncode == 0
+    done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    wrong = [abs(a - b) for a, b in zip(numbers(done.stdout), numbers(found), strict=True)]
+    assert max(wrong) < 2e-3, done.stdout
+    (tmp_path / "rope.py").write_text(spec.replace("gamma * F[pi]", "-gamma * F[pi]"), encoding="utf-8")
+    refusal = metrigen("check", "rope.py", cwd=tmp_path)
+    assert refusal.returncode == 1
+    assert "witness" in refusal.stderr
+
+
+def test_every_page_is_in_the_navigation_and_every_link_leads_somewhere() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in PAGES:
+        assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"
