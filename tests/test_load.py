@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from metrigen.errors import SpecError, StructureError
 from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
+from metrigen.spec.source import quote
 
 WAVE = '''"""A wave: φ on a ring."""
 import sympy as sp
@@ -132,6 +133,13 @@ def test_an_exception_in_a_late_call_is_of_the_spec(wave: Spec) -> None:
     assert translated is not None
     assert translated.why == "NameError: name 'missing' is not defined"
     assert raised_in_spec(ValueError("ours"), wave) is None
+
+
+def test_a_quoted_line_is_short() -> None:
+    assert quote("a.py", "\n  x = 'a  b',  \n", 2) == "a.py:2   x = 'a  b'"
+    assert quote("a.py", "x = " + "(" * 500, 1).endswith("(( ...")
+    assert len(quote("a.py", "x" * 500, 1)) < 140
+    assert quote("a.py", "x\n", 7) == "a.py:7"
 
 
 def load_momentum(spec: Spec) -> object:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 
 from metrigen.spec.system import System
 
+LONGEST = 120
+
 
 @dataclass(frozen=True)
 class SourceMap:
@@ -49,6 +51,7 @@ def quote(path: str, source: str, line: int) -> str:
     """``path:line   source text``, the form in which every message points at a line."""
     lines = source.splitlines()
     text = lines[line - 1].strip().rstrip(",") if 0 < line <= len(lines) else ""
+    text = text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
     return f"{path}:{line}   {text}".rstrip()
 
 
