@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv  # noqa: F401  (a Python without it cannot go on: fail here, not half way)
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -24,24 +23,25 @@ PINS = ROOT / "requirements.txt"
 SUPPORTED = [(3, 10), (3, 11), (3, 12), (3, 13)]
 
 
-def run(*command, **environment):
+def run(*command: object, **environment: str) -> int:
     """Run a command in the repository; its exit code."""
     print("$", " ".join(str(part).replace(str(ROOT) + os.sep, "") for part in command), flush=True)
     return subprocess.call([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment})
 
 
-def interpreter():
+def interpreter() -> str:
     """A supported Python: this one, else one on the path."""
     if sys.version_info[:2] in SUPPORTED:
         return sys.executable
     for major, minor in reversed(SUPPORTED):
         found = shutil.which("python{}.{}".format(major, minor))  # noqa: UP032  (must parse on any Python 3)
-        if found:
+        # A version manager may put a name on the path that runs nothing.
+        if found and subprocess.call([found, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
             return found
     sys.exit("metrigen needs Python 3.10 to 3.13, this is " + sys.version.split()[0])
 
 
-def set_up():
+def set_up() -> None:
     """Make .venv and install into it, unless it is there with these very pins."""
     python = interpreter()
     wanted = hashlib.sha256(PINS.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
@@ -59,14 +59,14 @@ def set_up():
     stamp.write_text(wanted)
 
 
-def demo():
+def demo() -> int:
     """From the spec to a trained solver: the exit code of the first step that fails, else 0."""
     return run(PYTHON, "-m", "metrigen", "build", "specs/maze.py") or run(
         PYTHON, "-m", "trainers.maze", "--seconds", "60"
     )
 
 
-def test():
+def test() -> int:
     """Static checks, then the suite; Triton fixes its mode at import, so its interpreter gets a process of its own."""
     checks = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
     failed = sum(run(PYTHON, "-m", *check) != 0 for check in checks)
@@ -82,7 +82,7 @@ def test():
     return int(failed > 0)
 
 
-def pytest(arguments, environment):
+def pytest(arguments: "list[str]", environment: "dict[str, str]") -> "tuple[int, int]":
     """Run pytest, two files at a time with one thread each; how many tests passed and failed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
