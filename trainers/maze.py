@@ -135,7 +135,7 @@ def train(
         done, elapsed = meta["step"], meta["elapsed"]
     run.begin(done)
     if done == 0:
-        run.log("start", **package, device=str(fabric.device), processes=fabric.world_size)
+        run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     pool = training_pool(options)
     began = time.monotonic() - elapsed
 

@@ -67,19 +67,21 @@ def solved_mazes(model: MazeNet, cases: Mapping[str, MazeBatch], path: Path) -> 
         _base(axes[1], mazes, "dipole field u" if dark else "field: log10 of u from the start")
 
         down, right = (x[0].cpu().numpy() for x in said.energy_flux())
-        across, along = np.zeros_like(potential), np.zeros_like(potential)
-        across[:, :-1] += right / 2
-        across[:, 1:] += right / 2
-        along[:-1] += down / 2
-        along[1:] += down / 2
-        strength = np.hypot(across, along)
-        shown = axes[2].imshow(np.where(is_open, strength, np.nan), cmap="magma_r", vmin=0, interpolation="nearest")
+        across, along, through = (np.zeros(is_open.shape) for _ in range(3))
+        for total, axis, flux in ((along, 0, down), (across, 1, right)):
+            pad = [(0, 0), (0, 0)]
+            for side in ((1, 0), (0, 1)):  # the edge behind a cell, the edge ahead of it
+                pad[axis] = side
+                total += np.pad(flux, pad) / 2
+                through += np.abs(np.pad(flux, pad)) / 2
+        through += (mazes.start[0] | mazes.goal[0]) / 2  # what the sources give and take
+        shown = axes[2].imshow(np.where(is_open, through, np.nan), cmap="magma_r", vmin=0, interpolation="nearest")
         figure.colorbar(shown, ax=axes[2], shrink=0.8)
-        row, col = np.nonzero(strength > 0.2 * strength.max())
-        unit = strength[row, col]
+        row, col = np.nonzero(through > 0.2)
+        unit = np.hypot(across, along)[row, col].clip(min=1e-9)
         axes[2].quiver(
             col, row, across[row, col] / unit, along[row, col] / unit,
-            angles="xy", color="white", scale=1.4 * strength.shape[0], width=0.004,
+            angles="xy", color="white", scale=1.4 * len(is_open), width=0.004,
         )  # fmt: skip
         _base(axes[2], mazes, "energy flux, start to goal")
 
