@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.errors import SpecError
 from metrigen.frame.emission import Emission
 from metrigen.frame.package import package_texts
@@ -75,11 +76,13 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
     with clock.stage("discretise and vary") as counts:
         lowered: Lowered = lower(derivation)
         counts["equations"] = len(lowered.dynamics.state)
+    with clock.stage("laws of the stencil"):
+        laws = (*derivation.laws, *lattice_laws(lowered.dynamics))
     with clock.stage("optimise") as counts:
         optimised = {name: optimise(program) for name, program in lowered.programs().items()}
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
-        emission = Emission(spec, derivation, derivation.laws, lowered, optimised)
+        emission = Emission(spec, derivation, laws, lowered, optimised)
         texts = package_texts(emission)
-    return Compiled(spec, derivation, derivation.laws, tuple(clock.stages), texts, emission.statistics())
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())

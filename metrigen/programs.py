@@ -15,7 +15,9 @@ from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.cse import count_ops
+from metrigen.passes.fuse import fuse
 from metrigen.passes.hoist import hoist
+from metrigen.passes.name import name_quantities
 from metrigen.passes.prune import read_only
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
@@ -68,7 +70,7 @@ def lower(derivation: Derivation) -> Lowered:
     rank = len(layer.origin)
     step = prologue = body = adjoint = steady = None
     if isinstance(integrator, TimeStepper):
-        step = merge_channel_maps(symbolic.system.integrator.step(layer))
+        step = name_quantities(merge_channel_maps(symbolic.system.integrator.step(layer)))
         prologue, body = hoist(step, [a.name for a in layer.state])
         adjoint = merge_channel_maps(vary(body, [a.name for a in body.inputs], rank=rank))
     elif isinstance(integrator, SteadyState):
@@ -94,11 +96,10 @@ def lower(derivation: Derivation) -> Lowered:
 
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
-    *early, last = PASSES
-    for run in early:
+    before = count_ops(fuse(program))
+    for run in PASSES:
         program = run(program)
-    reduced = last(program)
-    return reduced, count_ops(program), count_ops(reduced)
+    return program, before, count_ops(program)
 
 
 def _with_symbolic_dt(derivation: Derivation) -> Derivation:

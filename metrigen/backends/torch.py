@@ -19,6 +19,7 @@ from metrigen.ir.nodes import (
     Map,
     Mix,
     Outer,
+    Outside,
     Program,
     Statement,
     Total,
@@ -67,7 +68,8 @@ class _Writer:
             if isinstance(atom, Leaf):
                 self.lines.append(f"{atom.name} = shift({atom.array}, {atom.offset})")
             else:
-                self.lines.append(f"{atom.name} = inside({self.site}, {atom.offset})")
+                complement = "1.0 - " if isinstance(atom, Outside) else ""
+                self.lines.append(f"{atom.name} = {complement}inside({self.site}, {atom.offset})")
         views = {
             a: sp.Symbol(f"{a.name}__c")
             for a in sorted(atoms, key=lambda a: a.name)
@@ -80,16 +82,14 @@ class _Writer:
         for symbol, expr in statement.lets:
             self.lines.append(f"{symbol.name} = {TORCH.print(expr.xreplace(views))}")
         for name, expr in statement.stores:
+            if expr.is_Symbol and expr.name == name:
+                continue
             text = TORCH.print(expr.xreplace(views))
             whole = expr.has(Leaf) or any(s in dict(statement.lets) for s in expr.free_symbols)
             self.lines.append(f"{name} = {text}" if whole else f"{name} = torch.zeros_like({self.site}) + {text}")
         for name, kind, expr in statement.sums:
-            over = ", ".join(map(str, (0, *range(2, 2 + self.rank)))) if kind is Kind.CHANNEL else ""
-            self.lines.append(f"{name} = sites({TORCH.print(expr.xreplace(views))}, {self.site}).sum({_dims(over)})")
-
-
-def _dims(over: str) -> str:
-    return f"dim=({over},)" if over else ""
+            over = f"dim={[0, *range(2, 2 + self.rank)]}" if kind is Kind.CHANNEL else ""
+            self.lines.append(f"{name} = sites({TORCH.print(expr.xreplace(views))}, {self.site}).sum({over})")
 
 
 def statement_line(statement: Statement) -> list[str]:

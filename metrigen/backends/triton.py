@@ -13,7 +13,7 @@ import sympy as sp
 
 from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch import statement_line
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Program
+from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, period
     for leaf in found:
         at = _suffix(leaf.offset)
         lines.append(f"{leaf.name} = tl.load({leaf.array}_ptr + base + at{at}, mask=ok{at}, other=0.0).to(ACC)")
-    lines += [f"{a.name} = ok{_suffix(a.offset)}.to(ACC)" for a in atoms if isinstance(a, Inside)]
+    for a in atoms:
+        if isinstance(a, Inside):
+            complement = "1.0 - " if isinstance(a, Outside) else ""
+            lines.append(f"{a.name} = {complement}ok{_suffix(a.offset)}.to(ACC)")
     lines += [f"{s.name} = {TRITON.print(e)}" for s, e in statement.lets]
     for out, expr in statement.stores:
         lines.append(f"tl.store({out}_ptr + base + at, ({_tile(expr)}).to({out}_ptr.dtype.element_ty), mask=ok)")
@@ -127,7 +130,7 @@ def _launch(kernel: Kernel, statement: Map, site: str) -> list[str]:
     args = ", ".join(
         (*kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{out}__parts" for out in kernel.sums))
     )
-    lines.append(f"launch({kernel.name}, {site}, {args})")
+    lines.append(f"launch({kernel.name}_kernel, {site}, {args})")
     for out, kind, _ in statement.sums:
         lines.append(f"{out} = {out}__parts.sum({'dim=(0, 2)' if kind is Kind.CHANNEL else ''})")
     return lines

@@ -19,7 +19,7 @@ from itertools import product
 import sympy as sp
 
 from metrigen.domains.jets import Jet
-from metrigen.ir.nodes import Inside, Leaf, Offset, negate, shift
+from metrigen.ir.nodes import Inside, Leaf, Offset, Outside, at_site, negate, shift
 from metrigen.spec.domain import Lattice
 
 # Keeps 0/0 away from the harmonic mean of two closed sites; far below any conductivity that matters, and its square
@@ -78,8 +78,11 @@ class Stencils:
         else:
             mean = (a + b) / 2
         if self.domain.boundary == "zero":
-            i, j = Inside(self.origin), Inside(e)
-            mean = i * a + j * b - i * j * (a + b - mean)
+            mean = (
+                Inside(self.origin) * Inside(e) * mean
+                + Inside(self.origin) * Outside(e) * a
+                + Outside(self.origin) * Inside(e) * b
+            )
         return fixed * mean
 
 
@@ -112,8 +115,8 @@ def site_density(expr: sp.Expr, stencils: Stencils) -> sp.Expr:
     for axis, edge in edges.items():
         for end, e in ((edge, stencils.unit(axis)), (_before(edge, axis, stencils), negate(stencils.unit(axis)))):
             wall = stencils.domain.boundary == "zero"
-            halves.append(end * ((1 - Inside(e) / 2) if wall else sp.Rational(1, 2)))
-    return sp.Add(site, *halves).xreplace({Inside(stencils.origin): sp.S.One})
+            halves.append(end * ((Inside(e) / 2 + Outside(e)) if wall else sp.Rational(1, 2)))
+    return at_site(sp.Add(site, *halves), stencils.origin)
 
 
 def _before(edge: sp.Expr, axis: int, stencils: Stencils) -> sp.Expr:

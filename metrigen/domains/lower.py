@@ -129,14 +129,16 @@ class _Writer:
 
     def _apply(self, atom: sp.Expr, array: str, orders: Offset) -> Jet:
         if isinstance(atom, total):
-            statement: Mix | Total = Total(f"{self.name}__sum_{array}", array)
+            statement: Mix | Total = Total(f"total_{array.split('__')[0]}__{self.name}_{len(self.body)}", array)
         else:
             matrix, turned = atom.args[0], isinstance(atom.args[0], transposed)
             symbol = matrix.args[0] if turned else matrix
-            out = f"{self.name}__{symbol.name}{'_t' if turned else ''}_{array}"
+            out = f"{symbol.name}{'_t' if turned else ''}_{array.split('__')[0]}__{self.name}_{len(self.body)}"
             statement = Mix(out, symbol.name, array, turned)
-        if statement not in self.body:
-            self.body.append(statement)
+        for made in self.body:
+            if isinstance(made, type(statement)) and made.reads == statement.reads and _turned(made) == _turned(statement):
+                return Jet(made.out, orders)
+        self.body.append(statement)
         return Jet(statement.out, orders)
 
     def _constant(self, coefficient: sp.Expr) -> bool:
@@ -157,6 +159,10 @@ class _Writer:
                 raise SpecError(f"cannot discretise {derivative}: {symbol} is no axis of the lattice", part=self.part)
             orders[axes.index(symbol)] += int(count)
         return tuple(orders)
+
+
+def _turned(statement: Mix | Total) -> bool:
+    return isinstance(statement, Mix) and statement.transpose
 
 
 def _outermost(expr: sp.Expr) -> list[sp.Basic]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
+from metrigen.emit.layout import layout
 from metrigen.emit.render import render
 from metrigen.frame.emission import Emission, stencil_points
 from metrigen.frame.module import module_text
@@ -34,9 +35,9 @@ def package_texts(emission: Emission) -> dict[str, str]:
     brief = header(emission.spec, (), None)
     return {
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
-        "reference.py": _reference(emission, head),
-        "kernels.py": _kernels(emission, head),
-        "module.py": module_text(emission, head.rstrip("\n")),
+        "reference.py": layout(_reference(emission, head)),
+        "kernels.py": layout(_kernels(emission, brief)),
+        "module.py": layout(module_text(emission, brief.rstrip("\n"))),
         "DERIVATION.md": derivation_markdown(emission.spec, emission.derivation, emission.laws, _sections(emission)),
     }
 

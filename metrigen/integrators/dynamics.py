@@ -78,8 +78,9 @@ def dynamics(derivation: Derivation) -> Dynamics:
         for f in e.atoms(AppliedUndef):
             if f not in fields and f not in covectors:
                 inputs[f] = Array(f.func.__name__, Kind.SITE, bool(f.is_positive))
-        for s in e.free_symbols | (dt.free_symbols if dt is not None else set()):
-            symbols[s.name] = s
+        symbols.update({s.name: s for s in _explicit(e)})
+    if dt is not None:
+        symbols.update({s.name: s for s in dt.free_symbols})
     for f in inputs:
         if t in f.args:
             raise SpecError(
@@ -97,6 +98,12 @@ def dynamics(derivation: Derivation) -> Dynamics:
     lowering = Lowering(Stencils(system.domain), arrays, coefficients)
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
+
+
+def _explicit(e: sp.Expr) -> set[sp.Symbol]:
+    """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
+    hidden = {f: sp.S.One for f in e.atoms(AppliedUndef, sp.Derivative)}
+    return e.xreplace(hidden).free_symbols
 
 
 def _field_arrays(derivation: Derivation) -> dict[sp.Basic, Array]:
@@ -138,9 +145,11 @@ class Builder:
         for s in self.body:
             kinds.update(dict(s.defines))
         kind = Kind.CHANNEL if any(kinds[s.name] is Kind.CHANNEL for s in expr.free_symbols) else Kind.SCALAR
-        out = self.fresh(name)
-        self.body.append(Local(out, kind, expr))
-        return sp.Symbol(out, real=True)
+        made = next((s.out for s in self.body if isinstance(s, Local) and s.expr == expr), None)
+        if made is None:
+            made = self.fresh(name)
+            self.body.append(Local(made, kind, expr))
+        return sp.Symbol(made, real=True)
 
     def rotation(self, matrix: str, scale: sp.Expr) -> str:
         s = self.local("angle", scale)
@@ -149,11 +158,13 @@ class Builder:
         return out
 
     def call(self, program: Program, bind: Mapping[str, Leaf]) -> dict[str, Leaf]:
-        """Write the statements of a program with its inputs bound to leaves; returns its outputs."""
+        """Write the statements of a program with its inputs bound to leaves; returns its outputs, which are named
+        after the program: the derivative of V with respect to q is dV_dq."""
         names = {name: leaf.array for name, leaf in bind.items()}
         for statement in program.body:
             for name, _ in statement.defines:
-                names[name] = self.fresh(name)
+                field = name.split("__")[0]
+                names[name] = self.fresh(f"d{program.name.split('_')[0]}_d{field}" if name == bar(field) else name)
         self.body.extend(renamed(statement, names) for statement in program.body)
         return {name: self.dynamics.leaf(names.get(name, name)) for name in program.outputs}
 

@@ -17,7 +17,7 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.prune import prune, read_only
 from metrigen.passes.tidy import tidy
@@ -137,8 +137,6 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
     weights: dict[Offset, sp.Expr] = {s: tidy(-c) for s, c in slopes.items() if any(s)}
     screening = tidy(sp.expand(sp.Add(*slopes.values())))
     if any(leaf.array == unknown for e in (*weights.values(), screening) for leaf in leaves(e)):
-        return None
-    if any(isinstance(atom, Inside) for atom in screening.free_symbols):
         return None
     names = {s: Leaf(unknown, s).name.replace(unknown, "weight", 1) for s in weights}
     outside = tuple(a for a in operator.inputs if a.name != unknown)

@@ -22,6 +22,7 @@ from metrigen.ir.nodes import (
     Mix,
     Offset,
     Outer,
+    Outside,
     Program,
     Total,
 )
@@ -86,12 +87,13 @@ def _map(statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodi
     site = next(env[name] for name in (*statement.reads, *env) if kinds[name] is Kind.SITE)
     space = site.ndim - 2
     values: dict[sp.Symbol, Any] = {}
-    symbols = {atom for e in statement.expressions for atom in e.free_symbols}
-    for atom in symbols:
+    own = {symbol for symbol, _ in statement.lets}
+    for atom in {atom for e in statement.expressions for atom in e.free_symbols} - own:
         if isinstance(atom, Leaf):
             values[atom] = shifted(env[atom.array], atom.offset, periodic)
         elif isinstance(atom, Inside):
-            values[atom] = shifted(np.ones((1, 1, *site.shape[2:])), atom.offset, periodic)
+            mask = shifted(np.ones((1, 1, *site.shape[2:])), atom.offset, periodic)
+            values[atom] = 1 - mask if isinstance(atom, Outside) else mask
         elif atom.name in kinds:
             x = env[atom.name]
             values[atom] = x.reshape(-1, *[1] * space) if kinds[atom.name] is Kind.CHANNEL else x

@@ -5,7 +5,7 @@ read at an offset), so ``diff``, ``xreplace`` and ``cse`` serve unchanged; what 
 statement of its own. Every statement defines the names it lists exactly once.
 
     Leaf      x[n + s], zero outside the lattice (periodic: wrapped)
-    Inside    1 where n + s lies on the lattice, else 0
+    Inside    1 where n + s lies on the lattice, else 0; Outside the other way round
     Map       pointwise stencil: stores of site arrays and sums over sites, one kernel
     Local     pointwise on parameters (no site axis)
     Mix       y_c = sum_d K_cd x_d, or with K^T
@@ -79,7 +79,24 @@ class Inside(sp.Symbol):
         return Inside, (self.offset,)
 
     def shifted(self, by: Offset) -> Inside:
-        return Inside(_add(self.offset, by))
+        return type(self)(_add(self.offset, by))
+
+
+class Outside(Inside):
+    """1 - Inside, as a symbol of its own so that its sign is known."""
+
+    def __new__(cls, offset: Offset) -> Outside:  # type: ignore[misc]
+        self = sp.Symbol.__xnew__(cls, f"outside__{_offset_text(offset)}", real=True, nonnegative=True)
+        self.offset = offset
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return Outside, (self.offset,)
+
+
+def at_site(expr: sp.Expr, origin: Offset) -> sp.Expr:
+    """The expression where the site itself is known to lie on the lattice."""
+    return expr.xreplace({Inside(origin): sp.S.One, Outside(origin): sp.S.Zero})
 
 
 def _add(a: Offset, b: Offset) -> Offset:

@@ -2,7 +2,8 @@
 
 from metrigen.passes.cse import cse
 from metrigen.passes.fuse import fuse
+from metrigen.passes.name import name_stores
 
-PASSES = (fuse, cse)
+PASSES = (fuse, cse, name_stores)
 
 __all__ = ["PASSES"]

@@ -32,6 +32,7 @@ from metrigen.ir.nodes import (
     Program,
     Statement,
     Total,
+    at_site,
     leaves,
     negate,
     shift,
@@ -138,7 +139,7 @@ class _Sweep:
         for symbol in _parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
             slope = cotangent * sp.diff(expr, symbol)
-            self.statements.append(Map(sums=((name, kind, slope.xreplace({Inside(self.origin): sp.S.One})),)))
+            self.statements.append(Map(sums=((name, kind, at_site(slope, self.origin)),)))
             self.param.setdefault(symbol.name, []).append(name)
 
     def _local(self, statement: Local) -> None:
@@ -184,7 +185,7 @@ class _Sweep:
         self.param.setdefault(name, []).append(statement.out)
 
     def _sum(self, terms: list[sp.Expr]) -> sp.Expr:
-        return tidy(sp.Add(*terms).xreplace({Inside(self.origin): sp.S.One}))
+        return tidy(at_site(sp.Add(*terms), self.origin))
 
     def _fresh(self, name: str) -> str:
         self.count += 1

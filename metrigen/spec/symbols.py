@@ -168,11 +168,12 @@ class mix(sp.Function):
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         return mix(self.args[0], self.args[1].diff(s))
 
-    def _latex(self, printer: Any) -> str:
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
         matrix, f = self.args
         head = printer._print(matrix.args[0]) + r"^{T}" if isinstance(matrix, transposed) else printer._print(matrix)
         body = printer._print(f)
-        return f"{head} {body}" if f.is_Atom or isinstance(f, AppliedUndef) else rf"{head} \left({body}\right)"
+        text = f"{head} {body}" if f.is_Atom or isinstance(f, AppliedUndef) else rf"{head} \left({body}\right)"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
 class total(sp.Function):
@@ -188,8 +189,9 @@ class total(sp.Function):
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         return total(self.args[0].diff(s))
 
-    def _latex(self, printer: Any) -> str:
-        return rf"\sum_{{c}} \left({printer._print(self.args[0])}\right)"
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        text = rf"\sum_{{c}} \left({printer._print(self.args[0])}\right)"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
 def mix_transposed(matrix: sp.Expr, f: sp.Expr) -> sp.Expr:

@@ -1,0 +1,52 @@
+"""Give intermediates the name of the quantity they are: ``phi_1`` for the first new phi, ``dV_dphi``, ``decay``.
+
+Builders make unique names ``stem__anything``; the stem says what it is. Invariant: a renaming, nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy as sp
+
+from metrigen.ir.nodes import Map, Program, renamed
+
+
+def name_quantities(program: Program) -> Program:
+    """Rename what the body defines and does not output: its stem, numbered where the stem is taken."""
+    taken = {array.name for array in program.inputs} | set(program.outputs)
+    names: dict[str, str] = {}
+    for statement in program.body:
+        for name, _ in statement.defines:
+            if "__" not in name or name in program.outputs:
+                continue
+            stem = name.split("__")[0]
+            free = next(n for n in (stem, *(f"{stem}_{k}" for k in range(1, len(taken) + 2))) if n not in taken)
+            names[name] = free
+            taken.add(free)
+    return replace(program, body=tuple(renamed(statement, names) for statement in program.body))
+
+
+def name_stores(program: Program) -> Program:
+    """A value that is stored bears the name it is stored under; a value that is another value's name vanishes."""
+    return replace(program, body=tuple(_name_stores(s) if isinstance(s, Map) else s for s in program.body))
+
+
+def _name_stores(statement: Map) -> Map:
+    lets = dict(statement.lets)
+    swap: dict[sp.Symbol, sp.Symbol] = {}
+    for symbol, expr in statement.lets:
+        if expr.xreplace(swap).is_Symbol:
+            swap[symbol] = expr.xreplace(swap)
+            del lets[symbol]
+    for name, expr in statement.stores:
+        value = expr.xreplace(swap)
+        if value in lets:
+            swap[value] = sp.Symbol(name, real=True)
+    for symbol in list(swap):
+        swap[symbol] = swap.get(swap[symbol], swap[symbol])
+    return Map(
+        stores=tuple((n, e.xreplace(swap)) for n, e in statement.stores),
+        sums=tuple((n, k, e.xreplace(swap)) for n, k, e in statement.sums),
+        lets=tuple((swap.get(s, s), e.xreplace(swap)) for s, e in lets.items()),
+    )

@@ -1,0 +1,42 @@
+"""Every emitted kernel compiles ahead of time for CUDA sm_80 and sm_90 and for AMD gfx942, without a GPU."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+triton = pytest.importorskip("triton")
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import ASTSource  # noqa: E402
+
+TARGETS = {"sm_80": GPUTarget("cuda", 80, 32), "sm_90": GPUTarget("cuda", 90, 32), "gfx942": GPUTarget("hip", "gfx942", 64)}
+SIZES = {"N": 15 * 15, "N0": 15, "N1": 15, "N2": 1, "BLOCK": 256}
+SHARED_LIMIT = 64 * 1024
+
+
+def kernels_of(package: str) -> dict[str, object]:
+    module = importlib.import_module(f"generated.{package}.kernels")
+    return {name: fn for name, fn in vars(module).items() if name.endswith("_kernel")}
+
+
+def source(kernel, dtype: str) -> ASTSource:
+    acc = triton.language.float64 if dtype == "fp64" else triton.language.float32
+    names = kernel.arg_names
+    signature = {n: f"*{dtype}" if n.endswith("_ptr") else "i32" if n == "C" else "constexpr" for n in names}
+    constants = {n: acc if n == "ACC" else SIZES[n] for n, kind in signature.items() if kind == "constexpr"}
+    return ASTSource(kernel, signature, constants)
+
+
+@pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("package", ["cifar", "maze"])
+def test_kernels_compile_without_a_gpu(package: str, target: str) -> None:
+    for name, kernel in kernels_of(package).items():
+        for dtype in ("fp32", "bf16", "fp64") if name.startswith(("step_0", "apply")) else ("fp32",):
+            compiled = triton.compile(source(kernel, dtype), target=TARGETS[target], options={"num_warps": 4})
+            assert compiled.metadata.shared <= SHARED_LIMIT, name
+            text = compiled.asm["ptx" if target.startswith("sm") else "amdgcn"]
+            assert name in text
+            if dtype != "fp64" and target.startswith("sm"):
+                assert ".f64" not in text, f"{name} computes in double precision"

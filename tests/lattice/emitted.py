@@ -1,0 +1,40 @@
+"""Compile a system in memory and import its package from a temporary folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from metrigen import System
+from metrigen.compiler import Compiled, compile_spec
+from metrigen.spec.load import Spec
+
+
+def spec_of(system: System) -> Spec:
+    return Spec(f"specs/{system.name}.py", system, "0" * 64, "", {}, {})
+
+
+def compiled(system: System) -> Compiled:
+    return compile_spec(spec_of(system))
+
+
+def package(system: System, folder: Path, name: str) -> ModuleType:
+    """The imported package of a system under a module name of its own."""
+    result = compiled(replace(system, name=name))
+    target = folder / name
+    target.mkdir(parents=True, exist_ok=True)
+    for file, text in result.files.items():
+        (target / file).write_text(text)
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
+
+
+def layer_class(module: ModuleType) -> type:
+    """The layer that a package exports."""
+    return getattr(module, next(n for n in module.__all__ if not n.endswith("State")))
