@@ -16,6 +16,7 @@ from metrigen.physics.jets import Jet
 from metrigen.spec.symbols import Param, mix, mix_transposed, total, transposed
 
 MAPS = (mix, total)
+LARGE = 1000  # operations beyond which the argument of a map is not expanded
 
 
 def has_maps(expr: sp.Expr) -> bool:
@@ -67,7 +68,8 @@ def _mix(matrix: sp.Expr, f: sp.Expr) -> sp.Expr:
 def _linear(f: sp.Expr, act: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
     """A linear map term by term, with factors that are the same in every channel moved out."""
     out = []
-    for term in sp.Add.make_args(sp.expand(f)):
+    # Splitting is for comparison only; what is too large to expand stays one argument.
+    for term in sp.Add.make_args(sp.expand(f) if sp.count_ops(f) < LARGE else f):
         scalars: list[sp.Expr] = []
         rest: list[sp.Expr] = []
         for factor in sp.Mul.make_args(term):
@@ -95,13 +97,20 @@ def canonical(expr: sp.Expr) -> sp.Expr:
     return flat.xreplace({symbol: apply(atom, canonical(argument(atom))) for symbol, atom in maps.items()})
 
 
-def count_maps(expr: sp.Expr) -> int:
-    """The largest number of maps in one term, nested ones included."""
-    return max(sum(1 for node in sp.preorder_traversal(term) if isinstance(node, MAPS)) for term in _terms(expr))
-
-
-def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    return sp.Add.make_args(sp.expand(expr))
+def degree(expr: sp.Expr) -> int:
+    """The largest number of maps that one term can hold, nested ones included."""
+    if isinstance(expr, MAPS):
+        return 1 + degree(argument(expr))
+    if not expr.args or not has_maps(expr):
+        return 0
+    parts = [degree(a) for a in expr.args]
+    if expr.is_Add:
+        return max(parts)
+    if expr.is_Mul:
+        return sum(parts)
+    if expr.is_Pow and expr.exp.is_Integer and expr.exp > 0:
+        return parts[0] * int(expr.exp)
+    return 1 + sum(parts)
 
 
 def explicit(expr: sp.Expr, channels: int) -> list[sp.Expr]:

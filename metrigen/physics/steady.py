@@ -49,7 +49,8 @@ def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[App
 
 def _affine(force: sp.Expr, fields: Sequence[AppliedUndef]) -> bool:
     jets = jets_of(force, *fields)
-    if not channels.has_maps(force) and not force.is_polynomial(*jets):
+    flat, maps = channels.lift(force)
+    if not flat.is_polynomial(*jets, *maps):
         return False
     scale = sp.Symbol("scale[]", positive=True)
     rest = force.xreplace(dict.fromkeys(jets, sp.S.Zero))

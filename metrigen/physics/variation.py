@@ -17,6 +17,8 @@ from metrigen.physics import channels
 from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
 from metrigen.spec.symbols import t
 
+LARGE = 5000  # operations beyond which products are not multiplied out
+
 
 def diff_jets(expr: sp.Expr, coordinate: sp.Symbol, held: Sequence[AppliedUndef] = ()) -> sp.Expr:
     """The total derivative D_mu f = df/dx^mu + sum_alpha u_{alpha+mu} df/du_alpha of an expression in jets.
@@ -76,7 +78,8 @@ def euler_of(
 
 def tidy(expr: sp.Expr) -> sp.Expr:
     """Products multiplied out and channel maps in normal form: equal results usually compare equal."""
-    return sp.expand_mul(channels.canonical(expr))
+    expr = channels.canonical(expr)
+    return sp.expand_mul(expr) if sp.count_ops(expr) < LARGE else expr
 
 
 def total_derivative(expr: sp.Expr, coordinate: sp.Symbol) -> sp.Expr:

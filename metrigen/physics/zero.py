@@ -12,7 +12,8 @@ import sympy as sp
 from metrigen.physics import channels
 
 DIGITS = 40
-_TOLERANCE = sp.Float("1e-25")
+_TOLERANCE = mpmath.mpf("1e-25")
+LARGE = 3000  # operations beyond which an expression is not expanded
 Point = dict[sp.Symbol, sp.Expr]
 
 
@@ -20,42 +21,50 @@ def is_zero(expr: sp.Expr, *, summed: bool = False) -> bool:
     """Whether an expression in jets vanishes identically, in every channel or (``summed``) summed over them."""
     if expr.is_zero:
         return True
-    if not channels.has_maps(expr) and _clearly_not(expr):
-        return False
-    expr = sp.expand(channels.canonical(expr))
+    if not channels.has_maps(expr):
+        return _is_zero_flat(expr)
+    expr = channels.canonical(expr)
     if expr.is_zero:
         return True
-    if not channels.has_maps(expr):
-        return _vanishes(expr)
     # A term with n maps touches at most n + 1 channels.
-    components = channels.explicit(expr, min(channels.count_maps(expr) + 1, 3))
+    components = channels.explicit(expr, min(channels.degree(expr) + 1, 3))
     if summed:
         components = [sp.Add(*components)]
-    return all(_vanishes(sp.expand(component)) for component in components)
+    return all(_is_zero_flat(component) for component in components)
+
+
+def _is_zero_flat(expr: sp.Expr) -> bool:
+    if expr.is_zero:
+        return True
+    if _clearly_not(expr):
+        return False
+    if sp.count_ops(expr) > LARGE:
+        return _vanishes(expr)
+    return _vanishes(sp.expand(expr))
 
 
 def _clearly_not(expr: sp.Expr) -> bool:
     """A value that is far from zero at the first point spares the expansion."""
-    point = random_point(expr, 0)
-    values = [evaluate(term, point) for term in sp.Add.make_args(expr)]
-    if not all(value.is_Float or value.is_Rational for value in values):
+    terms = sp.Add.make_args(expr)
+    values = Evaluator.of(terms).at(random_point(expr, 0))
+    if values is None:
         return False
-    return bool(abs(sp.Add(*values)) > sp.Float("1e-12") * (1 + sp.Add(*(abs(value) for value in values))))
+    return bool(abs(mpmath.fsum(values)) > mpmath.mpf("1e-12") * (1 + mpmath.fsum(values, absolute=True)))
 
 
 def _vanishes(expr: sp.Expr) -> bool:
+    """Zero, or three points (of twelve tried) where the terms cancel to 25 digits."""
     if expr.is_zero:
         return True
-    terms = sp.Add.make_args(expr)
+    compiled = Evaluator.of(sp.Add.make_args(expr))
     decided = 0
     for seed in range(12):
-        point = random_point(expr, seed)
-        values = [evaluate(term, point) for term in terms]
-        if not all(value.is_Float or value.is_Rational for value in values):
+        values = compiled.at(random_point(expr, seed))
+        if values is None:
             continue  # outside the domain of a root or a logarithm
-        scale = sp.Add(*(abs(value) for value in values))
-        if abs(sp.Add(*values)) > _TOLERANCE * scale:
-            return False
+        with mpmath.workdps(DIGITS):
+            if abs(mpmath.fsum(values)) > _TOLERANCE * mpmath.fsum(values, absolute=True):
+                return False
         decided += 1
         if decided == 3:
             return True
