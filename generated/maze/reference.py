@@ -5,6 +5,8 @@
 # - metric_psd: proved
 # - noether: proved
 # - well_posed: proved
+# - lattice_metric_symmetry: proved
+# - lattice_metric_psd: proved
 # Cost per site: operator 35 operations, 16 bytes moved in float32, 1 kernel; apply 13 operations, 28 bytes moved in
 #   float32, 1 kernel; readout 68 operations, 32 bytes moved in float32, 1 kernel
 """Maze: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
@@ -66,7 +68,10 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     v__7 = s * u
     v__8 = u__0_p1 - u
     v__9 = u - u__0_m1
-    v__10 = v__2 * v__9 * v__9 * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__1) + v__2 * v__8 * v__8 * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (0.5 * kappa__0_p1 + v__1)
+    v__10 = (
+        v__2 * v__9 * v__9 * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__1)
+        + v__2 * v__8 * v__8 * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (0.5 * kappa__0_p1 + v__1)
+    )
     v__11 = v__10 + v__6 - v__7
     v__12 = -v__3 - v__5
     v__13 = v__4 * inside__m1_0
@@ -77,10 +82,13 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     T11__density = -v__11 - v__12
     T12__density = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16
     T22__density = v__10 + v__12 + v__7 - v__6
-    return T00__density, T11__density, T12__density, T22__density,
+    return (T00__density, T11__density, T12__density, T22__density,)
 
 
-def readout_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__density__bar: Tensor, T11__density__bar: Tensor, T12__density__bar: Tensor, T22__density__bar: Tensor) -> Tensors:
+def readout_adjoint(
+    u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__density__bar: Tensor, T11__density__bar: Tensor,
+    T12__density__bar: Tensor, T22__density__bar: Tensor
+) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
     T00__density__bar__0_p1 = shift(T00__density__bar, (0, 1))
@@ -158,7 +166,9 @@ def readout_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__densit
     v__37 = v__20 * v__29 * (v__35 - 2.0 * u__p1_0)
     v__38 = 4.0 * s
     v__39 = 4.0 * u * m2
-    v__40 = v__5 * (v__35 - 2.0 * u__0_m1) * inside__0_m1 * kappa + v__10 * (v__35 - 2.0 * u__0_p1) * inside__0_p1 * kappa
+    v__40 = (
+        v__5 * (v__35 - 2.0 * u__0_m1) * inside__0_m1 * kappa + v__10 * (v__35 - 2.0 * u__0_p1) * inside__0_p1 * kappa
+    )
     v__41 = v__39 + v__40 - v__38
     v__42 = -v__36 - v__37
     v__43 = v__0 * v__0 * kappa__0_m1
@@ -191,11 +201,44 @@ def readout_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__densit
     v__70 = v__65 + v__66 + v__69 - v__67 - v__68
     v__71 = u * u
     v__72 = 0.5 * v__71
-    u__bar = 0.25 * (v__36 + v__37 + v__41) * T00__density__bar + v__6 * T00__density__bar__0_m1 + v__11 * T00__density__bar__0_p1 + v__16 * T00__density__bar__m1_0 + v__21 * T00__density__bar__p1_0 + 0.25 * (-v__41 - v__42) * T11__density__bar + v__16 * T11__density__bar__m1_0 + v__21 * T11__density__bar__p1_0 + 0.25 * ((u__0_m1 + v__22) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__23) * inside__p1_m1 * kappa__0_m1) * T12__density__bar__0_m1 + 0.25 * (-(u__0_p1 + v__24) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__25) * inside__p1_p1 * kappa__0_p1) * T12__density__bar__0_p1 + 0.25 * ((u__m1_0 + v__22) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__24) * inside__m1_p1 * kappa__m1_0) * T12__density__bar__m1_0 + 0.25 * (-(u__p1_0 + v__23) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__25) * inside__p1_p1 * kappa__p1_0) * T12__density__bar__p1_0 + 0.25 * (v__38 + v__40 + v__42 - v__39) * T22__density__bar + v__6 * T22__density__bar__0_m1 + v__11 * T22__density__bar__0_p1 + v__34 * (v__30 * inside__0_m1 + v__0 * v__27 + v__12 * v__27 + v__26 * v__32 - v__12 * v__26 * inside__0_p1 - v__30 * inside__0_p1 - v__29 * v__32 - v__29 * v__33) - v__6 * T11__density__bar__0_m1 - v__11 * T11__density__bar__0_p1 - v__16 * T22__density__bar__m1_0 - v__21 * T22__density__bar__p1_0
-    kappa__bar = 0.125 * (v__65 + v__66 - v__67 - v__68 - v__69) * T00__density__bar + v__59 * T00__density__bar__0_m1 + v__60 * T00__density__bar__0_p1 + v__61 * T00__density__bar__m1_0 + v__62 * T00__density__bar__p1_0 + 0.125 * v__70 * T11__density__bar + 0.125 * v__46 * T11__density__bar__0_m1 + 0.125 * v__50 * T11__density__bar__0_p1 + v__61 * T11__density__bar__m1_0 + v__62 * T11__density__bar__p1_0 + v__59 * T22__density__bar__0_m1 + v__60 * T22__density__bar__0_p1 + 0.125 * v__54 * T22__density__bar__m1_0 + 0.125 * v__58 * T22__density__bar__p1_0 + v__34 * (v__32 * v__63 + v__32 * v__64 + v__33 * v__63 + v__33 * v__64) - 0.125 * v__70 * T22__density__bar
+    u__bar = (
+        0.25 * (v__36 + v__37 + v__41) * T00__density__bar + v__6 * T00__density__bar__0_m1
+        + v__11 * T00__density__bar__0_p1 + v__16 * T00__density__bar__m1_0 + v__21 * T00__density__bar__p1_0
+        + 0.25 * (-v__41 - v__42) * T11__density__bar + v__16 * T11__density__bar__m1_0
+        + v__21 * T11__density__bar__p1_0
+        + 0.25 * (
+            (u__0_m1 + v__22) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__23) * inside__p1_m1 * kappa__0_m1
+        ) * T12__density__bar__0_m1
+        + 0.25 * (
+            -(u__0_p1 + v__24) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__25) * inside__p1_p1 * kappa__0_p1
+        ) * T12__density__bar__0_p1
+        + 0.25 * (
+            (u__m1_0 + v__22) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__24) * inside__m1_p1 * kappa__m1_0
+        ) * T12__density__bar__m1_0
+        + 0.25 * (
+            -(u__p1_0 + v__23) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__25) * inside__p1_p1 * kappa__p1_0
+        ) * T12__density__bar__p1_0
+        + 0.25 * (v__38 + v__40 + v__42 - v__39) * T22__density__bar + v__6 * T22__density__bar__0_m1
+        + v__11 * T22__density__bar__0_p1
+        + v__34 * (
+            v__30 * inside__0_m1 + v__0 * v__27 + v__12 * v__27 + v__26 * v__32 - v__12 * v__26 * inside__0_p1 - v__30
+            * inside__0_p1 - v__29 * v__32 - v__29 * v__33
+        )
+        - v__6 * T11__density__bar__0_m1 - v__11 * T11__density__bar__0_p1 - v__16 * T22__density__bar__m1_0
+        - v__21 * T22__density__bar__p1_0
+    )
+    kappa__bar = (
+        0.125 * (v__65 + v__66 - v__67 - v__68 - v__69) * T00__density__bar + v__59 * T00__density__bar__0_m1
+        + v__60 * T00__density__bar__0_p1 + v__61 * T00__density__bar__m1_0 + v__62 * T00__density__bar__p1_0
+        + 0.125 * v__70 * T11__density__bar + 0.125 * v__46 * T11__density__bar__0_m1
+        + 0.125 * v__50 * T11__density__bar__0_p1 + v__61 * T11__density__bar__m1_0 + v__62 * T11__density__bar__p1_0
+        + v__59 * T22__density__bar__0_m1 + v__60 * T22__density__bar__0_p1 + 0.125 * v__54 * T22__density__bar__m1_0
+        + 0.125 * v__58 * T22__density__bar__p1_0
+        + v__34 * (v__32 * v__63 + v__32 * v__64 + v__33 * v__63 + v__33 * v__64) - 0.125 * v__70 * T22__density__bar
+    )
     m2__bar = 0.5 * v__71 * T00__density__bar - v__72 * T11__density__bar - v__72 * T22__density__bar
     s__bar = T11__density__bar * u + T22__density__bar * u - T00__density__bar * u
-    return u__bar, kappa__bar, m2__bar, s__bar,
+    return (u__bar, kappa__bar, m2__bar, s__bar,)
 
 
 def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
@@ -214,8 +257,20 @@ def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     u__p1_0 = shift(u, (1, 0))
     v__0 = 0.5 * kappa + 1e-12
     v__1 = 0.25 * kappa
-    energy_density = v__1 * (u - u__0_m1) * (u - u__0_m1) * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0) + v__1 * (u__0_p1 - u) * (u__0_p1 - u) * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0) + v__1 * (u - u__m1_0) * (u - u__m1_0) * inside__m1_0 * inside__m1_0 * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0) + v__1 * (u__p1_0 - u) * (u__p1_0 - u) * inside__p1_0 * inside__p1_0 * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0) + 0.5 * u * u * m2 - s * u
-    return energy_density,
+    energy_density = (
+        v__1 * (u - u__0_m1) * (u - u__0_m1) * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
+        + v__1 * (u__0_p1 - u) * (u__0_p1 - u) * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (
+            0.5 * kappa__0_p1 + v__0
+        )
+        + v__1 * (u - u__m1_0) * (u - u__m1_0) * inside__m1_0 * inside__m1_0 * kappa__m1_0 / (
+            0.5 * kappa__m1_0 + v__0
+        )
+        + v__1 * (u__p1_0 - u) * (u__p1_0 - u) * inside__p1_0 * inside__p1_0 * kappa__p1_0 / (
+            0.5 * kappa__p1_0 + v__0
+        )
+        + 0.5 * u * u * m2 - s * u
+    )
+    return (energy_density,)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -233,14 +288,19 @@ def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
     v__0 = 0.5 * kappa + 1e-12
-    u__image = (u - u__0_m1) * inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0) + (u - u__0_p1) * inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0) + (u - u__m1_0) * inside__m1_0 * kappa * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0) + (u - u__p1_0) * inside__p1_0 * kappa * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0) + u * m2
-    return u__image,
+    u__image = (
+        (u - u__0_m1) * inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
+        + (u - u__0_p1) * inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0)
+        + (u - u__m1_0) * inside__m1_0 * kappa * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0)
+        + (u - u__p1_0) * inside__p1_0 * kappa * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0) + u * m2
+    )
+    return (u__image,)
 
 
 def source(u: Tensor, s: Tensor) -> Tensors:
     """b = -dF(0), the right-hand side of A u = b."""
     u__source = s
-    return u__source,
+    return (u__source,)
 
 
 def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor) -> Tensors:
@@ -282,9 +342,20 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
     v__18 = 0.5 * kappa__p1_0 + v__2
     v__19 = 1.0 / v__18
     v__20 = kappa / (v__18 * v__18)
-    kappa__bar = 0.5 * (2.0 * v__0 * v__4 * inside__0_m1 * kappa__0_m1 + 2.0 * v__6 * v__9 * inside__0_p1 * kappa__0_p1 + 2.0 * v__11 * v__14 * inside__m1_0 * kappa__m1_0 + 2.0 * v__16 * v__19 * inside__p1_0 * kappa__p1_0 - v__0 * v__5 * inside__0_m1 * kappa__0_m1 - v__10 * v__6 * inside__0_p1 * kappa__0_p1 - v__11 * v__15 * inside__m1_0 * kappa__m1_0 - v__16 * v__20 * inside__p1_0 * kappa__p1_0) * u__image__bar + 0.5 * (2.0 * v__1 * v__4 * kappa__0_m1 - v__1 * v__5 * kappa__0_m1) * u__image__bar__0_m1 + 0.5 * (2.0 * v__7 * v__9 * kappa__0_p1 - v__10 * v__7 * kappa__0_p1) * u__image__bar__0_p1 + 0.5 * (2.0 * v__12 * v__14 * kappa__m1_0 - v__12 * v__15 * kappa__m1_0) * u__image__bar__m1_0 + 0.5 * (2.0 * v__17 * v__19 * kappa__p1_0 - v__17 * v__20 * kappa__p1_0) * u__image__bar__p1_0
+    kappa__bar = (
+        0.5 * (
+            2.0 * v__0 * v__4 * inside__0_m1 * kappa__0_m1 + 2.0 * v__6 * v__9 * inside__0_p1 * kappa__0_p1 + 2.0
+            * v__11 * v__14 * inside__m1_0 * kappa__m1_0 + 2.0 * v__16 * v__19 * inside__p1_0 * kappa__p1_0 - v__0
+            * v__5 * inside__0_m1 * kappa__0_m1 - v__10 * v__6 * inside__0_p1 * kappa__0_p1 - v__11 * v__15
+            * inside__m1_0 * kappa__m1_0 - v__16 * v__20 * inside__p1_0 * kappa__p1_0
+        ) * u__image__bar
+        + 0.5 * (2.0 * v__1 * v__4 * kappa__0_m1 - v__1 * v__5 * kappa__0_m1) * u__image__bar__0_m1
+        + 0.5 * (2.0 * v__7 * v__9 * kappa__0_p1 - v__10 * v__7 * kappa__0_p1) * u__image__bar__0_p1
+        + 0.5 * (2.0 * v__12 * v__14 * kappa__m1_0 - v__12 * v__15 * kappa__m1_0) * u__image__bar__m1_0
+        + 0.5 * (2.0 * v__17 * v__19 * kappa__p1_0 - v__17 * v__20 * kappa__p1_0) * u__image__bar__p1_0
+    )
     m2__bar = u * u__image__bar
-    return kappa__bar, m2__bar,
+    return (kappa__bar, m2__bar,)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -303,33 +374,44 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     weight__0_m1 = inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
     weight__0_p1 = inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0)
     weight__p1_0 = inside__p1_0 * kappa * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0)
-    return screening, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,
+    return (screening, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
 
 
-def apply(u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor) -> Tensors:
+def apply(
+    u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
+    weight__p1_0: Tensor
+) -> Tensors:
     """A u = screening u + sum_s weight_s (u - u[n + s])."""
     u__0_m1 = shift(u, (0, -1))
     u__0_p1 = shift(u, (0, 1))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
-    image = u * screening + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0 + (u - u__p1_0) * weight__p1_0
-    return image,
+    image = (
+        u * screening + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
+        + (u - u__p1_0) * weight__p1_0
+    )
+    return (image,)
 
 
-def gather(u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor) -> Tensors:
+def gather(
+    u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
+    weight__p1_0: Tensor
+) -> Tensors:
     """sum_s weight_s u[n + s]."""
     u__0_m1 = shift(u, (0, -1))
     u__0_p1 = shift(u, (0, 1))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
     gathered = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
-    return gathered,
+    return (gathered,)
 
 
-def diagonal(screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor) -> Tensors:
+def diagonal(
+    screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
+) -> Tensors:
     """screening + sum_s weight_s."""
     diagonal = screening + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0
-    return diagonal,
+    return (diagonal,)
 
 
 CONVERGED, GAVE_UP, NOT_POSITIVE = 0, 1, -1
@@ -345,7 +427,9 @@ def _plane(value: Tensor, like: Tensor) -> Tensor:
 
 
 def conjugate_gradient(
-    apply: Callable[[Tensor], Tensor], b: Tensor, start: Tensor, diagonal: Tensor | None, tolerance: Tensor, max_iter: int
+    apply: Callable[
+        [Tensor], Tensor
+    ], b: Tensor, start: Tensor, diagonal: Tensor | None, tolerance: Tensor, max_iter: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Jacobi-preconditioned conjugate gradient; every plane stops by itself at ||b - A x|| <= tolerance.
 

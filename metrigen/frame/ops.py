@@ -57,8 +57,8 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
         kernel=_first(f"_own({kernel}, {everything})", n), fake=_first(f"_empty_like{state}", n),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
-            f"grads = _zeros_for(grads, ctx.saved_tensors[:{n}])",
-            "flowed = _evolve_adjoint(*grads, *ctx.saved_tensors, ctx.steps)",
+            "saved = ctx.saved_tensors",
+            f"flowed = _evolve_adjoint(*_zeros_for(grads, saved[:{n}]), *saved, ctx.steps)",
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None",
         ],
     )  # fmt: skip
@@ -74,7 +74,7 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
             f"def adjoint({', '.join(adjoint.names)}):",
             f"    return {_first(f'reference.evolve_adjoint({flowed}, {state}, {rest}, ctx.steps)', m)}",
             "",
-            *_double_backward(m, f"ctx.saved_tensors[{n}:]", 1),
+            *_double_backward(m, f"saved[{n}:]", 1),
         ],
     )  # fmt: skip
     return [reverse, evolve]
@@ -108,7 +108,7 @@ def readout_ops(tag: str, readout: Program) -> list[str]:
             f"def adjoint(grad, {', '.join(call.names)}):",
             f"    return {_first(f'reference.readout_adjoint({order})', m)}",
             "",
-            *_double_backward(m, "ctx.saved_tensors[1:]", 0),
+            *_double_backward(m, "saved[1:]", 0),
         ],
     )  # fmt: skip
     return [reverse, forward]
@@ -168,7 +168,7 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
             f"def adjoint({', '.join(adjoint.names)}):",
             f"    return {_first(f'reference.operator_adjoint({order})', m)}",
             "",
-            *_double_backward(m, f"ctx.saved_tensors[{2}:]", 0),
+            *_double_backward(m, "saved[2:]", 0),
         ],
     )  # fmt: skip
     return [reverse, forward]
@@ -177,9 +177,10 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
 def _double_backward(count: int, like: str, plain: int) -> list[str]:
     """Lines of the backward of an adjoint: the exact vector-Jacobian product of its reference."""
     lines = [
+        "saved = ctx.saved_tensors",
         f"grads = _zeros_for(grads, {like})",
         "with torch.enable_grad():",
-        "    _, pull = torch.func.vjp(adjoint, *ctx.saved_tensors)",
+        "    _, pull = torch.func.vjp(adjoint, *saved)",
     ]
     gathered = "pull(grads[0])" if count == 1 else "pull(tuple(grads))"
     return [*lines, f"return {gathered}" if not plain else f"return *{gathered}, {', '.join(['None'] * plain)}"]
