@@ -34,7 +34,16 @@ class Inverse:
 
     def energy(self, expr: sp.Expr) -> sp.Expr:
         """pi v - L, with the common root collected where there is one."""
+        for atom in sorted(expr.atoms(sp.sign), key=sp.default_sort_key):
+            expr = _without_sign(expr, atom)
         return sp.cancel(expr) if not expr.has(sp.Pow, sp.Function) else sp.factor_terms(sp.powdenest(expr))
+
+
+def _without_sign(expr: sp.Expr, atom: sp.Expr) -> sp.Expr:
+    """sign(a)^2 = 1 and a sign(a) = |a|, so that the derivative of the energy is free of delta functions."""
+    a, sigma = atom.args[0], sp.Symbol("sigma[]", real=True)
+    terms = sp.Poly(sp.expand(expr.xreplace({atom: sigma})), sigma).terms()
+    return sp.Add(*(c * sp.Abs(a) / a if n % 2 else c for (n,), c in terms))
 
 
 def invert_velocities(

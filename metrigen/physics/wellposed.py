@@ -52,7 +52,7 @@ def check_well_posed(state: State) -> tuple[Law, ...]:
             "the equations are ill-posed: short waves grow without bound",
             law="well_posed",
             residual=state.rates[0],
-            part="metric" if state.metric is not None else "hamiltonian",
+            part=_culprit(state),
             why="the linearised growth rate increases with the wave number (a backward heat equation, an energy or an "
             "entropy of the wrong convexity, an elliptic equation in time)",
             witness=bad[0],
@@ -61,6 +61,13 @@ def check_well_posed(state: State) -> tuple[Law, ...]:
     if bad:
         return (Law("well_posed", "conditional", how, f"not at every state: {bad[0]}", bad[0]),)
     return (Law("well_posed", "sampled", how, f"no growth found at {good} states"),)
+
+
+def _culprit(state: State) -> str:
+    """The part of a spec whose signs decide."""
+    if state.metric is not None:
+        return "metric"
+    return "hamiltonian" if state.lagrangian is None else "lagrangian"
 
 
 def _energy_estimate(state: State) -> bool:
