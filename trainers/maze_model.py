@@ -30,11 +30,13 @@ from generated.maze import Maze
 from generated.maze.module import COMPONENTS, MazeState
 
 WALL = 1e-300  # conductivity of a wall: a crossing takes two such edges and weighs less than every path
+WALL_SCREENING = 1e200  # and its m2: without it, energy that seeps into a wall outshines the far end of a long path
 SOURCE = 1e280  # amplitude of u_start and u_goal: uses the decades above one as well
 GAUGE = 1e140  # the readout is quadratic: it is taken in units of GAUGE above one and of 1 / GAUGE below
-DARK = 1e-290  # u_start(goal) below this is not trusted
+DARK = 1e-280  # u_start(goal) below this is not trusted: squares of the fields around it leave the range of float64
 FLUX_SCREENING = 1e-12  # the share of the flux that is lost, times the square of the number of cells
-SCREENING = (0.5, 8.0)  # bounds of the learned m2 of u_start and u_goal
+SCREENING = (0.5, 24.0)  # bounds of the learned m2 / kappa of u_start and u_goal
+CONTRAST = 0.2  # bound of the learned |log kappa|: tied routes shall carry like shares
 
 
 class Prediction(NamedTuple):
@@ -136,8 +138,8 @@ class MazeNet(nn.Module):
         """The encoder: walls and ends (B, 3, n, n) -> kappa and m2 of u_start and u_goal, (B, 1, n, n) in float64."""
         code = torch.tanh(self.encoder(inputs)).double()
         low, high = (math.log(bound) for bound in SCREENING)
-        kappa = torch.where(walk > 0, torch.exp(code[:, :1]), WALL)
-        m2 = torch.where(walk > 0, torch.exp((low + high) / 2 + (high - low) / 2 * code[:, 1:]), 1.0)
+        kappa = torch.where(walk > 0, torch.exp(CONTRAST * code[:, :1]), WALL)
+        m2 = torch.where(walk > 0, kappa * torch.exp((low + high) / 2 + (high - low) / 2 * code[:, 1:]), WALL_SCREENING)
         return kappa, m2
 
     def read_length(

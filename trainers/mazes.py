@@ -3,7 +3,7 @@
 Rooms sit at odd coordinates, a wall is a cell of its own: rooms (i, j) and (i, j + 1) are joined when the cell between
 them is open. A *perfect* maze is a spanning tree of the lattice of rooms, so there is one route between any two
 cells. A *loopy* maze opens 15 % of the inner walls that are left, so that there are several; *varied* mazes, for
-training, open anything between none and half.
+training, open anything between none and 80 %.
 
 Spanning trees come from three algorithms with very different corridors, one drawn per maze:
 
@@ -25,7 +25,7 @@ import networkx as nx
 import numpy as np
 
 ALGORITHMS = ("weights", "wilson", "dfs")
-KINDS = {"perfect": (0.0, 0.0), "loopy": (0.15, 0.15), "varied": (0.0, 0.5)}  # range of the fraction of walls opened
+KINDS = {"perfect": (0.0, 0.0), "loopy": (0.15, 0.15), "varied": (0.0, 0.8)}  # range of the fraction of walls opened
 SPLITS = ("train", "validation", "test")
 Room = tuple[int, int]
 
