@@ -97,6 +97,12 @@ def _cyclic(
     )
 
 
+def is_casimir(form: Form, density: sp.Expr) -> bool:
+    """J dC = 0 identically for C = int density (in jets): {C, .} = 0 whatever the Hamiltonian."""
+    covectors = [euler_jets(density, u) for u in form.state]
+    return all(is_zero(component) for component in form.apply(covectors))
+
+
 def check_entropy_degeneracy(form: Form, entropy: Sequence[sp.Expr]) -> Law:
     """J dS = 0 identically: the entropy is a Casimir of the bracket."""
     for u, residual in zip(form.state, form.apply(entropy), strict=True):

@@ -10,11 +10,16 @@ from __future__ import annotations
 from functools import lru_cache
 
 import sympy as sp
-from sympy.core.function import AppliedUndef
+from sympy.core.function import AppliedUndef, UndefinedFunction
 
 from metrigen.errors import SpecError
+from metrigen.spec.symbols import Param, t
 
 _SIGNS = ("positive", "nonnegative", "negative", "nonpositive", "nonzero")
+
+
+class SiteFunction(AppliedUndef):
+    """A ``per="site"`` parameter as the function of the axes that it is; ``parameter`` is its symbol."""
 
 
 class Jet(sp.Symbol):
@@ -55,8 +60,10 @@ class Jet(sp.Symbol):
         return tuple(x for x, n in zip(self.base.args, self.orders, strict=True) for _ in range(n))
 
     def function(self) -> sp.Expr:
-        """The derivative as SymPy writes it."""
+        """The derivative as SymPy writes it; a parameter that is not differentiated is its own symbol."""
         directions = self.directions()
+        if not directions and isinstance(self.base, SiteFunction):
+            return self.base.func.parameter
         return self.base.diff(*directions) if directions else self.base
 
 
@@ -91,7 +98,18 @@ def to_jets(expr: sp.Expr) -> sp.Expr:
     for atom in sorted(expr.atoms(AppliedUndef), key=sp.default_sort_key):
         _check_arguments(atom)
         table[atom] = jet(atom)
+    axes = next((u.args[1:] for u in table if isinstance(u, AppliedUndef) and u.args[:1] == (t,)), ())
+    for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
+        if isinstance(symbol, Param) and symbol.per == "site" and axes:
+            table[symbol] = jet(site_function(symbol, axes))
     return expr.xreplace(table)
+
+
+def site_function(parameter: Param, axes: tuple[sp.Symbol, ...]) -> AppliedUndef:
+    """The function of the axes that a ``per="site"`` parameter stands for: its derivatives do not vanish."""
+    signs = {sign: True for sign in ("positive", "nonnegative") if getattr(parameter, f"is_{sign}")}
+    function = UndefinedFunction(parameter.name, bases=(SiteFunction,), parameter=parameter, real=True, **signs)
+    return function(*axes)
 
 
 def _has_unevaluated(expr: sp.Expr) -> bool:

@@ -18,7 +18,7 @@ def structure_laws(state: State) -> tuple[Law, ...]:
         out.append(metric.check_symmetry(state.metric, system.metric))
         out.append(metric.check_psd(state.metric, system.metric))
     if state.entropic is not None and state.metric is not None:
-        out.append(metric.check_energy_degeneracy(state.metric, state.covectors))
+        out.append(metric.check_energy_degeneracy(state.metric, state.covectors, state.entropic))
         if state.bracket is not None:
             out.append(brackets.check_entropy_degeneracy(state.bracket, state.entropic))
     return tuple(out)

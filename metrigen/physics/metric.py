@@ -78,7 +78,7 @@ def _verdict(signs: Sequence[Sign], how: str, counterexample: str = "") -> Law:
     return Law("metric_psd", "proved", how)
 
 
-def check_energy_degeneracy(form: Form, energy: Sequence[sp.Expr]) -> Law:
+def check_energy_degeneracy(form: Form, energy: Sequence[sp.Expr], entropy: Sequence[sp.Expr]) -> Law:
     """M dH = 0 identically: the metric moves entropy, never energy."""
     for u, residual in zip(form.state, form.apply(energy), strict=True):
         if not is_zero(residual):
@@ -89,9 +89,17 @@ def check_energy_degeneracy(form: Form, energy: Sequence[sp.Expr]) -> Law:
                 part="metric",
                 why=f"component {u.func.__name__}: {show(residual)}",
                 witness=witness(residual),
-                fix="give the energy somewhere to go (an internal-energy field and an entropy), or drop entropy= for "
-                "the free-energy form",
+                fix=_way_out(energy, entropy),
             )
     return Law("energy_degeneracy", "proved", "M dH = 0 identically in every component")
 
 
+
+
+def _way_out(energy: Sequence[sp.Expr], entropy: Sequence[sp.Expr]) -> str:
+    if all(is_zero(h + s) for h, s in zip(energy, entropy, strict=True)):
+        return "the entropy is minus the energy: this is the free-energy form, drop entropy="
+    return (
+        "give the energy somewhere to go (an internal-energy field and an entropy, see friction_to_heat), or drop "
+        "entropy= for the free-energy form"
+    )

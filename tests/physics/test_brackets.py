@@ -8,6 +8,9 @@ import zoo
 from zoo import LINE, PLANE, POINT, field, kdv_second_bracket, x, y
 
 from metrigen import Lattice, StructureError, System, derive, t
+from metrigen.physics.brackets import is_casimir
+from metrigen.physics.jets import to_jets
+from metrigen.physics.operators import build_form
 
 u = field("u")
 a, b = field("a"), field("b")
@@ -163,3 +166,13 @@ def test_prescribed_coefficients_of_time_are_constant_for_jacobi() -> None:
     q, p = field("q", point), field("p", point)
     system = System("s", point, (q, p), hamiltonian=p**2, bracket=lambda F, G: t * (F[q] * G[p] - F[p] * G[q]))
     assert derive(system).law("jacobi").verdict == "proved"
+
+
+def test_casimirs() -> None:
+    w = field("w", PLANE)
+    form, _ = build_form("bracket", zoo.vorticity().bracket, (w,))
+    assert is_casimir(form, to_jets(sp.sin(w) + w**3))
+    assert not is_casimir(form, to_jets(x * w))
+    korteweg, _ = build_form("bracket", zoo.kdv().bracket, (u,))
+    assert is_casimir(korteweg, to_jets(u))
+    assert not is_casimir(korteweg, to_jets(u**2))
