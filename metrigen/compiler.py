@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.errors import SpecError
 from metrigen.frame.emission import Emission
 from metrigen.frame.package import package_texts
+from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, lower, optimise

@@ -28,11 +28,11 @@ def launch(kernel, like: Tensor, *args: Tensor) -> None:
     block = min(MAX_BLOCK, triton.next_power_of_2(n))
     grid = (like.shape[0] * like.shape[1], triton.cdiv(n, block))
     acc = tl.float64 if like.dtype == torch.float64 else tl.float32
-    sizes = {f"N{axis}": length for axis, length in enumerate(size)}
+    sizes = {f"N{axis}__": length for axis, length in enumerate(size)}
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[grid](
-            *(x.contiguous() for x in args), like.shape[1], N=n, **sizes, BLOCK=block, ACC=acc,
+            *(x.contiguous() for x in args), like.shape[1], N__=n, **sizes, BLOCK=block, ACC=acc,
             num_warps=4 if block >= 512 else 2 if block > 64 else 1, enable_fp_fusion=True,
         )
 
@@ -58,32 +58,32 @@ def _sign(x):
     return tl.where(x > 0, 1.0, tl.where(x < 0, -1.0, 0.0))
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_0_kernel(
     phi_ptr,
     pi_ptr,
     dt_ptr,
     phi_1_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    tl.store(phi_1_ptr + base + at, (phi + 0.5 * pi * dt).to(phi_1_ptr.dtype.element_ty), mask=ok)
+    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    tl.store(phi_1_ptr + base__ + at__, (phi + 0.5 * pi * dt).to(phi_1_ptr.dtype.element_ty), mask=ok__)
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_1_kernel(
     K_phi_ptr,
     phi_1_ptr,
@@ -95,50 +95,50 @@ def step_1_kernel(
     dt_ptr,
     dV_dphi_ptr,
     pi_2_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = ((i0 + 1 * N0 + -1) % N0) * (N1) + i1
-    ok__m1_0 = ok
-    at__0_m1 = i0 * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__0_m1 = ok
-    at__0_p1 = i0 * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__0_p1 = ok
-    at__p1_0 = ((i0 + 1 * N0 + 1) % N0) * (N1) + i1
-    ok__p1_0 = ok
-    c2 = tl.load(c2_ptr + channel).to(ACC)
-    decay = tl.load(decay_ptr + channel).to(ACC)
-    lam = tl.load(lam_ptr + channel).to(ACC)
-    m2 = tl.load(m2_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    ok__m1_0 = ok__
+    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__0_m1 = ok__
+    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__0_p1 = ok__
+    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    ok__p1_0 = ok__
+    c2 = tl.load(c2_ptr + channel__).to(ACC)
+    decay = tl.load(decay_ptr + channel__).to(ACC)
+    lam = tl.load(lam_ptr + channel__).to(ACC)
+    m2 = tl.load(m2_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    K_phi = tl.load(K_phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    K_phi = tl.load(K_phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
         K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
         + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
-    tl.store(dV_dphi_ptr + base + at, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_2_ptr + base + at, (decay * pi_1__v).to(pi_2_ptr.dtype.element_ty), mask=ok)
+    tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_2_ptr + base__ + at__, (decay * pi_1__v).to(pi_2_ptr.dtype.element_ty), mask=ok__)
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_2_kernel(
     dV_dphi_ptr,
     phi_1_ptr,
@@ -147,34 +147,34 @@ def step_2_kernel(
     dt_ptr,
     phi__next_ptr,
     pi__next_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    decay = tl.load(decay_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_3 = tl.load(pi_3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     v__0 = 0.5 * dt
     pi_4__v = decay * pi_3
     pi__next = pi_4__v - v__0 * dV_dphi
     phi__next = phi_1 + pi__next * v__0
-    tl.store(phi__next_ptr + base + at, (phi__next).to(phi__next_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi__next_ptr + base + at, (pi__next).to(pi__next_ptr.dtype.element_ty), mask=ok)
+    tl.store(phi__next_ptr + base__ + at__, (phi__next).to(phi__next_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi__next_ptr + base__ + at__, (pi__next).to(pi__next_ptr.dtype.element_ty), mask=ok__)
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_adjoint_0_kernel(
     phi_ptr,
     phi__next__bar_ptr,
@@ -186,36 +186,36 @@ def step_adjoint_0_kernel(
     phi_1_ptr,
     pi_5__bar3_ptr,
     pi_3__bar6_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    decay = tl.load(decay_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi__next__bar = tl.load(pi__next__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     v__0 = 0.5 * dt
     dT_dpi_1__bar2__v = v__0 * phi__next__bar
     pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
-    tl.store(dT_dpi_ptr + base + at, (pi).to(dT_dpi_ptr.dtype.element_ty), mask=ok)
-    tl.store(phi_1_ptr + base + at, (phi + v__0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_5__bar3_ptr + base + at, (pi_5__bar3).to(pi_5__bar3_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_3__bar6_ptr + base + at, (decay * pi_5__bar3).to(pi_3__bar6_ptr.dtype.element_ty), mask=ok)
+    tl.store(dT_dpi_ptr + base__ + at__, (pi).to(dT_dpi_ptr.dtype.element_ty), mask=ok__)
+    tl.store(phi_1_ptr + base__ + at__, (phi + v__0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_5__bar3_ptr + base__ + at__, (pi_5__bar3).to(pi_5__bar3_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_3__bar6_ptr + base__ + at__, (decay * pi_5__bar3).to(pi_3__bar6_ptr.dtype.element_ty), mask=ok__)
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_adjoint_1_kernel(
     K_phi_ptr,
     phi_1_ptr,
@@ -230,55 +230,55 @@ def step_adjoint_1_kernel(
     pi_1_ptr,
     pi_2_ptr,
     dt__bar4_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    partial = plane * tl.num_programs(1) + tl.program_id(1)
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = ((i0 + 1 * N0 + -1) % N0) * (N1) + i1
-    ok__m1_0 = ok
-    at__0_m1 = i0 * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__0_m1 = ok
-    at__0_p1 = i0 * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__0_p1 = ok
-    at__p1_0 = ((i0 + 1 * N0 + 1) % N0) * (N1) + i1
-    ok__p1_0 = ok
-    c2 = tl.load(c2_ptr + channel).to(ACC)
-    decay = tl.load(decay_ptr + channel).to(ACC)
-    lam = tl.load(lam_ptr + channel).to(ACC)
-    m2 = tl.load(m2_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    ok__m1_0 = ok__
+    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__0_m1 = ok__
+    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__0_p1 = ok__
+    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    ok__p1_0 = ok__
+    c2 = tl.load(c2_ptr + channel__).to(ACC)
+    decay = tl.load(decay_ptr + channel__).to(ACC)
+    lam = tl.load(lam_ptr + channel__).to(ACC)
+    m2 = tl.load(m2_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    K_phi = tl.load(K_phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    K_phi = tl.load(K_phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
         K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
         + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
-    tl.store(dV_dphi_ptr + base + at, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_1_ptr + base + at, (pi_1).to(pi_1_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_2_ptr + base + at, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok)
-    tl.store(dt__bar4_ptr + partial, tl.sum(tl.where(ok, -v__0 * pi_5__bar3, 0.0), axis=0))
+    tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_1_ptr + base__ + at__, (pi_1).to(pi_1_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_2_ptr + base__ + at__, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok__)
+    tl.store(dt__bar4_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * pi_5__bar3, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_adjoint_2_kernel(
     dV_dphi_ptr,
     phi__next__bar_ptr,
@@ -288,34 +288,34 @@ def step_adjoint_2_kernel(
     dt_ptr,
     dt__bar1_ptr,
     decay__bar5_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    partial = plane * tl.num_programs(1) + tl.program_id(1)
-    i0 = at // (N1)
-    i1 = (at) % N1
-    decay = tl.load(decay_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_3 = tl.load(pi_3_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_4__v = decay * pi_3
     pi_5__v = pi_4__v - 0.5 * dV_dphi * dt
-    tl.store(dt__bar1_ptr + partial, tl.sum(tl.where(ok, 0.5 * pi_5__v * phi__next__bar, 0.0), axis=0))
-    tl.store(decay__bar5_ptr + partial, tl.sum(tl.where(ok, pi_3 * pi_5__bar3, 0.0), axis=0))
+    tl.store(dt__bar1_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * pi_5__v * phi__next__bar, 0.0), axis=0))
+    tl.store(decay__bar5_ptr + partial__, tl.sum(tl.where(ok__, pi_3 * pi_5__bar3, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_adjoint_3_kernel(
     dV_dphi_ptr,
     phi_1_ptr,
@@ -331,59 +331,61 @@ def step_adjoint_3_kernel(
     c2__bar13_ptr,
     lam__bar14_ptr,
     m2__bar15_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    partial = plane * tl.num_programs(1) + tl.program_id(1)
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = ((i0 + 1 * N0 + -1) % N0) * (N1) + i1
-    ok__m1_0 = ok
-    at__0_m1 = i0 * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__0_m1 = ok
-    at__0_p1 = i0 * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__0_p1 = ok
-    at__p1_0 = ((i0 + 1 * N0 + 1) % N0) * (N1) + i1
-    ok__p1_0 = ok
-    decay = tl.load(decay_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    ok__m1_0 = ok__
+    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__0_m1 = ok__
+    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__0_p1 = ok__
+    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    ok__p1_0 = ok__
+    decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi_1 = tl.load(pi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_2__bar7 = tl.load(pi_2__bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    pi_1 = tl.load(pi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_2__bar7 = tl.load(pi_2__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_1__bar10 = decay * pi_2__bar7
     v__0 = 0.5 * pi_1__bar10
     dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
-    tl.store(pi_1__bar10_ptr + base + at, (pi_1__bar10).to(pi_1__bar10_ptr.dtype.element_ty), mask=ok)
-    tl.store(dV_dphi__bar12_ptr + base + at, (dV_dphi__bar12).to(dV_dphi__bar12_ptr.dtype.element_ty), mask=ok)
-    tl.store(decay__bar9_ptr + partial, tl.sum(tl.where(ok, pi_1 * pi_2__bar7, 0.0), axis=0))
-    tl.store(dt__bar11_ptr + partial, tl.sum(tl.where(ok, -v__0 * dV_dphi, 0.0), axis=0))
+    tl.store(pi_1__bar10_ptr + base__ + at__, (pi_1__bar10).to(pi_1__bar10_ptr.dtype.element_ty), mask=ok__)
+    tl.store(dV_dphi__bar12_ptr + base__ + at__, (dV_dphi__bar12).to(dV_dphi__bar12_ptr.dtype.element_ty), mask=ok__)
+    tl.store(decay__bar9_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar7, 0.0), axis=0))
+    tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * dV_dphi, 0.0), axis=0))
     tl.store(
-        c2__bar13_ptr + partial,
+        c2__bar13_ptr + partial__,
         tl.sum(
-            tl.where(ok, dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), 0.0),
+            tl.where(
+                ok__, dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), 0.0
+            ),
             axis=0
         )
     )
-    tl.store(lam__bar14_ptr + partial, tl.sum(tl.where(ok, dV_dphi__bar12 * phi_1 * phi_1 * phi_1, 0.0), axis=0))
-    tl.store(m2__bar15_ptr + partial, tl.sum(tl.where(ok, dV_dphi__bar12 * phi_1, 0.0), axis=0))
+    tl.store(lam__bar14_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1 * phi_1 * phi_1, 0.0), axis=0))
+    tl.store(m2__bar15_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def step_adjoint_4_kernel(
     dT_dpi_ptr,
     dV_dphi__bar12_ptr,
@@ -398,55 +400,57 @@ def step_adjoint_4_kernel(
     phi__bar_ptr,
     pi__bar_ptr,
     dt__bar19_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    partial = plane * tl.num_programs(1) + tl.program_id(1)
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = ((i0 + 1 * N0 + -1) % N0) * (N1) + i1
-    ok__m1_0 = ok
-    at__0_m1 = i0 * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__0_m1 = ok
-    at__0_p1 = i0 * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__0_p1 = ok
-    at__p1_0 = ((i0 + 1 * N0 + 1) % N0) * (N1) + i1
-    ok__p1_0 = ok
-    c2 = tl.load(c2_ptr + channel).to(ACC)
-    lam = tl.load(lam_ptr + channel).to(ACC)
-    m2 = tl.load(m2_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    ok__m1_0 = ok__
+    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__0_m1 = ok__
+    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__0_p1 = ok__
+    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    ok__p1_0 = ok__
+    c2 = tl.load(c2_ptr + channel__).to(ACC)
+    lam = tl.load(lam_ptr + channel__).to(ACC)
+    m2 = tl.load(m2_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dT_dpi = tl.load(dT_dpi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dV_dphi__bar12 = tl.load(dV_dphi__bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dV_dphi__bar12__0_m1 = tl.load(dV_dphi__bar12_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dV_dphi__bar12__0_p1 = tl.load(dV_dphi__bar12_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dV_dphi__bar12__m1_0 = tl.load(dV_dphi__bar12_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dV_dphi__bar12__p1_0 = tl.load(dV_dphi__bar12_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1__bar16 = tl.load(phi_1__bar16_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_1__bar10 = tl.load(pi_1__bar10_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dT_dpi = tl.load(dT_dpi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dV_dphi__bar12 = tl.load(dV_dphi__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dV_dphi__bar12__0_m1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    dV_dphi__bar12__0_p1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    dV_dphi__bar12__m1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    dV_dphi__bar12__p1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi_1__bar16 = tl.load(phi_1__bar16_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_1__bar10 = tl.load(pi_1__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__bar = (
         (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
         + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
-    tl.store(phi__bar_ptr + base + at, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi__bar_ptr + base + at, (pi_1__bar10 + dT_dpi__bar20__v).to(pi__bar_ptr.dtype.element_ty), mask=ok)
-    tl.store(dt__bar19_ptr + partial, tl.sum(tl.where(ok, v__0 * dT_dpi, 0.0), axis=0))
+    tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
+    tl.store(
+        pi__bar_ptr + base__ + at__, (pi_1__bar10 + dT_dpi__bar20__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(dt__bar19_ptr + partial__, tl.sum(tl.where(ok__, v__0 * dT_dpi, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def readout_0_kernel(
     K_phi__readout__T00__density_0_ptr,
     phi_ptr,
@@ -460,44 +464,44 @@ def readout_0_kernel(
     T11__density_ptr,
     T12__density_ptr,
     T22__density_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = ((i0 + 1 * N0 + -1) % N0) * (N1) + i1
-    ok__m1_0 = ok
-    at__0_m1 = i0 * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__0_m1 = ok
-    at__0_p1 = i0 * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__0_p1 = ok
-    at__p1_0 = ((i0 + 1 * N0 + 1) % N0) * (N1) + i1
-    ok__p1_0 = ok
-    c2 = tl.load(c2_ptr + channel).to(ACC)
-    lam = tl.load(lam_ptr + channel).to(ACC)
-    m2 = tl.load(m2_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    ok__m1_0 = ok__
+    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__0_m1 = ok__
+    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__0_p1 = ok__
+    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    ok__p1_0 = ok__
+    c2 = tl.load(c2_ptr + channel__).to(ACC)
+    lam = tl.load(lam_ptr + channel__).to(ACC)
+    m2 = tl.load(m2_ptr + channel__).to(ACC)
     K_phi__readout__T00__density_0 = tl.load(
-        K_phi__readout__T00__density_0_ptr + base + at, mask=ok, other=0.0
+        K_phi__readout__T00__density_0_ptr + base__ + at__, mask=ok__, other=0.0
     ).to(ACC)
-    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     v__0 = pi * pi
     v__1 = 0.5 * phi * phi * m2
     v__2 = 0.5 * K_phi__readout__T00__density_0 * phi
@@ -517,35 +521,39 @@ def readout_0_kernel(
     v__16 = -0.5 * v__0
     v__17 = v__3 * v__4
     v__18 = v__4 * v__6
-    tl.store(T00__density_ptr + base + at, (0.5 * v__0 + v__14 + v__9).to(T00__density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T01__density_ptr + base + at,
+        T00__density_ptr + base__ + at__, (0.5 * v__0 + v__14 + v__9).to(T00__density_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(
+        T01__density_ptr + base__ + at__,
         (
             0.5 * v__10 * (-0.5 * pi__p1_0 - v__15) + 0.5 * v__12 * (-0.5 * pi__m1_0 - v__15)
         ).to(T01__density_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        T02__density_ptr + base + at,
+        T02__density_ptr + base__ + at__,
         (
             0.5 * v__3 * (-0.5 * pi__0_p1 - v__15) + 0.5 * v__6 * (-0.5 * pi__0_m1 - v__15)
         ).to(T02__density_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        T11__density_ptr + base + at, (v__11 + v__13 - v__16 - v__9).to(T11__density_ptr.dtype.element_ty), mask=ok
+        T11__density_ptr + base__ + at__, (v__11 + v__13 - v__16 - v__9).to(T11__density_ptr.dtype.element_ty),
+        mask=ok__
     )
     tl.store(
-        T12__density_ptr + base + at,
-        (v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18).to(T12__density_ptr.dtype.element_ty), mask=ok
+        T12__density_ptr + base__ + at__,
+        (v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18).to(T12__density_ptr.dtype.element_ty),
+        mask=ok__
     )
     tl.store(
-        T22__density_ptr + base + at,
-        (v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8).to(T22__density_ptr.dtype.element_ty), mask=ok
+        T22__density_ptr + base__ + at__,
+        (v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8).to(T22__density_ptr.dtype.element_ty), mask=ok__
     )
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def readout_adjoint_0_kernel(
     T00__density__bar_ptr,
     T01__density__bar_ptr,
@@ -567,44 +575,44 @@ def readout_adjoint_0_kernel(
     c2__bar8_ptr,
     lam__bar9_ptr,
     m2__bar10_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    partial = plane * tl.num_programs(1) + tl.program_id(1)
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = ((i0 + 1 * N0 + -1) % N0) * (N1) + i1
-    ok__m1_0 = ok
-    at__0_m1 = i0 * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__0_m1 = ok
-    at__0_p1 = i0 * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__0_p1 = ok
-    at__p1_0 = ((i0 + 1 * N0 + 1) % N0) * (N1) + i1
-    ok__p1_0 = ok
-    T00__density__bar = tl.load(T00__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01__density__bar = tl.load(T01__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01__density__bar__m1_0 = tl.load(T01__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar__p1_0 = tl.load(T01__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar = tl.load(T02__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02__density__bar__0_m1 = tl.load(T02__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar__0_p1 = tl.load(T02__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar = tl.load(T11__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12__density__bar = tl.load(T12__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22__density__bar = tl.load(T22__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    ok__m1_0 = ok__
+    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__0_m1 = ok__
+    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__0_p1 = ok__
+    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    ok__p1_0 = ok__
+    T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T01__density__bar = tl.load(T01__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T01__density__bar__m1_0 = tl.load(T01__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T01__density__bar__p1_0 = tl.load(T01__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T02__density__bar = tl.load(T02__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T02__density__bar__0_m1 = tl.load(T02__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T02__density__bar__0_p1 = tl.load(T02__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T11__density__bar = tl.load(T11__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T12__density__bar = tl.load(T12__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T22__density__bar = tl.load(T22__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     v__0 = 0.5 * phi
     v__1 = -phi__p1_0
     v__2 = phi - phi__m1_0
@@ -623,40 +631,41 @@ def readout_adjoint_0_kernel(
     v__15 = 0.25 * v__10
     v__16 = 0.25 * v__5
     tl.store(
-        K_phi__readout__T00__density_0__bar11_ptr + base + at,
+        K_phi__readout__T00__density_0__bar11_ptr + base__ + at__,
         (
             0.5 * T00__density__bar * phi - v__0 * T11__density__bar - v__0 * T22__density__bar
         ).to(K_phi__readout__T00__density_0__bar11_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        pi__bar_ptr + base + at,
+        pi__bar_ptr + base__ + at__,
         (
             T00__density__bar * pi + 0.25 * (phi__m1_0 + v__1) * T01__density__bar + 0.25 * v__3
             * T01__density__bar__p1_0 + 0.25 * (phi__0_m1 + v__4) * T02__density__bar + 0.25 * v__6
             * T02__density__bar__0_p1 + T11__density__bar * pi + T22__density__bar * pi - 0.25 * v__2
             * T01__density__bar__m1_0 - 0.25 * v__5 * T02__density__bar__0_m1
         ).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
-    tl.store(c2__bar1_ptr + partial, tl.sum(tl.where(ok, v__12 * T22__density__bar, 0.0), axis=0))
-    tl.store(lam__bar2_ptr + partial, tl.sum(tl.where(ok, -v__13 * T22__density__bar, 0.0), axis=0))
-    tl.store(m2__bar3_ptr + partial, tl.sum(tl.where(ok, -v__14 * T22__density__bar, 0.0), axis=0))
+    tl.store(c2__bar1_ptr + partial__, tl.sum(tl.where(ok__, v__12 * T22__density__bar, 0.0), axis=0))
+    tl.store(lam__bar2_ptr + partial__, tl.sum(tl.where(ok__, -v__13 * T22__density__bar, 0.0), axis=0))
+    tl.store(m2__bar3_ptr + partial__, tl.sum(tl.where(ok__, -v__14 * T22__density__bar, 0.0), axis=0))
     tl.store(
-        c2__bar4_ptr + partial,
+        c2__bar4_ptr + partial__,
         tl.sum(
-            tl.where(ok, (v__15 * v__2 + v__15 * v__7 + v__16 * v__2 + v__16 * v__7) * T12__density__bar, 0.0), axis=0
+            tl.where(ok__, (v__15 * v__2 + v__15 * v__7 + v__16 * v__2 + v__16 * v__7) * T12__density__bar, 0.0),
+            axis=0
         )
     )
-    tl.store(c2__bar5_ptr + partial, tl.sum(tl.where(ok, -v__12 * T11__density__bar, 0.0), axis=0))
-    tl.store(lam__bar6_ptr + partial, tl.sum(tl.where(ok, -v__13 * T11__density__bar, 0.0), axis=0))
-    tl.store(m2__bar7_ptr + partial, tl.sum(tl.where(ok, -v__14 * T11__density__bar, 0.0), axis=0))
-    tl.store(c2__bar8_ptr + partial, tl.sum(tl.where(ok, (v__11 + v__8 + v__9) * T00__density__bar, 0.0), axis=0))
-    tl.store(lam__bar9_ptr + partial, tl.sum(tl.where(ok, v__13 * T00__density__bar, 0.0), axis=0))
-    tl.store(m2__bar10_ptr + partial, tl.sum(tl.where(ok, v__14 * T00__density__bar, 0.0), axis=0))
+    tl.store(c2__bar5_ptr + partial__, tl.sum(tl.where(ok__, -v__12 * T11__density__bar, 0.0), axis=0))
+    tl.store(lam__bar6_ptr + partial__, tl.sum(tl.where(ok__, -v__13 * T11__density__bar, 0.0), axis=0))
+    tl.store(m2__bar7_ptr + partial__, tl.sum(tl.where(ok__, -v__14 * T11__density__bar, 0.0), axis=0))
+    tl.store(c2__bar8_ptr + partial__, tl.sum(tl.where(ok__, (v__11 + v__8 + v__9) * T00__density__bar, 0.0), axis=0))
+    tl.store(lam__bar9_ptr + partial__, tl.sum(tl.where(ok__, v__13 * T00__density__bar, 0.0), axis=0))
+    tl.store(m2__bar10_ptr + partial__, tl.sum(tl.where(ok__, v__14 * T00__density__bar, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def readout_adjoint_1_kernel(
     K_phi__readout__T00__density_0_ptr,
     T00__density__bar_ptr,
@@ -672,82 +681,82 @@ def readout_adjoint_1_kernel(
     lam_ptr,
     m2_ptr,
     phi__bar_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    channel = plane % C
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_m1 = ((i0 + 1 * N0 + -1) % N0) * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__m1_m1 = ok
-    at__m1_0 = ((i0 + 1 * N0 + -1) % N0) * (N1) + i1
-    ok__m1_0 = ok
-    at__m1_p1 = ((i0 + 1 * N0 + -1) % N0) * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__m1_p1 = ok
-    at__0_m1 = i0 * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__0_m1 = ok
-    at__0_p1 = i0 * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__0_p1 = ok
-    at__p1_m1 = ((i0 + 1 * N0 + 1) % N0) * (N1) + ((i1 + 1 * N1 + -1) % N1)
-    ok__p1_m1 = ok
-    at__p1_0 = ((i0 + 1 * N0 + 1) % N0) * (N1) + i1
-    ok__p1_0 = ok
-    at__p1_p1 = ((i0 + 1 * N0 + 1) % N0) * (N1) + ((i1 + 1 * N1 + 1) % N1)
-    ok__p1_p1 = ok
-    c2 = tl.load(c2_ptr + channel).to(ACC)
-    lam = tl.load(lam_ptr + channel).to(ACC)
-    m2 = tl.load(m2_ptr + channel).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    channel__ = plane__ % C__
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_m1 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__m1_m1 = ok__
+    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    ok__m1_0 = ok__
+    at__m1_p1 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__m1_p1 = ok__
+    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__0_m1 = ok__
+    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__0_p1 = ok__
+    at__p1_m1 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    ok__p1_m1 = ok__
+    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    ok__p1_0 = ok__
+    at__p1_p1 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    ok__p1_p1 = ok__
+    c2 = tl.load(c2_ptr + channel__).to(ACC)
+    lam = tl.load(lam_ptr + channel__).to(ACC)
+    m2 = tl.load(m2_ptr + channel__).to(ACC)
     K_phi__readout__T00__density_0 = tl.load(
-        K_phi__readout__T00__density_0_ptr + base + at, mask=ok, other=0.0
+        K_phi__readout__T00__density_0_ptr + base__ + at__, mask=ok__, other=0.0
     ).to(ACC)
-    T00__density__bar = tl.load(T00__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar__m1_0 = tl.load(T00__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar__p1_0 = tl.load(T00__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T01__density__bar = tl.load(T01__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01__density__bar__m1_0 = tl.load(T01__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar__p1_0 = tl.load(T01__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar = tl.load(T02__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02__density__bar__0_m1 = tl.load(T02__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar__0_p1 = tl.load(T02__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar = tl.load(T11__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11__density__bar__0_m1 = tl.load(T11__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T11__density__bar__0_p1 = tl.load(T11__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar__m1_0 = tl.load(T11__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T11__density__bar__p1_0 = tl.load(T11__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T12__density__bar__0_m1 = tl.load(T12__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar__0_p1 = tl.load(T12__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar__m1_0 = tl.load(T12__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar__p1_0 = tl.load(T12__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T22__density__bar = tl.load(T22__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22__density__bar__0_m1 = tl.load(T22__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T22__density__bar__0_p1 = tl.load(T22__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T22__density__bar__m1_0 = tl.load(T22__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T22__density__bar__p1_0 = tl.load(T22__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__bar12 = tl.load(phi__bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__m1_m1 = tl.load(phi_ptr + base + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
-    phi__m1_p1 = tl.load(phi_ptr + base + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi__p1_m1 = tl.load(phi_ptr + base + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
-    phi__p1_p1 = tl.load(phi_ptr + base + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T00__density__bar__m1_0 = tl.load(T00__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T00__density__bar__p1_0 = tl.load(T00__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T01__density__bar = tl.load(T01__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T01__density__bar__m1_0 = tl.load(T01__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T01__density__bar__p1_0 = tl.load(T01__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T02__density__bar = tl.load(T02__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T02__density__bar__0_m1 = tl.load(T02__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T02__density__bar__0_p1 = tl.load(T02__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T11__density__bar = tl.load(T11__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T11__density__bar__0_m1 = tl.load(T11__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T11__density__bar__0_p1 = tl.load(T11__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T11__density__bar__m1_0 = tl.load(T11__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T11__density__bar__p1_0 = tl.load(T11__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T12__density__bar__0_m1 = tl.load(T12__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T12__density__bar__0_p1 = tl.load(T12__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T12__density__bar__m1_0 = tl.load(T12__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T12__density__bar__p1_0 = tl.load(T12__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T22__density__bar = tl.load(T22__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T22__density__bar__0_m1 = tl.load(T22__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T22__density__bar__0_p1 = tl.load(T22__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T22__density__bar__m1_0 = tl.load(T22__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T22__density__bar__p1_0 = tl.load(T22__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    phi__bar12 = tl.load(phi__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    phi__m1_m1 = tl.load(phi_ptr + base__ + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
+    phi__m1_p1 = tl.load(phi_ptr + base__ + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
+    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    phi__p1_m1 = tl.load(phi_ptr + base__ + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
+    phi__p1_p1 = tl.load(phi_ptr + base__ + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     v__0 = -phi__p1_m1
     v__1 = -phi__m1_m1
     v__2 = -phi__m1_p1
@@ -765,7 +774,7 @@ def readout_adjoint_1_kernel(
     v__14 = 0.5 * phi - 0.5 * phi__m1_0
     v__15 = 0.5 * phi - 0.5 * phi__p1_0
     tl.store(
-        phi__bar_ptr + base + at,
+        phi__bar_ptr + base__ + at__,
         (
             0.25 * (v__11 + v__8) * T00__density__bar + 0.25 * (pi__p1_0 - pi__m1_0) * T01__density__bar + 0.25
             * (-pi - pi__m1_0) * T01__density__bar__m1_0 + 0.25 * (pi + pi__p1_0) * T01__density__bar__p1_0 + 0.25
@@ -784,7 +793,7 @@ def readout_adjoint_1_kernel(
             )
             * c2
         ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
 
 

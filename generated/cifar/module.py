@@ -113,22 +113,24 @@ def _blocks(channels: int, size: int) -> Tensor:
     return (block[:, None] == block[None, :]).to(torch.get_default_dtype())
 
 
-@torch.library.custom_op("metrigen::cifar_a8f28437_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_26aaa927_readout_adjoint", mutates_args=())
 def _readout_adjoint(
-    grad: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
+    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((phi, pi), (c2, lam, m2), (K,))
     return _own(
-        reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad.chunk(6, 1)), (grad, phi, pi, K, c2, lam, m2)
+        reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
     )
 
 
 def _readout_adjoint_kernel(
-    grad: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
+    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2), (K,))
-    return _own(kernels.readout_adjoint(phi, pi, K, c2, lam, m2, *grad.chunk(6, 1)), (grad, phi, pi, K, c2, lam, m2))
+    return _own(
+        kernels.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
+    )
 
 
 for _device in KERNEL_DEVICES:
@@ -137,7 +139,7 @@ for _device in KERNEL_DEVICES:
 
 @_readout_adjoint.register_fake
 def _(
-    grad: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
+    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2), (K,))
     return _empty_like(phi, pi, K, c2, lam, m2)
@@ -148,8 +150,8 @@ def _readout_adjoint_setup(ctx, inputs, output) -> None:
 
 
 def _readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad, phi, pi, K, c2, lam, m2):
-        return reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad.chunk(6, 1))
+    def adjoint(grad__, phi, pi, K, c2, lam, m2):
+        return reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1))
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[1:])
@@ -160,10 +162,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_a8f28437_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_26aaa927_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_a8f28437_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_26aaa927_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c2, lam, m2), (K,))
@@ -195,10 +197,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_a8f28437_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_26aaa927_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_a8f28437_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_26aaa927_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -258,10 +260,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_a8f28437_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_26aaa927_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_a8f28437_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_26aaa927_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -311,7 +313,7 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_a8f28437_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_26aaa927_evolve", _device, torch.float32)
 
 
 class Cifar(nn.Module):
@@ -433,10 +435,10 @@ class Cifar(nn.Module):
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CifarState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
         pi = torch.zeros_like(phi) if pi is None else pi
-        *fields, dtype = _work(phi, pi, channels=self.channels)
-        phi, pi = fields
+        *fields__, dtype__ = _work(phi, pi, channels=self.channels)
+        phi, pi = fields__
         decay, rotation, = reference.prologue(self.B.to(phi.dtype), self.dt.to(phi.dtype), self.gamma.to(phi.dtype))
-        fixed = (
+        fixed__ = (
             self.K.to(phi.dtype),
             self.c2.to(phi.dtype),
             self.dt.to(phi.dtype),
@@ -446,17 +448,17 @@ class Cifar(nn.Module):
             rotation,
         )
         if self.backend == "torch" or _transformed():
-            results = reference.evolve((phi, pi), fixed, self.steps)
+            results__ = reference.evolve((phi, pi), fixed__, self.steps)
         else:
             _available(self.backend, phi)
-            results = _evolve(phi, pi, *fixed, self.steps)
-        return CifarState(*(x.to(dtype) for x in results))
+            results__ = _evolve(phi, pi, *fixed__, self.steps)
+        return CifarState(*(x.to(dtype__) for x in results__))
 
     def readout(self, state: CifarState) -> Tensor:
         """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22."""
-        *fields, dtype = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields
-        given = (
+        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
+        phi, pi = fields__
+        given__ = (
             phi,
             pi,
             self.K.to(phi.dtype),
@@ -465,16 +467,16 @@ class Cifar(nn.Module):
             self.m2.to(phi.dtype),
         )
         if self.backend == "torch" or _transformed():
-            return torch.cat(reference.readout(*given), 1).to(dtype)
+            return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, phi)
-        return _readout(*given).to(dtype)
+        return _readout(*given__).to(dtype__)
 
     def energy(self, state: CifarState) -> Tensor:
         """The energy of each sample, (B,)."""
-        *fields, dtype = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields
-        (density,) = reference.energy(
+        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
+        phi, pi = fields__
+        (density__,) = reference.energy(
             phi, pi, self.K.to(phi.dtype), self.c2.to(phi.dtype), self.lam.to(phi.dtype), self.m2.to(phi.dtype)
         )
-        return density.flatten(1).sum(1)
+        return density__.flatten(1).sum(1)
 

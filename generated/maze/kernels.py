@@ -28,11 +28,11 @@ def launch(kernel, like: Tensor, *args: Tensor) -> None:
     block = min(MAX_BLOCK, triton.next_power_of_2(n))
     grid = (like.shape[0] * like.shape[1], triton.cdiv(n, block))
     acc = tl.float64 if like.dtype == torch.float64 else tl.float32
-    sizes = {f"N{axis}": length for axis, length in enumerate(size)}
+    sizes = {f"N{axis}__": length for axis, length in enumerate(size)}
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[grid](
-            *(x.contiguous() for x in args), like.shape[1], N=n, **sizes, BLOCK=block, ACC=acc,
+            *(x.contiguous() for x in args), like.shape[1], N__=n, **sizes, BLOCK=block, ACC=acc,
             num_warps=4 if block >= 512 else 2 if block > 64 else 1, enable_fp_fusion=True,
         )
 
@@ -58,7 +58,7 @@ def _sign(x):
     return tl.where(x > 0, 1.0, tl.where(x < 0, -1.0, 0.0))
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def readout_0_kernel(
     kappa_ptr,
     m2_ptr,
@@ -68,39 +68,39 @@ def readout_0_kernel(
     T11__density_ptr,
     T12__density_ptr,
     T22__density_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = (i0 + -1) * (N1) + i1
-    ok__m1_0 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0)
-    at__0_m1 = i0 * (N1) + (i1 + -1)
-    ok__0_m1 = ok & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__0_p1 = i0 * (N1) + (i1 + 1)
-    ok__0_p1 = ok & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__p1_0 = (i0 + 1) * (N1) + i1
-    ok__p1_0 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0)
-    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    s = tl.load(s_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = (i0__ + -1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
+    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
+    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__p1_0 = (i0__ + 1) * (N1__) + i1__
+    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    s = tl.load(s_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
@@ -125,18 +125,20 @@ def readout_0_kernel(
     v__14 = v__2 * v__9 * inside__0_m1
     v__15 = v__0 * inside__p1_0
     v__16 = v__2 * v__8 * inside__0_p1
-    tl.store(T00__density_ptr + base + at, (v__11 + v__3 + v__5).to(T00__density_ptr.dtype.element_ty), mask=ok)
-    tl.store(T11__density_ptr + base + at, (-v__11 - v__12).to(T11__density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T00__density_ptr + base__ + at__, (v__11 + v__3 + v__5).to(T00__density_ptr.dtype.element_ty), mask=ok__)
+    tl.store(T11__density_ptr + base__ + at__, (-v__11 - v__12).to(T11__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        T12__density_ptr + base + at,
-        (v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16).to(T12__density_ptr.dtype.element_ty), mask=ok
+        T12__density_ptr + base__ + at__,
+        (v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16).to(T12__density_ptr.dtype.element_ty),
+        mask=ok__
     )
     tl.store(
-        T22__density_ptr + base + at, (v__10 + v__12 + v__7 - v__6).to(T22__density_ptr.dtype.element_ty), mask=ok
+        T22__density_ptr + base__ + at__, (v__10 + v__12 + v__7 - v__6).to(T22__density_ptr.dtype.element_ty),
+        mask=ok__
     )
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def readout_adjoint_0_kernel(
     T00__density__bar_ptr,
     T11__density__bar_ptr,
@@ -150,71 +152,71 @@ def readout_adjoint_0_kernel(
     kappa__bar_ptr,
     m2__bar_ptr,
     s__bar_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_m1 = (i0 + -1) * (N1) + (i1 + -1)
-    ok__m1_m1 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0) & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__m1_0 = (i0 + -1) * (N1) + i1
-    ok__m1_0 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0)
-    at__m1_p1 = (i0 + -1) * (N1) + (i1 + 1)
-    ok__m1_p1 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0) & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__0_m1 = i0 * (N1) + (i1 + -1)
-    ok__0_m1 = ok & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__0_p1 = i0 * (N1) + (i1 + 1)
-    ok__0_p1 = ok & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__p1_m1 = (i0 + 1) * (N1) + (i1 + -1)
-    ok__p1_m1 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0) & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__p1_0 = (i0 + 1) * (N1) + i1
-    ok__p1_0 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0)
-    at__p1_p1 = (i0 + 1) * (N1) + (i1 + 1)
-    ok__p1_p1 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0) & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    T00__density__bar = tl.load(T00__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar__m1_0 = tl.load(T00__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar__p1_0 = tl.load(T00__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T11__density__bar = tl.load(T11__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11__density__bar__0_m1 = tl.load(T11__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T11__density__bar__0_p1 = tl.load(T11__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar__m1_0 = tl.load(T11__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T11__density__bar__p1_0 = tl.load(T11__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T12__density__bar = tl.load(T12__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12__density__bar__0_m1 = tl.load(T12__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar__0_p1 = tl.load(T12__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar__m1_0 = tl.load(T12__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar__p1_0 = tl.load(T12__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T22__density__bar = tl.load(T22__density__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22__density__bar__0_m1 = tl.load(T22__density__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T22__density__bar__0_p1 = tl.load(T22__density__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T22__density__bar__m1_0 = tl.load(T22__density__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T22__density__bar__p1_0 = tl.load(T22__density__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    s = tl.load(s_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__m1_m1 = tl.load(u_ptr + base + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
-    u__m1_p1 = tl.load(u_ptr + base + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    u__p1_m1 = tl.load(u_ptr + base + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
-    u__p1_p1 = tl.load(u_ptr + base + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_m1 = (i0__ + -1) * (N1__) + (i1__ + -1)
+    ok__m1_m1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ + -1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
+    at__m1_p1 = (i0__ + -1) * (N1__) + (i1__ + 1)
+    ok__m1_p1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
+    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
+    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ + -1)
+    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__p1_0 = (i0__ + 1) * (N1__) + i1__
+    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
+    ok__p1_p1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T00__density__bar__m1_0 = tl.load(T00__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T00__density__bar__p1_0 = tl.load(T00__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T11__density__bar = tl.load(T11__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T11__density__bar__0_m1 = tl.load(T11__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T11__density__bar__0_p1 = tl.load(T11__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T11__density__bar__m1_0 = tl.load(T11__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T11__density__bar__p1_0 = tl.load(T11__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T12__density__bar = tl.load(T12__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T12__density__bar__0_m1 = tl.load(T12__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T12__density__bar__0_p1 = tl.load(T12__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T12__density__bar__m1_0 = tl.load(T12__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T12__density__bar__p1_0 = tl.load(T12__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T22__density__bar = tl.load(T22__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T22__density__bar__0_m1 = tl.load(T22__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T22__density__bar__0_p1 = tl.load(T22__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T22__density__bar__m1_0 = tl.load(T22__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T22__density__bar__p1_0 = tl.load(T22__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    s = tl.load(s_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    u__m1_m1 = tl.load(u_ptr + base__ + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
+    u__m1_p1 = tl.load(u_ptr + base__ + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
+    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    u__p1_m1 = tl.load(u_ptr + base__ + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
+    u__p1_p1 = tl.load(u_ptr + base__ + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
@@ -299,7 +301,7 @@ def readout_adjoint_0_kernel(
     v__71 = u * u
     v__72 = 0.5 * v__71
     tl.store(
-        u__bar_ptr + base + at,
+        u__bar_ptr + base__ + at__,
         (
             0.25 * (v__36 + v__37 + v__41) * T00__density__bar + v__6 * T00__density__bar__0_m1 + v__11
             * T00__density__bar__0_p1 + v__16 * T00__density__bar__m1_0 + v__21 * T00__density__bar__p1_0 + 0.25
@@ -321,10 +323,10 @@ def readout_adjoint_0_kernel(
             - v__6 * T11__density__bar__0_m1 - v__11 * T11__density__bar__0_p1 - v__16 * T22__density__bar__m1_0
             - v__21 * T22__density__bar__p1_0
         ).to(u__bar_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        kappa__bar_ptr + base + at,
+        kappa__bar_ptr + base__ + at__,
         (
             0.125 * (v__65 + v__66 - v__67 - v__68 - v__69) * T00__density__bar + v__59 * T00__density__bar__0_m1
             + v__60 * T00__density__bar__0_p1 + v__61 * T00__density__bar__m1_0 + v__62 * T00__density__bar__p1_0
@@ -334,120 +336,120 @@ def readout_adjoint_0_kernel(
             + 0.125 * v__58 * T22__density__bar__p1_0 + v__34
             * (v__32 * v__63 + v__32 * v__64 + v__33 * v__63 + v__33 * v__64) - 0.125 * v__70 * T22__density__bar
         ).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        m2__bar_ptr + base + at,
+        m2__bar_ptr + base__ + at__,
         (
             0.5 * v__71 * T00__density__bar - v__72 * T11__density__bar - v__72 * T22__density__bar
         ).to(m2__bar_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        s__bar_ptr + base + at,
+        s__bar_ptr + base__ + at__,
         (T11__density__bar * u + T22__density__bar * u - T00__density__bar * u).to(s__bar_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def operator_0_kernel(
     kappa_ptr,
     m2_ptr,
     u_ptr,
     u__image_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = (i0 + -1) * (N1) + i1
-    ok__m1_0 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0)
-    at__0_m1 = i0 * (N1) + (i1 + -1)
-    ok__0_m1 = ok & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__0_p1 = i0 * (N1) + (i1 + 1)
-    ok__0_p1 = ok & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__p1_0 = (i0 + 1) * (N1) + i1
-    ok__p1_0 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0)
-    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = (i0__ + -1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
+    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
+    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__p1_0 = (i0__ + 1) * (N1__) + i1__
+    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     v__0 = 0.5 * kappa + 1e-12
     tl.store(
-        u__image_ptr + base + at,
+        u__image_ptr + base__ + at__,
         (
             (u - u__0_m1) * inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0) + (u - u__0_p1)
             * inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0) + (u - u__m1_0) * inside__m1_0 * kappa
             * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0) + (u - u__p1_0) * inside__p1_0 * kappa
             * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0) + u * m2
         ).to(u__image_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def operator_adjoint_0_kernel(
     kappa_ptr,
     u_ptr,
     u__image__bar_ptr,
     kappa__bar_ptr,
     m2__bar_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = (i0 + -1) * (N1) + i1
-    ok__m1_0 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0)
-    at__0_m1 = i0 * (N1) + (i1 + -1)
-    ok__0_m1 = ok & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__0_p1 = i0 * (N1) + (i1 + 1)
-    ok__0_p1 = ok & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__p1_0 = (i0 + 1) * (N1) + i1
-    ok__p1_0 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0)
-    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__image__bar = tl.load(u__image__bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u__image__bar__0_m1 = tl.load(u__image__bar_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__image__bar__0_p1 = tl.load(u__image__bar_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__image__bar__m1_0 = tl.load(u__image__bar_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__image__bar__p1_0 = tl.load(u__image__bar_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = (i0__ + -1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
+    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
+    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__p1_0 = (i0__ + 1) * (N1__) + i1__
+    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    u__image__bar = tl.load(u__image__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u__image__bar__0_m1 = tl.load(u__image__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    u__image__bar__0_p1 = tl.load(u__image__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    u__image__bar__m1_0 = tl.load(u__image__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    u__image__bar__p1_0 = tl.load(u__image__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
@@ -474,7 +476,7 @@ def operator_adjoint_0_kernel(
     v__19 = 1.0 / v__18
     v__20 = kappa / (v__18 * v__18)
     tl.store(
-        kappa__bar_ptr + base + at,
+        kappa__bar_ptr + base__ + at__,
         (
             0.5
             * (
@@ -489,12 +491,12 @@ def operator_adjoint_0_kernel(
             * u__image__bar__m1_0 + 0.5 * (2.0 * v__17 * v__19 * kappa__p1_0 - v__17 * v__20 * kappa__p1_0)
             * u__image__bar__p1_0
         ).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
-    tl.store(m2__bar_ptr + base + at, (u * u__image__bar).to(m2__bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(m2__bar_ptr + base__ + at__, (u * u__image__bar).to(m2__bar_ptr.dtype.element_ty), mask=ok__)
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def weights_0_kernel(
     kappa_ptr,
     m2_ptr,
@@ -503,62 +505,62 @@ def weights_0_kernel(
     weight__0_m1_ptr,
     weight__0_p1_ptr,
     weight__p1_0_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = (i0 + -1) * (N1) + i1
-    ok__m1_0 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0)
-    at__0_m1 = i0 * (N1) + (i1 + -1)
-    ok__0_m1 = ok & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__0_p1 = i0 * (N1) + (i1 + 1)
-    ok__0_p1 = ok & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__p1_0 = (i0 + 1) * (N1) + i1
-    ok__p1_0 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0)
-    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = (i0__ + -1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
+    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
+    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__p1_0 = (i0__ + 1) * (N1__) + i1__
+    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     v__0 = 0.5 * kappa + 1e-12
-    tl.store(screening_ptr + base + at, (m2).to(screening_ptr.dtype.element_ty), mask=ok)
+    tl.store(screening_ptr + base__ + at__, (m2).to(screening_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        weight__m1_0_ptr + base + at,
+        weight__m1_0_ptr + base__ + at__,
         (inside__m1_0 * kappa * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0)).to(weight__m1_0_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        weight__0_m1_ptr + base + at,
+        weight__0_m1_ptr + base__ + at__,
         (inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)).to(weight__0_m1_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        weight__0_p1_ptr + base + at,
+        weight__0_p1_ptr + base__ + at__,
         (inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0)).to(weight__0_p1_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
     tl.store(
-        weight__p1_0_ptr + base + at,
+        weight__p1_0_ptr + base__ + at__,
         (inside__p1_0 * kappa * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0)).to(weight__p1_0_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def apply_0_kernel(
     screening_ptr,
     u_ptr,
@@ -567,48 +569,48 @@ def apply_0_kernel(
     weight__m1_0_ptr,
     weight__p1_0_ptr,
     image_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = (i0 + -1) * (N1) + i1
-    ok__m1_0 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0)
-    at__0_m1 = i0 * (N1) + (i1 + -1)
-    ok__0_m1 = ok & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__0_p1 = i0 * (N1) + (i1 + 1)
-    ok__0_p1 = ok & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__p1_0 = (i0 + 1) * (N1) + i1
-    ok__p1_0 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0)
-    screening = tl.load(screening_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    weight__0_m1 = tl.load(weight__0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__0_p1 = tl.load(weight__0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__m1_0 = tl.load(weight__m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__p1_0 = tl.load(weight__p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = (i0__ + -1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
+    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
+    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__p1_0 = (i0__ + 1) * (N1__) + i1__
+    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    screening = tl.load(screening_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
-        image_ptr + base + at,
+        image_ptr + base__ + at__,
         (
             u * screening + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
             + (u - u__p1_0) * weight__p1_0
         ).to(image_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def gather_0_kernel(
     u_ptr,
     weight__0_m1_ptr,
@@ -616,45 +618,45 @@ def gather_0_kernel(
     weight__m1_0_ptr,
     weight__p1_0_ptr,
     gathered_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    at__m1_0 = (i0 + -1) * (N1) + i1
-    ok__m1_0 = ok & ((i0 + -1) >= 0) & ((i0 + -1) < N0)
-    at__0_m1 = i0 * (N1) + (i1 + -1)
-    ok__0_m1 = ok & ((i1 + -1) >= 0) & ((i1 + -1) < N1)
-    at__0_p1 = i0 * (N1) + (i1 + 1)
-    ok__0_p1 = ok & ((i1 + 1) >= 0) & ((i1 + 1) < N1)
-    at__p1_0 = (i0 + 1) * (N1) + i1
-    ok__p1_0 = ok & ((i0 + 1) >= 0) & ((i0 + 1) < N0)
-    u__0_m1 = tl.load(u_ptr + base + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    weight__0_m1 = tl.load(weight__0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__0_p1 = tl.load(weight__0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__m1_0 = tl.load(weight__m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__p1_0 = tl.load(weight__p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    at__m1_0 = (i0__ + -1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
+    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
+    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__p1_0 = (i0__ + 1) * (N1__) + i1__
+    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
-        gathered_ptr + base + at,
+        gathered_ptr + base__ + at__,
         (
             u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
         ).to(gathered_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
 
 
-@triton.jit(do_not_specialize=["C"])
+@triton.jit(do_not_specialize=["C__"])
 def diagonal_0_kernel(
     screening_ptr,
     weight__0_m1_ptr,
@@ -662,28 +664,28 @@ def diagonal_0_kernel(
     weight__m1_0_ptr,
     weight__p1_0_ptr,
     diagonal_ptr,
-    C,
-    N: tl.constexpr,
-    N0: tl.constexpr,
-    N1: tl.constexpr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok = at < N
-    base = plane * N
-    i0 = at // (N1)
-    i1 = (at) % N1
-    screening = tl.load(screening_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__0_m1 = tl.load(weight__0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__0_p1 = tl.load(weight__0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__m1_0 = tl.load(weight__m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight__p1_0 = tl.load(weight__p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    plane__ = tl.program_id(0).to(tl.int64)
+    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    screening = tl.load(screening_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
-        diagonal_ptr + base + at,
+        diagonal_ptr + base__ + at__,
         (screening + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0).to(diagonal_ptr.dtype.element_ty),
-        mask=ok
+        mask=ok__
     )
 
 

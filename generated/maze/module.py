@@ -140,20 +140,20 @@ def _given(method: str, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
-@torch.library.custom_op("metrigen::maze_2de9c9c7_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::maze_fa9014d8_readout_adjoint", mutates_args=())
 def _readout_adjoint(
-    grad: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
+    grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((u, kappa, m2, s), (), ())
-    return _own(reference.readout_adjoint(u, kappa, m2, s, *grad.chunk(4, 1)), (grad, u, kappa, m2, s))
+    return _own(reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
 def _readout_adjoint_kernel(
-    grad: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
+    grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((u, kappa, m2, s), (), ())
-    return _own(kernels.readout_adjoint(u, kappa, m2, s, *grad.chunk(4, 1)), (grad, u, kappa, m2, s))
+    return _own(kernels.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
 for _device in KERNEL_DEVICES:
@@ -161,7 +161,7 @@ for _device in KERNEL_DEVICES:
 
 
 @_readout_adjoint.register_fake
-def _(grad: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _(grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((u, kappa, m2, s), (), ())
     return _empty_like(u, kappa, m2, s)
 
@@ -171,8 +171,8 @@ def _readout_adjoint_setup(ctx, inputs, output) -> None:
 
 
 def _readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad, u, kappa, m2, s):
-        return reference.readout_adjoint(u, kappa, m2, s, *grad.chunk(4, 1))
+    def adjoint(grad__, u, kappa, m2, s):
+        return reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1))
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[1:])
@@ -183,10 +183,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2de9c9c7_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_fa9014d8_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_2de9c9c7_readout", mutates_args=())
+@torch.library.custom_op("metrigen::maze_fa9014d8_readout", mutates_args=())
 def _readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((u, kappa, m2, s), (), ())
@@ -218,19 +218,19 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2de9c9c7_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_fa9014d8_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_2de9c9c7_operator_adjoint", mutates_args=())
-def _operator_adjoint(cotangent: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
+@torch.library.custom_op("metrigen::maze_fa9014d8_operator_adjoint", mutates_args=())
+def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
-    _check((cotangent, u, kappa, m2), (), ())
-    return _own(reference.operator_adjoint(u, kappa, m2, cotangent), (cotangent, u, kappa, m2))
+    _check((cotangent__, u, kappa, m2), (), ())
+    return _own(reference.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
-def _operator_adjoint_kernel(cotangent: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent, u, kappa, m2), (), ())
-    return _own(kernels.operator_adjoint(u, kappa, m2, cotangent), (cotangent, u, kappa, m2))
+def _operator_adjoint_kernel(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
+    _check((cotangent__, u, kappa, m2), (), ())
+    return _own(kernels.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
 for _device in KERNEL_DEVICES:
@@ -238,8 +238,8 @@ for _device in KERNEL_DEVICES:
 
 
 @_operator_adjoint.register_fake
-def _(cotangent: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent, u, kappa, m2), (), ())
+def _(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
+    _check((cotangent__, u, kappa, m2), (), ())
     return _empty_like(kappa, m2)
 
 
@@ -248,8 +248,8 @@ def _operator_adjoint_setup(ctx, inputs, output) -> None:
 
 
 def _operator_adjoint_backward(ctx, *grads):
-    def adjoint(cotangent, u, kappa, m2):
-        return reference.operator_adjoint(u, kappa, m2, cotangent)
+    def adjoint(cotangent__, u, kappa, m2):
+        return reference.operator_adjoint(u, kappa, m2, cotangent__)
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[2:])
@@ -260,27 +260,27 @@ def _operator_adjoint_backward(ctx, *grads):
 
 _operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2de9c9c7_operator_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_fa9014d8_operator_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_2de9c9c7_solve_linear", mutates_args=())
+@torch.library.custom_op("metrigen::maze_fa9014d8_solve_linear", mutates_args=())
 def _solve_linear(
-    b: Tensor, start: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
+    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator."""
-    _check((b, start, kappa, m2), (), ())
-    return _reported(reference.solve_linear(b, start, (kappa, m2), solver, rtol, atol, max_iter), max_iter)
+    _check((b__, start__, kappa, m2), (), ())
+    return _reported(reference.solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter), max_iter)
 
 
 def _solve_linear_kernel(
-    b: Tensor, start: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
+    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b, start, kappa, m2), (), ())
+    _check((b__, start__, kappa, m2), (), ())
     return _reported(
         reference.solve_linear(
-            b, start, (kappa, m2), solver, rtol, atol, max_iter, kernels.Programs() if use_kernels else None
+            b__, start__, (kappa, m2), solver, rtol, atol, max_iter, kernels.Programs() if use_kernels else None
         ),
         max_iter
     )
@@ -292,13 +292,13 @@ for _device in KERNEL_DEVICES:
 
 @_solve_linear.register_fake
 def _(
-    b: Tensor, start: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
+    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b, start, kappa, m2), (), ())
-    return b.new_empty(b.shape), b.new_empty(
-        b.shape[:1], dtype=torch.int64
-    ), b.new_empty(b.shape[:1]), b.new_empty(b.shape[:1], dtype=torch.int64)
+    _check((b__, start__, kappa, m2), (), ())
+    return b__.new_empty(b__.shape), b__.new_empty(
+        b__.shape[:1], dtype=torch.int64
+    ), b__.new_empty(b__.shape[:1]), b__.new_empty(b__.shape[:1], dtype=torch.int64)
 
 
 def _solve_linear_setup(ctx, inputs, output) -> None:
@@ -321,7 +321,7 @@ def _solve_linear_backward(ctx, *grads):
 
 _solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2de9c9c7_solve_linear", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_fa9014d8_solve_linear", _device, torch.float32)
 
 
 class Maze(nn.Module):
@@ -369,45 +369,45 @@ class Maze(nn.Module):
         """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
         if _transformed():
             raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")
-        like, dtype = _frame(kappa, m2, s, channels=self.channels)
-        _available(self.backend, like)
-        fixed = (
-            _site(kappa, like, 'kappa'),
-            _site(m2, like, 'm2'),
+        like__, dtype__ = _frame(kappa, m2, s, channels=self.channels)
+        _available(self.backend, like__)
+        fixed__ = (
+            _site(kappa, like__, 'kappa'),
+            _site(m2, like__, 'm2'),
         )
-        (b,) = reference.source(like, _site(s, like, 's'))
-        start = torch.zeros_like(b) if warm_start is None else _site(warm_start, b, "warm_start").detach()
-        u, iterations, residual, status = _solve_linear(
-            b.contiguous(), start.contiguous(), *fixed, self.solver, self.rtol, self.bwd_rtol, self.atol,
+        (b__,) = reference.source(like__, _site(s, like__, 's'))
+        start__ = torch.zeros_like(b__) if warm_start is None else _site(warm_start, b__, "warm_start").detach()
+        u__, iterations__, residual__, status__ = _solve_linear(
+            b__.contiguous(), start__.contiguous(), *fixed__, self.solver, self.rtol, self.bwd_rtol, self.atol,
             self.max_iter, self.backend != "torch",
         )
-        return MazeState(u.to(dtype), iterations, residual.detach(), status)
+        return MazeState(u__.to(dtype__), iterations__, residual__.detach(), status__)
 
     def readout(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The readout, (B, R*C, *S): T00, T11, T12, T22."""
         _given('readout', kappa=kappa, m2=m2, s=s)
-        *fields, dtype = _work(state.u, channels=self.channels)
-        u, = fields
-        given = (
+        *fields__, dtype__ = _work(state.u, channels=self.channels)
+        u, = fields__
+        given__ = (
             u,
             _site(kappa, u, 'kappa'),
             _site(m2, u, 'm2'),
             _site(s, u, 's'),
         )
         if self.backend == "torch" or _transformed():
-            return torch.cat(reference.readout(*given), 1).to(dtype)
+            return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, u)
-        return _readout(*given).to(dtype)
+        return _readout(*given__).to(dtype__)
 
     def energy(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The energy of each sample, (B,)."""
         _given('energy', kappa=kappa, m2=m2, s=s)
-        *fields, dtype = _work(state.u, channels=self.channels)
-        u, = fields
-        (density,) = reference.energy(u, _site(kappa, u, 'kappa'), _site(m2, u, 'm2'), _site(s, u, 's'))
-        return density.flatten(1).sum(1)
+        *fields__, dtype__ = _work(state.u, channels=self.channels)
+        u, = fields__
+        (density__,) = reference.energy(u, _site(kappa, u, 'kappa'), _site(m2, u, 'm2'), _site(s, u, 's'))
+        return density__.flatten(1).sum(1)
 

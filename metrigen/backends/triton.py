@@ -62,24 +62,26 @@ def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, period
     own = {symbol for symbol, _ in statement.lets}
     found = [a for a in atoms if isinstance(a, Leaf)]
     by_kind = {
-        kind: tuple(a.name for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own and kinds[a.name] is kind)
+        kind: tuple(
+            a.name for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own and kinds[a.name] is kind
+        )
         for kind in (Kind.CHANNEL, Kind.SCALAR)
     }
     lines = _addressing({a.offset for a in atoms if isinstance(a, (Leaf, Inside))}, rank, periodic)
-    lines += [f"{c} = tl.load({c}_ptr + channel).to(ACC)" for c in by_kind[Kind.CHANNEL]]
+    lines += [f"{c} = tl.load({c}_ptr + channel__).to(ACC)" for c in by_kind[Kind.CHANNEL]]
     lines += [f"{s} = tl.load({s}_ptr).to(ACC)" for s in by_kind[Kind.SCALAR]]
     for leaf in found:
         at = _suffix(leaf.offset)
-        lines.append(f"{leaf.name} = tl.load({leaf.array}_ptr + base + at{at}, mask=ok{at}, other=0.0).to(ACC)")
+        lines.append(f"{leaf.name} = tl.load({leaf.array}_ptr + base__ + at{at}, mask=ok{at}, other=0.0).to(ACC)")
     for a in atoms:
         if isinstance(a, Inside):
             complement = "1.0 - " if isinstance(a, Outside) else ""
             lines.append(f"{a.name} = {complement}ok{_suffix(a.offset)}.to(ACC)")
     lines += [f"{s.name} = {TRITON.print(e)}" for s, e in statement.lets]
     for out, expr in statement.stores:
-        lines.append(f"tl.store({out}_ptr + base + at, ({_tile(expr)}).to({out}_ptr.dtype.element_ty), mask=ok)")
+        lines.append(f"tl.store({out}_ptr + base__ + at__, ({_tile(expr)}).to({out}_ptr.dtype.element_ty), mask=ok__)")
     for out, _, expr in statement.sums:
-        lines.append(f"tl.store({out}_ptr + partial, tl.sum(tl.where(ok, {_tile(expr)}, 0.0), axis=0))")
+        lines.append(f"tl.store({out}_ptr + partial__, tl.sum(tl.where(ok__, {_tile(expr)}, 0.0), axis=0))")
     return Kernel(
         name,
         tuple(sorted({leaf.array for leaf in found})),
@@ -97,26 +99,28 @@ def _tile(expr: sp.Expr) -> str:
 
 
 def _suffix(offset: Offset) -> str:
-    return "" if not any(offset) else "__" + "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
+    return (
+        "__" if not any(offset) else "__" + "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
+    )
 
 
 def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:
     """Addresses and masks of the sites n + s: ``at__s``, ``ok__s``."""
     lines: list[str] = []
     for axis in range(rank):
-        inner = " * ".join(f"N{k}" for k in range(axis + 1, rank))
-        quotient = f"at // ({inner})" if inner else "at"
-        lines.append(f"i{axis} = {quotient}" if axis == 0 else f"i{axis} = ({quotient}) % N{axis}")
+        inner = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
+        quotient = f"at__ // ({inner})" if inner else "at__"
+        lines.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = ({quotient}) % N{axis}__")
     for offset in sorted(o for o in offsets if any(o)):
-        terms, masks = [], ["ok"]
+        terms, masks = [], ["ok__"]
         for axis, step in enumerate(offset):
-            stride = " * ".join(f"N{k}" for k in range(axis + 1, rank))
-            index = f"i{axis}"
+            stride = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
+            index = f"i{axis}__"
             if step and periodic:
-                index = f"((i{axis} + {abs(step)} * N{axis} + {step}) % N{axis})"
+                index = f"((i{axis}__ + {abs(step)} * N{axis}__ + {step}) % N{axis}__)"
             elif step:
-                index = f"(i{axis} + {step})"
-                masks.append(f"({index} >= 0) & ({index} < N{axis})")
+                index = f"(i{axis}__ + {step})"
+                masks.append(f"({index} >= 0) & ({index} < N{axis}__)")
             terms.append(f"{index} * ({stride})" if stride else index)
         at = _suffix(offset)
         lines.append(f"at{at} = {' + '.join(terms)}")

@@ -136,7 +136,8 @@ def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
 
 def _edge(term: sp.Expr, jets: list[Jet], axis: int, stencils: Stencils) -> sp.Expr:
     """g(z) m(D z) -> mean(g) m(D+ z); where the two do not separate, the coefficient arrays are averaged one by one."""
-    coefficient, slopes = [], []
+    coefficient: list[sp.Expr] = []
+    slopes: list[sp.Expr] = []
     for factor in sp.Mul.make_args(term):
         (slopes if factor.has(*jets) else coefficient).append(factor)
     swap = {j: stencils.forward(stencils.leaf(Jet(j.array, stencils.origin)), axis) for j in jets}

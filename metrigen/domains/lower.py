@@ -136,7 +136,11 @@ class _Writer:
             out = f"{symbol.name}{'_t' if turned else ''}_{array.split('__')[0]}__{self.name}_{len(self.body)}"
             statement = Mix(out, symbol.name, array, turned)
         for made in self.body:
-            if isinstance(made, type(statement)) and made.reads == statement.reads and _turned(made) == _turned(statement):
+            if (
+                isinstance(made, type(statement))
+                and made.reads == statement.reads
+                and _turned(made) == _turned(statement)
+            ):
                 return Jet(made.out, orders)
         self.body.append(statement)
         return Jet(statement.out, orders)

@@ -191,7 +191,9 @@ def _methods(emission: Emission) -> list[str]:
 
 def _input_signature(emission: Emission, optional: bool) -> str:
     names = inputs_of(emission)
-    return (", *, " + ", ".join(f"{n}: Tensor" + (" | None = None" if optional else "") for n in names)) if names else ""
+    return (
+        (", *, " + ", ".join(f"{n}: Tensor" + (" | None = None" if optional else "") for n in names)) if names else ""
+    )
 
 
 def _forward_steps(emission: Emission) -> list[str]:
@@ -208,24 +210,24 @@ def _forward_steps(emission: Emission) -> list[str]:
         f"def forward(self, {arguments}{_input_signature(emission, False)}) -> {emission.class_name}State:",
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
         *(f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in others if f in momenta),
-        f"    *fields, dtype = _work({', '.join(emission.fields)}, channels=self.channels)",
-        f"    {', '.join(emission.fields)}{',' if not others else ''} = fields",
+        f"    *fields__, dtype__ = _work({', '.join(emission.fields)}, channels=self.channels)",
+        f"    {', '.join(emission.fields)}{',' if not others else ''} = fields__",
     ]
     if prologue is not None and prologue.body:
         given = ", ".join(_value(emission, a.name, a.kind, first) for a in prologue.inputs)
         lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
     fixed = _arguments(emission, body, first, emission.fields)
     lines += [
-        "    fixed = (",
+        "    fixed__ = (",
         *(f"        {value}," for value in fixed),
         "    )",
         '    if self.backend == "torch" or _transformed():',
-        f"        results = reference.evolve({fields}, fixed, self.steps)",
+        f"        results__ = reference.evolve({fields}, fixed__, self.steps)",
         "    else:",
         f"        _available(self.backend, {first})",
-        f"        results = _evolve({', '.join(emission.fields)}, *fixed, self.steps)",
-        *(["        results = (results,)"] if len(emission.fields) == 1 else []),
-        f"    return {emission.class_name}State(*(x.to(dtype) for x in results))",
+        f"        results__ = _evolve({', '.join(emission.fields)}, *fixed__, self.steps)",
+        *(["        results__ = (results__,)"] if len(emission.fields) == 1 else []),
+        f"    return {emission.class_name}State(*(x.to(dtype__) for x in results__))",
         "",
     ]
     return lines
@@ -238,25 +240,25 @@ def _forward_steady(emission: Emission) -> list[str]:
     names = inputs_of(emission)
     signature = ", ".join(f"{n}: Tensor" for n in names)
     joined = ", ".join(names)
-    fixed = _arguments(emission, operator, "like", (steady.unknown,))
-    given = ["like", *_arguments(emission, source, "like", (steady.unknown,))]
+    fixed = _arguments(emission, operator, "like__", (steady.unknown,))
+    given = ["like__", *_arguments(emission, source, "like__", (steady.unknown,))]
     return [
         f"def forward(self, {signature}, *, warm_start: Tensor | None = None) -> {emission.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
         "    if _transformed():",
         '        raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")',
-        f"    like, dtype = _frame({joined}, channels=self.channels)",
-        "    _available(self.backend, like)",
-        "    fixed = (",
+        f"    like__, dtype__ = _frame({joined}, channels=self.channels)",
+        "    _available(self.backend, like__)",
+        "    fixed__ = (",
         *(f"        {value}," for value in fixed),
         "    )",
-        f"    (b,) = reference.source({', '.join(given)})",
-        '    start = torch.zeros_like(b) if warm_start is None else _site(warm_start, b, "warm_start").detach()',
-        "    u, iterations, residual, status = _solve_linear(",
-        "        b.contiguous(), start.contiguous(), *fixed, self.solver, self.rtol, self.bwd_rtol, self.atol,",
+        f"    (b__,) = reference.source({', '.join(given)})",
+        '    start__ = torch.zeros_like(b__) if warm_start is None else _site(warm_start, b__, "warm_start").detach()',
+        "    u__, iterations__, residual__, status__ = _solve_linear(",
+        "        b__.contiguous(), start__.contiguous(), *fixed__, self.solver, self.rtol, self.bwd_rtol, self.atol,",
         '        self.max_iter, self.backend != "torch",',
         "    )",
-        f"    return {emission.class_name}State(u.to(dtype), iterations, residual.detach(), status)",
+        f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__.detach(), status__)",
         "",
     ]
 
@@ -267,13 +269,13 @@ def _readout(emission: Emission) -> list[str]:
                   + ", ".join(emission.lowered.components) + ".", program)  # fmt: skip
     values = _arguments(emission, program, emission.fields[0])
     lines += [
-        "    given = (",
+        "    given__ = (",
         *(f"        {value}," for value in values),
         "    )",
         '    if self.backend == "torch" or _transformed():',
-        "        return torch.cat(reference.readout(*given), 1).to(dtype)",
+        "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
         f"    _available(self.backend, {emission.fields[0]})",
-        "    return _readout(*given).to(dtype)",
+        "    return _readout(*given__).to(dtype__)",
         "",
     ]
     return lines
@@ -282,12 +284,12 @@ def _readout(emission: Emission) -> list[str]:
 def _density(emission: Emission, name: str) -> list[str]:
     program = emission.optimised[name][0]
     domain = emission.spec.system.domain
-    volume = float(domain.spacing ** emission.rank)
+    volume = float(domain.spacing**emission.rank)
     lines = _head(emission, name, f"The {name} of each sample, (B,).", program)
     values = ", ".join(_arguments(emission, program, emission.fields[0]))
-    total = f"(density,) = reference.{name}({values})"
+    total = f"(density__,) = reference.{name}({values})"
     factor = "" if volume == 1.0 else f"{volume!r} * "
-    return [*lines, f"    {total}", f"    return {factor}density.flatten(1).sum(1)", ""]
+    return [*lines, f"    {total}", f"    return {factor}density__.flatten(1).sum(1)", ""]
 
 
 def _head(emission: Emission, name: str, doc: str, program: Program) -> list[str]:
@@ -299,8 +301,8 @@ def _head(emission: Emission, name: str, doc: str, program: Program) -> list[str
         f"def {name}(self, {state}{_input_signature(emission, True)}) -> Tensor:",
         f'    """{doc}"""',
         *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
-        f"    *fields, dtype = _work({fields}, channels=self.channels)",
-        f"    {target} = fields",
+        f"    *fields__, dtype__ = _work({fields}, channels=self.channels)",
+        f"    {target} = fields__",
     ]
 
 
@@ -319,7 +321,8 @@ def _class_doc(emission: Emission) -> str:
         start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
         lines += [
             f"steps     steps of {type(integrator).__name__} (default {integrator.steps})",
-            f"dt        time step (default {start})" + ("; sets the start of the learned one" if kind == "parameter" else ""),
+            f"dt        time step (default {start})"
+            + ("; sets the start of the learned one" if kind == "parameter" else ""),
         ]
     else:
         lines += [

@@ -86,8 +86,8 @@ def readout_ops(tag: str, readout: Program) -> list[str]:
     r, m = len(readout.outputs), len(call.names)
     everything = _tuple(call.names)
     size = f"{call.names[0]}.shape[0], {r} * {call.names[0]}.shape[1], *{call.names[0]}.shape[2:]"
-    adjoint_signature = f"grad: Tensor, {call.signature()}"
-    split = f"*grad.chunk({r}, 1)"
+    adjoint_signature = f"grad__: Tensor, {call.signature()}"
+    split = f"*grad__.chunk({r}, 1)"
     order = f"{', '.join(call.names)}, {split}"
     forward = render(
         "op.py.j2", tag=tag, name="readout", signature=call.signature(), returns="Tensor",
@@ -100,12 +100,12 @@ def readout_ops(tag: str, readout: Program) -> list[str]:
     reverse = render(
         "op.py.j2", tag=tag, name="readout_adjoint", signature=adjoint_signature, returns=_returns(m),
         doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
-        reference=_first(f"_own(reference.readout_adjoint({order}), (grad, {', '.join(call.names)}))", m),
-        kernel=_first(f"_own(kernels.readout_adjoint({order}), (grad, {', '.join(call.names)}))", m),
+        reference=_first(f"_own(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
+        kernel=_first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
         fake=_first(f"_empty_like{everything}", m),
         setup=["ctx.save_for_backward(*inputs)"],
         backward=[
-            f"def adjoint(grad, {', '.join(call.names)}):",
+            f"def adjoint(grad__, {', '.join(call.names)}):",
             f"    return {_first(f'reference.readout_adjoint({order})', m)}",
             "",
             *_double_backward(m, "saved[1:]", 0),
@@ -117,10 +117,10 @@ def readout_ops(tag: str, readout: Program) -> list[str]:
 def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
     """``solve_linear`` and ``operator_adjoint``: A x = b with implicit differentiation."""
     fixed = tuple(a for a in operator.inputs if a.name != unknown)
-    call = Call((Array("b", Kind.SITE), Array("start", Kind.SITE), *fixed))
+    call = Call((Array("b__", Kind.SITE), Array("start__", Kind.SITE), *fixed))
     rest = _tuple([a.name for a in fixed])
     options = "solver: str, rtol: float, bwd_rtol: float, atol: float, max_iter: int, use_kernels: bool"
-    solve = f"reference.solve_linear(b, start, {rest}, solver, rtol, atol, max_iter"
+    solve = f"reference.solve_linear(b__, start__, {rest}, solver, rtol, atol, max_iter"
     backward = [
         "x, *fixed = ctx.saved_tensors",
         "grad = torch.zeros_like(x) if grads[0] is None else grads[0]",
@@ -141,8 +141,8 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
         check=call.check(),
         reference=f"_reported({solve}), max_iter)",
         kernel=f"_reported({solve}, kernels.Programs() if use_kernels else None), max_iter)",
-        fake="b.new_empty(b.shape), b.new_empty(b.shape[:1], dtype=torch.int64), b.new_empty(b.shape[:1]), "
-             "b.new_empty(b.shape[:1], dtype=torch.int64)",
+        fake="b__.new_empty(b__.shape), b__.new_empty(b__.shape[:1], dtype=torch.int64), b__.new_empty(b__.shape[:1]), "
+             "b__.new_empty(b__.shape[:1], dtype=torch.int64)",
         setup=[
             f"_, _, *fixed = inputs[:{2 + len(fixed)}]",
             f"solver, _, bwd_rtol, _, max_iter, use_kernels = inputs[{2 + len(fixed)}:]",
@@ -153,10 +153,10 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
     )  # fmt: skip
     if not fixed:
         return [forward]
-    adjoint = Call((Array("cotangent", Kind.SITE), *operator.inputs))
+    adjoint = Call((Array("cotangent__", Kind.SITE), *operator.inputs))
     names = _tuple([a.name for a in fixed])
     m = len(fixed)
-    order = f"{', '.join(a.name for a in operator.inputs)}, cotangent"
+    order = f"{', '.join(a.name for a in operator.inputs)}, cotangent__"
     reverse = render(
         "op.py.j2", tag=tag, name="operator_adjoint", signature=adjoint.signature(), returns=_returns(m),
         doc="The variation of cotangent . A(fixed) u with respect to ``fixed``.", check=adjoint.check(),

@@ -52,7 +52,9 @@ def guarantees(emission: Emission) -> list[str]:
 
 
 def cost(emission: Emission) -> str:
-    return "; ".join(emission.cost(name) for name in ("step", "operator", "apply", "readout") if name in emission.optimised)
+    return "; ".join(
+        emission.cost(name) for name in ("step", "operator", "apply", "readout") if name in emission.optimised
+    )
 
 
 def _reference(emission: Emission, head: str) -> str:
@@ -119,7 +121,10 @@ def _uses_cayley(emission: Emission) -> bool:
 
 
 def _sections(emission: Emission) -> list[tuple[str, str]]:
-    rows = ["| program | kernels | channel maps | operations | bytes moved (float32) | sites read |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| program | kernels | channel maps | operations | bytes moved (float32) | sites read |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, (program, _, after) in emission.optimised.items():
         statistics = emission.statistics()[name]
         kernels = sum(type(s).__name__ == "Map" for s in program.body)

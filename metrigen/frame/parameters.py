@@ -27,7 +27,11 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     param = symbol if isinstance(symbol, Param) else None
     matrix = param is not None and param.is_matrix
     per = param.per if param is not None else "scalar"
-    shape = "(channels, channels)" if matrix else {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)"}[per]
+    shape = (
+        "(channels, channels)"
+        if matrix
+        else {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)"}[per]
+    )
     raw = f"self.raw_{symbol.name}"
     read, write, words = raw, "torch.as_tensor(value)", []
     if param is not None and param.symmetric:

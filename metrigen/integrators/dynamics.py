@@ -14,7 +14,6 @@ from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed
 from metrigen.passes.tidy import tidy
 from metrigen.physics.derivation import Bilinear, Derivation
-
 from metrigen.spec.symbols import t
 
 
@@ -102,8 +101,9 @@ def dynamics(derivation: Derivation) -> Dynamics:
 
 def _explicit(e: sp.Expr) -> set[sp.Symbol]:
     """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
-    hidden = {f: sp.S.One for f in e.atoms(AppliedUndef, sp.Derivative)}
-    return e.xreplace(hidden).free_symbols
+    # A dummy each: with a common value for all, differences would cancel and take their coefficients with them.
+    hidden = {f: sp.Dummy() for f in e.atoms(AppliedUndef, sp.Derivative)}
+    return e.xreplace(hidden).free_symbols - set(hidden.values())
 
 
 def _field_arrays(derivation: Derivation) -> dict[sp.Basic, Array]:
@@ -204,5 +204,3 @@ def right_hand_side(builder: Builder, state: Mapping[str, Leaf]) -> dict[str, sp
         for a in dynamics.state:
             rates[a.name] += sign * rows[bar(f"{a.name}__left")]
     return rates
-
-

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.separable import Flows, Splitting, split
+from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 
 
@@ -20,22 +19,8 @@ class Leapfrog(TimeStepper):
     keeps: ClassVar[str] = "symplectic form, time reversal, linear and bilinear momentum maps"
 
     def step(self, dynamics: Dynamics) -> Program:
-        flows = Flows.of(dynamics, conservative(dynamics, "Leapfrog"))
+        flows = Flows.of(dynamics)
         flows.drift(self.dt / 2)
         flows.kick(flows.force(), self.dt)
         flows.drift(self.dt / 2)
         return flows.builder.finish(flows.state)
-
-
-def conservative(dynamics: Dynamics, method: str) -> Splitting:
-    """The splitting of a system without friction and without rotation."""
-    splitting = split(dynamics, method)
-    for part, found in (("metric", splitting.friction), ("rotation of the momenta", splitting.rotation)):
-        if found:
-            raise SpecError(
-                f"{method} does not fit this system",
-                part="integrator",
-                why=f"it has a {part}, which {method} does not step",
-                fix="use Strang, which steps it exactly",
-            )
-    return splitting

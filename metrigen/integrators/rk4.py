@@ -22,7 +22,7 @@ class RK4(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         builder = Builder(dynamics)
         start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
-        total: dict[str, sp.Expr] = {name: sp.S.Zero for name in start}
+        total: dict[str, sp.Expr] = dict.fromkeys(start, sp.S.Zero)
         at = start
         for weight, reach in ((1, sp.Rational(1, 2)), (2, sp.Rational(1, 2)), (2, 1), (1, None)):
             rates = right_hand_side(builder, at)

@@ -107,10 +107,11 @@ def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
     if not isinstance(last, Map) or any(isinstance(s, Map) for s in head):
         raise SpecError("the steady state couples channels in a way that cannot be solved", part="integrator")
     ((_, expr),) = last.stores
-    linear, constant = [], []
+    linear: list[sp.Expr] = []
+    constant: list[sp.Expr] = []
     for term in sp.Add.make_args(expr):
         held = [leaf for leaf in leaves(term) if leaf.array in carriers]
-        at_zero = term.xreplace({leaf: sp.S.Zero for leaf in held})
+        at_zero = term.xreplace(dict.fromkeys(held, sp.S.Zero))
         pieces = sp.Add.make_args(sp.expand(term)) if held and at_zero != 0 else (term,)
         for piece in pieces:
             (linear if any(leaf.array in carriers for leaf in leaves(piece)) else constant).append(piece)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.separable import Flows, split
+from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 
 
@@ -27,7 +27,7 @@ class Strang(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         h = self.dt
-        flows = Flows.of(dynamics, split(dynamics, "Strang"))
+        flows = Flows.of(dynamics)
         flows.drift(h / 2)
         slopes = flows.force()
         if flows.splitting.rotation:

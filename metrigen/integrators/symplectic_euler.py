@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.leapfrog import conservative
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 
@@ -20,7 +19,7 @@ class SymplecticEuler(TimeStepper):
     keeps: ClassVar[str] = "symplectic form, linear and bilinear momentum maps"
 
     def step(self, dynamics: Dynamics) -> Program:
-        flows = Flows.of(dynamics, conservative(dynamics, "SymplecticEuler"))
+        flows = Flows.of(dynamics)
         flows.kick(flows.force(), self.dt)
         flows.drift(self.dt)
         return flows.builder.finish(flows.state)

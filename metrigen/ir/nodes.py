@@ -347,5 +347,5 @@ def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
         return Local(new(statement.out), statement.kind, expression(statement.expr))
     if isinstance(statement, Accumulate):
         return Accumulate(new(statement.out), statement.kind, tuple(map(new, statement.terms)))
-    values = {k: new(v) if isinstance(v, str) else v for k, v in vars(statement).items()}
+    values: dict[str, Any] = {k: new(v) if isinstance(v, str) else v for k, v in vars(statement).items()}
     return type(statement)(**values)

@@ -20,11 +20,11 @@ def fuse(program: Program) -> Program:
     home: dict[str, int] = {}
     for statement in program.body:
         at = _place(statement, groups, home) if isinstance(statement, Map) else None
-        if at is None:
+        if isinstance(statement, Map) and at is not None:
+            groups[at] = _merge(groups[at], statement)
+        else:
             groups.append(statement)
             at = len(groups) - 1
-        else:
-            groups[at] = _merge(groups[at], statement)
         home.update((name, at) for name, _ in statement.defines)
     body = _drop_private(program, groups)
     return prune(replace(program, body=tuple(body)))
@@ -55,7 +55,9 @@ def _merge(first: Statement, second: Map) -> Map:
     lets = dict(first.lets)
     stores = dict(first.stores)
     swap: dict[sp.Symbol, sp.Symbol] = {}
-    for leaf in sorted({x for e in second.expressions for x in e.atoms(Leaf) if x.array in stores}, key=lambda x: x.name):
+    for leaf in sorted(
+        {x for e in second.expressions for x in e.atoms(Leaf) if x.array in stores}, key=lambda x: x.name
+    ):
         value = sp.Symbol(f"{leaf.array}__v", real=True)
         if value not in lets:
             lets[value] = stores[leaf.array]

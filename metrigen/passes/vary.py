@@ -11,7 +11,7 @@ cotangents on the outputs of a step it gives the adjoint of the step; on a reado
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import sympy as sp
 

@@ -11,11 +11,12 @@ auto break case char const continue default do double else enum extern float for
 restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
 class template typename namespace private public protected virtual this operator new delete using try catch throw
 """.split()
-_TRITON = "tl triton torch constexpr libdevice program_id BLOCK".split()
+_TRITON = "tl triton torch constexpr libdevice program_id BLOCK ACC".split()
 _PYTHON = "self print range len list tuple dict set type object property super None True False match case".split()
 _MODULE = """
 forward backward readout energy entropy state inputs parameters buffers modules children train eval training half
-float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start
+float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start rtol atol
+max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley
 """.split()
 _RESERVED = {
     **{name: "the emitted module" for name in _MODULE},

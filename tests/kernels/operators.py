@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from generated.cifar import Cifar
 from generated.maze import Maze
 

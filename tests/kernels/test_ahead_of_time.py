@@ -10,8 +10,12 @@ triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-TARGETS = {"sm_80": GPUTarget("cuda", 80, 32), "sm_90": GPUTarget("cuda", 90, 32), "gfx942": GPUTarget("hip", "gfx942", 64)}
-SIZES = {"N": 15 * 15, "N0": 15, "N1": 15, "N2": 1, "BLOCK": 256}
+TARGETS = {
+    "sm_80": GPUTarget("cuda", 80, 32),
+    "sm_90": GPUTarget("cuda", 90, 32),
+    "gfx942": GPUTarget("hip", "gfx942", 64),
+}
+SIZES = {"N__": 15 * 15, "N0__": 15, "N1__": 15, "BLOCK": 256}
 SHARED_LIMIT = 64 * 1024
 
 
@@ -23,7 +27,7 @@ def kernels_of(package: str) -> dict[str, object]:
 def source(kernel, dtype: str) -> ASTSource:
     acc = triton.language.float64 if dtype == "fp64" else triton.language.float32
     names = kernel.arg_names
-    signature = {n: f"*{dtype}" if n.endswith("_ptr") else "i32" if n == "C" else "constexpr" for n in names}
+    signature = {n: f"*{dtype}" if n.endswith("_ptr") else "i32" if n == "C__" else "constexpr" for n in names}
     constants = {n: acc if n == "ACC" else SIZES[n] for n, kind in signature.items() if kind == "constexpr"}
     return ASTSource(kernel, signature, constants)
 

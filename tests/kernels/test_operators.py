@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from generated.cifar import module as cifar_module
 from generated.maze import module as maze_module
 from tests.kernels.operators import cifar, fields, inputs, maze, poison

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.lattice.arrays import directional, random_values
-from tests.lattice.systems import BOUNDARIES, lattice_dynamics, screened, stepping_systems
 
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Inside, Leaf, Map, Program
@@ -13,6 +11,8 @@ from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import optimise
+from tests.lattice.arrays import directional, random_values
+from tests.lattice.systems import BOUNDARIES, lattice_dynamics, screened, stepping_systems
 
 SYSTEMS = stepping_systems()
 

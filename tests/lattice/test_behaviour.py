@@ -9,8 +9,6 @@ import sympy as sp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.lattice.emitted import layer_class, package
-from tests.lattice.systems import oscillator
 
 from metrigen import (
     RK4,
@@ -28,6 +26,8 @@ from metrigen import (
     stress_energy,
     t,
 )
+from tests.lattice.emitted import layer_class, package
+from tests.lattice.systems import oscillator
 
 x, y = sp.symbols("x y", real=True)
 METHODS = {"euler": ExplicitEuler, "symplectic": SymplecticEuler, "leapfrog": Leapfrog, "strang": Strang, "rk4": RK4}
@@ -76,9 +76,7 @@ def test_measured_order(layers: dict[str, type], method: str) -> None:
     """Halving the step divides the error at a fixed time by 2^order."""
     q, p = torch.tensor([[0.8]], dtype=torch.float64), torch.tensor([[0.3]], dtype=torch.float64)
     truth = evolve(layers["osc_rk4"](1, steps=8192, dt=1 / 8192), q, p)[0]
-    errors = [
-        abs(evolve(layers[f"osc_{method}"](1, steps=n, dt=1 / n), q, p)[0] - truth).item() for n in (16, 32, 64)
-    ]
+    errors = [abs(evolve(layers[f"osc_{method}"](1, steps=n, dt=1 / n), q, p)[0] - truth).item() for n in (16, 32, 64)]
     rates = [torch.log2(torch.tensor(a / b)).item() for a, b in zip(errors, errors[1:], strict=False)]
     assert abs(rates[-1] - METHODS[method].order) < 0.15, rates
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from tests.lattice.arrays import random_values
-from tests.lattice.emitted import package
-from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, lower
+from tests.lattice.arrays import random_values
+from tests.lattice.emitted import package
+from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 
 CHOSEN = ("Strang-periodic", "Strang-neumann", "Leapfrog-zero", "RK4-zero", "transport-neumann", "membrane-periodic",
           "oscillator")  # fmt: skip
@@ -25,7 +25,7 @@ SYSTEMS = {name: stepping_systems()[name] for name in CHOSEN} | {f"screened-{b}"
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
 
 
-@lru_cache(maxsize=None)
+@cache
 def lowered(name: str) -> Lowered:
     return lower(derive(SYSTEMS[name]))
 

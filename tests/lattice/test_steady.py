@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+
 from tests.lattice.emitted import layer_class, package
 from tests.lattice.systems import screened
 
@@ -15,9 +16,7 @@ from tests.lattice.systems import screened
 def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, type]:
     folder = tmp_path_factory.mktemp("steady")
     kinds = [(b, a) for b in ("periodic", "zero", "neumann") for a in ("arithmetic", "harmonic")]
-    return {
-        f"{b}-{a}": layer_class(package(screened(b, average=a), folder, f"steady_{b}_{a}")) for b, a in kinds
-    }
+    return {f"{b}-{a}": layer_class(package(screened(b, average=a), folder, f"steady_{b}_{a}")) for b, a in kinds}
 
 
 def problem(size: tuple[int, int] = (5, 4), dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
@@ -41,7 +40,7 @@ def dense(kappa: np.ndarray, m2: np.ndarray, boundary: str, average: str) -> np.
         for j in range(cols):
             for k, l in ((i + 1, j), (i, j + 1)):
                 n = i * cols + j
-                if k < rows and l < cols or boundary == "periodic":
+                if (k < rows and l < cols) or boundary == "periodic":
                     m = (k % rows) * cols + l % cols
                     w = mean(kappa[i, j], kappa[k % rows, l % cols])
                     matrix[n, n] += w
