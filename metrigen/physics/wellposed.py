@@ -22,7 +22,7 @@ from metrigen.physics.zero import Evaluator, Point, random_point
 _WAVES = (100, 10000)
 _SEEDS = (0, 2, 4, 1, 3, 5)
 _LARGEST = 12  # components
-_LONGEST = 6000  # operations in the rates
+_LONGEST, _LONGEST_WITH_MAPS = 6000, 1000  # operations in the rates
 
 
 def check_well_posed(state: State) -> tuple[Law, ...]:
@@ -88,7 +88,7 @@ def linearised(state: State) -> tuple[int, Entries] | None:
     mixed = any(channels.has_maps(rate) for rate in state.rates)
     count = 2 if mixed else 1
     n = len(state.fields) * count
-    if n > _LARGEST or sum(sp.count_ops(rate) for rate in state.rates) > _LONGEST:
+    if n > _LARGEST or sum(sp.count_ops(rate) for rate in state.rates) > (_LONGEST_WITH_MAPS if mixed else _LONGEST):
         return None
     out: Entries = {}
     for i, rate in enumerate(state.rates):
