@@ -54,6 +54,10 @@ class Leaf(sp.Symbol):
         self.array, self.offset = array, offset
         return self
 
+    def _hashable_content(self) -> tuple[Any, ...]:
+        # The origin of two ranks has one name, and SymPy's caches hand out whatever compares equal.
+        return (*super()._hashable_content(), self.offset)
+
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return Leaf, (self.array, self.offset, bool(self.is_positive))
 
