@@ -45,7 +45,7 @@ def derive(system: System) -> Derivation:
     )
     check_integrator(derivation)
     return replace(
-        derivation, laws=(*derivation.laws, *check_well_posed(state)), step_limit=step_limit(derivation)
+        derivation, laws=(*derivation.laws, *check_well_posed(state, laws)), step_limit=step_limit(derivation)
     )
 
 

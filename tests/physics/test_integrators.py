@@ -218,3 +218,10 @@ def test_ill_posed_at_some_states_is_conditional() -> None:
     law = derive(perona_malik).law("well_posed")
     assert law.verdict == "conditional"
     assert "u_x=" in law.witness
+
+
+def test_a_metric_of_unknown_sign_is_not_proved_well_posed() -> None:
+    free = Param("d")
+    law = derive(relax(u**2 / 2, metric=lambda F, G: free * F[u].diff(x) * G[u].diff(x))).law("well_posed")
+    assert law.verdict == "conditional"
+    assert "d=-" in law.witness
