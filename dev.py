@@ -72,7 +72,7 @@ def test() -> int:
     failed = sum(run(PYTHON, "-m", *check) != 0 for check in checks)
     passed = len(checks) - failed
     for arguments, environment in (
-        (["--ignore", "tests/kernels"], {}),
+        ([], {}),
         (["tests/kernels"], {"TRITON_INTERPRET": "1"}),
     ):
         if (ROOT / "tests/kernels").is_dir() or not environment:
