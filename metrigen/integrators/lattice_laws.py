@@ -31,7 +31,7 @@ def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:
     laws: list[Law] = []
     if derivation.bracket is not None:
         laws.append(_symmetry(dynamics, derivation.bracket, "bracket", "lattice_antisymmetry"))
-        laws.append(_jacobi(derivation.bracket))
+        laws.append(_jacobi(dynamics, derivation.bracket))
     if derivation.metric is not None:
         laws.append(_symmetry(dynamics, derivation.metric, "metric", "lattice_metric_symmetry"))
         laws.append(_positivity(dynamics, derivation.metric))
@@ -66,7 +66,10 @@ def _symmetry(dynamics: Dynamics, bilinear: Bilinear, part: str, name: str) -> L
     return Law(name, "sampled", f"{_TRIALS} random states, {_CHANNELS} channels", f"largest defect {worst:.1e}")
 
 
-def _jacobi(bracket: Bilinear) -> Law:
+def _jacobi(dynamics: Dynamics, bracket: Bilinear) -> Law:
+    if not bracket.form.has(sp.Derivative):
+        law = dynamics.derivation.law("jacobi")
+        return Law("lattice_jacobi", law.verdict, "pointwise: the law of the continuum at every site", law.detail)
     if bracket.form.atoms(AppliedUndef) <= {*bracket.left, *bracket.right}:
         return Law("lattice_jacobi", "proved", "constant coefficients")
     return Law(
@@ -103,11 +106,14 @@ def _values(dynamics: Dynamics, operator: Program, trial: int) -> dict[str, np.n
         Kind.SCALAR: (),
         Kind.MATRIX: (_CHANNELS, _CHANNELS),
     }
+    forms = [b.form for b in (dynamics.derivation.bracket, dynamics.derivation.metric) if b is not None]
+    signed = {a.name for u, a in dynamics.lowering.arrays.items() if u.is_nonnegative}
+    signed |= {s.name for form in forms for s in form.free_symbols if s.is_nonnegative}
     values = {}
     for array in operator.inputs:
         x = rng.normal(size=shapes[array.kind])
         x = x + array.symmetry * x.T if array.symmetry else x
-        values[array.name] = np.abs(x) + 0.1 if array.positive else x
+        values[array.name] = np.abs(x) + 0.1 if array.positive or array.name in signed else x
     return values
 
 
