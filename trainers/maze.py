@@ -149,7 +149,8 @@ def train(
             save_checkpoint(run.folder, network, adam, {**package, "step": done, "elapsed": spent})
 
     try:
-        while (fraction := finished()) < 1 and done != stop_after:
+        # one clock decides for all processes
+        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after:
             clock = time.monotonic()
             mazes, perfect = batch_of(pool, options, done, fabric.global_rank)
             walk, start, goal, label = to_tensors(mazes, fabric.device)
