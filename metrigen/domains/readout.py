@@ -8,6 +8,8 @@ T^{00} over the lattice is the energy that the step conserves.
 
 from __future__ import annotations
 
+import itertools
+
 import sympy as sp
 
 from metrigen.errors import SpecError
@@ -58,7 +60,7 @@ def normalised(raw: dict[str, sp.Expr], rank: int) -> dict[str, sp.Expr]:
     diagonal = [f"T{i}{i}" for i in range(1, rank + 1) if f"T{i}{i}" in raw]
     if rank == 1 and diagonal:
         out["T11_a"] = raw["T11"] / amplitude
-    for first, second in zip(diagonal, diagonal[1:], strict=False):
+    for first, second in itertools.pairwise(diagonal):
         out[f"{first}_{second}_2a"] = (raw[first] - raw[second]) / (2 * amplitude)
     for name, component in raw.items():
         i, j = name[1], name[2]

@@ -89,9 +89,7 @@ def _covectors(name: str, form: Form) -> tuple[AppliedUndef, ...]:
     return tuple(sp.Function(f"{name}:{u.func.__name__}", real=True)(*u.args) for u in form.state)
 
 
-def _cyclic(
-    form: Form, A: Sequence[AppliedUndef], B: Sequence[AppliedUndef], C: Sequence[AppliedUndef]
-) -> sp.Expr:
+def _cyclic(form: Form, A: Sequence[AppliedUndef], B: Sequence[AppliedUndef], C: Sequence[AppliedUndef]) -> sp.Expr:
     bracket = form.at(A, B)
     moved = [rename(row, form.right, C) for row in form.rows]
     return sp.Add(

@@ -29,9 +29,7 @@ class Separable:
     potential: sp.Expr
 
 
-def split(
-    hamiltonian: sp.Expr, q_fields: Sequence[AppliedUndef], p_fields: Sequence[AppliedUndef]
-) -> Separable | None:
+def split(hamiltonian: sp.Expr, q_fields: Sequence[AppliedUndef], p_fields: Sequence[AppliedUndef]) -> Separable | None:
     """T(p) and V(q) of a separable density; None if a term holds a field and a momentum."""
     kinetic: list[sp.Expr] = []
     potential: list[sp.Expr] = []

@@ -101,9 +101,7 @@ def _radicands(lagrangian: sp.Expr, velocities: Mapping[AppliedUndef, Jet]) -> l
     return sorted(found, key=sp.default_sort_key)
 
 
-def _refuse_multivalued(
-    fields: Fields, velocities: Mapping[AppliedUndef, Jet], hessian: list[list[sp.Expr]]
-) -> None:
+def _refuse_multivalued(fields: Fields, velocities: Mapping[AppliedUndef, Jet], hessian: list[list[sp.Expr]]) -> None:
     """A kinetic term that is neither convex nor concave: one momentum belongs to several velocities."""
     for u, row, i in zip(fields, hessian, range(len(fields)), strict=True):
         entry = row[i]

@@ -1,9 +1,9 @@
 """The Legendre transform as a decision tree: what kind of Lagrangian is it, and what is its Hamiltonian?
 
-    W_ab = d2L/du_{a,t} du_{b,t}
-    regular      pi_a = dL/du_{a,t},  v = u_t(pi),  H = pi v - L,  canonical bracket
-    first order  L = theta_a u_{a,t} - H,  Omega_ab = d theta_b/du_a - d theta_a/du_b,  J = Omega^-1
-    otherwise    refused, with the constraints or the higher derivative that stand in the way
+W_ab = d2L/du_{a,t} du_{b,t}
+regular      pi_a = dL/du_{a,t},  v = u_t(pi),  H = pi v - L,  canonical bracket
+first order  L = theta_a u_{a,t} - H,  Omega_ab = d theta_b/du_a - d theta_a/du_b,  J = Omega^-1
+otherwise    refused, with the constraints or the higher derivative that stand in the way
 """
 
 from __future__ import annotations
@@ -162,9 +162,7 @@ def _first_order(
         law = Law("legendre", "proved", "first order in time: H = -L at zero velocity; the declared bracket acts")
         return Legendre(fields, hamiltonian, {}, {}, None, law)
     _refuse_nonlocal(theta, fields)
-    omega = [
-        [sp.expand(theta[b].diff(jet(a)) - theta[a].diff(jet(b))) for b in fields] for a in fields
-    ]
+    omega = [[sp.expand(theta[b].diff(jet(a)) - theta[a].diff(jet(b))) for b in fields] for a in fields]
     det = sp.expand(linear.determinant(omega))
     if is_zero(det):
         gradients = gradient(hamiltonian)
@@ -207,5 +205,3 @@ def _refuse_nonlocal(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[Applie
                 fix="give hamiltonian= and bracket=, in the variables in which the bracket is local (for potential "
                 "KdV u = phi_x with F[u]*G[u].diff(x))",
             )
-
-

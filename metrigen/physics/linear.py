@@ -15,9 +15,7 @@ def determinant(rows: Rows) -> sp.Expr:
     """The determinant by expansion along the first row."""
     if not rows:
         return sp.S.One
-    return sp.Add(
-        *((-1) ** j * a * determinant(_minor(rows, 0, j)) for j, a in enumerate(rows[0]) if not a.is_zero)
-    )
+    return sp.Add(*((-1) ** j * a * determinant(_minor(rows, 0, j)) for j, a in enumerate(rows[0]) if not a.is_zero))
 
 
 def _minor(rows: Rows, i: int, j: int) -> Rows:
@@ -30,9 +28,7 @@ def inverse(rows: Rows) -> list[list[sp.Expr]]:
     if all(rows[i][j].is_zero for i in range(n) for j in range(n) if i != j):
         return [[1 / rows[i][i] if i == j else sp.S.Zero for j in range(n)] for i in range(n)]
     det = sp.expand(determinant(rows))
-    return [
-        [(-1) ** (i + j) * sp.expand(determinant(_minor(rows, j, i))) / det for j in range(n)] for i in range(n)
-    ]
+    return [[(-1) ** (i + j) * sp.expand(determinant(_minor(rows, j, i))) / det for j in range(n)] for i in range(n)]
 
 
 def null_vectors(rows: Rows) -> list[list[sp.Expr]]:

@@ -94,8 +94,6 @@ def check_energy_degeneracy(form: Form, energy: Sequence[sp.Expr], entropy: Sequ
     return Law("energy_degeneracy", "proved", "M dH = 0 identically in every component")
 
 
-
-
 def _way_out(energy: Sequence[sp.Expr], entropy: Sequence[sp.Expr]) -> str:
     if all(is_zero(h + s) for h, s in zip(energy, entropy, strict=True)):
         return "the entropy is minus the energy: this is the free-energy form, drop entropy="

@@ -1,7 +1,7 @@
 """Noether: currents by peeling derivatives off, the stress-energy tensor, and their off-shell identities.
 
-    sum_alpha c D_alpha Q  =  Q E  +  D_mu J^mu ,      T^mu_nu = J^mu[Q = u_nu] - delta^mu_nu L
-    D_mu T^mu_nu = - sum_a E_a u_{a,nu} - (dL/dx^nu)_explicit
+sum_alpha c D_alpha Q  =  Q E  +  D_mu J^mu ,      T^mu_nu = J^mu[Q = u_nu] - delta^mu_nu L
+D_mu T^mu_nu = - sum_a E_a u_{a,nu} - (dL/dx^nu)_explicit
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ def peel(
     return out
 
 
-def _peel(
-    c: sp.Expr, alpha: tuple[sp.Symbol, ...], q: sp.Expr, coordinates: Sequence[sp.Symbol], out: Current
-) -> None:
+def _peel(c: sp.Expr, alpha: tuple[sp.Symbol, ...], q: sp.Expr, coordinates: Sequence[sp.Symbol], out: Current) -> None:
     for mu in dict.fromkeys(x for x in alpha if x in coordinates):
         weight = sp.Rational(alpha.count(mu), len(alpha))
         place = alpha.index(mu)

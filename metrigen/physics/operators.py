@@ -130,4 +130,3 @@ def _linear(density: sp.Expr, bases: tuple[AppliedUndef, ...]) -> bool:
     # Homogeneous of degree one everywhere and smooth is linear; |f| and sqrt(f**2 + g**2) are not smooth.
     second = [density.diff(a).diff(b) for a in jets for b in jets] if not channels.has_maps(density) else []
     return all(is_zero(entry) for entry in second)
-

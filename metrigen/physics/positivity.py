@@ -72,9 +72,7 @@ def density_matrix(form: Form) -> tuple[list[sp.Expr], Matrix]:
     meaning = {maps.get(f, f): f for f in left}
     basis = list(dict.fromkeys([*meaning, *twins]))
     zero = sp.Symbol("absent[]")
-    rows = [
-        [flat.diff(meaning.get(a, zero)).diff(twins.get(b, zero)).xreplace(maps) for b in basis] for a in basis
-    ]
+    rows = [[flat.diff(meaning.get(a, zero)).diff(twins.get(b, zero)).xreplace(maps) for b in basis] for a in basis]
     return basis, rows
 
 

@@ -187,5 +187,3 @@ def _check_form_functions(system: System, fields: tuple[AppliedUndef, ...], part
                 part=part,
                 why="the state is " + ", ".join(map(str, fields)),
             )
-
-

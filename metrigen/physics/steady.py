@@ -127,5 +127,3 @@ def _by_symbol(forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> Ste
 
 def _wave(x: sp.Symbol) -> sp.Symbol:
     return sp.Symbol(f"k[{x.name}]", real=True)
-
-

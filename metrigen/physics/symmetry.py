@@ -1,6 +1,6 @@
 """Currents of declared symmetries: u_a -> u_a + eps Q_a leaves the action unchanged up to a divergence.
 
-    pr v_Q L = D_mu K^mu   =>   J^mu = J_L^mu - K^mu ,   D_mu J^mu + Q_a E_a = 0 off shell
+pr v_Q L = D_mu K^mu   =>   J^mu = J_L^mu - K^mu ,   D_mu J^mu + Q_a E_a = 0 off shell
 """
 
 from __future__ import annotations

@@ -63,9 +63,7 @@ def euler_jets(
     return euler_of(gradient(density), u, over, order_t)
 
 
-def euler_of(
-    gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symbol, ...], order_t: int = 0
-) -> sp.Expr:
+def euler_of(gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symbol, ...], order_t: int = 0) -> sp.Expr:
     """E_u from a gradient that is already known."""
     terms = []
     for j, value in gradients.items():

@@ -112,9 +112,7 @@ def _variables(
             yield d, j.base, j.orders[1:], channels.indexed(j, d) if mixed else j
 
 
-def _at(
-    state: State, linear: tuple[int, Entries], compiled: Evaluator, point: Point
-) -> tuple[bool, str] | None:
+def _at(state: State, linear: tuple[int, Entries], compiled: Evaluator, point: Point) -> tuple[bool, str] | None:
     """(grows, witness) at one frozen state; None where an expression has no real value."""
     n, entries = linear
     values = compiled.at(point)

@@ -19,10 +19,10 @@ float double bfloat16 to cpu cuda apply compile share_memory channels steps back
 max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley
 """.split()
 _RESERVED = {
-    **{name: "the emitted module" for name in _MODULE},
-    **{name: "Triton" for name in _TRITON},
-    **{name: "C" for name in _C},
-    **{name: "Python" for name in (*keyword.kwlist, *_PYTHON)},
+    **dict.fromkeys(_MODULE, "the emitted module"),
+    **dict.fromkeys(_TRITON, "Triton"),
+    **dict.fromkeys(_C, "C"),
+    **dict.fromkeys((*keyword.kwlist, *_PYTHON), "Python"),
 }
 
 

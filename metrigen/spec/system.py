@@ -99,6 +99,6 @@ def _density(part: str, value: Any) -> sp.Expr:
             f"{part}= is complex",
             part=part,
             why=f"it contains I: {expr}",
-            fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in a and b",
+            fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in these",
         )
     return expr

@@ -128,7 +128,8 @@ def test_float32_and_half_precision() -> None:
 def test_no_steps_empty_batch_and_strides() -> None:
     phi, pi = fields()
     still = cifar(steps=0)(phi, pi)
-    assert torch.equal(still.phi, phi) and still.phi.data_ptr() != phi.data_ptr()
+    assert torch.equal(still.phi, phi)
+    assert still.phi.data_ptr() != phi.data_ptr()
     layer = cifar()
     assert layer(phi[:0], pi[:0]).phi.shape == (0, 2, 3, 4)
     assert layer.readout(layer(phi[:0])).shape == (0, 12, 3, 4)
@@ -184,7 +185,7 @@ def test_functional_transforms() -> None:
         dual = torch.autograd.forward_ad.make_dual(phi, tangent)
         unpacked = torch.autograd.forward_ad.unpack_dual(loss(dual))
         torch.testing.assert_close(unpacked.tangent, derivative)
-    with pytest.raises(RuntimeError, match="torch.func"):
+    with pytest.raises(RuntimeError, match=r"torch\.func"):
         torch.func.grad(lambda s: maze()(s + 1, s + 1, s).u.sum())(torch.ones(1, 1, 2, 2))
 
 
@@ -219,8 +220,11 @@ def test_parameters_keep_their_constraints() -> None:
     layer = cifar()
     for parameter in layer.parameters():
         parameter.data.uniform_(-50, 50)
-    assert (layer.c2 > 0).all() and (layer.gamma >= 0).all() and layer.dt > 0
-    assert torch.equal(layer.K, layer.K.mT) and torch.equal(layer.B, -layer.B.mT)
+    assert (layer.c2 > 0).all()
+    assert (layer.gamma >= 0).all()
+    assert layer.dt > 0
+    assert torch.equal(layer.K, layer.K.mT)
+    assert torch.equal(layer.B, -layer.B.mT)
     layer.c2 = 0.37
     torch.testing.assert_close(layer.c2.detach(), torch.full((2,), 0.37, dtype=torch.float64))
     again = cifar()

@@ -86,10 +86,13 @@ def test_a_solve_that_fails_says_so(layers: dict[str, type]) -> None:
     layer = layers["neumann-arithmetic"](2, rtol=1e-12, max_iter=2)
     with pytest.warns(RuntimeWarning, match="did not converge") as caught:
         state = layer(**problem())
-    assert len(caught) == 1 and (state.status == 1).all() and (state.iterations == 2).all()
+    assert len(caught) == 1
+    assert (state.status == 1).all()
+    assert (state.iterations == 2).all()
+    bad = problem() | {"m2": torch.full((2, 2, 5, 4), -5.0, dtype=torch.float64)}
     with pytest.warns(RuntimeWarning):
-        bad = problem() | {"m2": torch.full((2, 2, 5, 4), -5.0, dtype=torch.float64)}
-        assert (layer(**bad).status == -1).all()
+        state = layer(**bad)
+    assert (state.status == -1).all()
 
 
 def test_zero_source_and_warm_start(layers: dict[str, type]) -> None:
@@ -97,9 +100,12 @@ def test_zero_source_and_warm_start(layers: dict[str, type]) -> None:
     layer = layers["neumann-arithmetic"](2, rtol=1e-10)
     cold = layer(**given)
     warm = layer(**given, warm_start=cold.u)
-    assert (warm.iterations < cold.iterations).all() and (cold.status == 0).all()
+    assert (warm.iterations < cold.iterations).all()
+    assert (cold.status == 0).all()
     still = layer(**given | {"s": torch.zeros_like(given["s"])})
-    assert (still.u == 0).all() and (still.iterations == 0).all() and (still.status == 0).all()
+    assert (still.u == 0).all()
+    assert (still.iterations == 0).all()
+    assert (still.status == 0).all()
     floor = layers["neumann-arithmetic"](2, rtol=1e-10, atol=1e3)(**given)
     assert (floor.iterations == 0).all()
 

@@ -183,9 +183,7 @@ def test_step_limits(name: str) -> None:
 def test_step_limit_of_a_finer_lattice_and_of_a_coupling() -> None:
     fine = Lattice(x, spacing=sp.Rational(1, 2))
     w = field("phi", fine)
-    system = System(
-        "s", fine, lagrangian=w.diff(t) ** 2 / 2 - w.diff(x) ** 2 / 2 - w * mix(S, w) / 2, integrator=LEAP
-    )
+    system = System("s", fine, lagrangian=w.diff(t) ** 2 / 2 - w.diff(x) ** 2 / 2 - w * mix(S, w) / 2, integrator=LEAP)
     assert derive(system).step_limit == 2 / sp.sqrt(16 + sp.Symbol("norm_S", nonnegative=True))
     assert derive(zoo.klein_gordon(integrator=ExplicitEuler(1, 0.1))).step_limit is None
 

@@ -120,5 +120,3 @@ def test_latex_names_everything() -> None:
     for piece in (r"\mathcal{H}", r"\partial_t \pi_{\phi}", r"T^{t}{}_{x}", r"metric\_psd", "proved"):
         assert piece in text
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
-
-

@@ -147,9 +147,7 @@ def allen_cahn(**parts) -> System:
 def cahn_hilliard(**parts) -> System:
     u, eps, m = field("u", PLANE), Param("eps", positive=True), Param("m", positive=True)
     energy = eps * grad(u).square / 2 + (u**2 - 1) ** 2 / 4
-    return System(
-        "ch", PLANE, (u,), hamiltonian=energy, metric=lambda F, G: m * grad(F[u]).dot(grad(G[u])), **parts
-    )
+    return System("ch", PLANE, (u,), hamiltonian=energy, metric=lambda F, G: m * grad(F[u]).dot(grad(G[u])), **parts)
 
 
 def friction_heat(**parts) -> System:

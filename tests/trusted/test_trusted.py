@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tests.trusted.values import of_file
 
 ROOT = Path(__file__).resolve().parents[2]
