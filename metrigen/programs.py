@@ -83,13 +83,13 @@ def lower(derivation: Derivation) -> Lowered:
             fix="integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
         )
     readout, components = _readout(derivation, layer)
-    energy = layer.lowering.sites("energy", {"energy_density": derivation.hamiltonian})
+    energy = layer.lowering.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy
     return Lowered(
         layer, step, prologue, body, adjoint, steady, readout,
         merge_channel_maps(vary(readout, [a.name for a in readout.inputs], rank=rank)),
         read_only(merge_channel_maps(energy)),
-        read_only(layer.lowering.sites("entropy", {"entropy_density": entropy})) if entropy is not None else None,
+        read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
         components,
     )  # fmt: skip
 

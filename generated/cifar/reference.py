@@ -310,7 +310,7 @@ def readout_adjoint(
 
 def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """The energy density at every site."""
-    K_phi__energy__energy_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    K_phi__energy__energy__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
     phi__0_m1 = shift(phi, (0, -1))
     phi__0_p1 = shift(phi, (0, 1))
     phi__m1_0 = shift(phi, (-1, 0))
@@ -319,12 +319,12 @@ def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tens
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
     v__0 = 0.25 * c2__c
-    energy_density = (
-        0.5 * K_phi__energy__energy_density_0 * phi + 0.25 * lam__c * phi * phi * phi * phi + 0.5 * m2__c * phi * phi
+    energy__density = (
+        0.5 * K_phi__energy__energy__density_0 * phi + 0.25 * lam__c * phi * phi * phi * phi + 0.5 * m2__c * phi * phi
         + 0.5 * pi * pi + v__0 * (phi__0_p1 - phi) * (phi__0_p1 - phi) + v__0 * (phi__p1_0 - phi) * (phi__p1_0 - phi)
         + v__0 * (phi - phi__0_m1) * (phi - phi__0_m1) + v__0 * (phi - phi__m1_0) * (phi - phi__m1_0)
     )
-    return (energy_density,)
+    return (energy__density,)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int, step: Callable[..., Tensors] = step) -> Tensors:

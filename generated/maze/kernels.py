@@ -500,7 +500,7 @@ def operator_adjoint_0_kernel(
 def weights_0_kernel(
     kappa_ptr,
     m2_ptr,
-    screening_ptr,
+    screening___ptr,
     weight__m1_0_ptr,
     weight__0_m1_ptr,
     weight__0_p1_ptr,
@@ -537,7 +537,7 @@ def weights_0_kernel(
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     v__0 = 0.5 * kappa + 1e-12
-    tl.store(screening_ptr + base__ + at__, (m2).to(screening_ptr.dtype.element_ty), mask=ok__)
+    tl.store(screening___ptr + base__ + at__, (m2).to(screening___ptr.dtype.element_ty), mask=ok__)
     tl.store(
         weight__m1_0_ptr + base__ + at__,
         (inside__m1_0 * kappa * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0)).to(weight__m1_0_ptr.dtype.element_ty),
@@ -562,13 +562,13 @@ def weights_0_kernel(
 
 @triton.jit(do_not_specialize=["C__"])
 def apply_0_kernel(
-    screening_ptr,
+    screening___ptr,
     u_ptr,
     weight__0_m1_ptr,
     weight__0_p1_ptr,
     weight__m1_0_ptr,
     weight__p1_0_ptr,
-    image_ptr,
+    image___ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -590,7 +590,7 @@ def apply_0_kernel(
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
     ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
-    screening = tl.load(screening_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -601,11 +601,11 @@ def apply_0_kernel(
     weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
-        image_ptr + base__ + at__,
+        image___ptr + base__ + at__,
         (
-            u * screening + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
-            + (u - u__p1_0) * weight__p1_0
-        ).to(image_ptr.dtype.element_ty),
+            u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0)
+            * weight__m1_0 + (u - u__p1_0) * weight__p1_0
+        ).to(image___ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -617,7 +617,7 @@ def gather_0_kernel(
     weight__0_p1_ptr,
     weight__m1_0_ptr,
     weight__p1_0_ptr,
-    gathered_ptr,
+    gathered___ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -648,22 +648,22 @@ def gather_0_kernel(
     weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
-        gathered_ptr + base__ + at__,
+        gathered___ptr + base__ + at__,
         (
             u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
-        ).to(gathered_ptr.dtype.element_ty),
+        ).to(gathered___ptr.dtype.element_ty),
         mask=ok__
     )
 
 
 @triton.jit(do_not_specialize=["C__"])
 def diagonal_0_kernel(
-    screening_ptr,
+    screening___ptr,
     weight__0_m1_ptr,
     weight__0_p1_ptr,
     weight__m1_0_ptr,
     weight__p1_0_ptr,
-    diagonal_ptr,
+    diagonal___ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -677,14 +677,14 @@ def diagonal_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    screening = tl.load(screening_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
-        diagonal_ptr + base__ + at__,
-        (screening + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0).to(diagonal_ptr.dtype.element_ty),
+        diagonal___ptr + base__ + at__,
+        (screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0).to(diagonal___ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -727,39 +727,42 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
-    screening = torch.empty_like(u, memory_format=torch.contiguous_format)
+    screening__ = torch.empty_like(u, memory_format=torch.contiguous_format)
     weight__m1_0 = torch.empty_like(u, memory_format=torch.contiguous_format)
     weight__0_m1 = torch.empty_like(u, memory_format=torch.contiguous_format)
     weight__0_p1 = torch.empty_like(u, memory_format=torch.contiguous_format)
     weight__p1_0 = torch.empty_like(u, memory_format=torch.contiguous_format)
-    launch(weights_0_kernel, u, kappa, m2, screening, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
-    return (screening, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
+    launch(weights_0_kernel, u, kappa, m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
+    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
 
 
 def apply(
-    u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
+    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
     weight__p1_0: Tensor
 ) -> Tensors:
-    image = torch.empty_like(u, memory_format=torch.contiguous_format)
-    launch(apply_0_kernel, u, screening, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image)
-    return (image,)
+    image__ = torch.empty_like(u, memory_format=torch.contiguous_format)
+    launch(apply_0_kernel, u, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__)
+    return (image__,)
 
 
 def gather(
-    u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
+    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
     weight__p1_0: Tensor
 ) -> Tensors:
-    gathered = torch.empty_like(u, memory_format=torch.contiguous_format)
-    launch(gather_0_kernel, u, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered)
-    return (gathered,)
+    gathered__ = torch.empty_like(u, memory_format=torch.contiguous_format)
+    launch(gather_0_kernel, u, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__)
+    return (gathered__,)
 
 
 def diagonal(
-    screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
+    screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
 ) -> Tensors:
-    diagonal = torch.empty_like(screening, memory_format=torch.contiguous_format)
-    launch(diagonal_0_kernel, screening, screening, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal)
-    return (diagonal,)
+    diagonal__ = torch.empty_like(screening__, memory_format=torch.contiguous_format)
+    launch(
+        diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0,
+        diagonal__
+    )
+    return (diagonal__,)
 
 
 class Programs:

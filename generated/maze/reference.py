@@ -257,7 +257,7 @@ def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     u__p1_0 = shift(u, (1, 0))
     v__0 = 0.5 * kappa + 1e-12
     v__1 = 0.25 * kappa
-    energy_density = (
+    energy__density = (
         v__1 * (u - u__0_m1) * (u - u__0_m1) * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
         + v__1 * (u__0_p1 - u) * (u__0_p1 - u) * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (
             0.5 * kappa__0_p1 + v__0
@@ -270,7 +270,7 @@ def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
         )
         + 0.5 * u * u * m2 - s * u
     )
-    return (energy_density,)
+    return (energy__density,)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -369,16 +369,16 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     kappa__m1_0 = shift(kappa, (-1, 0))
     kappa__p1_0 = shift(kappa, (1, 0))
     v__0 = 0.5 * kappa + 1e-12
-    screening = m2
+    screening__ = m2
     weight__m1_0 = inside__m1_0 * kappa * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0)
     weight__0_m1 = inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
     weight__0_p1 = inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0)
     weight__p1_0 = inside__p1_0 * kappa * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0)
-    return (screening, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
+    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
 
 
 def apply(
-    u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
+    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
     weight__p1_0: Tensor
 ) -> Tensors:
     """A u = screening u + sum_s weight_s (u - u[n + s])."""
@@ -386,15 +386,15 @@ def apply(
     u__0_p1 = shift(u, (0, 1))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
-    image = (
-        u * screening + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
+    image__ = (
+        u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
         + (u - u__p1_0) * weight__p1_0
     )
-    return (image,)
+    return (image__,)
 
 
 def gather(
-    u: Tensor, screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
+    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
     weight__p1_0: Tensor
 ) -> Tensors:
     """sum_s weight_s u[n + s]."""
@@ -402,16 +402,16 @@ def gather(
     u__0_p1 = shift(u, (0, 1))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
-    gathered = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
-    return (gathered,)
+    gathered__ = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
+    return (gathered__,)
 
 
 def diagonal(
-    screening: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
+    screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
 ) -> Tensors:
     """screening + sum_s weight_s."""
-    diagonal = screening + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0
-    return (diagonal,)
+    diagonal__ = screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0
+    return (diagonal__,)
 
 
 CONVERGED, GAVE_UP, NOT_POSITIVE = 0, 1, -1

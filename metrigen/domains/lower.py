@@ -16,7 +16,7 @@ from metrigen.domains.jets import Jet
 from metrigen.domains.lattice import Stencils, functional_density, site_density
 from metrigen.errors import SpecError
 from metrigen.ir.evaluate import check_functions
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Statement, Total
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Statement, Total, stem
 from metrigen.passes.prune import prune
 from metrigen.passes.vary import bar, vary
 from metrigen.spec.symbols import Param, mix, t, total, transposed
@@ -39,8 +39,8 @@ class Lowering:
         return self.stencils.domain.boundary == "periodic"
 
     def functional(self, name: str, density: sp.Expr, part: str = "hamiltonian") -> Program:
-        """The density of a functional, to be varied: output ``density``."""
-        return self._program(name, {"density": density}, functional_density, part)
+        """The density of a functional, to be varied: output ``density__``."""
+        return self._program(name, {"density__": density}, functional_density, part)
 
     def sites(self, name: str, densities: Mapping[str, sp.Expr], part: str = "readout") -> Program:
         """Values at the sites: one output per density."""
@@ -129,11 +129,11 @@ class _Writer:
 
     def _apply(self, atom: sp.Expr, array: str, orders: Offset) -> Jet:
         if isinstance(atom, total):
-            statement: Mix | Total = Total(f"total_{array.split('__')[0]}__{self.name}_{len(self.body)}", array)
+            statement: Mix | Total = Total(f"total_{stem(array)}__{self.name}_{len(self.body)}", array)
         else:
             matrix, turned = atom.args[0], isinstance(atom.args[0], transposed)
             symbol = matrix.args[0] if turned else matrix
-            out = f"{symbol.name}{'_t' if turned else ''}_{array.split('__')[0]}__{self.name}_{len(self.body)}"
+            out = f"{symbol.name}{'_t' if turned else ''}_{stem(array)}__{self.name}_{len(self.body)}"
             statement = Mix(out, symbol.name, array, turned)
         for made in self.body:
             if (

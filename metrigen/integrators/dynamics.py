@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.domains.lattice import Stencils
 from metrigen.domains.lower import Lowering, bar, bracket_program, param_array
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed
+from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed, stem
 from metrigen.passes.tidy import tidy
 from metrigen.physics.derivation import Bilinear, Derivation
 from metrigen.spec.symbols import t
@@ -163,7 +163,7 @@ class Builder:
         names = {name: leaf.array for name, leaf in bind.items()}
         for statement in program.body:
             for name, _ in statement.defines:
-                field = name.split("__")[0]
+                field = stem(name)
                 names[name] = self.fresh(f"d{program.name.split('_')[0]}_d{field}" if name == bar(field) else name)
         self.body.extend(renamed(statement, names) for statement in program.body)
         return {name: self.dynamics.leaf(names.get(name, name)) for name in program.outputs}

@@ -141,11 +141,11 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
         return None
     names = {s: Leaf(unknown, s).name.replace(unknown, "weight", 1) for s in weights}
     outside = tuple(a for a in operator.inputs if a.name != unknown)
-    stored = (("screening", screening), *((names[s], w) for s, w in weights.items()))
+    stored = (("screening__", screening), *((names[s], w) for s, w in weights.items()))
     site = tuple(Array(name, Kind.SITE, True) for name, _ in stored)
     u = Leaf(unknown, origin)
     leaf = {s: Leaf(names[s], origin, True) for s in weights}
-    screen = Leaf("screening", origin, True)
+    screen = Leaf("screening__", origin, True)
 
     def program(name: str, inputs: tuple[Array, ...], out: str, expr: sp.Expr) -> Program:
         return Program(name, inputs, (Map(stores=((out, expr),)),), (out,), operator.periodic)
@@ -158,8 +158,8 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
             "weights", (operator.inputs[0], *outside), (Map(stores=stored),), tuple(n for n, _ in stored),
             operator.periodic,
         ),
-        apply=program("apply", field, "image", image_expr),
-        gather=program("gather", field, "gathered", gather_expr),
-        diagonal=program("diagonal", site, "diagonal", screen + sp.Add(*leaf.values())),
+        apply=program("apply", field, "image__", image_expr),
+        gather=program("gather", field, "gathered__", gather_expr),
+        diagonal=program("diagonal", site, "diagonal__", screen + sp.Add(*leaf.values())),
         monotone=all(e.is_nonnegative is True for e in (screening, *weights.values())),
     )  # fmt: skip

@@ -17,6 +17,7 @@ statement of its own. Every statement defines the names it lists exactly once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -109,6 +110,11 @@ def _add(a: Offset, b: Offset) -> Offset:
 
 def negate(offset: Offset) -> Offset:
     return tuple(-i for i in offset)
+
+
+def stem(name: str) -> str:
+    """What an array is, without what makes its name unique: phi of phi__3, lambda_ of lambda___3."""
+    return re.split(r"__(?=[^_])", name)[0]
 
 
 def leaves(expr: sp.Expr) -> list[Leaf]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Map, Program, renamed
+from metrigen.ir.nodes import Map, Program, renamed, stem
 
 
 def name_quantities(program: Program) -> Program:
@@ -20,8 +20,8 @@ def name_quantities(program: Program) -> Program:
         for name, _ in statement.defines:
             if "__" not in name or name in program.outputs:
                 continue
-            stem = name.split("__")[0]
-            free = next(n for n in (stem, *(f"{stem}_{k}" for k in range(1, len(taken) + 2))) if n not in taken)
+            what = stem(name)
+            free = next(n for n in (what, *(f"{what}_{k}" for k in range(1, len(taken) + 2))) if n not in taken)
             names[name] = free
             taken.add(free)
     return replace(program, body=tuple(renamed(statement, names) for statement in program.body))

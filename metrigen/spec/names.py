@@ -26,8 +26,11 @@ _RESERVED = {
 }
 
 
-def check_name(name: object, what: str) -> str:
-    """Return ``name`` if it can stand in Python, Triton and C as it is; raise ``SpecError`` otherwise."""
+def check_name(name: object, what: str, *, inside: bool = True) -> str:
+    """Return ``name`` if it can stand in Python, Triton and C as it is; raise ``SpecError`` otherwise.
+
+    ``inside``: it will be a name inside the emitted module, and must not be one of the module's own.
+    """
     if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
         raise SpecError(
             f"{what} name {name!r} is not an identifier",
@@ -35,7 +38,7 @@ def check_name(name: object, what: str) -> str:
             why="names appear unchanged in Python, Triton and C code",
             fix="use ASCII letters, digits and single underscores, not starting with a digit",
         )
-    if name in _RESERVED:
+    if name in _RESERVED and (inside or name not in _MODULE):
         raise SpecError(
             f"{what} name {name!r} is reserved in {_RESERVED[name]}",
             part=name,

@@ -52,7 +52,7 @@ class System:
     almost_poisson: bool = False
 
     def __post_init__(self) -> None:
-        check_name(self.name, "system")
+        check_name(self.name, "system", inside=False)
         if not isinstance(self.domain, Lattice):
             raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix="Lattice(x, y)")
         if self.fields is not None:

@@ -1,0 +1,150 @@
+"""The surface of the emitted module: names a user may choose, parameters per site, coordinates, two generators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sympy as sp
+import torch
+from tests.lattice.emitted import compiled, layer_class, package
+
+from metrigen import (
+    RK4,
+    Dissipation,
+    Field,
+    Input,
+    Lattice,
+    Leapfrog,
+    Param,
+    SpecError,
+    SteadyState,
+    Strang,
+    System,
+    derive,
+    energy_density,
+    grad,
+    mix,
+    momentum,
+    stress_energy,
+    t,
+)
+
+x, y = sp.symbols("x y", real=True)
+grid = Lattice(x, y)
+
+
+def layer(folder: Path, **parts: object) -> type:
+    system = System(**parts)  # type: ignore[arg-type]
+    return layer_class(package(system, folder, f"surface_{system.name}"))
+
+
+def test_names_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:
+    u = Field("lambda_", grid)
+    pi = momentum(u)
+    names = ("C", "N", "at", "ok", "base", "plane", "v", "results", "saved", "grads")
+    scalars = {name: Param(name, positive=True) for name in names}
+    A, Gamma = Param("A", per="channel", positive=True), Param("Gamma", per="channel", nonnegative=True)
+    make = layer(
+        tmp_path,
+        name="names",
+        domain=grid,
+        lagrangian=u.diff(t) ** 2 / 2 - A * sp.Mul(*scalars.values()) * grad(u).square / 2,
+        metric=lambda F, G: Gamma * F[pi] * G[pi],
+        integrator=Strang(steps=1, dt=Param("h", positive=True, init=0.1)),
+        readout=stress_energy("amplitude"),
+    )
+    module = make(2, dt=0.2)
+    state = module(torch.randn(1, 2, 4, 4))
+    assert state._fields == ("lambda_", "pi")
+    module.readout(state).sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+    torch.testing.assert_close(module.h.detach(), torch.tensor(0.2))
+
+
+def test_names_of_a_solve_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:
+    b = Field("b", grid)
+    start, density = Input("start", grid, positive=True), Input("density", grid, positive=True)
+    source = Input("cotangent", grid)
+    make = layer(
+        tmp_path,
+        name="solve",
+        domain=grid,
+        fields=(b,),
+        hamiltonian=start * grad(b).square / 2 + Param("fixed", positive=True) * density * b**2 / 2 - b * source,
+        metric=Dissipation((1, lambda F: F[b])),
+        integrator=SteadyState(),
+    )
+    value = torch.rand(1, 1, 3, 3) + 0.1
+    state = make(1)(cotangent=value, density=value, start=value)
+    assert state._fields == ("b", "iterations", "residual", "status")
+    assert (state.status == 0).all()
+
+
+def test_parameters_per_site_and_coordinates(tmp_path: Path) -> None:
+    u, v = Field("u", grid), Field("v", grid)
+    k2 = Param("k2", per="site", positive=True)
+    plain = sp.Symbol("a", positive=True)
+    make = layer(
+        tmp_path,
+        name="sites",
+        domain=grid,
+        lagrangian=u.diff(t) ** 2 / 2 + v.diff(t) ** 2 / 2 - k2 * (u**2 + u.diff(x) ** 2) / 2 - plain * x * v**2 / 2,
+        integrator=Leapfrog(steps=2, dt=0.05),
+        readout=energy_density(),
+    )
+    module = make(3, sites=(4, 5)).double()
+    state = module(torch.randn(2, 3, 4, 5).double(), torch.randn(2, 3, 4, 5).double())
+    assert state._fields == ("u", "v", "pi_u", "pi_v")
+    torch.testing.assert_close(module.readout(state).flatten(1).sum(1), module.energy(state))
+    module.energy(state).sum().backward()
+    assert module.raw_k2.grad.shape == (3, 4, 5)
+
+
+def test_two_generators_keep_the_energy_and_make_entropy(tmp_path: Path) -> None:
+    h = Lattice()
+    q, p, e = Field("q", h), Field("p", h), Field("e", h)
+    gamma = Param("gamma", positive=True)
+    make = layer(
+        tmp_path,
+        name="generic",
+        domain=h,
+        fields=(q, p, e),
+        hamiltonian=p**2 / 2 + q**2 / 2 + e,
+        entropy=sp.log(e),
+        bracket=lambda F, G: F[q] * G[p] - F[p] * G[q],
+        metric=Dissipation((gamma * e, lambda F: F[p] - p * F[e])),
+        integrator=RK4(steps=20, dt=0.01),
+    )
+    module = make(2).double()
+    start = tuple(torch.rand(3, 2, dtype=torch.float64) + 1 for _ in range(3))
+    end = module(*start)
+    before = type(end)(*start)
+    torch.testing.assert_close(module.energy(end), module.energy(before), rtol=1e-9, atol=0)
+    assert (module.entropy(end) > module.entropy(before)).all()
+
+
+def test_what_cannot_be_emitted_is_refused() -> None:
+    u = Field("u", grid)
+    pi = momentum(u)
+    parts = {"name": "refused", "domain": grid, "integrator": Leapfrog(steps=1, dt=0.1)}
+    drive = Input("drive", grid, time_dependent=True)
+    with pytest.raises(SpecError, match="depends on the time"):
+        compiled(System(lagrangian=u.diff(t) ** 2 / 2 - u * drive, **parts))
+    with pytest.raises(SpecError, match="no kernel can evaluate"):
+        compiled(System(lagrangian=u.diff(t) ** 2 / 2 - sp.besselj(0, u), **parts))
+    with pytest.raises(SpecError, match="no integrator"):
+        compiled(System(name="refused", domain=grid, lagrangian=u.diff(t) ** 2 / 2 - u**2))
+    assert derive(System(lagrangian=u.diff(t) ** 2 / 2 - u**2 / 2, **parts)).momenta == {u: pi}
+
+
+def test_a_force_costs_what_it_should() -> None:
+    """Operations and traffic of a plain wave: a regression here is a slower layer everywhere."""
+    u = Field("u", grid)
+    c2, K = Param("c2", per="channel", positive=True), Param("K", shape=("C", "C"), symmetric=True)
+    lagrangian = u.diff(t) ** 2 / 2 - c2 * grad(u).square / 2 - u * mix(K, u) / 2
+    result = compiled(System(name="cost", domain=grid, lagrangian=lagrangian, integrator=Leapfrog(steps=1, dt=0.1)))
+    assert result.kernels["step"]["ops"] <= 16
+    assert result.kernels["step_adjoint"]["ops"] <= 45
+    assert result.kernels["step"]["bytes_per_site_float32"] <= 36
+    assert result.files["reference.py"].count("torch.einsum") == 5, "forward, energy, and back: K phi, K phi_bar, outer"
