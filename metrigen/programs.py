@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.domains.readout import normalised, readout_densities
+from metrigen.domains.readout import current_densities, normalised, readout_densities, tensor_densities
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.domains.lower import bar
+from metrigen.integrators.dynamics import Builder, Dynamics, dynamics, right_hand_side
 from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
 from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.passes import PASSES
@@ -32,6 +34,7 @@ class Lowered:
     prologue, body its two halves; body_adjoint the variation of the body, prologue_adjoint that of the prologue
     steady         programs of the solve (None for a time step)
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
+    diagnostics    further values at the sites: stress_energy, currents, power (the density of dH/dt)
     """
 
     dynamics: Dynamics
@@ -45,12 +48,14 @@ class Lowered:
     energy: Program
     entropy: Program | None
     components: tuple[str, ...]
+    diagnostics: Mapping[str, Program]
 
     def programs(self) -> dict[str, Program]:
         """All programs that are printed, by name."""
         found: dict[str, Program | None] = {
             "step": self.body, "step_adjoint": self.body_adjoint, "readout": self.readout,
             "readout_adjoint": self.readout_adjoint, "energy": self.energy, "entropy": self.entropy,
+            **self.diagnostics,
         }  # fmt: skip
         if self.steady is not None:
             stencil = self.steady.stencil
@@ -90,7 +95,7 @@ def lower(derivation: Derivation) -> Lowered:
         merge_channel_maps(vary(readout, [a.name for a in readout.inputs], rank=rank)),
         read_only(merge_channel_maps(energy)),
         read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
-        components,
+        components, _diagnostics(symbolic, layer, step is not None),
     )  # fmt: skip
 
 
@@ -124,3 +129,34 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
     stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
     outputs = tuple(f"{name}__density" for name in scaled)
     return read_only(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
+
+
+def _diagnostics(derivation: Derivation, layer: Dynamics, stepping: bool) -> dict[str, Program]:
+    """What helps to watch a layer: the tensor, the declared currents, and the power dH/dt of its dynamics."""
+    densities: dict[str, dict[str, sp.Expr]] = {}
+    if derivation.stress_energy:
+        densities["stress_energy"] = {f"{name}__density": e for name, e in tensor_densities(derivation).items()}
+    densities["currents"] = {
+        f"{name}__{coordinate}": j
+        for name, current in current_densities(derivation).items()
+        for coordinate, j in zip(("t", *(axis.name for axis in derivation.system.domain.axes)), current, strict=True)
+    }
+    found = {
+        name: read_only(merge_channel_maps(layer.lowering.sites(name, parts)))
+        for name, parts in densities.items()
+        if parts
+    }
+    return found | ({"power": _power(layer)} if stepping else {})
+
+
+def _power(layer: Dynamics) -> Program:
+    """The density of dH/dt = sum_u dH/du u_t under the dynamics of the lattice."""
+    builder = Builder(layer)
+    state = {a.name: layer.leaf(a.name) for a in layer.state}
+    rates = right_hand_side(builder, state)
+    slopes = builder.call(layer.gradient(layer.derivation.hamiltonian), state)
+    power = sp.Add(*(slopes[bar(name)] * builder.map(f"{name}__t", rate) for name, rate in rates.items()))
+    builder.body.append(Map(stores=(("power__density", power),)))
+    inputs = (*layer.state, *layer.inputs, *layer.params)
+    program = Program("power", inputs, tuple(builder.body), ("power__density",), layer.lowering.periodic)
+    return read_only(merge_channel_maps(program))

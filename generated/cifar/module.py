@@ -113,7 +113,7 @@ def _blocks(channels: int, size: int) -> Tensor:
     return (block[:, None] == block[None, :]).to(torch.get_default_dtype())
 
 
-@torch.library.custom_op("metrigen::cifar_fe91d2d6_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_681d3ad6_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -162,10 +162,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_fe91d2d6_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_681d3ad6_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_fe91d2d6_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_681d3ad6_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c2, lam, m2), (K,))
@@ -197,10 +197,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_fe91d2d6_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_681d3ad6_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_fe91d2d6_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_681d3ad6_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -260,10 +260,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_fe91d2d6_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_681d3ad6_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_fe91d2d6_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_681d3ad6_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -313,7 +313,7 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_fe91d2d6_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_681d3ad6_evolve", _device, torch.float32)
 
 
 class Cifar(nn.Module):
@@ -479,4 +479,30 @@ class Cifar(nn.Module):
             phi, pi, self.K.to(phi.dtype), self.c2.to(phi.dtype), self.lam.to(phi.dtype), self.m2.to(phi.dtype)
         )
         return density__.flatten(1).sum(1)
+
+    def stress_energy(self, state: CifarState) -> dict[str, Tensor]:
+        """Raw components of T^{mu nu} at the sites, by name."""
+        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
+        phi, pi = fields__
+        return dict(
+            zip(
+                ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
+                reference.stress_energy(
+                    phi, pi, self.K.to(phi.dtype), self.c2.to(phi.dtype), self.lam.to(phi.dtype),
+                    self.m2.to(phi.dtype)
+                )
+            )
+        )
+
+    def balance_residual(self, before: CifarState, after: CifarState, elapsed: float) -> Tensor:
+        """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
+        state = CifarState(*(0.5 * (a + b) for a, b in zip(before, after)))
+        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
+        phi, pi = fields__
+        (density__,) = reference.power(
+            phi, pi, self.B.to(phi.dtype), self.K.to(phi.dtype), self.c2.to(phi.dtype), self.gamma.to(phi.dtype),
+            self.lam.to(phi.dtype), self.m2.to(phi.dtype)
+        )
+        power__ = 1.0 * density__.flatten(1).sum(1)
+        return (self.energy(after) - self.energy(before)) / elapsed - power__.to(dtype__)
 

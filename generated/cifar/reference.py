@@ -327,6 +327,76 @@ def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tens
     return (energy__density,)
 
 
+def stress_energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
+    """Raw components of the stress-energy tensor at every site."""
+    K_phi__stress_energy__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    phi__0_m1 = shift(phi, (0, -1))
+    phi__0_p1 = shift(phi, (0, 1))
+    phi__m1_0 = shift(phi, (-1, 0))
+    phi__p1_0 = shift(phi, (1, 0))
+    pi__0_m1 = shift(pi, (0, -1))
+    pi__0_p1 = shift(pi, (0, 1))
+    pi__m1_0 = shift(pi, (-1, 0))
+    pi__p1_0 = shift(pi, (1, 0))
+    c2__c = c2[:, None, None]
+    lam__c = lam[:, None, None]
+    m2__c = m2[:, None, None]
+    v__0 = pi * pi
+    v__1 = 0.5 * m2__c * phi * phi
+    v__2 = 0.5 * K_phi__stress_energy__T00__density_0 * phi
+    v__3 = phi__0_p1 - phi
+    v__4 = 0.25 * c2__c
+    v__5 = v__4 * v__3 * v__3
+    v__6 = phi - phi__0_m1
+    v__7 = v__4 * v__6 * v__6
+    v__8 = 0.25 * lam__c * phi * phi * phi * phi
+    v__9 = v__1 + v__2 + v__5 + v__7 + v__8
+    v__10 = phi__p1_0 - phi
+    v__11 = v__4 * v__10 * v__10
+    v__12 = phi - phi__m1_0
+    v__13 = v__4 * v__12 * v__12
+    v__14 = v__11 + v__13
+    v__15 = 0.5 * pi
+    v__16 = -0.5 * v__0
+    v__17 = v__3 * v__4
+    v__18 = v__4 * v__6
+    T00__density = 0.5 * v__0 + v__14 + v__9
+    T01__density = 0.5 * v__10 * (-0.5 * pi__p1_0 - v__15) + 0.5 * v__12 * (-0.5 * pi__m1_0 - v__15)
+    T02__density = 0.5 * v__3 * (-0.5 * pi__0_p1 - v__15) + 0.5 * v__6 * (-0.5 * pi__0_m1 - v__15)
+    T11__density = v__11 + v__13 - v__16 - v__9
+    T12__density = v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18
+    T22__density = v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+
+
+def power(
+    phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tensor, lam: Tensor, m2: Tensor
+) -> Tensors:
+    """The density of dH/dt under the dynamics of the lattice."""
+    K_phi__H__density___0__1 = torch.einsum("cd,bd...->bc...", K, phi)
+    phi__0_m1 = shift(phi, (0, -1))
+    phi__0_p1 = shift(phi, (0, 1))
+    phi__m1_0 = shift(phi, (-1, 0))
+    phi__p1_0 = shift(phi, (1, 0))
+    c2__c = c2[:, None, None]
+    gamma__c = gamma[:, None, None]
+    lam__c = lam[:, None, None]
+    m2__c = m2[:, None, None]
+    dH_dphi__4 = K_phi__H__density___0__1 + lam__c * phi * phi * phi + m2__c * phi + c2__c * (
+        4.0 * phi - phi__0_m1 - phi__0_p1 - phi__m1_0 - phi__p1_0
+    )
+    phi__left__bar__9__v = 0.0
+    pi__left__bar__10 = gamma__c * pi
+    dH_dphi__14 = dH_dphi__4
+    dH_dpi__15 = pi
+    phi__t__16 = pi - phi__left__bar__9__v
+    B_pi__bracket__density___0__6 = torch.einsum("cd,bd...->bc...", B, pi)
+    pi__left__bar__8__v = B_pi__bracket__density___0__6 - dH_dphi__4
+    pi__t__17__v = pi__left__bar__8__v - pi__left__bar__10
+    power__density = dH_dphi__14 * phi__t__16 + pi__t__17__v * dH_dpi__15
+    return (power__density,)
+
+
 def evolve(state: Tensors, fixed: Tensors, steps: int, step: Callable[..., Tensors] = step) -> Tensors:
     """``steps`` steps from ``state``; ``fixed`` are inputs and coefficients, constant over the steps."""
     for _ in range(steps):

@@ -140,7 +140,7 @@ def _given(method: str, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
-@torch.library.custom_op("metrigen::maze_a3be6747_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::maze_c0113dfe_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -183,10 +183,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_a3be6747_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_c0113dfe_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_a3be6747_readout", mutates_args=())
+@torch.library.custom_op("metrigen::maze_c0113dfe_readout", mutates_args=())
 def _readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((u, kappa, m2, s), (), ())
@@ -218,10 +218,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_a3be6747_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_c0113dfe_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_a3be6747_operator_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::maze_c0113dfe_operator_adjoint", mutates_args=())
 def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
     _check((cotangent__, u, kappa, m2), (), ())
@@ -260,10 +260,10 @@ def _operator_adjoint_backward(ctx, *grads):
 
 _operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_a3be6747_operator_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_c0113dfe_operator_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_a3be6747_solve_linear", mutates_args=())
+@torch.library.custom_op("metrigen::maze_c0113dfe_solve_linear", mutates_args=())
 def _solve_linear(
     b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
@@ -321,7 +321,7 @@ def _solve_linear_backward(ctx, *grads):
 
 _solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_a3be6747_solve_linear", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_c0113dfe_solve_linear", _device, torch.float32)
 
 
 class Maze(nn.Module):
@@ -410,4 +410,18 @@ class Maze(nn.Module):
         u, = fields__
         (density__,) = reference.energy(u, _site(kappa, u, 'kappa'), _site(m2, u, 'm2'), _site(s, u, 's'))
         return density__.flatten(1).sum(1)
+
+    def stress_energy(
+        self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Raw components of T^{mu nu} at the sites, by name."""
+        _given('stress_energy', kappa=kappa, m2=m2, s=s)
+        *fields__, dtype__ = _work(state.u, channels=self.channels)
+        u, = fields__
+        return dict(
+            zip(
+                ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
+                reference.stress_energy(u, _site(kappa, u, 'kappa'), _site(m2, u, 'm2'), _site(s, u, 's'))
+            )
+        )
 

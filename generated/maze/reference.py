@@ -273,6 +273,49 @@ def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     return (energy__density,)
 
 
+def stress_energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
+    """Raw components of the stress-energy tensor at every site."""
+    inside__0_m1 = inside(u, (0, -1))
+    inside__0_p1 = inside(u, (0, 1))
+    inside__m1_0 = inside(u, (-1, 0))
+    inside__p1_0 = inside(u, (1, 0))
+    kappa__0_m1 = shift(kappa, (0, -1))
+    kappa__0_p1 = shift(kappa, (0, 1))
+    kappa__m1_0 = shift(kappa, (-1, 0))
+    kappa__p1_0 = shift(kappa, (1, 0))
+    u__0_m1 = shift(u, (0, -1))
+    u__0_p1 = shift(u, (0, 1))
+    u__m1_0 = shift(u, (-1, 0))
+    u__p1_0 = shift(u, (1, 0))
+    v__0 = u__p1_0 - u
+    v__1 = 0.5 * kappa + 1e-12
+    v__2 = 0.25 * kappa
+    v__3 = v__2 * v__0 * v__0 * inside__p1_0 * inside__p1_0 * kappa__p1_0 / (0.5 * kappa__p1_0 + v__1)
+    v__4 = u - u__m1_0
+    v__5 = v__2 * v__4 * v__4 * inside__m1_0 * inside__m1_0 * kappa__m1_0 / (0.5 * kappa__m1_0 + v__1)
+    v__6 = 0.5 * u * u * m2
+    v__7 = s * u
+    v__8 = u__0_p1 - u
+    v__9 = u - u__0_m1
+    v__10 = (
+        v__2 * v__9 * v__9 * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__1)
+        + v__2 * v__8 * v__8 * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (0.5 * kappa__0_p1 + v__1)
+    )
+    v__11 = v__10 + v__6 - v__7
+    v__12 = -v__3 - v__5
+    v__13 = v__4 * inside__m1_0
+    v__14 = v__2 * v__9 * inside__0_m1
+    v__15 = v__0 * inside__p1_0
+    v__16 = v__2 * v__8 * inside__0_p1
+    T00__density = v__11 + v__3 + v__5
+    T01__density = torch.zeros_like(u) + 0.0
+    T02__density = torch.zeros_like(u) + 0.0
+    T11__density = -v__11 - v__12
+    T12__density = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16
+    T22__density = v__10 + v__12 + v__7 - v__6
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+
+
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     """A u, the linear part of the variation dF of the free energy."""
     inside__0_m1 = inside(u, (0, -1))

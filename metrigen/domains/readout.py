@@ -30,22 +30,41 @@ def readout_densities(derivation: Derivation) -> dict[str, sp.Expr]:
         return {"T00": derivation.hamiltonian}
     if not isinstance(readout, StressEnergy):
         raise SpecError(f"unknown readout {readout!r}", part="readout", fix="stress_energy() or energy_density()")
-    tensor = derivation.stress_energy
-    if not tensor:
+    if not derivation.stress_energy:
         raise SpecError(
             "the system has no stress-energy tensor to read out", part="readout", fix="readout=energy_density()"
         )
+    state = tensor_densities(derivation)
+    for name, e in state.items():
+        if _has_velocity(e):
+            raise SpecError(f"{name} depends on velocities that are no function of the state: {e}", part="readout")
+    return {name: e for name, e in state.items() if e != 0}
+
+
+def tensor_densities(derivation: Derivation) -> dict[str, sp.Expr]:
+    """T^{00}, T^{0i}, T^{ij} (i <= j) in the state, as far as the derivation has them."""
+    tensor = derivation.stress_energy
     axes = derivation.system.domain.axes
-    velocity = {u.diff(t): v for u, v in derivation.velocities.items()}
     raw = {"T00": tensor[t, t]}
     raw.update({f"T0{i}": -tensor[t, x] for i, x in enumerate(axes, 1) if (t, x) in tensor})
     pairs = [(i, j) for i in range(len(axes)) for j in range(i, len(axes)) if (axes[i], axes[j]) in tensor]
     raw.update({f"T{i + 1}{j + 1}": -tensor[axes[i], axes[j]] for i, j in pairs})
-    state = {name: e.xreplace(velocity) for name, e in raw.items()}
-    for name, e in state.items():
-        if any(t in d.variables for d in e.atoms(sp.Derivative)):
-            raise SpecError(f"{name} depends on velocities that are no function of the state: {e}", part="readout")
-    return {name: e for name, e in state.items() if e != 0}
+    return {name: in_state(derivation, e) for name, e in raw.items()}
+
+
+def current_densities(derivation: Derivation) -> dict[str, tuple[sp.Expr, ...]]:
+    """The currents of the declared symmetries in the state; one that holds other velocities is left out."""
+    found = {name: tuple(in_state(derivation, j) for j in current) for name, current in derivation.currents.items()}
+    return {name: current for name, current in found.items() if not any(map(_has_velocity, current))}
+
+
+def in_state(derivation: Derivation, e: sp.Expr) -> sp.Expr:
+    """An expression with velocities written as functions of the state."""
+    return sp.sympify(e).xreplace({u.diff(t): v for u, v in derivation.velocities.items()})
+
+
+def _has_velocity(e: sp.Expr) -> bool:
+    return any(t in d.variables for d in e.atoms(sp.Derivative))
 
 
 def normalised(raw: dict[str, sp.Expr], rank: int) -> dict[str, sp.Expr]:

@@ -147,4 +147,45 @@ def test_a_force_costs_what_it_should() -> None:
     assert result.kernels["step"]["ops"] <= 16
     assert result.kernels["step_adjoint"]["ops"] <= 45
     assert result.kernels["step"]["bytes_per_site_float32"] <= 36
-    assert result.files["reference.py"].count("torch.einsum") == 5, "forward, energy, and back: K phi, K phi_bar, outer"
+    steps = result.files["reference.py"].split("def step(")[1].split("def readout(")[0]
+    assert steps.count("torch.einsum") == 4, "forward K phi; back K phi, K phi_bar and their outer product"
+
+
+def test_diagnostics(tmp_path: Path) -> None:
+    """The tensor, a declared current, and the balance of energy of a damped two-component wave."""
+    line = Lattice(x, boundary="neumann", spacing=sp.Rational(1, 2))
+    u, v = Field("u", line), Field("v", line)
+    gamma = Param("gamma", nonnegative=True, init=0.4)
+    make = layer(
+        tmp_path,
+        name="watched",
+        domain=line,
+        lagrangian=(u.diff(t) ** 2 + v.diff(t) ** 2 - u.diff(x) ** 2 - v.diff(x) ** 2 - (u**2 + v**2) ** 2 / 2) / 2,
+        metric=lambda F, G: gamma * (F[momentum(u)] * G[momentum(u)] + F[momentum(v)] * G[momentum(v)]),
+        symmetries={"u1": {u: -v, v: u}},
+        integrator=Strang(steps=1, dt=0.01),
+        readout=stress_energy(),
+    )
+    start = tuple(torch.randn(2, 3, 8, dtype=torch.float64) for _ in range(4))
+    module = make(3).double()
+    before = type(module(*start))(*start)
+    tensor = module.stress_energy(before)
+    assert set(tensor) == {"T00", "T01", "T11"}
+    torch.testing.assert_close(0.5 * tensor["T00"].flatten(1).sum(1), module.energy(before))
+    density, flux = module.currents(before)["u1"]
+    torch.testing.assert_close(density, start[0] * start[3] - start[1] * start[2])
+    assert flux.shape == density.shape
+    defects = []
+    for dt in (0.02, 0.01):
+        module.dt = dt
+        after = module(*start)
+        defects.append(module.balance_residual(before, after, dt).abs().max().item())
+        lost = module.energy(before) - module.energy(after)
+        assert (lost > 0).all()
+    assert defects[1] < defects[0] / 3, "the defect of a method of second order falls with the square of the step"
+
+    still = make(3).double()
+    still.gamma = 0.0
+    free = still(*start)
+    charge = [still.currents(state)["u1"][0].flatten(1).sum(1) for state in (before, free)]
+    torch.testing.assert_close(charge[0], charge[1], rtol=1e-11, atol=1e-11)
