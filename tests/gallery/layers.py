@@ -1,0 +1,100 @@
+"""The specs of the gallery, each loaded and compiled once, and their layers in float64."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from metrigen.compiler import Compiled, compile_spec
+from metrigen.spec.load import Spec, load_spec
+from tests.lattice.emitted import layer_class
+
+FOLDER = Path(__file__).parents[2] / "specs" / "gallery"
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))
+SCRATCH = tempfile.TemporaryDirectory()
+
+
+@cache
+def spec(name: str) -> Spec:
+    return load_spec(FOLDER / f"{name}.py")
+
+
+@cache
+def compiled(name: str) -> Compiled:
+    return compile_spec(spec(name))
+
+
+@cache
+def emitted(name: str) -> type:
+    """The class of the layer, imported from the package written to a scratch folder."""
+    package = f"gallery_{name}"
+    target = Path(SCRATCH.name) / package
+    target.mkdir()
+    for file, text in compiled(name).files.items():
+        (target / file).write_text(text)
+    sys.path.insert(0, SCRATCH.name)
+    try:
+        return layer_class(importlib.import_module(package))
+    finally:
+        sys.path.remove(SCRATCH.name)
+
+
+def layer(name: str, channels: int = 1, steps: int | None = None, dt: float | None = None, **values: object):
+    """A layer in float64 with the declared starting values, or ``values``, of its parameters."""
+    times = {key: value for key, value in (("steps", steps), ("dt", dt)) if value is not None}
+    made = emitted(name)(channels, **times).double()
+    start = {key.removeprefix("raw_"): None for key, _ in made.named_parameters()}
+    for key in start:
+        value = values.get(key, dt if key == "dt" and dt is not None else None)
+        if value is None:
+            # The declared number, free of the rounding to float32.
+            value = torch.tensor([float(f"{v:.6g}") for v in getattr(made, key).flatten().tolist()])
+            value = value.double().reshape(getattr(made, key).shape)
+        setattr(made, key, torch.as_tensor(value, dtype=torch.float64))
+    assert not values.keys() - start.keys(), values.keys() - start.keys()
+    return made
+
+
+def point(*values: float) -> tuple[torch.Tensor, ...]:
+    """The state of a system without axes: one tensor (1, 1) per field."""
+    return tuple(torch.full((1, 1), float(v), dtype=torch.float64) for v in values)
+
+
+def line(n: int, spacing: float = 1.0) -> torch.Tensor:
+    """Coordinates of n sites, centred."""
+    return (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * spacing
+
+
+def rough(*shape: int, seed: int = 0, size: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return size * torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def near(a: torch.Tensor, b: object, tolerance: float) -> None:
+    """|a - b| <= tolerance everywhere."""
+    gap = (a - torch.as_tensor(b, dtype=torch.float64)).abs().max().item()
+    assert gap <= tolerance, f"off by {gap:.3g}, allowed {tolerance:.3g}"
+
+
+def energies(made, *states, **inputs) -> torch.Tensor:
+    return torch.stack([made.energy(state, **inputs) for state in states])
+
+
+def wave_angle(frequency_squared: torch.Tensor | float, dt: float) -> torch.Tensor:
+    """Phase per step of the leapfrog method on q'' = -w^2 q, exactly: cos = 1 - w^2 dt^2 / 2."""
+    return torch.arccos(1 - torch.as_tensor(frequency_squared, dtype=torch.float64) * dt**2 / 2)
+
+
+def jacobian(made, *state: torch.Tensor, **inputs) -> torch.Tensor:
+    """d(state after)/d(state before), flattened."""
+    shape, sizes = state[0].shape, [s.numel() for s in state]
+
+    def step(flat: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x.flatten() for x in made(*(part.reshape(shape) for part in flat.split(sizes)), **inputs)])
+
+    return torch.autograd.functional.jacobian(step, torch.cat([s.flatten() for s in state]))
