@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import sympy as sp
+
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
 from metrigen.frame.emission import Emission, stencil_points
 from metrigen.frame.module import module_text
-from metrigen.ir.nodes import Cayley, Mix
+from metrigen.ir.nodes import Cayley, Inside, Leaf, Map, Mix, Statement, Total, stem
+from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.tidy import tidy
+from metrigen.passes.vary import bar
 from metrigen.spec.domain import Lattice
 
 _DOCS = {
@@ -135,4 +142,46 @@ def _sections(emission: Emission) -> list[tuple[str, str]]:
         reads = ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
         rows.append(f"| {name} | {kernels} | {maps} | {after} | {statistics['bytes_per_site_float32']} | {reads} |")
     readout = f"Components of the readout, in order along the channel axis: {', '.join(emission.lowered.components)}."
-    return [("Readout", readout), ("Cost per site", "\n".join(rows))]
+    return [("Stencils", stencils(emission)), ("Readout", readout), ("Cost per site", "\n".join(rows))]
+
+
+def stencils(emission: Emission) -> str:
+    """The functional on the lattice and its variation, one term a line; u[+1, 0] is u one site ahead on axis one."""
+    layer, domain = emission.lowered.dynamics, emission.spec.system.domain
+    density = emission.derivation.hamiltonian
+    blocks = [_written("H, summed over sites:", layer.lowering.functional("H", density).body)]
+    gradient = merge_channel_maps(layer.gradient(density))
+    blocks += [_written("its variation:", gradient.body)]
+    mean = f", {domain.average} means of the coefficients on edges" if domain.axes else ""
+    return f"Boundary {domain.boundary}, spacing {domain.spacing}{mean}.\n\n```text\n" + "\n".join(blocks) + "\n```"
+
+
+def _written(title: str, body: Sequence[Statement]) -> str:
+    lines = [title]
+    for statement in body:
+        if isinstance(statement, Mix):
+            turned = "^T" if statement.transpose else ""
+            lines.append(f"  {_plain(statement.out)} = {statement.matrix}{turned} {_plain(statement.src)}")
+        elif isinstance(statement, Total):
+            lines.append(f"  {_plain(statement.out)} = sum over channels of {_plain(statement.src)}")
+        elif isinstance(statement, Map):
+            for name, expr in statement.stores:
+                terms = [str(_at_offsets(term)) for term in tidy(expr).as_ordered_terms()]
+                signed = (f"- {term[1:]}" if term.startswith("-") else f"+ {term}" for term in terms)
+                lines += [f"  {_plain(name)} ="] + [f"    {term}" for term in signed]
+    return "\n".join(lines)
+
+
+def _plain(name: str) -> str:
+    """A name as it reads in a formula: the stem, dH/du for the cotangent of u."""
+    return f"dH/d{stem(name)}" if name == bar(stem(name)) else "h" if name == "density__" else stem(name)
+
+
+def _at_offsets(term: sp.Expr) -> sp.Expr:
+    swap = {}
+    for atom in term.atoms(Leaf, Inside):
+        where = ", ".join(f"{o:+d}" if o else "0" for o in atom.offset)
+        what = stem(atom.array) if isinstance(atom, Leaf) else stem(atom.name)
+        shown = f"{what}[{where}]" if any(atom.offset) or isinstance(atom, Inside) else what
+        swap[atom] = sp.Symbol(shown)
+    return term.xreplace(swap)
