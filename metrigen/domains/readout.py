@@ -59,8 +59,10 @@ def current_densities(derivation: Derivation) -> dict[str, tuple[sp.Expr, ...]]:
 
 
 def in_state(derivation: Derivation, e: sp.Expr) -> sp.Expr:
-    """An expression with velocities written as functions of the state."""
-    return sp.sympify(e).xreplace({u.diff(t): v for u, v in derivation.velocities.items()})
+    """An expression with velocities written as functions of the state; where a Lagrangian of first order leaves them
+    undefined, by the equations."""
+    rates = derivation.velocities or derivation.equations
+    return sp.sympify(e).xreplace({u.diff(t): v for u, v in rates.items()})
 
 
 def _has_velocity(e: sp.Expr) -> bool:
