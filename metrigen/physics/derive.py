@@ -53,7 +53,8 @@ def _noether(tensor: Law, currents: Law | None) -> Law:
     """One law for the tensor and the declared symmetries."""
     if currents is None:
         return tensor
-    return Law("noether", "proved", f"{tensor.how}; {currents.how}", tensor.detail or currents.detail)
+    weaker = tensor if tensor.verdict == "sampled" else currents
+    return Law("noether", weaker.verdict, f"{tensor.how}; {currents.how}", tensor.detail or currents.detail)
 
 
 def _steady(state: State) -> SteadyStateClass | None:

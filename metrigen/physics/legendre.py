@@ -20,9 +20,9 @@ from metrigen.physics.derivation import Law
 from metrigen.physics.inversion import Inverse, invert_velocities
 from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.refusals import refuse, refuse_singular
-from metrigen.physics.report import show
+from metrigen.physics.report import identity, show
 from metrigen.physics.variation import euler_of, gradient, tidy
-from metrigen.physics.zero import is_zero
+from metrigen.physics.zero import all_zero, is_zero, zero_test
 from metrigen.spec.symbols import momentum, t
 
 
@@ -47,7 +47,7 @@ def transform(lagrangian: sp.Expr, fields: tuple[AppliedUndef, ...], *, has_brac
     _refuse_mixed(lagrangian, fields)
     _refuse_coupled(momenta, velocities)
     hessian = [[momenta[a].diff(velocities[b]) for b in fields] for a in fields]
-    if all(is_zero(entry) for row in hessian for entry in row):
+    if all_zero(entry for row in hessian for entry in row):
         return _first_order(lagrangian, fields, momenta, velocities, has_bracket)
     det = sp.expand(linear.determinant(hessian))
     if is_zero(det):
@@ -131,7 +131,8 @@ def _regular(
     hamiltonian = tidy(energy) if inverse.polynomial else inverse.energy(energy)
     back = {conjugate[u]: momenta[u] for u in fields}
     check = hamiltonian.xreplace(back) + lagrangian - sp.Add(*(momenta[u] * velocities[u] for u in fields))
-    if not is_zero(check, summed=True):
+    verified = zero_test(check, summed=True)
+    if not verified:
         raise refuse(
             "the Legendre transform could not be verified",
             residual=check,
@@ -139,7 +140,10 @@ def _regular(
             fix="give hamiltonian= and bracket= directly",
         )
     how = f"{inverse.how}; H(pi(v)) + L - pi v = 0 checked"
-    law = Law("legendre", inverse.verdict, how, inverse.detail)
+    if inverse.verdict == "proved":
+        law = identity("legendre", how, verified, inverse.detail)
+    else:
+        law = Law("legendre", inverse.verdict, how, inverse.detail)
     return Legendre((*fields, *names.values()), hamiltonian, names, solved, None, law)
 
 
@@ -151,7 +155,7 @@ def _first_order(
     has_bracket: bool,
 ) -> Legendre:
     hamiltonian = tidy(-lagrangian.xreplace(dict.fromkeys(velocities.values(), sp.S.Zero)))
-    if all(is_zero(value) for value in theta.values()) and not has_bracket:
+    if all_zero(theta.values()) and not has_bracket:
         raise refuse(
             "the Lagrangian contains no time derivative",
             residual=sp.S.Zero,

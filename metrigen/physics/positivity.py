@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import sympy as sp
@@ -14,7 +14,7 @@ from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.operators import Form, rename
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.variation import diff_jets
-from metrigen.physics.zero import is_zero
+from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import Param
 
 Matrix = list[list[sp.Expr]]
@@ -77,8 +77,9 @@ def density_matrix(form: Form) -> tuple[list[sp.Expr], Matrix]:
 
 
 def _symmetric(matrix: Matrix) -> bool:
+    """Symmetric for certain: a rung of the ladder that points alone would carry is not taken."""
     n = len(matrix)
-    return all(is_zero(matrix[i][j] - matrix[j][i]) for i in range(n) for j in range(i))
+    return all_zero(matrix[i][j] - matrix[j][i] for i in range(n) for j in range(i)).proved
 
 
 def signs_of_matrix(matrix: Matrix) -> tuple[Sign, ...]:
@@ -86,7 +87,8 @@ def signs_of_matrix(matrix: Matrix) -> tuple[Sign, ...]:
     order = sorted(range(len(matrix)), key=lambda i: (not matrix[i][i].is_positive, bool(matrix[i][i].is_zero), i))
     found = pivots([[matrix[i][j] for j in order] for i in order])
     values = [*found.values, *(() if found.broken is None else (found.broken,))]
-    return tuple(sign_of(value) for value in values)
+    signs = tuple(sign_of(value) for value in values)
+    return tuple(replace(s, by_points=True) for s in signs) if found.by_points else signs
 
 
 def _matrices(density: sp.Expr) -> list[str]:
@@ -118,7 +120,7 @@ def second_order(form: Form) -> Matrix | None:
             zeroth = Jet(form.right[s], _orders(form.right[s].args, ()))
             matrix[r][s] = rest.diff(zeroth)
             rest = sp.expand(rest - matrix[r][s] * zeroth)
-        if not is_zero(rest):
+        if not zero_test(rest).proved:
             return None
     return matrix if _symmetric(matrix) else None
 

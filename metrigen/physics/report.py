@@ -9,8 +9,9 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import StructureError
 from metrigen.physics import channels
+from metrigen.physics.derivation import Law
 from metrigen.physics.jets import Jet, from_jets, jets_of
-from metrigen.physics.zero import evaluate, random_point
+from metrigen.physics.zero import UNPROVED, Zero, evaluate, random_point
 
 _LONGEST = 400
 
@@ -53,6 +54,13 @@ def violation(
     return StructureError(
         what, law=law, residual=from_jets(residual), part=part, why=why, witness=witness or None, fix=fix
     )
+
+
+def identity(name: str, how: str, test: Zero, detail: str = "") -> Law:
+    """The law that an identity holds: proved by expansion, sampled where points or a few channels decided."""
+    if not test.proved:
+        return Law(name, "sampled", f"{how}; {UNPROVED[test.by]}", detail)
+    return Law(name, "proved", how, detail)
 
 
 def short(value: sp.Expr) -> str:

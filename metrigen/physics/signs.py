@@ -11,9 +11,12 @@ import sympy as sp
 from metrigen.physics import channels
 from metrigen.physics.intervals import bounds
 from metrigen.physics.report import label, short, show
-from metrigen.physics.zero import evaluate, is_zero, random_point
+from metrigen.physics.size import expanded_terms
+from metrigen.physics.zero import Zero, evaluate, every, random_point, zero_test
 
 Verdict = Literal["positive", "nonnegative", "zero", "negative", "depends", "unknown"]
+LARGE = 5000  # terms beyond which an expression is not multiplied out
+LARGE_CANCELLED = 200  # operations beyond which common factors stay
 _SPREADS = (2.0, 2.0, 20.0, 2.0, 0.3, 200.0)
 
 
@@ -23,12 +26,13 @@ class Sign:
 
     "positive", "nonnegative", "zero": holds everywhere. "negative": never positive and somewhere negative.
     "depends": both signs occur. "unknown": no negative value was found, none was excluded. ``witness`` shows a
-    negative value.
+    negative value. ``by_points``: a step on the way to it was decided at random points only.
     """
 
     expr: sp.Expr
     verdict: Verdict
     witness: str = ""
+    by_points: bool = False
 
     @property
     def holds(self) -> bool:
@@ -37,8 +41,9 @@ class Sign:
 
 def sign_of(expr: sp.Expr) -> Sign:
     """The sign of an expression in jets over all its values."""
-    if expr.is_zero or is_zero(expr):
-        return Sign(expr, "zero")
+    vanishes = zero_test(expr)
+    if vanishes:
+        return Sign(expr, "zero", by_points=not vanishes.proved)
     for candidate in _forms(expr):
         if candidate.is_positive:
             return Sign(expr, "positive")
@@ -63,9 +68,11 @@ def sign_of(expr: sp.Expr) -> Sign:
 def _forms(expr: sp.Expr) -> Iterator[sp.Expr]:
     """The same expression in forms whose sign SymPy may see."""
     yield expr
+    yield sp.factor_terms(expr)
+    if expanded_terms(expr) > LARGE:
+        return
     expanded = sp.expand(expr)
     yield expanded
-    yield sp.factor_terms(expr)
     if expanded.is_polynomial() and len(expanded.args) <= 30:
         yield sp.factor(expanded)
 
@@ -106,23 +113,29 @@ def condition(sign: Sign) -> str:
 
 @dataclass(frozen=True)
 class Pivots:
-    """D of A = L D L^T. ``broken`` is the negative 2x2 minor where a zero pivot has a non-zero row."""
+    """D of A = L D L^T. ``broken`` is the negative 2x2 minor where a zero pivot has a non-zero row; ``by_points``: that
+    an entry vanishes was decided at random points only."""
 
     values: tuple[sp.Expr, ...]
     broken: sp.Expr | None = None
+    by_points: bool = False
 
 
 def pivots(rows: Sequence[Sequence[sp.Expr]]) -> Pivots:
     """The pivots of a symmetric matrix in the given order, by symmetric elimination."""
     work = [list(row) for row in rows]
     out: list[sp.Expr] = []
+    tests: list[Zero] = []
     for k in range(len(work)):
         head = work[k][k]
         rest = range(k + 1, len(work))
-        if head.is_zero or is_zero(head):
-            bad = next((j for j in rest if not is_zero(work[k][j])), None)
+        vanishes = zero_test(head)
+        if vanishes:
+            row = [zero_test(work[k][j]) for j in rest]
+            bad = next((j for j, test in zip(rest, row, strict=True) if not test), None)
             if bad is not None:
                 return Pivots(tuple(out), -(work[k][bad] ** 2))
+            tests += [vanishes, *row]
             out.append(sp.S.Zero)
             continue
         out.append(head)
@@ -132,5 +145,10 @@ def pivots(rows: Sequence[Sequence[sp.Expr]]) -> Pivots:
             factor = work[i][k] / head
             for j in rest:
                 if not work[k][j].is_zero:
-                    work[i][j] = sp.cancel(work[i][j] - factor * work[k][j])
-    return Pivots(tuple(out))
+                    work[i][j] = _cancelled(work[i][j] - factor * work[k][j])
+    return Pivots(tuple(out), by_points=not every(tests).proved)
+
+
+def _cancelled(expr: sp.Expr) -> sp.Expr:
+    """Common factors cancelled where that takes no time; the value is the same either way."""
+    return sp.cancel(expr) if sp.count_ops(expr) <= LARGE_CANCELLED else expr

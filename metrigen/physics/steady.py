@@ -18,7 +18,7 @@ from metrigen.physics.jets import jet, jets_of
 from metrigen.physics.report import label, show
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.variation import euler_of, gradient
-from metrigen.physics.zero import is_zero
+from metrigen.physics.zero import zero_test
 
 
 def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
@@ -38,16 +38,18 @@ def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> 
 
 
 def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> bool:
-    """Is the density quadratic with a positive semi-definite matrix over the jets of the fields?"""
-    if not all(_affine(force, fields) for force in forces):
+    """Is the density for certain quadratic with a positive semi-definite matrix over the jets of the fields?"""
+    if not all(_affine(force, fields, certain=True) for force in forces):
         return False
     quadratic = _quadratic(energy, fields)
     jets = jets_of(quadratic, *fields)
     found = pivots([[sp.expand(quadratic.diff(a).diff(b)) for b in jets] for a in jets])
-    return found.broken is None and all(sign_of(value).holds for value in found.values)
+    signs = [sign_of(value) for value in found.values]
+    certain = not found.by_points and not any(sign.by_points for sign in signs)
+    return certain and found.broken is None and all(sign.holds for sign in signs)
 
 
-def _affine(force: sp.Expr, fields: Sequence[AppliedUndef]) -> bool:
+def _affine(force: sp.Expr, fields: Sequence[AppliedUndef], *, certain: bool = False) -> bool:
     jets = jets_of(force, *fields)
     flat, maps = channels.lift(force)
     if not flat.is_polynomial(*jets, *maps):
@@ -55,7 +57,8 @@ def _affine(force: sp.Expr, fields: Sequence[AppliedUndef]) -> bool:
     scale = sp.Symbol("scale[]", positive=True)
     rest = force.xreplace(dict.fromkeys(jets, sp.S.Zero))
     scaled = force.xreplace({j: scale * j for j in jets})
-    return is_zero(scaled - rest - scale * (force - rest))
+    test = zero_test(scaled - rest - scale * (force - rest))
+    return test.proved if certain else test.is_zero
 
 
 def _quadratic(energy: sp.Expr, fields: Sequence[AppliedUndef]) -> sp.Expr:

@@ -14,10 +14,10 @@ from metrigen.errors import SpecError
 from metrigen.physics import channels, linear, noether
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jet, jets_of, to_jets
-from metrigen.physics.report import show, violation, witness
+from metrigen.physics.report import identity, show, violation, witness
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_jets, euler_of, gradient, tidy
-from metrigen.physics.zero import is_zero
+from metrigen.physics.zero import Zero, every, is_zero, zero_test
 from metrigen.spec.symbols import t
 
 Characteristic = Mapping[AppliedUndef, sp.Expr]
@@ -30,13 +30,14 @@ def currents(state: State) -> tuple[dict[str, tuple[sp.Expr, ...]], Law | None]:
     if not declared:
         return {}, None
     lagrangian, fields = action(state)
-    out = {}
+    out, tests = {}, []
     for name in declared:
         q = _characteristic(name, declared[name], fields, state)
-        current = noether_current(name, lagrangian, q, fields, state.coordinates)
+        current, test = noether_current(name, lagrangian, q, fields, state.coordinates)
         out[name] = tuple(current[mu] for mu in state.coordinates)
+        tests.append(test)
     names = ", ".join(out)
-    return out, Law("noether", "proved", f"D_mu J^mu = -Q_a E_a checked off shell for {names}")
+    return out, identity("noether", f"D_mu J^mu = -Q_a E_a checked off shell for {names}", every(tests))
 
 
 def action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
@@ -84,8 +85,9 @@ def noether_current(
     q: Characteristic,
     fields: Sequence[AppliedUndef],
     coordinates: Sequence[sp.Symbol],
-) -> Current:
-    """J^mu. Raises StructureError(law="noether") with the defect pr v_Q L if Q is no symmetry."""
+) -> tuple[Current, Zero]:
+    """J^mu and how it was verified. Raises StructureError(law="noether") with the defect pr v_Q L if Q is no
+    symmetry."""
     change = noether.prolong(lagrangian, q)
     moved = gradient(change)
     for u in dict.fromkeys(j.base for j in moved):
@@ -109,7 +111,8 @@ def noether_current(
         *(diff_jets(current[mu], mu) for mu in coordinates),
         *(q[u] * euler_of(gradients, u, tuple(coordinates)) for u in fields),
     )
-    if not is_zero(defect, summed=True):
+    verified = zero_test(defect, summed=True)
+    if not verified:
         raise violation(
             f"the current of {name!r} could not be verified",
             law="noether",
@@ -117,7 +120,7 @@ def noether_current(
             part="symmetries",
             why="the change of the Lagrangian is a divergence, but not of a polynomial that this compiler finds",
         )
-    return current
+    return current, verified
 
 
 def divergence_potential(

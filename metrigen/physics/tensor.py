@@ -13,10 +13,10 @@ from metrigen.physics import channels, noether
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jet
 from metrigen.physics.operators import rename, replacement
-from metrigen.physics.report import show, violation, witness
+from metrigen.physics.report import identity, show, violation, witness
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_along, diff_jets, gradient, tidy
-from metrigen.physics.zero import is_zero
+from metrigen.physics.zero import Zero, every, is_zero, zero_test
 from metrigen.spec.symbols import t
 
 LARGE = 3000  # operations in the rates beyond which the energy flux is not written out
@@ -43,14 +43,16 @@ def tensor_of(state: State) -> Tensor:
 
 def _canonical(lagrangian: sp.Expr, fields: Sequence[AppliedUndef], state: State, note: str) -> Tensor:
     components = noether.stress_energy(lagrangian, fields, state.coordinates)
+    tests = []
     for nu in state.coordinates:
         defect = noether.divergence_defect(components, lagrangian, fields, state.coordinates, nu)
-        if not is_zero(defect, summed=True):
+        tests.append(zero_test(defect, summed=True))
+        if not tests[-1]:
             raise _violated(f"D_mu T^mu_{nu} + E u_{nu} + explicit", defect)
     how = f"D_mu T^mu_nu = -E_a u_a,nu - (dL/dx^nu)_explicit holds off shell{note}"
     if channels.has_maps(lagrangian):
         how += ", summed over the channels (written out channel by channel)"
-    return Tensor(components, _sources(state, lagrangian, fields), Law("noether", "proved", how))
+    return Tensor(components, _sources(state, lagrangian, fields), identity("noether", how, every(tests)))
 
 
 def _violated(identity: str, defect: sp.Expr) -> MetrigenError:
@@ -103,9 +105,9 @@ def _energy_flux(state: State) -> Tensor:
     """
     h, axes = state.hamiltonian, state.axes
     rates = dict(zip(state.fields, state.rates, strict=True))
-    _check_peeling(state)
+    peeled = _check_peeling(state)
     current = noether.peel(gradient(h), rates, axes)
-    work = _skew_current(state) if state.bracket is not None else dict.fromkeys(axes, sp.S.Zero)
+    work, skew = _skew_current(state) if state.bracket is not None else (dict.fromkeys(axes, sp.S.Zero), Zero(True))
     components = {(t, t): h}
     how = "D_t T^t_t + D_i T^i_t = dH.R + dh/dt on solutions, R the dissipative part (energy density and flux)"
     if sum(sp.count_ops(rate) for rate in state.rates) < LARGE:
@@ -119,10 +121,10 @@ def _energy_flux(state: State) -> Tensor:
         forces = state.metric.apply(state.covectors if state.entropic is None else state.entropic)
         dissipated = sp.Add(*(sign * g * force for g, force in zip(state.covectors, forces, strict=True)))
     source = tidy(dissipated + noether.explicit_derivative(h, state.fields, t))
-    return Tensor(components, {t: source}, Law("noether", "proved", how))
+    return Tensor(components, {t: source}, identity("noether", how, every((peeled, skew))))
 
 
-def _check_peeling(state: State) -> None:
+def _check_peeling(state: State) -> Zero:
     """sum dh/dz_alpha D_alpha V = V . dH + D_i P^i for arbitrary V, summed over the channels."""
     test = {u: jet(sp.Function(f"V:{u.func.__name__}", real=True)(*u.args)) for u in state.fields}
     gradients = gradient(state.hamiltonian)
@@ -130,12 +132,14 @@ def _check_peeling(state: State) -> None:
     change = [g * diff_along(test[j.base], j.directions()) for j, g in gradients.items() if j.base in test]
     local = [test[u] * g for u, g in zip(state.fields, state.covectors, strict=True)]
     defect = sp.Add(*change) - sp.Add(*local, *(diff_jets(current[x], x) for x in state.axes))
-    if not is_zero(defect, summed=True):
+    verified = zero_test(defect, summed=True)
+    if not verified:
         raise _violated("h_t - z_t dH - D_i P^i", defect)
+    return verified
 
 
-def _skew_current(state: State) -> dict[sp.Symbol, sp.Expr]:
-    """K^i with dH.J dH = D_i K^i.
+def _skew_current(state: State) -> tuple[dict[sp.Symbol, sp.Expr], Zero]:
+    """K^i with dH.J dH = D_i K^i, and how that was verified.
 
     b(f, g) = f.J g + D_i B^i by peeling, and w(f) = b(f, f) has w = D_i W^i/2 with W its own peel, since E_f(w) = 0.
     """
@@ -148,6 +152,7 @@ def _skew_current(state: State) -> dict[sp.Symbol, sp.Expr]:
     rows = [rename(row, form.right, form.left) for row in form.rows]
     work = sp.Add(*(itself[f] * row for f, row in zip(form.left, rows, strict=True)))
     defect = work - sp.Add(*(diff_jets(generic[x], x) for x in axes))
-    if not is_zero(defect, summed=True):
+    test = zero_test(defect, summed=True)
+    if not test:
         raise _violated("f J f - D_i K^i", defect)
-    return {x: k.xreplace(replacement(form.left, state.covectors, [k])) for x, k in generic.items()}
+    return {x: k.xreplace(replacement(form.left, state.covectors, [k])) for x, k in generic.items()}, test
