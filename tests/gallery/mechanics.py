@@ -112,9 +112,8 @@ def heavy_top() -> None:
 
 def lotka_volterra() -> None:
     """Small oscillations about (1, 1) have the period 2 pi; on a large orbit the energy is kept."""
-    near(
-        torch.cat(layer("lotka_volterra", steps=200, dt=2 * math.pi / 200)(*point(1.001, 1.0))), [[1.001], [1.0]], 1e-5
-    )
+    end = layer("lotka_volterra", steps=200, dt=2 * math.pi / 200)(*point(1.001, 1.0))
+    near(torch.cat(end), [[1.001], [1.0]], 1e-5)
     made = layer("lotka_volterra", steps=300, dt=0.02)
     start = point(0.4, 1.7)
     end = made(*start)
