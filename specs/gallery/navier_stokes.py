@@ -1,7 +1,7 @@
 """Viscous, heat-conducting gas in one dimension: the ideal gas dynamics and a metric of viscosity and conduction.
 
-A1(F) = D F_m - (u_x/T) F_s with weight mu T, A2(F) = D(F_s/T) with weight kappa T^2, u = m/rho; mass, momentum and
-energy are constant, the entropy int s grows.
+A1(F) = D F_m - (u_x/T) F_s with weight mu T, A2(F) = T D(F_s/T) with weight kappa, u = m/rho. The entropy int s
+grows; mass, momentum and energy are constant (on the lattice the last two up to the order of the stencil).
 
 Reference: H. C. Oettinger, M. Grmela (1997), Dynamics and thermodynamics of complex fluids. II. Illustrations of a
 general formalism.
@@ -32,7 +32,7 @@ system = System(
     bracket=lambda F, G: half(G, F) - half(F, G),
     metric=Dissipation(
         (mu * T, lambda F: F[m].diff(x) - strain / T * F[s]),
-        (kappa * T**2, lambda F: (F[s] / T).diff(x)),
+        (kappa, lambda F: F[s].diff(x) - (sp.log(rho) + s / rho).diff(x) * F[s]),
     ),
     integrator=RK4(steps=8, dt=0.05),
     readout=energy_density(),

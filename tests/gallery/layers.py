@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 import tempfile
@@ -27,6 +28,11 @@ def spec(name: str) -> Spec:
 @cache
 def compiled(name: str) -> Compiled:
     return compile_spec(spec(name))
+
+
+def digest(name: str) -> str:
+    """Hash of every file of the package."""
+    return hashlib.sha256(repr(sorted(compiled(name).files.items())).encode()).hexdigest()
 
 
 @cache
