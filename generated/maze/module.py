@@ -127,7 +127,7 @@ def _reported(results: tuple[Tensor, ...], max_iter: int) -> tuple[Tensor, ...]:
     x, iterations, residual, status = results
     if bool((status != 0).any()):
         warnings.warn(
-            f"Maze: a solve did not converge within max_iter={max_iter}; see `status` of the state for the samples",
+            f"Maze: a solve did not converge (max_iter={max_iter}); see `status` of the state for the samples",
             NotConverged,
             stacklevel=2,
         )

@@ -458,6 +458,7 @@ def diagonal(
 
 
 CONVERGED, GAVE_UP, NOT_POSITIVE = 0, 1, -1
+PATIENCE = 10  # restarts in a row without a tenth of progress
 
 
 def _dot(x: Tensor, y: Tensor) -> Tensor:
@@ -477,8 +478,9 @@ def conjugate_gradient(
     """Jacobi-preconditioned conjugate gradient; every plane stops by itself at ||b - A x|| <= tolerance.
 
     The recurrence for the residual drifts from the true one in finite precision: a plane that looks converged is
-    checked against b - A x and restarted from it if it is not. Returns x, iterations and a flag per plane that is set
-    where p.Ap <= 0 showed A not to be positive definite.
+    checked against b - A x and restarted from it if it is not, and given up where restarts gain nothing any more: the
+    end of the precision. Returns x, iterations and a flag per plane that is set where p.Ap <= 0 showed A not to be
+    positive definite.
     """
     x = start.clone()
     r = b - apply(x)
@@ -487,6 +489,7 @@ def conjugate_gradient(
     iterations = torch.zeros_like(tolerance, dtype=torch.int64)
     indefinite = torch.zeros_like(tolerance, dtype=torch.bool)
     active = _dot(r, r).sqrt() > tolerance
+    best, stalls = torch.full_like(tolerance, float("inf")), torch.zeros_like(iterations)
     for _ in range(max_iter):
         if not bool(active.any()):
             break
@@ -503,8 +506,10 @@ def conjugate_gradient(
         if bool(looks.any()):
             true = b - apply(x)
             r = torch.where(_plane(looks, x), true, r)
-            done = looks & (_dot(true, true).sqrt() <= tolerance)
-            active &= ~done
+            left = _dot(true, true).sqrt()
+            stalls = torch.where(looks & (left > 0.9 * best), stalls + 1, torch.where(looks, 0, stalls))
+            active &= ~(looks & (left <= tolerance) | (stalls >= PATIENCE))
+            best = torch.where(looks, torch.minimum(best, left), best)
         z = r if diagonal is None else r / diagonal
         fresh = _dot(r, z)
         beta = torch.where(looks | ~active, 0, fresh / torch.where(rz == 0, 1, rz))
@@ -544,7 +549,7 @@ def solve_linear(
     programs: Programs | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Solve A(fixed) x = b. Returns x and, per sample, iterations, ||b - A x|| and status (0 converged, 1 gave up
-    after max_iter, -1 A is not positive definite). A plane stops at ||r|| <= max(rtol ||b||, atol / sqrt(C))."""
+    at max_iter or at the end of the precision, -1 A is not positive definite). A plane stops at ||r|| <= max(rtol ||b||, atol / sqrt(C))."""
     run = programs or Programs()
     weights = run.weights(b, *fixed)
     (diagonal,) = run.diagonal(*weights)

@@ -150,3 +150,17 @@ def test_inputs_broadcast_and_shapes_are_checked(layers: dict[str, type]) -> Non
         layer.readout(shared, m2=given["m2"], s=given["s"])
     with pytest.raises(ValueError, match="steps"):
         layers["neumann-arithmetic"](2, steps=3)
+
+
+def test_the_end_of_the_precision_is_reported_and_not_iterated_upon(layers: dict[str, type]) -> None:
+    """Nearly singular in float32: the tolerance is out of reach, and the solve says so long before max_iter."""
+    given = {name: value.float() for name, value in problem((20, 20)).items()} | {
+        "m2": torch.full((2, 2, 20, 20), 1e-6)
+    }
+    layer = layers["neumann-arithmetic"](2, rtol=1e-7, max_iter=100000)
+    with pytest.warns(RuntimeWarning, match="did not converge"):
+        state = layer(**given)
+    assert (state.status == 1).all()
+    assert (state.iterations < 10000).all()
+    precise = layer(**{name: value.double() for name, value in given.items()})
+    assert (precise.status == 0).all()
