@@ -47,7 +47,8 @@ def check_jacobi(form: Form, *, almost_poisson: bool) -> Law:
         return Law("jacobi", "proved", "constant coefficients")
     residuals = jacobi_residuals(form)
     if residuals is None:
-        return Law("jacobi", "sampled", "not tested: the trilinear density is too large")
+        why = f"more than {LARGE_WITH_MAPS if channels.has_maps(form.density) else LARGE} operations"
+        return Law("jacobi", "sampled", f"not tested: the trilinear density {{{{P,Q}},R}} + cyclic has {why}")
     tests = [zero_test(r) for r in residuals]
     bad = next((sp.expand(r) for r, test in zip(residuals, tests, strict=True) if not test), None)
     if bad is None:

@@ -13,10 +13,11 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics.jets import Jet
+from metrigen.physics.size import expanded_terms
 from metrigen.spec.symbols import Param, mix, mix_transposed, total, transposed
 
 MAPS = (mix, total)
-LARGE = 1000  # operations beyond which the argument of a map is not expanded
+LARGE = 1000  # terms beyond which the argument of a map is not expanded
 
 
 def has_maps(expr: sp.Expr) -> bool:
@@ -69,7 +70,7 @@ def _linear(f: sp.Expr, act: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
     """A linear map term by term, with factors that are the same in every channel moved out."""
     out = []
     # Splitting is for comparison only; what is too large to expand stays one argument.
-    for term in sp.Add.make_args(sp.expand(f) if sp.count_ops(f) < LARGE else f):
+    for term in sp.Add.make_args(sp.expand(f) if expanded_terms(f) < LARGE else f):
         scalars: list[sp.Expr] = []
         rest: list[sp.Expr] = []
         for factor in sp.Mul.make_args(term):

@@ -10,7 +10,7 @@ from metrigen.physics.fit import check_integrator
 from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
 from metrigen.physics.limits import step_limit
-from metrigen.physics.state import State, build_state
+from metrigen.physics.state import State, build_state, equations
 from metrigen.physics.symmetry import currents
 from metrigen.physics.tensor import tensor_of
 from metrigen.physics.wellposed import check_well_posed
@@ -33,7 +33,7 @@ def derive(system: System) -> Derivation:
         hamiltonian=from_jets(state.hamiltonian),
         momenta=state.momenta,
         velocities={u: from_jets(v) for u, v in state.velocities.items()},
-        equations={u: from_jets(rate) for u, rate in zip(state.fields, state.rates, strict=True)},
+        equations=dict(zip(state.fields, equations(state), strict=True)),
         bracket=state.bracket_form,
         metric=state.metric_form,
         stress_energy={key: from_jets(value) for key, value in tensor.components.items()},

@@ -86,7 +86,7 @@ def to_jets(expr: sp.Expr) -> sp.Expr:
     """Replace every derivative and every function of coordinates by its jet."""
     expr = sp.sympify(expr)
     if expr.has(sp.Derivative):
-        expr = expr.doit(deep=True) if _has_unevaluated(expr) else expr
+        expr = expr.doit(deep=True) if has_unevaluated(expr) else expr
     table: dict[sp.Basic, sp.Basic] = {}
     for atom in sorted(expr.atoms(sp.Derivative), key=sp.default_sort_key):
         if not isinstance(atom.expr, AppliedUndef):
@@ -112,7 +112,8 @@ def site_function(parameter: Param, axes: tuple[sp.Symbol, ...]) -> AppliedUndef
     return function(*axes)
 
 
-def _has_unevaluated(expr: sp.Expr) -> bool:
+def has_unevaluated(expr: sp.Expr) -> bool:
+    """Does an expression hold the indicated derivative of something that is no function?"""
     return any(not isinstance(atom.expr, AppliedUndef) for atom in expr.atoms(sp.Derivative))
 
 

@@ -21,7 +21,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import canonical_pairs, split
-from metrigen.physics.jets import from_jets, jet, jets_of, to_jets
+from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.variation import euler_jets
 from metrigen.spec.symbols import t, transposed
 
@@ -64,6 +64,8 @@ def _frequency_squared(derivation: Derivation, q: AppliedUndef, p: AppliedUndef)
 
 def _decay(derivation: Derivation, u: AppliedUndef) -> sp.Expr | None:
     """The largest eigenvalue of -d(rate)/du in its linear part."""
+    if has_unevaluated(derivation.equations[u]):
+        return None
     return _largest_symbol(derivation, -to_jets(derivation.equations[u]), u)
 
 

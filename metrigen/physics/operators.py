@@ -12,7 +12,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear
-from metrigen.physics.jets import Jet, jets_of, to_jets
+from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
 from metrigen.physics.report import show_form
 from metrigen.physics.variation import diff_along, euler_jets, tidy
 from metrigen.physics.zero import is_zero
@@ -38,6 +38,18 @@ class Form:
         """J g for covectors given as expressions in jets."""
         table = replacement(self.right, covectors, self.rows)
         return tuple(tidy(row.xreplace(table)) for row in self.rows)
+
+    def indicated(self, covectors: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
+        """J g in the fields, the derivatives of g indicated and not carried out."""
+        of = {f: from_jets(g) for f, g in zip(self.right, covectors, strict=True)}
+        out = []
+        for row in self.rows:
+            slots = {j: sp.Symbol(f"slot[{i}]", real=True) for i, j in enumerate(jets_of(row, *self.right))}
+            meaning = {
+                s: sp.Derivative(of[j.base], *j.directions()) if j.order else of[j.base] for j, s in slots.items()
+            }
+            out.append(from_jets(row.xreplace(slots)).xreplace(meaning))
+        return tuple(out)
 
     def at(self, left: Sequence[AppliedUndef], right: Sequence[AppliedUndef]) -> sp.Expr:
         """The density with other functions in the place of its covectors."""

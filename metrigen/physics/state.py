@@ -10,9 +10,10 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Bilinear, Law
-from metrigen.physics.jets import to_jets
+from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.legendre import Legendre, transform
 from metrigen.physics.operators import Form, build_form
+from metrigen.physics.size import TooLarge
 from metrigen.physics.variation import euler_of, gradient, tidy
 from metrigen.physics.vocabulary import (
     check_functions,
@@ -33,7 +34,7 @@ class State:
 
     fields      the full state
     covectors   dH/dz in the order of the fields; ``entropic``: dS/dz, or None
-    rates       dz/dt
+    rates       dz/dt; None where they are too large to be written out
     source      the Lagrangian, with its own fields; None for a Hamiltonian system
     """
 
@@ -51,7 +52,7 @@ class State:
     bracket_form: Bilinear | None
     metric: Form | None
     metric_form: Bilinear | None
-    rates: tuple[sp.Expr, ...]
+    rates: tuple[sp.Expr, ...] | None
     legendre: Law | None
 
     @property
@@ -119,17 +120,34 @@ def _rates(
     metric: Form | None,
     energy: tuple[sp.Expr, ...],
     entropy: tuple[sp.Expr, ...] | None,
-) -> tuple[sp.Expr, ...]:
-    """{z, H} + (z, S) with an entropy, {z, H} - (z, H) without."""
+) -> tuple[sp.Expr, ...] | None:
+    """{z, H} + (z, S) with an entropy, {z, H} - (z, H) without; None where that is too large."""
     zero = (sp.S.Zero,) * len(fields)
-    reversible = bracket.apply(energy) if bracket is not None else zero
-    if metric is None:
-        return reversible
-    if entropy is not None:
-        irreversible = metric.apply(entropy)
-    else:
-        irreversible = tuple(-rate for rate in metric.apply(energy))
+    try:
+        reversible = bracket.apply(energy) if bracket is not None else zero
+        if metric is None:
+            return reversible
+        if entropy is not None:
+            irreversible = metric.apply(entropy)
+        else:
+            irreversible = tuple(-rate for rate in metric.apply(energy))
+    except TooLarge:
+        return None
     return tuple(tidy(a + b) for a, b in zip(reversible, irreversible, strict=True))
+
+
+def equations(state: State) -> tuple[sp.Expr, ...]:
+    """dz/dt in the fields; where that is too large, with the derivatives of dH/dz left to be carried out."""
+    if state.rates is not None:
+        return tuple(from_jets(rate) for rate in state.rates)
+    zero = (sp.S.Zero,) * len(state.fields)
+    reversible = zero if state.bracket is None else state.bracket.indicated(state.covectors)
+    irreversible = zero
+    if state.metric is not None:
+        sign = -1 if state.entropic is None else 1
+        driven = state.metric.indicated(state.covectors if state.entropic is None else state.entropic)
+        irreversible = tuple(sign * rate for rate in driven)
+    return tuple(a + b for a, b in zip(reversible, irreversible, strict=True))
 
 
 def _bracket(

@@ -15,6 +15,7 @@ from metrigen.physics import channels, linear, noether
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import identity, show, violation, witness
+from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_jets, euler_of, gradient, tidy
 from metrigen.physics.zero import Zero, every, is_zero, zero_test
@@ -33,7 +34,10 @@ def currents(state: State) -> tuple[dict[str, tuple[sp.Expr, ...]], Law | None]:
     out, tests = {}, []
     for name in declared:
         q = _characteristic(name, declared[name], fields, state)
-        current, test = noether_current(name, lagrangian, q, fields, state.coordinates)
+        try:
+            current, test = noether_current(name, lagrangian, q, fields, state.coordinates)
+        except TooLarge as error:
+            return {}, Law("noether", "sampled", f"the current of {name} is not derived: {error.short}")
         out[name] = tuple(current[mu] for mu in state.coordinates)
         tests.append(test)
     names = ", ".join(out)

@@ -14,6 +14,7 @@ from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jet
 from metrigen.physics.operators import rename, replacement
 from metrigen.physics.report import identity, show, violation, witness
+from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_along, diff_jets, gradient, tidy
 from metrigen.physics.zero import Zero, every, is_zero, zero_test
@@ -34,11 +35,14 @@ class Tensor:
 
 def tensor_of(state: State) -> Tensor:
     """Canonical from the Lagrangian; of L = -F for a gradient flow; energy density and flux otherwise."""
-    if state.lagrangian is not None:
-        return _canonical(state.lagrangian, state.lagrangian_fields, state, "")
-    if state.bracket is None and state.entropy is None:
-        return _canonical(-state.hamiltonian, state.fields, state, " (static Lagrangian L = -F)")
-    return _energy_flux(state)
+    try:
+        if state.lagrangian is not None:
+            return _canonical(state.lagrangian, state.lagrangian_fields, state, "")
+        if state.bracket is None and state.entropy is None:
+            return _canonical(-state.hamiltonian, state.fields, state, " (static Lagrangian L = -F)")
+        return _energy_flux(state)
+    except TooLarge as error:
+        return Tensor({}, {}, Law("noether", "sampled", f"not derived: {error.short}"))
 
 
 def _canonical(lagrangian: sp.Expr, fields: Sequence[AppliedUndef], state: State, note: str) -> Tensor:
@@ -86,6 +90,8 @@ def _sources(state: State, lagrangian: sp.Expr, fields: Sequence[AppliedUndef]) 
 def _extra_forces(state: State) -> dict[AppliedUndef, sp.Expr] | None:
     if not state.momenta:
         return None
+    if state.rates is None:
+        return None
     of = dict(zip(state.fields, zip(state.rates, state.covectors, strict=True), strict=True))
     out = {}
     for u, p in state.momenta.items():
@@ -104,13 +110,12 @@ def _energy_flux(state: State) -> Tensor:
     Both are identities in arbitrary functions z_t and f, and are checked so; T^i_t = -(P + K)^i.
     """
     h, axes = state.hamiltonian, state.axes
-    rates = dict(zip(state.fields, state.rates, strict=True))
     peeled = _check_peeling(state)
-    current = noether.peel(gradient(h), rates, axes)
     work, skew = _skew_current(state) if state.bracket is not None else (dict.fromkeys(axes, sp.S.Zero), Zero(True))
     components = {(t, t): h}
     how = "D_t T^t_t + D_i T^i_t = dH.R + dh/dt on solutions, R the dissipative part (energy density and flux)"
-    if sum(sp.count_ops(rate) for rate in state.rates) < LARGE:
+    if state.rates is not None and sum(sp.count_ops(rate) for rate in state.rates) < LARGE:
+        rates = dict(zip(state.fields, state.rates, strict=True))
         current = noether.peel(gradient(h), rates, axes)
         components.update({(x, t): tidy(-(current[x] + work[x])) for x in axes})
     else:

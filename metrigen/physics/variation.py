@@ -15,19 +15,22 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
 from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
+from metrigen.physics.size import check_derivative, expanded_terms
 from metrigen.spec.symbols import t
 
-LARGE = 5000  # operations beyond which products are not multiplied out
+LARGE = 5000  # terms beyond which products are not multiplied out
 
 
 def diff_jets(expr: sp.Expr, coordinate: sp.Symbol, held: Sequence[AppliedUndef] = ()) -> sp.Expr:
     """The total derivative D_mu f = df/dx^mu + sum_alpha u_{alpha+mu} df/du_alpha of an expression in jets.
 
-    The functions ``held`` count as constants: with the fields held it is the explicit derivative.
+    The functions ``held`` count as constants: with the fields held it is the explicit derivative. Raises TooLarge.
     """
     flat, maps = channels.lift(expr)
+    jets = [j for j in jets_of(flat) if j.base not in held]
+    check_derivative(flat, len(jets))
     terms = [flat.diff(coordinate)]
-    terms += [flat.diff(j) * j.shift(coordinate) for j in jets_of(flat) if j.base not in held]
+    terms += [flat.diff(j) * j.shift(coordinate) for j in jets]
     for symbol, atom in maps.items():
         inner = diff_jets(channels.argument(atom), coordinate, held)
         terms.append(flat.diff(symbol) * channels.apply(atom, inner))
@@ -77,7 +80,7 @@ def euler_of(gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symb
 def tidy(expr: sp.Expr) -> sp.Expr:
     """Products multiplied out and channel maps in normal form: equal results usually compare equal."""
     expr = channels.canonical(expr)
-    return sp.expand_mul(expr) if sp.count_ops(expr) < LARGE else expr
+    return sp.expand_mul(expr) if expanded_terms(expr) < LARGE else expr
 
 
 def total_derivative(expr: sp.Expr, coordinate: sp.Symbol) -> sp.Expr:

@@ -6,7 +6,7 @@ The right side is linearised at a frozen state; with A(ik) its symbol, max Re ei
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import mpmath
 import sympy as sp
@@ -27,15 +27,18 @@ _LONGEST, _LONGEST_WITH_MAPS = 6000, 1000  # operations in the rates
 
 def check_well_posed(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
     """The law ``well_posed`` of a PDE; nothing for ordinary differential equations."""
-    if not state.axes or not any(j.order for rate in state.rates for j in jets_of(rate, *state.fields)):
+    if state.axes and state.rates is None:
+        return (Law("well_posed", "sampled", "not tested: the equations are too large to be written out"),)
+    rates = state.rates or ()
+    if not state.axes or not any(j.order for rate in rates for j in jets_of(rate, *state.fields)):
         return () if not state.axes else (Law("well_posed", "proved", "no space derivative acts on the state"),)
     positive = all(law.verdict == "proved" for law in laws if law.name == "metric_psd")
     if positive and _energy_estimate(state):
         return (Law("well_posed", "proved", "energy estimate: H is a non-negative quadratic form and does not grow"),)
     how = "frozen-coefficient symbol at random states, |k| = 1e2 and 1e4"
-    entries = linearised(state)
+    entries = linearised(state, rates)
     if entries is None:
-        return (Law("well_posed", "sampled", "not tested: the equations are too large"),)
+        return (Law("well_posed", "sampled", f"not tested: {_limit(state, rates)}"),)
     coefficients = [c for terms in entries[1].values() for _, c in terms]
     compiled = Evaluator.of(coefficients)
     good, bad = 0, []
@@ -53,7 +56,7 @@ def check_well_posed(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
         raise violation(
             "the equations are ill-posed: short waves grow without bound",
             law="well_posed",
-            residual=state.rates[0],
+            residual=rates[0],
             part=_culprit(state),
             why="the linearised growth rate increases with the wave number (a backward heat equation, an energy or an "
             "entropy of the wrong convexity, an elliptic equation in time)",
@@ -85,15 +88,22 @@ def _energy_estimate(state: State) -> bool:
 Entries = dict[tuple[int, int], list[tuple[tuple[int, ...], sp.Expr]]]
 
 
-def linearised(state: State) -> tuple[int, Entries] | None:
+def _limit(state: State, rates: Sequence[sp.Expr]) -> str:
+    """Which limit the linearisation met."""
+    if len(state.fields) > _LARGEST:
+        return f"{len(state.fields)} fields, more than {_LARGEST} components"
+    return f"the equations have {sum(sp.count_ops(rate) for rate in rates)} operations"
+
+
+def linearised(state: State, rates: Sequence[sp.Expr]) -> tuple[int, Entries] | None:
     """(n, {(i, j): [(orders in space, coefficient)]}) of the Frechet derivative, channels written out if coupled."""
-    mixed = any(channels.has_maps(rate) for rate in state.rates)
+    mixed = any(channels.has_maps(rate) for rate in rates)
     count = 2 if mixed else 1
     n = len(state.fields) * count
-    if n > _LARGEST or sum(sp.count_ops(rate) for rate in state.rates) > (_LONGEST_WITH_MAPS if mixed else _LONGEST):
+    if n > _LARGEST or sum(sp.count_ops(rate) for rate in rates) > (_LONGEST_WITH_MAPS if mixed else _LONGEST):
         return None
     out: Entries = {}
-    for i, rate in enumerate(state.rates):
+    for i, rate in enumerate(rates):
         components = channels.explicit(rate, count) if mixed else [rate]
         for c, component in enumerate(components):
             for j, u, orders, symbol in _variables(rate, state.fields, count, mixed):
