@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from metrigen.domains.lower import bar
 from metrigen.domains.readout import current_densities, normalised, readout_densities, tensor_densities
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
-from metrigen.domains.lower import bar
-from metrigen.integrators.dynamics import Builder, Dynamics, dynamics, right_hand_side
+from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
 from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
 from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.passes import PASSES
@@ -153,7 +153,7 @@ def _power(layer: Dynamics) -> Program:
     """The density of dH/dt = sum_u dH/du u_t under the dynamics of the lattice."""
     builder = Builder(layer)
     state = {a.name: layer.leaf(a.name) for a in layer.state}
-    rates = right_hand_side(builder, state)
+    rates = RightHandSide.of(layer).at(builder, state)
     slopes = builder.call(layer.gradient(layer.derivation.hamiltonian), state)
     power = sp.Add(*(slopes[bar(name)] * builder.map(f"{name}__t", rate) for name, rate in rates.items()))
     builder.body.append(Map(stores=(("power__density", power),)))

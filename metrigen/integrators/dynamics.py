@@ -183,24 +183,41 @@ def after(name: str) -> str:
     return f"{name}__next"
 
 
-def right_hand_side(builder: Builder, state: Mapping[str, Leaf]) -> dict[str, sp.Expr]:
-    """z_t = J dH - M dH, or J dH + M dS, at the given state."""
-    dynamics = builder.dynamics
-    derivation = dynamics.derivation
-    energy = builder.call(dynamics.gradient(derivation.hamiltonian), state)
-    rates: dict[str, sp.Expr] = {a.name: sp.S.Zero for a in dynamics.state}
-    entropy = derivation.system.entropy
-    generators = [(derivation.bracket, "bracket", energy, 1)]
-    if entropy is None:
-        generators.append((derivation.metric, "metric", energy, -1))
-    else:
-        produced = builder.call(dynamics.gradient(entropy, "S", "entropy"), state)
-        generators.append((derivation.metric, "metric", produced, 1))
-    for bilinear, part, slopes, sign in generators:
-        if bilinear is None:
-            continue
-        bind = {**state, **{f"{a.name}__right": slopes[bar(a.name)] for a in dynamics.state}}
-        rows = builder.call(dynamics.operator(bilinear, part), bind)
-        for a in dynamics.state:
-            rates[a.name] += sign * rows[bar(f"{a.name}__left")]
-    return rates
+@dataclass(frozen=True)
+class RightHandSide:
+    """z_t = J dH - M dH, or J dH + M dS: the programs of its parts, made once for all stages of a step.
+
+    slopes   name of a generator (H or S) -> program of its functional derivatives
+    parts    (program of a bracket, the generator it acts on, sign)
+    """
+
+    dynamics: Dynamics
+    slopes: Mapping[str, Program]
+    parts: tuple[tuple[Program, str, int], ...]
+
+    @classmethod
+    def of(cls, dynamics: Dynamics) -> RightHandSide:
+        derivation, entropy = dynamics.derivation, dynamics.derivation.system.entropy
+        slopes = {"H": dynamics.gradient(derivation.hamiltonian)}
+        parts: list[tuple[Program, str, int]] = []
+        if derivation.bracket is not None:
+            parts.append((dynamics.operator(derivation.bracket, "bracket"), "H", 1))
+        if derivation.metric is not None:
+            parts.append(
+                (dynamics.operator(derivation.metric, "metric"), *(("H", -1) if entropy is None else ("S", 1)))
+            )
+        if entropy is not None:
+            slopes["S"] = dynamics.gradient(entropy, "S", "entropy")
+        return cls(dynamics, slopes, tuple(parts))
+
+    def at(self, builder: Builder, state: Mapping[str, Leaf]) -> dict[str, sp.Expr]:
+        """The rate of every field at the given state."""
+        names = [a.name for a in self.dynamics.state]
+        slopes = {generator: builder.call(program, state) for generator, program in self.slopes.items()}
+        rates: dict[str, sp.Expr] = dict.fromkeys(names, sp.S.Zero)
+        for program, generator, sign in self.parts:
+            bind = {**state, **{f"{name}__right": slopes[generator][bar(name)] for name in names}}
+            rows = builder.call(program, bind)
+            for name in names:
+                rates[name] += sign * rows[bar(f"{name}__left")]
+        return rates

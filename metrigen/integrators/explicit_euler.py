@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, right_hand_side
+from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.nodes import Program
 
 
@@ -20,5 +20,5 @@ class ExplicitEuler(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         builder = Builder(dynamics)
         state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
-        rates = right_hand_side(builder, state)
+        rates = RightHandSide.of(dynamics).at(builder, state)
         return builder.finish({name: state[name] + self.dt * rate for name, rate in rates.items()})

@@ -8,7 +8,7 @@ from typing import ClassVar
 import sympy as sp
 
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, right_hand_side
+from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.nodes import Program
 
 
@@ -20,12 +20,12 @@ class RK4(TimeStepper):
     keeps: ClassVar[str] = "linear Casimirs"
 
     def step(self, dynamics: Dynamics) -> Program:
-        builder = Builder(dynamics)
+        builder, equations = Builder(dynamics), RightHandSide.of(dynamics)
         start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
         total: dict[str, sp.Expr] = dict.fromkeys(start, sp.S.Zero)
         at = start
         for weight, reach in ((1, sp.Rational(1, 2)), (2, sp.Rational(1, 2)), (2, 1), (1, None)):
-            rates = right_hand_side(builder, at)
+            rates = equations.at(builder, at)
             slopes = {name: builder.map(f"{name}__k", rate) for name, rate in rates.items()}
             total = {name: total[name] + weight * slope for name, slope in slopes.items()}
             if reach is not None:

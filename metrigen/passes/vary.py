@@ -131,14 +131,15 @@ class _Sweep:
         return out
 
     def _stencil(self, cotangent: sp.Expr, expr: sp.Expr) -> None:
+        slopes = _Slopes(expr)
         by_offset: dict[tuple[str, Offset], sp.Expr] = {}
         for leaf in leaves(expr):
-            by_offset[leaf.array, leaf.offset] = cotangent * sp.diff(expr, leaf)
+            by_offset[leaf.array, leaf.offset] = cotangent * slopes.along(leaf)
         for (array, offset), product in by_offset.items():
             self.site.setdefault(array, []).append(shift(product, negate(offset)))
         for symbol in _parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
-            slope = cotangent * sp.diff(expr, symbol)
+            slope = cotangent * slopes.along(symbol)
             self.statements.append(Map(sums=((name, kind, at_site(slope, self.origin)),)))
             self.param.setdefault(symbol.name, []).append(name)
 
@@ -190,6 +191,16 @@ class _Sweep:
     def _fresh(self, name: str) -> str:
         self.count += 1
         return f"{name}__bar{self.count}"
+
+
+class _Slopes:
+    """Partial derivatives of a sum, each from the terms that hold the variable alone."""
+
+    def __init__(self, expr: sp.Expr) -> None:
+        self.terms = [(term, term.free_symbols) for term in sp.Add.make_args(expr)]
+
+    def along(self, symbol: sp.Symbol) -> sp.Expr:
+        return sp.Add(*(sp.diff(term, symbol) for term, free in self.terms if symbol in free))
 
 
 def _parameters(expr: sp.Expr) -> list[sp.Symbol]:
