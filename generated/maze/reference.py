@@ -7,6 +7,8 @@
 # - well_posed: proved
 # - lattice_metric_symmetry: proved
 # - lattice_metric_psd: proved
+# - lattice_energy: proved
+# - lattice_noether: proved
 # Cost per site: operator 35 operations, 16 bytes moved in float32, 1 kernel; apply 13 operations, 28 bytes moved in
 #   float32, 1 kernel; readout 68 operations, 32 bytes moved in float32, 1 kernel
 """Maze: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.

@@ -16,6 +16,7 @@ from metrigen.physics import channels, steady
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jets_of
 from metrigen.physics.report import label, short, violation
+from metrigen.physics.semilinear import is_semilinear
 from metrigen.physics.state import State
 from metrigen.physics.zero import Evaluator, Point, random_point
 
@@ -35,6 +36,9 @@ def check_well_posed(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
     positive = all(law.verdict == "proved" for law in laws if law.name == "metric_psd")
     if positive and _energy_estimate(state):
         return (Law("well_posed", "proved", "energy estimate: H is a non-negative quadratic form and does not grow"),)
+    if positive and is_semilinear(state):
+        how = "semilinear: the linear part does not grow, the rest has no derivatives"
+        return (Law("well_posed", "proved", how, "while the fields stay bounded"),)
     how = "frozen-coefficient symbol at random states, |k| = 1e2 and 1e4"
     entries = linearised(state, rates)
     if entries is None:
