@@ -1,0 +1,102 @@
+"""The methods that read a state: readout, energy, entropy and the diagnostics."""
+
+from __future__ import annotations
+
+from metrigen.frame.arguments import arguments, input_signature, inputs_of
+from metrigen.frame.emission import Emission
+from metrigen.ir.nodes import Program
+
+
+def readout_method(emission: Emission) -> list[str]:
+    program = emission.optimised["readout"][0]
+    lines = _head(emission, "readout", "The readout, (B, R*C" + (", *S" if emission.rank else "") + "): "
+                  + ", ".join(emission.lowered.components) + ".", program)  # fmt: skip
+    values = arguments(emission, program, emission.fields[0])
+    lines += [
+        "    given__ = (",
+        *(f"        {value}," for value in values),
+        "    )",
+        '    if self.backend == "torch" or _transformed():',
+        "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
+        f"    _available(self.backend, {emission.fields[0]})",
+        "    return _readout(*given__).to(dtype__)",
+        "",
+    ]
+    return lines
+
+
+def density_method(emission: Emission, name: str) -> list[str]:
+    program = emission.optimised[name][0]
+    domain = emission.spec.system.domain
+    volume = float(domain.spacing**emission.rank)
+    lines = _head(emission, name, f"The {name} of each sample, (B,).", program)
+    values = ", ".join(arguments(emission, program, emission.fields[0]))
+    total = f"(density__,) = reference.{name}({values})"
+    factor = "" if volume == 1.0 else f"{volume!r} * "
+    return [*lines, f"    {total}", f"    return {factor}density__.flatten(1).sum(1)", ""]
+
+
+def _head(emission: Emission, name: str, doc: str, program: Program) -> list[str]:
+    needed = [n for n in inputs_of(emission) if n in {a.name for a in program.inputs}]
+    fields = ", ".join(f"state.{f}" for f in emission.fields)
+    state = f"state: {emission.class_name}State"
+    target = f"{', '.join(emission.fields)}," if len(emission.fields) == 1 else ", ".join(emission.fields)
+    return [
+        f"def {name}(self, {state}{input_signature(emission, True)}) -> Tensor:",
+        f'    """{doc}"""',
+        *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
+        f"    *fields__, dtype__ = _work({fields}, channels=self.channels)",
+        f"    {target} = fields__",
+    ]
+
+
+def diagnostic_methods(emission: Emission) -> list[str]:
+    """Methods to watch a layer with; all of them are the differentiable reference."""
+    lines: list[str] = []
+    if "stress_energy" in emission.optimised:
+        program = emission.optimised["stress_energy"][0]
+        names = tuple(name.split("__")[0] for name in program.outputs)
+        lines += _head(emission, "stress_energy", "Raw components of T^{mu nu} at the sites, by name.", program)
+        lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, Tensor]:")
+        given = ", ".join(arguments(emission, program, emission.fields[0]))
+        lines += [f"    return dict(zip({names}, reference.stress_energy({given})))", ""]
+    if "currents" in emission.optimised:
+        program = emission.optimised["currents"][0]
+        count = 1 + emission.rank
+        names = tuple(dict.fromkeys(name.split("__")[0] for name in program.outputs))
+        doc = "The Noether current (J^t, J^x, ...) of each declared symmetry at the sites."
+        lines += _head(emission, "currents", doc, program)
+        lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, tuple[Tensor, ...]]:")
+        given = ", ".join(arguments(emission, program, emission.fields[0]))
+        lines += [
+            f"    flat__ = reference.currents({given})",
+            f"    return {{name: flat__[{count} * k : {count} * (k + 1)] for k, name in enumerate({names})}}",
+            "",
+        ]
+    if "power" in emission.optimised:
+        lines += _balance(emission)
+    return lines
+
+
+def _balance(emission: Emission) -> list[str]:
+    """The balance law dE/dt = (power of the dynamics), in integrated form."""
+    program = emission.optimised["power"][0]
+    domain = emission.spec.system.domain
+    state = f"{emission.class_name}State"
+    doc = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
+    lines = _head(emission, "balance_residual", doc, program)
+    passed = "".join(f", {n}={n}" for n in inputs_of(emission))
+    lines[0] = lines[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
+    values = ", ".join(arguments(emission, program, emission.fields[0]))
+    volume = float(domain.spacing**emission.rank)
+    middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
+    at = next(i for i, line in enumerate(lines) if "_work(" in line)
+    return [
+        *lines[:at],
+        middle,
+        *lines[at:],
+        f"    (density__,) = reference.power({values})",
+        f"    power__ = {volume!r} * density__.flatten(1).sum(1)",
+        f"    return (self.energy(after{passed}) - self.energy(before{passed})) / elapsed - power__.to(dtype__)",
+        "",
+    ]
