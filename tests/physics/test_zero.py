@@ -25,7 +25,7 @@ PROVED = {
 }
 SAMPLED = {
     "addition theorem": sp.sin(u + v) - sp.sin(u) * sp.cos(v) - sp.cos(u) * sp.sin(v),
-    "too large": sp.Add(*(sp.sin(u + k) ** 2 + sp.cos(u + k) ** 2 - 1 for k in range(350))),
+    "too large": (u + v) ** 90 * (u + v + 1) ** 90 - ((u + v) ** 2 + u + v) ** 90,
 }
 NOT_ZERO = {
     "small": u * sp.Rational(1, 10**20),

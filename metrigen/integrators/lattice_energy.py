@@ -1,0 +1,83 @@
+"""``lattice_energy`` and ``lattice_entropy_degeneracy``: what dH/dt of the lattice dynamics is.
+
+    bracket alone            dH/dt = dH . J dH = 0, because the stencil is skew
+    metric, no entropy       dH/dt = -dH . M dH <= 0, because it is positive
+    metric and entropy       dH/dt = dS . M dH, zero where M dH = 0 survives the differences
+                             dS/dt = dS . M dS + dS . J dH >= 0 where J dS = 0 survives
+
+Integrators approximate this flow; the drift of a step is theirs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metrigen.integrators.lattice_probe import (
+    TOLERANCE,
+    Numbers,
+    Stencil,
+    Unwritten,
+    acting,
+    applied,
+    slopes,
+)
+from metrigen.ir.nodes import Program
+from metrigen.passes.vary import bar
+from metrigen.physics.derivation import Law
+
+ENERGY, DEGENERACY = "lattice_energy", "lattice_entropy_degeneracy"
+
+
+def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> tuple[Law, ...]:
+    """The energy law, and with an entropy its degeneracy in the bracket. ``skew`` and ``positive`` are the laws of the
+    stencil that it rests on."""
+    if positive is None:
+        return () if skew is None else (Law(ENERGY, skew.verdict, "dH/dt = dH.J dH = 0: the stencil is skew"),)
+    if stencil.entropy is None:
+        weakest = skew if skew is not None and skew.verdict != "proved" else positive
+        return (Law(ENERGY, weakest.verdict, f"dH/dt = -dH.M dH <= 0 by {positive.name}", weakest.detail),)
+    assert stencil.metric is not None
+    how = "dH/dt = dS.M dH, and M dH = 0 at every site"
+    laws = [_degenerate(stencil, ENERGY, how, stencil.metric, stencil.energy, "M dH")]
+    if stencil.bracket is not None:
+        how = "J dS = 0 at every site: the bracket leaves the entropy alone"
+        laws.append(_degenerate(stencil, DEGENERACY, how, stencil.bracket, stencil.entropy, "J dS"))
+    return tuple(laws)
+
+
+def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradient: Program, what: str) -> Law:
+    """Does the operator annihilate the gradient, at every site of every state?"""
+    worst = max(_size(stencil, operator, gradient, trial, z) for trial, z in enumerate(stencil.states()))
+    where = f"random states of {stencil.sites} sites per axis" if stencil.dynamics.origin else "random states"
+    if not np.isfinite(worst):
+        return Law(name, "sampled", f"not decided: no real value of {what} on {where}")
+    if worst > TOLERANCE:
+        text = f"{what} is {worst:.2g} of an operator image of that size, on {where}"
+        detail = "differences of a product are not the product rule: lost on the lattice, of the order of the spacing"
+        return Law(name, "failed", f"{what} evaluated on {where}", detail, text)
+    try:
+        if _proved(stencil, operator, gradient):
+            return Law(name, "proved", f"{how}, by expansion")
+        limit = "the expansion did not decide"
+    except Unwritten as reason:
+        limit = f"not expanded: {reason}"
+    return Law(name, "sampled", f"{how}, on {where}; {limit}", f"largest relative defect {worst:.1e}")
+
+
+def _size(stencil: Stencil, operator: Program, gradient: Program, trial: int, state: Numbers) -> float:
+    """|operator gradient| relative to |operator g| for random covectors g of the same magnitude."""
+    slope = slopes(gradient, state)
+    noise = stencil.covector(trial, 1)
+    scaled = {name: noise[name] * np.sqrt(np.mean(x**2)) for name, x in slope.items()}
+    image = _largest(applied(operator, state, slope))
+    other = _largest(applied(operator, state, scaled))
+    return image / other if other else image
+
+
+def _largest(vector: Numbers) -> float:
+    return max(float(np.abs(x).max()) for x in vector.values())
+
+
+def _proved(stencil: Stencil, operator: Program, gradient: Program) -> bool:
+    slope = {name.removesuffix(bar("")): e for name, e in stencil.inline(gradient).items()}
+    return all(stencil.vanishes(e) for e in stencil.inline(operator, acting(operator, slope)).values())
