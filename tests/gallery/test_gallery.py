@@ -9,15 +9,45 @@ import sys
 import pytest
 import torch
 
-from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.derivation import Derivation
 from metrigen.spec.symbols import InputFunction
 from tests.gallery import cells, fields, flows, generic, mechanics
 from tests.gallery.layers import FOLDER, NAMES, compiled, digest, layer, spec
 
 CHECKS = {f.__name__: f for module in (mechanics, fields, flows, generic, cells) for f in module.CHECKS}
-# Laws that may be left undecided or hang on the state; every other law is proved.
-OPEN = {"well_posed", "lattice_metric_psd", "lattice_jacobi"}
-OPEN_HERE = {"gas_piston": {"metric_psd"}, "modern_hopfield": {"noether"}, "unicornn": {"noether"}}
+# What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with
+# coefficients that depend on the state is Poisson in the continuum and not on the lattice.
+OPEN = {
+    "boussinesq": {"well_posed": "sampled"},
+    "burgers": {"well_posed": "sampled", "lattice_jacobi": "failed"},
+    "cahn_hilliard": {"well_posed": "sampled"},
+    "equivariant_flow": {"lattice_noether": "sampled"},
+    "fermi_pasta_ulam": {"well_posed": "conditional"},
+    "fokker_planck": {"well_posed": "sampled"},
+    "gas": {"well_posed": "sampled", "lattice_jacobi": "failed"},
+    "gas_piston": {"metric_psd": "conditional", "lattice_metric_psd": "conditional"},
+    "heat_conduction": {"well_posed": "sampled"},
+    "kdv": {"well_posed": "sampled"},
+    "kdv_second_bracket": {"well_posed": "sampled", "lattice_jacobi": "failed"},
+    "mkdv": {"well_posed": "sampled"},
+    "modern_hopfield": {"noether": "sampled"},
+    "navier_stokes": {
+        "well_posed": "sampled",
+        "lattice_jacobi": "failed",
+        "lattice_metric_psd": "sampled",
+        "lattice_energy": "failed",
+    },
+    "phase_field_crystal": {"well_posed": "sampled"},
+    "porous_medium": {"well_posed": "sampled"},
+    "schroedinger": {"well_posed": "sampled"},
+    "shallow_water": {"well_posed": "sampled"},
+    "thermo_wave": {"well_posed": "sampled"},
+    "thin_film": {"well_posed": "sampled"},
+    "toda_lattice": {"well_posed": "sampled"},
+    "total_variation": {"well_posed": "sampled"},
+    "tracer": {"well_posed": "sampled", "lattice_jacobi": "failed"},
+    "unicornn": {"noether": "sampled"},
+}
 
 
 def test_every_system_has_a_check() -> None:
@@ -35,18 +65,13 @@ def test_the_file_is_short_and_says_what_it_is(name: str) -> None:
     assert spec(name).system.name == name
 
 
-def undecided(laws: tuple[Law, ...]) -> dict[str, str]:
-    return {law.name: law.verdict for law in laws if law.verdict != "proved"}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_laws(name: str) -> None:
-    """Laws of the continuum and of the stencil: none fails, structure is proved."""
+    """Laws of the continuum and of the stencil: a proof that is lost, and one that is gained, shows here."""
     derivation = compiled(name).derivation
     assert set(derivation.equations) == set(derivation.fields)
-    for law, verdict in undecided(compiled(name).laws).items():
-        assert verdict in ("sampled", "conditional")
-        assert law in OPEN | OPEN_HERE.get(name, set()), (law, verdict)
+    assert {law.name: law.verdict for law in compiled(name).laws if law.verdict != "proved"} == OPEN.get(name, {})
+    assert all(law.witness for law in compiled(name).laws if law.verdict == "failed")
 
 
 def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:

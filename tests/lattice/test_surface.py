@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import sympy as sp
 import torch
-from tests.lattice.emitted import compiled, layer_class, package
 
 from metrigen import (
     RK4,
@@ -29,6 +28,7 @@ from metrigen import (
     stress_energy,
     t,
 )
+from tests.lattice.emitted import compiled, layer_class, package
 
 x, y = sp.symbols("x y", real=True)
 grid = Lattice(x, y)
