@@ -45,3 +45,22 @@ def test_an_elliptic_equation_in_time_is_refused() -> None:
             bracket=lambda F, G: F[u] * G[v] - F[v] * G[u],
         )
     assert refused.value.law == "well_posed"
+
+
+def test_growth_of_lower_order_is_no_refusal() -> None:
+    """Madelung's fluid is the Schroedinger equation in other variables: its frozen symbol grows where rho_x does not
+    vanish, like k beside a principal part of order k^2."""
+    line = Lattice(x)
+    rho = sp.Function("rho", positive=True)(t, x)
+    speed = Field("w", line)
+    law = derive(
+        System(
+            name="fluid",
+            domain=line,
+            fields=(rho, speed),
+            hamiltonian=rho * speed**2 / 2 + rho.diff(x) ** 2 / (8 * rho) + rho**2 / 2,
+            bracket=lambda F, G: -F[rho] * G[speed].diff(x) - F[speed] * G[rho].diff(x),
+        )
+    ).law("well_posed")
+    assert law.verdict == "sampled"
+    assert "constant states" in law.detail
