@@ -115,7 +115,6 @@ def _kernels(emission: Emission, head: str) -> str:
         rank=emission.rank,
         kernels=kernels,
         drivers=[driver for _, driver in emission.kernels],
-        cayley_used=False,
         solve_programs=_solve_programs(emission),
     )
 

@@ -38,7 +38,8 @@ def _place(statement: Map, groups: list[Statement], home: dict[str, int]) -> int
         if at is None:
             continue
         ready = at + 1 if name in near or not isinstance(groups[at], Map) else at
-        if isinstance(groups[at], Map) and any(name == s for s, _, _ in groups[at].sums):  # type: ignore[union-attr]
+        maker = groups[at]
+        if isinstance(maker, Map) and any(name == s for s, _, _ in maker.sums):
             ready = at + 1
         earliest = max(earliest, ready)
     return next((i for i in range(earliest, len(groups)) if isinstance(groups[i], Map)), None)
