@@ -15,6 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from . import reference
+
 Tensors = tuple[Tensor, ...]
 MAX_BLOCK = 1024
 
@@ -945,3 +947,13 @@ def readout_adjoint(
     lam__bar = lam__bar2 + lam__bar6 + lam__bar9
     m2__bar = m2__bar3 + m2__bar7 + m2__bar10
     return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar,)
+
+
+def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+    """``reference.evolve`` with the kernels of a step."""
+    return reference.evolve(state, fixed, steps, step)
+
+
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+    """``reference.evolve_adjoint`` with the kernels of a step and of its variation."""
+    return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)

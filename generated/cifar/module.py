@@ -219,10 +219,7 @@ def _evolve_adjoint_kernel(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
     return _own(
-        reference.evolve_adjoint(
-            (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps, kernels.step,
-            kernels.step_adjoint
-        ),
+        kernels.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
     )
 
@@ -282,7 +279,7 @@ def _evolve_kernel(
 ) -> tuple[Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
     return _own(
-        reference.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps, kernels.step),
+        kernels.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
     )
 

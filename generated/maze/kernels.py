@@ -15,6 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from . import reference
+
 Tensors = tuple[Tensor, ...]
 MAX_BLOCK = 1024
 
@@ -773,3 +775,10 @@ class Programs:
     apply = staticmethod(apply)
     gather = staticmethod(gather)
     diagonal = staticmethod(diagonal)
+
+
+def solve_linear(
+    b: Tensor, start: Tensor, fixed: Tensors, solver: str, rtol: float, atol: float, max_iter: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``reference.solve_linear`` with the kernels of the operator."""
+    return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter, Programs())

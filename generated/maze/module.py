@@ -279,9 +279,7 @@ def _solve_linear_kernel(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((b__, start__, kappa, m2), (), ())
     return _reported(
-        reference.solve_linear(
-            b__, start__, (kappa, m2), solver, rtol, atol, max_iter, kernels.Programs() if use_kernels else None
-        ),
+        (kernels if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
         max_iter
     )
 

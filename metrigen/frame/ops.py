@@ -48,7 +48,7 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
     everything, state, rest = _tuple(call.names), _tuple(fields), _tuple(fixed)
     n, m = len(fields), len(call.names)
     flowed = _tuple([a.name for a in cotangents])
-    kernel = f"reference.evolve({state}, {rest}, steps, kernels.step)"
+    kernel = f"kernels.evolve({state}, {rest}, steps)"
     back = f"{flowed}, {state}, {rest}, steps"
     evolve = render(
         "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int"), returns=_returns(n),
@@ -66,8 +66,7 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
         "op.py.j2", tag=tag, name="evolve_adjoint", signature=adjoint.signature("steps: int"), returns=_returns(m),
         doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
         reference=_first(f"_own(reference.evolve_adjoint({back}), {_tuple(adjoint.names)})", m),
-        kernel=_first(f"_own(reference.evolve_adjoint({back}, kernels.step, kernels.step_adjoint), "
-                      f"{_tuple(adjoint.names)})", m),
+        kernel=_first(f"_own(kernels.evolve_adjoint({back}), {_tuple(adjoint.names)})", m),
         fake=_first(f"_empty_like{everything}", m),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
@@ -120,7 +119,7 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
     call = Call((Array("b__", Kind.SITE), Array("start__", Kind.SITE), *fixed))
     rest = _tuple([a.name for a in fixed])
     options = "solver: str, rtol: float, bwd_rtol: float, atol: float, max_iter: int, use_kernels: bool"
-    solve = f"reference.solve_linear(b__, start__, {rest}, solver, rtol, atol, max_iter"
+    solve = f"solve_linear(b__, start__, {rest}, solver, rtol, atol, max_iter)"
     backward = [
         "x, *fixed = ctx.saved_tensors",
         "grad = torch.zeros_like(x) if grads[0] is None else grads[0]",
@@ -139,8 +138,8 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
         returns="tuple[Tensor, Tensor, Tensor, Tensor]",
         doc="x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.",
         check=call.check(),
-        reference=f"_reported({solve}), max_iter)",
-        kernel=f"_reported({solve}, kernels.Programs() if use_kernels else None), max_iter)",
+        reference=f"_reported(reference.{solve}, max_iter)",
+        kernel=f"_reported((kernels if use_kernels else reference).{solve}, max_iter)",
         fake="b__.new_empty(b__.shape), b__.new_empty(b__.shape[:1], dtype=torch.int64), b__.new_empty(b__.shape[:1]), "
              "b__.new_empty(b__.shape[:1], dtype=torch.int64)",
         setup=[

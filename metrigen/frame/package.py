@@ -115,6 +115,7 @@ def _kernels(emission: Emission, head: str) -> str:
         rank=emission.rank,
         kernels=kernels,
         drivers=[driver for _, driver in emission.kernels],
+        stepping=emission.stepping,
         solve_programs=_solve_programs(emission),
     )
 
