@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metrigen.errors import SpecError
+from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
 from metrigen.frame.package import package_texts
 from metrigen.integrators.lattice_laws import lattice_laws
@@ -83,6 +84,6 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
-        emission = Emission(spec, derivation, laws, lowered, optimised)
+        emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
         texts = package_texts(emission)
     return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())

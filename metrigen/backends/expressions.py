@@ -24,6 +24,7 @@ class Dialect:
     functions: Mapping[str, Callable[..., str]]
     sqrt: str
     power: str
+    literal: str = "{}"
 
     def print(self, expr: sp.Expr) -> str:
         return self._print(expr)[0]
@@ -32,7 +33,7 @@ class Dialect:
         if expr.is_Symbol:
             return expr.name, _ATOM
         if expr.is_Rational or expr.is_Float or expr.is_NumberSymbol:
-            return _number(expr)
+            return self._number(expr)
         if expr.is_Add:
             return self._add(expr), _ADD
         if expr.is_Mul:
@@ -70,8 +71,8 @@ class Dialect:
             else:
                 over.append(factor)
         sign = "-" if coefficient.is_negative else ""
-        head = [] if abs(coefficient) == 1 else [_number(abs(coefficient))[0]]
-        text = " * ".join([*head, *(self._wrap(f, _MUL) for f in over)]) or "1.0"
+        head = [] if abs(coefficient) == 1 else [self._number(abs(coefficient))[0]]
+        text = " * ".join([*head, *(self._wrap(f, _MUL) for f in over)]) or self._one
         for factor in under:
             text += f" / {self._wrap(factor, _POW)}"
         return sign + text, _MUL
@@ -82,11 +83,21 @@ class Dialect:
         if exponent == sp.Rational(1, 2):
             return f"{self.sqrt}({self.print(base)})", _ATOM
         if exponent.is_Rational and exponent.is_negative:
-            return f"1.0 / {self._wrap(base**-exponent, _POW)}", _MUL
+            return f"{self._one} / {self._wrap(base**-exponent, _POW)}", _MUL
         if exponent.is_Integer:
             half = base ** (exponent // 2)
             return self._mul(sp.Mul(half, half, base ** (exponent % 2), evaluate=False))
         return self.power.format(base=self.print(base), exponent=self.print(exponent)), _ATOM
+
+    @property
+    def _one(self) -> str:
+        return self.literal.format("1.0")
+
+    def _number(self, value: sp.Expr) -> tuple[str, int]:
+        if self.literal == "{}":
+            return _number(value)
+        exact = value.is_Rational and bool(value.q & (value.q - 1))
+        return self.literal.format(f"{value.p}.0 / {value.q}.0" if exact else repr(float(value))), _ATOM
 
 
 def _negative(term: sp.Expr) -> bool:
@@ -104,6 +115,15 @@ def _call(name: str) -> Callable[..., str]:
     return lambda *args: f"{name}({', '.join(args)})"
 
 
+def _chain(name: str) -> Callable[..., str]:
+    """A function of two arguments, nested for more of them."""
+
+    def write(*args: str) -> str:
+        return args[0] if len(args) == 1 else f"{name}({args[0]}, {write(*args[1:])})"
+
+    return write
+
+
 _COMMON = ("exp", "log", "sin", "cos")
 
 TORCH = Dialect(
@@ -112,8 +132,8 @@ TORCH = Dialect(
         **{f: _call(f"torch.{f}") for f in (*_COMMON, "tan", "tanh", "sinh", "cosh", "atan2", "sign", "asinh")},
         **{f: _call(f"torch.{f}") for f in ("atan", "asin", "acos")},
         "Abs": _call("torch.abs"),
-        "Max": _call("torch.maximum"),
-        "Min": _call("torch.minimum"),
+        "Max": _chain("torch.maximum"),
+        "Min": _chain("torch.minimum"),
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",
@@ -125,8 +145,8 @@ TRITON = Dialect(
     functions={
         **{f: _call(f"tl.{f}") for f in _COMMON},
         "Abs": _call("tl.abs"),
-        "Max": _call("tl.maximum"),
-        "Min": _call("tl.minimum"),
+        "Max": _chain("tl.maximum"),
+        "Min": _chain("tl.minimum"),
         "sign": lambda x: f"_sign({x})",
         "tanh": lambda x: f"_tanh({x})",
         "sinh": lambda x: f"(0.5 * (tl.exp({x}) - tl.exp(-({x}))))",
@@ -136,4 +156,21 @@ TRITON = Dialect(
     },
     sqrt="tl.sqrt",
     power="tl.exp({exponent} * tl.log({base}))",
+)
+
+# Vectors of the compiler take arithmetic; functions go lane by lane (templates/kernels.cpp.j2).
+CPP = Dialect(
+    name="C++",
+    functions={
+        **{
+            f: _call(f"{f}_")
+            for f in (*_COMMON, "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos", "atan2", "sign")
+        },
+        "Abs": _call("abs_"),
+        "Max": _chain("max_"),
+        "Min": _chain("min_"),
+    },
+    sqrt="sqrt_",
+    power="pow_({base}, {exponent})",
+    literal="R({})",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 WIDTH = 118
 _OPEN, _CLOSE = "([{", ")]}"
@@ -19,6 +20,21 @@ def layout(text: str) -> str:
         else:
             out.extend(_break(line))
         quoted ^= marks % 2 == 1
+    return "\n".join(out) + "\n"
+
+
+def layout_cpp(text: str) -> str:
+    """C++ with long statements broken between their operators and arguments."""
+    out: list[str] = []
+    for line in text.splitlines():
+        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        if len(line) <= WIDTH or line.lstrip().startswith("//"):
+            out.append(line.rstrip())
+        else:
+            out += textwrap.wrap(
+                line.strip(), WIDTH, initial_indent=indent[4:], subsequent_indent=indent, break_long_words=False,
+                break_on_hyphens=False,
+            )  # fmt: skip
     return "\n".join(out) + "\n"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from metrigen.backends.torch import Function, print_function
 from metrigen.backends.triton import Driver, Kernel, print_kernels
+from metrigen.frame.cpu import CpuKernels
 from metrigen.ir.nodes import Inside, Leaf, Map, Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered
@@ -31,6 +32,7 @@ class Emission:
     laws: tuple[Law, ...]
     lowered: Lowered
     optimised: Mapping[str, tuple[Program, int, int]]
+    cpu: CpuKernels | None
 
     @property
     def rank(self) -> int:
@@ -69,7 +71,7 @@ class Emission:
     @cached_property
     def tag(self) -> str:
         """Name and content hash: two versions of a spec in one process are two sets of operators."""
-        content = repr((self.functions, self.kernels, self.spec.system.name))
+        content = repr((self.functions, self.kernels, self.cpu, self.spec.system.name))
         return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     def statistics(self) -> dict[str, Any]:

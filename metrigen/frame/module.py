@@ -28,6 +28,8 @@ def module_text(emission: Emission, header: str) -> str:
         title=emission.class_name,
         class_name=emission.class_name,
         rank=emission.rank,
+        cpu=emission.cpu is not None,
+        backends=("auto", "triton", "cpu", "torch") if emission.cpu else ("auto", "triton", "torch"),
         stepping=emission.stepping,
         components=repr(emission.lowered.components),
         fields=emission.fields,
@@ -57,10 +59,11 @@ def _helpers(emission: Emission) -> dict[str, bool]:
 
 def _ops(emission: Emission) -> list[str]:
     programs = {name: program for name, (program, _, _) in emission.optimised.items()}
-    ops = list(readout_ops(emission.tag, programs["readout"]))
+    cpu = emission.cpu is not None
+    ops = list(readout_ops(emission.tag, programs["readout"], cpu))
     if emission.lowered.steady is not None:
-        return [*ops, *solve_ops(emission.tag, emission.lowered.steady.unknown, programs["operator"])]
-    return [*ops, *step_ops(emission.tag, programs["step"], emission.fields)]
+        return [*ops, *solve_ops(emission.tag, emission.lowered.steady.unknown, programs["operator"], cpu)]
+    return [*ops, *step_ops(emission.tag, programs["step"], emission.fields, cpu)]
 
 
 def _init_args(emission: Emission) -> list[str]:
@@ -218,5 +221,9 @@ def _class_doc(emission: Emission) -> str:
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
-    lines.append('backend   "auto": kernels where the device has them; "triton" insists; "torch" is the reference')
+    lines.append(
+        'backend   "auto": kernels where the device has them; '
+        + ('"triton" and "cpu" insist' if emission.cpu else '"triton" insists')
+        + '; "torch" is the reference'
+    )
     return "\n".join(lines)

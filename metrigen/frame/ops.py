@@ -39,7 +39,7 @@ def _first(text: str, count: int) -> str:
     return f"{text}[0]" if count == 1 else text
 
 
-def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
+def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> list[str]:
     """``evolve`` and ``evolve_adjoint``."""
     call = Call(body.inputs)
     fixed = tuple(n for n in call.names if n not in fields)
@@ -54,7 +54,8 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
         "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int"), returns=_returns(n),
         doc="``steps`` steps of the integrator.", check=call.check(),
         reference=_first(f"_own(reference.evolve({state}, {rest}, steps), {everything})", n),
-        kernel=_first(f"_own({kernel}, {everything})", n), fake=_first(f"_empty_like{state}", n),
+        kernel=_first(f"_own({kernel}, {everything})", n),
+        cpu=_first(f"_own(cpu.evolve({state}, {rest}, steps), {everything})", n) if cpu else "", fake=_first(f"_empty_like{state}", n),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
             "saved = ctx.saved_tensors",
@@ -67,6 +68,7 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
         doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
         reference=_first(f"_own(reference.evolve_adjoint({back}), {_tuple(adjoint.names)})", m),
         kernel=_first(f"_own(kernels.evolve_adjoint({back}), {_tuple(adjoint.names)})", m),
+        cpu=_first(f"_own(cpu.evolve_adjoint({back}), {_tuple(adjoint.names)})", m) if cpu else "",
         fake=_first(f"_empty_like{everything}", m),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
@@ -79,7 +81,7 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
     return [reverse, evolve]
 
 
-def readout_ops(tag: str, readout: Program) -> list[str]:
+def readout_ops(tag: str, readout: Program, cpu: bool) -> list[str]:
     """``readout`` and ``readout_adjoint``."""
     call = Call(readout.inputs)
     r, m = len(readout.outputs), len(call.names)
@@ -92,7 +94,8 @@ def readout_ops(tag: str, readout: Program) -> list[str]:
         "op.py.j2", tag=tag, name="readout", signature=call.signature(), returns="Tensor",
         doc="The readout, its components one after the other along the channel axis.", check=call.check(),
         reference=f"torch.cat(reference.readout{everything}, 1)",
-        kernel=f"torch.cat(kernels.readout{everything}, 1)", fake=f"{call.names[0]}.new_empty(({size}))",
+        kernel=f"torch.cat(kernels.readout{everything}, 1)",
+        cpu=f"cpu.readout{everything}" if cpu else "", fake=f"{call.names[0]}.new_empty(({size}))",
         setup=["ctx.save_for_backward(*inputs)"],
         backward=["return _readout_adjoint(*grads, *ctx.saved_tensors)"],
     )  # fmt: skip
@@ -101,6 +104,8 @@ def readout_ops(tag: str, readout: Program) -> list[str]:
         doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
         reference=_first(f"_own(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
         kernel=_first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
+        cpu=_first(f"_own(cpu.readout_adjoint(grad__, {', '.join(call.names)}), (grad__, {', '.join(call.names)}))", m)
+        if cpu else "",
         fake=_first(f"_empty_like{everything}", m),
         setup=["ctx.save_for_backward(*inputs)"],
         backward=[
@@ -113,7 +118,7 @@ def readout_ops(tag: str, readout: Program) -> list[str]:
     return [reverse, forward]
 
 
-def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
+def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]:
     """``solve_linear`` and ``operator_adjoint``: A x = b with implicit differentiation."""
     fixed = tuple(a for a in operator.inputs if a.name != unknown)
     call = Call((Array("b__", Kind.SITE), Array("start__", Kind.SITE), *fixed))
@@ -140,6 +145,7 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
         check=call.check(),
         reference=f"_reported(reference.{solve}, max_iter)",
         kernel=f"_reported((kernels if use_kernels else reference).{solve}, max_iter)",
+        cpu=f"_reported((cpu if use_kernels else reference).{solve}, max_iter)" if cpu else "",
         fake="b__.new_empty(b__.shape), b__.new_empty(b__.shape[:1], dtype=torch.int64), b__.new_empty(b__.shape[:1]), "
              "b__.new_empty(b__.shape[:1], dtype=torch.int64)",
         setup=[
@@ -161,6 +167,7 @@ def solve_ops(tag: str, unknown: str, operator: Program) -> list[str]:
         doc="The variation of cotangent . A(fixed) u with respect to ``fixed``.", check=adjoint.check(),
         reference=_first(f"_own(reference.operator_adjoint({order}), {_tuple(adjoint.names)})", m),
         kernel=_first(f"_own(kernels.operator_adjoint({order}), {_tuple(adjoint.names)})", m),
+        cpu=_first(f"_own(cpu.operator_adjoint({order}), {_tuple(adjoint.names)})", m) if cpu else "",
         fake=_first(f"_empty_like{names}", m),
         setup=["ctx.save_for_backward(*inputs)"],
         backward=[

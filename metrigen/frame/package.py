@@ -8,7 +8,7 @@ import sympy as sp
 
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
-from metrigen.emit.layout import layout
+from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.emission import Emission, stencil_points
 from metrigen.frame.module import module_text
@@ -43,7 +43,15 @@ def package_texts(emission: Emission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
+    cpu = {}
+    if emission.cpu is not None:
+        comment = header(emission.spec, (), None, "//")
+        cpu = {
+            "cpu.py": layout(emission.cpu.loader(brief, emission.class_name, emission.name)),
+            "kernels.cpp": layout_cpp(emission.cpu.source(comment, emission.class_name)),
+        }
     return {
+        **cpu,
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
         "kernels.py": layout(_kernels(emission, brief)),

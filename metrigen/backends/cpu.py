@@ -1,0 +1,298 @@
+"""Programs as C++ for one unit: the coupled channels of one sample, every plane of them on chip.
+
+A routine runs the sweeps of a program one after the other over padded planes in a small workspace; a sweep walks the
+rows in vectors. Where channels are coupled, a sweep holds all of them at a site, so that a channel map is arithmetic on
+registers. Sums over the sites are gathered in double precision, one number per unit, channel and parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.backends.expressions import CPP
+from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Mix, Offset, Outer, Outside, Program
+from metrigen.passes.sweeps import Cut, Sweep, near_reads
+
+PADDED, DENSE = "padded", "dense"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A C++ function: its arguments and the lines of its body."""
+
+    name: str
+    doc: str
+    args: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A program on one unit.
+
+    sweeps   its sweeps, then the routine itself, in the order in which they are defined
+    inputs   site arrays that it is handed, outputs those that it writes, both in order
+    buffers  planes of workspace that it needs for itself
+    """
+
+    sweeps: tuple[Function, ...]
+    body: Function
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    buffers: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How arrays of a routine lie in memory: ``dense`` ones as in the tensor, all others padded by a halo.
+
+    given    site arrays that come with the unit instead of as an argument
+    filled   outputs that somebody reads at neighbours, whose halo the routine fills
+    """
+
+    dense: frozenset[str]
+    given: frozenset[str]
+    filled: frozenset[str]
+
+
+def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Routine:
+    """The C++ of ``program``, cut into ``parts``."""
+    kinds = program.kinds()
+    sites = [a.name for a in program.inputs if a.kind is Kind.SITE and a.name not in layout.given]
+    outputs = [n for n in program.outputs if kinds[n] is Kind.SITE]
+    near = near_reads(program.body)
+    target = {term: total.out.removesuffix("__bar") for total in parts.totals for term in total.terms}
+    local: list[str] = []
+    sweeps: list[Function] = []
+    lines: list[str] = []
+    for part in parts.parts:
+        if isinstance(part, Outer):
+            dense = ", ".join(str(n in layout.dense).lower() for n in (part.left, part.right))
+            places = f"{_arg(part.left, layout)}, {_arg(part.right, layout)}"
+            lines.append(f"outer_product<{dense}>(at, {places}, sums.{target[part.out]});")
+            continue
+        printer = _SweepPrinter(f"{name}_{len(sweeps)}", part, kinds, layout, target, program.periodic)
+        sweeps.append(printer.function())
+        fresh = [n for n in part.kept if n not in outputs]
+        lines += [f"R* const {n} = work + {len(local) + i} * at.block;" for i, n in enumerate(fresh)]
+        local += fresh
+        lines.append(printer.call())
+        fill = [n for n in part.kept if n in near or n in layout.filled]
+        lines += [f"fill(at, {n});" for n in fill if n not in layout.dense]
+    args = (
+        "const Lattice& at", "const Given& given", *(f"const R* {n}" for n in sites), *(f"R* {n}" for n in outputs),
+        *(("Sums& sums",) if target else ()), *(("R* work",) if local else ()),
+    )  # fmt: skip
+    flow = f"{', '.join(sites) or 'coefficients'} -> {', '.join(outputs) or 'sums'}"
+    body = Function(name, flow, args, tuple(lines))
+    return Routine(tuple(sweeps), body, tuple(sites), tuple(outputs), len(local))
+
+
+def call(routine: Routine, inputs: Mapping[str, str], outputs: Mapping[str, str], work: str) -> str:
+    """The text of a call with places for the arrays."""
+    arguments = ["at", "given", *(inputs[n] for n in routine.inputs), *(outputs[n] for n in routine.outputs)]
+    arguments += [
+        a for a in ("sums", work) if any(p.endswith("sums" if a == "sums" else "work") for p in routine.body.args)
+    ]
+    return f"{routine.body.name}({', '.join(arguments)});"
+
+
+def _arg(name: str, layout: Layout) -> str:
+    return f"given.{name}" if name in layout.given else name
+
+
+def _plane_kind(name: str, layout: Layout) -> str:
+    return DENSE if name in layout.dense else PADDED
+
+
+class _SweepPrinter:
+    """One sweep as a C++ function."""
+
+    def __init__(
+        self, name: str, sweep: Sweep, kinds: Mapping[str, Kind], layout: Layout, target: Mapping[str, str],
+        periodic: bool,
+    ) -> None:  # fmt: skip
+        self.name, self.sweep, self.kinds, self.layout, self.target = name, sweep, kinds, layout, target
+        self.periodic = periodic
+        reads = {n for s in sweep.statements for n in s.reads}
+        self.loads = sorted(n for n in reads if kinds[n] is Kind.SITE and n not in sweep.made)
+        self.params = sorted(n for n in reads if kinds[n] is not Kind.SITE)
+        maps = [s for s in sweep.statements if isinstance(s, Map)]
+        self.sums = tuple(dict.fromkeys(target[n] for s in maps for n, _, _ in s.sums if n in target))
+
+    def function(self) -> Function:
+        pointers = {
+            Kind.CHANNEL: "const R* __restrict {}",
+            Kind.SCALAR: "const R {}",
+            Kind.MATRIX: "const R* __restrict {}",
+        }
+        args = (
+            "const Lattice& at",
+            *(f"const R* __restrict {n}" for n in self.loads),
+            *(pointers[self.kinds[n]].format(n) for n in self.params),
+            *(f"R* __restrict {n}" for n in self.sweep.kept),
+            *(("Sums& sums",) if self.sums else ()),
+        )
+        doc = ", ".join(self.sweep.kept or self.sums)
+        return Function(self.name, doc, args, tuple(self._coupled() if self.sweep.coupled else self._plain()))
+
+    def call(self) -> str:
+        places = [_arg(n, self.layout) for n in self.loads] + [f"given.{n}" for n in self.params]
+        return f"{self.name}({', '.join(['at', *places, *self.sweep.kept, *(['sums'] if self.sums else [])])});"
+
+    def _plain(self) -> list[str]:
+        """Channel by channel, row by row."""
+        lines = ["for (long c = 0; c < G; ++c) {"]
+        lines += [f"    const R {n}__c = {n}[c];" for n in self.params if self.kinds[n] is Kind.CHANNEL]
+        lines += [f"    V {n}__sum{{}};" for n in self.sums]
+        lines += ["    for (long row = 0; row < at.rows; ++row) {"]
+        lines += [f"        {line}" for line in self._rows("c")]
+        lines += ["        columns([&](auto last, const long j) {"]
+        lines += [f"            {line}" for line in self._map(self._whole(), set(), coupled=False)]
+        lines += ["        });", "    }"]
+        lines += [f"    sums.{n}[c] += across({n}__sum);" for n in self.sums]
+        return [*lines, "}"]
+
+    def _whole(self) -> Map:
+        """The one statement of a sweep without channel maps."""
+        (statement,) = self.sweep.statements
+        assert isinstance(statement, Map)
+        return statement
+
+    def _coupled(self) -> list[str]:
+        """Row by row, all coupled channels of a vector of sites at once."""
+        inside: set[str] = set()
+        held = [n for n in self.sweep.made if self._is_held(n)]
+        lines = [f"V {n}__sum[G]{{}};" for n in self.sums]
+        lines += ["for (long row = 0; row < at.rows; ++row) {"]
+        lines += [f"    {line}" for line in self._rows("")]
+        lines += ["    columns([&](auto last, const long j) {"]
+        lines += [f"        V {n}__at[G];" for n in held]
+        for statement in self.sweep.statements:
+            if isinstance(statement, Map):
+                lines += ["        for (long c = 0; c < G; ++c) {"]
+                lines += [f"            {line}" for line in self._map(statement, inside, coupled=True)]
+                lines += ["        }"]
+                inside.update(n for n, _ in statement.stores if n in held)
+                continue
+            lines += [f"        {line}" for line in self._channel_map(statement, inside)]
+            inside.add(statement.out)
+        lines += ["    });", "}"]
+        if self.sums:
+            added = " ".join(f"sums.{n}[c] += across({n}__sum[c]);" for n in self.sums)
+            lines.append(f"for (long c = 0; c < G; ++c) {{ {added} }}")
+        return lines
+
+    def _is_held(self, name: str) -> bool:
+        """Whether another statement of the sweep, or a channel map, deals with the values of a site."""
+        made_by_map = any(isinstance(s, Map) and name in dict(s.stores) for s in self.sweep.statements)
+        read = any(name in s.reads for s in self.sweep.statements)
+        return read or not made_by_map
+
+    def _rows(self, channel: str) -> list[str]:
+        """Pointers to the row of every array; with coupled channels, to that of the first channel."""
+        lines = []
+        for n in (*self.loads, *self.sweep.kept):
+            start = "const R*" if n in self.loads else "R*"
+            kind = _plane_kind(n, self.layout)
+            plane = f" + c * at.{kind}" if channel else ""
+            lines.append(f"{start} const {n}__row = {n}{plane} + at.{kind}_row(row);")
+        leads = sorted({a.offset[:-1] for a in self._indicators() if any(a.offset[:-1])})
+        lines += [f"const R inside{_suffix(lead)} = at.inside_row(row, {_offsets(lead)});" for lead in leads]
+        return lines
+
+    def _indicators(self) -> list[Inside]:
+        maps = [s for s in self.sweep.statements if isinstance(s, Map)]
+        return sorted({a for s in maps for e in s.expressions for a in e.atoms(Inside)}, key=lambda a: a.name)
+
+    def _map(self, statement: Map, inside: set[str], *, coupled: bool) -> list[str]:
+        """The statement at one vector of sites (of channel c)."""
+        atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
+        plane = "c * at.{} + " if coupled else ""
+        swap: dict[sp.Basic, sp.Basic] = {}
+        lines: list[str] = []
+        own = {symbol for symbol, _ in statement.lets}
+        for a in atoms:
+            if isinstance(a, Leaf) and a.array in inside:
+                swap[a] = sp.Symbol(f"{a.array}__at[c]" if coupled else a.array)
+            elif isinstance(a, Leaf):
+                kind = _plane_kind(a.array, self.layout)
+                lines.append(f"const V {a.name} = {self._load(a, plane.format(kind), kind)};")
+            elif isinstance(a, Inside):
+                lines.append(f"const V {a.name} = {_indicator(a)};")
+            elif a not in own and self.kinds.get(a.name) is Kind.CHANNEL:
+                swap[a] = sp.Symbol(f"{a.name}[c]" if coupled else f"{a.name}__c")
+        lines += [f"const auto {s.name} = {CPP.print(e.xreplace(swap))};" for s, e in statement.lets]
+        named = {s.name for s, _ in statement.lets}
+        for n, e in statement.stores:
+            lines += [] if n in named else [f"const auto {n} = {CPP.print(e.xreplace(swap))};"]
+            lines += [f"{n}__at[c] = spread({n});"] if coupled and self._is_held(n) else []
+            lines += [self._store(n, plane, n)] if n in self.sweep.kept else []
+        for n, _, e in statement.sums:
+            if n in self.target:
+                where = f"{self.target[n]}__sum" + ("[c]" if coupled else "")
+                lines.append(f"{where} += valid(last, {CPP.print(e.xreplace(swap))});")
+        return lines
+
+    def _load(self, leaf: Leaf, plane: str, kind: str) -> str:
+        steps = _steps(leaf.offset)
+        if kind == DENSE:
+            return f"load_dense(last, {leaf.array}__row + {plane}j)"
+        return f"load({leaf.array}__row + {plane}j{steps})"
+
+    def _store(self, name: str, plane: str, value: str) -> str:
+        kind = _plane_kind(name, self.layout)
+        dense = "store_dense(last, " if kind == DENSE else "store("
+        return f"{dense}{name}__row + {plane.format(kind)}j, spread({value}));"
+
+    def _channel_map(self, statement: object, inside: set[str]) -> list[str]:
+        assert not isinstance(statement, Map)
+        lines, source = [], f"{statement.src}__at"  # type: ignore[attr-defined]
+        src, out = statement.src, statement.out  # type: ignore[attr-defined]
+        if src not in inside:
+            kind = _plane_kind(src, self.layout)
+            dense = "load_dense(last, " if kind == DENSE else "load("
+            lines.append(f"V {source}[G];")
+            lines.append(f"for (long c = 0; c < G; ++c) {source}[c] = {dense}{src}__row + c * at.{kind} + j);")
+            inside.add(src)
+        if isinstance(statement, Mix):
+            turned = "mix_transposed" if statement.transpose else "mix"
+            lines.append(f"{turned}({statement.matrix}, {source}, {out}__at);")
+        else:
+            lines.append(f"total({source}, {out}__at);")
+        if out in self.sweep.kept:
+            kind = _plane_kind(out, self.layout)
+            dense = "store_dense(last, " if kind == DENSE else "store("
+            lines.append(f"for (long c = 0; c < G; ++c) {dense}{out}__row + c * at.{kind} + j, {out}__at[c]);")
+        return lines
+
+
+def _suffix(offset: Offset) -> str:
+    return "__" + "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
+
+
+def _offsets(lead: Offset) -> str:
+    return ", ".join(map(str, lead))
+
+
+def _steps(offset: Offset) -> str:
+    """Distance of a neighbour in memory: strides of the leading axes times their steps, plus that along the row."""
+    text = ""
+    for axis, step in enumerate(offset[:-1]):
+        if step:
+            times = "" if abs(step) == 1 else f"{abs(step)} * "
+            text += f" {'+' if step > 0 else '-'} {times}at.step{axis}()"
+    last = offset[-1] if offset else 0
+    return text + (f" {'+' if last > 0 else '-'} {abs(last)}" if last else "")
+
+
+def _indicator(atom: Inside) -> str:
+    lead, last = atom.offset[:-1], atom.offset[-1] if atom.offset else 0
+    parts = [f"inside{_suffix(lead)}"] if any(lead) else []
+    parts += [f"load(at.inside_column + j{_steps((last,))})"] if last else []
+    text = " * ".join(parts) or "R(1.0)"
+    text = text if last else f"spread({text})"
+    return f"R(1.0) - {text}" if isinstance(atom, Outside) else text

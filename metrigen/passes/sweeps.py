@@ -1,0 +1,106 @@
+"""Cut a program into sweeps: runs of statements that one pass over the sites can do.
+
+A statement joins the sweep under way unless it reads at a neighbour what that sweep itself writes. Pointwise channel
+maps (``Mix``, ``Total``) join as well: the sweep then holds all coupled channels of a site at once. ``Outer`` sums over
+the sites and stands alone. Invariant: the order of the statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Statement, Total
+
+Sited = Map | Mix | Total
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """``kept`` are the arrays made here that memory has to hold: outputs, and what is read later or at neighbours."""
+
+    statements: tuple[Sited, ...]
+    kept: tuple[str, ...]
+
+    @property
+    def coupled(self) -> bool:
+        return any(not isinstance(s, Map) for s in self.statements)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        return tuple(name for s in self.statements for name in site_stores(s))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A program as sweeps and sums of products, and which sums make up each parameter cotangent."""
+
+    parts: tuple[Sweep | Outer, ...]
+    totals: tuple[Accumulate, ...]
+
+
+def cut(program: Program) -> Cut | None:
+    """The sweeps of a program; None where it holds statements on parameters that are more than sums."""
+    groups: list[list[Sited] | Outer] = []
+    totals: list[Accumulate] = []
+    for statement in program.body:
+        if isinstance(statement, Accumulate):
+            totals.append(statement)
+        elif isinstance(statement, Outer):
+            groups.append(statement)
+        elif isinstance(statement, (Map, Mix, Total)):
+            _join(groups, statement)
+        else:
+            return None
+    later = [*_reads(groups), set(program.outputs)]
+    parts: list[Sweep | Outer] = []
+    for i, group in enumerate(groups):
+        if isinstance(group, Outer):
+            parts.append(group)
+            continue
+        needed = set().union(*later[i + 1 :])
+        made = [name for s in group for name in site_stores(s)]
+        parts.append(Sweep(tuple(group), tuple(name for name in made if name in needed)))
+    return Cut(tuple(parts), tuple(totals))
+
+
+def near_reads(statements: Sequence[Statement]) -> set[str]:
+    """Arrays that are read at a neighbour."""
+    maps = [s for s in statements if isinstance(s, Map)]
+    return {leaf.array for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if any(leaf.offset)}
+
+
+def site_stores(statement: Statement) -> tuple[str, ...]:
+    """Site arrays that a statement makes."""
+    if isinstance(statement, Map):
+        return tuple(name for name, _ in statement.stores)
+    return (statement.out,) if isinstance(statement, (Mix, Total)) else ()
+
+
+def _join(groups: list[list[Sited] | Outer], statement: Sited) -> None:
+    """Into the last sweep that can take it: what it reads is ready there, at neighbours from earlier sweeps."""
+    near = near_reads([statement])
+    at = len(groups)
+    for i in range(len(groups) - 1, -1, -1):
+        group = groups[i]
+        if isinstance(group, list):
+            made = {name for s in group for name in site_stores(s)}
+            if made & near:
+                break
+            at = i
+            if made & set(statement.reads):
+                break
+    if at == len(groups):
+        groups.append([statement])
+    else:
+        chosen = groups[at]
+        assert isinstance(chosen, list)
+        chosen.append(statement)
+
+
+def _reads(groups: list[list[Sited] | Outer]) -> list[set[str]]:
+    found = []
+    for group in groups:
+        statements: Sequence[Statement] = [group] if isinstance(group, Outer) else group
+        found.append({name for s in statements for name in s.reads})
+    return found
