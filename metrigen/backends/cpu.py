@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.backends.expressions import CPP
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Mix, Offset, Outer, Outside, Program
+from metrigen.ir.nodes import Accumulate, Inside, Kind, Leaf, Map, Mix, Offset, Outer, Outside, Program
 from metrigen.passes.sweeps import Cut, Sweep, near_reads
 
 PADDED, DENSE = "padded", "dense"
@@ -64,7 +64,7 @@ def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Ro
     sites = [a.name for a in program.inputs if a.kind is Kind.SITE and a.name not in layout.given]
     outputs = [n for n in program.outputs if kinds[n] is Kind.SITE]
     near = near_reads(program.body)
-    target = {term: total.out.removesuffix("__bar") for total in parts.totals for term in total.terms}
+    target = {term: summed(total) for total in parts.totals for term in total.terms}
     local: list[str] = []
     sweeps: list[Function] = []
     lines: list[str] = []
@@ -89,6 +89,11 @@ def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Ro
     flow = f"{', '.join(sites) or 'coefficients'} -> {', '.join(outputs) or 'sums'}"
     body = Function(name, flow, args, tuple(lines))
     return Routine(tuple(sweeps), body, tuple(sites), tuple(outputs), len(local))
+
+
+def summed(total: Accumulate) -> str:
+    """The name that a sum goes by: that of the parameter whose cotangent it is."""
+    return total.out.removesuffix("__bar")
 
 
 def call(routine: Routine, inputs: Mapping[str, str], outputs: Mapping[str, str], work: str) -> str:
@@ -148,7 +153,7 @@ class _SweepPrinter:
         lines = ["for (long c = 0; c < G; ++c) {"]
         lines += [f"    const R {n}__c = {n}[c];" for n in self.params if self.kinds[n] is Kind.CHANNEL]
         lines += [f"    V {n}__sum{{}};" for n in self.sums]
-        lines += ["    for (long row = 0; row < at.rows; ++row) {"]
+        lines += ["    for (long row = at.begin; row < at.end; ++row) {"]
         lines += [f"        {line}" for line in self._rows("c")]
         lines += ["        columns([&](auto last, const long j) {"]
         lines += [f"            {line}" for line in self._map(self._whole(), set(), coupled=False)]
@@ -167,7 +172,7 @@ class _SweepPrinter:
         inside: set[str] = set()
         held = [n for n in self.sweep.made if self._is_held(n)]
         lines = [f"V {n}__sum[G]{{}};" for n in self.sums]
-        lines += ["for (long row = 0; row < at.rows; ++row) {"]
+        lines += ["for (long row = at.begin; row < at.end; ++row) {"]
         lines += [f"    {line}" for line in self._rows("")]
         lines += ["    columns([&](auto last, const long j) {"]
         lines += [f"        V {n}__at[G];" for n in held]
@@ -216,7 +221,7 @@ class _SweepPrinter:
         lines: list[str] = []
         own = {symbol for symbol, _ in statement.lets}
         for a in atoms:
-            if isinstance(a, Leaf) and a.array in inside:
+            if isinstance(a, Leaf) and a.array in inside and not any(a.offset):
                 swap[a] = sp.Symbol(f"{a.array}__at[c]" if coupled else a.array)
             elif isinstance(a, Leaf):
                 kind = _plane_kind(a.array, self.layout)

@@ -1,0 +1,96 @@
+"""Programs that share their coefficients, as one namespace of ``kernels.cpp``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from metrigen.backends.cpu import Routine, summed
+from metrigen.emit.render import render
+from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.rotate import own_outputs
+from metrigen.passes.sweeps import Cut, cut, near_reads
+from metrigen.programs import optimise
+
+
+@dataclass(frozen=True)
+class Group:
+    """Programs that share their coefficients: one namespace of ``kernels.cpp``.
+
+    fixed    arrays that come with the unit; ``imported`` are those of its site arrays that are read at neighbours
+    sums     parameters whose cotangents are summed, and ``further`` numbers
+    """
+
+    name: str
+    fixed: tuple[Array, ...]
+    imported: frozenset[str]
+    programs: Mapping[str, Program]
+    cuts: Mapping[str, Cut]
+    further: tuple[Array, ...] = ()
+
+    @property
+    def sums(self) -> tuple[Array, ...]:
+        wanted = {summed(t) for c in self.cuts.values() for t in c.totals}
+        return tuple(a for a in (*self.fixed, *self.further) if a.name in wanted)
+
+    @property
+    def layout_base(self) -> frozenset[str]:
+        """Given site arrays that lie in memory as in their tensors."""
+        return frozenset(a.name for a in self.fixed if a.kind is Kind.SITE and a.name not in self.imported)
+
+
+def group(
+    name: str, fixed: Sequence[Array], programs: Mapping[str, Program], further: tuple[Array, ...] = ()
+) -> Group | None:
+    """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
+    optimised = {n: optimise(merge_channel_maps(own_outputs(p)))[0] for n, p in programs.items()}
+    cuts = {n: cut(p) for n, p in optimised.items()}
+    found = {n: c for n, c in cuts.items() if c is not None}
+    if len(found) < len(cuts):
+        return None
+    near = {n for p in optimised.values() for n in near_reads(p.body)}
+    return Group(name, tuple(fixed), frozenset(a.name for a in fixed if a.kind is Kind.SITE and a.name in near),
+                 optimised, found, further)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A group and its text."""
+
+    group: Group
+    text: str
+
+
+def printed(group: Group, routines: Mapping[str, Routine], template: str, **context: object) -> Printed:
+    """The namespace of a group, its entries from ``template``."""
+    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums)}
+    buffers = max(r.buffers for r in routines.values())
+    entries = render(template, **shared, buffers=buffers, **context)
+    text = render(
+        "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
+        imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
+        functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
+    )  # fmt: skip
+    return Printed(group, text)
+
+
+def _member(group: Group, index: int) -> dict[str, str]:
+    array = group.fixed[index]
+    name, at = array.name, f"arrays[{index}]"
+    unit = f"{at} + (sample * channels + first) * at.dense"
+    if array.kind is Kind.MATRIX:
+        return {
+            "declaration": f"R {name}[G * G]",
+            "initial": "",
+            "line": f"import_matrix({at}, channels, first, {name});",
+        }
+    if array.kind is Kind.SCALAR:
+        return {"declaration": f"R {name}", "initial": f"{name}(*{at})", "line": ""}
+    if array.kind is Kind.CHANNEL:
+        return {"declaration": f"const R* {name}", "initial": f"{name}({at} + first)", "line": ""}
+    if name not in group.imported:
+        return {"declaration": f"const R* {name}", "initial": f"{name}({unit})", "line": ""}
+    k = sorted(group.imported).index(name)
+    return {"declaration": f"R* {name}", "initial": f"{name}(work + {k} * at.block)",
+            "line": f"import_planes(at, {unit}, {name});"}  # fmt: skip
