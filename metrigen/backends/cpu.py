@@ -142,7 +142,7 @@ class _SweepPrinter:
             *(("Sums& sums",) if self.sums else ()),
         )
         doc = ", ".join(self.sweep.kept or self.sums)
-        return Function(self.name, doc, args, tuple(self._coupled() if self.sweep.coupled else self._plain()))
+        return Function(self.name, doc, args, tuple(self._staged() if self.sweep.staged else self._plain()))
 
     def call(self) -> str:
         places = [_arg(n, self.layout) for n in self.loads] + [f"given.{n}" for n in self.params]
@@ -167,7 +167,7 @@ class _SweepPrinter:
         assert isinstance(statement, Map)
         return statement
 
-    def _coupled(self) -> list[str]:
+    def _staged(self) -> list[str]:
         """Row by row, all coupled channels of a vector of sites at once."""
         inside: set[str] = set()
         held = [n for n in self.sweep.made if self._is_held(n)]

@@ -23,8 +23,9 @@ class Sweep:
     kept: tuple[str, ...]
 
     @property
-    def coupled(self) -> bool:
-        return any(not isinstance(s, Map) for s in self.statements)
+    def staged(self) -> bool:
+        """Whether it is more than one pointwise statement: its stages meet at a site, all channels of each."""
+        return len(self.statements) > 1 or any(not isinstance(s, Map) for s in self.statements)
 
     @property
     def made(self) -> tuple[str, ...]:

@@ -1,0 +1,195 @@
+"""The CPU kernels against the torch reference: every kind of system, boundary, odd size and precision."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import sympy as sp
+import torch
+
+from metrigen import Field, Lattice, Leapfrog, Param, Strang, System, grad, mix, momentum, t, total
+from tests.lattice.emitted import package
+from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
+
+Tensors = tuple[torch.Tensor, ...]
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
+SIZES = {0: ((),), 1: ((1,), (19,)), 2: ((1, 1), (33, 17)), 3: ((3, 2, 5),)}
+
+
+def coupled(block: int | None, boundary: str = "periodic") -> System:
+    """A wave in 3 or fewer dimensions with a matrix of the channels, and their sum, in its energy."""
+    x = sp.Symbol("x", real=True)
+    line = Lattice(x, boundary=boundary)
+    u = Field("u", line)
+    K = Param("K", shape=("C", "C"), symmetric=True, block=block)
+    energy = u.diff(t) ** 2 / 2 - grad(u).square / 2 - u * mix(K, u) / 2
+    if block is None:
+        energy -= total(u) ** 2 / 8
+    p = momentum(u)
+    return System(
+        name="coupled", domain=line, lagrangian=energy, metric=lambda F, G: F[p] * G[p] / 5,
+        integrator=Strang(steps=3, dt=0.1),
+    )  # fmt: skip
+
+
+def solid() -> System:
+    x, y, z = sp.symbols("x y z", real=True)
+    block = Lattice(x, y, z, boundary="neumann")
+    u = Field("u", block)
+    return System(
+        name="solid", domain=block, lagrangian=u.diff(t) ** 2 / 2 - grad(u).square / 2 - u**4 / 4,
+        integrator=Leapfrog(steps=2, dt=0.1),
+    )  # fmt: skip
+
+
+CHOSEN = ("Strang-neumann", "SymplecticEuler-zero", "ExplicitEuler-periodic", "RK4-zero", "transport-neumann",
+          "membrane-periodic", "oscillator")  # fmt: skip
+SYSTEMS = (
+    {name: stepping_systems()[name] for name in CHOSEN}
+    | {f"screened-{b}": screened(b) for b in BOUNDARIES}
+    | {"coupled-blocks": coupled(2), "coupled-all": coupled(None, "neumann"), "solid": solid()}
+)
+
+
+@pytest.fixture(scope="module", params=SYSTEMS)
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    name = "cpu_" + request.param.lower().replace("-", "_")
+    module = package(SYSTEMS[request.param], tmp_path_factory.mktemp("cpu"), name)
+    found = importlib.import_module(f"{module.__name__}.cpu")
+    if not found.available():
+        pytest.skip("no C++ compiler")
+    return found
+
+
+def arrays(kinds: tuple[tuple[str, str], ...], like: torch.Tensor, cpu: ModuleType) -> Tensors:
+    """Random values by kind: positive, so that every coefficient is admissible; matrices in the blocks of a unit."""
+    channels = like.shape[1]
+    shapes = {"site": like.shape, "channel": (channels,), "scalar": (), "matrix": (channels, channels)}
+    found = []
+    for _, kind in kinds:
+        value = torch.rand(shapes[kind], dtype=like.dtype) + 0.1
+        if kind == "matrix" and cpu.BLOCK:
+            index = torch.arange(channels) // cpu.BLOCK
+            value = value * (index[:, None] == index[None, :])
+        found.append(value)
+    return tuple(found)
+
+
+def agree(got: Tensors, expected: Tensors, dtype: torch.dtype) -> None:
+    assert len(got) == len(expected)
+    for a, b in zip(got, expected, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        scale = max(1.0, float(b.abs().max()) if b.numel() else 1.0)
+        torch.testing.assert_close(a, b, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_same_numbers_as_the_reference(built: ModuleType, dtype: torch.dtype) -> None:
+    """Values and all cotangents, in units of one plane, of a block and of all channels."""
+    cpu, reference = built, built.reference
+    sizes = SIZES[cpu.RANK] if dtype is torch.float64 else SIZES[cpu.RANK][-1:]
+    for size in sizes:
+        like = torch.rand(2, 4, *size, dtype=dtype)
+        given = arrays(cpu.GIVEN, like, cpu)
+        out = cpu.readout(*given)
+        agree((out,), (torch.cat(reference.readout(*given), 1),), dtype)
+        grad = torch.randn_like(out)
+        flowed = cpu.readout_adjoint(grad, *given)
+        agree(flowed, reference.readout_adjoint(*given, *grad.chunk(cpu.COMPONENTS, 1)), dtype)
+        if hasattr(cpu, "OPERATOR"):
+            read = {n: a for (n, _), a in zip(cpu.FIXED, arrays(cpu.FIXED, like, cpu), strict=True)}
+            read[cpu.UNKNOWN] = torch.randn_like(like)
+            order = (*(read[n] for n in cpu.OPERATOR), torch.randn_like(like))
+            agree(cpu.operator_adjoint(*order), reference.operator_adjoint(*order), dtype)
+            fixed = tuple(read[n] for n, _ in cpu.FIXED)
+            rtol = 1e-11 if dtype is torch.float64 else 1e-6
+            options = (torch.randn_like(like), torch.zeros_like(like), fixed, "cg", rtol, 0.0, 500)
+            (x, _, _, status), (y, *_) = cpu.solve_linear(*options), reference.solve_linear(*options)
+            assert not status.any()
+            torch.testing.assert_close(x, y, rtol=0, atol=float(y.abs().max()) * 1e3 * rtol)
+            continue
+        fixed = tuple(0.2 * a for a in arrays(cpu.FIXED, like, cpu))
+        count = _fields(cpu)
+        state = tuple(torch.randn_like(like) for _ in range(count))
+        bars = tuple(torch.randn_like(like) for _ in range(count))
+        for steps in (0, 1, 3):
+            agree(cpu.evolve(state, fixed, steps), reference.evolve(state, fixed, steps), dtype)
+            agree(cpu.evolve_adjoint(bars, state, fixed, steps), reference.evolve_adjoint(bars, state, fixed, steps), dtype)
+
+
+def _fields(cpu: ModuleType) -> int:
+    """Fields of the state: what the step takes beside what is fixed."""
+    return cpu.reference.step.__code__.co_argcount - len(cpu.FIXED)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (5, 3)])
+def test_bits_do_not_change(size: tuple[int, int]) -> None:
+    """The same bits at every run and for every number of threads; strides and empty batches make no difference."""
+    from generated.cifar import Cifar
+
+    layer = Cifar(4, backend="cpu", steps=3) if importlib.import_module("generated.cifar.cpu").available() else None
+    if layer is None:
+        pytest.skip("no C++ compiler")
+    phi = torch.randn(3, 4, *size, requires_grad=True)
+    found = []
+    before = torch.get_num_threads()
+    for threads in (1, 2, 2):
+        torch.set_num_threads(threads)
+        state = layer(phi)
+        found.append((state.phi, *torch.autograd.grad(layer.readout(state).square().sum(), (phi, layer.raw_K, layer.raw_c2))))
+    torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    turned = phi.detach().transpose(2, 3).contiguous().transpose(2, 3)
+    assert torch.equal(layer(turned).phi, found[0][0])
+    assert layer(phi[:0]).phi.shape == (0, 4, *size)
+
+
+def test_without_a_compiler(built: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One clear warning, and the numbers of the reference."""
+    monkeypatch.setenv("METRIGEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(built, "compiler", lambda: None)
+    built.library.cache_clear()
+    built._warn.cache_clear()
+    like = torch.rand(2, 4, *SIZES[built.RANK][-1])
+    given = arrays(built.GIVEN, like, built)
+    with pytest.warns(built.NoCompiler, match="the torch reference runs instead"):
+        out = built.readout(*given)
+    assert torch.equal(out, torch.cat(built.reference.readout(*given), 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        built.readout(*given)
+    built.library.cache_clear()
+    built._warn.cache_clear()
+
+
+def test_a_broken_compiler_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from generated.cifar import cpu
+
+    monkeypatch.setenv("METRIGEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(cpu, "FLAGS", (*cpu.FLAGS, "--no-such-flag"))
+    cpu.library.cache_clear()
+    cpu._warn.cache_clear()
+    with pytest.warns(cpu.NoCompiler, match="no-such-flag"):
+        assert cpu.library(torch.float32, 4, 1) is None
+    assert not list(tmp_path.glob("*.so"))
+    cpu.library.cache_clear()
+    cpu._warn.cache_clear()
+
+
+def test_many_processes_compile_at_once(tmp_path: Path) -> None:
+    """Every one of them gets a whole library; one file stays."""
+    import os
+    import subprocess
+    import sys
+
+    code = "import torch; from generated.maze import cpu; assert cpu.library(torch.float32, 4, 1).solve"
+    environment = {**os.environ, "METRIGEN_CACHE": str(tmp_path)}
+    running = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert len(list(tmp_path.iterdir())) == 1
