@@ -6,7 +6,7 @@ then to the digits shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +77,6 @@ def wave_report(derivation: Derivation, layer: Dynamics | None, step: Program | 
     """Linearise what can be linearised; ``layer`` is None where there is no lattice form, for the reason ``why``."""
     if layer is None:
         return WaveReport(notes=(f"No waves are shown: {why or 'there is no lattice form'}.",))
-    if derivation.system.domain.axes and any(str(x) in {a.name for a in layer.inputs} for x in derivation.system.domain.axes):
-        return WaveReport(notes=("No waves are shown: the coefficients depend on the place.",))
     notes: list[str] = []
     try:
         symbols = symbols_of(derivation, layer)
@@ -131,12 +129,12 @@ def wave_symbol(at: Offset, axes: Sequence[str]) -> list[tuple[sp.Symbol, int]]:
     return [(sp.Symbol(f"k_{x}", real=True), n) for x, n in zip(axes, at, strict=True)]
 
 
-def continuum_entry(row: dict[Offset, sp.Expr], axes: Sequence[str]) -> sp.Expr:
+def continuum_entry(row: Mapping[Offset, sp.Expr], axes: Sequence[str]) -> sp.Expr:
     """sum_alpha c_alpha (ik)^alpha."""
     return sp.Add(*(c * sp.Mul(*((sp.I * k) ** n for k, n in wave_symbol(o, axes))) for o, c in row.items()))
 
 
-def lattice_entry(row: dict[Offset, sp.Expr], axes: Sequence[str], spacing: sp.Expr) -> sp.Expr:
+def lattice_entry(row: Mapping[Offset, sp.Expr], axes: Sequence[str], spacing: sp.Expr) -> sp.Expr:
     """sum_o c_o exp(i k.o h), with the two ends of a symmetric pair as a cosine, of a skew pair as a sine."""
     terms: list[sp.Expr] = []
     for o, c in row.items():
@@ -158,8 +156,8 @@ def formulas(symbols: Symbols) -> Iterator[tuple[str, str, str, sp.Expr | None]]
     for where, entries in (("continuum", symbols.continuum), ("lattice", symbols.lattice)):
         for (i, j), row in (entries or {}).items():
             a, b = symbols.names[i], symbols.names[j]
-            make = continuum_entry if where == "continuum" else None
-            e = make(dict(row), symbols.axes) if make else lattice_entry(dict(row), symbols.axes, symbols.spacing)
+            exact = where == "continuum"
+            e = continuum_entry(row, symbols.axes) if exact else lattice_entry(row, symbols.axes, symbols.spacing)
             left = rf"A_{{{latex(sp.Symbol(a))}, {latex(sp.Symbol(b))}}}"
             yield left, f"A[{a}, {b}]", where, e if sp.count_ops(e) <= _LONGEST else None
 

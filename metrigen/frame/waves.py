@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.frame.linear import Linear, Response, Unlinearised, respond, symbol
+from metrigen.frame.linear import Linear, Unlinearised, respond, symbol
 from metrigen.frame.parameters import initial_value
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, after
@@ -129,8 +129,8 @@ def _parameters(layer: Dynamics) -> list[sp.Symbol]:
     return sorted(found, key=lambda s: (s.name, str(type(s))))
 
 
-def _entries(linear: Linear, outputs: Sequence[str], names: Sequence[str]) -> dict[tuple[int, int], Response]:
-    out: dict[tuple[int, int], dict[Any, Any]] = {}
+def _entries(linear: Linear, outputs: Sequence[str], names: Sequence[str]) -> dict[tuple[int, int], dict[Offset, Any]]:
+    out: dict[tuple[int, int], dict[Offset, Any]] = {}
     for i, output in enumerate(outputs):
         for (name, offset), c in linear.responses[output].items():
             out.setdefault((i, list(names).index(name)), {})[offset] = c
@@ -269,4 +269,3 @@ def limit_value(derivation: Derivation, values: Mapping[str, float]) -> float | 
     with np.errstate(all="ignore"):
         limit = float(evaluate(derivation.step_limit, table))
     return limit if np.isfinite(limit) else None
-
