@@ -38,7 +38,7 @@ def mathml(latex: str, display: bool = True) -> str:
     body = reader.row()
     kind = ' display="block"' if display else ""
     alt = escape(latex, {'"': "&quot;", "\n": " "})
-    return f'<math xmlns="http://www.w3.org/1998/Math/MathML"{kind} alttext="{alt}">{body}</math>'
+    return f'<math{kind} alttext="{alt}">{body}</math>'
 
 
 @dataclass

@@ -19,7 +19,7 @@ _CELL = 74
 
 @dataclass(frozen=True)
 class Line:
-    """One curve; points that are not finite break it."""
+    """One curve; points that are not finite break it. Curves of one name look alike and share a row of the key."""
 
     name: str
     x: Sequence[float]
@@ -49,21 +49,21 @@ def line_plot(
     x_range = _range(xs)
     y_range = y_limit or _range(ys, 0.06)
     plane = _Plane(x_range, y_range)
-    key_rows = (len(lines) + 1) // 2
+    names = list(dict.fromkeys(line.name for line in lines))
+    key_rows = (len(names) + 1) // 2
     height = _HEIGHT + 20 * key_rows
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
-        f'aria-label="{_quoted(title)}"><title>{escape(title)}</title>'
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{_quoted(title)}"><title>{escape(title)}</title>'
     ]
     parts += _axes(plane, x_label, y_label)
     for mark in marks:
         parts += _mark(plane, mark)
-    for i, line in enumerate(lines):
-        parts.append(_path(plane, line, i))
-    for i, line in enumerate(lines):
+    for line in lines:
+        parts.append(_path(plane, line, names.index(line.name)))
+    for i, name in enumerate(names):
         x, y = _LEFT + (i % 2) * 220, _HEIGHT + 10 + 20 * (i // 2)
         parts.append(f'<path class="line c{i % 5}" stroke-dasharray="{_DASHES[i % 5]}" d="M{x} {y}h28"/>')
-        parts.append(f'<text x="{x + 34}" y="{y + 4}">{escape(line.name)}</text>')
+        parts.append(f'<text x="{x + 34}" y="{y + 4}">{escape(name)}</text>')
     return "".join(parts) + "</svg>"
 
 
@@ -75,7 +75,7 @@ def stencil_grid(title: str, coefficients: Mapping[tuple[int, ...], str]) -> str
     cell = max(_CELL, 9 + 7 * max((len(row) for text in flat.values() for row in _rows(text)), default=0))
     width, height = columns * cell + 20, rows * _CELL + 34
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'<svg viewBox="0 0 {width} {height}" role="img" '
         f'style="max-width:{width}px" aria-label="{_quoted(title)}"><title>{escape(title)}</title>'
     ]
     for j in range(rows):

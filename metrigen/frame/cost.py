@@ -191,8 +191,8 @@ def _stepping(
         f"Recomputed: the {again} states between, from the first. Storing them would cost {WORD * state * again} bytes "
         f"per site written and read again; recomputing costs {again * step.flops} operations per site. A step is not "
         "run backwards: undoing friction or diffusion amplifies rounding.",
-        "Recomputed: the intermediates of a step, by step_adjoint from the state before it. One by one they pass through "
-        "memory between its kernels; fused they stay on chip.",
+        "Recomputed: the intermediates of a step, by step_adjoint from the state before it. One by one they pass "
+        "through memory between its kernels; fused they stay on chip.",
         f"On chip a fused kernel holds {word}: {_kib(chip * (state + inputs))} forward, "
         f"{_kib(chip * (state * (max(steps, 1) + 1) + inputs))} backward with all states of the {steps} steps.",
     ]
