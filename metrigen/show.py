@@ -49,7 +49,8 @@ def cost_tables(cost: Cost) -> tuple[Table, Table]:
         programs.add_row(f"  {p.name}", *map(str, (p.kernels, p.maps, *ops, p.bytes)), f"{p.intensity:.3g}")
     calls = _figures("call", "op/site", "bytes/site", "op/byte", "floor")
     for c in cost.loops:
-        calls.add_row(f"  {c.name}", str(c.flops), str(c.bytes), f"{c.intensity:.3g}", f"{c.floor_ms:.3g} ms")
+        work = (str(c.flops), str(c.bytes), f"{c.intensity:.3g}") if c.flops else ("-", str(c.bytes), "-")
+        calls.add_row(f"  {c.name}", *work, f"{c.floor_ms:.3g} ms")
     return programs, calls
 
 

@@ -86,10 +86,10 @@ def derivation_text(derivation: Derivation, width: int = WIDTH) -> str:
 
 
 def wrapped(line: str, width: int, indent: str, hang: str | None = None) -> list[str]:
-    """``line`` in rows of ``width``: broken before a sign where it can be, else at a space; [] if it is empty."""
+    """``line`` in rows of ``width``: broken before a sign outside brackets, else at a space; [] if it is empty."""
     hang = indent if hang is None else hang
     rows: list[str] = []
-    for piece in re.split(r" (?=[+-] )", line) if line else []:
+    for piece in _terms(line) if line else []:
         if rows and len(rows[-1]) + 1 + len(piece) <= width:
             rows[-1] += f" {piece}"
             continue
@@ -98,6 +98,17 @@ def wrapped(line: str, width: int, indent: str, hang: str | None = None) -> list
             piece, width, initial_indent=start, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
         )
     return rows
+
+
+def _terms(line: str) -> list[str]:
+    """A line cut before each sign that stands outside brackets."""
+    depth, start, terms = 0, 0, []
+    for i, char in enumerate(line):
+        depth += (char in "([{") - (char in ")]}")
+        if depth == 0 and re.match(r" [+-] ", line[i : i + 3]) and line[start:i].strip():
+            terms.append(line[start:i])
+            start = i + 1
+    return [*terms, line[start:]]
 
 
 def docstring(spec: Spec) -> str:

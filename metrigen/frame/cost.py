@@ -201,7 +201,7 @@ def _stepping(
 
 def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: SteadyState) -> tuple[Rows, list[str]]:
     name = "apply" if "apply" in by_name else "operator"
-    apply, source, adjoint = by_name[name], by_name["source"], by_name["operator_adjoint"]
+    apply, adjoint = by_name[name], by_name["operator_adjoint"]
     inputs = _site_inputs(lowered)
     if integrator.solver == "monotone" and "gather" in by_name:
         one = (by_name["gather"].flops + 2, by_name["gather"].bytes + 3 * WORD)
@@ -216,8 +216,8 @@ def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: St
         "Stored for the backward pass: the solution and the inputs. No iteration is stored or differentiated.",
         "Solved again: A lambda = cotangent with the same symmetric operator (implicit function theorem); then "
         f"operator_adjoint once ({adjoint.flops} operations) and the variation of the source.",
-        f"A solve costs its iterations (at most {integrator.max_iter}) times the first row, and {source.flops} "
-        "operations for the source; the last two rows count bytes alone.",
+        f"A solve costs its iterations (at most {integrator.max_iter}) times the first row; how many it takes depends on "
+        "the input, so the last two rows count bytes alone.",
     ]
     return rows, notes
 

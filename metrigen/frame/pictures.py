@@ -91,8 +91,17 @@ def _dispersion(report: WaveReport, fractions: np.ndarray, curves: list[Curve], 
         lines = [
             Line(name, list(fractions), [float(v) for v in row]) for name, s in curves for row in _distinct(part(s).T)
         ]
-        pictures.append(Picture(line_plot(title, x_label, y_label, lines), f"{title}."))
+        window = _with_zero([y for line in lines for y in line.y])
+        pictures.append(Picture(line_plot(title, x_label, y_label, lines, y_limit=window), f"{title}."))
     return pictures
+
+
+def _with_zero(values: list[float]) -> tuple[float, float]:
+    """A range that holds all values and zero, with a little room."""
+    finite = [v for v in values if np.isfinite(v)]
+    low, high = min([*finite, 0.0]), max([*finite, 0.0])
+    room = 0.06 * (high - low) or 0.1
+    return low - room * (low < 0 or high == 0), high + room * (high > 0 or low == 0)
 
 
 def _distinct(rows: np.ndarray) -> list[np.ndarray]:

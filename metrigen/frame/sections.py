@@ -68,7 +68,9 @@ def cost_markdown(cost: Cost, reads: dict[str, str]) -> str:
         "| call | operations per site | bytes per site | operations per byte | floor |",
         "|---|---|---|---|---|",
     ]
-    rows += [f"| {c.name} | {c.flops} | {c.bytes} | {c.intensity:.3g} | {c.floor_ms:.3g} ms |" for c in cost.loops]
+    for c in cost.loops:
+        work = f"{c.flops} | {c.bytes} | {c.intensity:.3g}" if c.flops else f"- | {c.bytes} | -"
+        rows.append(f"| {c.name} | {work} | {c.floor_ms:.3g} ms |")
     return "\n".join([*rows, "", *(f"- {note}" for note in cost.notes)])
 
 

@@ -234,8 +234,15 @@ def _shown(v: float) -> str:
 
 
 def wave_text(report: WaveReport) -> list[str]:
-    """The same for a terminal, a formula a line."""
+    """The same for a terminal: a sentence, then a formula a line."""
     if report.symbols is None:
         return list(report.notes)
-    lines = [f"{left} = {text(e)}    ({where})" for _, left, where, e in formulas(report.symbols) if e is not None]
+    lines = [
+        "The operator dF/du multiplies a small wave exp(i k.x) by A(k):"
+        if report.symbols.steady
+        else "A small wave z exp(i k.x) about a constant state obeys z_t = A(k) z:"
+    ]
+    for where in ("continuum", "lattice"):
+        found = [f"{left} = {text(e)}" for _, left, at, e in formulas(report.symbols) if at == where and e is not None]
+        lines += [f"{where}, {line}" for line in found]
     return [*lines, *report.notes]
