@@ -94,9 +94,11 @@ def wrapped(line: str, width: int, indent: str, hang: str | None = None) -> list
             rows[-1] += f" {piece}"
             continue
         start = hang if rows else indent
-        rows += textwrap.wrap(
-            piece, width, initial_indent=start, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
+        whole = re.sub(r", (?=[^\[\]]*\])", ",\u00a0", piece)  # u[+1, 0] stays in one row
+        broken = textwrap.wrap(
+            whole, width, initial_indent=start, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
         )
+        rows += [row.replace("\u00a0", " ") for row in broken]
     return rows
 
 

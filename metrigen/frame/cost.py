@@ -216,8 +216,8 @@ def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: St
         "Stored for the backward pass: the solution and the inputs. No iteration is stored or differentiated.",
         "Solved again: A lambda = cotangent with the same symmetric operator (implicit function theorem); then "
         f"operator_adjoint once ({adjoint.flops} operations) and the variation of the source.",
-        f"A solve costs its iterations (at most {integrator.max_iter}) times the first row; how many it takes depends on "
-        "the input, so the last two rows count bytes alone.",
+        f"A solve costs its iterations (at most {integrator.max_iter}) times the first row; how many it takes depends "
+        "on the input, so the last two rows count bytes alone.",
     ]
     return rows, notes
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from metrigen.ir.evaluate import evaluate
+from metrigen.ir.evaluate import FUNCTIONS, evaluate
 from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Total
 
 Numbers = Mapping[str, Any]
 Response = dict[tuple[str, Offset], Any]
 
+_KINK = "a term has a jump or a kink, which no slope describes"
 # Below any coefficient: the guard of a harmonic mean against 0/0.
 _GUARD = sp.Float("1e-11")
 
@@ -112,6 +113,8 @@ def _exact(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> sp.Expr:
     out = sp.expand(expr.xreplace(guards).xreplace(dict(table)))
     if out.has(sp.zoo, sp.nan, sp.oo):
         raise Unlinearised("a coefficient has no value at a constant state")
+    if any(f.func.__name__ not in FUNCTIONS for f in out.atoms(sp.Function)):
+        raise Unlinearised(_KINK)
     return out
 
 
@@ -119,4 +122,4 @@ def _number(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> Any:
     try:
         return np.asarray(evaluate(expr, {s: np.asarray(v, dtype=float) for s, v in table.items()}))
     except (KeyError, TypeError) as error:
-        raise Unlinearised("a term has a jump or a kink, which no slope describes") from error
+        raise Unlinearised(_KINK) from error

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from metrigen.physics.latex import aligned, formula
+from metrigen.physics.latex import aligned
+from metrigen.spec.latex import formula
 
 if TYPE_CHECKING:
     from metrigen.physics.derivation import Law
