@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import reference
+from . import cpu, reference
 
 try:
     from . import kernels
@@ -87,6 +87,8 @@ def _work(*fields: Tensor, channels: int) -> tuple:
 def _available(backend: str, x: Tensor) -> None:
     if backend == "triton" and x.device.type not in KERNEL_DEVICES:
         raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
+    if backend == "cpu" and x.device.type != "cpu":
+        raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
 
 
 def _transformed() -> bool:
@@ -113,7 +115,7 @@ def _blocks(channels: int, size: int) -> Tensor:
     return (block[:, None] == block[None, :]).to(torch.get_default_dtype())
 
 
-@torch.library.custom_op("metrigen::cifar_681d3ad6_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_609f7010_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -135,6 +137,18 @@ def _readout_adjoint_kernel(
 
 for _device in KERNEL_DEVICES:
     _readout_adjoint.register_kernel(_device)(_readout_adjoint_kernel)
+
+
+
+def _readout_adjoint_cpu(
+    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check((phi, pi), (c2, lam, m2), (K,))
+    return _own(cpu.readout_adjoint(grad__, phi, pi, K, c2, lam, m2), (grad__, phi, pi, K, c2, lam, m2))
+
+
+if not INTERPRETED:
+    _readout_adjoint.register_kernel("cpu")(_readout_adjoint_cpu)
 
 
 @_readout_adjoint.register_fake
@@ -162,10 +176,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_681d3ad6_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_609f7010_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_681d3ad6_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_609f7010_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c2, lam, m2), (K,))
@@ -179,6 +193,16 @@ def _readout_kernel(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor,
 
 for _device in KERNEL_DEVICES:
     _readout.register_kernel(_device)(_readout_kernel)
+
+
+
+def _readout_cpu(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
+    _check((phi, pi), (c2, lam, m2), (K,))
+    return cpu.readout(phi, pi, K, c2, lam, m2)
+
+
+if not INTERPRETED:
+    _readout.register_kernel("cpu")(_readout_cpu)
 
 
 @_readout.register_fake
@@ -197,10 +221,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_681d3ad6_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_609f7010_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_681d3ad6_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_609f7010_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -226,6 +250,22 @@ def _evolve_adjoint_kernel(
 
 for _device in KERNEL_DEVICES:
     _evolve_adjoint.register_kernel(_device)(_evolve_adjoint_kernel)
+
+
+
+def _evolve_adjoint_cpu(
+    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
+    m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
+        (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+if not INTERPRETED:
+    _evolve_adjoint.register_kernel("cpu")(_evolve_adjoint_cpu)
 
 
 @_evolve_adjoint.register_fake
@@ -257,10 +297,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_681d3ad6_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_609f7010_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_681d3ad6_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_609f7010_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -288,6 +328,22 @@ for _device in KERNEL_DEVICES:
     _evolve.register_kernel(_device)(_evolve_kernel)
 
 
+
+def _evolve_cpu(
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
+    rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        cpu.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
+        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+if not INTERPRETED:
+    _evolve.register_kernel("cpu")(_evolve_cpu)
+
+
 @_evolve.register_fake
 def _(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
@@ -310,7 +366,7 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_681d3ad6_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_609f7010_evolve", _device, torch.float32)
 
 
 class Cifar(nn.Module):
@@ -319,7 +375,7 @@ class Cifar(nn.Module):
     channels  number C of channels of every field
     steps     steps of Strang (default 8)
     dt        time step (default the learned dt); sets the start of the learned one
-    backend   "auto": kernels where the device has them; "triton" insists; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
 
     def __init__(
@@ -331,10 +387,14 @@ class Cifar(nn.Module):
         dt: float | None = None,
     ) -> None:
         super().__init__()
-        if backend not in ("auto", "triton", "torch"):
-            raise ValueError(f'backend={backend!r} is not emitted for this package; use "auto", "triton" or "torch"')
+        if backend not in ('auto', 'triton', 'cpu', 'torch'):
+            raise ValueError(
+                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'triton', 'cpu', 'torch')"
+            )
         if backend == "triton" and kernels is None:
             raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
+        if backend == "cpu" and (INTERPRETED or not cpu.available()):
+            raise ValueError('backend="cpu" needs a C++ compiler (and Triton not interpreted); use "auto" or "torch"')
         if channels < 1:
             raise ValueError(f"channels={channels} must be positive")
         self.channels, self.backend = channels, backend

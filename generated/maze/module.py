@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import reference
+from . import cpu, reference
 
 try:
     from . import kernels
@@ -90,6 +90,8 @@ def _work(*fields: Tensor, channels: int) -> tuple:
 def _available(backend: str, x: Tensor) -> None:
     if backend == "triton" and x.device.type not in KERNEL_DEVICES:
         raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
+    if backend == "cpu" and x.device.type != "cpu":
+        raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
 
 
 def _transformed() -> bool:
@@ -140,7 +142,7 @@ def _given(method: str, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
-@torch.library.custom_op("metrigen::maze_c0113dfe_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::maze_779ecf40_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -158,6 +160,18 @@ def _readout_adjoint_kernel(
 
 for _device in KERNEL_DEVICES:
     _readout_adjoint.register_kernel(_device)(_readout_adjoint_kernel)
+
+
+
+def _readout_adjoint_cpu(
+    grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    _check((u, kappa, m2, s), (), ())
+    return _own(cpu.readout_adjoint(grad__, u, kappa, m2, s), (grad__, u, kappa, m2, s))
+
+
+if not INTERPRETED:
+    _readout_adjoint.register_kernel("cpu")(_readout_adjoint_cpu)
 
 
 @_readout_adjoint.register_fake
@@ -183,10 +197,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_c0113dfe_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_779ecf40_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_c0113dfe_readout", mutates_args=())
+@torch.library.custom_op("metrigen::maze_779ecf40_readout", mutates_args=())
 def _readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((u, kappa, m2, s), (), ())
@@ -200,6 +214,16 @@ def _readout_kernel(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
 
 for _device in KERNEL_DEVICES:
     _readout.register_kernel(_device)(_readout_kernel)
+
+
+
+def _readout_cpu(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
+    _check((u, kappa, m2, s), (), ())
+    return cpu.readout(u, kappa, m2, s)
+
+
+if not INTERPRETED:
+    _readout.register_kernel("cpu")(_readout_cpu)
 
 
 @_readout.register_fake
@@ -218,10 +242,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_c0113dfe_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_779ecf40_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_c0113dfe_operator_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::maze_779ecf40_operator_adjoint", mutates_args=())
 def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
     _check((cotangent__, u, kappa, m2), (), ())
@@ -235,6 +259,16 @@ def _operator_adjoint_kernel(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: 
 
 for _device in KERNEL_DEVICES:
     _operator_adjoint.register_kernel(_device)(_operator_adjoint_kernel)
+
+
+
+def _operator_adjoint_cpu(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
+    _check((cotangent__, u, kappa, m2), (), ())
+    return _own(cpu.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
+
+
+if not INTERPRETED:
+    _operator_adjoint.register_kernel("cpu")(_operator_adjoint_cpu)
 
 
 @_operator_adjoint.register_fake
@@ -260,10 +294,10 @@ def _operator_adjoint_backward(ctx, *grads):
 
 _operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_c0113dfe_operator_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_779ecf40_operator_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_c0113dfe_solve_linear", mutates_args=())
+@torch.library.custom_op("metrigen::maze_779ecf40_solve_linear", mutates_args=())
 def _solve_linear(
     b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
@@ -286,6 +320,22 @@ def _solve_linear_kernel(
 
 for _device in KERNEL_DEVICES:
     _solve_linear.register_kernel(_device)(_solve_linear_kernel)
+
+
+
+def _solve_linear_cpu(
+    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
+    max_iter: int, use_kernels: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    _check((b__, start__, kappa, m2), (), ())
+    return _reported(
+        (cpu if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
+        max_iter
+    )
+
+
+if not INTERPRETED:
+    _solve_linear.register_kernel("cpu")(_solve_linear_cpu)
 
 
 @_solve_linear.register_fake
@@ -319,7 +369,7 @@ def _solve_linear_backward(ctx, *grads):
 
 _solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_c0113dfe_solve_linear", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_779ecf40_solve_linear", _device, torch.float32)
 
 
 class Maze(nn.Module):
@@ -329,7 +379,7 @@ class Maze(nn.Module):
     solver    cg or monotone (default cg)
     rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter
     bwd_rtol  tolerance of the solve in the backward pass (default rtol)
-    backend   "auto": kernels where the device has them; "triton" insists; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
 
     def __init__(
@@ -346,10 +396,14 @@ class Maze(nn.Module):
         max_iter: int | None = None,
     ) -> None:
         super().__init__()
-        if backend not in ("auto", "triton", "torch"):
-            raise ValueError(f'backend={backend!r} is not emitted for this package; use "auto", "triton" or "torch"')
+        if backend not in ('auto', 'triton', 'cpu', 'torch'):
+            raise ValueError(
+                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'triton', 'cpu', 'torch')"
+            )
         if backend == "triton" and kernels is None:
             raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
+        if backend == "cpu" and (INTERPRETED or not cpu.available()):
+            raise ValueError('backend="cpu" needs a C++ compiler (and Triton not interpreted); use "auto" or "torch"')
         if channels < 1:
             raise ValueError(f"channels={channels} must be positive")
         self.channels, self.backend = channels, backend
