@@ -102,12 +102,12 @@ def cost_of(
     def loop(name: str, flops: int, moved: int) -> LoopCost:
         return LoopCost(name, flops, moved, moved * sites / (bandwidth * 1e9) * 1e3)
 
-    if isinstance(integrator, TimeStepper):
+    if isinstance(integrator, TimeStepper) and {"step", "step_adjoint"} <= by_name.keys():
         loops, notes = _stepping(lowered, by_name, integrator.steps, shape)
-    elif isinstance(integrator, SteadyState):
+    elif isinstance(integrator, SteadyState) and {"operator", "operator_adjoint"} <= by_name.keys():
         loops, notes = _steady(lowered, by_name, integrator)
     else:
-        loops, notes = [], []
+        loops, notes = [], ["Whole calls are not counted: the integrator runs programs of its own."]
     return Cost(shape, bandwidth, programs, tuple(loop(*row) for row in loops), tuple(notes))
 
 

@@ -19,7 +19,7 @@ from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Out
 Numbers = Mapping[str, Any]
 Response = dict[tuple[str, Offset], Any]
 
-_KINK = "a term has a jump or a kink, which no slope describes"
+_KINK = "a term has a jump or a kink, or a function that is given at run time"
 # Below any coefficient: the guard of a harmonic mean against 0/0.
 _GUARD = sp.Float("1e-11")
 

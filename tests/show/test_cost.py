@@ -102,3 +102,13 @@ def test_a_steady_state_is_a_solve() -> None:
 def test_a_shape_of_another_rank_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(SpecError, match=r"takes 4"):
         report(wave(axes=(x, y))).cost(shape, 20.0)
+
+
+def test_programs_that_are_not_known_are_not_counted_as_a_whole() -> None:
+    made = report(heat())
+    assert made.lowered is not None
+    alone = {name: p for name, p in made.optimised.items() if name != "step_adjoint"}
+    cost = cost_of(made.lowered, alone, (1, 1, 8))
+    assert cost.loops == ()
+    assert cost.notes == ("Whole calls are not counted: the integrator runs programs of its own.",)
+    assert [p.name for p in cost.programs] == list(alone)
