@@ -10,6 +10,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <omp.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 namespace {
 
@@ -63,7 +66,7 @@ template <class Body> inline __attribute__((always_inline)) void columns(Body&& 
 
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
 struct Lattice {
-    long n[3], rows, dense, padded, block;
+    long n[3], rows, dense, padded, block, begin, end;  // a routine works on rows begin to end
 
     explicit Lattice(const long* sizes) : n{1, 1, 1}, rows(1), dense(W) {
         for (long a = 0; a < RANK; ++a) n[a] = sizes[a];
@@ -72,6 +75,7 @@ struct Lattice {
         const long outer = RANK > 1 ? n[0] + 2 * HALO[0] : 1;
         padded = round_up(outer * step0() + LEFT + LANES, LANES);
         block = G * padded;
+        begin = 0, end = rows;
     }
     long step0() const { return RANK == 3 ? (n[1] + 2 * HALO[1]) * STRIDE : STRIDE; }
     static constexpr long step1() { return STRIDE; }
@@ -103,10 +107,13 @@ inline void fill_rows(R* first, long count, long halo, long stride, long length)
         std::memcpy(first + (count + k - 1) * stride, first + ((k - 1) % count) * stride, length * sizeof(R));
     }
 }
-inline void fill(const Lattice& at, R* planes) {
+inline void fill_sides(const Lattice& at, R* planes) {
+    for (long c = 0; c < G; ++c)
+        for (long row = at.begin; row < at.end; ++row) fill_row(planes + c * at.padded + at.padded_row(row));
+}
+inline void fill_ends(const Lattice& at, R* planes) {
     for (long c = 0; c < G; ++c) {
         R* plane = planes + c * at.padded;
-        for (long row = 0; row < at.rows; ++row) fill_row(plane + at.padded_row(row));
         const long first = -SIDE, length = W + 2 * SIDE;
         if (RANK == 2) fill_rows(plane + at.padded_row(0) + first, at.n[0], HALO[0], STRIDE, length);
         if (RANK == 3) {
@@ -119,11 +126,19 @@ inline void fill(const Lattice& at, R* planes) {
     }
 }
 
+inline void fill(const Lattice& at, R* planes) {
+    fill_sides(at, planes);
+    fill_ends(at, planes);
+}
+
 // Between tensors and padded planes.
-inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
     for (long c = 0; c < G; ++c)
-        for (long row = 0; row < at.rows; ++row)
+        for (long row = at.begin; row < at.end; ++row)
             std::memcpy(padded + c * at.padded + at.padded_row(row), dense + c * at.dense + row * W, W * sizeof(R));
+}
+inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+    copy_planes(at, dense, padded);
     fill(at, padded);
 }
 inline void add_planes(const Lattice& at, const R* padded, R* dense) {
@@ -161,7 +176,7 @@ template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lat
     for (long c = 0; c < G; c += T)
         for (long d = 0; d < G; d += T) {
             V sum[T][T]{};
-            for (long row = 0; row < at.rows; ++row)
+            for (long row = at.begin; row < at.end; ++row)
                 columns([&](auto last, const long j) {
                     V x[T], y[T];
                     for (long k = 0; k < T; ++k) {
@@ -176,6 +191,17 @@ template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lat
             for (long k = 0; k < T; ++k)
                 for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += across(sum[k][l]);
         }
+}
+
+// Fresh memory of many megabytes is mapped page by page at first touch, which takes longer than to fill it; large pages
+// are asked for where the system grants them on request.
+inline void large_pages(R* first, long numbers) {
+#ifdef __linux__
+    constexpr unsigned long PAGE = 1ul << 21;
+    const unsigned long start = (reinterpret_cast<unsigned long>(first) + PAGE - 1) / PAGE * PAGE;
+    const unsigned long end = reinterpret_cast<unsigned long>(first + numbers) / PAGE * PAGE;
+    if (end > start + PAGE) madvise(reinterpret_cast<void*>(start), end - start, MADV_HUGEPAGE);
+#endif
 }
 
 // Memory of a thread, kept between calls.
@@ -245,7 +271,7 @@ static void readout_0(
     R* __restrict T12__density,
     R* __restrict T22__density
 ) {
-    for (long row = 0; row < at.rows; ++row) {
+    for (long row = at.begin; row < at.end; ++row) {
         const R* const phi__row = phi + at.padded_row(row);
         const R* const pi__row = pi + at.padded_row(row);
         R* const T00__density__row = T00__density + at.dense_row(row);
@@ -260,6 +286,10 @@ static void readout_0(
             for (long c = 0; c < G; ++c) phi__at[c] = load(phi__row + c * at.padded + j);
             mix(K, phi__at, K_phi__readout__T00__density_0__at);
             for (long c = 0; c < G; ++c) {
+                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
+                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
+                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
+                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__0_m1 = load(pi__row + c * at.padded + j - 1);
                 const V pi__0_p1 = load(pi__row + c * at.padded + j + 1);
@@ -268,16 +298,16 @@ static void readout_0(
                 const auto v__0 = pi * pi;
                 const auto v__1 = R(0.5) * m2[c] * phi__at[c] * phi__at[c];
                 const auto v__2 = R(0.5) * K_phi__readout__T00__density_0__at[c] * phi__at[c];
-                const auto v__3 = R(0.0);
+                const auto v__3 = phi__0_p1 - phi__at[c];
                 const auto v__4 = R(0.25) * c2[c];
                 const auto v__5 = v__4 * v__3 * v__3;
-                const auto v__6 = R(0.0);
+                const auto v__6 = phi__at[c] - phi__0_m1;
                 const auto v__7 = v__4 * v__6 * v__6;
                 const auto v__8 = R(0.25) * lam[c] * phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c];
                 const auto v__9 = v__1 + v__2 + v__5 + v__7 + v__8;
-                const auto v__10 = R(0.0);
+                const auto v__10 = phi__p1_0 - phi__at[c];
                 const auto v__11 = v__4 * v__10 * v__10;
-                const auto v__12 = R(0.0);
+                const auto v__12 = phi__at[c] - phi__m1_0;
                 const auto v__13 = v__4 * v__12 * v__12;
                 const auto v__14 = v__11 + v__13;
                 const auto v__15 = R(0.5) * pi;
@@ -341,7 +371,7 @@ static void readout_adjoint_0(
     V c2__sum[G]{};
     V lam__sum[G]{};
     V m2__sum[G]{};
-    for (long row = 0; row < at.rows; ++row) {
+    for (long row = at.begin; row < at.end; ++row) {
         const R* const T00__density__bar__row = T00__density__bar + at.padded_row(row);
         const R* const T01__density__bar__row = T01__density__bar + at.padded_row(row);
         const R* const T02__density__bar__row = T02__density__bar + at.padded_row(row);
@@ -372,13 +402,17 @@ static void readout_adjoint_0(
                 const V T11__density__bar = load(T11__density__bar__row + c * at.padded + j);
                 const V T12__density__bar = load(T12__density__bar__row + c * at.padded + j);
                 const V T22__density__bar = load(T22__density__bar__row + c * at.padded + j);
+                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
+                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
+                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
+                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
                 const auto v__0 = R(0.5) * phi__at[c];
-                const auto v__1 = -phi__at[c];
-                const auto v__2 = R(0.0);
+                const auto v__1 = -phi__p1_0;
+                const auto v__2 = phi__at[c] - phi__m1_0;
                 const auto v__3 = phi__at[c] + v__1;
-                const auto v__4 = -phi__at[c];
-                const auto v__5 = R(0.0);
+                const auto v__4 = -phi__0_p1;
+                const auto v__5 = phi__at[c] - phi__0_m1;
                 const auto v__6 = phi__at[c] + v__4;
                 const auto v__7 = -v__3;
                 const auto v__8 = R(0.25) * v__7 * v__7;
@@ -395,8 +429,8 @@ static void readout_adjoint_0(
                 K_phi__readout__T00__density_0__bar11__at[c] = spread(K_phi__readout__T00__density_0__bar11);
                 store(K_phi__readout__T00__density_0__bar11__row + c * at.padded + j,
                     spread(K_phi__readout__T00__density_0__bar11));
-                const auto pi__bar = T00__density__bar * pi + R(0.25) * (phi__at[c] + v__1) * T01__density__bar +
-                    R(0.25) * v__3 * T01__density__bar__p1_0 + R(0.25) * (phi__at[c] + v__4) * T02__density__bar +
+                const auto pi__bar = T00__density__bar * pi + R(0.25) * (phi__m1_0 + v__1) * T01__density__bar +
+                    R(0.25) * v__3 * T01__density__bar__p1_0 + R(0.25) * (phi__0_m1 + v__4) * T02__density__bar +
                     R(0.25) * v__6 * T02__density__bar__0_p1 + T11__density__bar * pi + T22__density__bar * pi -
                     R(0.25) * v__2 * T01__density__bar__m1_0 - R(0.25) * v__5 * T02__density__bar__0_m1;
                 store_dense(last, pi__bar__row + c * at.dense + j, spread(pi__bar));
@@ -439,43 +473,51 @@ static void readout_adjoint_0(
                 const V T22__density__bar__0_p1 = load(T22__density__bar__row + c * at.padded + j + 1);
                 const V T22__density__bar__m1_0 = load(T22__density__bar__row + c * at.padded + j - at.step0());
                 const V T22__density__bar__p1_0 = load(T22__density__bar__row + c * at.padded + j + at.step0());
+                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
+                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
+                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
+                const V phi__m1_m1 = load(phi__row + c * at.padded + j - at.step0() - 1);
+                const V phi__m1_p1 = load(phi__row + c * at.padded + j - at.step0() + 1);
+                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
+                const V phi__p1_m1 = load(phi__row + c * at.padded + j + at.step0() - 1);
+                const V phi__p1_p1 = load(phi__row + c * at.padded + j + at.step0() + 1);
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__0_m1 = load(pi__row + c * at.padded + j - 1);
                 const V pi__0_p1 = load(pi__row + c * at.padded + j + 1);
                 const V pi__m1_0 = load(pi__row + c * at.padded + j - at.step0());
                 const V pi__p1_0 = load(pi__row + c * at.padded + j + at.step0());
-                const auto v__0 = -phi__at[c];
-                const auto v__1 = -phi__at[c];
-                const auto v__2 = -phi__at[c];
-                const auto v__3 = -phi__at[c];
+                const auto v__0 = -phi__p1_m1;
+                const auto v__1 = -phi__m1_m1;
+                const auto v__2 = -phi__m1_p1;
+                const auto v__3 = -phi__p1_p1;
                 const auto v__4 = R(2.0) * phi__at[c];
-                const auto v__5 = c2[c] * (v__4 - R(2.0) * phi__at[c]);
-                const auto v__6 = c2[c] * (v__4 - R(2.0) * phi__at[c]);
+                const auto v__5 = c2[c] * (v__4 - R(2.0) * phi__m1_0);
+                const auto v__6 = c2[c] * (v__4 - R(2.0) * phi__p1_0);
                 const auto v__7 = R(2.0) * K_phi__readout__T00__density_0__at[c] + R(4.0) * lam[c] * phi__at[c] *
                     phi__at[c] * phi__at[c] + R(4.0) * m2[c] * phi__at[c];
                 const auto v__8 = v__5 + v__6 + v__7;
-                const auto v__9 = c2[c] * (v__4 - R(2.0) * phi__at[c]);
-                const auto v__10 = c2[c] * (v__4 - R(2.0) * phi__at[c]);
+                const auto v__9 = c2[c] * (v__4 - R(2.0) * phi__0_m1);
+                const auto v__10 = c2[c] * (v__4 - R(2.0) * phi__0_p1);
                 const auto v__11 = v__10 + v__9;
-                const auto v__12 = R(0.0);
-                const auto v__13 = R(0.0);
-                const auto v__14 = R(0.0);
-                const auto v__15 = R(0.0);
+                const auto v__12 = R(0.5) * phi__at[c] - R(0.5) * phi__0_m1;
+                const auto v__13 = R(0.5) * phi__at[c] - R(0.5) * phi__0_p1;
+                const auto v__14 = R(0.5) * phi__at[c] - R(0.5) * phi__m1_0;
+                const auto v__15 = R(0.5) * phi__at[c] - R(0.5) * phi__p1_0;
                 const auto phi__bar = R(0.25) * (v__11 + v__8) * T00__density__bar + R(0.25) * (pi__p1_0 - pi__m1_0) *
                     T01__density__bar + R(0.25) * (-pi - pi__m1_0) * T01__density__bar__m1_0 + R(0.25) * (pi +
                     pi__p1_0) * T01__density__bar__p1_0 + R(0.25) * (pi__0_p1 - pi__0_m1) * T02__density__bar +
                     R(0.25) * (-pi - pi__0_m1) * T02__density__bar__0_m1 + R(0.25) * (pi + pi__0_p1) *
                     T02__density__bar__0_p1 + R(0.25) * (v__5 + v__6 - v__11 - v__7) * T11__density__bar + R(0.25) *
-                    (c2[c] * (-phi__at[c] - v__0) + c2[c] * (phi__at[c] + v__1)) * T12__density__bar__0_m1 + R(0.25) *
-                    (-c2[c] * (-phi__at[c] - v__3) - c2[c] * (phi__at[c] + v__2)) * T12__density__bar__0_p1 + R(0.25)
-                    * (c2[c] * (-phi__at[c] - v__2) + c2[c] * (phi__at[c] + v__1)) * T12__density__bar__m1_0 + R(0.25)
-                    * (-c2[c] * (-phi__at[c] - v__3) - c2[c] * (phi__at[c] + v__0)) * T12__density__bar__p1_0 +
-                    R(0.25) * (v__10 + v__9 - v__8) * T22__density__bar + c2[c] * (v__12 * T00__density__bar__0_m1 +
-                    v__13 * T00__density__bar__0_p1 + v__14 * T00__density__bar__m1_0 + v__15 *
-                    T00__density__bar__p1_0 + v__14 * T11__density__bar__m1_0 + v__15 * T11__density__bar__p1_0 +
-                    v__12 * T22__density__bar__0_m1 + v__13 * T22__density__bar__0_p1 - v__12 *
-                    T11__density__bar__0_m1 - v__13 * T11__density__bar__0_p1 - v__14 * T22__density__bar__m1_0 -
-                    v__15 * T22__density__bar__p1_0) + phi__bar12__at[c];
+                    (c2[c] * (-phi__0_m1 - v__0) + c2[c] * (phi__0_m1 + v__1)) * T12__density__bar__0_m1 + R(0.25) *
+                    (-c2[c] * (-phi__0_p1 - v__3) - c2[c] * (phi__0_p1 + v__2)) * T12__density__bar__0_p1 + R(0.25) *
+                    (c2[c] * (-phi__m1_0 - v__2) + c2[c] * (phi__m1_0 + v__1)) * T12__density__bar__m1_0 + R(0.25) *
+                    (-c2[c] * (-phi__p1_0 - v__3) - c2[c] * (phi__p1_0 + v__0)) * T12__density__bar__p1_0 + R(0.25) *
+                    (v__10 + v__9 - v__8) * T22__density__bar + c2[c] * (v__12 * T00__density__bar__0_m1 + v__13 *
+                    T00__density__bar__0_p1 + v__14 * T00__density__bar__m1_0 + v__15 * T00__density__bar__p1_0 +
+                    v__14 * T11__density__bar__m1_0 + v__15 * T11__density__bar__p1_0 + v__12 *
+                    T22__density__bar__0_m1 + v__13 * T22__density__bar__0_p1 - v__12 * T11__density__bar__0_m1 -
+                    v__13 * T11__density__bar__0_p1 - v__14 * T22__density__bar__m1_0 - v__15 *
+                    T22__density__bar__p1_0) + phi__bar12__at[c];
                 store_dense(last, phi__bar__row + c * at.dense + j, spread(phi__bar));
             }
         });
@@ -512,6 +554,7 @@ constexpr long GIVEN = 6, COMPONENTS = 6, IMPORTS = 2, BUFFERS = 1;
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     const Lattice at(sizes);
     const long groups = channels / G;
+    large_pages(arrays[GIVEN], samples * COMPONENTS * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
         R* const work = workspace((BUFFERS + IMPORTS) * at.block);
@@ -533,6 +576,7 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
+    for (long i = 0; i < 2; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
         constexpr long OUTSIDE = 6;
@@ -613,7 +657,7 @@ static void head_0(
     R* __restrict pi__start
 ) {
     for (long c = 0; c < G; ++c) {
-        for (long row = 0; row < at.rows; ++row) {
+        for (long row = at.begin; row < at.end; ++row) {
             const R* const phi__row = phi + c * at.dense + at.dense_row(row);
             const R* const pi__row = pi + c * at.dense + at.dense_row(row);
             R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
@@ -658,7 +702,7 @@ static void inner_0(
     R* __restrict pi__next,
     R* __restrict phi_1__ahead
 ) {
-    for (long row = 0; row < at.rows; ++row) {
+    for (long row = at.begin; row < at.end; ++row) {
         const R* const phi_1__row = phi_1 + at.padded_row(row);
         const R* const pi__row = pi + at.padded_row(row);
         R* const pi__next__row = pi__next + at.padded_row(row);
@@ -672,8 +716,13 @@ static void inner_0(
             for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
             mix(K, phi_1__at, K_phi__at);
             for (long c = 0; c < G; ++c) {
+                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
+                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
                     phi_1__at[c];
                 const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
                 dV_dphi__at[c] = spread(dV_dphi);
@@ -723,7 +772,7 @@ static void tail_0(
     R* __restrict phi__next,
     R* __restrict pi__next
 ) {
-    for (long row = 0; row < at.rows; ++row) {
+    for (long row = at.begin; row < at.end; ++row) {
         const R* const phi_1__row = phi_1 + at.padded_row(row);
         const R* const pi__row = pi + at.padded_row(row);
         R* const phi__next__row = phi__next + at.dense_row(row);
@@ -737,8 +786,13 @@ static void tail_0(
             for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
             mix(K, phi_1__at, K_phi__at);
             for (long c = 0; c < G; ++c) {
+                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
+                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
                     phi_1__at[c];
                 const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
                 dV_dphi__at[c] = spread(dV_dphi);
@@ -784,7 +838,7 @@ static void head_adjoint_0(
 ) {
     for (long c = 0; c < G; ++c) {
         V dt__sum{};
-        for (long row = 0; row < at.rows; ++row) {
+        for (long row = at.begin; row < at.end; ++row) {
             const R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
             const R* const pi__row = pi + c * at.dense + at.dense_row(row);
             const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
@@ -848,7 +902,7 @@ static void inner_adjoint_0(
     V c2__sum[G]{};
     V lam__sum[G]{};
     V m2__sum[G]{};
-    for (long row = 0; row < at.rows; ++row) {
+    for (long row = at.begin; row < at.end; ++row) {
         const R* const phi_1__row = phi_1 + at.padded_row(row);
         const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + at.padded_row(row);
         const R* const pi__row = pi + at.padded_row(row);
@@ -873,12 +927,17 @@ static void inner_adjoint_0(
             for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
             mix(K, phi_1__at, K_phi__at);
             for (long c = 0; c < G; ++c) {
+                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
                 const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + c * at.padded + j);
+                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
                 const auto v__0 = R(0.5) * dt;
                 const auto v__1 = v__0 * phi_1__ahead__bar;
-                const auto dV_dphi = K_phi__at[c] + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
                     phi_1__at[c];
                 const auto pi_1 = pi - dV_dphi * v__0;
                 const auto pi__next__bar3__v = pi__next__bar + v__1;
@@ -906,6 +965,10 @@ static void inner_adjoint_0(
             }
             mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
             for (long c = 0; c < G; ++c) {
+                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
+                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const auto pi__bar = decay[c] * pi_2__bar10__at[c];
                 const auto v__0 = R(0.5) * pi__bar;
                 const auto dV_dphi__bar15 = (-R(0.5) * pi_5__bar6__at[c] - v__0) * dt;
@@ -914,7 +977,8 @@ static void inner_adjoint_0(
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c]);
                 dt__sum[c] += valid(last, -dV_dphi__at[c] * v__0);
-                c2__sum[c] += valid(last, R(0.0));
+                c2__sum[c] += valid(last, dV_dphi__bar15 * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0));
                 lam__sum[c] += valid(last, dV_dphi__bar15 * phi_1__at[c] * phi_1__at[c] * phi_1__at[c]);
                 m2__sum[c] += valid(last, phi_1__at[c] * dV_dphi__bar15);
             }
@@ -942,7 +1006,7 @@ static void inner_adjoint_1(
         const R c2__c = c2[c];
         const R lam__c = lam[c];
         const R m2__c = m2[c];
-        for (long row = 0; row < at.rows; ++row) {
+        for (long row = at.begin; row < at.end; ++row) {
             const R* const dV_dphi__bar15__row = dV_dphi__bar15 + c * at.padded + at.padded_row(row);
             const R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
             const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + c * at.padded + at.padded_row(row);
@@ -1018,7 +1082,7 @@ static void tail_adjoint_0(
     V c2__sum[G]{};
     V lam__sum[G]{};
     V m2__sum[G]{};
-    for (long row = 0; row < at.rows; ++row) {
+    for (long row = at.begin; row < at.end; ++row) {
         const R* const phi_1__row = phi_1 + at.padded_row(row);
         const R* const phi__next__bar__row = phi__next__bar + at.dense_row(row);
         const R* const pi__row = pi + at.padded_row(row);
@@ -1043,11 +1107,16 @@ static void tail_adjoint_0(
             for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
             mix(K, phi_1__at, K_phi__at);
             for (long c = 0; c < G; ++c) {
+                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
+                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + c * at.dense + j);
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
                 const auto v__0 = R(0.5) * dt;
-                const auto dV_dphi = K_phi__at[c] + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
                     phi_1__at[c];
                 const auto pi_1 = pi - dV_dphi * v__0;
                 const auto dT_dpi_1__bar2__v = v__0 * phi__next__bar;
@@ -1073,6 +1142,10 @@ static void tail_adjoint_0(
             }
             mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
             for (long c = 0; c < G; ++c) {
+                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
+                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const auto pi__bar = decay[c] * pi_2__bar7__at[c];
                 const auto v__0 = R(0.5) * pi__bar;
                 const auto dV_dphi__bar12 = (-R(0.5) * pi_5__bar3__at[c] - v__0) * dt;
@@ -1081,7 +1154,8 @@ static void tail_adjoint_0(
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c]);
                 dt__sum[c] += valid(last, -dV_dphi__at[c] * v__0);
-                c2__sum[c] += valid(last, R(0.0));
+                c2__sum[c] += valid(last, dV_dphi__bar12 * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0));
                 lam__sum[c] += valid(last, dV_dphi__bar12 * phi_1__at[c] * phi_1__at[c] * phi_1__at[c]);
                 m2__sum[c] += valid(last, phi_1__at[c] * dV_dphi__bar12);
             }
@@ -1109,7 +1183,7 @@ static void tail_adjoint_1(
         const R c2__c = c2[c];
         const R lam__c = lam[c];
         const R m2__c = m2[c];
-        for (long row = 0; row < at.rows; ++row) {
+        for (long row = at.begin; row < at.end; ++row) {
             const R* const dV_dphi__bar12__row = dV_dphi__bar12 + c * at.padded + at.padded_row(row);
             const R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
             const R* const phi_1__bar16__row = phi_1__bar16 + c * at.padded + at.padded_row(row);
@@ -1166,6 +1240,7 @@ constexpr long IMPORTS = 0, BUFFERS = 4;
 extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads) {
     const Lattice at(sizes);
     const long groups = channels / G;
+    for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
         R* const work = workspace((BUFFERS + IMPORTS + 2 * CARRIED) * at.block);
@@ -1201,6 +1276,7 @@ extern "C" void evolve_adjoint(
 ) {
     const Lattice at(sizes);
     const long groups = channels / G;
+    for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
         constexpr long SITES = 0, BACK = 2 * CARRIED, OUTSIDE = 0;

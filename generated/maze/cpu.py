@@ -125,13 +125,17 @@ class _Unit:
         empty = not like.numel()
         self.library = None if empty else library(like.dtype, width, self.group)
 
-    def run(self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None) -> None:
+    def run(
+        self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float
+    ) -> None:
+        """Call an entry of the library on whole tensors; ``options`` are passed on, int as int and float as double."""
         pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), torch.get_num_threads()]
         arguments = [pointers, sizes, *map(ctypes.c_long, numbers)]
         if sums is not None:
             arguments.append(ctypes.c_void_p(sums.data_ptr()))
+        arguments += [ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x) for x in options]
         getattr(self.library, entry)(*arguments)
 
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:
@@ -157,6 +161,44 @@ class _Unit:
 
 def _dense(*tensors: Tensor) -> Tensors:
     return tuple(x.contiguous() for x in tensors)
+
+
+OPERATOR, UNKNOWN = ('u', 'kappa', 'm2'), "u"
+FIXED = (('kappa', 'site'), ('m2', 'site'))
+SUMS = (('curvature', 'channel'),)
+SOLVERS = ("cg", "monotone")
+CONVERGED, GAVE_UP, NOT_POSITIVE = 0, 1, -1
+
+
+def solve_linear(
+    b: Tensor, start: Tensor, fixed: Tensors, solver: str, rtol: float, atol: float, max_iter: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``reference.solve_linear``, each plane solved by itself in cache."""
+    unit = _Unit(b)
+    if unit.library is None:
+        return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter)
+    b, start, fixed = *_dense(b, start), _dense(*fixed)
+    x, reports = torch.empty_like(b), torch.zeros(unit.units, 4, dtype=torch.float64)
+    absolute = atol / b.shape[1] ** 0.5
+    unit.run("solve", (b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
+    iterations, residual2, failed, indefinite = reports.reshape(unit.samples, -1, 4).unbind(-1)
+    status = torch.where(indefinite.amax(1) > 0, NOT_POSITIVE, torch.where(failed.amax(1) > 0, GAVE_UP, CONVERGED))
+    return x, iterations.amax(1).to(torch.int64), residual2.sum(1).sqrt().to(b.dtype), status
+
+
+def operator_adjoint(*arrays: Tensor) -> Tensors:
+    """``reference.operator_adjoint``: what the operator reads, then the cotangent of its image."""
+    unit = _Unit(arrays[0])
+    if unit.library is None:
+        return reference.operator_adjoint(*arrays)
+    *read, cotangent = _dense(*arrays)
+    named = dict(zip(OPERATOR, read))
+    field = named.pop(UNKNOWN)
+    fields = {n: torch.empty_like(field) for n, kind in FIXED if kind == "site"}
+    sums = unit.new_sums(SUMS)
+    unit.run("operator_adjoint", (field, cotangent, *named.values(), *fields.values()), None, sums)
+    found = fields | unit.added(sums, SUMS)
+    return tuple(found[n] if n in found else torch.zeros_like(x) for n, x in named.items())
 
 
 GIVEN = (('u', 'site'), ('kappa', 'site'), ('m2', 'site'), ('s', 'site'))

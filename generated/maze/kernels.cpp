@@ -10,6 +10,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <omp.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 namespace {
 
@@ -68,7 +71,7 @@ struct Columns {
 
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
 struct Lattice {
-    long n[3], rows, dense, padded, block;
+    long n[3], rows, dense, padded, block, begin, end;  // a routine works on rows begin to end
     const R* inside_column;
 
     explicit Lattice(const long* sizes) : n{1, 1, 1}, rows(1), dense(W) {
@@ -78,6 +81,7 @@ struct Lattice {
         const long outer = RANK > 1 ? n[0] + 2 * HALO[0] : 1;
         padded = round_up(outer * step0() + LEFT + LANES, LANES);
         block = G * padded;
+        begin = 0, end = rows;
         static const Columns ones;
         inside_column = ones.at + LEFT;
     }
@@ -116,10 +120,13 @@ inline void fill_rows(R* first, long count, long halo, long stride, long length)
         std::memcpy(first + (count + k - 1) * stride, first + ((k - 1) % count) * stride, length * sizeof(R));
     }
 }
-inline void fill(const Lattice& at, R* planes) {
+inline void fill_sides(const Lattice& at, R* planes) {
+    for (long c = 0; c < G; ++c)
+        for (long row = at.begin; row < at.end; ++row) fill_row(planes + c * at.padded + at.padded_row(row));
+}
+inline void fill_ends(const Lattice& at, R* planes) {
     for (long c = 0; c < G; ++c) {
         R* plane = planes + c * at.padded;
-        for (long row = 0; row < at.rows; ++row) fill_row(plane + at.padded_row(row));
         const long first = -SIDE, length = W + 2 * SIDE;
         if (RANK == 2) fill_rows(plane + at.padded_row(0) + first, at.n[0], HALO[0], STRIDE, length);
         if (RANK == 3) {
@@ -132,11 +139,19 @@ inline void fill(const Lattice& at, R* planes) {
     }
 }
 
+inline void fill(const Lattice& at, R* planes) {
+    fill_sides(at, planes);
+    fill_ends(at, planes);
+}
+
 // Between tensors and padded planes.
-inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
     for (long c = 0; c < G; ++c)
-        for (long row = 0; row < at.rows; ++row)
+        for (long row = at.begin; row < at.end; ++row)
             std::memcpy(padded + c * at.padded + at.padded_row(row), dense + c * at.dense + row * W, W * sizeof(R));
+}
+inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+    copy_planes(at, dense, padded);
     fill(at, padded);
 }
 inline void add_planes(const Lattice& at, const R* padded, R* dense) {
@@ -146,6 +161,17 @@ inline void add_planes(const Lattice& at, const R* padded, R* dense) {
             R* to = dense + c * at.dense + row * W;
             for (long j = 0; j < W; ++j) to[j] += from[j];
         }
+}
+
+// Fresh memory of many megabytes is mapped page by page at first touch, which takes longer than to fill it; large pages
+// are asked for where the system grants them on request.
+inline void large_pages(R* first, long numbers) {
+#ifdef __linux__
+    constexpr unsigned long PAGE = 1ul << 21;
+    const unsigned long start = (reinterpret_cast<unsigned long>(first) + PAGE - 1) / PAGE * PAGE;
+    const unsigned long end = reinterpret_cast<unsigned long>(first + numbers) / PAGE * PAGE;
+    if (end > start + PAGE) madvise(reinterpret_cast<void*>(start), end - start, MADV_HUGEPAGE);
+#endif
 }
 
 // Memory of a thread, kept between calls.
@@ -196,7 +222,7 @@ static void readout_0(
     R* __restrict T22__density
 ) {
     for (long c = 0; c < G; ++c) {
-        for (long row = 0; row < at.rows; ++row) {
+        for (long row = at.begin; row < at.end; ++row) {
             const R* const kappa__row = kappa + c * at.padded + at.padded_row(row);
             const R* const m2__row = m2 + c * at.dense + at.dense_row(row);
             const R* const s__row = s + c * at.dense + at.dense_row(row);
@@ -287,7 +313,7 @@ static void readout_adjoint_0(
     R* __restrict s__bar
 ) {
     for (long c = 0; c < G; ++c) {
-        for (long row = 0; row < at.rows; ++row) {
+        for (long row = at.begin; row < at.end; ++row) {
             const R* const T00__density__bar__row = T00__density__bar + c * at.padded + at.padded_row(row);
             const R* const T11__density__bar__row = T11__density__bar + c * at.padded + at.padded_row(row);
             const R* const T12__density__bar__row = T12__density__bar + c * at.padded + at.padded_row(row);
@@ -480,6 +506,7 @@ constexpr long GIVEN = 4, COMPONENTS = 4, IMPORTS = 2, BUFFERS = 0;
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     const Lattice at(sizes);
     const long groups = channels / G;
+    large_pages(arrays[GIVEN], samples * COMPONENTS * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
         R* const work = workspace((BUFFERS + IMPORTS) * at.block);
@@ -501,6 +528,7 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
+    for (long i = 0; i < 4; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
         constexpr long OUTSIDE = 4;
@@ -528,3 +556,586 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
     }
 }
 }  // namespace reading
+
+
+namespace steady {
+
+// Coefficients and prescribed fields of one unit.
+struct Given {
+    R* kappa;
+    const R* m2;
+    Given(R* const* arrays, const Lattice& at, long sample, long first, long channels, R* work)
+        : kappa(work + 0 * at.block)
+        , m2(arrays[1] + (sample * channels + first) * at.dense)
+    {
+        import_planes(at, arrays[0] + (sample * channels + first) * at.dense, kappa);
+    }
+};
+
+// What a unit sums over its sites: the cotangents of the coefficients.
+struct Sums {
+    double curvature[G];
+};
+
+// screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
+static void weights_0(
+    const Lattice& at,
+    const R* __restrict kappa,
+    const R* __restrict m2,
+    R* __restrict screening__,
+    R* __restrict weight__m1_0,
+    R* __restrict weight__0_m1,
+    R* __restrict weight__0_p1,
+    R* __restrict weight__p1_0
+) {
+    for (long c = 0; c < G; ++c) {
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const kappa__row = kappa + c * at.padded + at.padded_row(row);
+            const R* const m2__row = m2 + c * at.dense + at.dense_row(row);
+            R* const screening____row = screening__ + c * at.padded + at.padded_row(row);
+            R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
+            R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
+            R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
+            R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
+            const R inside__m1 = at.inside_row(row, -1);
+            const R inside__p1 = at.inside_row(row, 1);
+            columns([&](auto last, const long j) {
+                const V inside__0_m1 = load(at.inside_column + j - 1);
+                const V inside__0_p1 = load(at.inside_column + j + 1);
+                const V inside__m1_0 = spread(inside__m1);
+                const V inside__p1_0 = spread(inside__p1);
+                const V kappa = load(kappa__row + j);
+                const V kappa__0_m1 = load(kappa__row + j - 1);
+                const V kappa__0_p1 = load(kappa__row + j + 1);
+                const V kappa__m1_0 = load(kappa__row + j - at.step0());
+                const V kappa__p1_0 = load(kappa__row + j + at.step0());
+                const V m2 = load_dense(last, m2__row + j);
+                const auto v__0 = R(0.5) * kappa + R(1e-12);
+                const auto screening__ = m2;
+                store(screening____row + j, spread(screening__));
+                const auto weight__m1_0 = inside__m1_0 * kappa * kappa__m1_0 / (R(0.5) * kappa__m1_0 + v__0);
+                store(weight__m1_0__row + j, spread(weight__m1_0));
+                const auto weight__0_m1 = inside__0_m1 * kappa * kappa__0_m1 / (R(0.5) * kappa__0_m1 + v__0);
+                store(weight__0_m1__row + j, spread(weight__0_m1));
+                const auto weight__0_p1 = inside__0_p1 * kappa * kappa__0_p1 / (R(0.5) * kappa__0_p1 + v__0);
+                store(weight__0_p1__row + j, spread(weight__0_p1));
+                const auto weight__p1_0 = inside__p1_0 * kappa * kappa__p1_0 / (R(0.5) * kappa__p1_0 + v__0);
+                store(weight__p1_0__row + j, spread(weight__p1_0));
+            });
+        }
+    }
+}
+
+// coefficients -> screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
+static void weights(
+    const Lattice& at,
+    const Given& given,
+    R* screening__,
+    R* weight__m1_0,
+    R* weight__0_m1,
+    R* weight__0_p1,
+    R* weight__p1_0
+) {
+    weights_0(at, given.kappa, given.m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0);
+}
+
+// diagonal__
+static void diagonal_0(
+    const Lattice& at,
+    const R* __restrict screening__,
+    const R* __restrict weight__0_m1,
+    const R* __restrict weight__0_p1,
+    const R* __restrict weight__m1_0,
+    const R* __restrict weight__p1_0,
+    R* __restrict diagonal__
+) {
+    for (long c = 0; c < G; ++c) {
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const screening____row = screening__ + c * at.padded + at.padded_row(row);
+            const R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
+            R* const diagonal____row = diagonal__ + c * at.padded + at.padded_row(row);
+            columns([&](auto last, const long j) {
+                const V screening__ = load(screening____row + j);
+                const V weight__0_m1 = load(weight__0_m1__row + j);
+                const V weight__0_p1 = load(weight__0_p1__row + j);
+                const V weight__m1_0 = load(weight__m1_0__row + j);
+                const V weight__p1_0 = load(weight__p1_0__row + j);
+                const auto diagonal__ = screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0;
+                store(diagonal____row + j, spread(diagonal__));
+            });
+        }
+    }
+}
+
+// screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> diagonal__
+static void diagonal(
+    const Lattice& at,
+    const Given& given,
+    const R* screening__,
+    const R* weight__m1_0,
+    const R* weight__0_m1,
+    const R* weight__0_p1,
+    const R* weight__p1_0,
+    R* diagonal__
+) {
+    diagonal_0(at, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__);
+}
+
+// image__
+static void apply_0(
+    const Lattice& at,
+    const R* __restrict screening__,
+    const R* __restrict u,
+    const R* __restrict weight__0_m1,
+    const R* __restrict weight__0_p1,
+    const R* __restrict weight__m1_0,
+    const R* __restrict weight__p1_0,
+    R* __restrict image__,
+    Sums& sums
+) {
+    for (long c = 0; c < G; ++c) {
+        V curvature__sum{};
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const screening____row = screening__ + c * at.padded + at.padded_row(row);
+            const R* const u__row = u + c * at.padded + at.padded_row(row);
+            const R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
+            R* const image____row = image__ + c * at.padded + at.padded_row(row);
+            columns([&](auto last, const long j) {
+                const V screening__ = load(screening____row + j);
+                const V u = load(u__row + j);
+                const V u__0_m1 = load(u__row + j - 1);
+                const V u__0_p1 = load(u__row + j + 1);
+                const V u__m1_0 = load(u__row + j - at.step0());
+                const V u__p1_0 = load(u__row + j + at.step0());
+                const V weight__0_m1 = load(weight__0_m1__row + j);
+                const V weight__0_p1 = load(weight__0_p1__row + j);
+                const V weight__m1_0 = load(weight__m1_0__row + j);
+                const V weight__p1_0 = load(weight__p1_0__row + j);
+                const auto image__ = u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 +
+                    (u - u__m1_0) * weight__m1_0 + (u - u__p1_0) * weight__p1_0;
+                store(image____row + j, spread(image__));
+                curvature__sum += valid(last, image__ * u);
+            });
+        }
+        sums.curvature[c] += across(curvature__sum);
+    }
+}
+
+// u, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> image__
+static void apply(
+    const Lattice& at,
+    const Given& given,
+    const R* u,
+    const R* screening__,
+    const R* weight__m1_0,
+    const R* weight__0_m1,
+    const R* weight__0_p1,
+    const R* weight__p1_0,
+    R* image__,
+    Sums& sums
+) {
+    apply_0(at, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__, sums);
+}
+
+// gathered__
+static void gather_0(
+    const Lattice& at,
+    const R* __restrict u,
+    const R* __restrict weight__0_m1,
+    const R* __restrict weight__0_p1,
+    const R* __restrict weight__m1_0,
+    const R* __restrict weight__p1_0,
+    R* __restrict gathered__
+) {
+    for (long c = 0; c < G; ++c) {
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const u__row = u + c * at.padded + at.padded_row(row);
+            const R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
+            R* const gathered____row = gathered__ + c * at.padded + at.padded_row(row);
+            columns([&](auto last, const long j) {
+                const V u__0_m1 = load(u__row + j - 1);
+                const V u__0_p1 = load(u__row + j + 1);
+                const V u__m1_0 = load(u__row + j - at.step0());
+                const V u__p1_0 = load(u__row + j + at.step0());
+                const V weight__0_m1 = load(weight__0_m1__row + j);
+                const V weight__0_p1 = load(weight__0_p1__row + j);
+                const V weight__m1_0 = load(weight__m1_0__row + j);
+                const V weight__p1_0 = load(weight__p1_0__row + j);
+                const auto gathered__ = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 +
+                    u__p1_0 * weight__p1_0;
+                store(gathered____row + j, spread(gathered__));
+            });
+        }
+    }
+}
+
+// u, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> gathered__
+static void gather(
+    const Lattice& at,
+    const Given& given,
+    const R* u,
+    const R* weight__m1_0,
+    const R* weight__0_m1,
+    const R* weight__0_p1,
+    const R* weight__p1_0,
+    R* gathered__
+) {
+    gather_0(at, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__);
+}
+
+// kappa__bar, m2__bar
+static void operator_adjoint_0(
+    const Lattice& at,
+    const R* __restrict kappa,
+    const R* __restrict u,
+    const R* __restrict u__image__bar,
+    R* __restrict kappa__bar,
+    R* __restrict m2__bar
+) {
+    for (long c = 0; c < G; ++c) {
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const kappa__row = kappa + c * at.padded + at.padded_row(row);
+            const R* const u__row = u + c * at.padded + at.padded_row(row);
+            const R* const u__image__bar__row = u__image__bar + c * at.padded + at.padded_row(row);
+            R* const kappa__bar__row = kappa__bar + c * at.dense + at.dense_row(row);
+            R* const m2__bar__row = m2__bar + c * at.dense + at.dense_row(row);
+            const R inside__m1 = at.inside_row(row, -1);
+            const R inside__p1 = at.inside_row(row, 1);
+            columns([&](auto last, const long j) {
+                const V inside__0_m1 = load(at.inside_column + j - 1);
+                const V inside__0_p1 = load(at.inside_column + j + 1);
+                const V inside__m1_0 = spread(inside__m1);
+                const V inside__p1_0 = spread(inside__p1);
+                const V kappa = load(kappa__row + j);
+                const V kappa__0_m1 = load(kappa__row + j - 1);
+                const V kappa__0_p1 = load(kappa__row + j + 1);
+                const V kappa__m1_0 = load(kappa__row + j - at.step0());
+                const V kappa__p1_0 = load(kappa__row + j + at.step0());
+                const V u = load(u__row + j);
+                const V u__0_m1 = load(u__row + j - 1);
+                const V u__0_p1 = load(u__row + j + 1);
+                const V u__image__bar = load(u__image__bar__row + j);
+                const V u__image__bar__0_m1 = load(u__image__bar__row + j - 1);
+                const V u__image__bar__0_p1 = load(u__image__bar__row + j + 1);
+                const V u__image__bar__m1_0 = load(u__image__bar__row + j - at.step0());
+                const V u__image__bar__p1_0 = load(u__image__bar__row + j + at.step0());
+                const V u__m1_0 = load(u__row + j - at.step0());
+                const V u__p1_0 = load(u__row + j + at.step0());
+                const auto v__0 = u - u__0_m1;
+                const auto v__1 = -v__0;
+                const auto v__2 = R(0.5) * kappa + R(1e-12);
+                const auto v__3 = R(0.5) * kappa__0_m1 + v__2;
+                const auto v__4 = R(1.0) / v__3;
+                const auto v__5 = kappa / (v__3 * v__3);
+                const auto v__6 = u - u__0_p1;
+                const auto v__7 = -v__6;
+                const auto v__8 = R(0.5) * kappa__0_p1 + v__2;
+                const auto v__9 = R(1.0) / v__8;
+                const auto v__10 = kappa / (v__8 * v__8);
+                const auto v__11 = u - u__m1_0;
+                const auto v__12 = -v__11;
+                const auto v__13 = R(0.5) * kappa__m1_0 + v__2;
+                const auto v__14 = R(1.0) / v__13;
+                const auto v__15 = kappa / (v__13 * v__13);
+                const auto v__16 = u - u__p1_0;
+                const auto v__17 = -v__16;
+                const auto v__18 = R(0.5) * kappa__p1_0 + v__2;
+                const auto v__19 = R(1.0) / v__18;
+                const auto v__20 = kappa / (v__18 * v__18);
+                const auto kappa__bar = R(0.5) * (R(2.0) * v__0 * v__4 * inside__0_m1 * kappa__0_m1 + R(2.0) * v__6 *
+                    v__9 * inside__0_p1 * kappa__0_p1 + R(2.0) * v__11 * v__14 * inside__m1_0 * kappa__m1_0 + R(2.0) *
+                    v__16 * v__19 * inside__p1_0 * kappa__p1_0 - v__0 * v__5 * inside__0_m1 * kappa__0_m1 - v__10 *
+                    v__6 * inside__0_p1 * kappa__0_p1 - v__11 * v__15 * inside__m1_0 * kappa__m1_0 - v__16 * v__20 *
+                    inside__p1_0 * kappa__p1_0) * u__image__bar + R(0.5) * (R(2.0) * v__1 * v__4 * kappa__0_m1 - v__1
+                    * v__5 * kappa__0_m1) * u__image__bar__0_m1 + R(0.5) * (R(2.0) * v__7 * v__9 * kappa__0_p1 - v__10
+                    * v__7 * kappa__0_p1) * u__image__bar__0_p1 + R(0.5) * (R(2.0) * v__12 * v__14 * kappa__m1_0 -
+                    v__12 * v__15 * kappa__m1_0) * u__image__bar__m1_0 + R(0.5) * (R(2.0) * v__17 * v__19 *
+                    kappa__p1_0 - v__17 * v__20 * kappa__p1_0) * u__image__bar__p1_0;
+                store_dense(last, kappa__bar__row + j, spread(kappa__bar));
+                const auto m2__bar = u * u__image__bar;
+                store_dense(last, m2__bar__row + j, spread(m2__bar));
+            });
+        }
+    }
+}
+
+// u, u__image__bar -> kappa__bar, m2__bar
+static void operator_adjoint(
+    const Lattice& at,
+    const Given& given,
+    const R* u,
+    const R* u__image__bar,
+    R* kappa__bar,
+    R* m2__bar
+) {
+    operator_adjoint_0(at, given.kappa, u, u__image__bar, kappa__bar, m2__bar);
+}
+
+constexpr long FIXED = 2, IMPORTS = 1, BUFFERS = 0, WEIGHTS = 5;
+constexpr int PATIENCE = 10;  // restarts in a row without a tenth of progress
+
+// The threads that share a unit: one for each of many small units, or all of them on the rows of a large one.
+struct Team {
+    int members, member;
+    double* shared;
+    void wait() const {
+        if (members > 1) {
+#pragma omp barrier
+        }
+    }
+    double sum(double part) const {
+        if (members == 1) return part;
+        shared[member] = part;
+        wait();
+        double total = 0;
+        for (int m = 0; m < members; ++m) total += shared[m];
+        wait();
+        return total;
+    }
+    Lattice rows(Lattice at) const {
+        at.begin = at.rows * member / members;
+        at.end = at.rows * (member + 1) / members;
+        return at;
+    }
+    void fill_halo(const Lattice& at, R* planes) const {
+        fill_sides(at, planes);
+        wait();
+        if (member == 0) fill_ends(at, planes);
+        wait();
+    }
+};
+
+// body(last, place) at every vector of the rows; what it returns is summed.
+template <class Body> inline double sum_over(const Lattice& at, Body&& body) {
+    double total = 0;
+    for (long c = 0; c < G; ++c) {
+        V part{};
+        for (long row = at.begin; row < at.end; ++row) {
+            const long from = c * at.padded + at.padded_row(row);
+            columns([&](auto last, const long j) { part += valid(last, body(from + j)); });
+            if (row % 64 == 63 || row + 1 == at.end) total += across(part), part = V{};
+        }
+    }
+    return total;
+}
+template <class Body> inline void each(const Lattice& at, Body&& body) {
+    for (long c = 0; c < G; ++c)
+        for (long row = at.begin; row < at.end; ++row) {
+            const long from = c * at.padded + at.padded_row(row);
+            columns([&](auto, const long j) { body(from + j); });
+        }
+}
+
+struct Report {
+    double iterations, residual2, failed, indefinite;
+};
+
+struct System {
+    const Team team;
+    const Lattice at;
+    const Given& given;
+    R* const work;
+    R* weight[WEIGHTS + 1];
+    R* inverse;  // 1 / diagonal, the preconditioner
+    Sums sums;
+
+    // image = A x; x.A x
+    double image_of(R* x, R* image) {
+        team.fill_halo(at, x);
+        sums.curvature[0] = 0;
+        for (long c = 1; c < G; ++c) sums.curvature[c] = 0;
+        apply(at, given, x, weight[0], weight[1], weight[2], weight[3], weight[4], image, sums);
+        double total = 0;
+        for (long c = 0; c < G; ++c) total += sums.curvature[c];
+        return team.sum(total);
+    }
+
+    // Jacobi-preconditioned conjugate gradient, as in reference.py: converged means ||b - A x|| <= tolerance, checked
+    // against the true residual wherever the recurrence says so.
+    Report conjugate_gradient(const R* b, R* x, R* r, R* p, R* q, double tolerance, long most) {
+        Report report{};
+        const auto residual = [&] {
+            image_of(x, q);
+            return team.sum(sum_over(at, [&](long i) {
+                const V left = load(b + i) - load(q + i);
+                store(r + i, left);
+                return left * left;
+            }));
+        };
+        double rr = residual(), best = HUGE_VAL;
+        double rz = team.sum(sum_over(at, [&](long i) {
+            const V z = load(r + i) * load(inverse + i);
+            store(p + i, z);
+            return load(r + i) * z;
+        }));
+        bool active = std::sqrt(rr) > tolerance;
+        int stalls = 0;
+        for (long k = 0; k < most && active; ++k) {
+            const double curvature = image_of(p, q);
+            if (!(curvature > 0)) {
+                report.indefinite = 1;
+                break;
+            }
+            report.iterations += 1;
+            const R alpha = R(rz / curvature);
+            double rr_part = 0, fresh = 0;
+            rr_part = sum_over(at, [&](long i) {
+                store(x + i, load(x + i) + alpha * load(p + i));
+                const V left = load(r + i) - alpha * load(q + i);
+                store(r + i, left);
+                return left * left;
+            });
+            rr = team.sum(rr_part);
+            const bool looks = std::sqrt(rr) <= tolerance;
+            if (looks) {
+                const double left = std::sqrt(residual());
+                stalls = left > 0.9 * best ? stalls + 1 : 0;
+                active = !(left <= tolerance || stalls >= PATIENCE);
+                best = left < best ? left : best;
+            }
+            fresh = team.sum(sum_over(at, [&](long i) { const V left = load(r + i); return left * left * load(inverse
+                + i); }));
+            const R beta = looks ? R(0) : R(fresh / (rz == 0 ? 1 : rz));
+            each(at, [&](long i) { store(p + i, load(r + i) * load(inverse + i) + beta * load(p + i)); });
+            rz = fresh;
+        }
+        report.residual2 = residual();
+        report.failed = !(std::sqrt(report.residual2) <= tolerance);
+        return report;
+    }
+
+    // The fixed point u <- (b + sum w u_nb) / diagonal for b >= 0; stops where no site moves by more than rtol of itself.
+    double monotone(const R* b, R sign, R* u, R* q, double rtol, long most, bool& stopped) {
+        long k = 0;
+        for (stopped = false; k < most && !stopped; ++k) {
+            team.fill_halo(at, u);
+            gather(at, given, u, weight[1], weight[2], weight[3], weight[4], q);
+            team.wait();
+            const double moving = sum_over(at, [&](long i) {
+                const V right = sign * load(b + i), old = load(u + i);
+                const V now = ((right > R(0) ? right : V{}) + load(q + i)) * load(inverse + i);
+                const V change = now > old ? now - old : old - now;
+                store(u + i, now);
+                return change > R(rtol) * now ? spread(R(1)) : V{};
+            });
+            stopped = team.sum(moving) == 0;
+        }
+        return double(k);
+    }
+
+    Report solve(const R* right, const R* start, R* out, long solver, double rtol, double atol, long most) {
+        R* const plane = work + BUFFERS * at.block;
+        R *const b = plane, *const x = plane + at.block, *const r = plane + 2 * at.block, *const p = plane + 3 *
+            at.block,
+          *const q = plane + 4 * at.block;
+        inverse = plane + 5 * at.block;
+        for (long i = 0; i < WEIGHTS; ++i) weight[i] = plane + (6 + i) * at.block;
+        copy_planes(at, right, b);
+        copy_planes(at, start, x);
+        weights(at, given, weight[0], weight[1], weight[2], weight[3], weight[4]);
+        diagonal(at, given, weight[0], weight[1], weight[2], weight[3], weight[4], inverse);
+        each(at, [&](long i) { store(inverse + i, R(1) / load(inverse + i)); });
+        const double norm = std::sqrt(team.sum(sum_over(at, [&](long i) { return load(b + i) * load(b + i); })));
+        const double tolerance = rtol * norm > atol ? rtol * norm : atol;
+        Report report{};
+        if (solver == 1) {
+            const double negative = team.sum(sum_over(at, [&](long i) { return load(b + i) < R(0) ? spread(R(1)) :
+                V{}; }));
+            each(at, [&](long i) {
+                const V u = load(x + i);
+                store(x + i, u > R(0) ? u : V{});
+                store(p + i, u < R(0) ? -u : V{});
+            });
+            bool stopped, too = true;
+            report.iterations = monotone(b, R(1), x, q, rtol, most, stopped);
+            if (negative > 0) {
+                const double more = monotone(b, R(-1), p, q, rtol, most, too);
+                report.iterations = more > report.iterations ? more : report.iterations;
+                each(at, [&](long i) { store(x + i, load(x + i) - load(p + i)); });
+            }
+            image_of(x, q);
+            report.residual2 = team.sum(sum_over(at, [&](long i) { const V e = load(b + i) - load(q + i); return e *
+                e; }));
+            report.failed = !(stopped && too);
+        } else
+        report = conjugate_gradient(b, x, r, p, q, tolerance, most);
+        for (long c = 0; c < G; ++c)
+            for (long row = at.begin; row < at.end; ++row)
+                std::memcpy(out + c * at.dense + row * W, x + c * at.padded + at.padded_row(row), W * sizeof(R));
+        return report;
+    }
+};
+
+constexpr long PLANES = BUFFERS + 6 + WEIGHTS + IMPORTS;
+
+// A x = b: right-hand side, start, what A is made of, the solution; a report for every unit.
+extern "C" void solve(
+    R* const* arrays, const long* sizes, long samples, long channels, long threads, double* reports, long solver,
+    double rtol, double atol, long most
+) {
+    const Lattice at(sizes);
+    const long groups = channels / G, units = samples * groups;
+    const bool together = units < threads && at.rows >= 4 * threads;
+    double shared[256];
+    R* common = together ? workspace(PLANES * at.block) : nullptr;
+#pragma omp parallel num_threads(threads)
+    {
+        const Team team{together ? omp_get_num_threads() : 1, together ? omp_get_thread_num() : 0, shared};
+        R* const work = together ? common : workspace(PLANES * at.block);
+        const auto one = [&](long unit) {
+            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+                at.dense;
+            team.wait();
+            const Given given(arrays + 2, at, sample, first, channels, work + (BUFFERS + 6 + WEIGHTS) * at.block);
+            team.wait();
+            System system{team, team.rows(at), given, work, {}, nullptr, {}};
+            const Report report = system.solve(
+                arrays[0] + from, arrays[1] + from, arrays[2 + FIXED] + from, solver, rtol, atol, most
+            );
+            if (team.member == 0) std::memcpy(reports + 4 * unit, &report, sizeof report);
+        };
+        if (together) {
+            for (long unit = 0; unit < units; ++unit) one(unit);
+        } else {
+#pragma omp for schedule(dynamic, 1)
+            for (long unit = 0; unit < units; ++unit) one(unit);
+        }
+    }
+}
+
+// The field, the cotangent, what A is made of; then the cotangents of its fields and, a unit after the other, the sums.
+extern "C" void operator_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
+    double* summed) {
+    const Lattice at(sizes);
+    const long groups = channels / G;
+#pragma omp parallel num_threads(threads)
+    {
+        R* const work = workspace((BUFFERS + IMPORTS + 2) * at.block);
+#pragma omp for schedule(static)
+        for (long unit = 0; unit < samples * groups; ++unit) {
+            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+                at.dense;
+            const Given given(arrays + 2, at, sample, first, channels, work + BUFFERS * at.block);
+            const R *field = arrays[0] + from, *cotangent = arrays[1] + from;
+            import_planes(at, field, work + (BUFFERS + IMPORTS + 0) * at.block);
+            field = work + (BUFFERS + IMPORTS + 0) * at.block;
+            import_planes(at, cotangent, work + (BUFFERS + IMPORTS + 1) * at.block);
+            cotangent = work + (BUFFERS + IMPORTS + 1) * at.block;
+            R* out[2 + 1];
+            for (long i = 0; i < 2; ++i) out[i] = arrays[2 + FIXED + i] + from;
+            Sums sums{};
+            operator_adjoint(at, given, field, cotangent, out[0], out[1]);
+            std::memcpy(summed + unit * (sizeof(Sums) / sizeof(double)), &sums, sizeof(Sums));
+        }
+    }
+}
+}  // namespace steady
