@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metrigen.compiler import Compiled, Stage, compile_spec
+from metrigen.emit.derivation import derivation_markdown
+from metrigen.emit.file import write_text
 from metrigen.emit.package import package_files
 from metrigen.emit.tree import Difference, check_destination, compare_trees, write_package
 from metrigen.errors import MetrigenError, SpecError
+from metrigen.frame.cost import Cost
+from metrigen.frame.page import page
+from metrigen.frame.report import Report, report_of
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.derive import derive
 from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
@@ -47,6 +52,32 @@ def compile_file(path: Path, on_spec: Callable[[str], None], on_stage: Callable[
     on_stage(Stage("load", time.perf_counter() - start, None, None, None))
     with blaming(spec):
         return compile_spec(spec, on_stage)
+
+
+def report_file(path: Path) -> Report:
+    """Load one spec file and work out everything that can be shown of it; every error points into it."""
+    spec = load_spec(path)
+    with blaming(spec):
+        return report_of(spec)
+
+
+def report_markdown(report: Report) -> str:
+    """The derivation of a report as Markdown with LaTeX."""
+    return derivation_markdown(report.spec, report.derivation, report.laws)
+
+
+def report_cost(report: Report, shape: tuple[int, ...] | None, bandwidth: float) -> Cost:
+    """The cost of a layer at a shape; errors point into the spec."""
+    with blaming(report.spec):
+        return report.cost(shape, bandwidth)
+
+
+def write_page(report: Report, file: Path | None, shape: tuple[int, ...] | None, bandwidth: float) -> Path:
+    """Write the report as a page to ``file``, by default NAME.html here; the path. Raises BuildError."""
+    path = file if file is not None else Path(f"{report.spec.system.name}.html")
+    cost = report_cost(report, shape, bandwidth) if report.lowered is not None else None
+    write_text(path, page(report, cost))
+    return path
 
 
 def derive_file(path: Path) -> tuple[Spec, Derivation]:

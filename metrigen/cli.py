@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,22 +76,58 @@ def check(specs: Specs, debug: Debug = False) -> None:
 @app.command()
 def show(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Where --html writes; by default NAME.html.")
+    ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Markdown with LaTeX formulas.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Write one page: formulas, laws, stencils, plots.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Operations, bytes, what is recomputed, the floor.")] = False,
+    shape: Annotated[str | None, typer.Option("--shape", metavar="B,C,H,W", help="Shape of the cost.")] = None,
+    bandwidth: Annotated[float, typer.Option("--bandwidth", metavar="GB/s", help="Of the memory.")] = 20.0,
     debug: Debug = False,
 ) -> None:
-    """Print the derivation: energies, brackets, equations, stress-energy tensor, laws."""
+    """Print the derivation: energies, brackets, equations, tensor, laws, stencils, limits."""
+    sizes = _shape(shape)
+    if bandwidth <= 0 or not math.isfinite(bandwidth):
+        raise typer.BadParameter("--bandwidth is a positive number of GB/s")
+    if sum((latex, html, cost)) > 1:
+        raise typer.BadParameter("--latex, --html and --cost exclude one another")
+    if file is not None and not html:
+        raise typer.BadParameter(f"{file}: only --html writes a file")
     with _errors(debug):
         from metrigen import build as b
         from metrigen import console as c
-        from metrigen.emit.derivation import derivation_markdown, derivation_text
+        from metrigen import show as s
 
-        loaded, derivation = b.derive_file(spec)
+        report = b.report_file(spec)
         screen = c.console()
         if latex:
-            typer.echo(derivation_markdown(loaded, derivation, derivation.laws), nl=False)
-            return
-        typer.echo(derivation_text(derivation))
-        screen.print(c.laws_table(derivation.laws))
+            typer.echo(b.report_markdown(report), nl=False)
+        elif html:
+            typer.echo(b.write_page(report, file, sizes, bandwidth))
+        elif cost:
+            found = b.report_cost(report, sizes, bandwidth)
+            for table in s.cost_tables(found):
+                screen.print(table)
+                screen.print()
+            typer.echo(f"{s.cost_meaning(found)}\n\n{s.cost_notes(found)}")
+        else:
+            typer.echo(s.upper_text(report))
+            screen.print(c.laws_table(report.laws))
+            typer.echo(f"\n{s.lower_text(report)}", nl=False)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    """``32,64,32,32`` as numbers."""
+    if text is None:
+        return None
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise typer.BadParameter(f"--shape takes positive numbers, as 32,64,32,32, not {text!r}")
+    return sizes
 
 
 @app.callback(invoke_without_command=True)

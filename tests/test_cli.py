@@ -115,6 +115,99 @@ def test_show_prints_the_derivation(metrigen: Run) -> None:
     assert "| antisymmetry | proved |" in latex
 
 
+def test_show_reads_from_the_equations_to_the_limits(metrigen: Run) -> None:
+    printed = metrigen("show", "specs/cifar.py").stdout
+    assert printed.startswith("cifar: Damped, channel-coupled nonlinear wave")
+    order = ["Hamiltonian\n", "Equations of motion\n", "Stress-energy tensor\n", "  law ", "Stencils\n",
+             "Small waves\n", "Integrator and limits\n"]  # fmt: skip
+    places = [printed.index(title) for title in order]
+    assert places == sorted(places)
+    assert "lattice_noether" in printed
+    assert "lost: the momentum along x" in printed
+    assert "Its step limit is dt = 0.7027 there." in printed
+    assert ESCAPE not in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    colour = metrigen("show", "specs/cifar.py", FORCE_COLOR="1", COLUMNS="80").stdout
+    assert ESCAPE in colour
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colour) == printed
+    plain = metrigen("show", "specs/cifar.py", FORCE_COLOR="1", NO_COLOR="1").stdout
+    assert not re.search(r"\x1b\[3\dm", plain)
+    assert re.search(r"\x1b\[3\dm", colour)
+
+
+FREE = """
+import sympy as sp
+from metrigen import Field, Lattice, System
+x = sp.Symbol("x", real=True)
+u = Field("u", Lattice(x))
+system = System(name="free", domain=Lattice(x), fields=(u,), hamiltonian=u.diff(x)**2/2,
+                metric=lambda F, G: SIGN * F[u] * G[u])
+"""
+
+
+def test_show_without_an_integrator(metrigen: Run, tmp_path: Path) -> None:
+    (tmp_path / "free.py").write_text(FREE.replace("SIGN * ", ""), encoding="utf-8")
+    done = metrigen("show", "free.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "dH/du =" in done.stdout
+    assert "The spec has no integrator: it derives, and does not build." in done.stdout
+    assert metrigen("show", "free.py", "--html", cwd=tmp_path).stdout == "free.html\n"
+    assert "does not build" in (tmp_path / "free.html").read_text(encoding="utf-8")
+    cost = metrigen("show", "free.py", "--cost", cwd=tmp_path)
+    assert cost.returncode == 1
+    assert "there is no cost to show" in cost.stderr
+
+
+def test_show_html_writes_one_page_and_prints_its_path(metrigen: Run, root: Path, tmp_path: Path) -> None:
+    spec = root / "specs/maze.py"
+    assert metrigen("show", spec, "--html", cwd=tmp_path).stdout == "maze.html\n"
+    assert metrigen("show", spec, "--html", "page.html", cwd=tmp_path).stdout == "page.html\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maze.html", "page.html"]
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text == (tmp_path / "maze.html").read_text(encoding="utf-8")
+    assert "<title>maze: derivation</title>" in text
+    lost = metrigen("show", spec, "--html", "missing/page.html", cwd=tmp_path)
+    assert lost.returncode == 1
+    assert "error: the file cannot be written" in lost.stderr
+    assert "fix" in lost.stderr
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_refused_spec_leaves_no_page(metrigen: Run, tmp_path: Path) -> None:
+    (tmp_path / "free.py").write_text(FREE.replace("SIGN", "-1"), encoding="utf-8")
+    (tmp_path / "free.html").write_text("before", encoding="utf-8")
+    done = metrigen("show", "free.py", "--html", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "witness" in done.stderr
+    assert (tmp_path / "free.html").read_text(encoding="utf-8") == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["free.html", "free.py"]
+
+
+def test_show_cost(metrigen: Run) -> None:
+    done = metrigen("show", "specs/cifar.py", "--cost", "--shape", "1,8,64,64", "--bandwidth", "100")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^  program +kern +maps +\+ - +\* +/ +func +bytes +op/byte$", done.stdout, re.M)
+    fused = re.search(r"^  forward, 8 steps fused +\d+ +16 +\S+ +(\S+) ms$", done.stdout, re.M)
+    assert fused
+    assert float(fused[1]) == pytest.approx(16 * 8 * 64 * 64 / 100e9 * 1e3, rel=1e-2)
+    assert "100 GB/s" in done.stdout
+    assert "Recomputed: the 7 states between" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    steady = metrigen("show", "specs/maze.py", "--cost").stdout
+    assert "Solved again" in steady
+    wrong = metrigen("show", "specs/cifar.py", "--cost", "--shape", "1,8")
+    assert wrong.returncode == 1
+    assert "--shape 32,64,32,32" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--shape", "1,x"], ["--shape", "0,1,1,1"], ["--bandwidth", "0"], ["--html", "--cost"], ["page.html"]],
+)
+def test_show_refuses_a_wrong_call(metrigen: Run, arguments: list[str]) -> None:
+    assert metrigen("show", "specs/maze.py", *arguments).returncode == 2
+
+
 def test_the_installed_program_is_the_same(root: Path) -> None:
     program = Path(sys.executable).with_name("metrigen")
     if not program.exists():

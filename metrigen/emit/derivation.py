@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +17,8 @@ from metrigen.emit.notation import Covectors, covectors_of, latex, text
 from metrigen.emit.render import render
 from metrigen.physics.derivation import Bilinear, Derivation, Law
 from metrigen.spec.load import Spec
+
+WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def derivation_markdown(
         origin=origin(spec),
         rebuild=rebuild_command(spec),
         name=spec.system.name,
-        docstring=_docstring(spec),
+        docstring=docstring(spec),
         sections=[
             (section.title, section.note, [formula.latex() for formula in section.formulas])
             for section in sections(derivation)
@@ -71,18 +75,46 @@ def derivation_markdown(
     )
 
 
-def derivation_text(derivation: Derivation) -> str:
-    """The derivation in plain characters, for a terminal."""
+def derivation_text(derivation: Derivation, width: int = WIDTH) -> str:
+    """The derivation in plain characters, for a terminal: a long formula goes on below, further to the right."""
     blocks = []
     for section in sections(derivation):
-        rows = [section.title] + [f"  {formula.text()}" for formula in section.formulas]
-        if section.note:
-            rows.insert(1, f"  {section.note}")
+        rows = [section.title, *wrapped(section.note, width, "  ")]
+        rows += [row for formula in section.formulas for row in wrapped(formula.text(), width, "  ", "      ")]
         blocks.append("\n".join(rows))
     return "\n\n".join(blocks) + "\n"
 
 
-def _docstring(spec: Spec) -> str:
+def wrapped(line: str, width: int, indent: str, hang: str | None = None) -> list[str]:
+    """``line`` in rows of ``width``: broken before a sign outside brackets, else at a space; [] if it is empty."""
+    hang = indent if hang is None else hang
+    rows: list[str] = []
+    for piece in _terms(line) if line else []:
+        if rows and len(rows[-1]) + 1 + len(piece) <= width:
+            rows[-1] += f" {piece}"
+            continue
+        start = hang if rows else indent
+        whole = re.sub(r", (?=[^\[\]]*\])", ",\u00a0", piece)  # u[+1, 0] stays in one row
+        broken = textwrap.wrap(
+            whole, width, initial_indent=start, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
+        )
+        rows += [row.replace("\u00a0", " ") for row in broken]
+    return rows
+
+
+def _terms(line: str) -> list[str]:
+    """A line cut before each sign that stands outside brackets."""
+    depth, start, terms = 0, 0, []
+    for i, char in enumerate(line):
+        depth += (char in "([{") - (char in ")]}")
+        if depth == 0 and re.match(r" [+-] ", line[i : i + 3]) and line[start:i].strip():
+            terms.append(line[start:i])
+            start = i + 1
+    return [*terms, line[start:]]
+
+
+def docstring(spec: Spec) -> str:
+    """What the spec file says of itself."""
     return ast.get_docstring(ast.parse(spec.source)) or ""
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import sympy as sp
-
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
-from metrigen.frame.emission import Emission, stencil_points
+from metrigen.frame.emission import Emission
 from metrigen.frame.module import module_text
-from metrigen.ir.nodes import Cayley, Inside, Leaf, Map, Mix, Statement, Total, stem
-from metrigen.passes.channels import merge_channel_maps
-from metrigen.passes.tidy import tidy
-from metrigen.passes.vary import bar
+from metrigen.frame.sections import sections
+from metrigen.ir.nodes import Cayley
 from metrigen.spec.domain import Lattice
 
 _DOCS = {
@@ -56,7 +50,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
         "reference.py": layout(_reference(emission, head)),
         "kernels.py": layout(_kernels(emission, brief)),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),
-        "DERIVATION.md": derivation_markdown(emission.spec, emission.derivation, emission.laws, _sections(emission)),
+        "DERIVATION.md": derivation_markdown(emission.spec, emission.derivation, emission.laws, sections(emission)),
     }
 
 
@@ -136,60 +130,3 @@ def _solve_programs(emission: Emission) -> list[str]:
 def _uses_cayley(emission: Emission) -> bool:
     prologue = emission.lowered.prologue
     return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
-
-
-def _sections(emission: Emission) -> list[tuple[str, str]]:
-    rows = [
-        "| program | kernels | channel maps | operations | bytes moved (float32) | sites read |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, (program, _, after) in emission.optimised.items():
-        statistics = emission.statistics()[name]
-        kernels = sum(type(s).__name__ == "Map" for s in program.body)
-        maps = sum(isinstance(s, Mix) for s in program.body)
-        reads = ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
-        rows.append(f"| {name} | {kernels} | {maps} | {after} | {statistics['bytes_per_site_float32']} | {reads} |")
-    readout = f"Components of the readout, in order along the channel axis: {', '.join(emission.lowered.components)}."
-    return [("Stencils", stencils(emission)), ("Readout", readout), ("Cost per site", "\n".join(rows))]
-
-
-def stencils(emission: Emission) -> str:
-    """The functional on the lattice and its variation, one term a line; u[+1, 0] is u one site ahead on axis one."""
-    layer, domain = emission.lowered.dynamics, emission.spec.system.domain
-    density = emission.derivation.hamiltonian
-    blocks = [_written("H, summed over sites:", layer.lowering.functional("H", density).body)]
-    gradient = merge_channel_maps(layer.gradient(density))
-    blocks += [_written("its variation:", gradient.body)]
-    mean = f", {domain.average} means of the coefficients on edges" if domain.axes else ""
-    return f"Boundary {domain.boundary}, spacing {domain.spacing}{mean}.\n\n```text\n" + "\n".join(blocks) + "\n```"
-
-
-def _written(title: str, body: Sequence[Statement]) -> str:
-    lines = [title]
-    for statement in body:
-        if isinstance(statement, Mix):
-            turned = "^T" if statement.transpose else ""
-            lines.append(f"  {_plain(statement.out)} = {statement.matrix}{turned} {_plain(statement.src)}")
-        elif isinstance(statement, Total):
-            lines.append(f"  {_plain(statement.out)} = sum over channels of {_plain(statement.src)}")
-        elif isinstance(statement, Map):
-            for name, expr in statement.stores:
-                terms = [str(_at_offsets(term)) for term in tidy(expr).as_ordered_terms()]
-                signed = (f"- {term[1:]}" if term.startswith("-") else f"+ {term}" for term in terms)
-                lines += [f"  {_plain(name)} ="] + [f"    {term}" for term in signed]
-    return "\n".join(lines)
-
-
-def _plain(name: str) -> str:
-    """A name as it reads in a formula: the stem, dH/du for the cotangent of u."""
-    return f"dH/d{stem(name)}" if name == bar(stem(name)) else "h" if name == "density__" else stem(name)
-
-
-def _at_offsets(term: sp.Expr) -> sp.Expr:
-    swap = {}
-    for atom in term.atoms(Leaf, Inside):
-        where = ", ".join(f"{o:+d}" if o else "0" for o in atom.offset)
-        what = stem(atom.array) if isinstance(atom, Leaf) else stem(atom.name)
-        shown = f"{what}[{where}]" if any(atom.offset) or isinstance(atom, Inside) else what
-        swap[atom] = sp.Symbol(shown)
-    return term.xreplace(swap)

@@ -50,10 +50,10 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
         words.append(f"in blocks of {block} channels")
     doc = " ".join(["Channel matrix" if matrix else f"One value per {per}" if per != "scalar" else "A number"])
     doc += f", {', '.join(words)}." if words else "."
-    return ParameterText(symbol.name, doc, shape, repr(_init(symbol, matrix)), read, write, block)
+    return ParameterText(symbol.name, doc, shape, repr(initial_value(symbol)), read, write, block)
 
 
-def _init(symbol: sp.Symbol, matrix: bool) -> float:
+def initial_value(symbol: sp.Symbol) -> float:
     """The declared start, else 1 for a positive number, 0.1 for a nonnegative one, 0 otherwise."""
     if isinstance(symbol, Param) and symbol.init is not None:
         return float(symbol.init)

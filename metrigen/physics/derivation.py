@@ -9,6 +9,8 @@ from typing import Literal
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.physics.display import Laws, Rates, Tensor
+from metrigen.physics.latex import derivation_latex
 from metrigen.spec.system import System
 
 Verdict = Literal["proved", "conditional", "sampled", "failed"]
@@ -28,6 +30,10 @@ class Law:
     how: str
     detail: str = ""
     witness: str = ""
+
+    def _repr_markdown_(self) -> str:
+        rest = "; ".join(text for text in (self.how, self.detail, self.witness) if text)
+        return f"**{self.name}**: {self.verdict} ({rest})" if rest else f"**{self.name}**: {self.verdict}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,12 @@ class Derivation:
     step_limit: sp.Expr | None
     sources: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # The same values, which a notebook shows typeset.
+        object.__setattr__(self, "equations", Rates(self.equations))
+        object.__setattr__(self, "stress_energy", Tensor(self.stress_energy))
+        object.__setattr__(self, "laws", Laws(self.laws))
+
     def law(self, name: str) -> Law:
         """The law of that name; raises KeyError if the system has none."""
         for law in self.laws:
@@ -97,6 +109,4 @@ class Derivation:
         raise KeyError(name)
 
     def _repr_latex_(self) -> str:
-        from metrigen.physics.latex import derivation_latex
-
         return derivation_latex(self)

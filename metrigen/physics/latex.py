@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import sympy as sp
-from sympy.core.function import AppliedUndef
-from sympy.printing.latex import LatexPrinter
+
+from metrigen.spec.latex import formula, name_of
 
 if TYPE_CHECKING:
     from metrigen.physics.derivation import Derivation
@@ -18,43 +18,19 @@ _ESCAPES = {
 }  # fmt: skip
 
 
-class _Printer(LatexPrinter):  # type: ignore[misc]
-    """Fields without their arguments, derivatives as subscripts: phi_{xx} for d2 phi/dx2."""
-
-    def _print_AppliedUndef(self, expr: AppliedUndef, exp: str | None = None) -> str:
-        name = _name(expr)
-        return name if exp is None else rf"{name}^{{{exp}}}"
-
-    def _print_Derivative(self, expr: sp.Derivative) -> str:
-        if not isinstance(expr.expr, AppliedUndef):
-            return str(super()._print_Derivative(expr))
-        subscript = "".join(self._print(x) * int(n) for x, n in expr.variable_count)
-        name = _name(expr.expr)
-        return rf"\partial_{{{subscript}}} {name}"
-
-
-def _name(u: AppliedUndef) -> str:
-    return str(sp.latex(sp.Symbol(u.func.__name__)))
-
-
-def formula(expr: sp.Expr) -> str:
-    """An expression in fields as LaTeX."""
-    return str(_Printer({"order": None}).doprint(expr))
-
-
 def derivation_latex(d: Derivation) -> str:
     """H, the equations, T and the laws as one display formula."""
-    blocks = [_aligned([(r"\mathcal{H}", formula(d.hamiltonian))])]
-    blocks.append(_aligned((rf"\partial_t {_name(u)}", formula(rate)) for u, rate in d.equations.items()))
+    blocks = [aligned([(r"\mathcal{H}", formula(d.hamiltonian))])]
+    blocks.append(aligned((rf"\partial_t {name_of(u)}", formula(rate)) for u, rate in d.equations.items()))
     if d.stress_energy:
         rows = ((rf"T^{{{mu}}}{{}}_{{{nu}}}", formula(value)) for (mu, nu), value in d.stress_energy.items())
-        blocks.append(_aligned(rows))
+        blocks.append(aligned(rows))
     for name, current in d.currents.items():
         head = rf"_{{\text{{{_text(name)}}}}}"
         flows = zip(_coordinates(d), current, strict=True)
-        blocks.append(_aligned((rf"J^{{{mu}}}{head}", formula(j)) for mu, j in flows))
+        blocks.append(aligned((rf"J^{{{mu}}}{head}", formula(j)) for mu, j in flows))
     if d.step_limit is not None:
-        blocks.append(_aligned([(r"\Delta t_{\max}", formula(d.step_limit))]))
+        blocks.append(aligned([(r"\Delta t_{\max}", formula(d.step_limit))]))
     blocks.append(_laws(d))
     return r"$\displaystyle \begin{array}{l}" + r" \\[1.2em] ".join(blocks) + r"\end{array}$"
 
@@ -63,7 +39,8 @@ def _coordinates(d: Derivation) -> tuple[sp.Symbol, ...]:
     return d.fields[0].args  # type: ignore[no-any-return]
 
 
-def _aligned(rows: Iterable[tuple[str, str]]) -> str:
+def aligned(rows: Iterable[tuple[str, str]]) -> str:
+    """Equations below one another, aligned at their signs."""
     return r"\begin{aligned}" + r" \\ ".join(f"{left} &= {right}" for left, right in rows) + r"\end{aligned}"
 
 

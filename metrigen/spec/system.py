@@ -12,6 +12,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.spec.domain import Lattice
 from metrigen.spec.functional import Dissipation, Functional
+from metrigen.spec.latex import formula
 from metrigen.spec.names import check_name
 from metrigen.spec.readout import Readout
 
@@ -81,9 +82,9 @@ class System:
     def _repr_latex_(self) -> str:
         density = self.lagrangian if self.lagrangian is not None else self.hamiltonian
         head = r"\mathcal{L}" if self.lagrangian is not None else r"\mathcal{H}"
-        rows = [f"{head} &= {sp.latex(density)}"]
+        rows = [f"{head} &= {formula(density)}"]
         if self.entropy is not None:
-            rows.append(rf"\mathcal{{S}} &= {sp.latex(self.entropy)}")
+            rows.append(rf"\mathcal{{S}} &= {formula(self.entropy)}")
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}$"
 
 

@@ -1,0 +1,83 @@
+"""Everything that ``metrigen show`` knows of one spec: the derivation, and its lattice form as far as there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metrigen.errors import SpecError
+from metrigen.frame.cost import Cost, cost_of, default_shape
+from metrigen.frame.wave_report import WaveReport, wave_report
+from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.integrators.lattice_laws import lattice_laws
+from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.derive import derive
+from metrigen.programs import Lowered, lower, optimise
+from metrigen.spec.load import Spec
+
+
+@dataclass(frozen=True)
+class Report:
+    """A spec derived, and lowered where it can be.
+
+    laws       those of the continuum, and those of the stencil for a spec that builds
+    layer      the lattice dynamics; None where ``unbuilt`` says why
+    lowered    the programs of a spec with an integrator; ``optimised`` the same after the passes
+    """
+
+    spec: Spec
+    derivation: Derivation
+    laws: tuple[Law, ...]
+    layer: Dynamics | None
+    lowered: Lowered | None
+    optimised: Mapping[str, Program]
+    waves: WaveReport
+    unbuilt: str = ""
+
+    def cost(self, shape: tuple[int, ...] | None, bandwidth: float) -> Cost:
+        """The cost of the layer; raises SpecError for a spec that does not build."""
+        if self.lowered is None:
+            raise SpecError(
+                "there is no cost to show: the spec does not build",
+                part="integrator" if self.derivation.system.integrator is not None else "name",
+                why=self.unbuilt,
+                fix=None if self.derivation.system.integrator is not None else "integrator=Strang(steps=8, dt=0.1)",
+            )
+        rank = len(self.derivation.system.domain.axes)
+        if shape is not None and len(shape) != 2 + rank:
+            sides = ", ".join("NHW"[-rank:]) if rank else ""
+            raise SpecError(
+                f"--shape has {len(shape)} numbers, this layer takes {2 + rank}",
+                why=f"a state is (B, C{', ' if sides else ''}{sides})",
+                fix=f"--shape {','.join(map(str, default_shape(rank)))}",
+            )
+        return cost_of(self.lowered, self.optimised, shape or default_shape(rank), bandwidth)
+
+
+def report_of(spec: Spec) -> Report:
+    """Derive, lower, check and linearise; a refusal of the derivation is raised, one of the lattice is reported."""
+    derivation = derive(spec.system)
+    try:
+        if spec.system.integrator is None:
+            layer, lowered = dynamics(derivation), None
+            layer.gradient(derivation.hamiltonian)
+            unbuilt = "it has no integrator"
+        else:
+            lowered = lower(derivation)
+            layer, unbuilt = lowered.dynamics, ""
+    except SpecError as error:
+        return Report(
+            spec,
+            derivation,
+            derivation.laws,
+            None,
+            None,
+            {},
+            wave_report(derivation, None, None, error.what),
+            error.what,
+        )
+    laws = derivation.laws if lowered is None else (*derivation.laws, *lattice_laws(layer))
+    programs = {} if lowered is None else {name: optimise(p)[0] for name, p in lowered.programs().items()}
+    waves = wave_report(derivation, layer, None if lowered is None else lowered.step)
+    return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)

@@ -1,0 +1,79 @@
+"""What DERIVATION.md says beyond the continuum: stencils, small waves, the integrator, readout, cost per site."""
+
+from __future__ import annotations
+
+from metrigen.frame.cost import Cost, cost_of, default_shape
+from metrigen.frame.emission import Emission, stencil_points
+from metrigen.frame.stencils import boundary_sentence, stencil_text
+from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
+from metrigen.integrators.base import TimeStepper
+from metrigen.physics.derivation import Derivation
+
+
+def sections(emission: Emission) -> list[tuple[str, str]]:
+    """(title, Markdown) in reading order."""
+    lowered, derivation = emission.lowered, emission.derivation
+    waves = wave_report(derivation, lowered.dynamics, lowered.step)
+    optimised = {name: program for name, (program, _, _) in emission.optimised.items()}
+    cost = cost_of(lowered, optimised, default_shape(emission.rank))
+    reads = {
+        name: ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
+        for name, program in optimised.items()
+    }
+    readout = f"Components of the readout, in order along the channel axis: {', '.join(lowered.components)}."
+    return [
+        ("Stencils", f"{boundary_sentence(lowered.dynamics)}\n\n```text\n{stencil_text(lowered.dynamics)}\n```"),
+        ("Small waves", wave_markdown(waves)),
+        ("Integrator", " ".join(integrator_sentences(derivation, waves))),
+        ("Readout", readout),
+        ("Cost per site", cost_markdown(cost, reads)),
+    ]
+
+
+def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]:
+    """What the chosen integrator guarantees, and its step limit in numbers."""
+    integrator = derivation.system.integrator
+    if integrator is None:
+        return ["The spec has no integrator: it derives, and does not build."]
+    name = type(integrator).__name__
+    if not isinstance(integrator, TimeStepper):
+        return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
+    lines = [
+        f"{name}: order {integrator.order}, keeps {integrator.keeps}.",
+        f"{integrator.steps} steps of dt = {waves.dt:g} at the declared start."
+        if waves.dt is not None
+        else f"{integrator.steps} steps of dt = {integrator.dt}.",
+    ]
+    if derivation.step_limit is None:
+        lines.append("Its step limit is not known as a formula.")
+    elif waves.limit is not None:
+        lines.append(f"Its step limit is dt = {waves.limit:.4g} there.")
+    return lines
+
+
+def cost_markdown(cost: Cost, reads: dict[str, str]) -> str:
+    """The tables of programs and of whole calls, and what is stored and recomputed."""
+    rows = [
+        "| program | kernels | channel maps | + - | * | / | functions | bytes moved (float32) | sites read |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for p in cost.programs:
+        ops = f"{p.ops.adds} | {p.ops.muls} | {p.ops.divs} | {p.ops.special}"
+        rows.append(f"| {p.name} | {p.kernels} | {p.maps} | {ops} | {p.bytes} | {reads[p.name]} |")
+    rows += [
+        "",
+        f"A whole call at {shape_text(cost.shape)}, a channel map counted as {2 * cost.shape[1]} operations; the floor "
+        f"is the time that the bytes take at {cost.bandwidth:g} GB/s.",
+        "",
+        "| call | operations per site | bytes per site | operations per byte | floor |",
+        "|---|---|---|---|---|",
+    ]
+    for c in cost.loops:
+        work = f"{c.flops} | {c.bytes} | {c.intensity:.3g}" if c.flops else f"- | {c.bytes} | -"
+        rows.append(f"| {c.name} | {work} | {c.floor_ms:.3g} ms |")
+    return "\n".join([*rows, "", *(f"- {note}" for note in cost.notes)])
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """``32 x 64 x 32 x 32``."""
+    return " x ".join(map(str, shape))

@@ -1,0 +1,76 @@
+"""What ``metrigen show`` prints, at 80 columns, with or without a terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from metrigen.emit.derivation import derivation_text, docstring, wrapped
+from metrigen.frame.cost import Cost
+from metrigen.frame.report import Report
+from metrigen.frame.sections import integrator_sentences, shape_text
+from metrigen.frame.stencils import boundary_sentence, stencil_text
+from metrigen.frame.wave_report import wave_text
+
+WIDTH = 80
+
+
+def upper_text(report: Report) -> str:
+    """What stands above the laws: the name and the first paragraph of the spec, the derivation."""
+    first = " ".join(docstring(report.spec).split("\n\n")[0].split())
+    name = report.spec.system.name
+    head = wrapped(f"{name}: {first}" if first else name, WIDTH, "")
+    return "\n".join(head) + "\n\n" + derivation_text(report.derivation, WIDTH)
+
+
+def lower_text(report: Report) -> str:
+    """What stands below the laws: stencils, small waves, limits."""
+    if report.layer is None:
+        stencils = wrapped(f"There is no lattice form: {report.unbuilt}.", WIDTH, "  ")
+    else:
+        lines = [boundary_sentence(report.layer), *stencil_text(report.layer).splitlines()]
+        stencils = [row for line in lines for row in _indented(line)]
+    waves = [row for line in wave_text(report.waves) for row in wrapped(line, WIDTH, "  ", "      ")]
+    sentences = integrator_sentences(report.derivation, report.waves)
+    limits = [row for sentence in sentences for row in wrapped(sentence, WIDTH, "  ", "    ")]
+    blocks = (("Stencils", stencils), ("Small waves", waves), ("Integrator and limits", limits))
+    return "\n\n".join("\n".join([title, *rows]) for title, rows in blocks) + "\n"
+
+
+def _indented(line: str) -> list[str]:
+    depth = " " * (2 + len(line) - len(line.lstrip()))
+    return wrapped(line.strip(), WIDTH, depth, depth + "    ")
+
+
+def cost_tables(cost: Cost) -> tuple[Table, Table]:
+    """Programs one by one, and whole calls."""
+    programs = _figures("program", "kern", "maps", "+ -", "*", "/", "func", "bytes", "op/byte")
+    for p in cost.programs:
+        ops = (p.ops.adds, p.ops.muls, p.ops.divs, p.ops.special)
+        programs.add_row(f"  {p.name}", *map(str, (p.kernels, p.maps, *ops, p.bytes)), f"{p.intensity:.3g}")
+    calls = _figures("call", "op/site", "bytes/site", "op/byte", "floor")
+    for c in cost.loops:
+        work = (str(c.flops), str(c.bytes), f"{c.intensity:.3g}") if c.flops else ("-", str(c.bytes), "-")
+        calls.add_row(f"  {c.name}", *work, f"{c.floor_ms:.3g} ms")
+    return programs, calls
+
+
+def cost_meaning(cost: Cost) -> str:
+    """How to read the tables."""
+    meaning = (
+        f"Per site, float32. A channel map (maps) is {2 * cost.shape[1]} operations at {shape_text(cost.shape)}; the "
+        f"floor is the time that the bytes of that shape take at {cost.bandwidth:g} GB/s."
+    )
+    return "\n".join(wrapped(meaning, WIDTH, "  "))
+
+
+def cost_notes(cost: Cost) -> str:
+    """What is stored and what is recomputed in the backward pass, and why."""
+    return "\n".join(row for note in cost.notes for row in wrapped(note, WIDTH, "  ", "    "))
+
+
+def _figures(first: str, *names: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(f"  {first}", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
