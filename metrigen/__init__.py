@@ -20,6 +20,7 @@ from metrigen.physics.derive import derive
 from metrigen.spec.domain import Lattice
 from metrigen.spec.functional import Dissipation
 from metrigen.spec.gradient import grad
+from metrigen.spec.neural import NeuralFunction
 from metrigen.spec.readout import energy_density, stress_energy
 from metrigen.spec.symbols import Field, Input, Param, mix, momentum, t, total
 from metrigen.spec.system import System
@@ -28,7 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Field", "Input", "Lattice", "Law", "Leapfrog",
-    "MetrigenError", "Param", "SpecError", "SteadyState", "Strang", "StructureError", "SymplecticEuler", "System",
-    "canonical", "derive", "diffusion", "energy_density", "friction", "friction_to_heat", "grad", "kulkarni_nomizu",
-    "mix", "momentum", "projected", "stress_energy", "t", "total",
+    "MetrigenError", "NeuralFunction", "Param", "SpecError", "SteadyState", "Strang", "StructureError",
+    "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction", "friction_to_heat",
+    "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
 ]  # fmt: skip

@@ -12,19 +12,22 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.errors import SpecError
+from metrigen.spec.neural import learned
 
 _ADD, _MUL, _POW, _ATOM = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """Spelling of one target: ``functions`` maps a SymPy function name to a writer of its printed arguments."""
+    """Spelling of one target: ``functions`` maps a SymPy function name to a writer of its printed arguments;
+    ``modules``: learned functions can be called."""
 
     name: str
     functions: Mapping[str, Callable[..., str]]
     sqrt: str
     power: str
     literal: str = "{}"
+    modules: bool = False
 
     def print(self, expr: sp.Expr) -> str:
         return self._print(expr)[0]
@@ -40,10 +43,20 @@ class Dialect:
             return self._mul(expr)
         if expr.is_Pow:
             return self._pow(expr.base, expr.exp)
+        if isinstance(expr, learned):
+            return self._learned(expr), _ATOM
         writer = self.functions.get(expr.func.__name__)
         if writer is None:
             raise SpecError(f"{self.name} has no {expr.func.__name__}: cannot print {expr}")
         return writer(*(self.print(arg) for arg in expr.args)), _ATOM
+
+    def _learned(self, expr: learned) -> str:
+        """A call of the object that holds the module: V(phi), or V.d((2,), phi) for its second derivative."""
+        if not self.modules:
+            raise SpecError(f"{self.name} has no learned functions: cannot print {expr}")
+        arguments = ", ".join(self.print(a) for a in expr.arguments)
+        head = expr.head
+        return f"{head.name}.d({head.orders}, {arguments})" if head.order else f"{head.name}({arguments})"
 
     def _wrap(self, expr: sp.Expr, level: int) -> str:
         text, own = self._print(expr)
@@ -137,6 +150,7 @@ TORCH = Dialect(
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",
+    modules=True,
 )
 
 # The interpreter has no libdevice: everything is spelled with exp, log, sin, cos and sqrt.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sympy as sp
 
@@ -23,17 +23,19 @@ from metrigen.ir.nodes import (
     Program,
     Statement,
     Total,
+    learned_in,
 )
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function to be framed by a template."""
+    """A function to be framed by a template; ``learned`` are the learned functions that it calls."""
 
     name: str
     args: tuple[str, ...]
     lines: tuple[str, ...]
     results: tuple[str, ...]
+    learned: tuple[str, ...] = field(default=(), repr=False)  # operators are named after the rest
 
 
 def print_function(program: Program, rank: int, name: str | None = None) -> Function:
@@ -42,7 +44,8 @@ def print_function(program: Program, rank: int, name: str | None = None) -> Func
     for statement in program.body:
         writer.write(statement)
     args = tuple(a.name for a in program.inputs)
-    return Function(name or program.name, args, tuple(writer.lines), tuple(program.outputs))
+    learned = tuple(head.name for head in learned_in(program))
+    return Function(name or program.name, args, tuple(writer.lines), tuple(program.outputs), learned)
 
 
 class _Writer:

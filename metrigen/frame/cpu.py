@@ -10,7 +10,7 @@ from metrigen.emit.render import render
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import step_group
-from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total
+from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, learned_in
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
 from metrigen.spec.symbols import Param
@@ -70,7 +70,9 @@ _UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "as
 
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
-    """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU."""
+    """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module."""
+    if any(learned_in(program) for program in _all_programs(lowered)):
+        return None
     reading = readout_group(lowered)
     moving = step_group(lowered) if lowered.body is not None else solve_group(lowered)
     if reading is None or moving is None:

@@ -15,6 +15,7 @@ from metrigen.ir.nodes import Inside, Leaf, Map, Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered
 from metrigen.spec.load import Spec
+from metrigen.spec.neural import Head, heads
 
 # Loops over steps and iterations are torch in every backend; these are the programs they call.
 _KERNEL_PROGRAMS = (
@@ -55,6 +56,13 @@ class Emission:
         return tuple(a.name for a in self.lowered.dynamics.state)
 
     @cached_property
+    def learned(self) -> tuple[Head, ...]:
+        """The learned functions that the package evaluates."""
+        expressions = [e for program, _, _ in self.optimised.values() for s in program.body if isinstance(s, Map)
+                       for e in s.expressions]  # fmt: skip
+        return heads(*expressions)
+
+    @cached_property
     def functions(self) -> tuple[Function, ...]:
         printed = [print_function(program, self.rank, name) for name, (program, _, _) in self.optimised.items()]
         prologue = self.lowered.prologue
@@ -62,6 +70,8 @@ class Emission:
 
     @cached_property
     def kernels(self) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
+        if self.learned:  # a kernel cannot call a module
+            return ()
         return tuple(
             print_kernels(program, self.rank, name)
             for name, (program, _, _) in self.optimised.items()
@@ -84,8 +94,8 @@ class Emission:
     def cost(self, name: str) -> str:
         program, _, after = self.optimised[name]
         kernels = sum(isinstance(s, Map) for s in program.body)
-        moved = bytes_per_site(program)
-        return f"{name} {after} operations, {moved} bytes moved in float32, {kernels} kernel{'s' * (kernels != 1)}"
+        text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
+        return text if self.learned else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
 
 
 def bytes_per_site(program: Program) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
+from metrigen.frame import neural
 from metrigen.frame.arguments import (
     arguments,
     axes,
@@ -18,6 +19,7 @@ from metrigen.frame.emission import Emission
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
 from metrigen.integrators.steady_state import SteadyState
+from metrigen.ir.nodes import learned_in
 
 
 def module_text(emission: Emission, header: str) -> str:
@@ -29,7 +31,7 @@ def module_text(emission: Emission, header: str) -> str:
         class_name=emission.class_name,
         rank=emission.rank,
         cpu=emission.cpu is not None,
-        backends=("auto", "triton", "cpu", "torch") if emission.cpu else ("auto", "triton", "torch"),
+        backends=_backends(emission),
         stepping=emission.stepping,
         components=repr(emission.lowered.components),
         fields=emission.fields,
@@ -41,7 +43,14 @@ def module_text(emission: Emission, header: str) -> str:
         constrained=parameters(emission),
         methods=_methods(emission),
         helpers=_helpers(emission),
+        learned=[head.name for head in emission.learned],
     )
+
+
+def _backends(emission: Emission) -> tuple[str, ...]:
+    if emission.learned:
+        return ("auto", "torch")
+    return ("auto", "triton", "cpu", "torch") if emission.cpu else ("auto", "triton", "torch")
 
 
 def _helpers(emission: Emission) -> dict[str, bool]:
@@ -54,10 +63,13 @@ def _helpers(emission: Emission) -> dict[str, bool]:
         "softplus": any("_inverse_softplus" in p.write for p in texts),
         "blocks": any(p.block is not None for p in texts),
         "coordinate": bool(axes(emission)),
+        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0])),
     }
 
 
 def _ops(emission: Emission) -> list[str]:
+    if emission.learned:  # an operator cannot hold a module
+        return []
     programs = {name: program for name, (program, _, _) in emission.optimised.items()}
     cpu = emission.cpu is not None
     ops = list(readout_ops(emission.tag, programs["readout"], cpu))
@@ -68,7 +80,7 @@ def _ops(emission: Emission) -> list[str]:
 
 def _init_args(emission: Emission) -> list[str]:
     integrator = emission.spec.system.integrator
-    args = ["steps: int | None = None", "dt: float | None = None"]
+    args = [*neural.init_args(emission), "steps: int | None = None", "dt: float | None = None"]
     if isinstance(integrator, SteadyState):
         args += ["solver: str | None = None", "rtol: float | None = None", "bwd_rtol: float | None = None",
                  "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
@@ -79,7 +91,7 @@ def _init_args(emission: Emission) -> list[str]:
 
 def _init_lines(emission: Emission) -> list[str]:
     integrator = emission.spec.system.integrator
-    lines: list[str] = []
+    lines = neural.init_lines(emission)
     if isinstance(integrator, SteadyState):
         lines += [
             "if steps is not None or dt is not None:",
@@ -155,16 +167,27 @@ def _forward_steps(emission: Emission) -> list[str]:
         "    fixed__ = (",
         *(f"        {value}," for value in fixed),
         "    )",
+        *(_evolve_learned(emission, fields) if emission.learned else _evolve(emission, fields, first)),
+        f"    return {emission.class_name}State(*(x.to(dtype__) for x in results__))",
+        "",
+    ]
+    return lines
+
+
+def _evolve(emission: Emission, fields: str, first: str) -> list[str]:
+    return [
         '    if self.backend == "torch" or _transformed():',
         f"        results__ = reference.evolve({fields}, fixed__, self.steps)",
         "    else:",
         f"        _available(self.backend, {first})",
         f"        results__ = _evolve({', '.join(emission.fields)}, *fixed__, self.steps)",
         *(["        results__ = (results__,)"] if len(emission.fields) == 1 else []),
-        f"    return {emission.class_name}State(*(x.to(dtype__) for x in results__))",
-        "",
     ]
-    return lines
+
+
+def _evolve_learned(emission: Emission, fields: str) -> list[str]:
+    step = neural.bound("step", emission.optimised["step"][0])
+    return [f"    results__ = reference.evolve({fields}, fixed__, self.steps, {step})"]
 
 
 def _forward_steady(emission: Emission) -> list[str]:
@@ -206,7 +229,7 @@ def _state_doc(emission: Emission) -> str:
 
 def _class_doc(emission: Emission) -> str:
     integrator = emission.spec.system.integrator
-    lines = ["channels  number C of channels of every field"]
+    lines = ["channels  number C of channels of every field", *neural.class_doc(emission)]
     if emission.stepping:
         kind, value = time_step(emission)
         start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
@@ -221,6 +244,9 @@ def _class_doc(emission: Emission) -> str:
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
+    if emission.learned:
+        lines.append('backend   "auto" and "torch" are the reference: learned functions are called from torch alone')
+        return "\n".join(lines)
     lines.append(
         'backend   "auto": kernels where the device has them; '
         + ('"triton" and "cpu" insist' if emission.cpu else '"triton" insists')

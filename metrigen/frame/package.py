@@ -37,6 +37,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
+    kernels = {} if emission.learned else {"kernels.py": layout(_kernels(emission, brief))}
     cpu = {}
     if emission.cpu is not None:
         comment = header(emission.spec, (), None, "//")
@@ -46,9 +47,9 @@ def package_texts(emission: Emission) -> dict[str, str]:
         }
     return {
         **cpu,
+        **kernels,
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
-        "kernels.py": layout(_kernels(emission, brief)),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),
         "DERIVATION.md": derivation_markdown(emission.spec, emission.derivation, emission.laws, sections(emission)),
     }
@@ -80,6 +81,7 @@ def _reference(emission: Emission, head: str) -> str:
         boundary=domain.boundary,
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(emission),
+        learned=bool(emission.learned),
         functions=emission.functions,
         docs=_DOCS,
         stepping=emission.stepping,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metrigen.frame.arguments import arguments, input_signature, inputs_of
 from metrigen.frame.emission import Emission
+from metrigen.frame.neural import keywords
 from metrigen.ir.nodes import Program
 
 
@@ -16,6 +17,10 @@ def readout_method(emission: Emission) -> list[str]:
         "    given__ = (",
         *(f"        {value}," for value in values),
         "    )",
+    ]
+    if emission.learned:
+        return [*lines, f"    return torch.cat(reference.readout(*given__{keywords(program)}), 1).to(dtype__)", ""]
+    lines += [
         '    if self.backend == "torch" or _transformed():',
         "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
         f"    _available(self.backend, {emission.fields[0]})",
@@ -31,7 +36,7 @@ def density_method(emission: Emission, name: str) -> list[str]:
     volume = float(domain.spacing**emission.rank)
     lines = _head(emission, name, f"The {name} of each sample, (B,).", program)
     values = ", ".join(arguments(emission, program, emission.fields[0]))
-    total = f"(density__,) = reference.{name}({values})"
+    total = f"(density__,) = reference.{name}({values}{keywords(program)})"
     factor = "" if volume == 1.0 else f"{volume!r} * "
     return [*lines, f"    {total}", f"    return {factor}density__.flatten(1).sum(1)", ""]
 
@@ -59,7 +64,7 @@ def diagnostic_methods(emission: Emission) -> list[str]:
         lines += _head(emission, "stress_energy", "Raw components of T^{mu nu} at the sites, by name.", program)
         lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, Tensor]:")
         given = ", ".join(arguments(emission, program, emission.fields[0]))
-        lines += [f"    return dict(zip({names}, reference.stress_energy({given})))", ""]
+        lines += [f"    return dict(zip({names}, reference.stress_energy({given}{keywords(program)})))", ""]
     if "currents" in emission.optimised:
         program = emission.optimised["currents"][0]
         count = 1 + emission.rank
@@ -69,7 +74,7 @@ def diagnostic_methods(emission: Emission) -> list[str]:
         lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, tuple[Tensor, ...]]:")
         given = ", ".join(arguments(emission, program, emission.fields[0]))
         lines += [
-            f"    flat__ = reference.currents({given})",
+            f"    flat__ = reference.currents({given}{keywords(program)})",
             f"    return {{name: flat__[{count} * k : {count} * (k + 1)] for k, name in enumerate({names})}}",
             "",
         ]
@@ -95,7 +100,7 @@ def _balance(emission: Emission) -> list[str]:
         *lines[:at],
         middle,
         *lines[at:],
-        f"    (density__,) = reference.power({values})",
+        f"    (density__,) = reference.power({values}{keywords(program)})",
         f"    power__ = {volume!r} * density__.flatten(1).sum(1)",
         f"    return (self.energy(after{passed}) - self.energy(before{passed})) / elapsed - power__.to(dtype__)",
         "",

@@ -9,6 +9,8 @@ import numpy as np
 import sympy as sp
 
 from metrigen.errors import SpecError
+from metrigen.ir.sample import sample
+from metrigen.spec.neural import learned
 
 _NUMPY: dict[str, Callable[..., Any]] = {
     "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
@@ -17,24 +19,33 @@ _NUMPY: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 FUNCTIONS = frozenset(_NUMPY)
+Learned = Mapping[str, Callable[..., Any]]
 
 
 def check_functions(expr: sp.Expr, part: str | None = None) -> None:
     """Raise SpecError if the expression holds a function that no backend can print."""
     for f in sorted(expr.atoms(sp.Function, sp.Max, sp.Min), key=str):
-        if f.func.__name__ not in FUNCTIONS:
+        if f.func.__name__ not in FUNCTIONS and not isinstance(f, learned):
             raise SpecError(
                 f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(sorted(FUNCTIONS)) + ", or powers"
             )
 
 
-def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
-    """The value of ``expr`` with numpy, operation by operation."""
+def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: Learned | None = None) -> Any:
+    """The value of ``expr`` with numpy, operation by operation.
+
+    ``learned_functions`` gives for the name of a learned function a callable of (orders, *arguments); one that is not
+    given is represented by ``sample``.
+    """
     if expr.is_Symbol:
         return values[expr]
     if expr.is_Number or expr.is_NumberSymbol:
         return float(expr)
-    args = [evaluate(arg, values) for arg in expr.args]
+    if isinstance(expr, learned):
+        arguments = [evaluate(arg, values, learned_functions) for arg in expr.arguments]
+        given = (learned_functions or {}).get(expr.head.name)
+        return sample(expr.head, *arguments) if given is None else given(expr.head.orders, *arguments)
+    args = [evaluate(arg, values, learned_functions) for arg in expr.args]
     if expr.is_Add:
         return sum(args[1:], start=args[0])
     if expr.is_Mul:

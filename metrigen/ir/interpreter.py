@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from metrigen.ir.evaluate import evaluate
+from metrigen.ir.evaluate import Learned, evaluate
 from metrigen.ir.nodes import (
     Accumulate,
     Cayley,
@@ -50,16 +50,19 @@ def shifted(x: np.ndarray, offset: Offset, periodic: bool) -> np.ndarray:
     return x
 
 
-def run(program: Program, values: Values) -> dict[str, np.ndarray]:
-    """Run ``program`` on arrays of the shapes its kinds state; returns its outputs by name."""
+def run(program: Program, values: Values, learned_functions: Learned | None = None) -> dict[str, np.ndarray]:
+    """Run ``program`` on arrays of the shapes its kinds state; returns its outputs by name.
+
+    ``learned_functions``: name of a learned function -> callable of (orders of differentiation, *arguments).
+    """
     env: dict[str, Any] = {array.name: np.asarray(values[array.name]) for array in program.inputs}
     kinds = program.kinds()
     for statement in program:
         if isinstance(statement, Map):
-            _map(statement, env, kinds, program.periodic)
+            _map(statement, env, kinds, program.periodic, learned_functions)
         elif isinstance(statement, Local):
             known = {s: env[s.name] for s in statement.expr.free_symbols}
-            env[statement.out] = np.asarray(evaluate(statement.expr, known))
+            env[statement.out] = np.asarray(evaluate(statement.expr, known, learned_functions))
         elif isinstance(statement, Fold):
             env[statement.out] = env[statement.src].sum()
         elif isinstance(statement, Mix):
@@ -83,7 +86,9 @@ def run(program: Program, values: Values) -> dict[str, np.ndarray]:
     return {name: env[name] for name in program.outputs}
 
 
-def _map(statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodic: bool) -> None:
+def _map(
+    statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodic: bool, functions: Learned | None
+) -> None:
     site = next(env[name] for name in (*statement.reads, *env) if kinds[name] is Kind.SITE)
     space = site.ndim - 2
     values: dict[sp.Symbol, Any] = {}
@@ -98,11 +103,11 @@ def _map(statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodi
             x = env[atom.name]
             values[atom] = x.reshape(-1, *[1] * space) if kinds[atom.name] is Kind.CHANNEL else x
     for symbol, expr in statement.lets:
-        values[symbol] = evaluate(expr, values)
-    stores = [(name, np.broadcast_to(evaluate(e, values), site.shape)) for name, e in statement.stores]
+        values[symbol] = evaluate(expr, values, functions)
+    stores = [(name, np.broadcast_to(evaluate(e, values, functions), site.shape)) for name, e in statement.stores]
     for name, kind, e in statement.sums:
         over = (0, *range(2, site.ndim)) if kind is Kind.CHANNEL else None
-        env[name] = np.broadcast_to(evaluate(e, values), site.shape).sum(axis=over)
+        env[name] = np.broadcast_to(evaluate(e, values, functions), site.shape).sum(axis=over)
     env.update(stores)
 
 

@@ -25,6 +25,8 @@ from typing import Any
 
 import sympy as sp
 
+from metrigen.spec.neural import Head, heads
+
 Offset = tuple[int, ...]
 
 
@@ -329,6 +331,11 @@ class Program:
 
     def __iter__(self) -> Iterator[Statement]:
         return iter(self.body)
+
+
+def learned_in(program: Program) -> tuple[Head, ...]:
+    """The learned functions that a program evaluates, by name."""
+    return heads(*(e for s in program.body if isinstance(s, Map) for e in s.expressions))
 
 
 def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Map, Program, renamed, stem
+from metrigen.ir.nodes import Map, Program, learned_in, renamed, stem
 
 
 def name_quantities(program: Program) -> Program:
     """Rename what the body defines and does not output: its stem, numbered where the stem is taken."""
     taken = {array.name for array in program.inputs} | set(program.outputs)
+    taken |= {head.name for head in learned_in(program)}
     names: dict[str, str] = {}
     for statement in program.body:
         for name, _ in statement.defines:

@@ -9,6 +9,7 @@ from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
 from metrigen.physics.fit import check_integrator
 from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
+from metrigen.physics.learned_law import learned_law
 from metrigen.physics.limits import step_limit
 from metrigen.physics.state import State, build_state, equations
 from metrigen.physics.symmetry import currents
@@ -45,7 +46,9 @@ def derive(system: System) -> Derivation:
     )
     check_integrator(derivation)
     return replace(
-        derivation, laws=(*derivation.laws, *check_well_posed(state, laws)), step_limit=step_limit(derivation)
+        derivation,
+        laws=(*derivation.laws, *check_well_posed(state, laws), *learned_law(state)),
+        step_limit=step_limit(derivation),
     )
 
 

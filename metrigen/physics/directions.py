@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import sympy as sp
 
-from metrigen.physics.report import label
+from metrigen.physics.jets import label
+from metrigen.physics.opaque import opaque
 from metrigen.physics.zero import Evaluator, random_point
 
 
 def negative_direction(matrix: Sequence[Sequence[sp.Expr]], names: Sequence[str], value: str) -> str:
     """ "a=1, b=-1 gives (F, F) = -2" at a random point of the symbols in the matrix; "" if none was found."""
-    entries = [entry for row in matrix for entry in row]
+    entries = [opaque(entry) for row in matrix for entry in row]
     if not entries:
         return ""
     compiled = Evaluator.of(entries)

@@ -15,6 +15,7 @@ from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
+from metrigen.spec.neural import heads
 from metrigen.spec.symbols import Param, mix, transposed
 
 Pair = tuple[AppliedUndef, AppliedUndef]
@@ -204,6 +205,14 @@ def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> 
 def _steady(derivation: Derivation) -> None:
     """SteadyState solves dF = 0: it needs a gradient flow whose F is quadratic and positive definite."""
     system, steady = derivation.system, derivation.steady_state
+    metric_form = () if derivation.metric is None else (derivation.metric.form,)
+    names = [head.name for head in heads(derivation.hamiltonian, *metric_form)]
+    if names:
+        raise _unfit(
+            "SteadyState",
+            f"its solve is one operator with an implicit gradient, and an operator cannot hold a module: {names[0]}",
+            f"apply the module before the layer and hand its values in as an Input, or step in time; {_ANY}",
+        )
     gradient_flow = "give hamiltonian=F and metric=Dissipation((1, lambda F: F[u])) alone"
     if derivation.bracket is not None:
         raise _unfit(

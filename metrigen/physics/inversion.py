@@ -11,9 +11,9 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import linear
-from metrigen.physics.jets import Jet
+from metrigen.physics.jets import Jet, label
 from metrigen.physics.refusals import refuse
-from metrigen.physics.report import label, short, show
+from metrigen.physics.report import short, show
 from metrigen.physics.signs import sign_of
 from metrigen.physics.variation import tidy
 from metrigen.physics.zero import evaluate, random_point

@@ -146,3 +146,11 @@ def jets_of(expr: sp.Expr, *bases: AppliedUndef) -> list[Jet]:
 
 def _jet_key(j: Jet) -> tuple[str, int, tuple[int, ...], str]:
     return j.base.func.__name__, j.order, tuple(-n for n in j.orders), str(j.base.args)
+
+
+def label(symbol: sp.Symbol) -> str:
+    """phi_xx for a jet, the name for a symbol."""
+    if not isinstance(symbol, Jet):
+        return str(symbol.name)
+    suffix = "".join(x.name for x in symbol.directions())
+    return str(symbol.base.func.__name__) + (f"_{suffix}" if suffix else "")

@@ -8,12 +8,13 @@ H gives the largest frequency w or decay rate r of a field.
     ExplicitEuler                       dt = 2/r            (unstable for an undamped oscillation)
 
 A nonlinear term changes V'' with the state: the formula takes the quadratic part, and leaves out terms known to be
-negative, which only slow a wave down. ``norm_K`` stands for the spectral norm of a channel matrix K.
+negative, which only slow a wave down. A learned function has no quadratic part that is known: its V''(phi) stays in
+the formula, to be taken at its largest. ``norm_K`` stands for the spectral norm of a channel matrix K.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -23,6 +24,7 @@ from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import canonical_pairs, split
 from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.variation import euler_jets
+from metrigen.spec.neural import learned
 from metrigen.spec.symbols import t, transposed
 
 
@@ -82,7 +84,7 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
     silent = dict.fromkeys(maps, sp.S.Zero)
     total = sp.S.Zero
     for j in rest:
-        c = flat.diff(j).xreplace({**rest, **silent})
+        c = _at_rest(flat.diff(j), {**rest, **silent})
         if c.is_zero or any(i.order for i in jets_of(c)):
             continue
         if j.base != u or any(n % 2 for n in j.orders):
@@ -90,7 +92,7 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
         term = c * (-1) ** (j.order // 2) * lattice ** (j.order // 2)
         total += sp.Add(*(part for part in sp.Add.make_args(sp.expand(term)) if not part.is_nonpositive))
     for symbol, atom in maps.items():
-        c = flat.diff(symbol).xreplace({**rest, **silent})
+        c = _at_rest(flat.diff(symbol), {**rest, **silent})
         if c.is_zero or channels.argument(atom) != jet(u):
             if c.is_zero or not jets_of(channels.argument(atom), *derivation.fields):
                 continue
@@ -105,3 +107,10 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
             return None
     total = sp.expand(total)
     return None if total.has(t) else from_jets(total)
+
+
+def _at_rest(slope: sp.Expr, rest: Mapping[sp.Basic, sp.Basic]) -> sp.Expr:
+    """A slope where the fields vanish, learned values aside, which stay as they are."""
+    values = {f: sp.Dummy(real=True, nonnegative=f.is_nonnegative) for f in slope.atoms(learned)}
+    back = {dummy: f for f, dummy in values.items()}
+    return slope.xreplace(values).xreplace(dict(rest)).xreplace(back)

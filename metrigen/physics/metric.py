@@ -74,9 +74,9 @@ def _verdict(signs: Sequence[Sign], how: str, counterexample: str = "") -> Law:
     depends = [sign for sign in signs if sign.verdict == "depends"]
     unknown = [sign for sign in signs if sign.verdict == "unknown"]
     if depends:
-        return Law("metric_psd", "conditional", how, " and ".join(condition(s) for s in (*depends, *unknown)))
+        return Law("metric_psd", "conditional", how, " and ".join(dict.fromkeys(map(condition, (*depends, *unknown)))))
     if unknown:
-        return Law("metric_psd", "sampled", how, "not decided: " + " and ".join(map(condition, unknown)))
+        return Law("metric_psd", "sampled", how, "not decided: " + " and ".join(dict.fromkeys(map(condition, unknown))))
     if any(sign.by_points for sign in signs):
         return Law("metric_psd", "sampled", f"{how}; that an entry vanishes was decided at points")
     return Law("metric_psd", "proved", how)

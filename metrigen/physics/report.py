@@ -10,7 +10,8 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import StructureError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Law
-from metrigen.physics.jets import Jet, from_jets, jets_of
+from metrigen.physics.jets import Jet, from_jets, jets_of, label
+from metrigen.physics.opaque import opaque
 from metrigen.physics.zero import UNPROVED, Zero, evaluate, random_point
 
 _LONGEST = 400
@@ -69,7 +70,7 @@ def short(value: sp.Expr) -> str:
 
 def witness(expr: sp.Expr, *, attempts: int = 40) -> str:
     """A point where an expression in jets is not zero, "u=0.37, gamma=1.25 gives -0.46"; "" if none was found."""
-    flat = channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr
+    flat = opaque(channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr)
     for seed in range(attempts):
         point = random_point(flat, seed)
         value = evaluate(flat, point)
@@ -77,11 +78,3 @@ def witness(expr: sp.Expr, *, attempts: int = 40) -> str:
             where = ", ".join(f"{label(s)}={short(v)}" for s, v in point.items())
             return f"{where} gives {short(value)}" if where else f"its value is {short(value)}"
     return ""
-
-
-def label(symbol: sp.Symbol) -> str:
-    """phi_xx for a jet, the name for a symbol."""
-    if not isinstance(symbol, Jet):
-        return str(symbol.name)
-    suffix = "".join(x.name for x in symbol.directions())
-    return str(symbol.base.func.__name__) + (f"_{suffix}" if suffix else "")

@@ -10,9 +10,12 @@ import sympy as sp
 
 from metrigen.physics import channels
 from metrigen.physics.intervals import bounds
-from metrigen.physics.report import label, short, show
+from metrigen.physics.jets import label
+from metrigen.physics.opaque import opaque
+from metrigen.physics.report import short, show
 from metrigen.physics.size import expanded_terms
 from metrigen.physics.zero import Zero, evaluate, every, random_point, zero_test
+from metrigen.spec.neural import learned
 
 Verdict = Literal["positive", "nonnegative", "zero", "negative", "depends", "unknown"]
 LARGE = 5000  # terms beyond which an expression is not multiplied out
@@ -44,17 +47,18 @@ def sign_of(expr: sp.Expr) -> Sign:
     vanishes = zero_test(expr)
     if vanishes:
         return Sign(expr, "zero", by_points=not vanishes.proved)
-    for candidate in _forms(expr):
+    values = opaque(expr)
+    for candidate in _forms(values):
         if candidate.is_positive:
             return Sign(expr, "positive")
         if candidate.is_nonnegative:
             return Sign(expr, "nonnegative")
         if candidate.is_nonpositive:
             return Sign(expr, "negative", _sample(expr)[2])
-    by_roots = _by_roots(expr)
+    by_roots = _by_roots(values)
     if by_roots is not None:
         return Sign(expr, by_roots)
-    low, _ = bounds(expr)
+    low, _ = bounds(values)
     if low.is_positive:
         return Sign(expr, "positive")
     if low.is_zero:
@@ -91,7 +95,7 @@ def _by_roots(expr: sp.Expr) -> Verdict | None:
 
 def _sample(expr: sp.Expr) -> tuple[bool, bool, str]:
     """(some value is positive, some value is negative, the first negative one in words)."""
-    flat = channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr
+    flat = opaque(channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr)
     above = below = False
     text = ""
     for seed in range(36):
@@ -108,7 +112,8 @@ def _sample(expr: sp.Expr) -> tuple[bool, bool, str]:
 
 
 def condition(sign: Sign) -> str:
-    return f"{show(sign.expr)} >= 0"
+    declared = sorted({f.head.name for f in sign.expr.atoms(learned) if f.head.convex and f.head.order == 2})
+    return f"{show(sign.expr)} >= 0" + (f" ({', '.join(declared)} declared convex)" if declared else "")
 
 
 @dataclass(frozen=True)

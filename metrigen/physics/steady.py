@@ -14,8 +14,8 @@ from sympy.core.function import AppliedUndef
 from metrigen.physics import channels
 from metrigen.physics.derivation import SteadyStateClass
 from metrigen.physics.directions import negative_direction
-from metrigen.physics.jets import jet, jets_of
-from metrigen.physics.report import label, show
+from metrigen.physics.jets import jet, jets_of, label
+from metrigen.physics.report import show
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.variation import euler_of, gradient
 from metrigen.physics.zero import zero_test

@@ -9,6 +9,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Bilinear
+from metrigen.spec.neural import Head, heads
 from metrigen.spec.symbols import InputFunction, momentum, t
 from metrigen.spec.system import System
 
@@ -157,9 +158,16 @@ def check_names(
                 claim(u.func.__name__, u)
         for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
             claim(symbol.name, symbol)
+        for head in heads(expr):
+            claim(head.name, head)
 
 
 def _kind(symbol: sp.Basic) -> str:
+    if isinstance(symbol, Head):
+        count = len(symbol.orders)
+        declared = [word for word, given in ((symbol.sign, symbol.sign), ("convex", symbol.convex)) if given]
+        words = f" ({', '.join(declared)})" if declared else ""
+        return f"the learned function {symbol.name} of {count} argument{'s' * (count != 1)}{words}"
     if isinstance(symbol, InputFunction):
         return f"the input {symbol}"
     if isinstance(symbol, AppliedUndef):

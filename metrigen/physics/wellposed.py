@@ -14,11 +14,13 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels, steady
 from metrigen.physics.derivation import Law
-from metrigen.physics.jets import Jet, jets_of
-from metrigen.physics.report import label, short, violation
+from metrigen.physics.jets import Jet, jets_of, label
+from metrigen.physics.opaque import LearnedValue, opaque, undeclared
+from metrigen.physics.report import short, violation
 from metrigen.physics.semilinear import is_semilinear
 from metrigen.physics.state import State
 from metrigen.physics.zero import Evaluator, Point, random_point
+from metrigen.spec.neural import heads
 
 Entries = dict[tuple[int, int], list[tuple[tuple[int, ...], sp.Expr]]]
 
@@ -45,7 +47,8 @@ def check_well_posed(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
     entries = linearised(state, rates)
     if entries is None:
         return (Law("well_posed", "sampled", f"not tested: {_limit(state, rates)}"),)
-    coefficients = [c for terms in entries[1].values() for _, c in terms]
+    coefficients = [opaque(c, conditions=True) for terms in entries[1].values() for _, c in terms]
+    free = any(undeclared(c) for c in coefficients)
     compiled = Evaluator.of(coefficients)
     points = [random_point(sp.Tuple(*coefficients), seed) for seed in _SEEDS]
     good, bad = _tried(state, entries, compiled, points)
@@ -54,8 +57,8 @@ def check_well_posed(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
         if calm and not rough:
             detail = "no growth at constant states; at others the frozen symbol grows, perhaps at a lower order"
             return (Law("well_posed", "sampled", how, detail, bad[0]),)
-    # A metric of free sign may be negative at every point tried: that is a condition on it, not a refusal.
-    if bad and not good and positive:
+    # A metric or a learned value of free sign may be negative at every point tried: a condition on it, no refusal.
+    if bad and not good and positive and not free:
         raise violation(
             "the equations are ill-posed: short waves grow without bound",
             law="well_posed",
@@ -67,8 +70,20 @@ def check_well_posed(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
             fix="check the signs of the squared derivatives in the energy",
         )
     if bad:
-        return (Law("well_posed", "conditional", how, f"not at every state: {bad[0]}", bad[0]),)
-    return (Law("well_posed", "sampled", how, f"no growth found at {good} states"),)
+        detail = f"not at every state: {bad[0]}"
+        for values in _curvatures(points[0]) if free else ():
+            calm, rough = _tried(state, entries, compiled, [_made_positive(point, values) for point in points])
+            if calm and not rough:
+                detail = "no growth found where " + " and ".join(f"{label(s)} >= 0" for s in values)
+                break
+        return (Law("well_posed", "conditional", how, detail, bad[0]),)
+    return (Law("well_posed", "sampled", how, f"no growth found at {good} states{_granted(rates)}"),)
+
+
+def _granted(rates: Sequence[sp.Expr]) -> str:
+    """The conditions that the states tried were granted."""
+    convex = [head.name for head in heads(*rates) if head.convex]
+    return "".join(f", with {name} convex as declared" for name in convex)
 
 
 def _tried(
@@ -82,6 +97,17 @@ def _tried(
 def _flat(point: Point) -> Point:
     """The point with every derivative zero: a constant state, where the frozen symbol is the exact one."""
     return {s: sp.S.Zero if isinstance(s, Jet) and s.order else value for s, value in point.items()}
+
+
+def _made_positive(point: Point, values: Sequence[LearnedValue]) -> Point:
+    return {s: abs(value) if s in values else value for s, value in point.items()}
+
+
+def _curvatures(point: Point) -> list[list[LearnedValue]]:
+    """Signs that a condition on learned functions may ask for: their values, their curvatures, or both."""
+    free = [s for s in point if isinstance(s, LearnedValue) and not s.is_nonnegative]
+    sets = ([s for s in free if s.atom.head.order in orders] for orders in ((0,), (2,), (0, 2)))
+    return [values for values in sets if values]
 
 
 def _culprit(state: State) -> str:

@@ -13,7 +13,9 @@ import sympy as sp
 
 from metrigen.physics import channels
 from metrigen.physics.normal import vanishes_by_algebra
+from metrigen.physics.opaque import equal_arguments, opaque
 from metrigen.physics.size import expanded_terms
+from metrigen.spec.neural import learned
 
 DIGITS = 40
 _TOLERANCE = mpmath.mpf("1e-25")
@@ -88,6 +90,8 @@ def zero_test(expr: sp.Expr, *, summed: bool = False) -> Zero:
 
 
 def _test_flat(expr: sp.Expr) -> Zero:
+    if expr.has(learned):
+        return _test_learned(expr)
     if expr.is_zero:
         return Zero(True)
     if _clearly_not(expr):
@@ -97,6 +101,20 @@ def _test_flat(expr: sp.Expr) -> Zero:
         if expr.is_zero or vanishes_by_algebra(expr):
             return Zero(True)
     return Zero(_vanishes(expr), "points")
+
+
+def _test_learned(expr: sp.Expr) -> Zero:
+    """The test for every value of the learned functions; equal arguments are equal by the same grounds."""
+    grounds = [Zero(True)]
+
+    def vanishes(difference: sp.Expr) -> bool:
+        test = _test_flat(difference)
+        grounds.extend([test] if test else [])
+        return test.is_zero
+
+    alike = opaque(equal_arguments(expr, vanishes))
+    found = _test_flat(alike)
+    return every((found, *grounds)) if found else found
 
 
 def _clearly_not(expr: sp.Expr) -> bool:

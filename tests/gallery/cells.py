@@ -7,6 +7,7 @@ import math
 import torch
 
 from tests.gallery.layers import jacobian, layer, near, point, rough
+from tests.modules import Network, quartic
 
 C = 3
 
@@ -36,13 +37,15 @@ def d_linoss() -> None:
 
 
 def hamiltonian_generative() -> None:
-    """The roll-out can be run backwards, and keeps the energy."""
+    """The roll-out can be run backwards, and keeps the energy and the volume, with a network and with a quartic."""
     K = rough(C, C, size=0.3)
-    made = layer("hamiltonian_generative", channels=C, steps=50, dt=0.05, K=K + K.T)
     q, p = rough(2, C, seed=1), rough(2, C, seed=2)
-    end = made(q, p)
-    near(made(end.q, -end.pi).q, q, 1e-12)
-    near(made.energy(end), made.energy(type(end)(q, p)), 5e-3)
+    for V in (quartic(1.0, 0.5), Network(seed=1)):
+        made = layer("hamiltonian_generative", channels=C, steps=50, dt=0.05, K=K + K.T, V=V)
+        end = made(q, p)
+        near(made(end.q, -end.pi).q, q, 1e-12)
+        near(made.energy(end), made.energy(type(end)(q, p)), 5e-3)
+        near(jacobian(made, q[:1], p[:1]).det(), 1.0, 1e-11)
 
 
 def equivariant_flow() -> None:

@@ -13,7 +13,9 @@ import torch
 
 from metrigen.compiler import Compiled, compile_spec
 from metrigen.spec.load import Spec, load_spec
+from metrigen.spec.neural import Head, heads
 from tests.lattice.emitted import layer_class
+from tests.modules import Network
 
 FOLDER = Path(__file__).parents[2] / "specs" / "gallery"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))
@@ -28,6 +30,12 @@ def spec(name: str) -> Spec:
 @cache
 def compiled(name: str) -> Compiled:
     return compile_spec(spec(name))
+
+
+def learned_functions(name: str) -> tuple[Head, ...]:
+    derivation = compiled(name).derivation
+    forms = [form.form for form in (derivation.bracket, derivation.metric) if form is not None]
+    return heads(derivation.hamiltonian, *forms)
 
 
 def digest(name: str) -> str:
@@ -51,10 +59,12 @@ def emitted(name: str) -> type:
 
 
 def layer(name: str, channels: int = 1, steps: int | None = None, dt: float | None = None, **values: object):
-    """A layer in float64 with the declared starting values, or ``values``, of its parameters."""
+    """A layer in float64 with the declared starting values, or ``values``, of its parameters; a learned function that
+    is not among the values is a small network."""
     times = {key: value for key, value in (("steps", steps), ("dt", dt)) if value is not None}
-    made = emitted(name)(channels, **times).double()
-    start = {key.removeprefix("raw_"): None for key, _ in made.named_parameters()}
+    modules = {h.name: values.pop(h.name, Network(len(h.orders))) for h in learned_functions(name)}
+    made = emitted(name)(channels, **times, **modules).double()
+    start = {key.removeprefix("raw_"): None for key, _ in made.named_parameters() if key.startswith("raw_")}
     for key in start:
         value = values.get(key, dt if key == "dt" and dt is not None else None)
         if value is None:

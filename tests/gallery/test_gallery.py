@@ -11,10 +11,10 @@ import torch
 
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.symbols import InputFunction
-from tests.gallery import cells, fields, flows, generic, mechanics
+from tests.gallery import cells, fields, flows, generic, learned, mechanics
 from tests.gallery.layers import FOLDER, NAMES, compiled, digest, layer, spec
 
-CHECKS = {f.__name__: f for module in (mechanics, fields, flows, generic, cells) for f in module.CHECKS}
+CHECKS = {f.__name__: f for module in (mechanics, fields, flows, generic, cells, learned) for f in module.CHECKS}
 # What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with
 # coefficients that depend on the state is Poisson in the continuum and not on the lattice.
 OPEN = {
@@ -27,8 +27,11 @@ OPEN = {
     "gas": {"well_posed": "sampled", "lattice_jacobi": "failed"},
     "gas_piston": {"metric_psd": "conditional", "lattice_metric_psd": "conditional"},
     "heat_conduction": {"well_posed": "sampled"},
+    "hamiltonian_generative": {"learned_function": "conditional"},
     "kdv": {"well_posed": "sampled"},
     "kdv_second_bracket": {"well_posed": "sampled", "lattice_jacobi": "failed"},
+    "learned_mobility": {"well_posed": "sampled", "learned_function": "conditional"},
+    "learned_potential": {"learned_function": "conditional"},
     "mkdv": {"well_posed": "sampled"},
     "modern_hopfield": {"noether": "sampled"},
     "navier_stokes": {

@@ -1,0 +1,45 @@
+"""``learned_function``: what a derivation takes for granted of the functions that are learned.
+
+Every law with the verdict "proved" holds for every such function, and a law that needs a sign of one says so; this law
+names what neither the derivation nor the emitted code can know of a module that is given later.
+"""
+
+from __future__ import annotations
+
+from metrigen.physics.derivation import Law
+from metrigen.physics.state import State
+from metrigen.spec.neural import Head, heads, learned
+
+NAME = "learned_function"
+_HOW = "taken for granted of the module that is given; what a law needs beyond it, it states"
+
+
+def learned_law(state: State) -> tuple[Law, ...]:
+    """One law for all learned functions; none where the system has none."""
+    found = learned_in(state)
+    if not found:
+        return ()
+    return (Law(NAME, "conditional", _HOW, "; ".join(_assumed(state, head) for head in found)),)
+
+
+def learned_in(state: State) -> tuple[Head, ...]:
+    """The learned functions of energy, entropy and brackets."""
+    forms = [form.density for form in (state.bracket, state.metric) if form is not None]
+    return heads(state.hamiltonian, *forms, *(() if state.entropy is None else (state.entropy,)))
+
+
+def _assumed(state: State, head: Head) -> str:
+    name = head.name
+    parts = [f"{name} is elementwise and of class C^{_smooth(state, head)}"]
+    if head.convex:
+        parts.append(f"{name}'' >= 0 (declared convex, kept by nothing)")
+    if head.sign:
+        parts.append(f"{name} = softplus(module) > 0 by construction")
+    return ", ".join(parts)
+
+
+def _smooth(state: State, head: Head) -> int:
+    """Derivatives that the gradient of a step takes: one more than the equations hold."""
+    rates = state.rates or (state.hamiltonian,)
+    orders = [f.head.order for rate in rates for f in rate.atoms(learned) if f.head.name == head.name]
+    return max(orders, default=0) + 1

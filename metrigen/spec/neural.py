@@ -1,0 +1,169 @@
+"""``NeuralFunction``: a function inside a spec that is learned, given as a torch module when the layer is made.
+
+In a spec it is one SymPy expression V(phi), and derivatives stay symbolic: V'(phi), V''(phi), or by argument
+V^(1,0)(u, v). What is derived holds for every smooth V that acts elementwise: the value at a channel and a site is the
+same function of the arguments there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+from sympy.core.basic import Atom
+from sympy.core.function import AppliedUndef
+
+from metrigen.errors import SpecError
+from metrigen.spec.names import check_name
+
+_PRIMES = 3  # derivatives written with primes
+_OWN = ("dt",)  # arguments of every emitted layer that a parameter may set, and a module may not
+
+
+class Head(Atom):  # type: ignore[misc]
+    """Which function stands in a ``learned`` expression, and how often it is differentiated in each argument.
+
+    sign    "positive" or "nonnegative": kept by the emitted code; "" otherwise
+    convex  declared of the module that is given: a condition, kept by nothing
+    """
+
+    __slots__ = ("convex", "name", "orders", "sign")
+    is_commutative = True
+
+    name: str
+    orders: tuple[int, ...]
+    sign: str
+    convex: bool
+
+    def __new__(cls, name: str, orders: tuple[int, ...], sign: str = "", convex: bool = False) -> Head:
+        self: Head = Atom.__new__(cls)
+        self.name, self.orders, self.sign, self.convex = name, tuple(orders), sign, convex
+        return self
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.name, self.orders, self.sign, self.convex
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return Head, self._hashable_content()
+
+    @property
+    def order(self) -> int:
+        """The number of derivatives."""
+        return sum(self.orders)
+
+    @property
+    def function(self) -> Head:
+        """The function itself, not differentiated."""
+        return self.raised(None)
+
+    def raised(self, place: int | None) -> Head:
+        """Once more differentiated in the argument at ``place``; None: not differentiated at all."""
+        orders = (n + (i == place) if place is not None else 0 for i, n in enumerate(self.orders))
+        return Head(self.name, tuple(orders), self.sign, self.convex)
+
+    @property
+    def superscript(self) -> str:
+        """How the derivative is marked: '' for V'', (4) or, with several arguments, (1,0)."""
+        if not self.order:
+            return ""
+        if len(self.orders) == 1 and self.order <= _PRIMES:
+            return "'" * self.order
+        return f"({','.join(map(str, self.orders))})"
+
+    def _sympystr(self, printer: Any) -> str:
+        mark = self.superscript
+        return self.name + (f"^{mark}" if mark.startswith("(") else mark)
+
+    def _latex(self, printer: Any) -> str:
+        name, mark = printer._print(sp.Symbol(self.name)), self.superscript
+        return f"{name}^{{{mark}}}" if mark.startswith("(") else name + mark
+
+
+class learned(sp.Function):
+    """A learned function applied to its arguments: ``learned(head, *arguments)``; elementwise, real and smooth."""
+
+    is_real = True
+
+    @property
+    def head(self) -> Head:
+        head: Head = self.args[0]
+        return head
+
+    @property
+    def arguments(self) -> tuple[sp.Expr, ...]:
+        return tuple(self.args[1:])
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if self.head.sign == "positive" and not self.head.order else None
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return True if self.head.sign and not self.head.order else None
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        """The chain rule, one argument after the other."""
+        slopes = ((place, argument.diff(s)) for place, argument in enumerate(self.arguments))
+        return sp.Add(
+            *(learned(self.head.raised(place), *self.arguments) * slope for place, slope in slopes if not slope.is_zero)
+        )
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{printer._print(self.head)}({', '.join(printer._print(a) for a in self.arguments)})"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        inside = ", ".join(printer._print(a) for a in self.arguments)
+        text = rf"{printer._print(self.head)}\left({inside}\right)"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
+def NeuralFunction(
+    name: str, *arguments: sp.Expr, positive: bool = False, nonnegative: bool = False, convex: bool = False
+) -> sp.Expr:
+    """A learned scalar function of one or more expressions in the fields, as in a learned potential V(phi).
+
+    The emitted layer takes the torch module as the keyword ``name``; it maps tensors to one of their shape,
+    elementwise. ``positive`` and ``nonnegative`` are kept for every module: the layer takes softplus of its output.
+    ``convex`` (of one argument) is a condition on the module that is given, stated in the laws that rest on it.
+
+    Raises SpecError for arguments that are no expressions in fields or inputs.
+    """
+    check_name(name, "learned function")
+
+    def refuse(what: str, fix: str, why: str | None = None) -> SpecError:
+        return SpecError(f"learned function {name!r}: {what}", part=name, why=why, fix=fix)
+
+    if name in _OWN:
+        raise refuse("the layer has an argument of that name", f"rename it, for instance to {name + '_'!r}")
+    if not arguments:
+        raise refuse("it has no argument", f'{name} = NeuralFunction("{name}", phi)')
+    values = tuple(_expression(name, a) for a in arguments)
+    if convex and len(values) > 1:
+        raise refuse("convex= speaks of a function of one argument", "drop convex=")
+    if not any(value.has(AppliedUndef) for value in values):
+        raise refuse(
+            f"{', '.join(map(str, values))} holds no field and no input",
+            "make the number a Param, or apply the function to a field",
+            "it is evaluated at every site",
+        )
+    sign = "positive" if positive else "nonnegative" if nonnegative else ""
+    return learned(Head(name, (0,) * len(values), sign, convex), *values)
+
+
+def _expression(name: str, argument: object) -> sp.Expr:
+    try:
+        value = sp.sympify(argument)
+    except (sp.SympifyError, TypeError):
+        value = None
+    if not isinstance(value, sp.Expr) or value.has(sp.I):
+        raise SpecError(
+            f"learned function {name!r}: {argument!r} is not a real scalar expression",
+            part=name,
+            why="it is a function of numbers at a site",
+            fix="for a gradient, apply it to grad(phi).square or to its components one by one",
+        )
+    return value
+
+
+def heads(*expressions: sp.Basic) -> tuple[Head, ...]:
+    """The learned functions in expressions, not differentiated, by name."""
+    found = {f.head.function for e in expressions for f in e.atoms(learned)}
+    return tuple(sorted(found, key=lambda head: (head.name, repr(head._hashable_content()))))
