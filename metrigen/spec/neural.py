@@ -70,6 +70,9 @@ class Head(Atom):  # type: ignore[misc]
             return "'" * self.order
         return f"({','.join(map(str, self.orders))})"
 
+    def _sympyrepr(self, printer: Any) -> str:
+        return f"Head{self._hashable_content()}"
+
     def _sympystr(self, printer: Any) -> str:
         mark = self.superscript
         return self.name + (f"^{mark}" if mark.startswith("(") else mark)

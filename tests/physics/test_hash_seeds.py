@@ -13,7 +13,7 @@ import zoo
 from metrigen import derive
 
 HERE = Path(__file__).parent
-SYSTEMS = (zoo.damped, zoo.schroedinger, zoo.gas, zoo.friction_heat, zoo.cahn_hilliard)
+SYSTEMS = (zoo.damped, zoo.schroedinger, zoo.gas, zoo.friction_heat, zoo.cahn_hilliard, zoo.learned)
 PROGRAM = "from test_hash_seeds import record, SYSTEMS; print([record(make) for make in SYSTEMS])"
 
 

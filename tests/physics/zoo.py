@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen import Dissipation, Field, Input, Lattice, Param, System, grad, momentum, t
+from metrigen import Dissipation, Field, Input, Lattice, NeuralFunction, Param, System, diffusion, grad, momentum, t
 
 x, y, z = sp.symbols("x y z", real=True)
 LINE, PLANE, SPACE, POINT = Lattice(x), Lattice(x, y), Lattice(x, y, z), Lattice()
@@ -185,3 +185,9 @@ TEXTBOOK = (
     klein_gordon, damped, phi4, sine_gordon, beam, schroedinger, kdv, kdv2, burgers, shallow_water, rigid_body,
     maxwell, vorticity, heat, allen_cahn, cahn_hilliard, friction_heat, gas,
 )  # fmt: skip
+
+
+def learned(**parts) -> System:
+    u, w = field("u"), Input("w", LINE)
+    M, W = NeuralFunction("M", u, w), NeuralFunction("W", u)
+    return System("learned", LINE, fields=(u,), hamiltonian=W + u.diff(x) ** 2 / 2, metric=diffusion(M, u), **parts)
