@@ -56,11 +56,12 @@ def wave(boundary: str, integrator: object, learned: bool) -> System:
     phi, sigma = Field("phi", grid), Input("sigma", grid)
     c2, gamma = Param("c2", per="channel", positive=True), Param("gamma", per="channel", nonnegative=True)
     K = Param("K", shape=("C", "C"), symmetric=True)
+    coupling = 0 if isinstance(integrator, RK4) else phi * mix(K, phi) / 2
     V = NeuralFunction("V", phi) if learned else sp.Rational(3, 20) * phi**2 + phi**4 / 8
     damped = isinstance(integrator, (Strang, RK4))
     return System(
         "wave", grid, integrator=integrator, readout=stress_energy(),
-        lagrangian=phi.diff(t) ** 2 / 2 - c2 * grad(phi).square / 2 - V - phi * mix(K, phi) / 2 - sigma * phi,
+        lagrangian=phi.diff(t) ** 2 / 2 - c2 * grad(phi).square / 2 - V - coupling - sigma * phi,
         metric=(lambda F, G: gamma * F[momentum(phi)] * G[momentum(phi)]) if damped else None,
     )  # fmt: skip
 
