@@ -45,11 +45,13 @@ def interleave(
     *,
     rounds: int,
     seconds: float,
+    pause: float = 0.005,
     now: Callable[[], float] = time.perf_counter,
 ) -> dict[str, tuple[float, ...]]:
     """Round-robin times: ``rounds`` rounds, fewer (but three) once ``seconds`` have passed.
 
-    A turn is one untimed call and one timed call: the first finds the caches and the idle threads of another library.
+    A turn is a pause, one untimed call and one timed call: idle threads of the library before go to sleep in the pause,
+    and the untimed call finds the caches as that library left them.
     The order turns by one every round, so that nobody always follows the same neighbour.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -60,6 +62,7 @@ def interleave(
             break
         shift = turn % max(len(names), 1)
         for name in names[shift:] + names[:shift]:
+            time.sleep(pause)
             calls[name]()
             times[name].append(clock(calls[name], now)[0])
     return {name: tuple(values) for name, values in times.items()}

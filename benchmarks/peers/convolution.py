@@ -9,7 +9,6 @@ import torch
 
 from benchmarks.contender import Contender
 from benchmarks.races import Race
-from benchmarks.torch_driver import contender
 
 NAME = "3x3 convolution"
 GRADIENTS = True

@@ -61,9 +61,11 @@ def _steps(race: Race) -> Callable[[], tuple[Array, ...]]:
     now = planes.grid.stepping_dim
 
     def at(i: Any, j: Any, time: Any = now) -> Any:
-        return phi[(time, *lead, i, j)]
+        index = (time, *lead, i, j)
+        return phi[index]
 
-    q, p = at(x, y), pi[(*lead, x, y)]
+    site = (*lead, x, y)
+    q, p = at(x, y), pi[site]
     around = at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1)
     kick = 0.5 * dt * (q * (m2 + 4 * c2 + lam * q * q) - c2 * around)
     equations = [
@@ -96,7 +98,8 @@ def _readout(race: Race) -> Callable[[], tuple[Array, ...]]:
     c2, m2, lam = (planes.coefficient(name, softplus(race.inputs[f"raw_{name}"])) for name in ("c2", "m2", "lam"))
 
     def at(f: Any, i: Any, j: Any) -> Any:
-        return f[(*lead, i, j)]
+        index = (*lead, i, j)
+        return f[index]
 
     halo = [
         Eq(at(f, *to), at(f, *source))

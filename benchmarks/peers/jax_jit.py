@@ -131,8 +131,10 @@ def contenders(race: Race, device: str) -> tuple[Contender, ...]:
     if device == "cuda" and jax.default_backend() != "gpu":
         return ()
     function = _function(race)
-    given = {name: jnp.asarray(array) for name, array in race.inputs.items()}
-    cotangents = tuple(jnp.asarray(array) for array in race.cotangents)
+    # Committed inputs decide where a jitted function runs.
+    place = jax.devices("gpu" if device == "cuda" else "cpu")[0]
+    given = {name: jax.device_put(array, place) for name, array in race.inputs.items()}
+    cotangents = tuple(jax.device_put(array, place) for array in race.cotangents)
 
     def backward(given: Given, cotangents: tuple[Any, ...]) -> tuple[Any, ...]:
         out, pull = jax.vjp(function, given)

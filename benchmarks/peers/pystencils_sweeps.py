@@ -72,7 +72,7 @@ def _coefficient(name: str, count: int) -> Any:
 
 
 def _steps(race: Race) -> Callable[[], tuple[Array, ...]]:
-    b, c, h, w = race.inputs["phi"].shape
+    b, c = race.inputs["phi"].shape[:2]
     dt = race.dt
     old, new, pi, start = (_names(name) for name in ("old", "fresh", "pi", "start"))
     c2, m2, lam, decay = (_coefficient(name, b * c) for name in ("c2", "m2", "lam", "decay"))
@@ -112,7 +112,7 @@ def _steps(race: Race) -> Callable[[], tuple[Array, ...]]:
 
 
 def _readout(race: Race) -> Callable[[], tuple[Array, ...]]:
-    b, c, h, w = race.inputs["phi"].shape
+    b, c = race.inputs["phi"].shape[:2]
     phi, pi = _names("phi"), _names("pi")
     outs = [_names(name) for name in ("t00", "t01", "t02", "t11", "t12", "t22")]
     c2, m2, lam = (_coefficient(name, b * c) for name in ("c2", "m2", "lam"))

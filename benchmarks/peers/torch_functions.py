@@ -45,7 +45,9 @@ def start(given: Given, dt: float) -> Tensor:
     return given["phi"] + (0.5 * dt) * given["pi"]
 
 
-def step(phi: Tensor, pi: Tensor, drift: float, dt: float, c: tuple[Tensor, ...], shift: Shift) -> tuple[Tensor, Tensor]:
+def step(
+    phi: Tensor, pi: Tensor, drift: float, dt: float, c: tuple[Tensor, ...], shift: Shift
+) -> tuple[Tensor, Tensor]:
     """Kick, friction, kick, drift: the half drifts of two steps make one, all but the last."""
     c2, m2, lam, decay = c
     kick = (0.5 * dt) * force(phi, c2, m2, lam, shift)
