@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,8 @@ def environment(work: Path, threads: int) -> None:
         os.environ[variable] = str(work / folder)
     tempfile.tempdir = None
     os.environ["DEVITO_LOGGING"] = "ERROR"
+    # Inductor warns of its own code, once a graph.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.*")
     if hasattr(os, "sched_setaffinity"):
         # JAX takes as many threads as it finds cores.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])

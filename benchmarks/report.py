@@ -55,7 +55,7 @@ def render(report: Report) -> str:
         rate = table.bandwidth.bytes_per_second / 1e9
         parts += [
             f"## {table.device}",
-            f"Streaming bandwidth {rate:.1f} GB/s ({table.bandwidth.how}); the column `bandwidth` is the fraction reached.",
+            f"Streaming bandwidth {rate:.1f} GB/s ({table.bandwidth.how}); `bandwidth` is the fraction of it reached.",
             markdown(HEADER, [cells(row) for row in table.rows]),
             "Shapes: " + "; ".join(dict.fromkeys(map(_shape, table.rows))) + ".",
         ]

@@ -121,7 +121,7 @@ def rows(race: Race, results: Sequence[Result], floor: float | None, note: str =
 
 HEADER = (
     "workload", "contender", "median ms", "min ms", "IQR ms", "best peer / this", "this / floor", "bandwidth",
-    "cold s",     "gradients", "target", "note",
+    "cold s", "gradients", "target", "note",
 )  # fmt: skip
 # Columns that fit a screen; targets and notes follow it as lines.
 SCREEN = len(HEADER) - 2
