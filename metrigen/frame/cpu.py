@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from metrigen.emit.render import render
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import step_group
 from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, learned_in
+from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
 from metrigen.spec.symbols import Param
@@ -73,6 +74,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module."""
     if any(learned_in(program) for program in _all_programs(lowered)):
         return None
+    lowered = _renamed(lowered)
     reading = readout_group(lowered)
     moving = step_group(lowered) if lowered.body is not None else solve_group(lowered)
     if reading is None or moving is None:
@@ -99,6 +101,41 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
     )
+
+
+# Names that the C++ around a routine uses itself.
+_TAKEN = frozenset(
+    "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j row "
+    "last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed multiply fill "
+    "outer_product workspace arrays sample first std".split()
+)
+
+
+def _renamed(lowered: Lowered) -> Lowered:
+    """Arrays of the spec whose names the C++ has taken get another one; everything else stays."""
+    inputs = {a.name for p in _all_programs(lowered) for a in p.inputs}
+    clash = sorted(_TAKEN & inputs)
+    if not clash:
+        return lowered
+    names = {n: f"{n}__of_spec" for n in clash} | {bar(n): bar(f"{n}__of_spec") for n in clash}
+
+    def program(p: Program | None) -> Program | None:
+        if p is None:
+            return None
+        found = tuple(replace(a, name=names.get(a.name, a.name)) for a in p.inputs)
+        body = tuple(renamed(s, names) for s in p.body)
+        return replace(p, inputs=found, body=body, outputs=tuple(names.get(n, n) for n in p.outputs))
+
+    def all_of(value: object) -> dict[str, object]:
+        parts = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
+        return {name: program(part) for name, part in parts.items() if isinstance(part, Program)}
+
+    steady = lowered.steady
+    if steady is not None:
+        stencil = replace(steady.stencil, **all_of(steady.stencil)) if steady.stencil else None  # type: ignore[arg-type]
+        unknown = names.get(steady.unknown, steady.unknown)
+        steady = replace(steady, unknown=unknown, stencil=stencil, **all_of(steady))  # type: ignore[arg-type]
+    return replace(lowered, steady=steady, **all_of(lowered))  # type: ignore[arg-type]
 
 
 def _is_coupled(programs: Sequence[Program]) -> bool:

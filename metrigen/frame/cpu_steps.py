@@ -17,7 +17,7 @@ def step_group(lowered: Lowered) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``."""
     body = lowered.body
     assert body is not None
-    state = [a.name for a in lowered.dynamics.state]
+    state = [a.name for a in body.inputs[: len(lowered.dynamics.state)]]
     loop = rotate(body, state)
     rank = len(lowered.dynamics.origin)
     programs = {p.name: p for p in (loop.head, loop.inner, loop.tail)}
@@ -51,7 +51,8 @@ def _print_steps(group: Group, loop: Loop, state: list[str]) -> Printed:
     imported = [n for n in cotangents if n in near["tail_adjoint"]]
     dense = {
         "head": {*state}, "inner": set(), "tail": {*outputs}, "inner_adjoint": set(),
-        "tail_adjoint": {*cotangents} - {*imported}, "head_adjoint": {*state, *(actual["head_adjoint"][bar(n)] for n in state)},
+        "tail_adjoint": {*cotangents} - {*imported},
+        "head_adjoint": {*state, *(actual["head_adjoint"][bar(n)] for n in state)},
     }  # fmt: skip
     ahead = dict(zip(programs["inner"].outputs, carried, strict=True)) | dict(
         zip(programs["head"].outputs, carried, strict=True)
@@ -86,7 +87,9 @@ def _print_steps(group: Group, loop: Loop, state: list[str]) -> Printed:
 
     calls = {
         "head": call(routines["head"], given, places(programs["head"].outputs, "now[{}]"), "work"),
-        "inner": call(routines["inner"], places(carried, "now[{}]"), places(programs["inner"].outputs, "next[{}]"), "work"),
+        "inner": call(
+            routines["inner"], places(carried, "now[{}]"), places(programs["inner"].outputs, "next[{}]"), "work"
+        ),
         "tail": call(routines["tail"], places(carried, "now[{}]"), places(outputs, "out[{}]"), "work"),
         "tail_adjoint": call(
             routines["tail_adjoint"], places(carried, "now[{}]") | from_outside,
@@ -106,6 +109,6 @@ def _print_steps(group: Group, loop: Loop, state: list[str]) -> Printed:
         for n in ("tail_adjoint", "inner_adjoint", "head_adjoint")
     }
     return printed(
-        group, routines, "kernels_steps.cpp.j2", calls=calls, state=state, carried=carried, site_fixed=site_fixed, touched=touched,
-        imported=[cotangents.index(n) for n in imported],
+        group, routines, "kernels_steps.cpp.j2", calls=calls, state=state, carried=carried, site_fixed=site_fixed,
+        touched=touched, imported=[cotangents.index(n) for n in imported],
     )  # fmt: skip

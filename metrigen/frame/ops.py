@@ -55,7 +55,8 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> lis
         doc="``steps`` steps of the integrator.", check=call.check(),
         reference=_first(f"_own(reference.evolve({state}, {rest}, steps), {everything})", n),
         kernel=_first(f"_own({kernel}, {everything})", n),
-        cpu=_first(f"_own(cpu.evolve({state}, {rest}, steps), {everything})", n) if cpu else "", fake=_first(f"_empty_like{state}", n),
+        cpu=_first(f"_own(cpu.evolve({state}, {rest}, steps), {everything})", n) if cpu else "",
+        fake=_first(f"_empty_like{state}", n),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
             "saved = ctx.saved_tensors",
