@@ -10,7 +10,7 @@ from metrigen.emit.render import render
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import step_group
-from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, renamed
+from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, learned_in, renamed
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
@@ -106,8 +106,8 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
-    "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed multiply fill "
-    "outer_product workspace arrays sample first std".split()
+    "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed multiply "
+    "fill outer_product workspace arrays sample first std".split()
 )
 
 
