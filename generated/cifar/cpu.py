@@ -113,13 +113,18 @@ def available() -> bool:
     return compiler() is not None
 
 
+def _group(channels: int) -> int:
+    """How many channels a unit holds."""
+    return BLOCK if BLOCK and channels % BLOCK == 0 else channels
+
+
 class _Unit:
     """Shapes of one call: samples, channels, sizes, and how many channels a unit holds."""
 
     def __init__(self, like: Tensor) -> None:
         self.like = like
         self.samples, self.channels = like.shape[:2]
-        self.group = BLOCK if BLOCK and self.channels % BLOCK == 0 else self.channels
+        self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
         width = like.shape[-1] if RANK else 1
         empty = not like.numel()
@@ -175,6 +180,8 @@ SUMS = (
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a plane before the next one."""
+    if steps and (size := _window(state[0])) is not None:
+        return _evolve_windows(state, fixed, steps, size)
     unit = _Unit(state[0])
     if steps == 0 or unit.library is None:
         return reference.evolve(state, fixed, steps)
@@ -182,6 +189,37 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     out = tuple(torch.empty_like(x) for x in state)
     unit.run("evolve", (*state, *fixed, *out), steps)
     return out
+
+
+CARRIED, REACH = 2, 1  # fields that go from step to step; how far a step carries a value
+WINDOW_BYTES, ROW_BYTES = 1 << 19, 1024  # what of them stays in the cache of a core; a row of a window
+STEPS_AT_ONCE = 12
+
+
+def _window(like: Tensor) -> tuple[int, int] | None:
+    """Rows and columns of the windows that a plane is cut into, None for planes that stay in cache as they are."""
+    group = _group(like.shape[1])
+    columns = ROW_BYTES // like.element_size()
+    rows = WINDOW_BYTES // (2 * CARRIED * group * ROW_BYTES)
+    margin = 2 * STEPS_AT_ONCE * REACH
+    large = like.shape[2] * like.shape[3] > 2 * rows * columns
+    return (rows, columns) if large and like.shape[2] >= rows > 2 * margin and like.shape[3] >= columns else None
+
+
+def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int, int]) -> Tensors:
+    """A few steps at once on windows that overlap by as much as these steps reach."""
+    whole = state[0]
+    unit = _Unit(whole[:, :, : size[0], : size[1]])
+    if unit.library is None:
+        return reference.evolve(state, fixed, steps)
+    state, fixed = _dense(*state), _dense(*fixed)
+    done = 0
+    while done < steps:
+        count = min(STEPS_AT_ONCE, steps - done)
+        out = tuple(torch.empty_like(x) for x in state)
+        unit.run("evolve_windows", (*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
+        state, done = out, done + count
+    return state
 
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:

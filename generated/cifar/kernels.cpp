@@ -415,15 +415,17 @@ static void readout_adjoint_0(
                 const auto v__5 = phi__at[c] - phi__0_m1;
                 const auto v__6 = phi__at[c] + v__4;
                 const auto v__7 = -v__3;
-                const auto v__8 = R(0.25) * v__7 * v__7;
-                const auto v__9 = R(0.25) * v__2 * v__2;
+                const auto v__8 = v__7 * v__7;
+                const auto v__9 = v__2 * v__2;
                 const auto v__10 = -v__6;
                 const auto v__11 = R(0.25) * v__10 * v__10 + R(0.25) * v__5 * v__5;
-                const auto v__12 = v__11 - v__8 - v__9;
-                const auto v__13 = R(0.25) * phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c];
-                const auto v__14 = R(0.5) * phi__at[c] * phi__at[c];
-                const auto v__15 = R(0.25) * v__10;
-                const auto v__16 = R(0.25) * v__5;
+                const auto v__12 = v__11 - R(0.25) * v__8 - R(0.25) * v__9;
+                const auto v__13 = R(0.25) * v__10;
+                const auto v__14 = R(0.25) * v__5;
+                const auto v__15 = phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c];
+                const auto v__16 = R(0.25) * v__15;
+                const auto v__17 = phi__at[c] * phi__at[c];
+                const auto v__18 = R(0.5) * v__17;
                 const auto K_phi__readout__T00__density_0__bar11 = R(0.5) * phi__at[c] * T00__density__bar - v__0 *
                     T11__density__bar - v__0 * T22__density__bar;
                 K_phi__readout__T00__density_0__bar11__at[c] = spread(K_phi__readout__T00__density_0__bar11);
@@ -434,17 +436,13 @@ static void readout_adjoint_0(
                     R(0.25) * v__6 * T02__density__bar__0_p1 + T11__density__bar * pi + T22__density__bar * pi -
                     R(0.25) * v__2 * T01__density__bar__m1_0 - R(0.25) * v__5 * T02__density__bar__0_m1;
                 store_dense(last, pi__bar__row + c * at.dense + j, spread(pi__bar));
-                c2__sum[c] += valid(last, v__12 * T22__density__bar);
-                lam__sum[c] += valid(last, -v__13 * T22__density__bar);
-                m2__sum[c] += valid(last, -v__14 * T22__density__bar);
-                c2__sum[c] += valid(last, (v__15 * v__2 + v__15 * v__7 + v__16 * v__2 + v__16 * v__7) *
-                    T12__density__bar);
-                c2__sum[c] += valid(last, -v__12 * T11__density__bar);
-                lam__sum[c] += valid(last, -v__13 * T11__density__bar);
-                m2__sum[c] += valid(last, -v__14 * T11__density__bar);
-                c2__sum[c] += valid(last, (v__11 + v__8 + v__9) * T00__density__bar);
-                lam__sum[c] += valid(last, v__13 * T00__density__bar);
-                m2__sum[c] += valid(last, v__14 * T00__density__bar);
+                c2__sum[c] += valid(last, (v__11 + R(0.25) * v__8 + R(0.25) * v__9) * T00__density__bar + (v__13 *
+                    v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7) * T12__density__bar + v__12 * T22__density__bar
+                    - v__12 * T11__density__bar);
+                lam__sum[c] += valid(last, R(0.25) * v__15 * T00__density__bar - v__16 * T11__density__bar - v__16 *
+                    T22__density__bar);
+                m2__sum[c] += valid(last, R(0.5) * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 *
+                    T22__density__bar);
             }
             mix(K, K_phi__readout__T00__density_0__bar11__at, phi__bar12__at);
             for (long c = 0; c < G; ++c) {
@@ -959,8 +957,7 @@ static void inner_adjoint_0(
                 const auto v__0 = R(0.5) * phi_1__ahead__bar;
                 const auto pi_4__v = decay[c] * pi_3__at[c];
                 const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
-                dt__sum[c] += valid(last, pi_5__v * v__0);
-                dt__sum[c] += valid(last, pi_5__v * v__0);
+                dt__sum[c] += valid(last, R(2.0) * pi_5__v * v__0);
                 decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar6__at[c]);
             }
             mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
@@ -1264,6 +1261,99 @@ extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long c
                 next = last;
             }
             tail(at, given, now[0], now[1], out[0], out[1]);
+        }
+    }
+}
+
+// A plane beyond the cache goes through it window by window: each is taken with a margin as wide as what the steps can
+// carry inwards from its sides, and only what lies within the margin is kept. ``sizes`` are rows and columns of a window
+// (W of them), ``whole`` those of the plane.
+struct Window {
+    long start[2], kept[2], count[2];  // first site, first site that is kept, how many are kept
+
+    Window(const long* whole, const long* sizes, const long* tile, long margin) {
+        for (long a = 0; a < 2; ++a) {
+            const long width = sizes[a] - 2 * margin;
+            kept[a] = tile[a] * width;
+            count[a] = whole[a] - kept[a] < width ? whole[a] - kept[a] : width;
+            start[a] = kept[a] - margin;
+            if (!PERIODIC) {
+                if (start[a] > whole[a] - sizes[a]) start[a] = whole[a] - sizes[a];
+                if (start[a] < 0) start[a] = 0;
+            }
+        }
+    }
+    void take(const R* plane, const long* whole, long rows, R* window) const {
+        for (long i = 0; i < rows; ++i) {
+            const R* row = plane + ((start[0] + i) % whole[0] + whole[0]) % whole[0] * whole[1];
+            for (long j = 0; j < W;) {
+                const long from = ((start[1] + j) % whole[1] + whole[1]) % whole[1];
+                const long n = W - j < whole[1] - from ? W - j : whole[1] - from;
+                std::memcpy(window + i * W + j, row + from, n * sizeof(R));
+                j += n;
+            }
+        }
+    }
+    void put(const R* window, const long* whole, R* plane) const {
+        const R* from = window + (kept[0] - start[0]) * W + kept[1] - start[1];
+        for (long i = 0; i < count[0]; ++i)
+            std::memcpy(plane + (kept[0] + i) * whole[1] + kept[1], from + i * W, count[1] * sizeof(R));
+    }
+};
+
+extern "C" void evolve_windows(
+    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, long rows, long
+        columns,
+    long margin
+) {
+    const Lattice at(sizes);
+    const long whole[2] = {rows, columns}, dense = rows * columns, groups = channels / G;
+    long tiles[2];
+    for (long a = 0; a < 2; ++a) tiles[a] = (whole[a] + sizes[a] - 2 * margin - 1) / (sizes[a] - 2 * margin);
+    const bool is_site[FIXED + 1] = {false, false, false, false, false, false, false, false};
+    for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * dense);
+#pragma omp parallel num_threads(threads)
+    {
+        const long fields = 2 * STATE + FIXED, patch = round_up(G * at.dense, LANES);
+        R* const work = workspace((BUFFERS + IMPORTS + 2 * CARRIED) * at.block + fields * patch);
+        R* const windows = work + (BUFFERS + IMPORTS + 2 * CARRIED) * at.block;
+        R *carried[2][CARRIED];
+        for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = work + (BUFFERS + IMPORTS + i) *
+            at.block;
+#pragma omp for schedule(dynamic, 1)
+        for (long job = 0; job < samples * groups * tiles[0] * tiles[1]; ++job) {
+            const long tile[2] = {job / tiles[1] % tiles[0], job % tiles[1]}, unit = job / (tiles[0] * tiles[1]);
+            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) * dense;
+            const Window window(whole, sizes, tile, margin);
+            const auto take = [&](const R* planes, long field) {
+                R* const to = windows + field * patch;
+                for (long c = 0; c < G; ++c) window.take(planes + from + c * dense, whole, sizes[0], to + c *
+                    at.dense);
+                return to;
+            };
+            const R* state[STATE];
+            R* out[STATE];
+            R* fixed[FIXED + 1];
+            for (long i = 0; i < STATE; ++i) state[i] = take(arrays[i], i), out[i] = windows + (STATE + FIXED + i) *
+                patch;
+            for (long i = 0; i < FIXED; ++i) {
+                fixed[i] = arrays[STATE + i];
+                if (is_site[i]) fixed[i] = take(arrays[STATE + i], STATE + i) - (sample * channels + first) *
+                    at.dense;
+            }
+            const Given given(fixed, at, sample, first, channels);
+            R *const *now = carried[0], *const *next = carried[1];
+            head(at, given, state[0], state[1], now[0], now[1]);
+            for (long step = 1; step < steps; ++step) {
+                inner(at, given, now[0], now[1], next[0], next[1]);
+                R* const* const last = now;
+                now = next;
+                next = last;
+            }
+            tail(at, given, now[0], now[1], out[0], out[1]);
+            for (long i = 0; i < STATE; ++i)
+                for (long c = 0; c < G; ++c) window.put(out[i] + c * at.dense, whole, arrays[STATE + FIXED + i] + from
+                    + c * dense);
         }
     }
 }

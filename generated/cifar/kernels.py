@@ -570,13 +570,6 @@ def readout_adjoint_0_kernel(
     c2__bar1_ptr,
     lam__bar2_ptr,
     m2__bar3_ptr,
-    c2__bar4_ptr,
-    c2__bar5_ptr,
-    lam__bar6_ptr,
-    m2__bar7_ptr,
-    c2__bar8_ptr,
-    lam__bar9_ptr,
-    m2__bar10_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -623,15 +616,17 @@ def readout_adjoint_0_kernel(
     v__5 = phi - phi__0_m1
     v__6 = phi + v__4
     v__7 = -v__3
-    v__8 = 0.25 * v__7 * v__7
-    v__9 = 0.25 * v__2 * v__2
+    v__8 = v__7 * v__7
+    v__9 = v__2 * v__2
     v__10 = -v__6
     v__11 = 0.25 * v__10 * v__10 + 0.25 * v__5 * v__5
-    v__12 = v__11 - v__8 - v__9
-    v__13 = 0.25 * phi * phi * phi * phi
-    v__14 = 0.5 * phi * phi
-    v__15 = 0.25 * v__10
-    v__16 = 0.25 * v__5
+    v__12 = v__11 - 0.25 * v__8 - 0.25 * v__9
+    v__13 = 0.25 * v__10
+    v__14 = 0.25 * v__5
+    v__15 = phi * phi * phi * phi
+    v__16 = 0.25 * v__15
+    v__17 = phi * phi
+    v__18 = 0.5 * v__17
     tl.store(
         K_phi__readout__T00__density_0__bar11_ptr + base__ + at__,
         (
@@ -649,22 +644,37 @@ def readout_adjoint_0_kernel(
         ).to(pi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
-    tl.store(c2__bar1_ptr + partial__, tl.sum(tl.where(ok__, v__12 * T22__density__bar, 0.0), axis=0))
-    tl.store(lam__bar2_ptr + partial__, tl.sum(tl.where(ok__, -v__13 * T22__density__bar, 0.0), axis=0))
-    tl.store(m2__bar3_ptr + partial__, tl.sum(tl.where(ok__, -v__14 * T22__density__bar, 0.0), axis=0))
     tl.store(
-        c2__bar4_ptr + partial__,
+        c2__bar1_ptr + partial__,
         tl.sum(
-            tl.where(ok__, (v__15 * v__2 + v__15 * v__7 + v__16 * v__2 + v__16 * v__7) * T12__density__bar, 0.0),
+            tl.where(
+                ok__,
+                (v__11 + 0.25 * v__8 + 0.25 * v__9) * T00__density__bar + (
+                    v__13 * v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7
+                ) * T12__density__bar + v__12 * T22__density__bar - v__12 * T11__density__bar,
+                0.0
+            ),
             axis=0
         )
     )
-    tl.store(c2__bar5_ptr + partial__, tl.sum(tl.where(ok__, -v__12 * T11__density__bar, 0.0), axis=0))
-    tl.store(lam__bar6_ptr + partial__, tl.sum(tl.where(ok__, -v__13 * T11__density__bar, 0.0), axis=0))
-    tl.store(m2__bar7_ptr + partial__, tl.sum(tl.where(ok__, -v__14 * T11__density__bar, 0.0), axis=0))
-    tl.store(c2__bar8_ptr + partial__, tl.sum(tl.where(ok__, (v__11 + v__8 + v__9) * T00__density__bar, 0.0), axis=0))
-    tl.store(lam__bar9_ptr + partial__, tl.sum(tl.where(ok__, v__13 * T00__density__bar, 0.0), axis=0))
-    tl.store(m2__bar10_ptr + partial__, tl.sum(tl.where(ok__, v__14 * T00__density__bar, 0.0), axis=0))
+    tl.store(
+        lam__bar2_ptr + partial__,
+        tl.sum(
+            tl.where(
+                ok__, 0.25 * v__15 * T00__density__bar - v__16 * T11__density__bar - v__16 * T22__density__bar, 0.0
+            ),
+            axis=0
+        )
+    )
+    tl.store(
+        m2__bar3_ptr + partial__,
+        tl.sum(
+            tl.where(
+                ok__, 0.5 * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 * T22__density__bar, 0.0
+            ),
+            axis=0
+        )
+    )
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -911,29 +921,14 @@ def readout_adjoint(
     c2__bar1__parts = partials(phi)
     lam__bar2__parts = partials(phi)
     m2__bar3__parts = partials(phi)
-    c2__bar4__parts = partials(phi)
-    c2__bar5__parts = partials(phi)
-    lam__bar6__parts = partials(phi)
-    m2__bar7__parts = partials(phi)
-    c2__bar8__parts = partials(phi)
-    lam__bar9__parts = partials(phi)
-    m2__bar10__parts = partials(phi)
     launch(
         readout_adjoint_0_kernel, phi, T00__density__bar, T01__density__bar, T02__density__bar, T11__density__bar,
         T12__density__bar, T22__density__bar, phi, pi, K_phi__readout__T00__density_0__bar11, pi__bar,
-        c2__bar1__parts, lam__bar2__parts, m2__bar3__parts, c2__bar4__parts, c2__bar5__parts, lam__bar6__parts,
-        m2__bar7__parts, c2__bar8__parts, lam__bar9__parts, m2__bar10__parts
+        c2__bar1__parts, lam__bar2__parts, m2__bar3__parts
     )
     c2__bar1 = c2__bar1__parts.sum(dim=(0, 2))
     lam__bar2 = lam__bar2__parts.sum(dim=(0, 2))
     m2__bar3 = m2__bar3__parts.sum(dim=(0, 2))
-    c2__bar4 = c2__bar4__parts.sum(dim=(0, 2))
-    c2__bar5 = c2__bar5__parts.sum(dim=(0, 2))
-    lam__bar6 = lam__bar6__parts.sum(dim=(0, 2))
-    m2__bar7 = m2__bar7__parts.sum(dim=(0, 2))
-    c2__bar8 = c2__bar8__parts.sum(dim=(0, 2))
-    lam__bar9 = lam__bar9__parts.sum(dim=(0, 2))
-    m2__bar10 = m2__bar10__parts.sum(dim=(0, 2))
     phi__bar12 = torch.einsum("cd,bd...->bc...", K, K_phi__readout__T00__density_0__bar11)
     K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
@@ -943,9 +938,9 @@ def readout_adjoint(
         phi__bar
     )
     K__bar = K__bar13
-    c2__bar = c2__bar1 + c2__bar4 + c2__bar5 + c2__bar8
-    lam__bar = lam__bar2 + lam__bar6 + lam__bar9
-    m2__bar = m2__bar3 + m2__bar7 + m2__bar10
+    c2__bar = c2__bar1
+    lam__bar = lam__bar2
+    m2__bar = m2__bar3
     return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar,)
 
 

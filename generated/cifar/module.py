@@ -115,7 +115,7 @@ def _blocks(channels: int, size: int) -> Tensor:
     return (block[:, None] == block[None, :]).to(torch.get_default_dtype())
 
 
-@torch.library.custom_op("metrigen::cifar_02269043_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_6ec28293_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -176,10 +176,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_02269043_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_6ec28293_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_02269043_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_6ec28293_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c2, lam, m2), (K,))
@@ -221,10 +221,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_02269043_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_6ec28293_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_02269043_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_6ec28293_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -297,10 +297,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_02269043_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_6ec28293_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_02269043_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_6ec28293_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -366,7 +366,7 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_02269043_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_6ec28293_evolve", _device, torch.float32)
 
 
 class Cifar(nn.Module):

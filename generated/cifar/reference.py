@@ -223,15 +223,17 @@ def readout_adjoint(
     v__5 = phi - phi__0_m1
     v__6 = phi + v__4
     v__7 = -v__3
-    v__8 = 0.25 * v__7 * v__7
-    v__9 = 0.25 * v__2 * v__2
+    v__8 = v__7 * v__7
+    v__9 = v__2 * v__2
     v__10 = -v__6
     v__11 = 0.25 * v__10 * v__10 + 0.25 * v__5 * v__5
-    v__12 = v__11 - v__8 - v__9
-    v__13 = 0.25 * phi * phi * phi * phi
-    v__14 = 0.5 * phi * phi
-    v__15 = 0.25 * v__10
-    v__16 = 0.25 * v__5
+    v__12 = v__11 - 0.25 * v__8 - 0.25 * v__9
+    v__13 = 0.25 * v__10
+    v__14 = 0.25 * v__5
+    v__15 = phi * phi * phi * phi
+    v__16 = 0.25 * v__15
+    v__17 = phi * phi
+    v__18 = 0.5 * v__17
     K_phi__readout__T00__density_0__bar11 = (
         0.5 * T00__density__bar * phi - v__0 * T11__density__bar - v__0 * T22__density__bar
     )
@@ -241,18 +243,18 @@ def readout_adjoint(
         + T11__density__bar * pi + T22__density__bar * pi - 0.25 * v__2 * T01__density__bar__m1_0
         - 0.25 * v__5 * T02__density__bar__0_m1
     )
-    c2__bar1 = sites(v__12 * T22__density__bar, phi).sum(dim=[0, 2, 3])
-    lam__bar2 = sites(-v__13 * T22__density__bar, phi).sum(dim=[0, 2, 3])
-    m2__bar3 = sites(-v__14 * T22__density__bar, phi).sum(dim=[0, 2, 3])
-    c2__bar4 = sites(
-        (v__15 * v__2 + v__15 * v__7 + v__16 * v__2 + v__16 * v__7) * T12__density__bar, phi
+    c2__bar1 = sites(
+        (v__11 + 0.25 * v__8 + 0.25 * v__9) * T00__density__bar + (
+            v__13 * v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7
+        ) * T12__density__bar + v__12 * T22__density__bar - v__12 * T11__density__bar,
+        phi
     ).sum(dim=[0, 2, 3])
-    c2__bar5 = sites(-v__12 * T11__density__bar, phi).sum(dim=[0, 2, 3])
-    lam__bar6 = sites(-v__13 * T11__density__bar, phi).sum(dim=[0, 2, 3])
-    m2__bar7 = sites(-v__14 * T11__density__bar, phi).sum(dim=[0, 2, 3])
-    c2__bar8 = sites((v__11 + v__8 + v__9) * T00__density__bar, phi).sum(dim=[0, 2, 3])
-    lam__bar9 = sites(v__13 * T00__density__bar, phi).sum(dim=[0, 2, 3])
-    m2__bar10 = sites(v__14 * T00__density__bar, phi).sum(dim=[0, 2, 3])
+    lam__bar2 = sites(
+        0.25 * v__15 * T00__density__bar - v__16 * T11__density__bar - v__16 * T22__density__bar, phi
+    ).sum(dim=[0, 2, 3])
+    m2__bar3 = sites(
+        0.5 * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 * T22__density__bar, phi
+    ).sum(dim=[0, 2, 3])
     phi__bar12 = torch.einsum("cd,bd...->bc...", K, K_phi__readout__T00__density_0__bar11)
     K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
     T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
@@ -305,9 +307,9 @@ def readout_adjoint(
         * T11__density__bar__0_p1 - v__14 * T22__density__bar__m1_0 - v__15 * T22__density__bar__p1_0
     )
     K__bar = K__bar13
-    c2__bar = c2__bar1 + c2__bar4 + c2__bar5 + c2__bar8
-    lam__bar = lam__bar2 + lam__bar6 + lam__bar9
-    m2__bar = m2__bar3 + m2__bar7 + m2__bar10
+    c2__bar = c2__bar1
+    lam__bar = lam__bar2
+    m2__bar = m2__bar3
     return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar,)
 
 

@@ -113,13 +113,18 @@ def available() -> bool:
     return compiler() is not None
 
 
+def _group(channels: int) -> int:
+    """How many channels a unit holds."""
+    return BLOCK if BLOCK and channels % BLOCK == 0 else channels
+
+
 class _Unit:
     """Shapes of one call: samples, channels, sizes, and how many channels a unit holds."""
 
     def __init__(self, like: Tensor) -> None:
         self.like = like
         self.samples, self.channels = like.shape[:2]
-        self.group = BLOCK if BLOCK and self.channels % BLOCK == 0 else self.channels
+        self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
         width = like.shape[-1] if RANK else 1
         empty = not like.numel()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from metrigen.emit.render import render
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
-from metrigen.frame.cpu_steps import step_group
+from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, learned_in, renamed
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
@@ -24,6 +24,7 @@ class CpuKernels:
     groups  text of the namespaces of ``kernels.cpp``; ``halo`` sites around a plane by axis
     block   channels of a unit: 1 where none are coupled, the common block of all channel matrices, or None for all
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
+    carried, reach  fields that go from step to step, and how many sites a step can carry a value
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -38,6 +39,8 @@ class CpuKernels:
     separable: bool
     monotone: bool
     operator: tuple[str, ...]
+    carried: int
+    reach: int
     fixed: tuple[Array, ...]
     given: tuple[Array, ...]
     sums: tuple[Array, ...]
@@ -58,7 +61,8 @@ class CpuKernels:
         return render(
             "cpu.py.j2", header=header.rstrip("\n"), title=title, name=name, block=self.block, rank=len(self.halo),
             stepping=self.stepping, unknown=self.unknown, separable=self.separable, monotone=self.monotone,
-            operator=repr(self.operator), fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
+            operator=repr(self.operator), carried=self.carried,
+            reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components,
         )  # fmt: skip
 
@@ -95,6 +99,8 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         separable=lowered.steady is not None and lowered.steady.stencil is not None,
         monotone=lowered.steady is not None and lowered.steady.stencil is not None and lowered.steady.stencil.monotone,
         operator=tuple(a.name for a in lowered.steady.operator.inputs) if lowered.steady else (),
+        carried=moving.carried,
+        reach=reach(moving.group) if lowered.body is not None else 0,
         fixed=moving.group.fixed,
         given=reading.group.fixed,
         sums=moving.group.sums,
@@ -106,8 +112,8 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
-    "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed multiply "
-    "fill outer_product workspace arrays sample first std".split()
+    "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed "
+    "multiply fill outer_product workspace arrays sample first std".split()
 )
 
 

@@ -56,23 +56,26 @@ def group(
 
 @dataclass(frozen=True)
 class Printed:
-    """A group and its text."""
+    """A group and its text; ``carried`` counts the fields that go from step to step."""
 
     group: Group
     text: str
+    carried: int = 0
 
 
-def printed(group: Group, routines: Mapping[str, Routine], template: str, **context: object) -> Printed:
+def printed(
+    group: Group, routines: Mapping[str, Routine], template: str, *, carried: int = 0, **context: object
+) -> Printed:
     """The namespace of a group, its entries from ``template``."""
     shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums)}
     buffers = max(r.buffers for r in routines.values())
-    entries = render(template, **shared, buffers=buffers, **context)
+    entries = render(template, **shared, buffers=buffers, carried=carried, **context)
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
     )  # fmt: skip
-    return Printed(group, text)
+    return Printed(group, text, carried)
 
 
 def _member(group: Group, index: int) -> dict[str, str]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from metrigen.backends.cpu import Layout, call, print_routine
 from metrigen.frame.cpu_group import Group, Printed, group, printed
-from metrigen.ir.nodes import Kind
+from metrigen.ir.nodes import Kind, Leaf, Map
 from metrigen.passes.rotate import Loop, rotate
-from metrigen.passes.sweeps import near_reads
+from metrigen.passes.sweeps import Sweep, near_reads
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
 
@@ -27,10 +27,10 @@ def step_group(lowered: Lowered) -> Printed | None:
     found = group("steps", fixed, programs)
     if found is None:
         return None
-    return _print_steps(found, loop, state)
+    return _print_steps(found, loop, state, rank)
 
 
-def _print_steps(group: Group, loop: Loop, state: list[str]) -> Printed:
+def _print_steps(group: Group, loop: Loop, state: list[str], rank: int) -> Printed:
     programs = group.programs
     outputs = list(programs["tail"].outputs)
     actual = {
@@ -109,6 +109,17 @@ def _print_steps(group: Group, loop: Loop, state: list[str]) -> Printed:
         for n in ("tail_adjoint", "inner_adjoint", "head_adjoint")
     }
     return printed(
-        group, routines, "kernels_steps.cpp.j2", calls=calls, state=state, carried=carried, site_fixed=site_fixed,
-        touched=touched, imported=[cotangents.index(n) for n in imported],
+        group, routines, "kernels_steps.cpp.j2", calls=calls, state=state, carried=len(carried), site_fixed=site_fixed,
+        touched=touched, windows=rank == 2, imported=[cotangents.index(n) for n in imported],
     )  # fmt: skip
+
+
+def reach(group: Group) -> int:
+    """How many sites a step can carry a value along an axis: the sum over its sweeps of the widest read."""
+    return sum(_widest(part) for part in group.cuts["inner"].parts if isinstance(part, Sweep))
+
+
+def _widest(sweep: Sweep) -> int:
+    maps = [s for s in sweep.statements if isinstance(s, Map)]
+    offsets = (leaf.offset for s in maps for e in s.expressions for leaf in e.atoms(Leaf))
+    return max((abs(o) for offset in offsets for o in offset), default=0)

@@ -2,8 +2,9 @@
 
 from metrigen.passes.cse import cse
 from metrigen.passes.fuse import fuse
+from metrigen.passes.gather import gather_sums
 from metrigen.passes.name import name_stores
 
-PASSES = (fuse, cse, name_stores)
+PASSES = (fuse, gather_sums, cse, name_stores)
 
 __all__ = ["PASSES"]
