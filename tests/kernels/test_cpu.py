@@ -119,7 +119,11 @@ def test_same_numbers_as_the_reference(built: ModuleType, dtype: torch.dtype) ->
         bars = tuple(torch.randn_like(like) for _ in range(count))
         for steps in (0, 1, 3):
             agree(cpu.evolve(state, fixed, steps), reference.evolve(state, fixed, steps), dtype)
-            agree(cpu.evolve_adjoint(bars, state, fixed, steps), reference.evolve_adjoint(bars, state, fixed, steps), dtype)
+            agree(
+                cpu.evolve_adjoint(bars, state, fixed, steps),
+                reference.evolve_adjoint(bars, state, fixed, steps),
+                dtype,
+            )
 
 
 def _fields(cpu: ModuleType) -> int:
@@ -141,7 +145,9 @@ def test_bits_do_not_change(size: tuple[int, int]) -> None:
     for threads in (1, 2, 2):
         torch.set_num_threads(threads)
         state = layer(phi)
-        found.append((state.phi, *torch.autograd.grad(layer.readout(state).square().sum(), (phi, layer.raw_K, layer.raw_c2))))
+        found.append(
+            (state.phi, *torch.autograd.grad(layer.readout(state).square().sum(), (phi, layer.raw_K, layer.raw_c2)))
+        )
     torch.set_num_threads(before)
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
