@@ -17,7 +17,7 @@ from metrigen.physics.builders import (
 )
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.spec.domain import Lattice
+from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
 from metrigen.spec.gradient import grad
 from metrigen.spec.neural import NeuralFunction
@@ -28,8 +28,8 @@ from metrigen.spec.system import System
 __version__ = "0.1.0"
 
 __all__ = [
-    "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Field", "Input", "Lattice", "Law", "Leapfrog",
-    "MetrigenError", "NeuralFunction", "Param", "SpecError", "SteadyState", "Strang", "StructureError",
-    "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction", "friction_to_heat",
-    "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
+    "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Field", "Graph", "Input", "Lattice", "Law",
+    "Leapfrog", "MetrigenError", "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState", "Strang",
+    "StructureError", "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction",
+    "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrigen.domains.emitted import check_emitted
 from metrigen.errors import SpecError
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
@@ -65,6 +66,7 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
     Raises SpecError or StructureError where the spec is refused.
     """
     if spec.system.integrator is None:
+        check_emitted(spec.system)
         raise SpecError(
             f"the system {spec.system.name!r} has no integrator to build",
             part="name",

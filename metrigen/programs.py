@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from metrigen.domains.emitted import check_emitted
 from metrigen.domains.lower import bar
 from metrigen.domains.readout import current_densities, normalised, readout_densities, tensor_densities
 from metrigen.errors import SpecError
@@ -69,6 +70,7 @@ class Lowered:
 
 def lower(derivation: Derivation) -> Lowered:
     """Discretise the functionals and vary them; raises SpecError where integrator or readout do not fit."""
+    check_emitted(derivation.system)
     integrator = derivation.system.integrator
     symbolic = _with_symbolic_dt(derivation)
     layer = dynamics(symbolic)

@@ -135,6 +135,14 @@ def _functionals(d: Derivation) -> Iterator[Section]:
     yield Section("Free energy" if free else "Hamiltonian", (Formula(symbol, d.hamiltonian),))
     if system.entropy is not None:
         yield Section("Entropy", (Formula((r"\mathcal{S}", "S"), system.entropy),))
+    if d.constraints:
+        residuals = tuple(Formula(("0", "0"), residual) for residual in d.constraints.values())
+        yield Section("Constraints", residuals, "They fix the auxiliary fields in every state.")
+        multipliers = tuple(
+            Formula((rf"\chi_{{{latex(psi)}}}", f"chi_{text(psi)}"), chi) for psi, chi in d.multipliers.items()
+        )
+        note = "The derivative of the energy is that of H + chi C, with dA/dpsi = 0 on the constraint."
+        yield Section("Multipliers", multipliers, note)
 
 
 def _velocity(d: Derivation, u: AppliedUndef) -> Formula:
@@ -157,6 +165,8 @@ def _brackets(d: Derivation) -> Iterator[Section]:
 def _equations(d: Derivation) -> Iterator[Section]:
     formulas = (Formula((rf"\partial_{{t}} {latex(u)}", f"{text(u)}_t"), d.equations[u]) for u in d.equations)
     yield Section("Equations of motion", tuple(formulas))
+    if d.casimirs:
+        yield Section("Casimirs", (), "Conserved whatever the Hamiltonian: " + "; ".join(d.casimirs) + ".")
     if d.steady_state is not None:
         kind = "linear" if d.steady_state.linear else "nonlinear"
         kind += ", symmetric positive definite" if d.steady_state.spd else ", not known to be positive definite"

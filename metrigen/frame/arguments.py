@@ -58,7 +58,7 @@ def value(emission: Emission, name: str, kind: Kind, like: str) -> str:
     if kind is Kind.SITE:
         if name in axes(emission):
             axis = [a.name for a in emission.spec.system.domain.axes].index(name)
-            return f"_coordinate({like}, {axis}, {float(emission.spec.system.domain.spacing)!r})"
+            return f"_coordinate({like}, {axis}, {float(emission.spec.system.lattice.spacing)!r})"
         if name in per_site(emission):
             return f"_site(self.{name}.unsqueeze(0), {like}, {name!r})"
         return f"_site({name}, {like}, {name!r})"

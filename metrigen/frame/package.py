@@ -72,7 +72,7 @@ def cost(emission: Emission) -> str:
 
 def _reference(emission: Emission, head: str) -> str:
     stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
-    domain: Lattice = emission.spec.system.domain
+    domain: Lattice = emission.spec.system.lattice
     return render(
         "reference.py.j2",
         header=head.rstrip("\n"),

@@ -32,7 +32,7 @@ def readout_method(emission: Emission) -> list[str]:
 
 def density_method(emission: Emission, name: str) -> list[str]:
     program = emission.optimised[name][0]
-    domain = emission.spec.system.domain
+    domain = emission.spec.system.lattice
     volume = float(domain.spacing**emission.rank)
     lines = _head(emission, name, f"The {name} of each sample, (B,).", program)
     values = ", ".join(arguments(emission, program, emission.fields[0]))
@@ -86,7 +86,7 @@ def diagnostic_methods(emission: Emission) -> list[str]:
 def _balance(emission: Emission) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
     program = emission.optimised["power"][0]
-    domain = emission.spec.system.domain
+    domain = emission.spec.system.lattice
     state = f"{emission.class_name}State"
     doc = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
     lines = _head(emission, "balance_residual", doc, program)

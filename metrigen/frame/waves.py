@@ -64,7 +64,7 @@ class Numbers:
 
 def symbols_of(derivation: Derivation, layer: Dynamics) -> Symbols:
     """Linearise the equations of a derivation and their lattice form. Raises Unlinearised."""
-    domain, names = derivation.system.domain, tuple(a.name for a in layer.state)
+    domain, names = derivation.system.lattice, tuple(a.name for a in layer.state)
     axes = tuple(str(x) for x in domain.axes)
     if any(a.name in axes for a in layer.inputs):
         raise Unlinearised("the coefficients depend on the place")
@@ -237,7 +237,7 @@ def step_map(step: Program, layer: Dynamics, numbers: Numbers, dt: Sequence[floa
     values = {**numbers.values, dt_name(layer): np.asarray(dt, dtype=float)}
     linear = respond(step, numbers.fields, values)
     entries = _entries(linear, [after(name) for name in numbers.fields], numbers.fields)
-    spacing = float(layer.derivation.system.domain.spacing)
+    spacing = float(layer.derivation.system.lattice.spacing)
     return StepMap(len(numbers.fields), spacing, np.asarray(dt, dtype=float), entries)
 
 

@@ -94,7 +94,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     sites = [p for p in params if p.kind is Kind.SITE]
     arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}
     coefficients = tuple(p for p in params if p.kind is not Kind.SITE)
-    lowering = Lowering(Stencils(system.domain), arrays, coefficients)
+    lowering = Lowering(Stencils(system.lattice), arrays, coefficients)
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
 

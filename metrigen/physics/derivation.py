@@ -77,6 +77,9 @@ class Derivation:
     laws           one Law per structure law of the continuum
     steady_state   class of dF = 0 for a metric-only system, else None
     step_limit     largest stable time step of the chosen integrator as an expression, or None
+    constraints    auxiliary field -> residual C, zero in every state (empty without constraints)
+    multipliers    auxiliary field -> chi of its constraint, with dH/dz = E_z(h + chi C)
+    casimirs       functionals C with J dC = 0, conserved whatever the Hamiltonian, as far as they are known
     sources        nu -> the right side of D_mu T^mu_nu = source on solutions: dissipation and explicit dependence
     """
 
@@ -94,6 +97,9 @@ class Derivation:
     steady_state: SteadyStateClass | None
     step_limit: sp.Expr | None
     sources: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
+    constraints: Mapping[AppliedUndef, sp.Expr] = field(default_factory=dict)
+    multipliers: Mapping[AppliedUndef, sp.Expr] = field(default_factory=dict)
+    casimirs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # The same values, which a notebook shows typeset.

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from metrigen.physics import steady
+from metrigen.physics.casimirs import casimirs
+from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
+from metrigen.physics.elliptic import check_constraint, check_well_posed_constrained
 from metrigen.physics.fit import check_integrator
+from metrigen.physics.graph import derive_on_graph
 from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
 from metrigen.physics.learned_law import learned_law
@@ -15,6 +19,7 @@ from metrigen.physics.state import State, build_state, equations
 from metrigen.physics.symmetry import currents
 from metrigen.physics.tensor import tensor_of
 from metrigen.physics.wellposed import check_well_posed
+from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.system import System
 
 
@@ -24,8 +29,15 @@ def derive(system: System) -> Derivation:
     Raises SpecError if the system cannot be understood or its integrator does not fit, StructureError if a law that
     must hold does not.
     """
+    if isinstance(system.domain, Graph):
+        return derive_on_graph(system)
     state = build_state(system)
+    auxiliary = state.constrained
     laws = structure_laws(state)
+    if auxiliary is not None:
+        laws = (check_constraint(auxiliary, state.rates), *laws)
+    if isinstance(system.domain, Sequence):
+        laws = (*laws, check_contraction(state, laws))
     tensor = tensor_of(state)
     conserved, current_law = currents(state)
     derivation = Derivation(
@@ -43,11 +55,17 @@ def derive(system: System) -> Derivation:
         steady_state=_steady(state),
         step_limit=None,
         sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
+        constraints=system.constraints or {},
+        multipliers={}
+        if auxiliary is None
+        else {psi: from_jets(chi) for psi, chi in zip(auxiliary.fields, auxiliary.multipliers, strict=True)},
+        casimirs=casimirs(state),
     )
     check_integrator(derivation)
+    well_posed = check_well_posed(state, laws) if auxiliary is None else check_well_posed_constrained(state, laws)
     return replace(
         derivation,
-        laws=(*derivation.laws, *check_well_posed(state, laws), *learned_law(state)),
+        laws=(*derivation.laws, *well_posed, *learned_law(state)),
         step_limit=step_limit(derivation),
     )
 
@@ -61,6 +79,7 @@ def _noether(tensor: Law, currents: Law | None) -> Law:
 
 
 def _steady(state: State) -> SteadyStateClass | None:
-    if state.bracket is not None or state.entropy is not None:
+    domain = state.system.domain
+    if state.bracket is not None or state.entropy is not None or state.constrained is not None:
         return None
-    return steady.classify(state.hamiltonian, state.fields, state.system.domain.boundary)
+    return steady.classify(state.hamiltonian, state.fields, domain.boundary) if isinstance(domain, Lattice) else None

@@ -13,6 +13,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef, UndefinedFunction
 
 from metrigen.errors import SpecError
+from metrigen.spec.domain import EDGE
 from metrigen.spec.symbols import Param, t
 
 _SIGNS = ("positive", "nonnegative", "negative", "nonpositive", "nonzero")
@@ -98,7 +99,8 @@ def to_jets(expr: sp.Expr) -> sp.Expr:
     for atom in sorted(expr.atoms(AppliedUndef), key=sp.default_sort_key):
         _check_arguments(atom)
         table[atom] = jet(atom)
-    axes = next((u.args[1:] for u in table if isinstance(u, AppliedUndef) and u.args[:1] == (t,)), ())
+    sites = [u for u in table if isinstance(u, AppliedUndef) and u.args[:1] == (t,) and EDGE not in u.args]
+    axes = sites[0].args[1:] if sites else ()
     for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
         if isinstance(symbol, Param) and symbol.per == "site" and axes:
             table[symbol] = jet(site_function(symbol, axes))

@@ -21,6 +21,8 @@ _ESCAPES = {
 def derivation_latex(d: Derivation) -> str:
     """H, the equations, T and the laws as one display formula."""
     blocks = [aligned([(r"\mathcal{H}", formula(d.hamiltonian))])]
+    if d.constraints:
+        blocks.append(aligned(("0", formula(residual)) for residual in d.constraints.values()))
     blocks.append(aligned((rf"\partial_t {name_of(u)}", formula(rate)) for u, rate in d.equations.items()))
     if d.stress_energy:
         rows = ((rf"T^{{{mu}}}{{}}_{{{nu}}}", formula(value)) for (mu, nu), value in d.stress_energy.items())

@@ -24,12 +24,15 @@ from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import canonical_pairs, split
 from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.variation import euler_jets
+from metrigen.spec.domain import Lattice
 from metrigen.spec.neural import learned
 from metrigen.spec.symbols import t, transposed
 
 
 def step_limit(derivation: Derivation) -> sp.Expr | None:
     """The limit of the chosen integrator; None where it is not known."""
+    if derivation.constraints or not isinstance(derivation.system.domain, Lattice):
+        return None
     method = type(derivation.system.integrator).__name__
     if method in ("Leapfrog", "SymplecticEuler", "Strang", "RK4") and derivation.bracket is not None:
         squared = _largest([_frequency_squared(derivation, *pair) for pair in canonical_pairs(derivation) or ()])
@@ -78,7 +81,7 @@ def _symbol(derivation: Derivation, density: sp.Expr, u: AppliedUndef) -> sp.Exp
 def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> sp.Expr | None:
     """sum of c_alpha |k|^alpha at k_i^2 = 4/h^2 over the part of ``force`` that is linear in u; None if it is coupled
     to another field or has a derivative of odd order with a constant coefficient."""
-    lattice = 4 / derivation.system.domain.spacing**2
+    lattice = 4 / derivation.system.lattice.spacing**2
     flat, maps = channels.lift(channels.canonical(force))
     rest = dict.fromkeys(jets_of(flat, *derivation.fields), sp.S.Zero)
     silent = dict.fromkeys(maps, sp.S.Zero)

@@ -57,3 +57,29 @@ def null_vectors(rows: Rows) -> list[list[sp.Expr]]:
             vector[column] = -work[r][free]
         basis.append(vector)
     return basis
+
+
+def solution(rows: Rows, right: Sequence[sp.Expr]) -> list[sp.Expr] | None:
+    """One solution of A x = b, unknowns that stay free set to zero; None if there is none."""
+    work = [[*row, b] for row, b in zip(rows, right, strict=True)]
+    count = len(rows[0]) if rows else 0
+    pivots: list[int] = []
+    for column in range(count):
+        at = len(pivots)
+        chosen = next((r for r in range(at, len(work)) if not is_zero(work[r][column])), None)
+        if chosen is None:
+            continue
+        work[at], work[chosen] = work[chosen], work[at]
+        head = work[at][column]
+        work[at] = [sp.cancel(a / head) for a in work[at]]
+        for r in range(len(work)):
+            if r != at and not work[r][column].is_zero:
+                factor = work[r][column]
+                work[r] = [sp.cancel(a - factor * b) for a, b in zip(work[r], work[at], strict=True)]
+        pivots.append(column)
+    if not all(is_zero(row[count]) for row in work[len(pivots) :]):
+        return None
+    out = [sp.S.Zero] * count
+    for r, column in enumerate(pivots):
+        out[column] = work[r][count]
+    return out

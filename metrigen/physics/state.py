@@ -9,6 +9,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
+from metrigen.physics.constraints import Constrained, auxiliary_fields, constrain
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.legendre import Legendre, transform
@@ -36,6 +37,7 @@ class State:
     covectors   dH/dz in the order of the fields; ``entropic``: dS/dz, or None
     rates       dz/dt; None where they are too large to be written out
     source      the Lagrangian, with its own fields; None for a Hamiltonian system
+    constrained the auxiliary fields, or None
     """
 
     system: System
@@ -54,6 +56,7 @@ class State:
     metric_form: Bilinear | None
     rates: tuple[sp.Expr, ...] | None
     legendre: Law | None
+    constrained: Constrained | None = None
 
     @property
     def coordinates(self) -> tuple[sp.Symbol, ...]:
@@ -81,12 +84,16 @@ def build_state(system: System) -> State:
     if system.entropy is not None:
         check_functions(system, "entropy", system.entropy)
     entropy = None if system.entropy is None else to_jets(system.entropy)
-    bracket, bracket_form = _bracket(system, fields, legendre)
+    bracket, bracket_form = bracket_of(system, fields, legendre)
     metric, metric_form = (None, None)
     if system.metric is not None:
         metric, metric_form = build_form("metric", system.metric, fields)
-    _check_everything(system, fields, bracket_form, metric_form)
-    covectors = functional_derivatives(hamiltonian, fields)
+    check_everything(system, fields, bracket_form, metric_form)
+    constrained = constrain(system, hamiltonian, fields)
+    if constrained is None:
+        covectors = functional_derivatives(hamiltonian, fields)
+    else:
+        covectors = tuple(constrained.bare(g) for g in functional_derivatives(constrained.density, fields))
     entropic = None if entropy is None else functional_derivatives(entropy, fields)
     return State(
         system=system,
@@ -105,6 +112,7 @@ def build_state(system: System) -> State:
         metric_form=metric_form,
         rates=_rates(fields, bracket, metric, covectors, entropic),
         legendre=None if legendre is None else legendre.law,
+        constrained=constrained,
     )
 
 
@@ -150,7 +158,7 @@ def equations(state: State) -> tuple[sp.Expr, ...]:
     return tuple(a + b for a, b in zip(reversible, irreversible, strict=True))
 
 
-def _bracket(
+def bracket_of(
     system: System, fields: tuple[AppliedUndef, ...], legendre: Legendre | None
 ) -> tuple[Form | None, Bilinear | None]:
     """The declared bracket; for a Lagrangian without one, the canonical one or the inverse symplectic matrix."""
@@ -173,13 +181,14 @@ def _bracket(
     return build_form("bracket", canonical if matrix is None else symplectic, fields)
 
 
-def _check_everything(
+def check_everything(
     system: System, fields: tuple[AppliedUndef, ...], bracket: Bilinear | None, metric: Bilinear | None
 ) -> None:
     """Names and functions of every part of the system, now that the state is known."""
     forms = [form for form in (bracket, metric) if form is not None]
     parts = [(p, getattr(system, p)) for p in ("lagrangian", "hamiltonian", "entropy")]
     densities = [(part, value) for part, value in parts if value is not None]
+    densities += [("constraints", value) for value in (system.constraints or {}).values()]
     characteristics = [
         ("symmetries", sp.sympify(q))
         for _, table in sorted((system.symmetries or {}).items())
@@ -198,8 +207,16 @@ def _check_everything(
 def _check_form_functions(system: System, fields: tuple[AppliedUndef, ...], part: str, form: Bilinear) -> None:
     covectors = (*form.left, *form.right)
     check_functions(system, part, form.form)
+    auxiliary = auxiliary_fields(system)
     for u in functions_in(form.form):
-        if u not in covectors and u not in fields and not is_input(u):
+        if part == "bracket" and u in auxiliary:
+            raise SpecError(
+                f"{u} in bracket= is an auxiliary field",
+                part="bracket",
+                why="the Jacobi identity of a bracket with non-local coefficients is not tested",
+                fix="write the bracket in the fields of the state alone",
+            )
+        if u not in covectors and u not in fields and u not in auxiliary and not is_input(u):
             raise SpecError(
                 f"{u} in {part}= is neither a field of the state nor an input",
                 part=part,

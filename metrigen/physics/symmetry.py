@@ -49,6 +49,13 @@ def action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
     first-order L = z.Omega z_t/2 - H of a constant invertible bracket Omega^-1."""
     if state.lagrangian is not None:
         return state.lagrangian, state.lagrangian_fields
+    if state.constrained is not None:
+        raise SpecError(
+            "symmetries= does not go with constraints=",
+            part="symmetries",
+            why="the current would hold the multiplier of the constraint, which a symmetry of the state does not move",
+            fix="check the conserved quantity by its own bracket with the Hamiltonian",
+        )
     if state.bracket is None:
         return -state.hamiltonian, state.fields
     form, fields = state.bracket, state.fields

@@ -10,13 +10,14 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import MetrigenError
 from metrigen.physics import channels, noether
+from metrigen.physics.constraints import check_power
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import jet
 from metrigen.physics.operators import rename, replacement
 from metrigen.physics.report import identity, show, violation, witness
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
-from metrigen.physics.variation import diff_along, diff_jets, gradient, tidy
+from metrigen.physics.variation import diff_along, diff_jets, euler_of, gradient, tidy
 from metrigen.physics.zero import Zero, every, is_zero, zero_test
 from metrigen.spec.symbols import t
 
@@ -39,7 +40,8 @@ def tensor_of(state: State) -> Tensor:
         if state.lagrangian is not None:
             return _canonical(state.lagrangian, state.lagrangian_fields, state, "")
         if state.bracket is None and state.entropy is None:
-            return _canonical(-state.hamiltonian, state.fields, state, " (static Lagrangian L = -F)")
+            density, fields = _action(state)
+            return _canonical(-density, fields, state, " (static Lagrangian L = -F)")
         return _energy_flux(state)
     except TooLarge as error:
         return Tensor({}, {}, Law("noether", "sampled", f"not derived: {error.short}"))
@@ -56,6 +58,9 @@ def _canonical(lagrangian: sp.Expr, fields: Sequence[AppliedUndef], state: State
     how = f"D_mu T^mu_nu = -E_a u_a,nu - (dL/dx^nu)_explicit holds off shell{note}"
     if channels.has_maps(lagrangian):
         how += ", summed over the channels (written out channel by channel)"
+    if state.constrained is not None:
+        components = {key: _bare(state, value, key[0] == key[1]) for key, value in components.items()}
+        how += ", the constraint among its fields"
     return Tensor(components, _sources(state, lagrangian, fields), identity("noether", how, every(tests)))
 
 
@@ -110,14 +115,17 @@ def _energy_flux(state: State) -> Tensor:
     Both are identities in arbitrary functions z_t and f, and are checked so; T^i_t = -(P + K)^i.
     """
     h, axes = state.hamiltonian, state.axes
-    peeled = _check_peeling(state)
+    density, fields = _action(state)
+    peeled = _check_peeling(density, fields, axes)
     work, skew = _skew_current(state) if state.bracket is not None else (dict.fromkeys(axes, sp.S.Zero), Zero(True))
     components = {(t, t): h}
     how = "D_t T^t_t + D_i T^i_t = dH.R + dh/dt on solutions, R the dissipative part (energy density and flux)"
     if state.rates is not None and sum(sp.count_ops(rate) for rate in state.rates) < LARGE:
         rates = dict(zip(state.fields, state.rates, strict=True))
-        current = noether.peel(gradient(h), rates, axes)
-        components.update({(x, t): tidy(-(current[x] + work[x])) for x in axes})
+        # The auxiliary fields move with the state: their rates stay psi_t, fixed by the constraint differentiated.
+        rates |= {u: jet(u, t) for u in fields if u not in rates}
+        current = noether.peel(gradient(density), rates, axes)
+        components.update({(x, t): _bare(state, -(current[x] + work[x])) for x in axes})
     else:
         how += "; the flux is not written out, it is too large"
     sign = -1 if state.entropic is None else 1
@@ -125,18 +133,48 @@ def _energy_flux(state: State) -> Tensor:
     if state.metric is not None:
         forces = state.metric.apply(state.covectors if state.entropic is None else state.entropic)
         dissipated = sp.Add(*(sign * g * force for g, force in zip(state.covectors, forces, strict=True)))
-    source = tidy(dissipated + noether.explicit_derivative(h, state.fields, t))
-    return Tensor(components, {t: source}, identity("noether", how, every((peeled, skew))))
+    source = _bare(state, dissipated + noether.explicit_derivative(density, fields, t))
+    grounds = [peeled, skew]
+    if state.constrained is not None:
+        grounds.append(state.constrained.test)
+        how += "; dA/dpsi of A = H + int chi C vanishes on the constraint"
+        power = _power_on_constraint(state)
+        if power is not None:
+            grounds.append(power)
+            how += ", and int dH.J dH = 0 with the constraint put in"
+    return Tensor(components, {t: source}, identity("noether", how, every(grounds)))
 
 
-def _check_peeling(state: State) -> Zero:
+def _action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
+    """The density whose variation is dH, and the fields it is varied by: h + chi C with the auxiliary fields."""
+    c = state.constrained
+    if c is None:
+        return state.hamiltonian, state.fields
+    return c.density, (*state.fields, *c.fields, *c.stand_ins)
+
+
+def _bare(state: State, expr: sp.Expr, diagonal: bool = False) -> sp.Expr:
+    """An expression with the multipliers written out; a diagonal T^mu_mu without its chi C, which is zero."""
+    c = state.constrained
+    if c is None:
+        return tidy(expr)
+    return c.bare(expr - (c.density - state.hamiltonian if diagonal else 0))
+
+
+def _power_on_constraint(state: State) -> Zero | None:
+    if state.constrained is None or state.bracket is None:
+        return None
+    return check_power(state.constrained, state.fields, state.covectors, state.bracket.apply(state.covectors))
+
+
+def _check_peeling(density: sp.Expr, fields: Sequence[AppliedUndef], axes: Sequence[sp.Symbol]) -> Zero:
     """sum dh/dz_alpha D_alpha V = V . dH + D_i P^i for arbitrary V, summed over the channels."""
-    test = {u: jet(sp.Function(f"V:{u.func.__name__}", real=True)(*u.args)) for u in state.fields}
-    gradients = gradient(state.hamiltonian)
-    current = noether.peel(gradients, test, state.axes)
+    test = {u: jet(sp.Function(f"V:{u.func.__name__}", real=True)(*u.args)) for u in fields}
+    gradients = gradient(density)
+    current = noether.peel(gradients, test, axes)
     change = [g * diff_along(test[j.base], j.directions()) for j, g in gradients.items() if j.base in test]
-    local = [test[u] * g for u, g in zip(state.fields, state.covectors, strict=True)]
-    defect = sp.Add(*change) - sp.Add(*local, *(diff_jets(current[x], x) for x in state.axes))
+    local = [test[u] * euler_of(gradients, u, u.args[1:]) for u in fields]
+    defect = sp.Add(*change) - sp.Add(*local, *(diff_jets(current[x], x) for x in axes))
     verified = zero_test(defect, summed=True)
     if not verified:
         raise _violated("h_t - z_t dH - D_i P^i", defect)

@@ -9,8 +9,9 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Bilinear
+from metrigen.spec.domain import Graph
 from metrigen.spec.neural import Head, heads
-from metrigen.spec.symbols import InputFunction, momentum, t
+from metrigen.spec.symbols import InputFunction, Param, momentum, t
 from metrigen.spec.system import System
 
 
@@ -60,8 +61,9 @@ def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
         check_field(system, u)
     if len(set(system.fields)) != len(system.fields):
         raise SpecError("a field occurs twice in fields=", part="fields")
+    known = (*system.fields, *(system.constraints or ()))
     for part, density in densities:
-        missing = [u for u in functions_in(density) if not is_input(u) and u not in system.fields]
+        missing = [u for u in functions_in(density) if not is_input(u) and u not in known]
         if missing:
             raise SpecError(
                 f"{missing[0]} is neither a field of the state nor an input",
@@ -109,7 +111,7 @@ def check_real(u: AppliedUndef) -> None:
 
 def check_functions(system: System, part: str, expr: sp.Expr) -> None:
     """Every function in an expression must live on the domain: fields on (t, *axes), inputs on some coordinates."""
-    want = (t, *system.domain.axes)
+    want = (t, *system.domain.axes, *((system.domain.edge,) if isinstance(system.domain, Graph) else ()))
     complex_parts = expr.atoms(sp.conjugate, sp.re, sp.im, sp.arg)
     for u in functions_in(expr):
         if complex_parts and any(part_.has(u) for part_ in complex_parts) and u.is_real is not True:
@@ -158,6 +160,12 @@ def check_names(
                 claim(u.func.__name__, u)
         for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
             claim(symbol.name, symbol)
+            if isinstance(symbol, Param) and symbol.per == "edge" and not isinstance(system.domain, Graph):
+                raise SpecError(
+                    f"parameter {symbol.name!r} is given on edges, and the domain has none",
+                    part=symbol.name,
+                    fix='per="site" on a lattice; Graph() has edges',
+                )
         for head in heads(expr):
             claim(head.name, head)
 

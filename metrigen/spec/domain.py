@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sympy as sp
 
@@ -60,3 +60,62 @@ class Lattice:
         object.__setattr__(self, "boundary", boundary)
         object.__setattr__(self, "spacing", step)
         object.__setattr__(self, "average", average)
+
+
+class Index(sp.Symbol):
+    """The index of a node or of an edge: the coordinate of what lives on a graph; it is no axis of a space."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> Index:  # type: ignore[misc]
+        return sp.Symbol.__xnew__(cls, name, real=True)  # type: ignore[no-any-return]
+
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:  # type: ignore[override]
+        return Index, (self.name,)
+
+
+NODE, EDGE = Index("node"), Index("edge")
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The edges of a graph, for what lives on them: ``Input("w", graph.edges, nonnegative=True)``."""
+
+    axes: tuple[sp.Symbol, ...] = field(default=(EDGE,), init=False)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An undirected graph whose nodes carry the fields; its edges are given at run time.
+
+    ``grad(u)`` is the edge difference (B u)_e = u_head - u_tail, B the incidence matrix. The orientation of an edge is
+    arbitrary, so a density is even in all differences together. What lives on the edges is an ``Input`` on
+    ``graph.edges`` or a ``Param(..., per="edge")``.
+    """
+
+    axes: tuple[sp.Symbol, ...] = field(default=(NODE,), init=False)
+
+    @property
+    def node(self) -> sp.Symbol:
+        return NODE
+
+    @property
+    def edge(self) -> sp.Symbol:
+        return EDGE
+
+    @property
+    def edges(self) -> Edges:
+        return Edges()
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A causal axis of tokens, which is the time t: the state has channels and no sites, an input one value a token.
+
+    The dynamics is linear in the state; what depends on the tokens stands in the bracket, the metric and the drive.
+    """
+
+    axes: tuple[sp.Symbol, ...] = field(default=(), init=False)
+
+
+Domain = Lattice | Graph | Sequence

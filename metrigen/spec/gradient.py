@@ -8,6 +8,8 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
+from metrigen.spec.domain import Index
+from metrigen.spec.edges import difference
 from metrigen.spec.symbols import t
 
 
@@ -34,9 +36,12 @@ class Gradient:
 
 
 def grad(f: sp.Expr) -> Gradient:
-    """The gradient of a field or expression: one component per axis of the functions that occur in it."""
+    """The gradient of a field or expression: one component per axis of the functions that occur in it; on a graph the
+    difference along every edge."""
     functions = sorted(sp.sympify(f).atoms(AppliedUndef), key=sp.default_sort_key)
     if not functions:
         raise SpecError(f"grad() takes a field, not {f!r}")
+    if any(isinstance(x, Index) for u in functions for x in u.args):
+        return Gradient((difference(f),))
     axes = next(([a for a in u.args if a != t] for u in functions if len(u.args) > 0), [])
     return Gradient(tuple(sp.diff(f, axis) for axis in axes))

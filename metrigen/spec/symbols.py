@@ -12,14 +12,14 @@ import sympy as sp
 from sympy.core.function import AppliedUndef, UndefinedFunction
 
 from metrigen.errors import SpecError
-from metrigen.spec.domain import Lattice
+from metrigen.spec.domain import Domain, Edges, Sequence
 from metrigen.spec.names import check_name
 
 t = sp.Symbol("t", real=True)
-PER = ("scalar", "channel", "site")
+PER = ("scalar", "channel", "site", "edge")
 
 
-def Field(name: str, domain: Lattice) -> AppliedUndef:
+def Field(name: str, domain: Domain) -> AppliedUndef:
     """A dynamical field: the SymPy function ``name(t, *axes)``, the same object as a plain applied function."""
     return sp.Function(check_name(name, "field"), real=True)(t, *domain.axes)
 
@@ -37,16 +37,20 @@ class InputFunction(AppliedUndef):
 
 def Input(
     name: str,
-    domain: Lattice,
+    domain: Domain | Edges,
     *,
     positive: bool = False,
     nonnegative: bool = False,
     time_dependent: bool = False,
 ) -> AppliedUndef:
-    """A prescribed field ``name(*axes)``, or ``name(t, *axes)`` if ``time_dependent``: source, conductivity, wall."""
+    """A prescribed field ``name(*axes)``, or ``name(t, *axes)`` if ``time_dependent``: source, conductivity, wall.
+
+    On a ``Sequence`` it has one value a token, and so depends on the time; on ``graph.edges`` one value an edge.
+    """
     assumptions = {"real": True, **_signs(positive, nonnegative)}
     function = UndefinedFunction(check_name(name, "input"), bases=(InputFunction,), role="input", **assumptions)
-    return function(*((t,) if time_dependent else ()), *domain.axes)
+    moving = time_dependent or isinstance(domain, Sequence)
+    return function(*((t,) if moving else ()), *domain.axes)
 
 
 def _signs(positive: bool, nonnegative: bool) -> dict[str, bool]:
@@ -58,7 +62,8 @@ def _signs(positive: bool, nonnegative: bool) -> dict[str, bool]:
 class Param(sp.Symbol):
     """A learned parameter: one SymPy symbol that appears unchanged in every result.
 
-    per            "scalar" (one number), "channel" (C numbers) or "site" (C numbers at every site)
+    per            "scalar" (one number), "channel" (C numbers), "site" (C numbers at every site or node) or "edge"
+                   (C numbers on every edge of a graph)
     shape          ("C", "C") for a matrix that couples channels through ``mix``
     block          with a matrix: block-diagonal with blocks of this many channels
     positive, nonnegative, symmetric, antisymmetric

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
-from metrigen.spec.domain import Lattice
+from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
 from metrigen.spec.names import check_name
@@ -35,12 +36,13 @@ class System:
     integrator   how time is stepped, or ``SteadyState``
     readout      what the layer reads out
     almost_poisson  accept a skew bracket that fails the Jacobi identity
+    constraints  {psi: C}: the auxiliary field psi, no part of the state, is fixed by the elliptic equation C = 0
 
     Raises SpecError if the parts do not make a system.
     """
 
     name: str
-    domain: Lattice
+    domain: Domain
     fields: tuple[AppliedUndef, ...] | None = None
     lagrangian: sp.Expr | None = None
     hamiltonian: sp.Expr | None = None
@@ -51,11 +53,13 @@ class System:
     integrator: Any = None
     readout: Readout | None = None
     almost_poisson: bool = False
+    constraints: Mapping[AppliedUndef, sp.Expr] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "system", inside=False)
-        if not isinstance(self.domain, Lattice):
-            raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix="Lattice(x, y)")
+        if not isinstance(self.domain, Domain):
+            fix = "Lattice(x, y), Graph() or Sequence()"
+            raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix=fix)
         if self.fields is not None:
             fields = self.fields if isinstance(self.fields, (tuple, list)) else (self.fields,)
             object.__setattr__(self, "fields", tuple(fields))
@@ -70,6 +74,8 @@ class System:
                 why="both were given" if self.lagrangian is not None else "neither was given",
                 fix="give the Lagrangian density, or the Hamiltonian density (the free energy of a gradient flow)",
             )
+        if self.constraints:
+            object.__setattr__(self, "constraints", _constraints(self))
         if self.entropy is not None and self.metric is None:
             raise SpecError("an entropy needs a metric to produce it", part="entropy", fix="add metric=, or drop it")
         if self.lagrangian is None and self.bracket is None and self.metric is None:
@@ -79,6 +85,13 @@ class System:
                 fix="add bracket= (Hamiltonian dynamics), metric= (gradient flow), or both",
             )
 
+    @property
+    def lattice(self) -> Lattice:
+        """The domain of a system that is discretised on a lattice; SpecError for any other."""
+        if not isinstance(self.domain, Lattice):
+            raise SpecError(f"{type(self.domain).__name__}() is no lattice", part="domain", fix="Lattice(x, y)")
+        return self.domain
+
     def _repr_latex_(self) -> str:
         density = self.lagrangian if self.lagrangian is not None else self.hamiltonian
         head = r"\mathcal{L}" if self.lagrangian is not None else r"\mathcal{H}"
@@ -86,6 +99,24 @@ class System:
         if self.entropy is not None:
             rows.append(rf"\mathcal{{S}} &= {formula(self.entropy)}")
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}$"
+
+
+def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:
+    table = system.constraints
+    if not isinstance(table, Mapping) or not all(isinstance(psi, AppliedUndef) for psi in table):
+        raise SpecError(
+            "constraints= takes {auxiliary field: residual}",
+            part="constraints",
+            fix="constraints={psi: psi.diff(x, 2) + psi.diff(y, 2) - omega}",
+        )
+    if system.lagrangian is not None:
+        raise SpecError(
+            "constraints= goes with hamiltonian=, not with lagrangian=",
+            part="constraints",
+            why="in a Lagrangian a field without velocity is a Lagrange multiplier, and its equation the constraint",
+            fix="give hamiltonian=, fields= and bracket=",
+        )
+    return MappingProxyType({psi: _density("constraints", value) for psi, value in table.items()})
 
 
 def _density(part: str, value: Any) -> sp.Expr:

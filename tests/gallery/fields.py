@@ -225,7 +225,22 @@ def tracer() -> None:
     near((end.w * psi).sum(), (w * psi).sum(), 1e-5)
 
 
+def vlasov() -> None:
+    """In a harmonic potential the phase plane turns: a function of the energy is at rest, a blob goes round it."""
+    x, v = line(40, 0.25)[:, None], line(40, 0.25)[None, :]
+    phi = (x**2 / 2).expand(40, 40)[None, None]
+    made = layer("vlasov", steps=50, dt=0.02)
+    rest = torch.exp(-(x**2) - v**2)[None, None]
+    near(made(rest, phi=phi).f, rest, 0.01)
+    blob = torch.exp(-((x - 1) ** 2) - v**2)[None, None]
+    end = made(blob, phi=phi)
+    near(end.f.sum(), blob.sum(), 1e-12)
+    near(made.energy(end, phi=phi), made.energy(type(end)(blob), phi=phi), 1e-5)
+    near((end.f * x).sum() / end.f.sum(), math.cos(1), 0.01)
+    near((end.f * v).sum() / end.f.sum(), -math.sin(1), 0.01)
+
+
 CHECKS = (
     klein_gordon, phi4_kink, sine_gordon, damped_wave, beam, schroedinger, maxwell, boussinesq, charged_scalar,
-    elastic_waves, kdv, kdv_second_bracket, mkdv, burgers, shallow_water, gas, tracer,
+    elastic_waves, kdv, kdv_second_bracket, mkdv, burgers, shallow_water, gas, tracer, vlasov,
 )  # fmt: skip

@@ -1,0 +1,37 @@
+"""Which systems have a discrete form: everything else is derived, and refused here before anything is printed."""
+
+from __future__ import annotations
+
+from metrigen.errors import SpecError
+from metrigen.spec.domain import Graph, Sequence
+from metrigen.spec.system import System
+
+
+def check_emitted(system: System) -> None:
+    """Raise SpecError for a system whose derivation stands but whose layer cannot be emitted."""
+    if isinstance(system.domain, Graph):
+        raise SpecError(
+            "a layer on a graph has no emitted form",
+            part="domain",
+            why="edges are given at run time, and no kernel gathers along them; equations, laws and energy balance are "
+            "derived: metrigen show prints them",
+            fix="Lattice(x, y) for regular neighbours; with a Param(..., shape=('C', 'C')) and mix() the channels of "
+            "Lattice() couple all to all",
+        )
+    if isinstance(system.domain, Sequence):
+        raise SpecError(
+            "a layer on a sequence has no emitted form",
+            part="domain",
+            why="no kernel scans over the tokens; equations, laws and contraction are derived: see metrigen show",
+            fix="Lattice() emits the step of one token, as specs/gallery/d_linoss.py does",
+        )
+    if system.constraints:
+        names = ", ".join(psi.func.__name__ for psi in system.constraints)
+        raise SpecError(
+            f"the elliptic constraint of {names} has no emitted form",
+            part="constraints",
+            why="a time step would solve the constraint at each of its stages, and no kernel does; equations, laws and "
+            "tensor are derived: metrigen show prints them",
+            fix=f"to build a layer, prescribe {names} as an Input (specs/gallery/tracer.py), or state the stationary "
+            "equation alone with SteadyState",
+        )

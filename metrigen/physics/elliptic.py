@@ -1,0 +1,223 @@
+"""Elliptic constraints: is the auxiliary field determined, and are the equations with it well-posed?
+
+The symbol of the constraints is the matrix D(k) of dC/dpsi at exp(ikx). It must not vanish at any wave vector; at
+k = 0 it may, for a source of zero mean. A wave of the state carries psi = -D(k)^-1 dC/dz along, so the symbol of the
+equations is the Schur complement of the whole system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+
+import mpmath
+import sympy as sp
+
+from metrigen.physics import channels, linear
+from metrigen.physics.constraints import Constrained
+from metrigen.physics.derivation import Law
+from metrigen.physics.jets import Jet, jet, jets_of
+from metrigen.physics.operators import Form
+from metrigen.physics.positivity import second_order, signs_of_matrix
+from metrigen.physics.report import label, short, show, violation
+from metrigen.physics.signs import Sign, sign_of
+from metrigen.physics.state import State
+from metrigen.physics.wellposed import Entries, linearised
+from metrigen.physics.zero import Evaluator, Point, all_zero, random_point
+
+_WAVES = (100, 10000)
+_SEEDS = (0, 2, 4, 1)
+
+
+def check_constraint(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
+    """C(psi, z) = 0 has one solution psi. Raises StructureError(law="constraint") where it is not elliptic."""
+    symbol = _determinant(constrained)
+    if symbol is None:
+        return _by_energy(constrained, rates)
+    waves, full, leading = symbol
+    if not _keeps_sign(leading, waves):
+        raise violation(
+            "the constraint is not elliptic",
+            law="constraint",
+            residual=leading,
+            part="constraints",
+            why=f"the leading part of its symbol, {leading}, vanishes at some wave vector",
+            witness=_witness(leading, waves),
+            fix="a constraint such as psi.diff(x, 2) + psi.diff(y, 2) - omega determines psi",
+        )
+    how = f"symbol {full}"
+    if not _keeps_sign(full, waves):
+        return Law("constraint", "conditional", how, "where the symbol does not vanish")
+    if not full.xreplace(dict.fromkeys(waves, sp.S.Zero)).is_zero:
+        return Law("constraint", "proved", f"{how} does not vanish: one auxiliary field for every state")
+    return Law("constraint", "conditional", f"{how} vanishes at k = 0 alone", _up_to_a_constant(constrained, rates))
+
+
+def _up_to_a_constant(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> str:
+    unseen = rates is not None and _unmoved_by_constants(constrained, rates)
+    detail = "the source has zero mean; the auxiliary field is fixed up to a constant"
+    return detail + (", which the equations do not see" if unseen else "")
+
+
+def _by_energy(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
+    """One linear equation of second order: dC/dpsi = +-(c0 - D_i c_ij D_j) with c_ij > 0 and c0 >= 0 is definite."""
+    undecided = Law("constraint", "sampled", "not decided: neither constant coefficients nor one linear equation")
+    if len(constrained.fields) > 1:
+        return undecided
+    psi, residual = constrained.fields[0], constrained.residuals[0]
+    f, g = (sp.Function(f"{side}:{psi.func.__name__}", real=True)(*psi.args) for side in "fg")
+    slopes = {j: residual.diff(j) for j in jets_of(residual, psi)}
+    if channels.has_maps(residual) or any(jets_of(c, psi) for c in slopes.values()):
+        return undecided
+    row = sp.Add(*(c * Jet(g, j.orders) for j, c in slopes.items()))
+    for sign in (1, -1):
+        matrix = second_order(Form("constraints", (psi,), (f,), (g,), sign * jet(f) * row, (sp.expand(sign * row),)))
+        if matrix is None:
+            return undecided
+        inner, rest = signs_of_matrix([line[1:] for line in matrix[1:]]), sign_of(matrix[0][0])
+        coupled = any(not entry.is_zero for entry in matrix[0][1:])
+        if coupled or not all(s.verdict == "positive" and not s.by_points for s in inner):
+            continue
+        how = "c0 - D_i c_ij D_j with c_ij positive definite"
+        if rest.verdict == "positive":
+            return Law("constraint", "proved", f"{how} and c0 > 0: one auxiliary field for every state")
+        if rest.verdict == "zero":
+            return Law("constraint", "conditional", f"{how}, c0 = 0", _up_to_a_constant(constrained, rates))
+        if rest.verdict == "nonnegative":
+            return Law("constraint", "conditional", f"{how} and c0 >= 0", f"{show(rest.expr)} > 0 at some point")
+    return undecided
+
+
+def _determinant(constrained: Constrained) -> tuple[tuple[sp.Symbol, ...], sp.Expr, sp.Expr] | None:
+    """(waves, det D(k), its part of highest degree in k); None where D is not real and constant."""
+    axes = constrained.fields[0].args[1:]
+    waves = tuple(sp.Symbol(f"k_{x.name}", positive=True) for x in axes)
+    rows = []
+    for residual in constrained.residuals:
+        row = dict.fromkeys(constrained.fields, sp.S.Zero)
+        for j in jets_of(residual, *constrained.fields):
+            c = residual.diff(j)
+            if jets_of(c) or any(x in c.free_symbols for x in axes):
+                return None
+            row[j.base] += c * sp.Mul(*((sp.I * k) ** n for k, n in zip(waves, j.orders[1:], strict=True)))
+        rows.append([sp.expand(row[psi]) for psi in constrained.fields])
+    full = sp.expand(linear.determinant(rows))
+    if full.has(sp.I) or not full.is_polynomial(*waves):
+        return None
+    terms = sp.Poly(full, *waves).terms()
+    top = max(sum(powers) for powers, _ in terms)
+    leading = [c * sp.Mul(*(k**n for k, n in zip(waves, ns, strict=True))) for ns, c in terms if sum(ns) == top]
+    return waves, full, sp.Add(*leading)
+
+
+def _keeps_sign(symbol: sp.Expr, waves: tuple[sp.Symbol, ...]) -> bool:
+    """Is an even polynomial of one sign at every k but 0? Each face of the orthant in turn, with k_i > 0 on it."""
+    found = {_strict(sign_of(face), face) for face in _faces(symbol, waves)}
+    return found in ({1}, {-1})
+
+
+def _strict(sign: Sign, face: sp.Expr) -> int:
+    if sign.verdict == "positive":
+        return 1
+    return -1 if sign.verdict == "negative" and sign_of(-face).verdict == "positive" else 0
+
+
+def _faces(symbol: sp.Expr, waves: tuple[sp.Symbol, ...]) -> Iterator[sp.Expr]:
+    for kept in product((True, False), repeat=len(waves)):
+        if any(kept):
+            yield symbol.xreplace({k: sp.S.Zero for k, keep in zip(waves, kept, strict=True) if not keep})
+
+
+def _witness(symbol: sp.Expr, waves: tuple[sp.Symbol, ...]) -> str:
+    """Two wave vectors at which the symbol has different signs, or one at which it vanishes."""
+    values = []
+    for kept in product((0, 1, 2), repeat=len(waves)):
+        value = symbol.xreplace({k: sp.Integer(n) for k, n in zip(waves, kept, strict=True)})
+        if any(kept) and value.is_number:
+            values.append((kept, value))
+            where = ", ".join(f"{k}={n}" for k, n in zip(waves, kept, strict=True))
+            if value.is_zero:
+                return f"{where} gives 0"
+    return ""
+
+
+def _unmoved_by_constants(constrained: Constrained, rates: Sequence[sp.Expr]) -> bool:
+    shift = {jet(psi): jet(psi) + sp.Symbol(f"shift[{i}]", real=True) for i, psi in enumerate(constrained.fields)}
+    return all_zero(rate.xreplace(shift) - rate for rate in rates).proved
+
+
+def check_well_posed_constrained(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
+    """The law ``well_posed`` of a system with auxiliary fields, sampled at frozen states."""
+    constrained = state.constrained
+    assert constrained is not None
+    if state.rates is None:
+        return (Law("well_posed", "sampled", "not tested: the equations are too large to be written out"),)
+    whole = replace(state, fields=(*state.fields, *constrained.fields))
+    entries = linearised(whole, (*state.rates, *constrained.residuals))
+    if entries is None:
+        return (Law("well_posed", "sampled", "not tested: the equations are too large to be linearised"),)
+    how = "frozen-coefficient symbol, auxiliary fields eliminated, at random states, |k| = 1e2 and 1e4"
+    coefficients = [c for terms in entries[1].values() for _, c in terms]
+    compiled = Evaluator.of(coefficients)
+    moving = entries[0] // len(whole.fields) * len(state.fields)
+    grown, calm = [], 0
+    for seed in _SEEDS:
+        point = random_point(sp.Tuple(*coefficients), seed)
+        found = _at(state, entries, moving, compiled, point)
+        if found:
+            grown.append(found)
+        calm += found == ""
+    positive = all(law.verdict == "proved" for law in laws if law.name == "metric_psd")
+    if grown and not calm and positive:
+        raise violation(
+            "the equations are ill-posed: short waves grow without bound",
+            law="well_posed",
+            residual=state.rates[0],
+            part="hamiltonian" if state.metric is None else "metric",
+            why="the linearised growth rate increases with the wave number, the auxiliary fields eliminated",
+            witness=grown[0],
+            fix="check the signs of the squared derivatives in the energy, and the sign of the constraint",
+        )
+    if grown:
+        return (Law("well_posed", "conditional", how, f"not at every state: {grown[0]}", grown[0]),)
+    return (Law("well_posed", "sampled", how, f"no growth found at {calm} states"),)
+
+
+def _at(state: State, linear_part: tuple[int, Entries], moving: int, compiled: Evaluator, point: Point) -> str | None:
+    """ "" where short waves do not grow, a witness where they do; None where a value is not real."""
+    values = compiled.at(point)
+    if values is None:
+        return None
+    stream = iter(values)
+    frozen = {key: [(orders, next(stream)) for orders, _ in terms] for key, terms in linear_part[1].items()}
+    count = len(state.axes)
+    axes = [tuple(float(i == j) for j in range(count)) for i in range(count)]
+    for direction in [*axes, *([(0.36, 0.48, 0.8)[-count:]] if count > 1 else [])]:
+        low, high = (_growth(linear_part[0], moving, frozen, direction, k) for k in _WAVES)
+        if high > 5 * max(low, mpmath.mpf("1e-3")):
+            where = ", ".join(f"{label(s)}={short(v)}" for s, v in list(point.items())[:6])
+            slow, fast = (short(sp.Float(str(value))) for value in (low, high))
+            return f"{where}: the growth rate is {slow} at |k| = 100 and {fast} at 1e4"
+    return ""
+
+
+def _growth(
+    n: int,
+    moving: int,
+    frozen: dict[tuple[int, int], list[tuple[tuple[int, ...], mpmath.mpf]]],
+    direction: Sequence[float],
+    k: int,
+) -> mpmath.mpf:
+    """max Re eig of A - B D^-1 C, [[A, B], [C, D]] the symbol of state and auxiliary fields."""
+    with mpmath.workdps(40):
+        matrix = mpmath.matrix(n, n)
+        for (i, j), terms in frozen.items():
+            for orders, c in terms:
+                factors = [mpmath.mpc(0, k * mpmath.mpf(d)) ** m for d, m in zip(direction, orders, strict=True)]
+                matrix[i, j] += c * mpmath.fprod(factors)
+        a, b = matrix[:moving, :moving], matrix[:moving, moving:]
+        c, d = matrix[moving:, :moving], matrix[moving:, moving:]
+        schur = a - b * (d**-1) * c
+        eigenvalues = mpmath.eig(schur, left=False, right=False) if moving > 1 else [schur[0, 0]]
+        return max(mpmath.re(value) for value in eigenvalues)

@@ -1,0 +1,217 @@
+"""Systems of the gallery that are derived and not built: their equations against the literature, exact solutions put
+in."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+import networkx
+import numpy as np
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen import Derivation, t
+from metrigen.physics.incidence import written_out
+from metrigen.physics.jets import to_jets
+from metrigen.physics.zero import is_zero
+from tests.gallery.layers import derivation
+
+x, y = sp.symbols("x y", real=True)
+
+
+def fields(name: str) -> tuple[Derivation, dict[str, AppliedUndef]]:
+    """The derivation and its state and auxiliary fields by name."""
+    found = derivation(name)
+    return found, {u.func.__name__: u for u in (*found.fields, *found.constraints)}
+
+
+def params(found: Derivation) -> dict[str, sp.Symbol]:
+    symbols = {s for rate in found.equations.values() for s in rate.free_symbols}
+    symbols |= {s for residual in found.constraints.values() for s in residual.free_symbols}
+    return {s.name: s for s in symbols}
+
+
+def put_in(expr: sp.Expr, values: Mapping[AppliedUndef, sp.Expr]) -> sp.Expr:
+    """An expression with functions in the place of its fields, derivatives carried out."""
+    return sp.expand(expr.subs(values).doit())
+
+
+def same(a: sp.Expr, b: sp.Expr) -> None:
+    assert is_zero(to_jets(sp.sympify(a).doit()) - to_jets(sp.sympify(b).doit())), (a, b)
+
+
+def jacobian(f: sp.Expr, g: sp.Expr) -> sp.Expr:
+    return f.diff(x) * g.diff(y) - f.diff(y) * g.diff(x)
+
+
+def laplacian(f: sp.Expr) -> sp.Expr:
+    return f.diff(x, 2) + f.diff(y, 2)
+
+
+def euler_vorticity() -> None:
+    """w_t = -[psi, w]; flows with w = f(psi) are at rest, a Taylor-Green vortex among them."""
+    found, u = fields("euler_vorticity")
+    same(found.equations[u["w"]], -jacobian(u["psi"], u["w"]))
+    assert found.casimirs == ("int f(w) for every function f",)
+    flow = sp.cos(x) * sp.cos(2 * y)
+    state = {u["psi"]: flow, u["w"]: laplacian(flow)}
+    assert put_in(found.constraints[u["psi"]], state) == 0
+    assert put_in(found.equations[u["w"]], state) == 0
+    moving = sp.cos(x) * sp.cos(2 * y) + sp.sin(x)
+    assert put_in(found.equations[u["w"]], {u["psi"]: moving, u["w"]: laplacian(moving)}) != 0
+
+
+def selective_decay() -> None:
+    """w_t = -[psi, w] + nu [psi, [psi, w]]; the energy is degenerate in the metric, the entropy in the bracket."""
+    found, u = fields("selective_decay")
+    turned = jacobian(u["psi"], u["w"])
+    same(found.equations[u["w"]], -turned + params(found)["nu"] * jacobian(u["psi"], turned))
+    assert found.law("energy_degeneracy").verdict == found.law("entropy_degeneracy").verdict == "proved"
+
+
+def hasegawa_mima() -> None:
+    """q_t + [psi, q] + beta psi_x = 0, and its exact plane wave."""
+    found, u = fields("hasegawa_mima")
+    beta = params(found)["beta"]
+    same(found.equations[u["q"]], -jacobian(u["psi"], u["q"]) - beta * u["psi"].diff(x))
+    k, l = sp.symbols("k l", positive=True)
+    wave = sp.cos(k * x + l * y + beta * k / (1 + k**2 + l**2) * t)
+    state = {u["psi"]: wave, u["q"]: laplacian(wave) - wave}
+    assert put_in(found.constraints[u["psi"]], state) == 0
+    assert sp.simplify(put_in(found.equations[u["q"]], state) - state[u["q"]].diff(t)) == 0
+
+
+def camassa_holm() -> None:
+    """m_t + u m_x + 2 m u_x = 0, which for m = u - u_xx reads u_t - u_xxt + 3 u u_x = 2 u_x u_xx + u u_xxx."""
+    found, f = fields("camassa_holm")
+    u, m = f["u"], f["m"]
+    same(found.equations[m], -u * m.diff(x) - 2 * m * u.diff(x))
+    rate = put_in(found.equations[m], {m: u - u.diff(x, 2)})
+    same(rate, -3 * u * u.diff(x) + 2 * u.diff(x) * u.diff(x, 2) + u * u.diff(x, 3))
+    assert found.law("constraint").verdict == "proved"
+
+
+def ohta_kawasaki() -> None:
+    """u_t = lap(u^3 - u - eps lap u) - sigma (u - mean); a small mode about zero grows at k^2 (1 - eps k^2) - sigma."""
+    found, f = fields("ohta_kawasaki")
+    u, phi, p = f["u"], f["phi"], params(found)
+    potential = u**3 - u - p["eps"] * laplacian(u)
+    same(found.equations[u], laplacian(potential) + p["sigma"] * laplacian(phi))
+    same(found.constraints[phi], laplacian(phi) + u - p["mean"])
+    k, size = sp.symbols("k size", positive=True)
+    wave = size * sp.cos(k * x)
+    state = {u: wave, phi: wave / k**2, p["mean"]: 0}
+    assert put_in(found.constraints[phi], state) == 0
+    growth = put_in(found.equations[u], state).diff(size).subs(size, 0) / sp.cos(k * x)
+    assert sp.expand(growth - k**2 * (1 - p["eps"] * k**2) + p["sigma"]) == 0
+
+
+def ring(n: int) -> tuple[tuple[int, int], ...]:
+    """(head, tail) of the edges of a ring."""
+    return tuple(((i + 1) % n, i) for i in range(n))
+
+
+def at(expr: sp.Expr, edges: tuple[tuple[int, int], ...]) -> list[sp.Expr]:
+    """The values of an expression at the nodes (or on the edges) of a graph; u at node 2 is the symbol u2."""
+    values = written_out(to_jets(expr), edges)
+    names = {s: sp.Symbol(re.sub(r"\[[0,]*\]@", "", s.name).replace("@", "")) for v in values for s in v.free_symbols}
+    return [v.xreplace(names) for v in values]
+
+
+def graph_diffusion() -> None:
+    """u' = -L u with L = D - A of a random graph; the sum of u is constant, each edge loses w (u_i - u_j)^2."""
+    found, f = fields("graph_diffusion")
+    graph = networkx.random_regular_graph(3, 8, seed=1)
+    edges = tuple(graph.edges)
+    for e, edge in enumerate(edges):
+        graph.edges[edge]["weight"] = e + 1
+    rates = at(found.equations[f["u"]], edges)
+    numbers = {sp.Symbol(f"w{e}"): e + 1 for e in range(len(edges))}
+    matrix = [[-rate.xreplace(numbers).diff(sp.Symbol(f"u{j}")) for j in range(8)] for rate in rates]
+    adjacency = networkx.to_numpy_array(graph, nodelist=range(8))
+    assert matrix == (np.diag(adjacency.sum(0)) - adjacency).astype(int).tolist()
+    assert sp.expand(sum(rates)) == 0
+    lost = sum(at(found.sources[t], edges))
+    expected = -sum(
+        sp.Symbol(f"w{e}") * (sp.Symbol(f"u{a}") - sp.Symbol(f"u{b}")) ** 2 for e, (a, b) in enumerate(edges)
+    )
+    assert sp.expand(lost - expected) == 0
+
+
+def spring_network() -> None:
+    """A ring of equal springs: w^2 = a + 4 k sin^2(pi m / n); energy flows along a spring as force times velocity."""
+    found, f = fields("spring_network")
+    q, p, n = f["q"], f["pi_q"], 6
+    forces = at(found.equations[p], ring(n))
+    equal = {s: sp.Symbol(s.name[0]) for force in forces for s in force.free_symbols if s.name[0] in "ka"}
+    for m in range(n):
+        mode = {sp.Symbol(f"q{i}"): sp.cos(2 * sp.pi * m * i / n) for i in range(n)}
+        squared = sp.Symbol("a") + 4 * sp.Symbol("k") * sp.sin(sp.pi * m / n) ** 2
+        for i, force in enumerate(forces):
+            assert sp.expand(force.xreplace(equal).xreplace(mode) + squared * mode[sp.Symbol(f"q{i}")]) == 0
+    assert at(found.equations[q], ring(n)) == [sp.Symbol(f"pi_q{i}") for i in range(n)]
+    (flux,) = (value for key, value in found.stress_energy.items() if key != (t, t))
+    k0, q0, q1, p0, p1 = sp.symbols("k0 q0 q1 pi_q0 pi_q1")
+    assert sp.expand(at(flux, ring(n))[0] + k0 * (q1 - q0) * (p0 + p1) / 2) == 0
+
+
+def graph_kuramoto() -> None:
+    """theta_i' = omega_i + sum_j K_ij sin(theta_j - theta_i); two oscillators lock where sin = (w1 - w2)/(2 K)."""
+    found, f = fields("graph_kuramoto")
+    edges = ((1, 0), (2, 0), (2, 1))
+    rates = at(found.equations[f["theta"]], edges)
+    a, b, c = sp.symbols("theta0 theta1 theta2")
+    first = sp.Symbol("omega0") + sp.Symbol("K0") * sp.sin(b - a) + sp.Symbol("K1") * sp.sin(c - a)
+    assert sp.simplify(rates[0] - first) == 0
+    pair = at(found.equations[f["theta"]], ((1, 0),))
+    locked = pair[0] - pair[1]
+    drift = (sp.Symbol("omega0") - sp.Symbol("omega1")) / (2 * sp.Symbol("K0"))
+    assert sp.simplify(locked.subs(a, b + sp.asin(drift))) == 0
+
+
+def graph_poisson() -> None:
+    """On a long path a source decays by z per node, z + 1/z = 2 + m2/w; linear and positive definite."""
+    found, f = fields("graph_poisson")
+    assert (found.steady_state.linear, found.steady_state.spd) == (True, True)
+    n, m2, w = 61, 0.4, 1.3
+    path = tuple((i + 1, i) for i in range(n - 1))
+    numbers = {sp.Symbol("m2"): m2} | {sp.Symbol(f"w{e}"): w for e in range(n - 1)}
+    rates = [rate.xreplace(numbers) for rate in at(found.equations[f["phi"]], path)]
+    symbols = [sp.Symbol(f"phi{i}") for i in range(n)]
+    matrix = -sp.Matrix([[rate.diff(s) for s in symbols] for rate in rates])
+    source = np.zeros(n)
+    source[n // 2] = 1
+    phi = np.linalg.solve(np.array(matrix, dtype=float), source)
+    z = (2 + m2 / w - math.sqrt((2 + m2 / w) ** 2 - 4)) / 2
+    assert np.allclose(phi[n // 2 : n // 2 + 12], phi[n // 2] * z ** np.arange(12), atol=1e-7)
+
+
+def graph_heat() -> None:
+    """Heat flows from hot to cold, c_i T_i' = kappa (1/T_i - 1/T_j): energy constant, entropy growing."""
+    found, f = fields("graph_heat")
+    first, second = at(found.equations[f["e"]], ((1, 0),))
+    e0, e1, c0, c1, kappa = sp.symbols("e0 e1 c0 c1 kappa0")
+    assert sp.expand(first - kappa * (c0 / e0 - c1 / e1)) == 0
+    assert sp.expand(first + second) == 0
+    produced = c0 / e0 * first + c1 / e1 * second
+    assert sp.expand(produced - kappa * (c0 / e0 - c1 / e1) ** 2) == 0
+
+
+def selective_oscillator() -> None:
+    """x' = A x + b with A + A^T = -2 diag(0, lam) for every token."""
+    found, f = fields("selective_oscillator")
+    q, p = f["q"], f["p"]
+    A = sp.Matrix([[found.equations[u].diff(z) for z in (q, p)] for u in (q, p)])
+    omega, lam = A[0, 1], -A[1, 1]
+    assert sp.Matrix([[0, omega], [-omega, -lam]]) == A
+    assert {u.func.__name__ for u in (omega, lam)} == {"omega", "lam"}
+    assert sp.diag(0, -2 * lam) == A + A.T
+    assert found.law("contraction").verdict == "proved"
+
+
+CHECKS = (
+    euler_vorticity, selective_decay, hasegawa_mima, camassa_holm, ohta_kawasaki, graph_diffusion, spring_network,
+    graph_kuramoto, graph_poisson, graph_heat, selective_oscillator,
+)  # fmt: skip
