@@ -12,6 +12,8 @@ from metrigen.passes.sweeps import near_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
 
+# The weights of a nearest-neighbour stencil in the plane: below, above, left and right in memory.
+_NEIGHBOURS = ("weight__m1_0", "weight__p1_0", "weight__0_m1", "weight__0_p1")
 _CURVATURE = Array("curvature", Kind.CHANNEL)
 
 
@@ -89,7 +91,9 @@ def _print(group: Group, steady: SteadyPrograms) -> Printed:
             routines["operator_adjoint"], {unknown: "field", cotangent: "cotangent"},
             {n: f"out[{i}]" for i, n in enumerate(wanted)}, "work",
         )  # fmt: skip
+    order = [weights.index(n) for n in _NEIGHBOURS] if {*weights[1:]} == {*_NEIGHBOURS} else []
     return printed(
-        group, routines, "kernels_solve.cpp.j2", calls=calls, weights=weights, monotone="gather" in routines,
+        group, routines, "kernels_solve.cpp.j2", calls=calls, weights=weights, multigrid=len(order) == 4, order=order,
+        monotone="gather" in routines,
         sites=wanted, imported=["field" if n == unknown else "cotangent" for n in imported],
     )  # fmt: skip
