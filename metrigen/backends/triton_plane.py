@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import sympy as sp
+
 from metrigen.backends.expressions import TRITON
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
 
@@ -148,6 +150,25 @@ def reads_of(statement: Map) -> dict[str, Offsets]:
     return {array: tuple(sorted(offsets)) for array, offsets in sorted(found.items())}
 
 
+def inlined(statement: Map) -> Map:
+    """The ``Map`` with numbers written where they are used: Triton makes float32 of a number that gets a name."""
+    numbers: dict[sp.Basic, sp.Basic] = {}
+    lets = []
+    for symbol, expr in statement.lets:
+        expr = expr.xreplace(numbers)
+        if expr.free_symbols:
+            lets.append((symbol, expr))
+        else:
+            numbers[symbol] = expr
+    if not numbers:
+        return statement
+    return Map(
+        stores=tuple((n, e.xreplace(numbers)) for n, e in statement.stores),
+        sums=tuple((n, k, e.xreplace(numbers)) for n, k, e in statement.sums),
+        lets=tuple(lets),
+    )
+
+
 def near_of(programs: Iterable[Program], rank: int, periodic: bool) -> Near:
     """Every set of offsets and every indicator that the programs use."""
     sets: set[Offsets] = set()
@@ -163,6 +184,7 @@ def near_of(programs: Iterable[Program], rank: int, periodic: bool) -> Near:
 
 def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], near: Near) -> PlaneFunction:
     """The function of a ``Map``; a sum is returned as the tile that is to be summed."""
+    statement = inlined(statement)
     atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
     own = {symbol for symbol, _ in statement.lets}
     plain = [a for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own]

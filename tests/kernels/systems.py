@@ -75,11 +75,24 @@ def rotating(block: int | None, boundary: str = "zero") -> System:
     )
 
 
+def transcendental() -> System:
+    """Numbers that no float32 holds, used so often that they get names."""
+    grid = Lattice(x, boundary="periodic")
+    u = Field("u", grid)
+    k = Param("k", per="channel", positive=True)
+    return System(
+        name="transcendental", domain=grid, fields=(u,),
+        hamiltonian=sp.cos(u) * k / sp.pi + u**4 * k / sp.pi + u.diff(x) ** 2 / (2 * sp.pi),
+        metric=Dissipation((1 / sp.pi, lambda F: F[u])), integrator=ExplicitEuler(steps=3, dt=DT),
+    )  # fmt: skip
+
+
 def on_chip_systems() -> dict[str, System]:
     """Every boundary, rank, kind of argument and statement of the fused kernels."""
     found = {f"wave-{b}": wave(b) for b in ("periodic", "zero", "neumann")}
     found |= {f"driven-{b}": driven(b) for b in ("periodic", "zero", "neumann")}
     found |= {f"transport-{b}": transport(b) for b in ("periodic", "neumann")}
     found |= {"membrane-zero": membrane("zero"), "oscillator": oscillator(Leapfrog(steps=2, dt=DT))}
+    found |= {"transcendental": transcendental()}
     found |= {"rotating-2": rotating(2), "rotating-all": rotating(None, "periodic")}
     return found | {"rough-neumann": rough_wave("neumann", Strang(steps=2, dt=DT))}
