@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 LAYERS = (
     "errors", "spec", "ir", "passes", "physics", "domains", "integrators", "backends", "programs", "emit", "frame",
-    "compiler", "build", "show", "console", "cli", "__main__",
+    "compiler", "build", "show", "tune", "console", "cli", "__main__",
 )  # fmt: skip
 FILES = sorted((ROOT / "metrigen").rglob("*.py"))
 

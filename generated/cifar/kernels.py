@@ -2,13 +2,19 @@
 # Rebuild: metrigen build specs/cifar.py
 """Cifar: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
-One program owns a block of sites of one (sample, channel) plane. Sums over sites leave one partial per program, so
-that gradients are the same bits at every run; channel matrices go through torch.
+One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
+neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all steps.
+Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
+import os
+import sys
+from pathlib import Path
 
 import torch
 import triton
@@ -944,11 +950,574 @@ def readout_adjoint(
     return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar,)
 
 
+MAX_SITES = 4096  # of a plane that one program holds
+# Planes of a group and values of one array that one program holds without spilling; its reverse holds more arrays.
+MAX_GROUP, MAX_VALUES, MAX_VALUES_REVERSE = 8, 8192, 2048
+# Warps of a program, measured: "kernel tile group dtype architecture". What is missing follows ``_heuristic``.
+TABLE: dict[str, int] = {
+}
+
+
+def _tile(like: Tensor) -> int:
+    """Sites of a plane padded to a power of two."""
+    return max(16, triton.next_power_of_2(like.shape[2:].numel()))
+
+
+def _accumulator(like: Tensor) -> torch.dtype:
+    return torch.float64 if like.dtype == torch.float64 else torch.float32
+
+
+def settings_file() -> Path:
+    """Where ``metrigen tune`` keeps what it measured on this machine; METRIGEN_TUNED names another folder."""
+    if "METRIGEN_TUNED" in os.environ:
+        return Path(os.environ["METRIGEN_TUNED"]) / "cifar.json"
+    if sys.platform == "win32":
+        cache = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        cache = Path.home() / "Library" / "Caches"
+    else:
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return cache / "metrigen" / "tuned" / "cifar.json"
+
+
+@functools.lru_cache(maxsize=1)
+def _tuned() -> dict[str, int]:
+    """The settings that were measured on this machine; none where there is no such file, or no such format."""
+    try:
+        content = json.loads(settings_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = isinstance(content, dict) and content.get("format") == 1 and isinstance(content.get("warps"), dict)
+    return {key: n for key, n in content["warps"].items() if n in (1, 2, 4, 8, 16, 32)} if known else {}
+
+
+@functools.lru_cache(maxsize=64)
+def architecture(device: torch.device) -> str:
+    """The name of the device's instruction set: sm_90, gfx942."""
+    if device.type != "cuda":
+        return device.type
+    if torch.version.hip:
+        return torch.cuda.get_device_properties(device).gcnArchName.split(":")[0]
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"sm_{major}{minor}"
+
+
+def _heuristic(kernel: str, tile: int, group: int, lanes: int = 64 if torch.version.hip else 32) -> int:
+    """Warps by rule, for warps of ``lanes`` threads. At least 2, so that a gather goes through shared memory; 1 for
+    the smallest planes. A thread of a step holds 8 values of each array; in its reverse and in the solvers, which
+    hold many arrays, 4."""
+    share, most = (8, 512) if kernel == "evolve" else (4, 1024 if kernel == "evolve_adjoint" else 512)
+    return 1 if tile <= 64 else max(2, min(most, tile, tile * group // share) // lanes)
+
+
+@functools.lru_cache(maxsize=256)
+def _warps(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch.device, fixed: bool) -> int:
+    """Warps of a program. The number decides the order of sums, so ``fixed`` keeps to what is checked in."""
+    settings = TABLE if fixed else {**TABLE, **_tuned()}
+    return settings.get(_key(kernel, tile, group, dtype, device)) or _heuristic(kernel, tile, group)
+
+
+def _key(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch.device) -> str:
+    return f"{kernel} {tile} {group} {str(dtype).removeprefix('torch.')} {architecture(device)}"
+
+
+def _name(kernel) -> str:
+    return kernel.fn.__name__.removesuffix("_kernel")
+
+
+def setting(kernel, like: Tensor, group: int) -> tuple[str, int]:
+    """The key of a launch in the tables and the warps it takes where neither has it."""
+    name, tile = _name(kernel), _tile(like)
+    key = _key(name, tile, group, like.dtype, like.device)
+    return key, TABLE.get(key) or _heuristic(name, tile, group)
+
+
+def forget_settings() -> None:
+    """Read the measured settings again at the next launch."""
+    _tuned.cache_clear()
+    _warps.cache_clear()
+
+
+def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, **constants: int) -> None:
+    """Run ``kernel`` with one program for every ``group`` planes of ``like``; ``count`` bounds its loop."""
+    size = like.shape[2:]
+    tile = _tile(like)
+    sizes = {f"N{axis}__": length for axis, length in enumerate(size)}
+    if "num_warps" not in constants:
+        fixed = torch.are_deterministic_algorithms_enabled()
+        constants["num_warps"] = _warps(_name(kernel), tile, group, like.dtype, like.device, fixed)
+    guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
+    with guard:
+        kernel[(like.shape[0] * like.shape[1] // group,)](
+            *(
+                x.contiguous() for x in args
+            ), like.shape[1], count, N__=size.numel(), **sizes, **constants, TILE__=tile,
+            ACC=tl.float64 if like.dtype == torch.float64 else tl.float32, enable_fp_fusion=True,
+        )
+
+
+@triton.jit
+def _read4(plane, near, TILE__: tl.constexpr):
+    """Values of a plane at 4 neighbours of every site: one gather."""
+    found = tl.reshape(tl.gather(plane, near, 0), [TILE__, 2, 2])
+    half1_0, half1_1 = tl.split(found)
+    at0, at1 = tl.split(half1_0)
+    at2, at3 = tl.split(half1_1)
+    return at0, at1, at2, at3
+
+
+@triton.jit
+def _load_plane(pointer, at, ok, ACC: tl.constexpr):
+    return tl.load(pointer + at, mask=ok, other=0.0).to(ACC)
+
+
+@triton.jit
+def _store_plane(pointer, at, value, ok):
+    tl.store(pointer + at, value.to(pointer.dtype.element_ty), mask=ok)
+
+
+@triton.jit
+def _load_planes(pointer, at, ok, N__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr):
+    """The planes of a group, one tile each."""
+    planes = ()
+    for c in tl.static_range(GROUP__):
+        planes += (tl.load(pointer + (at + c * N__), mask=ok, other=0.0).to(ACC),)
+    return planes
+
+
+@triton.jit
+def _store_planes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
+    for c in tl.static_range(GROUP__):
+        tl.store(pointer + (at + c * N__), planes[c].to(pointer.dtype.element_ty), mask=ok)
+
+
+@triton.jit
+def _coefficient(pointer, channel, ACC: tl.constexpr):
+    return tl.load(pointer + channel).to(ACC)
+
+
+@triton.jit
+def _mix(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
+    """out_c = sum_d M_cd planes_d over a group: products of registers, nothing between threads."""
+    out = ()
+    for c in tl.static_range(GROUP__):
+        row = tl.zeros_like(planes[0])
+        for d in tl.static_range(GROUP__):
+            row += tl.load(matrix + (first + c) * C + first + d).to(ACC) * planes[d]
+        out += (row,)
+    return out
+
+
+@triton.jit
+def _mix_transposed(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
+    """out_c = sum_d M_dc planes_d over a group: products of registers, nothing between threads."""
+    out = ()
+    for c in tl.static_range(GROUP__):
+        row = tl.zeros_like(planes[0])
+        for d in tl.static_range(GROUP__):
+            row += tl.load(matrix + (first + d) * C + first + c).to(ACC) * planes[d]
+        out += (row,)
+    return out
+
+
+@triton.jit
+def _add_all(sums, planes, GROUP__: tl.constexpr):
+    for c in tl.static_range(GROUP__):
+        sums += planes[c]
+    return sums
+
+
+@triton.jit
+def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
+    """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
+    for c in tl.static_range(GROUP__):
+        lanes = pointer + (at + c * N__)
+        tl.store(lanes, tl.load(lanes, mask=ok, other=0.0) + planes[c], mask=ok)
+
+
+@triton.jit
+def _step_0(phi, pi, dt):
+    phi_1 = phi + 0.5 * pi * dt
+    return phi_1
+
+
+@triton.jit
+def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
+    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
+    dV_dphi = (
+        K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
+        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+    )
+    pi_1__v = pi - 0.5 * dV_dphi * dt
+    pi_2 = decay * pi_1__v
+    return dV_dphi, pi_2
+
+
+@triton.jit
+def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
+    v__0 = 0.5 * dt
+    pi_4__v = decay * pi_3
+    pi__next = pi_4__v - v__0 * dV_dphi
+    phi__next = phi_1 + pi__next * v__0
+    return phi__next, pi__next
+
+
+@triton.jit
+def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
+    v__0 = 0.5 * dt
+    dT_dpi_1__bar2__v = v__0 * phi__next__bar
+    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
+    dT_dpi = pi
+    phi_1 = phi + v__0 * pi
+    pi_3__bar6 = decay * pi_5__bar3
+    return dT_dpi, phi_1, pi_5__bar3, pi_3__bar6
+
+
+@triton.jit
+def _step_adjoint_1(K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
+    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
+    dV_dphi = (
+        K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
+        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+    )
+    v__0 = 0.5 * dV_dphi
+    pi_1 = pi - v__0 * dt
+    pi_2 = decay * pi_1
+    dt__bar4 = -v__0 * pi_5__bar3
+    return dV_dphi, pi_1, pi_2, dt__bar4
+
+
+@triton.jit
+def _step_adjoint_2(dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt):
+    pi_4__v = decay * pi_3
+    pi_5__v = pi_4__v - 0.5 * dV_dphi * dt
+    dt__bar1 = 0.5 * pi_5__v * phi__next__bar
+    decay__bar5 = pi_3 * pi_5__bar3
+    return dt__bar1, decay__bar5
+
+
+@triton.jit
+def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, near__0, TILE__: tl.constexpr):
+    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
+    pi_1__bar10 = decay * pi_2__bar7
+    v__0 = 0.5 * pi_1__bar10
+    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
+    decay__bar9 = pi_1 * pi_2__bar7
+    dt__bar11 = -v__0 * dV_dphi
+    c2__bar13 = dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
+    lam__bar14 = dV_dphi__bar12 * phi_1 * phi_1 * phi_1
+    m2__bar15 = dV_dphi__bar12 * phi_1
+    return pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13, lam__bar14, m2__bar15
+
+
+@triton.jit
+def _step_adjoint_4(
+    dT_dpi, dV_dphi__bar12, phi_1, phi_1__bar16, phi__next__bar, pi_1__bar10, c2, lam, m2, dt, near__0,
+    TILE__: tl.constexpr
+):
+    dV_dphi__bar12__m1_0, dV_dphi__bar12__0_m1, dV_dphi__bar12__0_p1, dV_dphi__bar12__p1_0 = _read4(
+        dV_dphi__bar12, near__0, TILE__
+    )
+    phi__bar = (
+        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
+        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
+    )
+    v__0 = 0.5 * phi__bar
+    dT_dpi__bar20__v = v__0 * dt
+    pi__bar = pi_1__bar10 + dT_dpi__bar20__v
+    dt__bar19 = v__0 * dT_dpi
+    return phi__bar, pi__bar, dt__bar19
+
+
+@triton.jit
+def _step(
+    phi, pi, near__0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first__, C__, TILE__: tl.constexpr,
+    GROUP__: tl.constexpr, ACC: tl.constexpr
+):
+    """One step of the planes of a group in registers."""
+    # Keeps loads in the loop: lifted out, every matrix entry would take a register.
+    tl.debug_barrier()
+    phi_1 = ()
+    for c__ in tl.static_range(GROUP__):
+        phi_1__c = _step_0(phi[c__], pi[c__], dt)
+        phi_1 += (phi_1__c,)
+    K_phi = _mix(K_ptr, phi_1, first__, C__, GROUP__, ACC)
+    dV_dphi = ()
+    pi_2 = ()
+    for c__ in tl.static_range(GROUP__):
+        dV_dphi__c, pi_2__c = _step_1(
+            K_phi[c__], phi_1[c__], pi[c__], _coefficient(c2_ptr, first__ + c__, ACC),
+            _coefficient(decay_ptr, first__ + c__, ACC), _coefficient(lam_ptr, first__ + c__, ACC),
+            _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
+        )
+        dV_dphi += (dV_dphi__c,)
+        pi_2 += (pi_2__c,)
+    pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
+    phi__next = ()
+    pi__next = ()
+    for c__ in tl.static_range(GROUP__):
+        phi__next__c, pi__next__c = _step_2(
+            dV_dphi[c__], phi_1[c__], pi_3[c__], _coefficient(decay_ptr, first__ + c__, ACC), dt
+        )
+        phi__next += (phi__next__c,)
+        pi__next += (pi__next__c,)
+    return phi__next, pi__next
+
+
+@triton.jit(do_not_specialize=["C__", "K__"])
+def evolve_kernel(
+    phi_ptr, pi_ptr, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt_ptr, K_ptr, rotation_ptr, phi__out_ptr, pi__out_ptr, C__,
+    K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr, GROUP__: tl.constexpr,
+    ACC: tl.constexpr
+):
+    """``K__`` steps: the state stays on chip."""
+    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
+    first__ = plane__ % C__
+    at__ = tl.arange(0, TILE__)
+    ok__ = at__ < N__
+    base__ = plane__ * N__ + at__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    # (-1, 0), (0, -1), (0, 1), (1, 0)
+    near__0 = tl.reshape(
+        tl.join(
+            tl.join(
+                tl.where(ok__, ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__, at__),
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__), at__)
+            ),
+            tl.join(
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__), at__),
+                tl.where(ok__, ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__, at__)
+            )
+        ),
+        [4 * TILE__]
+    )
+    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
+    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    dt = tl.load(dt_ptr).to(ACC)
+    for _ in range(K__):
+        phi, pi = _step(
+            phi, pi, near__0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first__, C__, TILE__,
+            GROUP__, ACC
+        )
+    _store_planes(phi__out_ptr, base__, phi, ok__, N__, GROUP__)
+    _store_planes(pi__out_ptr, base__, pi, ok__, N__, GROUP__)
+
+
+@triton.jit(do_not_specialize=["C__", "K__"])
+def evolve_adjoint_kernel(
+    phi_ptr, pi_ptr, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt_ptr, K_ptr, rotation_ptr, phi__out_bar_ptr,
+    pi__out_bar_ptr, phi__kept_ptr, pi__kept_ptr, dV_dphi__bar12__kept_ptr, phi_1__kept_ptr, pi_2__kept_ptr,
+    pi_3__bar6__kept_ptr, phi__bar_ptr, pi__bar_ptr, c2__bar_ptr, lam__bar_ptr, m2__bar_ptr, decay__bar_ptr,
+    dt__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr,
+    GROUP__: tl.constexpr, ACC: tl.constexpr
+):
+    """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
+    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
+    first__ = plane__ % C__
+    at__ = tl.arange(0, TILE__)
+    ok__ = at__ < N__
+    base__ = plane__ * N__ + at__
+    i0__ = at__ // (N1__)
+    i1__ = (at__) % N1__
+    # (-1, 0), (0, -1), (0, 1), (1, 0)
+    near__0 = tl.reshape(
+        tl.join(
+            tl.join(
+                tl.where(ok__, ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__, at__),
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__), at__)
+            ),
+            tl.join(
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__), at__),
+                tl.where(ok__, ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__, at__)
+            )
+        ),
+        [4 * TILE__]
+    )
+    planes__ = tl.num_programs(0).to(tl.int64) * GROUP__
+    all__ = planes__ * N__
+    dt = tl.load(dt_ptr).to(ACC)
+    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
+    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    # The states once more, kept as far as the variation reads them.
+    for k__ in range(K__ - 1):
+        _store_planes(phi__kept_ptr, base__ + k__ * all__, phi, ok__, N__, GROUP__)
+        _store_planes(pi__kept_ptr, base__ + k__ * all__, pi, ok__, N__, GROUP__)
+        phi, pi = _step(
+            phi, pi, near__0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first__, C__, TILE__,
+            GROUP__, ACC
+        )
+    _store_planes(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__, N__, GROUP__)
+    _store_planes(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__, N__, GROUP__)
+    tl.debug_barrier()
+    phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
+    pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
+    dt__bar__sum = tl.zeros([TILE__], ACC)
+    for back__ in range(K__):
+        at_step__ = base__ + (K__ - 1 - back__) * all__
+        tl.debug_barrier()
+        dT_dpi = ()
+        phi_1 = ()
+        pi_5__bar3 = ()
+        pi_3__bar6 = ()
+        for c__ in tl.static_range(GROUP__):
+            dT_dpi__c, phi_1__c, pi_5__bar3__c, pi_3__bar6__c = _step_adjoint_0(
+                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), phi__next__bar[c__],
+                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi__next__bar[c__],
+                _coefficient(decay_ptr, first__ + c__, ACC), dt
+            )
+            dT_dpi += (dT_dpi__c,)
+            phi_1 += (phi_1__c,)
+            pi_5__bar3 += (pi_5__bar3__c,)
+            pi_3__bar6 += (pi_3__bar6__c,)
+        K_phi = _mix(K_ptr, phi_1, first__, C__, GROUP__, ACC)
+        dV_dphi = ()
+        pi_1 = ()
+        pi_2 = ()
+        dt__bar4 = ()
+        for c__ in tl.static_range(GROUP__):
+            dV_dphi__c, pi_1__c, pi_2__c, dt__bar4__c = _step_adjoint_1(
+                K_phi[c__], phi_1[c__], _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi_5__bar3[c__],
+                _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(decay_ptr, first__ + c__, ACC),
+                _coefficient(lam_ptr, first__ + c__, ACC), _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0,
+                TILE__
+            )
+            dV_dphi += (dV_dphi__c,)
+            pi_1 += (pi_1__c,)
+            pi_2 += (pi_2__c,)
+            dt__bar4 += (dt__bar4__c,)
+        dt__bar__sum = _add_all(dt__bar__sum, dt__bar4, GROUP__)
+        pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
+        dt__bar1 = ()
+        decay__bar5 = ()
+        for c__ in tl.static_range(GROUP__):
+            dt__bar1__c, decay__bar5__c = _step_adjoint_2(
+                dV_dphi[c__], phi__next__bar[c__], pi_3[c__], pi_5__bar3[c__],
+                _coefficient(decay_ptr, first__ + c__, ACC), dt
+            )
+            dt__bar1 += (dt__bar1__c,)
+            decay__bar5 += (decay__bar5__c,)
+        _add_lanes(decay__bar_ptr, base__, decay__bar5, ok__, N__, GROUP__)
+        dt__bar__sum = _add_all(dt__bar__sum, dt__bar1, GROUP__)
+        pi_2__bar7 = _mix_transposed(rotation_ptr, pi_3__bar6, first__, C__, GROUP__, ACC)
+        pi_1__bar10 = ()
+        dV_dphi__bar12 = ()
+        decay__bar9 = ()
+        dt__bar11 = ()
+        c2__bar13 = ()
+        lam__bar14 = ()
+        m2__bar15 = ()
+        for c__ in tl.static_range(GROUP__):
+            pi_1__bar10__c, dV_dphi__bar12__c, decay__bar9__c, dt__bar11__c, c2__bar13__c, lam__bar14__c, m2__bar15__c = _step_adjoint_3(
+                dV_dphi[c__], phi_1[c__], pi_1[c__], pi_2__bar7[c__], pi_5__bar3[c__],
+                _coefficient(decay_ptr, first__ + c__, ACC), dt, near__0, TILE__
+            )
+            pi_1__bar10 += (pi_1__bar10__c,)
+            dV_dphi__bar12 += (dV_dphi__bar12__c,)
+            decay__bar9 += (decay__bar9__c,)
+            dt__bar11 += (dt__bar11__c,)
+            c2__bar13 += (c2__bar13__c,)
+            lam__bar14 += (lam__bar14__c,)
+            m2__bar15 += (m2__bar15__c,)
+        _add_lanes(c2__bar_ptr, base__, c2__bar13, ok__, N__, GROUP__)
+        _add_lanes(lam__bar_ptr, base__, lam__bar14, ok__, N__, GROUP__)
+        _add_lanes(m2__bar_ptr, base__, m2__bar15, ok__, N__, GROUP__)
+        _add_lanes(decay__bar_ptr, base__ + 1 * all__, decay__bar9, ok__, N__, GROUP__)
+        dt__bar__sum = _add_all(dt__bar__sum, dt__bar11, GROUP__)
+        phi_1__bar16 = _mix(K_ptr, dV_dphi__bar12, first__, C__, GROUP__, ACC)
+        phi__bar = ()
+        pi__bar = ()
+        dt__bar19 = ()
+        for c__ in tl.static_range(GROUP__):
+            phi__bar__c, pi__bar__c, dt__bar19__c = _step_adjoint_4(
+                dT_dpi[c__], dV_dphi__bar12[c__], phi_1[c__], phi_1__bar16[c__], phi__next__bar[c__],
+                pi_1__bar10[c__], _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(lam_ptr, first__ + c__, ACC),
+                _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
+            )
+            phi__bar += (phi__bar__c,)
+            pi__bar += (pi__bar__c,)
+            dt__bar19 += (dt__bar19__c,)
+        dt__bar__sum = _add_all(dt__bar__sum, dt__bar19, GROUP__)
+        _store_planes(dV_dphi__bar12__kept_ptr, at_step__, dV_dphi__bar12, ok__, N__, GROUP__)
+        _store_planes(phi_1__kept_ptr, at_step__, phi_1, ok__, N__, GROUP__)
+        _store_planes(pi_2__kept_ptr, at_step__, pi_2, ok__, N__, GROUP__)
+        _store_planes(pi_3__bar6__kept_ptr, at_step__, pi_3__bar6, ok__, N__, GROUP__)
+        phi__next__bar, pi__next__bar = phi__bar, pi__bar
+    _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
+    _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
+    tl.store(dt__bar_ptr + tl.program_id(0), tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
+
+
+def _channels_together(like: Tensor, most: int) -> int:
+    """Channels whose planes one program holds, those that a matrix couples; 0 where they have more than ``most``
+    values of one field."""
+    channels = like.shape[1]
+    group = channels
+    return group if like.numel() and group <= MAX_GROUP and group * _tile(like) <= most else 0
+
+
+def _outer(left: Tensor, right: Tensor) -> Tensor:
+    """sum over steps, samples and sites of left_c right_d."""
+    return torch.einsum("kbc...,kbd...->cd", left, right)
+
+
+def _evolve_planes(
+    group__: int, steps: int, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor,
+    decay: Tensor, rotation: Tensor
+) -> Tensors:
+    phi__out = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    pi__out = torch.empty_like(pi, memory_format=torch.contiguous_format)
+    _launch_planes(
+        evolve_kernel, phi, group__, steps, phi, pi, c2, lam, m2, decay, dt, K, rotation, phi__out, pi__out,
+        GROUP__=group__
+    )
+    return (phi__out, pi__out,)
+
+
+def _evolve_planes_adjoint(
+    group__: int, steps: int, phi__out_bar: Tensor, pi__out_bar: Tensor,
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
+) -> Tensors:
+    keep__ = (steps, *phi.shape)
+    phi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    pi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    dV_dphi__bar12__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    phi_1__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    pi_2__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    pi_3__bar6__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    lam__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    decay__bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
+    dt__bar = phi.new_empty(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
+    _launch_planes(
+        evolve_adjoint_kernel, phi, group__, steps, phi, pi, c2, lam, m2, decay, dt, K, rotation, phi__out_bar,
+        pi__out_bar, phi__kept, pi__kept, dV_dphi__bar12__kept, phi_1__kept, pi_2__kept, pi_3__bar6__kept, phi__bar,
+        pi__bar, c2__bar, lam__bar, m2__bar, decay__bar, dt__bar, GROUP__=group__
+    )
+    c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    lam__bar = lam__bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    decay__bar = decay__bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    dt__bar = dt__bar.sum().to(phi.dtype)
+    K__bar = _outer(dV_dphi__bar12__kept, phi_1__kept).to(phi.dtype)
+    rotation__bar = _outer(pi_3__bar6__kept, pi_2__kept).to(phi.dtype)
+    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar,)
+
+
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
-    """``reference.evolve`` with the kernels of a step."""
-    return reference.evolve(state, fixed, steps, step)
+    """``steps`` steps in one kernel; planes that do not fit on chip take one kernel for each part of a step."""
+    group = _channels_together(state[0], MAX_VALUES)
+    if steps < 1 or not group:
+        return reference.evolve(state, fixed, steps, step)
+    return _evolve_planes(group, steps, *state, *fixed)
 
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
-    """``reference.evolve_adjoint`` with the kernels of a step and of its variation."""
-    return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
+    """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
+    group = _channels_together(state[0], MAX_VALUES_REVERSE)
+    if steps < 1 or not group:
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
+    return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)

@@ -13,6 +13,7 @@ import sympy as sp
 
 from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch import statement_line
+from metrigen.backends.triton_plane import inlined
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
 
 
@@ -50,6 +51,7 @@ def print_kernels(program: Program, rank: int, name: str | None = None) -> tuple
         if not isinstance(statement, Map):
             lines.extend(statement_line(statement))
             continue
+        statement = inlined(statement)
         kernel = _kernel(statement, f"{name}_{len(kernels)}", kinds, rank, program.periodic)
         kernels.append(kernel)
         lines.extend(_launch(kernel, statement, site))

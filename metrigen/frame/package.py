@@ -9,6 +9,7 @@ from metrigen.emit.render import render
 from metrigen.frame.emission import Emission
 from metrigen.frame.module import module_text
 from metrigen.frame.sections import sections
+from metrigen.frame.triton import kernels_text, solve_programs
 from metrigen.ir.nodes import Cayley
 from metrigen.spec.domain import Lattice
 
@@ -37,7 +38,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
-    kernels = {} if emission.learned else {"kernels.py": layout(_kernels(emission, brief))}
+    kernels = {} if emission.learned else {"kernels.py": layout(kernels_text(emission, brief))}
     cpu = {}
     if emission.cpu is not None:
         comment = header(emission.spec, (), None, "//")
@@ -88,7 +89,7 @@ def _reference(emission: Emission, head: str) -> str:
         stencil=stencil is not None,
         monotone=stencil is not None and stencil.monotone,
         flat=_flatten(emission.rank, stencil is not None),
-        solve_programs=_solve_programs(emission),
+        solve_programs=solve_programs(emission),
     )
 
 
@@ -96,37 +97,6 @@ def _flatten(rank: int, planes: bool) -> str:
     if not planes:
         return ".flatten(1)"
     return ".flatten(2)" if rank else ".unsqueeze(-1)"
-
-
-def _kernels(emission: Emission, head: str) -> str:
-    kernels = [
-        {
-            "name": kernel.name,
-            "pointers": [
-                *kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{n}" for n in kernel.sums)
-            ],
-            "channels": kernel.channels,
-            "sums": kernel.sums,
-            "lines": kernel.lines,
-        }
-        for group, _ in emission.kernels
-        for kernel in group
-    ]  # fmt: skip
-    return render(
-        "kernels.py.j2",
-        header=head.rstrip("\n"),
-        title=emission.class_name,
-        rank=emission.rank,
-        kernels=kernels,
-        drivers=[driver for _, driver in emission.kernels],
-        stepping=emission.stepping,
-        solve_programs=_solve_programs(emission),
-    )
-
-
-def _solve_programs(emission: Emission) -> list[str]:
-    names = ("operator", "weights", "apply", "gather", "diagonal")
-    return [name for name in names if name in emission.optimised] if not emission.stepping else []
 
 
 def _uses_cayley(emission: Emission) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,12 +15,18 @@ triton = pytest.importorskip("triton")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
+from tests.kernels.systems import rotating, wave  # noqa: E402
+from tests.lattice.emitted import package  # noqa: E402
+
 TARGETS = {
     "sm_80": GPUTarget("cuda", 80, 32),
     "sm_90": GPUTarget("cuda", 90, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
 SIZES = {"N__": 15 * 15, "N0__": 15, "N1__": 15, "BLOCK": 256}
+PLANE = {"N__": 32 * 32, "N0__": 32, "N1__": 32, "TILE__": 1024, "PATIENCE__": 10}
+ON_CHIP = ("evolve_kernel", "evolve_adjoint_kernel", "conjugate_gradient_kernel", "monotone_kernel")
+INTEGERS = {"iterations___ptr": "*i64", "failed___ptr": "*i64", "indefinite___ptr": "*i64", "negative___ptr": "*i32"}
 SHARED_LIMIT = 64 * 1024
 REGISTER_LIMIT = 128
 
@@ -28,12 +36,15 @@ def kernels_of(package: str) -> dict[str, object]:
     return {name: fn for name, fn in vars(module).items() if name.endswith("_kernel")}
 
 
-def source(kernel, dtype: str) -> ASTSource:
+def source(kernel, dtype: str, sizes: dict[str, int] = SIZES) -> ASTSource:
     acc = triton.language.float64 if dtype == "fp64" else triton.language.float32
-    names = kernel.arg_names
-    signature = {n: f"*{dtype}" if n.endswith("_ptr") else "i32" if n == "C__" else "constexpr" for n in names}
-    constants = {n: acc if n == "ACC" else SIZES[n] for n, kind in signature.items() if kind == "constexpr"}
-    return ASTSource(kernel, signature, constants)
+    constants = {**sizes, "ACC": acc}
+    signature = {
+        n: "constexpr" if n in constants else INTEGERS.get(n, f"*{dtype}") if n.endswith("_ptr") else "i32"
+        for n in kernel.arg_names
+    }
+    aligned = {(at,): [["tt.divisibility", 16]] for at, n in enumerate(kernel.arg_names) if n.endswith("_ptr")}
+    return ASTSource(kernel, signature, {n: constants[n] for n, k in signature.items() if k == "constexpr"}, aligned)
 
 
 def resources(cubin: bytes, folder: Path) -> tuple[int, int]:
@@ -48,10 +59,12 @@ def resources(cubin: bytes, folder: Path) -> tuple[int, int]:
 
 @pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("package", ["cifar", "maze"])
-def test_kernels_compile_without_a_gpu(package: str, target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shipped", ["cifar", "maze"])
+def test_kernels_compile_without_a_gpu(shipped: str, target: str, tmp_path: Path) -> None:
     """No spills, few registers, shared memory within limits, and no double precision that was not asked for."""
-    for name, kernel in kernels_of(package).items():
+    for name, kernel in kernels_of(shipped).items():
+        if name in ON_CHIP:
+            continue
         for dtype in ("fp32", "bf16", "fp64") if name.startswith(("step_0", "apply")) else ("fp32",):
             compiled = triton.compile(source(kernel, dtype), target=TARGETS[target], options={"num_warps": 4})
             assert compiled.metadata.shared <= SHARED_LIMIT, name
@@ -63,3 +76,90 @@ def test_kernels_compile_without_a_gpu(package: str, target: str, tmp_path: Path
                 assert registers <= REGISTER_LIMIT, f"{name} takes {registers} registers"
             if dtype != "fp64" and target.startswith("sm"):
                 assert ".f64" not in text, f"{name} computes in double precision"
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
+    """Kernels of the shipped packages and of a wave whose channels are apart."""
+    folder = tmp_path_factory.mktemp("ahead")
+    for boundary in ("periodic", "zero"):
+        package(wave(boundary), folder, f"ahead_wave_{boundary}")
+    package(rotating(8), folder, "ahead_rotating")
+    names = {"rotating": "ahead_rotating", "cifar": "generated.cifar", "maze": "generated.maze"}
+    names |= {f"wave_{b}": f"ahead_wave_{b}" for b in ("periodic", "zero")}
+    return {name: importlib.import_module(f"{module}.kernels") for name, module in names.items()}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A kernel at 32x32 in float32 and what it may use: registers, gathers (stencil applications in its text)."""
+
+    package: str
+    kernel: str
+    group: int
+    registers: int
+    gathers: int
+
+
+LIMITS = (
+    Limits("wave_periodic", "evolve_kernel", 1, 56, 1),
+    Limits("wave_zero", "evolve_kernel", 1, 72, 1),
+    Limits("wave_periodic", "evolve_adjoint_kernel", 1, 112, 3),
+    Limits("rotating", "evolve_kernel", 8, 128, 8),
+    Limits("cifar", "evolve_kernel", 4, 128, 4),
+    Limits("cifar", "evolve_kernel", 8, 128, 8),
+    Limits("cifar", "evolve_adjoint_kernel", 2, 128, 6),
+    Limits("maze", "conjugate_gradient_kernel", 1, 112, 5),
+    Limits("maze", "monotone_kernel", 1, 112, 4),
+)
+
+
+@pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("limits", LIMITS, ids=lambda case: f"{case.package}-{case.kernel}-{case.group}")
+def test_planes_stay_on_chip(modules: dict[str, ModuleType], limits: Limits, target: str, tmp_path: Path) -> None:
+    """No spills, no layout conversion; one gather serves all neighbours with two barriers; forward no shuffle."""
+    module = modules[limits.package]
+    kernel = getattr(module, limits.kernel)
+    warps = module._heuristic(
+        limits.kernel.removesuffix("_kernel"), PLANE["TILE__"], limits.group, TARGETS[target].warp_size
+    )
+    options = {"num_warps": warps, "enable_fp_fusion": True}
+    sizes = {**PLANE, "GROUP__": limits.group}
+    compiled = triton.compile(source(kernel, "fp32", sizes), target=TARGETS[target], options=options)
+    assert compiled.metadata.shared == 4 * PLANE["TILE__"], "one plane is exchanged at a time"
+    middle = compiled.asm["ttgir"]
+    assert middle.count("tt.gather") == limits.gathers
+    assert "convert_layout" not in middle
+    if not target.startswith("sm"):
+        text = compiled.asm["amdgcn"]
+        assert re.search(r"\.vgpr_spill_count:\s+(\d+)", text).group(1) == "0"
+        assert int(re.search(r"\.vgpr_count:\s+(\d+)", text).group(1)) <= 256
+        return
+    text = compiled.asm["ptx"]
+    registers, stack = resources(compiled.asm["cubin"], tmp_path)
+    # ptxas may park one word outside the loop where that lets one more program run at a time.
+    assert stack <= 8, f"spills {stack} bytes"
+    assert registers <= limits.registers, f"takes {registers} registers"
+    assert ".f64" not in text
+    if limits.kernel == "evolve_kernel":
+        assert len(re.findall(r"bar(?:rier\.cta)?\.sync", text)) == 2 * limits.gathers
+        assert "shfl" not in text
+
+
+@pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+@pytest.mark.parametrize("dtype", ["bf16", "fp64"])
+def test_planes_in_other_precisions(modules: dict[str, ModuleType], dtype: str, tmp_path: Path) -> None:
+    for kernel in ("evolve_kernel", "evolve_adjoint_kernel"):
+        made = source(getattr(modules["wave_periodic"], kernel), dtype, PLANE)
+        compiled = triton.compile(made, target=TARGETS["sm_90"], options={"num_warps": 8})
+        assert (".f64" in compiled.asm["ptx"]) == (dtype == "fp64")
+        assert resources(compiled.asm["cubin"], tmp_path)[1] == 0
+
+
+def test_every_address_is_64_bit(modules: dict[str, ModuleType]) -> None:
+    """Planes times sites of a large batch overflow 32 bits."""
+    for module in modules.values():
+        text = Path(module.__file__).read_text()
+        assert "tl.program_id(0)" in text
+        assert not re.search(r"^ *(plane__|planes__) = (?!.*\.to\(tl\.int64\))", text, re.MULTILINE)

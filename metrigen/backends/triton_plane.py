@@ -1,0 +1,230 @@
+"""A ``Map`` as a Triton function of whole planes that live in registers.
+
+A plane of sites is one flat tile, padded to a power of two. Its neighbours come from one gather per array, whose
+index holds every offset at once; outside the lattice the index is -1 and the value zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.backends.expressions import TRITON
+from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
+
+Offsets = tuple[Offset, ...]
+
+
+@dataclass(frozen=True)
+class Near:
+    """The index tiles of a package: ``near__k`` reads the offsets ``sets[k]``; ``inside`` are its indicators."""
+
+    sets: tuple[Offsets, ...]
+    inside: tuple[Inside, ...]
+    rank: int
+    periodic: bool
+
+    def name(self, offsets: Offsets) -> str:
+        return f"near__{self.sets.index(offsets)}"
+
+    def lines(self, needed: Iterable[str]) -> list[str]:
+        """Index tiles and indicators named in ``needed``, from the coordinates ``i0__``, ``i1__``, ..."""
+        wanted = set(needed)
+        out: list[str] = []
+        sets = [(k, s) for k, s in enumerate(self.sets) if f"near__{k}" in wanted]
+        marks = [mark for mark in self.inside if mark.name in wanted]
+        if sets or marks:
+            out += self._coordinates()
+        for k, offsets in sets:
+            padded = [self._index(o) for o in offsets] + ["at__"] * (width(offsets) - len(offsets))
+            out.append(f"# {', '.join(str(o) for o in offsets)}")
+            text = packed(padded)
+            out.append(f"near__{k} = tl.reshape({text}, [{len(padded)} * TILE__])" if len(padded) > 1 else
+                       f"near__{k} = {text}")  # fmt: skip
+        for mark in marks:
+            complement = "1.0 - " if isinstance(mark, Outside) else ""
+            out.append(f"{mark.name} = {complement}({self._within(mark.offset)}).to(ACC)")
+        return out
+
+    def _coordinates(self) -> list[str]:
+        lines = []
+        for axis in range(self.rank):
+            inner = " * ".join(f"N{k}__" for k in range(axis + 1, self.rank))
+            quotient = f"at__ // ({inner})" if inner else "at__"
+            lines.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = ({quotient}) % N{axis}__")
+        return lines
+
+    def _index(self, offset: Offset) -> str:
+        terms = []
+        for axis, step in enumerate(offset):
+            stride = " * ".join(f"N{k}__" for k in range(axis + 1, self.rank))
+            index = f"i{axis}__"
+            if step and self.periodic:
+                index = f"((i{axis}__ + {abs(step)} * N{axis}__ + {step}) % N{axis}__)"
+            elif step:
+                index = f"(i{axis}__ + {step})"
+            terms.append(f"{index} * ({stride})" if stride else index)
+        outside = "at__" if self.periodic else "-1"
+        return f"tl.where({self._within(offset)}, {' + '.join(terms)}, {outside})"
+
+    def _within(self, offset: Offset) -> str:
+        """Whether n + offset is a site, for the sites of the plane."""
+        masks = ["ok__"]
+        for axis, step in enumerate(offset):
+            if step and not self.periodic:
+                masks += [f"(i{axis}__ + {step} >= 0)", f"(i{axis}__ + {step} < N{axis}__)"]
+        return " & ".join(masks)
+
+
+def width(offsets: Offsets) -> int:
+    """Offsets of one gather, padded to a power of two."""
+    return 1 << (len(offsets) - 1).bit_length()
+
+
+def packed(names: list[str]) -> str:
+    """A tree of joins; ``unpacked`` takes it apart in the same order."""
+    if len(names) == 1:
+        return names[0]
+    half = len(names) // 2
+    return f"tl.join({packed(names[:half])}, {packed(names[half:])})"
+
+
+def read_helper(count: int, periodic: bool) -> dict[str, object]:
+    """The lines of ``_read{count}``: one gather, taken apart into its offsets."""
+    clamped = "tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0))"
+    found = "tl.gather(plane, near, 0)" if periodic else clamped
+    if count == 1:
+        return {"count": 1, "lines": [f"return {found}"]}
+    twos = ", ".join(["2"] * (count.bit_length() - 1))
+    lines = [f"found = tl.reshape({found}, [TILE__, {twos}])"]
+    level = ["found"]
+    while len(level) < count:
+        stem = "at" if 2 * len(level) == count else f"half{len(level)}_"
+        halves = [f"{stem}{k}" for k in range(2 * len(level))]
+        lines += [f"{halves[2 * k]}, {halves[2 * k + 1]} = tl.split({name})" for k, name in enumerate(level)]
+        level = halves
+    return {"count": count, "lines": [*lines, f"return {', '.join(level)}"]}
+
+
+@dataclass(frozen=True)
+class PlaneFunction:
+    """A ``Map`` at the sites of one plane: what it reads, by kind, its lines and the tiles that it returns."""
+
+    name: str
+    sites: tuple[str, ...]
+    insides: tuple[str, ...]
+    channels: tuple[str, ...]
+    scalars: tuple[str, ...]
+    nears: tuple[str, ...]
+    constants: tuple[str, ...]
+    lines: tuple[str, ...]
+    results: tuple[str, ...]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (*self.sites, *self.insides, *self.channels, *self.scalars, *self.nears)
+
+    def call(self, rename: Mapping[str, str] | None = None) -> str:
+        """The call for one plane; ``rename`` of site arrays."""
+        names = rename or {}
+        given = [names.get(n, n) for n in self.sites]
+        return f"{self.name}({', '.join([*given, *self.parameters[len(given) :], *self.constants])})"
+
+    def call_in_group(self, memory: Mapping[str, str]) -> str:
+        """The call for plane ``c__`` of a group. Coefficients, and site arrays whose address is in ``memory``, are
+        read from the cache where they are used: held in registers they would fill them."""
+        given = [f"_load_plane({memory[n]} + c__ * N__, ok__, ACC)" if n in memory else f"{n}[c__]" for n in self.sites]
+        given += self.insides
+        given += [f"_coefficient({n}_ptr, first__ + c__, ACC)" for n in self.channels]
+        given += [*self.scalars, *self.nears, *self.constants]
+        return f"{self.name}({', '.join(given)})"
+
+
+def reads_of(statement: Map) -> dict[str, Offsets]:
+    """Site array -> the offsets other than the site itself at which a ``Map`` reads it, in order."""
+    found: dict[str, set[Offset]] = {}
+    for leaf in (a for e in statement.expressions for a in e.free_symbols if isinstance(a, Leaf)):
+        found.setdefault(leaf.array, set()).update({leaf.offset} if any(leaf.offset) else ())
+    return {array: tuple(sorted(offsets)) for array, offsets in sorted(found.items())}
+
+
+def inlined(statement: Map) -> Map:
+    """The ``Map`` with numbers written where they are used: Triton makes float32 of a number that gets a name."""
+    numbers: dict[sp.Basic, sp.Basic] = {}
+    lets = []
+    for symbol, expr in statement.lets:
+        expr = expr.xreplace(numbers)
+        if expr.free_symbols:
+            lets.append((symbol, expr))
+        else:
+            numbers[symbol] = expr
+    if not numbers:
+        return statement
+    return Map(
+        stores=tuple((n, e.xreplace(numbers)) for n, e in statement.stores),
+        sums=tuple((n, k, e.xreplace(numbers)) for n, k, e in statement.sums),
+        lets=tuple(lets),
+    )
+
+
+def near_of(programs: Iterable[Program], rank: int, periodic: bool) -> Near:
+    """Every set of offsets and every indicator that the programs use."""
+    sets: set[Offsets] = set()
+    marks: set[Inside] = set()
+    for program in programs:
+        for statement in program.body:
+            if isinstance(statement, Map):
+                sets |= {offsets for offsets in reads_of(statement).values() if offsets}
+                marks |= {a for e in statement.expressions for a in e.free_symbols if isinstance(a, Inside)}
+    order: Callable[[Offsets], tuple[int, Offsets]] = lambda s: (len(s), s)
+    return Near(tuple(sorted(sets, key=order)), tuple(sorted(marks, key=lambda m: m.name)), rank, periodic)
+
+
+def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], near: Near) -> PlaneFunction:
+    """The function of a ``Map``; a sum is returned as the tile that is to be summed."""
+    statement = inlined(statement)
+    atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
+    own = {symbol for symbol, _ in statement.lets}
+    plain = [a for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own]
+    reads = reads_of(statement)
+    tiles = {a for a in atoms if isinstance(a, (Leaf, Inside))}
+    lines: list[str] = []
+    nears: list[str] = []
+    for array, offsets in reads.items():
+        if not offsets:
+            continue
+        index = near.name(offsets)
+        nears += [index] if index not in nears else []
+        got = [Leaf(array, o).name for o in offsets] + ["_"] * (width(offsets) - len(offsets))
+        lines.append(f"{', '.join(got)} = _read{width(offsets)}({array}, {index}, TILE__)")
+    for symbol, expr in statement.lets:
+        tiles |= {symbol} if expr.free_symbols & tiles else set()
+        lines.append(f"{symbol.name} = {TRITON.print(expr)}")
+    flat = False
+    for out, expr in (*statement.stores, *((n, e) for n, _, e in statement.sums)):
+        text = TRITON.print(expr)
+        if not expr.free_symbols & tiles:
+            flat, text = True, f"tl.zeros([TILE__], ACC) + ({text})"
+        if text != out:
+            lines.append(f"{out} = {text}")
+    constants = (["TILE__"] if nears or flat else []) + (["ACC"] if flat else [])
+    return PlaneFunction(
+        name=name,
+        sites=tuple(reads),
+        insides=tuple(a.name for a in atoms if isinstance(a, Inside)),
+        channels=tuple(a.name for a in plain if kinds[a.name] is Kind.CHANNEL),
+        scalars=tuple(a.name for a in plain if kinds[a.name] is Kind.SCALAR),
+        nears=tuple(nears),
+        constants=tuple(constants),
+        lines=tuple(lines),
+        results=(*(n for n, _ in statement.stores), *(n for n, _, _ in statement.sums)),
+    )
+
+
+def plane_functions(program: Program, name: str, near: Near) -> tuple[PlaneFunction, ...]:
+    """One function for each ``Map`` of a program, in order."""
+    kinds = program.kinds()
+    maps = [s for s in program.body if isinstance(s, Map)]
+    return tuple(plane_function(s, f"_{name}_{k}", kinds, near) for k, s in enumerate(maps))
