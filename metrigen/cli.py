@@ -117,17 +117,38 @@ def show(
             typer.echo(f"\n{s.lower_text(report)}", nl=False)
 
 
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    """``32,64,32,32`` as numbers."""
+def _shape(text: str | None, least: int = 1) -> tuple[int, ...] | None:
+    """``32,64,32,32`` as numbers, ``least`` of them or more."""
     if text is None:
         return None
     try:
         sizes = tuple(int(part) for part in text.split(","))
     except ValueError:
         sizes = ()
-    if not sizes or min(sizes) < 1:
+    if len(sizes) < least or min(sizes) < 1:
         raise typer.BadParameter(f"--shape takes positive numbers, as 32,64,32,32, not {text!r}")
     return sizes
+
+
+@app.command()
+def tune(
+    package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="Folder of an emitted package.")],
+    shape: Annotated[str, typer.Option("--shape", help="Shape of a field, B,C,*sites.")] = "32,64,32,32",
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, float64, bfloat16 or float16.")] = "float32",
+    debug: Debug = False,
+) -> None:
+    """Measure launch settings of the Triton kernels on this machine's GPU and keep the best."""
+    with _errors(debug):
+        from metrigen import console as c
+        from metrigen import tune as t
+
+        screen = c.console()
+        batch, channels, *sites = _shape(shape, least=2) or ()
+        file = t.tune(
+            package, channels=channels, size=sites, batch=batch, dtype=dtype,
+            report=lambda line: screen.print(line, soft_wrap=True),
+        )  # fmt: skip
+        screen.print(f"wrote     {file}", soft_wrap=True)
 
 
 @app.callback(invoke_without_command=True)

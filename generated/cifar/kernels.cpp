@@ -9,7 +9,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <omp.h>
+#include <type_traits>
+#include <utility>
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
@@ -28,6 +31,14 @@ constexpr long FULL = W / LANES * LANES, REST = W - FULL;
 
 typedef R V __attribute__((vector_size(LANES * sizeof(R))));
 typedef R Unaligned __attribute__((vector_size(LANES * sizeof(R)), aligned(sizeof(R)), may_alias));
+
+typedef std::conditional<sizeof(R) == 8, long long, int>::type Word;
+typedef Word Bits __attribute__((vector_size(LANES * sizeof(R)), may_alias));
+// All bits of the lanes that the last vector of a row has, none of the others.
+struct Mask {
+    alignas(64) Word bits[LANES];
+    constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
+};
 
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
@@ -49,9 +60,9 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     else store(p, x);
 }
 template <class Last, class X> inline V valid(Last, X x) {
-    V y = spread(x);
-    if (Last::value) for (long l = REST; l < LANES; ++l) y[l] = R(0);
-    return y;
+    static constexpr Mask mask;
+    if (!Last::value) return spread(x);
+    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 inline double across(V x) {
     double total = 0;

@@ -91,6 +91,8 @@ def compiled(dtype: torch.dtype, width: int, group: int) -> Path:
         raise FileNotFoundError("no C++ compiler on the path")
     real, size = ("double", 8) if dtype == torch.float64 else ("float", 4)
     lanes = 64 // size
+    if width > lanes // 2 and -(-width // lanes) * lanes > 1.1 * (-(-2 * width // lanes) * (lanes // 2)):
+        lanes //= 2  # half vectors where whole ones would leave a tenth of the lanes without a site
     while lanes > 1 and lanes // 2 >= width:
         lanes //= 2
     defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DLANES={lanes}")

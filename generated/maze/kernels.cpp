@@ -9,7 +9,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <omp.h>
+#include <type_traits>
+#include <utility>
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
@@ -28,6 +31,14 @@ constexpr long FULL = W / LANES * LANES, REST = W - FULL;
 
 typedef R V __attribute__((vector_size(LANES * sizeof(R))));
 typedef R Unaligned __attribute__((vector_size(LANES * sizeof(R)), aligned(sizeof(R)), may_alias));
+
+typedef std::conditional<sizeof(R) == 8, long long, int>::type Word;
+typedef Word Bits __attribute__((vector_size(LANES * sizeof(R)), may_alias));
+// All bits of the lanes that the last vector of a row has, none of the others.
+struct Mask {
+    alignas(64) Word bits[LANES];
+    constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
+};
 
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
@@ -49,9 +60,9 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     else store(p, x);
 }
 template <class Last, class X> inline V valid(Last, X x) {
-    V y = spread(x);
-    if (Last::value) for (long l = REST; l < LANES; ++l) y[l] = R(0);
-    return y;
+    static constexpr Mask mask;
+    if (!Last::value) return spread(x);
+    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 inline double across(V x) {
     double total = 0;
@@ -881,6 +892,7 @@ static void operator_adjoint(
 }
 
 constexpr long FIXED = 2, IMPORTS = 1, BUFFERS = 0, WEIGHTS = 5;
+constexpr long PLANES = BUFFERS + 6 + WEIGHTS + IMPORTS;
 constexpr int PATIENCE = 10;  // restarts in a row without a tenth of progress
 
 // The threads that share a unit: one for each of many small units, or all of them on the rows of a large one.
@@ -927,6 +939,23 @@ template <class Body> inline double sum_over(const Lattice& at, Body&& body) {
     }
     return total;
 }
+struct Two {
+    V first, second;
+};
+template <class Body> inline void sums_over(const Lattice& at, double& first, double& second, Body&& body) {
+    first = second = 0;
+    for (long c = 0; c < G; ++c) {
+        V one{}, two{};
+        for (long row = at.begin; row < at.end; ++row) {
+            const long from = c * at.padded + at.padded_row(row);
+            columns([&](auto last, const long j) {
+                const Two found = body(from + j);
+                one += valid(last, found.first), two += valid(last, found.second);
+            });
+            if (row % 64 == 63 || row + 1 == at.end) first += across(one), second += across(two), one = two = V{};
+        }
+    }
+}
 template <class Body> inline void each(const Lattice& at, Body&& body) {
     for (long c = 0; c < G; ++c)
         for (long row = at.begin; row < at.end; ++row) {
@@ -934,6 +963,165 @@ template <class Body> inline void each(const Lattice& at, Body&& body) {
             columns([&](auto, const long j) { body(from + j); });
         }
 }
+
+// Geometric multigrid for a large plane: one V-cycle with a damped Jacobi sweep down and up, cells in pairs along each
+// axis. A cell of the next level has the screening of its four, half of the conductivity that crosses its sides (twice
+// the length, twice the distance): the finite-volume operator of the coarser lattice.
+inline bool is_large(const Lattice& at) { return at.n[0] >= 96 && W >= 96; }
+
+struct Level {
+    long n0, n1, stride, size;
+    R *weight[4], *screening, *inverse, *b, *x, *other;  // at the first site, a halo of one site around
+
+    Level(long rows, long columns, long step) : n0(rows), n1(columns), stride(step), size((rows + 2) * step) {}
+    R* place(R* memory) {
+        R** const all[9] = {&weight[0], &weight[1], &weight[2], &weight[3], &screening, &inverse, &b, &x, &other};
+        for (long i = 0; i < 9; ++i) *all[i] = memory + i * size + stride + 1;
+        return memory + 9 * size + 32;
+    }
+    long first(const Team& team, long part = 0) const { return n0 * (team.member + part) / team.members; }
+    void clear_halo(R* u) const {
+        std::memset(u - stride - 1, 0, (n1 + 2) * sizeof(R));
+        std::memset(u + n0 * stride - 1, 0, (n1 + 2) * sizeof(R));
+        for (long i = 0; i < n0; ++i) u[i * stride - 1] = u[i * stride + n1] = 0;
+    }
+    void fill(R* u, const Team& team) const {
+        team.wait();
+        if (!PERIODIC) return;
+        if (team.member == 0) {
+            for (long i = 0; i < n0; ++i) u[i * stride - 1] = u[i * stride + n1 - 1], u[i * stride + n1] = u[i *
+                stride];
+            std::memcpy(u - stride, u + (n0 - 1) * stride, n1 * sizeof(R));
+            std::memcpy(u + n0 * stride, u, n1 * sizeof(R));
+        }
+        team.wait();
+    }
+    // sum of weight times neighbour
+    R around(const R* u, long i) const {
+        return weight[0][i] * u[i - stride] + weight[1][i] * u[i + stride] + weight[2][i] * u[i - 1] + weight[3][i] *
+            u[i + 1];
+    }
+    // out = (1 - omega) own + omega scale (b + sum of weight times neighbour)
+    void relax(const Team& team, R omega) {
+        fill(x, team);
+        for (long i = first(team); i < first(team, 1); ++i) {
+            const long r = i * stride;
+#pragma GCC ivdep
+            for (long j = r; j < r + n1; ++j) other[j] = (1 - omega) * x[j] + omega * inverse[j] * (b[j] + around(x,
+                j));
+        }
+        team.wait();
+        std::swap(x, other);
+    }
+};
+
+struct Multigrid {
+    static constexpr R OMEGA = R(0.8);
+    Level levels[16];
+    int count;
+
+    // Sizes of the lattices below rows x columns, and the memory that they take.
+    static long plan(long rows, long columns, Level* levels, int& count) {
+        long numbers = 0;
+        for (count = 1; count < 16 && rows > 4 && columns > 4; ++count) {
+            rows = (rows + 1) / 2, columns = (columns + 1) / 2;
+            const Level level(rows, columns, round_up(columns + 2, 16));
+            if (levels) levels[count] = level;
+            numbers += 9 * level.size + 32;
+        }
+        return numbers;
+    }
+    static long numbers(const Lattice& at) {
+        int count;
+        return plan(at.n[0], W, nullptr, count);
+    }
+
+    // The finest level lies in the planes of the solve: weights, residual and two fields.
+    Multigrid(const Team& team, const Lattice& at, R* const* weight, R* inverse, R* r, R* z, R* other, R* memory)
+        : levels{ Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0),
+            Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0,
+            0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0) } {
+        Level& top = levels[0] = Level(at.n[0], W, STRIDE);
+        const long from = at.padded_row(0);
+        top.weight[0] = weight[1] + from;
+        top.weight[1] = weight[4] + from;
+        top.weight[2] = weight[2] + from;
+        top.weight[3] = weight[3] + from;
+        top.screening = weight[0] + from, top.inverse = inverse + from;
+        top.b = r + from, top.x = z + from, top.other = other + from;
+        plan(at.n[0], W, levels, count);
+        for (int k = 1; k < count; ++k) memory = levels[k].place(memory);
+        if (team.member == 0)
+            for (int k = 0; k < count; ++k) levels[k].clear_halo(levels[k].x), levels[k].clear_halo(levels[k].other);
+        team.wait();
+        for (int k = 1; k < count; ++k) coarsen(levels[k - 1], levels[k], team);
+    }
+
+    static void coarsen(const Level& fine, const Level& coarse, const Team& team) {
+        for (long i = coarse.first(team); i < coarse.first(team, 1); ++i)
+            for (long j = 0; j < coarse.n1; ++j) {
+                const long rows[2] = {2 * i, 2 * i + 1 < fine.n0 ? 2 * i + 1 : 2 * i};
+                const long columns[2] = {2 * j, 2 * j + 1 < fine.n1 ? 2 * j + 1 : 2 * j};
+                const long high = 1 + (rows[1] > rows[0]), wide = 1 + (columns[1] > columns[0]);
+                R screening = 0, crossing[4] = {};
+                for (long a = 0; a < high; ++a)
+                    for (long b = 0; b < wide; ++b) screening += fine.screening[rows[a] * fine.stride + columns[b]];
+                for (long b = 0; b < wide; ++b) {
+                    crossing[0] += fine.weight[0][rows[0] * fine.stride + columns[b]];
+                    crossing[1] += fine.weight[1][rows[1] * fine.stride + columns[b]];
+                }
+                for (long a = 0; a < high; ++a) {
+                    crossing[2] += fine.weight[2][rows[a] * fine.stride + columns[0]];
+                    crossing[3] += fine.weight[3][rows[a] * fine.stride + columns[1]];
+                }
+                const long to = i * coarse.stride + j;
+                R sum = screening;
+                for (long k = 0; k < 4; ++k) sum += coarse.weight[k][to] = R(0.5) * crossing[k];
+                coarse.screening[to] = screening;
+                coarse.inverse[to] = R(1) / sum;
+            }
+        team.wait();
+    }
+
+    // x of the level = M b, with M symmetric and positive definite.
+    void cycle(const Team& team, int k = 0) {
+        Level& l = levels[k];
+        const long begin = l.first(team), end = l.first(team, 1), n1 = l.n1;
+        for (long i = begin; i < end; ++i) {
+            const long r = i * l.stride;
+#pragma GCC ivdep
+            for (long j = r; j < r + n1; ++j) l.x[j] = OMEGA * l.inverse[j] * l.b[j];
+        }
+        if (k + 1 == count) {
+            for (int again = 0; again < 8; ++again) l.relax(team, OMEGA);
+            return;
+        }
+        l.fill(l.x, team);
+        const Level& c = levels[k + 1];
+        for (long i = c.first(team); i < c.first(team, 1); ++i) {
+            R* const sum = c.b + i * c.stride;
+            std::memset(sum, 0, c.n1 * sizeof(R));
+            for (long a = 2 * i; a <= 2 * i + 1 && a < l.n0; ++a) {
+                const long r = a * l.stride;
+                R* const left = l.other + r;
+#pragma GCC ivdep
+                for (long j = 0; j < n1; ++j) left[j] = (1 - OMEGA) * l.b[r + j] + l.around(l.x, r + j);
+                for (long j = 0; j < n1 / 2; ++j) sum[j] += left[2 * j] + left[2 * j + 1];
+                if (n1 % 2) sum[n1 / 2] += left[n1 - 1];
+            }
+        }
+        team.wait();
+        cycle(team, k + 1);
+        team.wait();
+        for (long i = begin; i < end; ++i) {
+            R* const x = l.x + i * l.stride;
+            const R* const add = levels[k + 1].x + i / 2 * c.stride;
+            for (long j = 0; j < n1 / 2; ++j) x[2 * j] += add[j], x[2 * j + 1] += add[j];
+            if (n1 % 2) x[n1 - 1] += add[n1 / 2];
+        }
+        l.relax(team, OMEGA);
+    }
+};
 
 struct Report {
     double iterations, residual2, failed, indefinite;
@@ -945,8 +1133,9 @@ struct System {
     const Given& given;
     R* const work;
     R* weight[WEIGHTS + 1];
-    R* inverse;  // 1 / diagonal, the preconditioner
+    R* inverse;  // 1 / diagonal, the preconditioner of small planes
     Sums sums;
+    Multigrid* grid;  // that of large ones
 
     // image = A x; x.A x
     double image_of(R* x, R* image) {
@@ -971,12 +1160,24 @@ struct System {
                 return left * left;
             }));
         };
-        double rr = residual(), best = HUGE_VAL;
-        double rz = team.sum(sum_over(at, [&](long i) {
-            const V z = load(r + i) * load(inverse + i);
-            store(p + i, z);
-            return load(r + i) * z;
-        }));
+        const R* z = r;
+        const auto conditioned = [&] {  // z = M r; r.z
+            if (grid) {
+                grid->cycle(team);
+                z = grid->levels[0].x - at.padded_row(0);
+                return team.sum(sum_over(at, [&](long i) { return load(r + i) * load(z + i); }));
+            }
+            return team.sum(sum_over(at, [&](long i) { const V left = load(r + i); return left * left * load(inverse +
+                i); }));
+        };
+        const auto turn = [&](R beta) {  // p = z + beta p
+            if (grid) each(at, [&](long i) { store(p + i, load(z + i) + beta * load(p + i)); });
+            else
+            each(at, [&](long i) { store(p + i, load(r + i) * load(inverse + i) + beta * load(p + i)); });
+        };
+        double rr = residual(), best = HUGE_VAL, rz = conditioned();
+        each(at, [&](long i) { store(p + i, V{}); });
+        turn(R(0));
         bool active = std::sqrt(rr) > tolerance;
         int stalls = 0;
         for (long k = 0; k < most && active; ++k) {
@@ -987,14 +1188,15 @@ struct System {
             }
             report.iterations += 1;
             const R alpha = R(rz / curvature);
-            double rr_part = 0, fresh = 0;
-            rr_part = sum_over(at, [&](long i) {
+            double rr_part, fresh_part;
+            sums_over(at, rr_part, fresh_part, [&](long i) {
                 store(x + i, load(x + i) + alpha * load(p + i));
-                const V left = load(r + i) - alpha * load(q + i);
+                const V left = load(r + i) - alpha * load(q + i), square = left * left;
                 store(r + i, left);
-                return left * left;
+                return Two{square, square * load(inverse + i)};
             });
             rr = team.sum(rr_part);
+            double fresh = team.sum(fresh_part);
             const bool looks = std::sqrt(rr) <= tolerance;
             if (looks) {
                 const double left = std::sqrt(residual());
@@ -1002,10 +1204,8 @@ struct System {
                 active = !(left <= tolerance || stalls >= PATIENCE);
                 best = left < best ? left : best;
             }
-            fresh = team.sum(sum_over(at, [&](long i) { const V left = load(r + i); return left * left * load(inverse
-                + i); }));
-            const R beta = looks ? R(0) : R(fresh / (rz == 0 ? 1 : rz));
-            each(at, [&](long i) { store(p + i, load(r + i) * load(inverse + i) + beta * load(p + i)); });
+            if (looks || grid) fresh = active ? conditioned() : 0;
+            turn(looks ? R(0) : R(fresh / (rz == 0 ? 1 : rz)));
             rz = fresh;
         }
         report.residual2 = residual();
@@ -1067,15 +1267,18 @@ struct System {
                 e; }));
             report.failed = !(stopped && too);
         } else
-        report = conjugate_gradient(b, x, r, p, q, tolerance, most);
+        {
+            R *const z = work + PLANES * at.block, *const other = z + at.block;
+            alignas(Multigrid) unsigned char room[sizeof(Multigrid)];
+            if (is_large(at)) grid = new (room) Multigrid(team, at, weight, inverse, r, z, other, other + at.block);
+            report = conjugate_gradient(b, x, r, p, q, tolerance, most);
+        }
         for (long c = 0; c < G; ++c)
             for (long row = at.begin; row < at.end; ++row)
                 std::memcpy(out + c * at.dense + row * W, x + c * at.padded + at.padded_row(row), W * sizeof(R));
         return report;
     }
 };
-
-constexpr long PLANES = BUFFERS + 6 + WEIGHTS + IMPORTS;
 
 // A x = b: right-hand side, start, what A is made of, the solution; a report for every unit.
 extern "C" void solve(
@@ -1085,19 +1288,20 @@ extern "C" void solve(
     const Lattice at(sizes);
     const long groups = channels / G, units = samples * groups;
     const bool together = units < threads && at.rows >= 4 * threads;
+    const long planes = PLANES * at.block + (is_large(at) ? 2 * at.block + Multigrid::numbers(at) : 0);
     double shared[256];
-    R* common = together ? workspace(PLANES * at.block) : nullptr;
+    R* common = together ? workspace(planes) : nullptr;
 #pragma omp parallel num_threads(threads)
     {
         const Team team{together ? omp_get_num_threads() : 1, together ? omp_get_thread_num() : 0, shared};
-        R* const work = together ? common : workspace(PLANES * at.block);
+        R* const work = together ? common : workspace(planes);
         const auto one = [&](long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
             team.wait();
             const Given given(arrays + 2, at, sample, first, channels, work + (BUFFERS + 6 + WEIGHTS) * at.block);
             team.wait();
-            System system{team, team.rows(at), given, work, {}, nullptr, {}};
+            System system{team, team.rows(at), given, work, {}, nullptr, {}, nullptr};
             const Report report = system.solve(
                 arrays[0] + from, arrays[1] + from, arrays[2 + FIXED] + from, solver, rtol, atol, most
             );
