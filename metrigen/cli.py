@@ -126,7 +126,7 @@ def _shape(text: str | None, least: int = 1) -> tuple[int, ...] | None:
     except ValueError:
         sizes = ()
     if len(sizes) < least or min(sizes) < 1:
-        raise typer.BadParameter(f"--shape takes positive numbers, as 32,64,32,32, not {text!r}")
+        raise typer.BadParameter(f"--shape takes {least} or more positive numbers, as 32,64,32,32, not {text!r}")
     return sizes
 
 
@@ -189,7 +189,7 @@ def _errors(debug: bool) -> Iterator[None]:
 
         print_error(error, debug)
         raise typer.Exit(1) from None
-    except typer.Exit:
+    except (typer.Exit, typer.BadParameter):
         raise
     except Exception as error:
         from metrigen.console import print_unexpected

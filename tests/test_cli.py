@@ -255,3 +255,16 @@ def test_a_fault_of_the_compiler_is_short_and_asks_for_a_report(root: Path, debu
     assert "a fault of ours" in done.stderr
     assert "report" in done.stderr
     assert ("Traceback" in done.stderr) == debug
+
+
+def test_tune_says_what_it_needs(root: Path) -> None:
+    """A shape of at least (B, C), and a GPU."""
+    short = metrigen(root, "tune", "generated/cifar", "--shape", "3")
+    assert short.returncode == 2
+    assert "--shape takes 2 or more" in short.stderr
+    import torch
+
+    if not torch.cuda.is_available():
+        done = metrigen(root, "tune", "generated/cifar")
+        assert done.returncode == 1
+        assert "tune needs a GPU" in done.stderr
