@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import metrigen as package
 from metrigen.console import error_text
@@ -257,14 +258,12 @@ def test_a_fault_of_the_compiler_is_short_and_asks_for_a_report(root: Path, debu
     assert ("Traceback" in done.stderr) == debug
 
 
-def test_tune_says_what_it_needs(root: Path) -> None:
+def test_tune_says_what_it_needs(metrigen: Run) -> None:
     """A shape of at least (B, C), and a GPU."""
-    short = metrigen(root, "tune", "generated/cifar", "--shape", "3")
+    short = metrigen("tune", "generated/cifar", "--shape", "3")
     assert short.returncode == 2
     assert "--shape takes 2 or more" in short.stderr
-    import torch
-
     if not torch.cuda.is_available():
-        done = metrigen(root, "tune", "generated/cifar")
+        done = metrigen("tune", "generated/cifar")
         assert done.returncode == 1
         assert "tune needs a GPU" in done.stderr

@@ -133,16 +133,18 @@ class _Unit:
         self.library = None if empty else library(like.dtype, width, self.group)
 
     def run(
-        self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float
+        self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
-        """Call an entry of the library on whole tensors; ``options`` are passed on, int as int and float as double."""
+        """Call an entry of the library on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
         pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), torch.get_num_threads()]
         arguments = [pointers, sizes, *map(ctypes.c_long, numbers)]
         if sums is not None:
             arguments.append(ctypes.c_void_p(sums.data_ptr()))
-        arguments += [ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x) for x in options]
+        for x in options:
+            kind = ctypes.c_long if isinstance(x, int) else ctypes.c_double
+            arguments.append(ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kind(x))
         getattr(self.library, entry)(*arguments)
 
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:
@@ -266,3 +268,54 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     unit.run("readout_adjoint", (grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))
+
+
+
+def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
+    """What the readout is given, with nothing in the places of the state."""
+    named = dict(zip(fixed_names, others))
+    nothing = others[0].new_empty(0) if others else torch.empty(0)
+    return tuple(named.get(n, nothing) for n, _ in GIVEN)
+
+
+def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
+    """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
+    unit = _Unit(state[0])
+    large = _window(state[0]) is not None
+    if steps == 0 or unit.library is None or large:
+        return reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
+    state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
+    out = tuple(torch.empty_like(x) for x in state)
+    first = state[0]
+    result = first.new_empty((first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
+    unit.run("evolve_readout", (*state, *fixed, *_read(reference.OTHERS, others), result, *out), steps)
+    return (result, *out)
+
+
+def evolve_readout_adjoint(
+    grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int
+) -> Tensors:
+    """Cotangents of the state, of what is fixed and of what else the readout reads."""
+    unit = _Unit(state[0])
+    if steps == 0 or unit.library is None:
+        return reference.evolve_readout_adjoint(grad, cotangents, state, fixed, others, steps)
+    (grad,), cotangents, state = _dense(grad), _dense(*cotangents), _dense(*state)
+    fixed, others = _dense(*fixed), _dense(*others)
+    flowed = tuple(torch.empty_like(x) for x in state)
+    fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
+    named = dict(zip(reference.OTHERS, others))
+    read = {
+        n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
+    }
+    sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
+    arrays = (
+        grad, *cotangents, *state, *fixed, *_read(reference.OTHERS, others), *flowed, *fields.values(), *read.values()
+    )
+    unit.run("evolve_readout_adjoint", arrays, steps, sums, read_sums)
+    found, other = fields | unit.added(sums, SUMS), read | unit.added(read_sums, READOUT_SUMS)
+    bars = (
+        *flowed,
+        *(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(FIXED, fixed)),
+        *(other[n] if n in other else torch.zeros_like(x) for n, x in named.items()),
+    )
+    return reference.joined(bars)

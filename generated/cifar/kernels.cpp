@@ -559,6 +559,31 @@ static void readout_adjoint(
 
 constexpr long GIVEN = 6, COMPONENTS = 6, IMPORTS = 2, BUFFERS = 1;
 
+constexpr long SITES = 2, OUTSIDE = 6;
+// Place of each given array among the fields, -1 for coefficients.
+constexpr long SITE_OF[GIVEN] = { 0, 1, -1, -1, -1, -1 };
+
+static void read(const Lattice& at, const Given& given, R* const* out, R* work) {
+    readout(at, given, out[0], out[1], out[2], out[3], out[4], out[5]);
+}
+// grads: cotangents of the components, which may be set to padded copies; out: cotangents of the given fields
+static void flow(const Lattice& at, const Given& given, const R** grads, R* const* out, Sums& sums, R* work) {
+    import_planes(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
+    grads[0] = work + (BUFFERS + IMPORTS + 0) * at.block;
+    import_planes(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
+    grads[1] = work + (BUFFERS + IMPORTS + 1) * at.block;
+    import_planes(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
+    grads[2] = work + (BUFFERS + IMPORTS + 2) * at.block;
+    import_planes(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
+    grads[3] = work + (BUFFERS + IMPORTS + 3) * at.block;
+    import_planes(at, grads[4], work + (BUFFERS + IMPORTS + 4) * at.block);
+    grads[4] = work + (BUFFERS + IMPORTS + 4) * at.block;
+    import_planes(at, grads[5], work + (BUFFERS + IMPORTS + 5) * at.block);
+    grads[5] = work + (BUFFERS + IMPORTS + 5) * at.block;
+    readout_adjoint(at, given, grads[0], grads[1], grads[2], grads[3], grads[4], grads[5], out[0], out[1], sums,
+        work);
+}
+
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     const Lattice at(sizes);
@@ -574,7 +599,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
-            readout(at, given, out[0], out[1], out[2], out[3], out[4], out[5]);
+            read(at, given, out, work);
         }
     }
 }
@@ -585,10 +610,9 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
-    for (long i = 0; i < 2; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
+    for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        constexpr long OUTSIDE = 6;
         R* const work = workspace((BUFFERS + IMPORTS + OUTSIDE) * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
@@ -597,24 +621,11 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
             const R* grads[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
                 grads[i] = arrays[0] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
-            import_planes(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
-            grads[0] = work + (BUFFERS + IMPORTS + 0) * at.block;
-            import_planes(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
-            grads[1] = work + (BUFFERS + IMPORTS + 1) * at.block;
-            import_planes(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
-            grads[2] = work + (BUFFERS + IMPORTS + 2) * at.block;
-            import_planes(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
-            grads[3] = work + (BUFFERS + IMPORTS + 3) * at.block;
-            import_planes(at, grads[4], work + (BUFFERS + IMPORTS + 4) * at.block);
-            grads[4] = work + (BUFFERS + IMPORTS + 4) * at.block;
-            import_planes(at, grads[5], work + (BUFFERS + IMPORTS + 5) * at.block);
-            grads[5] = work + (BUFFERS + IMPORTS + 5) * at.block;
-            R* out[2];
-            for (long i = 0; i < 2; ++i)
+            R* out[SITES];
+            for (long i = 0; i < SITES; ++i)
                 out[i] = arrays[1 + GIVEN + i] + (sample * channels + first) * at.dense;
             Sums sums{};
-            readout_adjoint(at, given, grads[0], grads[1], grads[2], grads[3], grads[4], grads[5], out[0], out[1],
-                sums, work);
+            flow(at, given, grads, out, sums, work);
             std::memcpy(summed + unit * (sizeof(Sums) / sizeof(double)), &sums, sizeof(Sums));
         }
     }
@@ -1244,6 +1255,23 @@ static void tail_adjoint(
 constexpr long STATE = 2, FIXED = 7, CARRIED = 2;
 constexpr long IMPORTS = 0, BUFFERS = 4;
 
+constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
+
+// The steps of one unit; what goes from step to step changes places between two sets of planes.
+static void run(const Lattice& at, const Given& given, const R* const* state, R* const* out, long steps, R* work) {
+    R *carried[2][CARRIED], *const *now = carried[0], *const *next = carried[1];
+    for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = work + (BUFFERS + IMPORTS + i) *
+        at.block;
+    head(at, given, state[0], state[1], now[0], now[1]);
+    for (long step = 1; step < steps; ++step) {
+        inner(at, given, now[0], now[1], next[0], next[1]);
+        R* const* const last = now;
+        now = next;
+        next = last;
+    }
+    tail(at, given, now[0], now[1], out[0], out[1]);
+}
+
 // (samples, channels, *lattice) of: the state, what is fixed over the steps, the state after them (steps >= 1).
 extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads) {
     const Lattice at(sizes);
@@ -1251,10 +1279,7 @@ extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long c
     for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace((BUFFERS + IMPORTS + 2 * CARRIED) * at.block);
-        R *carried[2][CARRIED];
-        for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = work + (BUFFERS + IMPORTS + i) *
-            at.block;
+        R* const work = workspace(FORWARD * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G;
@@ -1263,15 +1288,7 @@ extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long c
             const R* state[STATE];
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, out[i] = arrays[STATE + FIXED + i] + from;
-            R *const *now = carried[0], *const *next = carried[1];
-            head(at, given, state[0], state[1], now[0], now[1]);
-            for (long step = 1; step < steps; ++step) {
-                inner(at, given, now[0], now[1], next[0], next[1]);
-                R* const* const last = now;
-                now = next;
-                next = last;
-            }
-            tail(at, given, now[0], now[1], out[0], out[1]);
+            run(at, given, state, out, steps, work);
         }
     }
 }
@@ -1326,11 +1343,8 @@ extern "C" void evolve_windows(
 #pragma omp parallel num_threads(threads)
     {
         const long fields = 2 * STATE + FIXED, patch = round_up(G * at.dense, LANES);
-        R* const work = workspace((BUFFERS + IMPORTS + 2 * CARRIED) * at.block + fields * patch);
-        R* const windows = work + (BUFFERS + IMPORTS + 2 * CARRIED) * at.block;
-        R *carried[2][CARRIED];
-        for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = work + (BUFFERS + IMPORTS + i) *
-            at.block;
+        R* const work = workspace(FORWARD * at.block + fields * patch);
+        R* const windows = work + FORWARD * at.block;
 #pragma omp for schedule(dynamic, 1)
         for (long job = 0; job < samples * groups * tiles[0] * tiles[1]; ++job) {
             const long tile[2] = {job / tiles[1] % tiles[0], job % tiles[1]}, unit = job / (tiles[0] * tiles[1]);
@@ -1353,15 +1367,7 @@ extern "C" void evolve_windows(
                     at.dense;
             }
             const Given given(fixed, at, sample, first, channels);
-            R *const *now = carried[0], *const *next = carried[1];
-            head(at, given, state[0], state[1], now[0], now[1]);
-            for (long step = 1; step < steps; ++step) {
-                inner(at, given, now[0], now[1], next[0], next[1]);
-                R* const* const last = now;
-                now = next;
-                next = last;
-            }
-            tail(at, given, now[0], now[1], out[0], out[1]);
+            run(at, given, state, out, steps, work);
             for (long i = 0; i < STATE; ++i)
                 for (long c = 0; c < G; ++c) window.put(out[i] + c * at.dense, whole, arrays[STATE + FIXED + i] + from
                     + c * dense);
@@ -1369,9 +1375,57 @@ extern "C" void evolve_windows(
     }
 }
 
+// Planes of workspace of the way back: what is carried from step to step is kept on the way forward.
+constexpr long SITES = 0, OUTSIDE = 0;
+constexpr long backward(long steps) { return BUFFERS + IMPORTS + (steps + 2) * CARRIED + SITES + OUTSIDE; }
+
+struct Trail {
+    const Lattice& at;
+    R* const work;
+    const long steps;
+    R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1];
+
+    Trail(const Lattice& lattice, R* memory, long count) : at(lattice), work(memory), steps(count) {
+        for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(steps * CARRIED + i);
+        for (long i = 0; i < SITES + 1; ++i) bars[i] = plane((steps + 2) * CARRIED + i);
+    }
+    R* plane(long i) const { return work + (BUFFERS + IMPORTS + i) * at.block; }
+    void keep(long step, R** to) const {
+        for (long i = 0; i < CARRIED; ++i) to[i] = plane(step * CARRIED + i);
+    }
+    void forward(const Given& given, const R* const* state) {
+        R *const *now = kept, *const *next = ahead;
+        keep(0, kept);
+        head(at, given, state[0], state[1], now[0], now[1]);
+        for (long step = 1; step < steps; ++step) {
+            keep(step - 1, kept);
+            keep(step, ahead);
+            inner(at, given, now[0], now[1], next[0], next[1]);
+        }
+        keep(steps - 1, kept);
+    }
+    void end(const Given& given, R* const* out) {
+        R* const* now = kept;
+        tail(at, given, now[0], now[1], out[0], out[1]);
+    }
+    // out: cotangents of the state, then those of the fixed fields, which are added to
+    void back(const Given& given, const R* const* state, const R** cotangents, R* const* out, Sums& sums) {
+        R *const *now = kept, *const *flow = way[0], *const *back = way[1];
+        tail_adjoint(at, given, now[0], now[1], cotangents[0], cotangents[1], back[0], back[1], sums, work);
+        for (long step = steps - 2; step >= 0; --step) {
+            R* const* const last = flow;
+            flow = back;
+            back = last;
+            keep(step, kept);
+            inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], sums, work);
+        }
+        flow = back;
+        head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1], sums);
+    }
+};
+
 // Cotangents of the state after the steps, the state before them, what is fixed; then the cotangents of all those
-// fields (those of fixed fields zero where they come in) and, a unit after the other, the sums. What is carried from
-// step to step is kept on the way forward and read on the way back.
+// fields (those of fixed fields zero where they come in) and, a unit after the other, the sums.
 extern "C" void evolve_adjoint(
     R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, double* summed
 ) {
@@ -1380,16 +1434,8 @@ extern "C" void evolve_adjoint(
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        constexpr long SITES = 0, BACK = 2 * CARRIED, OUTSIDE = 0;
-        const long planes = BUFFERS + IMPORTS + steps * CARRIED + BACK + SITES + OUTSIDE;
-        R* const work = workspace(planes * at.block);
-        R* const trail = work + (BUFFERS + IMPORTS) * at.block;
-        R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1];
-        for (long i = 0; i < BACK; ++i) way[i / CARRIED][i % CARRIED] = trail + (steps * CARRIED + i) * at.block;
-        for (long i = 0; i < SITES + 1; ++i) bars[i] = trail + (steps * CARRIED + BACK + i) * at.block;
-        const auto keep = [&](long step, R** to) {
-            for (long i = 0; i < CARRIED; ++i) to[i] = trail + (step * CARRIED + i) * at.block;
-        };
+        R* const work = workspace(backward(steps) * at.block);
+        Trail trail(at, work, steps);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G;
@@ -1400,27 +1446,114 @@ extern "C" void evolve_adjoint(
             for (long i = 0; i < STATE; ++i) cotangents[i] = arrays[i] + from, state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
             Sums sums{};
-            R *const *now = kept, *const *next = ahead, *const *flow = way[0], *const *back = way[1];
-            keep(0, kept);
-            head(at, given, state[0], state[1], now[0], now[1]);
-            for (long step = 1; step < steps; ++step) {
-                keep(step - 1, kept);
-                keep(step, ahead);
-                inner(at, given, now[0], now[1], next[0], next[1]);
-            }
-            keep(steps - 1, kept);
-            tail_adjoint(at, given, now[0], now[1], cotangents[0], cotangents[1], back[0], back[1], sums, work);
-            for (long step = steps - 2; step >= 0; --step) {
-                R* const* const last = flow;
-                flow = back;
-                back = last;
-                keep(step, kept);
-                inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], sums, work);
-            }
-            flow = back;
-            head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1], sums);
+            trail.forward(given, state);
+            trail.back(given, state, cotangents, out, sums);
             std::memcpy(summed + unit * (sizeof(Sums) / sizeof(double)), &sums, sizeof(Sums));
         }
     }
 }
 }  // namespace steps
+
+
+// The readout of a unit right after its steps, while its fields are in cache.
+namespace joint {
+
+constexpr long STATE = steps::STATE, FIXED = steps::FIXED, GIVEN = reading::GIVEN, COMPONENTS = reading::COMPONENTS;
+// Place of a field of the state among what the readout reads, -1 where it reads none of it.
+constexpr long READS[STATE] = { 0, 1 };
+
+// The state, what is fixed, what the readout is given (nothing in the places of the state); the readout, the state after.
+extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples, long channels, long count, long
+    threads) {
+    const Lattice at(sizes);
+    const long groups = channels / G;
+    R *const *const given_read = arrays + STATE + FIXED, *const *const ends = given_read + GIVEN + 1;
+    R* const result = given_read[GIVEN];
+    R* read[GIVEN];
+    for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
+    for (long i = 0; i < STATE; ++i) {
+        if (READS[i] >= 0) read[READS[i]] = ends[i];
+        large_pages(ends[i], samples * channels * at.dense);
+    }
+    large_pages(result, samples * COMPONENTS * channels * at.dense);
+#pragma omp parallel num_threads(threads)
+    {
+        const long planes = steps::FORWARD + reading::BUFFERS + reading::IMPORTS;
+        R *const work = workspace(planes * at.block), *const more = work + steps::FORWARD * at.block;
+#pragma omp for schedule(static)
+        for (long unit = 0; unit < samples * groups; ++unit) {
+            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+                at.dense;
+            const R* state[STATE];
+            R *end[STATE], *out[COMPONENTS];
+            for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, end[i] = ends[i] + from;
+            for (long i = 0; i < COMPONENTS; ++i)
+                out[i] = result + ((sample * COMPONENTS + i) * channels + first) * at.dense;
+            const steps::Given fixed(arrays + STATE, at, sample, first, channels);
+            steps::run(at, fixed, state, end, count, work);
+            const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
+            reading::read(at, given, out, more);
+        }
+    }
+}
+
+// Cotangents of the readout and of the state after; the state, what is fixed, what the readout is given; then the
+// cotangents of the state and of the fixed fields, those of the fields that the readout is given (both kinds zero where
+// they come in, none in the places of the state), and the sums of the steps and of the readout.
+extern "C" void evolve_readout_adjoint(
+    R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, double* summed,
+    double* summed_read
+) {
+    constexpr long SITES = steps::SITES, READ_SITES = reading::SITES;
+    const Lattice at(sizes);
+    const long groups = channels / G;
+    R *const *const before = arrays + 1 + STATE, *const *const given_read = before + STATE + FIXED,
+      *const *const outs = given_read + GIVEN, *const *const read_outs = outs + STATE + SITES;
+    for (long i = 0; i < STATE; ++i) large_pages(outs[i], samples * channels * at.dense);
+#pragma omp parallel num_threads(threads)
+    {
+        const long patch = round_up(G * at.dense, LANES);
+        const long planes = steps::backward(count) + reading::BUFFERS + reading::IMPORTS + reading::OUTSIDE;
+        R* const work = workspace(planes * at.block + 2 * STATE * patch);
+        R *const more = work + steps::backward(count) * at.block, *const fields = work + planes * at.block;
+        steps::Trail trail(at, work, count);
+#pragma omp for schedule(static)
+        for (long unit = 0; unit < samples * groups; ++unit) {
+            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+                at.dense;
+            const R *state[STATE], *cotangents[STATE], *grads[COMPONENTS];
+            R *end[STATE], *out[STATE + SITES], *read[GIVEN], *flowed[READ_SITES + 1];
+            for (long i = 0; i < COMPONENTS; ++i)
+                grads[i] = arrays[0] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
+            for (long i = 0; i < STATE + SITES; ++i) out[i] = outs[i] + from;
+            for (long i = 0; i < READ_SITES; ++i) flowed[i] = read_outs[i] + from;
+            for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
+            for (long i = 0; i < STATE; ++i) {
+                state[i] = before[i] + from;
+                end[i] = fields + i * patch;
+                cotangents[i] = arrays[1 + i] + from;
+                if (READS[i] < 0) continue;
+                read[READS[i]] = end[i] - from;
+                flowed[reading::SITE_OF[READS[i]]] = fields + (STATE + i) * patch;
+            }
+            const steps::Given fixed(before + STATE, at, sample, first, channels);
+            trail.forward(fixed, state);
+            trail.end(fixed, end);
+            const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
+            reading::Sums read_sums{};
+            reading::flow(at, given, grads, flowed, read_sums, more);
+            for (long i = 0; i < STATE; ++i) {
+                if (READS[i] < 0) continue;
+                R* const sum = fields + (STATE + i) * patch;
+                for (long k = 0; k < G * at.dense; ++k) sum[k] += cotangents[i][k];
+                cotangents[i] = sum;
+            }
+            steps::Sums sums{};
+            trail.back(fixed, state, cotangents, out, sums);
+            std::memcpy(summed + unit * (sizeof sums / sizeof(double)), &sums, sizeof sums);
+            std::memcpy(summed_read + unit * (sizeof read_sums / sizeof(double)), &read_sums, sizeof read_sums);
+        }
+    }
+}
+
+}  // namespace joint

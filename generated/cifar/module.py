@@ -115,7 +115,7 @@ def _blocks(channels: int, size: int) -> Tensor:
     return (block[:, None] == block[None, :]).to(torch.get_default_dtype())
 
 
-@torch.library.custom_op("metrigen::cifar_6ec28293_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_4f48f157_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -176,10 +176,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_6ec28293_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_4f48f157_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_6ec28293_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_4f48f157_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c2, lam, m2), (K,))
@@ -221,10 +221,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_6ec28293_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_4f48f157_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_6ec28293_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_4f48f157_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -297,10 +297,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_6ec28293_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_6ec28293_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_4f48f157_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -366,7 +366,165 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_6ec28293_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve", _device, torch.float32)
+
+
+@torch.library.custom_op("metrigen::cifar_4f48f157_evolve_readout_adjoint", mutates_args=())
+def _evolve_readout_adjoint(
+    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
+    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Cotangents of everything that ``evolve_readout`` reads."""
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        reference.evolve_readout_adjoint(
+            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
+        ),
+        (grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+def _evolve_readout_adjoint_kernel(
+    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
+    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        reference.evolve_readout_adjoint(
+            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps,
+            kernels.evolve, kernels.evolve_adjoint, kernels.readout_adjoint
+        ),
+        (grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+for _device in KERNEL_DEVICES:
+    _evolve_readout_adjoint.register_kernel(_device)(_evolve_readout_adjoint_kernel)
+
+
+
+def _evolve_readout_adjoint_cpu(
+    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
+    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        cpu.evolve_readout_adjoint(
+            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
+        ),
+        (grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+if not INTERPRETED:
+    _evolve_readout_adjoint.register_kernel("cpu")(_evolve_readout_adjoint_cpu)
+
+
+@_evolve_readout_adjoint.register_fake
+def _(
+    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
+    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _empty_like(phi, pi, K, c2, dt, lam, m2, decay, rotation)
+
+
+def _evolve_readout_adjoint_setup(ctx, inputs, output) -> None:
+    *tensors, ctx.steps = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _evolve_readout_adjoint_backward(ctx, *grads):
+    def adjoint(grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation):
+        return reference.evolve_readout_adjoint(
+            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), ctx.steps
+        )
+
+    saved = ctx.saved_tensors
+    grads = _zeros_for(grads, saved[3:])
+    with torch.enable_grad():
+        _, pull = torch.func.vjp(adjoint, *saved)
+    return *pull(tuple(grads)), None
+
+
+_evolve_readout_adjoint.register_autograd(
+    _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
+)
+for _device in ("cpu", "cuda"):
+    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve_readout_adjoint", _device, torch.float32)
+
+
+@torch.library.custom_op("metrigen::cifar_4f48f157_evolve_readout", mutates_args=())
+def _evolve_readout(
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
+    rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The readout after ``steps`` steps, then the state."""
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        reference.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps),
+        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+def _evolve_readout_kernel(
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
+    rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        reference.evolve_readout(
+            (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps, kernels.evolve, kernels.readout
+        ),
+        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+for _device in KERNEL_DEVICES:
+    _evolve_readout.register_kernel(_device)(_evolve_readout_kernel)
+
+
+
+def _evolve_readout_cpu(
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
+    rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return _own(
+        cpu.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps),
+        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    )
+
+
+if not INTERPRETED:
+    _evolve_readout.register_kernel("cpu")(_evolve_readout_cpu)
+
+
+@_evolve_readout.register_fake
+def _(
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
+    rotation: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    return phi.new_empty((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:])), *_empty_like(phi, pi)
+
+
+def _evolve_readout_setup(ctx, inputs, output) -> None:
+    *tensors, ctx.steps = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _evolve_readout_backward(ctx, *grads):
+    saved = ctx.saved_tensors
+    phi = saved[0]
+    grad = phi.new_zeros((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:])) if grads[0] is None else grads[0]
+    flowed = _evolve_readout_adjoint(grad, *_zeros_for(grads[1:], saved[:2]), *saved, ctx.steps)
+    return *flowed, None
+
+
+_evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
+for _device in ("cpu", "cuda"):
+    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve_readout", _device, torch.float32)
 
 
 class Cifar(nn.Module):
@@ -510,6 +668,35 @@ class Cifar(nn.Module):
             _available(self.backend, phi)
             results__ = _evolve(phi, pi, *fixed__, self.steps)
         return CifarState(*(x.to(dtype__) for x in results__))
+
+    def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CifarState, Tensor]:
+        """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
+        pi = torch.zeros_like(phi) if pi is None else pi
+        *fields__, dtype__ = _work(phi, pi, channels=self.channels)
+        phi, pi = fields__
+        decay, rotation, = reference.prologue(self.B.to(phi.dtype), self.dt.to(phi.dtype), self.gamma.to(phi.dtype))
+        fixed__ = (
+            self.K.to(phi.dtype),
+            self.c2.to(phi.dtype),
+            self.dt.to(phi.dtype),
+            self.lam.to(phi.dtype),
+            self.m2.to(phi.dtype),
+            decay,
+            rotation,
+        )
+        others__ = (
+            self.K.to(phi.dtype),
+            self.c2.to(phi.dtype),
+            self.lam.to(phi.dtype),
+            self.m2.to(phi.dtype),
+        )
+        if self.backend == "torch" or _transformed():
+            results__ = reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
+        else:
+            _available(self.backend, phi)
+            results__ = _evolve_readout(phi, pi, *fixed__, self.steps)
+        read__, *ends__ = (x.to(dtype__) for x in results__)
+        return CifarState(*ends__), read__
 
     def readout(self, state: CifarState) -> Tensor:
         """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22."""

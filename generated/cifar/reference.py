@@ -427,3 +427,44 @@ def evolve_adjoint(
         cotangents = flowed[: len(state)]
         totals = tuple(a + b for a, b in zip(totals, flowed[len(state) :]))
     return (*cotangents, *totals)
+
+OTHERS = ('K', 'c2', 'lam', 'm2')  # what the readout reads beside the state
+
+
+def evolve_readout(
+    state: Tensors,
+    fixed: Tensors,
+    others: Tensors,
+    steps: int,
+    evolve: Callable[..., Tensors] = evolve,
+    readout: Callable[..., Tensors] = readout,
+) -> Tensors:
+    """The readout after ``steps`` steps, then the state."""
+    end = evolve(state, fixed, steps)
+    return (torch.cat(readout(end[0], end[1], others[0], others[1], others[2], others[3]), 1), *end)
+
+
+def evolve_readout_adjoint(
+    grad: Tensor,
+    cotangents: Tensors,
+    state: Tensors,
+    fixed: Tensors,
+    others: Tensors,
+    steps: int,
+    evolve: Callable[..., Tensors] = evolve,
+    evolve_adjoint: Callable[..., Tensors] = evolve_adjoint,
+    readout_adjoint: Callable[..., Tensors] = readout_adjoint,
+) -> Tensors:
+    """Cotangents of all arguments of ``evolve_readout``."""
+    end = evolve(state, fixed, steps)
+    flowed = readout_adjoint(end[0], end[1], others[0], others[1], others[2], others[3], *grad.chunk(6, 1))
+    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1], )
+    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4], flowed[5], ))
+
+
+def joined(flowed: Tensors) -> Tensors:
+    """One cotangent for each argument: what both the steps and the readout read gets two of them."""
+    return (
+        flowed[0], flowed[1], flowed[2] + flowed[9], flowed[3] + flowed[10], flowed[4], flowed[5] + flowed[11],
+        flowed[6] + flowed[12], flowed[7], flowed[8], 
+    )

@@ -133,16 +133,18 @@ class _Unit:
         self.library = None if empty else library(like.dtype, width, self.group)
 
     def run(
-        self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float
+        self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
-        """Call an entry of the library on whole tensors; ``options`` are passed on, int as int and float as double."""
+        """Call an entry of the library on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
         pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), torch.get_num_threads()]
         arguments = [pointers, sizes, *map(ctypes.c_long, numbers)]
         if sums is not None:
             arguments.append(ctypes.c_void_p(sums.data_ptr()))
-        arguments += [ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x) for x in options]
+        for x in options:
+            kind = ctypes.c_long if isinstance(x, int) else ctypes.c_double
+            arguments.append(ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kind(x))
         getattr(self.library, entry)(*arguments)
 
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:

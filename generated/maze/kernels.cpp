@@ -513,6 +513,26 @@ static void readout_adjoint(
 
 constexpr long GIVEN = 4, COMPONENTS = 4, IMPORTS = 2, BUFFERS = 0;
 
+constexpr long SITES = 4, OUTSIDE = 4;
+// Place of each given array among the fields, -1 for coefficients.
+constexpr long SITE_OF[GIVEN] = { 0, 1, 2, 3 };
+
+static void read(const Lattice& at, const Given& given, R* const* out, R* work) {
+    readout(at, given, out[0], out[1], out[2], out[3]);
+}
+// grads: cotangents of the components, which may be set to padded copies; out: cotangents of the given fields
+static void flow(const Lattice& at, const Given& given, const R** grads, R* const* out, R* work) {
+    import_planes(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
+    grads[0] = work + (BUFFERS + IMPORTS + 0) * at.block;
+    import_planes(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
+    grads[1] = work + (BUFFERS + IMPORTS + 1) * at.block;
+    import_planes(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
+    grads[2] = work + (BUFFERS + IMPORTS + 2) * at.block;
+    import_planes(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
+    grads[3] = work + (BUFFERS + IMPORTS + 3) * at.block;
+    readout_adjoint(at, given, grads[0], grads[1], grads[2], grads[3], out[0], out[1], out[2], out[3]);
+}
+
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     const Lattice at(sizes);
@@ -528,7 +548,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
-            readout(at, given, out[0], out[1], out[2], out[3]);
+            read(at, given, out, work);
         }
     }
 }
@@ -539,10 +559,9 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
-    for (long i = 0; i < 4; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
+    for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        constexpr long OUTSIDE = 4;
         R* const work = workspace((BUFFERS + IMPORTS + OUTSIDE) * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
@@ -551,18 +570,10 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
             const R* grads[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
                 grads[i] = arrays[0] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
-            import_planes(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
-            grads[0] = work + (BUFFERS + IMPORTS + 0) * at.block;
-            import_planes(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
-            grads[1] = work + (BUFFERS + IMPORTS + 1) * at.block;
-            import_planes(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
-            grads[2] = work + (BUFFERS + IMPORTS + 2) * at.block;
-            import_planes(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
-            grads[3] = work + (BUFFERS + IMPORTS + 3) * at.block;
-            R* out[4];
-            for (long i = 0; i < 4; ++i)
+            R* out[SITES];
+            for (long i = 0; i < SITES; ++i)
                 out[i] = arrays[1 + GIVEN + i] + (sample * channels + first) * at.dense;
-            readout_adjoint(at, given, grads[0], grads[1], grads[2], grads[3], out[0], out[1], out[2], out[3]);
+            flow(at, given, grads, out, work);
         }
     }
 }

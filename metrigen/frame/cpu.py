@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from metrigen.emit.render import render
+from metrigen.frame.cpu_group import Printed
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import reach, step_group
@@ -88,7 +89,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
              for a in e.atoms(Leaf, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
     return CpuKernels(
-        groups=(reading.text, moving.text),
+        groups=(reading.text, moving.text, *((_joint(reading, moving, lowered),) if lowered.body else ())),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
         indicators=any(isinstance(a, Inside) for a in atoms),
@@ -107,6 +108,18 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
     )
+
+
+def _joint(reading: Printed, moving: Printed, lowered: Lowered) -> str:
+    """``evolve_readout`` and its adjoint, from the routines of both."""
+    names = [a.name for a in reading.group.fixed]
+    assert lowered.body is not None
+    state = [a.name for a in lowered.body.inputs[: len(lowered.dynamics.state)]]
+    return render(
+        "kernels_joint.cpp.j2", reads=[names.index(n) if n in names else -1 for n in state],
+        step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
+        step_sums=bool(moving.group.sums), read_sums=bool(reading.group.sums),
+    )  # fmt: skip
 
 
 # Names that the C++ around a routine uses itself.

@@ -16,6 +16,7 @@ from metrigen.frame.arguments import (
     value,
 )
 from metrigen.frame.emission import Emission
+from metrigen.frame.joint import Joint, joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
 from metrigen.integrators.steady_state import SteadyState
@@ -75,7 +76,9 @@ def _ops(emission: Emission) -> list[str]:
     ops = list(readout_ops(emission.tag, programs["readout"], cpu))
     if emission.lowered.steady is not None:
         return [*ops, *solve_ops(emission.tag, emission.lowered.steady.unknown, programs["operator"], cpu)]
-    return [*ops, *step_ops(emission.tag, programs["step"], emission.fields, cpu)]
+    found = joint(emission)
+    both = joint_ops(emission.tag, found, cpu) if found else []
+    return [*ops, *step_ops(emission.tag, programs["step"], emission.fields, cpu), *both]
 
 
 def _init_args(emission: Emission) -> list[str]:
@@ -135,6 +138,8 @@ def _solvers(emission: Emission) -> tuple[str, ...]:
 
 def _methods(emission: Emission) -> list[str]:
     forward = _forward_steady(emission) if emission.lowered.steady else _forward_steps(emission)
+    found = joint(emission)
+    forward += _forward_readout(emission, found) if found else []
     lines = ["", *forward, *readout_method(emission), *density_method(emission, "energy")]
     if emission.lowered.entropy is not None:
         lines += density_method(emission, "entropy")
@@ -143,6 +148,19 @@ def _methods(emission: Emission) -> list[str]:
 
 
 def _forward_steps(emission: Emission) -> list[str]:
+    first, fields = emission.fields[0], tuple_text(list(emission.fields))
+    state = f"{emission.class_name}State"
+    doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
+    return [
+        *_prepared(emission, "forward", state, doc),
+        *(_evolve_learned(emission, fields) if emission.learned else _evolve(emission, fields, first)),
+        f"    return {state}(*(x.to(dtype__) for x in results__))",
+        "",
+    ]
+
+
+def _prepared(emission: Emission, name: str, returns: str, doc: str) -> list[str]:
+    """The head of a method that steps: fields in the dtype of work, and what is fixed over the steps."""
     body = emission.optimised["step"][0]
     prologue = emission.lowered.prologue
     first, *others = emission.fields
@@ -151,10 +169,9 @@ def _forward_steps(emission: Emission) -> list[str]:
     signature = ", ".join([f"{first}: Tensor"] + [
         f"{f}: Tensor" + (" | None = None" if f in momenta else "") for f in others
     ])  # fmt: skip
-    fields = tuple_text(list(emission.fields))
     lines = [
-        f"def forward(self, {signature}{input_signature(emission, False)}) -> {emission.class_name}State:",
-        '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
+        f"def {name}(self, {signature}{input_signature(emission, False)}) -> {returns}:",
+        f'    """{doc}"""',
         *(f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in others if f in momenta),
         f"    *fields__, dtype__ = _work({', '.join(emission.fields)}, channels=self.channels)",
         f"    {', '.join(emission.fields)}{',' if not others else ''} = fields__",
@@ -163,15 +180,31 @@ def _forward_steps(emission: Emission) -> list[str]:
         given = ", ".join(value(emission, a.name, a.kind, first) for a in prologue.inputs)
         lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
     fixed = arguments(emission, body, first, emission.fields)
-    lines += [
-        "    fixed__ = (",
-        *(f"        {value}," for value in fixed),
+    return [*lines, "    fixed__ = (", *(f"        {value}," for value in fixed), "    )"]
+
+
+def _forward_readout(emission: Emission, found: Joint) -> list[str]:
+    fields, first = tuple_text(list(emission.fields)), emission.fields[0]
+    state = f"{emission.class_name}State"
+    read = arguments(emission, emission.optimised["readout"][0], first, emission.fields)
+    fixed = [a.name for a in found.fixed]
+    further = [f"others__[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
+    passed = ", ".join([*emission.fields, "*fixed__", *further, "self.steps"])
+    doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
+    return [
+        *_prepared(emission, "forward_readout", f"tuple[{state}, Tensor]", doc),
+        "    others__ = (",
+        *(f"        {value}," for value in read),
         "    )",
-        *(_evolve_learned(emission, fields) if emission.learned else _evolve(emission, fields, first)),
-        f"    return {emission.class_name}State(*(x.to(dtype__) for x in results__))",
+        '    if self.backend == "torch" or _transformed():',
+        f"        results__ = reference.evolve_readout({fields}, fixed__, others__, self.steps)",
+        "    else:",
+        f"        _available(self.backend, {first})",
+        f"        results__ = _evolve_readout({passed})",
+        "    read__, *ends__ = (x.to(dtype__) for x in results__)",
+        f"    return {state}(*ends__), read__",
         "",
     ]
-    return lines
 
 
 def _evolve(emission: Emission, fields: str, first: str) -> list[str]:

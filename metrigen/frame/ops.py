@@ -24,18 +24,21 @@ class Call:
 
     def check(self) -> str:
         kinds = (Kind.SITE, Kind.CHANNEL, Kind.MATRIX)
-        return f"_check({', '.join(_tuple([a.name for a in self.arrays if a.kind is k]) for k in kinds)})"
+        return f"_check({', '.join(tuple_of([a.name for a in self.arrays if a.kind is k]) for k in kinds)})"
 
 
-def _tuple(names: Sequence[str]) -> str:
+def tuple_of(names: Sequence[str]) -> str:
+    """The names as the text of a tuple."""
     return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 
-def _returns(count: int) -> str:
+def returns(count: int) -> str:
+    """The annotation of so many tensors."""
     return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
 
 
-def _first(text: str, count: int) -> str:
+def first(text: str, count: int) -> str:
+    """The one tensor where there is one, else all of them."""
     return f"{text}[0]" if count == 1 else text
 
 
@@ -45,18 +48,18 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> lis
     fixed = tuple(n for n in call.names if n not in fields)
     cotangents = tuple(Array(f"{f}__out", Kind.SITE) for f in fields)
     adjoint = Call((*cotangents, *body.inputs))
-    everything, state, rest = _tuple(call.names), _tuple(fields), _tuple(fixed)
+    everything, state, rest = tuple_of(call.names), tuple_of(fields), tuple_of(fixed)
     n, m = len(fields), len(call.names)
-    flowed = _tuple([a.name for a in cotangents])
+    flowed = tuple_of([a.name for a in cotangents])
     kernel = f"kernels.evolve({state}, {rest}, steps)"
     back = f"{flowed}, {state}, {rest}, steps"
     evolve = render(
-        "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int"), returns=_returns(n),
+        "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int"), returns=returns(n),
         doc="``steps`` steps of the integrator.", check=call.check(),
-        reference=_first(f"_own(reference.evolve({state}, {rest}, steps), {everything})", n),
-        kernel=_first(f"_own({kernel}, {everything})", n),
-        cpu=_first(f"_own(cpu.evolve({state}, {rest}, steps), {everything})", n) if cpu else "",
-        fake=_first(f"_empty_like{state}", n),
+        reference=first(f"_own(reference.evolve({state}, {rest}, steps), {everything})", n),
+        kernel=first(f"_own({kernel}, {everything})", n),
+        cpu=first(f"_own(cpu.evolve({state}, {rest}, steps), {everything})", n) if cpu else "",
+        fake=first(f"_empty_like{state}", n),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
             "saved = ctx.saved_tensors",
@@ -65,18 +68,18 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> lis
         ],
     )  # fmt: skip
     reverse = render(
-        "op.py.j2", tag=tag, name="evolve_adjoint", signature=adjoint.signature("steps: int"), returns=_returns(m),
+        "op.py.j2", tag=tag, name="evolve_adjoint", signature=adjoint.signature("steps: int"), returns=returns(m),
         doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
-        reference=_first(f"_own(reference.evolve_adjoint({back}), {_tuple(adjoint.names)})", m),
-        kernel=_first(f"_own(kernels.evolve_adjoint({back}), {_tuple(adjoint.names)})", m),
-        cpu=_first(f"_own(cpu.evolve_adjoint({back}), {_tuple(adjoint.names)})", m) if cpu else "",
-        fake=_first(f"_empty_like{everything}", m),
+        reference=first(f"_own(reference.evolve_adjoint({back}), {tuple_of(adjoint.names)})", m),
+        kernel=first(f"_own(kernels.evolve_adjoint({back}), {tuple_of(adjoint.names)})", m),
+        cpu=first(f"_own(cpu.evolve_adjoint({back}), {tuple_of(adjoint.names)})", m) if cpu else "",
+        fake=first(f"_empty_like{everything}", m),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
             f"def adjoint({', '.join(adjoint.names)}):",
-            f"    return {_first(f'reference.evolve_adjoint({flowed}, {state}, {rest}, ctx.steps)', m)}",
+            f"    return {first(f'reference.evolve_adjoint({flowed}, {state}, {rest}, ctx.steps)', m)}",
             "",
-            *_double_backward(m, f"saved[{n}:]", 1),
+            *double_backward(m, f"saved[{n}:]", 1),
         ],
     )  # fmt: skip
     return [reverse, evolve]
@@ -86,7 +89,7 @@ def readout_ops(tag: str, readout: Program, cpu: bool) -> list[str]:
     """``readout`` and ``readout_adjoint``."""
     call = Call(readout.inputs)
     r, m = len(readout.outputs), len(call.names)
-    everything = _tuple(call.names)
+    everything = tuple_of(call.names)
     size = f"{call.names[0]}.shape[0], {r} * {call.names[0]}.shape[1], *{call.names[0]}.shape[2:]"
     adjoint_signature = f"grad__: Tensor, {call.signature()}"
     split = f"*grad__.chunk({r}, 1)"
@@ -101,19 +104,19 @@ def readout_ops(tag: str, readout: Program, cpu: bool) -> list[str]:
         backward=["return _readout_adjoint(*grads, *ctx.saved_tensors)"],
     )  # fmt: skip
     reverse = render(
-        "op.py.j2", tag=tag, name="readout_adjoint", signature=adjoint_signature, returns=_returns(m),
+        "op.py.j2", tag=tag, name="readout_adjoint", signature=adjoint_signature, returns=returns(m),
         doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
-        reference=_first(f"_own(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
-        kernel=_first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
-        cpu=_first(f"_own(cpu.readout_adjoint(grad__, {', '.join(call.names)}), (grad__, {', '.join(call.names)}))", m)
+        reference=first(f"_own(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
+        kernel=first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
+        cpu=first(f"_own(cpu.readout_adjoint(grad__, {', '.join(call.names)}), (grad__, {', '.join(call.names)}))", m)
         if cpu else "",
-        fake=_first(f"_empty_like{everything}", m),
+        fake=first(f"_empty_like{everything}", m),
         setup=["ctx.save_for_backward(*inputs)"],
         backward=[
             f"def adjoint(grad__, {', '.join(call.names)}):",
-            f"    return {_first(f'reference.readout_adjoint({order})', m)}",
+            f"    return {first(f'reference.readout_adjoint({order})', m)}",
             "",
-            *_double_backward(m, "saved[1:]", 0),
+            *double_backward(m, "saved[1:]", 0),
         ],
     )  # fmt: skip
     return [reverse, forward]
@@ -123,7 +126,7 @@ def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]
     """``solve_linear`` and ``operator_adjoint``: A x = b with implicit differentiation."""
     fixed = tuple(a for a in operator.inputs if a.name != unknown)
     call = Call((Array("b__", Kind.SITE), Array("start__", Kind.SITE), *fixed))
-    rest = _tuple([a.name for a in fixed])
+    rest = tuple_of([a.name for a in fixed])
     options = "solver: str, rtol: float, bwd_rtol: float, atol: float, max_iter: int, use_kernels: bool"
     solve = f"solve_linear(b__, start__, {rest}, solver, rtol, atol, max_iter)"
     backward = [
@@ -160,28 +163,28 @@ def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]
     if not fixed:
         return [forward]
     adjoint = Call((Array("cotangent__", Kind.SITE), *operator.inputs))
-    names = _tuple([a.name for a in fixed])
+    names = tuple_of([a.name for a in fixed])
     m = len(fixed)
     order = f"{', '.join(a.name for a in operator.inputs)}, cotangent__"
     reverse = render(
-        "op.py.j2", tag=tag, name="operator_adjoint", signature=adjoint.signature(), returns=_returns(m),
+        "op.py.j2", tag=tag, name="operator_adjoint", signature=adjoint.signature(), returns=returns(m),
         doc="The variation of cotangent . A(fixed) u with respect to ``fixed``.", check=adjoint.check(),
-        reference=_first(f"_own(reference.operator_adjoint({order}), {_tuple(adjoint.names)})", m),
-        kernel=_first(f"_own(kernels.operator_adjoint({order}), {_tuple(adjoint.names)})", m),
-        cpu=_first(f"_own(cpu.operator_adjoint({order}), {_tuple(adjoint.names)})", m) if cpu else "",
-        fake=_first(f"_empty_like{names}", m),
+        reference=first(f"_own(reference.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),
+        kernel=first(f"_own(kernels.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),
+        cpu=first(f"_own(cpu.operator_adjoint({order}), {tuple_of(adjoint.names)})", m) if cpu else "",
+        fake=first(f"_empty_like{names}", m),
         setup=["ctx.save_for_backward(*inputs)"],
         backward=[
             f"def adjoint({', '.join(adjoint.names)}):",
-            f"    return {_first(f'reference.operator_adjoint({order})', m)}",
+            f"    return {first(f'reference.operator_adjoint({order})', m)}",
             "",
-            *_double_backward(m, "saved[2:]", 0),
+            *double_backward(m, "saved[2:]", 0),
         ],
     )  # fmt: skip
     return [reverse, forward]
 
 
-def _double_backward(count: int, like: str, plain: int) -> list[str]:
+def double_backward(count: int, like: str, plain: int) -> list[str]:
     """Lines of the backward of an adjoint: the exact vector-Jacobian product of its reference."""
     lines = [
         "saved = ctx.saved_tensors",

@@ -7,6 +7,7 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.emission import Emission
+from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
 from metrigen.frame.sections import sections
 from metrigen.frame.triton import kernels_text, solve_programs
@@ -74,6 +75,7 @@ def cost(emission: Emission) -> str:
 def _reference(emission: Emission, head: str) -> str:
     stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
     domain: Lattice = emission.spec.system.lattice
+    found = joint(emission)
     return render(
         "reference.py.j2",
         header=head.rstrip("\n"),
@@ -86,6 +88,8 @@ def _reference(emission: Emission, head: str) -> str:
         functions=emission.functions,
         docs=_DOCS,
         stepping=emission.stepping,
+        joint=found is not None,
+        **(found.context() if found else {}),
         stencil=stencil is not None,
         monotone=stencil is not None and stencil.monotone,
         flat=_flatten(emission.rank, stencil is not None),

@@ -230,3 +230,29 @@ def test_parameters_keep_their_constraints() -> None:
     again = cifar()
     again.load_state_dict(layer.state_dict())
     assert torch.equal(again.c2, layer.c2)
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_forward_and_readout_in_one_go(steps: int) -> None:
+    """The joint operator is the readout after the steps: values, gradients, opcheck."""
+    found = []
+    for joint in (False, True):
+        layer = cifar(steps=steps)
+        phi, pi = fields(batch=2)
+        if joint:
+            state, value = layer.forward_readout(phi, pi)
+        else:
+            state = layer(phi, pi)
+            value = layer.readout(state)
+        loss = value.square().sum() + state.pi.square().sum()
+        found.append((value, *state, *torch.autograd.grad(loss, (phi, pi, *layer.parameters()), allow_unused=True)))
+    for a, b in zip(*found, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+    if steps:
+        arguments = step_arguments(cifar())
+        torch.library.opcheck(cifar_module._evolve_readout, arguments)
+        grad = torch.randn(1, 12, 3, 4, dtype=torch.float64)
+        cotangents = tuple(torch.randn_like(x) for x in arguments[:2])
+        torch.library.opcheck(cifar_module._evolve_readout_adjoint, (grad, *cotangents, *arguments))
