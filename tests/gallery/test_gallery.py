@@ -32,7 +32,7 @@ OPEN = {
     "hasegawa_mima": {"well_posed": "sampled"},
     "hamiltonian_generative": {"learned_function": "conditional"},
     "kdv_second_bracket": {"lattice_jacobi": "failed"},
-    "learned_mobility": {"well_posed": "sampled", "learned_function": "conditional"},
+    "learned_mobility": {"learned_function": "conditional"},
     "learned_potential": {"learned_function": "conditional"},
     "navier_stokes": {"well_posed": "sampled", "lattice_jacobi": "failed", "lattice_metric_psd": "sampled"},
     "ohta_kawasaki": {"constraint": "conditional", "well_posed": "sampled"},
