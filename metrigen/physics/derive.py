@@ -34,7 +34,8 @@ def derive(system: System) -> Derivation:
     must hold does not.
     """
     if isinstance(system.domain, Graph):
-        return derive_on_graph(system)
+        with limited(EQUATIONS):
+            return derive_on_graph(system)
     with limited(EQUATIONS):
         state = build_state(system)
     auxiliary = state.constrained

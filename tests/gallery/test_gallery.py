@@ -41,7 +41,7 @@ OPEN = {
     "thermo_wave": {"well_posed": "sampled"},
     "total_variation": {"well_posed": "sampled"},
     "tracer": {"lattice_jacobi": "failed"},
-    "vlasov": {"well_posed": "sampled", "lattice_jacobi": "failed"},
+    "vlasov": {"lattice_jacobi": "failed"},
 }
 
 

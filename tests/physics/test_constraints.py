@@ -115,8 +115,8 @@ def test_vorticity() -> None:
     assert derivation.constraints == EULER
     verdicts = {law.name: law.verdict for law in derivation.laws}
     assert verdicts == {
-        "constraint": "conditional", "antisymmetry": "proved", "jacobi": "proved", "casimir": "proved", "noether": "proved",
-        "well_posed": "sampled",
+        "constraint": "conditional", "antisymmetry": "proved", "jacobi": "proved", "casimir": "proved",
+        "noether": "proved", "well_posed": "sampled",
     }  # fmt: skip
     assert "zero mean" in derivation.law("constraint").detail
     assert "do not see" in derivation.law("constraint").detail
