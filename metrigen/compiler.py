@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metrigen.domains.emitted import check_emitted
-from metrigen.errors import SpecError
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
 from metrigen.frame.package import package_texts
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, lower, optimise
+from metrigen.programs import Lowered, check_buildable, lower, optimise
 from metrigen.spec.load import Spec
 
 
@@ -67,11 +66,7 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
     """
     if spec.system.integrator is None:
         check_emitted(spec.system)
-        raise SpecError(
-            f"the system {spec.system.name!r} has no integrator to build",
-            part="name",
-            fix="integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
-        )
+    check_buildable(spec.system)
     clock = _Clock(on_stage or (lambda stage: None))
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)

@@ -25,6 +25,7 @@ from metrigen.passes.prune import read_only
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.readout import StressEnergy
+from metrigen.spec.system import System
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,23 @@ class Lowered:
         return {name: replace(program, name=name) for name, program in found.items() if program is not None}
 
 
+def check_buildable(system: System) -> None:
+    """Raise SpecError where a system has no integrator that a package could be built with."""
+    if isinstance(system.integrator, (TimeStepper, SteadyState)):
+        return
+    missing = system.integrator is None
+    raise SpecError(
+        f"the system {system.name!r} has no integrator to build",
+        part="name" if missing else "integrator",
+        why=None if missing else f"integrator={system.integrator!r}",
+        fix="integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+    )
+
+
 def lower(derivation: Derivation) -> Lowered:
     """Discretise the functionals and vary them; raises SpecError where integrator or readout do not fit."""
     check_emitted(derivation.system)
+    check_buildable(derivation.system)
     integrator = derivation.system.integrator
     symbolic = _with_symbolic_dt(derivation)
     layer = dynamics(symbolic)
@@ -82,13 +97,6 @@ def lower(derivation: Derivation) -> Lowered:
         adjoint = merge_channel_maps(vary(body, [a.name for a in body.inputs], rank=rank))
     elif isinstance(integrator, SteadyState):
         steady = integrator.programs(layer)
-    else:
-        raise SpecError(
-            f"the system {derivation.system.name!r} has no integrator to build",
-            part="integrator",
-            why=f"integrator={integrator!r}",
-            fix="integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
-        )
     readout, components = _readout(derivation, layer)
     energy = layer.lowering.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy

@@ -162,6 +162,7 @@ CASES = (
     Bad("axis of no lattice", WAVE, "Lattice(x, y)", 'Lattice(x, "y")', "axis"),
     Bad("input of another domain", STEADY, 'Input("s", grid)', 'Input("s", Lattice(sp.Symbol("z")))', "domain"),
     Bad("field of another domain", STEADY, 'Field("u", grid)', 'Field("u", Lattice(x))', "domain"),
+    Bad("foreign time", STEADY, 'Field("u", grid)', 'sp.Function("u")(sp.Symbol("t"), x, y)', "not the time"),
     Bad("unknown field", WAVE, "G[pi],\n    integrator", "G[c2],\n    integrator", "not a field", "metric="),
     # laws
     Bad("symmetric bracket", WAVE, "- F[pi] * G[phi]", "+ F[pi] * G[phi]", "antisymmetr", "bracket="),

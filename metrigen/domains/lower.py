@@ -69,10 +69,11 @@ class _Writer:
     part: str
     body: list[Statement]
     made: dict[sp.Basic, Jet] = field(default_factory=dict)
+    stored: dict[sp.Basic, str] = field(default_factory=dict)
 
     def jets(self, expr: sp.Expr) -> sp.Expr:
         """The expression over jets and parameters."""
-        expr = sp.sympify(expr).doit(deep=False) if isinstance(expr, sp.Derivative) else sp.sympify(expr)
+        expr = sp.sympify(expr)
         swap: dict[sp.Basic, sp.Basic] = {}
         for atom in _outermost(expr):
             swap[atom] = self._jet(atom)
@@ -95,12 +96,29 @@ class _Writer:
                     return Jet(inner.array, tuple(a + b for a, b in zip(inner.orders, orders, strict=True)))
             if isinstance(base, AppliedUndef):
                 return self._array(base, orders)
-            raise SpecError(f"cannot discretise {atom}", part=self.part)
+            return self._composite(base, orders)
         if isinstance(atom, AppliedUndef):
             return self._array(atom, self.lowering.stencils.origin)
         jet = self._channel_map(atom)
         self.made[atom] = jet  # type: ignore[assignment]
         return jet
+
+    def _composite(self, base: sp.Expr, orders: Offset) -> Jet:
+        """An indicated derivative of a function of fields: the function is stored, and its differences are taken, so
+        that D(f/f) is zero on the lattice where the product rule would leave an error."""
+        if base not in self.stored:
+            inner = self.jets(base)
+            if any(j.order for j in inner.atoms(Jet)):
+                raise SpecError(
+                    f"cannot discretise the derivative of {base}, which contains derivatives",
+                    part=self.part,
+                    fix="carry the outer derivative out, (...).diff(x)",
+                )
+            name, origin = f"{self.name}__g{len(self.body)}", self.lowering.stencils.origin
+            values = {j: Leaf(j.array, origin, bool(j.is_positive)) for j in inner.atoms(Jet)}
+            self.body.append(Map(stores=((name, inner.xreplace(values)),)))
+            self.stored[base] = name
+        return Jet(self.stored[base], orders)
 
     def _channel_map(self, atom: sp.Expr) -> sp.Expr:
         """mix(K, f) or total(f): linear, so sum over the terms c D^s u of f; a nonlinear f is stored first."""

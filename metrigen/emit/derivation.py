@@ -165,8 +165,6 @@ def _brackets(d: Derivation) -> Iterator[Section]:
 def _equations(d: Derivation) -> Iterator[Section]:
     formulas = (Formula((rf"\partial_{{t}} {latex(u)}", f"{text(u)}_t"), d.equations[u]) for u in d.equations)
     yield Section("Equations of motion", tuple(formulas))
-    if d.casimirs:
-        yield Section("Casimirs", (), "Conserved whatever the Hamiltonian: " + "; ".join(d.casimirs) + ".")
     if d.steady_state is not None:
         kind = "linear" if d.steady_state.linear else "nonlinear"
         kind += ", symmetric positive definite" if d.steady_state.spd else ", not known to be positive definite"
@@ -189,6 +187,14 @@ def _noether(d: Derivation) -> Iterator[Section]:
         yield Section(f"Noether current of the symmetry {name}", formulas)
 
 
+def _casimirs(d: Derivation) -> Iterator[Section]:
+    if d.casimirs:
+        formulas = tuple(
+            Formula((rf"C_{{\text{{{name}}}}}", f"C[{name}]"), density) for name, density in d.casimirs.items()
+        )
+        yield Section("Casimirs", formulas, "Densities of functionals that the bracket conserves for any Hamiltonian.")
+
+
 def _step_limit(d: Derivation) -> Iterator[Section]:
     if d.step_limit is not None:
         names = ", ".join(head.name for head in heads(d.step_limit))
@@ -197,5 +203,5 @@ def _step_limit(d: Derivation) -> Iterator[Section]:
 
 
 _SECTIONS: tuple[Callable[[Derivation], Iterator[Section]], ...] = (
-    _functionals, _brackets, _equations, _noether, _step_limit,
+    _functionals, _brackets, _casimirs, _equations, _noether, _step_limit,
 )  # fmt: skip

@@ -103,7 +103,8 @@ def _explicit(e: sp.Expr) -> set[sp.Symbol]:
     """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
     # A dummy each: with a common value for all, differences would cancel and take their coefficients with them.
     hidden = {f: sp.Dummy() for f in e.atoms(AppliedUndef, sp.Derivative)}
-    return e.xreplace(hidden).free_symbols - set(hidden.values())
+    inside = [d.expr for d in e.atoms(sp.Derivative) if not isinstance(d.expr, AppliedUndef)]
+    return (e.xreplace(hidden).free_symbols - set(hidden.values())).union(*map(_explicit, inside))
 
 
 def _field_arrays(derivation: Derivation) -> dict[sp.Basic, Array]:

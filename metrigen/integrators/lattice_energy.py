@@ -47,7 +47,7 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
 
 def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradient: Program, what: str) -> Law:
     """Does the operator annihilate the gradient, at every site of every state?"""
-    worst = max(_size(stencil, operator, gradient, trial, z) for trial, z in enumerate(stencil.states()))
+    worst = max(defect(stencil, operator, gradient, trial, z) for trial, z in enumerate(stencil.states()))
     where = f"random states of {stencil.sites} sites per axis" if stencil.dynamics.origin else "random states"
     if not np.isfinite(worst):
         return Law(name, "sampled", f"not decided: no real value of {what} on {where}")
@@ -56,7 +56,7 @@ def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradie
         detail = "differences of a product are not the product rule: lost on the lattice, of the order of the spacing"
         return Law(name, "failed", f"{what} evaluated on {where}", detail, text)
     try:
-        if _proved(stencil, operator, gradient):
+        if vanishes_by_expansion(stencil, operator, gradient):
             return Law(name, "proved", f"{how}, by expansion")
         limit = "the expansion did not decide"
     except Unwritten as reason:
@@ -64,8 +64,8 @@ def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradie
     return Law(name, "sampled", f"{how}, on {where}; {limit}", f"largest relative defect {worst:.1e}")
 
 
-def _size(stencil: Stencil, operator: Program, gradient: Program, trial: int, state: Numbers) -> float:
-    """|operator gradient| relative to |operator g| for random covectors g of the same magnitude."""
+def defect(stencil: Stencil, operator: Program, gradient: Program, trial: int, state: Numbers) -> float:
+    """The largest |operator gradient| at a state, relative to |operator g| for random g of the same magnitude."""
     slope = slopes(gradient, state)
     noise = stencil.covector(trial, 1)
     scaled = {name: noise[name] * np.sqrt(np.mean(x**2)) for name, x in slope.items()}
@@ -78,6 +78,7 @@ def _largest(vector: Numbers) -> float:
     return max(float(np.abs(x).max()) for x in vector.values())
 
 
-def _proved(stencil: Stencil, operator: Program, gradient: Program) -> bool:
+def vanishes_by_expansion(stencil: Stencil, operator: Program, gradient: Program) -> bool:
+    """Is operator gradient = 0 at every site of every state, proved? Raises Unwritten."""
     slope = {name.removesuffix(bar("")): e for name, e in stencil.inline(gradient).items()}
     return all(stencil.vanishes(e) for e in stencil.inline(operator, acting(operator, slope)).values())

@@ -10,9 +10,10 @@ import numpy as np
 import sympy as sp
 
 from metrigen.errors import StructureError
-from metrigen.integrators.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, dot
+from metrigen.integrators.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, dot, writing
 from metrigen.ir.nodes import Leaf, leaves
 from metrigen.physics.derivation import Bilinear, Law
+from metrigen.physics.effort import expand
 from metrigen.physics.positivity import signs_of_matrix
 from metrigen.physics.size import nodes
 
@@ -48,18 +49,19 @@ def lattice_positivity(stencil: Stencil, metric: Bilinear) -> Law:
 def _proved(stencil: Stencil, metric: Bilinear) -> bool:
     """A sum is positive where its parts are: the terms of each set of axes are judged by themselves."""
     groups: dict[frozenset[sp.Symbol], list[sp.Expr]] = {}
-    for term in sp.Add.make_args(sp.expand(metric.form)):
-        axes = frozenset(x for d in term.atoms(sp.Derivative) for x in d.variables)
-        groups.setdefault(axes, []).append(term)
-    return all(_positive(stencil, metric, sp.Add(*terms)) for terms in groups.values())
+    try:
+        with writing():
+            for term in sp.Add.make_args(expand(metric.form)):
+                axes = frozenset(x for d in term.atoms(sp.Derivative) for x in d.variables)
+                groups.setdefault(axes, []).append(term)
+            return all(_positive(stencil, metric, sp.Add(*terms)) for terms in groups.values())
+    except Unwritten:
+        return False
 
 
 def _positive(stencil: Stencil, metric: Bilinear, form: sp.Expr) -> bool:
     lowering, left, right = stencil.dynamics.covectors(metric)
-    try:
-        (density,) = stencil.inline(lowering.functional("metric", form, "metric")).values()
-    except Unwritten:
-        return False
+    (density,) = stencil.inline(lowering.functional("metric", form, "metric")).values()
     names = dict(zip(right, left, strict=True))
     same = {leaf: leaf.renamed(names[leaf.array]) for leaf in leaves(density) if leaf.array in names}
     square = density.xreplace(same)
@@ -67,7 +69,7 @@ def _positive(stencil: Stencil, metric: Bilinear, form: sp.Expr) -> bool:
     square = square.xreplace(_signed(stencil, square))
     if len(around) > _MOST_VALUES or nodes(square) > _LARGE:
         return False
-    matrix = [[sp.expand(square.diff(a).diff(b)) for b in around] for a in around]
+    matrix = [[expand(square.diff(a).diff(b)) for b in around] for a in around]
     return all(sign.holds and not sign.by_points for sign in signs_of_matrix(matrix))
 
 

@@ -8,6 +8,7 @@ refuted; one that holds there is proved by expanding the expressions, where they
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -19,7 +20,8 @@ from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, at_site, leaves, negate, renamed, shift
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
-from metrigen.physics.size import expanded_terms, nodes
+from metrigen.physics.effort import Partials, expand
+from metrigen.physics.size import TooLarge, expanded_terms, nodes
 from metrigen.physics.zero import zero_test
 
 CHANNELS, TRIALS, SEED, TOLERANCE = 2, 3, 20, 1e-10
@@ -33,6 +35,15 @@ Vector = Mapping[str, sp.Expr]
 
 class Unwritten(Exception):
     """A program has no expression at one site that is small enough: channel maps, or too many terms."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """What outgrows the account of a law is not written."""
+    try:
+        yield
+    except TooLarge as error:
+        raise Unwritten(error.short) from error
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,9 @@ class Stencil:
         own = [leaf for leaf in leaves(expr) if leaf.array == array]
         if nodes(expr) * len(own) > 10 * _LARGE_NODES:
             raise Unwritten(f"more than {_LARGE_NODES} operations at a site")
-        return self.settled(sp.Add(*(shift(sp.diff(expr, leaf), negate(leaf.offset)) for leaf in own)))
+        with writing():
+            partials = Partials(expr)
+            return self.settled(sp.Add(*(shift(partials.along(leaf), negate(leaf.offset)) for leaf in own)))
 
     def vanishes(self, expr: sp.Expr) -> bool:
         """Proved to be zero at every site of every state."""
@@ -145,10 +158,11 @@ class Stencil:
             return True
         if expanded_terms(expr) > _LARGE_TERMS:
             raise Unwritten(f"more than {_LARGE_TERMS} terms at a site")
-        if zero_test(sp.Add(*map(_without_walls, sp.Add.make_args(sp.expand(expr))))).proved:
-            return True
-        offsets = sorted({atom.offset for atom in expr.atoms(Inside)})
-        return 0 < len(offsets) <= _MOST_WALLS and all(zero_test(case).proved for case in _walls(expr, offsets))
+        with writing():
+            if zero_test(sp.Add(*map(_without_walls, sp.Add.make_args(expand(expr))))).proved:
+                return True
+            offsets = sorted({atom.offset for atom in expr.atoms(Inside)})
+            return 0 < len(offsets) <= _MOST_WALLS and all(zero_test(case).proved for case in _walls(expr, offsets))
 
     def is_null(self, expr: sp.Expr) -> bool:
         """Proved to be a total difference: its variation by every field vanishes."""

@@ -9,8 +9,9 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
 from metrigen.physics.derivation import Law
+from metrigen.physics.effort import count_ops
 from metrigen.physics.operators import Form, rename
-from metrigen.physics.report import identity, show, show_form, violation, witness
+from metrigen.physics.report import identity, multiplied_out, show, show_form, violation, witness
 from metrigen.physics.variation import euler_jets, tidy
 from metrigen.physics.zero import every, is_zero, zero_test
 
@@ -26,8 +27,8 @@ def check_antisymmetry(form: Form) -> Law:
         tests.append(zero_test(residual))
         if not tests[-1]:
             half = sp.Rational(1, 2)
-            symmetric = sp.expand(half * (form.density + form.swapped))
-            skew = sp.expand(half * (form.density - form.swapped))
+            symmetric = multiplied_out(half * (form.density + form.swapped))
+            skew = multiplied_out(half * (form.density - form.swapped))
             raise violation(
                 "the bracket is not antisymmetric",
                 law="antisymmetry",
@@ -50,7 +51,7 @@ def check_jacobi(form: Form, *, almost_poisson: bool) -> Law:
         why = f"more than {LARGE_WITH_MAPS if channels.has_maps(form.density) else LARGE} operations"
         return Law("jacobi", "sampled", f"not tested: the trilinear density {{{{P,Q}},R}} + cyclic has {why}")
     tests = [zero_test(r) for r in residuals]
-    bad = next((sp.expand(r) for r, test in zip(residuals, tests, strict=True) if not test), None)
+    bad = next((multiplied_out(r) for r, test in zip(residuals, tests, strict=True) if not test), None)
     if bad is None:
         how = "Euler operator of the trilinear density {{P,Q},R} + cyclic vanishes"
         return identity("jacobi", how, every(tests))
@@ -85,7 +86,8 @@ def jacobi_residuals(form: Form) -> list[sp.Expr] | None:
     """
     P, Q, R = (_covectors(name, form) for name in "PQR")
     tau = sp.Add(_cyclic(form, P, Q, R), _cyclic(form, Q, R, P), _cyclic(form, R, P, Q))
-    if sp.count_ops(tau) > (LARGE_WITH_MAPS if channels.has_maps(tau) else LARGE):
+    most = LARGE_WITH_MAPS if channels.has_maps(tau) else LARGE
+    if count_ops(tau, most) > most:
         return None
     return [euler_jets(tau, p) for p in P]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.physics.effort import expand, spend_on
 from metrigen.physics.jets import Jet
 from metrigen.physics.size import expanded_terms
 from metrigen.spec.symbols import Param, mix, mix_transposed, total, transposed
@@ -70,7 +71,7 @@ def _linear(f: sp.Expr, act: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
     """A linear map term by term, with factors that are the same in every channel moved out."""
     out = []
     # Splitting is for comparison only; what is too large to expand stays one argument.
-    for term in sp.Add.make_args(sp.expand(f) if expanded_terms(f) < LARGE else f):
+    for term in sp.Add.make_args(expand(f) if expanded_terms(f) < LARGE else f):
         scalars: list[sp.Expr] = []
         rest: list[sp.Expr] = []
         for factor in sp.Mul.make_args(term):
@@ -98,6 +99,21 @@ def canonical(expr: sp.Expr) -> sp.Expr:
     return flat.xreplace({symbol: apply(atom, canonical(argument(atom))) for symbol, atom in maps.items()})
 
 
+def summed(expr: sp.Expr) -> sp.Expr:
+    """The sum over the channels of an expression in normal form, with transposed maps moved over: sum a K^T b =
+    sum b K a. Where it is zero for independent values of its maps, the sum vanishes for any number of channels."""
+    terms = [_moved(term) for term in sp.Add.make_args(expand(expr))]
+    return canonical(_linear(canonical(sp.Add(*terms)), lambda g: total(g)))
+
+
+def _moved(term: sp.Expr) -> sp.Expr:
+    turned = [f for f in sp.Mul.make_args(term) if isinstance(f, mix) and isinstance(f.args[0], transposed)]
+    if len(turned) != 1:
+        return term
+    rest = sp.Mul(*(f for f in sp.Mul.make_args(term) if f is not turned[0]))
+    return argument(turned[0]) * apply_transposed(turned[0], rest)
+
+
 def degree(expr: sp.Expr) -> int:
     """The largest number of maps that one term can hold, nested ones included."""
     if isinstance(expr, MAPS):
@@ -117,6 +133,7 @@ def degree(expr: sp.Expr) -> int:
 def explicit(expr: sp.Expr, channels: int) -> list[sp.Expr]:
     """The components of an expression, every field and parameter written with its channel index."""
     flat, maps = lift(expr)
+    spend_on(flat, channels / 10, "writing out the channels of")
     inner = {symbol: explicit(argument(atom), channels) for symbol, atom in maps.items()}
     out = []
     for c in range(channels):

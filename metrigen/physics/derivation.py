@@ -79,7 +79,8 @@ class Derivation:
     step_limit     largest stable time step of the chosen integrator as an expression, or None
     constraints    auxiliary field -> residual C, zero in every state (empty without constraints)
     multipliers    auxiliary field -> chi of its constraint, with dH/dz = E_z(h + chi C)
-    casimirs       functionals C with J dC = 0, conserved whatever the Hamiltonian, as far as they are known
+    casimirs       name -> density of each declared Casimir of the bracket, and of those that were found; an undefined
+                   function f in one stands for every function
     sources        nu -> the right side of D_mu T^mu_nu = source on solutions: dissipation and explicit dependence
     """
 
@@ -99,7 +100,7 @@ class Derivation:
     sources: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
     constraints: Mapping[AppliedUndef, sp.Expr] = field(default_factory=dict)
     multipliers: Mapping[AppliedUndef, sp.Expr] = field(default_factory=dict)
-    casimirs: tuple[str, ...] = ()
+    casimirs: Mapping[str, sp.Expr] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The same values, which a notebook shows typeset.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import sympy as sp
+
 from metrigen.physics import steady
 from metrigen.physics.casimirs import casimirs
 from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
+from metrigen.physics.effort import EQUATIONS, LAW, limited
 from metrigen.physics.elliptic import check_constraint, check_well_posed_constrained
 from metrigen.physics.fit import check_integrator
 from metrigen.physics.graph import derive_on_graph
@@ -15,6 +18,7 @@ from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
 from metrigen.physics.learned_law import learned_law
 from metrigen.physics.limits import step_limit
+from metrigen.physics.size import TooLarge, blamed_on
 from metrigen.physics.state import State, build_state, equations
 from metrigen.physics.symmetry import currents
 from metrigen.physics.tensor import tensor_of
@@ -30,8 +34,10 @@ def derive(system: System) -> Derivation:
     must hold does not.
     """
     if isinstance(system.domain, Graph):
-        return derive_on_graph(system)
-    state = build_state(system)
+        with limited(EQUATIONS):
+            return derive_on_graph(system)
+    with limited(EQUATIONS):
+        state = build_state(system)
     auxiliary = state.constrained
     laws = structure_laws(state)
     if auxiliary is not None:
@@ -40,6 +46,7 @@ def derive(system: System) -> Derivation:
         laws = (*laws, check_contraction(state, laws))
     tensor = tensor_of(state)
     conserved, current_law = currents(state)
+    invariants, casimir_law = casimirs(state)
     derivation = Derivation(
         system=system,
         fields=state.fields,
@@ -51,7 +58,7 @@ def derive(system: System) -> Derivation:
         metric=state.metric_form,
         stress_energy={key: from_jets(value) for key, value in tensor.components.items()},
         currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
-        laws=(*laws, _noether(tensor.law, current_law)),
+        laws=(*laws, *(() if casimir_law is None else (casimir_law,)), _noether(tensor.law, current_law)),
         steady_state=_steady(state),
         step_limit=None,
         sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
@@ -59,15 +66,24 @@ def derive(system: System) -> Derivation:
         multipliers={}
         if auxiliary is None
         else {psi: from_jets(chi) for psi, chi in zip(auxiliary.fields, auxiliary.multipliers, strict=True)},
-        casimirs=casimirs(state),
+        casimirs=invariants,
     )
-    check_integrator(derivation)
+    with limited(LAW), blamed_on("integrator"):
+        check_integrator(derivation)
     well_posed = check_well_posed(state, laws) if auxiliary is None else check_well_posed_constrained(state, laws)
     return replace(
         derivation,
         laws=(*derivation.laws, *well_posed, *learned_law(state)),
-        step_limit=step_limit(derivation),
+        step_limit=_step_limit(derivation),
     )
+
+
+def _step_limit(derivation: Derivation) -> sp.Expr | None:
+    try:
+        with limited(LAW):
+            return step_limit(derivation)
+    except TooLarge:
+        return None
 
 
 def _noether(tensor: Law, currents: Law | None) -> Law:
@@ -82,4 +98,10 @@ def _steady(state: State) -> SteadyStateClass | None:
     domain = state.system.domain
     if state.bracket is not None or state.entropy is not None or state.constrained is not None:
         return None
-    return steady.classify(state.hamiltonian, state.fields, domain.boundary) if isinstance(domain, Lattice) else None
+    if not isinstance(domain, Lattice):
+        return None
+    try:
+        with limited(LAW):
+            return steady.classify(state.hamiltonian, state.fields, domain.boundary)
+    except TooLarge as error:
+        return SteadyStateClass(False, False, f"not decided: {error.short}")

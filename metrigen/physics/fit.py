@@ -11,6 +11,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Derivation
+from metrigen.physics.effort import expand
 from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
@@ -34,7 +35,7 @@ def split(hamiltonian: sp.Expr, q_fields: Sequence[AppliedUndef], p_fields: Sequ
     """T(p) and V(q) of a separable density; None if a term holds a field and a momentum."""
     kinetic: list[sp.Expr] = []
     potential: list[sp.Expr] = []
-    for term in sp.Add.make_args(sp.expand(hamiltonian)):
+    for term in sp.Add.make_args(expand(hamiltonian)):
         if term.has(*p_fields) and term.has(*q_fields):
             return None
         (kinetic if term.has(*p_fields) else potential).append(term)
@@ -116,7 +117,7 @@ def _remainder(derivation: Derivation, pairs: Sequence[Pair], method: str) -> li
     canonical = {**{q: jet(right[p]) for q, p in pairs}, **{p: -jet(right[q]) for q, p in pairs}}
     out = []
     for u, row in zip(derivation.fields, _rows(bracket), strict=True):
-        rest = sp.expand(channels.canonical(row - canonical.get(u, sp.S.Zero)))
+        rest = expand(channels.canonical(row - canonical.get(u, sp.S.Zero)))
         if not is_zero(rest):
             out.append((u, rest))
     return out
@@ -152,7 +153,7 @@ def _separable(derivation: Derivation, pairs: Sequence[Pair], method: str) -> Se
     if parts is None:
         culprit = next(
             term
-            for term in sp.Add.make_args(sp.expand(derivation.hamiltonian))
+            for term in sp.Add.make_args(expand(derivation.hamiltonian))
             if term.has(*fields) and term.has(*momenta)
         )
         raise _unfit(

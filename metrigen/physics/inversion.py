@@ -11,6 +11,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import linear
+from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, label
 from metrigen.physics.refusals import refuse
 from metrigen.physics.report import short, show
@@ -36,13 +37,13 @@ class Inverse:
         """pi v - L, with the common root collected where there is one."""
         for atom in sorted(expr.atoms(sp.sign), key=sp.default_sort_key):
             expr = _without_sign(expr, atom)
-        return sp.cancel(expr) if not expr.has(sp.Pow, sp.Function) else sp.factor_terms(sp.powdenest(expr))
+        return linear.cancelled(expr) if not expr.has(sp.Pow, sp.Function) else sp.factor_terms(sp.powdenest(expr))
 
 
 def _without_sign(expr: sp.Expr, atom: sp.Expr) -> sp.Expr:
     """sign(a)^2 = 1 and a sign(a) = |a|, so that the derivative of the energy is free of delta functions."""
     a, sigma = atom.args[0], sp.Symbol("sigma[]", real=True)
-    terms = sp.Poly(sp.expand(expr.xreplace({atom: sigma})), sigma).terms()
+    terms = sp.Poly(expand(expr.xreplace({atom: sigma})), sigma).terms()
     return sp.Add(*(c * sp.Abs(a) / a if n % 2 else c for (n,), c in terms))
 
 
@@ -144,23 +145,23 @@ def _isotropic(
     s = sp.Symbol("s[]", positive=True)
     squares = [velocities[u] ** 2 for u in fields]
     first = velocities[fields[0]]
-    f = sp.expand(lagrangian).xreplace({squares[0]: s - sp.Add(*squares[1:])})
+    f = expand(lagrangian).xreplace({squares[0]: s - sp.Add(*squares[1:])})
     if first in f.free_symbols:
         f = lagrangian.xreplace({squares[0]: s - sp.Add(*squares[1:])})
-    f = sp.expand_mul(f.replace(lambda e: isinstance(e, sp.Add), lambda e: sp.expand(e)))
+    f = sp.expand_mul(f.replace(lambda e: isinstance(e, sp.Add), lambda e: expand(e)))
     if f.free_symbols & set(velocities.values()):
         return None
     slope = f.diff(s)
     power = sp.Add(*(conjugate[u] ** 2 for u in fields))
-    numerator, denominator = sp.cancel(4 * slope**2 * s).as_numer_denom()
-    relation = sp.expand(numerator - power * denominator)
+    numerator, denominator = linear.cancelled(4 * slope**2 * s).as_numer_denom()
+    relation = expand(numerator - power * denominator)
     if not relation.is_polynomial(s):
         return None
     polynomial = sp.Poly(relation, s)
     if polynomial.degree() != 1:
         return None
     a, b = polynomial.all_coeffs()
-    root = sp.cancel(-b / a)
+    root = linear.cancelled(-b / a)
     return {u: sp.factor_terms(conjugate[u] / (2 * slope.xreplace({s: root}))) for u in fields}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from metrigen.physics import brackets, metric
 from metrigen.physics.derivation import Law
+from metrigen.physics.effort import LAW, limited
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 
@@ -30,8 +31,9 @@ def structure_laws(state: State) -> tuple[Law, ...]:
 
 
 def _within(name: str, check: Callable[[], Law]) -> Law:
-    """The law, or that it was not tested because an expression outgrew its limit."""
+    """The law, or that it was not decided with the operations that a law may take."""
     try:
-        return check()
+        with limited(LAW):
+            return check()
     except TooLarge as error:
-        return Law(name, "sampled", f"not tested: {error.short}")
+        return Law(name, "sampled", f"not decided: {error.short}")

@@ -17,12 +17,13 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
 from metrigen.physics.derivation import Law
+from metrigen.physics.effort import Partials, expand
 from metrigen.physics.inversion import Inverse, invert_velocities
 from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.refusals import refuse, refuse_singular
 from metrigen.physics.report import identity, show
 from metrigen.physics.variation import euler_of, gradient, tidy
-from metrigen.physics.zero import all_zero, is_zero, zero_test
+from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import momentum, t
 
 
@@ -46,12 +47,13 @@ def transform(lagrangian: sp.Expr, fields: tuple[AppliedUndef, ...], *, has_brac
     momenta = {u: gradients.get(v, sp.S.Zero) for u, v in velocities.items()}
     _refuse_mixed(lagrangian, fields)
     _refuse_coupled(momenta, velocities)
-    hessian = [[momenta[a].diff(velocities[b]) for b in fields] for a in fields]
+    slopes = {a: Partials(momenta[a]) for a in fields}
+    hessian = [[slopes[a].along(velocities[b]) for b in fields] for a in fields]
     if all_zero(entry for row in hessian for entry in row):
         return _first_order(lagrangian, fields, momenta, velocities, has_bracket)
-    det = sp.expand(linear.determinant(hessian))
-    if is_zero(det):
+    if linear.singular(hessian):
         refuse_singular(lagrangian, fields, gradients, hessian, momenta, velocities)
+    det = expand(linear.determinant(hessian))
     return _regular(lagrangian, fields, momenta, velocities, hessian, det)
 
 
@@ -62,7 +64,7 @@ def _refuse_higher_time_derivatives(
     if not high:
         return
     equations = [euler_of(dict(gradients), u, u.args) for u in fields]
-    order = max((j.order_in(t) for e in equations for j in jets_of(sp.expand(e), *fields)), default=0)
+    order = max((j.order_in(t) for e in equations for j in jets_of(expand(e), *fields)), default=0)
     if order <= 2:
         raise refuse(
             f"the Lagrangian contains {show(high[0])}",
@@ -166,9 +168,8 @@ def _first_order(
         law = Law("legendre", "proved", "first order in time: H = -L at zero velocity; the declared bracket acts")
         return Legendre(fields, hamiltonian, {}, {}, None, law)
     _refuse_nonlocal(theta, fields)
-    omega = [[sp.expand(theta[b].diff(jet(a)) - theta[a].diff(jet(b))) for b in fields] for a in fields]
-    det = sp.expand(linear.determinant(omega))
-    if is_zero(det):
+    omega = [[expand(theta[b].diff(jet(a)) - theta[a].diff(jet(b))) for b in fields] for a in fields]
+    if linear.singular(omega):
         gradients = gradient(hamiltonian)
         forces = [euler_of(gradients, u, u.args[1:]) for u in fields]
         kernel = linear.null_vectors(omega)
@@ -177,10 +178,11 @@ def _first_order(
         ]
         raise refuse(
             "the first-order Lagrangian is singular",
-            residual=det,
+            residual=sp.S.Zero,
             why="its symplectic matrix has a kernel; the constraints are " + "; ".join(constraints),
             fix="eliminate the constrained field with its constraint, or give hamiltonian= and bracket=",
         )
+    det = expand(linear.determinant(omega))
     matrix = tuple(tuple(row) for row in linear.inverse(omega))
     proved = bool(det.is_nonzero)
     law = Law(

@@ -21,6 +21,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
+from metrigen.physics.effort import expand
 from metrigen.physics.fit import canonical_pairs, split
 from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.variation import euler_jets
@@ -64,7 +65,7 @@ def _frequency_squared(derivation: Derivation, q: AppliedUndef, p: AppliedUndef)
         return None
     stiffness = _symbol(derivation, parts.potential, q)
     inertia = _symbol(derivation, parts.kinetic, p)
-    return None if stiffness is None or inertia is None else sp.expand(stiffness * inertia)
+    return None if stiffness is None or inertia is None else expand(stiffness * inertia)
 
 
 def _decay(derivation: Derivation, u: AppliedUndef) -> sp.Expr | None:
@@ -93,7 +94,7 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
         if j.base != u or any(n % 2 for n in j.orders):
             return None
         term = c * (-1) ** (j.order // 2) * lattice ** (j.order // 2)
-        total += sp.Add(*(part for part in sp.Add.make_args(sp.expand(term)) if not part.is_nonpositive))
+        total += sp.Add(*(part for part in sp.Add.make_args(expand(term)) if not part.is_nonpositive))
     for symbol, atom in maps.items():
         c = _at_rest(flat.diff(symbol), {**rest, **silent})
         if c.is_zero or channels.argument(atom) != jet(u):
@@ -108,7 +109,7 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
             total += c * sp.Symbol(f"norm_{matrix.name}", nonnegative=True)
         else:
             return None
-    total = sp.expand(total)
+    total = expand(total)
     return None if total.has(t) else from_jets(total)
 
 

@@ -14,7 +14,7 @@ from metrigen.physics import positivity
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import to_jets
 from metrigen.physics.operators import Form
-from metrigen.physics.report import identity, show, show_form, violation, witness
+from metrigen.physics.report import identity, multiplied_out, show, show_form, violation, witness
 from metrigen.physics.signs import Sign, condition, sign_of
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import every, is_zero, zero_test
@@ -31,6 +31,8 @@ def check_symmetry(form: Form, source: object) -> Law:
         tests.append(zero_test(residual))
         if not tests[-1]:
             half = sp.Rational(1, 2)
+            symmetric = multiplied_out(half * (form.density + form.swapped))
+            skew = multiplied_out(half * (form.density - form.swapped))
             raise violation(
                 "the metric bracket is not symmetric",
                 law="metric_symmetry",
@@ -38,8 +40,8 @@ def check_symmetry(form: Form, source: object) -> Law:
                 part="metric",
                 why=f"(F, G) - (G, F) does not vanish; component {u.func.__name__}: {_shown(form, residual)}",
                 witness=witness(residual),
-                fix=f"use the symmetric part {_shown(form, sp.expand(half * (form.density + form.swapped)))}; the skew "
-                f"part {_shown(form, sp.expand(half * (form.density - form.swapped)))} belongs in bracket=",
+                fix=f"use the symmetric part {_shown(form, symmetric)}; the skew part {_shown(form, skew)} belongs in "
+                "bracket=",
             )
     return identity("metric_symmetry", "Euler operator of b(f, g) - b(g, f) vanishes", every(tests))
 

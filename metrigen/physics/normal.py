@@ -13,6 +13,7 @@ from math import lcm
 
 import sympy as sp
 
+from metrigen.physics.effort import expand
 from metrigen.physics.size import expanded_terms
 
 LARGE = 5000  # terms beyond which nothing is multiplied out
@@ -27,12 +28,12 @@ def vanishes_by_algebra(expr: sp.Expr) -> bool:
         expr = expr.xreplace({power: value for root in roots for power, value in root.powers.items()})
         if expanded_terms(expr) > LARGE:
             return False
-        expr = sp.expand(expr)
+        expr = expand(expr)
         for root in roots:
             expr = _reduced(expr, root.symbol, root.index, root.base)
             if expanded_terms(expr) > LARGE:
                 return False
-            expr = sp.expand(expr)
+            expr = expand(expr)
         expr = _squares(expr)
         if expr.is_zero:
             return True
@@ -96,5 +97,5 @@ def _squares(expr: sp.Expr) -> sp.Expr:
             expr = sp.Add(*(c * square ** (n // 2) * f ** (n % 2) if n > 1 else c * f**n for c, n in terms))
             if expanded_terms(expr) > LARGE:
                 return expr
-            expr = sp.expand(expr)
+            expr = expand(expr)
     return expr

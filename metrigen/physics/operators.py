@@ -12,8 +12,10 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear
+from metrigen.physics.effort import Partials
 from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
 from metrigen.physics.report import show_form
+from metrigen.physics.size import blamed_on
 from metrigen.physics.variation import diff_along, euler_jets, tidy
 from metrigen.physics.zero import is_zero
 from metrigen.spec.functional import Functional
@@ -106,8 +108,9 @@ def build_form(
     if value.has(sp.I):
         raise SpecError(f"{part}= is complex: {value}", part=part, fix="write it in real fields")
     density = to_jets(value)
-    check_covectors(part, density, state, F.covectors, G.covectors)
-    rows = tuple(euler_jets(density, f) for f in F.covectors)
+    with blamed_on(part):
+        check_covectors(part, density, state, F.covectors, G.covectors)
+        rows = tuple(euler_jets(density, f) for f in F.covectors)
     form = Form(part, state, F.covectors, G.covectors, density, rows)
     return form, Bilinear(value, F.covectors, G.covectors)
 
@@ -140,5 +143,11 @@ def _linear(density: sp.Expr, bases: tuple[AppliedUndef, ...]) -> bool:
     if not is_zero(scaled - scale * density):
         return False
     # Homogeneous of degree one everywhere and smooth is linear; |f| and sqrt(f**2 + g**2) are not smooth.
-    second = [density.diff(a).diff(b) for a in jets for b in jets] if not channels.has_maps(density) else []
-    return all(is_zero(entry) for entry in second)
+    if channels.has_maps(density):
+        return True
+    partials, inside = Partials(density), set(jets)
+    for slope in (partials.along(j) for j in jets):
+        again = Partials(slope)
+        if not all(is_zero(again.along(j)) for j in jets if j in slope.free_symbols & inside):
+            return False
+    return True

@@ -10,6 +10,7 @@ import sympy as sp
 
 from metrigen.physics import channels
 from metrigen.physics.directions import negative_direction
+from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.operators import Form, rename
 from metrigen.physics.signs import Sign, pivots, sign_of
@@ -72,7 +73,9 @@ def density_matrix(form: Form) -> tuple[list[sp.Expr], Matrix]:
     meaning = {maps.get(f, f): f for f in left}
     basis = list(dict.fromkeys([*meaning, *twins]))
     zero = sp.Symbol("absent[]")
-    rows = [[flat.diff(meaning.get(a, zero)).diff(twins.get(b, zero)).xreplace(maps) for b in basis] for a in basis]
+    partials = Partials(flat)
+    first = [Partials(partials.along(meaning.get(a, zero))) for a in basis]
+    rows = [[half.along(twins.get(b, zero)).xreplace(maps) for b in basis] for half in first]
     return basis, rows
 
 
@@ -115,11 +118,11 @@ def second_order(form: Form) -> Matrix | None:
                     first = Jet(form.right[s], _orders(form.right[s].args, (y,)))
                     remainder[r] = remainder[r] + diff_jets(c * first, x)
     for r in fields:
-        rest = sp.expand(remainder[r])
+        rest = expand(remainder[r])
         for s in fields:
             zeroth = Jet(form.right[s], _orders(form.right[s].args, ()))
             matrix[r][s] = rest.diff(zeroth)
-            rest = sp.expand(rest - matrix[r][s] * zeroth)
+            rest = expand(rest - matrix[r][s] * zeroth)
         if not zero_test(rest).proved:
             return None
     return matrix if _symmetric(matrix) else None
@@ -139,7 +142,7 @@ def symbol_matrix(form: Form) -> tuple[tuple[sp.Symbol, ...], Matrix]:
         for j in jets_of(row, *form.right):
             factor = sp.Mul(*((sp.I * k) ** n for k, n in zip(waves, j.orders[1:], strict=True)))
             entries[j.base] += row.diff(j) * factor
-        matrix.append([sp.expand(entries[u]) for u in form.right])
+        matrix.append([expand(entries[u]) for u in form.right])
     return waves, matrix
 
 

@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import StructureError
 from metrigen.physics import linear
 from metrigen.physics.jets import Jet
-from metrigen.physics.report import show, violation
+from metrigen.physics.report import multiplied_out, show, violation
 from metrigen.physics.variation import diff_jets, euler_of
 from metrigen.physics.zero import is_zero
 from metrigen.spec.symbols import momentum, t
@@ -38,7 +38,7 @@ def refuse_singular(
             for n, u in zip(vector, fields, strict=True)
             if not n.is_zero
         ]
-        constraints.append(f"{show(sp.expand(sp.Add(*terms)))} = 0")
+        constraints.append(f"{show(multiplied_out(sp.Add(*terms)))} = 0")
     gauge = gauge_identity(gradients, fields)
     silent = [u.func.__name__ for u in fields if momenta[u].is_zero]
     fix = "eliminate the constrained field, or give hamiltonian= and bracket="
@@ -47,7 +47,7 @@ def refuse_singular(
         fix = f"fix the gauge by {zero} = 0 (leave it out of the Lagrangian), or use the bracket of the field strengths"
     raise refuse(
         "the Lagrangian is singular in the velocities",
-        residual=linear.determinant(hessian),
+        residual=sp.S.Zero,
         why="det W = 0; the momenta obey the constraints " + "; ".join(constraints) + (f"; {gauge}" if gauge else ""),
         fix=fix,
     )

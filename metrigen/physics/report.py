@@ -12,14 +12,29 @@ from metrigen.physics import channels
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import Jet, from_jets, jets_of, label
 from metrigen.physics.opaque import opaque
+from metrigen.physics.size import expanded_terms, fits, nodes
 from metrigen.physics.zero import UNPROVED, Zero, evaluate, random_point
 
-_LONGEST = 400
+_LONGEST = 400  # characters of a formula in a message
+LARGE = 2000  # nodes beyond which few points are tried for a witness
 
 
 def show(expr: sp.Expr) -> str:
     """An expression in jets as the author would write it, clipped where nobody would read on."""
-    return clip(str(from_jets(expr)))
+    return clip(str(from_jets(_head(expr))))
+
+
+def multiplied_out(expr: sp.Expr) -> sp.Expr:
+    """Expanded for a message, if it is short."""
+    return sp.expand(expr) if expanded_terms(expr) <= _LONGEST else expr
+
+
+def _head(expr: sp.Expr) -> sp.Expr:
+    """The first terms of a sum that would not be printed to its end."""
+    if fits(expr, 10 * _LONGEST):
+        return expr
+    head = [term for term in sorted(sp.Add.make_args(expr), key=nodes)[:10] if fits(term, 10 * _LONGEST)]
+    return sp.Add(*head, sp.Symbol("..."), evaluate=False)
 
 
 def clip(text: str) -> str:
@@ -28,6 +43,7 @@ def clip(text: str) -> str:
 
 def show_form(expr: sp.Expr, **sides: tuple[Sequence[AppliedUndef], Sequence[AppliedUndef]]) -> str:
     """An expression with covectors as in a spec: F[u], G[u].diff(x). ``sides`` is F=(covectors, fields)."""
+    expr = _head(expr)
     table: dict[sp.Basic, sp.Symbol] = {}
     for name, (covectors, fields) in sides.items():
         meaning = dict(zip(covectors, fields, strict=True))
@@ -69,7 +85,10 @@ def short(value: sp.Expr) -> str:
 
 
 def witness(expr: sp.Expr, *, attempts: int = 40) -> str:
-    """A point where an expression in jets is not zero, "u=0.37, gamma=1.25 gives -0.46"; "" if none was found."""
+    """A point where an expression in jets is not zero, "u=0.37, gamma=1.25 gives -0.46"; "" if none was found, or the
+    expression is too large to be evaluated often."""
+    if not fits(expr, LARGE):
+        attempts = 2
     flat = opaque(channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr)
     for seed in range(attempts):
         point = random_point(flat, seed)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen.physics import channels, steady
+from metrigen.physics.effort import expand
 from metrigen.physics.jets import jet, jets_of
 from metrigen.physics.signs import sign_of
 from metrigen.physics.state import State
@@ -53,7 +54,7 @@ def _split(state: State) -> tuple[sp.Expr, sp.Expr]:
     """Q and V: derivatives and nonnegative squares, and the rest."""
     principal: list[sp.Expr] = []
     rest: list[sp.Expr] = []
-    for term in sp.Add.make_args(sp.expand(state.hamiltonian)):
+    for term in sp.Add.make_args(expand(state.hamiltonian)):
         held = jets_of(term, *state.fields)
         (principal if any(j.order for j in held) or _square(term, state) else rest).append(term)
     return sp.Add(*principal), sp.Add(*rest)

@@ -9,8 +9,10 @@ from typing import Literal
 import sympy as sp
 
 from metrigen.physics import channels
+from metrigen.physics.effort import expand, spend_on
 from metrigen.physics.intervals import bounds
 from metrigen.physics.jets import label
+from metrigen.physics.linear import cancelled
 from metrigen.physics.opaque import opaque
 from metrigen.physics.report import short, show
 from metrigen.physics.size import expanded_terms
@@ -19,7 +21,7 @@ from metrigen.spec.neural import learned
 
 Verdict = Literal["positive", "nonnegative", "zero", "negative", "depends", "unknown"]
 LARGE = 5000  # terms beyond which an expression is not multiplied out
-LARGE_CANCELLED = 200  # operations beyond which common factors stay
+_MOST_FACTORED, _SYMBOLS_FACTORED, _DEGREE_FACTORED = 30, 6, 24  # terms, symbols and total degree of a factorisation
 _SPREADS = (2.0, 2.0, 20.0, 2.0, 0.3, 200.0)
 
 
@@ -75,9 +77,12 @@ def _forms(expr: sp.Expr) -> Iterator[sp.Expr]:
     yield sp.factor_terms(expr)
     if expanded_terms(expr) > LARGE:
         return
-    expanded = sp.expand(expr)
+    expanded = expand(expr)
     yield expanded
-    if expanded.is_polynomial() and len(expanded.args) <= 30:
+    if expanded.is_polynomial() and len(expanded.args) <= _MOST_FACTORED:
+        if len(expanded.free_symbols) > _SYMBOLS_FACTORED or sp.total_degree(expanded) > _DEGREE_FACTORED:
+            return
+        spend_on(expanded, 20, "a factorisation of")
         yield sp.factor(expanded)
 
 
@@ -98,6 +103,7 @@ def _sample(expr: sp.Expr) -> tuple[bool, bool, str]:
     flat = opaque(channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr)
     above = below = False
     text = ""
+    spend_on(flat, 10, "the values at random points of")
     for seed in range(36):
         point = random_point(flat, seed, _SPREADS[seed % len(_SPREADS)])
         value = evaluate(flat, point)
@@ -150,10 +156,6 @@ def pivots(rows: Sequence[Sequence[sp.Expr]]) -> Pivots:
             factor = work[i][k] / head
             for j in rest:
                 if not work[k][j].is_zero:
-                    work[i][j] = _cancelled(work[i][j] - factor * work[k][j])
+                    spend_on(sp.Tuple(factor, work[k][j]), 1, "an elimination in")
+                    work[i][j] = cancelled(work[i][j] - factor * work[k][j])
     return Pivots(tuple(out), by_points=not every(tests).proved)
-
-
-def _cancelled(expr: sp.Expr) -> sp.Expr:
-    """Common factors cancelled where that takes no time; the value is the same either way."""
-    return sp.cancel(expr) if sp.count_ops(expr) <= LARGE_CANCELLED else expr

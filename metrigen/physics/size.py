@@ -1,42 +1,52 @@
-"""How large would an expression become? A bound counted before the work is done, so that no law runs away."""
+"""How large is an expression, or what would become of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import comb
 
 import sympy as sp
 
 from metrigen.errors import SpecError
 
-LARGEST_DERIVATIVE = 30_000  # nodes of an expression times the symbols it is differentiated by
 _LARGEST_POWER = 1000
 
 
 class TooLarge(SpecError):
-    """An expression of an extreme spec outgrew what can be derived in seconds. Laws that meet it are not tested."""
+    """A step of the derivation of an extreme spec outgrew its limit. Laws that meet it are ``sampled``; where nothing
+    can be said without it the spec is refused. ``short`` says what was called for."""
 
-    def __init__(self, nodes: int, symbols: int) -> None:
+    def __init__(self, short: str, part: str | None = None) -> None:
         super().__init__(
             "an expression became too large to be derived in seconds",
-            why=f"a total derivative of {nodes} operations in {symbols} derivatives of the fields was called for",
-            fix="use fewer or lower derivatives inside functions, or a bracket of lower order",
+            part=part,
+            why=short,
+            fix="use fewer fields, fewer or lower derivatives inside functions, or a bracket of lower order",
         )
-        self.short = f"a derivative of {nodes} operations in {symbols} jets was called for"
+        self.short = short
 
 
-def check_derivative(expr: sp.Expr, symbols: int) -> None:
-    """Raise TooLarge before an expression is differentiated by so many symbols."""
-    most = LARGEST_DERIVATIVE // (symbols + 1)
-    if not _fits(expr, most):
-        raise TooLarge(nodes(expr), symbols)
+@contextmanager
+def blamed_on(part: str) -> Iterator[None]:
+    """Names the part of the spec that outgrew a limit."""
+    try:
+        yield
+    except TooLarge as error:
+        error.part = error.part or part
+        raise
 
 
-def nodes(expr: sp.Expr) -> int:
+def nodes(expr: sp.Basic) -> int:
     """The number of nodes of an expression as a tree."""
-    return 1 + sum(nodes(a) for a in expr.args)
+    stack, count = [expr], 0
+    while stack:
+        count += 1
+        stack.extend(stack.pop().args)
+    return count
 
 
-def _fits(expr: sp.Expr, most: int) -> bool:
+def fits(expr: sp.Basic, most: int) -> bool:
     """At most so many nodes? Counts no further than that."""
     stack, count = [expr], 0
     while stack:

@@ -11,10 +11,11 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics.constraints import Constrained, auxiliary_fields, constrain
 from metrigen.physics.derivation import Bilinear, Law
+from metrigen.physics.effort import LAW, limited
 from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.legendre import Legendre, transform
 from metrigen.physics.operators import Form, build_form
-from metrigen.physics.size import TooLarge
+from metrigen.physics.size import TooLarge, blamed_on
 from metrigen.physics.variation import euler_of, gradient, tidy
 from metrigen.physics.vocabulary import (
     check_functions,
@@ -75,8 +76,9 @@ def build_state(system: System) -> State:
     if system.lagrangian is not None:
         own = lagrangian_fields(system)
         check_names(system, own, [system.lagrangian], [])
-        lagrangian = to_jets(system.lagrangian)
-        legendre = transform(lagrangian, own, has_bracket=system.bracket is not None)
+        with blamed_on("lagrangian"):
+            lagrangian = to_jets(system.lagrangian)
+            legendre = transform(lagrangian, own, has_bracket=system.bracket is not None)
         fields, hamiltonian = legendre.state, legendre.hamiltonian
     else:
         fields = hamiltonian_fields(system)
@@ -89,12 +91,14 @@ def build_state(system: System) -> State:
     if system.metric is not None:
         metric, metric_form = build_form("metric", system.metric, fields)
     check_everything(system, fields, bracket_form, metric_form)
-    constrained = constrain(system, hamiltonian, fields)
-    if constrained is None:
-        covectors = functional_derivatives(hamiltonian, fields)
-    else:
-        covectors = tuple(constrained.bare(g) for g in functional_derivatives(constrained.density, fields))
-    entropic = None if entropy is None else functional_derivatives(entropy, fields)
+    with blamed_on("hamiltonian" if lagrangian is None else "lagrangian"):
+        constrained = constrain(system, hamiltonian, fields)
+        if constrained is None:
+            covectors = functional_derivatives(hamiltonian, fields)
+        else:
+            covectors = tuple(constrained.bare(g) for g in functional_derivatives(constrained.density, fields))
+    with blamed_on("entropy"):
+        entropic = None if entropy is None else functional_derivatives(entropy, fields)
     return State(
         system=system,
         fields=fields,
@@ -132,16 +136,17 @@ def _rates(
     """{z, H} + (z, S) with an entropy, {z, H} - (z, H) without; None where that is too large."""
     zero = (sp.S.Zero,) * len(fields)
     try:
-        reversible = bracket.apply(energy) if bracket is not None else zero
-        if metric is None:
-            return reversible
-        if entropy is not None:
-            irreversible = metric.apply(entropy)
-        else:
-            irreversible = tuple(-rate for rate in metric.apply(energy))
+        with limited(LAW):
+            reversible = bracket.apply(energy) if bracket is not None else zero
+            if metric is None:
+                return reversible
+            if entropy is not None:
+                irreversible = metric.apply(entropy)
+            else:
+                irreversible = tuple(-rate for rate in metric.apply(energy))
+            return tuple(tidy(a + b) for a, b in zip(reversible, irreversible, strict=True))
     except TooLarge:
         return None
-    return tuple(tidy(a + b) for a, b in zip(reversible, irreversible, strict=True))
 
 
 def equations(state: State) -> tuple[sp.Expr, ...]:
@@ -194,6 +199,7 @@ def check_everything(
         for _, table in sorted((system.symmetries or {}).items())
         for _, q in sorted(table.items(), key=lambda item: str(item[0]))
     ]
+    characteristics += [("casimirs", sp.sympify(density)) for _, density in sorted((system.casimirs or {}).items())]
     dt = getattr(system.integrator, "dt", None)
     steps = [] if dt is None else [sp.sympify(dt)]
     for part, value in (*densities, *characteristics):

@@ -14,7 +14,8 @@ from sympy.core.function import AppliedUndef
 from metrigen.physics import channels
 from metrigen.physics.derivation import SteadyStateClass
 from metrigen.physics.directions import negative_direction
-from metrigen.physics.jets import jet, jets_of, label
+from metrigen.physics.effort import Partials, expand
+from metrigen.physics.jets import Jet, jet, jets_of, label
 from metrigen.physics.report import show
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.variation import euler_of, gradient
@@ -43,7 +44,7 @@ def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[App
         return False
     quadratic = _quadratic(energy, fields)
     jets = jets_of(quadratic, *fields)
-    found = pivots([[sp.expand(quadratic.diff(a).diff(b)) for b in jets] for a in jets])
+    found = pivots(_hessian(quadratic, jets))
     signs = [sign_of(value) for value in found.values]
     certain = not found.by_points and not any(sign.by_points for sign in signs)
     return certain and found.broken is None and all(sign.holds for sign in signs)
@@ -64,21 +65,27 @@ def _affine(force: sp.Expr, fields: Sequence[AppliedUndef], *, certain: bool = F
 def _quadratic(energy: sp.Expr, fields: Sequence[AppliedUndef]) -> sp.Expr:
     """The part of a density that is of second degree in the fields, total derivatives aside."""
     jets = jets_of(energy, *fields)
-    terms = sp.Add.make_args(sp.expand(channels.canonical(energy)))
+    terms = sp.Add.make_args(expand(channels.canonical(energy)))
     scale = sp.Symbol("scale[]", positive=True)
     zoom = {j: scale * j for j in jets}
     kept = []
     for term in terms:
-        scaled = sp.expand(channels.canonical(term.xreplace(zoom)))
+        scaled = expand(channels.canonical(term.xreplace(zoom)))
         if scaled.diff(scale).diff(scale) != 0:
             kept.append(term)
     return sp.Add(*kept)
 
 
+def _hessian(density: sp.Expr, jets: Sequence[Jet]) -> list[list[sp.Expr]]:
+    partials = Partials(density)
+    slopes = [Partials(partials.along(a)) for a in jets]
+    return [[expand(slope.along(b)) for b in jets] for slope in slopes]
+
+
 def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
     jets = jets_of(quadratic, *fields)
     jets = [j for j in jets if j.order] + [jet(u) for u in fields]
-    matrix = [[sp.expand(quadratic.diff(a).diff(b)) for b in jets] for a in jets]
+    matrix = _hessian(quadratic, jets)
     found = pivots(matrix)
     example = negative_direction(matrix, [label(j) for j in jets], "the second variation of F")
     if found.broken is not None:
@@ -120,7 +127,7 @@ def _by_symbol(forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> Ste
                 return None
             squares = zip(j.base.args, j.orders, strict=True)
             row[j.base] += c * sp.Mul(*((-(_wave(x) ** 2)) ** (n // 2) for x, n in squares))
-        rows.append([sp.expand(row[u]) for u in fields])
+        rows.append([expand(row[u]) for u in fields])
     found = pivots(rows)
     signs = [sign_of(value) for value in found.values]
     if found.broken is None and all(s.verdict == "positive" for s in signs):

@@ -12,9 +12,10 @@ from metrigen.errors import MetrigenError
 from metrigen.physics import channels, noether
 from metrigen.physics.constraints import check_power
 from metrigen.physics.derivation import Law
+from metrigen.physics.effort import LAW, count_ops, limited
 from metrigen.physics.jets import jet
 from metrigen.physics.operators import rename, replacement
-from metrigen.physics.report import identity, show, violation, witness
+from metrigen.physics.report import identity, multiplied_out, show, violation, witness
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_along, diff_jets, euler_of, gradient, tidy
@@ -37,12 +38,13 @@ class Tensor:
 def tensor_of(state: State) -> Tensor:
     """Canonical from the Lagrangian; of L = -F for a gradient flow; energy density and flux otherwise."""
     try:
-        if state.lagrangian is not None:
-            return _canonical(state.lagrangian, state.lagrangian_fields, state, "")
-        if state.bracket is None and state.entropy is None:
-            density, fields = _action(state)
-            return _canonical(-density, fields, state, " (static Lagrangian L = -F)")
-        return _energy_flux(state)
+        with limited(LAW):
+            if state.lagrangian is not None:
+                return _canonical(state.lagrangian, state.lagrangian_fields, state, "")
+            if state.bracket is None and state.entropy is None:
+                density, fields = _action(state)
+                return _canonical(-density, fields, state, " (static Lagrangian L = -F)")
+            return _energy_flux(state)
     except TooLarge as error:
         return Tensor({}, {}, Law("noether", "sampled", f"not derived: {error.short}"))
 
@@ -68,7 +70,7 @@ def _violated(identity: str, defect: sp.Expr) -> MetrigenError:
     return violation(
         "the stress-energy tensor violates its balance law",
         law="noether",
-        residual=sp.expand(defect),
+        residual=multiplied_out(defect),
         part="lagrangian",
         why=f"{identity} = {show(defect)}",
         witness=witness(defect),
@@ -120,7 +122,7 @@ def _energy_flux(state: State) -> Tensor:
     work, skew = _skew_current(state) if state.bracket is not None else (dict.fromkeys(axes, sp.S.Zero), Zero(True))
     components = {(t, t): h}
     how = "D_t T^t_t + D_i T^i_t = dH.R + dh/dt on solutions, R the dissipative part (energy density and flux)"
-    if state.rates is not None and sum(sp.count_ops(rate) for rate in state.rates) < LARGE:
+    if state.rates is not None and sum(count_ops(rate, LARGE) for rate in state.rates) < LARGE:
         rates = dict(zip(state.fields, state.rates, strict=True))
         # The auxiliary fields move with the state: their rates stay psi_t, fixed by the constraint differentiated.
         rates |= {u: jet(u, t) for u in fields if u not in rates}

@@ -14,8 +14,9 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
+from metrigen.physics.effort import Partials, expansion, spend
 from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
-from metrigen.physics.size import check_derivative, expanded_terms
+from metrigen.physics.size import expanded_terms
 from metrigen.spec.symbols import t
 
 LARGE = 5000  # terms beyond which products are not multiplied out
@@ -27,13 +28,12 @@ def diff_jets(expr: sp.Expr, coordinate: sp.Symbol, held: Sequence[AppliedUndef]
     The functions ``held`` count as constants: with the fields held it is the explicit derivative. Raises TooLarge.
     """
     flat, maps = channels.lift(expr)
-    jets = [j for j in jets_of(flat) if j.base not in held]
-    check_derivative(flat, len(jets))
-    terms = [flat.diff(coordinate)]
-    terms += [flat.diff(j) * j.shift(coordinate) for j in jets]
+    partials = Partials(flat)
+    terms = [partials.along(coordinate)]
+    terms += [partials.along(j) * j.shift(coordinate) for j in jets_of(flat) if j.base not in held]
     for symbol, atom in maps.items():
         inner = diff_jets(channels.argument(atom), coordinate, held)
-        terms.append(flat.diff(symbol) * channels.apply(atom, inner))
+        terms.append(partials.along(symbol) * channels.apply(atom, inner))
     return sp.Add(*terms).xreplace(maps)
 
 
@@ -44,13 +44,14 @@ def diff_along(expr: sp.Expr, directions: tuple[sp.Symbol, ...]) -> sp.Expr:
     return expr
 
 
-def gradient(density: sp.Expr, covector: sp.Expr = sp.S.One) -> dict[Jet, sp.Expr]:
-    """The derivative of (sum over channels of covector * density) with respect to each jet."""
+def gradient(density: sp.Expr, covector: sp.Expr = sp.S.One, *, of: AppliedUndef | None = None) -> dict[Jet, sp.Expr]:
+    """The derivative of (sum over channels of covector * density) with respect to each jet (of one function only)."""
     flat, maps = channels.lift(density)
-    out = {j: covector * flat.diff(j).xreplace(maps) for j in jets_of(flat)}
+    partials = Partials(flat)
+    out = {j: covector * partials.along(j).xreplace(maps) for j in jets_of(flat, *(() if of is None else (of,)))}
     for symbol, atom in maps.items():
-        pulled = channels.apply_transposed(atom, covector * flat.diff(symbol).xreplace(maps))
-        for j, value in gradient(channels.argument(atom), pulled).items():
+        pulled = channels.apply_transposed(atom, covector * partials.along(symbol).xreplace(maps))
+        for j, value in gradient(channels.argument(atom), pulled, of=of).items():
             out[j] = out.get(j, sp.S.Zero) + value
     return dict(sorted(out.items(), key=lambda item: item[0].name))
 
@@ -63,7 +64,7 @@ def euler_jets(
     Over space alone the time derivatives of u are fields of their own: ``order_t`` picks which one is varied.
     """
     over = tuple(x for x in u.args if x != t) if coordinates is None else coordinates
-    return euler_of(gradient(density), u, over, order_t)
+    return euler_of(gradient(density, of=u), u, over, order_t)
 
 
 def euler_of(gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symbol, ...], order_t: int = 0) -> sp.Expr:
@@ -80,7 +81,11 @@ def euler_of(gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symb
 def tidy(expr: sp.Expr) -> sp.Expr:
     """Products multiplied out and channel maps in normal form: equal results usually compare equal."""
     expr = channels.canonical(expr)
-    return sp.expand_mul(expr) if expanded_terms(expr) < LARGE else expr
+    terms = expanded_terms(expr)
+    if terms >= LARGE:
+        return expr
+    spend(expansion(expr, terms), f"an expansion to {terms} terms")
+    return sp.expand_mul(expr)
 
 
 def total_derivative(expr: sp.Expr, coordinate: sp.Symbol) -> sp.Expr:

@@ -88,6 +88,8 @@ def check_field(system: System, u: object) -> None:
         raise SpecError(f"{u!r} in fields= is not a field", part="fields", fix='u = Field("u", domain)')
     if isinstance(u, InputFunction):
         raise SpecError(f"{u} is an Input and cannot be a field of the state", part=u.func.__name__)
+    if any(x not in want and getattr(x, "name", "") == t.name for x in u.args):
+        raise _foreign_time(u)
     if u.args != want:
         raise SpecError(
             f"{u} is a field of another domain",
@@ -96,6 +98,17 @@ def check_field(system: System, u: object) -> None:
             fix=f'{u.func.__name__} = Field("{u.func.__name__}", domain)',
         )
     check_real(u)
+
+
+def _foreign_time(u: AppliedUndef) -> SpecError:
+    name = u.func.__name__
+    return SpecError(
+        f"the t of {u} is not the time",
+        part=name,
+        why="a symbol called t with other assumptions is another symbol to SymPy; time is Symbol('t', real=True)",
+        fix=f"from metrigen import t, and use it for {name}(t, ...) and its derivatives, or write "
+        f"{name} = Field({name!r}, domain)",
+    )
 
 
 def check_real(u: AppliedUndef) -> None:
@@ -124,6 +137,8 @@ def check_functions(system: System, part: str, expr: sp.Expr) -> None:
         check_real(u)
         if all(isinstance(x, sp.Symbol) for x in u.args):
             if isinstance(u, InputFunction) or t not in u.args:
+                if any(x not in want and x.name == t.name for x in u.args):
+                    raise _foreign_time(u)
                 if any(x not in want for x in u.args):
                     raise SpecError(
                         f"{u} is an input of another domain",

@@ -33,6 +33,7 @@ class System:
     bracket      Poisson bracket as a callable of two functionals; canonical if a Lagrangian stands alone
     metric       dissipative bracket, a callable of two functionals or a ``Dissipation``
     symmetries   {"name": {field: characteristic Q}}
+    casimirs     {"name": density C(z)}, each verified: J dC = 0
     integrator   how time is stepped, or ``SteadyState``
     readout      what the layer reads out
     almost_poisson  accept a skew bracket that fails the Jacobi identity
@@ -50,6 +51,7 @@ class System:
     bracket: Bracket | None = None
     metric: Bracket | Dissipation | None = None
     symmetries: Mapping[str, Mapping[AppliedUndef, sp.Expr]] | None = None
+    casimirs: Mapping[str, sp.Expr] | None = None
     integrator: Any = None
     readout: Readout | None = None
     almost_poisson: bool = False

@@ -1,7 +1,7 @@
 """Viscous, heat-conducting gas in one dimension: the ideal gas dynamics and a metric of viscosity and conduction.
 
-A1(F) = D F_m - (u_x/T) F_s with weight mu T, A2(F) = T D(F_s/T) with weight kappa, u = m/rho. The entropy int s
-grows; mass, momentum and energy are constant (on the lattice the last two up to the order of the stencil).
+A1(F) = D F_m - (u_x/T) F_s with weight mu T, A2(F) = D(F_s/T) with weight kappa T^2, u = m/rho. The derivatives of u
+and F_s/T are indicated, so that the lattice takes differences of them: A(dH) = 0 there as well, energy is constant.
 
 Reference: H. C. Oettinger, M. Grmela (1997), Dynamics and thermodynamics of complex fluids. II. Illustrations of a
 general formalism.
@@ -16,7 +16,7 @@ line = Lattice(x)
 rho = sp.Function("rho", positive=True)(t, x)
 m, s = Field("m", line), Field("s", line)
 mu, kappa = (Param(name, per="channel", nonnegative=True, init=0.1) for name in ("mu", "kappa"))
-T, strain = rho * sp.exp(s / rho), (m / rho).diff(x)
+T, strain = rho * sp.exp(s / rho), sp.Derivative(m / rho, x)
 
 
 def half(F, G):
@@ -32,7 +32,7 @@ system = System(
     bracket=lambda F, G: half(G, F) - half(F, G),
     metric=Dissipation(
         (mu * T, lambda F: F[m].diff(x) - strain / T * F[s]),
-        (kappa, lambda F: F[s].diff(x) - (sp.log(rho) + s / rho).diff(x) * F[s]),
+        (kappa * T**2, lambda F: sp.Derivative(F[s] / T, x)),
     ),
     integrator=RK4(steps=8, dt=0.05),
     readout=energy_density(),

@@ -189,7 +189,8 @@ def test_a_mobility_of_free_sign_is_a_condition() -> None:
 def test_a_declared_sign_is_kept_by_construction(sign: str) -> None:
     d = laws(flow(u**2 / 2, NeuralFunction("M", u, **{sign: True})))
     assert d.law("metric_psd").verdict == "proved"
-    assert d.law("well_posed").verdict == "sampled"
+    # A mobility that may vanish makes the flow degenerate.
+    assert d.law("well_posed").verdict == ("proved" if sign == "positive" else "sampled")
     assert d.law("learned_function").verdict == "conditional"
     assert "M = softplus(module) > 0 by construction" in d.law("learned_function").detail
     assert str(d.step_limit) == "1/(2*M(u(t, x)))"

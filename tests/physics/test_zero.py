@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import sympy as sp
-from zoo import LINE, field, x
+from zoo import LINE, POINT, field, x
 
-from metrigen import System, derive
+from metrigen import Param, System, derive, mix, total
 from metrigen.physics.jets import to_jets
 from metrigen.physics.normal import vanishes_by_algebra
 from metrigen.physics.size import expanded_terms
 from metrigen.physics.zero import Zero, every, zero_test
+from metrigen.spec.symbols import transposed
 
 u, v = to_jets(field("u")), to_jets(field("v"))
 
@@ -75,3 +76,14 @@ def test_a_law_that_points_decided_reads_sampled() -> None:
     law = derive(System("s", LINE, (f, g), hamiltonian=f**2 + g**2, bracket=bracket)).law("antisymmetry")
     assert law.verdict == "sampled"
     assert "points" in law.how
+
+
+def test_transposes_cancel_in_a_sum_over_any_number_of_channels() -> None:
+    a, b = (to_jets(field(name, POINT)) for name in "ab")
+    K = Param("K", shape=("C", "C"))
+    chain = lambda f: mix(K, mix(K, mix(K, f)))
+    inside = sp.exp(mix(K, b) + total(a) ** 4)
+    assert zero_test(mix(transposed(K), inside) * a - inside * mix(K, a), summed=True).proved
+    assert zero_test(total(a**2) * chain(b) * a**2 - total(a**2 * chain(b)) * a**2, summed=True).proved
+    assert not zero_test(mix(transposed(K), inside) * a - inside * mix(transposed(K), a), summed=True)
+    assert not zero_test(mix(transposed(K), inside) * a - inside * mix(K, a))
