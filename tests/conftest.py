@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("metrigen", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("metrigen")
 
+# Only the tests of the kernels compile any; what they compile is kept beside what pytest keeps.
+os.environ.setdefault("METRIGEN_CACHE", str(ROOT / ".pytest_cache" / "metrigen"))
+os.environ.setdefault("METRIGEN_CPU_KERNELS", "0")
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -180,27 +180,34 @@ inline void total(const V* x, V* y) {
     for (long c = 0; c < G; ++c) y[c] = sum;
 }
 
-// out_cd += sum over the sites of left_c right_d.
+// out_cd += sum over the sites of left_c right_d, a tile of channels at a time so that its sums stay in registers.
+template <bool DENSE, class Last> inline __attribute__((always_inline)) V take(Last last, const R* p) {
+    return DENSE ? load_dense(last, p) : valid(last, load(p));
+}
 template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lattice& at, const R* left, const R*
     right, double* out) {
     constexpr long T = G % 4 == 0 ? 4 : 1;
+    const long across_left = DENSE_LEFT ? at.dense : at.padded, across_right = DENSE_RIGHT ? at.dense : at.padded;
     for (long c = 0; c < G; c += T)
         for (long d = 0; d < G; d += T) {
-            V sum[T][T]{};
-            for (long row = at.begin; row < at.end; ++row)
-                columns([&](auto last, const long j) {
-                    V x[T], y[T];
+            V sum[T * T]{};
+            for (long row = at.begin; row < at.end; ++row) {
+                const R* const x = left + c * across_left + (DENSE_LEFT ? at.dense_row(row) : at.padded_row(row));
+                const R* const y = right + d * across_right + (DENSE_RIGHT ? at.dense_row(row) : at.padded_row(row));
+                const auto add = [&](auto last, const long j) __attribute__((always_inline)) {
+                    V a[T], b[T];
+#pragma GCC unroll 4
                     for (long k = 0; k < T; ++k) {
-                        x[k] = DENSE_LEFT ? load_dense(last, left + (c + k) * at.dense + at.dense_row(row) + j)
-                                          : valid(last, load(left + (c + k) * at.padded + at.padded_row(row) + j));
-                        y[k] = DENSE_RIGHT ? load_dense(last, right + (d + k) * at.dense + at.dense_row(row) + j)
-                                           : valid(last, load(right + (d + k) * at.padded + at.padded_row(row) + j));
+                        a[k] = take<DENSE_LEFT>(last, x + k * across_left + j);
+                        b[k] = take<DENSE_RIGHT>(last, y + k * across_right + j);
                     }
-                    for (long k = 0; k < T; ++k)
-                        for (long l = 0; l < T; ++l) sum[k][l] += x[k] * y[l];
-                });
-            for (long k = 0; k < T; ++k)
-                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += across(sum[k][l]);
+#pragma GCC unroll 16
+                    for (long k = 0; k < T * T; ++k) sum[k] += a[k / T] * b[k % T];
+                };
+                for (long j = 0; j < FULL; j += LANES) add(No{}, j);
+                if (REST) add(Yes{}, FULL);
+            }
+            for (long k = 0; k < T * T; ++k) out[(c + k / T) * G + d + k % T] += across(sum[k]);
         }
 }
 

@@ -110,9 +110,14 @@ def compiled(dtype: torch.dtype, width: int, group: int) -> Path:
     return path
 
 
+def wanted() -> bool:
+    """Whether the kernels may run: METRIGEN_CPU_KERNELS=0 leaves everything to the torch reference."""
+    return os.environ.get("METRIGEN_CPU_KERNELS", "1") != "0"
+
+
 def available() -> bool:
     """Whether this machine has a compiler for the kernels."""
-    return compiler() is not None
+    return wanted() and compiler() is not None
 
 
 def _group(channels: int) -> int:
@@ -129,8 +134,7 @@ class _Unit:
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
         width = like.shape[-1] if RANK else 1
-        empty = not like.numel()
-        self.library = None if empty else library(like.dtype, width, self.group)
+        self.library = library(like.dtype, width, self.group) if like.numel() and wanted() else None
 
     def run(
         self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor

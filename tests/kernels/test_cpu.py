@@ -203,3 +203,36 @@ def test_many_processes_compile_at_once(tmp_path: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
     assert [process.wait() for process in running] == [0, 0, 0]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["Strang-neumann", "ExplicitEuler-periodic", "SymplecticEuler-zero"])
+def test_windows_of_a_large_plane(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A plane that goes through the cache in windows has the values of a plane that does not."""
+    module = package(SYSTEMS[name], tmp_path, f"windows_{name.lower().replace('-', '_')}")
+    cpu = importlib.import_module(f"{module.__name__}.cpu")
+    if not cpu.available():
+        pytest.skip("no C++ compiler")
+    monkeypatch.setattr(cpu, "ROW_BYTES", 32 * 8)
+    monkeypatch.setattr(cpu, "WINDOW_BYTES", 2 * cpu.CARRIED * 32 * 8 * 24)
+    monkeypatch.setattr(cpu, "STEPS_AT_ONCE", 2)
+    like = torch.rand(2, 1, 75, 61, dtype=torch.float64)
+    assert cpu._window(like) == (24, 32)
+    fixed = tuple(0.05 * a for a in arrays(cpu.FIXED, like, cpu))
+    state = tuple(0.3 * torch.randn_like(like) for _ in range(_fields(cpu)))
+    agree(cpu.evolve(state, fixed, 5), cpu.reference.evolve(state, fixed, 5), torch.float64)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_multigrid_on_a_large_plane(boundary: str, tmp_path: Path) -> None:
+    """Odd sizes, coefficients over two orders of magnitude: the solution of the reference, in few iterations."""
+    module = package(screened(boundary), tmp_path, f"multigrid_{boundary}")
+    cpu = importlib.import_module(f"{module.__name__}.cpu")
+    if not cpu.available():
+        pytest.skip("no C++ compiler")
+    like = torch.randn(1, 1, 97, 111, dtype=torch.float64)
+    fixed = tuple(10 ** (2 * torch.rand_like(like) - 1) * (0.01 if n == "m2" else 1.0) for n, _ in cpu.FIXED)
+    options = (like, torch.zeros_like(like), fixed, "cg", 1e-10, 0.0, 4000)
+    (x, few, _, status), (y, many, *_) = cpu.solve_linear(*options), cpu.reference.solve_linear(*options)
+    assert not status.any()
+    assert int(few.max()) * 4 < int(many.min())
+    torch.testing.assert_close(x, y, rtol=0, atol=1e-7 * float(y.abs().max()))
