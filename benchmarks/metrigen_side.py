@@ -76,11 +76,11 @@ def _forward(race: Race, module: Any, given: dict[str, Tensor]) -> Callable[[], 
         return (module.readout(state),)
 
     def block() -> Tensors:
-        return (module.readout(module(given["phi"], given["pi"])),)
+        return (module.forward_readout(given["phi"], given["pi"])[1],)
 
     def whole() -> Tensors:
         phi, pi = mix(given["mix_in"], given["x"]).chunk(2, 1)
-        return (mix(given["mix_out"], module.readout(module(phi, pi))),)
+        return (mix(given["mix_out"], module.forward_readout(phi, pi)[1]),)
 
     def poisson() -> Tensors:
         return (module(given["kappa"], given["m2"], given["s"]).u,)

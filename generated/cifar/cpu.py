@@ -282,6 +282,12 @@ def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
     return tuple(named.get(n, nothing) for n, _ in GIVEN)
 
 
+def _or_nothing(x: Tensor) -> Tensor:
+    """The tensor as it lies in memory; one without numbers for a zero that was never written out."""
+    zero = x.numel() > 1 and not any(x.stride()) and not bool(x[(0,) * x.dim()])
+    return x.new_empty(0) if zero else x.contiguous()
+
+
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
     """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
     unit = _Unit(state[0])
@@ -303,7 +309,8 @@ def evolve_readout_adjoint(
     unit = _Unit(state[0])
     if steps == 0 or unit.library is None:
         return reference.evolve_readout_adjoint(grad, cotangents, state, fixed, others, steps)
-    (grad,), cotangents, state = _dense(grad), _dense(*cotangents), _dense(*state)
+    (grad,), state = _dense(grad), _dense(*state)
+    cotangents = tuple(_or_nothing(x) for x in cotangents)
     fixed, others = _dense(*fixed), _dense(*others)
     flowed = tuple(torch.empty_like(x) for x in state)
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}

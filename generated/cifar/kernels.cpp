@@ -181,8 +181,9 @@ inline void total(const V* x, V* y) {
 }
 
 // out_cd += sum over the sites of left_c right_d, a tile of channels at a time so that its sums stay in registers.
-template <bool DENSE, class Last> inline __attribute__((always_inline)) V take(Last last, const R* p) {
-    return DENSE ? load_dense(last, p) : valid(last, load(p));
+template <bool DENSE> inline V take(const R* p, bool last) {
+    if (REST && last) return DENSE ? load_dense(Yes{}, p) : valid(Yes{}, load(p));
+    return load(p);
 }
 template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lattice& at, const R* left, const R*
     right, double* out) {
@@ -190,24 +191,25 @@ template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lat
     const long across_left = DENSE_LEFT ? at.dense : at.padded, across_right = DENSE_RIGHT ? at.dense : at.padded;
     for (long c = 0; c < G; c += T)
         for (long d = 0; d < G; d += T) {
-            V sum[T * T]{};
+            V sum[T][T]{};
             for (long row = at.begin; row < at.end; ++row) {
                 const R* const x = left + c * across_left + (DENSE_LEFT ? at.dense_row(row) : at.padded_row(row));
                 const R* const y = right + d * across_right + (DENSE_RIGHT ? at.dense_row(row) : at.padded_row(row));
-                const auto add = [&](auto last, const long j) __attribute__((always_inline)) {
+#pragma GCC unroll 1
+                for (long j = 0; j < W; j += LANES) {
                     V a[T], b[T];
 #pragma GCC unroll 4
-                    for (long k = 0; k < T; ++k) {
-                        a[k] = take<DENSE_LEFT>(last, x + k * across_left + j);
-                        b[k] = take<DENSE_RIGHT>(last, y + k * across_right + j);
-                    }
-#pragma GCC unroll 16
-                    for (long k = 0; k < T * T; ++k) sum[k] += a[k / T] * b[k % T];
-                };
-                for (long j = 0; j < FULL; j += LANES) add(No{}, j);
-                if (REST) add(Yes{}, FULL);
+                    for (long k = 0; k < T; ++k) a[k] = take<DENSE_LEFT>(x + k * across_left + j, j == FULL);
+#pragma GCC unroll 4
+                    for (long k = 0; k < T; ++k) b[k] = take<DENSE_RIGHT>(y + k * across_right + j, j == FULL);
+#pragma GCC unroll 4
+                    for (long k = 0; k < T; ++k)
+#pragma GCC unroll 4
+                        for (long l = 0; l < T; ++l) sum[k][l] += a[k] * b[l];
+                }
             }
-            for (long k = 0; k < T * T; ++k) out[(c + k / T) * G + d + k % T] += across(sum[k]);
+            for (long k = 0; k < T; ++k)
+                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += across(sum[k][l]);
         }
 }
 
@@ -1504,7 +1506,7 @@ extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples
     }
 }
 
-// Cotangents of the readout and of the state after; the state, what is fixed, what the readout is given; then the
+// Cotangents of the readout and of the state after (null where it is zero); the state, what is fixed, what the readout is given; then the
 // cotangents of the state and of the fixed fields, those of the fields that the readout is given (both kinds zero where
 // they come in, none in the places of the state), and the sums of the steps and of the readout.
 extern "C" void evolve_readout_adjoint(
@@ -1521,8 +1523,10 @@ extern "C" void evolve_readout_adjoint(
     {
         const long patch = round_up(G * at.dense, LANES);
         const long planes = steps::backward(count) + reading::BUFFERS + reading::IMPORTS + reading::OUTSIDE;
-        R* const work = workspace(planes * at.block + 2 * STATE * patch);
+        R* const work = workspace(planes * at.block + (2 * STATE + 1) * patch);
         R *const more = work + steps::backward(count) * at.block, *const fields = work + planes * at.block;
+        R* const nothing = fields + 2 * STATE * patch;
+        std::memset(nothing, 0, patch * sizeof(R));
         steps::Trail trail(at, work, count);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
@@ -1538,8 +1542,11 @@ extern "C" void evolve_readout_adjoint(
             for (long i = 0; i < STATE; ++i) {
                 state[i] = before[i] + from;
                 end[i] = fields + i * patch;
-                cotangents[i] = arrays[1 + i] + from;
-                if (READS[i] < 0) continue;
+                cotangents[i] = arrays[1 + i] ? arrays[1 + i] + from : nullptr;
+                if (READS[i] < 0) {
+                    if (!cotangents[i]) cotangents[i] = nothing;
+                    continue;
+                }
                 read[READS[i]] = end[i] - from;
                 flowed[reading::SITE_OF[READS[i]]] = fields + (STATE + i) * patch;
             }
@@ -1552,7 +1559,8 @@ extern "C" void evolve_readout_adjoint(
             for (long i = 0; i < STATE; ++i) {
                 if (READS[i] < 0) continue;
                 R* const sum = fields + (STATE + i) * patch;
-                for (long k = 0; k < G * at.dense; ++k) sum[k] += cotangents[i][k];
+                if (cotangents[i])
+                    for (long k = 0; k < G * at.dense; ++k) sum[k] += cotangents[i][k];
                 cotangents[i] = sum;
             }
             steps::Sums sums{};

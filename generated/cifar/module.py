@@ -59,6 +59,12 @@ def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tu
     return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
 
 
+
+def _nothing_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A cotangent that nothing flowed into is a zero that takes no memory."""
+    return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
+
+
 def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
     """A prescribed field in the shape and dtype of the state."""
     try:
@@ -115,7 +121,7 @@ def _blocks(channels: int, size: int) -> Tensor:
     return (block[:, None] == block[None, :]).to(torch.get_default_dtype())
 
 
-@torch.library.custom_op("metrigen::cifar_4f48f157_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_b7aba4cc_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -176,10 +182,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_4f48f157_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_b7aba4cc_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_4f48f157_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_b7aba4cc_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c2, lam, m2), (K,))
@@ -221,10 +227,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_4f48f157_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_b7aba4cc_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_4f48f157_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_b7aba4cc_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -297,10 +303,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_b7aba4cc_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_4f48f157_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_b7aba4cc_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -366,10 +372,10 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_b7aba4cc_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_4f48f157_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_b7aba4cc_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -451,10 +457,10 @@ _evolve_readout_adjoint.register_autograd(
     _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
 )
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_b7aba4cc_evolve_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_4f48f157_evolve_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_b7aba4cc_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -518,13 +524,13 @@ def _evolve_readout_backward(ctx, *grads):
     saved = ctx.saved_tensors
     phi = saved[0]
     grad = phi.new_zeros((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:])) if grads[0] is None else grads[0]
-    flowed = _evolve_readout_adjoint(grad, *_zeros_for(grads[1:], saved[:2]), *saved, ctx.steps)
+    flowed = _evolve_readout_adjoint(grad, *_nothing_for(grads[1:], saved[:2]), *saved, ctx.steps)
     return *flowed, None
 
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_4f48f157_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_b7aba4cc_evolve_readout", _device, torch.float32)
 
 
 class Cifar(nn.Module):

@@ -390,11 +390,10 @@ def power(
     dH_dphi__4 = K_phi__H__density___0__1 + lam__c * phi * phi * phi + m2__c * phi + c2__c * (
         4.0 * phi - phi__0_m1 - phi__0_p1 - phi__m1_0 - phi__p1_0
     )
-    phi__left__bar__9__v = 0.0
     pi__left__bar__10 = gamma__c * pi
     dH_dphi__14 = dH_dphi__4
     dH_dpi__15 = pi
-    phi__t__16 = pi - phi__left__bar__9__v
+    phi__t__16 = pi
     B_pi__bracket__density___0__6 = torch.einsum("cd,bd...->bc...", B, pi)
     pi__left__bar__8__v = B_pi__bracket__density___0__6 - dH_dphi__4
     pi__t__17__v = pi__left__bar__8__v - pi__left__bar__10

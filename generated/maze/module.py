@@ -62,6 +62,7 @@ def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tu
     return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
 
 
+
 def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
     """A prescribed field in the shape and dtype of the state."""
     try:

@@ -85,7 +85,7 @@ def joint_ops(tag: str, found: Joint, cpu: bool) -> list[str]:
             "saved = ctx.saved_tensors",
             f"{like} = saved[0]",
             f"grad = {like}.new_zeros({size}) if grads[0] is None else grads[0]",
-            f"flowed = _evolve_readout_adjoint(grad, *_zeros_for(grads[1:], saved[:{n}]), *saved, ctx.steps)",
+            f"flowed = _evolve_readout_adjoint(grad, *_nothing_for(grads[1:], saved[:{n}]), *saved, ctx.steps)",
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None",
         ],
     )  # fmt: skip

@@ -31,6 +31,7 @@ def module_text(emission: Emission, header: str) -> str:
         title=emission.class_name,
         class_name=emission.class_name,
         rank=emission.rank,
+        joint=joint(emission) is not None,
         cpu=emission.cpu is not None,
         backends=_backends(emission),
         stepping=emission.stepping,

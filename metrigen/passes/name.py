@@ -29,7 +29,7 @@ def name_quantities(program: Program) -> Program:
 
 
 def name_stores(program: Program) -> Program:
-    """A value that is stored bears the name it is stored under; a value that is another value's name vanishes."""
+    """A value that is stored bears the name it is stored under; a value that is another value's name or a number vanishes."""
     return replace(program, body=tuple(_name_stores(s) if isinstance(s, Map) else s for s in program.body))
 
 
@@ -37,7 +37,7 @@ def _name_stores(statement: Map) -> Map:
     lets = dict(statement.lets)
     swap: dict[sp.Symbol, sp.Symbol] = {}
     for symbol, expr in statement.lets:
-        if expr.xreplace(swap).is_Symbol:
+        if expr.xreplace(swap).is_Symbol or expr.is_number:
             swap[symbol] = expr.xreplace(swap)
             del lets[symbol]
     for name, expr in statement.stores:
