@@ -29,7 +29,7 @@ def name_quantities(program: Program) -> Program:
 
 
 def name_stores(program: Program) -> Program:
-    """A value that is stored bears the name it is stored under; a value that is another value's name or a number vanishes."""
+    """A value that is stored bears the name it is stored under; another value's name, or a number, needs none."""
     return replace(program, body=tuple(_name_stores(s) if isinstance(s, Map) else s for s in program.body))
 
 
