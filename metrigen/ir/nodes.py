@@ -13,6 +13,7 @@ statement of its own. Every statement defines the names it lists exactly once.
     Outer     M_cd = sum_{b,n} x_c y_d, the transpose of ``Mix`` with respect to its matrix
     Cayley    R = (1 - s M)^-1 (1 + s M), orthogonal for antisymmetric M
     CayleyAdjoint  the transpose of the variation of ``Cayley``
+    Solve     psi of A psi = r, A a symmetric stencil
 """
 
 from __future__ import annotations
@@ -309,7 +310,41 @@ class CayleyAdjoint:
         return (self.matrix, self.scale, self.rotation, self.cotangent)
 
 
-Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint
+@dataclass(frozen=True)
+class Solve:
+    """A out = rhs in every channel by itself; ``operator`` is (A out)[n] in leaves of ``out``.
+
+    A is symmetric and positive definite, its coefficients numbers, parameters or inputs; with ``singular`` it is
+    positive semi-definite with the constants as its kernel: the mean of ``rhs`` is dropped, that of ``out`` is zero.
+    """
+
+    out: str
+    operator: sp.Expr
+    rhs: str
+    singular: bool
+
+    @property
+    def defines(self) -> tuple[tuple[str, Kind], ...]:
+        return ((self.out, Kind.SITE),)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(sorted({self.rhs, *self.coefficients}))
+
+    @property
+    def coefficients(self) -> tuple[str, ...]:
+        """The arrays that A is made of."""
+        atoms = (a for a in self.operator.free_symbols if not isinstance(a, Inside))
+        names = {atom.array if isinstance(atom, Leaf) else atom.name for atom in atoms}
+        return tuple(sorted(names - {self.out}))
+
+    def acting_on(self, array: str) -> sp.Expr:
+        """(A array)[n]."""
+        own = [leaf for leaf in leaves(self.operator) if leaf.array == self.out]
+        return self.operator.xreplace({leaf: leaf.renamed(array) for leaf in own})
+
+
+Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve
 
 
 @dataclass(frozen=True)
@@ -338,6 +373,11 @@ def learned_in(program: Program) -> tuple[Head, ...]:
     return heads(*(e for s in program.body if isinstance(s, Map) for e in s.expressions))
 
 
+def solves_in(program: Program) -> tuple[Solve, ...]:
+    """The linear equations that a program solves, in order."""
+    return tuple(s for s in program.body if isinstance(s, Solve))
+
+
 def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
     """The statement with arrays renamed, definitions and reads alike."""
 
@@ -364,5 +404,7 @@ def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
         return Local(new(statement.out), statement.kind, expression(statement.expr))
     if isinstance(statement, Accumulate):
         return Accumulate(new(statement.out), statement.kind, tuple(map(new, statement.terms)))
+    if isinstance(statement, Solve):
+        return Solve(new(statement.out), expression(statement.operator), new(statement.rhs), statement.singular)
     values: dict[str, Any] = {k: new(v) if isinstance(v, str) else v for k, v in vars(statement).items()}
     return type(statement)(**values)
