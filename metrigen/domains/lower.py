@@ -16,7 +16,7 @@ from metrigen.domains.elliptic import Equation
 from metrigen.domains.jets import Jet
 from metrigen.domains.lattice import Stencils, functional_density, site_density
 from metrigen.errors import SpecError
-from metrigen.ir.evaluate import check_functions
+from metrigen.ir.evaluate import check_functions, steps_as_signs
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
 from metrigen.passes.prune import prune
 from metrigen.passes.solves import share_solves
@@ -52,13 +52,17 @@ class Lowering:
 
     def gradient(self, name: str, density: sp.Expr, wrt: tuple[str, ...], part: str = "hamiltonian") -> Program:
         """The functional derivatives of int density: outputs ``bar(array)``, in units of density over field."""
-        return share_solves(vary(self.functional(name, density, part), wrt, seed=sp.S.One, rank=self.stencils.rank))
+        varied = vary(self.functional(name, density, part), wrt, seed=sp.S.One, rank=self.stencils.rank)
+        for statement in varied.body:
+            for expr in statement.expressions if isinstance(statement, Map) else ():
+                check_functions(expr, part)
+        return share_solves(varied)
 
     def _program(self, name: str, densities: Mapping[str, sp.Expr], discretise: object, part: str) -> Program:
         body: list[Statement] = []
         for output, density in densities.items():
             writer = _Writer(self, f"{name}__{output}", part, body)
-            expr = discretise(writer.jets(density), self.stencils)  # type: ignore[operator]
+            expr = discretise(writer.jets(steps_as_signs(density)), self.stencils)  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))
         return share_solves(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))

@@ -16,6 +16,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.integrators.dynamics import Dynamics
+from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import (
     Inside,
@@ -171,7 +172,7 @@ class Stencil:
             raise Unwritten(f"more than {_LARGE_NODES} operations at a site")
         with writing():
             partials = Partials(expr)
-            return self.settled(sp.Add(*(shift(partials.along(leaf), negate(leaf.offset)) for leaf in own)))
+            return self.settled(sp.Add(*(shift(almost_everywhere(partials.along(leaf)), negate(leaf.offset)) for leaf in own)))
 
     def vanishes(self, expr: sp.Expr) -> bool:
         """Proved to be zero at every site of every state."""

@@ -22,6 +22,17 @@ FUNCTIONS = frozenset(_NUMPY)
 Learned = Mapping[str, Callable[..., Any]]
 
 
+def steps_as_signs(expr: sp.Expr) -> sp.Expr:
+    """The expression with every step H(x) written (1 + sign x)/2."""
+    return expr.xreplace({h: (1 + sp.sign(h.args[0])) / 2 for h in expr.atoms(sp.Heaviside)})
+
+
+def slope(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """d expr/d symbol almost everywhere: at a kink (Max, Min, Abs) the mean of both sides, at a jump (sign) zero."""
+    found = sp.diff(expr, symbol)
+    return steps_as_signs(found.xreplace(dict.fromkeys(found.atoms(sp.DiracDelta), sp.S.Zero)))
+
+
 def check_functions(expr: sp.Expr, part: str | None = None) -> None:
     """Raise SpecError if the expression holds a function that no backend can print."""
     for f in sorted(expr.atoms(sp.Function, sp.Max, sp.Min), key=str):

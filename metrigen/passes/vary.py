@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import sympy as sp
 
+from metrigen.ir.evaluate import slope
 from metrigen.ir.nodes import (
     Accumulate,
     Array,
@@ -148,8 +149,8 @@ class _Sweep:
             self.site.setdefault(array, []).append(shift(product, negate(offset)))
         for symbol in _parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
-            slope = cotangent * slopes.along(symbol)
-            self.statements.append(Map(sums=((name, kind, at_site(slope, self.origin)),)))
+            product = cotangent * slopes.along(symbol)
+            self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),)))
             self.param.setdefault(symbol.name, []).append(name)
 
     def _local(self, statement: Local) -> None:
@@ -157,9 +158,9 @@ class _Sweep:
         if gathered is None:
             return
         for symbol in _parameters(statement.expr):
-            slope = sp.Symbol(gathered, real=True) * sp.diff(statement.expr, symbol)
+            product = sp.Symbol(gathered, real=True) * slope(statement.expr, symbol)
             name = self._fresh(symbol.name)
-            self.statements.append(Local(name, statement.kind, slope))
+            self.statements.append(Local(name, statement.kind, product))
             if statement.kind is Kind.CHANNEL and self.kinds[symbol.name] is Kind.SCALAR:
                 folded = self._fresh(symbol.name)
                 self.statements.append(Fold(folded, name))
@@ -209,7 +210,7 @@ class _Slopes:
         self.terms = [(term, term.free_symbols) for term in sp.Add.make_args(expr)]
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
-        return sp.Add(*(sp.diff(term, symbol) for term, free in self.terms if symbol in free))
+        return sp.Add(*(slope(term, symbol) for term, free in self.terms if symbol in free))
 
 
 def _parameters(expr: sp.Expr) -> list[sp.Symbol]:
