@@ -58,7 +58,7 @@ def operators_of(programs: Iterable[Program]) -> dict[Operator, Program]:
             what = stem(statement.out)
             unknown = what if what not in statement.coefficients else f"{what}__solved"
             taken = {p.name for p in found.values()}
-            name = next(n for k in range(len(taken) + 1) if (n := f"elliptic_{what}{k or ''}") not in taken)
+            name = next(n for k in range(len(taken) + 1) if (n := f"elliptic__{what}{k or ''}") not in taken)
             inputs = (Array(unknown, Kind.SITE), *(Array(c, kinds[c]) for c in statement.coefficients))
             image = Map(stores=((f"{unknown}__image", statement.acting_on(unknown)),))
             found[_key(statement)] = Program(name, inputs, (image,), (f"{unknown}__image",), program.periodic)

@@ -51,32 +51,23 @@ def _annihilates_constants(operator: sp.Expr, out: str, periodic: bool) -> bool:
 
 def _sign(lowering: Lowering, solve: Solve, weak: Weak) -> int:
     """+1 or -1, the sign of A; raises SpecError where it has none on random coefficients."""
-    name, rank = weak.psi.func.__name__, lowering.stencils.rank
-    shape = (1, 2, *[_SITES.get(rank, 3)] * rank)
+    shape = (1, 2, *[_SITES.get(lowering.stencils.rank, 3)] * lowering.stencils.rank)
     kinds = {array.name: array.kind for array in lowering.inputs}
-    signs = set()
+    spectra = []
     for draw in range(_DRAWS):
         values = _draw(lowering, solve.coefficients, weak, shape, draw)
         matrix = dense(solve, values, kinds, shape, lowering.periodic)
-        for eigenvalues in np.linalg.eigvalsh(matrix).reshape(-1, matrix.shape[-1]):
-            size = np.abs(eigenvalues).max()
-            null = int((np.abs(eigenvalues) <= _NULL * size).sum())
-            regular = eigenvalues[np.abs(eigenvalues) > _NULL * size]
-            if null != int(solve.singular) or (regular.size and regular.min() * regular.max() < 0):
-                raise refusal(
-                    name,
-                    "its operator is not positive or negative definite on the lattice",
-                    "a constraint with a sign, such as psi - c lap psi = w with c declared positive=True",
-                    f"eigenvalues from {eigenvalues.min():.3g} to {eigenvalues.max():.3g}, {null} of them zero",
-                )
-            signs.add(int(np.sign(regular.sum())) or 1)
-    if len(signs) > 1:
+        spectra += list(np.linalg.eigvalsh(matrix).reshape(-1, matrix.shape[-1]))
+    null = [np.abs(spectrum) <= _NULL * np.abs(spectrum).max() for spectrum in spectra]
+    signs = {int(np.sign(value)) for spectrum, zero in zip(spectra, null, strict=True) for value in spectrum[~zero]}
+    if len(signs) > 1 or any(zero.sum() != int(solve.singular) for zero in null):
         raise refusal(
-            name,
-            "the sign of its operator depends on coefficients without one",
-            "declare them positive=True: " + ", ".join(solve.coefficients),
+            weak.psi.func.__name__,
+            "its operator is not positive or negative definite on the lattice",
+            "a constraint with a sign, such as psi - div(c grad psi) = w with c declared positive=True",
+            f"eigenvalues from {min(map(min, spectra)):.3g} to {max(map(max, spectra)):.3g} on random coefficients",
         )
-    return signs.pop()
+    return signs.pop() if signs else 1
 
 
 def _draw(

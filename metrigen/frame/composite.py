@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from metrigen.frame.emission import Emission
-from metrigen.ir.nodes import stem
 
 
 def obstacle(emission: Emission) -> str:
@@ -30,23 +29,23 @@ def section(emission: Emission) -> list[tuple[str, str]]:
     if not emission.operators:
         return []
     names = ", ".join(f"`{name}`" for name in _auxiliary(emission))
-    singular = [p.name.removeprefix("elliptic_") for (_, flat), p in emission.operators.items() if flat]
+    equations = emission.lowered.dynamics.lowering.equations
+    singular = [f"`{psi.func.__name__}`" for psi, equation in equations.items() if equation.singular]
     text = (
-        f"The constraint of {names} is discretised in its weak form, so its matrix A is symmetric, and solved wherever "
-        "the field is read, at every stage of a step: conjugate gradient from zero, to a residual of 1e-12 of the "
-        "right side in float64, 1e-6 in float32, or to the end of the precision. The energy is varied after the "
-        "field is put in, dH/dz = E_z(h) + (dr/dz)^T A^-1 E_psi(h), so what the bracket keeps on the lattice is "
-        "kept to that tolerance. Gradients are those of the solution, not of the iterations: one more solve with the "
-        "same A for every solve. The layer runs the torch reference throughout."
+        f"Auxiliary fields: {names}. Their constraints are discretised in the weak form, so the matrix A of each is "
+        "symmetric, and solved wherever the field is read, at every stage of a step: conjugate gradient from zero, to "
+        "a residual of 1e-12 of the right side r in float64, 1e-6 in float32, or to the end of the precision. The "
+        "energy is varied with the solution put in, dH/dz = E_z(h) + (dr/dz)^T A^-1 E_psi(h): what the bracket keeps "
+        "on the lattice is kept to that tolerance. Gradients are those of the solution, not of the iterations, with "
+        "one more solve by the same A for every solve. The layer runs the torch reference throughout."
     )
     if singular:
         text += (
-            f" The constants are in the kernel of the operator of {', '.join(f'`{name}`' for name in singular)}: the "
-            "mean over the sites of the right side is dropped, and the solution has zero mean, in every channel."
+            f" The constants are in the kernel of the operator of {', '.join(singular)}: the mean over the sites of "
+            "the right side is dropped, and the solution has zero mean, in every channel."
         )
     return [("Elliptic constraints", text)]
 
 
 def _auxiliary(emission: Emission) -> list[str]:
-    wanted = {stem(p.inputs[0].name) for p in emission.operators.values()}
-    return [u.func.__name__ for u in emission.derivation.constraints if u.func.__name__ in wanted]
+    return [psi.func.__name__ for psi in emission.derivation.constraints]

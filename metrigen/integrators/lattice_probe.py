@@ -172,7 +172,9 @@ class Stencil:
             raise Unwritten(f"more than {_LARGE_NODES} operations at a site")
         with writing():
             partials = Partials(expr)
-            return self.settled(sp.Add(*(shift(almost_everywhere(partials.along(leaf)), negate(leaf.offset)) for leaf in own)))
+            return self.settled(
+                sp.Add(*(shift(almost_everywhere(partials.along(leaf)), negate(leaf.offset)) for leaf in own))
+            )
 
     def vanishes(self, expr: sp.Expr) -> bool:
         """Proved to be zero at every site of every state."""
