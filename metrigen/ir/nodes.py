@@ -19,7 +19,7 @@ statement of its own. Every statement defines the names it lists exactly once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -79,12 +79,13 @@ class Inside(sp.Symbol):
     offset: Offset
 
     def __new__(cls, offset: Offset) -> Inside:  # type: ignore[misc]
-        self = sp.Symbol.__xnew__(cls, f"inside__{_offset_text(offset)}", real=True, nonnegative=True)
+        name = f"{cls.__name__.lower()}__{_offset_text(offset)}"
+        self = sp.Symbol.__xnew__(cls, name, real=True, nonnegative=True)
         self.offset = offset
         return self
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return Inside, (self.offset,)
+        return type(self), (self.offset,)
 
     def shifted(self, by: Offset) -> Inside:
         return type(self)(_add(self.offset, by))
@@ -92,14 +93,6 @@ class Inside(sp.Symbol):
 
 class Outside(Inside):
     """1 - Inside, as a symbol of its own so that its sign is known."""
-
-    def __new__(cls, offset: Offset) -> Outside:  # type: ignore[misc]
-        self = sp.Symbol.__xnew__(cls, f"outside__{_offset_text(offset)}", real=True, nonnegative=True)
-        self.offset = offset
-        return self
-
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return Outside, (self.offset,)
 
 
 def at_site(expr: sp.Expr, origin: Offset) -> sp.Expr:
@@ -132,6 +125,12 @@ def shift(expr: sp.Expr, by: Offset) -> sp.Expr:
     return expr.xreplace({atom: atom.shifted(by) for atom in expr.atoms(Leaf, Inside)})
 
 
+def _arrays(expr: sp.Expr, own: Set[sp.Symbol] = frozenset()) -> set[str]:
+    """Names of the arrays and parameters of an expression; ``own`` symbols are neither."""
+    atoms = (atom for atom in expr.free_symbols - own if not isinstance(atom, Inside))
+    return {atom.array if isinstance(atom, Leaf) else atom.name for atom in atoms}
+
+
 @dataclass(frozen=True)
 class Array:
     """A typed name. ``symmetry`` of a matrix: +1 symmetric, -1 antisymmetric, 0 neither."""
@@ -162,13 +161,7 @@ class Map:
     @property
     def reads(self) -> tuple[str, ...]:
         own = {symbol for symbol, _ in self.lets}
-        names = {
-            atom.array if isinstance(atom, Leaf) else atom.name
-            for e in self.expressions
-            for atom in e.free_symbols - own
-            if not isinstance(atom, Inside)
-        }
-        return tuple(sorted(names))
+        return tuple(sorted(set().union(*(_arrays(e, own) for e in self.expressions))))
 
 
 @dataclass(frozen=True)
@@ -334,14 +327,11 @@ class Solve:
     @property
     def coefficients(self) -> tuple[str, ...]:
         """The arrays that A is made of."""
-        atoms = (a for a in self.operator.free_symbols if not isinstance(a, Inside))
-        names = {atom.array if isinstance(atom, Leaf) else atom.name for atom in atoms}
-        return tuple(sorted(names - {self.out}))
+        return tuple(sorted(_arrays(self.operator) - {self.out}))
 
     def acting_on(self, array: str) -> sp.Expr:
         """(A array)[n]."""
-        own = [leaf for leaf in leaves(self.operator) if leaf.array == self.out]
-        return self.operator.xreplace({leaf: leaf.renamed(array) for leaf in own})
+        return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
 
 
 Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve
