@@ -22,6 +22,7 @@ from metrigen.passes.fuse import fuse
 from metrigen.passes.hoist import hoist
 from metrigen.passes.name import name_quantities
 from metrigen.passes.prune import read_only
+from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.readout import StressEnergy
@@ -92,9 +93,9 @@ def lower(derivation: Derivation) -> Lowered:
     rank = len(layer.origin)
     step = prologue = body = adjoint = steady = None
     if isinstance(integrator, TimeStepper):
-        step = name_quantities(merge_channel_maps(symbolic.system.integrator.step(layer)))
+        step = name_quantities(_merged(symbolic.system.integrator.step(layer)))
         prologue, body = hoist(step, [a.name for a in layer.state])
-        adjoint = merge_channel_maps(vary(body, [a.name for a in body.inputs], rank=rank))
+        adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank))
     elif isinstance(integrator, SteadyState):
         steady = integrator.programs(layer)
     readout, components = _readout(derivation, layer)
@@ -102,11 +103,16 @@ def lower(derivation: Derivation) -> Lowered:
     entropy = derivation.system.entropy
     return Lowered(
         layer, step, prologue, body, adjoint, steady, readout,
-        merge_channel_maps(vary(readout, [a.name for a in readout.inputs], rank=rank)),
-        read_only(merge_channel_maps(energy)),
+        _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
+        read_only(_merged(energy)),
         read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
         components, _diagnostics(symbolic, layer, step is not None),
     )  # fmt: skip
+
+
+def _merged(program: Program) -> Program:
+    """Channel maps and linear equations, each once."""
+    return merge_channel_maps(share_solves(program))
 
 
 def optimise(program: Program) -> tuple[Program, int, int]:
@@ -130,7 +136,7 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
     densities = readout_densities(derivation)
     names = {name: f"{name}__density" for name in densities}
     raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
-    raw = merge_channel_maps(raw)
+    raw = _merged(raw)
     readout = derivation.system.readout
     if not (isinstance(readout, StressEnergy) and readout.normalise == "amplitude"):
         return read_only(raw), tuple(densities)
@@ -151,11 +157,7 @@ def _diagnostics(derivation: Derivation, layer: Dynamics, stepping: bool) -> dic
         for name, current in current_densities(derivation).items()
         for coordinate, j in zip(("t", *(axis.name for axis in derivation.system.domain.axes)), current, strict=True)
     }
-    found = {
-        name: read_only(merge_channel_maps(layer.lowering.sites(name, parts)))
-        for name, parts in densities.items()
-        if parts
-    }
+    found = {name: read_only(_merged(layer.lowering.sites(name, parts))) for name, parts in densities.items() if parts}
     return found | ({"power": _power(layer)} if stepping else {})
 
 
@@ -169,4 +171,4 @@ def _power(layer: Dynamics) -> Program:
     builder.body.append(Map(stores=(("power__density", power),)))
     inputs = (*layer.state, *layer.inputs, *layer.params)
     program = Program("power", inputs, tuple(builder.body), ("power__density",), layer.lowering.periodic)
-    return read_only(merge_channel_maps(program))
+    return read_only(_merged(program))

@@ -6,6 +6,7 @@ SymPy's canonical order, so that equal expressions give equal text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -137,6 +138,20 @@ def _chain(name: str) -> Callable[..., str]:
     return write
 
 
+def _torch_chain(name: str) -> Callable[..., str]:
+    """``_chain`` where a plain number has to be a tensor; in float64, as it takes the dtype of its partner."""
+    chain = _chain(name)
+
+    def write(*args: str) -> str:
+        return chain(*(_tensor(a) if re.fullmatch(r"[-0-9.e() /]+", a) else a for a in args))
+
+    return write
+
+
+def _tensor(number: str) -> str:
+    return f"torch.tensor({number}, dtype=torch.float64)"
+
+
 _COMMON = ("exp", "log", "sin", "cos")
 
 TORCH = Dialect(
@@ -145,8 +160,8 @@ TORCH = Dialect(
         **{f: _call(f"torch.{f}") for f in (*_COMMON, "tan", "tanh", "sinh", "cosh", "atan2", "sign", "asinh")},
         **{f: _call(f"torch.{f}") for f in ("atan", "asin", "acos")},
         "Abs": _call("torch.abs"),
-        "Max": _chain("torch.maximum"),
-        "Min": _chain("torch.minimum"),
+        "Max": _torch_chain("torch.maximum"),
+        "Min": _torch_chain("torch.minimum"),
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sympy as sp
@@ -9,6 +10,7 @@ import sympy as sp
 from metrigen.backends.expressions import TORCH
 from metrigen.ir.nodes import (
     Accumulate,
+    Array,
     Cayley,
     CayleyAdjoint,
     Fold,
@@ -21,9 +23,12 @@ from metrigen.ir.nodes import (
     Outer,
     Outside,
     Program,
+    Solve,
     Statement,
     Total,
     learned_in,
+    solves_in,
+    stem,
 )
 
 
@@ -38,9 +43,37 @@ class Function:
     learned: tuple[str, ...] = field(default=(), repr=False)  # operators are named after the rest
 
 
-def print_function(program: Program, rank: int, name: str | None = None) -> Function:
-    """The program as one function of its inputs."""
-    writer = _Writer(program, rank)
+# What makes two solves one: the operator, acting on an array of no name, and whether it is singular.
+Operator = tuple[sp.Expr, bool]
+
+
+def operators_of(programs: Iterable[Program]) -> dict[Operator, Program]:
+    """The operator of every linear equation that the programs solve, as a program psi, coefficients -> A psi."""
+    found: dict[Operator, Program] = {}
+    for program in programs:
+        kinds = program.kinds()
+        for statement in solves_in(program):
+            if _key(statement) in found:
+                continue
+            what = stem(statement.out)
+            unknown = what if what not in statement.coefficients else f"{what}__solved"
+            taken = {p.name for p in found.values()}
+            name = next(n for k in range(len(taken) + 1) if (n := f"elliptic__{what}{k or ''}") not in taken)
+            inputs = (Array(unknown, Kind.SITE), *(Array(c, kinds[c]) for c in statement.coefficients))
+            image = Map(stores=((f"{unknown}__image", statement.acting_on(unknown)),))
+            found[_key(statement)] = Program(name, inputs, (image,), (f"{unknown}__image",), program.periodic)
+    return found
+
+
+def _key(statement: Solve) -> Operator:
+    return statement.acting_on("unknown__"), statement.singular
+
+
+def print_function(
+    program: Program, rank: int, name: str | None = None, operators: Mapping[Operator, Program] | None = None
+) -> Function:
+    """The program as one function of its inputs; ``operators`` are those of the equations that it solves."""
+    writer = _Writer(program, rank, operators or {})
     for statement in program.body:
         writer.write(statement)
     args = tuple(a.name for a in program.inputs)
@@ -49,7 +82,8 @@ def print_function(program: Program, rank: int, name: str | None = None) -> Func
 
 
 class _Writer:
-    def __init__(self, program: Program, rank: int) -> None:
+    def __init__(self, program: Program, rank: int, operators: Mapping[Operator, Program]) -> None:
+        self.operators = operators
         self.kinds, self.rank = program.kinds(), rank
         self.lines: list[str] = []
         self.read: set[str] = set()
@@ -59,8 +93,12 @@ class _Writer:
         if isinstance(statement, Map):
             self._map(statement)
             return
-        line = statement_line(statement)
-        self.lines.extend(line)
+        if isinstance(statement, Solve):
+            given = ", ".join((statement.rhs, *statement.coefficients))
+            operator = self.operators[_key(statement)].name
+            self.lines.append(f"{statement.out} = solve({operator}, {statement.singular}, {given})")
+            return
+        self.lines.extend(statement_line(statement))
 
     def _map(self, statement: Map) -> None:
         atoms = {atom for e in statement.expressions for atom in e.free_symbols}

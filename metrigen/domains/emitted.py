@@ -25,13 +25,3 @@ def check_emitted(system: System) -> None:
             why="no kernel scans over the tokens; equations, laws and contraction are derived: see metrigen show",
             fix="Lattice() emits the step of one token, as specs/gallery/d_linoss.py does",
         )
-    if system.constraints:
-        names = ", ".join(psi.func.__name__ for psi in system.constraints)
-        raise SpecError(
-            f"the elliptic constraint of {names} has no emitted form",
-            part="constraints",
-            why="a time step would solve the constraint at each of its stages, and no kernel does; equations, laws and "
-            "tensor are derived: metrigen show prints them",
-            fix=f"to build a layer, prescribe {names} as an Input (specs/gallery/tracer.py), or state the stationary "
-            "equation alone with SteadyState",
-        )

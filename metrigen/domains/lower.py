@@ -7,28 +7,32 @@ channels commutes with every derivative, so it is applied to the array and diffe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.domains.elliptic import Equation
 from metrigen.domains.jets import Jet
 from metrigen.domains.lattice import Stencils, functional_density, site_density
 from metrigen.errors import SpecError
-from metrigen.ir.evaluate import check_functions
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Statement, Total, stem
+from metrigen.ir.evaluate import check_functions, steps_as_signs
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
 from metrigen.passes.prune import prune
+from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import bar, vary
 from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 
 @dataclass(frozen=True)
 class Lowering:
-    """Names of the arrays on one lattice: ``arrays`` for functions and coordinates, ``params`` for parameters."""
+    """Names of the arrays on one lattice: ``arrays`` for functions and coordinates, ``params`` for parameters;
+    ``equations`` of the auxiliary fields, which are solved for wherever they are read."""
 
     stencils: Stencils
     arrays: Mapping[sp.Basic, Array]
     params: tuple[Array, ...]
+    equations: Mapping[AppliedUndef, Equation] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[Array, ...]:
@@ -48,16 +52,20 @@ class Lowering:
 
     def gradient(self, name: str, density: sp.Expr, wrt: tuple[str, ...], part: str = "hamiltonian") -> Program:
         """The functional derivatives of int density: outputs ``bar(array)``, in units of density over field."""
-        return vary(self.functional(name, density, part), wrt, seed=sp.S.One, rank=self.stencils.rank)
+        varied = vary(self.functional(name, density, part), wrt, seed=sp.S.One, rank=self.stencils.rank)
+        for statement in varied.body:
+            for expr in statement.expressions if isinstance(statement, Map) else ():
+                check_functions(expr, part)
+        return share_solves(varied)
 
     def _program(self, name: str, densities: Mapping[str, sp.Expr], discretise: object, part: str) -> Program:
         body: list[Statement] = []
         for output, density in densities.items():
             writer = _Writer(self, f"{name}__{output}", part, body)
-            expr = discretise(writer.jets(density), self.stencils)  # type: ignore[operator]
+            expr = discretise(writer.jets(steps_as_signs(density)), self.stencils)  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))
-        return prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic))
+        return share_solves(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))
 
 
 @dataclass
@@ -167,7 +175,21 @@ class _Writer:
         kinds = {array.name: array.kind for array in self.lowering.params}
         return all(kinds.get(s.name) is Kind.SCALAR for s in coefficient.free_symbols)
 
+    def _solved(self, equation: Equation) -> str:
+        """The auxiliary field, its equation written once."""
+        out = equation.out
+        if not any(isinstance(s, Solve) and s.out == out for s in self.body):
+            test, source = Array(f"{out}__test", Kind.SITE), f"source_{out}__{len(self.body)}"
+            lowering = replace(self.lowering, arrays={**self.lowering.arrays, equation.test: test})
+            program = lowering.gradient(f"source_{out}", equation.source, (test.name,), "constraints")
+            names = {name: f"{name}__{out}" for s in program.body for name, _ in s.defines} | {bar(test.name): source}
+            self.body.extend(renamed(s, names) for s in program.body)
+            self.body.append(Solve(out, equation.operator, source, equation.singular))
+        return out
+
     def _array(self, function: sp.Basic, orders: Offset) -> Jet:
+        if function in self.lowering.equations:
+            return Jet(self._solved(self.lowering.equations[function]), orders)
         array = self.lowering.arrays.get(function)
         if array is None:
             raise SpecError(f"{function} is neither a field nor an input of this system", part=self.part)
@@ -209,7 +231,7 @@ def param_array(symbol: sp.Symbol) -> Array:
 
 def bracket_program(lowering: Lowering, name: str, form: sp.Expr, left: tuple[str, ...], part: str) -> Program:
     """The operator of a bilinear density applied to its right covectors, by varying it in its left ones."""
-    return vary(lowering.functional(name, form, part), left, seed=sp.S.One, rank=lowering.stencils.rank)
+    return lowering.gradient(name, form, left, part)
 
 
 __all__ = ["Lowering", "bar", "bracket_program", "param_array"]

@@ -15,6 +15,7 @@ def symbols(emission: Emission) -> dict[str, sp.Symbol]:
     derivation, integrator = emission.derivation, emission.spec.system.integrator
     expressions = [derivation.hamiltonian, derivation.system.entropy, getattr(integrator, "dt", None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    expressions += derivation.constraints.values()
     named = {s.name: s for e in expressions if e is not None for s in e.free_symbols}
     layer = emission.lowered.dynamics
     wanted = [a.name for a in layer.params] + [a.name for a in layer.inputs if isinstance(named.get(a.name), Param)]

@@ -16,7 +16,7 @@ import sympy as sp
 from metrigen.frame.emission import bytes_per_site
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total
+from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total, solves_in
 from metrigen.programs import Lowered
 from metrigen.spec.symbols import Param
 
@@ -102,12 +102,20 @@ def cost_of(
     def loop(name: str, flops: int, moved: int) -> LoopCost:
         return LoopCost(name, flops, moved, moved * sites / (bandwidth * 1e9) * 1e3)
 
-    if isinstance(integrator, TimeStepper) and {"step", "step_adjoint"} <= by_name.keys():
+    loops: Rows = []
+    solves = len(solves_in(optimised["step"])) if "step" in optimised else 0
+    if solves:
+        notes = [
+            f"Whole calls are not counted: a step solves {solves} linear equation{'s' * (solves > 1)}, its reverse "
+            "more, each at the cost of its iterations of conjugate gradient: one product with the operator and five "
+            "sums or updates of a plane."
+        ]
+    elif isinstance(integrator, TimeStepper) and {"step", "step_adjoint"} <= by_name.keys():
         loops, notes = _stepping(lowered, by_name, integrator.steps, shape)
     elif isinstance(integrator, SteadyState) and {"operator", "operator_adjoint"} <= by_name.keys():
         loops, notes = _steady(lowered, by_name, integrator)
     else:
-        loops, notes = [], ["Whole calls are not counted: the integrator runs programs of its own."]
+        notes = ["Whole calls are not counted: the integrator runs programs of its own."]
     return Cost(shape, bandwidth, programs, tuple(loop(*row) for row in loops), tuple(notes))
 
 

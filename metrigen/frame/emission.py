@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from metrigen.backends.torch import Function, print_function
+from metrigen.backends.torch import Function, Operator, operators_of, print_function
 from metrigen.backends.triton import Driver, Kernel, print_kernels
 from metrigen.frame.cpu import CpuKernels
 from metrigen.ir.nodes import Inside, Leaf, Map, Program
@@ -63,14 +63,30 @@ class Emission:
         return heads(*expressions)
 
     @cached_property
+    def operators(self) -> Mapping[Operator, Program]:
+        """The operators of the elliptic constraints that the package solves."""
+        return operators_of(program for program, _, _ in self.optimised.values())
+
+    @property
+    def composite(self) -> bool:
+        """Whether the package is the torch reference alone: it calls a module, or solves in the midst of a step."""
+        return bool(self.learned or self.operators)
+
+    @cached_property
+    def elliptic(self) -> tuple[Function, ...]:
+        return tuple(print_function(program, self.rank) for program in self.operators.values())
+
+    @cached_property
     def functions(self) -> tuple[Function, ...]:
-        printed = [print_function(program, self.rank, name) for name, (program, _, _) in self.optimised.items()]
+        printed = [
+            print_function(program, self.rank, name, self.operators) for name, (program, _, _) in self.optimised.items()
+        ]
         prologue = self.lowered.prologue
         return (*((print_function(prologue, self.rank),) if prologue and prologue.body else ()), *printed)
 
     @cached_property
     def kernels(self) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
-        if self.learned:  # a kernel cannot call a module
+        if self.composite:  # a kernel can neither call a module nor solve
             return ()
         return tuple(
             print_kernels(program, self.rank, name)
@@ -95,7 +111,7 @@ class Emission:
         program, _, after = self.optimised[name]
         kernels = sum(isinstance(s, Map) for s in program.body)
         text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
-        return text if self.learned else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
+        return text if self.composite else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
 
 
 def bytes_per_site(program: Program) -> int:

@@ -46,9 +46,9 @@ class Joint:
 
 
 def joint(emission: Emission) -> Joint | None:
-    """The joint operator of a package that steps; None for a solve and where a learned function is called."""
+    """The joint operator of a package that steps; None for a solve and for a composite package."""
     body = emission.lowered.body
-    if body is None or emission.learned:
+    if body is None or emission.composite:
         return None
     program = emission.optimised["readout"][0]
     fields = set(emission.fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
-from metrigen.frame import neural
+from metrigen.frame import composite, neural
 from metrigen.frame.arguments import (
     arguments,
     axes,
@@ -45,12 +45,13 @@ def module_text(emission: Emission, header: str) -> str:
         constrained=parameters(emission),
         methods=_methods(emission),
         helpers=_helpers(emission),
-        learned=[head.name for head in emission.learned],
+        composite=emission.composite,
+        obstacle=composite.obstacle(emission),
     )
 
 
 def _backends(emission: Emission) -> tuple[str, ...]:
-    if emission.learned:
+    if emission.composite:
         return ("auto", "torch")
     return ("auto", "triton", "cpu", "torch") if emission.cpu else ("auto", "triton", "torch")
 
@@ -70,7 +71,7 @@ def _helpers(emission: Emission) -> dict[str, bool]:
 
 
 def _ops(emission: Emission) -> list[str]:
-    if emission.learned:  # an operator cannot hold a module
+    if emission.composite:
         return []
     programs = {name: program for name, (program, _, _) in emission.optimised.items()}
     cpu = emission.cpu is not None
@@ -154,7 +155,7 @@ def _forward_steps(emission: Emission) -> list[str]:
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
     return [
         *_prepared(emission, "forward", state, doc),
-        *(_evolve_learned(emission, fields) if emission.learned else _evolve(emission, fields, first)),
+        *(_evolve_composite(emission, fields) if emission.composite else _evolve(emission, fields, first)),
         f"    return {state}(*(x.to(dtype__) for x in results__))",
         "",
     ]
@@ -219,7 +220,7 @@ def _evolve(emission: Emission, fields: str, first: str) -> list[str]:
     ]
 
 
-def _evolve_learned(emission: Emission, fields: str) -> list[str]:
+def _evolve_composite(emission: Emission, fields: str) -> list[str]:
     step = neural.bound("step", emission.optimised["step"][0])
     return [f"    results__ = reference.evolve({fields}, fixed__, self.steps, {step})"]
 
@@ -278,8 +279,8 @@ def _class_doc(emission: Emission) -> str:
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
-    if emission.learned:
-        lines.append('backend   "auto" and "torch" are the reference: learned functions are called from torch alone')
+    if emission.composite:
+        lines.append(f'backend   "auto" and "torch" are the reference: {composite.reason(emission)} torch alone')
         return "\n".join(lines)
     lines.append(
         'backend   "auto": kernels where the device has them; '

@@ -35,11 +35,14 @@ _DOCS = {
 }
 
 
+_OPERATOR_DOC = "A psi at every site, the symmetric operator of an elliptic constraint."
+
+
 def package_texts(emission: Emission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
-    kernels = {} if emission.learned else {"kernels.py": layout(kernels_text(emission, brief))}
+    kernels = {} if emission.composite else {"kernels.py": layout(kernels_text(emission, brief))}
     cpu = {}
     if emission.cpu is not None:
         comment = header(emission.spec, (), None, "//")
@@ -86,13 +89,14 @@ def _reference(emission: Emission, head: str) -> str:
         cayley=_uses_cayley(emission),
         learned=bool(emission.learned),
         functions=emission.functions,
-        docs=_DOCS,
+        elliptic=emission.elliptic,
+        docs=_DOCS | {f.name: _OPERATOR_DOC for f in emission.elliptic},
         stepping=emission.stepping,
         joint=found is not None,
         **(found.context() if found else {}),
         stencil=stencil is not None,
         monotone=stencil is not None and stencil.monotone,
-        flat=_flatten(emission.rank, stencil is not None),
+        flat=_flatten(emission.rank, stencil is not None or bool(emission.elliptic)),
         solve_programs=solve_programs(emission),
     )
 

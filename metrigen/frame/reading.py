@@ -18,7 +18,7 @@ def readout_method(emission: Emission) -> list[str]:
         *(f"        {value}," for value in values),
         "    )",
     ]
-    if emission.learned:
+    if emission.composite:
         return [*lines, f"    return torch.cat(reference.readout(*given__{keywords(program)}), 1).to(dtype__)", ""]
     lines += [
         '    if self.backend == "torch" or _transformed():',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.frame import neural
+from metrigen.frame import composite, neural
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points
 from metrigen.frame.stencils import boundary_sentence, stencil_text
@@ -24,6 +24,7 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
     readout = f"Components of the readout, in order along the channel axis: {', '.join(lowered.components)}."
     return [
         *neural.section(emission),
+        *composite.section(emission),
         ("Stencils", f"{boundary_sentence(lowered.dynamics)}\n\n```text\n{stencil_text(lowered.dynamics)}\n```"),
         ("Small waves", wave_markdown(waves)),
         ("Integrator", " ".join(integrator_sentences(derivation, waves))),

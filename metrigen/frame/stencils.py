@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.ir.nodes import Inside, Leaf, Map, Mix, Statement, Total, stem
+from metrigen.ir.nodes import Inside, Leaf, Map, Mix, Solve, Statement, Total, stem
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar
@@ -40,6 +40,10 @@ def _written(title: str, body: Sequence[Statement]) -> str:
             lines.append(f"  {_plain(statement.out)} = {statement.matrix}{turned} {_plain(statement.src)}")
         elif isinstance(statement, Total):
             lines.append(f"  {_plain(statement.out)} = sum over channels of {_plain(statement.src)}")
+        elif isinstance(statement, Solve):
+            image = _at_offsets(statement.acting_on(stem(statement.out)))
+            mean = ", means dropped" if statement.singular else ""
+            lines.append(f"  {_plain(statement.out)} from {image} = {_plain(statement.rhs)}{mean}")
         elif isinstance(statement, Map):
             for name, expr in statement.stores:
                 terms = [str(_at_offsets(term)) for term in tidy(expr).as_ordered_terms()]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.domains.constraint import equations_of
 from metrigen.domains.lattice import Stencils
 from metrigen.domains.lower import Lowering, bar, bracket_program, param_array
 from metrigen.errors import SpecError
@@ -49,7 +50,7 @@ class Dynamics:
             row = tuple(f"{a.name}__{side}" for a in self.state)
             arrays.update({f: Array(n, Kind.SITE) for f, n in zip(functions, row, strict=True)})
             names.append(row)
-        return Lowering(self.lowering.stencils, arrays, self.lowering.params), names[0], names[1]
+        return replace(self.lowering, arrays=arrays), names[0], names[1]
 
     def operator(self, bilinear: Bilinear, part: str) -> Program:
         """The operator of a bracket on the lattice, exactly skew or symmetric: b -> (b(f, g) -+ b(g, f))/2 where
@@ -68,6 +69,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     system = derivation.system
     expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    expressions += derivation.constraints.values()
     dt = getattr(system.integrator, "dt", None)
     fields = _field_arrays(derivation)
     covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
@@ -75,7 +77,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     symbols: dict[str, sp.Symbol] = {}
     for e in expressions:
         for f in e.atoms(AppliedUndef):
-            if f not in fields and f not in covectors:
+            if f not in fields and f not in covectors and f not in derivation.constraints:
                 inputs[f] = Array(f.func.__name__, Kind.SITE, bool(f.is_positive))
         symbols.update({s.name: s for s in _explicit(e)})
     if dt is not None:
@@ -95,6 +97,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}
     coefficients = tuple(p for p in params if p.kind is not Kind.SITE)
     lowering = Lowering(Stencils(system.lattice), arrays, coefficients)
+    lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
 

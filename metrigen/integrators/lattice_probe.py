@@ -16,8 +16,23 @@ import numpy as np
 import sympy as sp
 
 from metrigen.integrators.dynamics import Dynamics
+from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, at_site, leaves, negate, renamed, shift
+from metrigen.ir.nodes import (
+    Inside,
+    Kind,
+    Leaf,
+    Map,
+    Offset,
+    Outside,
+    Program,
+    Solve,
+    at_site,
+    leaves,
+    negate,
+    renamed,
+    shift,
+)
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
 from metrigen.physics.effort import Partials, expand
@@ -109,7 +124,12 @@ class Stencil:
     def _signed(self) -> set[str]:
         derivation = self.dynamics.derivation
         forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-        exprs = [*forms, derivation.hamiltonian, sp.sympify(derivation.system.entropy or 0)]
+        exprs = [
+            *forms,
+            *derivation.constraints.values(),
+            derivation.hamiltonian,
+            sp.sympify(derivation.system.entropy or 0),
+        ]
         names = {a.name for u, a in self.dynamics.lowering.arrays.items() if u.is_nonnegative}
         return names | {s.name for e in exprs for s in e.free_symbols if s.is_nonnegative}
 
@@ -125,6 +145,8 @@ class Stencil:
         """The outputs of a program as expressions at the site, inputs replaced as ``bind`` says. Raises Unwritten."""
         env: dict[str, sp.Expr] = dict(bind or {})
         for statement in program.body:
+            if isinstance(statement, Solve):
+                raise Unwritten("a constraint is solved, which couples all sites")
             if not isinstance(statement, Map) or statement.sums or statement.lets:
                 raise Unwritten("channels are coupled")
             for name, expr in statement.stores:
@@ -150,7 +172,9 @@ class Stencil:
             raise Unwritten(f"more than {_LARGE_NODES} operations at a site")
         with writing():
             partials = Partials(expr)
-            return self.settled(sp.Add(*(shift(partials.along(leaf), negate(leaf.offset)) for leaf in own)))
+            return self.settled(
+                sp.Add(*(shift(almost_everywhere(partials.along(leaf)), negate(leaf.offset)) for leaf in own))
+            )
 
     def vanishes(self, expr: sp.Expr) -> bool:
         """Proved to be zero at every site of every state."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,27 @@ from metrigen.spec.neural import learned
 _NUMPY: dict[str, Callable[..., Any]] = {
     "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
     "cosh": np.cosh, "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "asinh": np.arcsinh, "Abs": np.abs,
-    "sign": np.sign, "atan2": np.arctan2, "Max": np.maximum, "Min": np.minimum,
+    "sign": np.sign, "atan2": np.arctan2, "Max": lambda *args: reduce(np.maximum, args),
+    "Min": lambda *args: reduce(np.minimum, args),
 }  # fmt: skip
 
 FUNCTIONS = frozenset(_NUMPY)
 Learned = Mapping[str, Callable[..., Any]]
+
+
+def steps_as_signs(expr: sp.Expr) -> sp.Expr:
+    """The expression with every step H(x) written (1 + sign x)/2."""
+    return expr.xreplace({h: (1 + sp.sign(h.args[0])) / 2 for h in expr.atoms(sp.Heaviside)})
+
+
+def slope(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """d expr/d symbol almost everywhere: at a kink (Max, Min, Abs) the mean of both sides, at a jump (sign) zero."""
+    return almost_everywhere(sp.diff(expr, symbol))
+
+
+def almost_everywhere(derivative: sp.Expr) -> sp.Expr:
+    """A derivative without its deltas, steps as signs."""
+    return steps_as_signs(derivative.xreplace(dict.fromkeys(derivative.atoms(sp.DiracDelta), sp.S.Zero)))
 
 
 def check_functions(expr: sp.Expr, part: str | None = None) -> None:

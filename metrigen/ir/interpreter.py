@@ -24,6 +24,7 @@ from metrigen.ir.nodes import (
     Outer,
     Outside,
     Program,
+    Solve,
     Total,
 )
 
@@ -83,6 +84,8 @@ def run(program: Program, values: Values, learned_functions: Learned | None = No
             env[statement.out] = np.linalg.solve(one - scaled, one + scaled)
         elif isinstance(statement, CayleyAdjoint):
             _cayley_adjoint(statement, env)
+        elif isinstance(statement, Solve):
+            env[statement.out] = _solve(statement, env, kinds, program.periodic)
     return {name: env[name] for name in program.outputs}
 
 
@@ -90,18 +93,9 @@ def _map(
     statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodic: bool, functions: Learned | None
 ) -> None:
     site = next(env[name] for name in (*statement.reads, *env) if kinds[name] is Kind.SITE)
-    space = site.ndim - 2
-    values: dict[sp.Symbol, Any] = {}
     own = {symbol for symbol, _ in statement.lets}
-    for atom in {atom for e in statement.expressions for atom in e.free_symbols} - own:
-        if isinstance(atom, Leaf):
-            values[atom] = shifted(env[atom.array], atom.offset, periodic)
-        elif isinstance(atom, Inside):
-            mask = shifted(np.ones((1, 1, *site.shape[2:])), atom.offset, periodic)
-            values[atom] = 1 - mask if isinstance(atom, Outside) else mask
-        elif atom.name in kinds:
-            x = env[atom.name]
-            values[atom] = x.reshape(-1, *[1] * space) if kinds[atom.name] is Kind.CHANNEL else x
+    atoms = {atom for e in statement.expressions for atom in e.free_symbols} - own
+    values = _values(atoms, env, kinds, site.shape[2:], periodic)
     for symbol, expr in statement.lets:
         values[symbol] = evaluate(expr, values, functions)
     stores = [(name, np.broadcast_to(evaluate(e, values, functions), site.shape)) for name, e in statement.stores]
@@ -109,6 +103,45 @@ def _map(
         over = (0, *range(2, site.ndim)) if kind is Kind.CHANNEL else None
         env[name] = np.broadcast_to(evaluate(e, values, functions), site.shape).sum(axis=over)
     env.update(stores)
+
+
+def _values(
+    atoms: set[sp.Symbol], env: Mapping[str, Any], kinds: Mapping[str, Kind], sides: tuple[int, ...], periodic: bool
+) -> dict[sp.Symbol, Any]:
+    """What the symbols of an expression stand for, as arrays that broadcast over the sites."""
+    values: dict[sp.Symbol, Any] = {}
+    for atom in atoms:
+        if isinstance(atom, Leaf):
+            values[atom] = shifted(env[atom.array], atom.offset, periodic)
+        elif isinstance(atom, Inside):
+            mask = shifted(np.ones((1, 1, *sides)), atom.offset, periodic)
+            values[atom] = 1 - mask if isinstance(atom, Outside) else mask
+        elif atom.name in kinds:
+            x = env[atom.name]
+            values[atom] = x.reshape(-1, *[1] * len(sides)) if kinds[atom.name] is Kind.CHANNEL else x
+    return values
+
+
+def dense(statement: Solve, env: Values, kinds: Mapping[str, Kind], shape: tuple[int, ...], periodic: bool) -> Any:
+    """The matrix of A in every sample and channel, (B, C, N, N) with N the number of sites."""
+    sides, size = shape[2:], int(np.prod(shape[2:]))
+    units = {**env, statement.out: np.eye(size).reshape(size, 1, 1, *sides)}
+    values = _values(set(statement.operator.free_symbols), units, {**kinds, statement.out: Kind.SITE}, sides, periodic)
+    columns = np.broadcast_to(evaluate(statement.operator, values), (size, *shape))
+    return np.moveaxis(columns.reshape(size, *shape[:2], size), 0, -1)
+
+
+def _solve(statement: Solve, env: Values, kinds: Mapping[str, Kind], periodic: bool) -> Any:
+    """By elimination; a singular A has the constants added, which are orthogonal to everything else."""
+    rhs = env[statement.rhs]
+    matrix = dense(statement, env, kinds, rhs.shape, periodic)
+    flat = rhs.reshape(*rhs.shape[:2], -1)
+    if not statement.singular:
+        return np.linalg.solve(matrix, flat[..., None]).reshape(rhs.shape)
+    scale = np.abs(matrix).max()
+    mean_free = flat - flat.mean(-1, keepdims=True)
+    out = np.linalg.solve(matrix + scale / flat.shape[-1], mean_free[..., None])[..., 0]
+    return (out - out.mean(-1, keepdims=True)).reshape(rhs.shape)
 
 
 def _cayley_adjoint(statement: CayleyAdjoint, env: dict[str, Any]) -> None:

@@ -13,12 +13,13 @@ statement of its own. Every statement defines the names it lists exactly once.
     Outer     M_cd = sum_{b,n} x_c y_d, the transpose of ``Mix`` with respect to its matrix
     Cayley    R = (1 - s M)^-1 (1 + s M), orthogonal for antisymmetric M
     CayleyAdjoint  the transpose of the variation of ``Cayley``
+    Solve     psi of A psi = r, A a symmetric stencil
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -78,12 +79,13 @@ class Inside(sp.Symbol):
     offset: Offset
 
     def __new__(cls, offset: Offset) -> Inside:  # type: ignore[misc]
-        self = sp.Symbol.__xnew__(cls, f"inside__{_offset_text(offset)}", real=True, nonnegative=True)
+        name = f"{cls.__name__.lower()}__{_offset_text(offset)}"
+        self = sp.Symbol.__xnew__(cls, name, real=True, nonnegative=True)
         self.offset = offset
         return self
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return Inside, (self.offset,)
+        return type(self), (self.offset,)
 
     def shifted(self, by: Offset) -> Inside:
         return type(self)(_add(self.offset, by))
@@ -91,14 +93,6 @@ class Inside(sp.Symbol):
 
 class Outside(Inside):
     """1 - Inside, as a symbol of its own so that its sign is known."""
-
-    def __new__(cls, offset: Offset) -> Outside:  # type: ignore[misc]
-        self = sp.Symbol.__xnew__(cls, f"outside__{_offset_text(offset)}", real=True, nonnegative=True)
-        self.offset = offset
-        return self
-
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return Outside, (self.offset,)
 
 
 def at_site(expr: sp.Expr, origin: Offset) -> sp.Expr:
@@ -131,6 +125,12 @@ def shift(expr: sp.Expr, by: Offset) -> sp.Expr:
     return expr.xreplace({atom: atom.shifted(by) for atom in expr.atoms(Leaf, Inside)})
 
 
+def _arrays(expr: sp.Expr, own: Set[sp.Symbol] = frozenset()) -> set[str]:
+    """Names of the arrays and parameters of an expression; ``own`` symbols are neither."""
+    atoms = (atom for atom in expr.free_symbols - own if not isinstance(atom, Inside))
+    return {atom.array if isinstance(atom, Leaf) else atom.name for atom in atoms}
+
+
 @dataclass(frozen=True)
 class Array:
     """A typed name. ``symmetry`` of a matrix: +1 symmetric, -1 antisymmetric, 0 neither."""
@@ -161,13 +161,7 @@ class Map:
     @property
     def reads(self) -> tuple[str, ...]:
         own = {symbol for symbol, _ in self.lets}
-        names = {
-            atom.array if isinstance(atom, Leaf) else atom.name
-            for e in self.expressions
-            for atom in e.free_symbols - own
-            if not isinstance(atom, Inside)
-        }
-        return tuple(sorted(names))
+        return tuple(sorted(set().union(*(_arrays(e, own) for e in self.expressions))))
 
 
 @dataclass(frozen=True)
@@ -309,7 +303,38 @@ class CayleyAdjoint:
         return (self.matrix, self.scale, self.rotation, self.cotangent)
 
 
-Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint
+@dataclass(frozen=True)
+class Solve:
+    """A out = rhs in every channel by itself; ``operator`` is (A out)[n] in leaves of ``out``.
+
+    A is symmetric and positive definite, its coefficients numbers, parameters or inputs; with ``singular`` it is
+    positive semi-definite with the constants as its kernel: the mean of ``rhs`` is dropped, that of ``out`` is zero.
+    """
+
+    out: str
+    operator: sp.Expr
+    rhs: str
+    singular: bool
+
+    @property
+    def defines(self) -> tuple[tuple[str, Kind], ...]:
+        return ((self.out, Kind.SITE),)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(sorted({self.rhs, *self.coefficients}))
+
+    @property
+    def coefficients(self) -> tuple[str, ...]:
+        """The arrays that A is made of."""
+        return tuple(sorted(_arrays(self.operator) - {self.out}))
+
+    def acting_on(self, array: str) -> sp.Expr:
+        """(A array)[n]."""
+        return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
+
+
+Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve
 
 
 @dataclass(frozen=True)
@@ -338,6 +363,11 @@ def learned_in(program: Program) -> tuple[Head, ...]:
     return heads(*(e for s in program.body if isinstance(s, Map) for e in s.expressions))
 
 
+def solves_in(program: Program) -> tuple[Solve, ...]:
+    """The linear equations that a program solves, in order."""
+    return tuple(s for s in program.body if isinstance(s, Solve))
+
+
 def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
     """The statement with arrays renamed, definitions and reads alike."""
 
@@ -364,5 +394,7 @@ def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
         return Local(new(statement.out), statement.kind, expression(statement.expr))
     if isinstance(statement, Accumulate):
         return Accumulate(new(statement.out), statement.kind, tuple(map(new, statement.terms)))
+    if isinstance(statement, Solve):
+        return Solve(new(statement.out), expression(statement.operator), new(statement.rhs), statement.singular)
     values: dict[str, Any] = {k: new(v) if isinstance(v, str) else v for k, v in vars(statement).items()}
     return type(statement)(**values)

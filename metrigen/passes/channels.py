@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Leaf, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.nodes import Leaf, Map, Mix, Outer, Program, Solve, Statement, Total
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import tidy
 
@@ -83,6 +83,8 @@ def _read_stored(body: list[Statement], value: dict[str, tuple[sp.Expr, str]], o
             statement = replace(statement, src=array(statement.src))
         elif isinstance(statement, Outer):
             statement = replace(statement, left=array(statement.left), right=array(statement.right))
+        elif isinstance(statement, Solve):
+            statement = replace(statement, rhs=array(statement.rhs))
         stored.append(statement)
     if outputs & value.keys():
         raise AssertionError(f"a channel map is itself an output: {sorted(outputs & value.keys())}")

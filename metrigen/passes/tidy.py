@@ -14,7 +14,7 @@ from metrigen.ir.nodes import Inside, Leaf
 
 def tidy(expr: sp.Expr) -> sp.Expr:
     """Gather the terms of a sum by their parameter factor."""
-    expr = _indicators(expr)
+    expr = indicators(expr)
     groups: dict[sp.Expr, list[sp.Expr]] = {}
     for term in sp.Add.make_args(expr):
         number, factors = _contents(term)
@@ -24,7 +24,8 @@ def tidy(expr: sp.Expr) -> sp.Expr:
     return sp.Add(*(fixed * sp.Add(*terms) for fixed, terms in groups.items()))
 
 
-def _indicators(expr: sp.Expr) -> sp.Expr:
+def indicators(expr: sp.Expr) -> sp.Expr:
+    """Powers of an indicator are the indicator."""
     powers = {p: p.base for p in expr.atoms(sp.Pow) if isinstance(p.base, Inside) and p.exp.is_positive}
     return expr.xreplace(powers) if powers else expr
 

@@ -4,7 +4,8 @@
 
     x_bar[n] += sum_s ( y_bar df/dx[s] )[n - s]
 
-where the whole product moves, coefficients included; any other linear map is reversed by its transpose. Seeded with 1
+where the whole product moves, coefficients included; any other linear map is reversed by its transpose. The solution of
+A psi = r with A = A^T sends r_bar = A^-1 psi_bar back, and -r_bar dA psi to the coefficients of A. Seeded with 1
 on an energy density it gives the gradient of the functional (the equation of motion of the lattice); seeded with
 cotangents on the outputs of a step it gives the adjoint of the step; on a readout, its gradient.
 """
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 
 import sympy as sp
 
+from metrigen.ir.evaluate import slope
 from metrigen.ir.nodes import (
     Accumulate,
     Array,
@@ -30,6 +32,7 @@ from metrigen.ir.nodes import (
     Offset,
     Outer,
     Program,
+    Solve,
     Statement,
     Total,
     at_site,
@@ -104,6 +107,12 @@ class _Sweep:
                 self.statements.append(adjoint)
                 self.param.setdefault(statement.matrix, []).append(m)
                 self.param.setdefault(statement.scale, []).append(s)
+        elif isinstance(statement, Solve):
+            source = self._stored(statement.out)
+            if source is not None:
+                back = self._fresh(statement.out)
+                self._flow(statement.rhs, Solve(back, statement.acting_on(back), source, statement.singular))
+                self._stencil(-Leaf(back, self.origin), statement.operator, held=statement.out)
         else:
             raise TypeError(f"{type(statement).__name__} is written by vary and has no reverse of its own")
 
@@ -130,17 +139,18 @@ class _Sweep:
                 out.append(Accumulate(bar(name), kind, tuple(self.param.get(name, []))))
         return out
 
-    def _stencil(self, cotangent: sp.Expr, expr: sp.Expr) -> None:
+    def _stencil(self, cotangent: sp.Expr, expr: sp.Expr, held: str = "") -> None:
+        """The reverse of y = expr at the sites; nothing flows into the array ``held``."""
         slopes = _Slopes(expr)
         by_offset: dict[tuple[str, Offset], sp.Expr] = {}
-        for leaf in leaves(expr):
+        for leaf in (x for x in leaves(expr) if x.array != held):
             by_offset[leaf.array, leaf.offset] = cotangent * slopes.along(leaf)
         for (array, offset), product in by_offset.items():
             self.site.setdefault(array, []).append(shift(product, negate(offset)))
         for symbol in _parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
-            slope = cotangent * slopes.along(symbol)
-            self.statements.append(Map(sums=((name, kind, at_site(slope, self.origin)),)))
+            product = cotangent * slopes.along(symbol)
+            self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),)))
             self.param.setdefault(symbol.name, []).append(name)
 
     def _local(self, statement: Local) -> None:
@@ -148,9 +158,9 @@ class _Sweep:
         if gathered is None:
             return
         for symbol in _parameters(statement.expr):
-            slope = sp.Symbol(gathered, real=True) * sp.diff(statement.expr, symbol)
+            product = sp.Symbol(gathered, real=True) * slope(statement.expr, symbol)
             name = self._fresh(symbol.name)
-            self.statements.append(Local(name, statement.kind, slope))
+            self.statements.append(Local(name, statement.kind, product))
             if statement.kind is Kind.CHANNEL and self.kinds[symbol.name] is Kind.SCALAR:
                 folded = self._fresh(symbol.name)
                 self.statements.append(Fold(folded, name))
@@ -177,7 +187,7 @@ class _Sweep:
         self.statements.append(Accumulate(total, self.kinds[name], tuple(terms)))
         return total
 
-    def _flow(self, array: str, statement: Mix | Total) -> None:
+    def _flow(self, array: str, statement: Mix | Total | Solve) -> None:
         self.statements.append(statement)
         self.site.setdefault(array, []).append(Leaf(statement.out, self.origin))
 
@@ -200,7 +210,7 @@ class _Slopes:
         self.terms = [(term, term.free_symbols) for term in sp.Add.make_args(expr)]
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
-        return sp.Add(*(sp.diff(term, symbol) for term, free in self.terms if symbol in free))
+        return sp.Add(*(slope(term, symbol) for term, free in self.terms if symbol in free))
 
 
 def _parameters(expr: sp.Expr) -> list[sp.Symbol]:

@@ -148,7 +148,9 @@ def _check_rotation(derivation: Derivation, u: AppliedUndef, rest: sp.Expr, mome
 
 
 def _separable(derivation: Derivation, pairs: Sequence[Pair], method: str) -> Separable:
-    fields, momenta = [q for q, _ in pairs], [p for _, p in pairs]
+    # An auxiliary field moves with the fields: it counts as one of them.
+    fields, momenta = [*(q for q, _ in pairs), *derivation.constraints], [p for _, p in pairs]
+    _check_auxiliary(derivation, momenta, method)
     parts = split(derivation.hamiltonian, fields, momenta)
     if parts is None:
         culprit = next(
@@ -162,6 +164,17 @@ def _separable(derivation: Derivation, pairs: Sequence[Pair], method: str) -> Se
             _ANY,
         )
     return parts
+
+
+def _check_auxiliary(derivation: Derivation, momenta: Sequence[AppliedUndef], method: str) -> None:
+    """Constraints on the momenta, and brackets that hold an auxiliary field, are beyond T(p) + V(q)."""
+    forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    for psi, residual in derivation.constraints.items():
+        held = next((p for p in momenta if residual.has(p)), None)
+        if held is not None:
+            raise _unfit(method, f"{psi.func.__name__} is fixed by {held.func.__name__}, which moves in a drift", _ANY)
+        if any(form.has(psi) for form in forms):
+            raise _unfit(method, f"a bracket holds {psi.func.__name__}, which follows from the state", _ANY)
 
 
 def _check_quadratic(kinetic: sp.Expr, momenta: Sequence[AppliedUndef]) -> None:
@@ -206,6 +219,10 @@ def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> 
 def _steady(derivation: Derivation) -> None:
     """SteadyState solves dF = 0: it needs a gradient flow whose F is quadratic and positive definite."""
     system, steady = derivation.system, derivation.steady_state
+    if derivation.constraints:
+        auxiliary = ", ".join(psi.func.__name__ for psi in derivation.constraints)
+        why = f"the free energy holds {auxiliary} of an elliptic constraint, and dF = 0 would be a solve inside a solve"
+        raise _unfit("SteadyState", why, "step in time with RK4 or ExplicitEuler")
     metric_form = () if derivation.metric is None else (derivation.metric.form,)
     names = [head.name for head in heads(derivation.hamiltonian, *metric_form)]
     if names:

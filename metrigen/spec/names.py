@@ -16,7 +16,7 @@ _PYTHON = "self print range len list tuple dict set type object property super N
 _MODULE = """
 forward backward readout energy entropy state inputs parameters buffers modules children train eval training half
 float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start rtol atol
-max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley stress_energy currents
+max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley solve stress_energy currents
 balance_residual state_dict load_state_dict zero_grad add_module
 """.split()
 _RESERVED = {

@@ -9,7 +9,6 @@ import pytest
 import sympy as sp
 
 from metrigen import (
-    RK4,
     Dissipation,
     Field,
     Input,
@@ -30,7 +29,6 @@ from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.state import build_state
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
-from metrigen.programs import lower
 
 x, y = sp.symbols("x y", real=True)
 plane, line = Lattice(x, y), Lattice(x)
@@ -234,11 +232,3 @@ def test_refusals_teach(name: str) -> None:
 def test_a_lagrangian_takes_no_constraints() -> None:
     with pytest.raises(SpecError, match="goes with hamiltonian="):
         System("s", plane, lagrangian=w.diff(t) ** 2 / 2, constraints=EULER)
-
-
-def test_no_layer_is_emitted() -> None:
-    system = fluid(grad(psi).square / 2, EULER, bracket=bracket, integrator=RK4(steps=1, dt=0.1))
-    with pytest.raises(SpecError) as refused:
-        lower(derive(system))
-    assert refused.value.part == "constraints"
-    assert "no emitted form" in refused.value.what

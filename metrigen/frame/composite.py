@@ -1,0 +1,51 @@
+"""Packages that run the torch reference alone: what stands against kernels, and what a reader is told of it."""
+
+from __future__ import annotations
+
+from metrigen.frame.emission import Emission
+
+
+def obstacle(emission: Emission) -> str:
+    """What a kernel cannot do, to follow the name of a backend; empty where there is nothing."""
+    found = []
+    if emission.learned:
+        names = [head.name for head in emission.learned]
+        found.append(f"call the module{'s' * (len(names) > 1)} {', '.join(names)}")
+    if emission.operators:
+        names = _auxiliary(emission)
+        found.append(f"solve the constraint{'s' * (len(names) > 1)} of {', '.join(names)}")
+    return f"cannot {' or '.join(found)}" if found else ""
+
+
+def reason(emission: Emission) -> str:
+    """Half a sentence, to be followed by where it happens."""
+    if not emission.operators:
+        return "learned functions are called from"
+    return ("learned functions and " if emission.learned else "") + "elliptic constraints are left to"
+
+
+def section(emission: Emission) -> list[tuple[str, str]]:
+    """What DERIVATION.md says of the solves."""
+    if not emission.operators:
+        return []
+    names = ", ".join(f"`{name}`" for name in _auxiliary(emission))
+    equations = emission.lowered.dynamics.lowering.equations
+    singular = [f"`{psi.func.__name__}`" for psi, equation in equations.items() if equation.singular]
+    text = (
+        f"Auxiliary fields: {names}. Their constraints are discretised in the weak form, so the matrix A of each is "
+        "symmetric, and solved wherever the field is read, at every stage of a step: conjugate gradient from zero, to "
+        "a residual of 1e-12 of the right side r in float64, 1e-6 in float32, or to the end of the precision. The "
+        "energy is varied with the solution put in, dH/dz = E_z(h) + (dr/dz)^T A^-1 E_psi(h): what the bracket keeps "
+        "on the lattice is kept to that tolerance. Gradients are those of the solution, not of the iterations, with "
+        "one more solve by the same A for every solve. The layer runs the torch reference throughout."
+    )
+    if singular:
+        text += (
+            f" The constants are in the kernel of the operator of {', '.join(singular)}: the mean over the sites of "
+            "the right side is dropped, and the solution has zero mean, in every channel."
+        )
+    return [("Elliptic constraints", text)]
+
+
+def _auxiliary(emission: Emission) -> list[str]:
+    return [psi.func.__name__ for psi in emission.derivation.constraints]

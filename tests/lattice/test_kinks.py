@@ -1,0 +1,73 @@
+"""Energies with a kink or a jump: Max, Min, Abs, sign and steps, differentiated almost everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sympy as sp
+import torch
+
+from metrigen import Dissipation, ExplicitEuler, Field, Lattice, SpecError, System, derive, energy_density, grad
+from metrigen.backends.expressions import CPP, TORCH, TRITON
+from metrigen.ir.evaluate import slope
+from metrigen.programs import lower
+from tests.lattice.emitted import layer_class, package
+
+x = sp.Symbol("x", real=True)
+line = Lattice(x)
+u = Field("u", line)
+ENERGIES = {
+    "max": sp.Max(u, 0) ** 2 / 2 + grad(u).square / 2,
+    "abs": sp.Abs(u) ** 3 + sp.sign(u) * u,
+    "min": sp.Min(u, u.diff(x)) ** 2,
+    "three": sp.Abs(u.diff(x)) * sp.Max(u, sp.Rational(1, 3), -u),
+    "step": sp.Heaviside(u) * u**2,
+}
+
+
+def system(name: str, energy: sp.Expr) -> System:
+    return System(name, line, fields=(u,), hamiltonian=energy, metric=Dissipation((1, lambda F: F[u])),
+                  integrator=ExplicitEuler(steps=2, dt=0.1), readout=energy_density())  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENERGIES)
+def test_gradients_of_the_layer(name: str, tmp_path: Path) -> None:
+    """The kernels of the CPU (where there is a compiler) and the reference agree, and with differences."""
+    layer = layer_class(package(system(f"kink_{name}", ENERGIES[name]), tmp_path, f"kink_{name}"))
+    w = torch.randn(1, 2, 7, dtype=torch.float64, requires_grad=True)
+    ends, slopes = [], []
+    for backend in ("auto", "torch"):
+        made = layer(2, backend=backend).double()
+        end = made(w)
+        ends.append(torch.cat([end.u.flatten(), made.energy(end), made.readout(end).flatten()]))
+        slopes.append(torch.autograd.grad(ends[-1].sin().sum(), w)[0])
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-12, atol=1e-12)
+    made = layer(2, steps=1, backend="torch").double()
+    start = type(end)(w.detach())
+    assert (
+        made.energy(
+            made(
+                w,
+            )
+        )
+        < made.energy(start)
+    ).all()
+    assert torch.autograd.gradcheck(lambda v: made(v).u, (w,), fast_mode=True)
+
+
+def test_slopes_at_a_kink_and_at_a_jump() -> None:
+    a = sp.Symbol("a", real=True)
+    assert slope(sp.Max(a, 0), a) == (1 + sp.sign(a)) / 2
+    assert slope(sp.Abs(a), a) == sp.sign(a)
+    assert slope(sp.sign(a) * a, a) == sp.sign(a)
+    texts = [dialect.print(slope(sp.Max(a, 0), a)) for dialect in (TORCH, TRITON, CPP)]
+    assert all("sign" in text for text in texts), texts
+    assert TORCH.print(sp.Max(a, 0)) == "torch.maximum(torch.tensor(0.0, dtype=torch.float64), a)"
+
+
+def test_a_delta_is_refused() -> None:
+    with pytest.raises(SpecError, match="no kernel can evaluate DiracDelta") as refused:
+        lower(derive(system("delta", sp.DiracDelta(u) + u**2)))
+    assert refused.value.fix
