@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from metrigen import Dissipation, Field, Lattice, MetrigenError, Param, StructureError, System, derive, t
+from metrigen import (
+    Dissipation,
+    Field,
+    Lattice,
+    MetrigenError,
+    NeuralFunction,
+    Param,
+    Sequence,
+    StructureError,
+    System,
+    derive,
+    t,
+)
 from metrigen.integrators.lattice_laws import _symmetry, lattice_laws
 from metrigen.integrators.lattice_positivity import lattice_positivity
 from metrigen.integrators.lattice_probe import Stencil, slopes
@@ -119,6 +131,24 @@ def negative_stencil_is_refused() -> None:
     with pytest.raises(StructureError) as caught:
         lattice_positivity(Stencil.of(spoilt), negative)
     assert caught.value.law == "lattice_metric_psd"
+
+
+def not_elliptic() -> System:
+    w, psi = Field("w", PLANE), Field("psi", PLANE)
+    energy = (psi.diff(x) ** 2 - psi.diff(y) ** 2) / 2
+    constraints = {psi: psi.diff(x, 2) - psi.diff(y, 2) - w}
+    return system((w,), energy, PLANE, constraints=constraints, bracket=lambda F, G: F[w] * G[w].diff(x))
+
+
+def energy_without_a_square() -> System:
+    tokens = Sequence()
+    a, b = Field("a", tokens), Field("b", tokens)
+    return System("s", tokens, (a, b), hamiltonian=a**2 / 2, bracket=lambda F, G: F[a] * G[b] - F[b] * G[a])
+
+
+def smoothness_is_stated() -> None:
+    made = System("s", LINE, lagrangian=(u.diff(t) ** 2 - u.diff(x) ** 2) / 2 - NeuralFunction("V", u))
+    assert "C^2" in next(law for law in derive(made).laws if law.name == "learned_function").detail
 
 
 def the_gradient_of_the_stencil_is_that_of_the_sum() -> None:
@@ -234,6 +264,10 @@ MUTANTS = (
            verdict("well_posed", "sampled", lambda: system((u,), u**2, metric=Dissipation((u**2, slope_of))))),
     Mutant("casimir", f"{FORM}.apply", nothing,
            refused("casimir", lambda: system((u,), u**2, bracket=second_kdv, casimirs={"square": u**2}))),
+    Mutant("constraint", "metrigen.physics.elliptic:_keeps_sign", lambda *a: True, refused("constraint", not_elliptic)),
+    Mutant("contraction", "metrigen.physics.contraction:signs_of_matrix", lambda rows: (),
+           refused("contraction", energy_without_a_square)),
+    Mutant("learned_function", "metrigen.physics.learned_law:_smooth", lambda *a: 0, smoothness_is_stated),
     Mutant("lattice_antisymmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("bracket", 1)),
     Mutant("lattice_metric_symmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("metric", -1)),
     Mutant("lattice_jacobi", f"{LATTICE}jacobi:_defect", lambda *a: 0.0,
@@ -275,7 +309,8 @@ def test_no_law_is_left_out() -> None:
 
 
 LAWS = {
-    "antisymmetry", "casimir", "energy_degeneracy", "entropy_degeneracy", "jacobi", "legendre", "metric_psd",
+    "antisymmetry", "casimir", "constraint", "contraction", "learned_function", "energy_degeneracy",
+    "entropy_degeneracy", "jacobi", "legendre", "metric_psd",
     "metric_symmetry", "noether", "well_posed",
     "lattice_antisymmetry", "lattice_casimir", "lattice_energy", "lattice_entropy_degeneracy", "lattice_jacobi",
     "lattice_metric_psd", "lattice_metric_symmetry", "lattice_noether",
