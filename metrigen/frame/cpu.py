@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from metrigen.emit.render import render
 from metrigen.frame.cpu_group import Printed
@@ -69,7 +69,7 @@ class CpuKernels:
 
 
 def _kinds(arrays: Sequence[Array]) -> str:
-    return repr(tuple((a.name, a.kind.name.lower()) for a in arrays))
+    return repr(tuple((_spec_name(a.name), a.kind.name.lower()) for a in arrays))
 
 
 _UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
@@ -97,10 +97,10 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         coupled=_is_coupled(programs),
         block=_block(derivation, programs),
         stepping=lowered.body is not None,
-        unknown=lowered.steady.unknown if lowered.steady else "",
+        unknown=_spec_name(lowered.steady.unknown) if lowered.steady else "",
         separable=lowered.steady is not None and lowered.steady.stencil is not None,
         monotone=lowered.steady is not None and lowered.steady.stencil is not None and lowered.steady.stencil.monotone,
-        operator=tuple(a.name for a in lowered.steady.operator.inputs) if lowered.steady else (),
+        operator=tuple(_spec_name(a.name) for a in lowered.steady.operator.inputs) if lowered.steady else (),
         carried=moving.carried,
         reach=reach(moving.group) if lowered.body is not None else 0,
         fixed=moving.group.fixed,
@@ -123,6 +123,7 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered) -> str:
     )  # fmt: skip
 
 
+_OF_SPEC = "__of_spec"
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
@@ -133,29 +134,38 @@ _TAKEN = frozenset(
 
 def _renamed(lowered: Lowered) -> Lowered:
     """Arrays of the spec whose names the C++ has taken get another one; everything else stays."""
-    inputs = {a.name for p in _all_programs(lowered) for a in p.inputs}
-    clash = sorted(_TAKEN & inputs)
+    clash = sorted(_TAKEN & {a.name for p in _all_programs(lowered) for a in p.inputs})
     if not clash:
         return lowered
-    names = {n: f"{n}__of_spec" for n in clash} | {bar(n): bar(f"{n}__of_spec") for n in clash}
+    names = {n: n + _OF_SPEC for n in clash} | {bar(n): bar(n + _OF_SPEC) for n in clash}
 
-    def program(p: Program | None) -> Program | None:
-        if p is None:
-            return None
+    def program(p: Program) -> Program:
         found = tuple(replace(a, name=names.get(a.name, a.name)) for a in p.inputs)
         body = tuple(renamed(s, names) for s in p.body)
         return replace(p, inputs=found, body=body, outputs=tuple(names.get(n, n) for n in p.outputs))
 
-    def all_of(value: object) -> dict[str, object]:
-        parts = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
-        return {name: program(part) for name, part in parts.items() if isinstance(part, Program)}
+    def maybe(p: Program | None) -> Program | None:
+        return None if p is None else program(p)
 
     steady = lowered.steady
     if steady is not None:
-        stencil = replace(steady.stencil, **all_of(steady.stencil)) if steady.stencil else None  # type: ignore[arg-type]
-        unknown = names.get(steady.unknown, steady.unknown)
-        steady = replace(steady, unknown=unknown, stencil=stencil, **all_of(steady))  # type: ignore[arg-type]
-    return replace(lowered, steady=steady, **all_of(lowered))  # type: ignore[arg-type]
+        steady = replace(
+            steady, unknown=names.get(steady.unknown, steady.unknown), operator=program(steady.operator),
+            source=program(steady.source), adjoint=program(steady.adjoint),
+            stencil=None if steady.stencil is None else replace(
+                steady.stencil, weights=program(steady.stencil.weights), apply=program(steady.stencil.apply),
+                gather=program(steady.stencil.gather), diagonal=program(steady.stencil.diagonal),
+            ),
+        )  # fmt: skip
+    return replace(
+        lowered, steady=steady, body=maybe(lowered.body), body_adjoint=maybe(lowered.body_adjoint),
+        readout=program(lowered.readout), readout_adjoint=program(lowered.readout_adjoint),
+    )  # fmt: skip
+
+
+def _spec_name(name: str) -> str:
+    """The name that the rest of the package knows an array by."""
+    return name.removesuffix(_OF_SPEC)
 
 
 def _is_coupled(programs: Sequence[Program]) -> bool:

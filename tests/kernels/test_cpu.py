@@ -12,7 +12,21 @@ import pytest
 import sympy as sp
 import torch
 
-from metrigen import Field, Lattice, Leapfrog, Param, Strang, System, grad, mix, momentum, t, total
+from metrigen import (
+    Field,
+    Input,
+    Lattice,
+    Leapfrog,
+    Param,
+    Strang,
+    System,
+    grad,
+    mix,
+    momentum,
+    stress_energy,
+    t,
+    total,
+)
 from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 
@@ -224,6 +238,30 @@ def test_windows_of_a_large_plane(name: str, monkeypatch: pytest.MonkeyPatch, tm
     fixed = tuple(0.05 * a for a in arrays(cpu.FIXED, like, cpu))
     state = tuple(0.3 * torch.randn_like(like) for _ in range(_fields(cpu)))
     agree(cpu.evolve(state, fixed, 5), cpu.reference.evolve(state, fixed, 5), torch.float64)
+
+
+def test_names_that_the_kernels_use_themselves(tmp_path: Path) -> None:
+    """A spec may call its fields and parameters as the C++ calls its own things."""
+    x = sp.Symbol("x", real=True)
+    line = Lattice(x)
+    R, row = Field("R", line), Input("row", line, positive=True)
+    c, G = Param("c", per="channel", positive=True), Param("G", shape=("C", "C"), symmetric=True)
+    energy = R.diff(t) ** 2 / 2 - c * row * grad(R).square / 2 - R * mix(G, R) / 2
+    step = Leapfrog(steps=2, dt=0.1)
+    made = System(name="taken", domain=line, lagrangian=energy, integrator=step, readout=stress_energy())
+    module = package(made, tmp_path, "taken_names")
+    if not importlib.import_module("taken_names.cpu").available():
+        pytest.skip("no C++ compiler")
+    found = []
+    for backend in ("torch", "cpu"):
+        layer = module.TakenNames(2, backend=backend).double()
+        field, given = (torch.linspace(0.1, 1.0, 36, dtype=torch.float64).reshape(2, 2, 9) + k for k in (0, 1))
+        state, read = layer.forward_readout(field.requires_grad_(), row=given.requires_grad_())
+        again = layer.readout(layer(field, row=given), row=given)
+        loss = read.square().sum() + again.sum()
+        found.append((state.R, read, again, *torch.autograd.grad(loss, (field, given, *layer.parameters()))))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
