@@ -13,10 +13,24 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.backends.expressions import CPP
-from metrigen.ir.nodes import Accumulate, Inside, Kind, Leaf, Map, Mix, Offset, Outer, Outside, Program
+from metrigen.ir.nodes import (
+    Accumulate,
+    Inside,
+    Kind,
+    Leaf,
+    Map,
+    Mix,
+    Offset,
+    Outer,
+    Outside,
+    Program,
+    Total,
+    offset_text,
+)
 from metrigen.passes.sweeps import Cut, Sweep, near_reads
 
 PADDED, DENSE = "padded", "dense"
+_OF_CHANNEL = "c * at.{} + "  # from the first plane of a unit to that of channel c
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,7 @@ class Routine:
 
     sweeps   its sweeps, then the routine itself, in the order in which they are defined
     inputs   site arrays that it is handed, outputs those that it writes, both in order
-    buffers  planes of workspace that it needs for itself
+    buffers  planes of workspace that it needs for itself; ``summing``: whether it adds to the sums of its unit
     """
 
     sweeps: tuple[Function, ...]
@@ -43,6 +57,7 @@ class Routine:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     buffers: int
+    summing: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,7 @@ def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Ro
             places = f"{_arg(part.left, layout)}, {_arg(part.right, layout)}"
             lines.append(f"outer_product<{dense}>(at, {places}, sums.{target[part.out]});")
             continue
-        printer = _SweepPrinter(f"{name}_{len(sweeps)}", part, kinds, layout, target, program.periodic)
+        printer = _SweepPrinter(f"{name}_{len(sweeps)}", part, kinds, layout, target)
         sweeps.append(printer.function())
         fresh = [n for n in part.kept if n not in outputs]
         lines += [f"R* const {n} = work + {len(local) + i} * at.block;" for i, n in enumerate(fresh)]
@@ -88,7 +103,7 @@ def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Ro
     )  # fmt: skip
     flow = f"{', '.join(sites) or 'coefficients'} -> {', '.join(outputs) or 'sums'}"
     body = Function(name, flow, args, tuple(lines))
-    return Routine(tuple(sweeps), body, tuple(sites), tuple(outputs), len(local))
+    return Routine(tuple(sweeps), body, tuple(sites), tuple(outputs), len(local), bool(target))
 
 
 def summed(total: Accumulate) -> str:
@@ -96,12 +111,11 @@ def summed(total: Accumulate) -> str:
     return total.out.removesuffix("__bar")
 
 
-def call(routine: Routine, inputs: Mapping[str, str], outputs: Mapping[str, str], work: str) -> str:
+def call(routine: Routine, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
     """The text of a call with places for the arrays."""
     arguments = ["at", "given", *(inputs[n] for n in routine.inputs), *(outputs[n] for n in routine.outputs)]
-    arguments += [
-        a for a in ("sums", work) if any(p.endswith("sums" if a == "sums" else "work") for p in routine.body.args)
-    ]
+    arguments += ["sums"] if routine.summing else []
+    arguments += ["work"] if routine.buffers else []
     return f"{routine.body.name}({', '.join(arguments)});"
 
 
@@ -117,11 +131,9 @@ class _SweepPrinter:
     """One sweep as a C++ function."""
 
     def __init__(
-        self, name: str, sweep: Sweep, kinds: Mapping[str, Kind], layout: Layout, target: Mapping[str, str],
-        periodic: bool,
-    ) -> None:  # fmt: skip
+        self, name: str, sweep: Sweep, kinds: Mapping[str, Kind], layout: Layout, target: Mapping[str, str]
+    ) -> None:
         self.name, self.sweep, self.kinds, self.layout, self.target = name, sweep, kinds, layout, target
-        self.periodic = periodic
         reads = {n for s in sweep.statements for n in s.reads}
         self.loads = sorted(n for n in reads if kinds[n] is Kind.SITE and n not in sweep.made)
         self.params = sorted(n for n in reads if kinds[n] is not Kind.SITE)
@@ -206,7 +218,9 @@ class _SweepPrinter:
             plane = f" + c * at.{kind}" if channel else ""
             lines.append(f"{start} const {n}__row = {n}{plane} + at.{kind}_row(row);")
         leads = sorted({a.offset[:-1] for a in self._indicators() if any(a.offset[:-1])})
-        lines += [f"const R inside{_suffix(lead)} = at.inside_row(row, {_offsets(lead)});" for lead in leads]
+        lines += [
+            f"const R inside__{offset_text(lead)} = at.inside_row(row, {', '.join(map(str, lead))});" for lead in leads
+        ]
         return lines
 
     def _indicators(self) -> list[Inside]:
@@ -216,7 +230,7 @@ class _SweepPrinter:
     def _map(self, statement: Map, inside: set[str], *, coupled: bool) -> list[str]:
         """The statement at one vector of sites (of channel c)."""
         atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
-        plane = "c * at.{} + " if coupled else ""
+        plane = _OF_CHANNEL if coupled else ""
         swap: dict[sp.Basic, sp.Basic] = {}
         lines: list[str] = []
         own = {symbol for symbol, _ in statement.lets}
@@ -224,8 +238,7 @@ class _SweepPrinter:
             if isinstance(a, Leaf) and a.array in inside and not any(a.offset):
                 swap[a] = sp.Symbol(f"{a.array}__at[c]" if coupled else a.array)
             elif isinstance(a, Leaf):
-                kind = _plane_kind(a.array, self.layout)
-                lines.append(f"const V {a.name} = {self._load(a, plane.format(kind), kind)};")
+                lines.append(f"const V {a.name} = {self._load(a.array, plane, _steps(a.offset))};")
             elif isinstance(a, Inside):
                 lines.append(f"const V {a.name} = {_indicator(a)};")
             elif a not in own and self.kinds.get(a.name) is Kind.CHANNEL:
@@ -235,33 +248,30 @@ class _SweepPrinter:
         for n, e in statement.stores:
             lines += [] if n in named else [f"const auto {n} = {CPP.print(e.xreplace(swap))};"]
             lines += [f"{n}__at[c] = spread({n});"] if coupled and self._is_held(n) else []
-            lines += [self._store(n, plane, n)] if n in self.sweep.kept else []
+            lines += [self._store(n, plane, f"spread({n})")] if n in self.sweep.kept else []
         for n, _, e in statement.sums:
             if n in self.target:
                 where = f"{self.target[n]}__sum" + ("[c]" if coupled else "")
                 lines.append(f"{where} += valid(last, {CPP.print(e.xreplace(swap))});")
         return lines
 
-    def _load(self, leaf: Leaf, plane: str, kind: str) -> str:
-        steps = _steps(leaf.offset)
-        if kind == DENSE:
-            return f"load_dense(last, {leaf.array}__row + {plane}j)"
-        return f"load({leaf.array}__row + {plane}j{steps})"
+    def _load(self, array: str, plane: str, steps: str = "") -> str:
+        kind = _plane_kind(array, self.layout)
+        load = "load_dense(last, " if kind == DENSE else "load("
+        return f"{load}{array}__row + {plane.format(kind)}j{steps})"
 
-    def _store(self, name: str, plane: str, value: str) -> str:
-        kind = _plane_kind(name, self.layout)
-        dense = "store_dense(last, " if kind == DENSE else "store("
-        return f"{dense}{name}__row + {plane.format(kind)}j, spread({value}));"
+    def _store(self, array: str, plane: str, value: str) -> str:
+        kind = _plane_kind(array, self.layout)
+        store = "store_dense(last, " if kind == DENSE else "store("
+        return f"{store}{array}__row + {plane.format(kind)}j, {value});"
 
-    def _channel_map(self, statement: object, inside: set[str]) -> list[str]:
-        assert not isinstance(statement, Map)
-        lines, source = [], f"{statement.src}__at"  # type: ignore[attr-defined]
-        src, out = statement.src, statement.out  # type: ignore[attr-defined]
+    def _channel_map(self, statement: Mix | Total, inside: set[str]) -> list[str]:
+        """All channels of a vector of sites through a matrix, or summed."""
+        src, out = statement.src, statement.out
+        lines, source = [], f"{src}__at"
         if src not in inside:
-            kind = _plane_kind(src, self.layout)
-            dense = "load_dense(last, " if kind == DENSE else "load("
             lines.append(f"V {source}[G];")
-            lines.append(f"for (long c = 0; c < G; ++c) {source}[c] = {dense}{src}__row + c * at.{kind} + j);")
+            lines.append(f"for (long c = 0; c < G; ++c) {source}[c] = {self._load(src, _OF_CHANNEL)};")
             inside.add(src)
         if isinstance(statement, Mix):
             turned = "mix_transposed" if statement.transpose else "mix"
@@ -269,18 +279,8 @@ class _SweepPrinter:
         else:
             lines.append(f"total({source}, {out}__at);")
         if out in self.sweep.kept:
-            kind = _plane_kind(out, self.layout)
-            dense = "store_dense(last, " if kind == DENSE else "store("
-            lines.append(f"for (long c = 0; c < G; ++c) {dense}{out}__row + c * at.{kind} + j, {out}__at[c]);")
+            lines.append(f"for (long c = 0; c < G; ++c) {self._store(out, _OF_CHANNEL, f'{out}__at[c]')}")
         return lines
-
-
-def _suffix(offset: Offset) -> str:
-    return "__" + "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
-
-
-def _offsets(lead: Offset) -> str:
-    return ", ".join(map(str, lead))
 
 
 def _steps(offset: Offset) -> str:
@@ -296,7 +296,7 @@ def _steps(offset: Offset) -> str:
 
 def _indicator(atom: Inside) -> str:
     lead, last = atom.offset[:-1], atom.offset[-1] if atom.offset else 0
-    parts = [f"inside{_suffix(lead)}"] if any(lead) else []
+    parts = [f"inside__{offset_text(lead)}"] if any(lead) else []
     parts += [f"load(at.inside_column + j{_steps((last,))})"] if last else []
     text = " * ".join(parts) or "R(1.0)"
     text = text if last else f"spread({text})"

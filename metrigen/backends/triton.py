@@ -14,7 +14,7 @@ import sympy as sp
 from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch import statement_line
 from metrigen.backends.triton_plane import inlined
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
+from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, offset_text
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ def _tile(expr: sp.Expr) -> str:
 
 
 def _suffix(offset: Offset) -> str:
-    return (
-        "__" if not any(offset) else "__" + "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
-    )
+    return f"__{offset_text(offset)}" if any(offset) else "__"
 
 
 def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:

@@ -32,10 +32,10 @@ def readout_group(lowered: Lowered) -> Printed | None:
         ),
     }  # fmt: skip
     calls = {
-        "readout": call(routines["readout"], {}, {n: f"out[{i}]" for i, n in enumerate(components)}, "work"),
+        "readout": call(routines["readout"], {}, {n: f"out[{i}]" for i, n in enumerate(components)}),
         "readout_adjoint": call(
             routines["readout_adjoint"], {n: f"grads[{i}]" for i, n in enumerate(grads)},
-            {n: f"out[{i}]" for i, n in enumerate(wanted)}, "work",
+            {n: f"out[{i}]" for i, n in enumerate(wanted)}
         ),
     }  # fmt: skip
     return printed(

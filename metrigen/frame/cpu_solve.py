@@ -76,20 +76,20 @@ def _print(group: Group, steady: SteadyPrograms) -> Printed:
         routines[name] = print_routine(name, program, group.cuts[name], layout)
     image = group.programs["apply"].outputs[0]
     calls = {
-        "apply": call(routines["apply"], weight | {unknown: "x"}, {image: "image"}, "work"),
+        "apply": call(routines["apply"], weight | {unknown: "x"}, {image: "image"}),
         "operator_adjoint": "",
     }
     if weights:
         (diagonal,) = group.programs["diagonal"].outputs
-        calls["weights"] = call(routines["weights"], {}, weight, "work")
-        calls["diagonal"] = call(routines["diagonal"], weight, {diagonal: "inverse"}, "work")
+        calls["weights"] = call(routines["weights"], {}, weight)
+        calls["diagonal"] = call(routines["diagonal"], weight, {diagonal: "inverse"})
     if "gather" in routines:
         (gathered,) = group.programs["gather"].outputs
-        calls["gather"] = call(routines["gather"], weight | {unknown: "u"}, {gathered: "q"}, "work")
+        calls["gather"] = call(routines["gather"], weight | {unknown: "u"}, {gathered: "q"})
     if adjoint:
         calls["operator_adjoint"] = call(
             routines["operator_adjoint"], {unknown: "field", cotangent: "cotangent"},
-            {n: f"out[{i}]" for i, n in enumerate(wanted)}, "work",
+            {n: f"out[{i}]" for i, n in enumerate(wanted)}
         )  # fmt: skip
     order = [weights.index(n) for n in _NEIGHBOURS] if {*weights[1:]} == {*_NEIGHBOURS} else []
     return printed(

@@ -86,22 +86,22 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int) -> Print
         return {actual[name][n]: place for n, place in into.items() if n in actual[name]}
 
     calls = {
-        "head": call(routines["head"], given, places(programs["head"].outputs, "now[{}]"), "work"),
+        "head": call(routines["head"], given, places(programs["head"].outputs, "now[{}]")),
         "inner": call(
-            routines["inner"], places(carried, "now[{}]"), places(programs["inner"].outputs, "next[{}]"), "work"
+            routines["inner"], places(carried, "now[{}]"), places(programs["inner"].outputs, "next[{}]")
         ),
-        "tail": call(routines["tail"], places(carried, "now[{}]"), places(outputs, "out[{}]"), "work"),
+        "tail": call(routines["tail"], places(carried, "now[{}]"), places(outputs, "out[{}]")),
         "tail_adjoint": call(
             routines["tail_adjoint"], places(carried, "now[{}]") | from_outside,
-            pulled_back("tail_adjoint"), "work",
+            pulled_back("tail_adjoint")
         ),
         "inner_adjoint": call(
             routines["inner_adjoint"], places(carried, "now[{}]") | places(flowed, "flow[{}]"),
-            pulled_back("inner_adjoint"), "work",
+            pulled_back("inner_adjoint")
         ),
         "head_adjoint": call(
             routines["head_adjoint"], given | places(started, "flow[{}]"),
-            pulled_back("head_adjoint"), "work",
+            pulled_back("head_adjoint")
         ),
     }  # fmt: skip
     touched = {

@@ -40,7 +40,7 @@ class Kind(Enum):
     MATRIX = "(C, C)"
 
 
-def _offset_text(offset: Offset) -> str:
+def offset_text(offset: Offset) -> str:
     return "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
 
 
@@ -53,7 +53,7 @@ class Leaf(sp.Symbol):
 
     def __new__(cls, array: str, offset: Offset, positive: bool = False) -> Leaf:  # type: ignore[misc]
         signs = {"positive": True} if positive else {}
-        name = f"{array}__{_offset_text(offset)}" if any(offset) else array
+        name = f"{array}__{offset_text(offset)}" if any(offset) else array
         self = sp.Symbol.__xnew__(cls, name, real=True, **signs)
         self.array, self.offset = array, offset
         return self
@@ -79,7 +79,7 @@ class Inside(sp.Symbol):
     offset: Offset
 
     def __new__(cls, offset: Offset) -> Inside:  # type: ignore[misc]
-        name = f"{cls.__name__.lower()}__{_offset_text(offset)}"
+        name = f"{cls.__name__.lower()}__{offset_text(offset)}"
         self = sp.Symbol.__xnew__(cls, name, real=True, nonnegative=True)
         self.offset = offset
         return self
