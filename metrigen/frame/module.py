@@ -63,6 +63,7 @@ def _helpers(emission: Emission) -> dict[str, bool]:
         "frame": not emission.stepping,
         "given": bool(inputs_of(emission)),
         "positive": any("_positive" in p.read for p in texts),
+        "bounded": any("_inverse_between" in p.write for p in texts),
         "softplus": any("_inverse_softplus" in p.write for p in texts),
         "blocks": any(p.block is not None for p in texts),
         "coordinate": bool(axes(emission)),

@@ -38,7 +38,10 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
         read, words = f"0.5 * ({raw} + {raw}.mT)", ["symmetric"]
     elif param is not None and param.antisymmetric:
         read, words = f"0.5 * ({raw} - {raw}.mT)", ["antisymmetric"]
-    if symbol.is_positive:
+    if param is not None and param.below is not None:
+        read, write = f"_between({raw}, {float(param.below)!r})", f"_inverse_between(torch.as_tensor(value), {float(param.below)!r})"
+        words.append(f"between 0 and {param.below}")
+    elif symbol.is_positive:
         read, write = f"_positive({read})", "_inverse_softplus(torch.as_tensor(value))"
         words.append("positive")
     elif symbol.is_nonnegative:
@@ -54,9 +57,11 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
 
 
 def initial_value(symbol: sp.Symbol) -> float:
-    """The declared start, else 1 for a positive number, 0.1 for a nonnegative one, 0 otherwise."""
+    """The declared start, else half of a bound, 1 for a positive number, 0.1 for a nonnegative one, 0 otherwise."""
     if isinstance(symbol, Param) and symbol.init is not None:
         return float(symbol.init)
+    if isinstance(symbol, Param) and symbol.below is not None:
+        return symbol.below / 2
     if symbol.is_positive:
         return 1.0
     return 0.1 if symbol.is_nonnegative else 0.0

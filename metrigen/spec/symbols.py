@@ -68,16 +68,18 @@ class Param(sp.Symbol):
     block          with a matrix: block-diagonal with blocks of this many channels
     positive, nonnegative, symmetric, antisymmetric
                    kept for every value of the weights by the emitted parametrisation
+    below          an upper bound of a positive or nonnegative number, kept the same way: what a step limit needs
     init           starting value (a number)
     """
 
-    __slots__ = ("antisymmetric", "block", "init", "per", "shape", "symmetric")
+    __slots__ = ("antisymmetric", "below", "block", "init", "per", "shape", "symmetric")
 
     per: str
     shape: tuple[str, ...] | None
     block: int | None
     symmetric: bool
     antisymmetric: bool
+    below: float | None
     init: float | None
 
     def __new__(  # type: ignore[misc]
@@ -91,15 +93,18 @@ class Param(sp.Symbol):
         nonnegative: bool = False,
         symmetric: bool = False,
         antisymmetric: bool = False,
+        below: float | None = None,
         init: float | None = None,
     ) -> Param:
         check_name(name, "parameter")
         _check_param(name, per, shape, block, positive or nonnegative, symmetric, antisymmetric)
+        _check_bound(name, below, (positive or nonnegative) and not shape, init)
         # The uncached constructor: SymPy's symbol cache is keyed without our declarations, and two specs in one
         # process may declare the same name differently.
         self = sp.Symbol.__xnew__(cls, name, real=True, **_signs(positive, nonnegative))
         self.per, self.shape, self.block = per, tuple(shape) if shape else None, block
-        self.symmetric, self.antisymmetric, self.init = symmetric, antisymmetric, init
+        self.symmetric, self.antisymmetric = symmetric, antisymmetric
+        self.below, self.init = below, init
         return self
 
     @property
@@ -115,6 +120,7 @@ class Param(sp.Symbol):
             "nonnegative": bool(self.is_nonnegative) and not self.is_positive,
             "symmetric": self.symmetric,
             "antisymmetric": self.antisymmetric,
+            "below": self.below,
             "init": self.init,
         }
 
@@ -147,6 +153,21 @@ def _check_param(
         raise refuse("an antisymmetric matrix has entries of both signs", "drop positive= or nonnegative=")
     if block is not None and (not isinstance(block, int) or block < 1):
         raise refuse(f"block={block!r} is not a positive integer", "block=8, for instance")
+
+
+def _check_bound(name: str, below: object, fits: bool, init: float | None) -> None:
+    if below is None:
+        return
+    if not fits:
+        raise SpecError(
+            f"parameter {name!r}: below= bounds numbers that are positive or nonnegative",
+            part=name,
+            fix=f"Param({name!r}, positive=True, below=1.0)",
+        )
+    if isinstance(below, bool) or not isinstance(below, (int, float)) or not 0 < below < float("inf"):
+        raise SpecError(f"parameter {name!r}: below={below!r} is not a positive number", part=name, fix="below=1.0")
+    if init is not None and not init < below:
+        raise SpecError(f"parameter {name!r}: init={init} is not below {below}", part=name, fix="a smaller init=")
 
 
 class transposed(sp.Function):

@@ -1,0 +1,95 @@
+"""``Param(below=)``: the emitted parametrisation keeps the bound for every weight, and gives back what is set."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from metrigen import Param, SpecError
+from metrigen.cli import app
+
+SPEC = '''"""Diffusion with a bounded coefficient."""
+
+import sympy as sp
+
+from metrigen import Dissipation, ExplicitEuler, Field, Lattice, Param, System, grad
+
+x = sp.symbols("x", real=True)
+line = Lattice(x)
+u = Field("u", line)
+k = Param("k", per="channel", positive=True, below=0.5, init=0.2)
+
+system = System(
+    name="bounded",
+    domain=line,
+    fields=(u,),
+    hamiltonian=k * grad(u).square / 2,
+    metric=Dissipation((1, lambda F: F[u])),
+    integrator=ExplicitEuler(steps=2, dt=1.0),
+)
+'''
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    folder = tmp_path_factory.mktemp("bounded")
+    (folder / "bounded.py").write_text(SPEC)
+    done = CliRunner().invoke(app, ["build", str(folder / "bounded.py"), "--out", str(folder / "out")])
+    assert done.exit_code == 0, done.output
+    found = importlib.util.spec_from_file_location("bounded_package", folder / "out" / "bounded" / "__init__.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules["bounded_package"] = module
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_weight_leaves_the_bounds(package: ModuleType, dtype: torch.dtype) -> None:
+    layer = package.Bounded(7).to(dtype)
+    with torch.no_grad():
+        layer.raw_k.copy_(torch.tensor([-1e30, -200.0, -1.0, 0.0, 3.0, 200.0, 1e30]))
+    assert (layer.k > 0).all()
+    assert (layer.k < 0.5).all()
+    # dt k Lambda < 2 at the bound, so the largest wave of the line does not grow, however long
+    u = (torch.arange(8) % 2 * 2.0 - 1).expand(1, 7, 8).to(dtype)
+    for _ in range(200):
+        u = layer(u).u
+    assert (u.abs() <= 1 + 1e-5).all()
+
+
+def test_what_is_set_is_read_back(package: ModuleType) -> None:
+    layer = package.Bounded(3).double()
+    assert layer.k.tolist() == pytest.approx([0.2] * 3, rel=1e-6)
+    layer.k = torch.tensor([0.01, 0.25, 0.49])
+    assert layer.k.tolist() == pytest.approx([0.01, 0.25, 0.49], rel=1e-6)
+    layer.k = 0.5
+    assert (layer.k < 0.5).all()
+    assert layer.k.tolist() == pytest.approx([0.5] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"below": 1.0}, "positive or nonnegative"),
+        ({"below": 0.0, "positive": True}, "not a positive number"),
+        ({"below": True, "positive": True}, "not a positive number"),
+        ({"below": float("inf"), "positive": True}, "not a positive number"),
+        ({"below": 1.0, "nonnegative": True, "init": 1.0}, "not below 1.0"),
+        ({"below": 1.0, "nonnegative": True, "shape": ("C", "C")}, "positive or nonnegative"),
+    ],
+)
+def test_what_a_bound_cannot_be(declared: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Param("k", **declared)  # type: ignore[arg-type]
+
+
+def test_two_bounds_are_two_parameters() -> None:
+    assert Param("k", positive=True, below=1.0) != Param("k", positive=True, below=2.0)

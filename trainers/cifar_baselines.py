@@ -1,0 +1,101 @@
+"""Networks to compare with, at any width: a residual network for small images, and a ConvNeXt-like one.
+
+References: K. He et al. (2016), Deep Residual Learning for Image Recognition, section 4.2; Z. Liu et al. (2022), A
+ConvNet for the 2020s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+Build = Callable[[int], nn.Module]
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut; the first one may halve the resolution."""
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, width, 3, stride, 1, bias=False)
+        self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(width), nn.BatchNorm2d(width)])
+        same = stride == 1 and before == width
+        project = [nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width)]
+        self.shortcut = nn.Identity() if same else nn.Sequential(*project)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = relu(self.norms[0](self.first(x)))
+        return relu(self.norms[1](self.second(y)) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """3 x 3 stem, stages of basic blocks at widths w, 2 w, 4 w and resolutions n, n/2, n/4, mean, linear."""
+
+    def __init__(self, inputs: int, classes: int, width: int, blocks: int) -> None:
+        super().__init__()
+        widths = [width, width, 2 * width, 4 * width]
+        stages: list[nn.Module] = []
+        for k, (before, after) in enumerate(pairwise(widths)):
+            stages.append(BasicBlock(before, after, 1 if k == 0 else 2))
+            stages += [BasicBlock(after, after, 1) for _ in range(blocks - 1)]
+        self.stem = nn.Sequential(nn.Conv2d(inputs, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.stages = nn.Sequential(*stages)
+        self.classify = nn.Linear(4 * width, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.stages(self.stem(x)).mean((2, 3)))
+
+
+class ConvNextBlock(nn.Module):
+    """7 x 7 convolution of every channel by itself, norm, two 1 x 1 convolutions with GELU between, shortcut."""
+
+    def __init__(self, width: int, expansion: int = 4) -> None:
+        super().__init__()
+        self.space = nn.Conv2d(width, width, 7, 1, 3, groups=width)
+        self.norm = nn.BatchNorm2d(width)
+        self.widen, self.narrow = nn.Conv2d(width, expansion * width, 1), nn.Conv2d(expansion * width, width, 1)
+        self.scale = nn.Parameter(torch.full((width, 1, 1), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.scale * self.narrow(nn.functional.gelu(self.widen(self.norm(self.space(x)))))
+
+
+class ConvNext(nn.Module):
+    """3 x 3 stem, stages of ConvNeXt blocks at widths w, 2 w, 4 w with 2 x 2 convolutions between, mean, linear."""
+
+    def __init__(self, inputs: int, classes: int, width: int, blocks: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 3, 1, 1)]
+        for k in range(3):
+            if k:
+                before = width * 2 ** (k - 1)
+                layers += [nn.BatchNorm2d(before), nn.Conv2d(before, 2 * before, 2, 2)]
+            layers += [ConvNextBlock(width * 2**k) for _ in range(blocks)]
+        self.body = nn.Sequential(*layers, nn.BatchNorm2d(4 * width))
+        self.classify = nn.Linear(4 * width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.body(x).mean((2, 3)))
+
+
+def parameters(network: nn.Module) -> int:
+    """The number of learned numbers."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def width_for(build: Build, count: int, step: int = 1) -> int:
+    """The width, a multiple of ``step``, whose network comes closest to ``count`` parameters."""
+    width = step
+    with torch.device("meta"):
+        while parameters(build(width + step)) <= count:
+            width += step
+        low, high = (abs(parameters(build(w)) - count) for w in (width, width + step))
+    return width if low <= high else width + step
