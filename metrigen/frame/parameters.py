@@ -39,7 +39,8 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     elif param is not None and param.antisymmetric:
         read, words = f"0.5 * ({raw} - {raw}.mT)", ["antisymmetric"]
     if param is not None and param.below is not None:
-        read, write = f"_between({raw}, {float(param.below)!r})", f"_inverse_between(torch.as_tensor(value), {float(param.below)!r})"
+        bound = float(param.below)
+        read, write = f"_between({raw}, {bound!r})", f"_inverse_between(torch.as_tensor(value), {bound!r})"
         words.append(f"between 0 and {param.below}")
     elif symbol.is_positive:
         read, write = f"_positive({read})", "_inverse_softplus(torch.as_tensor(value))"
