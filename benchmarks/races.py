@@ -120,7 +120,7 @@ def block(b: int, c: int, n: int, steps: int, targets: tuple[Target, ...]) -> Ra
     one = fields["phi"].nbytes
     return Race(
         f"W1b block {n}x{n}", "block", f"({b}, {c}, {n}, {n}), {steps} steps", True,
-        {**fields, **_coefficients(rng, c), "raw_B": _normal(rng, c, c)},
+        {**fields, **_coefficients(rng, c), "raw_B": _normal(rng, c // BLOCK, BLOCK, BLOCK)},
         (_normal(rng, b, 5 * c, n, n),),
         ("phi", "pi", *COEFFICIENTS, "raw_B"),
         one * 16, 7 * one,
@@ -139,7 +139,7 @@ def whole(b: int, c: int, n: int, steps: int, targets: tuple[Target, ...]) -> Ra
         "mix_in": _normal(rng, 2 * c, c, scale=c**-0.5),
         "mix_out": _normal(rng, c, 5 * c, scale=(5 * c) ** -0.5),
     }
-    inputs = {"x": x, **weights, **_coefficients(rng, c), "raw_B": _normal(rng, c, c)}
+    inputs = {"x": x, **weights, **_coefficients(rng, c), "raw_B": _normal(rng, c // BLOCK, BLOCK, BLOCK)}
     return Race(
         f"W1b whole {n}x{n}", "whole", f"({b}, {c}, {n}, {n}), {steps} steps", True,
         inputs, (_normal(rng, b, c, n, n),), tuple(inputs), x.nbytes * 5, 7 * x.nbytes,

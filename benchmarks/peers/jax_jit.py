@@ -54,12 +54,9 @@ def _evolve(given: Given, steps: int, dt: float, mixed: Callable[[Any], Any] | N
     return step(state, 0.5 * dt)
 
 
-def _rotation(raw: Any, dt: float, size: int) -> Any:
-    k = raw.shape[0] // size
-    index = jnp.arange(k)
-    blocks = raw.reshape(k, size, k, size)[index, :, index, :]
-    b = (0.25 * dt) * (blocks - jnp.swapaxes(blocks, 1, 2))
-    one = jnp.eye(size, dtype=raw.dtype)
+def _rotation(raw: Any, dt: float) -> Any:
+    b = (0.25 * dt) * (raw - jnp.swapaxes(raw, 1, 2))
+    one = jnp.eye(raw.shape[-1], dtype=raw.dtype)
     return jnp.linalg.solve(one - b, one + b)
 
 
@@ -81,7 +78,7 @@ def _components(given: Given, phi: Any, pi: Any) -> tuple[Any, ...]:
 
 
 def _block(given: Given, steps: int, dt: float) -> Any:
-    r = _rotation(given["raw_B"], dt, BLOCK)
+    r = _rotation(given["raw_B"], dt)
 
     def mixed(pi: Any) -> Any:
         b, c, h, w = pi.shape

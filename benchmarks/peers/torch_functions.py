@@ -64,12 +64,10 @@ def evolve(given: Given, steps: int, dt: float, shift: Shift) -> tuple[Tensor, T
     return phi, pi
 
 
-def rotation(raw: Tensor, dt: float, size: int) -> Tensor:
-    """Cayley rotations (1 - dt/2 B)^-1 (1 + dt/2 B) of the blocks, (C / size, size, size)."""
-    k = raw.shape[0] // size
-    blocks = raw.reshape(k, size, k, size).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
-    b = (0.25 * dt) * (blocks - blocks.mT)
-    one = torch.eye(size, dtype=raw.dtype, device=raw.device)
+def rotation(raw: Tensor, dt: float) -> Tensor:
+    """Cayley rotations (1 - dt/2 B)^-1 (1 + dt/2 B) of the blocks (C / size, size, size)."""
+    b = (0.25 * dt) * (raw - raw.mT)
+    one = torch.eye(raw.shape[-1], dtype=raw.dtype, device=raw.device)
     return torch.linalg.solve(one - b, one + b)
 
 
@@ -77,7 +75,7 @@ def coupled(given: Given, steps: int, dt: float, size: int, shift: Shift) -> tup
     """``steps`` Strang steps whose friction is split around a rotation of the momenta in blocks of ``size``."""
     c2, m2, lam, decay = coefficients(given, dt)
     half = decay.sqrt()
-    r = rotation(given["raw_B"], dt, size)
+    r = rotation(given["raw_B"], dt)
     phi, pi = start(given, dt), given["pi"]
     b, c, h, w = phi.shape
     for k in range(steps):

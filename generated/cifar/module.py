@@ -115,10 +115,19 @@ def _inverse_softplus(value: Tensor) -> Tensor:
     return value + torch.log(-torch.expm1(-value))
 
 
-def _blocks(channels: int, size: int) -> Tensor:
-    """1 where two channels are in the same block."""
-    block = torch.arange(channels) // size
-    return (block[:, None] == block[None, :]).to(torch.get_default_dtype())
+def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
+    """The channel matrix with these blocks (n, b, b) on its diagonal, cut off behind the last channel."""
+    n, b, _ = blocks.shape
+    one = torch.eye(n, dtype=blocks.dtype, device=blocks.device)
+    return (one[:, None, :, None] * blocks[:, :, None, :]).reshape(n * b, n * b)[:channels, :channels]
+
+
+def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int) -> Tensor:
+    """The blocks on the diagonal of a channel matrix, or of one that has the same number everywhere."""
+    n, b, _ = like.shape
+    full = matrix.new_zeros(n * b, n * b)
+    full[:channels, :channels] = matrix
+    return full.view(n, b, n, b).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
 
 @torch.library.custom_op("metrigen::cifar_b7aba4cc_readout_adjoint", mutates_args=())
@@ -565,8 +574,7 @@ class Cifar(nn.Module):
         self.steps = 8 if steps is None else steps
         if self.steps < 0:
             raise ValueError(f"steps={steps} must not be negative")
-        self.raw_B = nn.Parameter(torch.zeros((channels, channels)))
-        self.register_buffer("blocks_B", _blocks(channels, 8), persistent=False)
+        self.raw_B = nn.Parameter(torch.zeros((-(-channels // 8), 8, 8)))
         self.B = 0.0
         self.raw_K = nn.Parameter(torch.zeros((channels, channels)))
         self.K = 0.0
@@ -586,12 +594,12 @@ class Cifar(nn.Module):
     @property
     def B(self) -> Tensor:
         """Channel matrix, antisymmetric, in blocks of 8 channels."""
-        return 0.5 * (self.raw_B - self.raw_B.mT) * self.blocks_B
+        return _block_diagonal(0.5 * (self.raw_B - self.raw_B.mT), self.channels)
 
     @B.setter
     def B(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_B.copy_(torch.as_tensor(value))
+            self.raw_B.copy_(_diagonal_blocks(torch.as_tensor(value), self.raw_B, self.channels))
 
     @property
     def K(self) -> Tensor:

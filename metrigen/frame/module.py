@@ -118,8 +118,6 @@ def _init_lines(emission: Emission) -> list[str]:
         ]
     for p in parameters(emission):
         lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({p.shape}))")
-        if p.block is not None:
-            lines.append(f'self.register_buffer("blocks_{p.name}", _blocks(channels, {p.block}), persistent=False)')
         lines.append(f"self.{p.name} = {p.init}")
     if emission.stepping:
         lines += _dt_lines(*time_step(emission))

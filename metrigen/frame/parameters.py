@@ -26,31 +26,31 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     """The code of a parameter; a plain SymPy symbol is a learned scalar."""
     param = symbol if isinstance(symbol, Param) else None
     matrix = param is not None and param.is_matrix
+    block = param.block if param is not None else None
     per = param.per if param is not None else "scalar"
-    shape = (
-        "(channels, channels)"
-        if matrix
-        else {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)"}[per]
-    )
-    raw = f"self.raw_{symbol.name}"
-    read, write, words = raw, "torch.as_tensor(value)", []
+    shape = {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)"}[per]
+    if matrix:
+        shape = "(channels, channels)" if block is None else f"(-(-channels // {block}), {block}, {block})"
+    raw, given = f"self.raw_{symbol.name}", "torch.as_tensor(value)"
+    if block is not None:
+        given = f"_diagonal_blocks({given}, {raw}, self.channels)"
+    read, write, words = raw, given, []
     if param is not None and param.symmetric:
         read, words = f"0.5 * ({raw} + {raw}.mT)", ["symmetric"]
     elif param is not None and param.antisymmetric:
         read, words = f"0.5 * ({raw} - {raw}.mT)", ["antisymmetric"]
     if param is not None and param.below is not None:
         bound = float(param.below)
-        read, write = f"_between({raw}, {bound!r})", f"_inverse_between(torch.as_tensor(value), {bound!r})"
+        read, write = f"_between({raw}, {bound!r})", f"_inverse_between({given}, {bound!r})"
         words.append(f"between 0 and {param.below}")
     elif symbol.is_positive:
-        read, write = f"_positive({read})", "_inverse_softplus(torch.as_tensor(value))"
+        read, write = f"_positive({read})", f"_inverse_softplus({given})"
         words.append("positive")
     elif symbol.is_nonnegative:
-        read, write = f"nn.functional.softplus({read})", "_inverse_softplus(torch.as_tensor(value))"
+        read, write = f"nn.functional.softplus({read})", f"_inverse_softplus({given})"
         words.append("nonnegative")
-    block = param.block if param is not None else None
     if block is not None:
-        read = f"{read} * self.blocks_{symbol.name}"
+        read = f"_block_diagonal({read}, self.channels)"
         words.append(f"in blocks of {block} channels")
     doc = " ".join(["Channel matrix" if matrix else f"One value per {per}" if per != "scalar" else "A number"])
     doc += f", {', '.join(words)}." if words else "."

@@ -139,7 +139,7 @@ def test_full_races_have_the_shapes_of_the_results(full: dict[str, Race]) -> Non
     assert full["W2 large grid forward"].steps == 50
     assert full["W3 small grids forward"].inputs["s"].shape == (64, 1, 39, 39)
     assert full["W3 large grid forward"].inputs["s"].shape == (1, 1, 1024, 1024)
-    assert full["W1b block 8x8 forward+backward"].inputs["raw_B"].shape == (64, 64)
+    assert full["W1b block 8x8 forward+backward"].inputs["raw_B"].shape == (8, 8, 8)
 
 
 def test_the_convolution_has_as_many_parameters_as_the_block(full: dict[str, Race]) -> None:

@@ -1,9 +1,10 @@
-"""``Param(below=)``: the emitted parametrisation keeps the bound for every weight, and gives back what is set."""
+"""Parametrisations: ``below=`` keeps its bound for every weight, ``block=`` stores the blocks alone; both read back."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -35,19 +36,23 @@ system = System(
 '''
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    folder = tmp_path_factory.mktemp("bounded")
-    (folder / "bounded.py").write_text(SPEC)
-    done = CliRunner().invoke(app, ["build", str(folder / "bounded.py"), "--out", str(folder / "out")])
+def emitted(folder: Path, name: str, spec: str) -> ModuleType:
+    """The package of a spec, built and imported."""
+    (folder / f"{name}.py").write_text(spec)
+    done = CliRunner().invoke(app, ["build", str(folder / f"{name}.py"), "--out", str(folder / "out")])
     assert done.exit_code == 0, done.output
-    found = importlib.util.spec_from_file_location("bounded_package", folder / "out" / "bounded" / "__init__.py")
+    found = importlib.util.spec_from_file_location(f"{name}_package", folder / "out" / name / "__init__.py")
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
-    sys.modules["bounded_package"] = module
+    sys.modules[f"{name}_package"] = module
     found.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return emitted(tmp_path_factory.mktemp("bounded"), "bounded", SPEC)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -92,3 +97,35 @@ def test_what_a_bound_cannot_be(declared: dict[str, object], message: str) -> No
 
 def test_two_bounds_are_two_parameters() -> None:
     assert Param("k", positive=True, below=1.0) != Param("k", positive=True, below=2.0)
+
+
+BLOCKS = '''"""Momenta that turn into one another in blocks of three channels."""
+
+from metrigen import Field, Lattice, Param, Strang, System, mix, momentum, t
+
+point = Lattice()
+q = Field("q", point)
+p = momentum(q)
+B = Param("B", shape=("C", "C"), block=3, antisymmetric=True)
+S = Param("S", shape=("C", "C"), block=3, symmetric=True)
+
+system = System(
+    name="blocks",
+    domain=point,
+    lagrangian=q.diff(t) ** 2 / 2 - q * mix(S, q) / 2,
+    bracket=lambda F, G: F[q] * G[p] - F[p] * G[q] + F[p] * mix(B, G[p]),
+    integrator=Strang(steps=1, dt=0.1),
+)
+'''
+
+
+def test_a_block_matrix_has_the_weights_of_its_blocks_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    layer = emitted(tmp_path_factory.mktemp("blocks"), "blocks", BLOCKS).Blocks(7).double()
+    assert layer.raw_B.shape == (3, 3, 3)
+    full = torch.randn(7, 7, dtype=torch.float64)
+    layer.B, layer.S = full - full.T, full + full.T
+    same = torch.arange(7)[:, None] // 3 == torch.arange(7) // 3
+    assert torch.equal(layer.B, (full - full.T) * same)
+    assert torch.equal(layer.S, (full + full.T) * same)
+    layer.B = 0.0
+    assert not layer.B.any()
