@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.domains.emitted import check_emitted
+from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
-from metrigen.domains.readout import current_densities, normalised, readout_densities, tensor_densities
+from metrigen.domains.readout import current_densities, in_state, normalised, readout_densities, tensor_densities
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
+from metrigen.integrators.graph_steady import GraphSteady, graph_steady
 from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
 from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.passes import PASSES
@@ -25,7 +27,9 @@ from metrigen.passes.prune import read_only
 from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.domain import EDGE
 from metrigen.spec.readout import StressEnergy
+from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
 
@@ -38,6 +42,7 @@ class Lowered:
     steady         programs of the solve (None for a time step)
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
     diagnostics    further values at the sites: stress_energy, currents, power (the density of dH/dt)
+    equilibrium    programs of the solve on a graph (None elsewhere)
     """
 
     dynamics: Dynamics
@@ -52,6 +57,7 @@ class Lowered:
     entropy: Program | None
     components: tuple[str, ...]
     diagnostics: Mapping[str, Program]
+    equilibrium: GraphSteady | None = None
 
     def programs(self) -> dict[str, Program]:
         """All programs that are printed, by name."""
@@ -60,6 +66,8 @@ class Lowered:
             "readout_adjoint": self.readout_adjoint, "energy": self.energy, "entropy": self.entropy,
             **self.diagnostics,
         }  # fmt: skip
+        if self.equilibrium is not None:
+            found |= self.equilibrium.programs()
         if self.steady is not None:
             stencil = self.steady.stencil
             found |= {"operator": self.steady.operator, "source": self.steady.source,
@@ -91,11 +99,13 @@ def lower(derivation: Derivation) -> Lowered:
     symbolic = _with_symbolic_dt(derivation)
     layer = dynamics(symbolic)
     rank = len(layer.origin)
-    step = prologue = body = adjoint = steady = None
+    step = prologue = body = adjoint = steady = equilibrium = None
     if isinstance(integrator, TimeStepper):
         step = name_quantities(_merged(symbolic.system.integrator.step(layer)))
         prologue, body = hoist(step, [a.name for a in layer.state])
         adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank))
+    elif isinstance(integrator, SteadyState) and isinstance(layer.lowering, GraphLowering):
+        equilibrium = graph_steady(layer, integrator.solver)
     elif isinstance(integrator, SteadyState):
         steady = integrator.programs(layer)
     readout, components = _readout(derivation, layer)
@@ -106,7 +116,7 @@ def lower(derivation: Derivation) -> Lowered:
         _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
         read_only(_merged(energy)),
         read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
-        components, _diagnostics(symbolic, layer, step is not None),
+        components, _diagnostics(symbolic, layer, step is not None), equilibrium,
     )  # fmt: skip
 
 
@@ -158,7 +168,15 @@ def _diagnostics(derivation: Derivation, layer: Dynamics, stepping: bool) -> dic
         for coordinate, j in zip(("t", *(axis.name for axis in derivation.system.domain.axes)), current, strict=True)
     }
     found = {name: read_only(_merged(layer.lowering.sites(name, parts))) for name, parts in densities.items() if parts}
+    if isinstance(layer.lowering, GraphLowering):
+        found = {"flux": _flux(derivation, layer.lowering)}
     return found | ({"power": _power(layer)} if stepping else {})
+
+
+def _flux(derivation: Derivation, lowering: GraphLowering) -> Program:
+    """T^e_t, what of the energy flows along every edge from its tail to its head."""
+    flux = in_state(derivation, derivation.stress_energy[EDGE, t])
+    return read_only(_merged(lowering.edges("flux", {"flux__": flux})))
 
 
 def _power(layer: Dynamics) -> Program:

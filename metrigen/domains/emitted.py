@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from metrigen.errors import SpecError
-from metrigen.spec.domain import Graph, Sequence
+from metrigen.spec.domain import Sequence
 from metrigen.spec.system import System
 
 
 def check_emitted(system: System) -> None:
     """Raise SpecError for a system whose derivation stands but whose layer cannot be emitted."""
-    if isinstance(system.domain, Graph):
-        raise SpecError(
-            "a layer on a graph has no emitted form",
-            part="domain",
-            why="edges are given at run time, and no kernel gathers along them; equations, laws and energy balance are "
-            "derived: metrigen show prints them",
-            fix="Lattice(x, y) for regular neighbours; with a Param(..., shape=('C', 'C')) and mix() the channels of "
-            "Lattice() couple all to all",
-        )
     if isinstance(system.domain, Sequence):
         raise SpecError(
             "a layer on a sequence has no emitted form",

@@ -61,7 +61,7 @@ class Lowering:
     def _program(self, name: str, densities: Mapping[str, sp.Expr], discretise: object, part: str) -> Program:
         body: list[Statement] = []
         for output, density in densities.items():
-            writer = _Writer(self, f"{name}__{output}", part, body)
+            writer = Writer(self, f"{name}__{output}", part, body)
             expr = discretise(writer.jets(steps_as_signs(density)), self.stencils)  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))
@@ -69,7 +69,7 @@ class Lowering:
 
 
 @dataclass
-class _Writer:
+class Writer:
     """Writes the statements that one density needs before its own."""
 
     lowering: Lowering
@@ -225,7 +225,7 @@ def param_array(symbol: sp.Symbol) -> Array:
     if isinstance(symbol, Param) and symbol.is_matrix:
         return Array(symbol.name, Kind.MATRIX, symmetry=int(symbol.symmetric) - int(symbol.antisymmetric))
     per = symbol.per if isinstance(symbol, Param) else "scalar"
-    kind = {"scalar": Kind.SCALAR, "channel": Kind.CHANNEL, "site": Kind.SITE}[per]
+    kind = {"scalar": Kind.SCALAR, "channel": Kind.CHANNEL, "site": Kind.SITE, "edge": Kind.EDGE}[per]
     return Array(symbol.name, kind, bool(symbol.is_positive))
 
 

@@ -14,6 +14,7 @@ from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, learned_in, renamed, solves_in
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.domain import Graph
 from metrigen.programs import Lowered
 from metrigen.spec.symbols import Param
 
@@ -77,7 +78,9 @@ _UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "as
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
-    or solves an elliptic constraint."""
+    or solves an elliptic constraint, or gathers along the edges of a graph."""
+    if isinstance(derivation.system.domain, Graph):
+        return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
     lowered = _renamed(lowered)

@@ -7,12 +7,13 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.emission import Emission
+from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
 from metrigen.frame.sections import sections
 from metrigen.frame.triton import kernels_text, solve_programs
 from metrigen.ir.nodes import Cayley
-from metrigen.spec.domain import Lattice
+from metrigen.spec.domain import Graph, Lattice
 
 _DOCS = {
     "prologue": "What depends on parameters alone, computed once for all steps.",
@@ -40,6 +41,8 @@ _OPERATOR_DOC = "A psi at every site, the symmetric operator of an elliptic cons
 
 def package_texts(emission: Emission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
+    if isinstance(emission.spec.system.domain, Graph):
+        return graph_texts(emission, guarantees(emission))
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
     kernels = {} if emission.composite else {"kernels.py": layout(kernels_text(emission, brief))}

@@ -28,12 +28,15 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     matrix = param is not None and param.is_matrix
     block = param.block if param is not None else None
     per = param.per if param is not None else "scalar"
-    shape = {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)"}[per]
+    shapes = {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)", "edge": "(channels, *edges)"}
+    shape = shapes[per]
     if matrix:
         shape = "(channels, channels)" if block is None else f"(-(-channels // {block}), {block}, {block})"
     raw, given = f"self.raw_{symbol.name}", "torch.as_tensor(value)"
     if block is not None:
         given = f"_diagonal_blocks({given}, {raw}, self.channels)"
+    if per == "edge":
+        raw = f"_pairs({raw}, self.edges is None)"
     read, write, words = raw, given, []
     if param is not None and param.symmetric:
         read, words = f"0.5 * ({raw} + {raw}.mT)", ["symmetric"]

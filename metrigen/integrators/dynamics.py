@@ -9,12 +9,14 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.domains.constraint import equations_of
+from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lattice import Stencils
 from metrigen.domains.lower import Lowering, bar, bracket_program, param_array
 from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed, stem
 from metrigen.passes.tidy import tidy
 from metrigen.physics.derivation import Bilinear, Derivation
+from metrigen.spec.domain import EDGE, Graph, Index, Lattice
 from metrigen.spec.symbols import t
 
 
@@ -78,7 +80,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     for e in expressions:
         for f in e.atoms(AppliedUndef):
             if f not in fields and f not in covectors and f not in derivation.constraints:
-                inputs[f] = Array(f.func.__name__, Kind.SITE, bool(f.is_positive))
+                inputs[f] = Array(f.func.__name__, Kind.EDGE if EDGE in f.args else Kind.SITE, bool(f.is_positive))
         symbols.update({s.name: s for s in _explicit(e)})
     if dt is not None:
         symbols.update({s.name: s for s in dt.free_symbols})
@@ -93,17 +95,22 @@ def dynamics(derivation: Derivation) -> Dynamics:
     axes = {s: Array(s.name, Kind.SITE) for s in system.domain.axes if s.name in symbols and symbols[s.name] == s}
     params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] != t and symbols[n] not in axes]
     ordered = {f: inputs[f] for f in sorted(inputs, key=lambda f: inputs[f].name)}
-    sites = [p for p in params if p.kind is Kind.SITE]
+    sites = [p for p in params if p.kind in (Kind.SITE, Kind.EDGE)]
     arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}
-    coefficients = tuple(p for p in params if p.kind is not Kind.SITE)
-    lowering = Lowering(Stencils(system.lattice), arrays, coefficients)
-    lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
+    coefficients = tuple(p for p in params if p not in sites)
+    if isinstance(system.domain, Graph):
+        lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
+    else:
+        lowering = Lowering(Stencils(system.lattice), arrays, coefficients)
+        lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
 
 
 def _explicit(e: sp.Expr) -> set[sp.Symbol]:
     """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
+    if e.has(Index):
+        return {s for s in e.free_symbols if not isinstance(s, Index)}
     # A dummy each: with a common value for all, differences would cancel and take their coefficients with them.
     hidden = {f: sp.Dummy() for f in e.atoms(AppliedUndef, sp.Derivative)}
     inside = [d.expr for d in e.atoms(sp.Derivative) if not isinstance(d.expr, AppliedUndef)]

@@ -14,6 +14,7 @@ import sympy as sp
 
 from metrigen.errors import StructureError
 from metrigen.integrators.dynamics import Dynamics
+from metrigen.integrators.graph_laws import graph_laws
 from metrigen.integrators.lattice_casimir import lattice_casimir
 from metrigen.integrators.lattice_energy import lattice_energy
 from metrigen.integrators.lattice_jacobi import lattice_jacobi
@@ -25,6 +26,7 @@ from metrigen.passes.channels import merge_channel_maps
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.size import TooLarge
+from metrigen.spec.domain import Graph
 
 
 def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:
@@ -35,6 +37,8 @@ def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:
     or the positivity of the metric; what discretisation usually costs (Jacobi, momentum, a degeneracy that needs the
     product rule) is reported as failed with the size of the defect.
     """
+    if isinstance(dynamics.derivation.system.domain, Graph):
+        return graph_laws(dynamics)
     derivation, stencil = dynamics.derivation, Stencil.of(dynamics)
     laws: list[Law] = []
     if derivation.bracket is not None:

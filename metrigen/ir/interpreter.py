@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.evaluate import Learned, evaluate
 from metrigen.ir.nodes import (
     Accumulate,
@@ -51,16 +52,25 @@ def shifted(x: np.ndarray, offset: Offset, periodic: bool) -> np.ndarray:
     return x
 
 
-def run(program: Program, values: Values, learned_functions: Learned | None = None) -> dict[str, np.ndarray]:
+def run(
+    program: Program,
+    values: Values,
+    learned_functions: Learned | None = None,
+    incidence: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """Run ``program`` on arrays of the shapes its kinds state; returns its outputs by name.
 
     ``learned_functions``: name of a learned function -> callable of (orders of differentiation, *arguments).
+    ``incidence``: the matrix B (E, N) of the graph that the arrays live on, +1 at the head of an edge, -1 at its tail.
     """
     env: dict[str, Any] = {array.name: np.asarray(values[array.name]) for array in program.inputs}
     kinds = program.kinds()
+    edges = 0 if incidence is None else len(incidence)
     for statement in program:
         if isinstance(statement, Map):
-            _map(statement, env, kinds, program.periodic, learned_functions)
+            _map(statement, env, kinds, program.periodic, learned_functions, edges)
+        elif isinstance(statement, EdgeMap):
+            env[statement.out] = along(statement.along, env[statement.src], incidence)
         elif isinstance(statement, Local):
             known = {s: env[s.name] for s in statement.expr.free_symbols}
             env[statement.out] = np.asarray(evaluate(statement.expr, known, learned_functions))
@@ -90,19 +100,31 @@ def run(program: Program, values: Values, learned_functions: Learned | None = No
 
 
 def _map(
-    statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodic: bool, functions: Learned | None
+    statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodic: bool, functions: Learned | None, edges: int
 ) -> None:
-    site = next(env[name] for name in (*statement.reads, *env) if kinds[name] is Kind.SITE)
+    site = next(env[name] for name in (*statement.reads, *env) if kinds[name] in (Kind.SITE, statement.over))
+    shape = (*site.shape[:2], edges) if statement.over is Kind.EDGE else site.shape
     own = {symbol for symbol, _ in statement.lets}
     atoms = {atom for e in statement.expressions for atom in e.free_symbols} - own
-    values = _values(atoms, env, kinds, site.shape[2:], periodic)
+    values = _values(atoms, env, kinds, shape[2:], periodic)
     for symbol, expr in statement.lets:
         values[symbol] = evaluate(expr, values, functions)
-    stores = [(name, np.broadcast_to(evaluate(e, values, functions), site.shape)) for name, e in statement.stores]
+    stores = [(name, np.broadcast_to(evaluate(e, values, functions), shape)) for name, e in statement.stores]
     for name, kind, e in statement.sums:
-        over = (0, *range(2, site.ndim)) if kind is Kind.CHANNEL else None
-        env[name] = np.broadcast_to(evaluate(e, values, functions), site.shape).sum(axis=over)
+        axes = (0, *range(2, len(shape))) if kind is Kind.CHANNEL else None
+        env[name] = np.broadcast_to(evaluate(e, values, functions), shape).sum(axis=axes)
     env.update(stores)
+
+
+def along(which: Along, x: np.ndarray, incidence: np.ndarray | None) -> np.ndarray:
+    """One of the four maps between nodes and edges, by the incidence matrix."""
+    if incidence is None:
+        raise ValueError("a program with maps along edges needs the incidence matrix of its graph")
+    if which is Along.DIFFERENCE:
+        return x @ incidence.T
+    if which is Along.CODIFFERENCE:
+        return x @ incidence
+    return x @ np.abs(incidence).T / 2 if which is Along.AVERAGE else x @ np.abs(incidence) / 2
 
 
 def _values(

@@ -6,7 +6,8 @@ statement of its own. Every statement defines the names it lists exactly once.
 
     Leaf      x[n + s], zero outside the lattice (periodic: wrapped)
     Inside    1 where n + s lies on the lattice, else 0; Outside the other way round
-    Map       pointwise stencil: stores of site arrays and sums over sites, one kernel
+    Map       pointwise stencil: stores of site arrays and sums over sites, one kernel; or the same on the edges
+    EdgeMap   a linear map between the nodes and the edges of a graph
     Local     pointwise on parameters (no site axis)
     Mix       y_c = sum_d K_cd x_d, or with K^T
     Total     y_c = sum_d x_d
@@ -21,23 +22,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import sympy as sp
 
+from metrigen.ir.edges import EdgeMap
+from metrigen.ir.kinds import Kind as Kind
 from metrigen.spec.neural import Head, heads
 
 Offset = tuple[int, ...]
-
-
-class Kind(Enum):
-    """Type of an array; B samples, C channels, S the axes of the lattice."""
-
-    SITE = "(B, C, *S)"
-    CHANNEL = "(C,)"
-    SCALAR = "()"
-    MATRIX = "(C, C)"
 
 
 def offset_text(offset: Offset) -> str:
@@ -143,16 +136,17 @@ class Array:
 
 @dataclass(frozen=True)
 class Map:
-    """One kernel over all sites: ``lets`` are values at the site, ``stores`` site arrays, ``sums`` reductions of a
-    site value over samples and sites (CHANNEL) or over channels as well (SCALAR)."""
+    """One kernel over all sites (``over`` EDGE: edges): ``lets`` are values at the site, ``stores`` site arrays,
+    ``sums`` reductions of a site value over samples and sites (CHANNEL) or over channels as well (SCALAR)."""
 
     stores: tuple[tuple[str, sp.Expr], ...] = ()
     sums: tuple[tuple[str, Kind, sp.Expr], ...] = ()
     lets: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
+    over: Kind = Kind.SITE
 
     @property
     def defines(self) -> tuple[tuple[str, Kind], ...]:
-        return (*((name, Kind.SITE) for name, _ in self.stores), *((name, kind) for name, kind, _ in self.sums))
+        return (*((name, self.over) for name, _ in self.stores), *((name, kind) for name, kind, _ in self.sums))
 
     @property
     def expressions(self) -> tuple[sp.Expr, ...]:
@@ -334,7 +328,7 @@ class Solve:
         return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
 
 
-Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve
+Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve | EdgeMap
 
 
 @dataclass(frozen=True)
@@ -389,6 +383,7 @@ def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
             tuple((new(n), expression(e)) for n, e in statement.stores),
             tuple((new(n), k, expression(e)) for n, k, e in statement.sums),
             tuple((s, expression(e)) for s, e in statement.lets),
+            statement.over,
         )
     if isinstance(statement, Local):
         return Local(new(statement.out), statement.kind, expression(statement.expr))

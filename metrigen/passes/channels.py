@@ -56,7 +56,8 @@ def _replace_values(statement: Map, value: dict[str, tuple[sp.Expr, str]]) -> Ma
     }
     if not swap:
         return statement
-    return Map(
+    return replace(
+        statement,
         stores=tuple((n, tidy(e.xreplace(swap))) for n, e in statement.stores),
         sums=tuple((n, k, e.xreplace(swap)) for n, k, e in statement.sums),
         lets=tuple((s, e.xreplace(swap)) for s, e in statement.lets),

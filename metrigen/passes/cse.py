@@ -18,7 +18,8 @@ def _cse(statement: Map) -> Map:
     expressions = [e for _, e in statement.lets] + [e for _, e in statement.stores] + [e for _, _, e in statement.sums]
     shared, reduced = sp.cse(expressions, symbols=_names(), optimizations=[])
     n, m = len(statement.lets), len(statement.lets) + len(statement.stores)
-    return Map(
+    return replace(
+        statement,
         stores=tuple((name, e) for (name, _), e in zip(statement.stores, reduced[n:m], strict=True)),
         sums=tuple((name, kind, e) for (name, kind, _), e in zip(statement.sums, reduced[m:], strict=True)),
         lets=_ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),

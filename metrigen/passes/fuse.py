@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
 from metrigen.passes.prune import prune
 
 
@@ -42,7 +42,11 @@ def _place(statement: Map, groups: list[Statement], home: dict[str, int]) -> int
         if isinstance(maker, Map) and any(name == s for s, _, _ in maker.sums):
             ready = at + 1
         earliest = max(earliest, ready)
-    return next((i for i in range(earliest, len(groups)) if isinstance(groups[i], Map)), None)
+    return next((i for i in range(earliest, len(groups)) if _over(groups[i]) is statement.over), None)
+
+
+def _over(group: Statement) -> Kind | None:
+    return group.over if isinstance(group, Map) else None
 
 
 def _read_at_neighbours(statement: Map) -> set[str]:
@@ -68,6 +72,7 @@ def _merge(first: Statement, second: Map) -> Map:
         stores=(*stores.items(), *((n, e.xreplace(swap)) for n, e in second.stores)),
         sums=(*first.sums, *((n, k, e.xreplace(swap)) for n, k, e in second.sums)),
         lets=(*lets.items(), *((s, e.xreplace(swap)) for s, e in second.lets)),
+        over=first.over,
     )
 
 

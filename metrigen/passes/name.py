@@ -46,7 +46,8 @@ def _name_stores(statement: Map) -> Map:
             swap[value] = sp.Symbol(name, real=True)
     for symbol in list(swap):
         swap[symbol] = swap.get(swap[symbol], swap[symbol])
-    return Map(
+    return replace(
+        statement,
         stores=tuple((n, e.xreplace(swap)) for n, e in statement.stores),
         sums=tuple((n, k, e.xreplace(swap)) for n, k, e in statement.sums),
         lets=tuple((swap.get(s, s), e.xreplace(swap)) for s, e in lets.items()),

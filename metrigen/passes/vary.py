@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import sympy as sp
 
+from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import slope
 from metrigen.ir.nodes import (
     Accumulate,
@@ -42,6 +43,9 @@ from metrigen.ir.nodes import (
 )
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import tidy
+
+
+_PLACES = (Kind.SITE, Kind.EDGE)
 
 
 def bar(name: str) -> str:
@@ -75,7 +79,7 @@ class _Sweep:
         self.count = 0
         self.cotangents = tuple(Array(bar(y), self.kinds[y]) for y in program.outputs) if seed is None else ()
         for y in program.outputs:
-            if self.kinds[y] is Kind.SITE:
+            if self.kinds[y] in _PLACES:
                 self.site[y] = [Leaf(bar(y), self.origin) if seed is None else sp.sympify(seed)]
             else:
                 self.param[y] = [bar(y)]
@@ -85,7 +89,7 @@ class _Sweep:
             for name, expr in statement.stores:
                 cotangent = self.cotangent(name)
                 if cotangent is not None:
-                    self._stencil(cotangent, expr)
+                    self._stencil(cotangent, expr, over=statement.over)
         elif isinstance(statement, Local):
             self._local(statement)
         elif isinstance(statement, Mix):
@@ -99,6 +103,10 @@ class _Sweep:
             source = self._stored(statement.out)
             if source is not None:
                 self._flow(statement.src, Total(self._fresh(statement.src), source))
+        elif isinstance(statement, EdgeMap):
+            source = self._stored(statement.out)
+            if source is not None:
+                self._flow(statement.src, EdgeMap(self._fresh(statement.src), statement.along.transpose, source))
         elif isinstance(statement, Cayley):
             gathered = self._gathered(statement.out)
             if gathered is not None:
@@ -124,7 +132,7 @@ class _Sweep:
         if len(terms) == 1 and (terms[0].is_number or (isinstance(terms[0], Leaf) and not any(terms[0].offset))):
             return terms[0]
         stored = self._fresh(name)
-        self.statements.append(Map(stores=((stored, self._sum(terms)),)))
+        self.statements.append(Map(stores=((stored, self._sum(terms)),), over=self.kinds[name]))
         self.site[name] = [Leaf(stored, self.origin)]
         return self.site[name][0]
 
@@ -133,13 +141,13 @@ class _Sweep:
         out: list[Statement] = []
         for name in wrt:
             kind = self.kinds[name]
-            if kind is Kind.SITE:
-                out.append(Map(stores=((bar(name), self._sum(self.site.get(name, []))),)))
+            if kind in _PLACES:
+                out.append(Map(stores=((bar(name), self._sum(self.site.get(name, []))),), over=kind))
             else:
                 out.append(Accumulate(bar(name), kind, tuple(self.param.get(name, []))))
         return out
 
-    def _stencil(self, cotangent: sp.Expr, expr: sp.Expr, held: str = "") -> None:
+    def _stencil(self, cotangent: sp.Expr, expr: sp.Expr, held: str = "", over: Kind = Kind.SITE) -> None:
         """The reverse of y = expr at the sites; nothing flows into the array ``held``."""
         slopes = _Slopes(expr)
         by_offset: dict[tuple[str, Offset], sp.Expr] = {}
@@ -150,7 +158,7 @@ class _Sweep:
         for symbol in _parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
             product = cotangent * slopes.along(symbol)
-            self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),)))
+            self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),), over=over))
             self.param.setdefault(symbol.name, []).append(name)
 
     def _local(self, statement: Local) -> None:
@@ -174,7 +182,7 @@ class _Sweep:
         if isinstance(cotangent, Leaf):
             return cotangent.array
         stored = self._fresh(name)
-        self.statements.append(Map(stores=((stored, cotangent),)))
+        self.statements.append(Map(stores=((stored, cotangent),), over=self.kinds[name]))
         return stored
 
     def _gathered(self, name: str) -> str | None:
@@ -187,7 +195,7 @@ class _Sweep:
         self.statements.append(Accumulate(total, self.kinds[name], tuple(terms)))
         return total
 
-    def _flow(self, array: str, statement: Mix | Total | Solve) -> None:
+    def _flow(self, array: str, statement: Mix | Total | Solve | EdgeMap) -> None:
         self.statements.append(statement)
         self.site.setdefault(array, []).append(Leaf(statement.out, self.origin))
 

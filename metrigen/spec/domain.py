@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy as sp
 
@@ -85,15 +86,30 @@ class Edges:
 
 
 @dataclass(frozen=True)
+class Network:
+    """A graph that a spec fixes: nodes 0, 1, ..., and the (tail, head) of every edge in order, tail < head."""
+
+    nodes: int
+    edges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, init=False)
 class Graph:
     """An undirected graph whose nodes carry the fields; its edges are given at run time.
 
     ``grad(u)`` is the edge difference (B u)_e = u_head - u_tail, B the incidence matrix. The orientation of an edge is
     arbitrary, so a density is even in all differences together. What lives on the edges is an ``Input`` on
     ``graph.edges`` or a ``Param(..., per="edge")``.
+
+    graph  a ``networkx.Graph`` that fixes nodes and edges: its nodes in sorted order are 0, 1, ..., its edges sorted
     """
 
-    axes: tuple[sp.Symbol, ...] = field(default=(NODE,), init=False)
+    axes: tuple[sp.Symbol, ...]
+    network: Network | None
+
+    def __init__(self, graph: Any = None) -> None:
+        object.__setattr__(self, "axes", (NODE,))
+        object.__setattr__(self, "network", None if graph is None else _network(graph))
 
     @property
     def node(self) -> sp.Symbol:
@@ -106,6 +122,30 @@ class Graph:
     @property
     def edges(self) -> Edges:
         return Edges()
+
+
+def _network(graph: Any) -> Network:
+    """The nodes and edges of a ``networkx.Graph``, in an order that its history does not change."""
+
+    def refuse(what: str, fix: str) -> SpecError:
+        return SpecError(what, part="domain", fix=fix)
+
+    if not all(hasattr(graph, name) for name in ("nodes", "edges", "is_directed", "is_multigraph")):
+        raise refuse(f"Graph() takes a networkx.Graph, not {graph!r}", "Graph(), its edges given at run time")
+    if graph.is_directed() or graph.is_multigraph():
+        raise refuse("the edges of a Graph() have no direction, and two nodes share one at most", "a networkx.Graph")
+    try:
+        order = {node: i for i, node in enumerate(sorted(graph.nodes))}
+    except TypeError as error:
+        fix = "networkx.convert_node_labels_to_integers(graph)"
+        raise refuse(f"the nodes of the graph have no order: {error}", fix) from error
+    loop = next((node for node in order if graph.has_edge(node, node)), None)
+    if loop is not None:
+        raise refuse(f"node {loop!r} is joined with itself; a self loop has no difference", "graph.remove_edge(n, n)")
+    if not order:
+        raise refuse("the graph has no nodes", "Graph(), its edges given at run time")
+    pairs = sorted(tuple(sorted((order[a], order[b]))) for a, b in graph.edges)
+    return Network(len(order), tuple((a, b) for a, b in pairs))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,107 @@
+"""From a density on a graph to a program of node and edge arrays.
+
+Every node is a lattice without axes, and so is every edge; ``difference``, ``codifference``, ``average`` and ``share``
+become statements between the two. A functional is the sum of a density at the nodes and one on the edges:
+
+    H = sum_n V(z_n) + sum_e U((B f)_e, ...)        dH/dz = V_z + sum_i f_i' B^T U_{d_i}        by ``vary``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.domains.jets import Jet
+from metrigen.domains.lower import Lowering, Writer
+from metrigen.errors import SpecError
+from metrigen.ir.edges import Along, EdgeMap
+from metrigen.ir.evaluate import check_functions, steps_as_signs
+from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
+from metrigen.passes.name import name_quantities
+from metrigen.passes.prune import prune
+from metrigen.physics.graph_forms import split_places
+from metrigen.physics.incidence import outermost, places
+from metrigen.spec.domain import Index
+from metrigen.spec.edges import average, codifference, difference, share
+from metrigen.spec.symbols import mix, total
+
+_ALONG = {
+    difference: Along.DIFFERENCE,
+    codifference: Along.CODIFFERENCE,
+    average: Along.AVERAGE,
+    share: Along.SHARE,
+}
+
+
+@dataclass(frozen=True)
+class GraphLowering(Lowering):
+    """Names of the arrays on the nodes and edges of one graph; ``stencils`` are those of no axes."""
+
+    def functional(self, name: str, density: sp.Expr, part: str = "hamiltonian") -> Program:
+        """The densities of a functional at the nodes and on the edges, to be varied: every edge once."""
+        node, edge = split_places(part, density)
+        found = {"density__": (node, Kind.SITE), "density__edge": (edge, Kind.EDGE)}
+        return self._on_graph(name, {out: pair for out, pair in found.items() if pair[0] != 0} or found, part)
+
+    def sites(self, name: str, densities: Mapping[str, sp.Expr], part: str = "readout") -> Program:
+        """Values at the nodes, half of every edge to each of its two ends."""
+        found = {}
+        for out, density in densities.items():
+            node, edge = split_places(part, density)
+            found[out] = (node if edge == 0 else node + share(edge, evaluate=False), Kind.SITE)
+        return self._on_graph(name, found, part)
+
+    def values(self, name: str, screening: sp.Expr, conductance: sp.Expr) -> Program:
+        """m at the nodes and w on the edges, of (B^T w B + m) u."""
+        found = {"screening__": (screening, Kind.SITE), "conductance__": (conductance, Kind.EDGE)}
+        return self._on_graph(name, found, "hamiltonian")
+
+    def edges(self, name: str, densities: Mapping[str, sp.Expr], part: str = "readout") -> Program:
+        """Values on the edges."""
+        return self._on_graph(name, {out: (density, Kind.EDGE) for out, density in densities.items()}, part)
+
+    def _on_graph(self, name: str, densities: Mapping[str, tuple[sp.Expr, Kind]], part: str) -> Program:
+        body: list[Statement] = []
+        for output, (density, kind) in densities.items():
+            expr = _GraphWriter(self, f"{name}__{output}", part, body).value(steps_as_signs(density))
+            check_functions(expr, part)
+            body.append(Map(stores=((output, expr),), over=kind))
+        return name_quantities(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))
+
+
+class _GraphWriter(Writer):
+    """Writes the maps along edges that a density needs before its own statements."""
+
+    def value(self, expr: sp.Expr) -> sp.Expr:
+        """The expression over leaves and parameters."""
+        values = self.jets(expr)
+        index = next((s for s in sorted(values.free_symbols, key=str) if isinstance(s, Index)), None)
+        if index is not None:
+            raise SpecError(
+                f"{self.part}= depends on the index of the {index}",
+                part=self.part,
+                why="nodes and edges have no order and no place in a space",
+                fix="hand the numbers in as an Input on the graph, or learn them as a Param",
+            )
+        return values.xreplace({j: Leaf(j.array, (), bool(j.is_positive)) for j in values.atoms(Jet)})
+
+    def jets(self, expr: sp.Expr) -> sp.Expr:
+        expr = sp.sympify(expr)
+        for atom in sorted(expr.atoms(mix, total), key=sp.default_sort_key):
+            if "edge" in places(atom.args[-1]):
+                raise SpecError(f"{atom} mixes channels on the edges", part=self.part, fix="mix values at the nodes")
+        return super().jets(expr.xreplace({atom: self._mapped(atom) for atom in outermost([expr])}))
+
+    def _mapped(self, atom: sp.Expr) -> Leaf:
+        if atom not in self.stored:
+            along = _ALONG[type(atom)]
+            inner = self.value(atom.args[0])
+            what = "density" if along is Along.SHARE else "value"
+            source = inner.array if isinstance(inner, Leaf) else f"{what}__{self.name}_{len(self.body)}"
+            if not isinstance(inner, Leaf):
+                self.body.append(Map(stores=((source, inner),), over=along.transpose.onto))
+            self.stored[atom] = f"{along.value}__{self.name}_{len(self.body)}"
+            self.body.append(EdgeMap(self.stored[atom], along, source))
+        return Leaf(self.stored[atom], ())

@@ -1,0 +1,397 @@
+"""The text of ``module.py`` of a graph system: parameters, the form of the edges, and the methods of the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metrigen.emit.render import render
+from metrigen.frame.arguments import floats, parameters, symbols, time_step, tuple_text
+from metrigen.frame.emission import Emission
+from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.spec.domain import Network
+from metrigen.spec.symbols import Param
+
+
+def graph_module_text(emission: Emission, header: str) -> str:
+    """The layer itself."""
+    texts = parameters(emission)
+    return render(
+        "graph_module.py.j2",
+        header=header,
+        title=emission.class_name,
+        class_name=emission.class_name,
+        stepping=emission.stepping,
+        components=repr(emission.lowered.components),
+        fields=emission.fields,
+        network=_network(emission),
+        state_doc=_state_doc(emission),
+        class_doc=_class_doc(emission),
+        init_args=_init_args(emission),
+        init_lines=_init_lines(emission),
+        constrained=texts,
+        methods=_methods(emission),
+        helpers={
+            "given": bool(_inputs(emission)),
+            "positive": any("_positive" in p.read for p in texts),
+            "softplus": any("_inverse_softplus" in p.write for p in texts),
+            "blocks": any(p.block is not None for p in texts),
+            "edges": any("_pairs" in p.read for p in texts),
+        },
+    )
+
+
+def _network(emission: Emission) -> Network | None:
+    network: Network | None = emission.spec.system.domain.network
+    return network
+
+
+def _learned(emission: Emission, per: str) -> list[str]:
+    """Parameters with one value a node ("site"), or one an edge."""
+    return [n for n, s in symbols(emission).items() if isinstance(s, Param) and s.per == per and not s.is_matrix]
+
+
+def _inputs(emission: Emission) -> list[Array]:
+    """Arrays that ``forward`` is handed."""
+    own = {*_learned(emission, "site"), *_learned(emission, "edge")}
+    return [a for a in emission.lowered.dynamics.inputs if a.name not in own]
+
+
+def _init_args(emission: Emission) -> list[str]:
+    args = ["steps: int | None = None", "dt: float | None = None"]
+    if not emission.stepping:
+        args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
+                "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
+    if _network(emission) is None:
+        if _learned(emission, "site"):
+            args.append("nodes: int")
+        elif _learned(emission, "edge"):
+            args.append("nodes: int | None = None")
+        if _learned(emission, "edge"):
+            args.append("edges: int | None = None")
+    return args
+
+
+def _init_lines(emission: Emission) -> list[str]:
+    integrator = emission.spec.system.integrator
+    if emission.stepping:
+        lines = [
+            f"self.steps = {integrator.steps} if steps is None else steps",
+            "if self.steps < 0:",
+            '    raise ValueError(f"steps={steps} must not be negative")',
+        ]
+    else:
+        lines = [
+            'if solver not in ("auto", "cholesky", "cg"):',
+            "    raise ValueError(f\"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')\")",
+            "self.solver = solver",
+            f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
+            "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",
+            f"self.atol = {float(integrator.atol)!r} if atol is None else atol",
+            f"self.max_iter = {integrator.max_iter} if max_iter is None else max_iter",
+        ]
+    lines += _sizes(emission)
+    for p in parameters(emission):
+        shape = p.shape.replace("*sites", "self.nodes")
+        shape = shape.replace("*edges", "*((self.nodes, self.nodes) if self.edges is None else (self.edges,))")
+        lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({shape}))")
+        if p.block is not None:
+            lines.append(f'self.register_buffer("blocks_{p.name}", _blocks(channels, {p.block}), persistent=False)')
+        lines.append(f"self.{p.name} = {p.init}")
+    if emission.stepping:
+        kind, value = time_step(emission)
+        if kind == "number":
+            lines.append(f"self.dt = {value} if dt is None else float(dt)")
+        elif kind == "parameter":
+            lines += ["if dt is not None:", f"    self.{value} = dt"]
+        else:
+            lines += ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
+    return lines
+
+
+def _sizes(emission: Emission) -> list[str]:
+    """What the shapes of parameters of nodes and edges need."""
+    edge = _learned(emission, "edge")
+    if _network(emission) is not None:
+        return [
+            'self.register_buffer("edge_index", torch.tensor(EDGES, dtype=torch.int64).reshape(-1, 2).T, '
+            "persistent=False)",
+            "self.nodes, self.edges = NODES, len(EDGES)",
+        ]
+    lines = []
+    if edge and not _learned(emission, "site"):
+        lines += [
+            "if (nodes is None) == (edges is None):",
+            f'    raise ValueError("{", ".join(edge)}: give edges=E for a list of edges, or nodes=N for weights of all '
+            'pairs of nodes")',
+        ]
+    if edge:
+        lines.append("self.nodes, self.edges = nodes, edges")
+    elif _learned(emission, "site"):
+        lines.append("self.nodes = nodes")
+    return lines
+
+
+def _methods(emission: Emission) -> list[str]:
+    lines = ["", *_graph_method(emission)]
+    lines += _forward_steps(emission) if emission.stepping else _forward_steady(emission)
+    lines += _readout(emission)
+    for name in ("energy", "entropy"):
+        if name in emission.optimised:
+            lines += _density(emission, name)
+    lines += _flux(emission)
+    if emission.stepping:
+        lines += _balance(emission)
+    return [f"    {line}" if line else "" for line in lines]
+
+
+def _graph_method(emission: Emission) -> list[str]:
+    if _network(emission) is not None:
+        return [
+            "def _graph(self, nodes: int) -> Graph:",
+            "    if nodes != NODES:",
+            '        raise ValueError(f"fields have {nodes} nodes, the graph of this layer has {NODES}")',
+            "    return Sparse(self.edge_index, NODES)",
+            "",
+        ]
+    lines = [
+        "def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:",
+        '    """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""',
+    ]
+    edge, site = _learned(emission, "edge"), _learned(emission, "site")
+    if edge:
+        names = ", ".join(edge)
+        lines += [
+            "    if self.edges is None and edge_index is not None:",
+            f'        raise ValueError("{names} was made for all pairs of nodes; for edge_index make the layer with '
+            'edges=E")',
+            "    if self.edges is not None and (edge_index is None or edge_index.shape[-1:] != (self.edges,)):",
+            '        given = "nothing" if edge_index is None else f"shape {tuple(edge_index.shape)}"',
+            f'        raise ValueError(f"edge_index is {{given}}; needed: (2, {{self.edges}}), for the edges of {names}")',
+        ]
+    if edge or site:
+        known = "self.nodes is not None and " if not site else ""
+        lines += [
+            f"    if {known}nodes != self.nodes:",
+            f'        raise ValueError(f"fields have {{nodes}} nodes, {", ".join([*site, *edge])} of this layer '
+            '{self.nodes}")',
+        ]
+    return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
+
+
+def _forward_steps(emission: Emission) -> list[str]:
+    first, *others = emission.fields
+    layer, state = emission.lowered.dynamics, f"{emission.class_name}State"
+    momenta = {layer.array(p) for p in emission.derivation.momenta.values()}
+    signature = ", ".join([f"{first}: Tensor"] + [
+        f"{f}: Tensor" + (" | None = None" if f in momenta else "") for f in others
+    ])  # fmt: skip
+    lines = [
+        f"def forward(self, {signature}{_keywords(emission, False)}) -> {state}:",
+        '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
+        *(f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in others if f in momenta),
+        *_opened(emission, ", ".join(emission.fields)),
+    ]
+    prologue = emission.lowered.prologue
+    if prologue is not None and prologue.body:
+        given = ", ".join(_value(emission, a, first) for a in prologue.inputs)
+        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
+    fixed = _arguments(emission, emission.optimised["step"][0], first, emission.fields)
+    return [
+        *lines,
+        "    fixed__ = (",
+        *(f"        {value}," for value in fixed),
+        "    )",
+        f"    results__ = reference.evolve(graph__, {tuple_text(list(emission.fields))}, fixed__, self.steps)",
+        f"    return {state}(*(x.to(dtype__) for x in results__))",
+        "",
+    ]
+
+
+def _forward_steady(emission: Emission) -> list[str]:
+    steady = emission.lowered.equilibrium
+    assert steady is not None
+    unknown, inputs = steady.unknown, _inputs(emission)
+    learned = {n: f"self.{n}" for per in ("site", "edge") for n in _learned(emission, per)}
+    arrays = emission.lowered.dynamics.inputs
+
+    def table(kind: Kind) -> str:
+        return ", ".join(f'"{a.name}": {learned.get(a.name, a.name)}' for a in arrays if a.kind is kind)
+
+    fixed_graph = _network(emission) is not None
+    edge_index = "" if fixed_graph else "edge_index: Tensor | None = None, "
+    positional = "".join(f", {a.name}: Tensor" for a in inputs)
+    dense = "False" if fixed_graph else "edge_index is None"
+    weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
+    w = ", ".join(["graph__", "like__[:1, :, :1]", *_arguments(emission, weights, "like__", (unknown,))])
+    b = ", ".join(["graph__", "like__", *_arguments(emission, source, "like__", (unknown,))])
+    return [
+        f"def forward(self{positional}, *, {edge_index}warm_start: Tensor | None = None) -> {emission.class_name}State:",
+        '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
+        f"    like__, dtype__ = _frame({{{table(Kind.SITE)}}}, {{{table(Kind.EDGE)}}}, {dense}, self.channels)",
+        f"    graph__ = self._graph({'' if fixed_graph else 'edge_index, '}like__.shape[2])",
+        f"    m__, w__ = reference.weights({w})",
+        f"    (b__,) = reference.source({b})",
+        "    b__ = b__.expand(like__.shape)",
+        '    start__ = torch.zeros_like(b__) if warm_start is None else _node(warm_start, like__, "warm_start")',
+        '    if self.solver == "cholesky" and not isinstance(graph__, Dense):',
+        '        raise ValueError(\'solver="cholesky" factorises a dense matrix; with a list of edges use "cg"\')',
+        "    options__ = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",
+        "    u__, iterations__, residual__, status__ = solve(",
+        "        graph__, m__, w__, b__, start__.expand(like__.shape), self.solver, options__",
+        "    )",
+        "    if bool((status__ != 0).any()):",
+        "        warnings.warn(",
+        f'            f"{emission.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
+        'the state for the samples",',
+        "            NotConverged,",
+        "            stacklevel=2,",
+        "        )",
+        f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__, status__)",
+        "",
+    ]
+
+
+def _readout(emission: Emission) -> list[str]:
+    doc = f"The readout at the nodes, (B, R*C, N): {', '.join(emission.lowered.components)}."
+    lines, call = _reading(emission, "readout", doc)
+    return [*lines, f"    return torch.cat({call}, 1).to(dtype__)", ""]
+
+
+def _density(emission: Emission, name: str) -> list[str]:
+    doc = f"The {name} of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."
+    lines, call = _reading(emission, name, doc, ", batch: Tensor | None = None")
+    return [
+        *lines,
+        f"    (density__,) = {call}",
+        "    nodes__ = density__.sum(1).to(dtype__)",
+        "    if batch is None:",
+        "        return nodes__.sum(1)",
+        "    graphs__ = int(batch.max()) + 1 if batch.numel() else 0",
+        "    return nodes__ @ nn.functional.one_hot(batch, graphs__).to(nodes__.dtype)",
+        "",
+    ]
+
+
+def _flux(emission: Emission) -> list[str]:
+    doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
+    lines, call = _reading(emission, "flux", doc)
+    return [*lines, f"    return {call}[0].expand(graph__.shape({emission.fields[0]})).to(dtype__)", ""]
+
+
+def _balance(emission: Emission) -> list[str]:
+    """The balance law dE/dt = (power of the dynamics), in integrated form."""
+    state = f"{emission.class_name}State"
+    doc = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
+    lines, call = _reading(emission, "balance_residual", doc, program="power")
+    lines[0] = lines[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
+    edge_index = [] if _network(emission) is not None else ["edge_index"]
+    passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in _inputs(emission))])
+    middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
+    at = next(i for i, line in enumerate(lines) if "_work(" in line)
+    return [
+        *lines[:at],
+        middle,
+        *lines[at:],
+        f"    (density__,) = {call}",
+        f"    gained__ = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
+        "    return gained__ - density__.flatten(1).sum(1).to(dtype__)",
+        "",
+    ]
+
+
+def _reading(
+    emission: Emission, name: str, doc: str, extra: str = "", program: str | None = None
+) -> tuple[list[str], str]:
+    """The head of a method that reads a state, and the call of its program."""
+    run = emission.optimised[program or name][0]
+    read = {a.name for a in run.inputs}
+    needed = [a.name for a in _inputs(emission) if a.name in read]
+    values = ", ".join(["graph__", *_arguments(emission, run, emission.fields[0])])
+    fields = ", ".join(f"state.{f}" for f in emission.fields)
+    head = [
+        f"def {name}(self, state: {emission.class_name}State{_keywords(emission, True, extra)}) -> Tensor:",
+        f'    """{doc}"""',
+        *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
+        *_opened(emission, fields),
+    ]
+    return head, f"reference.{program or name}({values})"
+
+
+def _opened(emission: Emission, given: str) -> list[str]:
+    """The fields in the dtype of work, and the graph that they live on."""
+    names = emission.fields
+    edge_index = "" if _network(emission) is not None else "edge_index, "
+    return [
+        f"    *fields__, dtype__ = _work({given}, channels=self.channels)",
+        f"    {', '.join(names)}{',' if len(names) == 1 else ''} = fields__",
+        f"    graph__ = self._graph({edge_index}{names[0]}.shape[2])",
+    ]
+
+
+def _keywords(emission: Emission, optional: bool, extra: str = "") -> str:
+    default = " | None = None" if optional else ""
+    names = [f"{a.name}: Tensor{default}" for a in _inputs(emission)]
+    first = [] if _network(emission) is not None else ["edge_index: Tensor | None = None"]
+    text = ", ".join([*first, *names]) + extra
+    return f", *, {text.removeprefix(', ')}" if text else ""
+
+
+def _value(emission: Emission, array: Array, like: str) -> str:
+    """Expression of one argument of a program inside a method, in the dtype of the state."""
+    name = array.name
+    own = name in _learned(emission, "site") or name in _learned(emission, "edge")
+    if array.kind is Kind.SITE:
+        return f"_node({'self.' * own}{name}, {like}, {name!r})"
+    if array.kind is Kind.EDGE:
+        return f"_edge({'self.' * own}{name}, {like}, graph__, {name!r})"
+    return f"{like}.new_tensor(self.{name})" if name in floats(emission) else f"self.{name}.to({like}.dtype)"
+
+
+def _arguments(emission: Emission, program: Program, like: str, skip: Sequence[str] = ()) -> list[str]:
+    hoisted = set(emission.lowered.prologue.outputs) if emission.lowered.prologue else set()
+    made = {*hoisted, *emission.fields} - set(skip)
+    return [a.name if a.name in made else _value(emission, a, like) for a in program.inputs if a.name not in skip]
+
+
+def _state_doc(emission: Emission) -> str:
+    if emission.stepping:
+        return "Fields (B, C, N)."
+    return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
+
+
+def _class_doc(emission: Emission) -> str:
+    integrator = emission.spec.system.integrator
+    lines = ["channels  number C of channels of every field"]
+    if emission.stepping:
+        kind, value = time_step(emission)
+        start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
+        lines += [
+            f"steps     steps of {type(integrator).__name__} (default {integrator.steps})",
+            f"dt        time step (default {start})"
+            + ("; sets the start of the learned one" if kind == "parameter" else ""),
+        ]
+    else:
+        lines += [
+            'solver    "cholesky": one factor for every matrix that differs; "cg": conjugate gradient; "auto": the',
+            "          first for weights of all pairs of up to solve.LARGEST nodes, else the second",
+            "rtol, atol, max_iter  conjugate gradient stops at ||r|| <= max(rtol ||b||, atol), gives up after max_iter",
+            "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
+        ]
+    network, edge = _network(emission), _learned(emission, "edge")
+    if network is None:
+        if _learned(emission, "site") or edge:
+            lines.append(f"nodes     number N of nodes, of the parameters {', '.join(_per(emission))}")
+        if edge:
+            lines.append("edges     number E of edges, for edge_index; None: weights of all pairs of nodes")
+        lines += [
+            "",
+            "The edges of a call are listed in ``edge_index`` (2, E), tail and head of each, and edge inputs are",
+            "(B, C, E) or broadcast to it; without it every pair of nodes is an edge, and edge inputs are symmetric",
+            "(B, C, N, N). Node inputs are (B, C, N). Several graphs are one graph of several components.",
+        ]
+    lines.append('backend   "auto" and "torch" are the reference: no kernel gathers along edges')
+    return "\n".join(lines)
+
+
+def _per(emission: Emission) -> list[str]:
+    return [*_learned(emission, "site"), *_learned(emission, "edge")]

@@ -1,0 +1,2 @@
+"""x"""
+def graph_laws(d): return ()

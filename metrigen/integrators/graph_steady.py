@@ -1,0 +1,105 @@
+"""``SteadyState`` on a graph: dF = 0 as (B^T w B + m) u = b, with conductances w of the edges and a screening m.
+
+    F = sum_n V(u_n) + sum_e U(B(u + v)_e, ...)        m = V'',   w = sum of U'' over all pairs of differences
+
+Both are read off the densities; b = -dF(0). The solve, its preconditioner and its implicit gradient
+
+    db = lam,  dm_n = -lam_n u_n,  dw_e = -(B lam)_e (B u)_e,  lam = (B^T w B + m)^-1 ubar
+
+need nothing else of the system.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from metrigen.domains.graph import GraphLowering
+from metrigen.domains.lower import bar
+from metrigen.errors import SpecError
+from metrigen.integrators.dynamics import Dynamics
+from metrigen.ir.edges import EdgeMap
+from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
+from metrigen.passes.name import name_quantities
+from metrigen.passes.prune import prune, read_only
+from metrigen.passes.tidy import tidy
+from metrigen.physics.graph_forms import split_places
+from metrigen.physics.incidence import outermost
+
+SOURCE = "source__"
+
+
+@dataclass(frozen=True)
+class GraphSteady:
+    """weights: -> m at the nodes and w on the edges; source: -> b."""
+
+    unknown: str
+    weights: Program
+    source: Program
+
+    def programs(self) -> dict[str, Program]:
+        return {"weights": self.weights, "source": self.source}
+
+
+def graph_steady(dynamics: Dynamics, solver: str) -> GraphSteady:
+    """The programs of the solve; raises SpecError where the system is not of that form."""
+    if len(dynamics.state) != 1:
+        raise SpecError("SteadyState solves for one field", part="integrator", why="the state has several fields")
+    if solver != "cg":
+        raise SpecError(
+            f"solver={solver!r} has no form on a graph",
+            part="integrator",
+            why="a layer on a graph factorises its matrix where that is small and dense, and iterates with conjugate "
+            "gradients elsewhere",
+            fix='SteadyState(solver="cg")',
+        )
+    lowering, derivation = dynamics.lowering, dynamics.derivation
+    assert isinstance(lowering, GraphLowering)
+    (u,) = derivation.fields
+    (unknown,) = dynamics.state
+    node, edge = split_places("hamiltonian", derivation.hamiltonian)
+    value = sp.Symbol("u[]", real=True)
+    screening = sp.expand(sp.diff(node.xreplace({u: value}), value, 2))
+    weights = lowering.values("weights", screening, _conductance(edge, u))
+    source = _at_zero(dynamics.gradient(derivation.hamiltonian, "F"), unknown.name)
+    negated = Map(stores=((SOURCE, -Leaf(bar(unknown.name), ())),))
+    source = replace(source, body=(*source.body, negated), outputs=(SOURCE,))
+    return GraphSteady(unknown.name, read_only(weights), read_only(prune(name_quantities(source))))
+
+
+def _conductance(edge: sp.Expr, u: sp.Expr) -> sp.Expr:
+    """U'' along the differences of u."""
+    drops: dict[sp.Basic, sp.Basic] = {}
+    for i, atom in enumerate(a for a in outermost([edge]) if a.has(u)):
+        if sp.expand(atom.args[0] - u).has(u):
+            raise SpecError(
+                f"the steady state holds the difference of {atom.args[0]}",
+                part="hamiltonian",
+                why="it is solved as (B^T w B + m) u = b, where differences of u itself meet conductances",
+                fix="put the factor into the weight of the edge, or step in time with RK4",
+            )
+        drops[atom] = sp.Symbol(f"drop[{i}]", real=True)
+    inside = edge.xreplace(drops)
+    symbols = list(drops.values())
+    return sp.expand(sp.Add(*(inside.diff(a).diff(b) for a in symbols for b in symbols)))
+
+
+def _at_zero(program: Program, name: str) -> Program:
+    """The program where the array ``name`` is zero, and with it what is linear in it."""
+    zero = {name}
+    body: list[Statement] = []
+    for statement in program.body:
+        if isinstance(statement, (EdgeMap, Mix, Total)):
+            if statement.src in zero:
+                zero.add(statement.out)
+            else:
+                body.append(statement)
+        elif isinstance(statement, Map):
+            swap = {x: sp.S.Zero for e in statement.expressions for x in e.atoms(Leaf) if x.array in zero}
+            stores = tuple((out, tidy(e.xreplace(swap))) for out, e in statement.stores)
+            zero.update(out for out, e in stores if e == 0)
+            body.append(replace(statement, stores=stores))
+        else:
+            raise AssertionError(f"no {type(statement).__name__} in the gradient of a quadratic form")
+    return prune(replace(program, body=tuple(body)))

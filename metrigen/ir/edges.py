@@ -1,0 +1,59 @@
+"""The linear maps between the nodes and the edges of a graph, as statements.
+
+B is the incidence matrix of arbitrarily oriented edges, (B f)_e = f_head - f_tail; |B| has the entries |B_en|.
+
+    difference     B f            nodes -> edges
+    codifference   B^T j          edges -> nodes    the transpose of difference
+    average        |B| f / 2      nodes -> edges
+    share          |B|^T j / 2    edges -> nodes    the transpose of average
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from metrigen.ir.kinds import Kind
+
+
+class Along(Enum):
+    """Which of the four maps."""
+
+    DIFFERENCE = "difference"
+    CODIFFERENCE = "codifference"
+    AVERAGE = "average"
+    SHARE = "share"
+
+    @property
+    def transpose(self) -> Along:
+        return _TRANSPOSES[self]
+
+    @property
+    def onto(self) -> Kind:
+        """Where its values live."""
+        return Kind.EDGE if self in (Along.DIFFERENCE, Along.AVERAGE) else Kind.SITE
+
+
+_TRANSPOSES = {
+    Along.DIFFERENCE: Along.CODIFFERENCE,
+    Along.CODIFFERENCE: Along.DIFFERENCE,
+    Along.AVERAGE: Along.SHARE,
+    Along.SHARE: Along.AVERAGE,
+}
+
+
+@dataclass(frozen=True)
+class EdgeMap:
+    """out = along(src)."""
+
+    out: str
+    along: Along
+    src: str
+
+    @property
+    def defines(self) -> tuple[tuple[str, Kind], ...]:
+        return ((self.out, self.along.onto),)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.src,)
