@@ -65,8 +65,17 @@ class Sparse:
         """The sum over all edges, (B, C)."""
         return j.sum(-1)
 
-    def products(self, u: Tensor, v: Tensor, shape: torch.Size) -> Tensor:
-        """(B u)(B v) on the edges, summed over what ``shape`` does not tell apart."""
+    def flows(self, weight: Tensor | float, u: Tensor) -> Tensor:
+        """B^T (weight B u)."""
+        return self.codifference(weight * self.difference(u))
+
+    def products(self, weight: Tensor | float, u: Tensor, v: Tensor) -> Tensor:
+        """Half of weight (B u)(B v) to each end of every edge."""
+        return self.share(weight * self.difference(u) * self.difference(v))
+
+    def slopes(self, u: Tensor, v: Tensor, shape: torch.Size) -> Tensor:
+        """(B u)(B v) on the edges, summed over what ``shape`` does not tell apart: the derivative of a sum over edges
+        of w (B u)(B v) by w."""
         return (self.difference(u) * self.difference(v)).sum_to_size(shape)
 
     def run(self, name: str, x: Tensor) -> Tensor:
@@ -153,17 +162,50 @@ class Dense:
         """The sum over all edges, (B, C)."""
         return 0.5 * (j.sum((-1, -2)) - j.diagonal(dim1=-2, dim2=-1).sum(-1))
 
-    def products(self, u: Tensor, v: Tensor, shape: torch.Size) -> Tensor:
+    def flows(self, weight: Tensor | float, u: Tensor) -> Tensor:
+        """B^T (weight B u), by the matrix of the weights: no array of pairs but the weights."""
+        w = self.matrix(weight, u)
+        return self.laplacian(w, w.sum(-1), u)
+
+    def laplacian(self, matrix: Tensor, degree: Tensor, u: Tensor) -> Tensor:
+        """sum_j w_ij (u_i - u_j), with the matrix of the weights and its sums over rows."""
+        u = u - u.mean(-1, keepdim=True)  # it cancels in every difference; without it there is less to cancel
+        return degree * u - _rows(matrix, u)
+
+    def products(self, weight: Tensor | float, u: Tensor, v: Tensor) -> Tensor:
+        """Half of weight (B u)(B v) to each end of every edge, by the matrix of the weights."""
+        same = u is v
+        u = u - u.mean(-1, keepdim=True)
+        v = u if same else v - v.mean(-1, keepdim=True)
+        w = self.matrix(weight, u)
+        crossed = 2 * u * _rows(w, u) if same else u * _rows(w, v) + v * _rows(w, u)
+        return 0.5 * (_rows(w, u * v) + w.sum(-1) * u * v - crossed)
+
+    def matrix(self, weight: Tensor | float, like: Tensor) -> Tensor:
+        """The weights (Bw, Cw, N, N) without diagonal, of each edge the mean of its two places."""
+        w = weight if isinstance(weight, Tensor) else like.new_tensor(weight)
+        w = w.reshape((1,) * (4 - w.dim()) + w.shape)
+        w = w.expand(*w.shape[:2], self.nodes, self.nodes)
+        w = 0.5 * (w + w.mT)
+        return w - torch.diag_embed(w.diagonal(dim1=-2, dim2=-1))
+
+    def slopes(self, u: Tensor, v: Tensor, shape: torch.Size) -> Tensor:
         """(B u)(B v)/2 at every pair, summed over what ``shape`` does not tell apart: the derivative of a sum over
-        edges, each of which stands at two places."""
+        edges of w (B u)(B v) by w, of which each edge holds two."""
         if shape[0] == 1:
-            # The mean cancels in every difference; without it there is less to cancel.
             u, v = (x - x.mean(-1, keepdim=True) for x in (u, v))
             outer = torch.einsum("bcn,bcm->cnm", u, v)
             both = torch.einsum("bcn,bcn->cn", u, v)
             found = 0.5 * (both.unsqueeze(-1) + both.unsqueeze(-2) - outer - outer.mT)
             return found.unsqueeze(0).sum_to_size(shape)
         return (0.5 * self.difference(u) * self.difference(v)).sum_to_size(shape)
+
+
+def _rows(w: Tensor, u: Tensor) -> Tensor:
+    """sum_j w_ij u_j: for weights that all samples share one matrix product a channel."""
+    if w.shape[0] == 1:
+        return torch.matmul(w, u.permute(1, 2, 0).unsqueeze(0)).squeeze(0).permute(2, 0, 1)
+    return (w @ u.unsqueeze(-1)).squeeze(-1)
 
 
 def _check(edge_index: Tensor, nodes: int) -> None:

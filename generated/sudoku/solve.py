@@ -66,7 +66,7 @@ class _Equilibrium(torch.autograd.Function):
         m, w, u = ctx.saved_tensors
         lam, *_ = _Equilibrium.apply(ctx.method, ctx.graph, ctx.options, m, w, grad, torch.zeros_like(grad))
         back_m = -(lam * u).sum_to_size(m.shape) if ctx.needs_input_grad[3] else None
-        back_w = -ctx.graph.products(lam, u, w.shape) if ctx.needs_input_grad[4] else None
+        back_w = -ctx.graph.slopes(lam, u, w.shape) if ctx.needs_input_grad[4] else None
         return None, None, None, back_m, back_w, lam, None
 
 
@@ -74,11 +74,8 @@ class Cholesky:
     """A = L L^T of every matrix that differs, (Bo, Co, N, N), Bo and Co one where samples or channels share it."""
 
     def __init__(self, graph: Dense, m: Tensor, w: Tensor) -> None:
-        n = graph.nodes
-        w = w.expand(*w.shape[:2], n, n)
-        w = 0.5 * (w + w.mT)
-        w = w - torch.diag_embed(w.diagonal(dim1=-2, dim2=-1))
-        diagonal = (m + w.sum(-1)).expand(*torch.broadcast_shapes(m.shape[:2], w.shape[:2]), n)
+        w = graph.matrix(w, m)
+        diagonal = (m + w.sum(-1)).expand(*torch.broadcast_shapes(m.shape[:2], w.shape[:2]), graph.nodes)
         self.matrix = torch.diag_embed(diagonal) - w
         self.factor, info = torch.linalg.cholesky_ex(self.matrix)
         self.failed = info.amax(1) != 0 if info.shape[1] else info.sum(1) != 0
@@ -109,21 +106,19 @@ class ConjugateGradient:
     """Conjugate gradient with the diagonal as preconditioner; every plane stops by itself."""
 
     def __init__(self, graph: Graph, m: Tensor, w: Tensor) -> None:
-        self.graph, self.m, self.w = graph, m, w
+        self.graph, self.m = graph, m
         if isinstance(graph, Dense):
-            n = graph.nodes
-            w = w.expand(*w.shape[:2], n, n)
-            w = 0.5 * (w + w.mT)
-            self.w = w - torch.diag_embed(w.diagonal(dim1=-2, dim2=-1))
+            self.w = graph.matrix(w, m)
             self.degree = self.w.sum(-1)
         else:
-            self.degree = 2 * graph.share(w.expand(*w.shape[:2], graph.count))
+            self.w = w.expand(*w.shape[:2], graph.count)
+            self.degree = 2 * graph.share(self.w)
 
     def apply(self, x: Tensor) -> Tensor:
         """(B^T w B + m) x."""
         if isinstance(self.graph, Dense):
-            return (self.m + self.degree) * x - (self.w @ x.unsqueeze(-1)).squeeze(-1)
-        return self.m * x + self.graph.codifference(self.w * self.graph.difference(x))
+            return self.m * x + self.graph.laplacian(self.w, self.degree, x)
+        return self.m * x + self.graph.flows(self.w, x)
 
     def solve(self, b: Tensor, start: Tensor, options: Options) -> Solved:
         tolerance = torch.clamp(options.rtol * _dot(b, b).sqrt(), min=options.atol / max(b.shape[1], 1) ** 0.5)

@@ -6,8 +6,11 @@ the edges have.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sympy as sp
 
+from metrigen.backends.edge_products import EdgeSum, edge_sums
 from metrigen.backends.expressions import TORCH
 from metrigen.backends.torch import Function, statement_line
 from metrigen.ir.edges import EdgeMap
@@ -17,7 +20,7 @@ from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
 def print_graph_function(program: Program, name: str | None = None) -> Function:
     """The program as one function of the graph and its inputs."""
     writer = _Writer(program)
-    for statement in program.body:
+    for statement in edge_sums(program):
         writer.write(statement)
     args = ("graph", *(a.name for a in program.inputs))
     return Function(name or program.name, args, tuple(writer.lines), tuple(program.outputs))
@@ -30,19 +33,29 @@ class _Writer:
         self.viewed: set[str] = set()
         self.node = next(a.name for a in program.inputs if a.kind is Kind.SITE)
 
-    def write(self, statement: Statement) -> None:
+    def write(self, statement: Statement | EdgeSum) -> None:
         if isinstance(statement, Map):
             self._map(statement)
+        elif isinstance(statement, EdgeSum):
+            self._sum(statement)
         elif isinstance(statement, EdgeMap):
             self.lines.append(f"{statement.out} = graph.{statement.along.value}({statement.src})")
         else:
             self.lines.extend(statement_line(statement))
 
+    def _sum(self, statement: EdgeSum) -> None:
+        views = self._views([weight for weight, _ in statement.terms], True)
+        parts = []
+        for weight, over in statement.terms:
+            name = "flows" if len(over) == 1 else "products"
+            parts.append(f"graph.{name}({TORCH.print(weight.xreplace(views))}, {', '.join(over)})")
+        self.lines.append(f"{statement.out} = {' + '.join(parts)}")
+
     def _map(self, statement: Map) -> None:
         edge = statement.over is Kind.EDGE
         like = f"graph.edges({self.node})" if edge else self.node
         own = {symbol for symbol, _ in statement.lets}
-        views = self._views(statement, edge)
+        views = self._views(statement.expressions, edge)
         for symbol, expr in statement.lets:
             self.lines.append(f"{symbol.name} = {TORCH.print(expr.xreplace(views))}")
         for name, expr in statement.stores:
@@ -57,10 +70,10 @@ class _Writer:
             over = "sum(0)" if kind is Kind.CHANNEL else "sum()"
             self.lines.append(f"{name} = {total}.{over}")
 
-    def _views(self, statement: Map, edge: bool) -> dict[sp.Symbol, sp.Symbol]:
+    def _views(self, expressions: Iterable[sp.Expr], edge: bool) -> dict[sp.Symbol, sp.Symbol]:
         """Coefficients of the channels in the shape that meets node or edge arrays."""
         views = {}
-        atoms = {atom for e in statement.expressions for atom in e.free_symbols}
+        atoms = {atom for e in expressions for atom in e.free_symbols}
         for a in sorted((a for a in atoms if self.kinds.get(a.name) is Kind.CHANNEL), key=lambda a: a.name):
             view = sp.Symbol(f"{a.name}__{'e' if edge else 'n'}", real=True)
             if view.name not in self.viewed:

@@ -1,2 +1,185 @@
-"""x"""
-def graph_laws(d): return ()
+"""The laws once more, for the programs of a graph.
+
+A graph is discrete from the start, and B^T in a program is the transpose of the B of the energy: written out, the
+varied programs are to be the derived expressions at every node of every graph, and they are compared. What then needs
+a proof of its own is proved on the programs:
+
+    graph_equations           what the programs compute is the derived rate of every field
+    graph_antisymmetry        E_f[b(f, g) + b(g, f)] = 0
+    graph_metric_symmetry     E_f[b(f, g) - b(g, f)] = 0
+    graph_metric_psd          sum f.M f = sum b(f, f), over nodes and edges: M is the variation of b in f
+    graph_energy              dH/dt = 0, <= 0, or M dH = 0 at every node
+    graph_entropy_degeneracy  J dS = 0 at every node
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.domains.lower import bar
+from metrigen.errors import StructureError
+from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.ir.edges import Along, EdgeMap
+from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
+from metrigen.physics.derivation import Bilinear, Law
+from metrigen.physics.effort import LAW, limited
+from metrigen.physics.incidence import graph_zero
+from metrigen.physics.jets import to_jets
+from metrigen.physics.report import identity, show
+from metrigen.physics.zero import Zero, every
+from metrigen.spec.edges import average, codifference, difference, share
+from metrigen.spec.symbols import mix, mix_transposed, total
+
+_MAPS = {
+    Along.DIFFERENCE: difference,
+    Along.CODIFFERENCE: codifference,
+    Along.AVERAGE: average,
+    Along.SHARE: share,
+}
+
+
+def graph_laws(dynamics: Dynamics) -> tuple[Law, ...]:
+    """The laws of the emitted programs. Raises StructureError where they are not what was derived, where the bracket is
+    not skew or the metric not symmetric."""
+    derivation = dynamics.derivation
+    laws = [_limited(_equations, dynamics)]
+    if derivation.bracket is not None:
+        laws.append(_limited(_symmetry, dynamics, derivation.bracket, "bracket"))
+    if derivation.metric is not None:
+        laws.append(_limited(_symmetry, dynamics, derivation.metric, "metric"))
+        law = derivation.law("metric_psd")
+        how = "sum f.M f = sum b(f, f): M is the variation of b in f; b(f, f) >= 0 as derived"
+        laws.append(Law("graph_metric_psd", law.verdict, how, law.detail))
+    return (*laws, *_energy(dynamics, {law.name: law for law in laws}))
+
+
+def _limited(check: object, *arguments: object) -> Law:
+    with limited(LAW):
+        return check(*arguments)  # type: ignore[operator, no-any-return]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Programs written out as expressions of functions on nodes and edges. ``functions``: array -> its function."""
+
+    functions: Mapping[str, sp.Expr]
+
+    @classmethod
+    def of(cls, dynamics: Dynamics, *bilinears: Bilinear) -> Written:
+        derivation = dynamics.derivation
+        found: dict[str, sp.Expr] = {a.name: f for f, a in dynamics.lowering.arrays.items()}
+        densities = [derivation.hamiltonian, derivation.system.entropy]
+        densities += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+        for e in densities:
+            if e is not None:
+                names = {a.name for a in dynamics.params}
+                found |= {s.name: s for s in e.free_symbols if s.name in names}
+        for bilinear in bilinears:
+            _, left, right = dynamics.covectors(bilinear)
+            found |= dict(zip((*left, *right), (*bilinear.left, *bilinear.right), strict=True))
+        return cls(found)
+
+    def out(self, program: Program, given: Mapping[str, sp.Expr] | None = None) -> dict[str, sp.Expr]:
+        """The outputs of a program; ``given`` are values of its inputs that are no functions of their own."""
+        values: dict[str, sp.Expr] = {**self.functions, **(given or {})}
+        for statement in program.body:
+            if isinstance(statement, Map):
+                for symbol, expr in (*statement.lets, *statement.stores):
+                    swap = {s: values[_array(s)] for s in expr.free_symbols if _array(s) in values}
+                    values[_array(symbol)] = expr.xreplace(swap)
+            elif isinstance(statement, EdgeMap):
+                values[statement.out] = _MAPS[statement.along](values[statement.src])
+            elif isinstance(statement, Mix):
+                apply = mix_transposed if statement.transpose else mix
+                values[statement.out] = apply(values[statement.matrix], values[statement.src])
+            elif isinstance(statement, Total):
+                values[statement.out] = total(values[statement.src])
+            else:
+                raise AssertionError(f"no {type(statement).__name__} in the programs of a graph")
+        return {name: values[name] for name in program.outputs}
+
+
+def _array(symbol: sp.Symbol | str) -> str:
+    if isinstance(symbol, str):
+        return symbol
+    return symbol.array if isinstance(symbol, Leaf) else symbol.name
+
+
+def _vanish(exprs: Sequence[sp.Expr]) -> Zero:
+    return every(graph_zero(to_jets(e)) for e in exprs)
+
+
+def _equations(dynamics: Dynamics) -> Law:
+    """The rates of the right-hand side, term by term, against the derived ones."""
+    builder = Builder(dynamics)
+    state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+    rates = RightHandSide.of(dynamics).at(builder, state)
+    builder.body += [Map(stores=((f"{name}__rate", rate),)) for name, rate in rates.items()]
+    outputs = tuple(f"{name}__rate" for name in rates)
+    program = Program("rates", dynamics.lowering.inputs, tuple(builder.body), outputs, True)
+    found = Written.of(dynamics).out(program)
+    tests = []
+    for u, rate in dynamics.derivation.equations.items():
+        defect = found[f"{dynamics.array(u)}__rate"] - rate
+        tests.append(_vanish([defect]))
+        if not tests[-1]:
+            raise StructureError(
+                f"the emitted rate of {u.func.__name__} is not the derived one", law="graph_equations",
+                part="hamiltonian", residual=defect, witness=show(to_jets(defect)),
+            )  # fmt: skip
+    return identity("graph_equations", "the varied programs, written out, are the derived rates", every(tests))
+
+
+def _symmetry(dynamics: Dynamics, bilinear: Bilinear, part: str) -> Law:
+    sign, name = (1, "graph_antisymmetry") if part == "bracket" else (-1, "graph_metric_symmetry")
+    both = (*bilinear.left, *bilinear.right)
+    mirrored = bilinear.form.xreplace(dict(zip(both, (*bilinear.right, *bilinear.left), strict=True)))
+    sum_ = Bilinear(bilinear.form + sign * mirrored, bilinear.left, bilinear.right)
+    rows = [] if sum_.form == 0 else list(Written.of(dynamics, sum_).out(dynamics.operator(sum_, part)).values())
+    test = _vanish(rows)
+    if not test:
+        raise StructureError(
+            f"the {part} breaks {name} on a graph", law=name, part=part, residual=sp.Add(*rows),
+            witness=show(to_jets(next(e for e in rows if e != 0))),
+        )  # fmt: skip
+    return identity(name, f"the variation of b(f, g) {'+' if sign > 0 else '-'} b(g, f) in f vanishes", test)
+
+
+def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
+    """What becomes of the energy, and with an entropy of the degeneracies, at every node."""
+    derivation = dynamics.derivation
+    skew, positive = of.get("graph_antisymmetry"), of.get("graph_metric_psd")
+    entropy = derivation.system.entropy
+    if positive is None:
+        return [] if skew is None else [Law("graph_energy", skew.verdict, "dH/dt = dH.J dH = 0: the bracket is skew")]
+    if entropy is None:
+        weakest = skew if skew is not None and skew.verdict != "proved" else positive
+        how = "dH/dt = -sum dH.M dH <= 0 by graph_metric_psd"
+        return [Law("graph_energy", weakest.verdict, how, weakest.detail)]
+    assert derivation.metric is not None
+    laws = [_degenerate(dynamics, "graph_energy", "M dH", derivation.metric, "metric", derivation.hamiltonian)]
+    if derivation.bracket is not None:
+        laws.append(
+            _degenerate(dynamics, "graph_entropy_degeneracy", "J dS", derivation.bracket, "bracket", entropy)
+        )
+    return laws
+
+
+def _degenerate(
+    dynamics: Dynamics, name: str, what: str, bilinear: Bilinear, part: str, density: sp.Expr
+) -> Law:
+    """Does the operator annihilate the gradient of a functional?"""
+    with limited(LAW):
+        slopes = Written.of(dynamics).out(dynamics.gradient(density))
+        given = {f"{a.name}__right": slopes[bar(a.name)] for a in dynamics.state}
+        image = Written.of(dynamics).out(dynamics.operator(bilinear, part), given)
+        test = _vanish(list(image.values()))
+    if not test:
+        defect = next(e for e in image.values() if not _vanish([e]))
+        raise StructureError(
+            f"{what} is not zero on a graph", law=name, part=part, residual=defect, witness=show(to_jets(defect))
+        )
+    return identity(name, f"{what} = 0 at every node, by the programs written out", test)
