@@ -50,9 +50,7 @@ def edge_sums(program: Program) -> tuple[Statement | EdgeSum, ...]:
     )
 
 
-def _terms(
-    expr: sp.Expr, sources: dict[str, str], degree: int
-) -> tuple[tuple[sp.Expr, tuple[str, ...]], ...] | None:
+def _terms(expr: sp.Expr, sources: dict[str, str], degree: int) -> tuple[tuple[sp.Expr, tuple[str, ...]], ...] | None:
     """The terms weight times ``degree`` differences; None where one is not of that form."""
     out = []
     for term in sp.Add.make_args(expr):

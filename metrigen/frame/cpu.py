@@ -14,8 +14,8 @@ from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, learned_in, renamed, solves_in
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
-from metrigen.spec.domain import Graph
 from metrigen.programs import Lowered
+from metrigen.spec.domain import Graph
 from metrigen.spec.symbols import Param
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from metrigen.emit.render import render
-from metrigen.frame.arguments import floats, parameters, symbols, time_step, tuple_text
+from metrigen.frame.arguments import parameters, time_step, tuple_text
 from metrigen.frame.emission import Emission
-from metrigen.ir.nodes import Array, Kind, Program
-from metrigen.spec.domain import Network
-from metrigen.spec.symbols import Param
+from metrigen.frame.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
+from metrigen.ir.nodes import Kind
 
 
 def graph_module_text(emission: Emission, header: str) -> str:
@@ -23,7 +20,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         stepping=emission.stepping,
         components=repr(emission.lowered.components),
         fields=emission.fields,
-        network=_network(emission),
+        network=network_of(emission),
         state_doc=_state_doc(emission),
         class_doc=_class_doc(emission),
         init_args=_init_args(emission),
@@ -31,7 +28,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         constrained=texts,
         methods=_methods(emission),
         helpers={
-            "given": bool(_inputs(emission)),
+            "given": bool(inputs_of(emission)),
             "positive": any("_positive" in p.read for p in texts),
             "softplus": any("_inverse_softplus" in p.write for p in texts),
             "blocks": any(p.block is not None for p in texts),
@@ -40,33 +37,17 @@ def graph_module_text(emission: Emission, header: str) -> str:
     )
 
 
-def _network(emission: Emission) -> Network | None:
-    network: Network | None = emission.spec.system.domain.network
-    return network
-
-
-def _learned(emission: Emission, per: str) -> list[str]:
-    """Parameters with one value a node ("site"), or one an edge."""
-    return [n for n, s in symbols(emission).items() if isinstance(s, Param) and s.per == per and not s.is_matrix]
-
-
-def _inputs(emission: Emission) -> list[Array]:
-    """Arrays that ``forward`` is handed."""
-    own = {*_learned(emission, "site"), *_learned(emission, "edge")}
-    return [a for a in emission.lowered.dynamics.inputs if a.name not in own]
-
-
 def _init_args(emission: Emission) -> list[str]:
     args = ["steps: int | None = None", "dt: float | None = None"]
     if not emission.stepping:
         args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
                 "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
-    if _network(emission) is None:
-        if _learned(emission, "site"):
+    if network_of(emission) is None:
+        if learned_per(emission, "site"):
             args.append("nodes: int")
-        elif _learned(emission, "edge"):
+        elif learned_per(emission, "edge"):
             args.append("nodes: int | None = None")
-        if _learned(emission, "edge"):
+        if learned_per(emission, "edge"):
             args.append("edges: int | None = None")
     return args
 
@@ -110,15 +91,15 @@ def _init_lines(emission: Emission) -> list[str]:
 
 def _sizes(emission: Emission) -> list[str]:
     """What the shapes of parameters of nodes and edges need."""
-    edge = _learned(emission, "edge")
-    if _network(emission) is not None:
+    edge = learned_per(emission, "edge")
+    if network_of(emission) is not None:
         return [
             'self.register_buffer("edge_index", torch.tensor(EDGES, dtype=torch.int64).reshape(-1, 2).T, '
             "persistent=False)",
             "self.nodes, self.edges = NODES, len(EDGES)",
         ]
     lines = []
-    if edge and not _learned(emission, "site"):
+    if edge and not learned_per(emission, "site"):
         lines += [
             "if (nodes is None) == (edges is None):",
             f'    raise ValueError("{", ".join(edge)}: give edges=E for a list of edges, or nodes=N for weights of all '
@@ -126,7 +107,7 @@ def _sizes(emission: Emission) -> list[str]:
         ]
     if edge:
         lines.append("self.nodes, self.edges = nodes, edges")
-    elif _learned(emission, "site"):
+    elif learned_per(emission, "site"):
         lines.append("self.nodes = nodes")
     return lines
 
@@ -145,7 +126,7 @@ def _methods(emission: Emission) -> list[str]:
 
 
 def _graph_method(emission: Emission) -> list[str]:
-    if _network(emission) is not None:
+    if network_of(emission) is not None:
         return [
             "def _graph(self, nodes: int) -> Graph:",
             "    if nodes != NODES:",
@@ -157,7 +138,7 @@ def _graph_method(emission: Emission) -> list[str]:
         "def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:",
         '    """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""',
     ]
-    edge, site = _learned(emission, "edge"), _learned(emission, "site")
+    edge, site = learned_per(emission, "edge"), learned_per(emission, "site")
     if edge:
         names = ", ".join(edge)
         lines += [
@@ -166,7 +147,7 @@ def _graph_method(emission: Emission) -> list[str]:
             'edges=E")',
             "    if self.edges is not None and (edge_index is None or edge_index.shape[-1:] != (self.edges,)):",
             '        given = "nothing" if edge_index is None else f"shape {tuple(edge_index.shape)}"',
-            f'        raise ValueError(f"edge_index is {{given}}; needed: (2, {{self.edges}}), for the edges of {names}")',
+            f'        raise ValueError(f"edge_index is {{given}}; needed: (2, {{self.edges}}), for {names}")',
         ]
     if edge or site:
         known = "self.nodes is not None and " if not site else ""
@@ -186,16 +167,16 @@ def _forward_steps(emission: Emission) -> list[str]:
         f"{f}: Tensor" + (" | None = None" if f in momenta else "") for f in others
     ])  # fmt: skip
     lines = [
-        f"def forward(self, {signature}{_keywords(emission, False)}) -> {state}:",
+        f"def forward(self, {signature}{keywords(emission, False)}) -> {state}:",
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
         *(f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in others if f in momenta),
         *_opened(emission, ", ".join(emission.fields)),
     ]
     prologue = emission.lowered.prologue
     if prologue is not None and prologue.body:
-        given = ", ".join(_value(emission, a, first) for a in prologue.inputs)
+        given = ", ".join(value(emission, a, first) for a in prologue.inputs)
         lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
-    fixed = _arguments(emission, emission.optimised["step"][0], first, emission.fields)
+    fixed = arguments_of(emission, emission.optimised["step"][0], first, emission.fields)
     return [
         *lines,
         "    fixed__ = (",
@@ -210,22 +191,23 @@ def _forward_steps(emission: Emission) -> list[str]:
 def _forward_steady(emission: Emission) -> list[str]:
     steady = emission.lowered.equilibrium
     assert steady is not None
-    unknown, inputs = steady.unknown, _inputs(emission)
-    learned = {n: f"self.{n}" for per in ("site", "edge") for n in _learned(emission, per)}
+    unknown, inputs = steady.unknown, inputs_of(emission)
+    learned = {n: f"self.{n}" for per in ("site", "edge") for n in learned_per(emission, per)}
     arrays = emission.lowered.dynamics.inputs
 
     def table(kind: Kind) -> str:
         return ", ".join(f'"{a.name}": {learned.get(a.name, a.name)}' for a in arrays if a.kind is kind)
 
-    fixed_graph = _network(emission) is not None
+    fixed_graph = network_of(emission) is not None
     edge_index = "" if fixed_graph else "edge_index: Tensor | None = None, "
     positional = "".join(f", {a.name}: Tensor" for a in inputs)
     dense = "False" if fixed_graph else "edge_index is None"
     weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
-    w = ", ".join(["graph__", "like__[:1, :, :1]", *_arguments(emission, weights, "like__", (unknown,))])
-    b = ", ".join(["graph__", "like__", *_arguments(emission, source, "like__", (unknown,))])
+    w = ", ".join(["graph__", "like__[:1, :, :1]", *arguments_of(emission, weights, "like__", (unknown,))])
+    b = ", ".join(["graph__", "like__", *arguments_of(emission, source, "like__", (unknown,))])
+    signature = f"self{positional}, *, {edge_index}warm_start: Tensor | None = None"
     return [
-        f"def forward(self{positional}, *, {edge_index}warm_start: Tensor | None = None) -> {emission.class_name}State:",
+        f"def forward({signature}) -> {emission.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
         f"    like__, dtype__ = _frame({{{table(Kind.SITE)}}}, {{{table(Kind.EDGE)}}}, {dense}, self.channels)",
         f"    graph__ = self._graph({'' if fixed_graph else 'edge_index, '}like__.shape[2])",
@@ -284,8 +266,8 @@ def _balance(emission: Emission) -> list[str]:
     doc = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
     lines, call = _reading(emission, "balance_residual", doc, program="power")
     lines[0] = lines[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
-    edge_index = [] if _network(emission) is not None else ["edge_index"]
-    passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in _inputs(emission))])
+    edge_index = [] if network_of(emission) is not None else ["edge_index"]
+    passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(emission))])
     middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
     at = next(i for i, line in enumerate(lines) if "_work(" in line)
     return [
@@ -305,11 +287,11 @@ def _reading(
     """The head of a method that reads a state, and the call of its program."""
     run = emission.optimised[program or name][0]
     read = {a.name for a in run.inputs}
-    needed = [a.name for a in _inputs(emission) if a.name in read]
-    values = ", ".join(["graph__", *_arguments(emission, run, emission.fields[0])])
+    needed = [a.name for a in inputs_of(emission) if a.name in read]
+    values = ", ".join(["graph__", *arguments_of(emission, run, emission.fields[0])])
     fields = ", ".join(f"state.{f}" for f in emission.fields)
     head = [
-        f"def {name}(self, state: {emission.class_name}State{_keywords(emission, True, extra)}) -> Tensor:",
+        f"def {name}(self, state: {emission.class_name}State{keywords(emission, True, extra)}) -> Tensor:",
         f'    """{doc}"""',
         *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         *_opened(emission, fields),
@@ -320,37 +302,12 @@ def _reading(
 def _opened(emission: Emission, given: str) -> list[str]:
     """The fields in the dtype of work, and the graph that they live on."""
     names = emission.fields
-    edge_index = "" if _network(emission) is not None else "edge_index, "
+    edge_index = "" if network_of(emission) is not None else "edge_index, "
     return [
         f"    *fields__, dtype__ = _work({given}, channels=self.channels)",
         f"    {', '.join(names)}{',' if len(names) == 1 else ''} = fields__",
         f"    graph__ = self._graph({edge_index}{names[0]}.shape[2])",
     ]
-
-
-def _keywords(emission: Emission, optional: bool, extra: str = "") -> str:
-    default = " | None = None" if optional else ""
-    names = [f"{a.name}: Tensor{default}" for a in _inputs(emission)]
-    first = [] if _network(emission) is not None else ["edge_index: Tensor | None = None"]
-    text = ", ".join([*first, *names]) + extra
-    return f", *, {text.removeprefix(', ')}" if text else ""
-
-
-def _value(emission: Emission, array: Array, like: str) -> str:
-    """Expression of one argument of a program inside a method, in the dtype of the state."""
-    name = array.name
-    own = name in _learned(emission, "site") or name in _learned(emission, "edge")
-    if array.kind is Kind.SITE:
-        return f"_node({'self.' * own}{name}, {like}, {name!r})"
-    if array.kind is Kind.EDGE:
-        return f"_edge({'self.' * own}{name}, {like}, graph__, {name!r})"
-    return f"{like}.new_tensor(self.{name})" if name in floats(emission) else f"self.{name}.to({like}.dtype)"
-
-
-def _arguments(emission: Emission, program: Program, like: str, skip: Sequence[str] = ()) -> list[str]:
-    hoisted = set(emission.lowered.prologue.outputs) if emission.lowered.prologue else set()
-    made = {*hoisted, *emission.fields} - set(skip)
-    return [a.name if a.name in made else _value(emission, a, like) for a in program.inputs if a.name not in skip]
 
 
 def _state_doc(emission: Emission) -> str:
@@ -377,9 +334,9 @@ def _class_doc(emission: Emission) -> str:
             "rtol, atol, max_iter  conjugate gradient stops at ||r|| <= max(rtol ||b||, atol), gives up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
-    network, edge = _network(emission), _learned(emission, "edge")
+    network, edge = network_of(emission), learned_per(emission, "edge")
     if network is None:
-        if _learned(emission, "site") or edge:
+        if learned_per(emission, "site") or edge:
             lines.append(f"nodes     number N of nodes, of the parameters {', '.join(_per(emission))}")
         if edge:
             lines.append("edges     number E of edges, for edge_index; None: weights of all pairs of nodes")
@@ -394,4 +351,4 @@ def _class_doc(emission: Emission) -> str:
 
 
 def _per(emission: Emission) -> list[str]:
-    return [*_learned(emission, "site"), *_learned(emission, "edge")]
+    return [*learned_per(emission, "site"), *learned_per(emission, "edge")]

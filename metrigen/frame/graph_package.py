@@ -11,6 +11,7 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
 from metrigen.frame.emission import Emission, bytes_per_site
+from metrigen.frame.graph_arguments import network_of
 from metrigen.frame.graph_module import graph_module_text
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Cayley
@@ -75,7 +76,7 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
         "The edges are given to every call: as weights (C, N, N) of all pairs of nodes, or as `edge_index` (2, E) with "
         "one value an edge."
     )
-    network = emission.spec.system.domain.network
+    network = network_of(emission)
     if network is not None:
         forms = f"The graph is fixed: {network.nodes} nodes, {len(network.edges)} edges."
     if isinstance(integrator, TimeStepper):

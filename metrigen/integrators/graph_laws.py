@@ -162,15 +162,11 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
     assert derivation.metric is not None
     laws = [_degenerate(dynamics, "graph_energy", "M dH", derivation.metric, "metric", derivation.hamiltonian)]
     if derivation.bracket is not None:
-        laws.append(
-            _degenerate(dynamics, "graph_entropy_degeneracy", "J dS", derivation.bracket, "bracket", entropy)
-        )
+        laws.append(_degenerate(dynamics, "graph_entropy_degeneracy", "J dS", derivation.bracket, "bracket", entropy))
     return laws
 
 
-def _degenerate(
-    dynamics: Dynamics, name: str, what: str, bilinear: Bilinear, part: str, density: sp.Expr
-) -> Law:
+def _degenerate(dynamics: Dynamics, name: str, what: str, bilinear: Bilinear, part: str, density: sp.Expr) -> Law:
     """Does the operator annihilate the gradient of a functional?"""
     with limited(LAW):
         slopes = Written.of(dynamics).out(dynamics.gradient(density))

@@ -100,7 +100,12 @@ def run(
 
 
 def _map(
-    statement: Map, env: dict[str, Any], kinds: Mapping[str, Kind], periodic: bool, functions: Learned | None, edges: int
+    statement: Map,
+    env: dict[str, Any],
+    kinds: Mapping[str, Kind],
+    periodic: bool,
+    functions: Learned | None,
+    edges: int,
 ) -> None:
     site = next(env[name] for name in (*statement.reads, *env) if kinds[name] in (Kind.SITE, statement.over))
     shape = (*site.shape[:2], edges) if statement.over is Kind.EDGE else site.shape

@@ -44,7 +44,6 @@ from metrigen.ir.nodes import (
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import tidy
 
-
 _PLACES = (Kind.SITE, Kind.EDGE)
 
 
