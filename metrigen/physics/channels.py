@@ -21,6 +21,24 @@ MAPS = (mix, total)
 LARGE = 1000  # terms beyond which the argument of a map is not expanded
 
 
+class Lifted(sp.Symbol):
+    """The symbol that stands for a map inside an expression; ``of`` is that map."""
+
+    __slots__ = ("of",)
+    of: sp.Expr
+
+    def __new__(cls, name: str, of: sp.Expr) -> Lifted:  # type: ignore[misc]
+        self = sp.Symbol.__xnew__(cls, name, real=True)
+        self.of = of
+        return self
+
+    def _hashable_content(self) -> tuple[object, ...]:
+        return (*super()._hashable_content(), self.of)
+
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:  # type: ignore[override]
+        return Lifted, (self.name, self.of)
+
+
 def has_maps(expr: sp.Expr) -> bool:
     return bool(expr.has(*MAPS))
 
@@ -32,7 +50,7 @@ def lift(expr: sp.Expr) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
     found: dict[sp.Expr, None] = {}
     _outermost(expr, found)
     atoms = sorted(found, key=sp.default_sort_key)
-    names = {atom: sp.Symbol(f"map[{i}]", real=True) for i, atom in enumerate(atoms)}
+    names = {atom: Lifted(f"map[{i}]", atom) for i, atom in enumerate(atoms)}
     return expr.xreplace(names), {symbol: atom for atom, symbol in names.items()}
 
 

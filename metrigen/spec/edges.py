@@ -79,9 +79,10 @@ def uniform(expr: sp.Expr) -> bool:
         return not any(isinstance(x, Index) for x in expr.args)
     if isinstance(expr, (_EdgeMap, Index)):
         return False
-    # The jet of a function is a symbol that knows it.
-    if isinstance(expr, sp.Symbol) and isinstance(getattr(expr, "base", None), AppliedUndef):
-        return uniform(expr.base)
+    # The jet of a function and the symbol of a channel map know what they stand for.
+    known = getattr(expr, "base", getattr(expr, "of", None)) if isinstance(expr, sp.Symbol) else None
+    if isinstance(known, sp.Expr):
+        return uniform(known)
     return all(uniform(a) for a in expr.args)
 
 

@@ -1,8 +1,8 @@
 """Values of a derivation at fixed points, to 30 digits: ``python -m tests.trusted.values specs/maze.py`` prints them.
 
-Every atom (field, derivative, channel map, parameter) takes a rational value that depends on its name alone, so a
-value changes only if the mathematics does. The files beside this one were checked by hand and are never written by a
-program.
+Every atom (field, derivative, channel map, map along edges, parameter) takes a rational value that depends on its name
+alone, so a value changes only if the mathematics does. The files beside this one were checked by hand and are never
+written by a program.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.derive import derive
+from metrigen.physics.incidence import MAPS
 from metrigen.spec.load import load_spec
 from metrigen.spec.symbols import mix, total
 
@@ -30,7 +31,7 @@ def value_of(atom: sp.Basic) -> sp.Rational:
 
 
 def outermost(expr: sp.Basic) -> list[sp.Basic]:
-    if isinstance(expr, (sp.Derivative, AppliedUndef, mix, total)) or expr.is_Symbol:
+    if isinstance(expr, (sp.Derivative, AppliedUndef, mix, total, *MAPS)) or expr.is_Symbol:
         return [expr]
     return [atom for arg in expr.args for atom in outermost(arg)]
 
