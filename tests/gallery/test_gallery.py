@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 
@@ -12,13 +13,14 @@ import torch
 from metrigen.compiler import compile_spec
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.domain import EDGE
 from metrigen.spec.symbols import InputFunction
-from tests.gallery import cells, constrained, derived, fields, flows, generic, learned, mechanics
-from tests.gallery.layers import BUILT, DERIVED, FOLDER, NAMES, compiled, derivation, digest, layer, spec
+from tests.gallery import cells, constrained, derived, fields, flows, generic, graphs, learned, mechanics
+from tests.gallery.layers import BUILT, DERIVED, FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
     f.__name__: f
-    for module in (mechanics, fields, flows, generic, cells, constrained, derived, learned)
+    for module in (mechanics, fields, flows, generic, cells, constrained, derived, graphs, learned)
     for f in module.CHECKS
 }
 # What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with
@@ -111,15 +113,18 @@ def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:
 def test_the_layer_runs(name: str) -> None:
     """Finite states, energies and gradients in float64 with two channels and a batch."""
     system, found = spec(name).system, derivation(name)
-    made = layer(name, channels=2)
     shape = (3, 2, *(6, 5)[: len(system.domain.axes)])
+    sized = {"nodes": 6} if inspect.signature(emitted(name)).parameters.keys() & {"nodes"} else None
+    made = layer(name, channels=2, sizes=sized)
     generator = torch.Generator().manual_seed(0)
 
-    def field(positive: bool) -> torch.Tensor:
+    def field(positive: bool, shape: tuple[int, ...] = shape) -> torch.Tensor:
         x = 0.3 * torch.randn(shape, dtype=torch.float64, generator=generator)
         return 1 + x.abs() if positive else x
 
-    inputs = {u.func.__name__: field(bool(u.is_positive)) for u in inputs_of(found)}
+    inputs = {u.func.__name__: field(bool(u.is_positive)) for u in inputs_of(found) if EDGE not in u.args}
+    pairs = {u.func.__name__: field(True, (2, 6, 6)) for u in inputs_of(found) if EDGE in u.args}
+    inputs |= {name: x + x.mT for name, x in pairs.items()}
     steady = found.steady_state is not None and not hasattr(system.integrator, "steps")
     state = [] if steady else [field(bool(u.is_nonnegative)).requires_grad_() for u in found.fields]
     end = made(*state, **inputs)
