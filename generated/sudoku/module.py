@@ -177,7 +177,7 @@ class Sudoku(nn.Module):
         like__, dtype__ = _frame({"s": s}, {"w": w}, edge_index is None, self.channels)
         graph__ = self._graph(edge_index, like__.shape[2])
         m__, w__ = reference.weights(
-            graph__, like__[:1, :, :1], _edge(w, like__, graph__, 'w'), self.m2.to(like__.dtype)
+            graph__, like__[:1, :1, :1], _edge(w, like__, graph__, 'w'), self.m2.to(like__.dtype)
         )
         (b__,) = reference.source(graph__, like__, _node(s, like__, 's'), self.m2.to(like__.dtype))
         b__ = b__.expand(like__.shape)

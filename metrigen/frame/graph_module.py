@@ -203,7 +203,7 @@ def _forward_steady(emission: Emission) -> list[str]:
     positional = "".join(f", {a.name}: Tensor" for a in inputs)
     dense = "False" if fixed_graph else "edge_index is None"
     weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
-    w = ", ".join(["graph__", "like__[:1, :, :1]", *arguments_of(emission, weights, "like__", (unknown,))])
+    w = ", ".join(["graph__", "like__[:1, :1, :1]", *arguments_of(emission, weights, "like__", (unknown,))])
     b = ", ".join(["graph__", "like__", *arguments_of(emission, source, "like__", (unknown,))])
     signature = f"self{positional}, *, {edge_index}warm_start: Tensor | None = None"
     return [

@@ -60,8 +60,9 @@ def wave(name: str, integrator: object, **parts: object) -> System:
 def poisson(name: str = "poisson", domain: Graph = graph, **parts: object) -> System:
     """(B^T w B + a + c) q = s."""
     energy = w * grad(q).square / 2 + (a + c) * q**2 / 2 - s * q
-    return System(name=name, domain=domain, fields=(q,), hamiltonian=energy, metric=Dissipation((1, lambda F: F[q])),
-                  readout=energy_density(), **{"integrator": SteadyState(rtol=1e-12), **parts})  # fmt: skip
+    return System(name=name, domain=domain, fields=(q,), metric=Dissipation((1, lambda F: F[q])),
+                  readout=energy_density(),
+                  **{"hamiltonian": energy, "integrator": SteadyState(rtol=1e-12), **parts})  # fmt: skip
 
 
 SYSTEMS = {
