@@ -91,6 +91,10 @@ class Sparse:
         ends = torch.cat((self.head, self.tail))
         if values.device.type == "cpu":  # one after the other
             return values.new_zeros(*values.shape[:-1], self.nodes).index_add_(-1, ends, values)
+        return self.sorted_sums(values, ends)
+
+    def sorted_sums(self, values: Tensor, ends: Tensor) -> Tensor:
+        """The sum of the values at every node, each node by itself over its own: no two add into one place."""
         if self._order is None:
             self._order = torch.argsort(ends, stable=True)
             starts = torch.arange(self.nodes + 1, device=ends.device)

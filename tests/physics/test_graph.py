@@ -8,14 +8,12 @@ import pytest
 import sympy as sp
 
 from metrigen import (
-    RK4,
     Derivation,
     Dissipation,
     Field,
     Graph,
     Input,
     Lattice,
-    Leapfrog,
     MetrigenError,
     NeuralFunction,
     Param,
@@ -37,8 +35,8 @@ from metrigen.emit.derivation import derivation_text
 from metrigen.physics.incidence import graph_zero, indexed, places, written_out
 from metrigen.physics.jets import jet, to_jets
 from metrigen.physics.zero import evaluate, is_zero, random_point
-from metrigen.programs import lower
 from metrigen.spec.edges import average, codifference, difference, share
+from metrigen.spec.symbols import transposed
 
 graph = Graph()
 EDGES = ((1, 0), (2, 1), (0, 2), (3, 2), (1, 3))  # (head, tail): a triangle and a square that share an edge
@@ -355,10 +353,9 @@ def test_edge_parameters_need_edges() -> None:
     assert refused.value.part == "w"
 
 
-@pytest.mark.parametrize("integrator", [RK4(steps=1, dt=0.1), Leapfrog(steps=1, dt=0.1)])
-def test_no_layer_is_emitted(integrator) -> None:
-    made = system(lagrangian=phi.diff(t) ** 2 / 2 - w * grad(phi).square, integrator=integrator)
-    with pytest.raises(SpecError) as refused:
-        lower(derive(made))
-    assert refused.value.part == "domain"
-    assert refused.value.fix
+def test_a_channel_map_inside_a_difference_stays() -> None:
+    """M dH of H = s v mix(K, u), M along the edges: the flow holds B K^T (s v), which is not the same everywhere."""
+    K = Param("K", shape=("C", "C"))
+    metric = Dissipation((W, lambda F: drop(F[u])), (1, lambda F: F[v]))
+    found = derive(system(fields=(u, v), hamiltonian=s * v * mix(K, u), metric=metric)).equations[u]
+    assert found == -codifference(W * difference(mix(transposed(K), s * v)))
