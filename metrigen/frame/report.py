@@ -14,7 +14,10 @@ from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, lower, optimise
+from metrigen.spec.domain import Graph
 from metrigen.spec.load import Spec
+
+_GRAPH = "a graph has nodes and edges, and the programs of its layer run over both"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class Report:
 
     def cost(self, shape: tuple[int, ...] | None, bandwidth: float) -> Cost:
         """The cost of the layer; raises SpecError for a spec that does not build."""
+        if isinstance(self.derivation.system.domain, Graph):
+            raise SpecError(
+                "the cost of a layer on a graph is not worked out",
+                part="domain",
+                why="it goes with the numbers of nodes and edges of a call, and no kernel runs it",
+                fix="metrigen show without --cost; DERIVATION.md of the package has the operations of its programs",
+            )
         if self.lowered is None:
             raise SpecError(
                 "there is no cost to show: the spec does not build",
@@ -66,6 +76,10 @@ def report_of(spec: Spec) -> Report:
         else:
             lowered = lower(derivation)
             layer, unbuilt = lowered.dynamics, ""
+        if isinstance(spec.system.domain, Graph):
+            laws = derivation.laws if lowered is None else (*derivation.laws, *lattice_laws(layer))
+            waves = wave_report(derivation, None, None, _GRAPH)
+            return Report(spec, derivation, laws, None, None, {}, waves, _GRAPH)
     except SpecError as error:
         return Report(
             spec,
