@@ -24,9 +24,10 @@ from metrigen.errors import StructureError
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
+from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Law
-from metrigen.physics.effort import LAW, limited
-from metrigen.physics.incidence import graph_zero
+from metrigen.physics.effort import LAW, expand, limited
+from metrigen.physics.incidence import graph_zero, outermost
 from metrigen.physics.jets import to_jets
 from metrigen.physics.report import identity, show
 from metrigen.physics.zero import Zero, every
@@ -109,7 +110,13 @@ def _array(symbol: sp.Symbol | str) -> str:
 
 
 def _vanish(exprs: Sequence[sp.Expr]) -> Zero:
-    return every(graph_zero(to_jets(e)) for e in exprs)
+    return every(graph_zero(_multiplied_out(to_jets(e))) for e in exprs)
+
+
+def _multiplied_out(expr: sp.Expr) -> sp.Expr:
+    """The expression with what every map acts on multiplied out, so that equal values are equal terms."""
+    inner = {atom: atom.func(expand(_multiplied_out(atom.args[0]))) for atom in outermost([expr])}
+    return channels.canonical(expr.xreplace(inner))
 
 
 def _equations(dynamics: Dynamics) -> Law:
