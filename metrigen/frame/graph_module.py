@@ -30,6 +30,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         helpers={
             "given": bool(inputs_of(emission)),
             "positive": any("_positive" in p.read for p in texts),
+            "bounded": any("_inverse_between" in p.write for p in texts),
             "softplus": any("_inverse_softplus" in p.write for p in texts),
             "blocks": any(p.block is not None for p in texts),
             "edges": any("_pairs" in p.read for p in texts),
@@ -75,8 +76,6 @@ def _init_lines(emission: Emission) -> list[str]:
         shape = p.shape.replace("*sites", "self.nodes")
         shape = shape.replace("*edges", "*((self.nodes, self.nodes) if self.edges is None else (self.edges,))")
         lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({shape}))")
-        if p.block is not None:
-            lines.append(f'self.register_buffer("blocks_{p.name}", _blocks(channels, {p.block}), persistent=False)')
         lines.append(f"self.{p.name} = {p.init}")
     if emission.stepping:
         kind, value = time_step(emission)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
 
-from metrigen import RK4, Dissipation, Graph, Leapfrog, System, energy_density, grad
+from metrigen import RK4, Dissipation, Graph, Leapfrog, Param, System, energy_density, grad, mix
 from metrigen.errors import SpecError
 from tests.graph.systems import (
     EDGE_INDEX,
@@ -324,6 +324,23 @@ def test_parameters_of_edges_say_which_edges() -> None:
         class_of(only)(2)
     assert class_of(only)(2, edges=EDGES).readout(class_of(only)(2, edges=EDGES)(U.float(), edge_index=EDGE_INDEX),
                                                   edge_index=EDGE_INDEX).shape == (3, 2, NODES)  # fmt: skip
+
+
+def test_parametrisations_hold_on_edges_and_blocks() -> None:
+    """A bound and a sign on the edges, a block-diagonal coupling of the channels, whatever the weights."""
+    bounded, blocks = Param("b", per="edge", positive=True, below=2), Param("K", shape=("C", "C"), block=2, symmetric=True)
+    system = System("bounded", graph, fields=(q,), hamiltonian=bounded * grad(q).square + q * mix(blocks, q) / 2,
+                    metric=Dissipation((1, lambda F: F[q])), integrator=RK4(steps=1, dt=0.1))  # fmt: skip
+    layer = class_of(system)(3, nodes=NODES).double()
+    with torch.no_grad():
+        for raw in layer.parameters():
+            raw.copy_(40 * rand(*raw.shape) - 20)
+    assert torch.equal(layer.b, layer.b.mT)
+    assert ((layer.b > 0) & (layer.b < 2)).all()
+    assert (layer.K[2, :2] == 0).all()
+    layer.b = 0.5
+    assert torch.allclose(layer.b, torch.tensor(0.5).double())
+    assert layer(U[:, :1].expand(3, 3, NODES)).q.shape == (3, 3, NODES)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "triton"])
