@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import reference
+from . import cpu, reference
 
 INTERPRETED, KERNEL_DEVICES = False, ()
 COMPONENTS = ('T00', 'J', 'M')
@@ -133,6 +133,20 @@ for _device in KERNEL_DEVICES:
 
 
 
+def _readout_adjoint_cpu(
+    grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    _check((q__start, p__start), (q, p), ())
+    return _own(
+        cpu.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
+        (grad__, q__start, p__start, q, p)
+    )
+
+
+if not INTERPRETED:
+    _readout_adjoint.register_kernel("cpu")(_readout_adjoint_cpu)
+
+
 @_readout_adjoint.register_fake
 def _(
     grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
@@ -176,6 +190,15 @@ def _readout_kernel(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) ->
 for _device in KERNEL_DEVICES:
     _readout.register_kernel(_device)(_readout_kernel)
 
+
+
+def _readout_cpu(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor:
+    _check((q__start, p__start), (q, p), ())
+    return torch.cat(cpu.readout_scan((q__start, p__start), (q, p), ()), 2)
+
+
+if not INTERPRETED:
+    _readout.register_kernel("cpu")(_readout_cpu)
 
 
 @_readout.register_fake
@@ -224,6 +247,21 @@ def _scan_adjoint_kernel(
 for _device in KERNEL_DEVICES:
     _scan_adjoint.register_kernel(_device)(_scan_adjoint_kernel)
 
+
+
+def _scan_adjoint_cpu(
+    q__out: Tensor, p__out: Tensor, q: Tensor, p: Tensor, q__start: Tensor, p__start: Tensor, f_p: Tensor,
+    f_q: Tensor, lam: Tensor, theta: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
+    return _own(
+        cpu.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
+        (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
+    )
+
+
+if not INTERPRETED:
+    _scan_adjoint.register_kernel("cpu")(_scan_adjoint_cpu)
 
 
 @_scan_adjoint.register_fake
@@ -280,6 +318,19 @@ for _device in KERNEL_DEVICES:
 
 
 
+def _scan_cpu(
+    q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
+) -> tuple[Tensor, Tensor]:
+    _check((q__start, p__start), (f_p, f_q, lam, theta), ())
+    return _own(
+        cpu.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
+    )
+
+
+if not INTERPRETED:
+    _scan.register_kernel("cpu")(_scan_cpu)
+
+
 @_scan.register_fake
 def _(
     q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
@@ -307,13 +358,17 @@ class Lm(nn.Module):
     """Lm.
 
     channels  number C of oscillators
-    backend   "auto": kernels where the device has them; "torch" is the reference
+    backend   "auto": kernels where the device has them; "cpu" insists; "torch" is the reference
     """
 
     def __init__(self, channels: int, *, backend: str = "auto") -> None:
         super().__init__()
-        if backend not in ('auto', 'torch'):
-            raise ValueError(f"backend={backend!r} is not emitted for this package; use one of ('auto', 'torch')")
+        if backend not in ('auto', 'cpu', 'torch'):
+            raise ValueError(
+                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'cpu', 'torch')"
+            )
+        if backend == "cpu" and (INTERPRETED or not cpu.available()):
+            raise ValueError('backend="cpu" needs a C++ compiler (and Triton not interpreted); use "auto" or "torch"')
         if channels < 1:
             raise ValueError(f"channels={channels} must be positive")
         self.channels, self.backend = channels, backend

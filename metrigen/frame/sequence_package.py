@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
-from metrigen.emit.layout import layout
+from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.ops import tuple_of
 from metrigen.frame.sequence import SequenceEmission, traffic
+from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
 
 _DOCS = {
@@ -25,10 +26,13 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
+    comment = header(emission.spec, (), None, "//")
     return {
+        "cpu.py": layout(sequence_loader_text(emission, brief)),
+        "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
-        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=False, triton=False)),
+        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=False)),
         "DERIVATION.md": derivation_markdown(
             emission.spec, emission.derivation, emission.laws, sequence_sections(emission)
         ),
