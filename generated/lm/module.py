@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 
-INTERPRETED, KERNEL_DEVICES = False, ()
+try:
+    from . import kernels
+except ImportError:  # a machine without Triton
+    kernels = None
+
+INTERPRETED = kernels is not None and kernels.triton.knobs.runtime.interpret
+KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERPRETED else ()))
 COMPONENTS = ('T00', 'J', 'M')
 
 
@@ -123,7 +129,7 @@ def _readout_adjoint_kernel(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (q, p), ())
     return _own(
-        reference.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
+        kernels.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
         (grad__, q__start, p__start, q, p)
     )
 
@@ -184,7 +190,7 @@ def _readout(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor
 
 def _readout_kernel(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor:
     _check((q__start, p__start), (q, p), ())
-    return torch.cat(reference.readout_scan((q__start, p__start), (q, p), ()), 2)
+    return torch.cat(kernels.readout_scan((q__start, p__start), (q, p), ()), 2)
 
 
 for _device in KERNEL_DEVICES:
@@ -239,7 +245,7 @@ def _scan_adjoint_kernel(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
     return _own(
-        reference.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
+        kernels.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
         (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
     )
 
@@ -309,7 +315,7 @@ def _scan_kernel(
 ) -> tuple[Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta), ())
     return _own(
-        reference.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
+        kernels.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
     )
 
 
@@ -358,15 +364,17 @@ class Lm(nn.Module):
     """Lm.
 
     channels  number C of oscillators
-    backend   "auto": kernels where the device has them; "cpu" insists; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
 
     def __init__(self, channels: int, *, backend: str = "auto") -> None:
         super().__init__()
-        if backend not in ('auto', 'cpu', 'torch'):
+        if backend not in ('auto', 'triton', 'cpu', 'torch'):
             raise ValueError(
-                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'cpu', 'torch')"
+                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'triton', 'cpu', 'torch')"
             )
+        if backend == "triton" and kernels is None:
+            raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
         if backend == "cpu" and (INTERPRETED or not cpu.available()):
             raise ValueError('backend="cpu" needs a C++ compiler (and Triton not interpreted); use "auto" or "torch"')
         if channels < 1:

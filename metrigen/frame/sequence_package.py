@@ -10,6 +10,7 @@ from metrigen.frame.ops import tuple_of
 from metrigen.frame.sequence import SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
+from metrigen.frame.sequence_triton import sequence_kernels_text
 
 _DOCS = {
     "prologue": "E = exp(h A) from the parameters alone.",
@@ -29,10 +30,11 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
     comment = header(emission.spec, (), None, "//")
     return {
         "cpu.py": layout(sequence_loader_text(emission, brief)),
+        "kernels.py": layout(sequence_kernels_text(emission, brief)),
         "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
-        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=False)),
+        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=True)),
         "DERIVATION.md": derivation_markdown(
             emission.spec, emission.derivation, emission.laws, sequence_sections(emission)
         ),
