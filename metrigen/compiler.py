@@ -16,6 +16,7 @@ from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.sequence_package import sequence_texts
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
+from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, check_buildable, lower, optimise
@@ -99,7 +100,7 @@ def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Comp
         scan = scan_of(derivation)
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):
-        laws = derivation.laws
+        laws = (*derivation.laws, *sequence_laws(derivation, scan))
     with clock.stage("print"):
         emission = SequenceEmission(spec, derivation, laws, scan)
         texts = sequence_texts(emission)

@@ -26,11 +26,54 @@ LANES = 1 << 15  # samples times channels from which on a sequence is walked in 
 
 
 @triton.jit
+def _reduced(x):
+    """x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns."""
+    j = tl.floor(x * 0.636619772367581343 + 0.5)
+    r = ((x - j * 1.5703125) - j * 4.837512969970703125e-4) - j * 7.549789948768648e-8
+    return tl.minimum(tl.maximum(r, -0.8), 0.8), j - 4.0 * tl.floor(0.25 * j)
+
+
+@triton.jit
+def _sine_near(r):
+    s = r * r
+    return ((-1.9515295891e-4 * s + 8.3321608736e-3) * s - 1.6666654611e-1) * s * r + r
+
+
+@triton.jit
+def _cosine_near(r):
+    s = r * r
+    return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0
+
+
+@triton.jit
+def _sine(x):
+    """sin x; in float32 without the slow path that a device library has for large angles."""
+    if x.dtype == tl.float64:
+        return tl.sin(x)
+    else:
+        r, quarter = _reduced(x)
+        odd = (quarter == 1.0) | (quarter == 3.0)
+        value = tl.where(odd, _cosine_near(r), _sine_near(r))
+        return tl.where(quarter >= 2.0, -value, value)
+
+
+@triton.jit
+def _cosine(x):
+    if x.dtype == tl.float64:
+        return tl.cos(x)
+    else:
+        r, quarter = _reduced(x)
+        odd = (quarter == 1.0) | (quarter == 3.0)
+        value = tl.where(odd, _sine_near(r), _cosine_near(r))
+        return tl.where((quarter == 1.0) | (quarter == 2.0), -value, value)
+
+
+@triton.jit
 def _propagator(f_p, f_q, lam, theta):
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    q__from_q__t = v__0 * tl.cos(theta)
-    q__from_p__t = v__0 * tl.sin(theta)
+    q__from_q__t = v__0 * _cosine(theta)
+    q__from_p__t = v__0 * _sine(theta)
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
     q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
@@ -40,12 +83,12 @@ def _propagator(f_p, f_q, lam, theta):
 
 @triton.jit
 def _step(q, p, f_p, f_q, lam, theta):
-    v__0 = tl.sin(theta)
+    v__0 = _sine(theta)
     rate__v = -lam
     v__1 = tl.exp(rate__v)
     offset_p__v = p - f_p
     v__2 = offset_p__v * v__1
-    v__3 = tl.cos(theta)
+    v__3 = _cosine(theta)
     offset_q__v = q - f_q
     v__4 = offset_q__v * v__1
     q__next = f_q + v__0 * v__2 + v__3 * v__4
@@ -57,8 +100,8 @@ def _step(q, p, f_p, f_q, lam, theta):
 def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    v__1 = v__0 * tl.sin(theta)
-    v__2 = tl.cos(theta)
+    v__1 = v__0 * _sine(theta)
+    v__2 = _cosine(theta)
     v__3 = v__0 * v__2
     offset_p__v = p - f_p
     offset_q__v = q - f_q
@@ -411,7 +454,7 @@ def scan_adjoint_kernel(
     q__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0)
     p__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0)
 
-    for start__ in range(0, LENGTH, 4):
+    for start__ in range(0, LENGTH, 2):
         t__ = low__ + LENGTH - 1 - start__
         at0__ = base__ + (t__ - 0) * C__ + channel__
         ok0__ = ok__ & (((t__ - 0 < T__) & (t__ - 0 >= low__)) | (channel__ < 0))
@@ -449,42 +492,6 @@ def scan_adjoint_kernel(
             tl.load(p_ptr + at1__ - C__, mask=later1__, other=0.0).to(ACC)
             + tl.load(p__start_ptr + sample__ * C__ + channel__, mask=first1__, other=0.0).to(ACC)
         )
-        at2__ = base__ + (t__ - 2) * C__ + channel__
-        ok2__ = ok__ & (((t__ - 2 < T__) & (t__ - 2 >= low__)) | (channel__ < 0))
-        f_p__2 = tl.load(f_p_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        f_q__2 = tl.load(f_q_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        lam__2 = tl.load(lam_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        theta__2 = tl.load(theta_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        q__out__2 = tl.load(q__out_ptr + at2__, mask=ok2__, other=0.0).to(ACC)
-        p__out__2 = tl.load(p__out_ptr + at2__, mask=ok2__, other=0.0).to(ACC)
-        later2__ = ok2__ & ((t__ - 2 > 0) | (channel__ < 0))
-        first2__ = ok2__ & ((t__ - 2 == 0) | (channel__ < 0))
-        q__2 = (
-            tl.load(q_ptr + at2__ - C__, mask=later2__, other=0.0).to(ACC)
-            + tl.load(q__start_ptr + sample__ * C__ + channel__, mask=first2__, other=0.0).to(ACC)
-        )
-        p__2 = (
-            tl.load(p_ptr + at2__ - C__, mask=later2__, other=0.0).to(ACC)
-            + tl.load(p__start_ptr + sample__ * C__ + channel__, mask=first2__, other=0.0).to(ACC)
-        )
-        at3__ = base__ + (t__ - 3) * C__ + channel__
-        ok3__ = ok__ & (((t__ - 3 < T__) & (t__ - 3 >= low__)) | (channel__ < 0))
-        f_p__3 = tl.load(f_p_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        f_q__3 = tl.load(f_q_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        lam__3 = tl.load(lam_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        theta__3 = tl.load(theta_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        q__out__3 = tl.load(q__out_ptr + at3__, mask=ok3__, other=0.0).to(ACC)
-        p__out__3 = tl.load(p__out_ptr + at3__, mask=ok3__, other=0.0).to(ACC)
-        later3__ = ok3__ & ((t__ - 3 > 0) | (channel__ < 0))
-        first3__ = ok3__ & ((t__ - 3 == 0) | (channel__ < 0))
-        q__3 = (
-            tl.load(q_ptr + at3__ - C__, mask=later3__, other=0.0).to(ACC)
-            + tl.load(q__start_ptr + sample__ * C__ + channel__, mask=first3__, other=0.0).to(ACC)
-        )
-        p__3 = (
-            tl.load(p_ptr + at3__ - C__, mask=later3__, other=0.0).to(ACC)
-            + tl.load(p__start_ptr + sample__ * C__ + channel__, mask=first3__, other=0.0).to(ACC)
-        )
         q__g = q__x + q__out__0
         p__g = p__x + p__out__0
         q__x, p__x, f_p__into, f_q__into, lam__into, theta__into, = _step_adjoint(
@@ -503,24 +510,6 @@ def scan_adjoint_kernel(
         tl.store(f_q__bar_ptr + at1__, f_q__into.to(f_q_ptr.dtype.element_ty), mask=ok1__)
         tl.store(lam__bar_ptr + at1__, lam__into.to(lam_ptr.dtype.element_ty), mask=ok1__)
         tl.store(theta__bar_ptr + at1__, theta__into.to(theta_ptr.dtype.element_ty), mask=ok1__)
-        q__g = q__x + q__out__2
-        p__g = p__x + p__out__2
-        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into, = _step_adjoint(
-            q__2, p__2, f_p__2, f_q__2, lam__2, theta__2, q__g, p__g
-        )
-        tl.store(f_p__bar_ptr + at2__, f_p__into.to(f_p_ptr.dtype.element_ty), mask=ok2__)
-        tl.store(f_q__bar_ptr + at2__, f_q__into.to(f_q_ptr.dtype.element_ty), mask=ok2__)
-        tl.store(lam__bar_ptr + at2__, lam__into.to(lam_ptr.dtype.element_ty), mask=ok2__)
-        tl.store(theta__bar_ptr + at2__, theta__into.to(theta_ptr.dtype.element_ty), mask=ok2__)
-        q__g = q__x + q__out__3
-        p__g = p__x + p__out__3
-        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into, = _step_adjoint(
-            q__3, p__3, f_p__3, f_q__3, lam__3, theta__3, q__g, p__g
-        )
-        tl.store(f_p__bar_ptr + at3__, f_p__into.to(f_p_ptr.dtype.element_ty), mask=ok3__)
-        tl.store(f_q__bar_ptr + at3__, f_q__into.to(f_q_ptr.dtype.element_ty), mask=ok3__)
-        tl.store(lam__bar_ptr + at3__, lam__into.to(lam_ptr.dtype.element_ty), mask=ok3__)
-        tl.store(theta__bar_ptr + at3__, theta__into.to(theta_ptr.dtype.element_ty), mask=ok3__)
     tl.store(begin_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, q__x, mask=ok__)
     tl.store(begin_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, p__x, mask=ok__)
 

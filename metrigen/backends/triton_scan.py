@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from metrigen.backends.expressions import TRITON
+from metrigen.backends.expressions import TRITON as PLAIN
 from metrigen.ir.nodes import Map, Program
 
-TOKENS_AT_ONCE = 4  # loaded before the first of them is used, so that the loads are in flight together
+# The sine of the device library has a slow path for large angles, with a stack and in double precision.
+TRITON = replace(
+    PLAIN, functions={**PLAIN.functions, "sin": lambda x: f"_sine({x})", "cos": lambda x: f"_cosine({x})"}
+)
+# Tokens that are loaded before the first of them is used, so that the loads are in flight together; backward, where
+# there is more to hold, fewer. A chunk is a multiple of both.
+TOKENS_AT_ONCE, BACKWARD_AT_ONCE = 4, 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ def print_pointwise(program: Program) -> Pointwise:
 
 @dataclass(frozen=True)
 class Loops:
-    """Lines of the loops; each list is the body of a loop over ``t__``, the first of ``TOKENS_AT_ONCE`` tokens.
+    """Lines of the loops; each list is the body of a loop over ``t__``, the first of the tokens that are taken
+    at once.
 
     ends, scan              forward: the map of a chunk, and the states
     ends_adjoint, adjoint   backward: the same for the cotangents
@@ -130,7 +137,7 @@ def _adjoint(
     fields: Sequence[str], tokens: Sequence[str], step: Sequence[str], sums: Sequence[str]
 ) -> tuple[str, ...]:
     lines: list[str] = []
-    for k in range(TOKENS_AT_ONCE):
+    for k in range(BACKWARD_AT_ONCE):
         _tokens(lines, tokens, k, -1)
         _load(lines, [f"{u}__out" for u in fields], k, f"at{k}__", f"ok{k}__", "0.0")
         lines.append(f"later{k}__ = ok{k}__ & ((t__ - {k} > 0) | (channel__ < 0))")
@@ -141,7 +148,7 @@ def _adjoint(
             for u in fields
         ]
     state = ", ".join(f"{u}__x" for u in fields)
-    for k in range(TOKENS_AT_ONCE):
+    for k in range(BACKWARD_AT_ONCE):
         lines += [f"{u}__g = {u}__x + {u}__out__{k}" for u in fields]
         given = ", ".join([*(f"{u}__{k}" for u in fields), *(f"{n}__{k}" for n in tokens), *step])
         seen = [f"{n}__into" for n in tokens]

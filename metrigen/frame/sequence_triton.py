@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from metrigen.backends.triton_scan import TOKENS_AT_ONCE, loops, print_pointwise
+from metrigen.backends.triton_scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, loops, print_pointwise
 from metrigen.emit.render import render
 from metrigen.frame.sequence import SequenceEmission
 
@@ -26,6 +26,7 @@ def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
         used=set(re.findall(r"\b(_[a-z]+)\(", text)),
         pointwise=pointwise,
         at_once=TOKENS_AT_ONCE,
+        backward_at_once=BACKWARD_AT_ONCE,
         loops=loops(fields, tokens, moves, step, step),
         components=len(scan.components),
         **_pointers(fields, tokens, fixed, read),

@@ -40,7 +40,7 @@ def propagator(cell: Cell) -> Propagator:
     def named(name: str) -> sp.Symbol:
         return sp.Symbol(name, real=True) if constant else Leaf(name, ())
 
-    rate, angle, square = named("rate__h"), named("angle__h"), named("square__h")
+    rate, angle, square, det = (named(name) for name in ("rate__h", "angle__h", "square__h", "determinant__h"))
     if len(A) == 1:
         return Propagator(((rate.name, h * A[0][0]),), ((sp.exp(rate),),), constant)
     s = sp.expand((A[0][0] + A[1][1]) / 2)
@@ -53,9 +53,11 @@ def propagator(cell: Cell) -> Propagator:
         entries = [[turn[i][j] + (decay * sp.cos(angle) if i == j else 0) for j in range(2)] for i in range(2)]
         values = ((rate.name, h * s), (angle.name, h * w))
         return Propagator(values, tuple(map(tuple, entries)), constant, turning=True)
-    C, S = stumpff(0, rate, square), stumpff(1, rate, square)
+    C, S = stumpff(0, rate, square, det), stumpff(1, rate, square, det)
     entries = [[h * D[i][j] * S + (C if i == j else 0) for j in range(2)] for i in range(2)]
-    return Propagator(((rate.name, h * s), (square.name, h**2 * z)), tuple(map(tuple, entries)), constant)
+    m = sp.expand(A[0][0] * A[1][1] - A[0][1] * A[1][0])
+    values = ((rate.name, h * s), (square.name, h**2 * z), (det.name, h**2 * m))
+    return Propagator(values, tuple(map(tuple, entries)), constant)
 
 
 def _root(z: sp.Expr) -> sp.Expr | None:
