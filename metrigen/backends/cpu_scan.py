@@ -59,7 +59,9 @@ def _together(
     expr: sp.Expr, made: dict[tuple[sp.Expr, ...], str], lines: list[str], tops: dict[tuple[sp.Expr, ...], int]
 ) -> sp.Expr:
     """The expression with the members of each joint evaluation in the place of its functions."""
-    found = [f for f in sorted(expr.atoms(sp.Function), key=sp.default_sort_key) if isinstance(f, (sp.sin, sp.cos, stumpff))]
+    found = [
+        f for f in sorted(expr.atoms(sp.Function), key=sp.default_sort_key) if isinstance(f, (sp.sin, sp.cos, stumpff))
+    ]
     swap: dict[sp.Basic, sp.Basic] = {}
     for f in found:
         arguments = f.args[1:] if isinstance(f, stumpff) else f.args

@@ -1,4 +1,4 @@
-"""The loops of a scan in Triton: pointwise functions, and the lines that load, step and store a few tokens at a time."""
+"""The loops of a scan in Triton: pointwise functions, and the lines that load, step and store a few tokens at once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from metrigen.backends.expressions import TRITON as PLAIN
 from metrigen.ir.nodes import Map, Program
 
 # The sine of the device library has a slow path for large angles, with a stack and in double precision.
-TRITON = replace(
-    PLAIN, functions={**PLAIN.functions, "sin": lambda x: f"_sine({x})", "cos": lambda x: f"_cosine({x})"}
-)
+TRITON = replace(PLAIN, functions={**PLAIN.functions, "sin": lambda x: f"_sine({x})", "cos": lambda x: f"_cosine({x})"})
 # Tokens that are loaded before the first of them is used, so that the loads are in flight together; backward, where
 # there is more to hold, fewer. A chunk is a multiple of both.
 TOKENS_AT_ONCE, BACKWARD_AT_ONCE = 4, 2
@@ -133,9 +131,7 @@ def _scan(fields: Sequence[str], tokens: Sequence[str], step: Sequence[str]) -> 
     return tuple(lines)
 
 
-def _adjoint(
-    fields: Sequence[str], tokens: Sequence[str], step: Sequence[str], sums: Sequence[str]
-) -> tuple[str, ...]:
+def _adjoint(fields: Sequence[str], tokens: Sequence[str], step: Sequence[str], sums: Sequence[str]) -> tuple[str, ...]:
     lines: list[str] = []
     for k in range(BACKWARD_AT_ONCE):
         _tokens(lines, tokens, k, -1)
@@ -155,6 +151,8 @@ def _adjoint(
         own = [f"{c}__own" for c in step]
         results = ", ".join([state, *seen, *own])
         lines.append(f"{results}, = _step_adjoint({given}, {', '.join(f'{u}__g' for u in fields)})")
-        lines += [f"tl.store({n}__bar_ptr + at{k}__, {n}__into.to({n}_ptr.dtype.element_ty), mask=ok{k}__)" for n in tokens]
+        lines += [
+            f"tl.store({n}__bar_ptr + at{k}__, {n}__into.to({n}_ptr.dtype.element_ty), mask=ok{k}__)" for n in tokens
+        ]
         lines += [f"{c}__sum += {c}__own" for c in step if c in sums]
     return tuple(lines)

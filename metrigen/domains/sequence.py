@@ -122,7 +122,7 @@ def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
             "the kernels of a scan call no module",
             "hand its value in as an Input: a module computes all tokens at once",
         )
-    if any(t in e.xreplace({f: sp.S.One for f in e.atoms(AppliedUndef)}).free_symbols for e in expressions):
+    if any(t in e.xreplace(dict.fromkeys(e.atoms(AppliedUndef), sp.S.One)).free_symbols for e in expressions):
         raise refuse(
             "explicit dependence on the time cannot be emitted on a sequence",
             "a token knows its inputs and nothing else of when it comes",

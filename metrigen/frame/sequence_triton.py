@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from metrigen.backends.triton_scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, loops, print_pointwise
 from metrigen.emit.render import render
@@ -17,6 +17,7 @@ def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
     moves, step, read = (emission.reads(p) for p in (scan.propagator, scan.step, scan.readout))
     programs = (scan.propagator, scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint)
     pointwise = [print_pointwise(p) for p in programs]
+    n = len(fields)
     text = "\n".join(line for f in pointwise for line in f.lines)
     return render(
         "sequence_kernels.py.j2",
@@ -38,7 +39,7 @@ def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
         store_sums=_block([
             *(f"tl.store({c}__sum_ptr + {_PART}, {c}__sum, mask=ok__)" for c in step),
             *(f"tl.store({c}__sum_ptr + {_PART}, tl.zeros([BLOCK], ACC), mask=ok__)" for c in fixed if c not in step),
-            *(f"tl.store(begin_ptr + {_place('chunk__', i, len(fields))}, {u}__x, mask=ok__)" for i, u in enumerate(fields)),
+            *(f"tl.store(begin_ptr + {_place('chunk__', i, n)}, {u}__x, mask=ok__)" for i, u in enumerate(fields)),
         ]),
         **_reading(emission),
     )  # fmt: skip
@@ -51,8 +52,8 @@ def _place(chunk: str, i: int, count: int) -> str:
     return f"((sample__ * chunks__ + {chunk}) * {count} + {i}) * C__ + channel__"
 
 
-def _block(lines: Sequence[str] | object) -> str:
-    return "\n".join(f"    {line}" for line in lines)  # type: ignore[attr-defined]
+def _block(lines: Iterable[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def _channels(names: Sequence[str]) -> list[str]:
@@ -90,7 +91,9 @@ def _chunks(fields: Sequence[str]) -> dict[str, str]:
     n = len(fields)
     pairs = [(i * n + j, u, w) for i, u in enumerate(fields) for j, w in enumerate(fields)]
     places = list(enumerate(fields))
-    loads = [f"{u}__{w}__M = tl.load(map_ptr + {_place('chunk__', k, n * n)}, mask=ok__, other=0.0)" for k, u, w in pairs]
+    loads = [
+        f"{u}__{w}__M = tl.load(map_ptr + {_place('chunk__', k, n * n)}, mask=ok__, other=0.0)" for k, u, w in pairs
+    ]
     ends = [f"{u}__end = tl.load(end_ptr + {_place('chunk__', i, n)}, mask=ok__, other=0.0)" for i, u in places]
     kept = [f"tl.store(carry_ptr + {_place('chunk__', i, n)}, {u}__x, mask=ok__)" for i, u in places]
     moved = [f"{u}__new = " + " + ".join(f"{u}__{w}__M * {w}__x" for w in fields) + f" + {u}__end" for u in fields]
@@ -136,15 +139,21 @@ def _reading(emission: SequenceEmission) -> dict[str, str]:
     next_at = [f"((row__ + 1) * {r} + {i}) * C__ + channel__" for i in range(r)]
     back = [f"{name}__g = tl.load(grad_ptr + {at[i]}, mask=ok__, other=0.0).to(ACC)" for i, name in enumerate(names)]
     back += [f"{n}__h = tl.load(grad_ptr + {next_at[i]}, mask=after__, other=0.0).to(ACC)" for i, n in enumerate(names)]
-    back += [f"{u}__after = tl.load({u}_ptr + (row__ + 1) * C__ + channel__, mask=after__, other=0.0).to(ACC)" for u in fields]
-    bars = [f"{u}__back" for u in fields], [f"{u}__own" for u in fields], [f"{n}__into" for n in read]
-    back.append(f"{', '.join(sum(bars, []))}, = _readout_adjoint({given}, {', '.join(f'{n}__g' for n in names)})")
+    back += [
+        f"{u}__after = tl.load({u}_ptr + (row__ + 1) * C__ + channel__, mask=after__, other=0.0).to(ACC)"
+        for u in fields
+    ]
+    bars = [*(f"{u}__back" for u in fields), *(f"{u}__own" for u in fields), *(f"{n}__into" for n in read)]
+    back.append(f"{', '.join(bars)}, = _readout_adjoint({given}, {', '.join(f'{n}__g' for n in names)})")
     later = ", ".join([*fields, *(f"{u}__after" for u in fields), *read, *(f"{n}__h" for n in names)])
     skipped = [f"{u}__x" for u in fields] + [f"{n}__x" for n in read]
     back.append(f"{', '.join([*(f'{u}__come' for u in fields), *skipped])}, = _readout_adjoint({later})")
     for u in fields:
         store = f"({u}__own + tl.where(after__, {u}__come, 0.0)).to({u}_ptr.dtype.element_ty)"
         back.append(f"tl.store({u}__bar_ptr + row__ * C__ + channel__, {store}, mask=ok__)")
-        back.append(f"tl.store({u}__begin_ptr + sample__ * C__ + channel__, {u}__back.to({u}_ptr.dtype.element_ty), mask=first__)")
+        back.append(
+            f"tl.store({u}__begin_ptr + sample__ * C__ + channel__, {u}__back.to({u}_ptr.dtype.element_ty), "
+            "mask=first__)"
+        )
     back += [f"tl.store({n}__sum_ptr + row__ * C__ + channel__, {n}__into, mask=ok__)" for n in read]
     return {"load_pair": _block(pair), "store_readout": _block(stores), "readout_adjoint_body": _block(back)}

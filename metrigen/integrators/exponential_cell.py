@@ -56,8 +56,8 @@ def propagator(cell: Cell) -> Propagator:
     C, S = stumpff(0, rate, square, det), stumpff(1, rate, square, det)
     entries = [[h * D[i][j] * S + (C if i == j else 0) for j in range(2)] for i in range(2)]
     m = sp.expand(A[0][0] * A[1][1] - A[0][1] * A[1][0])
-    values = ((rate.name, h * s), (square.name, h**2 * z), (det.name, h**2 * m))
-    return Propagator(values, tuple(map(tuple, entries)), constant)
+    named_values = ((rate.name, h * s), (square.name, h**2 * z), (det.name, h**2 * m))
+    return Propagator(named_values, tuple(map(tuple, entries)), constant)
 
 
 def _root(z: sp.Expr) -> sp.Expr | None:

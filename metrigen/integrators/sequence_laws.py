@@ -1,8 +1,8 @@
 """The law of the emitted step of a sequence: what is printed is the exponential, and it contracts.
 
-With P A + A^T P <= 0 (the law ``contraction``), d/dh |exp(hA) d|_P^2 = d.(P A + A^T P) d <= 0 for every h > 0: the exact
-exponential contracts where the dynamics does. That the emitted entries are those of exp(hA) is checked on the program
-itself, run in double precision against the exponential at 40 digits.
+With P A + A^T P <= 0 (the law ``contraction``) and d = exp(hA) d_0, the rate of |d|^2 = d.P d along h is
+d.(P A + A^T P) d <= 0: the exact exponential contracts where the dynamics does. That the emitted entries are those of
+exp(hA) is checked on the program itself, run in double precision against the exponential at 40 digits.
 """
 
 from __future__ import annotations
