@@ -30,7 +30,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Exponential", "Field", "Graph", "Input",
-    "Lattice", "Law", "Leapfrog", "MetrigenError", "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState", "Strang",
-    "StructureError", "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction",
-    "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
+    "Lattice", "Law", "Leapfrog", "MetrigenError", "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState",
+    "Strang", "StructureError", "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density",
+    "friction", "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t",
+    "total",
 ]  # fmt: skip

@@ -158,7 +158,7 @@ def scan_adjoint(
     sums = _sums(like, len(coefficients))
     given = (*_dense(cotangents), *_dense(states), *_dense(start), *_dense(tokens), *_dense(coefficients))
     _run("scan_adjoint", like, (*given, *flowed), sums)
-    return (*flowed, *(x.to(like.dtype) for x in sums.sum(0)))
+    return (*flowed, *(x.to(like.dtype, copy=True) for x in sums.sum(0)))
 
 
 def readout_scan(start: Tensors, states: Tensors, coefficients: Tensors) -> Tensors:
@@ -182,4 +182,4 @@ def readout_scan_adjoint(grads: Tensors, start: Tensors, states: Tensors, coeffi
     sums = _sums(like, len(coefficients))
     given = (*_dense(start), *_dense(states), *_dense(coefficients))
     _run("readout_scan_adjoint", like, (grad, *given, *flowed), sums)
-    return (*flowed, *(x.to(like.dtype) for x in sums.sum(0)))
+    return (*flowed, *(x.to(like.dtype, copy=True) for x in sums.sum(0)))

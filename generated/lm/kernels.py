@@ -277,8 +277,12 @@ def scan_kernel(
     ok__ = channel__ < C__
     base__ = sample__ * T__ * C__
 
-    q__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0)
-    p__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0)
+    q__x = tl.load(
+        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0
+    ).to(ACC)
+    p__x = tl.load(
+        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0
+    ).to(ACC)
     for start__ in range(0, LENGTH, 4):
         t__ = chunk__ * LENGTH + start__
         at0__ = base__ + (t__ + 0) * C__ + channel__
@@ -451,8 +455,12 @@ def scan_adjoint_kernel(
     base__ = sample__ * T__ * C__
     low__ = chunk__ * LENGTH
 
-    q__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0)
-    p__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0)
+    q__x = tl.load(
+        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0
+    ).to(ACC)
+    p__x = tl.load(
+        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0
+    ).to(ACC)
 
     for start__ in range(0, LENGTH, 2):
         t__ = low__ + LENGTH - 1 - start__
@@ -593,8 +601,8 @@ def scan_adjoint(
         scan_adjoint_kernel[grid](
             *tokens, *coefficients, *cotangents, *states, *start, carry, *bars, *sums, begin, t, c, chunks, LENGTH=length, **options
         )
-    first = begin[:, 0].to(like.dtype)
-    return (*first.unbind(1), *bars, *(x.sum((0, 1)).to(like.dtype) for x in sums))
+    first = (x.to(like.dtype, copy=True) for x in begin[:, 0].unbind(1))
+    return (*first, *bars, *(x.sum((0, 1)).to(like.dtype) for x in sums))
 
 
 @triton.jit(do_not_specialize=["T__", "C__"])

@@ -112,7 +112,7 @@ def _chunks(fields: Sequence[str]) -> dict[str, str]:
         "carry_body": "\n".join(f"        {line}" for line in [*kept, *loads, *ends, *moved, *renew]),
         "store_last": _block(f"tl.store(last_ptr + {whole[i]}, {u}__x, mask=ok__)" for i, u in places),
         "load_carry": _block(
-            f"{u}__x = tl.load(carry_ptr + {_place('chunk__', i, n)}, mask=ok__, other=0.0)" for i, u in places
+            f"{u}__x = tl.load(carry_ptr + {_place('chunk__', i, n)}, mask=ok__, other=0.0).to(ACC)" for i, u in places
         ),
     }  # fmt: skip
 

@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[2] / "specs" / "gallery"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))
 # Derived, and refused by the build: what they need of a layer is not emitted.
 DERIVED = (
-    "graph_diffusion", "graph_heat", "graph_kuramoto", "graph_poisson", "selective_oscillator", "spring_network",
+    "graph_diffusion", "graph_heat", "graph_kuramoto", "graph_poisson", "spring_network",
 )  # fmt: skip
 BUILT = tuple(name for name in NAMES if name not in DERIVED)
 SCRATCH = tempfile.TemporaryDirectory()

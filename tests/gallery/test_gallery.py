@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 
@@ -12,13 +13,14 @@ import torch
 from metrigen.compiler import compile_spec
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.domain import Sequence
 from metrigen.spec.symbols import InputFunction
-from tests.gallery import cells, constrained, derived, fields, flows, generic, learned, mechanics
+from tests.gallery import cells, constrained, derived, fields, flows, generic, learned, mechanics, sequences
 from tests.gallery.layers import BUILT, DERIVED, FOLDER, NAMES, compiled, derivation, digest, layer, spec
 
 CHECKS = {
     f.__name__: f
-    for module in (mechanics, fields, flows, generic, cells, constrained, derived, learned)
+    for module in (mechanics, fields, flows, generic, cells, constrained, derived, learned, sequences)
     for f in module.CHECKS
 }
 # What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with
@@ -112,6 +114,9 @@ def test_the_layer_runs(name: str) -> None:
     """Finite states, energies and gradients in float64 with two channels and a batch."""
     system, found = spec(name).system, derivation(name)
     made = layer(name, channels=2)
+    if isinstance(system.domain, Sequence):
+        runs_on_a_sequence(name)
+        return
     shape = (3, 2, *(6, 5)[: len(system.domain.axes)])
     generator = torch.Generator().manual_seed(0)
 
@@ -128,6 +133,19 @@ def test_the_layer_runs(name: str) -> None:
     energy.sum().backward()
     assert all(torch.isfinite(x.grad).all() for x in state)
     assert torch.isfinite(made.readout(end, **inputs)).all()
+
+
+def runs_on_a_sequence(name: str) -> None:
+    """The same along seven tokens, from zero."""
+    made = layer(name, channels=2)
+    generator = torch.Generator().manual_seed(0)
+    named = sorted(set(inspect.signature(made.forward).parameters) - {"state"})
+    inputs = {n: torch.rand(3, 2, 7, dtype=torch.float64, generator=generator).requires_grad_() for n in named}
+    end = made(**inputs)
+    values = (*end, made.energy(end), made.readout(end))
+    assert all(torch.isfinite(x).all() for x in values)
+    made.readout(end).sum().backward()
+    assert all(torch.isfinite(x.grad).all() for x in inputs.values())
 
 
 def inputs_of(derivation: Derivation) -> list[InputFunction]:
