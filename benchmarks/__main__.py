@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from benchmarks.contender import Peer
     from benchmarks.races import Race
     from benchmarks.report import Report, Table
-    from benchmarks.contender import Peer
 
 HERE = Path(__file__).parent
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

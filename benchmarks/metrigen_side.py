@@ -16,7 +16,14 @@ from benchmarks.races import Race
 from benchmarks.torch_driver import Tensors, contender, tensors
 
 SPECS = Path(__file__).parent / "specs"
-PACKAGE = {"evolve": "layer", "readout": "layer", "block": "block", "whole": "block", "poisson": "poisson", "scan": "cell"}
+PACKAGE = {
+    "evolve": "layer",
+    "readout": "layer",
+    "block": "block",
+    "whole": "block",
+    "poisson": "poisson",
+    "scan": "cell",
+}
 NAME = "metrigen"
 
 
@@ -90,7 +97,9 @@ def _forward(race: Race, module: Any, given: dict[str, Tensor]) -> Callable[[], 
     def scan() -> Tensors:
         return tuple(x.mT for x in module(**{name: x.mT for name, x in given.items()}))
 
-    return {"scan": scan, "evolve": evolve, "readout": readout, "block": block, "whole": whole, "poisson": poisson}[race.kind]
+    return {"scan": scan, "evolve": evolve, "readout": readout, "block": block, "whole": whole, "poisson": poisson}[
+        race.kind
+    ]
 
 
 def mix(weight: Tensor, x: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Target:
 class Race:
     """One line-up.
 
-    kind        evolve | block | whole | poisson | readout | scan: what is computed (see ``metrigen_side`` for the layer)
+    kind        evolve | block | whole | poisson | readout | scan: what is computed (``metrigen_side`` has the layer)
     inputs      arrays by name; those in ``wanted`` are differentiated in a backward race
     cotangents  one array per output
     moved       bytes that must move: each input read once, each output written once, of each pass

@@ -45,7 +45,7 @@ def _combine(first: Pairs, second: Pairs) -> Pairs:
 def _own(theta: Tensor, lam: Tensor, f_q: Tensor, f_p: Tensor) -> Tensors:
     from torch._higher_order_ops.associative_scan import associative_scan
 
-    return associative_scan(_combine, _pairs(theta, lam, f_q, f_p), 1, combine_mode="generic")[2:]
+    return tuple(associative_scan(_combine, _pairs(theta, lam, f_q, f_p), 1, combine_mode="generic"))[2:]
 
 
 def _doubling(theta: Tensor, lam: Tensor, f_q: Tensor, f_p: Tensor) -> Tensors:

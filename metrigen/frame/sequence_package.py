@@ -9,8 +9,8 @@ from metrigen.emit.render import render
 from metrigen.frame.ops import tuple_of
 from metrigen.frame.sequence import SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
-from metrigen.frame.sequence_sections import sequence_sections
 from metrigen.frame.sequence_module import sequence_module_text
+from metrigen.frame.sequence_sections import sequence_sections
 from metrigen.frame.sequence_triton import sequence_kernels_text
 
 _DOCS = {
@@ -77,5 +77,3 @@ def _chosen(emission: SequenceEmission, names: tuple[str, ...]) -> str:
     if names == emission.scan.coefficients:
         return "coefficients"
     return tuple_of([f"coefficients[{emission.scan.coefficients.index(n)}]" for n in names])
-
-
