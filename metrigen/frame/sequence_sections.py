@@ -51,21 +51,21 @@ def _token(scan: Scan) -> str:
 
 
 _SCAN = (
-    "The token axis is the time: the state after token t depends on tokens up to t alone. On the CPU a sample is walked "
-    "token by token, a vector of channels at a time. On a GPU a sequence is cut into chunks where samples and channels "
-    "do not fill the device: the linear map of every chunk, a scan over the chunks, and every chunk again from its own "
-    "start. Backward g_t = y_t + E_(t+1)^T g_(t+1), the same scan against the time; what flows into inputs and "
-    "parameters is the variation of one step, seeded with g_t. The states are kept, as they are the result; the "
-    "exponentials are made again."
+    "The token axis is the time: the state after token t depends on tokens up to t alone. On the CPU a sample is "
+    "walked token by token, a vector of channels at a time. On a GPU a sequence is cut into chunks where samples and "
+    "channels do not fill the device: the linear map of every chunk, a scan over the chunks, and every chunk again "
+    "from its own start. Backward g_t = y_t + E_(t+1)^T g_(t+1), the same scan against the time; what flows into "
+    "inputs and parameters is the variation of one step, seeded with g_t. The states are kept, as they are the "
+    "result; the exponentials are made again."
 )
 _ENERGY = "T00 = x.P x/2 is the energy of an oscillator without that of its drive: the norm that no step increases."
 _OVERLAP = "M = x_(t-1).P x_t is the same form between a token and the one before."
 _ACTION = (
-    "J = q_(t-1) p_t - p_(t-1) q_t is the area that the two states span, the symplectic form between them. For |x|^2 the "
-    "two energies, M and J are all the quadratic invariants of two states under a common rotation: M + iJ = "
-    "conj(a_(t-1)) a_t with a = q + ip. For a free oscillator that turns by w and shrinks by r, M = 2 E r cos w and "
-    "J = -2 E r sin w with the energy E before the token: to first order in w the area J is -2 times w E, the generator "
-    "of the rotation that the token is."
+    "J = q_(t-1) p_t - p_(t-1) q_t is the area that the two states span, the symplectic form between them. For |x|^2 "
+    "the two energies, M and J are all the quadratic invariants of two states under a common rotation: M + iJ = "
+    "conj(a_(t-1)) a_t with a = q + ip. For a free oscillator that turns by w and shrinks by r, M = 2 E r cos w and J"
+    " = -2 E r sin w with the energy E before the token: to first order in w the area J is -2 times w E, the "
+    "generator of the rotation that the token is."
 )
 _STATES = "These are functions of the states alone; with a drive none of them is conserved."
 _NORMALISED = "Normalised: a = sqrt(T00 + eps), the others divided by it, of degree one in the state."
