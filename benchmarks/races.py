@@ -196,7 +196,7 @@ def races(quick: bool, threads: int) -> tuple[Race, ...]:
     b, c, n, k = (2, 8, 8, 2) if quick else (32, 64, 32, 8)
     large, many = (32, 3) if quick else (2048, 50)
     grids, maze, field_ = (2, 9, 16) if quick else (64, 39, 1024)
-    tokens = (2, 96, 16) if quick else (8, 4096, 256)
+    tokens = (2, 128, 16) if quick else (8, 4096, 256)
     scans = ("torch associative scan", "JAX associative scan")
     sides = (8, 4) if quick else (32, 16, 8)
     found = [

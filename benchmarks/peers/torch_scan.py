@@ -76,15 +76,19 @@ def _chunks(theta: Tensor, lam: Tensor, f_q: Tensor, f_p: Tensor) -> Tensors:
     return tuple(x.reshape(b, t, c) for x in (A * Q - C * P + X, A * P + C * Q + Y))
 
 
+# Name -> (family, function).
+WAYS: dict[str, tuple[str, Callable[..., Tensors]]] = {
+    NAME: (NAME, _own), f"{NAME} (doubling)": (NAME, _doubling), CHUNKS: (CHUNKS, _chunks),
+}  # fmt: skip
+
+
 def contenders(race: Race, device: str) -> tuple[Contender, ...]:
-    ways: tuple[tuple[str, str, Callable[..., Tensors]], ...] = (
-        (NAME, NAME, _own), (f"{NAME} (doubling)", NAME, _doubling), (CHUNKS, CHUNKS, _chunks),
-    )  # fmt: skip
-    return tuple(_one(race, name, family, run, device) for name, family, run in ways)
+    made = {name: torch.compile(run, fullgraph=True, dynamic=False) for name, (_, run) in WAYS.items()}
+    return tuple(one(race, name, made[name], device) for name in WAYS)
 
 
-def _one(race: Race, name: str, family: str, run: Callable[..., Tensors], device: str) -> Contender:
+def one(race: Race, name: str, run: Callable[..., Tensors], device: str) -> Contender:
+    """A function of the four inputs as a contender."""
     given = tensors(race, device)
-    compiled = torch.compile(run, fullgraph=True, dynamic=False)
     leaves = tuple(given[x] for x in race.wanted)
-    return contender(race, name, family, lambda: tuple(compiled(**given)), leaves, device)
+    return contender(race, name, WAYS[name][0], lambda: tuple(run(**given)), leaves, device)
