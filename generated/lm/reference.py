@@ -8,7 +8,7 @@
 # - contraction: proved
 # - noether: proved
 # - step_contraction: proved
-# - Exponential: keeps linear dynamics exact: rotation, decay and fixed point
+# - Exponential: keeps linear dynamics exact: rotation, decay and fixed point of every token
 # Cost per site: bytes moved in float32, every array once: scan 24, scan_adjoint 48
 """Lm: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 

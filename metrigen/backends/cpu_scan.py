@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.backends.expressions import CPP
+from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Map, Program, renamed
-from metrigen.ir.stumpff import stumpff
 
 # Names that the C++ around a function uses itself.
 TAKEN = frozenset("R V LANES load store spread std Turn Stumpff turn Word Bits omp".split())
@@ -50,7 +50,7 @@ def _tops(body: Sequence[object]) -> dict[tuple[sp.Expr, ...], int]:
     tops: dict[tuple[sp.Expr, ...], int] = {}
     for statement in body:
         for e in statement.expressions if isinstance(statement, Map) else ():
-            for f in sorted(e.atoms(stumpff), key=sp.default_sort_key):
+            for f in sorted(e.atoms(damped_stumpff), key=sp.default_sort_key):
                 tops[f.args[1:]] = max(int(f.args[0]), tops.get(f.args[1:], 1))
     return tops
 
@@ -60,16 +60,20 @@ def _together(
 ) -> sp.Expr:
     """The expression with the members of each joint evaluation in the place of its functions."""
     found = [
-        f for f in sorted(expr.atoms(sp.Function), key=sp.default_sort_key) if isinstance(f, (sp.sin, sp.cos, stumpff))
+        f
+        for f in sorted(expr.atoms(sp.Function), key=sp.default_sort_key)
+        if isinstance(f, (sp.sin, sp.cos, damped_stumpff))
     ]
     swap: dict[sp.Basic, sp.Basic] = {}
     for f in found:
-        arguments = f.args[1:] if isinstance(f, stumpff) else f.args
+        arguments = f.args[1:] if isinstance(f, damped_stumpff) else f.args
         if arguments not in made:
             made[arguments] = f"joint__{len(made)}"
             texts = ", ".join(f"spread({CPP.print(_together(a, made, lines, tops))})" for a in arguments)
-            kind = f"Stumpff<{tops[arguments]}>" if isinstance(f, stumpff) else "Turn"
+            kind = f"Stumpff<{tops[arguments]}>" if isinstance(f, damped_stumpff) else "Turn"
             lines.append(f"const {kind} {made[arguments]}({texts});")
-        member = f"c[{int(f.args[0])}]" if isinstance(f, stumpff) else "sine" if isinstance(f, sp.sin) else "cosine"
+        member = (
+            f"c[{int(f.args[0])}]" if isinstance(f, damped_stumpff) else "sine" if isinstance(f, sp.sin) else "cosine"
+        )
         swap[f] = sp.Symbol(f"{made[arguments]}.{member}", real=True)
     return expr.xreplace(swap)

@@ -125,9 +125,9 @@ def _number(value: sp.Expr) -> tuple[str, int]:
     return text, _ATOM
 
 
-def _stumpff(name: str) -> Callable[..., str]:
+def _ordered(name: str) -> Callable[..., str]:
     """A function whose order is part of the call."""
-    return lambda order, *args: name.format(int(float(order.strip("R()")))) + f"{', '.join(args)})"
+    return lambda order, *args: name.format(int(float(order))) + f"{', '.join(args)})"
 
 
 def _call(name: str) -> Callable[..., str]:
@@ -167,7 +167,7 @@ TORCH = Dialect(
         "Abs": _call("torch.abs"),
         "Max": _torch_chain("torch.maximum"),
         "Min": _torch_chain("torch.minimum"),
-        "stumpff": _stumpff("stumpff({}, "),
+        "damped_stumpff": _ordered("damped_stumpff({}, "),
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",
@@ -188,7 +188,7 @@ TRITON = Dialect(
         "cosh": lambda x: f"(0.5 * (tl.exp({x}) + tl.exp(-({x}))))",
         "tan": lambda x: f"(tl.sin({x}) / tl.cos({x}))",
         "asinh": lambda x: f"tl.log({x} + tl.sqrt(({x}) * ({x}) + 1.0))",
-        "stumpff": _stumpff("_stumpff({}, "),
+        "damped_stumpff": _ordered("_damped_stumpff({}, "),
     },
     sqrt="tl.sqrt",
     power="tl.exp({exponent} * tl.log({base}))",
@@ -205,7 +205,6 @@ CPP = Dialect(
         "Abs": _call("abs_"),
         "Max": _chain("max_"),
         "Min": _chain("min_"),
-        "stumpff": _stumpff("stumpff_<{}>("),
     },
     sqrt="sqrt_",
     power="pow_({base}, {exponent})",

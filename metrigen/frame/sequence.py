@@ -13,10 +13,12 @@ import sympy as sp
 from metrigen.backends.torch import Function, print_function
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
+from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Map, Program
-from metrigen.ir.stumpff import stumpff
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.spec.load import Spec
+
+KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class SequenceEmission:
 def orders(scan: Scan) -> tuple[int, ...]:
     """The orders of the Stumpff functions that the programs evaluate."""
     programs = [*scan.programs().values(), *((scan.prologue,) if scan.prologue else ())]
-    found = {int(f.args[0]) for p in programs for s in p.body for e in _expressions(s) for f in e.atoms(stumpff)}
+    found = {int(f.args[0]) for p in programs for s in p.body for e in _expressions(s) for f in e.atoms(damped_stumpff)}
     return tuple(sorted(found))
 
 

@@ -7,7 +7,7 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.ops import tuple_of
-from metrigen.frame.sequence import SequenceEmission, traffic
+from metrigen.frame.sequence import KEEPS, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
 from metrigen.frame.sequence_sections import sequence_sections
@@ -45,7 +45,7 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
 def guarantees(emission: SequenceEmission) -> list[str]:
     """One line per law, and what the integrator keeps."""
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
-    return [*lines, f"Exponential: keeps {emission.spec.system.integrator.keeps}"]
+    return [*lines, f"Exponential: keeps {KEEPS}"]
 
 
 def cost(emission: SequenceEmission) -> str:

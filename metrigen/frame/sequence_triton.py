@@ -23,7 +23,7 @@ def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
         "sequence_kernels.py.j2",
         header=header.rstrip("\n"),
         title=emission.class_name,
-        stumpff="_stumpff(" in text,
+        stumpff="_damped_stumpff(" in text,
         used=set(re.findall(r"\b(_[a-z]+)\(", text)),
         pointwise=pointwise,
         at_once=TOKENS_AT_ONCE,

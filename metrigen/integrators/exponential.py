@@ -12,7 +12,10 @@ from metrigen.integrators.base import TimeStepper
 
 @dataclass(frozen=True)
 class Exponential(TimeStepper):
-    """One step a token on a ``Sequence``; ``dt`` may be a number, a parameter or an input with a value a token."""
+    """One step a token on a ``Sequence``; ``dt`` may be a number, a parameter or an input with a value a token.
+
+    On a sequence the order is of no account: with everything held over the token the step is exact.
+    """
 
     steps: int = 1
     dt: sp.Expr = sp.S.One

@@ -2,7 +2,7 @@
 
     exp(h A) = e^(h s) [ C 1 + S h (A - s) ],   s = tr A/2,  z = h^2 det(A - s),  C = c_0(z),  S = c_1(z)
 
-for a 2x2 matrix, with the entire functions of ``metrigen.ir.stumpff``: one formula for underdamped, critical and
+for a 2x2 matrix, with the entire functions of ``metrigen.ir.damped_stumpff``: one formula for underdamped, critical and
 overdamped oscillators. Where z is a square w^2 and the off-diagonal entries are multiples of w, the cell turns by the
 angle w, and C, w S are written cos w, sin w. One field: exp(h A).
 """
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.domains.sequence import Cell, Matrix
+from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Leaf
-from metrigen.ir.stumpff import stumpff
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def propagator(cell: Cell) -> Propagator:
         entries = [[turn[i][j] + (decay * sp.cos(angle) if i == j else 0) for j in range(2)] for i in range(2)]
         values = ((rate.name, h * s), (angle.name, h * w))
         return Propagator(values, tuple(map(tuple, entries)), constant, turning=True)
-    C, S = stumpff(0, rate, square, det), stumpff(1, rate, square, det)
+    C, S = damped_stumpff(0, rate, square, det), damped_stumpff(1, rate, square, det)
     entries = [[h * D[i][j] * S + (C if i == j else 0) for j in range(2)] for i in range(2)]
     m = sp.expand(A[0][0] * A[1][1] - A[0][1] * A[1][0])
     named_values = ((rate.name, h * s), (square.name, h**2 * z), (det.name, h**2 * m))

@@ -46,8 +46,10 @@ def split(hamiltonian: sp.Expr, q_fields: Sequence[AppliedUndef], p_fields: Sequ
 def check_integrator(derivation: Derivation) -> None:
     """Raise SpecError where the chosen integrator does not fit. One rule per method; the others take any system."""
     method = type(derivation.system.integrator).__name__
-    if isinstance(derivation.system.domain, spec_domain.Sequence) and method not in ("NoneType", "Exponential"):
-        raise _unfit(method, "a token of a Sequence is one exact step of linear dynamics", "Exponential()")
+    if isinstance(derivation.system.domain, spec_domain.Sequence):
+        if method not in ("NoneType", "Exponential"):
+            raise _unfit(method, "a token of a Sequence is one exact step of linear dynamics", "Exponential()")
+        return
     rule = _RULES.get(method)
     if rule is not None:
         rule(derivation)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from metrigen import Dissipation, Exponential, Input, StructureError, derive
 from metrigen.integrators import sequence_laws as laws
 from metrigen.integrators.scan import scan_of
+from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
 from metrigen.ir.nodes import Map
-from metrigen.ir.stumpff import stumpff, stumpff_values
 from tests.sequence.systems import SYSTEMS, cell, inputs, isotropic, layer, module, p, part, state_class, tokens
 
 r, z = sp.symbols("r z", real=True)
@@ -46,18 +46,18 @@ def test_stumpff_functions(k: int, square: float, folder: Path) -> None:
         expected = exact(k, rate, square)
         # c_k is 1/k! - z c_(k+2) upward: at |z| = 1 an error of one rounding in c_0 is one of k! in k! c_k.
         bound = 1e-14 * (1 + abs(expected))
-        assert abs(float(stumpff_values(k, rate, square, m)) - expected) <= bound
+        assert abs(float(damped_stumpff_values(k, rate, square, m)) - expected) <= bound
         tensors = (torch.tensor(v, dtype=torch.float64) for v in (rate, square, m))
-        assert abs(float(reference.stumpff(k, *tensors)) - expected) <= bound
+        assert abs(float(reference.damped_stumpff(k, *tensors)) - expected) <= bound
 
 
 @pytest.mark.parametrize("k", range(4))
 def test_derivatives_of_stumpff_functions(k: int) -> None:
     """c_k' = -(c_(k+1) - k c_(k+2))/2 by central differences."""
     m = sp.Symbol("m", real=True)
-    derivative = stumpff(k, r, z, m).diff(z)
-    assert stumpff(k, r, z, m).diff(r) == stumpff(k, r, z, m)
-    assert stumpff(k, r, z, m).diff(m) == 0
+    derivative = damped_stumpff(k, r, z, m).diff(z)
+    assert damped_stumpff(k, r, z, m).diff(r) == damped_stumpff(k, r, z, m)
+    assert damped_stumpff(k, r, z, m).diff(m) == 0
     step = 1e-5
     for value in (-3.0, -0.2, 0.0, 0.7, 5.0):
         by_formula = float(sum(
@@ -182,5 +182,5 @@ def test_numpy_agrees_with_the_exponential_far_out() -> None:
     """Strong damping: the slow exponent -omega^2/lam is kept to rounding where r + w would lose it."""
     omega, lam = 1.0, 1e7
     rate, square, det = -lam / 2, omega**2 - lam**2 / 4, omega**2
-    slow = float(stumpff_values(0, rate, square, det)) * 2
+    slow = float(damped_stumpff_values(0, rate, square, det)) * 2
     assert slow == pytest.approx(np.exp(-(omega**2) / lam), rel=1e-14)

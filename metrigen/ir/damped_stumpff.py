@@ -1,6 +1,6 @@
 """Stumpff functions with a decay, the entire functions that the exponential of a 2x2 matrix is made of.
 
-    stumpff(k, r, z, m) = e^r c_k(z),   c_k(z) = sum_n (-z)^n/(2n + k)!,   m = r^2 + z
+    damped_stumpff(k, r, z, m) = e^r c_k(z),   c_k(z) = sum_n (-z)^n/(2n + k)!,   m = r^2 + z
     c_0(z) = cos sqrt(z),  c_1(z) = sin(sqrt(z))/sqrt(z),  c_k(z) = 1/k! - z c_(k+2)(z)
 
 c_k is entire: oscillation (z > 0), its absence (z < 0) and the border between them are one formula, and so are all
@@ -20,7 +20,7 @@ import numpy as np
 import sympy as sp
 
 
-class stumpff(sp.Function):
+class damped_stumpff(sp.Function):
     """e^r c_k(z) with k = 0, 1, 2, ...; m = r^2 + z is redundant, and no variable of its own."""
 
     nargs = 4
@@ -31,13 +31,13 @@ class stumpff(sp.Function):
         if argindex == 2:
             return self
         if argindex == 3:
-            return -(stumpff(k + 1, r, z, m) - k * stumpff(k + 2, r, z, m)) / 2
+            return -(damped_stumpff(k + 1, r, z, m) - k * damped_stumpff(k + 2, r, z, m)) / 2
         if argindex == 4:
             return sp.S.Zero
         raise sp.ArgumentIndexError(self, argindex)  # type: ignore[attr-defined]
 
 
-def stumpff_values(k: Any, r: Any, z: Any, m: Any) -> np.ndarray:
+def damped_stumpff_values(k: Any, r: Any, z: Any, m: Any) -> np.ndarray:
     """The function in numpy: a series where |z| < 1, the closed forms elsewhere."""
     order = int(k)
     r, z, m = np.broadcast_arrays(np.asarray(r, float), np.asarray(z, float), np.asarray(m, float))
