@@ -59,11 +59,7 @@ def _together(
     expr: sp.Expr, made: dict[tuple[sp.Expr, ...], str], lines: list[str], tops: dict[tuple[sp.Expr, ...], int]
 ) -> sp.Expr:
     """The expression with the members of each joint evaluation in the place of its functions."""
-    found = [
-        f
-        for f in sorted(expr.atoms(sp.Function), key=sp.default_sort_key)
-        if isinstance(f, (sp.sin, sp.cos, damped_stumpff))
-    ]
+    found = sorted(expr.atoms(sp.sin, sp.cos, damped_stumpff), key=sp.default_sort_key)
     swap: dict[sp.Basic, sp.Basic] = {}
     for f in found:
         arguments = f.args[1:] if isinstance(f, damped_stumpff) else f.args
@@ -72,8 +68,8 @@ def _together(
             texts = ", ".join(f"spread({CPP.print(_together(a, made, lines, tops))})" for a in arguments)
             kind = f"Stumpff<{tops[arguments]}>" if isinstance(f, damped_stumpff) else "Turn"
             lines.append(f"const {kind} {made[arguments]}({texts});")
-        member = (
-            f"c[{int(f.args[0])}]" if isinstance(f, damped_stumpff) else "sine" if isinstance(f, sp.sin) else "cosine"
-        )
+        member = "sine" if isinstance(f, sp.sin) else "cosine"
+        if isinstance(f, damped_stumpff):
+            member = f"c[{int(f.args[0])}]"
         swap[f] = sp.Symbol(f"{made[arguments]}.{member}", real=True)
     return expr.xreplace(swap)
