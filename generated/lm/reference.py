@@ -159,9 +159,8 @@ def scan_adjoint(
     g = recurrence(tuple(zip(*rows(turned))), tuple(y.flip(1) for y in cotangents))
     past = tuple(earlier(x, 1, first) for x, first in zip(states, start))
     flowed = step_adjoint(*past, *tokens, *coefficients, *(x.flip(1) for x in g))
-    moved, seen, fixed = flowed[: len(FIELDS)], flowed[
-        len(FIELDS) : len(FIELDS) + len(TOKENS)
-    ], flowed[len(FIELDS) + len(TOKENS) :]
+    n, m = len(FIELDS), len(TOKENS)
+    moved, seen, fixed = flowed[:n], flowed[n : n + m], flowed[n + m :]
     given = dict(zip((), (over_tokens(x, tokens[0]) for x in fixed)))
     return (
         *(x[:, 0] if x.shape[1] else torch.zeros_like(first) for x, first in zip(moved, start)),
@@ -190,11 +189,9 @@ def readout_scan_adjoint(grads: Tensors, start: Tensors, states: Tensors, coeffi
     flowed = readout_adjoint(*past, *states, *coefficients, *grads)
     n = len(FIELDS)
     back, own, fixed = flowed[:n], flowed[n : 2 * n], flowed[2 * n :]
+    later = tuple(torch.nn.functional.pad(y[:, 1:], (0, 0, 0, min(y.shape[1], 1))) for y in back)
     return (
         *(x[:, 0] if x.shape[1] else torch.zeros_like(first) for x, first in zip(back, start)),
-        *(
-            x.expand_as(states[0]) + torch.nn.functional.pad(y[:, 1:], (0, 0, 0, min(y.shape[1], 1))) for x,
-            y in zip(own, back)
-        ),
+        *(x.expand_as(states[0]) + y for x, y in zip(own, later)),
         *(over_tokens(x, states[0]) for x in fixed),
     )
