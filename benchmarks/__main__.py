@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from benchmarks.contender import Peer
     from benchmarks.races import Race
     from benchmarks.report import Report, Table
-    from benchmarks.runner import Maker
 
 HERE = Path(__file__).parent
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -78,10 +78,9 @@ def measure(
     metrigen_side.build(packages)
     found, skipped = all_peers.find(names)
     chosen = tuple(r for r in races(quick, threads) if not only or r.name.startswith(only))
-    makers = (metrigen_side.contenders, *(peer.contenders for peer in found))
     gpu = machine.gpu()
     tables = [
-        _table(chosen, makers, device, work, threads, rounds, seconds, quick)
+        _table(chosen, found, device, work, threads, rounds, seconds, quick)
         for device in ("cpu", *(("cuda",) if gpu else ()))
     ]
     layer = [r for r in chosen if r.kind == "evolve" and r.backward]
@@ -101,7 +100,7 @@ def measure(
 
 def _table(
     chosen: tuple[Race, ...],
-    makers: tuple[Maker, ...],
+    peers: tuple[Peer, ...],
     device: str,
     work: Path,
     threads: int,
@@ -118,6 +117,7 @@ def _table(
     lines: list[Row] = []
     for race in chosen:
         reference = metrigen_side.contenders(race, device)[0]
+        makers = (metrigen_side.contenders, *(peer.contenders for peer in peers if race.kind in peer.KINDS))
         results = runner.run(race, reference, makers, device, rounds, seconds, typer.echo)
         note = runner.note(race, speed, machine.last_cache())
         lines += rows(race, results, speed.seconds(race.moved), note)

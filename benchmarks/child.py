@@ -79,10 +79,11 @@ def kernels(folder: str, package: str, backend: str) -> dict[str, Any]:
         return {"error": str(error).split(";")[0]}
     needed = [p for p in inspect.signature(layer.forward).parameters.values() if p.default is p.empty]
     torch.manual_seed(0)
-    given = [torch.rand(2, 8, 32, 32) + 0.5 for _ in needed]
+    shape = (2, 8, 32, 32) if hasattr(layer, "steps") or hasattr(layer, "solver") else (2, 8, 32)
+    given = {p.name: torch.rand(shape) + 0.5 for p in needed}
     try:
-        first, _ = clock(lambda: layer(*given))
-        second, _ = clock(lambda: layer(*given))
+        first, _ = clock(lambda: layer(**given))
+        second, _ = clock(lambda: layer(**given))
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     return {"seconds": max(first - second, 0.0)}

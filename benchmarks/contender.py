@@ -32,6 +32,7 @@ class Peer(Protocol):
 
     NAME: str
     GRADIENTS: bool
+    KINDS: tuple[str, ...]
 
     def version(self) -> str: ...
 
@@ -46,6 +47,7 @@ def outputs(race: Race) -> tuple[str, ...]:
         "whole": ("y",),
         "poisson": ("u",),
         "readout": ("readout",),
+        "scan": ("q", "p"),
     }[race.kind]
 
 

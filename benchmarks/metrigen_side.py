@@ -16,7 +16,14 @@ from benchmarks.races import Race
 from benchmarks.torch_driver import Tensors, contender, tensors
 
 SPECS = Path(__file__).parent / "specs"
-PACKAGE = {"evolve": "layer", "readout": "layer", "block": "block", "whole": "block", "poisson": "poisson"}
+PACKAGE = {
+    "evolve": "layer",
+    "readout": "layer",
+    "block": "block",
+    "whole": "block",
+    "poisson": "poisson",
+    "scan": "cell",
+}
 NAME = "metrigen"
 
 
@@ -33,6 +40,8 @@ def layer(race: Race, backend: str) -> nn.Module:
     """The layer of a race; ValueError where the package has no such backend."""
     name = PACKAGE[race.kind]
     cls: Callable[..., nn.Module] = getattr(importlib.import_module(name), name.capitalize())
+    if race.kind == "scan":
+        return cls(race.inputs["theta"].shape[2], backend=backend)
     if race.kind == "poisson":
         return cls(1, backend=backend, rtol=race.options["rtol"], max_iter=race.options["max_iter"])
     return cls(race.inputs["raw_c2"].shape[0], backend=backend, steps=race.steps)
@@ -85,7 +94,12 @@ def _forward(race: Race, module: Any, given: dict[str, Tensor]) -> Callable[[], 
     def poisson() -> Tensors:
         return (module(given["kappa"], given["m2"], given["s"]).u,)
 
-    return {"evolve": evolve, "readout": readout, "block": block, "whole": whole, "poisson": poisson}[race.kind]
+    def scan() -> Tensors:
+        return tuple(x.mT for x in module(**{name: x.mT for name, x in given.items()}))
+
+    return {"scan": scan, "evolve": evolve, "readout": readout, "block": block, "whole": whole, "poisson": poisson}[
+        race.kind
+    ]
 
 
 def mix(weight: Tensor, x: Tensor) -> Tensor:

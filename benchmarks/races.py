@@ -18,6 +18,7 @@ COEFFICIENTS = ("raw_c2", "raw_m2", "raw_lam", "raw_gamma")
 BLOCK = 8
 EVERY_PEER = ("torch eager", "torch.compile", "JAX", "numba", "pystencils", "Devito")
 WITH_GRADIENTS = ("torch eager", "torch.compile", "JAX")
+SCANS = ("torch associative scan", "torch.compile chunks", "JAX associative scan", "JAX scan", "numba scan")
 # What a target can name besides peers.
 FLOOR, BEST = "the floor", "the best peer"
 
@@ -42,7 +43,7 @@ class Target:
 class Race:
     """One line-up.
 
-    kind        evolve | block | whole | poisson | readout: what is computed (see ``metrigen_side`` for the layer)
+    kind        evolve | block | whole | poisson | readout | scan: what is computed (``metrigen_side`` has the layer)
     inputs      arrays by name; those in ``wanted`` are differentiated in a backward race
     cotangents  one array per output
     moved       bytes that must move: each input read once, each output written once, of each pass
@@ -164,6 +165,24 @@ def poisson(workload: str, b: int, n: int, backward: bool, targets: tuple[Target
     )  # fmt: skip
 
 
+def scan(b: int, t: int, c: int, backward: bool, targets: tuple[Target, ...]) -> Race:
+    """An oscillator whose angle, decay and drive the tokens choose, (B, T, C): four inputs and two states forward;
+    backward two cotangents, two states and four inputs in, four gradients out."""
+    rng = np.random.default_rng(5)
+    inputs = {
+        "theta": rng.uniform(-3.0, 3.0, (b, t, c)).astype(np.float32),
+        "lam": rng.uniform(0.001, 0.5, (b, t, c)).astype(np.float32),
+        "f_q": _normal(rng, b, t, c), "f_p": _normal(rng, b, t, c),
+    }  # fmt: skip
+    one = inputs["theta"].nbytes
+    return Race(
+        "W5 sequence", "scan", f"({b}, {t}, {c})", backward,
+        inputs, (_normal(rng, b, t, c), _normal(rng, b, t, c)), tuple(inputs),
+        one * (18 if backward else 6), one * (18 if backward else 6),
+        peers=SCANS[:-1] if backward else SCANS, targets=targets,
+    )  # fmt: skip
+
+
 def ahead(factor: float, *of: str) -> Target:
     return Target("ahead", factor, of)
 
@@ -177,6 +196,8 @@ def races(quick: bool, threads: int) -> tuple[Race, ...]:
     b, c, n, k = (2, 8, 8, 2) if quick else (32, 64, 32, 8)
     large, many = (32, 3) if quick else (2048, 50)
     grids, maze, field_ = (2, 9, 16) if quick else (64, 39, 1024)
+    tokens = (2, 128, 16) if quick else (8, 4096, 256)
+    scans = ("torch associative scan", "JAX associative scan")
     sides = (8, 4) if quick else (32, 16, 8)
     found = [
         evolve("W1 layer", b, c, n, k, False, (ahead(6, BEST), within(2.5, FLOOR))),
@@ -189,5 +210,7 @@ def races(quick: bool, threads: int) -> tuple[Race, ...]:
         poisson("W3 large grid", 1, field_, False, (ahead(2, BEST),)),
         readout(b, c, n, False, (ahead(2, BEST),)),
         readout(b, c, n, True, (ahead(2, BEST),)),
+        scan(*tokens, False, (ahead(3, *scans),)),
+        scan(*tokens, True, (ahead(3, *scans),)),
     ]
     return tuple(replace(race, options={**race.options, "threads": threads}) for race in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.races import BEST, EVERY_PEER, FLOOR, Race, Target
+from benchmarks.races import BEST, EVERY_PEER, FLOOR, SCANS, Race, Target
 from benchmarks.timing import Sample
 
 OURS = "metrigen"
@@ -61,7 +61,7 @@ def median_of(results: Sequence[Result], family: str) -> float | None:
 
 def best_peer(results: Sequence[Result], race: Race) -> float | None:
     """The best median of the peers that compute the same thing."""
-    found = [median_of(results, family) for family in race.peers if family in EVERY_PEER]
+    found = [median_of(results, family) for family in race.peers if family in (*EVERY_PEER, *SCANS)]
     return min((x for x in found if x is not None), default=None)
 
 

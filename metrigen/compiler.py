@@ -12,10 +12,15 @@ from metrigen.domains.emitted import check_emitted
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
 from metrigen.frame.package import package_texts
+from metrigen.frame.sequence import SequenceEmission
+from metrigen.frame.sequence_package import sequence_texts
 from metrigen.integrators.lattice_laws import lattice_laws
+from metrigen.integrators.scan import scan_of
+from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, check_buildable, lower, optimise
+from metrigen.spec.domain import Sequence
 from metrigen.spec.load import Spec
 
 
@@ -71,6 +76,8 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)
         counts["equations"] = len(derivation.equations)
+    if isinstance(spec.system.domain, Sequence):
+        return _compile_sequence(spec, derivation, clock)
     with clock.stage("discretise and vary") as counts:
         lowered: Lowered = lower(derivation)
         counts["equations"] = len(lowered.dynamics.state)
@@ -83,4 +90,18 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
     with clock.stage("print"):
         emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
         texts = package_texts(emission)
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())
+
+
+def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Compiled:
+    """The stages of a system whose time is the token axis."""
+    with clock.stage("discretise and vary") as counts:
+        check_emitted(spec.system)
+        scan = scan_of(derivation)
+        counts["equations"] = len(scan.fields)
+    with clock.stage("laws of the step"):
+        laws = (*derivation.laws, *sequence_laws(derivation, scan))
+    with clock.stage("print"):
+        emission = SequenceEmission(spec, derivation, laws, scan)
+        texts = sequence_texts(emission)
     return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())

@@ -14,7 +14,9 @@ import sympy as sp
 
 from metrigen import (
     Dissipation,
+    Exponential,
     Field,
+    Input,
     Lattice,
     MetrigenError,
     NeuralFunction,
@@ -28,6 +30,8 @@ from metrigen import (
 from metrigen.integrators.lattice_laws import _symmetry, lattice_laws
 from metrigen.integrators.lattice_positivity import lattice_positivity
 from metrigen.integrators.lattice_probe import Stencil, slopes
+from metrigen.integrators.scan import scan_of
+from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.signs import Sign
 from metrigen.physics.variation import diff_along, tidy
@@ -144,6 +148,20 @@ def energy_without_a_square() -> System:
     tokens = Sequence()
     a, b = Field("a", tokens), Field("b", tokens)
     return System("s", tokens, (a, b), hamiltonian=a**2 / 2, bracket=lambda F, G: F[a] * G[b] - F[b] * G[a])
+
+
+def a_step_that_shrinks_too_little_is_refused() -> None:
+    """exp(-0.9 h k) in the place of exp(-h k)."""
+    tokens = Sequence()
+    a, f = Field("a", tokens), Input("f", tokens)
+    decay = Dissipation((Param("k", positive=True), lambda F: F[a]))
+    made = derive(System("s", tokens, (a,), hamiltonian=a**2 / 2 - f * a, metric=decay, integrator=Exponential()))
+    scan = scan_of(made)
+    slow = replace(scan.prologue.body[0], expr=scan.prologue.body[0].expr * sp.Rational(9, 10))
+    spoilt = replace(scan, prologue=replace(scan.prologue, body=(slow, *scan.prologue.body[1:])))
+    with pytest.raises(StructureError) as caught:
+        sequence_laws(made, spoilt)
+    assert caught.value.law == "step_contraction"
 
 
 def smoothness_is_stated() -> None:
@@ -267,6 +285,8 @@ MUTANTS = (
     Mutant("constraint", "metrigen.physics.elliptic:_keeps_sign", lambda *a: True, refused("constraint", not_elliptic)),
     Mutant("contraction", "metrigen.physics.contraction:signs_of_matrix", lambda rows: (),
            refused("contraction", energy_without_a_square)),
+    Mutant("step_contraction", "metrigen.integrators.sequence_laws:_error", lambda *a: (0.0, (0, 0)),
+           a_step_that_shrinks_too_little_is_refused),
     Mutant("learned_function", "metrigen.physics.learned_law:_smooth", lambda *a: 0, smoothness_is_stated),
     Mutant("lattice_antisymmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("bracket", 1)),
     Mutant("lattice_metric_symmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("metric", -1)),
@@ -311,7 +331,7 @@ def test_no_law_is_left_out() -> None:
 LAWS = {
     "antisymmetry", "casimir", "constraint", "contraction", "learned_function", "energy_degeneracy",
     "entropy_degeneracy", "jacobi", "legendre", "metric_psd",
-    "metric_symmetry", "noether", "well_posed",
+    "metric_symmetry", "noether", "step_contraction", "well_posed",
     "lattice_antisymmetry", "lattice_casimir", "lattice_energy", "lattice_entropy_degeneracy", "lattice_jacobi",
     "lattice_metric_psd", "lattice_metric_symmetry", "lattice_noether",
 }  # fmt: skip

@@ -9,6 +9,7 @@ from benchmarks.contender import Peer
 
 MODULES = (
     "torch_eager", "torch_compile", "convolution", "jax_jit", "numba_loops", "pystencils_sweeps", "devito_operator",
+    "torch_scan", "jax_scan", "numba_scan",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from benchmarks.races import Race
 
 NAME = "3x3 convolution"
 GRADIENTS = True
+KINDS = ("whole",)
 
 
 def version() -> str:

@@ -18,6 +18,7 @@ from benchmarks.races import Array, Race
 
 NAME = "Devito"
 GRADIENTS = False
+KINDS = ("evolve", "block", "whole", "poisson", "readout")
 OPTIONS = ("advanced", {"openmp": True})
 
 

@@ -15,6 +15,7 @@ from benchmarks.races import BLOCK, Array, Race
 
 NAME = "JAX"
 GRADIENTS = True
+KINDS = ("evolve", "block", "whole", "poisson", "readout")
 MOST_UNROLLED = 16
 
 Given = Mapping[str, Any]

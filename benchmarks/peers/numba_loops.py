@@ -18,6 +18,7 @@ from benchmarks.races import Array, Race
 
 NAME = "numba"
 GRADIENTS = False
+KINDS = ("evolve", "block", "whole", "poisson", "readout")
 
 
 def version() -> str:

@@ -15,6 +15,7 @@ from benchmarks.torch_driver import Tensors, contender, tensors
 
 NAME = "torch.compile"
 GRADIENTS = True
+KINDS = ("evolve", "block", "whole", "poisson", "readout")
 MOST_UNROLLED = 16
 CHUNK = 8
 

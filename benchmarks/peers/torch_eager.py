@@ -13,6 +13,7 @@ from benchmarks.torch_driver import Tensors, contender, tensors
 
 NAME = "torch eager"
 GRADIENTS = True
+KINDS = ("evolve", "block", "whole", "poisson", "readout")
 SHIFTS: dict[str, f.Shift] = {"roll": f.rolled, "slices": f.concatenated}
 
 

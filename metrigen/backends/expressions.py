@@ -125,6 +125,11 @@ def _number(value: sp.Expr) -> tuple[str, int]:
     return text, _ATOM
 
 
+def _ordered(name: str) -> Callable[..., str]:
+    """A function whose order is part of the call."""
+    return lambda order, *args: name.format(int(float(order))) + f"{', '.join(args)})"
+
+
 def _call(name: str) -> Callable[..., str]:
     return lambda *args: f"{name}({', '.join(args)})"
 
@@ -162,6 +167,7 @@ TORCH = Dialect(
         "Abs": _call("torch.abs"),
         "Max": _torch_chain("torch.maximum"),
         "Min": _torch_chain("torch.minimum"),
+        "damped_stumpff": _ordered("damped_stumpff({}, "),
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",
@@ -182,6 +188,7 @@ TRITON = Dialect(
         "cosh": lambda x: f"(0.5 * (tl.exp({x}) + tl.exp(-({x}))))",
         "tan": lambda x: f"(tl.sin({x}) / tl.cos({x}))",
         "asinh": lambda x: f"tl.log({x} + tl.sqrt(({x}) * ({x}) + 1.0))",
+        "damped_stumpff": _ordered("_damped_stumpff({}, "),
     },
     sqrt="tl.sqrt",
     power="tl.exp({exponent} * tl.log({base}))",

@@ -9,10 +9,10 @@ from metrigen.spec.system import System
 
 def check_emitted(system: System) -> None:
     """Raise SpecError for a system whose derivation stands but whose layer cannot be emitted."""
-    if isinstance(system.domain, Sequence):
+    if isinstance(system.domain, Sequence) and system.integrator is None:
         raise SpecError(
-            "a layer on a sequence has no emitted form",
-            part="domain",
-            why="no kernel scans over the tokens; equations, laws and contraction are derived: see metrigen show",
-            fix="Lattice() emits the step of one token, as specs/gallery/d_linoss.py does",
+            "a layer on a sequence takes Exponential()",
+            part="name",
+            why="a token is one exact step of linear dynamics",
+            fix="integrator=Exponential(), with dt= a number, a Param or an Input with a value a token",
         )

@@ -10,11 +10,13 @@ from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.wave_report import WaveReport, wave_report
 from metrigen.integrators.dynamics import Dynamics, dynamics
 from metrigen.integrators.lattice_laws import lattice_laws
+from metrigen.integrators.scan import scan_of
+from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, lower, optimise
-from metrigen.spec.domain import Graph
+from metrigen.spec.domain import Graph, Sequence
 from metrigen.spec.load import Spec
 
 _GRAPH = "a graph has nodes and edges, and the programs of its layer run over both"
@@ -47,6 +49,13 @@ class Report:
                 why="it goes with the numbers of nodes and edges of a call, and no kernel runs it",
                 fix="metrigen show without --cost; DERIVATION.md of the package has the operations of its programs",
             )
+        if isinstance(self.derivation.system.domain, Sequence) and self.derivation.system.integrator is not None:
+            raise SpecError(
+                "the cost of a sequence is not shown here",
+                part="domain",
+                why="there are no sites and no steps to count by",
+                fix="DERIVATION.md and manifest.json of the package have operations and bytes per state element",
+            )
         if self.lowered is None:
             raise SpecError(
                 "there is no cost to show: the spec does not build",
@@ -68,6 +77,8 @@ class Report:
 def report_of(spec: Spec) -> Report:
     """Derive, lower, check and linearise; a refusal of the derivation is raised, one of the lattice is reported."""
     derivation = derive(spec.system)
+    if isinstance(spec.system.domain, Sequence):
+        return _on_a_sequence(spec, derivation)
     try:
         if spec.system.integrator is None:
             layer, lowered = dynamics(derivation), None
@@ -95,3 +106,16 @@ def report_of(spec: Spec) -> Report:
     programs = {} if lowered is None else {name: optimise(p)[0] for name, p in lowered.programs().items()}
     waves = wave_report(derivation, layer, None if lowered is None else lowered.step)
     return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)
+
+
+def _on_a_sequence(spec: Spec, derivation: Derivation) -> Report:
+    """A sequence has no lattice form: its time is the token axis."""
+    laws, unbuilt = derivation.laws, "it has no integrator"
+    if spec.system.integrator is not None:
+        try:
+            laws = (*laws, *sequence_laws(derivation, scan_of(derivation)))
+            unbuilt = "the time is the token axis, and a token is one exact step"
+        except SpecError as error:
+            unbuilt = error.what
+    waves = wave_report(derivation, None, None, unbuilt)
+    return Report(spec, derivation, laws, None, None, {}, waves, unbuilt)

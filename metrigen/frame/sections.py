@@ -5,10 +5,12 @@ from __future__ import annotations
 from metrigen.frame import composite, neural
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points
+from metrigen.frame.sequence import KEEPS
 from metrigen.frame.stencils import boundary_sentence, stencil_text
 from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
 from metrigen.integrators.base import TimeStepper
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.domain import Sequence
 
 
 def sections(emission: Emission) -> list[tuple[str, str]]:
@@ -39,6 +41,8 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
     if integrator is None:
         return ["The spec has no integrator: it derives, and does not build."]
     name = type(integrator).__name__
+    if isinstance(derivation.system.domain, Sequence):
+        return [f"{name}: {KEEPS}.", f"One step of dt = {integrator.dt} a token, at any dt."]
     if not isinstance(integrator, TimeStepper):
         return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
     lines = [

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.errors import SpecError
+from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
 from metrigen.ir.sample import sample
 from metrigen.spec.neural import learned
 
@@ -75,4 +76,4 @@ def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: 
         if exponent.is_Integer:
             return args[0] ** int(exponent) if exponent.is_positive else 1.0 / args[0] ** int(-exponent)
         return np.sqrt(args[0]) if exponent == sp.Rational(1, 2) else np.power(args[0], args[1])
-    return _NUMPY[expr.func.__name__](*args)
+    return damped_stumpff_values(*args) if isinstance(expr, damped_stumpff) else _NUMPY[expr.func.__name__](*args)

@@ -16,6 +16,7 @@ from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
+from metrigen.spec import domain as spec_domain
 from metrigen.spec.neural import heads
 from metrigen.spec.symbols import Param, mix, transposed
 
@@ -44,7 +45,12 @@ def split(hamiltonian: sp.Expr, q_fields: Sequence[AppliedUndef], p_fields: Sequ
 
 def check_integrator(derivation: Derivation) -> None:
     """Raise SpecError where the chosen integrator does not fit. One rule per method; the others take any system."""
-    rule = _RULES.get(type(derivation.system.integrator).__name__)
+    method = type(derivation.system.integrator).__name__
+    if isinstance(derivation.system.domain, spec_domain.Sequence):
+        if method not in ("NoneType", "Exponential"):
+            raise _unfit(method, "a token of a Sequence is one exact step of linear dynamics", "Exponential()")
+        return
+    rule = _RULES.get(method)
     if rule is not None:
         rule(derivation)
 

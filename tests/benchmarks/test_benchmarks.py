@@ -15,7 +15,7 @@ import pytest
 from benchmarks import bandwidth, machine, metrigen_side, peers, runner, table
 from benchmarks.contender import Contender, labels, worst_difference
 from benchmarks.costs import Cost, Memory
-from benchmarks.peers import convolution, numpy_functions, torch_eager
+from benchmarks.peers import convolution, numpy_functions, torch_eager, torch_scan
 from benchmarks.races import BEST, FLOOR, Race, ahead, races, within
 from benchmarks.report import Report, Table, judged, render
 from benchmarks.table import Result, Verdict
@@ -122,6 +122,12 @@ def test_floors_are_bytes_over_bandwidth() -> None:
     }  # fmt: skip
 
 
+def test_a_sequence_moves_24_bytes_a_state_element() -> None:
+    """Four inputs in and two states out; both ways twelve arrays more."""
+    moved = [r.moved / r.inputs["theta"].size for r in QUICK if r.kind == "scan"]
+    assert moved == [24, 72]
+
+
 def test_bandwidth_is_measured(tmp_path: Path) -> None:
     measured = bandwidth.measure(tmp_path, 1, "cpu", 1 << 16)
     assert measured.bytes_per_second > 0
@@ -167,7 +173,11 @@ def test_eager_peers_compute_what_the_reference_computes(one: Race) -> None:
     reference = metrigen_side.contenders(one, "cpu")[0]
     expected = reference.numbers(reference.call())
     assert tuple(expected) == labels(one)
-    others = torch_eager.contenders(one, "cpu")
+    if one.kind in torch_eager.KINDS:
+        others = torch_eager.contenders(one, "cpu")
+    else:
+        scans = list(torch_scan.WAYS.items())[1:]  # torch's own scan needs the compiler
+        others = tuple(torch_scan.one(one, name, run, "cpu") for name, (_, run) in scans)
     assert others
     for other in others:
         difference, where = worst_difference(other.numbers(other.call()), expected)

@@ -11,10 +11,10 @@ import sympy as sp
 import torch
 
 from metrigen import t
-from tests.gallery.derived import fields, jacobian, laplacian, params, put_in, same, x, y
 from tests.gallery.fields import laplace, mode
 from tests.gallery.flows import descends, growth
 from tests.gallery.layers import energies, layer, near, rough
+from tests.gallery.symbolic import fields, jacobian, laplacian, params, put_in, same, x, y
 
 
 def states(made, start: torch.Tensor, calls: int) -> Iterator[object]:

@@ -13,8 +13,8 @@ import torch
 from metrigen import t
 from metrigen.physics.incidence import written_out
 from metrigen.physics.jets import to_jets
-from tests.gallery.derived import fields
 from tests.gallery.layers import energies, layer, near, rough, wave_angle
+from tests.gallery.symbolic import fields
 
 
 def ring(n: int) -> tuple[tuple[int, int], ...]:

@@ -13,7 +13,6 @@ import torch
 
 from metrigen.compiler import Compiled, compile_spec
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.derive import derive
 from metrigen.spec.load import Spec, load_spec
 from metrigen.spec.neural import Head, heads
 from tests.lattice.emitted import layer_class
@@ -21,9 +20,6 @@ from tests.modules import Network
 
 FOLDER = Path(__file__).parents[2] / "specs" / "gallery"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))
-# Derived, and refused by the build: what they need of a layer is not emitted.
-DERIVED = ("selective_oscillator",)
-BUILT = tuple(name for name in NAMES if name not in DERIVED)
 SCRATCH = tempfile.TemporaryDirectory()
 
 
@@ -39,7 +35,7 @@ def compiled(name: str) -> Compiled:
 
 @cache
 def derivation(name: str) -> Derivation:
-    return derive(spec(name).system) if name in DERIVED else compiled(name).derivation
+    return compiled(name).derivation
 
 
 def learned_functions(name: str) -> tuple[Head, ...]:

@@ -10,17 +10,15 @@ import sys
 import pytest
 import torch
 
-from metrigen.compiler import compile_spec
-from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
-from metrigen.spec.domain import EDGE
+from metrigen.spec.domain import EDGE, Sequence
 from metrigen.spec.symbols import InputFunction
-from tests.gallery import cells, constrained, derived, fields, flows, generic, graphs, learned, mechanics
-from tests.gallery.layers import BUILT, DERIVED, FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
+from tests.gallery import cells, constrained, fields, flows, generic, graphs, learned, mechanics, sequences
+from tests.gallery.layers import FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
     f.__name__: f
-    for module in (mechanics, fields, flows, generic, cells, constrained, derived, graphs, learned)
+    for module in (mechanics, fields, flows, generic, cells, constrained, graphs, learned, sequences)
     for f in module.CHECKS
 }
 # What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with
@@ -82,18 +80,9 @@ def test_laws(name: str) -> None:
     """Laws of the continuum and of the stencil: a proof that is lost, and one that is gained, shows here."""
     found = derivation(name)
     assert set(found.equations) == set(found.fields)
-    laws = found.laws if name in DERIVED else compiled(name).laws
+    laws = compiled(name).laws
     assert {law.name: law.verdict for law in laws if law.verdict != "proved"} == OPEN.get(name, {})
     assert all(law.witness for law in laws if law.verdict == "failed")
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_what_has_no_layer_is_refused_with_a_way_out(name: str) -> None:
-    with pytest.raises(SpecError) as refused:
-        compile_spec(spec(name))
-    assert refused.value.part == "domain"
-    assert refused.value.why
-    assert refused.value.fix
 
 
 def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:
@@ -109,10 +98,13 @@ def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:
     assert done.stdout.split() == [digest(name) for name in reversed(names)]
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_layer_runs(name: str) -> None:
     """Finite states, energies and gradients in float64 with two channels and a batch."""
     system, found = spec(name).system, derivation(name)
+    if isinstance(system.domain, Sequence):
+        runs_on_a_sequence(name)
+        return
     shape = (3, 2, *(6, 5)[: len(system.domain.axes)])
     sized = {"nodes": 6} if inspect.signature(emitted(name)).parameters.keys() & {"nodes"} else None
     made = layer(name, channels=2, sizes=sized)
@@ -133,6 +125,19 @@ def test_the_layer_runs(name: str) -> None:
     energy.sum().backward()
     assert all(torch.isfinite(x.grad).all() for x in state)
     assert torch.isfinite(made.readout(end, **inputs)).all()
+
+
+def runs_on_a_sequence(name: str) -> None:
+    """The same along seven tokens, from zero."""
+    made = layer(name, channels=2)
+    generator = torch.Generator().manual_seed(0)
+    named = sorted(set(inspect.signature(made.forward).parameters) - {"state"})
+    inputs = {n: torch.rand(3, 2, 7, dtype=torch.float64, generator=generator).requires_grad_() for n in named}
+    end = made(**inputs)
+    values = (*end, made.energy(end), made.readout(end))
+    assert all(torch.isfinite(x).all() for x in values)
+    made.readout(end).sum().backward()
+    assert all(torch.isfinite(x.grad).all() for x in inputs.values())
 
 
 def inputs_of(derivation: Derivation) -> list[InputFunction]:

@@ -10,6 +10,7 @@ import pytest
 import sympy as sp
 
 from metrigen import (
+    RK4,
     Dissipation,
     Field,
     Input,
@@ -148,10 +149,14 @@ def test_what_is_not_linear_is_refused(name: str) -> None:
     assert (refused.value.what, refused.value.part) == ("a Sequence takes linear dynamics", part)
 
 
-def test_no_layer_is_emitted() -> None:
+def test_a_sequence_is_no_lattice() -> None:
+    """A cell without an integrator derives; what would be stepped on a lattice is refused."""
     with pytest.raises(SpecError) as refused:
         lower(derive(cell()))
-    assert refused.value.part == "domain"
+    assert "Exponential" in str(refused.value.fix)
+    with pytest.raises(SpecError) as refused:
+        derive(cell(integrator=RK4(steps=1, dt=0.1)))
+    assert refused.value.part == "integrator"
 
 
 def test_two_cells_in_one_process_do_not_meet() -> None:

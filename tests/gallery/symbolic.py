@@ -1,5 +1,4 @@
-"""Systems of the gallery that are derived and not built: their equations against the literature, exact solutions put
-in."""
+"""Equations against the literature, exact solutions put in: what such checks share."""
 
 from __future__ import annotations
 
@@ -43,18 +42,3 @@ def jacobian(f: sp.Expr, g: sp.Expr) -> sp.Expr:
 
 def laplacian(f: sp.Expr) -> sp.Expr:
     return f.diff(x, 2) + f.diff(y, 2)
-
-
-def selective_oscillator() -> None:
-    """x' = A x + b with A + A^T = -2 diag(0, lam) for every token."""
-    found, f = fields("selective_oscillator")
-    q, p = f["q"], f["p"]
-    A = sp.Matrix([[found.equations[u].diff(z) for z in (q, p)] for u in (q, p)])
-    omega, lam = A[0, 1], -A[1, 1]
-    assert sp.Matrix([[0, omega], [-omega, -lam]]) == A
-    assert {u.func.__name__ for u in (omega, lam)} == {"omega", "lam"}
-    assert sp.diag(0, -2 * lam) == A + A.T
-    assert found.law("contraction").verdict == "proved"
-
-
-CHECKS = (selective_oscillator,)

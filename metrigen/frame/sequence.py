@@ -1,0 +1,98 @@
+"""Everything that the files of a package on a sequence are made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from metrigen.backends.torch import Function, print_function
+from metrigen.frame.parameters import ParameterText, parameter_text
+from metrigen.integrators.scan import Scan, operations
+from metrigen.ir.damped_stumpff import damped_stumpff
+from metrigen.ir.nodes import Map, Program
+from metrigen.physics.derivation import Derivation, Law
+from metrigen.spec.load import Spec
+
+KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
+
+
+@dataclass(frozen=True)
+class SequenceEmission:
+    """A compiled sequence on its way to text."""
+
+    spec: Spec
+    derivation: Derivation
+    laws: tuple[Law, ...]
+    scan: Scan
+
+    @property
+    def name(self) -> str:
+        return self.spec.system.name
+
+    @property
+    def class_name(self) -> str:
+        return "".join(part[:1].upper() + part[1:] for part in self.name.split("_") if part)
+
+    @cached_property
+    def functions(self) -> tuple[Function, ...]:
+        prologue = self.scan.prologue
+        first = (print_function(prologue, 0),) if prologue is not None else ()
+        return (*first, *(print_function(p, 0, name) for name, p in self.scan.programs().items()))
+
+    @cached_property
+    def parameters(self) -> tuple[ParameterText, ...]:
+        """Learned parameters by name."""
+        derivation = self.derivation
+        expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.integrator.dt]
+        named = {s.name: s for e in expressions for s in sp.sympify(e).free_symbols}
+        return tuple(parameter_text(named[a.name], 0) for a in self.scan.cell.params)
+
+    @property
+    def learned_step(self) -> str:
+        """The name of a learned time step, or nothing."""
+        dt = self.spec.system.integrator.dt
+        return dt.name if dt.is_Symbol else ""
+
+    @property
+    def stumpff(self) -> bool:
+        return bool(orders(self.scan))
+
+    @cached_property
+    def tag(self) -> str:
+        """Name and content hash: two versions of a spec in one process are two sets of operators."""
+        content = repr((self.functions, self.name))
+        return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+    def reads(self, program: Program) -> tuple[str, ...]:
+        """The coefficients that a program reads."""
+        names = {a.name for a in program.inputs}
+        return tuple(n for n in self.scan.coefficients if n in names)
+
+    def statistics(self) -> dict[str, Any]:
+        """Operations of every program at a site, and bytes per state element of a scan in float32."""
+        found: dict[str, Any] = {name: {"ops": operations(p)} for name, p in self.scan.programs().items()}
+        return found | {name: {"bytes_per_state_float32": n} for name, n in traffic(self.scan).items()}
+
+
+def orders(scan: Scan) -> tuple[int, ...]:
+    """The orders of the Stumpff functions that the programs evaluate."""
+    programs = [*scan.programs().values(), *((scan.prologue,) if scan.prologue else ())]
+    found = {int(f.args[0]) for p in programs for s in p.body for e in _expressions(s) for f in e.atoms(damped_stumpff)}
+    return tuple(sorted(found))
+
+
+def _expressions(statement: Any) -> tuple[sp.Expr, ...]:
+    return statement.expressions if isinstance(statement, Map) else (statement.expr,)
+
+
+def traffic(scan: Scan) -> Mapping[str, int]:
+    """Bytes that a call moves per state element (the fields of one channel at one token) in float32, every array once:
+    a scan reads the inputs and writes the states; its adjoint reads both and the cotangents, and writes those of the
+    inputs."""
+    n, m = len(scan.fields), len(scan.tokens)
+    return {"scan": 4 * (m + n), "scan_adjoint": 4 * (2 * m + 2 * n)}

@@ -1,0 +1,79 @@
+"""The texts of a package on a sequence, file by file."""
+
+from __future__ import annotations
+
+from metrigen.emit.derivation import derivation_markdown
+from metrigen.emit.header import header
+from metrigen.emit.layout import layout, layout_cpp
+from metrigen.emit.render import render
+from metrigen.frame.ops import tuple_of
+from metrigen.frame.sequence import KEEPS, SequenceEmission, traffic
+from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
+from metrigen.frame.sequence_module import sequence_module_text
+from metrigen.frame.sequence_sections import sequence_sections
+from metrigen.frame.sequence_triton import sequence_kernels_text
+
+_DOCS = {
+    "prologue": "E = exp(h A) from the parameters alone.",
+    "step": "One token: x <- f + E (x - f).",
+    "step_adjoint": "The variation of ``step``: cotangents of all its arguments.",
+    "propagator": "E = exp(h A) by rows, then the drive (1 - E) f.",
+    "readout": "The components of the readout from the states before and after a token.",
+    "readout_adjoint": "The variation of ``readout``: cotangents of all its arguments.",
+    "energy": "The energy x.P x/2 of the state.",
+}
+
+
+def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
+    """Relative name -> text of every file but the manifest."""
+    head = header(emission.spec, guarantees(emission), cost(emission))
+    brief = header(emission.spec, (), None)
+    comment = header(emission.spec, (), None, "//")
+    return {
+        "cpu.py": layout(sequence_loader_text(emission, brief)),
+        "kernels.py": layout(sequence_kernels_text(emission, brief)),
+        "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
+        "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
+        "reference.py": layout(_reference(emission, head)),
+        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=True)),
+        "DERIVATION.md": derivation_markdown(
+            emission.spec, emission.derivation, emission.laws, sequence_sections(emission)
+        ),
+    }
+
+
+def guarantees(emission: SequenceEmission) -> list[str]:
+    """One line per law, and what the integrator keeps."""
+    lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
+    return [*lines, f"Exponential: keeps {KEEPS}"]
+
+
+def cost(emission: SequenceEmission) -> str:
+    moved = ", ".join(f"{name} {count}" for name, count in traffic(emission.scan).items())
+    return f"bytes moved in float32, every array once: {moved}"
+
+
+def _reference(emission: SequenceEmission, head: str) -> str:
+    scan = emission.scan
+    return render(
+        "sequence_reference.py.j2",
+        header=head.rstrip("\n"),
+        title=emission.class_name,
+        fields=repr(scan.fields),
+        tokens=repr(scan.tokens),
+        coefficients=repr(scan.coefficients),
+        stumpff=emission.stumpff,
+        functions=emission.functions,
+        docs=_DOCS,
+        propagator_reads=_chosen(emission, emission.reads(scan.propagator)),
+        step_reads=_chosen(emission, emission.reads(scan.step)),
+        step_names=repr(emission.reads(scan.step)),
+        readout_names=repr(emission.reads(scan.readout)),
+    )
+
+
+def _chosen(emission: SequenceEmission, names: tuple[str, ...]) -> str:
+    """Coefficients by their place, in the order in which a program takes them."""
+    if names == emission.scan.coefficients:
+        return "coefficients"
+    return tuple_of([f"coefficients[{emission.scan.coefficients.index(n)}]" for n in names])

@@ -1,0 +1,77 @@
+"""The exact exponential of a sequence cell, entry by entry.
+
+    exp(h A) = e^(h s) [ C 1 + S h (A - s) ],   s = tr A/2,  z = h^2 det(A - s),  C = c_0(z),  S = c_1(z)
+
+for a 2x2 matrix, with the entire functions of ``metrigen.ir.damped_stumpff``: one formula for underdamped, critical and
+overdamped oscillators. Where z is a square w^2 and the off-diagonal entries are multiples of w, the cell turns by the
+angle w, and C, w S are written cos w, sin w. One field: exp(h A).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.domains.sequence import Cell, Matrix
+from metrigen.ir.damped_stumpff import damped_stumpff
+from metrigen.ir.nodes import Leaf
+
+
+@dataclass(frozen=True)
+class Propagator:
+    """exp(h A): ``values`` are named quantities, ``entries`` are written in their names.
+
+    constant  the tokens do not change it: names are parameters, not arrays with a value a token
+    turning   the entries are those of a rotation and a decay, in cos and sin
+    """
+
+    values: tuple[tuple[str, sp.Expr], ...]
+    entries: Matrix
+    constant: bool
+    turning: bool = False
+
+
+def propagator(cell: Cell) -> Propagator:
+    """exp(h A) in its rate h s, and in the angle h w or the square z."""
+    h, A = cell.dt, cell.A
+    constant = not any(e.has(Leaf) for e in (h, *(e for row in A for e in row)))
+
+    def named(name: str) -> sp.Symbol:
+        return sp.Symbol(name, real=True) if constant else Leaf(name, ())
+
+    rate, angle, square, det = (named(name) for name in ("rate__h", "angle__h", "square__h", "determinant__h"))
+    if len(A) == 1:
+        return Propagator(((rate.name, h * A[0][0]),), ((sp.exp(rate),),), constant)
+    s = sp.expand((A[0][0] + A[1][1]) / 2)
+    D = [[sp.expand(A[i][j] - (s if i == j else 0)) for j in range(2)] for i in range(2)]
+    z = sp.factor_terms(sp.expand(D[0][0] * D[1][1] - D[0][1] * D[1][0]))
+    w = _root(z)
+    if w is not None and D[0][0] == 0 and all((D[i][1 - i] / w).is_number for i in range(2)):
+        decay = sp.exp(rate)
+        turn = [[D[i][j] / w * decay * sp.sin(angle) for j in range(2)] for i in range(2)]
+        entries = [[turn[i][j] + (decay * sp.cos(angle) if i == j else 0) for j in range(2)] for i in range(2)]
+        values = ((rate.name, h * s), (angle.name, h * w))
+        return Propagator(values, tuple(map(tuple, entries)), constant, turning=True)
+    C, S = damped_stumpff(0, rate, square, det), damped_stumpff(1, rate, square, det)
+    entries = [[h * D[i][j] * S + (C if i == j else 0) for j in range(2)] for i in range(2)]
+    m = sp.expand(A[0][0] * A[1][1] - A[0][1] * A[1][0])
+    named_values = ((rate.name, h * s), (square.name, h**2 * z), (det.name, h**2 * m))
+    return Propagator(named_values, tuple(map(tuple, entries)), constant)
+
+
+def _root(z: sp.Expr) -> sp.Expr | None:
+    """w with w^2 = z as a product, signs of the factors as they come; None where z is no such square."""
+    coefficient, rest = z.as_coeff_Mul()
+    root = sp.sqrt(coefficient)
+    if not (coefficient.is_Rational and coefficient.is_positive and root.is_Rational):
+        return None
+    out: sp.Expr = root
+    for factor in sp.Mul.make_args(rest):
+        base, exponent = factor.as_base_exp()
+        if factor == 1:
+            continue
+        if not (exponent.is_Integer and exponent % 2 == 0):
+            return None
+        out *= base ** (exponent // 2)
+    return out

@@ -1,0 +1,218 @@
+"""Every program of a sequence layer: the step of one token, its variation, and what a parallel scan composes.
+
+    x_t = f_t + E_t (x_(t-1) - f_t),   E_t = exp(h A_t)                       (the step, pointwise in token and channel)
+    g_t = y_t + E_(t+1)^T g_(t+1)                                             (its variation, backward in time)
+
+y is the cotangent of the states; what flows into inputs and parameters at token t is the variation of the step there,
+seeded with g_t. All programs are pointwise: a token, a sample and a channel are one site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from metrigen.domains.readout import AMPLITUDE_FLOOR
+from metrigen.domains.sequence import Cell, cell_of
+from metrigen.integrators.dynamics import after
+from metrigen.integrators.exponential_cell import Propagator, propagator
+from metrigen.ir.nodes import Array, Kind, Leaf, Local, Map, Program, Statement
+from metrigen.passes import PASSES
+from metrigen.passes.cse import count_ops
+from metrigen.passes.fuse import fuse
+from metrigen.passes.name import name_quantities
+from metrigen.passes.prune import prune
+from metrigen.passes.vary import bar, vary
+from metrigen.physics.derivation import Derivation
+from metrigen.spec.readout import StressEnergy
+
+ACTION, OVERLAP = "J", "M"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The programs of a layer on a sequence, after the passes.
+
+    prologue     E from the parameters alone, where the tokens do not change it; else None
+    coefficients names of what is one number a channel: parameters that a step reads, and E where it is constant
+    step         state, tokens, coefficients -> the next state; ``step_adjoint`` its variation
+    propagator   tokens, coefficients -> E by rows, then the drive (1 - E) f
+    readout      state before, state, coefficients -> components; ``readout_adjoint`` its variation
+    energy       x.P x/2
+    """
+
+    cell: Cell
+    propagation: Propagator
+    prologue: Program | None
+    coefficients: tuple[str, ...]
+    step: Program
+    step_adjoint: Program
+    propagator: Program
+    readout: Program
+    readout_adjoint: Program
+    energy: Program
+    components: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.cell.state)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        return tuple(a.name for a in self.cell.tokens)
+
+    def programs(self) -> Mapping[str, Program]:
+        """The pointwise programs by name."""
+        found = (self.step, self.step_adjoint, self.propagator, self.readout, self.readout_adjoint, self.energy)
+        return {program.name: program for program in found}
+
+
+def scan_of(derivation: Derivation) -> Scan:
+    """The programs of a system on a ``Sequence``; raises SpecError where it has no emitted form."""
+    cell = cell_of(derivation)
+    found = propagator(cell)
+    prologue = _prologue(cell, found) if found.constant else None
+    step, entries = _step(cell, found), _entries(cell, found)
+    readout = _readout(cell, derivation)
+    energy = _program("energy", cell, {"energy__density": _quadratic(cell)}, cell.state)
+    read = {name for p in (step, readout, energy) for s in p.body for name in s.reads}
+    made = prologue.outputs if prologue is not None else ()
+    coefficients = tuple(n for n in (*(a.name for a in cell.params), *made) if n in read)
+    sites = {p.name: _with_coefficients(p, coefficients) for p in (step, entries, readout, energy)}
+    return Scan(
+        cell=cell,
+        propagation=found,
+        prologue=prologue,
+        coefficients=coefficients,
+        step=_optimised(sites["step"]),
+        step_adjoint=_optimised(_varied(sites["step"])),
+        propagator=_optimised(sites["propagator"]),
+        readout=_optimised(sites["readout"]),
+        readout_adjoint=_optimised(_varied(sites["readout"])),
+        energy=_optimised(sites["energy"]),
+        components=tuple(name.split("__")[0] for name in readout.outputs),
+    )
+
+
+def before(name: str) -> str:
+    """Name of a field at the token before."""
+    return f"{name}__before"
+
+
+def entry(u: str, v: str) -> str:
+    """Name of what the field v adds to the field u over a token."""
+    return f"{u}__from_{v}"
+
+
+def _prologue(cell: Cell, found: Propagator) -> Program:
+    body = [Local(name, Kind.CHANNEL, expr) for name, expr in found.values]
+    names = [a.name for a in cell.state]
+    for u, row in zip(names, found.entries, strict=True):
+        body += [Local(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
+    read = {s.name for local in body for s in local.expr.free_symbols}
+    inputs = tuple(replace(a, kind=Kind.CHANNEL) for a in cell.params if a.name in read)
+    outputs = tuple(entry(u, v) for u in names for v in names)
+    return name_quantities(Program("prologue", inputs, tuple(body), outputs))
+
+
+def _written(cell: Cell, found: Propagator) -> tuple[list[Statement], dict[tuple[str, str], sp.Expr]]:
+    """Statements of the values of E, and its entries."""
+    names = [a.name for a in cell.state]
+    pairs = {(u, v): found.entries[i][j] for i, u in enumerate(names) for j, v in enumerate(names)}
+    if found.constant:
+        return [], {pair: Leaf(entry(*pair), ()) if e != 0 else e for pair, e in pairs.items()}
+    return [Map(stores=((name, expr),)) for name, expr in found.values], pairs
+
+
+def _step(cell: Cell, found: Propagator) -> Program:
+    body, E = _written(cell, found)
+    names = [a.name for a in cell.state]
+    away = {}
+    for u, f in zip(names, cell.fixed, strict=True):
+        away[u] = Leaf(u, ())
+        if f != 0:
+            body.append(Map(stores=((f"offset_{u}__f", Leaf(u, ()) - f),)))
+            away[u] = Leaf(f"offset_{u}__f", ())
+    for u, f in zip(names, cell.fixed, strict=True):
+        body.append(Map(stores=((after(u), f + sp.Add(*(E[u, v] * away[v] for v in names))),)))
+    return Program("step", (*cell.state, *cell.tokens), tuple(body), tuple(after(u) for u in names))
+
+
+def _entries(cell: Cell, found: Propagator) -> Program:
+    """E by rows, then (1 - E) f."""
+    body, E = _written(cell, found)
+    names = [a.name for a in cell.state]
+    outputs = []
+    for u in names:
+        for v in names:
+            outputs.append(f"{entry(u, v)}__t")
+            body.append(Map(stores=((outputs[-1], E[u, v]),)))
+    for u, f in zip(names, cell.fixed, strict=True):
+        outputs.append(f"{u}__drive")
+        moved = sp.Add(*(E[u, v] * g for v, g in zip(names, cell.fixed, strict=True)))
+        body.append(Map(stores=((outputs[-1], f - moved),)))
+    return Program("propagator", cell.tokens, tuple(body), tuple(outputs))
+
+
+def _quadratic(cell: Cell, earlier: bool = False) -> sp.Expr:
+    """x.P x/2, or x.P y with the state x before and y now."""
+    names = [a.name for a in cell.state]
+    left = [Leaf(before(u) if earlier else u, ()) for u in names]
+    n = range(len(names))
+    whole = sp.Add(*(left[i] * cell.P[i][j] * Leaf(names[j], ()) for i in n for j in n))
+    return whole if earlier else sp.expand(whole / 2)
+
+
+def _readout(cell: Cell, derivation: Derivation) -> Program:
+    readout, names = derivation.system.readout, [a.name for a in cell.state]
+    values: dict[str, sp.Expr] = {"T00": _quadratic(cell)}
+    if readout is None:
+        values = {u: Leaf(u, ()) for u in names}
+    elif isinstance(readout, StressEnergy):
+        if len(names) == 2:
+            q, p = names
+            values[ACTION] = Leaf(before(q), ()) * Leaf(p, ()) - Leaf(before(p), ()) * Leaf(q, ())
+        values[OVERLAP] = _quadratic(cell, earlier=True)
+        if readout.normalise == "amplitude":
+            a = sp.sqrt(values["T00"] + AMPLITUDE_FLOOR)
+            values = {"a": a} | {f"{name}_a": e / a for name, e in values.items() if name != "T00"}
+    earlier = tuple(Array(before(u), Kind.SITE) for u in names)
+    return _program("readout", cell, {f"{name}__density": e for name, e in values.items()}, (*earlier, *cell.state))
+
+
+def _program(name: str, cell: Cell, values: dict[str, sp.Expr], inputs: tuple[Array, ...]) -> Program:
+    return Program(name, inputs, tuple(Map(stores=((n, e),)) for n, e in values.items()), tuple(values))
+
+
+def _with_coefficients(program: Program, coefficients: tuple[str, ...]) -> Program:
+    """Coefficients as arrays at the sites, so that one variation gives the cotangent of each at every site."""
+
+    def sited(e: sp.Expr) -> sp.Expr:
+        swap = {s: Leaf(s.name, (), bool(s.is_positive)) for s in e.free_symbols if not isinstance(s, Leaf)}
+        return e.xreplace(swap)
+
+    body = tuple(Map(stores=tuple((n, sited(e)) for n, e in s.stores)) for s in program.body if isinstance(s, Map))
+    read = {name for s in body for name in s.reads}
+    positive = {leaf.name for s in body for e in s.expressions for leaf in e.atoms(Leaf) if leaf.is_positive}
+    found = tuple(Array(n, Kind.SITE, n in positive) for n in coefficients if n in read)
+    return name_quantities(replace(program, inputs=(*program.inputs, *found), body=body))
+
+
+def _varied(program: Program) -> Program:
+    return vary(program, [a.name for a in program.inputs], rank=0)
+
+
+def _optimised(program: Program) -> Program:
+    for run in PASSES:
+        program = run(program)
+    return prune(program)
+
+
+def operations(program: Program) -> int:
+    """Operations per site."""
+    return count_ops(fuse(program))
+
+
+__all__ = ["Scan", "after", "bar", "before", "entry", "operations", "scan_of"]

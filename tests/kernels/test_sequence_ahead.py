@@ -1,0 +1,74 @@
+"""The kernels of a scan compile ahead of time for CUDA sm_80 and sm_90 and for AMD gfx942, without a GPU."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+triton = pytest.importorskip("triton")
+from tests.kernels.test_ahead_of_time import REGISTER_LIMIT, TARGETS, resources, source  # noqa: E402
+from tests.sequence.systems import module, part  # noqa: E402
+
+SIZES = {"LENGTH": 64, "BLOCK": 64, "STEP": 1}
+WARPS = {"sm_80": 2, "sm_90": 2, "gfx942": 1}
+KERNELS = (
+    "scan_ends_kernel", "scan_carry_kernel", "scan_kernel", "scan_adjoint_ends_kernel", "scan_adjoint_kernel",
+    "readout_kernel", "readout_adjoint_kernel",
+)  # fmt: skip
+# A rotation by the tokens; entire functions of the tokens, whose branches are all at hand at once.
+CASES = [("lm", k) for k in KERNELS] + [("selective", k) for k in ("scan_kernel", "scan_adjoint_kernel")]
+
+pytestmark = pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
+    made = module("selective", tmp_path_factory.mktemp("ahead"))
+    return {"lm": importlib.import_module("generated.lm.kernels"), "selective": part(made, "kernels")}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("package", "name"), CASES)
+def test_kernels_compile_without_a_gpu(
+    packages: dict[str, ModuleType], package: str, name: str, target: str, tmp_path: Path
+) -> None:
+    """No stack, few registers, no shared memory, no exchange between threads, no double precision, no atomics."""
+    made = source(getattr(packages[package], name), "fp32", SIZES)
+    options = {"num_warps": WARPS[target], "enable_fp_fusion": True}
+    compiled = triton.compile(made, target=TARGETS[target], options=options)
+    assert compiled.metadata.shared == 0
+    if target == "gfx942":
+        text = compiled.asm["amdgcn"]
+        assert re.search(r"\.vgpr_spill_count:\s+(\d+)", text).group(1) == "0"
+        assert int(re.search(r"\.vgpr_count:\s+(\d+)", text).group(1)) <= 128
+        return
+    text = compiled.asm["ptx"]
+    registers, stack = resources(compiled.asm["cubin"], tmp_path)
+    assert stack == 0, f"spills {stack} bytes"
+    assert registers <= REGISTER_LIMIT, f"takes {registers} registers"
+    for word in (".f64", "shfl", "bar.sync", "atom."):
+        assert word not in text, word
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp64"])
+def test_other_precisions(packages: dict[str, ModuleType], dtype: str) -> None:
+    """Half precision is stored, float32 computed with."""
+    made = source(packages["lm"].scan_kernel, dtype, SIZES)
+    text = triton.compile(made, target=TARGETS["sm_90"], options={"num_warps": 2}).asm["ptx"]
+    assert (".f64" in text) == (dtype == "fp64")
+    if dtype == "bf16":
+        assert "fma.rn.f32" in text or "mul.f32" in text
+        assert not re.search(r"(fma|mul|add)\S*\.bf16", text)
+
+
+def test_every_address_is_64_bit(packages: dict[str, ModuleType]) -> None:
+    for made in packages.values():
+        text = Path(made.__file__).read_text()
+        assert not re.search(r"^ *(sample__|row__|chunk__) = tl\.program_id\(\d\)$", text, re.MULTILINE)
+        assert "reverse=True" not in text
+        assert "associative_scan" not in text
+        assert "_guard(like)" in text
