@@ -10,7 +10,14 @@ import sympy as sp
 from metrigen.domains.emitted import check_emitted
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
-from metrigen.domains.readout import current_densities, in_state, normalised, readout_densities, tensor_densities
+from metrigen.domains.readout import (
+    current_densities,
+    in_state,
+    normalised,
+    numerators,
+    readout_densities,
+    tensor_densities,
+)
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
@@ -42,6 +49,7 @@ class Lowered:
     steady         programs of the solve (None for a time step)
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
     diagnostics    further values at the sites: stress_energy, currents, power (the density of dH/dt)
+    constants      coefficients that nobody differentiates: a time step that is a number
     equilibrium    programs of the solve on a graph (None elsewhere)
     """
 
@@ -58,6 +66,7 @@ class Lowered:
     components: tuple[str, ...]
     diagnostics: Mapping[str, Program]
     equilibrium: GraphSteady | None = None
+    constants: tuple[str, ...] = ()
 
     def programs(self) -> dict[str, Program]:
         """All programs that are printed, by name."""
@@ -99,11 +108,12 @@ def lower(derivation: Derivation) -> Lowered:
     symbolic = _with_symbolic_dt(derivation)
     layer = dynamics(symbolic)
     rank = len(layer.origin)
+    constants = () if symbolic is derivation else ("dt",)
     step = prologue = body = adjoint = steady = equilibrium = None
     if isinstance(integrator, TimeStepper):
         step = name_quantities(_merged(symbolic.system.integrator.step(layer)))
         prologue, body = hoist(step, [a.name for a in layer.state])
-        adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank))
+        adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank, constants=constants))
     elif isinstance(integrator, SteadyState) and isinstance(layer.lowering, GraphLowering):
         equilibrium = graph_steady(layer, integrator.solver)
     elif isinstance(integrator, SteadyState):
@@ -116,7 +126,7 @@ def lower(derivation: Derivation) -> Lowered:
         _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
         read_only(_merged(energy)),
         read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
-        components, _diagnostics(symbolic, layer, step is not None), equilibrium,
+        components, _diagnostics(symbolic, layer, step is not None), equilibrium, constants,
     )  # fmt: skip
 
 
@@ -143,15 +153,17 @@ def _with_symbolic_dt(derivation: Derivation) -> Derivation:
 
 
 def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[str, ...]]:
-    densities = readout_densities(derivation)
-    names = {name: f"{name}__density" for name in densities}
-    raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
-    raw = _merged(raw)
+    densities, rank = readout_densities(derivation), len(layer.origin)
     readout = derivation.system.readout
-    if not (isinstance(readout, StressEnergy) and readout.normalise == "amplitude"):
+    degree_one = isinstance(readout, StressEnergy) and readout.normalise == "amplitude"
+    if degree_one:
+        densities = numerators(densities, rank)
+    names = {name: f"{name}__density" for name in densities}
+    raw = _merged(layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()}))
+    if not degree_one:
         return read_only(raw), tuple(densities)
     leaves: dict[str, sp.Expr] = {name: Leaf(names[name], layer.origin) for name in densities}
-    scaled = normalised(leaves, len(layer.origin))
+    scaled = normalised(leaves, Leaf("a__density", layer.origin, positive=True))
     stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
     outputs = tuple(f"{name}__density" for name in scaled)
     return read_only(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)

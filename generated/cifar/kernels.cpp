@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <new>
 #include <omp.h>
 #include <type_traits>
@@ -64,12 +65,24 @@ template <class Last, class X> inline V valid(Last, X x) {
     if (!Last::value) return spread(x);
     return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
-inline double across(V x) {
-    double total = 0;
-    for (long l = 0; l < LANES; ++l) total += x[l];
-    return total;
-}
-template <class Body> inline __attribute__((always_inline)) void columns(Body&& body) {
+// The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
+template <long N> struct Lanes {
+    typedef double Wide __attribute__((vector_size(N * sizeof(double))));
+    typedef double Half __attribute__((vector_size(N / 2 * sizeof(double))));
+    static double sum(const Wide& x) {
+        Half halves[2];
+        std::memcpy(halves, &x, sizeof halves);
+        return Lanes<N / 2>::sum(halves[0] + halves[1]);
+    }
+};
+template <> struct Lanes<1> {
+    typedef double Wide __attribute__((vector_size(sizeof(double))));
+    static double sum(const Wide& x) { return x[0]; }
+};
+inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+
+#define INLINE __attribute__((always_inline))  // what is captured stays in registers
+template <class Body> inline INLINE void columns(Body&& body) {
     for (long j = 0; j < FULL; j += LANES) body(No{}, j);
     if (REST) body(Yes{}, FULL);
 }
@@ -78,6 +91,7 @@ template <class Body> inline __attribute__((always_inline)) void columns(Body&& 
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
 struct Lattice {
     long n[3], rows, dense, padded, block, begin, end;  // a routine works on rows begin to end
+    bool streams = false;  // whether a readout goes past the caches
 
     explicit Lattice(const long* sizes) : n{1, 1, 1}, rows(1), dense(W) {
         for (long a = 0; a < RANK; ++a) n[a] = sizes[a];
@@ -97,6 +111,36 @@ struct Lattice {
         return (row / n[1] + HALO[0]) * step0() + (row % n[1] + HALO[1]) * STRIDE + LEFT;
     }
 };
+
+// A result larger than the last cache goes past it: an ordinary store would first read what it overwrites.
+#if defined(__x86_64__) && defined(__AVX__)
+#ifdef __AVX512F__
+constexpr unsigned long WIDEST = 64;
+#else
+constexpr unsigned long WIDEST = 32;
+#endif
+constexpr unsigned long PIECE = sizeof(V) < WIDEST ? sizeof(V) : WIDEST;
+constexpr bool CAN_STREAM = W % LANES == 0 && PIECE >= 16;
+inline void stream(R* p, V x) {
+    typedef R Piece __attribute__((vector_size(CAN_STREAM ? PIECE : 16)));
+    Piece pieces[sizeof(V) / PIECE + 1];
+    std::memcpy(pieces, &x, sizeof x);
+    for (unsigned long k = 0; k < sizeof(V) / PIECE; ++k)
+        asm volatile("vmovntps %1, %0" : "=m"(reinterpret_cast<Piece*>(p)[k]) : "v"(pieces[k]));
+}
+inline void settle() { asm volatile("sfence" ::: "memory"); }
+#else
+constexpr bool CAN_STREAM = false;
+inline void stream(R* p, V x) { store(p, x); }
+inline void settle() {}
+#endif
+inline bool streams(const R* result, long numbers) {
+    return CAN_STREAM && numbers * sizeof(R) > 1ul << 25 && reinterpret_cast<unsigned long>(result) % sizeof(V) == 0;
+}
+template <class Last> inline void store_result(const Lattice& at, Last last, R* p, V x) {
+    if (CAN_STREAM && at.streams) stream(p, x);
+    else store_dense(last, p, x);
+}
 
 // What lies around a plane: its other side (periodic), else zero.
 inline void fill_row(R* row) {
@@ -300,7 +344,7 @@ static void readout_0(
         R* const T11__density__row = T11__density + at.dense_row(row);
         R* const T12__density__row = T12__density + at.dense_row(row);
         R* const T22__density__row = T22__density + at.dense_row(row);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V K_phi__readout__T00__density_0__at[G];
             V phi__at[G];
             for (long c = 0; c < G; ++c) phi__at[c] = load(phi__row + c * at.padded + j);
@@ -335,19 +379,19 @@ static void readout_0(
                 const auto v__17 = v__3 * v__4;
                 const auto v__18 = v__4 * v__6;
                 const auto T00__density = R(0.5) * v__0 + v__14 + v__9;
-                store_dense(last, T00__density__row + c * at.dense + j, spread(T00__density));
+                store_result(at, last, T00__density__row + c * at.dense + j, spread(T00__density));
                 const auto T01__density = R(0.5) * v__10 * (-R(0.5) * pi__p1_0 - v__15) + R(0.5) * v__12 * (-R(0.5) *
                     pi__m1_0 - v__15);
-                store_dense(last, T01__density__row + c * at.dense + j, spread(T01__density));
+                store_result(at, last, T01__density__row + c * at.dense + j, spread(T01__density));
                 const auto T02__density = R(0.5) * v__3 * (-R(0.5) * pi__0_p1 - v__15) + R(0.5) * v__6 * (-R(0.5) *
                     pi__0_m1 - v__15);
-                store_dense(last, T02__density__row + c * at.dense + j, spread(T02__density));
+                store_result(at, last, T02__density__row + c * at.dense + j, spread(T02__density));
                 const auto T11__density = v__11 + v__13 - v__16 - v__9;
-                store_dense(last, T11__density__row + c * at.dense + j, spread(T11__density));
+                store_result(at, last, T11__density__row + c * at.dense + j, spread(T11__density));
                 const auto T12__density = v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18;
-                store_dense(last, T12__density__row + c * at.dense + j, spread(T12__density));
+                store_result(at, last, T12__density__row + c * at.dense + j, spread(T12__density));
                 const auto T22__density = v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8;
-                store_dense(last, T22__density__row + c * at.dense + j, spread(T22__density));
+                store_result(at, last, T22__density__row + c * at.dense + j, spread(T22__density));
             }
         });
     }
@@ -404,7 +448,7 @@ static void readout_adjoint_0(
             at.padded_row(row);
         R* const pi__bar__row = pi__bar + at.dense_row(row);
         R* const phi__bar__row = phi__bar + at.dense_row(row);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V K_phi__readout__T00__density_0__at[G];
             V K_phi__readout__T00__density_0__bar11__at[G];
             V phi__bar12__at[G];
@@ -595,9 +639,10 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
-    const Lattice at(sizes);
-    const long groups = channels / G;
-    large_pages(arrays[GIVEN], samples * COMPONENTS * channels * at.dense);
+    Lattice at(sizes);
+    const long groups = channels / G, numbers = samples * COMPONENTS * channels * at.dense;
+    at.streams = streams(arrays[GIVEN], numbers);
+    large_pages(arrays[GIVEN], numbers);
 #pragma omp parallel num_threads(threads)
     {
         R* const work = workspace((BUFFERS + IMPORTS) * at.block);
@@ -610,6 +655,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
             read(at, given, out, work);
         }
+        settle();
     }
 }
 
@@ -691,7 +737,7 @@ static void head_0(
             const R* const pi__row = pi + c * at.dense + at.dense_row(row);
             R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
             R* const pi__start__row = pi__start + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V phi = load_dense(last, phi__row + j);
                 const V pi = load_dense(last, pi__row + j);
                 const auto phi_1 = phi + R(0.5) * pi * dt;
@@ -736,7 +782,7 @@ static void inner_0(
         const R* const pi__row = pi + at.padded_row(row);
         R* const pi__next__row = pi__next + at.padded_row(row);
         R* const phi_1__ahead__row = phi_1__ahead + at.padded_row(row);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V K_phi__at[G];
             V dV_dphi__at[G];
             V pi_2__at[G];
@@ -806,7 +852,7 @@ static void tail_0(
         const R* const pi__row = pi + at.padded_row(row);
         R* const phi__next__row = phi__next + at.dense_row(row);
         R* const pi__next__row = pi__next + at.dense_row(row);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V K_phi__at[G];
             V dV_dphi__at[G];
             V pi_2__at[G];
@@ -873,7 +919,7 @@ static void head_adjoint_0(
             const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
             R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V phi_1__bar = load(phi_1__bar__row + j);
                 const V pi = load_dense(last, pi__row + j);
                 const V pi__start__bar = load(pi__start__bar__row + j);
@@ -941,7 +987,7 @@ static void inner_adjoint_0(
         R* const dV_dphi__bar15__row = dV_dphi__bar15 + at.padded_row(row);
         R* const pi__bar__row = pi__bar + at.padded_row(row);
         R* const phi_1__bar19__row = phi_1__bar19 + at.padded_row(row);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V K_phi__at[G];
             V dV_dphi__at[G];
             V pi_1__at[G];
@@ -1040,7 +1086,7 @@ static void inner_adjoint_1(
             const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + c * at.padded + at.padded_row(row);
             const R* const phi_1__bar19__row = phi_1__bar19 + c * at.padded + at.padded_row(row);
             R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V dV_dphi__bar15 = load(dV_dphi__bar15__row + j);
                 const V dV_dphi__bar15__0_m1 = load(dV_dphi__bar15__row + j - 1);
                 const V dV_dphi__bar15__0_p1 = load(dV_dphi__bar15__row + j + 1);
@@ -1120,7 +1166,7 @@ static void tail_adjoint_0(
         R* const dV_dphi__bar12__row = dV_dphi__bar12 + at.padded_row(row);
         R* const pi__bar__row = pi__bar + at.padded_row(row);
         R* const phi_1__bar16__row = phi_1__bar16 + at.padded_row(row);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V K_phi__at[G];
             V dV_dphi__at[G];
             V pi_1__at[G];
@@ -1217,7 +1263,7 @@ static void tail_adjoint_1(
             const R* const phi_1__bar16__row = phi_1__bar16 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
             R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V dV_dphi__bar12 = load(dV_dphi__bar12__row + j);
                 const V dV_dphi__bar12__0_m1 = load(dV_dphi__bar12__row + j - 1);
                 const V dV_dphi__bar12__0_p1 = load(dV_dphi__bar12__row + j + 1);

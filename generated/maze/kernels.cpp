@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <new>
 #include <omp.h>
 #include <type_traits>
@@ -64,12 +65,24 @@ template <class Last, class X> inline V valid(Last, X x) {
     if (!Last::value) return spread(x);
     return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
-inline double across(V x) {
-    double total = 0;
-    for (long l = 0; l < LANES; ++l) total += x[l];
-    return total;
-}
-template <class Body> inline __attribute__((always_inline)) void columns(Body&& body) {
+// The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
+template <long N> struct Lanes {
+    typedef double Wide __attribute__((vector_size(N * sizeof(double))));
+    typedef double Half __attribute__((vector_size(N / 2 * sizeof(double))));
+    static double sum(const Wide& x) {
+        Half halves[2];
+        std::memcpy(halves, &x, sizeof halves);
+        return Lanes<N / 2>::sum(halves[0] + halves[1]);
+    }
+};
+template <> struct Lanes<1> {
+    typedef double Wide __attribute__((vector_size(sizeof(double))));
+    static double sum(const Wide& x) { return x[0]; }
+};
+inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+
+#define INLINE __attribute__((always_inline))  // what is captured stays in registers
+template <class Body> inline INLINE void columns(Body&& body) {
     for (long j = 0; j < FULL; j += LANES) body(No{}, j);
     if (REST) body(Yes{}, FULL);
 }
@@ -83,6 +96,7 @@ struct Columns {
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
 struct Lattice {
     long n[3], rows, dense, padded, block, begin, end;  // a routine works on rows begin to end
+    bool streams = false;  // whether a readout goes past the caches
     const R* inside_column;
 
     explicit Lattice(const long* sizes) : n{1, 1, 1}, rows(1), dense(W) {
@@ -110,6 +124,36 @@ struct Lattice {
         return i >= 0 && i < n[0] && k >= 0 && k < n[1] ? R(1) : R(0);
     }
 };
+
+// A result larger than the last cache goes past it: an ordinary store would first read what it overwrites.
+#if defined(__x86_64__) && defined(__AVX__)
+#ifdef __AVX512F__
+constexpr unsigned long WIDEST = 64;
+#else
+constexpr unsigned long WIDEST = 32;
+#endif
+constexpr unsigned long PIECE = sizeof(V) < WIDEST ? sizeof(V) : WIDEST;
+constexpr bool CAN_STREAM = W % LANES == 0 && PIECE >= 16;
+inline void stream(R* p, V x) {
+    typedef R Piece __attribute__((vector_size(CAN_STREAM ? PIECE : 16)));
+    Piece pieces[sizeof(V) / PIECE + 1];
+    std::memcpy(pieces, &x, sizeof x);
+    for (unsigned long k = 0; k < sizeof(V) / PIECE; ++k)
+        asm volatile("vmovntps %1, %0" : "=m"(reinterpret_cast<Piece*>(p)[k]) : "v"(pieces[k]));
+}
+inline void settle() { asm volatile("sfence" ::: "memory"); }
+#else
+constexpr bool CAN_STREAM = false;
+inline void stream(R* p, V x) { store(p, x); }
+inline void settle() {}
+#endif
+inline bool streams(const R* result, long numbers) {
+    return CAN_STREAM && numbers * sizeof(R) > 1ul << 25 && reinterpret_cast<unsigned long>(result) % sizeof(V) == 0;
+}
+template <class Last> inline void store_result(const Lattice& at, Last last, R* p, V x) {
+    if (CAN_STREAM && at.streams) stream(p, x);
+    else store_dense(last, p, x);
+}
 
 // What lies around a plane: its other side (periodic), else zero.
 inline void fill_row(R* row) {
@@ -244,7 +288,7 @@ static void readout_0(
             R* const T22__density__row = T22__density + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -283,13 +327,13 @@ static void readout_0(
                 const auto v__15 = v__0 * inside__p1_0;
                 const auto v__16 = v__2 * v__8 * inside__0_p1;
                 const auto T00__density = v__11 + v__3 + v__5;
-                store_dense(last, T00__density__row + j, spread(T00__density));
+                store_result(at, last, T00__density__row + j, spread(T00__density));
                 const auto T11__density = -v__11 - v__12;
-                store_dense(last, T11__density__row + j, spread(T11__density));
+                store_result(at, last, T11__density__row + j, spread(T11__density));
                 const auto T12__density = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16;
-                store_dense(last, T12__density__row + j, spread(T12__density));
+                store_result(at, last, T12__density__row + j, spread(T12__density));
                 const auto T22__density = v__10 + v__12 + v__7 - v__6;
-                store_dense(last, T22__density__row + j, spread(T22__density));
+                store_result(at, last, T22__density__row + j, spread(T22__density));
             });
         }
     }
@@ -339,7 +383,7 @@ static void readout_adjoint_0(
             R* const s__bar__row = s__bar + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V T00__density__bar = load(T00__density__bar__row + j);
                 const V T00__density__bar__0_m1 = load(T00__density__bar__row + j - 1);
                 const V T00__density__bar__0_p1 = load(T00__density__bar__row + j + 1);
@@ -535,9 +579,10 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
-    const Lattice at(sizes);
-    const long groups = channels / G;
-    large_pages(arrays[GIVEN], samples * COMPONENTS * channels * at.dense);
+    Lattice at(sizes);
+    const long groups = channels / G, numbers = samples * COMPONENTS * channels * at.dense;
+    at.streams = streams(arrays[GIVEN], numbers);
+    large_pages(arrays[GIVEN], numbers);
 #pragma omp parallel num_threads(threads)
     {
         R* const work = workspace((BUFFERS + IMPORTS) * at.block);
@@ -550,6 +595,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
             read(at, given, out, work);
         }
+        settle();
     }
 }
 
@@ -621,7 +667,7 @@ static void weights_0(
             R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -679,7 +725,7 @@ static void diagonal_0(
             const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
             const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
             R* const diagonal____row = diagonal__ + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V screening__ = load(screening____row + j);
                 const V weight__0_m1 = load(weight__0_m1__row + j);
                 const V weight__0_p1 = load(weight__0_p1__row + j);
@@ -728,7 +774,7 @@ static void apply_0(
             const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
             const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
             R* const image____row = image__ + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V screening__ = load(screening____row + j);
                 const V u = load(u__row + j);
                 const V u__0_m1 = load(u__row + j - 1);
@@ -783,7 +829,7 @@ static void gather_0(
             const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
             const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
             R* const gathered____row = gathered__ + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V u__0_m1 = load(u__row + j - 1);
                 const V u__0_p1 = load(u__row + j + 1);
                 const V u__m1_0 = load(u__row + j - at.step0());
@@ -832,7 +878,7 @@ static void operator_adjoint_0(
             R* const m2__bar__row = m2__bar + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -944,7 +990,7 @@ template <class Body> inline double sum_over(const Lattice& at, Body&& body) {
         V part{};
         for (long row = at.begin; row < at.end; ++row) {
             const long from = c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) { part += valid(last, body(from + j)); });
+            columns([&](auto last, const long j) INLINE { part += valid(last, body(from + j)); });
             if (row % 64 == 63 || row + 1 == at.end) total += across(part), part = V{};
         }
     }
@@ -959,7 +1005,7 @@ template <class Body> inline void sums_over(const Lattice& at, double& first, do
         V one{}, two{};
         for (long row = at.begin; row < at.end; ++row) {
             const long from = c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const Two found = body(from + j);
                 one += valid(last, found.first), two += valid(last, found.second);
             });
@@ -971,30 +1017,58 @@ template <class Body> inline void each(const Lattice& at, Body&& body) {
     for (long c = 0; c < G; ++c)
         for (long row = at.begin; row < at.end; ++row) {
             const long from = c * at.padded + at.padded_row(row);
-            columns([&](auto, const long j) { body(from + j); });
+            columns([&](auto, const long j) INLINE { body(from + j); });
         }
 }
 
-// Geometric multigrid for a large plane: one V-cycle with a damped Jacobi sweep down and up, cells in pairs along each
-// axis. A cell of the next level has the screening of its four, half of the conductivity that crosses its sides (twice
-// the length, twice the distance): the finite-volume operator of the coarser lattice.
-inline bool is_large(const Lattice& at) { return at.n[0] >= 96 && W >= 96; }
+// What lies beside the columns, up to a whole vector: zero there, and zero it stays in every field of a solve.
+inline void clear_sides(const Lattice& at, R* planes) {
+    for (long c = 0; c < G; ++c)
+        for (long row = at.begin; row < at.end; ++row) {
+            R* const first = planes + c * at.padded + at.padded_row(row);
+            for (long j = W; j < round_up(W, LANES); ++j) first[j] = R(0);
+        }
+}
+
+// Geometric multigrid: one V-cycle with a damped Jacobi sweep down and up, cells in pairs along each axis. A cell of the
+// next level has the screening of its four, half of the conductivity that crosses its sides (twice the length, twice the
+// distance): the finite-volume operator of the coarser lattice.
+inline bool has_levels(const Lattice& at) { return at.n[0] >= 16 && W >= 16; }
+
+// Sum of weight times neighbour; a copy of its own, so that addresses stay in registers while fields are written.
+struct Around {
+    const R *below, *above, *left, *right, *u;
+    long stride;
+    INLINE V operator()(long i) const {
+        return load(below + i) * load(u + i - stride) + load(above + i) * load(u + i + stride)
+            + load(left + i) * load(u + i - 1) + load(right + i) * load(u + i + 1);
+    }
+};
 
 struct Level {
-    long n0, n1, stride, size;
-    R *weight[4], *screening, *inverse, *b, *x, *other;  // at the first site, a halo of one site around
+    long n0, n1, wide, stride, size;  // rows, columns, columns in whole vectors
+    // At the first site, a halo of one site around. Beside the columns inverse is zero, which keeps fields zero there:
+    // loops run over whole vectors.
+    R *weight[4], *screening, *inverse, *b, *x, *other;
 
-    Level(long rows, long columns, long step) : n0(rows), n1(columns), stride(step), size((rows + 2) * step) {}
+    Level(long rows, long columns)
+        : n0(rows), n1(columns), wide(round_up(columns, LANES)), stride(LEFT + wide), size((rows + 2) * stride + LEFT)
+            {}
     R* place(R* memory) {
-        R** const all[9] = {&weight[0], &weight[1], &weight[2], &weight[3], &screening, &inverse, &b, &x, &other};
-        for (long i = 0; i < 9; ++i) *all[i] = memory + i * size + stride + 1;
-        return memory + 9 * size + 32;
+        R** const all[7] = {&weight[0], &weight[2], &screening, &inverse, &b, &x, &other};
+        for (long i = 0; i < 7; ++i) *all[i] = memory + i * size + stride + LEFT;
+        share_weights();
+        return memory + 7 * size;
     }
+    // What a site has with the next one is what the next one has with it.
+    void share_weights() { weight[1] = weight[0] + stride, weight[3] = weight[2] + 1; }
     long first(const Team& team, long part = 0) const { return n0 * (team.member + part) / team.members; }
-    void clear_halo(R* u) const {
-        std::memset(u - stride - 1, 0, (n1 + 2) * sizeof(R));
-        std::memset(u + n0 * stride - 1, 0, (n1 + 2) * sizeof(R));
-        for (long i = 0; i < n0; ++i) u[i * stride - 1] = u[i * stride + n1] = 0;
+    void clear(std::initializer_list<R*> arrays) const {
+        for (R* u : arrays) {
+            std::memset(u - stride - LEFT, 0, (LEFT + stride) * sizeof(R));
+            for (long i = 0; i < n0; ++i) std::memset(u + i * stride + n1, 0, (stride - n1) * sizeof(R));
+            std::memset(u + n0 * stride, 0, wide * sizeof(R));
+        }
     }
     void fill(R* u, const Team& team) const {
         team.wait();
@@ -1007,20 +1081,22 @@ struct Level {
         }
         team.wait();
     }
-    // sum of weight times neighbour
-    R around(const R* u, long i) const {
-        return weight[0][i] * u[i - stride] + weight[1][i] * u[i + stride] + weight[2][i] * u[i - 1] + weight[3][i] *
-            u[i + 1];
+    // body(place) at every vector of the rows of a thread
+    template <class Body> INLINE void each(const Team& team, Body&& body) const {
+        const long last = first(team, 1), step = stride, width = wide;
+        for (long i = first(team); i < last; ++i)
+            for (long j = i * step; j < i * step + width; j += LANES) body(j);
     }
+    Around of(const R* u) const { return {weight[0], weight[1], weight[2], weight[3], u, stride}; }
     // out = (1 - omega) own + omega scale (b + sum of weight times neighbour)
-    void relax(const Team& team, R omega) {
+    __attribute__((noinline)) void relax(const Team& team, R omega) {
         fill(x, team);
-        for (long i = first(team); i < first(team, 1); ++i) {
-            const long r = i * stride;
-#pragma GCC ivdep
-            for (long j = r; j < r + n1; ++j) other[j] = (1 - omega) * x[j] + omega * inverse[j] * (b[j] + around(x,
-                j));
-        }
+        const Around around = of(x);
+        const R *const own = x, *const scale = inverse, *const right = b;
+        R* const out = other;
+        each(team, [=](long i) INLINE {
+            store(out + i, (1 - omega) * load(own + i) + omega * load(scale + i) * (load(right + i) + around(i)));
+        });
         team.wait();
         std::swap(x, other);
     }
@@ -1036,9 +1112,9 @@ struct Multigrid {
         long numbers = 0;
         for (count = 1; count < 16 && rows > 4 && columns > 4; ++count) {
             rows = (rows + 1) / 2, columns = (columns + 1) / 2;
-            const Level level(rows, columns, round_up(columns + 2, 16));
+            const Level level(rows, columns);
             if (levels) levels[count] = level;
-            numbers += 9 * level.size + 32;
+            numbers += 7 * level.size;
         }
         return numbers;
     }
@@ -1049,21 +1125,28 @@ struct Multigrid {
 
     // The finest level lies in the planes of the solve: weights, residual and two fields.
     Multigrid(const Team& team, const Lattice& at, R* const* weight, R* inverse, R* r, R* z, R* other, R* memory)
-        : levels{ Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0),
-            Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0,
-            0, 0), Level(0, 0, 0), Level(0, 0, 0), Level(0, 0, 0) } {
-        Level& top = levels[0] = Level(at.n[0], W, STRIDE);
+        : levels{ Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0,
+            0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0), Level(0, 0)
+            } {
+        Level& top = levels[0] = Level(at.n[0], W);
         const long from = at.padded_row(0);
-        top.weight[0] = weight[1] + from;
-        top.weight[1] = weight[4] + from;
-        top.weight[2] = weight[2] + from;
-        top.weight[3] = weight[3] + from;
+        top.weight[0] = weight[1] + from, top.weight[2] = weight[2] + from;
+        top.share_weights();
         top.screening = weight[0] + from, top.inverse = inverse + from;
         top.b = r + from, top.x = z + from, top.other = other + from;
         plan(at.n[0], W, levels, count);
         for (int k = 1; k < count; ++k) memory = levels[k].place(memory);
-        if (team.member == 0)
-            for (int k = 0; k < count; ++k) levels[k].clear_halo(levels[k].x), levels[k].clear_halo(levels[k].other);
+        if (team.member == 0) {
+            top.clear({z + from, other + from});
+            for (long j = 0; j < W; ++j) top.weight[1][(top.n0 - 1) * STRIDE + j] = weight[4][from + (top.n0 - 1) *
+                STRIDE + j];
+            for (long i = 0; i < top.n0; ++i) top.weight[3][i * STRIDE + W - 1] = weight[3][from + i * STRIDE + W -
+                1];
+            for (int k = 1; k < count; ++k) {
+                const Level& l = levels[k];
+                l.clear({l.weight[0], l.weight[2], l.inverse, l.b, l.x, l.other});
+            }
+        }
         team.wait();
         for (int k = 1; k < count; ++k) coarsen(levels[k - 1], levels[k], team);
     }
@@ -1094,41 +1177,42 @@ struct Multigrid {
         team.wait();
     }
 
-    // x of the level = M b, with M symmetric and positive definite.
-    void cycle(const Team& team, int k = 0) {
+    // x of the level = M b, with M symmetric and positive definite. Not unfolded into copies of itself: they take seconds
+    // to compile and save nothing.
+    __attribute__((noinline)) void cycle(const Team& team, int k = 0) {
         Level& l = levels[k];
-        const long begin = l.first(team), end = l.first(team, 1), n1 = l.n1;
-        for (long i = begin; i < end; ++i) {
-            const long r = i * l.stride;
-#pragma GCC ivdep
-            for (long j = r; j < r + n1; ++j) l.x[j] = OMEGA * l.inverse[j] * l.b[j];
-        }
+        const long n1 = l.n1;
+        R* const x = l.x;
+        const R *const scale = l.inverse, *const b = l.b;
+        l.each(team, [=](long i) INLINE { store(x + i, OMEGA * load(scale + i) * load(b + i)); });
         if (k + 1 == count) {
             for (int again = 0; again < 8; ++again) l.relax(team, OMEGA);
             return;
         }
-        l.fill(l.x, team);
+        l.fill(x, team);
+        const Around around = l.of(x);
+        const long wide = l.wide;
         const Level& c = levels[k + 1];
         for (long i = c.first(team); i < c.first(team, 1); ++i) {
-            R* const sum = c.b + i * c.stride;
-            std::memset(sum, 0, c.n1 * sizeof(R));
-            for (long a = 2 * i; a <= 2 * i + 1 && a < l.n0; ++a) {
-                const long r = a * l.stride;
-                R* const left = l.other + r;
-#pragma GCC ivdep
-                for (long j = 0; j < n1; ++j) left[j] = (1 - OMEGA) * l.b[r + j] + l.around(l.x, r + j);
-                for (long j = 0; j < n1 / 2; ++j) sum[j] += left[2 * j] + left[2 * j + 1];
-                if (n1 % 2) sum[n1 / 2] += left[n1 - 1];
-            }
+            R *const sum = c.b + i * c.stride, *const left = l.other + 2 * i * l.stride;
+            for (long a = 2 * i; a <= 2 * i + 1 && a < l.n0; ++a)
+                for (long j = 0; j < wide; j += LANES) {
+                    const long at = a * around.stride + j;
+                    const V residual = (1 - OMEGA) * load(b + at) + around(at);
+                    store(left + j, a == 2 * i ? residual : load(left + j) + residual);
+                }
+            for (long j = 0; j < n1 / 2; ++j) sum[j] = left[2 * j] + left[2 * j + 1];
+            if (n1 % 2) sum[n1 / 2] = left[n1 - 1];
         }
         team.wait();
         cycle(team, k + 1);
         team.wait();
-        for (long i = begin; i < end; ++i) {
-            R* const x = l.x + i * l.stride;
+        for (long i = l.first(team); i < l.first(team, 1); ++i) {
+            R* const row = x + i * l.stride;
             const R* const add = levels[k + 1].x + i / 2 * c.stride;
-            for (long j = 0; j < n1 / 2; ++j) x[2 * j] += add[j], x[2 * j + 1] += add[j];
-            if (n1 % 2) x[n1 - 1] += add[n1 / 2];
+#pragma GCC ivdep
+            for (long j = 0; j < n1 / 2; ++j) row[2 * j] += add[j], row[2 * j + 1] += add[j];
+            if (n1 % 2) row[n1 - 1] += add[n1 / 2];
         }
         l.relax(team, OMEGA);
     }
@@ -1147,6 +1231,14 @@ struct System {
     R* inverse;  // 1 / diagonal, the preconditioner of small planes
     Sums sums;
     Multigrid* grid;  // that of large ones
+
+    // Whether the screening is small somewhere beside the diagonal, its share m: without levels the residual falls by a
+    // factor of about exp(-sqrt(2 m)) an iteration, and a cycle takes as long as four of them.
+    bool is_stiff() const {
+        const R* const screening = weight[0];
+        return team.sum(sum_over(at, [&](long i) { return load(screening + i) * load(inverse + i) < R(0.1) ?
+            spread(R(1)) : V{}; })) > 0;
+    }
 
     // image = A x; x.A x
     double image_of(R* x, R* image) {
@@ -1255,6 +1347,8 @@ struct System {
         weights(at, given, weight[0], weight[1], weight[2], weight[3], weight[4]);
         diagonal(at, given, weight[0], weight[1], weight[2], weight[3], weight[4], inverse);
         each(at, [&](long i) { store(inverse + i, R(1) / load(inverse + i)); });
+        for (R* planes : {b, x, inverse}) clear_sides(at, planes);
+        for (long i = 0; i < WEIGHTS; ++i) clear_sides(at, weight[i]);
         const double norm = std::sqrt(team.sum(sum_over(at, [&](long i) { return load(b + i) * load(b + i); })));
         const double tolerance = rtol * norm > atol ? rtol * norm : atol;
         Report report{};
@@ -1281,7 +1375,8 @@ struct System {
         {
             R *const z = work + PLANES * at.block, *const other = z + at.block;
             alignas(Multigrid) unsigned char room[sizeof(Multigrid)];
-            if (is_large(at)) grid = new (room) Multigrid(team, at, weight, inverse, r, z, other, other + at.block);
+            if (has_levels(at) && is_stiff()) grid = new (room) Multigrid(team, at, weight, inverse, r, z, other,
+                other + at.block);
             report = conjugate_gradient(b, x, r, p, q, tolerance, most);
         }
         for (long c = 0; c < G; ++c)
@@ -1299,7 +1394,7 @@ extern "C" void solve(
     const Lattice at(sizes);
     const long groups = channels / G, units = samples * groups;
     const bool together = units < threads && at.rows >= 4 * threads;
-    const long planes = PLANES * at.block + (is_large(at) ? 2 * at.block + Multigrid::numbers(at) : 0);
+    const long planes = PLANES * at.block + (has_levels(at) ? 2 * at.block + Multigrid::numbers(at) : 0);
     double shared[256];
     R* common = together ? workspace(planes) : nullptr;
 #pragma omp parallel num_threads(threads)

@@ -66,11 +66,13 @@ class Layout:
 
     given    site arrays that come with the unit instead of as an argument
     filled   outputs that somebody reads at neighbours, whose halo the routine fills
+    streamed dense outputs that nobody reads soon
     """
 
     dense: frozenset[str]
     given: frozenset[str]
     filled: frozenset[str]
+    streamed: frozenset[str] = frozenset()
 
 
 def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Routine:
@@ -167,7 +169,7 @@ class _SweepPrinter:
         lines += [f"    V {n}__sum{{}};" for n in self.sums]
         lines += ["    for (long row = at.begin; row < at.end; ++row) {"]
         lines += [f"        {line}" for line in self._rows("c")]
-        lines += ["        columns([&](auto last, const long j) {"]
+        lines += ["        columns([&](auto last, const long j) INLINE {"]
         lines += [f"            {line}" for line in self._map(self._whole(), set(), coupled=False)]
         lines += ["        });", "    }"]
         lines += [f"    sums.{n}[c] += across({n}__sum);" for n in self.sums]
@@ -186,7 +188,7 @@ class _SweepPrinter:
         lines = [f"V {n}__sum[G]{{}};" for n in self.sums]
         lines += ["for (long row = at.begin; row < at.end; ++row) {"]
         lines += [f"    {line}" for line in self._rows("")]
-        lines += ["    columns([&](auto last, const long j) {"]
+        lines += ["    columns([&](auto last, const long j) INLINE {"]
         lines += [f"        V {n}__at[G];" for n in held]
         for statement in self.sweep.statements:
             if isinstance(statement, Map):
@@ -263,6 +265,7 @@ class _SweepPrinter:
     def _store(self, array: str, plane: str, value: str) -> str:
         kind = _plane_kind(array, self.layout)
         store = "store_dense(last, " if kind == DENSE else "store("
+        store = "store_result(at, last, " if array in self.layout.streamed else store
         return f"{store}{array}__row + {plane.format(kind)}j, {value});"
 
     def _channel_map(self, statement: Mix | Total, inside: set[str]) -> list[str]:

@@ -98,6 +98,9 @@ class Dialect:
             return f"{self.sqrt}({self.print(base)})", _ATOM
         if exponent.is_Rational and exponent.is_negative:
             return f"{self._one} / {self._wrap(base**-exponent, _POW)}", _MUL
+        if exponent.is_Rational and exponent.q == 2:
+            # A product with a root: a vector instruction each, where a power is a call for every lane.
+            return self._mul(sp.Mul(base ** (exponent - sp.Rational(1, 2)), sp.sqrt(base), evaluate=False))
         if exponent.is_Integer:
             half = base ** (exponent // 2)
             return self._mul(sp.Mul(half, half, base ** (exponent % 2), evaluate=False))

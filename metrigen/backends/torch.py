@@ -147,7 +147,8 @@ def statement_line(statement: Statement) -> list[str]:
     if isinstance(statement, Outer):
         return [f'{statement.out} = torch.einsum("bc...,bd...->cd", {statement.left}, {statement.right})']
     if isinstance(statement, Accumulate):
-        return [f"{statement.out} = " + " + ".join(statement.terms)]
+        nothing = f"torch.zeros_like({statement.out.removesuffix('__bar')})"
+        return [f"{statement.out} = {' + '.join(statement.terms) or nothing}"]
     if isinstance(statement, Cayley):
         return [f"{statement.out} = cayley({statement.matrix}, {statement.scale})"]
     if isinstance(statement, CayleyAdjoint):

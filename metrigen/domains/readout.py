@@ -69,22 +69,25 @@ def _has_velocity(e: sp.Expr) -> bool:
     return any(t in d.variables for d in e.atoms(sp.Derivative))
 
 
-def normalised(raw: dict[str, sp.Expr], rank: int) -> dict[str, sp.Expr]:
-    """Components of degree one in the fields, from the raw components as symbols: a = sqrt(|T00| + eps), T0i/a,
-    (T11 - Tii)/2a, Tij/a; in one dimension T11/a."""
-    amplitude = sp.sqrt(sp.Abs(raw["T00"]) + AMPLITUDE_FLOOR)
-    out = {"a": amplitude}
-    for name, component in raw.items():
-        i, j = name[1], name[2]
-        if i == "0" and j != "0":
-            out[f"{name}_a"] = component / amplitude
+def numerators(raw: dict[str, sp.Expr], rank: int) -> dict[str, sp.Expr]:
+    """What the amplitude divides, beside T00: T0i, T11 - Tii, Tij as densities; in one dimension T11. In a difference
+    everything cancels but the gradients, so it is taken here rather than at the sites."""
+    out = {name: e for name, e in raw.items() if name[1] == "0"}
     diagonal = [f"T{i}{i}" for i in range(1, rank + 1) if f"T{i}{i}" in raw]
-    if rank == 1 and diagonal:
-        out["T11_a"] = raw["T11"] / amplitude
-    for first, second in itertools.pairwise(diagonal):
-        out[f"{first}_{second}_2a"] = (raw[first] - raw[second]) / (2 * amplitude)
-    for name, component in raw.items():
-        i, j = name[1], name[2]
-        if i != "0" and i != j:
-            out[f"{name}_a"] = component / amplitude
+    if rank == 1:
+        out |= {name: raw[name] for name in diagonal}
+    out |= {f"{i}_{j}": sp.expand(raw[i] - raw[j]) for i, j in itertools.pairwise(diagonal)}
+    return out | {name: e for name, e in raw.items() if name[1] != "0" and name[1] != name[2]}
+
+
+def normalised(parts: dict[str, sp.Expr], amplitude: sp.Expr) -> dict[str, sp.Expr]:
+    """Components of degree one in the fields, from ``numerators`` as symbols: a = sqrt(|T00| + eps), T0i/a,
+    (T11 - Tii)/2a, Tij/a; in one dimension T11/a. The ``amplitude`` is a symbol too: the others reach T00 through its
+    one slope, da/dT00 = sign(T00)/2a."""
+    out = {"a": sp.sqrt(sp.Abs(parts["T00"]) + AMPLITUDE_FLOOR)}
+    for name, part in parts.items():
+        if "_" in name:
+            out[f"{name}_2a"] = part / (2 * amplitude)
+        elif name != "T00":
+            out[f"{name}_a"] = part / amplitude
     return out

@@ -31,7 +31,7 @@ class Group:
 
     @property
     def sums(self) -> tuple[Array, ...]:
-        wanted = {summed(t) for c in self.cuts.values() for t in c.totals}
+        wanted = {summed(t) for c in self.cuts.values() for t in c.totals if t.terms}
         return tuple(a for a in (*self.fixed, *self.further) if a.name in wanted)
 
     @property

@@ -25,7 +25,7 @@ def readout_group(lowered: Lowered) -> Printed | None:
     wanted = [n for n in adjoint.outputs if adjoint.kinds()[n] is Kind.SITE]
     routines = {
         "readout": print_routine("readout", program, found.cuts["readout"],
-                                 Layout(found.layout_base | {*components}, given, frozenset())),
+                                 Layout(found.layout_base | {*components}, given, frozenset(), frozenset(components))),
         "readout_adjoint": print_routine(
             "readout_adjoint", adjoint, found.cuts["readout_adjoint"],
             Layout(found.layout_base | {*grads, *wanted} - {*imported}, given, frozenset()),

@@ -22,7 +22,7 @@ def step_group(lowered: Lowered) -> Printed | None:
     rank = len(lowered.dynamics.origin)
     programs = {p.name: p for p in (loop.head, loop.inner, loop.tail)}
     for p in (loop.head, loop.inner, loop.tail):
-        programs[f"{p.name}_adjoint"] = vary(p, [a.name for a in p.inputs], rank=rank)
+        programs[f"{p.name}_adjoint"] = vary(p, [a.name for a in p.inputs], rank=rank, constants=lowered.constants)
     fixed = [a for a in body.inputs if a.name not in state]
     found = group("steps", fixed, programs)
     if found is None:

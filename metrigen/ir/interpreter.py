@@ -87,7 +87,8 @@ def run(
             flat = (left.shape[0], left.shape[1], -1)
             env[statement.out] = np.einsum("bcn,bdn->cd", left.reshape(flat), right.reshape(flat))
         elif isinstance(statement, Accumulate):
-            env[statement.out] = sum((env[name] for name in statement.terms[1:]), start=env[statement.terms[0]])
+            nothing = np.zeros_like(env[statement.out.removesuffix("__bar")]) if not statement.terms else 0.0
+            env[statement.out] = sum((env[name] for name in statement.terms), start=nothing)
         elif isinstance(statement, Cayley):
             scaled = env[statement.scale] * env[statement.matrix]
             one = np.eye(len(scaled))

@@ -244,7 +244,7 @@ class Outer:
 
 @dataclass(frozen=True)
 class Accumulate:
-    """out = sum of parameter-shaped arrays."""
+    """out = sum of parameter-shaped arrays; of none, a zero in the shape of the parameter whose cotangent it is."""
 
     out: str
     kind: Kind

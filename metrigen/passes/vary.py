@@ -52,13 +52,15 @@ def bar(name: str) -> str:
     return f"{name}__bar"
 
 
-def vary(program: Program, wrt: Sequence[str], *, seed: sp.Expr | None = None, rank: int) -> Program:
-    """The reverse of ``program``: outputs ``bar(x)`` for every x in ``wrt``.
+def vary(
+    program: Program, wrt: Sequence[str], *, seed: sp.Expr | None = None, rank: int, constants: Sequence[str] = ()
+) -> Program:
+    """The reverse of ``program``: outputs ``bar(x)`` for every x in ``wrt``, zero for the parameters ``constants``.
 
     With ``seed`` (a number) each output is seeded with it on the whole of Z^rank, as for a functional; otherwise each
     output y has a cotangent input ``bar(y)``. Primal statements are kept where the reverse reads their values.
     """
-    sweep = _Sweep(program, rank, seed)
+    sweep = _Sweep(program, rank, seed, frozenset(constants))
     for statement in reversed(program.body):
         sweep.reverse(statement)
     body = (*program.body, *sweep.statements, *sweep.finish(wrt))
@@ -70,8 +72,9 @@ def vary(program: Program, wrt: Sequence[str], *, seed: sp.Expr | None = None, r
 class _Sweep:
     """State of one reverse sweep: what has flowed into each array so far, and the statements written."""
 
-    def __init__(self, program: Program, rank: int, seed: sp.Expr | None) -> None:
+    def __init__(self, program: Program, rank: int, seed: sp.Expr | None, constants: frozenset[str]) -> None:
         self.program, self.kinds, self.origin = program, program.kinds(), (0,) * rank
+        self.constants = constants
         self.statements: list[Statement] = []
         self.site: dict[str, list[sp.Expr]] = {}
         self.param: dict[str, list[str]] = {}
@@ -154,7 +157,7 @@ class _Sweep:
             by_offset[leaf.array, leaf.offset] = cotangent * slopes.along(leaf)
         for (array, offset), product in by_offset.items():
             self.site.setdefault(array, []).append(shift(product, negate(offset)))
-        for symbol in _parameters(expr):
+        for symbol in self._parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
             product = cotangent * slopes.along(symbol)
             self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),), over=over))
@@ -164,7 +167,7 @@ class _Sweep:
         gathered = self._gathered(statement.out)
         if gathered is None:
             return
-        for symbol in _parameters(statement.expr):
+        for symbol in self._parameters(statement.expr):
             product = sp.Symbol(gathered, real=True) * slope(statement.expr, symbol)
             name = self._fresh(symbol.name)
             self.statements.append(Local(name, statement.kind, product))
@@ -205,6 +208,10 @@ class _Sweep:
     def _sum(self, terms: list[sp.Expr]) -> sp.Expr:
         return tidy(at_site(sp.Add(*terms), self.origin))
 
+    def _parameters(self, expr: sp.Expr) -> list[sp.Symbol]:
+        free = (s for s in expr.free_symbols if not isinstance(s, (Leaf, Inside)) and s.name not in self.constants)
+        return sorted(free, key=lambda s: s.name)
+
     def _fresh(self, name: str) -> str:
         self.count += 1
         return f"{name}__bar{self.count}"
@@ -218,8 +225,3 @@ class _Slopes:
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
         return sp.Add(*(slope(term, symbol) for term, free in self.terms if symbol in free))
-
-
-def _parameters(expr: sp.Expr) -> list[sp.Symbol]:
-    free = (s for s in expr.free_symbols if not isinstance(s, (Leaf, Inside)))
-    return sorted(free, key=lambda s: s.name)

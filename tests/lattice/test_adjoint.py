@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Inside, Leaf, Map, Program
+from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Program
 from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.vary import bar, vary
@@ -36,6 +36,22 @@ def test_dot_product(name: str) -> None:
     adjoint = merge_channel_maps(vary(step, [a.name for a in step.inputs], rank=rank))
     assert dot_defect(step, adjoint, rank) < 1e-11
     assert dot_defect(optimise(step)[0], optimise(adjoint)[0], rank) < 1e-11
+
+
+def test_nothing_flows_into_a_constant() -> None:
+    """Its cotangent is zero, every other one what it was; the sums of the constant are not computed."""
+    layer = lattice_dynamics(SYSTEMS["Strang-zero"])
+    step = layer.derivation.system.integrator.step(layer)
+    names = [a.name for a in step.inputs]
+    (constant, *_) = (a.name for a in step.inputs if a.kind is Kind.CHANNEL)
+    whole, spared = vary(step, names, rank=2), vary(step, names, rank=2, constants=(constant,))
+    values = random_values(whole.inputs, 2)
+    expected, found = run(whole, values), run(spared, values)
+    assert expected[bar(constant)].any()
+    assert found[bar(constant)].shape == expected[bar(constant)].shape
+    assert not found[bar(constant)].any()
+    assert all(np.allclose(found[bar(n)], expected[bar(n)], rtol=1e-12, atol=1e-12) for n in names if n != constant)
+    assert optimise(spared)[2] < optimise(whole)[2]
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

@@ -71,3 +71,14 @@ def test_a_delta_is_refused() -> None:
     with pytest.raises(SpecError, match="no kernel can evaluate DiracDelta") as refused:
         lower(derive(system("delta", sp.DiracDelta(u) + u**2)))
     assert refused.value.fix
+
+
+def test_half_powers_are_products_with_a_root() -> None:
+    """A power is a call for every lane, a root one instruction for all of them."""
+    a = sp.Symbol("a", positive=True)
+    assert CPP.print(a ** sp.Rational(3, 2)) == "a * sqrt_(a)"
+    assert CPP.print(a ** sp.Rational(-5, 2)) == "R(1.0) / (a * a * sqrt_(a))"
+    for dialect in (TORCH, TRITON, CPP):
+        text = dialect.print((a + 1) ** sp.Rational(3, 2))
+        value = eval(text, {"a": 2.0, "torch": sp, "tl": sp, "sqrt_": sp.sqrt, "R": float})
+        assert abs(float(value) - 3.0**1.5) < 1e-14
