@@ -9,6 +9,8 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import Learned, evaluate
+from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
+from metrigen.ir.newton import adjoint_values, root_values
 from metrigen.ir.nodes import (
     Accumulate,
     Cayley,
@@ -86,6 +88,14 @@ def run(program: Program, values: Values, learned_functions: Learned | None = No
             _cayley_adjoint(statement, env)
         elif isinstance(statement, Solve):
             env[statement.out] = _solve(statement, env, kinds, program.periodic)
+        elif isinstance(statement, SiteSum):
+            x = env[statement.src]
+            over = tuple(range(1 if statement.channels else 2, x.ndim))
+            env[statement.out] = np.broadcast_to(x.sum(over, keepdims=True), x.shape)
+        elif isinstance(statement, Root):
+            env |= root_values(statement, env, run)
+        elif isinstance(statement, RootAdjoint):
+            env |= adjoint_values(statement, env, run)
     return {name: env[name] for name in program.outputs}
 
 

@@ -14,6 +14,7 @@ statement of its own. Every statement defines the names it lists exactly once.
     Cayley    R = (1 - s M)^-1 (1 + s M), orthogonal for antisymmetric M
     CayleyAdjoint  the transpose of the variation of ``Cayley``
     Solve     psi of A psi = r, A a symmetric stencil
+    SiteSum, Root, RootAdjoint  in ``ir.implicit``
 """
 
 from __future__ import annotations
@@ -21,23 +22,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import sympy as sp
 
+from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
+from metrigen.ir.kind import Kind as Kind
 from metrigen.spec.neural import Head, heads
 
 Offset = tuple[int, ...]
-
-
-class Kind(Enum):
-    """Type of an array; B samples, C channels, S the axes of the lattice."""
-
-    SITE = "(B, C, *S)"
-    CHANNEL = "(C,)"
-    SCALAR = "()"
-    MATRIX = "(C, C)"
 
 
 def offset_text(offset: Offset) -> str:
@@ -334,7 +327,9 @@ class Solve:
         return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
 
 
-Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve
+Statement = (
+    Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve | SiteSum | Root | RootAdjoint
+)
 
 
 @dataclass(frozen=True)
@@ -368,6 +363,11 @@ def solves_in(program: Program) -> tuple[Solve, ...]:
     return tuple(s for s in program.body if isinstance(s, Solve))
 
 
+def equations_in(program: Program) -> tuple[Equation, ...]:
+    """The nonlinear equations that a program solves, each once."""
+    return tuple(dict.fromkeys(s.equation for s in program.body if isinstance(s, (Root, RootAdjoint))))
+
+
 def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
     """The statement with arrays renamed, definitions and reads alike."""
 
@@ -392,9 +392,8 @@ def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
         )
     if isinstance(statement, Local):
         return Local(new(statement.out), statement.kind, expression(statement.expr))
-    if isinstance(statement, Accumulate):
-        return Accumulate(new(statement.out), statement.kind, tuple(map(new, statement.terms)))
     if isinstance(statement, Solve):
         return Solve(new(statement.out), expression(statement.operator), new(statement.rhs), statement.singular)
-    values: dict[str, Any] = {k: new(v) if isinstance(v, str) else v for k, v in vars(statement).items()}
+    values: dict[str, Any] = {k: new(v) if isinstance(v, str) else tuple(map(new, v)) if isinstance(v, tuple) else v
+                              for k, v in vars(statement).items()}  # fmt: skip
     return type(statement)(**values)
