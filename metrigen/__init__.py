@@ -2,6 +2,7 @@
 
 from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
 from metrigen.integrators.explicit_euler import ExplicitEuler
+from metrigen.integrators.implicit_midpoint import ImplicitMidpoint
 from metrigen.integrators.leapfrog import Leapfrog
 from metrigen.integrators.rk4 import RK4
 from metrigen.integrators.steady_state import SteadyState
@@ -28,7 +29,7 @@ from metrigen.spec.system import System
 __version__ = "0.1.0"
 
 __all__ = [
-    "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Field", "Graph", "Input", "Lattice", "Law",
+    "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Field", "Graph", "ImplicitMidpoint", "Input", "Lattice", "Law",
     "Leapfrog", "MetrigenError", "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState", "Strang",
     "StructureError", "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction",
     "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",

@@ -14,6 +14,7 @@ from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
 from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
+from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
@@ -121,6 +122,11 @@ def optimise(program: Program) -> tuple[Program, int, int]:
     for run in PASSES:
         program = run(program)
     return program, before, count_ops(program)
+
+
+def equation_programs(equation: Equation) -> tuple[Program, ...]:
+    """The programs of a nonlinear equation after the passes: residual, tangent, transposed, pullback."""
+    return tuple(optimise(_merged(program))[0] for program in equation.programs)
 
 
 def _with_symbolic_dt(derivation: Derivation) -> Derivation:

@@ -16,8 +16,9 @@ import sympy as sp
 from metrigen.frame.emission import bytes_per_site
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total, solves_in
-from metrigen.programs import Lowered
+from metrigen.ir.implicit import Equation
+from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total, equations_in, solves_in
+from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.symbols import Param
 
 WORD = 4  # bytes of a float32
@@ -104,7 +105,9 @@ def cost_of(
 
     loops: Rows = []
     solves = len(solves_in(optimised["step"])) if "step" in optimised else 0
-    if solves:
+    if "step" in optimised and equations_in(optimised["step"]):
+        notes = _implicit(lowered, equations_in(optimised["step"]), shape[1])
+    elif solves:
         notes = [
             f"Whole calls are not counted: a step solves {solves} linear equation{'s' * (solves > 1)}, its reverse "
             "more, each at the cost of its iterations of conjugate gradient: one product with the operator and five "
@@ -205,6 +208,24 @@ def _stepping(
         f"{_kib(chip * (state * (max(steps, 1) + 1) + inputs))} backward with all states of the {steps} steps.",
     ]
     return rows, notes
+
+
+def _implicit(lowered: Lowered, equations: Sequence[Equation], channels: int) -> list[str]:
+    state = len(lowered.dynamics.state)
+    notes = []
+    for equation in equations:
+        residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in equation_programs(equation))
+        notes.append(
+            f"Whole calls are not counted: a step solves an equation ({equation.name}) by Newton's method. An iteration "
+            f"costs {residual} operations per site for the residual and {tangent} for every product with its Jacobian, "
+            "one per dimension of a Krylov space."
+        )
+    return [
+        *notes,
+        f"Stored for the backward pass: the states of all steps ({_arrays(state)} each) and the solution of every "
+        "equation. No iteration is stored or differentiated: the reverse of a solution is one linear solve with the "
+        "transposed Jacobian.",
+    ]
 
 
 def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: SteadyState) -> tuple[Rows, list[str]]:

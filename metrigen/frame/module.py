@@ -20,7 +20,7 @@ from metrigen.frame.joint import Joint, joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
 from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.nodes import learned_in
+from metrigen.ir.nodes import equations_in, learned_in
 
 
 def module_text(emission: Emission, header: str) -> str:
@@ -50,6 +50,11 @@ def module_text(emission: Emission, header: str) -> str:
     )
 
 
+def _reports(emission: Emission) -> bool:
+    """Whether a step solves an equation, whose end every sample is told of."""
+    return emission.stepping and bool(equations_in(emission.optimised["step"][0]))
+
+
 def _backends(emission: Emission) -> tuple[str, ...]:
     if emission.composite:
         return ("auto", "torch")
@@ -67,7 +72,8 @@ def _helpers(emission: Emission) -> dict[str, bool]:
         "softplus": any("_inverse_softplus" in p.write for p in texts),
         "blocks": any(p.block is not None for p in texts),
         "coordinate": bool(axes(emission)),
-        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0])),
+        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0]) or _reports(emission)),
+        "reports": _reports(emission),
     }
 
 
@@ -155,9 +161,13 @@ def _forward_steps(emission: Emission) -> list[str]:
     return [
         *_prepared(emission, "forward", state, doc),
         *(_evolve_composite(emission, fields) if emission.composite else _evolve(emission, fields, first)),
-        f"    return {state}(*(x.to(dtype__) for x in results__))",
+        *(
+            ["    report__.warn()", f"    ends__ = (x.to(dtype__) for x in results__)",
+             f"    return {state}(*ends__, report__.iterations, report__.residual, report__.status)"]
+            if _reports(emission) else [f"    return {state}(*(x.to(dtype__) for x in results__))"]
+        ),
         "",
-    ]
+    ]  # fmt: skip
 
 
 def _prepared(emission: Emission, name: str, returns: str, doc: str) -> list[str]:
@@ -221,6 +231,12 @@ def _evolve(emission: Emission, fields: str, first: str) -> list[str]:
 
 def _evolve_composite(emission: Emission, fields: str) -> list[str]:
     step = neural.bound("step", emission.optimised["step"][0])
+    if _reports(emission):
+        return [
+            f"    report__ = reference.Report({emission.fields[0]})",
+            "    step__ = partial(reference.step, report=report__)",
+            f"    results__ = reference.evolve({fields}, fixed__, self.steps, step__)",
+        ]
     return [f"    results__ = reference.evolve({fields}, fixed__, self.steps, {step})"]
 
 
@@ -256,6 +272,8 @@ def _forward_steady(emission: Emission) -> list[str]:
 
 def _state_doc(emission: Emission) -> str:
     shape = "(B, C, *S)" if emission.rank else "(B, C)"
+    if _reports(emission):
+        return f"Fields {shape}; iterations, largest residual and status (0 solved, 1 not) of the steps (B,)."
     if emission.stepping:
         return f"Fields {shape}."
     return f"The field {shape}; iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."

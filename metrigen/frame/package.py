@@ -38,6 +38,14 @@ _DOCS = {
 _OPERATOR_DOC = "A psi at every site, the symmetric operator of an elliptic constraint."
 
 
+_EQUATION_DOCS = (
+    "What vanishes at the solution: one output per unknown.",
+    "The residual along a direction of the unknowns, J v.",
+    "The cotangent of the unknowns, J^T w.",
+    "The cotangents of what is given.",
+)
+
+
 def package_texts(emission: Emission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
     head = header(emission.spec, guarantees(emission), cost(emission))
@@ -90,7 +98,11 @@ def _reference(emission: Emission, head: str) -> str:
         learned=bool(emission.learned),
         functions=emission.functions,
         elliptic=emission.elliptic,
-        docs=_DOCS | {f.name: _OPERATOR_DOC for f in emission.elliptic},
+        implicit=emission.implicit,
+        equations={emission.equations[e]: e for e in emission.equations},
+        docs=_DOCS
+        | {f.name: _OPERATOR_DOC for f in emission.elliptic}
+        | {f.name: doc for own in emission.implicit.values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
         stepping=emission.stepping,
         joint=found is not None,
         **(found.context() if found else {}),
