@@ -162,8 +162,8 @@ def _forward_steps(emission: Emission) -> list[str]:
         *_prepared(emission, "forward", state, doc),
         *(_evolve_composite(emission, fields) if emission.composite else _evolve(emission, fields, first)),
         *(
-            ["    report__.warn()", f"    ends__ = (x.to(dtype__) for x in results__)",
-             f"    return {state}(*ends__, report__.iterations, report__.residual, report__.status)"]
+            ["    ends__ = (x.to(dtype__) for x in results__)",
+             f"    return {state}(*ends__, *report__.finish({first}))"]
             if _reports(emission) else [f"    return {state}(*(x.to(dtype__) for x in results__))"]
         ),
         "",
@@ -233,7 +233,7 @@ def _evolve_composite(emission: Emission, fields: str) -> list[str]:
     step = neural.bound("step", emission.optimised["step"][0])
     if _reports(emission):
         return [
-            f"    report__ = reference.Report({emission.fields[0]})",
+            "    report__ = reference.Report()",
             "    step__ = partial(reference.step, report=report__)",
             f"    results__ = reference.evolve({fields}, fixed__, self.steps, step__)",
         ]

@@ -12,7 +12,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.integrators.dynamics import Builder, Dynamics
-from metrigen.ir.implicit import Equation, Root
+from metrigen.ir.implicit import Equation, Root, SiteSum
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Program, Total
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.solves import share_solves
@@ -42,7 +42,7 @@ def step_equation(inside: Builder, name: str, defects: Mapping[str, sp.Expr]) ->
     program = merge_channel_maps(share_solves(program))
     read = {array for s in program.body for array in s.reads}
     program = replace(program, inputs=(*dynamics.state, *(a for a in outside if a.name in read)))
-    coupled = any(isinstance(s, (Mix, Total)) for s in program.body)
+    coupled = any(isinstance(s, (Mix, Total)) or (isinstance(s, SiteSum) and s.channels) for s in program.body)
     return equation(program, len(dynamics.state), coupled, len(dynamics.origin))
 
 

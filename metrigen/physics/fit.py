@@ -264,7 +264,39 @@ def _steady(derivation: Derivation) -> None:
         )
 
 
+def _implicit(derivation: Derivation) -> None:
+    """An implicit step is differentiated by its equation, which sees arrays: fields, inputs and parameters."""
+    method = type(derivation.system.integrator).__name__
+    forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    entropy = [e for e in (derivation.system.entropy,) if e is not None]
+    names = [head.name for head in heads(derivation.hamiltonian, *forms, *entropy)]
+    if names:
+        raise _unfit(
+            method,
+            f"its step is the solution of an equation with an implicit gradient, which cannot reach the weights of the "
+            f"module {names[0]}",
+            "Strang or Leapfrog where H = T(p) + V(q), or RK4",
+        )
+
+
+def _average(derivation: Derivation) -> None:
+    _implicit(derivation)
+    kinks = sorted({f.func.__name__ for f in derivation.hamiltonian.atoms(sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)})
+    if kinks:
+        why = f"the average of dH over a step is a quadrature, which is not exact across the kink of {kinks[0]}"
+        raise _unfit("AverageVectorField", why, "DiscreteGradient takes the difference of the energies themselves")
+    if derivation.system.entropy is not None:
+        raise _unfit(
+            "AverageVectorField",
+            "with an entropy the energy is kept by M dH = 0, which the average of dH does not obey with M at the midpoint",
+            "DiscreteGradient builds M from its discrete gradient: H to rounding, S never falls",
+        )
+
+
 _RULES: dict[str, Callable[[Derivation], None]] = {
+    "AverageVectorField": _average,
+    "DiscreteGradient": _implicit,
+    "ImplicitMidpoint": _implicit,
     "Leapfrog": _leapfrog,
     "SymplecticEuler": _leapfrog,
     "Strang": _strang,
