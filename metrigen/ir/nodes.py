@@ -328,7 +328,19 @@ class Solve:
 
 
 Statement = (
-    Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve | SiteSum | Root | RootAdjoint
+    Map
+    | Local
+    | Fold
+    | Mix
+    | Total
+    | Outer
+    | Accumulate
+    | Cayley
+    | CayleyAdjoint
+    | Solve
+    | SiteSum
+    | Root
+    | RootAdjoint
 )
 
 

@@ -281,7 +281,9 @@ def _implicit(derivation: Derivation) -> None:
 
 def _average(derivation: Derivation) -> None:
     _implicit(derivation)
-    kinks = sorted({f.func.__name__ for f in derivation.hamiltonian.atoms(sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)})
+    kinks = sorted(
+        {f.func.__name__ for f in derivation.hamiltonian.atoms(sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)}
+    )
     if kinks:
         why = f"the average of dH over a step is a quadrature, which is not exact across the kink of {kinks[0]}"
         raise _unfit("AverageVectorField", why, "DiscreteGradient takes the difference of the energies themselves")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,18 @@ from metrigen import AverageVectorField, DiscreteGradient, ImplicitMidpoint, Neu
 from metrigen.ir.interpreter import run
 from metrigen.physics.derive import derive as derive_system
 from metrigen.programs import lower, optimise
-from tests.integrators.systems import DT, POINT, Layers, column, coupled_wave, energy_of, gallery, hot_wave, quartic, wells
+from tests.integrators.systems import (
+    DT,
+    POINT,
+    Layers,
+    column,
+    coupled_wave,
+    energy_of,
+    gallery,
+    hot_wave,
+    quartic,
+    wells,
+)
 from tests.lattice.arrays import random_values
 from tests.lattice.systems import Field, Param, rough_wave, transport
 from tests.lattice.test_adjoint import dot_defect
@@ -44,7 +56,9 @@ def systems() -> dict[str, System]:
 def riccati(integrator: object) -> System:
     """u' = u^2, which leaves every bound at t = 1/u0: a step beyond has no solution."""
     u = Field("u", POINT)
-    return System("riccati", POINT, (u,), hamiltonian=-(u**3) / 3, metric=lambda F, G: F[u] * G[u], integrator=integrator)
+    return System(
+        "riccati", POINT, (u,), hamiltonian=-(u**3) / 3, metric=lambda F, G: F[u] * G[u], integrator=integrator
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +86,10 @@ ORDERED = [f"{s}-{n}" for s in ("quartic", "rigid_body") for n in METHODS] + [
 def test_measured_order(layers: Layers, name: str) -> None:
     """Halving the step divides the distance to the next finer solution by 2^order."""
     start = column(*STARTS[name.split("-")[0]])
-    ends = [torch.cat(fields(layers.layer(name, steps=n, dt=1 / n)(*start))) for n in (16, 32, 64)]
+    ends = [torch.cat(fields(layers.layer(name, steps=n, dt=1 / n)(*start))) for n in (8, 16, 32)]
     gaps = [(a - b).norm() for a, b in itertools.pairwise(ends)]
     rates = [torch.log2(a / b).item() for a, b in itertools.pairwise(gaps)]
-    assert abs(rates[-1] - METHODS[name.split("-")[1]].order) < 0.1, rates
+    assert abs(rates[-1] - METHODS[name.split("-")[1]].order) < 0.15, rates
 
 
 # What is kept ---------------------------------------------------------------------------------------------------------
@@ -260,7 +274,7 @@ def test_nothing_moves_at_rest(layers: Layers) -> None:
 
 
 @pytest.mark.parametrize("name", [f"{s}-{n}" for s in ("wave_periodic", "wave_neumann", "pendulum") for n in METHODS]
-                         + ["hot_wave-gonzalez", "gas_piston-gonzalez"])  # fmt: skip
+                         + ["hot_wave-gonzalez", "relaxing_rigid_body-gonzalez"])  # fmt: skip
 def test_interpreter_reference_and_adjoint(layers: Layers, name: str) -> None:
     reference = importlib.import_module(f"{layers.module(name).__name__}.reference")
     low = lower(derive_system(layers.systems[name]))
@@ -269,9 +283,7 @@ def test_interpreter_reference_and_adjoint(layers: Layers, name: str) -> None:
     assert dot_defect(optimise(low.body)[0], optimise(low.body_adjoint)[0], rank) < 1e-11
     for key, program in low.programs().items():
         values = random_values(program.inputs, rank)
-        values |= {a.name: 0.3 * values[a.name] for a in low.dynamics.state}
-        if name.startswith("gas"):
-            values["q"] = 1 + 0.2 * values["q"]
+        values |= {a.name: 0.3 * values[a.name] for a in low.dynamics.state if a.name in values}
         expected = run(program, values)
         got = getattr(reference, key)(*(torch.tensor(values[a.name]) for a in program.inputs))
         for out, value in zip(program.outputs, got, strict=True):
@@ -279,9 +291,11 @@ def test_interpreter_reference_and_adjoint(layers: Layers, name: str) -> None:
             np.testing.assert_allclose(value.numpy(), expected[out], rtol=0, atol=1e-11 * scale, err_msg=f"{key} {out}")
 
 
-@pytest.mark.parametrize("method", METHODS.values())
-def test_dot_product_with_variable_coefficients(method: type) -> None:
-    for system in (rough_wave("neumann", method(1, DT)), System(**{**vars(transport("zero")), "integrator": method(1, DT)})):
+def test_dot_product_with_variable_coefficients() -> None:
+    """Nonlinear, non-symmetric stencils with coefficients from place to place, and channels coupled in three ways."""
+    systems = [rough_wave("neumann", ImplicitMidpoint(1, DT))]
+    systems += [replace(transport("zero"), integrator=method(1, DT)) for method in METHODS.values()]
+    for system in systems:
         low = lower(derive_system(system))
         assert dot_defect(low.body, low.body_adjoint, len(low.dynamics.origin)) < 1e-11
 
@@ -296,7 +310,7 @@ def test_refusals() -> None:
     assert "DiscreteGradient" in caught.value.fix
     q, p = Field("q", POINT), Field("p", POINT)
     learned = System(
-        "learned", POINT, (q, p), hamiltonian=p**2 / 2 + NeuralFunction("V")(q),
+        "learned", POINT, (q, p), hamiltonian=p**2 / 2 + NeuralFunction("V", q),
         bracket=lambda F, G: F[q] * G[p] - F[p] * G[q], integrator=ImplicitMidpoint(1, 0.1),
     )  # fmt: skip
     with pytest.raises(SpecError, match="ImplicitMidpoint") as caught:
