@@ -31,8 +31,9 @@ from metrigen.spec.system import System
 __version__ = "0.1.0"
 
 __all__ = [
-    "RK4", "AverageVectorField", "BuildError", "Derivation", "DiscreteGradient", "Dissipation", "ExplicitEuler", "Field", "Graph", "ImplicitMidpoint", "Input", "Lattice", "Law",
-    "Leapfrog", "MetrigenError", "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState", "Strang",
-    "StructureError", "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction",
-    "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
+    "RK4", "AverageVectorField", "BuildError", "Derivation", "DiscreteGradient", "Dissipation", "ExplicitEuler",
+    "Field", "Graph", "ImplicitMidpoint", "Input", "Lattice", "Law", "Leapfrog", "MetrigenError", "NeuralFunction",
+    "Param", "Sequence", "SpecError", "SteadyState", "Strang", "StructureError", "SymplecticEuler", "System",
+    "canonical", "derive", "diffusion", "energy_density", "friction", "friction_to_heat", "grad", "kulkarni_nomizu",
+    "mix", "momentum", "projected", "stress_energy", "t", "total",
 ]  # fmt: skip

@@ -37,13 +37,13 @@ def _implicit(emission: Emission) -> list[tuple[str, str]]:
         return []
     what = "every sample, whose channels are coupled," if any(e.coupled for e in emission.equations) else "every plane"
     text = (
-        "A step is the solution of an equation R = 0 in the fields after it. Newton's method starts at the state before "
-        f"the step and stops for {what} by itself at a residual of 4e-16 of the state in float64, 2e-7 in float32, or "
-        "where rounding lets it gain no more; its linear equations are solved by GMRES. `iterations`, `residual` and "
-        "`status` (0 solved, 1 not) of the returned state say per sample what became of it, with one warning a call; "
-        "a residual above 1e-11 in float64, 1e-4 in float32, counts as not solved. Gradients are those of the solution, "
-        "by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in float64, 1e-6 in "
-        "float32, and can be differentiated again. The layer runs the torch reference throughout."
+        "A step is the solution of an equation R = 0 in the fields after it. Newton's method starts at the state "
+        f"before the step and stops for {what} by itself at a residual of 4e-16 of the state in float64, 2e-7 in "
+        "float32, or where rounding lets it gain no more; its linear equations are solved by GMRES. `iterations`, "
+        "`residual` and `status` (0 solved, 1 not) of the returned state say per sample what became of it, with one warning a call; "
+        "a residual above 1e-11 in float64, 1e-4 in float32, counts as not solved. Gradients are those of the "
+        "solution, by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in "
+        "float64, 1e-6 in float32, and can be differentiated again. The layer runs the torch reference throughout."
     )
     return [("Implicit step", text)]
 

@@ -216,9 +216,9 @@ def _implicit(lowered: Lowered, equations: Sequence[Equation], channels: int) ->
     for equation in equations:
         residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in equation_programs(equation))
         notes.append(
-            f"Whole calls are not counted: a step solves an equation ({equation.name}) by Newton's method. An iteration "
-            f"costs {residual} operations per site for the residual and {tangent} for every product with its Jacobian, "
-            "one per dimension of a Krylov space."
+            f"Whole calls are not counted: a step solves an equation ({equation.name}) by Newton's method. An "
+            f"iteration costs {residual} operations per site for the residual and {tangent} for every product with its "
+            "Jacobian, one per dimension of a Krylov space."
         )
     return [
         *notes,

@@ -73,7 +73,8 @@ def guarantees(emission: Emission) -> list[str]:
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
     integrator = emission.spec.system.integrator
     if emission.stepping:
-        lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {integrator.keeps}")
+        kept = integrator.kept(emission.derivation)
+        lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
     return lines
 
 

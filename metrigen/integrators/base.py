@@ -8,6 +8,7 @@ from typing import ClassVar
 import sympy as sp
 
 from metrigen.errors import SpecError
+from metrigen.physics.derivation import Derivation
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class TimeStepper:
 
     order: ClassVar[int]
     keeps: ClassVar[str]
+
+    def kept(self, derivation: Derivation) -> str:
+        """What a step conserves of this system; ``keeps`` where that does not depend on it."""
+        return self.keeps
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 0:

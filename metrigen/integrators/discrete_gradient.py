@@ -91,7 +91,7 @@ class _Segment:
         dynamics, builder = self.equations.dynamics, self.builder
         derivation, program = dynamics.derivation, self.equations.slopes[generator]
         density = derivation.hamiltonian if generator == "H" else derivation.system.entropy
-        here = {name: leaf for name, leaf in builder.call(program, self.middle).items()}
+        here = builder.call(program, self.middle)
         slope = {name: here[bar(name)] for name in self.begin}
         apart = {name: self.end[name] - self.begin[name] for name in self.begin}
         order = degree(density, derivation)

@@ -5,6 +5,9 @@
 
 with one force evaluation a step, since q does not move between the two kicks. On a mode of frequency w the step has
 determinant exp(-gamma h) and is stable for h w <= 2 whatever the friction (Jury condition: trace <= 1 + determinant).
+
+With an entropy the friction heats: U(e) += T(p) (1 - exp(-2 gamma h)) with p, which keeps the total energy of the
+sub-flow, and S(e) grows. The rest of the step is symplectic and leaves S alone.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class Strang(TimeStepper):
 
     order: ClassVar[int] = 2
     keeps: ClassVar[str] = "decay of phase-space volume exact; symplectic and reversible without friction"
+
+    def kept(self, derivation: Derivation) -> str:
+        if derivation.system.entropy is None:
+            return self.keeps
+        return "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
 
     def step(self, dynamics: Dynamics) -> Program:
         h = self.dt

@@ -327,21 +327,8 @@ class Solve:
         return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
 
 
-Statement = (
-    Map
-    | Local
-    | Fold
-    | Mix
-    | Total
-    | Outer
-    | Accumulate
-    | Cayley
-    | CayleyAdjoint
-    | Solve
-    | SiteSum
-    | Root
-    | RootAdjoint
-)
+_Whole = Mix | Total | SiteSum | Outer | Cayley | CayleyAdjoint | Solve | Root | RootAdjoint
+Statement = Map | Local | Fold | Accumulate | _Whole
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,8 @@ def equation(residual: Program, unknowns: int, coupled: bool, rank: int) -> Equa
     variation of w . J^T w' in w', which is linear."""
     z, given = residual.inputs[:unknowns], residual.inputs[unknowns:]
     transposed = vary(residual, [a.name for a in z], rank=rank)
-    inside = {
-        name: f"{name}__reverse" for s in transposed.body for name, _ in s.defines if name not in transposed.outputs
-    }
+    made = [name for s in transposed.body for name, _ in s.defines if name not in transposed.outputs]
+    inside = {name: f"{name}__reverse" for name in made}
     apart = replace(transposed, body=tuple(renamed(s, inside) for s in transposed.body))
     tangent = vary(apart, [bar(out) for out in residual.outputs], rank=rank)
     kept = (*residual.inputs, *(a for a in tangent.inputs if a.name in {bar(out) for out in transposed.outputs}))

@@ -12,6 +12,7 @@ from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Derivation
 from metrigen.physics.effort import expand
+from metrigen.physics.heat import friction_with_heat
 from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
@@ -62,7 +63,10 @@ def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:
             if row.diff(jet(g)) == 1:
                 found.append((u, v))
     members = [u for pair in found for u in pair]
-    return tuple(found) if len(members) == len(set(members)) == len(derivation.fields) else None
+    # With an entropy, a field that no bracket moves takes up the heat.
+    idle = derivation.system.entropy is not None
+    moved = [u for u, row in zip(derivation.fields, rows, strict=True) if not (idle and row.is_zero)]
+    return tuple(found) if found and sorted(map(str, members)) == sorted(map(str, moved)) else None
 
 
 def _rows(form: Bilinear) -> list[sp.Expr]:
@@ -98,7 +102,10 @@ def _strang(derivation: Derivation) -> None:
         _check_rotation(derivation, u, rest, [p for _, p in pairs])
     parts = _separable(derivation, pairs, "Strang")
     _check_quadratic(parts.kinetic, [p for _, p in pairs])
-    _check_friction(derivation, [p for _, p in pairs])
+    if derivation.system.entropy is not None:
+        friction_with_heat(derivation, pairs)
+    else:
+        _check_friction(derivation, [p for _, p in pairs])
 
 
 def _pairs(derivation: Derivation, method: str) -> tuple[Pair, ...]:
@@ -194,8 +201,6 @@ def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> 
     metric = derivation.metric
     if metric is None:
         return
-    if derivation.system.entropy is not None:
-        raise _unfit("Strang", "the two-generator form (entropy=) needs a heat account", _ANY)
     right = dict(zip(derivation.fields, metric.right, strict=True))
     for u, row in zip(derivation.fields, _rows(metric), strict=True):
         if is_zero(row):
@@ -290,7 +295,7 @@ def _average(derivation: Derivation) -> None:
     if derivation.system.entropy is not None:
         raise _unfit(
             "AverageVectorField",
-            "with an entropy the energy is kept by M dH = 0, which the average of dH does not obey with M at the midpoint",
+            "with an entropy the energy is kept by M dH = 0, which the average of dH does not obey with M at zbar",
             "DiscreteGradient builds M from its discrete gradient: H to rounding, S never falls",
         )
 
