@@ -36,7 +36,8 @@ class Lowered:
 
     step           whole step with what depends on parameters alone (None for a steady state)
     prologue, body its two halves; body_adjoint the variation of the body, prologue_adjoint that of the prologue
-    steady         programs of the solve (None for a time step)
+    steady         programs of a linear solve (None for a time step)
+    minimum        the equation dF = 0 of a nonlinear one
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
     diagnostics    further values at the sites: stress_energy, currents, power (the density of dH/dt)
     """
@@ -47,6 +48,7 @@ class Lowered:
     body: Program | None
     body_adjoint: Program | None
     steady: SteadyPrograms | None
+    minimum: Equation | None
     readout: Program
     readout_adjoint: Program
     energy: Program
@@ -92,18 +94,20 @@ def lower(derivation: Derivation) -> Lowered:
     symbolic = _with_symbolic_dt(derivation)
     layer = dynamics(symbolic)
     rank = len(layer.origin)
-    step = prologue = body = adjoint = steady = None
+    step = prologue = body = adjoint = steady = minimum = None
     if isinstance(integrator, TimeStepper):
         step = name_quantities(_merged(symbolic.system.integrator.step(layer)))
         prologue, body = hoist(step, [a.name for a in layer.state])
         adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank))
+    elif isinstance(integrator, SteadyState) and integrator.solver == "newton":
+        minimum = integrator.equation(layer)
     elif isinstance(integrator, SteadyState):
         steady = integrator.programs(layer)
     readout, components = _readout(derivation, layer)
     energy = layer.lowering.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy
     return Lowered(
-        layer, step, prologue, body, adjoint, steady, readout,
+        layer, step, prologue, body, adjoint, steady, minimum, readout,
         _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
         read_only(_merged(energy)),
         read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,

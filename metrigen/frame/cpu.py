@@ -90,6 +90,8 @@ _UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "as
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
     or solves an equation."""
+    if lowered.minimum is not None:
+        return None
     if any(learned_in(program) or solves_in(program) or equations_in(program) for program in _all_programs(lowered)):
         return None
     lowered = _renamed(lowered)

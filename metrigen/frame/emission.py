@@ -74,6 +74,8 @@ class Emission:
     def equations(self) -> Mapping[Equation, str]:
         """The nonlinear equations that the package solves, and their names in it."""
         found: dict[Equation, str] = {}
+        if self.lowered.minimum is not None:
+            found[self.lowered.minimum] = self.lowered.minimum.name
         for program, _, _ in self.optimised.values():
             for equation in equations_in(program):
                 taken = found.values()

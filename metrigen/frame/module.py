@@ -20,6 +20,7 @@ from metrigen.frame.joint import Joint, joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
 from metrigen.integrators.steady_state import SteadyState
+from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import equations_in, learned_in
 
 
@@ -139,12 +140,14 @@ def _dt_lines(kind: str, value: str) -> list[str]:
 
 
 def _solvers(emission: Emission) -> tuple[str, ...]:
+    if emission.lowered.minimum is not None:
+        return ("newton",)
     stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
     return ("cg", "monotone") if stencil and stencil.monotone else ("cg",)
 
 
 def _methods(emission: Emission) -> list[str]:
-    forward = _forward_steady(emission) if emission.lowered.steady else _forward_steps(emission)
+    forward = _forward_steps(emission) if emission.stepping else _forward_steady(emission)
     found = joint(emission)
     forward += _forward_readout(emission, found) if found else []
     lines = ["", *forward, *readout_method(emission), *density_method(emission, "energy")]
@@ -241,6 +244,8 @@ def _evolve_composite(emission: Emission, fields: str) -> list[str]:
 
 
 def _forward_steady(emission: Emission) -> list[str]:
+    if emission.lowered.minimum is not None:
+        return _forward_minimum(emission, emission.lowered.minimum)
     steady = emission.lowered.steady
     assert steady is not None
     operator, source = emission.optimised["operator"][0], emission.optimised["source"][0]
@@ -266,6 +271,31 @@ def _forward_steady(emission: Emission) -> list[str]:
         '        self.max_iter, self.backend != "torch",',
         "    )",
         f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__.detach(), status__)",
+        "",
+    ]
+
+
+def _forward_minimum(emission: Emission, equation: Equation) -> list[str]:
+    names, fields = inputs_of(emission), emission.fields
+    like = ", ".join(names) if names else "warm_start"
+    given = f", {', '.join(f'{n}: Tensor' for n in names)}" if names else ""
+    start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"
+    fixed = arguments(emission, equation.residual, "like__", fields)
+    return [
+        f"def forward(self{given}, *, {start}) -> {emission.class_name}State:",
+        '    """The field that minimises the free energy, with iterations, ||dF|| and status of every sample."""',
+        f"    like__, dtype__ = _frame({like}, channels=self.channels)",
+        "    fixed__ = (",
+        *(f"        {value}," for value in fixed),
+        "    )",
+        "    start__ = torch.zeros_like(like__)",
+        "    if warm_start is not None:",
+        '        start__ = _site(warm_start, like__, "warm_start").detach()',
+        "    u__, iterations__, residual__, status__ = _reported(reference.minimum(",
+        f"        reference.{emission.equations[equation].upper()}, start__, fixed__, self.rtol, self.bwd_rtol,",
+        "        self.atol, self.max_iter,",
+        "    ), self.max_iter)",
+        f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__, status__)",
         "",
     ]
 

@@ -100,6 +100,8 @@ def _reference(emission: Emission, head: str) -> str:
         functions=emission.functions,
         elliptic=emission.elliptic,
         implicit=emission.implicit,
+        minimum=emission.lowered.minimum is not None,
+        planes=emission.lowered.minimum is not None and not emission.lowered.minimum.coupled,
         equations={emission.equations[e]: e for e in emission.equations},
         docs=_DOCS
         | {f.name: _OPERATOR_DOC for f in emission.elliptic}
@@ -109,9 +111,16 @@ def _reference(emission: Emission, head: str) -> str:
         **(found.context() if found else {}),
         stencil=stencil is not None,
         monotone=stencil is not None and stencil.monotone,
-        flat=_flatten(emission.rank, stencil is not None or bool(emission.elliptic)),
+        flat=_flatten(emission.rank, _by_plane(emission)),
         solve_programs=solve_programs(emission),
     )
+
+
+def _by_plane(emission: Emission) -> bool:
+    """Whether the vectors of a solve are planes, not samples."""
+    lowered = emission.lowered
+    separate = lowered.minimum is not None and not lowered.minimum.coupled
+    return separate or bool(emission.elliptic) or (lowered.steady is not None and lowered.steady.stencil is not None)
 
 
 def _flatten(rank: int, planes: bool) -> str:

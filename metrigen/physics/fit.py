@@ -256,9 +256,18 @@ def _steady(derivation: Derivation) -> None:
     for u, row in zip(derivation.fields, _rows(derivation.metric), strict=True):
         if is_zero(row):
             raise _unfit("SteadyState", f"the metric does not act on {u.func.__name__}", gradient_flow)
-    if not steady.linear:
+    newton = system.integrator.solver == "newton"
+    if not steady.linear and not (newton and steady.convex):
+        descend = "step in time: DiscreteGradient and AverageVectorField descend at any dt"
         why = f"the free energy is not quadratic: {steady.detail}"
-        raise _unfit("SteadyState", why, "step in time with RK4 or ExplicitEuler")
+        if newton:
+            why = f"the free energy is not known to be convex, so dF = 0 may have many solutions; {steady.why_not}"
+            descend = f"declare the coefficients of F positive or nonnegative, or {descend}"
+        elif steady.convex:
+            descend = f'SteadyState(solver="newton"), since F is convex, or {descend}'
+        raise _unfit("SteadyState", why, descend, (newton and steady.witness) or None)
+    if steady.convex:
+        return
     if not steady.spd:
         raise _unfit(
             "SteadyState",
