@@ -4,6 +4,7 @@ from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
 from metrigen.integrators.average_vector_field import AverageVectorField
 from metrigen.integrators.discrete_gradient import DiscreteGradient
 from metrigen.integrators.explicit_euler import ExplicitEuler
+from metrigen.integrators.exponential import Exponential
 from metrigen.integrators.implicit_midpoint import ImplicitMidpoint
 from metrigen.integrators.leapfrog import Leapfrog
 from metrigen.integrators.rk4 import RK4
@@ -32,8 +33,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RK4", "AverageVectorField", "BuildError", "Derivation", "DiscreteGradient", "Dissipation", "ExplicitEuler",
-    "Field", "Graph", "ImplicitMidpoint", "Input", "Lattice", "Law", "Leapfrog", "MetrigenError", "NeuralFunction",
-    "Param", "Sequence", "SpecError", "SteadyState", "Strang", "StructureError", "SymplecticEuler", "System",
-    "canonical", "derive", "diffusion", "energy_density", "friction", "friction_to_heat", "grad", "kulkarni_nomizu",
-    "mix", "momentum", "projected", "stress_energy", "t", "total",
+    "Exponential", "Field", "Graph", "ImplicitMidpoint", "Input", "Lattice", "Law", "Leapfrog", "MetrigenError",
+    "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState", "Strang", "StructureError",
+    "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction",
+    "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
 ]  # fmt: skip

@@ -6,9 +6,9 @@ from metrigen.frame.emission import Emission
 
 _MINIMUM = (
     "dF = 0 for a convex F: Newton's method with conjugate gradient inside, every plane (every sample where channels "
-    "are coupled) by itself; a step is halved until it lowers ||dF||. `iterations` counts products with F''. Gradients are "
-    "those of the solution, one solve with F'' each (implicit function theorem), and can be differentiated again. The "
-    "layer runs the torch reference throughout."
+    "are coupled) by itself; a step is halved until it lowers ||dF||. `iterations` counts products with F''. Gradients "
+    "are those of the solution, one solve with F'' each (implicit function theorem), and can be differentiated again. "
+    "The layer runs the torch reference throughout."
 )
 
 
@@ -54,8 +54,8 @@ def _implicit(emission: Emission) -> list[tuple[str, str]]:
         f"before the step and stops for {what} by itself at a residual of 4e-16 of the state in float64, 2e-7 in "
         "float32, or where rounding lets it gain no more; its linear equations are solved by GMRES. `iterations`, "
         "`residual` and `status` (0 solved, 1 not) of the returned state say per sample what became of it, with one "
-        "warning a call; a residual above 1e-11 in float64, 1e-4 in float32, counts as not solved. Gradients are those of the "
-        "solution, by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in "
+        "warning a call; a residual above 1e-11 in float64, 1e-4 in float32, counts as not solved. Gradients are those "
+        "of the solution, by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in "
         "float64, 1e-6 in float32, and can be differentiated again. The layer runs the torch reference throughout."
     )
     return [("Implicit step", text)]

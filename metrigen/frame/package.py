@@ -11,7 +11,8 @@ from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
 from metrigen.frame.sections import sections
 from metrigen.frame.triton import kernels_text, solve_programs
-from metrigen.ir.nodes import Cayley
+from metrigen.ir.nodes import Cayley, Local
+from metrigen.ir.stumpff import stumpff
 from metrigen.spec.domain import Lattice
 
 _DOCS = {
@@ -96,6 +97,7 @@ def _reference(emission: Emission, head: str) -> str:
         boundary=domain.boundary,
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(emission),
+        stumpff=_uses_stumpff(emission),
         learned=bool(emission.learned),
         functions=emission.functions,
         elliptic=emission.elliptic,
@@ -132,3 +134,8 @@ def _flatten(rank: int, planes: bool) -> str:
 def _uses_cayley(emission: Emission) -> bool:
     prologue = emission.lowered.prologue
     return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
+
+
+def _uses_stumpff(emission: Emission) -> bool:
+    prologue = emission.lowered.prologue
+    return prologue is not None and any(isinstance(s, Local) and s.expr.has(stumpff) for s in prologue.body)

@@ -13,12 +13,12 @@ from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Derivation
 from metrigen.physics.effort import expand
 from metrigen.physics.heat import friction_with_heat
-from metrigen.physics.jets import jet, jets_of, to_jets
+from metrigen.physics.jets import from_jets, jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
 from metrigen.spec.neural import heads
-from metrigen.spec.symbols import Param, mix, transposed
+from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 Pair = tuple[AppliedUndef, AppliedUndef]
 _ANY = "RK4 or ExplicitEuler take any right-hand side"
@@ -184,20 +184,20 @@ def _check_auxiliary(derivation: Derivation, momenta: Sequence[AppliedUndef], me
             raise _unfit(method, f"a bracket holds {psi.func.__name__}, which follows from the state", _ANY)
 
 
-def _check_quadratic(kinetic: sp.Expr, momenta: Sequence[AppliedUndef]) -> None:
+def _check_quadratic(kinetic: sp.Expr, momenta: Sequence[AppliedUndef], method: str = "Strang") -> None:
     density = to_jets(kinetic)
     for p in momenta:
         speed = euler_jets(density, p)
         jets = jets_of(speed, *momenta)
         if any(j != jet(p) for j in jets) or jets_of(speed.diff(jet(p))) or channels.has_maps(speed):
             raise _unfit(
-                "Strang",
+                method,
                 f"the velocity {show(speed)} of {p.func.__name__} is not a constant times the momentum",
-                f"Strang takes T = a*p**2/2 with a constant; {_ANY}",
+                f"{method} takes T = a*p**2/2 with a constant; {_ANY}",
             )
 
 
-def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> None:
+def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef], method: str = "Strang") -> None:
     metric = derivation.metric
     if metric is None:
         return
@@ -208,16 +208,16 @@ def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> 
         weight = row.diff(jet(right[u])) if not channels.has_maps(row) else None
         if u not in momenta:
             raise _unfit(
-                "Strang",
+                method,
                 f"the metric acts on {u.func.__name__}, which is not a momentum: {show(row)}",
-                f"Strang takes friction gamma*F[p]*G[p]; {_ANY}",
+                f"{method} takes friction gamma*F[p]*G[p]; {_ANY}",
             )
         linear = weight is not None and is_zero(row - weight * jet(right[u]))
         if not linear or jets_of(weight, *derivation.fields):
             raise _unfit(
-                "Strang",
+                method,
                 f"the metric is not linear friction on {u.func.__name__}: {show(row)}",
-                f"Strang takes gamma*F[p]*G[p] with gamma free of the state; {_ANY}",
+                f"{method} takes gamma*F[p]*G[p] with gamma free of the state; {_ANY}",
             )
 
 
@@ -278,6 +278,46 @@ def _steady(derivation: Derivation) -> None:
         )
 
 
+def pointwise_stiffness(potential: sp.Expr, q: AppliedUndef) -> sp.Expr:
+    """k of the term k q^2/2 of a density, with k free of fields and the same at every site."""
+    parts = [term / q**2 for term in sp.Add.make_args(expand(potential))]
+    return 2 * sp.Add(*(k for k in parts if _everywhere(k) and not k.free_symbols & set(q.args)))
+
+
+def _everywhere(value: sp.Expr) -> bool:
+    """Made of numbers and of parameters per scalar or channel."""
+    if value.has(AppliedUndef, sp.Derivative, mix, total) or heads(value):
+        return False
+    return all(s != t and (s.per != "site" and not s.is_matrix if isinstance(s, Param) else True)
+               for s in value.free_symbols)  # fmt: skip
+
+
+def _exponential(derivation: Derivation) -> None:
+    """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site."""
+    if derivation.system.entropy is not None:
+        raise _unfit("Exponential", "the friction of a two-generator system heats a field", "Strang keeps that account")
+    pairs = _pairs(derivation, "Exponential")
+    for u, rest in _remainder(derivation, pairs, "Exponential"):
+        why = f"the bracket is not canonical: the row of {u.func.__name__} also holds {show(rest)}"
+        raise _unfit("Exponential", why, f"Strang(...) takes an antisymmetric coupling of the momenta; {_ANY}")
+    momenta = [p for _, p in pairs]
+    parts = _separable(derivation, pairs, "Exponential")
+    _check_quadratic(parts.kinetic, momenta, "Exponential")
+    _check_friction(derivation, momenta, "Exponential")
+    places = {*derivation.system.domain.axes}
+    rates = [euler_jets(to_jets(parts.kinetic), p).diff(jet(p)) for p in momenta]
+    if derivation.metric is not None:
+        right = dict(zip(derivation.fields, derivation.metric.right, strict=True))
+        rates += [row.diff(jet(right[u])) for u, row in zip(derivation.fields, _rows(derivation.metric), strict=True)]
+    for value in map(from_jets, rates):
+        if not _everywhere(value) or value.free_symbols & places:
+            raise _unfit(
+                "Exponential",
+                f"the coefficient {show(value)} changes from site to site, and the flow of a site is worked out once",
+                "Strang(...) takes friction that changes from site to site",
+            )
+
+
 def _implicit(derivation: Derivation) -> None:
     """An implicit step is differentiated by its equation, which sees arrays: fields, inputs and parameters."""
     method = type(derivation.system.integrator).__name__
@@ -312,6 +352,7 @@ def _average(derivation: Derivation) -> None:
 _RULES: dict[str, Callable[[Derivation], None]] = {
     "AverageVectorField": _average,
     "DiscreteGradient": _implicit,
+    "Exponential": _exponential,
     "ImplicitMidpoint": _implicit,
     "Leapfrog": _leapfrog,
     "SymplecticEuler": _leapfrog,
