@@ -14,6 +14,7 @@ from metrigen.physics.derivation import Bilinear, Derivation
 from metrigen.physics.effort import expand
 from metrigen.physics.heat import friction_with_heat
 from metrigen.physics.jets import from_jets, jet, jets_of, to_jets
+from metrigen.physics.parts import bracket_part, metric_part
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
@@ -63,9 +64,8 @@ def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:
             if row.diff(jet(g)) == 1:
                 found.append((u, v))
     members = [u for pair in found for u in pair]
-    # With an entropy, a field that no bracket moves takes up the heat.
-    idle = derivation.system.entropy is not None
-    moved = [u for u, row in zip(derivation.fields, rows, strict=True) if not (idle and row.is_zero)]
+    # A field that the bracket does not move belongs to no pair: it takes up heat, or stands still.
+    moved = [u for u, row in zip(derivation.fields, rows, strict=True) if not row.is_zero]
     return tuple(found) if found and sorted(map(str, members)) == sorted(map(str, moved)) else None
 
 
@@ -96,7 +96,28 @@ def _leapfrog(derivation: Derivation) -> None:
     _separable(derivation, pairs, method)
 
 
+def _composed(derivation: Derivation) -> None:
+    """Each part of a composition has to fit what is left to it."""
+    half, whole = derivation.system.integrator.parts
+    missing = [name for name, part in (("bracket", derivation.bracket), ("metric", derivation.metric)) if part is None]
+    if missing:
+        raise _unfit(
+            "Strang",
+            f"it splits a bracket from a metric, and there is no {missing[0]}",
+            f"the integrator of the other part alone: {type(whole if missing[0] == 'bracket' else half).__name__}",
+        )
+    for name, part in (("bracket", bracket_part(derivation, half)), ("metric", metric_part(derivation, whole))):
+        try:
+            check_integrator(part)
+        except SpecError as error:
+            method = type(part.system.integrator).__name__
+            raise _unfit("Strang", f"{name}={method} does not fit that part: {error.why}", str(error.fix)) from error
+
+
 def _strang(derivation: Derivation) -> None:
+    if derivation.system.integrator.parts is not None:
+        _composed(derivation)
+        return
     pairs = _pairs(derivation, "Strang")
     for u, rest in _remainder(derivation, pairs, "Strang"):
         _check_rotation(derivation, u, rest, [p for _, p in pairs])
