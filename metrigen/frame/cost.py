@@ -182,7 +182,7 @@ Rows = list[tuple[str, int, int]]
 def _stepping(
     lowered: Lowered, by_name: Mapping[str, ProgramCost], steps: int, shape: Sequence[int]
 ) -> tuple[Rows, list[str]]:
-    step, adjoint = by_name["step"], by_name["step_adjoint"]
+    step, adjoint, derivation = by_name["step"], by_name["step_adjoint"], lowered.dynamics.derivation
     state, inputs = len(lowered.dynamics.state), _site_inputs(lowered)
     again = max(steps - 1, 0)
     forward, backward = steps * step.flops, again * step.flops + steps * adjoint.flops
@@ -200,8 +200,12 @@ def _stepping(
         + (f" and the inputs ({_arrays(inputs)})" if inputs else "")
         + f", {WORD * (state + inputs)} bytes per site, whatever the number of steps.",
         f"Recomputed: the {again} states between, from the first. Storing them would cost {WORD * state * again} bytes "
-        f"per site written and read again; recomputing costs {again * step.flops} operations per site. A step is not "
-        "run backwards: undoing friction or diffusion amplifies rounding.",
+        f"per site written and read again; recomputing costs {again * step.flops} operations per site. "
+        + (
+            "The step is reversible; recomputing adds no rounding, where running it backwards would."
+            if derivation.system.integrator.is_reversible(derivation)
+            else "A step is not run backwards: undoing friction or diffusion amplifies rounding."
+        ),
         "Recomputed: the intermediates of a step, by step_adjoint from the state before it. One by one they pass "
         "through memory between its kernels; fused they stay on chip.",
         f"On chip a fused kernel holds {word}: {_kib(chip * (state + inputs))} forward, "

@@ -26,6 +26,7 @@ class AverageVectorField(TimeStepper):
     """z1 = z0 + h (J - M)(zbar) int_0^1 dH(z0 + s (z1 - z0)) ds."""
 
     order: ClassVar[int] = 2
+    symmetric: ClassVar[bool] = True
     keeps: ClassVar[str] = "energy, for every skew J and every h (a metric lowers it); linear Casimirs of constant J"
 
     def step(self, dynamics: Dynamics) -> Program:

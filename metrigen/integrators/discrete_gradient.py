@@ -43,6 +43,7 @@ class DiscreteGradient(TimeStepper):
     """z1 - z0 = h (Jbar dg H - Mbar dg H), or h (Jbar dg H + Mbar dg S)."""
 
     order: ClassVar[int] = 2
+    symmetric: ClassVar[bool] = True
     keeps: ClassVar[str] = (
         "energy to rounding, for every J and every h (a metric without entropy lowers it); with an entropy, which "
         "never falls, as well"

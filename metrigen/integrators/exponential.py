@@ -33,6 +33,7 @@ class Exponential(TimeStepper):
     """Half of the exact linear flow, kick, the other half."""
 
     order: ClassVar[int] = 2
+    symmetric: ClassVar[bool] = True
     keeps: ClassVar[str] = (
         "the linear part of every site exact at any damping; decay of phase-space volume exact; symplectic and "
         "reversible without friction"

@@ -22,6 +22,7 @@ class ImplicitMidpoint(TimeStepper):
     """zbar = z0 + h/2 f(zbar), z1 = 2 zbar - z0."""
 
     order: ClassVar[int] = 2
+    symmetric: ClassVar[bool] = True
     keeps: ClassVar[str] = "quadratic invariants, among them quadratic Casimirs; symplectic for constant J; reversible"
 
     def step(self, dynamics: Dynamics) -> Program:

@@ -39,6 +39,7 @@ class Strang(TimeStepper):
     metric: type[TimeStepper] | None = None
 
     order: ClassVar[int] = 2
+    symmetric: ClassVar[bool] = True
     keeps: ClassVar[str] = "decay of phase-space volume exact; symplectic and reversible without friction"
 
     def __post_init__(self) -> None:

@@ -1,0 +1,46 @@
+"""What a reader is told of the steps of a layer: the time step against its limit, and what the backward pass keeps."""
+
+from __future__ import annotations
+
+from metrigen.frame.emission import Emission
+from metrigen.frame.waves import chosen_dt, limit_value
+from metrigen.physics.clamps import largest_limit
+
+
+def step_warnings(emission: Emission) -> list[str]:
+    """One line where the time step is above its limit at the declared start, or may be taken there by learning."""
+    derivation = emission.derivation
+    dt, limit = chosen_dt(derivation), limit_value(derivation, {})
+    if dt is None or derivation.step_limit is None or limit is None:
+        return []
+    if dt > limit:
+        return [f"WARNING: dt = {dt:g} is above the step limit {limit:.4g} at the declared start: short waves grow"]
+    learned = derivation.system.integrator.dt.free_symbols
+    if learned:
+        names = ", ".join(sorted(s.name for s in learned))
+        return [
+            f"WARNING: {names} is learned and nothing keeps dt below its step limit, {limit:.4g} at the declared start "
+            f"(dt = {dt:g} there)"
+        ]
+    if not largest_limit(derivation.step_limit).is_finite and derivation.step_limit.free_symbols:
+        return [
+            f"dt = {dt:g} is below the step limit {limit:.4g} at the declared start, which moves with what is learned"
+        ]
+    return []
+
+
+def backward_memory(emission: Emission) -> str:
+    """Half a sentence: what is kept for the backward pass, and what is computed again."""
+    integrator = emission.spec.system.integrator
+    if emission.equations:
+        return (
+            "keeps the states of all steps and the solutions of their equations (a solution costs more than it holds)"
+        )
+    if emission.composite:
+        return "keeps the states of all steps and what autograd needs between them"
+    if integrator.is_reversible(emission.derivation):
+        return "keeps the first state and recomputes the others from it (the step is reversible)"
+    return (
+        "keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible: it is "
+        "never run backwards)"
+    )

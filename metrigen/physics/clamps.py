@@ -1,0 +1,37 @@
+"""The time step against its limit, over the values that the parameters are kept to.
+
+A declared sign is all that a parameter is kept to, so a limit 2/sqrt(4 c2 + m2) with c2 > 0 and m2 >= 0 has no upper
+bound, 2/sqrt(4 + m2) has the bound 1. A number dt above the bound is unstable for every value and refused.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from metrigen.errors import SpecError
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.effort import expand
+from metrigen.physics.intervals import bounds
+from metrigen.physics.report import show
+
+
+def largest_limit(limit: sp.Expr) -> sp.Expr:
+    """An upper bound of a step limit over all values of its parameters; infinite where none is known."""
+    low, _ = bounds(expand(1 / limit**2))
+    return 1 / sp.sqrt(low) if low.is_positive else sp.oo
+
+
+def check_step(derivation: Derivation) -> None:
+    """Raise SpecError where dt is a number above the step limit for every value of the parameters."""
+    limit, dt = derivation.step_limit, getattr(derivation.system.integrator, "dt", None)
+    if limit is None or dt is None or not dt.is_number:
+        return
+    most = largest_limit(limit)
+    if most.is_finite and dt > most:
+        method = type(derivation.system.integrator).__name__
+        raise SpecError(
+            f"dt={float(dt):g} is above the step limit of {method} for every value of the parameters",
+            part="integrator",
+            why=f"the limit is {show(limit)}, at most {float(most):.4g}; beyond it the shortest waves grow",
+            fix=f"dt below {float(most):.4g}, a finer step with more of them, or ImplicitMidpoint, which has no limit",
+        )
