@@ -80,7 +80,9 @@ class Layers:
 
     def module(self, name: str):  # type: ignore[no-untyped-def]
         if name not in self.made:
-            self.made[name] = package(self.systems[name], self.folder, f"integ_{name}".replace("-", "_").lower())
+            # Modules are cached by name: the folder tells apart those of two test files.
+            own = f"{self.folder.name}_{name}".replace("-", "_").lower()
+            self.made[name] = package(self.systems[name], self.folder, own)
         return self.made[name]
 
     def layer(self, name: str, channels: int = 1, **values: object) -> torch.nn.Module:
