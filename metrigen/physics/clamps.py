@@ -1,7 +1,8 @@
 """The time step against its limit, over the values that the parameters are kept to.
 
-A declared sign is all that a parameter is kept to, so a limit 2/sqrt(4 c2 + m2) with c2 > 0 and m2 >= 0 has no upper
-bound, 2/sqrt(4 + m2) has the bound 1. A number dt above the bound is unstable for every value and refused.
+A parameter is kept to its declared sign and bound. A limit 2/sqrt(4 c2 + m2) with c2 > 0 and m2 >= 0 has no upper bound,
+2/sqrt(4 + m2) has the bound 1: a number dt above it is unstable for every value and refused. With ``below=1`` for both
+parameters the limit is above 2/sqrt(5) for every value, and a dt that is kept below that is safe.
 """
 
 from __future__ import annotations
@@ -19,6 +20,17 @@ def largest_limit(limit: sp.Expr) -> sp.Expr:
     """An upper bound of a step limit over all values of its parameters; infinite where none is known."""
     low, _ = bounds(expand(1 / limit**2))
     return 1 / sp.sqrt(low) if low.is_positive else sp.oo
+
+
+def smallest_limit(limit: sp.Expr) -> sp.Expr:
+    """A lower bound of a step limit over all values of its parameters; zero where none is known."""
+    _, high = bounds(expand(1 / limit**2))
+    return 1 / sp.sqrt(high) if high.is_positive and high.is_finite else sp.S.Zero
+
+
+def largest_step(dt: sp.Expr) -> sp.Expr:
+    """An upper bound of dt over all values of its parameters."""
+    return bounds(dt)[1]
 
 
 def check_step(derivation: Derivation) -> None:

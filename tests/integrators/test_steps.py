@@ -18,7 +18,7 @@ from metrigen import (
     derive,
     t,
 )
-from metrigen.physics.clamps import largest_limit
+from metrigen.physics.clamps import largest_limit, smallest_limit
 from tests.integrators.systems import gallery, x
 from tests.lattice.emitted import compiled
 
@@ -67,6 +67,23 @@ def test_warnings_in_the_guarantees() -> None:
     learned = head(wave(Param("dt", positive=True, init=0.1), c2))
     assert "WARNING: dt is learned and nothing keeps dt below its step limit, 0.9877 at the declared start" in learned
     assert "WARNING" not in head(wave(0.5, c2, ImplicitMidpoint))
+
+
+def test_bounds_of_parameters_make_a_step_safe() -> None:
+    """Param(below=) on both sides: the step for every value, at the start, or not even there."""
+    speed = Param("c2", positive=True, below=1.0)
+    screening = Param("m2", nonnegative=True, below=1.0)
+
+    def bounded(most: float) -> str:
+        lagrangian = u.diff(t) ** 2 / 2 - speed * u.diff(x) ** 2 / 2 - screening * u**2 / 2
+        dt = Param("dt", positive=True, below=most)
+        return head(System("wave", line, lagrangian=lagrangian, integrator=Leapfrog(4, dt)))
+
+    assert smallest_limit(2 / sp.sqrt(4 * speed + screening)) == 2 / sp.sqrt(5)
+    assert smallest_limit(2 / sp.sqrt(4 * c2 + screening)) == 0
+    assert "is at most 0.8, and so below its step limit for every value of the parameters" in bounded(0.8)
+    assert "dt is kept below 1, within the step limit 1.265 at the declared start" in bounded(1.0)
+    assert "WARNING: dt is learned and dt is kept below 2, not below its step limit" in bounded(2.0)
 
 
 def test_what_the_backward_pass_keeps() -> None:
