@@ -1,8 +1,8 @@
 """The time step against its limit, over the values that the parameters are kept to.
 
-A parameter is kept to its declared sign and bound. A limit 2/sqrt(4 c2 + m2) with c2 > 0 and m2 >= 0 has no upper bound,
-2/sqrt(4 + m2) has the bound 1: a number dt above it is unstable for every value and refused. With ``below=1`` for both
-parameters the limit is above 2/sqrt(5) for every value, and a dt that is kept below that is safe.
+A parameter is kept to its declared sign and bound. A limit 2/sqrt(4 c2 + m2) with c2 > 0 and m2 >= 0 has no upper
+bound, 2/sqrt(4 + m2) has the bound 1: a number dt above it is unstable for every value and refused. With ``below=1``
+for both parameters the limit is above 2/sqrt(5) for every value, and a dt that is kept below that is safe.
 """
 
 from __future__ import annotations
