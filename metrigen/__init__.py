@@ -1,8 +1,11 @@
 """metrigen: a compiler from field theory to neural layers. The vocabulary of a spec file."""
 
 from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
+from metrigen.integrators.average_vector_field import AverageVectorField
+from metrigen.integrators.discrete_gradient import DiscreteGradient
 from metrigen.integrators.explicit_euler import ExplicitEuler
 from metrigen.integrators.exponential import Exponential
+from metrigen.integrators.implicit_midpoint import ImplicitMidpoint
 from metrigen.integrators.leapfrog import Leapfrog
 from metrigen.integrators.rk4 import RK4
 from metrigen.integrators.steady_state import SteadyState
@@ -29,9 +32,9 @@ from metrigen.spec.system import System
 __version__ = "0.1.0"
 
 __all__ = [
-    "RK4", "BuildError", "Derivation", "Dissipation", "ExplicitEuler", "Exponential", "Field", "Graph", "Input",
-    "Lattice", "Law", "Leapfrog", "MetrigenError", "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState",
-    "Strang", "StructureError", "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density",
-    "friction", "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t",
-    "total",
+    "RK4", "AverageVectorField", "BuildError", "Derivation", "DiscreteGradient", "Dissipation", "ExplicitEuler",
+    "Exponential", "Field", "Graph", "ImplicitMidpoint", "Input", "Lattice", "Law", "Leapfrog", "MetrigenError",
+    "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState", "Strang", "StructureError",
+    "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction",
+    "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
 ]  # fmt: skip

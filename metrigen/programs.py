@@ -23,7 +23,8 @@ from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
 from metrigen.integrators.graph_steady import GraphSteady, graph_steady
 from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
-from metrigen.ir.nodes import Leaf, Map, Program
+from metrigen.ir.implicit import Equation
+from metrigen.ir.nodes import Leaf, Map, Program, equations_in
 from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.cse import count_ops
@@ -46,7 +47,8 @@ class Lowered:
 
     step           whole step with what depends on parameters alone (None for a steady state)
     prologue, body its two halves; body_adjoint the variation of the body, prologue_adjoint that of the prologue
-    steady         programs of the solve (None for a time step)
+    steady         programs of a linear solve (None for a time step)
+    minimum        the equation dF = 0 of a nonlinear one
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
     diagnostics    further values at the sites: stress_energy, currents, power (the density of dH/dt)
     constants      coefficients that nobody differentiates: a time step that is a number
@@ -59,6 +61,7 @@ class Lowered:
     body: Program | None
     body_adjoint: Program | None
     steady: SteadyPrograms | None
+    minimum: Equation | None
     readout: Program
     readout_adjoint: Program
     energy: Program
@@ -109,25 +112,39 @@ def lower(derivation: Derivation) -> Lowered:
     layer = dynamics(symbolic)
     rank = len(layer.origin)
     constants = () if symbolic is derivation else ("dt",)
-    step = prologue = body = adjoint = steady = equilibrium = None
+    step = prologue = body = adjoint = steady = minimum = equilibrium = None
     if isinstance(integrator, TimeStepper):
         step = name_quantities(_merged(symbolic.system.integrator.step(layer)))
+        if isinstance(layer.lowering, GraphLowering) and equations_in(step):
+            raise _no_implicit_step()
         prologue, body = hoist(step, [a.name for a in layer.state])
         adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank, constants=constants))
     elif isinstance(integrator, SteadyState) and isinstance(layer.lowering, GraphLowering):
         equilibrium = graph_steady(layer, integrator.solver)
+    elif isinstance(integrator, SteadyState) and integrator.solver == "newton":
+        minimum = integrator.equation(layer)
     elif isinstance(integrator, SteadyState):
         steady = integrator.programs(layer)
     readout, components = _readout(derivation, layer)
     energy = layer.lowering.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy
     return Lowered(
-        layer, step, prologue, body, adjoint, steady, readout,
+        layer, step, prologue, body, adjoint, steady, minimum, readout,
         _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
         read_only(_merged(energy)),
         read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
         components, _diagnostics(symbolic, layer, step is not None), equilibrium, constants,
     )  # fmt: skip
+
+
+def _no_implicit_step() -> SpecError:
+    return SpecError(
+        "an implicit step has no form on a graph",
+        part="integrator",
+        why="its equation is solved plane by plane with the stencil of a lattice",
+        fix="Strang or Exponential keep the symplectic form explicitly, RK4 takes any right-hand side; SteadyState() "
+        "solves for the end of a descent",
+    )
 
 
 def _merged(program: Program) -> Program:
@@ -141,6 +158,11 @@ def optimise(program: Program) -> tuple[Program, int, int]:
     for run in PASSES:
         program = run(program)
     return program, before, count_ops(program)
+
+
+def equation_programs(equation: Equation) -> tuple[Program, ...]:
+    """The programs of a nonlinear equation after the passes: residual, tangent, transposed, pullback."""
+    return tuple(optimise(_merged(program))[0] for program in equation.programs)
 
 
 def _with_symbolic_dt(derivation: Derivation) -> Derivation:

@@ -146,14 +146,21 @@ def _chain(name: str) -> Callable[..., str]:
     return write
 
 
+_PLAIN = r"[-0-9.e() /]+"  # a number, as it is printed
+
+
 def _torch_chain(name: str) -> Callable[..., str]:
     """``_chain`` where a plain number has to be a tensor; in float64, as it takes the dtype of its partner."""
     chain = _chain(name)
 
     def write(*args: str) -> str:
-        return chain(*(_tensor(a) if re.fullmatch(r"[-0-9.e() /]+", a) else a for a in args))
+        return chain(*map(_as_tensor, args))
 
     return write
+
+
+def _as_tensor(argument: str) -> str:
+    return _tensor(argument) if re.fullmatch(_PLAIN, argument) else argument
 
 
 def _tensor(number: str) -> str:
@@ -171,6 +178,7 @@ TORCH = Dialect(
         "Max": _torch_chain("torch.maximum"),
         "Min": _torch_chain("torch.minimum"),
         "damped_stumpff": _ordered("damped_stumpff({}, "),
+        "stumpff": lambda k, x, d: f"stumpff({int(float(k))}, {_as_tensor(x)}, {_as_tensor(d)})",
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from metrigen.backends.expressions import TORCH
+from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
     Array,
@@ -34,13 +35,15 @@ from metrigen.ir.nodes import (
 
 @dataclass(frozen=True)
 class Function:
-    """A function to be framed by a template; ``learned`` are the learned functions that it calls."""
+    """A function to be framed by a template; ``learned`` are the learned functions that it calls, ``reports`` whether
+    it solves an equation and can say what became of it."""
 
     name: str
     args: tuple[str, ...]
     lines: tuple[str, ...]
     results: tuple[str, ...]
     learned: tuple[str, ...] = field(default=(), repr=False)  # operators are named after the rest
+    reports: bool = field(default=False, repr=False)
 
 
 # What makes two solves one: the operator, acting on an array of no name, and whether it is singular.
@@ -70,20 +73,28 @@ def _key(statement: Solve) -> Operator:
 
 
 def print_function(
-    program: Program, rank: int, name: str | None = None, operators: Mapping[Operator, Program] | None = None
+    program: Program,
+    rank: int,
+    name: str | None = None,
+    operators: Mapping[Operator, Program] | None = None,
+    equations: Mapping[Equation, str] | None = None,
 ) -> Function:
-    """The program as one function of its inputs; ``operators`` are those of the equations that it solves."""
-    writer = _Writer(program, rank, operators or {})
+    """The program as one function of its inputs; ``operators`` are those of the linear equations that it solves,
+    ``equations`` the names of the others."""
+    writer = _Writer(program, rank, operators or {}, equations or {})
     for statement in program.body:
         writer.write(statement)
     args = tuple(a.name for a in program.inputs)
     learned = tuple(head.name for head in learned_in(program))
-    return Function(name or program.name, args, tuple(writer.lines), tuple(program.outputs), learned)
+    return Function(name or program.name, args, tuple(writer.lines), tuple(program.outputs), learned,
+                    any(isinstance(s, Root) for s in program.body))  # fmt: skip
 
 
 class _Writer:
-    def __init__(self, program: Program, rank: int, operators: Mapping[Operator, Program]) -> None:
-        self.operators = operators
+    def __init__(
+        self, program: Program, rank: int, operators: Mapping[Operator, Program], equations: Mapping[Equation, str]
+    ) -> None:
+        self.operators, self.equations = operators, equations
         self.kinds, self.rank = program.kinds(), rank
         self.lines: list[str] = []
         self.read: set[str] = set()
@@ -98,7 +109,22 @@ class _Writer:
             operator = self.operators[_key(statement)].name
             self.lines.append(f"{statement.out} = solve({operator}, {statement.singular}, {given})")
             return
+        if isinstance(statement, (Root, RootAdjoint)):
+            self.lines.append(self._root(statement))
+            return
+        if isinstance(statement, SiteSum):
+            over = tuple(range(1 if statement.channels else 2, 2 + self.rank))
+            summed = f"{statement.src}.sum({over}, keepdim=True).expand_as({statement.src})" if over else statement.src
+            self.lines.append(f"{statement.out} = {summed}")
+            return
         self.lines.extend(statement_line(statement))
+
+    def _root(self, statement: Root | RootAdjoint) -> str:
+        equation, given = self.equations[statement.equation].upper(), _tuple(statement.given)
+        outs = ", ".join(statement.outs) + ("," if len(statement.outs) == 1 else "")
+        if isinstance(statement, Root):
+            return f"{outs} = root({equation}, {_tuple(statement.starts)}, {given}, report)"
+        return f"{outs} = linear({equation}, True, {_tuple(statement.at)}, {given}, {_tuple(statement.sources)})"
 
     def _map(self, statement: Map) -> None:
         atoms = {atom for e in statement.expressions for atom in e.free_symbols}
@@ -131,6 +157,10 @@ class _Writer:
         for name, kind, expr in statement.sums:
             over = f"dim={[0, *range(2, 2 + self.rank)]}" if kind is Kind.CHANNEL else ""
             self.lines.append(f"{name} = sites({TORCH.print(expr.xreplace(views))}, {self.site}).sum({over})")
+
+
+def _tuple(names: tuple[str, ...]) -> str:
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 
 def statement_line(statement: Statement) -> list[str]:

@@ -16,8 +16,9 @@ import sympy as sp
 from metrigen.frame.emission import bytes_per_site
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total, solves_in
-from metrigen.programs import Lowered
+from metrigen.ir.implicit import Equation
+from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total, equations_in, solves_in
+from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.symbols import Param
 
 WORD = 4  # bytes of a float32
@@ -104,7 +105,9 @@ def cost_of(
 
     loops: Rows = []
     solves = len(solves_in(optimised["step"])) if "step" in optimised else 0
-    if solves:
+    if "step" in optimised and equations_in(optimised["step"]):
+        notes = _implicit(lowered, equations_in(optimised["step"]), shape[1])
+    elif solves:
         notes = [
             f"Whole calls are not counted: a step solves {solves} linear equation{'s' * (solves > 1)}, its reverse "
             "more, each at the cost of its iterations of conjugate gradient: one product with the operator and five "
@@ -179,7 +182,7 @@ Rows = list[tuple[str, int, int]]
 def _stepping(
     lowered: Lowered, by_name: Mapping[str, ProgramCost], steps: int, shape: Sequence[int]
 ) -> tuple[Rows, list[str]]:
-    step, adjoint = by_name["step"], by_name["step_adjoint"]
+    step, adjoint, derivation = by_name["step"], by_name["step_adjoint"], lowered.dynamics.derivation
     state, inputs = len(lowered.dynamics.state), _site_inputs(lowered)
     again = max(steps - 1, 0)
     forward, backward = steps * step.flops, again * step.flops + steps * adjoint.flops
@@ -197,14 +200,36 @@ def _stepping(
         + (f" and the inputs ({_arrays(inputs)})" if inputs else "")
         + f", {WORD * (state + inputs)} bytes per site, whatever the number of steps.",
         f"Recomputed: the {again} states between, from the first. Storing them would cost {WORD * state * again} bytes "
-        f"per site written and read again; recomputing costs {again * step.flops} operations per site. A step is not "
-        "run backwards: undoing friction or diffusion amplifies rounding.",
+        f"per site written and read again; recomputing costs {again * step.flops} operations per site. "
+        + (
+            "The step is reversible; recomputing adds no rounding, where running it backwards would."
+            if derivation.system.integrator.is_reversible(derivation)
+            else "A step is not run backwards: undoing friction or diffusion amplifies rounding."
+        ),
         "Recomputed: the intermediates of a step, by step_adjoint from the state before it. One by one they pass "
         "through memory between its kernels; fused they stay on chip.",
         f"On chip a fused kernel holds {word}: {_kib(chip * (state + inputs))} forward, "
         f"{_kib(chip * (state * (max(steps, 1) + 1) + inputs))} backward with all states of the {steps} steps.",
     ]
     return rows, notes
+
+
+def _implicit(lowered: Lowered, equations: Sequence[Equation], channels: int) -> list[str]:
+    state = len(lowered.dynamics.state)
+    notes = []
+    for equation in equations:
+        residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in equation_programs(equation))
+        notes.append(
+            f"Whole calls are not counted: a step solves an equation ({equation.name}) by Newton's method. An "
+            f"iteration costs {residual} operations per site for the residual and {tangent} for every product with its "
+            "Jacobian, one per dimension of a Krylov space."
+        )
+    return [
+        *notes,
+        f"Stored for the backward pass: the states of all steps ({_arrays(state)} each) and the solution of every "
+        "equation. No iteration is stored or differentiated: the reverse of a solution is one linear solve with the "
+        "transposed Jacobian.",
+    ]
 
 
 def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: SteadyState) -> tuple[Rows, list[str]]:

@@ -11,7 +11,19 @@ from metrigen.frame.cpu_group import Printed
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import reach, step_group
-from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, learned_in, renamed, solves_in
+from metrigen.ir.nodes import (
+    Array,
+    Inside,
+    Leaf,
+    Map,
+    Mix,
+    Program,
+    Total,
+    equations_in,
+    learned_in,
+    renamed,
+    solves_in,
+)  # fmt: skip
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
@@ -78,10 +90,10 @@ _UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "as
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
-    or solves an elliptic constraint, or gathers along the edges of a graph."""
-    if isinstance(derivation.system.domain, Graph):
+    or solves an equation, or gathers along the edges of a graph."""
+    if isinstance(derivation.system.domain, Graph) or lowered.minimum is not None:
         return None
-    if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
+    if any(learned_in(program) or solves_in(program) or equations_in(program) for program in _all_programs(lowered)):
         return None
     lowered = _renamed(lowered)
     reading = readout_group(lowered)

@@ -11,9 +11,11 @@ from typing import Any
 from metrigen.backends.torch import Function, Operator, operators_of, print_function
 from metrigen.backends.triton import Driver, Kernel, print_kernels
 from metrigen.frame.cpu import CpuKernels
-from metrigen.ir.nodes import Inside, Leaf, Map, Program
+from metrigen.ir.implicit import Equation
+from metrigen.ir.nodes import Inside, Leaf, Map, Program, equations_in
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.programs import Lowered
+from metrigen.programs import Lowered, equation_programs
+from metrigen.spec.domain import Graph
 from metrigen.spec.load import Spec
 from metrigen.spec.neural import Head, heads
 
@@ -22,6 +24,7 @@ _KERNEL_PROGRAMS = (
     "step", "step_adjoint", "readout", "readout_adjoint", "operator", "operator_adjoint", "weights", "apply", "gather",
     "diagonal",
 )  # fmt: skip
+PARTS = ("residual", "tangent", "transposed", "pullback")  # the programs of a nonlinear equation
 
 
 @dataclass(frozen=True)
@@ -65,21 +68,49 @@ class Emission:
     @cached_property
     def operators(self) -> Mapping[Operator, Program]:
         """The operators of the elliptic constraints that the package solves."""
-        return operators_of(program for program, _, _ in self.optimised.values())
+        inside = [program for equation in self.equations for program in equation_programs(equation)]
+        return operators_of([*(program for program, _, _ in self.optimised.values()), *inside])
+
+    @cached_property
+    def equations(self) -> Mapping[Equation, str]:
+        """The nonlinear equations that the package solves, and their names in it."""
+        found: dict[Equation, str] = {}
+        if self.lowered.minimum is not None:
+            found[self.lowered.minimum] = self.lowered.minimum.name
+        for program, _, _ in self.optimised.values():
+            for equation in equations_in(program):
+                taken = found.values()
+                numbered = (equation.name, *(f"{equation.name}_{k}" for k in range(2, 2 + len(found))))
+                found.setdefault(equation, next(name for name in numbered if name not in taken))
+        return found
 
     @property
     def composite(self) -> bool:
-        """Whether the package is the torch reference alone: it calls a module, or solves in the midst of a step."""
-        return bool(self.learned or self.operators)
+        """Whether the package is the torch reference alone: it calls a module, solves in the midst of a step, or runs
+        along the edges of a graph."""
+        on_a_graph = isinstance(self.spec.system.domain, Graph)
+        return bool(self.learned or self.operators or self.equations) or on_a_graph
 
     @cached_property
     def elliptic(self) -> tuple[Function, ...]:
         return tuple(print_function(program, self.rank) for program in self.operators.values())
 
     @cached_property
+    def implicit(self) -> Mapping[str, tuple[Function, ...]]:
+        """The functions of every nonlinear equation, by its name."""
+        return {
+            name: tuple(
+                print_function(program, self.rank, f"{name}_{part}", self.operators)
+                for part, program in zip(PARTS, equation_programs(equation), strict=True)
+            )
+            for equation, name in self.equations.items()
+        }
+
+    @cached_property
     def functions(self) -> tuple[Function, ...]:
         printed = [
-            print_function(program, self.rank, name, self.operators) for name, (program, _, _) in self.optimised.items()
+            print_function(program, self.rank, name, self.operators, self.equations)
+            for name, (program, _, _) in self.optimised.items()
         ]
         prologue = self.lowered.prologue
         return (*((print_function(prologue, self.rank),) if prologue and prologue.body else ()), *printed)

@@ -81,8 +81,8 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
         forms = f"The graph is fixed: {network.nodes} nodes, {len(network.edges)} edges."
     if isinstance(integrator, TimeStepper):
         method = (
-            f"{type(integrator).__name__}: order {integrator.order}, keeps {integrator.keeps}. {integrator.steps} "
-            f"steps of dt = {integrator.dt}."
+            f"{type(integrator).__name__}: order {integrator.order}, keeps {integrator.kept(emission.derivation)}. "
+            f"{integrator.steps} steps of dt = {integrator.dt}."
         )
     else:
         method = (

@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import FUNCTIONS, evaluate
+from metrigen.ir.implicit import Root
 from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Solve, Total
 
 Numbers = Mapping[str, Any]
@@ -71,6 +72,8 @@ def respond(program: Program, fields: Sequence[str], at: Numbers | None = None) 
                 values[statement.out] = (1 + turn) / (1 - turn)
             elif isinstance(statement, Solve):
                 raise Unlinearised("an elliptic constraint is solved, which couples all sites")
+            elif isinstance(statement, Root):
+                raise Unlinearised("a step is the solution of an equation, which couples all sites")
             else:
                 raise Unlinearised(f"a {type(statement).__name__} has no linear response")
     found = {name: responses.get(name, {}) for name in program.outputs}

@@ -20,7 +20,8 @@ from metrigen.frame.joint import Joint, joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
 from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.nodes import learned_in
+from metrigen.ir.implicit import Equation
+from metrigen.ir.nodes import equations_in, learned_in
 
 
 def module_text(emission: Emission, header: str) -> str:
@@ -50,6 +51,11 @@ def module_text(emission: Emission, header: str) -> str:
     )
 
 
+def _reports(emission: Emission) -> bool:
+    """Whether a step solves an equation, whose end every sample is told of."""
+    return emission.stepping and bool(equations_in(emission.optimised["step"][0]))
+
+
 def _backends(emission: Emission) -> tuple[str, ...]:
     if emission.composite:
         return ("auto", "torch")
@@ -67,7 +73,8 @@ def _helpers(emission: Emission) -> dict[str, bool]:
         "softplus": any("_inverse_softplus" in p.write for p in texts),
         "blocks": any(p.block is not None for p in texts),
         "coordinate": bool(axes(emission)),
-        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0])),
+        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0]) or _reports(emission)),
+        "reports": _reports(emission),
     }
 
 
@@ -133,12 +140,14 @@ def _dt_lines(kind: str, value: str) -> list[str]:
 
 
 def _solvers(emission: Emission) -> tuple[str, ...]:
+    if emission.lowered.minimum is not None:
+        return ("newton",)
     stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
     return ("cg", "monotone") if stencil and stencil.monotone else ("cg",)
 
 
 def _methods(emission: Emission) -> list[str]:
-    forward = _forward_steady(emission) if emission.lowered.steady else _forward_steps(emission)
+    forward = _forward_steps(emission) if emission.stepping else _forward_steady(emission)
     found = joint(emission)
     forward += _forward_readout(emission, found) if found else []
     lines = ["", *forward, *readout_method(emission), *density_method(emission, "energy")]
@@ -155,9 +164,13 @@ def _forward_steps(emission: Emission) -> list[str]:
     return [
         *_prepared(emission, "forward", state, doc),
         *(_evolve_composite(emission, fields) if emission.composite else _evolve(emission, fields, first)),
-        f"    return {state}(*(x.to(dtype__) for x in results__))",
+        *(
+            ["    ends__ = (x.to(dtype__) for x in results__)",
+             f"    return {state}(*ends__, *report__.finish({first}))"]
+            if _reports(emission) else [f"    return {state}(*(x.to(dtype__) for x in results__))"]
+        ),
         "",
-    ]
+    ]  # fmt: skip
 
 
 def _prepared(emission: Emission, name: str, returns: str, doc: str) -> list[str]:
@@ -221,10 +234,18 @@ def _evolve(emission: Emission, fields: str, first: str) -> list[str]:
 
 def _evolve_composite(emission: Emission, fields: str) -> list[str]:
     step = neural.bound("step", emission.optimised["step"][0])
+    if _reports(emission):
+        return [
+            "    report__ = reference.Report()",
+            "    step__ = partial(reference.step, report=report__)",
+            f"    results__ = reference.evolve({fields}, fixed__, self.steps, step__)",
+        ]
     return [f"    results__ = reference.evolve({fields}, fixed__, self.steps, {step})"]
 
 
 def _forward_steady(emission: Emission) -> list[str]:
+    if emission.lowered.minimum is not None:
+        return _forward_minimum(emission, emission.lowered.minimum)
     steady = emission.lowered.steady
     assert steady is not None
     operator, source = emission.optimised["operator"][0], emission.optimised["source"][0]
@@ -254,8 +275,35 @@ def _forward_steady(emission: Emission) -> list[str]:
     ]
 
 
+def _forward_minimum(emission: Emission, equation: Equation) -> list[str]:
+    names, fields = inputs_of(emission), emission.fields
+    like = ", ".join(names) if names else "warm_start"
+    given = f", {', '.join(f'{n}: Tensor' for n in names)}" if names else ""
+    start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"
+    fixed = arguments(emission, equation.residual, "like__", fields)
+    return [
+        f"def forward(self{given}, *, {start}) -> {emission.class_name}State:",
+        '    """The field that minimises the free energy, with iterations, ||dF|| and status of every sample."""',
+        f"    like__, dtype__ = _frame({like}, channels=self.channels)",
+        "    fixed__ = (",
+        *(f"        {value}," for value in fixed),
+        "    )",
+        "    start__ = torch.zeros_like(like__)",
+        "    if warm_start is not None:",
+        '        start__ = _site(warm_start, like__, "warm_start").detach()',
+        "    u__, iterations__, residual__, status__ = _reported(reference.minimum(",
+        f"        reference.{emission.equations[equation].upper()}, start__, fixed__, self.rtol, self.bwd_rtol,",
+        "        self.atol, self.max_iter,",
+        "    ), self.max_iter)",
+        f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__, status__)",
+        "",
+    ]
+
+
 def _state_doc(emission: Emission) -> str:
     shape = "(B, C, *S)" if emission.rank else "(B, C)"
+    if _reports(emission):
+        return f"Fields {shape}; iterations, largest residual and status (0 solved, 1 not) of the steps (B,)."
     if emission.stepping:
         return f"Fields {shape}."
     return f"The field {shape}; iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."

@@ -11,8 +11,10 @@ from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
 from metrigen.frame.sections import sections
+from metrigen.frame.steps import backward_memory, step_warnings
 from metrigen.frame.triton import kernels_text, solve_programs
-from metrigen.ir.nodes import Cayley
+from metrigen.ir.nodes import Cayley, Local
+from metrigen.ir.stumpff import stumpff
 from metrigen.spec.domain import Graph, Lattice
 
 _DOCS = {
@@ -37,6 +39,14 @@ _DOCS = {
 
 
 _OPERATOR_DOC = "A psi at every site, the symmetric operator of an elliptic constraint."
+
+
+_EQUATION_DOCS = (
+    "What vanishes at the solution: one output per unknown.",
+    "The residual along a direction of the unknowns, J v.",
+    "The cotangent of the unknowns, J^T w.",
+    "The cotangents of what is given.",
+)
 
 
 def package_texts(emission: Emission) -> dict[str, str]:
@@ -68,7 +78,9 @@ def guarantees(emission: Emission) -> list[str]:
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
     integrator = emission.spec.system.integrator
     if emission.stepping:
-        lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {integrator.keeps}")
+        kept = integrator.kept(emission.derivation)
+        lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
+        lines += [f"backward pass: {backward_memory(emission)}", *step_warnings(emission)]
     return lines
 
 
@@ -90,18 +102,32 @@ def _reference(emission: Emission, head: str) -> str:
         boundary=domain.boundary,
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(emission),
+        stumpff=_uses_stumpff(emission),
         learned=bool(emission.learned),
         functions=emission.functions,
         elliptic=emission.elliptic,
-        docs=_DOCS | {f.name: _OPERATOR_DOC for f in emission.elliptic},
+        implicit=emission.implicit,
+        minimum=emission.lowered.minimum is not None,
+        planes=emission.lowered.minimum is not None and not emission.lowered.minimum.coupled,
+        equations={emission.equations[e]: e for e in emission.equations},
+        docs=_DOCS
+        | {f.name: _OPERATOR_DOC for f in emission.elliptic}
+        | {f.name: doc for own in emission.implicit.values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
         stepping=emission.stepping,
         joint=found is not None,
         **(found.context() if found else {}),
         stencil=stencil is not None,
         monotone=stencil is not None and stencil.monotone,
-        flat=_flatten(emission.rank, stencil is not None or bool(emission.elliptic)),
+        flat=_flatten(emission.rank, _by_plane(emission)),
         solve_programs=solve_programs(emission),
     )
+
+
+def _by_plane(emission: Emission) -> bool:
+    """Whether the vectors of a solve are planes, not samples."""
+    lowered = emission.lowered
+    separate = lowered.minimum is not None and not lowered.minimum.coupled
+    return separate or bool(emission.elliptic) or (lowered.steady is not None and lowered.steady.stencil is not None)
 
 
 def _flatten(rank: int, planes: bool) -> str:
@@ -113,3 +139,8 @@ def _flatten(rank: int, planes: bool) -> str:
 def _uses_cayley(emission: Emission) -> bool:
     prologue = emission.lowered.prologue
     return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
+
+
+def _uses_stumpff(emission: Emission) -> bool:
+    prologue = emission.lowered.prologue
+    return prologue is not None and any(isinstance(s, Local) and s.expr.has(stumpff) for s in prologue.body)

@@ -46,7 +46,7 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
     if not isinstance(integrator, TimeStepper):
         return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
     lines = [
-        f"{name}: order {integrator.order}, keeps {integrator.keeps}.",
+        f"{name}: order {integrator.order}, keeps {integrator.kept(derivation)}.",
         f"{integrator.steps} steps of dt = {waves.dt:g} at the declared start."
         if waves.dt is not None
         else f"{integrator.steps} steps of dt = {integrator.dt}.",

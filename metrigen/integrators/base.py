@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
 from metrigen.errors import SpecError
+from metrigen.physics.derivation import Derivation
+
+if TYPE_CHECKING:
+    from metrigen.integrators.dynamics import Dynamics
+    from metrigen.ir.nodes import Program
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,7 @@ class TimeStepper:
 
     order  classical order of accuracy
     keeps  what a step conserves exactly, in words
+    symmetric  a step of -dt undoes a step of dt, where there is no dissipation
     """
 
     steps: int
@@ -23,6 +29,19 @@ class TimeStepper:
 
     order: ClassVar[int]
     keeps: ClassVar[str]
+    symmetric: ClassVar[bool] = False
+
+    def step(self, dynamics: Dynamics) -> Program:
+        """One step as a program: state, inputs and parameters -> the state after it."""
+        raise NotImplementedError(f"{type(self).__name__} has no step")
+
+    def is_reversible(self, derivation: Derivation) -> bool:
+        """Whether a step of -dt undoes a step of dt, in exact arithmetic and without amplifying rounding."""
+        return self.symmetric and derivation.metric is None
+
+    def kept(self, derivation: Derivation) -> str:
+        """What a step conserves of this system; ``keeps`` where that does not depend on it."""
+        return self.keeps
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 0:

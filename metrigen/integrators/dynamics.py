@@ -227,8 +227,14 @@ class RightHandSide:
         slopes = {generator: builder.call(program, state) for generator, program in self.slopes.items()}
         rates: dict[str, sp.Expr] = dict.fromkeys(names, sp.S.Zero)
         for program, generator, sign in self.parts:
-            bind = {**state, **{f"{name}__right": slopes[generator][bar(name)] for name in names}}
-            rows = builder.call(program, bind)
+            rows = self.image(builder, program, state, {name: slopes[generator][bar(name)] for name in names})
             for name in names:
-                rates[name] += sign * rows[bar(f"{name}__left")]
+                rates[name] += sign * rows[name]
         return rates
+
+    def image(
+        self, builder: Builder, operator: Program, state: Mapping[str, Leaf], covector: Mapping[str, Leaf]
+    ) -> dict[str, Leaf]:
+        """J g or M g at the given state, by field."""
+        rows = builder.call(operator, {**state, **{f"{name}__right": leaf for name, leaf in covector.items()}})
+        return {name: rows[bar(f"{name}__left")] for name in covector}

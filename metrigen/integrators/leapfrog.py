@@ -16,6 +16,7 @@ class Leapfrog(TimeStepper):
     """q += h/2 T'(p); p -= h V'(q); q += h/2 T'(p)."""
 
     order: ClassVar[int] = 2
+    symmetric: ClassVar[bool] = True
     keeps: ClassVar[str] = "symplectic form, time reversal, linear and bilinear momentum maps"
 
     def step(self, dynamics: Dynamics) -> Program:

@@ -21,6 +21,7 @@ from metrigen.integrators.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import Separable, canonical_pairs, split
+from metrigen.physics.heat import Account, friction_with_heat
 from metrigen.physics.variation import euler
 from metrigen.spec.symbols import mix
 
@@ -32,6 +33,7 @@ class Splitting:
     pairs     (field, momentum) of each degree of freedom
     energy    kinetic(p) + potential(q)
     friction  momentum -> gamma a, the rate of p_t = -gamma a p with T = a p^2/2
+    accounts  heat field -> what it takes up of the energy that friction takes from momenta
     rotation  momentum -> ((b a, B), ...) of p_t = b a B p
     """
 
@@ -39,6 +41,7 @@ class Splitting:
     energy: Separable
     friction: Mapping[AppliedUndef, sp.Expr]
     rotation: Mapping[AppliedUndef, tuple[tuple[sp.Expr, str], ...]]
+    accounts: Mapping[AppliedUndef, Account]
 
 
 def splitting(derivation: Derivation) -> Splitting:
@@ -49,7 +52,11 @@ def splitting(derivation: Derivation) -> Splitting:
         raise AssertionError("an integrator that does not fit is refused by derive")
     speed = {p: euler(energy.kinetic, p).diff(p) for _, p in pairs}
     rotation = {p: _turns(derivation, q, p, speed[p]) for q, p in pairs}
-    return Splitting(pairs, energy, _friction(derivation, speed), {p: turns for p, turns in rotation.items() if turns})
+    turning = {p: turns for p, turns in rotation.items() if turns}
+    if derivation.system.entropy is not None:
+        heated = friction_with_heat(derivation, pairs)
+        return Splitting(pairs, energy, heated.rates, turning, heated.accounts)
+    return Splitting(pairs, energy, _friction(derivation, speed), turning, {})
 
 
 def _friction(derivation: Derivation, speed: Mapping[AppliedUndef, sp.Expr]) -> dict[AppliedUndef, sp.Expr]:
@@ -104,14 +111,32 @@ class Flows:
 
     def damp(self, h: sp.Expr) -> None:
         dynamics = self.builder.dynamics
+        factors: dict[AppliedUndef, sp.Expr] = {}
         for p, rate in self.splitting.friction.items():
-            name = dynamics.array(p)
             factor = sp.exp(-rate * h)
             if not rate.has(AppliedUndef):
                 factor = self.builder.local("decay", factor)
             else:
                 factor = factor.xreplace({f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()})
+            factors[p] = factor
+        for e, account in self.splitting.accounts.items():
+            self._heat(e, account, factors)
+        for p, factor in factors.items():
+            name = dynamics.array(p)
             self.state[name] = self.builder.map(name, self.state[name] * factor)
+
+    def _heat(self, e: AppliedUndef, account: Account, factors: Mapping[AppliedUndef, sp.Expr]) -> None:
+        """U(e) grows by what the momenta are about to lose, sum a p^2 (1 - factor^2)/2."""
+        dynamics, name = self.builder.dynamics, self.builder.dynamics.array(e)
+        at = {f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()}
+        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields}
+        kinetic, lost = self.splitting.energy.kinetic, sp.S.Zero
+        for p in account.momenta:
+            mass = euler(kinetic, p).diff(p).xreplace(at)
+            lost += mass * at[p] ** 2 * (1 - factors[p] ** 2) / 2
+        slope, growth = (value.xreplace(at) for value in (account.slope, account.growth))
+        gain = lost / slope if account.growth == 0 else sp.log(1 + growth * lost / slope) / growth
+        self.state[name] = self.builder.map(name, self.state[name] + gain)
 
     def rotate(self, h: sp.Expr) -> None:
         dynamics = self.builder.dynamics

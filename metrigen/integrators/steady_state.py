@@ -17,13 +17,14 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves
+from metrigen.ir.implicit import Equation
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, renamed, stem
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.prune import prune, read_only
 from metrigen.passes.tidy import tidy
-from metrigen.passes.vary import vary
+from metrigen.passes.vary import equation, vary
 
-SOLVERS = ("cg", "monotone")
+SOLVERS = ("cg", "monotone", "newton")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,10 @@ class SteadyState:
     """Solve dF = 0.
 
     solver    "cg": conjugate gradient, error small in norm. "monotone": the fixed point u <- (s + sum w u_nb)/(m2 +
-              sum w), free of cancellation, so every site is accurate relative to its own value, however small
-    rtol      stop at ||r|| <= max(rtol ||s||, atol), per sample (monotone: relative change of every site <= rtol)
+              sum w), free of cancellation, so every site is accurate relative to its own value, however small.
+              "newton": Newton's method with conjugate gradient inside, for an F that is convex and not quadratic
+    rtol      stop at ||r|| <= max(rtol ||s||, atol), per sample (monotone: relative change of every site <= rtol;
+              newton: r = dF(u), s = dF(0))
     atol      absolute floor of the same test
     max_iter  iterations after which a sample is given up and reported in the status
     """
@@ -50,10 +53,23 @@ class SteadyState:
         if not (0 < self.rtol < 1) or self.atol < 0 or not isinstance(self.max_iter, int) or self.max_iter < 1:
             raise SpecError("SteadyState needs 0 < rtol < 1, atol >= 0 and max_iter >= 1", part="integrator")
 
+    def equation(self, dynamics: Dynamics) -> Equation:
+        """dF = 0 as a nonlinear equation, whose Jacobian is symmetric and positive definite."""
+        _check_single(dynamics)
+        gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "gradient"))
+        read = {name for s in gradient.body for name in s.reads}
+        outside = tuple(a for a in gradient.inputs if a not in dynamics.state and a.name in read)
+        names = {out: f"{stem(out)}__defect" for out in gradient.outputs}
+        body = tuple(renamed(s, names) for s in gradient.body)
+        gradient = Program(
+            "gradient", (*dynamics.state, *outside), body, tuple(names.values()), dynamics.lowering.periodic
+        )
+        coupled = any(isinstance(s, (Mix, Total)) for s in gradient.body)
+        return equation(gradient, 1, coupled, len(dynamics.origin))
+
     def programs(self, dynamics: Dynamics) -> SteadyPrograms:
         """The programs of the solve; raises SpecError where the chosen solver does not fit."""
-        if len(dynamics.state) != 1:
-            raise SpecError("SteadyState solves for one field", part="integrator", why="the state has several fields")
+        _check_single(dynamics)
         (unknown,) = dynamics.state
         gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "F"))
         operator, source = _split_linear(gradient, unknown.name)
@@ -72,6 +88,11 @@ class SteadyState:
                 fix='declare the coefficients positive=True, or use solver="cg"',
             )
         return programs
+
+
+def _check_single(dynamics: Dynamics) -> None:
+    if len(dynamics.state) != 1:
+        raise SpecError("SteadyState solves for one field", part="integrator", why="the state has several fields")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@
 
 with one force evaluation a step, since q does not move between the two kicks. On a mode of frequency w the step has
 determinant exp(-gamma h) and is stable for h w <= 2 whatever the friction (Jury condition: trace <= 1 + determinant).
+
+With an entropy the friction heats: U(e) += T(p) (1 - exp(-2 gamma h)) with p, which keeps the total energy of the
+sub-flow, and S(e) grows. The rest of the step is symplectic and leaves S alone.
 """
 
 from __future__ import annotations
@@ -12,20 +15,67 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.composition import composed
 from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation
+
+_FIX = "Strang(steps=8, dt=0.1, bracket=Leapfrog, metric=DiscreteGradient)"
 
 
 @dataclass(frozen=True)
 class Strang(TimeStepper):
-    """Drift, kick, friction, rotation, friction, kick, drift."""
+    """Drift, kick, friction, rotation, friction, kick, drift; with ``bracket`` and ``metric`` half a step of the one
+    integrator, a step of the other, half a step of the one (``integrators.composition``).
+
+    bracket, metric  classes of integrators of order 2 or more for the two parts, both or none: Leapfrog, RK4,
+                     ImplicitMidpoint, ... and DiscreteGradient, AverageVectorField, ...
+    """
+
+    bracket: type[TimeStepper] | None = None
+    metric: type[TimeStepper] | None = None
 
     order: ClassVar[int] = 2
+    symmetric: ClassVar[bool] = True
     keeps: ClassVar[str] = "decay of phase-space volume exact; symplectic and reversible without friction"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = {"bracket": self.bracket, "metric": self.metric}
+        for name, part in named.items():
+            if part is not None and not (isinstance(part, type) and issubclass(part, TimeStepper)):
+                raise SpecError(f"{name}={part!r} is no class of an integrator", part="integrator", fix=_FIX)
+            if part is not None and part.order < self.order:
+                why = f"{part.__name__} has order {part.order}, and so would the whole"
+                raise SpecError(
+                    f"{name}={part.__name__} does not fit a splitting", part="integrator", why=why, fix=_FIX
+                )
+        if (self.bracket is None) != (self.metric is None):
+            given, missing = ("metric", "bracket") if self.bracket is None else ("bracket", "metric")
+            raise SpecError(f"Strang has {given}= and no {missing}=", part="integrator", fix=_FIX)
+
+    @property
+    def parts(self) -> tuple[TimeStepper, TimeStepper] | None:
+        """The integrators of a composition: of the bracket over half a step, of the metric over a whole one."""
+        if self.bracket is None or self.metric is None:
+            return None
+        return self.bracket(1, self.dt / 2), self.metric(1, self.dt)
+
+    def kept(self, derivation: Derivation) -> str:
+        if self.parts is not None:
+            half, whole = self.parts
+            of = f"{half.kept(derivation)} ({type(half).__name__}, bracket)"
+            return f"what both of its parts keep: {of}; {whole.kept(derivation)} ({type(whole).__name__}, metric)"
+        if derivation.system.entropy is None:
+            return self.keeps
+        return "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
+
     def step(self, dynamics: Dynamics) -> Program:
+        if self.parts is not None:
+            return composed(dynamics, *self.parts)
         h = self.dt
         flows = Flows.of(dynamics)
         flows.drift(h / 2)

@@ -12,13 +12,14 @@ import sympy as sp
 from metrigen.errors import SpecError
 from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
 from metrigen.ir.sample import sample
+from metrigen.ir.stumpff import stumpff_values
 from metrigen.spec.neural import learned
 
 _NUMPY: dict[str, Callable[..., Any]] = {
     "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
     "cosh": np.cosh, "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "asinh": np.arcsinh, "Abs": np.abs,
     "sign": np.sign, "atan2": np.arctan2, "Max": lambda *args: reduce(np.maximum, args),
-    "Min": lambda *args: reduce(np.minimum, args),
+    "Min": lambda *args: reduce(np.minimum, args), "stumpff": stumpff_values,
 }  # fmt: skip
 
 FUNCTIONS = frozenset(_NUMPY)

@@ -10,6 +10,8 @@ import sympy as sp
 
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.evaluate import Learned, evaluate
+from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
+from metrigen.ir.newton import adjoint_values, root_values
 from metrigen.ir.nodes import (
     Accumulate,
     Cayley,
@@ -97,6 +99,14 @@ def run(
             _cayley_adjoint(statement, env)
         elif isinstance(statement, Solve):
             env[statement.out] = _solve(statement, env, kinds, program.periodic)
+        elif isinstance(statement, SiteSum):
+            x = env[statement.src]
+            over = tuple(range(1 if statement.channels else 2, x.ndim))
+            env[statement.out] = np.broadcast_to(x.sum(over, keepdims=True), x.shape)
+        elif isinstance(statement, Root):
+            env |= root_values(statement, env, run)
+        elif isinstance(statement, RootAdjoint):
+            env |= adjoint_values(statement, env, run)
     return {name: env[name] for name in program.outputs}
 
 

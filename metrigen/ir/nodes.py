@@ -7,7 +7,6 @@ statement of its own. Every statement defines the names it lists exactly once.
     Leaf      x[n + s], zero outside the lattice (periodic: wrapped)
     Inside    1 where n + s lies on the lattice, else 0; Outside the other way round
     Map       pointwise stencil: stores of site arrays and sums over sites, one kernel; or the same on the edges
-    EdgeMap   a linear map between the nodes and the edges of a graph
     Local     pointwise on parameters (no site axis)
     Mix       y_c = sum_d K_cd x_d, or with K^T
     Total     y_c = sum_d x_d
@@ -15,6 +14,7 @@ statement of its own. Every statement defines the names it lists exactly once.
     Cayley    R = (1 - s M)^-1 (1 + s M), orthogonal for antisymmetric M
     CayleyAdjoint  the transpose of the variation of ``Cayley``
     Solve     psi of A psi = r, A a symmetric stencil
+    EdgeMap in ``ir.edges``; SiteSum, Root, RootAdjoint in ``ir.implicit``
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 import sympy as sp
 
 from metrigen.ir.edges import EdgeMap
+from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.kinds import Kind as Kind
 from metrigen.spec.neural import Head, heads
 
@@ -328,7 +329,8 @@ class Solve:
         return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
 
 
-Statement = Map | Local | Fold | Mix | Total | Outer | Accumulate | Cayley | CayleyAdjoint | Solve | EdgeMap
+_Whole = Mix | Total | Outer | Cayley | CayleyAdjoint | Solve | EdgeMap | SiteSum | Root | RootAdjoint
+Statement = Map | Local | Fold | Accumulate | _Whole
 
 
 @dataclass(frozen=True)
@@ -342,7 +344,6 @@ class Program:
     periodic: bool = True
 
     def kinds(self) -> dict[str, Kind]:
-        """Kind of every name of the program."""
         known = {array.name: array.kind for array in self.inputs}
         for statement in self.body:
             known.update(dict(statement.defines))
@@ -360,6 +361,11 @@ def learned_in(program: Program) -> tuple[Head, ...]:
 def solves_in(program: Program) -> tuple[Solve, ...]:
     """The linear equations that a program solves, in order."""
     return tuple(s for s in program.body if isinstance(s, Solve))
+
+
+def equations_in(program: Program) -> tuple[Equation, ...]:
+    """The nonlinear equations that a program solves, each once."""
+    return tuple(dict.fromkeys(s.equation for s in program.body if isinstance(s, (Root, RootAdjoint))))
 
 
 def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
@@ -387,9 +393,8 @@ def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:
         )
     if isinstance(statement, Local):
         return Local(new(statement.out), statement.kind, expression(statement.expr))
-    if isinstance(statement, Accumulate):
-        return Accumulate(new(statement.out), statement.kind, tuple(map(new, statement.terms)))
     if isinstance(statement, Solve):
         return Solve(new(statement.out), expression(statement.operator), new(statement.rhs), statement.singular)
-    values: dict[str, Any] = {k: new(v) if isinstance(v, str) else v for k, v in vars(statement).items()}
+    values: dict[str, Any] = {k: new(v) if isinstance(v, str) else tuple(map(new, v)) if isinstance(v, tuple) else v
+                              for k, v in vars(statement).items()}  # fmt: skip
     return type(statement)(**values)

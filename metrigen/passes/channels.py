@@ -5,10 +5,12 @@ Invariant: the value of every output.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import sympy as sp
 
+from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Leaf, Map, Mix, Outer, Program, Solve, Statement, Total
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import tidy
@@ -86,10 +88,20 @@ def _read_stored(body: list[Statement], value: dict[str, tuple[sp.Expr, str]], o
             statement = replace(statement, left=array(statement.left), right=array(statement.right))
         elif isinstance(statement, Solve):
             statement = replace(statement, rhs=array(statement.rhs))
+        elif isinstance(statement, SiteSum):
+            statement = replace(statement, src=array(statement.src))
+        elif isinstance(statement, Root):
+            statement = replace(statement, starts=_each(array, statement.starts), given=_each(array, statement.given))
+        elif isinstance(statement, RootAdjoint):
+            statement = replace(statement, given=_each(array, statement.given), sources=_each(array, statement.sources))
         stored.append(statement)
     if outputs & value.keys():
         raise AssertionError(f"a channel map is itself an output: {sorted(outputs & value.keys())}")
     return stored
+
+
+def _each(array: Callable[[str], str], names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(array(name) for name in names)
 
 
 def _leaf_like(body: list[Statement], array: str) -> Leaf:

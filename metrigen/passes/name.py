@@ -37,8 +37,9 @@ def _name_stores(statement: Map) -> Map:
     lets = dict(statement.lets)
     swap: dict[sp.Symbol, sp.Symbol] = {}
     for symbol, expr in statement.lets:
-        if expr.xreplace(swap).is_Symbol or expr.is_number:
-            swap[symbol] = expr.xreplace(swap)
+        value = expr.xreplace(swap)
+        if value.is_Symbol or value.is_number:
+            swap[symbol] = value
             del lets[symbol]
     for name, expr in statement.stores:
         value = expr.xreplace(swap)

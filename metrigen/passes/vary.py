@@ -7,17 +7,20 @@
 where the whole product moves, coefficients included; any other linear map is reversed by its transpose. The solution of
 A psi = r with A = A^T sends r_bar = A^-1 psi_bar back, and -r_bar dA psi to the coefficients of A. Seeded with 1
 on an energy density it gives the gradient of the functional (the equation of motion of the lattice); seeded with
-cotangents on the outputs of a step it gives the adjoint of the step; on a readout, its gradient.
+cotangents on the outputs of a step it gives the adjoint of the step; on a readout, its gradient. The solution of a
+nonlinear equation is reversed by the implicit function theorem (``ir.implicit``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sympy as sp
 
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import slope
+from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
     Array,
@@ -39,6 +42,7 @@ from metrigen.ir.nodes import (
     at_site,
     leaves,
     negate,
+    renamed,
     shift,
 )
 from metrigen.passes.prune import prune
@@ -67,6 +71,24 @@ def vary(
     cotangents = () if seed is not None else sweep.cotangents
     inputs = (*program.inputs, *cotangents)
     return prune(Program(f"{program.name}_adjoint", inputs, body, tuple(bar(x) for x in wrt), program.periodic))
+
+
+def equation(residual: Program, unknowns: int, coupled: bool, rank: int) -> Equation:
+    """residual(z, given) = 0 with the products of its Jacobian; the first inputs of ``residual`` are z. J v is the
+    variation of w . J^T w' in w', which is linear."""
+    z, given = residual.inputs[:unknowns], residual.inputs[unknowns:]
+    transposed = vary(residual, [a.name for a in z], rank=rank)
+    made = [name for s in transposed.body for name, _ in s.defines if name not in transposed.outputs]
+    inside = {name: f"{name}__reverse" for name in made}
+    apart = replace(transposed, body=tuple(renamed(s, inside) for s in transposed.body))
+    tangent = vary(apart, [bar(out) for out in residual.outputs], rank=rank)
+    kept = (*residual.inputs, *(a for a in tangent.inputs if a.name in {bar(out) for out in transposed.outputs}))
+    pullback = vary(residual, [a.name for a in given], rank=rank)
+    return Equation(
+        residual.name, unknowns, residual, replace(tangent, name=f"{residual.name}_tangent", inputs=kept),
+        replace(transposed, name=f"{residual.name}_transposed"), replace(pullback, name=f"{residual.name}_pullback"),
+        coupled,
+    )  # fmt: skip
 
 
 class _Sweep:
@@ -123,6 +145,12 @@ class _Sweep:
                 back = self._fresh(statement.out)
                 self._flow(statement.rhs, Solve(back, statement.acting_on(back), source, statement.singular))
                 self._stencil(-Leaf(back, self.origin), statement.operator, held=statement.out)
+        elif isinstance(statement, SiteSum):
+            source = self._stored(statement.out)
+            if source is not None:
+                self._flow(statement.src, SiteSum(self._fresh(statement.src), source, statement.channels))
+        elif isinstance(statement, Root):
+            self._root(statement)
         else:
             raise TypeError(f"{type(statement).__name__} is written by vary and has no reverse of its own")
 
@@ -177,6 +205,30 @@ class _Sweep:
                 name = folded
             self.param.setdefault(symbol.name, []).append(name)
 
+    def _root(self, statement: Root) -> None:
+        """J^T w = cotangents, then the variation of the residual with the cotangent -w."""
+        if not any(self.site.get(out) for out in statement.outs):
+            return
+        equation, sources = statement.equation, []
+        for out in statement.outs:
+            self.site.setdefault(out, [sp.S.Zero])
+            sources.append(str(self._stored(out)))
+        back = tuple(self._fresh(out) for out in statement.outs)
+        self.statements.append(RootAdjoint(back, equation, statement.outs, statement.given, tuple(sources)))
+        pull, turned = equation.pullback, []
+        for name in back:
+            turned.append(self._fresh(name))
+            self.statements.append(Map(stores=((turned[-1], -Leaf(name, self.origin)),)))
+        given = (*statement.outs, *statement.given, *turned)
+        names = {a.name: name for a, name in zip(pull.inputs, given, strict=True)}
+        names |= {name: self._fresh(name) for s in pull.body for name, _ in s.defines}
+        self.statements.extend(renamed(s, names) for s in pull.body)
+        for name, flowed in zip(statement.given, pull.outputs, strict=True):
+            if self.kinds[name] is Kind.SITE:
+                self.site.setdefault(name, []).append(Leaf(names[flowed], self.origin))
+            else:
+                self.param.setdefault(name, []).append(names[flowed])
+
     def _stored(self, name: str) -> str | None:
         cotangent = self.cotangent(name)
         if cotangent is None:
@@ -197,7 +249,7 @@ class _Sweep:
         self.statements.append(Accumulate(total, self.kinds[name], tuple(terms)))
         return total
 
-    def _flow(self, array: str, statement: Mix | Total | Solve | EdgeMap) -> None:
+    def _flow(self, array: str, statement: Mix | Total | Solve | SiteSum | EdgeMap) -> None:
         self.statements.append(statement)
         self.site.setdefault(array, []).append(Leaf(statement.out, self.origin))
 

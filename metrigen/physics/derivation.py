@@ -53,12 +53,15 @@ class SteadyStateClass:
     """Whether dF = 0 is a linear equation, and whether its operator is symmetric positive definite.
 
     detail   what decided it; witness: numbers at which the operator is not positive
+    convex   F is strictly convex in every state, so dF = 0 has one solution; ``why_not`` otherwise
     """
 
     linear: bool
     spd: bool
     detail: str = ""
     witness: str = ""
+    convex: bool = False
+    why_not: str = ""
 
 
 @dataclass(frozen=True)

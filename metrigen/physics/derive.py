@@ -8,6 +8,7 @@ import sympy as sp
 
 from metrigen.physics import steady
 from metrigen.physics.casimirs import casimirs
+from metrigen.physics.clamps import check_step
 from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
 from metrigen.physics.effort import EQUATIONS, LAW, limited
@@ -71,10 +72,12 @@ def derive(system: System) -> Derivation:
     with limited(LAW), blamed_on("integrator"):
         check_integrator(derivation)
     well_posed = check_well_posed(state, laws) if auxiliary is None else check_well_posed_constrained(state, laws)
+    limit = _step_limit(derivation)
+    check_step(replace(derivation, step_limit=limit))
     return replace(
         derivation,
         laws=(*derivation.laws, *well_posed, *learned_law(state)),
-        step_limit=_step_limit(derivation),
+        step_limit=limit,
     )
 
 

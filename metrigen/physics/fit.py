@@ -12,13 +12,15 @@ from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Derivation
 from metrigen.physics.effort import expand
-from metrigen.physics.jets import jet, jets_of, to_jets
+from metrigen.physics.heat import friction_with_heat
+from metrigen.physics.jets import from_jets, jet, jets_of, to_jets
+from metrigen.physics.parts import bracket_part, metric_part
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
 from metrigen.spec import domain as spec_domain
 from metrigen.spec.neural import heads
-from metrigen.spec.symbols import Param, mix, transposed
+from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 Pair = tuple[AppliedUndef, AppliedUndef]
 _ANY = "RK4 or ExplicitEuler take any right-hand side"
@@ -68,7 +70,9 @@ def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:
             if row.diff(jet(g)) == 1:
                 found.append((u, v))
     members = [u for pair in found for u in pair]
-    return tuple(found) if len(members) == len(set(members)) == len(derivation.fields) else None
+    # A field that the bracket does not move belongs to no pair: it takes up heat, or stands still.
+    moved = [u for u, row in zip(derivation.fields, rows, strict=True) if not row.is_zero]
+    return tuple(found) if found and sorted(map(str, members)) == sorted(map(str, moved)) else None
 
 
 def _rows(form: Bilinear) -> list[sp.Expr]:
@@ -98,13 +102,37 @@ def _leapfrog(derivation: Derivation) -> None:
     _separable(derivation, pairs, method)
 
 
+def _composed(derivation: Derivation) -> None:
+    """Each part of a composition has to fit what is left to it."""
+    half, whole = derivation.system.integrator.parts
+    missing = [name for name, part in (("bracket", derivation.bracket), ("metric", derivation.metric)) if part is None]
+    if missing:
+        raise _unfit(
+            "Strang",
+            f"it splits a bracket from a metric, and there is no {missing[0]}",
+            f"the integrator of the other part alone: {type(whole if missing[0] == 'bracket' else half).__name__}",
+        )
+    for name, part in (("bracket", bracket_part(derivation, half)), ("metric", metric_part(derivation, whole))):
+        try:
+            check_integrator(part)
+        except SpecError as error:
+            method = type(part.system.integrator).__name__
+            raise _unfit("Strang", f"{name}={method} does not fit that part: {error.why}", str(error.fix)) from error
+
+
 def _strang(derivation: Derivation) -> None:
+    if derivation.system.integrator.parts is not None:
+        _composed(derivation)
+        return
     pairs = _pairs(derivation, "Strang")
     for u, rest in _remainder(derivation, pairs, "Strang"):
         _check_rotation(derivation, u, rest, [p for _, p in pairs])
     parts = _separable(derivation, pairs, "Strang")
     _check_quadratic(parts.kinetic, [p for _, p in pairs])
-    _check_friction(derivation, [p for _, p in pairs])
+    if derivation.system.entropy is not None:
+        friction_with_heat(derivation, pairs)
+    else:
+        _check_friction(derivation, [p for _, p in pairs])
 
 
 def _pairs(derivation: Derivation, method: str) -> tuple[Pair, ...]:
@@ -183,25 +211,23 @@ def _check_auxiliary(derivation: Derivation, momenta: Sequence[AppliedUndef], me
             raise _unfit(method, f"a bracket holds {psi.func.__name__}, which follows from the state", _ANY)
 
 
-def _check_quadratic(kinetic: sp.Expr, momenta: Sequence[AppliedUndef]) -> None:
+def _check_quadratic(kinetic: sp.Expr, momenta: Sequence[AppliedUndef], method: str = "Strang") -> None:
     density = to_jets(kinetic)
     for p in momenta:
         speed = euler_jets(density, p)
         jets = jets_of(speed, *momenta)
         if any(j != jet(p) for j in jets) or jets_of(speed.diff(jet(p))) or channels.has_maps(speed):
             raise _unfit(
-                "Strang",
+                method,
                 f"the velocity {show(speed)} of {p.func.__name__} is not a constant times the momentum",
-                f"Strang takes T = a*p**2/2 with a constant; {_ANY}",
+                f"{method} takes T = a*p**2/2 with a constant; {_ANY}",
             )
 
 
-def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> None:
+def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef], method: str = "Strang") -> None:
     metric = derivation.metric
     if metric is None:
         return
-    if derivation.system.entropy is not None:
-        raise _unfit("Strang", "the two-generator form (entropy=) needs a heat account", _ANY)
     right = dict(zip(derivation.fields, metric.right, strict=True))
     for u, row in zip(derivation.fields, _rows(metric), strict=True):
         if is_zero(row):
@@ -209,16 +235,16 @@ def _check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> 
         weight = row.diff(jet(right[u])) if not channels.has_maps(row) else None
         if u not in momenta:
             raise _unfit(
-                "Strang",
+                method,
                 f"the metric acts on {u.func.__name__}, which is not a momentum: {show(row)}",
-                f"Strang takes friction gamma*F[p]*G[p]; {_ANY}",
+                f"{method} takes friction gamma*F[p]*G[p]; {_ANY}",
             )
         linear = weight is not None and is_zero(row - weight * jet(right[u]))
         if not linear or jets_of(weight, *derivation.fields):
             raise _unfit(
-                "Strang",
+                method,
                 f"the metric is not linear friction on {u.func.__name__}: {show(row)}",
-                f"Strang takes gamma*F[p]*G[p] with gamma free of the state; {_ANY}",
+                f"{method} takes gamma*F[p]*G[p] with gamma free of the state; {_ANY}",
             )
 
 
@@ -257,9 +283,18 @@ def _steady(derivation: Derivation) -> None:
     for u, row in zip(derivation.fields, _rows(derivation.metric), strict=True):
         if is_zero(row):
             raise _unfit("SteadyState", f"the metric does not act on {u.func.__name__}", gradient_flow)
-    if not steady.linear:
+    newton = system.integrator.solver == "newton"
+    if not steady.linear and not (newton and steady.convex):
+        descend = "step in time: DiscreteGradient and AverageVectorField descend at any dt"
         why = f"the free energy is not quadratic: {steady.detail}"
-        raise _unfit("SteadyState", why, "step in time with RK4 or ExplicitEuler")
+        if newton:
+            why = f"the free energy is not known to be convex, so dF = 0 may have many solutions; {steady.why_not}"
+            descend = f"declare the coefficients of F positive or nonnegative, or {descend}"
+        elif steady.convex:
+            descend = f'SteadyState(solver="newton"), since F is convex, or {descend}'
+        raise _unfit("SteadyState", why, descend, (newton and steady.witness) or None)
+    if steady.convex:
+        return
     if not steady.spd:
         raise _unfit(
             "SteadyState",
@@ -270,7 +305,82 @@ def _steady(derivation: Derivation) -> None:
         )
 
 
+def pointwise_stiffness(potential: sp.Expr, q: AppliedUndef) -> sp.Expr:
+    """k of the term k q^2/2 of a density, with k free of fields and the same at every site."""
+    parts = [term / q**2 for term in sp.Add.make_args(expand(potential))]
+    return 2 * sp.Add(*(k for k in parts if _everywhere(k) and not k.free_symbols & set(q.args)))
+
+
+def _everywhere(value: sp.Expr) -> bool:
+    """Made of numbers and of parameters per scalar or channel."""
+    if value.has(AppliedUndef, sp.Derivative, mix, total) or heads(value):
+        return False
+    return all(s != t and (s.per != "site" and not s.is_matrix if isinstance(s, Param) else True)
+               for s in value.free_symbols)  # fmt: skip
+
+
+def _exponential(derivation: Derivation) -> None:
+    """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site."""
+    if derivation.system.entropy is not None:
+        raise _unfit("Exponential", "the friction of a two-generator system heats a field", "Strang keeps that account")
+    pairs = _pairs(derivation, "Exponential")
+    for u, rest in _remainder(derivation, pairs, "Exponential"):
+        why = f"the bracket is not canonical: the row of {u.func.__name__} also holds {show(rest)}"
+        raise _unfit("Exponential", why, f"Strang(...) takes an antisymmetric coupling of the momenta; {_ANY}")
+    momenta = [p for _, p in pairs]
+    parts = _separable(derivation, pairs, "Exponential")
+    _check_quadratic(parts.kinetic, momenta, "Exponential")
+    _check_friction(derivation, momenta, "Exponential")
+    places = {*derivation.system.domain.axes}
+    rates = [euler_jets(to_jets(parts.kinetic), p).diff(jet(p)) for p in momenta]
+    if derivation.metric is not None:
+        right = dict(zip(derivation.fields, derivation.metric.right, strict=True))
+        rates += [row.diff(jet(right[u])) for u, row in zip(derivation.fields, _rows(derivation.metric), strict=True)]
+    for value in map(from_jets, rates):
+        if not _everywhere(value) or value.free_symbols & places:
+            raise _unfit(
+                "Exponential",
+                f"the coefficient {show(value)} changes from site to site, and the flow of a site is worked out once",
+                "Strang(...) takes friction that changes from site to site",
+            )
+
+
+def _implicit(derivation: Derivation) -> None:
+    """An implicit step is differentiated by its equation, which sees arrays: fields, inputs and parameters."""
+    method = type(derivation.system.integrator).__name__
+    forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    entropy = [e for e in (derivation.system.entropy,) if e is not None]
+    names = [head.name for head in heads(derivation.hamiltonian, *forms, *entropy)]
+    if names:
+        raise _unfit(
+            method,
+            f"its step is the solution of an equation with an implicit gradient, which cannot reach the weights of the "
+            f"module {names[0]}",
+            "Strang or Leapfrog where H = T(p) + V(q), or RK4",
+        )
+
+
+def _average(derivation: Derivation) -> None:
+    _implicit(derivation)
+    kinks = sorted(
+        {f.func.__name__ for f in derivation.hamiltonian.atoms(sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)}
+    )
+    if kinks:
+        why = f"the average of dH over a step is a quadrature, which is not exact across the kink of {kinks[0]}"
+        raise _unfit("AverageVectorField", why, "DiscreteGradient takes the difference of the energies themselves")
+    if derivation.system.entropy is not None:
+        raise _unfit(
+            "AverageVectorField",
+            "with an entropy the energy is kept by M dH = 0, which the average of dH does not obey with M at zbar",
+            "DiscreteGradient builds M from its discrete gradient: H to rounding, S never falls",
+        )
+
+
 _RULES: dict[str, Callable[[Derivation], None]] = {
+    "AverageVectorField": _average,
+    "DiscreteGradient": _implicit,
+    "Exponential": _exponential,
+    "ImplicitMidpoint": _implicit,
     "Leapfrog": _leapfrog,
     "SymplecticEuler": _leapfrog,
     "Strang": _strang,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
+from metrigen.spec.symbols import Param
+
 Interval = tuple[sp.Expr, sp.Expr]
 _UNIT = (sp.sin, sp.cos, sp.tanh)
 
@@ -29,7 +31,8 @@ def bounds(expr: sp.Expr) -> Interval:
 def _by_sign(expr: sp.Expr) -> Interval:
     low = sp.S.Zero if expr.is_nonnegative else -sp.oo
     high = sp.S.Zero if expr.is_nonpositive else sp.oo
-    return low, high
+    below = expr.below if isinstance(expr, Param) else None
+    return low, high if below is None else sp.nsimplify(below, rational=True)
 
 
 def _sum(parts: list[Interval]) -> Interval:

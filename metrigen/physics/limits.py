@@ -35,6 +35,8 @@ def step_limit(derivation: Derivation) -> sp.Expr | None:
     if derivation.constraints or not isinstance(derivation.system.domain, Lattice):
         return None
     method = type(derivation.system.integrator).__name__
+    if getattr(derivation.system.integrator, "parts", None) is not None:
+        return None
     if method in ("Leapfrog", "SymplecticEuler", "Strang", "RK4") and derivation.bracket is not None:
         squared = _largest([_frequency_squared(derivation, *pair) for pair in canonical_pairs(derivation) or ()])
         if squared is None:

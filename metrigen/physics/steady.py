@@ -28,7 +28,8 @@ def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> 
     forces = [euler_of(gradients, u, u.args[1:]) for u in fields]
     culprit = next((f for f in forces if not _affine(f, fields)), None)
     if culprit is not None:
-        return SteadyStateClass(False, False, f"dF is not linear in the fields: {show(culprit)}")
+        detail, found = f"dF is not linear in the fields: {show(culprit)}", _convexity(energy, fields, boundary)
+        return SteadyStateClass(False, False, detail, found.witness, found.spd, "" if found.spd else found.detail)
     quadratic = _quadratic(energy, fields)
     if channels.has_maps(quadratic):
         return SteadyStateClass(True, False, "a channel matrix of free sign couples the channels")
@@ -48,6 +49,13 @@ def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[App
     signs = [sign_of(value) for value in found.values]
     certain = not found.by_points and not any(sign.by_points for sign in signs)
     return certain and found.broken is None and all(sign.holds for sign in signs)
+
+
+def _convexity(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
+    """Is the density strictly convex in the fields, and convex in their derivatives, at every state?"""
+    if channels.has_maps(energy):
+        return SteadyStateClass(False, False, "channels are coupled, and the sign of F'' is not known")
+    return _by_density(expand(energy), fields, boundary)
 
 
 def _affine(force: sp.Expr, fields: Sequence[AppliedUndef], *, certain: bool = False) -> bool:

@@ -17,7 +17,8 @@ _MODULE = """
 forward backward readout energy entropy state inputs parameters buffers modules children train eval training half
 float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start rtol atol
 max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley solve stress_energy currents
-balance_residual state_dict load_state_dict zero_grad add_module graph edge_index batch flux nodes edges
+balance_residual state_dict load_state_dict zero_grad add_module graph edge_index batch flux nodes edges root
+linear report stumpff math iterations residual status
 """.split()
 _RESERVED = {
     **dict.fromkeys(_MODULE, "the emitted module"),

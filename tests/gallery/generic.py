@@ -33,6 +33,16 @@ def oscillator_heat() -> None:
     near(end.e, 0.5 + 0.6, 1e-6)
 
 
+def heated_pendulum() -> None:
+    """A small swing is the damped oscillator; on a large one the total energy stays, however strong the drag."""
+    gamma, time = 0.4, 3.0
+    made = layer("heated_pendulum", steps=300, dt=time / 300, gamma=gamma)
+    w = math.sqrt(1 - gamma**2 / 4)
+    exact = math.exp(-gamma * time / 2) * (math.cos(w * time) + gamma / (2 * w) * math.sin(w * time))
+    near(made(*point(1e-3, 0.0, 0.0)).q / 1e-3, exact, 1e-4)
+    both_laws(layer("heated_pendulum", steps=8, dt=0.05, gamma=5.0), point(2.0, 0.0, 0.0), 1e-3, calls=20)
+
+
 def heat_exchange() -> None:
     """The difference of temperatures decays at the rate kappa (1/c1 + 1/c2)."""
     made = layer("heat_exchange", steps=20, dt=0.05, kappa=0.5, c1=1.0, c2=2.0)
@@ -96,6 +106,6 @@ def navier_stokes() -> None:
 
 
 CHECKS = (
-    oscillator_heat, heat_exchange, heat_conduction, gas_piston, thermo_wave, viscoelastic_oscillator,
+    oscillator_heat, heated_pendulum, heat_exchange, heat_conduction, gas_piston, thermo_wave, viscoelastic_oscillator,
     relaxing_rigid_body, navier_stokes,
 )  # fmt: skip

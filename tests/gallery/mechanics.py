@@ -30,6 +30,22 @@ def damped_pendulum() -> None:
     assert (energies(made, *states).diff(dim=0) < 0).all()
 
 
+def elastic_pendulum() -> None:
+    """Energy to rounding at four times the step that the fast mode leaves an explicit method; the swing is that of a
+    rigid pendulum, of period 4 K(sin(a/2)), up to the stretch of the spring."""
+    made = layer("elastic_pendulum", steps=1, dt=0.4)
+    start = point(1.0, 1.2, 0.0, 0.0)
+    state, first = start, made(*start)
+    for _ in range(30):
+        after = made(*state)
+        assert after.status == 0
+        state = after[:4]
+    near(made.energy(after), made.energy(first), 1e-12)
+    period = 4 * float(mpmath.ellipk(math.sin(0.6) ** 2))
+    end = layer("elastic_pendulum", steps=200, dt=period / 200, k=1e4)(*start)
+    near(torch.cat([end.r, end.a]), [[1.0], [1.2]], 2e-2)
+
+
 def kepler() -> None:
     """The orbit of eccentricity 0.3 closes after 2 pi; the angular momentum is kept to rounding."""
     e = 0.3
@@ -197,7 +213,8 @@ def channel_oscillators() -> None:
 
 
 CHECKS = (
-    pendulum, damped_pendulum, kepler, duffing, double_well, coupled_oscillators, toda_ring, henon_heiles, rigid_body,
+    pendulum, damped_pendulum, elastic_pendulum,
+    kepler, duffing, double_well, coupled_oscillators, toda_ring, henon_heiles, rigid_body,
     heavy_top, lotka_volterra, magnetic_charge, point_vortices, foucault_pendulum, kuramoto, toda_lattice,
     fermi_pasta_ulam, channel_oscillators,
 )  # fmt: skip

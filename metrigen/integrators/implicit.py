@@ -1,0 +1,56 @@
+"""One step as the solution of an equation R(z, start) = 0, solved by Newton's method in the layer.
+
+The equation is a program of its own, so its Jacobian, and with it the gradient of the step, follow from ``vary``. What
+a method keeps holds to the residual at which the iteration ends, which is the rounding of the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sympy as sp
+
+from metrigen.integrators.dynamics import Builder, Dynamics
+from metrigen.ir.implicit import Equation, Root, SiteSum
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Program, Total
+from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.solves import share_solves
+from metrigen.passes.vary import equation
+
+
+def start(name: str) -> str:
+    """Name of a field at the beginning of the step, inside an equation; the field itself is the unknown."""
+    return f"{name}__start"
+
+
+def starts(dynamics: Dynamics) -> dict[str, Leaf]:
+    """The state at the beginning of the step, inside an equation."""
+    return {a.name: dynamics.leaf(start(a.name)) for a in dynamics.state}
+
+
+def step_equation(inside: Builder, name: str, defects: Mapping[str, sp.Expr]) -> Equation:
+    """The equation of a step: its unknowns are the fields of the state, ``defects`` the residual of each; the
+    statements that they read have been written by ``inside``."""
+    dynamics = inside.dynamics
+    stored = {field: f"{field}__defect" for field in defects}
+    inside.body.extend(Map(stores=((stored[field], e),)) for field, e in defects.items())
+    outside = (*(Array(start(a.name), Kind.SITE) for a in dynamics.state), *dynamics.inputs, *dynamics.params)
+    program = Program(
+        name, (*dynamics.state, *outside), tuple(inside.body), tuple(stored.values()), dynamics.lowering.periodic
+    )
+    program = merge_channel_maps(share_solves(program))
+    read = {array for s in program.body for array in s.reads}
+    program = replace(program, inputs=(*dynamics.state, *(a for a in outside if a.name in read)))
+    coupled = any(isinstance(s, (Mix, Total)) or (isinstance(s, SiteSum) and s.channels) for s in program.body)
+    return equation(program, len(dynamics.state), coupled, len(dynamics.origin))
+
+
+def solved(builder: Builder, equation: Equation, state: Mapping[str, Leaf]) -> dict[str, Leaf]:
+    """Write the solution of a step equation that begins at ``state``, which is the first guess as well."""
+    fields = [a.name for a in builder.dynamics.state]
+    outs = tuple(builder.fresh(name) for name in fields)
+    begin = {start(name): state[name].array for name in fields}
+    given = tuple(begin.get(a.name, a.name) for a in equation.residual.inputs[equation.unknowns :])
+    builder.body.append(Root(outs, equation, tuple(state[name].array for name in fields), given))
+    return {name: builder.dynamics.leaf(out) for name, out in zip(fields, outs, strict=True)}
