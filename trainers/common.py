@@ -20,6 +20,7 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
+CARRIED = "carried"
 
 
 class ResumeError(RuntimeError):
@@ -80,9 +81,20 @@ class Run:
         partial.replace(self.folder / name)
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, meta: Mapping[str, Any]) -> None:
-    """Write weights, optimizer state and ``meta`` as one safetensors file that appears whole or not at all."""
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    meta: Mapping[str, Any],
+    carried: Tensor | None = None,
+) -> None:
+    """Write weights, optimizer state and ``meta`` as one safetensors file that appears whole or not at all.
+
+    carried   what a model hands from step to step, where it does
+    """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    if carried is not None:
+        tensors[CARRIED] = carried
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     partial = folder / (CHECKPOINT + ".partial")
@@ -113,6 +125,12 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
                 state.setdefault(int(index), {})[key] = value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def load_carried(folder: Path) -> Tensor | None:
+    """The ``carried`` of ``save_checkpoint``, bit for bit."""
+    with safe_open(folder / CHECKPOINT, "pt") as file:
+        return file.get_tensor(CARRIED) if CARRIED in file.keys() else None  # noqa: SIM118
 
 
 def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:

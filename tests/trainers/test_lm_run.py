@@ -1,0 +1,117 @@
+"""A whole run in small, and going on with one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
+from trainers.lm import Options, train
+from trainers.lm_data import Corpus, split_text
+from trainers.lm_variants import DEFAULT
+
+TINY = Options(
+    models=("physics",), tokens=64 * 8, context=16, batch=4, width=16, layers=2, oscillators=12, rank=4, heads=2,
+    every=64 * 3, scored=300, sample=10,
+)  # fmt: skip
+CORPUS = split_text("words", b"the quick brown fox jumps over the lazy dog. " * 200)
+
+
+def run_cli(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(cwd)}
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def fit(
+    folder: Path, name: str = "physics", corpus: Corpus = CORPUS, **more: object
+) -> tuple[dict[str, torch.Tensor], Run]:
+    run = Run(folder)
+    display = Display(Console(file=StringIO()), "train")
+    train(make_fabric("cpu", 1, "32-true"), TINY, name, corpus, run, display, **more)
+    return load_file(folder / CHECKPOINT), run
+
+
+def test_smoke(tmp_path: Path) -> None:
+    done = run_cli("trainers.lm", "--smoke", "--out", str(tmp_path), "--name", "it", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "it"
+    assert {path.name for path in folder.iterdir()} == {*DEFAULT, "comparison.jsonl", "learning.png"}
+    records = [json.loads(line) for line in (folder / "comparison.jsonl").read_text().splitlines()]
+    assert [record["model"] for record in records] == list(DEFAULT)
+    assert [record["tokens"] for record in records] == [6144, 2048, 6144]
+    for record in records:
+        metrics = [json.loads(line) for line in (folder / record["model"] / "metrics.jsonl").read_text().splitlines()]
+        curve = [r["bits"] for r in metrics if r["event"] == "validation"]
+        assert 0 < record["test"] < 8
+        assert curve[-1] < 8
+        assert len((folder / record["model"] / "sample.txt").read_bytes()) == 64 + 40
+    assert curve[-1] < curve[0]
+    assert "standard library" in done.stdout
+    assert "learning.png" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["physics", "gpt"])
+def test_a_resumed_run_is_the_run_that_never_stopped(name: str, tmp_path: Path) -> None:
+    whole, run = fit(tmp_path / "whole", name)
+    fit(tmp_path / "parts", name, stop_after=5)
+    assert read_meta(tmp_path / "parts")["step"] == 5
+    parts, resumed = fit(tmp_path / "parts", name, resume=True)
+    assert whole.keys() == parts.keys()
+    assert ("carried" in whole) == (name == "physics")
+    assert any(key.startswith("optimizer.") for key in whole)
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    curves = [[(r["step"], r["bits"]) for r in x.records("validation")] for x in (run, resumed)]
+    assert curves[0] == curves[1]
+    assert [step for step, _ in curves[0]] == [3, 6, 8]
+
+
+def test_a_model_learns_a_sentence_that_repeats(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    options = replace(TINY, tokens=64 * 200, every=64 * 200, lr=1e-2)
+    train(make_fabric("cpu", 1, "32-true"), options, "physics", CORPUS, run, Display(Console(file=StringIO()), "train"))
+    assert run.records("train")[0]["bits"] > 4
+    assert run.records("validation")[-1]["bits"] < 1
+
+
+def test_weights_of_another_spec_or_text_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit(tmp_path, stop_after=1)
+    assert read_meta(tmp_path)["spec"] == spec_hash("lm")
+    with pytest.raises(ResumeError, match="was trained on other text"):
+        fit(tmp_path, corpus=split_text("other", bytes(9000)), resume=True)
+    monkeypatch.setattr("trainers.lm.spec_hash", lambda package: "0" * 64)
+    with pytest.raises(ResumeError, match="was trained with the spec"):
+        fit(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--resume", "none"), "error: no checkpoint.safetensors in none"),
+        (("--data", "none.txt"), "error: cannot read none.txt"),
+        (("--data", "LICENSE", "--context", "4096"), "error: LICENSE: the validation split has"),
+    ],
+)
+def test_errors_are_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    done = run_cli("trainers.lm", "--out", str(tmp_path), *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith(message)
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_an_unknown_model_is_named(tmp_path: Path) -> None:
+    done = run_cli("trainers.lm", "--model", "lstm", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "lstm" in done.stderr
