@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
+from generated.lm import Lm, LmState
 from trainers.lm_gpt import RMSNorm, linear
 
 EPS = 1e-6
@@ -45,45 +46,22 @@ class Physics:
     damping: bool = True
 
 
-class Scan(torch.autograd.Function):
-    """s_t = E_t s_{t-1} + d_t over (T, B, C) complex."""
-
-    @staticmethod
-    def forward(ctx, E, d, start):
-        s, before = torch.empty_like(d), start
-        for t in range(len(E)):
-            before = torch.addcmul(d[t], E[t], before, out=s[t])
-        ctx.save_for_backward(E, s, start)
-        return s
-
-    @staticmethod
-    def backward(ctx, grad):
-        E, s, start = ctx.saved_tensors
-        E = E.conj().resolve_conj()
-        total = grad.clone()
-        for t in range(len(E) - 2, -1, -1):
-            total[t].addcmul_(E[t + 1], total[t + 1])
-        before = torch.cat((start[None], s[:-1])).conj().resolve_conj()
-        return total * before, total, E[0] * total[0]
-
-
-def evolve(theta, lam, f_q, f_p, start):
-    E = torch.polar(torch.exp(-lam), theta)
-    drive = (1 - E) * torch.complex(f_q, f_p)
-    s = Scan.apply(*(x.permute(2, 0, 1).contiguous() for x in (E, drive)), torch.complex(*start))
-    return (x.permute(1, 2, 0) for x in (s.real, s.imag))
+def per_size(q: Tensor, p: Tensor) -> Tensor:
+    """1 / rms of the complex numbers q + i p over the last axis, which is kept with length one."""
+    return torch.rsqrt((q * q + p * p).mean(dim=-1, keepdim=True) + EPS)
 
 
 class Layer(nn.Module):
-    """One layer of oscillators, (B, T, width) and the state (2, B, C) -> the same.
+    """One layer, (B, T, width) and the state of its oscillators before the text -> what it adds, and the state after.
 
-    width         of the text's features       oscillators   C
-    rank          of the map from text to theta and lam
+    width   of the text's features     oscillators   C     rank   of the map from text to theta and lam
+    scale   of what it adds            physics       what is left out
     """
 
     def __init__(self, width: int, oscillators: int, rank: int, scale: float, physics: Physics) -> None:
         super().__init__()
         self.physics = physics
+        self.oscillators = Lm(oscillators)
         self.norm = RMSNorm(width)
         low, high = (math.log(time) for time in TIMES)
         lam = torch.exp(-torch.empty(oscillators).uniform_(low, high))
@@ -97,27 +75,28 @@ class Layer(nn.Module):
         self.read = linear((5 if physics.readout else 2) * oscillators, width)
         self.output = linear(width, width, scale)
 
-    def forward(self, x: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, start: LmState) -> tuple[Tensor, LmState]:
         u = self.norm(x)
-        by_token = torch.cat((self.configure(self.code(u)), self.drive(u)), dim=-1).transpose(1, 2)
-        theta, lam, f_q, f_p = by_token.chunk(4, dim=1)
-        theta = theta + self.theta[:, None]
-        lam = softplus(lam + self.lam[:, None])
+        theta, lam = self.configure(self.code(u)).chunk(2, dim=-1)
+        f_q, f_p = self.drive(u).chunk(2, dim=-1)
+        theta, lam = theta + self.theta, softplus(lam + self.lam)
         if not self.physics.rotation:
             theta = torch.zeros_like(theta)
         if not self.physics.damping:
             lam = torch.full_like(lam, UNDAMPED)
-        q, p = evolve(theta, lam, f_q, f_p, start)
-        end = torch.stack((q[..., -1], p[..., -1]))
-        q, p = (torch.cat((first[..., None], rest), dim=-1) for first, rest in zip(start, (q, p), strict=True))
-        size = torch.rsqrt((q * q + p * p).mean(dim=1, keepdim=True) + EPS)
-        q, p = q * size, p * size
-        before_q, before_p, q, p = q[..., :-1], p[..., :-1], q[..., 1:], p[..., 1:]
-        seen = [q, p]
+        state = self.oscillators(theta=theta.mT, lam=lam.mT, f_q=f_q.mT, f_p=f_p.mT, state=start)
+        seen = self.see(state, start)
+        return self.output(self.read(seen) * silu(self.gate(u))), state.last
+
+    def see(self, state: LmState, start: LmState) -> Tensor:
+        """The normalised state and readout at every token, (B, T, 2 C or 5 C)."""
+        now = per_size(state.q.mT, state.p.mT)
+        seen = [now * state.q.mT, now * state.p.mT]
         if self.physics.readout:
-            seen += [(q * q + p * p) / 2, p * before_q - q * before_p, q * before_q + p * before_p]
-        read = self.read(torch.cat(seen, dim=1).transpose(1, 2))
-        return self.output(read * silu(self.gate(u))), end
+            before = torch.cat((per_size(start.q, start.p)[:, None], now[:, :-1]), dim=1)
+            energy, turned, kept = self.oscillators.readout(state, before=start).mT.chunk(3, dim=-1)
+            seen += [now * now * energy, now * before * turned, now * before * kept]
+        return torch.cat(seen, dim=-1)
 
 
 class OscillatorLM(nn.Module):
@@ -148,9 +127,9 @@ class OscillatorLM(nn.Module):
         state = self.start(len(text)) if state is None else state
         x, ends = self.embedding(text), []
         for layer, start in zip(self.layers, state, strict=True):
-            y, end = layer(x, start)
+            y, end = layer(x, LmState(*start))
             x = x + y
-            ends.append(end)
+            ends.append(torch.stack(end))
         return self.head(self.norm(x)), torch.stack(ends)
 
     def step(self, byte: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
