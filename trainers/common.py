@@ -49,6 +49,15 @@ def make_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
     return fabric
 
 
+def gather(fabric: Fabric, tensor: Tensor) -> Tensor:
+    """The tensors of all processes, stacked along a new first axis."""
+    if fabric.world_size == 1:
+        return tensor[None]
+    found = [torch.empty_like(tensor) for _ in range(fabric.world_size)]
+    torch.distributed.all_gather(found, tensor.contiguous())
+    return torch.stack(found)
+
+
 class Run:
     """The folder of one run: ``metrics.jsonl``, ``checkpoint.safetensors``, pictures. Only ``writes=True`` writes."""
 

@@ -34,6 +34,7 @@ from trainers.common import (
     ResumeError,
     Run,
     check_spec,
+    gather,
     load_carried,
     load_checkpoint,
     make_fabric,
@@ -153,7 +154,7 @@ def train(
     validation = corpus.validation[: options.scored]
 
     def keep() -> None:
-        carried = None if state is None else fabric.all_gather(state).view(fabric.world_size, *state.shape)
+        carried = None if state is None else gather(fabric, state)
         if run.writes:
             meta = {**origin, "step": done, "elapsed": time.monotonic() - began}
             save_checkpoint(run.folder, network, adam, meta, carried)

@@ -46,6 +46,9 @@ class Physics:
     damping: bool = True
 
 
+FULL = Physics()
+
+
 def per_size(q: Tensor, p: Tensor) -> Tensor:
     """1 / rms of the complex numbers q + i p over the last axis, which is kept with length one."""
     return torch.rsqrt((q * q + p * p).mean(dim=-1, keepdim=True) + EPS)
@@ -108,7 +111,7 @@ class OscillatorLM(nn.Module):
 
     carries = True
 
-    def __init__(self, width: int, layers: int, oscillators: int, rank: int, physics: Physics = Physics()) -> None:
+    def __init__(self, width: int, layers: int, oscillators: int, rank: int, physics: Physics = FULL) -> None:
         super().__init__()
         self.oscillators = oscillators
         self.embedding = nn.Embedding(256, width)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from trainers.lm_gpt import GPT
-from trainers.lm_model import OscillatorLM, Physics
+from trainers.lm_model import FULL, OscillatorLM, Physics
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Variant:
 
     title: str
     gpt: bool = False
-    physics: Physics = Physics()
+    physics: Physics = FULL
     share: int = 1
 
 
@@ -89,7 +89,7 @@ def build(variant: Variant, sizes: Sizes) -> nn.Module:
         return GPT(sizes.width, sizes.layers, sizes.heads, hidden)
 
     with torch.device("meta"):
-        target = parameters(oscillators(sizes.oscillators, Physics()))
+        target = parameters(oscillators(sizes.oscillators, FULL))
     if variant.gpt:
         return gpt(matched(gpt, target))
     return oscillators(matched(lambda n: oscillators(n, variant.physics), target), variant.physics)

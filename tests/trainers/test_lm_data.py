@@ -95,7 +95,7 @@ def test_a_dataset_that_is_none(splits: Any, name: str, message: str, monkeypatc
 
 
 def test_what_is_missing_or_too_short_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match="cannot read .*none.*No such file"):
+    with pytest.raises(DataError, match=r"cannot read .*none.*No such file"):
         load_corpus(str(tmp_path / "none"))
     with pytest.raises(DataError, match="validation split has 5 bytes, a window needs 33"):
         split_text("short", bytes(100)).require(32)

@@ -63,6 +63,16 @@ def test_smoke(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_two_processes_keep_the_states_of_both(tmp_path: Path) -> None:
+    arguments = ("--smoke", "--model", "physics", "--out", str(tmp_path), "--name", "two")
+    done = run_cli("torch.distributed.run", "--nproc-per-node", "2", "-m", "trainers.lm", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = load_file(tmp_path / "two" / "physics" / CHECKPOINT)["carried"]
+    assert kept.shape == (2, 2, 2, 4, 24)  # processes, layers, q and p, windows, oscillators
+    assert not torch.equal(kept[0], kept[1])
+    assert read_meta(tmp_path / "two" / "physics")["processes"] == 2
+
+
 @pytest.mark.parametrize("name", ["physics", "gpt"])
 def test_a_resumed_run_is_the_run_that_never_stopped(name: str, tmp_path: Path) -> None:
     whole, run = fit(tmp_path / "whole", name)
