@@ -186,8 +186,8 @@ def train(
             speed = round(tokens / (time.monotonic() - clock))
             if done % LOGGED == 0 or done == steps:
                 run.log("train", step=done, tokens=done * tokens, bits=bits, lr=peak * rate(done - 1, steps),
-                        bytes_per_second=speed)  # fmt: skip
-            display.update(done / steps, step=done, loss=bits * math.log(2), **{"bits/byte": bits, "bytes/s": speed})
+                        tokens_per_second=speed)  # fmt: skip
+            display.update(done / steps, step=done, loss=bits * math.log(2), **{"bits/byte": bits, "tokens/s": speed})
             if done % every == 0 or done == steps:
                 validate()
                 keep()

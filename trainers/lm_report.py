@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from trainers.lm_variants import VARIANTS
 TEMPERATURE = 0.8
 PROMPT = 64  # bytes of the test split that a sample goes on from
 COMPARISON = "comparison.jsonl"
+AGAINST = ("gpt", "physics")  # what the others are compared with: the first of them that was trained
 
 
 def examine(network: Any, text: Tensor, run: Run, context: int, sample: int, seed: int) -> None:
@@ -42,11 +44,11 @@ def curve_of(run: Run) -> list[tuple[int, float]]:
 
 
 def compare(folder: Path, models: Sequence[str]) -> list[dict[str, Any]]:
-    """A flat record per model.
+    """A flat record per model; the last figures are against the GPT where there is one, else the full oscillators.
 
-    tokens_to_gpt   where the validation curve falls to the GPT's last value (None: nowhere)
-    token_ratio     tokens of the GPT over that number
-    fewer_bits      1 - bits / bits of the GPT, on the test split
+    tokens_to_level  where the validation curve falls to the other's last value (None: nowhere)
+    token_ratio      tokens of the other over that number
+    fewer_bits       1 - bits / bits of the other, on the test split
     """
     runs = {name: Run(folder / name, writes=False) for name in models}
     records = {}
@@ -57,32 +59,35 @@ def compare(folder: Path, models: Sequence[str]) -> list[dict[str, Any]]:
             "model": name, "seed": start["options"]["seed"], "parameters": start["parameters"],
             "tokens": curve[-1][0], "validation": curve[-1][1], "test": test["bits"],
             "test_in_windows": test.get("bits_in_windows", test["bits"]), "seconds": trained["seconds"],
-            "tokens_per_second": round(curve[-1][0] / max(trained["seconds"], 1e-9)), "device": start["device"],
+            "tokens_per_second": round(median(record["tokens_per_second"] for record in run.records("train"))),
+            "device": start["device"],
         }  # fmt: skip
-    if "gpt" in records:
-        gpt = records["gpt"]
+    against = next((name for name in AGAINST if name in records), None)
+    if against is not None:
+        other = records[against]
         for name, record in records.items():
-            reached = tokens_to_reach(curve_of(runs[name]), gpt["validation"])
-            record["tokens_to_gpt"] = reached
-            record["token_ratio"] = None if reached is None else gpt["tokens"] / reached
-            record["fewer_bits"] = 1 - record["test"] / gpt["test"]
+            reached = tokens_to_reach(curve_of(runs[name]), other["validation"])
+            record["against"] = against
+            record["tokens_to_level"] = reached
+            record["token_ratio"] = None if reached is None else other["tokens"] / reached
+            record["fewer_bits"] = 1 - record["test"] / other["test"]
     return list(records.values())
 
 
 def comparison_table(records: Sequence[dict[str, Any]], title: str) -> Table:
-    """Bits per byte, and how they stand to the GPT where there is one."""
+    """Bits per byte, and how they stand to the model that all are compared with."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("model", no_wrap=True)
-    for heading in ("parameters", "tokens", "validation", "test", "windows", "bytes/s"):
+    for heading in ("parameters", "tokens", "validation", "test", "windows", "tokens/s"):
         table.add_column(heading, justify="right", no_wrap=True)
-    with_gpt = any("token_ratio" in record for record in records)
-    for heading in ("token ratio", "fewer bits") if with_gpt else ():
+    compared = "against" in records[0]
+    for heading in ("token ratio", "fewer bits") if compared else ():
         table.add_column(heading, justify="right", no_wrap=True)
     for record in records:
         row = [VARIANTS[record["model"]].title, str(record["parameters"]), str(record["tokens"])]
         row += [f"{record[key]:.4f}" for key in ("validation", "test", "test_in_windows")]
         row.append(str(record["tokens_per_second"]))
-        if with_gpt:
+        if compared:
             ratio = record["token_ratio"]
             row += ["-" if ratio is None else f"{ratio:.2f}", f"{record['fewer_bits']:+.2%}"]
         table.add_row(*row)
