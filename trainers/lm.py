@@ -61,7 +61,7 @@ class Options:
     models   names in VARIANTS                 data, dataset   of the text, see lm_data.py
     tokens   bytes to train on                 context, batch  bytes of a window, windows a step and process
     lr       peak learning rate of AdamW       gpt_lr          the same for the GPT
-    width, layers, oscillators, rank, heads    see lm_variants.py
+    width, layers, oscillators, modes, rank, heads   see lm_variants.py
     seed     of weights and streams            every           tokens between two validations and checkpoints
     scored   bytes of the validation split that they look at
     tested   bytes of the test split, None for all
@@ -74,11 +74,12 @@ class Options:
     tokens: int = 1_500_000
     context: int = 128
     batch: int = 8
-    lr: float = 3e-3
+    lr: float = 6e-3
     gpt_lr: float = 3e-3
     width: int = 96
     layers: int = 3
-    oscillators: int = 116
+    oscillators: int = 64
+    modes: int = 128
     rank: int = 32
     heads: int = 4
     seed: int = 0
@@ -89,12 +90,12 @@ class Options:
 
     @property
     def sizes(self) -> Sizes:
-        return Sizes(self.width, self.layers, self.oscillators, self.rank, self.heads)
+        return Sizes(self.width, self.layers, self.oscillators, self.modes, self.rank, self.heads)
 
 
 SMOKE = {
-    "tokens": 6144, "context": 32, "batch": 4, "width": 32, "layers": 2, "oscillators": 24, "rank": 8, "heads": 2,
-    "every": 2048, "scored": 2048, "tested": 4096, "sample": 40,
+    "tokens": 6144, "context": 32, "batch": 4, "width": 32, "layers": 2, "oscillators": 24, "modes": 16, "rank": 8,
+    "heads": 2, "every": 2048, "scored": 2048, "tested": 4096, "sample": 40,
 }  # fmt: skip
 
 
@@ -245,6 +246,7 @@ def main(
     width: Annotated[int, typer.Option(help="of the residual stream")] = Options.width,
     layers: Annotated[int, typer.Option(help="of all models")] = Options.layers,
     oscillators: Annotated[int, typer.Option(help="a layer")] = Options.oscillators,
+    modes: Annotated[int, typer.Option(help="combinations of oscillators, a layer")] = Options.modes,
     rank: Annotated[int, typer.Option(help="of the map from text to theta and lam")] = Options.rank,
     heads: Annotated[int, typer.Option(help="of the GPT's attention")] = Options.heads,
     seed: Annotated[int, typer.Option(help="of weights and streams")] = Options.seed,
@@ -268,8 +270,8 @@ def main(
     unknown = [variant for variant in models if variant not in VARIANTS]
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}; known are {', '.join(VARIANTS)}", param_hint="--model")
-    options = Options(models, data, dataset, tokens, context, batch, lr, gpt_lr, width, layers, oscillators, rank,
-                      heads, seed, every, scored, tested, sample)  # fmt: skip
+    options = Options(models, data, dataset, tokens, context, batch, lr, gpt_lr, width, layers, oscillators, modes,
+                      rank, heads, seed, every, scored, tested, sample)  # fmt: skip
     if smoke:
         options = replace(options, **SMOKE)
     folder = resume or out / (name or f"seed{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}")

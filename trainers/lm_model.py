@@ -5,11 +5,12 @@ position f_t, and the oscillators move exactly for one unit of time (``generated
 
     s_t = f_t + E_t (s_{t-1} - f_t),    E_t = exp(-lam_t + i theta_t),    |E_t| <= 1
 
-What the layer says is read from the energy and the currents of two neighbouring tokens, z = s / rms(s):
+What the layer says is read from the state z = s / rms(s) and from the energy and the two currents of K modes, complex
+linear combinations of the oscillators now and one token before, w = A z_t and v = B z_{t-1}:
 
-    E = |z_t|^2 / 2    J = Im z_t conj(z_{t-1})    M = Re z_t conj(z_{t-1})
+    T00 = |w|^2 / 2    J = Im w conj(v)    M = Re w conj(v)
 
-    y = O (W [q, p, E, J, M] * silu(Z u))
+    y = O (W [z, T00, J, M] * silu(Z u))
 
 The state after a text of any length is one complex number an oscillator: generation costs the same at every byte, and
 training hands the state on from window to window of a stream.
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear as linear_map
 from torch.nn.functional import silu, softplus
 
 from generated.lm import Lm, LmState
@@ -36,7 +38,7 @@ UNDAMPED = 1e-4  # lam of the ablation without damping
 class Physics:
     """What an ablation takes away.
 
-    readout    E, J and M are read as well as q and p
+    readout    T00, J and M are read as well as the state
     rotation   theta is free; without it zero
     damping    lam is free; without it UNDAMPED
     """
@@ -49,19 +51,39 @@ class Physics:
 FULL = Physics()
 
 
-def per_size(q: Tensor, p: Tensor) -> Tensor:
-    """1 / rms of the complex numbers q + i p over the last axis, which is kept with length one."""
-    return torch.rsqrt((q * q + p * p).mean(dim=-1, keepdim=True) + EPS)
+def normalised(q: Tensor, p: Tensor) -> Tensor:
+    """q + i p over its rms over the last axis, real parts first: (..., C), (..., C) -> (..., 2 C)."""
+    return torch.cat((q, p), dim=-1) * torch.rsqrt((q * q + p * p).mean(dim=-1, keepdim=True) + EPS)
+
+
+def even_gain(lam: Tensor, theta: Tensor) -> Tensor:
+    """The scale of f at which noise in f gives every oscillator the same amplitude: sqrt(1 - |E|^2) / |1 - E|."""
+    E = torch.polar(torch.exp(-lam), theta)
+    return torch.sqrt(1 - torch.exp(-2 * lam)) / (1 - E).abs()
+
+
+class ComplexLinear(nn.Module):
+    """A complex matrix K x C on pairs (q, p): it commutes with turning all oscillators by one phase."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, outputs, inputs) / math.sqrt(2 * inputs))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(..., 2 C) -> (..., 2 K), real parts first."""
+        real, imaginary = self.weight
+        rows = torch.cat((real, -imaginary), dim=1), torch.cat((imaginary, real), dim=1)
+        return linear_map(z, torch.cat(rows))
 
 
 class Layer(nn.Module):
     """One layer, (B, T, width) and the state of its oscillators before the text -> what it adds, and the state after.
 
-    width   of the text's features     oscillators   C     rank   of the map from text to theta and lam
+    width   of the text's features     oscillators   C     modes   K     rank   of the map from text to theta and lam
     scale   of what it adds            physics       what is left out
     """
 
-    def __init__(self, width: int, oscillators: int, rank: int, scale: float, physics: Physics) -> None:
+    def __init__(self, width: int, oscillators: int, modes: int, rank: int, scale: float, physics: Physics) -> None:
         super().__init__()
         self.physics = physics
         self.oscillators = Lm(oscillators)
@@ -72,11 +94,19 @@ class Layer(nn.Module):
         self.lam = nn.Parameter(lam.expm1().log())
         self.theta = nn.Parameter(theta)
         self.drive = linear(width, 2 * oscillators)
+        with torch.no_grad():
+            turning = theta if physics.rotation else torch.zeros_like(theta)
+            decay = lam if physics.damping else torch.full_like(lam, UNDAMPED)
+            self.drive.weight.mul_(even_gain(decay, turning).repeat(2)[:, None])
         self.code = linear(width, rank)
         self.configure = linear(rank, 2 * oscillators, 0.06)
         self.gate = linear(width, width)
-        self.read = linear((5 if physics.readout else 2) * oscillators, width)
+        self.read = linear(2 * oscillators + (3 * modes if physics.readout else 0), width)
         self.output = linear(width, width, scale)
+        if physics.readout:
+            self.modes = Lm(modes)
+            self.now = ComplexLinear(oscillators, modes)
+            self.before = ComplexLinear(oscillators, modes)
 
     def forward(self, x: Tensor, start: LmState) -> tuple[Tensor, LmState]:
         u = self.norm(x)
@@ -92,31 +122,32 @@ class Layer(nn.Module):
         return self.output(self.read(seen) * silu(self.gate(u))), state.last
 
     def see(self, state: LmState, start: LmState) -> Tensor:
-        """The normalised state and readout at every token, (B, T, 2 C or 5 C)."""
-        now = per_size(state.q.mT, state.p.mT)
-        seen = [now * state.q.mT, now * state.p.mT]
-        if self.physics.readout:
-            before = torch.cat((per_size(start.q, start.p)[:, None], now[:, :-1]), dim=1)
-            energy, turned, kept = self.oscillators.readout(state, before=start).mT.chunk(3, dim=-1)
-            seen += [now * now * energy, now * before * turned, now * before * kept]
-        return torch.cat(seen, dim=-1)
+        """The normalised state and, of the modes, T00, J and M at every token, (B, T, 2 C + 3 K)."""
+        z = normalised(state.q.mT, state.p.mT)
+        if not self.physics.readout:
+            return z
+        past = torch.cat((normalised(*start)[:, None], z[:, :-1]), dim=1)
+        w, v = (LmState(*x.flatten(0, 1).chunk(2, dim=-1)) for x in (self.now(z), self.before(past)))
+        read = self.modes.readout(w, before=v)  # every token is a sample of its own: its past has another matrix
+        return torch.cat((z, read.unflatten(0, z.shape[:2])), dim=-1)
 
 
 class OscillatorLM(nn.Module):
     """Byte-level language model without a window.
 
-    width, layers       of the residual stream        oscillators, rank   of a layer
-    physics             what is left out
+    width, layers   of the residual stream     oscillators, modes, rank   of a layer     physics   what is left out
     """
 
     carries = True
 
-    def __init__(self, width: int, layers: int, oscillators: int, rank: int, physics: Physics = FULL) -> None:
+    def __init__(
+        self, width: int, layers: int, oscillators: int, modes: int, rank: int, physics: Physics = FULL
+    ) -> None:
         super().__init__()
         self.oscillators = oscillators
         self.embedding = nn.Embedding(256, width)
         scale = 1 / math.sqrt(2 * layers)
-        self.layers = nn.ModuleList(Layer(width, oscillators, rank, scale, physics) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width, oscillators, modes, rank, scale, physics) for _ in range(layers))
         self.norm = RMSNorm(width)
         self.head = nn.Linear(width, 256, bias=False)
         nn.init.normal_(self.head.weight, std=0.02)

@@ -16,12 +16,13 @@ from trainers.lm_model import FULL, OscillatorLM, Physics
 class Sizes:
     """Of the oscillator model; the GPT has the same width and as many layers.
 
-    width, layers   of the residual stream     oscillators, rank   of a layer     heads   of the GPT's attention
+    width, layers   of the residual stream     oscillators, modes, rank   of a layer     heads   of the GPT's attention
     """
 
     width: int
     layers: int
     oscillators: int
+    modes: int
     rank: int
     heads: int
 
@@ -83,7 +84,7 @@ def build(variant: Variant, sizes: Sizes) -> nn.Module:
     """
 
     def oscillators(count: int, physics: Physics) -> nn.Module:
-        return OscillatorLM(sizes.width, sizes.layers, count, sizes.rank, physics)
+        return OscillatorLM(sizes.width, sizes.layers, count, sizes.modes, sizes.rank, physics)
 
     def gpt(hidden: int) -> nn.Module:
         return GPT(sizes.width, sizes.layers, sizes.heads, hidden)
