@@ -3,7 +3,7 @@
 A layer holds C oscillators, s = q + i p. At token t the text u_t chooses phase theta_t, damping lam_t >= 0 and rest
 position f_t, and the oscillators move exactly for one unit of time (``generated/lm``):
 
-    s_t = f_t + E_t (s_{t-1} - f_t),    E_t = exp(-lam_t + i theta_t),    |E_t| <= 1
+    s_t = f_t + E_t (s_{t-1} - f_t),    E_t = exp(-lam_t - i theta_t),    |E_t| <= 1
 
 What the layer says is read from the state z = s / rms(s) and from the energy and the two currents of K modes, complex
 linear combinations of the oscillators now and one token before, w = A z_t and v = B z_{t-1}:
@@ -58,7 +58,7 @@ def normalised(q: Tensor, p: Tensor) -> Tensor:
 
 def even_gain(lam: Tensor, theta: Tensor) -> Tensor:
     """The scale of f at which noise in f gives every oscillator the same amplitude: sqrt(1 - |E|^2) / |1 - E|."""
-    E = torch.polar(torch.exp(-lam), theta)
+    E = torch.polar(torch.exp(-lam), -theta)
     return torch.sqrt(1 - torch.exp(-2 * lam)) / (1 - E).abs()
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import cmath
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from generated.lm import Lm, LmState
 from trainers.lm import Options
-from trainers.lm_model import OscillatorLM
+from trainers.lm_model import ComplexLinear, Layer, OscillatorLM, even_gain, normalised
 from trainers.lm_score import generate
 from trainers.lm_variants import VARIANTS, Sizes, build, matched, parameters
 
@@ -102,3 +104,60 @@ def test_the_ablation_without_readout_reads_the_state_alone() -> None:
     full, without = model_of("physics"), model_of("no-readout")
     assert full.layers[0].read.in_features == 2 * full.oscillators + 3 * SMALL.modes
     assert without.layers[0].read.in_features == 2 * without.oscillators
+
+
+def states(*shape: int, seed: int = 2) -> LmState:
+    generator = torch.Generator().manual_seed(seed)
+    return LmState(*(torch.randn(*shape, dtype=torch.float64, generator=generator) for _ in range(2)))
+
+
+def turned(state: LmState, phase: float) -> LmState:
+    z = torch.complex(*state) * cmath.exp(1j * phase)
+    return LmState(z.real, z.imag)
+
+
+def first_layer() -> Layer:
+    return model_of("physics").layers[0]
+
+
+def test_what_is_seen_are_the_energy_and_the_currents_of_the_modes() -> None:
+    layer, state, start = first_layer(), states(2, 12, 5), states(2, 12, seed=3)
+    z, first = (torch.complex(*pair) for pair in (state, start))
+    z = torch.cat((first[..., None], z), dim=-1)
+    z = z / (z.abs().square().mean(dim=1, keepdim=True) + 1e-6).sqrt()
+    now, before = (torch.complex(*matrix.weight) for matrix in (layer.now, layer.before))
+    w, v = now @ z[..., 1:], before @ z[..., :-1]
+    product = w * v.conj()
+    expected = torch.cat((z.real[..., 1:], z.imag[..., 1:], w.abs().square() / 2, product.imag, product.real), dim=1)
+    assert torch.allclose(layer.see(state, start).mT, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_one_phase_for_all_oscillators_is_not_seen_by_the_readout() -> None:
+    layer, state, start = first_layer(), states(2, 12, 5), states(2, 12, seed=3)
+    seen, seen_turned = layer.see(state, start), layer.see(turned(state, 0.7), turned(start, 0.7))
+    assert torch.allclose(seen[..., 24:], seen_turned[..., 24:], rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(seen[..., :24], seen_turned[..., :24], atol=0.1)
+
+
+def test_complex_linear_is_a_complex_matrix() -> None:
+    torch.manual_seed(0)
+    layer, z = ComplexLinear(5, 3).double(), states(4, 5)
+    expected = torch.complex(*z) @ torch.complex(*layer.weight).T
+    found = layer(torch.cat(z, dim=-1))
+    assert torch.allclose(torch.complex(*found.chunk(2, dim=-1)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_normalised() -> None:
+    z = normalised(*states(6, 50))
+    assert torch.allclose(2 * z.square().mean(-1), torch.ones(6, dtype=torch.float64), rtol=1e-5)
+    assert torch.equal(normalised(torch.zeros(1, 4), torch.zeros(1, 4)), torch.zeros(1, 8))
+
+
+def test_even_gain_gives_every_oscillator_the_same_amplitude() -> None:
+    lam = torch.tensor([2.0, 0.5, 0.1, 0.1, 0.1], dtype=torch.float64)
+    theta = torch.tensor([1.0, 0.0, 0.0, 1.5, 3.0], dtype=torch.float64)
+    gain, (f_q, f_p) = even_gain(lam, theta), states(64, 5, 600)
+    state = Lm(5)(theta=theta[:, None], lam=lam[:, None], f_q=gain[:, None] * f_q, f_p=gain[:, None] * f_p)
+    variance = torch.complex(*state)[..., 100:].abs().square().mean(dim=(0, 2)) / 2
+    # 64 * 500 tokens, neighbours alike over 1 / lam <= 10 of them: a standard deviation of about 2 %
+    assert variance == pytest.approx(torch.ones(5).numpy(), abs=0.08)
