@@ -60,6 +60,7 @@ class Options:
 
     models   names in VARIANTS                 data, dataset   of the text, see lm_data.py
     tokens   bytes to train on                 context, batch  bytes of a window, windows a step and process
+    stretch  windows that a stream reads in a row
     lr       peak learning rate of AdamW       gpt_lr          the same for the GPT
     width, layers, oscillators, modes, rank, heads   see lm_variants.py
     seed     of weights and streams            every           tokens between two validations and checkpoints
@@ -74,6 +75,7 @@ class Options:
     tokens: int = 1_500_000
     context: int = 128
     batch: int = 8
+    stretch: int = 4
     lr: float = 6e-3
     gpt_lr: float = 3e-3
     width: int = 96
@@ -173,9 +175,9 @@ def train(
                 group["lr"] = peak * rate(done, steps)
             window = windows(
                 corpus.train, seed=options.seed, step=done, batch=options.batch, context=options.context,
-                rank=fabric.global_rank, world=fabric.world_size,
+                stretch=options.stretch, rank=fabric.global_rank, world=fabric.world_size,
             ).to(fabric.device)  # fmt: skip
-            logits, state = model(window[:, :-1], state)
+            logits, state = model(window[:, :-1], None if done % options.stretch == 0 else state)
             state = None if state is None else state.detach()
             loss = cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
             optimizer.zero_grad()
@@ -241,6 +243,7 @@ def main(
     tokens: Annotated[int, typer.Option(help="bytes to train on")] = Options.tokens,
     context: Annotated[int, typer.Option(help="bytes of a window")] = Options.context,
     batch: Annotated[int, typer.Option(help="windows a step and process")] = Options.batch,
+    stretch: Annotated[int, typer.Option(help="windows that a stream reads in a row")] = Options.stretch,
     lr: Annotated[float, typer.Option(help="peak learning rate of the oscillator models")] = Options.lr,
     gpt_lr: Annotated[float, typer.Option(help="peak learning rate of the GPT")] = Options.gpt_lr,
     width: Annotated[int, typer.Option(help="of the residual stream")] = Options.width,
@@ -270,8 +273,8 @@ def main(
     unknown = [variant for variant in models if variant not in VARIANTS]
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}; known are {', '.join(VARIANTS)}", param_hint="--model")
-    options = Options(models, data, dataset, tokens, context, batch, lr, gpt_lr, width, layers, oscillators, modes,
-                      rank, heads, seed, every, scored, tested, sample)  # fmt: skip
+    options = Options(models, data, dataset, tokens, context, batch, stretch, lr, gpt_lr, width, layers, oscillators,
+                      modes, rank, heads, seed, every, scored, tested, sample)  # fmt: skip
     if smoke:
         options = replace(options, **SMOKE)
     folder = resume or out / (name or f"seed{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}")

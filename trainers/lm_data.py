@@ -6,8 +6,8 @@ Three sources, each deterministic:
     a Hugging Face name its own splits where it has all three, else the same shares of its train split
     neither             the source of the Python standard library that runs the program, split by file
 
-A model reads B streams that lie evenly over the training bytes, window after window: the stream goes on where the last
-window ended, and past the last byte at the first one.
+A model reads B streams window after window. A stream goes on where its last window ended for a few windows, then at
+another place: text in its own order alone would teach the model where it is rather than what it reads.
 """
 
 from __future__ import annotations
@@ -160,12 +160,21 @@ def load_corpus(data: str | None = None, dataset: str | None = None) -> Corpus:
     return library_corpus() if dataset is None else dataset_corpus(dataset)
 
 
-def windows(text: Tensor, *, seed: int, step: int, batch: int, context: int, rank: int = 0, world: int = 1) -> Tensor:
+def windows(
+    text: Tensor, *, seed: int, step: int, batch: int, context: int, stretch: int, rank: int = 0, world: int = 1
+) -> Tensor:
     """What the streams of one process read in one step, (batch, context + 1) int64; the last byte is only predicted.
 
-    A function of its arguments alone: a resumed run reads on exactly where it stopped. ``seed`` shifts all streams.
+    A stream reads ``stretch`` windows in a row and goes on elsewhere. Places are drawn without repetition until all of
+    the text is read (a rest shorter than a stretch is left out, another one in each round), each round in another
+    order. A function of its arguments alone: a resumed run reads on exactly where it stopped.
     """
-    size, streams = len(text), batch * world
-    shift = int(np.random.default_rng(seed).integers(size))
-    first = (torch.arange(streams) * size // streams + shift)[rank * batch : (rank + 1) * batch]
-    return text[(first[:, None] + step * context + torch.arange(context + 1)) % size].long()
+    length = stretch * context
+    places = max(1, len(text) // length)
+    first = step // stretch * batch * world + rank * batch
+    starts = []
+    for k in range(first, first + batch):
+        rng = np.random.default_rng([seed, k // places])
+        starts.append(int(rng.integers(len(text))) + int(rng.permutation(places)[k % places]) * length)
+    at = torch.tensor(starts)[:, None] + step % stretch * context + torch.arange(context + 1)
+    return text[at % len(text)].long()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,24 +39,27 @@ def test_the_standard_library_is_split_by_file() -> None:
     assert sum(shares) == pytest.approx(1)
 
 
-def test_streams_go_on_where_the_last_window_ended() -> None:
+def test_streams_go_on_for_a_stretch_then_elsewhere() -> None:
     text = torch.arange(256, dtype=torch.uint8)
-    take = lambda step, **more: windows(text, seed=3, step=step, batch=2, context=8, **more)
-    first, second = take(0), take(1)
-    assert first.shape == (2, 9)
-    assert (first[:, -1] == second[:, 0]).all()
-    assert (first.diff() % 256 == 1).all()
-    assert ((first[1] - first[0]) % 256 == 128).all()
+    take = lambda step, **more: windows(
+        text, **({"seed": 3, "step": step, "batch": 2, "context": 8, "stretch": 4} | more)
+    )
+    steps = [take(step) for step in range(16)]
+    assert steps[0].shape == (2, 9)
+    assert all((step.diff() % 256 == 1).all() for step in steps)
+    for k, (one, two) in enumerate(pairwise(steps)):
+        assert (one[:, -1] == two[:, 0]).all() == (k % 4 != 3)
+    read = torch.cat([step[:, :-1].flatten() for step in steps])
+    assert read.sort().values.tolist() == list(range(256))  # 4 stretches of 2 streams of 32 bytes: every byte once
     assert torch.equal(take(5), take(5))
-    assert torch.equal(take(32), take(0))  # 32 windows of 8 bytes are the whole text
-    assert not torch.equal(first, windows(text, seed=4, step=0, batch=2, context=8))
+    assert not torch.equal(take(16), steps[0])
+    assert not torch.equal(take(0, seed=4), steps[0])
 
 
 def test_processes_share_the_streams() -> None:
     text = torch.arange(256, dtype=torch.uint8)
-    whole = windows(text, seed=0, step=2, batch=4, context=8)
-    parts = [windows(text, seed=0, step=2, batch=2, context=8, rank=rank, world=2) for rank in range(2)]
-    assert torch.equal(whole, torch.cat(parts))
+    take = lambda batch, **more: windows(text, seed=0, step=6, batch=batch, context=8, stretch=4, **more)
+    assert torch.equal(take(4), torch.cat([take(2, rank=rank, world=2) for rank in range(2)]))
 
 
 def fake(splits: Any) -> SimpleNamespace:
