@@ -81,7 +81,7 @@ class Options:
     width: int = 96
     layers: int = 3
     oscillators: int = 64
-    modes: int = 128
+    modes: int = 150
     rank: int = 32
     heads: int = 4
     seed: int = 0

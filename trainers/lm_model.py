@@ -5,12 +5,10 @@ position f_t, and the oscillators move exactly for one unit of time (``generated
 
     s_t = f_t + E_t (s_{t-1} - f_t),    E_t = exp(-lam_t - i theta_t),    |E_t| <= 1
 
-What the layer says is read from the state z = s / rms(s) and from the energy and the two currents of K modes, complex
+What the layer says is read from the state z = s / rms(s) and from the two invariants of K pairs of modes, complex
 linear combinations of the oscillators now and one token before, w = A z_t and v = B z_{t-1}:
 
-    T00 = |w|^2 / 2    J = Im w conj(v)    M = Re w conj(v)
-
-    y = O (W [z, T00, J, M] * silu(Z u))
+    J = Im w conj(v)    M = Re w conj(v)    y = O (W [z, J, M] * silu(Z u))
 
 The state after a text of any length is one complex number an oscillator: generation costs the same at every byte, and
 training hands the state on from window to window of a stream.
@@ -38,7 +36,7 @@ UNDAMPED = 1e-4  # lam of the ablation without damping
 class Physics:
     """What an ablation takes away.
 
-    readout    T00, J and M are read as well as the state
+    readout    J and M are read as well as the state
     rotation   theta is free; without it zero
     damping    lam is free; without it UNDAMPED
     """
@@ -101,7 +99,7 @@ class Layer(nn.Module):
         self.code = linear(width, rank)
         self.configure = linear(rank, 2 * oscillators, 0.06)
         self.gate = linear(width, width)
-        self.read = linear(2 * oscillators + (3 * modes if physics.readout else 0), width)
+        self.read = linear(2 * oscillators + (2 * modes if physics.readout else 0), width)
         self.output = linear(width, width, scale)
         if physics.readout:
             self.modes = Lm(modes)
@@ -122,14 +120,15 @@ class Layer(nn.Module):
         return self.output(self.read(seen) * silu(self.gate(u))), state.last
 
     def see(self, state: LmState, start: LmState) -> Tensor:
-        """The normalised state and, of the modes, T00, J and M at every token, (B, T, 2 C + 3 K)."""
+        """The normalised state, and J and M of the modes, at every token, (B, T, 2 C + 2 K)."""
         z = normalised(state.q.mT, state.p.mT)
         if not self.physics.readout:
             return z
         past = torch.cat((normalised(*start)[:, None], z[:, :-1]), dim=1)
         w, v = (LmState(*x.flatten(0, 1).chunk(2, dim=-1)) for x in (self.now(z), self.before(past)))
         read = self.modes.readout(w, before=v)  # every token is a sample of its own: its past has another matrix
-        return torch.cat((z, read.unflatten(0, z.shape[:2])), dim=-1)
+        currents = read[:, w.q.shape[1] :]  # without the energy T00, which costs weights and did not help
+        return torch.cat((z, currents.unflatten(0, z.shape[:2])), dim=-1)
 
 
 class OscillatorLM(nn.Module):

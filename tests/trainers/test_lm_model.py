@@ -102,7 +102,7 @@ def test_an_ablation_takes_its_part_away(name: str, kept: str) -> None:
 
 def test_the_ablation_without_readout_reads_the_state_alone() -> None:
     full, without = model_of("physics"), model_of("no-readout")
-    assert full.layers[0].read.in_features == 2 * full.oscillators + 3 * SMALL.modes
+    assert full.layers[0].read.in_features == 2 * full.oscillators + 2 * SMALL.modes
     assert without.layers[0].read.in_features == 2 * without.oscillators
 
 
@@ -120,7 +120,7 @@ def first_layer() -> Layer:
     return model_of("physics").layers[0]
 
 
-def test_what_is_seen_are_the_energy_and_the_currents_of_the_modes() -> None:
+def test_what_is_seen_are_the_state_and_the_currents_of_the_modes() -> None:
     layer, state, start = first_layer(), states(2, 12, 5), states(2, 12, seed=3)
     z, first = (torch.complex(*pair) for pair in (state, start))
     z = torch.cat((first[..., None], z), dim=-1)
@@ -128,7 +128,7 @@ def test_what_is_seen_are_the_energy_and_the_currents_of_the_modes() -> None:
     now, before = (torch.complex(*matrix.weight) for matrix in (layer.now, layer.before))
     w, v = now @ z[..., 1:], before @ z[..., :-1]
     product = w * v.conj()
-    expected = torch.cat((z.real[..., 1:], z.imag[..., 1:], w.abs().square() / 2, product.imag, product.real), dim=1)
+    expected = torch.cat((z.real[..., 1:], z.imag[..., 1:], product.imag, product.real), dim=1)
     assert torch.allclose(layer.see(state, start).mT, expected, rtol=1e-12, atol=1e-12)
 
 
