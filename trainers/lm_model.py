@@ -112,9 +112,9 @@ class Layer(nn.Module):
         f_q, f_p = self.drive(u).chunk(2, dim=-1)
         theta, lam = theta + self.theta, softplus(lam + self.lam)
         if not self.physics.rotation:
-            theta = torch.zeros_like(theta)
+            theta = 0 * theta  # every parameter keeps a gradient, as processes that share gradients expect
         if not self.physics.damping:
-            lam = torch.full_like(lam, UNDAMPED)
+            lam = 0 * lam + UNDAMPED
         state = self.oscillators(theta=theta.mT, lam=lam.mT, f_q=f_q.mT, f_p=f_p.mT, state=start)
         seen = self.see(state, start)
         return self.output(self.read(seen) * silu(self.gate(u))), state.last
