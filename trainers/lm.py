@@ -76,7 +76,7 @@ class Options:
     context: int = 128
     batch: int = 8
     stretch: int = 4
-    lr: float = 6e-3
+    lr: float = 5e-3
     gpt_lr: float = 3e-3
     width: int = 96
     layers: int = 3

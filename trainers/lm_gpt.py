@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
 EPS = 1e-6
+GAIN = 1.5  # of queries and keys at the start; one, not learned, keeps attention too flat
 
 
 class RMSNorm(nn.Module):
@@ -50,12 +51,13 @@ class Attention(nn.Module):
         self.heads = heads
         self.norm = RMSNorm(width)
         self.inputs = linear(width, 3 * width)
+        self.gain_q, self.gain_k = (nn.Parameter(torch.full((width // heads,), GAIN)) for _ in range(2))
         self.output = linear(width, width, scale)
 
     def forward(self, x: Tensor) -> Tensor:
         parts = self.inputs(self.norm(x)).unflatten(-1, (3, self.heads, -1))
         q, k, v = parts.permute(2, 0, 3, 1, 4)  # (B, heads, T, width / heads)
-        q, k = (rotate(rms_norm(z, z.shape[-1:], eps=EPS)) for z in (q, k))
+        q, k = (rotate(rms_norm(z, g.shape, g, EPS)) for z, g in ((q, self.gain_q), (k, self.gain_k)))
         y = scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.output(y.transpose(1, 2).flatten(-2))
 
