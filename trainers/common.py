@@ -20,7 +20,6 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
-CARRIED = "carried"
 
 
 class ResumeError(RuntimeError):
@@ -95,15 +94,11 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     meta: Mapping[str, Any],
-    carried: Tensor | None = None,
+    more: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write weights, optimizer state and ``meta`` as one safetensors file that appears whole or not at all.
-
-    carried   what a model hands from step to step, where it does
-    """
+    """Write weights, optimizer state, ``meta`` and ``more`` as one safetensors file, whole or not at all."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    if carried is not None:
-        tensors[CARRIED] = carried
+    tensors |= {f"more.{name}": value for name, value in (more or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     partial = folder / (CHECKPOINT + ".partial")
@@ -136,10 +131,11 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def load_carried(folder: Path) -> Tensor | None:
-    """The ``carried`` of ``save_checkpoint``, bit for bit."""
+def load_more(folder: Path) -> dict[str, Tensor]:
+    """What ``save_checkpoint`` was given as ``more``."""
     with safe_open(folder / CHECKPOINT, "pt") as file:
-        return file.get_tensor(CARRIED) if CARRIED in file.keys() else None  # noqa: SIM118
+        names = [name for name in file.keys() if name.startswith("more.")]  # noqa: SIM118
+        return {name.removeprefix("more."): file.get_tensor(name) for name in names}
 
 
 def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:

@@ -35,8 +35,8 @@ from trainers.common import (
     Run,
     check_spec,
     gather,
-    load_carried,
     load_checkpoint,
+    load_more,
     make_fabric,
     read_meta,
     save_checkpoint,
@@ -146,7 +146,7 @@ def train(
                 raise ResumeError(f"{run.folder} was trained {what}: give the same, or start a new run")
         load_checkpoint(run.folder, network, adam)
         done, elapsed = meta["step"], meta["elapsed"]
-        carried = load_carried(run.folder)
+        carried = load_more(run.folder).get("carried")
         state = None if carried is None else carried[fabric.global_rank].to(fabric.device)
     run.begin(done)
     tokens = options.context * options.batch * fabric.world_size  # of a step
@@ -157,10 +157,10 @@ def train(
     validation = corpus.validation[: options.scored]
 
     def keep() -> None:
-        carried = None if state is None else gather(fabric, state)
+        more = {} if state is None else {"carried": gather(fabric, state)}
         if run.writes:
             meta = {**origin, "step": done, "elapsed": time.monotonic() - began}
-            save_checkpoint(run.folder, network, adam, meta, carried)
+            save_checkpoint(run.folder, network, adam, meta, more)
 
     def validate() -> None:
         if run.writes:

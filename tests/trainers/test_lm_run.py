@@ -70,7 +70,7 @@ def test_two_processes_keep_the_states_of_both(tmp_path: Path) -> None:
     arguments = ("--smoke", "--model", "physics", "--out", str(tmp_path), "--name", "two")
     done = run_cli("torch.distributed.run", "--nproc-per-node", "2", "-m", "trainers.lm", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    kept = load_file(tmp_path / "two" / "physics" / CHECKPOINT)["carried"]
+    kept = load_file(tmp_path / "two" / "physics" / CHECKPOINT)["more.carried"]
     assert kept.shape == (2, 2, 2, 4, 24)  # processes, layers, q and p, windows, oscillators
     assert not torch.equal(kept[0], kept[1])
     assert read_meta(tmp_path / "two" / "physics")["processes"] == 2
@@ -83,7 +83,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(name: str, tmp_path: Path) 
     assert read_meta(tmp_path / "parts")["step"] == 5
     parts, resumed = fit(tmp_path / "parts", name, resume=True)
     assert whole.keys() == parts.keys()
-    assert ("carried" in whole) == (name == "physics")
+    assert ("more.carried" in whole) == (name == "physics")
     assert any(key.startswith("optimizer.") for key in whole)
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
     curves = [[(r["step"], r["bits"]) for r in x.records("validation")] for x in (run, resumed)]
