@@ -1,0 +1,96 @@
+"""The models of a comparison, built with the same number of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from trainers.lm_gpt import GPT
+from trainers.lm_model import FULL, OscillatorLM, Physics
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of the oscillator model; the GPT has the same width and as many layers.
+
+    width, layers   of the residual stream     oscillators, modes, rank   of a layer     heads   of the GPT's attention
+    """
+
+    width: int
+    layers: int
+    oscillators: int
+    modes: int
+    rank: int
+    heads: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One line of a comparison.
+
+    title     for tables and plots           gpt      the baseline in place of the oscillators
+    physics   what an ablation takes away    share    trained on 1 / share of the tokens, on a schedule of its own
+    """
+
+    title: str
+    gpt: bool = False
+    physics: Physics = FULL
+    share: int = 1
+
+
+VARIANTS = {
+    "physics": Variant("oscillators"),
+    "third": Variant("oscillators, a third of the tokens", share=3),
+    "gpt": Variant("GPT", gpt=True),
+    "no-readout": Variant("without T readout", physics=Physics(readout=False)),
+    "no-rotation": Variant("without rotation", physics=Physics(rotation=False)),
+    "no-damping": Variant("without damping", physics=Physics(damping=False)),
+}
+DEFAULT = ("physics", "third", "gpt")
+ABLATIONS = ("physics", "no-readout", "no-rotation", "no-damping")
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers the model learns."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def matched(build: Callable[[int], nn.Module], target: int) -> int:
+    """The size at which ``build(size)`` comes closest to ``target`` parameters; more size, more parameters.
+
+    The models are built on the meta device: no memory, no random numbers.
+    """
+
+    def count(size: int) -> int:
+        with torch.device("meta"):
+            return parameters(build(size))
+
+    low, high = 1, 2
+    while count(high) < target:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) < target else (low, middle)
+    return min((low, high), key=lambda size: abs(count(size) - target))
+
+
+def build(variant: Variant, sizes: Sizes) -> nn.Module:
+    """The model of a variant with as many parameters as the full oscillator model has, as near as its size allows.
+
+    The GPT has its feed-forward width matched, an ablation its number of oscillators.
+    """
+
+    def oscillators(count: int, physics: Physics) -> nn.Module:
+        return OscillatorLM(sizes.width, sizes.layers, count, sizes.modes, sizes.rank, physics)
+
+    def gpt(hidden: int) -> nn.Module:
+        return GPT(sizes.width, sizes.layers, sizes.heads, hidden)
+
+    with torch.device("meta"):
+        target = parameters(oscillators(sizes.oscillators, FULL))
+    if variant.gpt:
+        return gpt(matched(gpt, target))
+    return oscillators(matched(lambda n: oscillators(n, variant.physics), target), variant.physics)
