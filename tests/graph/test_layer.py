@@ -328,7 +328,10 @@ def test_parameters_of_edges_say_which_edges() -> None:
 
 def test_parametrisations_hold_on_edges_and_blocks() -> None:
     """A bound and a sign on the edges, a block-diagonal coupling of the channels, whatever the weights."""
-    bounded, blocks = Param("b", per="edge", positive=True, below=2), Param("K", shape=("C", "C"), block=2, symmetric=True)
+    bounded, blocks = (
+        Param("b", per="edge", positive=True, below=2),
+        Param("K", shape=("C", "C"), block=2, symmetric=True),
+    )
     system = System("bounded", graph, fields=(q,), hamiltonian=bounded * grad(q).square + q * mix(blocks, q) / 2,
                     metric=Dissipation((1, lambda F: F[q])), integrator=RK4(steps=1, dt=0.1))  # fmt: skip
     layer = class_of(system)(3, nodes=NODES).double()
