@@ -80,9 +80,16 @@ class Run:
         partial.replace(self.folder / name)
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, meta: Mapping[str, Any]) -> None:
-    """Write weights, optimizer state and ``meta`` as one safetensors file that appears whole or not at all."""
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    meta: Mapping[str, Any],
+    more: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write weights, optimizer state, ``meta`` and ``more`` as one safetensors file, whole or not at all."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"more.{name}": value for name, value in (more or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     partial = folder / (CHECKPOINT + ".partial")
@@ -113,6 +120,13 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
                 state.setdefault(int(index), {})[key] = value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def load_more(folder: Path) -> dict[str, Tensor]:
+    """What ``save_checkpoint`` was given as ``more``."""
+    with safe_open(folder / CHECKPOINT, "pt") as file:
+        names = [name for name in file.keys() if name.startswith("more.")]  # noqa: SIM118
+        return {name.removeprefix("more."): file.get_tensor(name) for name in names}
 
 
 def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:
