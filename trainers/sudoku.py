@@ -59,9 +59,11 @@ class Options:
     steps    optimiser steps                 seconds   a time limit in their place: the learning rate follows the clock
     pool     puzzles at work in a process    rounds    of a segment: what the gradient sees
     stay     least and most segments         mix       odds of the levels easy, medium, hard, hardest
+    ramp     the share of the run in which stay and mix grow from short stays of easy puzzles
     lr       peak rate of the networks       lr_graph  peak rate of couplings and screenings
     width    numbers per cell and plane      hidden    width of the update
     heads    graphs                          channels  sources per graph and plane
+    energy   the update sees T00 as well
     average  decay of the averaged weights   seed      of weights and puzzles
     puzzles  to train on                     every     steps between two checkpoints
     tests    puzzles to test on              most      rounds of a test
@@ -73,12 +75,14 @@ class Options:
     rounds: int = 4
     stay: tuple[int, int] = (12, 20)
     mix: tuple[float, ...] = (0.3, 0.2, 0.1, 0.4)
+    ramp: float = 0.05
     lr: float = 3e-3
     lr_graph: float = 2e-2
-    width: int = 24
+    width: int = 32
     hidden: int = 128
     heads: int = 8
     channels: int = 4
+    energy: bool = False
     average: float = 0.999
     seed: int = 0
     puzzles: int = 100_352
@@ -89,18 +93,14 @@ class Options:
 
 SMOKE = {"steps": 12, "pool": 4, "width": 8, "hidden": 16, "heads": 2, "channels": 2, "puzzles": 64, "every": 6,
          "tests": 32, "most": 8, "stay": (1, 2)}  # fmt: skip
+FIRST_STAY = (1, 4)  # segments
 TEST_SEED = 0  # every run is tested on the same puzzles
-
-
-def network_of(options: Options) -> SudokuNet:
-    """A fresh network of the widths of a run."""
-    return SudokuNet(options.width, options.heads, options.channels, options.hidden)
 
 
 def make_optimizer(network: SudokuNet, options: Options) -> torch.optim.AdamW:
     """AdamW with two groups: the couplings learn faster and do not decay."""
-    graph = list(network.couplings.parameters())
-    rest = [p for name, p in network.named_parameters() if not name.startswith("couplings.")]
+    graph = network.graph_parameters()
+    rest = [p for p in network.parameters() if not any(p is other for other in graph)]
     groups = [
         {"params": rest, "lr": options.lr, "peak": options.lr, "weight_decay": 0.01},
         {"params": graph, "lr": options.lr_graph, "peak": options.lr_graph, "weight_decay": 0.0},
@@ -111,6 +111,14 @@ def make_optimizer(network: SudokuNet, options: Options) -> torch.optim.AdamW:
 def schedule(step: int, fraction: float) -> float:
     """The share of the peak rate: a warm-up, then half a cosine down to two percent."""
     return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * (1 + math.cos(math.pi * fraction)) / 2)
+
+
+def curriculum(options: Options, fraction: float) -> tuple[tuple[float, ...], tuple[int, int]]:
+    """The odds of the levels and the stays, at a fraction of the run."""
+    grown = min(1.0, fraction / options.ramp) if options.ramp > 0 else 1.0
+    mix = tuple(first + grown * (last - first) for first, last in zip((1.0, 0.0, 0.0, 0.0), options.mix, strict=True))
+    least, most = (round(min(a, b) + grown * (b - min(a, b))) for a, b in zip(FIRST_STAY, options.stay, strict=True))
+    return mix, (least, most)
 
 
 def loss_of(logits: Tensor, label: Tensor) -> Tensor:
@@ -133,13 +141,13 @@ def train(
     Raises ResumeError when the checkpoint belongs to another spec or another number of processes.
     """
     torch.manual_seed(options.seed)
-    network = network_of(options)
+    network = SudokuNet(options.width, options.heads, options.channels, options.hidden, options.energy)
     average = copy.deepcopy(network).to(fabric.device).requires_grad_(False)
     adam = make_optimizer(network, options)
     model, optimizer = fabric.setup(network, adam)
     pool = empty_pool(options.pool, options.width, puzzles.given.shape[1], fabric.device)
     package = {"package": "sudoku", "spec": spec_hash("sudoku"), "options": asdict(options)}
-    done, entered, elapsed = 0, 0, 0.0
+    done, entered, elapsed, worked = 0, 0, 0.0, 0.0
     if resume:
         meta = read_meta(run.folder)
         check_spec(meta, package["spec"], run.folder)
@@ -150,15 +158,19 @@ def train(
         average.load_state_dict({name.removeprefix("average."): x for name, x in more.items() if "average." in name})
         for name, value in pool.tensors().items():
             setattr(pool, name, more[f"pool.{name}"][fabric.global_rank].to(value))
-        done, entered, elapsed = meta["step"], meta["entered"], meta["elapsed"]
+        done, entered, elapsed, worked = (meta[name] for name in ("step", "entered", "elapsed", "worked"))
     run.begin(done)
     if done == 0:
         run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     by_level = members(puzzles)
-    began = time.monotonic() - elapsed
+    began, began_work = time.monotonic() - elapsed, time.process_time() - worked
 
     def finished() -> float:
         return done / options.steps if options.seconds is None else (time.monotonic() - began) / options.seconds
+
+    def spent() -> dict[str, float]:
+        """Seconds of the clock, and of the processors in this process."""
+        return {"elapsed": time.monotonic() - began, "worked": time.process_time() - began_work}
 
     def keep() -> None:
         """All processes come here together: every pool goes into the checkpoint."""
@@ -166,7 +178,7 @@ def train(
         if fabric.world_size == 1:
             everyone = {name: value[None] for name, value in everyone.items()}
         if run.writes:
-            state = {"step": done, "entered": entered, "elapsed": time.monotonic() - began}
+            state = {"step": done, "entered": entered, **spent()}
             everyone |= {f"average.{name}": value for name, value in average.state_dict().items()}
             meta = {**package, **state, "processes": fabric.world_size}
             save_checkpoint(run.folder, network, adam, meta, everyone)
@@ -177,7 +189,7 @@ def train(
         while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after:
             clock = time.monotonic()
             key = (options.seed, done, fabric.global_rank)
-            entered += fill(pool, by_level, options.mix, options.stay, (*key, 0))
+            entered += fill(pool, by_level, *curriculum(options, fraction), (*key, 0))
             given, label = batch_of(pool, puzzles)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(done, fraction)
@@ -201,7 +213,7 @@ def train(
                 "left_solved": int((pool.fresh & solved).sum()), "entered": entered,
             }  # fmt: skip
             speed = options.pool * fabric.world_size * options.rounds / (time.monotonic() - clock)
-            run.log("train", step=done, **figures, seconds=round(time.monotonic() - began, 1))
+            run.log("train", step=done, **figures)
             display.update(
                 min(1.0, finished()),
                 step=done, loss=figures["loss"], cells=figures["cells"], puzzles=entered, **{"rounds/s": round(speed)},
@@ -213,7 +225,7 @@ def train(
             keep()
         raise
     keep()
-    run.log("trained", step=done, puzzles=entered, seconds=round(time.monotonic() - began, 1))
+    run.log("trained", step=done, puzzles=entered, **{name: round(value, 1) for name, value in spent().items()})
     return average
 
 
@@ -297,6 +309,7 @@ def main(
     hidden: Annotated[int, typer.Option(help="width of the update")] = Options.hidden,
     heads: Annotated[int, typer.Option(help="learned graphs")] = Options.heads,
     channels: Annotated[int, typer.Option(help="fields per graph and digit")] = Options.channels,
+    energy: Annotated[bool, typer.Option("--energy", help="the update sees the energy density as well")] = False,
     puzzles: Annotated[int, typer.Option(help="to train on")] = Options.puzzles,
     tests: Annotated[int, typer.Option(help="puzzles to test on")] = Options.tests,
     most: Annotated[int, typer.Option(help="rounds of a test, at most")] = Options.most,
@@ -319,7 +332,7 @@ def main(
         console.width = 120  # a log file has no width to fit into
     options = Options(
         steps=steps, seconds=seconds, pool=pool, rounds=rounds, lr=lr, lr_graph=lr_graph, width=width, hidden=hidden,
-        heads=heads, channels=channels, puzzles=puzzles, tests=tests, most=most, seed=seed, every=every,
+        heads=heads, channels=channels, energy=energy, puzzles=puzzles, tests=tests, most=most, seed=seed, every=every,
     )  # fmt: skip
     if smoke:
         options = replace(options, **SMOKE)

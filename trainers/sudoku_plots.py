@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from trainers.sudoku_evaluate import sure, to_tensors
-from trainers.sudoku_model import SudokuNet, green_function
+from trainers.sudoku_model import SudokuNet
 from trainers.sudokus import Puzzles
 
 SHOWN_CELL = 40  # row 4, column 4
@@ -49,7 +49,7 @@ def learning_curve(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 @torch.no_grad()
 def couplings(network: SudokuNet, path: Path) -> None:
     """The learned W of every head, 81 x 81."""
-    weight, m2 = network.couplings()
+    weight, m2 = network.couplings(), network.physics.m2
     columns = min(4, len(weight))
     rows = -(-len(weight) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.2 * rows), constrained_layout=True)
@@ -66,13 +66,13 @@ def couplings(network: SudokuNet, path: Path) -> None:
 @torch.no_grad()
 def neighbours(network: SudokuNet, path: Path) -> None:
     """What the cell in the middle is coupled to: W above, the field of a source there below, a column per head."""
-    weight, m2 = network.couplings()
-    green = green_function(weight, m2)
+    weight = network.couplings()
+    units = network.unit_fields(weight)
     figure, axes = plt.subplots(
         2, len(weight), figsize=(1.7 * len(weight), 3.8), constrained_layout=True, squeeze=False
     )
     for head in range(len(weight)):
-        for panel, values in zip(axes[:, head], (weight, green), strict=True):
+        for panel, values in zip(axes[:, head], (weight, units), strict=True):
             field = values[head, SHOWN_CELL].cpu().numpy().copy()
             field[SHOWN_CELL] = np.nan  # the field at its source outshines all others
             panel.imshow(field.reshape(9, 9), cmap="magma_r", vmin=0, interpolation="nearest")

@@ -55,8 +55,7 @@ def fill(
 ) -> int:
     """Draw a puzzle for every free place, by level with the odds ``mix``; returns how many.
 
-    What is drawn is a function of ``key`` (seed, step, process) and the number of places alone. At the first step the
-    stays are shorter at random, so that not all puzzles leave together.
+    What is drawn is a function of ``key`` (seed, step, process, a number) and the number of places alone.
     """
     places = pool.fresh.nonzero()[:, 0]
     count = len(places)
@@ -67,9 +66,8 @@ def fill(
     levels = rng.choice(len(by_level), size=count, p=odds / odds.sum())
     draws = rng.random(count)
     chosen = [by_level[level][int(draw * len(by_level[level]))] for level, draw in zip(levels, draws, strict=True)]
-    shortest = segments[0] if count < len(pool.fresh) else 1
     pool.index[places] = torch.tensor(chosen, dtype=torch.int64, device=pool.index.device)
-    pool.left[places] = torch.from_numpy(rng.integers(shortest, segments[1] + 1, size=count)).to(pool.left)
+    pool.left[places] = torch.from_numpy(rng.integers(segments[0], segments[1] + 1, size=count)).to(pool.left)
     return count
 
 
