@@ -20,7 +20,7 @@ from itertools import combinations
 
 import numpy as np
 
-from trainers.sudoku_solve import at_least, cube_of, lines, pack, propagate, unlines, unpack
+from trainers.sudoku_solve import anywhere, at_least, cube_of, lines, pack, propagate, unlines, unpack
 
 LEVELS = ("easy", "medium", "hard", "hardest")
 UNITS = ("row", "column", "box")
@@ -144,7 +144,7 @@ def grade(puzzles: np.ndarray) -> np.ndarray:
         allowed += more
         bits = _exhaust(pack(cube), allowed, with_wings=name == "hard")
         _, two = at_least(bits)
-        solved = unpack(~np.bitwise_or.reduce(two.reshape(-1, two.shape[-1]), axis=0), len(left))
+        solved = unpack(~anywhere(two), len(left))
         level[left[solved]] = number
         left, cube = left[~solved], unpack(bits, len(left))[~solved]
         if len(left) == 0:
@@ -166,6 +166,6 @@ def _exhaust(
         else:
             if with_wings:
                 _, two = at_least(cube)
-                cube = _all_wings(cube, np.bitwise_or.reduce(two.reshape(-1, two.shape[-1]), axis=0))
+                cube = _all_wings(cube, anywhere(two))
             if (cube == before).all():
                 return cube

@@ -3,7 +3,7 @@
 Candidates of B puzzles are an array (9 digits, 9 rows, 9 columns, ceil(B / 64)) of uint64: bit b of word w says whether
 puzzle 64 w + b may still hold that digit in that cell. A logical operation on the array is that operation on 64 puzzles
 a word, so that naked and hidden singles, which are counts up to two, need no loop over puzzles and no search tree in
-Python. What singles leave open is split at the cell with the fewest candidates, breadth first.
+Python. What singles leave open is split at the cell with the fewest candidates.
 """
 
 from __future__ import annotations
@@ -75,9 +75,16 @@ def at_least(alternatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return one, two
 
 
-def _everywhere(bits: np.ndarray) -> np.ndarray:
-    """AND over all axes but the words."""
-    return np.bitwise_and.reduce(bits.reshape(-1, bits.shape[-1]), axis=0)
+def everywhere(bits: np.ndarray) -> np.ndarray:
+    """AND over all axes but the words, (..., words) -> (words,)."""
+    result: np.ndarray = np.bitwise_and.reduce(bits, axis=tuple(range(bits.ndim - 1)))
+    return result
+
+
+def anywhere(bits: np.ndarray) -> np.ndarray:
+    """OR over all axes but the words, (..., words) -> (words,)."""
+    result: np.ndarray = np.bitwise_or.reduce(bits, axis=tuple(range(bits.ndim - 1)))
+    return result
 
 
 def sweep(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,13 +97,13 @@ def sweep(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for view in VIEWS:
         seen = lines(cube, view)
         one, two = at_least(seen)
-        possible &= _everywhere(one)
+        possible &= everywhere(one)
         single |= unlines((one & ~two)[None], view)
     single &= cube
     reached = np.zeros_like(cube)
     for view in VIEWS:
         one, two = at_least(lines(single, view))
-        possible &= ~np.bitwise_or.reduce(two.reshape(-1, two.shape[-1]), axis=0)
+        possible &= ~anywhere(two)
         reached |= unlines(one[None], view)
     return cube & (~reached | single), possible
 
@@ -113,7 +120,7 @@ def propagate(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             break
         cube = after
     _, two = at_least(cube)
-    return cube, possible, possible & _everywhere(~two)
+    return cube, possible, possible & everywhere(~two)
 
 
 def _split(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -135,8 +142,14 @@ def count_solutions(cube: np.ndarray, most: int = 2) -> tuple[np.ndarray, np.nda
     """
     count = np.zeros(len(cube), dtype=int)
     solution = np.zeros((len(cube), CELLS), dtype=np.uint8)
-    owner = np.arange(len(cube))
-    while len(cube):
+    together = max(len(cube), 64)
+    waiting, owners = cube, np.arange(len(cube))
+    while len(waiting):
+        # the newest first, so that what waits stays little: a search in depth, many branches at a time
+        cube, owner = waiting[-together:], owners[-together:]
+        waiting, owners = waiting[:-together], owners[:-together]
+        needed = count[owner] < most
+        cube, owner = cube[needed], owner[needed]
         bits, possible, solved = propagate(pack(cube))
         batch = len(cube)
         is_solved, is_open = unpack(solved, batch), unpack(possible & ~solved, batch)
@@ -144,7 +157,6 @@ def count_solutions(cube: np.ndarray, most: int = 2) -> tuple[np.ndarray, np.nda
         found = owner[is_solved]
         solution[found] = cube[is_solved].reshape(-1, 9, 81).argmax(axis=1) + 1
         np.add.at(count, found, 1)
-        is_open &= count[owner] < most
         cube, parent = _split(cube[is_open])
-        owner = owner[is_open][parent]
+        waiting, owners = np.concatenate([waiting, cube]), np.concatenate([owners, owner[is_open][parent]])
     return np.minimum(count, most), solution
