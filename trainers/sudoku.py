@@ -46,7 +46,7 @@ from trainers.common import (
 )
 from trainers.sudoku_evaluate import Report, evaluate, sure
 from trainers.sudoku_model import SudokuNet
-from trainers.sudoku_pool import batch_of, empty_pool, entering, fill, leave, members
+from trainers.sudoku_pool import batch_of, empty_pool, fill, leave, members
 from trainers.sudoku_score import PuzzleFileError, read_puzzles
 from trainers.sudoku_weights import WEIGHTS, load_weights, save_weights
 from trainers.sudokus import Puzzles, cached_puzzles
@@ -193,7 +193,7 @@ def train(
             given, label = batch_of(pool, puzzles)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(done, fraction)
-            state, logits = model(entering(pool, network, given), given, options.rounds)
+            state, logits = model(pool.state, given, options.rounds, pool.fresh)
             loss = loss_of(logits, label)
             optimizer.zero_grad()
             fabric.backward(loss)

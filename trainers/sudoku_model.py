@@ -106,8 +106,13 @@ class SudokuNet(nn.Module):
         density = self.physics.readout(solved, s=source, w=couplings).permute(1, 2, 0)
         return torch.cat((by_cell(phi), _norm(by_cell(density))), dim=-1)
 
-    def forward(self, state: Tensor, given: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
-        """Go on for some rounds: the state (B, 9, n, c) after them, and the logits (rounds, B, 9, n) of the digits."""
+    def forward(self, state: Tensor, given: Tensor, rounds: int, fresh: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Go on for some rounds: the state (B, 9, n, c) after them, and the logits (rounds, B, 9, n) of the digits.
+
+        Puzzles that are ``fresh`` (B,) bool begin with the first state in place of the given one.
+        """
+        if fresh is not None:
+            state = torch.where(fresh[:, None, None, None], self.start(given), state)
         couplings = self.couplings()
         units = self.unit_fields(couplings)
         fixed = self.of_given(self.code(given))

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from trainers.sudoku_evaluate import to_tensors
 from trainers.sudoku_grade import LEVELS
-from trainers.sudoku_model import SudokuNet
 from trainers.sudokus import Puzzles
 
 LEAVE = 0.5
@@ -69,13 +68,6 @@ def fill(
     pool.index[places] = torch.tensor(chosen, dtype=torch.int64, device=pool.index.device)
     pool.left[places] = torch.from_numpy(rng.integers(segments[0], segments[1] + 1, size=count)).to(pool.left)
     return count
-
-
-def entering(pool: Pool, network: SudokuNet, given: Tensor) -> Tensor:
-    """The state a step begins with: carried, or for fresh puzzles the network's first state, with its gradient."""
-    if not pool.fresh.any():
-        return pool.state
-    return torch.where(pool.fresh[:, None, None, None], network.start(given), pool.state)
 
 
 def leave(pool: Pool, state: Tensor, solved: Tensor, key: tuple[int, ...]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from trainers.sudoku import Options, loss_of, make_optimizer
 from trainers.sudoku_evaluate import evaluate, solve, to_tensors
 from trainers.sudoku_model import SudokuNet
-from trainers.sudoku_pool import batch_of, empty_pool, entering, fill, leave, members
+from trainers.sudoku_pool import batch_of, empty_pool, fill, leave, members
 from trainers.sudokus import Puzzles, make_puzzles
 
 SMALL = {"width": 6, "heads": 2, "channels": 2, "hidden": 8}
@@ -34,7 +34,7 @@ def fit(net: SudokuNet, puzzles: Puzzles, steps: int) -> tuple[list[float], Tens
     for step in range(steps):
         fill(pool, by_level, (1.0, 1.0, 1.0, 1.0), (1, 3), (0, step, 0))
         given, label = batch_of(pool, puzzles)
-        state, logits = net(entering(pool, net, given), given, 3)
+        state, logits = net(pool.state, given, 3, pool.fresh)
         loss = loss_of(logits, label)
         adam.zero_grad()
         loss.backward()
@@ -126,6 +126,9 @@ def test_a_state_carried_on_is_the_state_of_one_run(puzzles: Puzzles) -> None:
     end, second = net(half, given, 2)
     assert torch.equal(torch.cat((first, second)), whole)
     assert torch.equal(end, state)
+    fresh, _ = net(half, given, 4, torch.tensor([True, False]))
+    assert torch.equal(fresh[0], state[0])
+    assert not torch.equal(fresh[1], state[1])
 
 
 class Told(torch.nn.Module):

@@ -94,7 +94,7 @@ def test_the_weights_of_a_run_are_the_averaged_ones(tmp_path: Path, puzzles: Puz
 
 def test_two_processes_are_one_run(tmp_path: Path) -> None:
     done = start_cli(
-        ["torch.distributed.run"], "--nproc-per-node", "2", "--master-port", "29741", "-m", "trainers.sudoku",
+        ["torch.distributed.run"], "--standalone", "--nproc-per-node", "2", "-m", "trainers.sudoku",
         "--smoke", "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
