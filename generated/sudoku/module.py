@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,19 @@ class SudokuState(NamedTuple):
 
 class NotConverged(RuntimeWarning):
     """A solve gave up; the ``status`` of the state says which samples."""
+
+
+def _exact(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method outside of autocast: sums of differences need all the digits of what they are given."""
+
+    @wraps(method)
+    def run(self: nn.Module, *given: Any, **named: Any) -> Any:
+        first = next((x for x in (*given, *named.values()) if isinstance(x, (Tensor, tuple))), None)
+        device = next((x.device for x in (first if isinstance(first, tuple) else (first,)) if x is not None), None)
+        with torch.autocast("cpu" if device is None else device.type, enabled=False):
+            return method(self, *given, **named)
+
+    return run
 
 
 def _work(*fields: Tensor, channels: int) -> tuple:
@@ -170,6 +185,7 @@ class Sudoku(nn.Module):
         """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""
         return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)
 
+    @_exact
     def forward(
         self, s: Tensor, w: Tensor, *, edge_index: Tensor | None = None, warm_start: Tensor | None = None
     ) -> SudokuState:
@@ -196,6 +212,7 @@ class Sudoku(nn.Module):
             )
         return SudokuState(u__.to(dtype__), iterations__, residual__, status__)
 
+    @_exact
     def readout(
         self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
         w: Tensor | None = None
@@ -209,6 +226,7 @@ class Sudoku(nn.Module):
             reference.readout(graph__, phi, _node(s, phi, 's'), _edge(w, phi, graph__, 'w'), self.m2.to(phi.dtype)), 1
         ).to(dtype__)
 
+    @_exact
     def energy(
         self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
         w: Tensor | None = None, batch: Tensor | None = None
@@ -227,6 +245,7 @@ class Sudoku(nn.Module):
         graphs__ = int(batch.max()) + 1 if batch.numel() else 0
         return nodes__ @ nn.functional.one_hot(batch, graphs__).to(nodes__.dtype)
 
+    @_exact
     def flux(
         self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
         w: Tensor | None = None

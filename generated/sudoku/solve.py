@@ -64,9 +64,10 @@ class _Equilibrium(torch.autograd.Function):
         if grad is None:
             return (None,) * 7
         m, w, u = ctx.saved_tensors
-        lam, *_ = _Equilibrium.apply(ctx.method, ctx.graph, ctx.options, m, w, grad, torch.zeros_like(grad))
-        back_m = -(lam * u).sum_to_size(m.shape) if ctx.needs_input_grad[3] else None
-        back_w = -ctx.graph.slopes(lam, u, w.shape) if ctx.needs_input_grad[4] else None
+        with torch.autocast(grad.device.type, enabled=False):
+            lam, *_ = _Equilibrium.apply(ctx.method, ctx.graph, ctx.options, m, w, grad, torch.zeros_like(grad))
+            back_m = -(lam * u).sum_to_size(m.shape) if ctx.needs_input_grad[3] else None
+            back_w = -ctx.graph.slopes(lam, u, w.shape) if ctx.needs_input_grad[4] else None
         return None, None, None, back_m, back_w, lam, None
 
 

@@ -121,7 +121,10 @@ def _methods(emission: Emission) -> list[str]:
     lines += _flux(emission)
     if emission.stepping:
         lines += _balance(emission)
-    return [f"    {line}" if line else "" for line in lines]
+    public = [
+        ("@_exact", line) if line.startswith("def ") and not line.startswith("def _") else (line,) for line in lines
+    ]
+    return [f"    {line}" if line else "" for pair in public for line in pair]
 
 
 def _graph_method(emission: Emission) -> list[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
 
-from metrigen import RK4, Dissipation, Graph, Leapfrog, Param, System, energy_density, grad, mix
+from metrigen import RK4, Dissipation, Graph, ImplicitMidpoint, Leapfrog, Param, System, energy_density, grad, mix
 from metrigen.errors import SpecError
 from tests.graph.systems import (
     EDGE_INDEX,
@@ -31,6 +31,7 @@ from tests.graph.systems import (
     w,
     wave,
 )
+from tests.lattice.emitted import compiled
 
 EDGES = EDGE_INDEX.shape[1]
 DIFFUSION = System("diffusion", graph, fields=(q,), hamiltonian=q**2 / 2, readout=energy_density(),
@@ -364,3 +365,10 @@ def test_a_missing_input_is_named() -> None:
         source(s=U, w=rand(5, 5))
     with pytest.raises(ValueError, match="cholesky"):
         class_of(poisson("poisson_shapes"))(2, solver="cholesky")(s=U, w=W, edge_index=EDGE_INDEX)
+
+
+def test_an_implicit_step_is_refused_with_a_way_out() -> None:
+    with pytest.raises(SpecError, match="implicit step") as refused:
+        compiled(wave("implicit_wave", ImplicitMidpoint(steps=1, dt=0.1)))
+    assert refused.value.part == "integrator"
+    assert "Exponential" in str(refused.value.fix)

@@ -260,6 +260,23 @@ def test_dtypes(dtype: torch.dtype) -> None:
     assert torch.allclose(state.phi.double(), expected, rtol=tolerance, atol=tolerance)
 
 
+def test_autocast_takes_no_digits() -> None:
+    """Matrix products stay in float32 under autocast, forward and back."""
+    made = layer().float()
+    source, pairs = rand(3, 2, 5, seed=1).float(), symmetric(2, 5, 5).float().requires_grad_()
+
+    def run() -> tuple[torch.Tensor, ...]:
+        state = made(source, pairs)
+        read = made.readout(state, s=source, w=pairs)
+        return state.phi, read, torch.autograd.grad(read.sum(), pairs)[0]
+
+    plain = run()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = run()
+    assert all(torch.equal(x, y) for x, y in zip(plain[:2], cast[:2], strict=True))
+    assert torch.allclose(plain[2], cast[2], rtol=2**-7, atol=2**-7)
+
+
 def test_the_order_in_memory_does_not_matter() -> None:
     made = layer()
     source, pairs = rand(3, 5, 2, seed=1).mT, symmetric(2, 5, 5).permute(1, 2, 0).contiguous().permute(2, 0, 1)

@@ -1,0 +1,370 @@
+"""Train a Sudoku solver that is told no rows, columns or boxes, and test it on four levels of difficulty.
+
+    python -m trainers.sudoku                        the published run
+    python -m trainers.sudoku --seconds 600          a quick one
+    python -m trainers.sudoku --smoke                seconds; the path through the program, not a result
+    python -m trainers.sudoku --resume runs/sudoku/X go on where X stopped, bit for bit
+    python -m trainers.sudoku --eval PUZZLES.txt     solve a file with the trained weights that come with the project
+    torchrun --nproc-per-node 2 -m trainers.sudoku   data parallel
+
+A run writes to runs/sudoku/<name>/: metrics.jsonl, checkpoint.safetensors, weights.safetensors (the averaged weights,
+for --weights), learning.png, couplings.png, cells.png, solving.png. Puzzles are made once and kept in
+runs/sudoku/puzzles/.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from lightning_fabric import Fabric
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from trainers import sudoku_plots
+from trainers.common import (
+    ROOT,
+    Display,
+    ResumeError,
+    Run,
+    check_spec,
+    load_checkpoint,
+    load_more,
+    make_fabric,
+    read_meta,
+    save_checkpoint,
+    spec_hash,
+)
+from trainers.sudoku_evaluate import Report, evaluate, sure
+from trainers.sudoku_model import SudokuNet
+from trainers.sudoku_pool import batch_of, empty_pool, fill, leave, members
+from trainers.sudoku_score import PuzzleFileError, read_puzzles
+from trainers.sudoku_weights import WEIGHTS, load_weights, save_weights
+from trainers.sudokus import Puzzles, cached_puzzles
+
+
+@dataclass(frozen=True)
+class Options:
+    """What determines the result of a run; kept in the checkpoint.
+
+    steps    optimiser steps                 seconds   a time limit in their place: the learning rate follows the clock
+    pool     puzzles at work in a process    rounds    of a segment: what the gradient sees
+    stay     least and most segments         mix       odds of the levels easy, medium, hard, hardest
+    ramp     the share of the run in which stay and mix grow from short stays of easy puzzles
+    lr       peak rate of the networks       lr_graph  peak rate of couplings and screenings
+    width    numbers per cell and plane      hidden    width of the update
+    heads    graphs                          channels  sources per graph and plane
+    energy   the update sees T00 as well
+    average  decay of the averaged weights   seed      of weights and puzzles
+    puzzles  to train on                     every     steps between two checkpoints
+    tests    puzzles to test on              most      rounds of a test
+    """
+
+    steps: int = 40_000
+    seconds: float | None = None
+    pool: int = 16
+    rounds: int = 4
+    stay: tuple[int, int] = (12, 20)
+    mix: tuple[float, ...] = (0.3, 0.2, 0.1, 0.4)
+    ramp: float = 0.05
+    lr: float = 3e-3
+    lr_graph: float = 2e-2
+    width: int = 32
+    hidden: int = 128
+    heads: int = 8
+    channels: int = 4
+    energy: bool = False
+    average: float = 0.999
+    seed: int = 0
+    puzzles: int = 100_352
+    every: int = 500
+    tests: int = 8192
+    most: int = 192
+
+
+SMOKE = {"steps": 12, "pool": 4, "width": 8, "hidden": 16, "heads": 2, "channels": 2, "puzzles": 64, "every": 6,
+         "tests": 32, "most": 8, "stay": (1, 2)}  # fmt: skip
+FIRST_STAY = (1, 4)  # segments
+TEST_SEED = 0  # every run is tested on the same puzzles
+
+
+def make_optimizer(network: SudokuNet, options: Options) -> torch.optim.AdamW:
+    """AdamW with two groups: the couplings learn faster and do not decay."""
+    graph = network.graph_parameters()
+    rest = [p for p in network.parameters() if not any(p is other for other in graph)]
+    groups = [
+        {"params": rest, "lr": options.lr, "peak": options.lr, "weight_decay": 0.01},
+        {"params": graph, "lr": options.lr_graph, "peak": options.lr_graph, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
+
+
+def schedule(step: int, fraction: float) -> float:
+    """The share of the peak rate: a warm-up, then half a cosine down to two percent."""
+    return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * (1 + math.cos(math.pi * fraction)) / 2)
+
+
+def curriculum(options: Options, fraction: float) -> tuple[tuple[float, ...], tuple[int, int]]:
+    """The odds of the levels and the stays, at a fraction of the run."""
+    grown = min(1.0, fraction / options.ramp) if options.ramp > 0 else 1.0
+    mix = tuple(first + grown * (last - first) for first, last in zip((1.0, 0.0, 0.0, 0.0), options.mix, strict=True))
+    least, most = (round(min(a, b) + grown * (b - min(a, b))) for a, b in zip(FIRST_STAY, options.stay, strict=True))
+    return mix, (least, most)
+
+
+def loss_of(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross entropy per cell, mean over rounds (rounds, B, 9, n) and cells (B, n)."""
+    return cross_entropy(logits.flatten(0, 1), label.repeat(len(logits), 1))
+
+
+def train(
+    fabric: Fabric,
+    options: Options,
+    puzzles: Puzzles,
+    run: Run,
+    display: Display,
+    *,
+    resume: bool = False,
+    stop_after: int | None = None,
+) -> SudokuNet:
+    """The training loop; returns the network with averaged weights. ``stop_after`` ends it early at that step.
+
+    Raises ResumeError when the checkpoint belongs to another spec or another number of processes.
+    """
+    torch.manual_seed(options.seed)
+    network = SudokuNet(options.width, options.heads, options.channels, options.hidden, options.energy)
+    average = copy.deepcopy(network).to(fabric.device).requires_grad_(False)
+    adam = make_optimizer(network, options)
+    model, optimizer = fabric.setup(network, adam)
+    pool = empty_pool(options.pool, options.width, puzzles.given.shape[1], fabric.device)
+    package = {"package": "sudoku", "spec": spec_hash("sudoku"), "options": asdict(options)}
+    done, entered, elapsed, worked = 0, 0, 0.0, 0.0
+    if resume:
+        meta = read_meta(run.folder)
+        check_spec(meta, package["spec"], run.folder)
+        if meta["processes"] != fabric.world_size:
+            raise ResumeError(f"{run.folder} was trained by {meta['processes']} processes, not {fabric.world_size}")
+        load_checkpoint(run.folder, network, adam)
+        more = load_more(run.folder)
+        average.load_state_dict({name.removeprefix("average."): x for name, x in more.items() if "average." in name})
+        for name, value in pool.tensors().items():
+            setattr(pool, name, more[f"pool.{name}"][fabric.global_rank].to(value))
+        done, entered, elapsed, worked = (meta[name] for name in ("step", "entered", "elapsed", "worked"))
+    run.begin(done)
+    if done == 0:
+        run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
+    by_level = members(puzzles)
+    began, began_work = time.monotonic() - elapsed, time.process_time() - worked
+
+    def finished() -> float:
+        return done / options.steps if options.seconds is None else (time.monotonic() - began) / options.seconds
+
+    def spent() -> dict[str, float]:
+        """Seconds of the clock, and of the processors in this process."""
+        return {"elapsed": time.monotonic() - began, "worked": time.process_time() - began_work}
+
+    def keep() -> None:
+        """All processes come here together: every pool goes into the checkpoint."""
+        everyone = {f"pool.{name}": fabric.all_gather(value) for name, value in pool.tensors().items()}
+        if fabric.world_size == 1:
+            everyone = {name: value[None] for name, value in everyone.items()}
+        if run.writes:
+            state = {"step": done, "entered": entered, **spent()}
+            everyone |= {f"average.{name}": value for name, value in average.state_dict().items()}
+            meta = {**package, **state, "processes": fabric.world_size}
+            save_checkpoint(run.folder, network, adam, meta, everyone)
+            save_weights(run.folder / WEIGHTS.name, average, {**package, **state})
+
+    try:
+        # one clock decides for all processes
+        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after:
+            clock = time.monotonic()
+            key = (options.seed, done, fabric.global_rank)
+            entered += fill(pool, by_level, *curriculum(options, fraction), (*key, 0))
+            given, label = batch_of(pool, puzzles)
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * schedule(done, fraction)
+            state, logits = model(pool.state, given, options.rounds, pool.fresh)
+            loss = loss_of(logits, label)
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            fabric.clip_gradients(model, optimizer, max_norm=1.0)
+            optimizer.step()
+            done += 1
+            share = 1 - min(options.average, done / (done + 10))
+            for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(value.detach(), share)
+            digit, certain = sure(logits[-1].detach())
+            right = digit == label
+            solved = right.all(dim=1) & certain
+            leave(pool, state, solved, (*key, 1))
+            left = int(pool.fresh.sum())
+            figures = {
+                "loss": float(loss.detach()), "cells": float(right.float().mean()), "left": left,
+                "left_solved": int((pool.fresh & solved).sum()), "entered": entered,
+            }  # fmt: skip
+            speed = options.pool * fabric.world_size * options.rounds / (time.monotonic() - clock)
+            run.log("train", step=done, **figures)
+            display.update(
+                min(1.0, finished()),
+                step=done, loss=figures["loss"], cells=figures["cells"], puzzles=entered, **{"rounds/s": round(speed)},
+            )  # fmt: skip
+            if done % options.every == 0:
+                keep()
+    except KeyboardInterrupt:
+        if fabric.world_size == 1:
+            keep()
+        raise
+    keep()
+    run.log("trained", step=done, puzzles=entered, **{name: round(value, 1) for name, value in spent().items()})
+    return average
+
+
+def results_table(report: Report, title: str) -> Table:
+    """Figures per level."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in ("level", "puzzles", "exact", "cells", "conflicts", "settled", "rounds"):
+        table.add_column(name, justify="left" if name == "level" else "right", no_wrap=True)
+    for name, score in report.scores.items():
+        figures = score.figures()
+        shares = [_short(figures[key]) for key in ("exact", "cells", "conflict", "settled")]
+        table.add_row(name, str(score.puzzles), *shares, f"{figures['rounds']:.1f}")
+    return table
+
+
+def _short(value: float) -> str:
+    """Four digits, and a plain 1 or 0 only for exactly that."""
+    return f"{value:.0f}" if value in (0.0, 1.0) else f"{min(max(value, 0.0001), 0.9999):.4f}"
+
+
+def examine(network: SudokuNet, puzzles: Puzzles, options: Options, run: Run, console: Console) -> None:
+    """Test on every level, log and print the figures, draw the pictures."""
+    network.eval()
+    device = next(network.parameters()).device
+    with Display(console, "test") as display:
+        report = evaluate(
+            network, puzzles, options.most, device=device,
+            advance=lambda count: display.update(count / len(puzzles), puzzles=count),
+        )  # fmt: skip
+    for record in report.records():
+        run.log("test", **record)
+    run.log("tested", seconds=round(report.seconds, 1))
+    console.print(results_table(report, "unseen puzzles, by level"))
+    hardest = puzzles[np.argsort(puzzles.level, kind="stable")[-1:]]
+    sudoku_plots.learning_curve(run.records("train"), run.folder / "learning.png")
+    sudoku_plots.couplings(network, run.folder / "couplings.png")
+    sudoku_plots.neighbours(network, run.folder / "cells.png")
+    sudoku_plots.solving(network, hardest, options.most, run.folder / "solving.png")
+    for what, name in (("couplings", "couplings.png"), ("couplings of one cell", "cells.png"),
+                       ("a solve", "solving.png"), ("learning curve", "learning.png"),
+                       ("weights", WEIGHTS.name), ("figures", "metrics.jsonl")):  # fmt: skip
+        path = run.folder / name
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        console.print(f"{what}: {shown}", soft_wrap=True, highlight=False)
+
+
+def solve_file(path: Path, weights: Path, most: int, console: Console) -> None:
+    """Score trained weights on a file of puzzles. Raises PuzzleFileError and WeightsError."""
+    network = load_weights(weights)
+    puzzles = read_puzzles(path)
+    with Display(console, "solve") as display:
+        report = evaluate(
+            network, puzzles, most, advance=lambda count: display.update(count / len(puzzles), puzzles=count)
+        )
+    console.print(results_table(report, f"{len(puzzles)} puzzles, by level"))
+    console.print(f"{report.seconds:.1f} s", highlight=False)
+
+
+def collect(options: Options, folder: Path, workers: int, console: Console, *, shown: bool) -> tuple[Puzzles, Puzzles]:
+    """Puzzles to train on and to test on, made or read."""
+    parts = []
+    for split, count, seed in (("train", options.puzzles, options.seed), ("test", options.tests, TEST_SEED)):
+        with Display(console, f"{split} puzzles", shown=shown) as display:
+            parts.append(
+                cached_puzzles(
+                    folder, count, seed=seed, split=split, processes=workers,
+                    advance=lambda made, count=count: display.update(made / count, made=made),
+                )
+            )  # fmt: skip
+    return parts[0], parts[1]
+
+
+def main(
+    steps: Annotated[int, typer.Option(help="optimiser steps")] = Options.steps,
+    seconds: Annotated[float | None, typer.Option(help="train that long in place of --steps")] = None,
+    pool: Annotated[int, typer.Option(help="puzzles at work in a process")] = Options.pool,
+    rounds: Annotated[int, typer.Option(help="of a segment: what the gradient sees")] = Options.rounds,
+    lr: Annotated[float, typer.Option(help="peak learning rate of the networks")] = Options.lr,
+    lr_graph: Annotated[float, typer.Option(help="peak learning rate of the couplings")] = Options.lr_graph,
+    width: Annotated[int, typer.Option(help="numbers per cell and digit")] = Options.width,
+    hidden: Annotated[int, typer.Option(help="width of the update")] = Options.hidden,
+    heads: Annotated[int, typer.Option(help="learned graphs")] = Options.heads,
+    channels: Annotated[int, typer.Option(help="fields per graph and digit")] = Options.channels,
+    energy: Annotated[bool, typer.Option("--energy", help="the update sees the energy density as well")] = False,
+    puzzles: Annotated[int, typer.Option(help="to train on")] = Options.puzzles,
+    tests: Annotated[int, typer.Option(help="puzzles to test on")] = Options.tests,
+    most: Annotated[int, typer.Option(help="rounds of a test, at most")] = Options.most,
+    seed: Annotated[int, typer.Option(help="of weights and training puzzles")] = Options.seed,
+    every: Annotated[int, typer.Option(help="steps between two checkpoints")] = Options.every,
+    name: Annotated[str | None, typer.Option(help="of the run; default: seed and time of day")] = None,
+    out: Annotated[Path, typer.Option(help="where runs are kept")] = ROOT / "runs" / "sudoku",
+    resume: Annotated[Path | None, typer.Option(help="folder of a run to go on with, options included")] = None,
+    file: Annotated[Path | None, typer.Option("--eval", help="solve the puzzles of a file; train nothing")] = None,
+    weights: Annotated[Path, typer.Option(help="for --eval")] = WEIGHTS,
+    smoke: Annotated[bool, typer.Option(help="a tiny run of everything")] = False,
+    workers: Annotated[int, typer.Option(help="processes that make puzzles")] = 2,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    devices: Annotated[int, typer.Option(help="processes on this machine, without torchrun")] = 1,
+    precision: Annotated[str, typer.Option(help="of the network")] = "32-true",
+) -> None:
+    """Train a Sudoku solver that is told no rows, columns or boxes; test it on four levels of difficulty."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120  # a log file has no width to fit into
+    options = Options(
+        steps=steps, seconds=seconds, pool=pool, rounds=rounds, lr=lr, lr_graph=lr_graph, width=width, hidden=hidden,
+        heads=heads, channels=channels, energy=energy, puzzles=puzzles, tests=tests, most=most, seed=seed, every=every,
+    )  # fmt: skip
+    if smoke:
+        options = replace(options, **SMOKE)
+    folder = resume or out / (name or f"seed{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}")
+    try:
+        if file is not None:
+            solve_file(file, weights, most, console)
+            return
+        if resume is not None:
+            stored: dict[str, Any] = read_meta(resume)["options"]
+            options = Options(**(stored | {key: tuple(stored[key]) for key in ("stay", "mix")}))
+        fabric = make_fabric(accelerator, devices, precision)
+        torch.set_flush_denormal(True)
+        main_process = fabric.global_rank == 0
+        run = Run(folder, writes=main_process)
+        kept = folder.parent / "puzzles"
+        if main_process:
+            collect(options, kept, 1 if smoke else workers, console, shown=True)
+        fabric.barrier()
+        to_train, to_test = collect(options, kept, 1, console, shown=False)
+        with Display(console, "train", shown=main_process) as display:
+            network = train(fabric, options, to_train, run, display, resume=resume is not None)
+        if main_process:
+            examine(network, to_test, options, run, console)
+        fabric.barrier()
+    except (ResumeError, PuzzleFileError) as error:
+        console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        console.print(f"stopped; go on with --resume {folder}", soft_wrap=True, highlight=False)
+        raise typer.Exit(130) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)
