@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainers.memory import keep_freed_memory
+
 if TYPE_CHECKING:
     from benchmarks.contender import Peer
     from benchmarks.races import Race
@@ -45,7 +47,7 @@ def main(
 
 
 def environment(work: Path, threads: int) -> None:
-    """Threads for every runtime, and caches that start empty; before any of them is imported."""
+    """Threads for every runtime, caches that start empty, and memory that is kept; before any of them is imported."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = str(threads)
     for variable, folder in (("TMPDIR", "tmp"), ("XDG_CACHE_HOME", "cache"), ("TORCHINDUCTOR_CACHE_DIR", "inductor")):
@@ -58,6 +60,7 @@ def environment(work: Path, threads: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         # JAX takes as many threads as it finds cores.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    keep_freed_memory()
 
 
 def measure(

@@ -36,7 +36,8 @@ class Report:
 METHOD = """\
 Every contender computes the same numbers in float32, checked against metrigen's torch reference before it is timed
 (largest difference relative to the largest value at most 1e-4); one that differs is reported as wrong and not timed.
-Contenders take turns, round-robin, with one untimed call before each timed one; the table shows medians. `cold` is the
+Contenders take turns, round-robin, with one untimed call before each timed one; the table shows medians. The C library
+is told to keep freed memory, for all of them: fresh pages would cost more than the work of some. `cold` is the
 first call, all caches empty: tracing, code generation and compilers included. `best peer / this` above 1 means faster
 than every peer. The floor is the bytes that must move, each input read once and each output written once, over
 the streaming bandwidth measured in the same run. Peers without gradients run forward only. The 3x3 convolution computes

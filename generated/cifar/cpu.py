@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import math
 import os
 import platform
 import shutil
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import warnings
-import weakref
 from functools import lru_cache
 from pathlib import Path
 
@@ -178,29 +176,6 @@ def _dense(*tensors: Tensor) -> Tensors:
     return tuple(x.contiguous() for x in tensors)
 
 
-LARGE, KEPT = 1 << 25, 1 << 28  # bytes beyond which malloc gives a block back at once; of all that are kept
-_left: dict[int, list[Tensor]] = {}  # memory of results that nobody holds any more, by size
-
-
-def _empty(like: Tensor, *shape: int) -> Tensor:
-    """A result, uninitialised. The system maps and clears fresh memory page by page, which takes as long as to fill it:
-    a large result lies where an earlier one was that is gone."""
-    shape = shape or like.shape
-    size = math.prod(shape) * like.element_size()
-    if size < LARGE:
-        return like.new_empty(shape)
-    blocks = _left.setdefault(size, [])
-    block = blocks.pop() if blocks else torch.empty(size, dtype=torch.uint8)
-    # The tensor holds the view, the view is told when the last of its tensors is gone.
-    view = (ctypes.c_char * size).from_address(block.data_ptr())
-    weakref.finalize(view, _give_back, size, block).atexit = False
-    return torch.frombuffer(view, dtype=like.dtype).view(shape)
-
-
-def _give_back(size: int, block: Tensor) -> None:
-    if size + sum(n * len(blocks) for n, blocks in _left.items()) <= KEPT:
-        _left[size].append(block)
-
 
 FIXED = (
     ('K', 'matrix'), ('c2', 'channel'), ('dt', 'scalar'), ('lam', 'channel'), ('m2', 'channel'), ('decay', 'channel'),
@@ -220,7 +195,7 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     if steps == 0 or unit.library is None:
         return reference.evolve(state, fixed, steps)
     state, fixed = _dense(*state), _dense(*fixed)
-    out = tuple(_empty(x) for x in state)
+    out = tuple(torch.empty_like(x) for x in state)
     unit.run("evolve", (*state, *fixed, *out), steps)
     return out
 
@@ -250,7 +225,7 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
     done = 0
     while done < steps:
         count = min(STEPS_AT_ONCE, steps - done)
-        out = tuple(_empty(x) for x in state)
+        out = tuple(torch.empty_like(x) for x in state)
         unit.run("evolve_windows", (*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
         state, done = out, done + count
     return state
@@ -262,7 +237,7 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     if steps == 0 or unit.library is None:
         return reference.evolve_adjoint(cotangents, state, fixed, steps)
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
-    flowed = tuple(_empty(x) for x in state)
+    flowed = tuple(torch.empty_like(x) for x in state)
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
     unit.run("evolve_adjoint", (*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums)
@@ -282,7 +257,7 @@ def readout(*given: Tensor) -> Tensor:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
-    out = _empty(first, first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
+    out = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
     unit.run("readout", (*given, out))
     return out
 
@@ -293,7 +268,7 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     if unit.library is None:
         return reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1))
     grad, *given = _dense(grad, *given)
-    fields = {n: _empty(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
+    fields = {n: torch.empty_like(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
     sums = unit.new_sums(READOUT_SUMS)
     unit.run("readout_adjoint", (grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)
@@ -304,14 +279,14 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
 def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
     """What the readout is given, with nothing in the places of the state."""
     named = dict(zip(fixed_names, others))
-    nothing = others[0].new_empty(0) if others else torch.empty(0)
+    nothing = others[0].newtorch.empty_like(0) if others else torch.empty(0)
     return tuple(named.get(n, nothing) for n, _ in GIVEN)
 
 
 def _or_nothing(x: Tensor) -> Tensor:
     """The tensor as it lies in memory; one without numbers for a zero that was never written out."""
     zero = x.numel() > 1 and not any(x.stride()) and not bool(x[(0,) * x.dim()])
-    return x.new_empty(0) if zero else x.contiguous()
+    return x.newtorch.empty_like(0) if zero else x.contiguous()
 
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
@@ -321,9 +296,9 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
     if steps == 0 or unit.library is None or large:
         return reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
     state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
-    out = tuple(_empty(x) for x in state)
+    out = tuple(torch.empty_like(x) for x in state)
     first = state[0]
-    result = _empty(first, first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
+    result = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
     unit.run("evolve_readout", (*state, *fixed, *_read(reference.OTHERS, others), result, *out), steps)
     return (result, *out)
 
@@ -338,11 +313,12 @@ def evolve_readout_adjoint(
     (grad,), state = _dense(grad), _dense(*state)
     cotangents = tuple(_or_nothing(x) for x in cotangents)
     fixed, others = _dense(*fixed), _dense(*others)
-    flowed = tuple(_empty(x) for x in state)
+    flowed = tuple(torch.empty_like(x) for x in state)
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     named = dict(zip(reference.OTHERS, others))
     read = {
-        n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
+        n: torch.zeros_like(named[n]) if n in named else state[0].newtorch.empty_like(0) for n,
+        kind in GIVEN if kind == "site"
     }
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
     arrays = (

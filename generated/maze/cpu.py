@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import math
 import os
 import platform
 import shutil
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import warnings
-import weakref
 from functools import lru_cache
 from pathlib import Path
 
@@ -178,29 +176,6 @@ def _dense(*tensors: Tensor) -> Tensors:
     return tuple(x.contiguous() for x in tensors)
 
 
-LARGE, KEPT = 1 << 25, 1 << 28  # bytes beyond which malloc gives a block back at once; of all that are kept
-_left: dict[int, list[Tensor]] = {}  # memory of results that nobody holds any more, by size
-
-
-def _empty(like: Tensor, *shape: int) -> Tensor:
-    """A result, uninitialised. The system maps and clears fresh memory page by page, which takes as long as to fill it:
-    a large result lies where an earlier one was that is gone."""
-    shape = shape or like.shape
-    size = math.prod(shape) * like.element_size()
-    if size < LARGE:
-        return like.new_empty(shape)
-    blocks = _left.setdefault(size, [])
-    block = blocks.pop() if blocks else torch.empty(size, dtype=torch.uint8)
-    # The tensor holds the view, the view is told when the last of its tensors is gone.
-    view = (ctypes.c_char * size).from_address(block.data_ptr())
-    weakref.finalize(view, _give_back, size, block).atexit = False
-    return torch.frombuffer(view, dtype=like.dtype).view(shape)
-
-
-def _give_back(size: int, block: Tensor) -> None:
-    if size + sum(n * len(blocks) for n, blocks in _left.items()) <= KEPT:
-        _left[size].append(block)
-
 
 OPERATOR, UNKNOWN = ('u', 'kappa', 'm2'), "u"
 FIXED = (('kappa', 'site'), ('m2', 'site'))
@@ -217,7 +192,7 @@ def solve_linear(
     if unit.library is None:
         return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter)
     b, start, fixed = *_dense(b, start), _dense(*fixed)
-    x, reports = _empty(b), torch.zeros(unit.units, 4, dtype=torch.float64)
+    x, reports = torch.empty_like(b), torch.zeros(unit.units, 4, dtype=torch.float64)
     absolute = atol / b.shape[1] ** 0.5
     unit.run("solve", (b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
     iterations, residual2, failed, indefinite = reports.reshape(unit.samples, -1, 4).unbind(-1)
@@ -233,7 +208,7 @@ def operator_adjoint(*arrays: Tensor) -> Tensors:
     *read, cotangent = _dense(*arrays)
     named = dict(zip(OPERATOR, read))
     field = named.pop(UNKNOWN)
-    fields = {n: _empty(field) for n, kind in FIXED if kind == "site"}
+    fields = {n: torch.empty_like(field) for n, kind in FIXED if kind == "site"}
     sums = unit.new_sums(SUMS)
     unit.run("operator_adjoint", (field, cotangent, *named.values(), *fields.values()), None, sums)
     found = fields | unit.added(sums, SUMS)
@@ -252,7 +227,7 @@ def readout(*given: Tensor) -> Tensor:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
-    out = _empty(first, first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
+    out = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
     unit.run("readout", (*given, out))
     return out
 
@@ -263,7 +238,7 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     if unit.library is None:
         return reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1))
     grad, *given = _dense(grad, *given)
-    fields = {n: _empty(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
+    fields = {n: torch.empty_like(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
     sums = unit.new_sums(READOUT_SUMS)
     unit.run("readout_adjoint", (grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)

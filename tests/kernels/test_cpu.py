@@ -265,7 +265,7 @@ def test_names_that_the_kernels_use_themselves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("size", [(97, 111), (33, 17), (16, 32)])
+@pytest.mark.parametrize("size", [(97, 111), (33, 17)])
 def test_multigrid(boundary: str, size: tuple[int, int], tmp_path: Path) -> None:
     """Odd sizes, coefficients over two orders of magnitude: the solution of the reference, in few iterations."""
     module = package(screened(boundary), tmp_path, f"multigrid_{boundary}_{size[1]}")
@@ -279,29 +279,3 @@ def test_multigrid(boundary: str, size: tuple[int, int], tmp_path: Path) -> None
     assert not status.any()
     assert int(few.max()) * (4 if size[0] > 90 else 2) < int(many.min())
     torch.testing.assert_close(x, y, rtol=0, atol=1e-7 * float(y.abs().max()))
-
-
-def test_large_results_lie_where_earlier_ones_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never where one still is: a view holds its memory as well."""
-    from generated.cifar import Cifar, cpu
-
-    if not cpu.available():
-        pytest.skip("no C++ compiler")
-    layer, phi = Cifar(4, backend="cpu", steps=1), torch.randn(2, 4, 8, 8)
-    expected = layer(phi).phi.clone()
-    monkeypatch.setattr(cpu, "LARGE", 0)
-    first, second = layer(phi).phi, layer(2 * phi).phi
-    assert first.data_ptr() != second.data_ptr()
-    assert torch.equal(first, expected)
-    address, view = first.data_ptr(), first[0]
-    del first
-    assert layer(3 * phi).phi.data_ptr() != address
-    assert torch.equal(view, expected[0])
-    del view
-    held = [layer(phi) for _ in range(2)]
-    assert address in {x.data_ptr() for state in held for x in state}
-    assert all(torch.equal(state.phi, expected) for state in held)
-    monkeypatch.setattr(cpu, "KEPT", 0)
-    cpu._left.clear()
-    del held, second
-    assert not any(cpu._left.values())
