@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from generated.cifar import Cifar
+from generated.wave import Wave
 from generated.maze import Maze
 
 
-def cifar(**options: object) -> torch.nn.Module:
+def wave(**options: object) -> torch.nn.Module:
     """A layer with every parameter away from its start, in float64."""
     generator = torch.Generator().manual_seed(0)
-    layer = Cifar(2, **{"steps": 2, **options}).double()
+    layer = Wave(2, **{"steps": 2, **options}).double()
     for parameter in layer.parameters():
         parameter.data += 0.3 * torch.randn(parameter.shape, dtype=parameter.dtype, generator=generator)
     return layer

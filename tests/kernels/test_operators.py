@@ -9,11 +9,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from generated.cifar import module as cifar_module
+from generated.wave import module as wave_module
 from generated.maze import module as maze_module
-from tests.kernels.operators import cifar, fields, inputs, maze, poison
+from tests.kernels.operators import wave, fields, inputs, maze, poison
 
-INTERPRETED = cifar_module.INTERPRETED
+INTERPRETED = wave_module.INTERPRETED
 
 
 def readout(layer: torch.nn.Module, *state: torch.Tensor) -> torch.Tensor:
@@ -23,24 +23,24 @@ def readout(layer: torch.nn.Module, *state: torch.Tensor) -> torch.Tensor:
 
 def step_arguments(layer: torch.nn.Module) -> tuple:  # type: ignore[type-arg]
     phi, pi = fields()
-    decay, rotation = cifar_module.reference.prologue(layer.B, layer.dt, layer.gamma)
+    decay, rotation = wave_module.reference.prologue(layer.B, layer.dt, layer.gamma)
     named = {"K": layer.K, "c2": layer.c2, "dt": layer.dt, "lam": layer.lam, "m2": layer.m2}
     fixed = [x.detach().requires_grad_() for x in (*named.values(), decay, rotation)]
     return (phi, pi, *fixed, 2)
 
 
 def test_opcheck_of_the_step() -> None:
-    arguments = step_arguments(cifar())
-    torch.library.opcheck(cifar_module._evolve, arguments)
+    arguments = step_arguments(wave())
+    torch.library.opcheck(wave_module._evolve, arguments)
     cotangents = tuple(torch.randn_like(x) for x in arguments[:2])
-    torch.library.opcheck(cifar_module._evolve_adjoint, (*cotangents, *arguments))
+    torch.library.opcheck(wave_module._evolve_adjoint, (*cotangents, *arguments))
 
 
 def test_opcheck_of_the_readout() -> None:
-    phi, pi, K, c2, _, lam, m2, *_ = step_arguments(cifar())
-    torch.library.opcheck(cifar_module._readout, (phi, pi, K, c2, lam, m2))
+    phi, pi, K, c2, _, lam, m2, *_ = step_arguments(wave())
+    torch.library.opcheck(wave_module._readout, (phi, pi, K, c2, lam, m2))
     grad = torch.randn(1, 12, 3, 4, dtype=torch.float64)
-    torch.library.opcheck(cifar_module._readout_adjoint, (grad, phi, pi, K, c2, lam, m2))
+    torch.library.opcheck(wave_module._readout_adjoint, (grad, phi, pi, K, c2, lam, m2))
 
 
 def test_opcheck_of_the_solve() -> None:
@@ -56,7 +56,7 @@ def test_opcheck_of_the_solve() -> None:
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_gradients_of_the_layer(order: int) -> None:
-    layer = cifar(steps=1 if INTERPRETED else 2)
+    layer = wave(steps=1 if INTERPRETED else 2)
     phi, pi = fields((2, 3))
     parameters = [p.detach().clone().requires_grad_() for p in layer.parameters()]
     names = [name for name, _ in layer.named_parameters()]
@@ -71,7 +71,7 @@ def test_gradients_of_the_layer(order: int) -> None:
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_gradients_of_the_readout(order: int) -> None:
-    layer = cifar(steps=0)
+    layer = wave(steps=0)
     check = torch.autograd.gradcheck if order == 1 else torch.autograd.gradgradcheck
     assert check(lambda phi, pi: readout(layer, phi, pi), fields((2, 3)), fast_mode=True)
 
@@ -90,7 +90,7 @@ def test_kernels_agree_with_the_reference(size: tuple[int, int], monkeypatch: py
     poison(monkeypatch)
     results = []
     for backend in ("auto", "torch"):
-        layer = cifar(backend=backend)
+        layer = wave(backend=backend)
         phi, pi = fields(size, batch=2)
         value = readout(layer, phi, pi)
         results.append((value, *torch.autograd.grad((value**2).sum(), (phi, pi, *layer.parameters()))))
@@ -114,23 +114,23 @@ def test_solves_agree_with_the_reference(solver: str, monkeypatch: pytest.Monkey
 
 
 def test_float32_and_half_precision() -> None:
-    double = cifar()
+    double = wave()
     phi, pi = fields()
     expected = double(phi, pi).phi
-    single = cifar().float()(phi.float(), pi.float()).phi
+    single = wave().float()(phi.float(), pi.float()).phi
     assert single.dtype == torch.float32
     torch.testing.assert_close(single.double(), expected, rtol=1e-5, atol=1e-5)
-    half = cifar().float()(phi.bfloat16(), pi.bfloat16()).phi
+    half = wave().float()(phi.bfloat16(), pi.bfloat16()).phi
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.double(), expected, rtol=0.05, atol=0.1)
 
 
 def test_no_steps_empty_batch_and_strides() -> None:
     phi, pi = fields()
-    still = cifar(steps=0)(phi, pi)
+    still = wave(steps=0)(phi, pi)
     assert torch.equal(still.phi, phi)
     assert still.phi.data_ptr() != phi.data_ptr()
-    layer = cifar()
+    layer = wave()
     assert layer(phi[:0], pi[:0]).phi.shape == (0, 2, 3, 4)
     assert layer.readout(layer(phi[:0])).shape == (0, 12, 3, 4)
     turned = phi.detach().transpose(2, 3).contiguous().transpose(2, 3)
@@ -139,7 +139,7 @@ def test_no_steps_empty_batch_and_strides() -> None:
 
 
 def test_gradients_are_the_same_bits_every_time() -> None:
-    layer = cifar()
+    layer = wave()
     phi, pi = fields(batch=3)
 
     def gradients() -> tuple[torch.Tensor, ...]:
@@ -149,14 +149,14 @@ def test_gradients_are_the_same_bits_every_time() -> None:
 
 
 def test_partial_outputs() -> None:
-    layer = cifar()
+    layer = wave()
     phi, pi = fields()
     only = torch.autograd.grad(layer(phi, pi).pi.sum(), (phi, pi))
     assert all(torch.isfinite(g).all() for g in only)
 
 
 def test_compile() -> None:
-    layer, solve, given = cifar(), maze(), inputs()
+    layer, solve, given = wave(), maze(), inputs()
     phi, pi = fields()
     compiled = torch.compile(lambda a, b: readout(layer, a, b), fullgraph=True)
     torch.testing.assert_close(compiled(phi, pi), readout(layer, phi, pi))
@@ -167,7 +167,7 @@ def test_compile() -> None:
 
 
 def test_functional_transforms() -> None:
-    layer = cifar()
+    layer = wave()
     phi, pi = (x.detach() for x in fields(batch=2))
 
     def loss(a: torch.Tensor) -> torch.Tensor:
@@ -190,7 +190,7 @@ def test_functional_transforms() -> None:
 
 
 def test_autocast_and_checkpointing() -> None:
-    layer = cifar().float()
+    layer = wave().float()
     phi, pi = (x.float() for x in fields())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(layer(phi, pi).phi, layer(phi, pi).phi)
@@ -201,7 +201,7 @@ def test_autocast_and_checkpointing() -> None:
 
 
 def test_errors_of_use() -> None:
-    layer = cifar()
+    layer = wave()
     phi, pi = fields()
     with pytest.raises(ValueError, match="channels"):
         layer(phi[:, :1])
@@ -210,14 +210,14 @@ def test_errors_of_use() -> None:
     with pytest.raises(ValueError, match="floating point"):
         layer(torch.ones(1, 2, 3, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match="backend"):
-        cifar(backend="fortran")
+        wave(backend="fortran")
     if not INTERPRETED:
         with pytest.raises(ValueError, match="triton"):
-            cifar(backend="triton")(phi)
+            wave(backend="triton")(phi)
 
 
 def test_parameters_keep_their_constraints() -> None:
-    layer = cifar()
+    layer = wave()
     for parameter in layer.parameters():
         parameter.data.uniform_(-50, 50)
     assert (layer.c2 > 0).all()
@@ -227,7 +227,7 @@ def test_parameters_keep_their_constraints() -> None:
     assert torch.equal(layer.B, -layer.B.mT)
     layer.c2 = 0.37
     torch.testing.assert_close(layer.c2.detach(), torch.full((2,), 0.37, dtype=torch.float64))
-    again = cifar()
+    again = wave()
     again.load_state_dict(layer.state_dict())
     assert torch.equal(again.c2, layer.c2)
 
@@ -237,7 +237,7 @@ def test_forward_and_readout_in_one_go(steps: int) -> None:
     """The joint operator is the readout after the steps: values, gradients, opcheck."""
     found = []
     for joint in (False, True):
-        layer = cifar(steps=steps)
+        layer = wave(steps=steps)
         phi, pi = fields(batch=2)
         if joint:
             state, value = layer.forward_readout(phi, pi)
@@ -251,8 +251,8 @@ def test_forward_and_readout_in_one_go(steps: int) -> None:
         if a is not None:
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
     if steps:
-        arguments = step_arguments(cifar())
-        torch.library.opcheck(cifar_module._evolve_readout, arguments)
+        arguments = step_arguments(wave())
+        torch.library.opcheck(wave_module._evolve_readout, arguments)
         grad = torch.randn(1, 12, 3, 4, dtype=torch.float64)
         cotangents = tuple(torch.randn_like(x) for x in arguments[:2])
-        torch.library.opcheck(cifar_module._evolve_readout_adjoint, (grad, *cotangents, *arguments))
+        torch.library.opcheck(wave_module._evolve_readout_adjoint, (grad, *cotangents, *arguments))

@@ -1,0 +1,87 @@
+"""The image network: an encoder sets up fields, emitted physics moves them, the stress-energy tensor is read out.
+
+What is physics and what is not, in every block:
+
+    configure   batch norm and a 1 x 1 convolution: the fields phi and their momenta pi            learned, no physics
+    evolve      K Strang steps of the damped, coupled wave equation                                generated package
+    read out    [a, T01/a, T02/a, (T11 - T22)/2a, T12/a] with a = sqrt(T00 + eps)                  generated package
+    mix         1 x 1 convolution of the readout and of the fields, batch norm, added to the input learned, no physics
+
+The stem is a 3 x 3 convolution; two stages end in a mean over 2 x 2 pixels. No other convolution acts over space, and
+there is no other activation: neighbours meet in the wave equation, and the tensor is the nonlinearity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from trainers.mixing import Mixing
+
+Physics = Callable[[int], nn.Module]
+READOUTS = ("tensor", "fields")
+
+
+class FieldBlock(nn.Module):
+    """x + mix(T(evolve(configure(x)))) on (B, width, H, W).
+
+    readout  "tensor": the stress-energy tensor and the fields; "fields": the fields alone, with GELU in its place
+    """
+
+    def __init__(self, width: int, fields: int, physics: nn.Module, readout: str = "tensor") -> None:
+        super().__init__()
+        if readout not in READOUTS:
+            raise ValueError(f"readout={readout!r}; one of {READOUTS}")
+        self.readout = readout
+        self.norm = nn.BatchNorm2d(width)
+        self.configure = nn.ModuleList([Mixing(width, fields), Mixing(width, fields)])
+        self.physics = physics
+        self.mix = Mixing((7 if readout == "tensor" else 2) * fields, width)
+        self.out = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = self.norm(x)
+        phi, pi = (mixing(u) for mixing in self.configure)
+        if self.readout == "fields":
+            read = [nn.functional.gelu(f) for f in self.physics(phi, pi)]
+        else:
+            state, tensor = self.physics.forward_readout(phi, pi)
+            read = [tensor, *state]
+        return x + self.out(self.mix(*read))
+
+
+class FieldNet(nn.Module):
+    """Stem, three stages of field blocks at widths w, 2 w, 4 w and resolutions n, n/2, n/4, mean, linear.
+
+    physics  builds the generated module for a number of channels
+    fields   of a block, as a fraction of its width, rounded up to blocks of 8 channels
+    """
+
+    def __init__(
+        self, inputs: int, classes: int, width: int, blocks: int, physics: Physics, *, readout: str = "tensor",
+        fields: float = 0.875,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.stem = nn.Conv2d(inputs, width, 3, 1, 1, bias=False)
+        stages: list[nn.Module] = []
+        for k in range(3):
+            size = width * 2**k
+            if k:
+                stages.append(nn.Sequential(nn.AvgPool2d(2), Mixing(size // 2, size)))
+            count = max(8, 8 * round(fields * size / 8))
+            stages += [FieldBlock(size, count, physics(count), readout) for _ in range(blocks)]
+        self.stages = nn.Sequential(*stages)
+        self.norm = nn.BatchNorm2d(4 * width)
+        self.classify = nn.Linear(4 * width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.norm(self.stages(self.stem(x))).mean((2, 3)))
+
+    def shares(self) -> Mapping[str, int]:
+        """Parameters of the physics, of the mixing between channels, of the stem and of the rest."""
+        counts = {"physics": 0, "mixing": 0, "stem": 0, "rest": 0}
+        for name, p in self.named_parameters():
+            part = "physics" if ".physics." in name else "stem" if name.startswith("stem") else None
+            counts[part or ("mixing" if name.endswith("weight") and p.dim() == 2 else "rest")] += p.numel()
+        return counts

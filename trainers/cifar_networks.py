@@ -1,0 +1,84 @@
+"""The networks of the image trainer by name, each at the width that comes closest to a number of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from torch import nn
+
+from trainers.cifar_baselines import ConvNext, ResNet, width_for
+from trainers.cifar_model import FieldNet
+
+MODELS = ("field", "resnet", "convnext")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A field network with one thing taken away.
+
+    package  of ``generated/`` that evolves the fields
+    frozen   coefficient -> the value that it keeps
+    readout  see ``FieldBlock``
+    """
+
+    package: str = "cifar"
+    frozen: Mapping[str, float] | None = None
+    readout: str = "tensor"
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "full": Variant(),
+    "no-bracket": Variant(package="cifar_dissipative"),
+    "no-dissipation": Variant(frozen={"gamma": 0.0}),
+    "no-coupling": Variant(frozen={"B": 0.0}),
+    "fields": Variant(readout="fields"),
+    "euler": Variant(package="cifar_euler"),
+}
+
+
+class Wanted(Protocol):
+    """What of the options decides about the network."""
+
+    model: str
+    variant: str
+    parameters: int
+    blocks: int
+    steps: int
+
+
+def make_network(wanted: Wanted, inputs: int, classes: int) -> nn.Module:
+    """The network of a run on images of ``inputs`` channels. Raises ValueError for an unknown name."""
+    if wanted.model not in MODELS:
+        raise ValueError(f"model={wanted.model!r}; one of {', '.join(MODELS)}")
+    if wanted.variant not in VARIANTS:
+        raise ValueError(f"variant={wanted.variant!r}; one of {', '.join(VARIANTS)}")
+    if wanted.model != "field":
+        kind = ResNet if wanted.model == "resnet" else ConvNext
+        return _sized(lambda width: kind(inputs, classes, width, wanted.blocks), wanted.parameters, 1)
+    variant = VARIANTS[wanted.variant]
+    physics = _physics(variant, wanted.steps)
+    return _sized(
+        lambda width: FieldNet(inputs, classes, width, wanted.blocks, physics, readout=variant.readout),
+        wanted.parameters, 4,
+    )  # fmt: skip
+
+
+def _sized(build: Callable[[int], nn.Module], count: int, step: int) -> nn.Module:
+    return build(width_for(build, count, step))
+
+
+def _physics(variant: Variant, steps: int) -> Callable[[int], nn.Module]:
+    module = import_module(f"generated.{variant.package}")
+    layer: Any = getattr(module, module.__all__[0])
+
+    def build(channels: int) -> nn.Module:
+        made = layer(channels, steps=steps)
+        for name, value in (variant.frozen or {}).items():
+            setattr(made, name, value)
+            getattr(made, f"raw_{name}").requires_grad_(False)
+        return made
+
+    return build
