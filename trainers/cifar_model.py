@@ -26,10 +26,13 @@ READOUTS = ("tensor", "fields")
 class FieldBlock(nn.Module):
     """x + mix(T(evolve(configure(x)))) on (B, width, H, W).
 
-    readout  "tensor": the stress-energy tensor and the fields; "fields": the fields alone, with GELU in its place
+    readout     "tensor": the stress-energy tensor and the fields; "fields": the fields alone, with GELU in its place
+    components  of the tensor that ``physics`` reads out
     """
 
-    def __init__(self, width: int, fields: int, physics: nn.Module, readout: str = "tensor") -> None:
+    def __init__(
+        self, width: int, fields: int, physics: nn.Module, readout: str = "tensor", components: int = 5
+    ) -> None:
         super().__init__()
         if readout not in READOUTS:
             raise ValueError(f"readout={readout!r}; one of {READOUTS}")
@@ -37,7 +40,7 @@ class FieldBlock(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.configure = nn.ModuleList([Mixing(width, fields), Mixing(width, fields)])
         self.physics = physics
-        self.mix = Mixing((7 if readout == "tensor" else 2) * fields, width)
+        self.mix = Mixing((2 + (components if readout == "tensor" else 0)) * fields, width)
         self.out = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,12 +58,12 @@ class FieldNet(nn.Module):
     """Stem, three stages of field blocks at widths w, 2 w, 4 w and resolutions n, n/2, n/4, mean, linear.
 
     physics  builds the generated module for a number of channels
-    fields   of a block, as a fraction of its width, rounded up to blocks of 8 channels
+    fields   of a block, as a fraction of its width, rounded to blocks of 8 channels
     """
 
     def __init__(
         self, inputs: int, classes: int, width: int, blocks: int, physics: Physics, *, readout: str = "tensor",
-        fields: float = 0.875,
+        components: int = 5, fields: float = 0.875,
     ) -> None:  # fmt: skip
         super().__init__()
         self.stem = nn.Conv2d(inputs, width, 3, 1, 1, bias=False)
@@ -70,7 +73,7 @@ class FieldNet(nn.Module):
             if k:
                 stages.append(nn.Sequential(nn.AvgPool2d(2), Mixing(size // 2, size)))
             count = max(8, 8 * round(fields * size / 8))
-            stages += [FieldBlock(size, count, physics(count), readout) for _ in range(blocks)]
+            stages += [FieldBlock(size, count, physics(count), readout, components) for _ in range(blocks)]
         self.stages = nn.Sequential(*stages)
         self.norm = nn.BatchNorm2d(4 * width)
         self.classify = nn.Linear(4 * width, classes)

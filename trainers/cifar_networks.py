@@ -59,20 +59,21 @@ def make_network(wanted: Wanted, inputs: int, classes: int) -> nn.Module:
         kind = ResNet if wanted.model == "resnet" else ConvNext
         return _sized(lambda width: kind(inputs, classes, width, wanted.blocks), wanted.parameters, 1)
     variant = VARIANTS[wanted.variant]
-    physics = _physics(variant, wanted.steps)
-    return _sized(
-        lambda width: FieldNet(inputs, classes, width, wanted.blocks, physics, readout=variant.readout),
-        wanted.parameters, 4,
-    )  # fmt: skip
+    package = import_module(f"generated.{variant.package}")
+    physics, components = _physics(package, variant, wanted.steps), len(package.module.COMPONENTS)
+
+    def build(width: int) -> nn.Module:
+        return FieldNet(inputs, classes, width, wanted.blocks, physics, readout=variant.readout, components=components)
+
+    return _sized(build, wanted.parameters, 4)
 
 
 def _sized(build: Callable[[int], nn.Module], count: int, step: int) -> nn.Module:
     return build(width_for(build, count, step))
 
 
-def _physics(variant: Variant, steps: int) -> Callable[[int], nn.Module]:
-    module = import_module(f"generated.{variant.package}")
-    layer: Any = getattr(module, module.__all__[0])
+def _physics(package: Any, variant: Variant, steps: int) -> Callable[[int], nn.Module]:
+    layer = getattr(package, package.__all__[0])
 
     def build(channels: int) -> nn.Module:
         made = layer(channels, steps=steps)

@@ -88,10 +88,14 @@ def _table(source: str, split: str) -> Any:
 
 
 def _decoded(table: Any, source: str) -> Images:
+    import datasets
+
     image = next((name for name in _IMAGE if name in table.column_names), None)
     label = next((name for name in _LABEL if name in table.column_names), None)
     if image is None or label is None:
         raise DataError(f"{source} has the columns {table.column_names}; needed: one of {_IMAGE} and one of {_LABEL}")
+    # Where a file does not say so, the column is bytes and not pictures.
+    table = table.cast_column(image, datasets.Image())
     labels = torch.as_tensor(np.asarray(table[label]), dtype=torch.int64)
     pixels: np.ndarray | None = None
     for k, picture in enumerate(table[image]):
