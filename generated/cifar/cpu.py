@@ -181,10 +181,7 @@ FIXED = (
     ('c1', 'channel'), ('c2', 'channel'), ('dt', 'scalar'), ('m2', 'channel'), ('decay', 'channel'),
     ('rotation', 'matrix')
 )
-SUMS = (
-    ('c1', 'channel'), ('c2', 'channel'), ('dt', 'scalar'), ('m2', 'channel'), ('decay', 'channel'),
-    ('rotation', 'matrix')
-)
+SUMS = (('c1', 'channel'), ('c2', 'channel'), ('m2', 'channel'), ('decay', 'channel'), ('rotation', 'matrix'))
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

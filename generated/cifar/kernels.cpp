@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <new>
 #include <omp.h>
 #include <type_traits>
@@ -64,12 +65,24 @@ template <class Last, class X> inline V valid(Last, X x) {
     if (!Last::value) return spread(x);
     return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
-inline double across(V x) {
-    double total = 0;
-    for (long l = 0; l < LANES; ++l) total += x[l];
-    return total;
-}
-template <class Body> inline __attribute__((always_inline)) void columns(Body&& body) {
+// The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
+template <long N> struct Lanes {
+    typedef double Wide __attribute__((vector_size(N * sizeof(double))));
+    typedef double Half __attribute__((vector_size(N / 2 * sizeof(double))));
+    static double sum(const Wide& x) {
+        Half halves[2];
+        std::memcpy(halves, &x, sizeof halves);
+        return Lanes<N / 2>::sum(halves[0] + halves[1]);
+    }
+};
+template <> struct Lanes<1> {
+    typedef double Wide __attribute__((vector_size(sizeof(double))));
+    static double sum(const Wide& x) { return x[0]; }
+};
+inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+
+#define INLINE __attribute__((always_inline))  // what is captured stays in registers
+template <class Body> inline INLINE void columns(Body&& body) {
     for (long j = 0; j < FULL; j += LANES) body(No{}, j);
     if (REST) body(Yes{}, FULL);
 }
@@ -79,12 +92,6 @@ inline R sign_(R x) { return x > 0 ? R(1) : x < 0 ? R(-1) : R(0); }
 inline V sign_(V x) { return x > R(0) ? spread(R(1)) : x < R(0) ? spread(R(-1)) : V{}; }
 inline R abs_(R x) { return x < 0 ? -x : x; }
 inline V abs_(V x) { return x < R(0) ? -x : x; }
-inline R pow_(R x, R y) { return std::pow(x, y); }
-template <class X, class Y> inline V pow_(X x, Y y) {
-    V a = spread(x), b = spread(y);
-    for (long l = 0; l < LANES; ++l) a[l] = std::pow(a[l], b[l]);
-    return a;
-}
 
 // 1 in the columns of the lattice, 0 beside them.
 struct Columns {
@@ -95,6 +102,7 @@ struct Columns {
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
 struct Lattice {
     long n[3], rows, dense, padded, block, begin, end;  // a routine works on rows begin to end
+    bool streams = false;  // whether a readout goes past the caches
     const R* inside_column;
 
     explicit Lattice(const long* sizes) : n{1, 1, 1}, rows(1), dense(W) {
@@ -122,6 +130,36 @@ struct Lattice {
         return i >= 0 && i < n[0] && k >= 0 && k < n[1] ? R(1) : R(0);
     }
 };
+
+// A result larger than the last cache goes past it: an ordinary store would first read what it overwrites.
+#if defined(__x86_64__) && defined(__AVX__)
+#ifdef __AVX512F__
+constexpr unsigned long WIDEST = 64;
+#else
+constexpr unsigned long WIDEST = 32;
+#endif
+constexpr unsigned long PIECE = sizeof(V) < WIDEST ? sizeof(V) : WIDEST;
+constexpr bool CAN_STREAM = W % LANES == 0 && PIECE >= 16;
+inline void stream(R* p, V x) {
+    typedef R Piece __attribute__((vector_size(CAN_STREAM ? PIECE : 16)));
+    Piece pieces[sizeof(V) / PIECE + 1];
+    std::memcpy(pieces, &x, sizeof x);
+    for (unsigned long k = 0; k < sizeof(V) / PIECE; ++k)
+        asm volatile("vmovntps %1, %0" : "=m"(reinterpret_cast<Piece*>(p)[k]) : "v"(pieces[k]));
+}
+inline void settle() { asm volatile("sfence" ::: "memory"); }
+#else
+constexpr bool CAN_STREAM = false;
+inline void stream(R* p, V x) { store(p, x); }
+inline void settle() {}
+#endif
+inline bool streams(const R* result, long numbers) {
+    return CAN_STREAM && numbers * sizeof(R) > 1ul << 25 && reinterpret_cast<unsigned long>(result) % sizeof(V) == 0;
+}
+template <class Last> inline void store_result(const Lattice& at, Last last, R* p, V x) {
+    if (CAN_STREAM && at.streams) stream(p, x);
+    else store_dense(last, p, x);
+}
 
 // What lies around a plane: its other side (periodic), else zero.
 inline void fill_row(R* row) {
@@ -325,7 +363,7 @@ static void readout_0(
             R* const T12_a__density__row = T12_a__density + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -340,47 +378,46 @@ static void readout_0(
                 const V pi__0_p1 = load(pi__row + j + 1);
                 const V pi__m1_0 = load(pi__row + j - at.step0());
                 const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = pi * pi;
-                const auto v__1 = R(0.5) * v__0;
-                const auto v__2 = phi__p1_0 - phi;
-                const auto v__3 = R(0.25) * c1__c;
-                const auto v__4 = v__3 * v__2 * v__2 * inside__p1_0 * inside__p1_0;
-                const auto v__5 = phi - phi__m1_0;
-                const auto v__6 = v__3 * v__5 * v__5 * inside__m1_0 * inside__m1_0;
-                const auto v__7 = R(0.5) * m2__c * phi * phi;
-                const auto v__8 = phi__0_p1 - phi;
-                const auto v__9 = R(0.25) * c2__c;
-                const auto v__10 = v__9 * v__8 * v__8 * inside__0_p1 * inside__0_p1;
-                const auto v__11 = phi - phi__0_m1;
-                const auto v__12 = v__9 * v__11 * v__11 * inside__0_m1 * inside__0_m1;
-                const auto v__13 = v__10 + v__12 + v__7;
-                const auto v__14 = R(0.5) * pi;
-                const auto v__15 = v__5 * inside__m1_0;
-                const auto v__16 = v__2 * inside__p1_0;
-                const auto v__17 = v__11 * inside__0_m1;
-                const auto v__18 = v__8 * inside__0_p1;
-                const auto v__19 = -v__4 - v__6;
-                const auto v__20 = v__17 * v__3;
-                const auto v__21 = v__18 * v__3;
-                const auto T00__density__v = v__1 + v__13 + v__4 + v__6;
+                const auto v__0 = R(0.25) * c2__c;
+                const auto v__1 = phi - phi__0_m1;
+                const auto v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1;
+                const auto v__3 = phi__0_p1 - phi;
+                const auto v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1;
+                const auto v__5 = R(0.25) * c1__c;
+                const auto v__6 = phi - phi__m1_0;
+                const auto v__7 = v__6 * v__6;
+                const auto v__8 = inside__m1_0 * inside__m1_0;
+                const auto v__9 = phi__p1_0 - phi;
+                const auto v__10 = v__9 * v__9;
+                const auto v__11 = inside__p1_0 * inside__p1_0;
+                const auto v__12 = R(0.5) * pi;
+                const auto v__13 = v__6 * inside__m1_0;
+                const auto v__14 = v__9 * inside__p1_0;
+                const auto v__15 = v__1 * inside__0_m1;
+                const auto v__16 = v__3 * inside__0_p1;
+                const auto v__17 = R(0.5) * c2__c;
+                const auto v__18 = v__15 * v__5;
+                const auto v__19 = v__16 * v__5;
+                const auto T00__density__v = R(0.5) * m2__c * phi * phi + R(0.5) * pi * pi + v__0 * v__2 + v__0 * v__4
+                    + v__10 * v__11 * v__5 + v__5 * v__7 * v__8;
                 const auto a__density = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__23 = R(1.0) / a__density;
-                const auto T01__density__v = R(0.5) * v__15 * (-R(0.5) * pi__m1_0 - v__14) + R(0.5) * v__16 * (-R(0.5)
-                    * pi__p1_0 - v__14);
-                const auto T02__density__v = R(0.5) * v__17 * (-R(0.5) * pi__0_m1 - v__14) + R(0.5) * v__18 * (-R(0.5)
-                    * pi__0_p1 - v__14);
-                const auto T11__density__v = R(0.5) * v__0 - v__13 - v__19;
-                const auto T22__density__v = v__1 + v__10 + v__12 + v__19 - v__7;
-                const auto T12__density__v = v__15 * v__20 + v__15 * v__21 + v__16 * v__20 + v__16 * v__21;
-                store_dense(last, a__density__row + j, spread(a__density));
-                const auto T01_a__density = T01__density__v * v__23;
-                store_dense(last, T01_a__density__row + j, spread(T01_a__density));
-                const auto T02_a__density = T02__density__v * v__23;
-                store_dense(last, T02_a__density__row + j, spread(T02_a__density));
-                const auto T11_T22_2a__density = R(0.5) * v__23 * (T11__density__v - T22__density__v);
-                store_dense(last, T11_T22_2a__density__row + j, spread(T11_T22_2a__density));
-                const auto T12_a__density = T12__density__v * v__23;
-                store_dense(last, T12_a__density__row + j, spread(T12_a__density));
+                const auto v__20 = R(1.0) / a__density;
+                const auto T01__density__v = R(0.5) * v__13 * (-R(0.5) * pi__m1_0 - v__12) + R(0.5) * v__14 * (-R(0.5)
+                    * pi__p1_0 - v__12);
+                const auto T02__density__v = R(0.5) * v__15 * (-R(0.5) * pi__0_m1 - v__12) + R(0.5) * v__16 * (-R(0.5)
+                    * pi__0_p1 - v__12);
+                const auto T11_T22__density__v = R(0.5) * c1__c * v__10 * v__11 + R(0.5) * c1__c * v__7 * v__8 - v__17
+                    * v__2 - v__17 * v__4;
+                const auto T12__density__v = v__13 * v__18 + v__13 * v__19 + v__14 * v__18 + v__14 * v__19;
+                store_result(at, last, a__density__row + j, spread(a__density));
+                const auto T01_a__density = T01__density__v * v__20;
+                store_result(at, last, T01_a__density__row + j, spread(T01_a__density));
+                const auto T02_a__density = T02__density__v * v__20;
+                store_result(at, last, T02_a__density__row + j, spread(T02_a__density));
+                const auto T11_T22_2a__density = R(0.5) * T11_T22__density__v * v__20;
+                store_result(at, last, T11_T22_2a__density__row + j, spread(T11_T22_2a__density));
+                const auto T12_a__density = T12__density__v * v__20;
+                store_result(at, last, T12_a__density__row + j, spread(T12_a__density));
             });
         }
     }
@@ -400,7 +437,7 @@ static void readout(
         T11_T22_2a__density, T12_a__density);
 }
 
-// T22__density__bar1, T12__density__bar5, T11__density__bar7, T02__density__bar11, T01__density__bar12, T00__density__bar13
+// T12__density__bar2, T11_T22__density__bar4, T02__density__bar7, T01__density__bar8, T00__density__bar9
 static void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T01_a__density__bar,
@@ -413,12 +450,11 @@ static void readout_adjoint_0(
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict T22__density__bar1,
-    R* __restrict T12__density__bar5,
-    R* __restrict T11__density__bar7,
-    R* __restrict T02__density__bar11,
-    R* __restrict T01__density__bar12,
-    R* __restrict T00__density__bar13,
+    R* __restrict T12__density__bar2,
+    R* __restrict T11_T22__density__bar4,
+    R* __restrict T02__density__bar7,
+    R* __restrict T01__density__bar8,
+    R* __restrict T00__density__bar9,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
@@ -437,15 +473,14 @@ static void readout_adjoint_0(
             const R* const a__density__bar__row = a__density__bar + c * at.dense + at.dense_row(row);
             const R* const phi__row = phi + c * at.padded + at.padded_row(row);
             const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            R* const T22__density__bar1__row = T22__density__bar1 + c * at.padded + at.padded_row(row);
-            R* const T12__density__bar5__row = T12__density__bar5 + c * at.padded + at.padded_row(row);
-            R* const T11__density__bar7__row = T11__density__bar7 + c * at.padded + at.padded_row(row);
-            R* const T02__density__bar11__row = T02__density__bar11 + c * at.padded + at.padded_row(row);
-            R* const T01__density__bar12__row = T01__density__bar12 + c * at.padded + at.padded_row(row);
-            R* const T00__density__bar13__row = T00__density__bar13 + c * at.padded + at.padded_row(row);
+            R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
+            R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
+            R* const T02__density__bar7__row = T02__density__bar7 + c * at.padded + at.padded_row(row);
+            R* const T01__density__bar8__row = T01__density__bar8 + c * at.padded + at.padded_row(row);
+            R* const T00__density__bar9__row = T00__density__bar9 + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V T01_a__density__bar = load_dense(last, T01_a__density__bar__row + j);
                 const V T02_a__density__bar = load_dense(last, T02_a__density__bar__row + j);
                 const V T11_T22_2a__density__bar = load_dense(last, T11_T22_2a__density__bar__row + j);
@@ -465,72 +500,67 @@ static void readout_adjoint_0(
                 const V pi__0_p1 = load(pi__row + j + 1);
                 const V pi__m1_0 = load(pi__row + j - at.step0());
                 const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = pi * pi;
-                const auto v__1 = R(0.5) * v__0;
-                const auto v__2 = phi__p1_0 - phi;
-                const auto v__3 = R(0.25) * v__2 * v__2 * inside__p1_0 * inside__p1_0;
-                const auto v__4 = c1__c * v__3;
-                const auto v__5 = phi - phi__m1_0;
-                const auto v__6 = R(0.25) * v__5 * v__5 * inside__m1_0 * inside__m1_0;
-                const auto v__7 = c1__c * v__6;
-                const auto v__8 = phi * phi;
-                const auto v__9 = R(0.5) * v__8;
-                const auto v__10 = m2__c * v__9;
-                const auto v__11 = phi__0_p1 - phi;
-                const auto v__12 = R(0.25) * v__11 * v__11 * inside__0_p1 * inside__0_p1;
-                const auto v__13 = c2__c * v__12;
-                const auto v__14 = phi - phi__0_m1;
-                const auto v__15 = R(0.25) * v__14 * v__14 * inside__0_m1 * inside__0_m1;
-                const auto v__16 = c2__c * v__15;
-                const auto v__17 = v__10 + v__13 + v__16;
-                const auto T00__density__v = v__1 + v__17 + v__4 + v__7;
-                const auto v__18 = abs_(T00__density__v) + R(1.0 / 100.0);
-                const auto v__19 = R(1.0) / sqrt_(v__18);
-                const auto T11__density__bar7 = R(0.5) * v__19 * T11_T22_2a__density__bar;
-                const auto v__21 = R(0.5) * pi;
-                const auto v__22 = v__5 * inside__m1_0;
-                const auto v__23 = v__2 * inside__p1_0;
-                const auto v__24 = v__14 * inside__0_m1;
-                const auto v__25 = v__11 * inside__0_p1;
-                const auto v__26 = -v__4 - v__7;
-                const auto v__27 = R(0.25) * v__24;
-                const auto v__28 = v__22 * v__27;
-                const auto v__29 = v__23 * v__27;
-                const auto v__30 = R(0.25) * v__25;
-                const auto v__31 = v__22 * v__30;
-                const auto v__32 = v__23 * v__30;
-                const auto v__33 = sign_(T00__density__v);
-                const auto v__34 = v__33 / pow_(v__18, R(1.5));
-                const auto v__35 = R(0.5) * v__34;
-                const auto v__36 = v__3 + v__6;
-                const auto v__37 = v__12 + v__15;
-                const auto T22__density__bar1 = -T11__density__bar7;
-                const auto T12__density__bar5 = v__19 * T12_a__density__bar;
-                const auto T01__density__v = R(0.5) * v__22 * (-R(0.5) * pi__m1_0 - v__21) + R(0.5) * v__23 * (-R(0.5)
-                    * pi__p1_0 - v__21);
-                const auto T02__density__v = R(0.5) * v__24 * (-R(0.5) * pi__0_m1 - v__21) + R(0.5) * v__25 * (-R(0.5)
-                    * pi__0_p1 - v__21);
-                const auto T11__density__v = R(0.5) * v__0 - v__17 - v__26;
-                const auto T12__density__v = c1__c * v__28 + c1__c * v__29 + c1__c * v__31 + c1__c * v__32;
-                const auto T22__density__v = v__1 + v__13 + v__16 + v__26 - v__10;
-                const auto T00__density__bar13 = R(0.5) * v__19 * v__33 * a__density__bar - T01__density__v * v__35 *
-                    T01_a__density__bar - T02__density__v * v__35 * T02_a__density__bar - R(0.25) * v__34 *
-                    (T11__density__v - T22__density__v) * T11_T22_2a__density__bar - T12__density__v * v__35 *
-                    T12_a__density__bar;
-                store(T22__density__bar1__row + j, spread(T22__density__bar1));
-                store(T12__density__bar5__row + j, spread(T12__density__bar5));
-                store(T11__density__bar7__row + j, spread(T11__density__bar7));
-                const auto T02__density__bar11 = v__19 * T02_a__density__bar;
-                store(T02__density__bar11__row + j, spread(T02__density__bar11));
-                const auto T01__density__bar12 = v__19 * T01_a__density__bar;
-                store(T01__density__bar12__row + j, spread(T01__density__bar12));
-                store(T00__density__bar13__row + j, spread(T00__density__bar13));
-                c1__sum += valid(last, T00__density__bar13 * v__36 + T11__density__bar7 * v__36 + T12__density__bar5 *
-                    (v__28 + v__29 + v__31 + v__32) - T22__density__bar1 * v__36);
-                c2__sum += valid(last, T00__density__bar13 * v__37 + T22__density__bar1 * v__37 - T11__density__bar7 *
-                    v__37);
-                m2__sum += valid(last, R(0.5) * T00__density__bar13 * v__8 - T11__density__bar7 * v__9 -
-                    T22__density__bar1 * v__9);
+                const auto v__0 = R(0.5) * phi * phi;
+                const auto v__1 = phi - phi__0_m1;
+                const auto v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1;
+                const auto v__3 = R(0.25) * v__2;
+                const auto v__4 = phi__0_p1 - phi;
+                const auto v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1;
+                const auto v__6 = R(0.25) * v__5;
+                const auto v__7 = phi - phi__m1_0;
+                const auto v__8 = v__7 * v__7;
+                const auto v__9 = inside__m1_0 * inside__m1_0;
+                const auto v__10 = v__8 * v__9;
+                const auto v__11 = R(0.25) * v__10;
+                const auto v__12 = phi__p1_0 - phi;
+                const auto v__13 = v__12 * v__12;
+                const auto v__14 = inside__p1_0 * inside__p1_0;
+                const auto v__15 = v__13 * v__14;
+                const auto v__16 = R(0.25) * v__15;
+                const auto v__17 = R(0.5) * pi;
+                const auto v__18 = v__7 * inside__m1_0;
+                const auto v__19 = v__12 * inside__p1_0;
+                const auto v__20 = v__1 * inside__0_m1;
+                const auto v__21 = v__4 * inside__0_p1;
+                const auto v__22 = R(0.5) * v__2;
+                const auto v__23 = R(0.5) * v__5;
+                const auto v__24 = R(0.25) * v__20;
+                const auto v__25 = v__18 * v__24;
+                const auto v__26 = v__19 * v__24;
+                const auto v__27 = R(0.25) * v__21;
+                const auto v__28 = v__18 * v__27;
+                const auto v__29 = v__19 * v__27;
+                const auto T00__density__v = R(0.5) * pi * pi + c1__c * v__11 + c1__c * v__16 + c2__c * v__3 + c2__c *
+                    v__6 + m2__c * v__0;
+                const auto v__30 = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
+                const auto v__31 = R(1.0) / v__30;
+                const auto v__32 = R(0.5) * T11_T22_2a__density__bar;
+                const auto v__33 = R(1.0) / (v__30 * v__30);
+                const auto T01__density__v = R(0.5) * v__18 * (-R(0.5) * pi__m1_0 - v__17) + R(0.5) * v__19 * (-R(0.5)
+                    * pi__p1_0 - v__17);
+                const auto T02__density__v = R(0.5) * v__20 * (-R(0.5) * pi__0_m1 - v__17) + R(0.5) * v__21 * (-R(0.5)
+                    * pi__0_p1 - v__17);
+                const auto T11_T22__density__v = R(0.5) * c1__c * v__13 * v__14 + R(0.5) * c1__c * v__8 * v__9 - c2__c
+                    * v__22 - c2__c * v__23;
+                const auto T12__density__v = c1__c * v__25 + c1__c * v__26 + c1__c * v__28 + c1__c * v__29;
+                const auto T12__density__bar2 = v__31 * T12_a__density__bar;
+                const auto T11_T22__density__bar4 = v__31 * v__32;
+                const auto a__density__bar1__v = a__density__bar - T01__density__v * v__33 * T01_a__density__bar -
+                    T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar -
+                    T11_T22__density__v * v__32 * v__33;
+                const auto T00__density__bar9 = R(0.5) * a__density__bar1__v * sign_(T00__density__v) / v__30;
+                store(T12__density__bar2__row + j, spread(T12__density__bar2));
+                store(T11_T22__density__bar4__row + j, spread(T11_T22__density__bar4));
+                const auto T02__density__bar7 = v__31 * T02_a__density__bar;
+                store(T02__density__bar7__row + j, spread(T02__density__bar7));
+                const auto T01__density__bar8 = v__31 * T01_a__density__bar;
+                store(T01__density__bar8__row + j, spread(T01__density__bar8));
+                store(T00__density__bar9__row + j, spread(T00__density__bar9));
+                c1__sum += valid(last, T00__density__bar9 * (v__11 + v__16) + T11_T22__density__bar4 * (R(0.5) * v__10
+                    + R(0.5) * v__15) + T12__density__bar2 * (v__25 + v__26 + v__28 + v__29));
+                c2__sum += valid(last, T00__density__bar9 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__22 -
+                    v__23));
+                m2__sum += valid(last, T00__density__bar9 * v__0);
             });
         }
         sums.c1[c] += across(c1__sum);
@@ -542,12 +572,11 @@ static void readout_adjoint_0(
 // phi__bar, pi__bar
 static void readout_adjoint_1(
     const Lattice& at,
-    const R* __restrict T00__density__bar13,
-    const R* __restrict T01__density__bar12,
-    const R* __restrict T02__density__bar11,
-    const R* __restrict T11__density__bar7,
-    const R* __restrict T12__density__bar5,
-    const R* __restrict T22__density__bar1,
+    const R* __restrict T00__density__bar9,
+    const R* __restrict T01__density__bar8,
+    const R* __restrict T02__density__bar7,
+    const R* __restrict T11_T22__density__bar4,
+    const R* __restrict T12__density__bar2,
     const R* __restrict phi,
     const R* __restrict pi,
     const R* __restrict c1,
@@ -561,45 +590,39 @@ static void readout_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const T00__density__bar13__row = T00__density__bar13 + c * at.padded + at.padded_row(row);
-            const R* const T01__density__bar12__row = T01__density__bar12 + c * at.padded + at.padded_row(row);
-            const R* const T02__density__bar11__row = T02__density__bar11 + c * at.padded + at.padded_row(row);
-            const R* const T11__density__bar7__row = T11__density__bar7 + c * at.padded + at.padded_row(row);
-            const R* const T12__density__bar5__row = T12__density__bar5 + c * at.padded + at.padded_row(row);
-            const R* const T22__density__bar1__row = T22__density__bar1 + c * at.padded + at.padded_row(row);
+            const R* const T00__density__bar9__row = T00__density__bar9 + c * at.padded + at.padded_row(row);
+            const R* const T01__density__bar8__row = T01__density__bar8 + c * at.padded + at.padded_row(row);
+            const R* const T02__density__bar7__row = T02__density__bar7 + c * at.padded + at.padded_row(row);
+            const R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
+            const R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
             const R* const phi__row = phi + c * at.padded + at.padded_row(row);
             const R* const pi__row = pi + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
             R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
-                const V T00__density__bar13 = load(T00__density__bar13__row + j);
-                const V T00__density__bar13__0_m1 = load(T00__density__bar13__row + j - 1);
-                const V T00__density__bar13__0_p1 = load(T00__density__bar13__row + j + 1);
-                const V T00__density__bar13__m1_0 = load(T00__density__bar13__row + j - at.step0());
-                const V T00__density__bar13__p1_0 = load(T00__density__bar13__row + j + at.step0());
-                const V T01__density__bar12 = load(T01__density__bar12__row + j);
-                const V T01__density__bar12__m1_0 = load(T01__density__bar12__row + j - at.step0());
-                const V T01__density__bar12__p1_0 = load(T01__density__bar12__row + j + at.step0());
-                const V T02__density__bar11 = load(T02__density__bar11__row + j);
-                const V T02__density__bar11__0_m1 = load(T02__density__bar11__row + j - 1);
-                const V T02__density__bar11__0_p1 = load(T02__density__bar11__row + j + 1);
-                const V T11__density__bar7 = load(T11__density__bar7__row + j);
-                const V T11__density__bar7__0_m1 = load(T11__density__bar7__row + j - 1);
-                const V T11__density__bar7__0_p1 = load(T11__density__bar7__row + j + 1);
-                const V T11__density__bar7__m1_0 = load(T11__density__bar7__row + j - at.step0());
-                const V T11__density__bar7__p1_0 = load(T11__density__bar7__row + j + at.step0());
-                const V T12__density__bar5 = load(T12__density__bar5__row + j);
-                const V T12__density__bar5__0_m1 = load(T12__density__bar5__row + j - 1);
-                const V T12__density__bar5__0_p1 = load(T12__density__bar5__row + j + 1);
-                const V T12__density__bar5__m1_0 = load(T12__density__bar5__row + j - at.step0());
-                const V T12__density__bar5__p1_0 = load(T12__density__bar5__row + j + at.step0());
-                const V T22__density__bar1 = load(T22__density__bar1__row + j);
-                const V T22__density__bar1__0_m1 = load(T22__density__bar1__row + j - 1);
-                const V T22__density__bar1__0_p1 = load(T22__density__bar1__row + j + 1);
-                const V T22__density__bar1__m1_0 = load(T22__density__bar1__row + j - at.step0());
-                const V T22__density__bar1__p1_0 = load(T22__density__bar1__row + j + at.step0());
+            columns([&](auto last, const long j) INLINE {
+                const V T00__density__bar9 = load(T00__density__bar9__row + j);
+                const V T00__density__bar9__0_m1 = load(T00__density__bar9__row + j - 1);
+                const V T00__density__bar9__0_p1 = load(T00__density__bar9__row + j + 1);
+                const V T00__density__bar9__m1_0 = load(T00__density__bar9__row + j - at.step0());
+                const V T00__density__bar9__p1_0 = load(T00__density__bar9__row + j + at.step0());
+                const V T01__density__bar8 = load(T01__density__bar8__row + j);
+                const V T01__density__bar8__m1_0 = load(T01__density__bar8__row + j - at.step0());
+                const V T01__density__bar8__p1_0 = load(T01__density__bar8__row + j + at.step0());
+                const V T02__density__bar7 = load(T02__density__bar7__row + j);
+                const V T02__density__bar7__0_m1 = load(T02__density__bar7__row + j - 1);
+                const V T02__density__bar7__0_p1 = load(T02__density__bar7__row + j + 1);
+                const V T11_T22__density__bar4 = load(T11_T22__density__bar4__row + j);
+                const V T11_T22__density__bar4__0_m1 = load(T11_T22__density__bar4__row + j - 1);
+                const V T11_T22__density__bar4__0_p1 = load(T11_T22__density__bar4__row + j + 1);
+                const V T11_T22__density__bar4__m1_0 = load(T11_T22__density__bar4__row + j - at.step0());
+                const V T11_T22__density__bar4__p1_0 = load(T11_T22__density__bar4__row + j + at.step0());
+                const V T12__density__bar2 = load(T12__density__bar2__row + j);
+                const V T12__density__bar2__0_m1 = load(T12__density__bar2__row + j - 1);
+                const V T12__density__bar2__0_p1 = load(T12__density__bar2__row + j + 1);
+                const V T12__density__bar2__m1_0 = load(T12__density__bar2__row + j - at.step0());
+                const V T12__density__bar2__p1_0 = load(T12__density__bar2__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -622,10 +645,10 @@ static void readout_adjoint_1(
                 const V pi__0_p1 = load(pi__row + j + 1);
                 const V pi__m1_0 = load(pi__row + j - at.step0());
                 const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = R(0.25) * T01__density__bar12__m1_0;
-                const auto v__1 = R(0.25) * T01__density__bar12__p1_0;
-                const auto v__2 = R(0.25) * T02__density__bar11__0_m1;
-                const auto v__3 = R(0.25) * T02__density__bar11__0_p1;
+                const auto v__0 = R(0.25) * T01__density__bar8__m1_0;
+                const auto v__1 = R(0.25) * T01__density__bar8__p1_0;
+                const auto v__2 = R(0.25) * T02__density__bar7__0_m1;
+                const auto v__3 = R(0.25) * T02__density__bar7__0_p1;
                 const auto v__4 = -phi__m1_m1;
                 const auto v__5 = c1__c * inside__m1_m1;
                 const auto v__6 = -phi__p1_m1;
@@ -635,53 +658,45 @@ static void readout_adjoint_1(
                 const auto v__10 = -phi__p1_p1;
                 const auto v__11 = c1__c * inside__p1_p1;
                 const auto v__12 = R(0.5) * pi;
-                const auto v__13 = R(4.0) * m2__c * phi;
-                const auto v__14 = R(2.0) * phi;
-                const auto v__15 = c1__c * inside__m1_0;
-                const auto v__16 = v__15 * (v__14 - R(2.0) * phi__m1_0);
-                const auto v__17 = c1__c * inside__p1_0;
-                const auto v__18 = v__17 * (v__14 - R(2.0) * phi__p1_0);
-                const auto v__19 = v__13 + v__16 + v__18;
-                const auto v__20 = c2__c * (v__14 - R(2.0) * phi__0_m1) * inside__0_m1;
-                const auto v__21 = c2__c * (v__14 - R(2.0) * phi__0_p1) * inside__0_p1;
-                const auto v__22 = v__20 + v__21;
-                const auto v__23 = phi - phi__m1_0;
-                const auto v__24 = R(0.5) * v__23;
-                const auto v__25 = phi - phi__p1_0;
-                const auto v__26 = R(0.5) * v__25;
-                const auto v__27 = phi - phi__0_m1;
-                const auto v__28 = R(0.5) * v__27;
-                const auto v__29 = phi - phi__0_p1;
-                const auto v__30 = R(0.5) * v__29;
-                const auto v__31 = v__27 * inside__0_m1;
-                const auto v__32 = v__23 * inside__m1_0;
-                const auto v__33 = c1__c * inside__0_m1;
-                const auto v__34 = -v__25;
-                const auto v__35 = v__34 * inside__p1_0;
-                const auto v__36 = -v__29;
-                const auto v__37 = v__36 * inside__0_p1;
-                const auto v__38 = c1__c * inside__0_p1;
-                const auto phi__bar = R(0.25) * (v__19 + v__22) * T00__density__bar13 + R(0.5) * ((-R(0.5) * pi__m1_0
-                    - v__12) * inside__m1_0 - (-R(0.5) * pi__p1_0 - v__12) * inside__p1_0) * T01__density__bar12 +
-                    R(0.5) * ((-R(0.5) * pi__0_m1 - v__12) * inside__0_m1 - (-R(0.5) * pi__0_p1 - v__12) *
-                    inside__0_p1) * T02__density__bar11 + R(0.25) * (v__16 + v__18 - v__13 - v__22) *
-                    T11__density__bar7 + R(0.25) * (v__15 * v__31 + v__15 * v__37 + v__32 * v__33 + v__33 * v__35 -
-                    v__17 * v__31 - v__17 * v__37 - v__32 * v__38 - v__35 * v__38) * T12__density__bar5 + R(0.25) *
-                    (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6)) * T12__density__bar5__0_m1 + R(0.25) *
-                    (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8)) * T12__density__bar5__0_p1 + R(0.25) *
-                    (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8)) * T12__density__bar5__m1_0 + R(0.25) *
-                    (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6)) * T12__density__bar5__p1_0 + R(0.25) *
-                    (v__20 + v__21 - v__19) * T22__density__bar1 + c1__c * (v__24 * T00__density__bar13__m1_0 + v__26
-                    * T00__density__bar13__p1_0 + v__24 * T11__density__bar7__m1_0 + v__26 * T11__density__bar7__p1_0
-                    - v__24 * T22__density__bar1__m1_0 - v__26 * T22__density__bar1__p1_0) + c2__c * (v__28 *
-                    T00__density__bar13__0_m1 + v__30 * T00__density__bar13__0_p1 + v__28 * T22__density__bar1__0_m1 +
-                    v__30 * T22__density__bar1__0_p1 - v__28 * T11__density__bar7__0_m1 - v__30 *
-                    T11__density__bar7__0_p1) + v__0 * (-pi - pi__m1_0) + v__2 * (-pi - pi__0_m1) - v__1 * (-pi -
-                    pi__p1_0) - v__3 * (-pi - pi__0_p1);
+                const auto v__13 = phi - phi__m1_0;
+                const auto v__14 = phi - phi__p1_0;
+                const auto v__15 = phi - phi__0_m1;
+                const auto v__16 = phi - phi__0_p1;
+                const auto v__17 = R(2.0) * phi;
+                const auto v__18 = v__17 - R(2.0) * phi__m1_0;
+                const auto v__19 = v__17 - R(2.0) * phi__p1_0;
+                const auto v__20 = c2__c * (v__17 - R(2.0) * phi__0_m1) * inside__0_m1 + c2__c * (v__17 - R(2.0) *
+                    phi__0_p1) * inside__0_p1;
+                const auto v__21 = c1__c * inside__m1_0;
+                const auto v__22 = c1__c * inside__p1_0;
+                const auto v__23 = v__15 * inside__0_m1;
+                const auto v__24 = v__13 * inside__m1_0;
+                const auto v__25 = c1__c * inside__0_m1;
+                const auto v__26 = -v__14;
+                const auto v__27 = v__26 * inside__p1_0;
+                const auto v__28 = -v__16;
+                const auto v__29 = v__28 * inside__0_p1;
+                const auto v__30 = c1__c * inside__0_p1;
+                const auto phi__bar = R(0.25) * (R(4.0) * m2__c * phi + v__18 * v__21 + v__19 * v__22 + v__20) *
+                    T00__density__bar9 + R(0.5) * ((-R(0.5) * pi__m1_0 - v__12) * inside__m1_0 - (-R(0.5) * pi__p1_0 -
+                    v__12) * inside__p1_0) * T01__density__bar8 + R(0.5) * ((-R(0.5) * pi__0_m1 - v__12) *
+                    inside__0_m1 - (-R(0.5) * pi__0_p1 - v__12) * inside__0_p1) * T02__density__bar7 + R(0.5) * (c1__c
+                    * v__18 * inside__m1_0 + c1__c * v__19 * inside__p1_0 - v__20) * T11_T22__density__bar4 + R(0.25)
+                    * (v__21 * v__23 + v__21 * v__29 + v__24 * v__25 + v__25 * v__27 - v__22 * v__23 - v__22 * v__29 -
+                    v__24 * v__30 - v__27 * v__30) * T12__density__bar2 + R(0.25) * (v__5 * (phi__0_m1 + v__4) + v__7
+                    * (-phi__0_m1 - v__6)) * T12__density__bar2__0_m1 + R(0.25) * (-v__11 * (-phi__0_p1 - v__10) -
+                    v__9 * (phi__0_p1 + v__8)) * T12__density__bar2__0_p1 + R(0.25) * (v__5 * (phi__m1_0 + v__4) +
+                    v__9 * (-phi__m1_0 - v__8)) * T12__density__bar2__m1_0 + R(0.25) * (-v__11 * (-phi__p1_0 - v__10)
+                    - v__7 * (phi__p1_0 + v__6)) * T12__density__bar2__p1_0 + c1__c * (R(0.5) * v__13 *
+                    T00__density__bar9__m1_0 + R(0.5) * v__14 * T00__density__bar9__p1_0 + v__13 *
+                    T11_T22__density__bar4__m1_0 + v__14 * T11_T22__density__bar4__p1_0) + c2__c * (R(0.5) * v__15 *
+                    T00__density__bar9__0_m1 + R(0.5) * v__16 * T00__density__bar9__0_p1 - v__15 *
+                    T11_T22__density__bar4__0_m1 - v__16 * T11_T22__density__bar4__0_p1) + v__0 * (-pi - pi__m1_0) +
+                    v__2 * (-pi - pi__0_m1) - v__1 * (-pi - pi__p1_0) - v__3 * (-pi - pi__0_p1);
                 store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = T00__density__bar13 * pi + R(0.25) * (-v__32 - v__35) * T01__density__bar12 +
-                    R(0.25) * (-v__31 - v__37) * T02__density__bar11 + T11__density__bar7 * pi + T22__density__bar1 *
-                    pi - v__0 * v__23 - v__1 * v__34 - v__2 * v__27 - v__3 * v__36;
+                const auto pi__bar = T00__density__bar9 * pi + R(0.25) * (-v__24 - v__27) * T01__density__bar8 +
+                    R(0.25) * (-v__23 - v__29) * T02__density__bar7 - v__0 * v__13 - v__1 * v__26 - v__15 * v__2 -
+                    v__28 * v__3;
                 store_dense(last, pi__bar__row + j, spread(pi__bar));
             });
         }
@@ -702,26 +717,24 @@ static void readout_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const T22__density__bar1 = work + 0 * at.block;
-    R* const T12__density__bar5 = work + 1 * at.block;
-    R* const T11__density__bar7 = work + 2 * at.block;
-    R* const T02__density__bar11 = work + 3 * at.block;
-    R* const T01__density__bar12 = work + 4 * at.block;
-    R* const T00__density__bar13 = work + 5 * at.block;
+    R* const T12__density__bar2 = work + 0 * at.block;
+    R* const T11_T22__density__bar4 = work + 1 * at.block;
+    R* const T02__density__bar7 = work + 2 * at.block;
+    R* const T01__density__bar8 = work + 3 * at.block;
+    R* const T00__density__bar9 = work + 4 * at.block;
     readout_adjoint_0(at, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar,
-        a__density__bar, given.phi, given.pi, given.c1, given.c2, given.m2, T22__density__bar1, T12__density__bar5,
-        T11__density__bar7, T02__density__bar11, T01__density__bar12, T00__density__bar13, sums);
-    fill(at, T22__density__bar1);
-    fill(at, T12__density__bar5);
-    fill(at, T11__density__bar7);
-    fill(at, T02__density__bar11);
-    fill(at, T01__density__bar12);
-    fill(at, T00__density__bar13);
-    readout_adjoint_1(at, T00__density__bar13, T01__density__bar12, T02__density__bar11, T11__density__bar7,
-        T12__density__bar5, T22__density__bar1, given.phi, given.pi, given.c1, given.c2, given.m2, phi__bar, pi__bar);
+        a__density__bar, given.phi, given.pi, given.c1, given.c2, given.m2, T12__density__bar2,
+        T11_T22__density__bar4, T02__density__bar7, T01__density__bar8, T00__density__bar9, sums);
+    fill(at, T12__density__bar2);
+    fill(at, T11_T22__density__bar4);
+    fill(at, T02__density__bar7);
+    fill(at, T01__density__bar8);
+    fill(at, T00__density__bar9);
+    readout_adjoint_1(at, T00__density__bar9, T01__density__bar8, T02__density__bar7, T11_T22__density__bar4,
+        T12__density__bar2, given.phi, given.pi, given.c1, given.c2, given.m2, phi__bar, pi__bar);
 }
 
-constexpr long GIVEN = 5, COMPONENTS = 5, IMPORTS = 2, BUFFERS = 6;
+constexpr long GIVEN = 5, COMPONENTS = 5, IMPORTS = 2, BUFFERS = 5;
 
 constexpr long SITES = 2, OUTSIDE = 0;
 // Place of each given array among the fields, -1 for coefficients.
@@ -737,9 +750,10 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
-    const Lattice at(sizes);
-    const long groups = channels / G;
-    large_pages(arrays[GIVEN], samples * COMPONENTS * channels * at.dense);
+    Lattice at(sizes);
+    const long groups = channels / G, numbers = samples * COMPONENTS * channels * at.dense;
+    at.streams = streams(arrays[GIVEN], numbers);
+    large_pages(arrays[GIVEN], numbers);
 #pragma omp parallel num_threads(threads)
     {
         R* const work = workspace((BUFFERS + IMPORTS) * at.block);
@@ -752,6 +766,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
             read(at, given, out, work);
         }
+        settle();
     }
 }
 
@@ -809,7 +824,6 @@ struct Given {
 struct Sums {
     double c1[G];
     double c2[G];
-    double dt[G];
     double m2[G];
     double decay[G];
     double rotation[G * G];
@@ -830,7 +844,7 @@ static void head_0(
             const R* const pi__row = pi + c * at.dense + at.dense_row(row);
             R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
             R* const pi__start__row = pi__start + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V phi = load_dense(last, phi__row + j);
                 const V pi = load_dense(last, pi__row + j);
                 const auto phi_1 = phi + R(0.5) * dt * pi;
@@ -876,7 +890,7 @@ static void inner_0(
         R* const phi_1__ahead__row = phi_1__ahead + at.padded_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V dV_dphi__at[G];
             V pi_2__at[G];
             V pi_3__at[G];
@@ -949,7 +963,7 @@ static void tail_0(
         R* const pi__next__row = pi__next + at.dense_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
-        columns([&](auto last, const long j) {
+        columns([&](auto last, const long j) INLINE {
             V dV_dphi__at[G];
             V pi_2__at[G];
             V pi_3__at[G];
@@ -1002,35 +1016,27 @@ static void tail(
 static void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1__bar,
-    const R* __restrict pi,
     const R* __restrict pi__start__bar,
     const R dt,
     R* __restrict phi__bar,
-    R* __restrict pi__bar,
-    Sums& sums
+    R* __restrict pi__bar
 ) {
     for (long c = 0; c < G; ++c) {
-        V dt__sum{};
         for (long row = at.begin; row < at.end; ++row) {
             const R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
             const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
             R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V phi_1__bar = load(phi_1__bar__row + j);
-                const V pi = load_dense(last, pi__row + j);
                 const V pi__start__bar = load(pi__start__bar__row + j);
-                const auto v__0 = R(0.5) * phi_1__bar;
-                const auto dT_dpi__bar2__v = v__0 * dt;
+                const auto dT_dpi__bar1__v = R(0.5) * dt * phi_1__bar;
                 const auto phi__bar = phi_1__bar;
                 store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = pi__start__bar + dT_dpi__bar2__v;
+                const auto pi__bar = pi__start__bar + dT_dpi__bar1__v;
                 store_dense(last, pi__bar__row + j, spread(pi__bar));
-                dt__sum += valid(last, v__0 * pi);
             });
         }
-        sums.dt[c] += across(dt__sum);
     }
 }
 
@@ -1043,13 +1049,12 @@ static void head_adjoint(
     const R* pi__start__bar,
     const R* phi_1__bar,
     R* phi__bar,
-    R* pi__bar,
-    Sums& sums
+    R* pi__bar
 ) {
-    head_adjoint_0(at, phi_1__bar, pi, pi__start__bar, given.dt, phi__bar, pi__bar, sums);
+    head_adjoint_0(at, phi_1__bar, pi__start__bar, given.dt, phi__bar, pi__bar);
 }
 
-// pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar
+// pi_2, pi_3__bar6, dV_dphi__bar11, pi__bar
 static void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1063,12 +1068,11 @@ static void inner_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3__bar9,
-    R* __restrict dV_dphi__bar15,
+    R* __restrict pi_3__bar6,
+    R* __restrict dV_dphi__bar11,
     R* __restrict pi__bar,
     Sums& sums
 ) {
-    V dt__sum[G]{};
     V decay__sum[G]{};
     V c1__sum[G]{};
     V c2__sum[G]{};
@@ -1079,19 +1083,18 @@ static void inner_adjoint_0(
         const R* const pi__row = pi + at.padded_row(row);
         const R* const pi__next__bar__row = pi__next__bar + at.padded_row(row);
         R* const pi_2__row = pi_2 + at.padded_row(row);
-        R* const pi_3__bar9__row = pi_3__bar9 + at.padded_row(row);
-        R* const dV_dphi__bar15__row = dV_dphi__bar15 + at.padded_row(row);
+        R* const pi_3__bar6__row = pi_3__bar6 + at.padded_row(row);
+        R* const dV_dphi__bar11__row = dV_dphi__bar11 + at.padded_row(row);
         R* const pi__bar__row = pi__bar + at.padded_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
-        columns([&](auto last, const long j) {
-            V dV_dphi__at[G];
+        columns([&](auto last, const long j) INLINE {
             V pi_1__at[G];
             V pi_2__at[G];
-            V pi_5__bar6__at[G];
-            V pi_3__bar9__at[G];
+            V pi_5__bar4__at[G];
+            V pi_3__bar6__at[G];
             V pi_3__at[G];
-            V pi_2__bar10__at[G];
+            V pi_2__bar7__at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1107,33 +1110,26 @@ static void inner_adjoint_0(
                 const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
                 const auto v__0 = R(0.5) * dt;
                 const auto v__1 = v__0 * phi_1__ahead__bar;
-                const auto dV_dphi = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                const auto dV_dphi__v = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0) + c2[c] * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1);
-                const auto pi_1 = pi - dV_dphi * v__0;
-                const auto pi__next__bar3__v = pi__next__bar + v__1;
-                const auto pi_5__bar6 = pi__next__bar3__v + v__1;
-                dV_dphi__at[c] = spread(dV_dphi);
+                const auto pi_1 = pi - dV_dphi__v * v__0;
+                const auto pi__next__bar2__v = pi__next__bar + v__1;
+                const auto pi_5__bar4 = pi__next__bar2__v + v__1;
                 pi_1__at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
                 pi_2__at[c] = spread(pi_2);
                 store(pi_2__row + c * at.padded + j, spread(pi_2));
-                pi_5__bar6__at[c] = spread(pi_5__bar6);
-                const auto pi_3__bar9 = decay[c] * pi_5__bar6;
-                pi_3__bar9__at[c] = spread(pi_3__bar9);
-                store(pi_3__bar9__row + c * at.padded + j, spread(pi_3__bar9));
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi * pi_5__bar6);
+                pi_5__bar4__at[c] = spread(pi_5__bar4);
+                const auto pi_3__bar6 = decay[c] * pi_5__bar4;
+                pi_3__bar6__at[c] = spread(pi_3__bar6);
+                store(pi_3__bar6__row + c * at.padded + j, spread(pi_3__bar6));
             }
             mix(rotation, pi_2__at, pi_3__at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + c * at.padded + j);
-                const auto v__0 = R(0.5) * phi_1__ahead__bar;
-                const auto pi_4__v = decay[c] * pi_3__at[c];
-                const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
-                dt__sum[c] += valid(last, R(2.0) * pi_5__v * v__0);
-                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar6__at[c]);
+                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar4__at[c]);
             }
-            mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
+            mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1144,29 +1140,27 @@ static void inner_adjoint_0(
                 const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const auto pi__bar = decay[c] * pi_2__bar10__at[c];
-                const auto v__0 = R(0.5) * pi__bar;
-                const auto dV_dphi__bar15 = dt * (-R(0.5) * pi_5__bar6__at[c] - v__0);
-                store(dV_dphi__bar15__row + c * at.padded + j, spread(dV_dphi__bar15));
+                const auto pi__bar = decay[c] * pi_2__bar7__at[c];
+                const auto dV_dphi__bar11 = dt * (-R(0.5) * pi_5__bar4__at[c] - R(0.5) * pi__bar);
+                store(dV_dphi__bar11__row + c * at.padded + j, spread(dV_dphi__bar11));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c]);
-                dt__sum[c] += valid(last, -dV_dphi__at[c] * v__0);
-                c1__sum[c] += valid(last, dV_dphi__bar15 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c]);
+                c1__sum[c] += valid(last, dV_dphi__bar11 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0));
-                c2__sum[c] += valid(last, dV_dphi__bar15 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
+                c2__sum[c] += valid(last, dV_dphi__bar11 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1));
-                m2__sum[c] += valid(last, dV_dphi__bar15 * phi_1);
+                m2__sum[c] += valid(last, dV_dphi__bar11 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]);
-        sums.c1[c] += across(c1__sum[c]); sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.decay[c] += across(decay__sum[c]); sums.c1[c] += across(c1__sum[c]);
+        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
 }
 
 // phi_1__bar
 static void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi__bar15,
+    const R* __restrict dV_dphi__bar11,
     const R* __restrict phi_1__ahead__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1178,25 +1172,25 @@ static void inner_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi__bar15__row = dV_dphi__bar15 + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi__bar11__row = dV_dphi__bar11 + c * at.padded + at.padded_row(row);
             const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + c * at.padded + at.padded_row(row);
             R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
-                const V dV_dphi__bar15 = load(dV_dphi__bar15__row + j);
-                const V dV_dphi__bar15__0_m1 = load(dV_dphi__bar15__row + j - 1);
-                const V dV_dphi__bar15__0_p1 = load(dV_dphi__bar15__row + j + 1);
-                const V dV_dphi__bar15__m1_0 = load(dV_dphi__bar15__row + j - at.step0());
-                const V dV_dphi__bar15__p1_0 = load(dV_dphi__bar15__row + j + at.step0());
+            columns([&](auto last, const long j) INLINE {
+                const V dV_dphi__bar11 = load(dV_dphi__bar11__row + j);
+                const V dV_dphi__bar11__0_m1 = load(dV_dphi__bar11__row + j - 1);
+                const V dV_dphi__bar11__0_p1 = load(dV_dphi__bar11__row + j + 1);
+                const V dV_dphi__bar11__m1_0 = load(dV_dphi__bar11__row + j - at.step0());
+                const V dV_dphi__bar11__p1_0 = load(dV_dphi__bar11__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + j);
                 const auto phi_1__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1)
-                    + m2__c) * dV_dphi__bar15 + phi_1__ahead__bar + c1__c * (-dV_dphi__bar15__m1_0 -
-                    dV_dphi__bar15__p1_0) + c2__c * (-dV_dphi__bar15__0_m1 - dV_dphi__bar15__0_p1);
+                    + m2__c) * dV_dphi__bar11 + phi_1__ahead__bar + c1__c * (-dV_dphi__bar11__m1_0 -
+                    dV_dphi__bar11__p1_0) + c2__c * (-dV_dphi__bar11__0_m1 - dV_dphi__bar11__0_p1);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
             });
         }
@@ -1217,16 +1211,16 @@ static void inner_adjoint(
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3__bar9 = work + 1 * at.block;
-    R* const dV_dphi__bar15 = work + 2 * at.block;
+    R* const pi_3__bar6 = work + 1 * at.block;
+    R* const dV_dphi__bar11 = work + 2 * at.block;
     inner_adjoint_0(at, phi_1, phi_1__ahead__bar, pi, pi__next__bar, given.c1, given.c2, given.decay, given.dt,
-        given.m2, given.rotation, pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar, sums);
-    fill(at, dV_dphi__bar15);
-    outer_product<false, false>(at, pi_3__bar9, pi_2, sums.rotation);
-    inner_adjoint_1(at, dV_dphi__bar15, phi_1__ahead__bar, given.c1, given.c2, given.m2, phi_1__bar);
+        given.m2, given.rotation, pi_2, pi_3__bar6, dV_dphi__bar11, pi__bar, sums);
+    fill(at, dV_dphi__bar11);
+    outer_product<false, false>(at, pi_3__bar6, pi_2, sums.rotation);
+    inner_adjoint_1(at, dV_dphi__bar11, phi_1__ahead__bar, given.c1, given.c2, given.m2, phi_1__bar);
 }
 
-// pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar
+// pi_2, pi_3__bar4, dV_dphi__bar9, pi__bar
 static void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1240,12 +1234,11 @@ static void tail_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3__bar6,
-    R* __restrict dV_dphi__bar12,
+    R* __restrict pi_3__bar4,
+    R* __restrict dV_dphi__bar9,
     R* __restrict pi__bar,
     Sums& sums
 ) {
-    V dt__sum[G]{};
     V decay__sum[G]{};
     V c1__sum[G]{};
     V c2__sum[G]{};
@@ -1256,19 +1249,18 @@ static void tail_adjoint_0(
         const R* const pi__row = pi + at.padded_row(row);
         const R* const pi__next__bar__row = pi__next__bar + at.dense_row(row);
         R* const pi_2__row = pi_2 + at.padded_row(row);
-        R* const pi_3__bar6__row = pi_3__bar6 + at.padded_row(row);
-        R* const dV_dphi__bar12__row = dV_dphi__bar12 + at.padded_row(row);
+        R* const pi_3__bar4__row = pi_3__bar4 + at.padded_row(row);
+        R* const dV_dphi__bar9__row = dV_dphi__bar9 + at.padded_row(row);
         R* const pi__bar__row = pi__bar + at.padded_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
-        columns([&](auto last, const long j) {
-            V dV_dphi__at[G];
+        columns([&](auto last, const long j) INLINE {
             V pi_1__at[G];
             V pi_2__at[G];
-            V pi_5__bar3__at[G];
-            V pi_3__bar6__at[G];
+            V pi_5__bar2__at[G];
+            V pi_3__bar4__at[G];
             V pi_3__at[G];
-            V pi_2__bar7__at[G];
+            V pi_2__bar5__at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1283,32 +1275,26 @@ static void tail_adjoint_0(
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
                 const auto v__0 = R(0.5) * dt;
-                const auto dV_dphi = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                const auto dV_dphi__v = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0) + c2[c] * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1);
-                const auto pi_1 = pi - dV_dphi * v__0;
-                const auto dT_dpi_1__bar2__v = v__0 * phi__next__bar;
-                const auto pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v;
-                dV_dphi__at[c] = spread(dV_dphi);
+                const auto pi_1 = pi - dV_dphi__v * v__0;
+                const auto dT_dpi_1__bar1__v = v__0 * phi__next__bar;
+                const auto pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v;
                 pi_1__at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
                 pi_2__at[c] = spread(pi_2);
                 store(pi_2__row + c * at.padded + j, spread(pi_2));
-                pi_5__bar3__at[c] = spread(pi_5__bar3);
-                const auto pi_3__bar6 = decay[c] * pi_5__bar3;
-                pi_3__bar6__at[c] = spread(pi_3__bar6);
-                store(pi_3__bar6__row + c * at.padded + j, spread(pi_3__bar6));
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi * pi_5__bar3);
+                pi_5__bar2__at[c] = spread(pi_5__bar2);
+                const auto pi_3__bar4 = decay[c] * pi_5__bar2;
+                pi_3__bar4__at[c] = spread(pi_3__bar4);
+                store(pi_3__bar4__row + c * at.padded + j, spread(pi_3__bar4));
             }
             mix(rotation, pi_2__at, pi_3__at);
             for (long c = 0; c < G; ++c) {
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + c * at.dense + j);
-                const auto pi_4__v = decay[c] * pi_3__at[c];
-                const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
-                dt__sum[c] += valid(last, R(0.5) * pi_5__v * phi__next__bar);
-                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar3__at[c]);
+                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar2__at[c]);
             }
-            mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
+            mix_transposed(rotation, pi_3__bar4__at, pi_2__bar5__at);
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1319,29 +1305,27 @@ static void tail_adjoint_0(
                 const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const auto pi__bar = decay[c] * pi_2__bar7__at[c];
-                const auto v__0 = R(0.5) * pi__bar;
-                const auto dV_dphi__bar12 = dt * (-R(0.5) * pi_5__bar3__at[c] - v__0);
-                store(dV_dphi__bar12__row + c * at.padded + j, spread(dV_dphi__bar12));
+                const auto pi__bar = decay[c] * pi_2__bar5__at[c];
+                const auto dV_dphi__bar9 = dt * (-R(0.5) * pi_5__bar2__at[c] - R(0.5) * pi__bar);
+                store(dV_dphi__bar9__row + c * at.padded + j, spread(dV_dphi__bar9));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c]);
-                dt__sum[c] += valid(last, -dV_dphi__at[c] * v__0);
-                c1__sum[c] += valid(last, dV_dphi__bar12 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar5__at[c]);
+                c1__sum[c] += valid(last, dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0));
-                c2__sum[c] += valid(last, dV_dphi__bar12 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
+                c2__sum[c] += valid(last, dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1));
-                m2__sum[c] += valid(last, dV_dphi__bar12 * phi_1);
+                m2__sum[c] += valid(last, dV_dphi__bar9 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]);
-        sums.c1[c] += across(c1__sum[c]); sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.decay[c] += across(decay__sum[c]); sums.c1[c] += across(c1__sum[c]);
+        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
 }
 
 // phi_1__bar
 static void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi__bar12,
+    const R* __restrict dV_dphi__bar9,
     const R* __restrict phi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1353,25 +1337,25 @@ static void tail_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi__bar12__row = dV_dphi__bar12 + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi__bar9__row = dV_dphi__bar9 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
             R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
-                const V dV_dphi__bar12 = load(dV_dphi__bar12__row + j);
-                const V dV_dphi__bar12__0_m1 = load(dV_dphi__bar12__row + j - 1);
-                const V dV_dphi__bar12__0_p1 = load(dV_dphi__bar12__row + j + 1);
-                const V dV_dphi__bar12__m1_0 = load(dV_dphi__bar12__row + j - at.step0());
-                const V dV_dphi__bar12__p1_0 = load(dV_dphi__bar12__row + j + at.step0());
+            columns([&](auto last, const long j) INLINE {
+                const V dV_dphi__bar9 = load(dV_dphi__bar9__row + j);
+                const V dV_dphi__bar9__0_m1 = load(dV_dphi__bar9__row + j - 1);
+                const V dV_dphi__bar9__0_p1 = load(dV_dphi__bar9__row + j + 1);
+                const V dV_dphi__bar9__m1_0 = load(dV_dphi__bar9__row + j - at.step0());
+                const V dV_dphi__bar9__p1_0 = load(dV_dphi__bar9__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
                 const auto phi_1__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1)
-                    + m2__c) * dV_dphi__bar12 + phi__next__bar + c1__c * (-dV_dphi__bar12__m1_0 -
-                    dV_dphi__bar12__p1_0) + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1);
+                    + m2__c) * dV_dphi__bar9 + phi__next__bar + c1__c * (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) +
+                    c2__c * (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
             });
         }
@@ -1392,13 +1376,13 @@ static void tail_adjoint(
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3__bar6 = work + 1 * at.block;
-    R* const dV_dphi__bar12 = work + 2 * at.block;
+    R* const pi_3__bar4 = work + 1 * at.block;
+    R* const dV_dphi__bar9 = work + 2 * at.block;
     tail_adjoint_0(at, phi_1, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.decay, given.dt, given.m2,
-        given.rotation, pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar, sums);
-    fill(at, dV_dphi__bar12);
-    outer_product<false, false>(at, pi_3__bar6, pi_2, sums.rotation);
-    tail_adjoint_1(at, dV_dphi__bar12, phi__next__bar, given.c1, given.c2, given.m2, phi_1__bar);
+        given.rotation, pi_2, pi_3__bar4, dV_dphi__bar9, pi__bar, sums);
+    fill(at, dV_dphi__bar9);
+    outer_product<false, false>(at, pi_3__bar4, pi_2, sums.rotation);
+    tail_adjoint_1(at, dV_dphi__bar9, phi__next__bar, given.c1, given.c2, given.m2, phi_1__bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;
@@ -1569,7 +1553,7 @@ struct Trail {
             inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], sums, work);
         }
         flow = back;
-        head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1], sums);
+        head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1]);
     }
 };
 

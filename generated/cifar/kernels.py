@@ -192,10 +192,9 @@ def step_adjoint_0_kernel(
     pi__next__bar_ptr,
     decay_ptr,
     dt_ptr,
-    dT_dpi_ptr,
     phi_1_ptr,
-    pi_5__bar3_ptr,
-    pi_3__bar6_ptr,
+    pi_5__bar2_ptr,
+    pi_3__bar4_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -217,28 +216,24 @@ def step_adjoint_0_kernel(
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     v__0 = 0.5 * dt
-    dT_dpi_1__bar2__v = v__0 * phi__next__bar
-    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
-    tl.store(dT_dpi_ptr + base__ + at__, (pi).to(dT_dpi_ptr.dtype.element_ty), mask=ok__)
+    dT_dpi_1__bar1__v = v__0 * phi__next__bar
+    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
     tl.store(phi_1_ptr + base__ + at__, (phi + v__0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_5__bar3_ptr + base__ + at__, (pi_5__bar3).to(pi_5__bar3_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_3__bar6_ptr + base__ + at__, (decay * pi_5__bar3).to(pi_3__bar6_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_5__bar2_ptr + base__ + at__, (pi_5__bar2).to(pi_5__bar2_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_3__bar4_ptr + base__ + at__, (decay * pi_5__bar2).to(pi_3__bar4_ptr.dtype.element_ty), mask=ok__)
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_1_kernel(
     phi_1_ptr,
     pi_ptr,
-    pi_5__bar3_ptr,
     c1_ptr,
     c2_ptr,
     decay_ptr,
     m2_ptr,
     dt_ptr,
-    dV_dphi_ptr,
     pi_1_ptr,
     pi_2_ptr,
-    dt__bar4_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -251,7 +246,6 @@ def step_adjoint_1_kernel(
     at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ + -1) * (N1__) + i1__
@@ -273,33 +267,24 @@ def step_adjoint_1_kernel(
     phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    dV_dphi = (
+    dV_dphi__v = (
         phi_1 * m2 + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
         + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
     )
-    v__0 = 0.5 * dV_dphi
-    pi_1 = pi - v__0 * dt
-    tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
+    pi_1 = pi - 0.5 * dV_dphi__v * dt
     tl.store(pi_1_ptr + base__ + at__, (pi_1).to(pi_1_ptr.dtype.element_ty), mask=ok__)
     tl.store(pi_2_ptr + base__ + at__, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dt__bar4_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * pi_5__bar3, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_2_kernel(
-    dV_dphi_ptr,
-    phi__next__bar_ptr,
     pi_3_ptr,
-    pi_5__bar3_ptr,
-    decay_ptr,
-    dt_ptr,
-    dt__bar1_ptr,
-    decay__bar5_ptr,
+    pi_5__bar2_ptr,
+    decay__bar3_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -308,41 +293,31 @@ def step_adjoint_2_kernel(
     ACC: tl.constexpr,
 ):
     plane__ = tl.program_id(0).to(tl.int64)
-    channel__ = plane__ % C__
     at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    decay = tl.load(decay_ptr + channel__).to(ACC)
-    dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_4__v = decay * pi_3
-    pi_5__v = pi_4__v - 0.5 * dt * dV_dphi
-    tl.store(dt__bar1_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * pi_5__v * phi__next__bar, 0.0), axis=0))
-    tl.store(decay__bar5_ptr + partial__, tl.sum(tl.where(ok__, pi_3 * pi_5__bar3, 0.0), axis=0))
+    pi_5__bar2 = tl.load(pi_5__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    tl.store(decay__bar3_ptr + partial__, tl.sum(tl.where(ok__, pi_3 * pi_5__bar2, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_3_kernel(
-    dV_dphi_ptr,
     phi_1_ptr,
     pi_1_ptr,
-    pi_2__bar7_ptr,
-    pi_5__bar3_ptr,
+    pi_2__bar5_ptr,
+    pi_5__bar2_ptr,
     decay_ptr,
     dt_ptr,
-    pi_1__bar10_ptr,
-    dV_dphi__bar12_ptr,
-    decay__bar9_ptr,
-    dt__bar11_ptr,
-    c1__bar13_ptr,
-    c2__bar14_ptr,
-    m2__bar15_ptr,
+    pi_1__bar8_ptr,
+    dV_dphi__bar9_ptr,
+    decay__bar7_ptr,
+    c1__bar10_ptr,
+    c2__bar11_ptr,
+    m2__bar12_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -368,62 +343,57 @@ def step_adjoint_3_kernel(
     ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
     decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
     phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     pi_1 = tl.load(pi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_2__bar7 = tl.load(pi_2__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_2__bar5 = tl.load(pi_2__bar5_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_5__bar2 = tl.load(pi_5__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    pi_1__bar10 = decay * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = dt * (-0.5 * pi_5__bar3 - v__0)
-    tl.store(pi_1__bar10_ptr + base__ + at__, (pi_1__bar10).to(pi_1__bar10_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dV_dphi__bar12_ptr + base__ + at__, (dV_dphi__bar12).to(dV_dphi__bar12_ptr.dtype.element_ty), mask=ok__)
-    tl.store(decay__bar9_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar7, 0.0), axis=0))
-    tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * dV_dphi, 0.0), axis=0))
+    pi_1__bar8 = decay * pi_2__bar5
+    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
+    tl.store(pi_1__bar8_ptr + base__ + at__, (pi_1__bar8).to(pi_1__bar8_ptr.dtype.element_ty), mask=ok__)
+    tl.store(dV_dphi__bar9_ptr + base__ + at__, (dV_dphi__bar9).to(dV_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
+    tl.store(decay__bar7_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar5, 0.0), axis=0))
     tl.store(
-        c1__bar13_ptr + partial__,
+        c1__bar10_ptr + partial__,
         tl.sum(
             tl.where(
-                ok__, dV_dphi__bar12 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0),
+                ok__, dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0),
                 0.0
             ),
             axis=0
         )
     )
     tl.store(
-        c2__bar14_ptr + partial__,
+        c2__bar11_ptr + partial__,
         tl.sum(
             tl.where(
-                ok__, dV_dphi__bar12 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1),
+                ok__, dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1),
                 0.0
             ),
             axis=0
         )
     )
-    tl.store(m2__bar15_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1, 0.0), axis=0))
+    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar9 * phi_1, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_4_kernel(
-    dT_dpi_ptr,
-    dV_dphi__bar12_ptr,
+    dV_dphi__bar9_ptr,
     phi__next__bar_ptr,
-    pi_1__bar10_ptr,
+    pi_1__bar8_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     dt_ptr,
     phi__bar_ptr,
     pi__bar_ptr,
-    dt__bar17_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -436,7 +406,6 @@ def step_adjoint_4_kernel(
     at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ + -1) * (N1__) + i1__
@@ -451,30 +420,25 @@ def step_adjoint_4_kernel(
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dT_dpi = tl.load(dT_dpi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dV_dphi__bar12 = tl.load(dV_dphi__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dV_dphi__bar12__0_m1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dV_dphi__bar12__0_p1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dV_dphi__bar12__m1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dV_dphi__bar12__p1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    dV_dphi__bar9 = tl.load(dV_dphi__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dV_dphi__bar9__0_m1 = tl.load(dV_dphi__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    dV_dphi__bar9__0_p1 = tl.load(dV_dphi__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    dV_dphi__bar9__m1_0 = tl.load(dV_dphi__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    dV_dphi__bar9__p1_0 = tl.load(dV_dphi__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_1__bar10 = tl.load(pi_1__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_1__bar8 = tl.load(pi_1__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar12
-        + phi__next__bar + (-dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c1
-        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1) * c2
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
+        + phi__next__bar + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
+        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
     )
-    v__0 = 0.5 * phi__bar
-    dT_dpi__bar18__v = v__0 * dt
+    dT_dpi__bar14__v = 0.5 * phi__bar * dt
     tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(
-        pi__bar_ptr + base__ + at__, (pi_1__bar10 + dT_dpi__bar18__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(dt__bar17_ptr + partial__, tl.sum(tl.where(ok__, v__0 * dT_dpi, 0.0), axis=0))
+    tl.store(pi__bar_ptr + base__ + at__, (pi_1__bar8 + dT_dpi__bar14__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -528,51 +492,50 @@ def readout_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = pi * pi
-    v__1 = 0.5 * v__0
-    v__2 = phi__p1_0 - phi
-    v__3 = 0.25 * c1
-    v__4 = v__3 * v__2 * v__2 * inside__p1_0 * inside__p1_0
-    v__5 = phi - phi__m1_0
-    v__6 = v__3 * v__5 * v__5 * inside__m1_0 * inside__m1_0
-    v__7 = 0.5 * phi * phi * m2
-    v__8 = phi__0_p1 - phi
-    v__9 = 0.25 * c2
-    v__10 = v__9 * v__8 * v__8 * inside__0_p1 * inside__0_p1
-    v__11 = phi - phi__0_m1
-    v__12 = v__9 * v__11 * v__11 * inside__0_m1 * inside__0_m1
-    v__13 = v__10 + v__12 + v__7
-    v__14 = 0.5 * pi
-    v__15 = v__5 * inside__m1_0
-    v__16 = v__2 * inside__p1_0
-    v__17 = v__11 * inside__0_m1
-    v__18 = v__8 * inside__0_p1
-    v__19 = -v__4 - v__6
-    v__20 = v__17 * v__3
-    v__21 = v__18 * v__3
-    T00__density__v = v__1 + v__13 + v__4 + v__6
+    v__0 = 0.25 * c2
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = phi__0_p1 - phi
+    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
+    v__5 = 0.25 * c1
+    v__6 = phi - phi__m1_0
+    v__7 = v__6 * v__6
+    v__8 = inside__m1_0 * inside__m1_0
+    v__9 = phi__p1_0 - phi
+    v__10 = v__9 * v__9
+    v__11 = inside__p1_0 * inside__p1_0
+    v__12 = 0.5 * pi
+    v__13 = v__6 * inside__m1_0
+    v__14 = v__9 * inside__p1_0
+    v__15 = v__1 * inside__0_m1
+    v__16 = v__3 * inside__0_p1
+    v__17 = 0.5 * c2
+    v__18 = v__15 * v__5
+    v__19 = v__16 * v__5
+    T00__density__v = (
+        0.5 * phi * phi * m2 + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5 + v__5 * v__7 * v__8
+    )
     a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__23 = 1.0 / a__density
-    T01__density__v = 0.5 * v__15 * (-0.5 * pi__m1_0 - v__14) + 0.5 * v__16 * (-0.5 * pi__p1_0 - v__14)
-    T02__density__v = 0.5 * v__17 * (-0.5 * pi__0_m1 - v__14) + 0.5 * v__18 * (-0.5 * pi__0_p1 - v__14)
-    T11__density__v = 0.5 * v__0 - v__13 - v__19
-    T22__density__v = v__1 + v__10 + v__12 + v__19 - v__7
-    T12__density__v = v__15 * v__20 + v__15 * v__21 + v__16 * v__20 + v__16 * v__21
+    v__20 = 1.0 / a__density
+    T01__density__v = 0.5 * v__13 * (-0.5 * pi__m1_0 - v__12) + 0.5 * v__14 * (-0.5 * pi__p1_0 - v__12)
+    T02__density__v = 0.5 * v__15 * (-0.5 * pi__0_m1 - v__12) + 0.5 * v__16 * (-0.5 * pi__0_p1 - v__12)
+    T11_T22__density__v = 0.5 * v__10 * v__11 * c1 + 0.5 * v__7 * v__8 * c1 - v__17 * v__2 - v__17 * v__4
+    T12__density__v = v__13 * v__18 + v__13 * v__19 + v__14 * v__18 + v__14 * v__19
     tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        T01_a__density_ptr + base__ + at__, (T01__density__v * v__23).to(T01_a__density_ptr.dtype.element_ty),
+        T01_a__density_ptr + base__ + at__, (T01__density__v * v__20).to(T01_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T02_a__density_ptr + base__ + at__, (T02__density__v * v__23).to(T02_a__density_ptr.dtype.element_ty),
+        T02_a__density_ptr + base__ + at__, (T02__density__v * v__20).to(T02_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
         T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * v__23 * (T11__density__v - T22__density__v)).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
+        (0.5 * T11_T22__density__v * v__20).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__23).to(T12_a__density_ptr.dtype.element_ty),
+        T12_a__density_ptr + base__ + at__, (T12__density__v * v__20).to(T12_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -589,15 +552,14 @@ def readout_adjoint_0_kernel(
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    T22__density__bar1_ptr,
-    T12__density__bar5_ptr,
-    T11__density__bar7_ptr,
-    T02__density__bar11_ptr,
-    T01__density__bar12_ptr,
-    T00__density__bar13_ptr,
-    c1__bar2_ptr,
-    c2__bar3_ptr,
-    m2__bar4_ptr,
+    T12__density__bar2_ptr,
+    T11_T22__density__bar4_ptr,
+    T02__density__bar7_ptr,
+    T01__density__bar8_ptr,
+    T00__density__bar9_ptr,
+    c1__bar3_ptr,
+    c2__bar6_ptr,
+    m2__bar12_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -643,123 +605,103 @@ def readout_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = pi * pi
-    v__1 = 0.5 * v__0
-    v__2 = phi__p1_0 - phi
-    v__3 = 0.25 * v__2 * v__2 * inside__p1_0 * inside__p1_0
-    v__4 = v__3 * c1
-    v__5 = phi - phi__m1_0
-    v__6 = 0.25 * v__5 * v__5 * inside__m1_0 * inside__m1_0
-    v__7 = v__6 * c1
-    v__8 = phi * phi
-    v__9 = 0.5 * v__8
-    v__10 = v__9 * m2
-    v__11 = phi__0_p1 - phi
-    v__12 = 0.25 * v__11 * v__11 * inside__0_p1 * inside__0_p1
-    v__13 = v__12 * c2
-    v__14 = phi - phi__0_m1
-    v__15 = 0.25 * v__14 * v__14 * inside__0_m1 * inside__0_m1
-    v__16 = v__15 * c2
-    v__17 = v__10 + v__13 + v__16
-    T00__density__v = v__1 + v__17 + v__4 + v__7
-    v__18 = tl.abs(T00__density__v) + (1 / 100)
-    v__19 = 1.0 / tl.sqrt(v__18)
-    T11__density__bar7 = 0.5 * v__19 * T11_T22_2a__density__bar
-    v__21 = 0.5 * pi
-    v__22 = v__5 * inside__m1_0
-    v__23 = v__2 * inside__p1_0
-    v__24 = v__14 * inside__0_m1
-    v__25 = v__11 * inside__0_p1
-    v__26 = -v__4 - v__7
-    v__27 = 0.25 * v__24
-    v__28 = v__22 * v__27
-    v__29 = v__23 * v__27
-    v__30 = 0.25 * v__25
-    v__31 = v__22 * v__30
-    v__32 = v__23 * v__30
-    v__33 = _sign(T00__density__v)
-    v__34 = v__33 / tl.exp(1.5 * tl.log(v__18))
-    v__35 = 0.5 * v__34
-    v__36 = v__3 + v__6
-    v__37 = v__12 + v__15
-    T22__density__bar1 = -T11__density__bar7
-    T12__density__bar5 = v__19 * T12_a__density__bar
-    T01__density__v = 0.5 * v__22 * (-0.5 * pi__m1_0 - v__21) + 0.5 * v__23 * (-0.5 * pi__p1_0 - v__21)
-    T02__density__v = 0.5 * v__24 * (-0.5 * pi__0_m1 - v__21) + 0.5 * v__25 * (-0.5 * pi__0_p1 - v__21)
-    T11__density__v = 0.5 * v__0 - v__17 - v__26
-    T12__density__v = v__28 * c1 + v__29 * c1 + v__31 * c1 + v__32 * c1
-    T22__density__v = v__1 + v__13 + v__16 + v__26 - v__10
-    T00__density__bar13 = (
-        0.5 * v__19 * v__33 * a__density__bar - T01__density__v * v__35 * T01_a__density__bar
-        - T02__density__v * v__35 * T02_a__density__bar
-        - 0.25 * v__34 * (T11__density__v - T22__density__v) * T11_T22_2a__density__bar
-        - T12__density__v * v__35 * T12_a__density__bar
+    v__0 = 0.5 * phi * phi
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = 0.25 * v__2
+    v__4 = phi__0_p1 - phi
+    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
+    v__6 = 0.25 * v__5
+    v__7 = phi - phi__m1_0
+    v__8 = v__7 * v__7
+    v__9 = inside__m1_0 * inside__m1_0
+    v__10 = v__8 * v__9
+    v__11 = 0.25 * v__10
+    v__12 = phi__p1_0 - phi
+    v__13 = v__12 * v__12
+    v__14 = inside__p1_0 * inside__p1_0
+    v__15 = v__13 * v__14
+    v__16 = 0.25 * v__15
+    v__17 = 0.5 * pi
+    v__18 = v__7 * inside__m1_0
+    v__19 = v__12 * inside__p1_0
+    v__20 = v__1 * inside__0_m1
+    v__21 = v__4 * inside__0_p1
+    v__22 = 0.5 * v__2
+    v__23 = 0.5 * v__5
+    v__24 = 0.25 * v__20
+    v__25 = v__18 * v__24
+    v__26 = v__19 * v__24
+    v__27 = 0.25 * v__21
+    v__28 = v__18 * v__27
+    v__29 = v__19 * v__27
+    T00__density__v = 0.5 * pi * pi + v__11 * c1 + v__16 * c1 + v__3 * c2 + v__6 * c2 + v__0 * m2
+    v__30 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
+    v__31 = 1.0 / v__30
+    v__32 = 0.5 * T11_T22_2a__density__bar
+    v__33 = 1.0 / (v__30 * v__30)
+    T01__density__v = 0.5 * v__18 * (-0.5 * pi__m1_0 - v__17) + 0.5 * v__19 * (-0.5 * pi__p1_0 - v__17)
+    T02__density__v = 0.5 * v__20 * (-0.5 * pi__0_m1 - v__17) + 0.5 * v__21 * (-0.5 * pi__0_p1 - v__17)
+    T11_T22__density__v = 0.5 * v__13 * v__14 * c1 + 0.5 * v__8 * v__9 * c1 - v__22 * c2 - v__23 * c2
+    T12__density__v = v__25 * c1 + v__26 * c1 + v__28 * c1 + v__29 * c1
+    T12__density__bar2 = v__31 * T12_a__density__bar
+    T11_T22__density__bar4 = v__31 * v__32
+    a__density__bar1__v = (
+        a__density__bar - T01__density__v * v__33 * T01_a__density__bar
+        - T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar
+        - T11_T22__density__v * v__32 * v__33
     )
+    T00__density__bar9 = 0.5 * a__density__bar1__v * _sign(T00__density__v) / v__30
     tl.store(
-        T22__density__bar1_ptr + base__ + at__, (T22__density__bar1).to(T22__density__bar1_ptr.dtype.element_ty),
+        T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T12__density__bar5_ptr + base__ + at__, (T12__density__bar5).to(T12__density__bar5_ptr.dtype.element_ty),
+        T11_T22__density__bar4_ptr + base__ + at__,
+        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(
+        T02__density__bar7_ptr + base__ + at__,
+        (v__31 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(
+        T01__density__bar8_ptr + base__ + at__,
+        (v__31 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(
+        T00__density__bar9_ptr + base__ + at__, (T00__density__bar9).to(T00__density__bar9_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T11__density__bar7_ptr + base__ + at__, (T11__density__bar7).to(T11__density__bar7_ptr.dtype.element_ty),
-        mask=ok__
-    )
-    tl.store(
-        T02__density__bar11_ptr + base__ + at__,
-        (v__19 * T02_a__density__bar).to(T02__density__bar11_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        T01__density__bar12_ptr + base__ + at__,
-        (v__19 * T01_a__density__bar).to(T01__density__bar12_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        T00__density__bar13_ptr + base__ + at__, (T00__density__bar13).to(T00__density__bar13_ptr.dtype.element_ty),
-        mask=ok__
-    )
-    tl.store(
-        c1__bar2_ptr + partial__,
+        c1__bar3_ptr + partial__,
         tl.sum(
             tl.where(
                 ok__,
-                T00__density__bar13 * v__36 + T11__density__bar7 * v__36 + T12__density__bar5 * (
-                    v__28 + v__29 + v__31 + v__32
-                ) - T22__density__bar1 * v__36,
+                T00__density__bar9 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
+                    v__25 + v__26 + v__28 + v__29
+                ),
                 0.0
             ),
             axis=0
         )
     )
     tl.store(
-        c2__bar3_ptr + partial__,
+        c2__bar6_ptr + partial__,
         tl.sum(
-            tl.where(
-                ok__, T00__density__bar13 * v__37 + T22__density__bar1 * v__37 - T11__density__bar7 * v__37, 0.0
-            ),
+            tl.where(ok__, T00__density__bar9 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__22 - v__23), 0.0),
             axis=0
         )
     )
-    tl.store(
-        m2__bar4_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__, 0.5 * T00__density__bar13 * v__8 - T11__density__bar7 * v__9 - T22__density__bar1 * v__9, 0.0
-            ),
-            axis=0
-        )
-    )
+    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, T00__density__bar9 * v__0, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def readout_adjoint_1_kernel(
-    T00__density__bar13_ptr,
-    T01__density__bar12_ptr,
-    T02__density__bar11_ptr,
-    T11__density__bar7_ptr,
-    T12__density__bar5_ptr,
-    T22__density__bar1_ptr,
+    T00__density__bar9_ptr,
+    T01__density__bar8_ptr,
+    T02__density__bar7_ptr,
+    T11_T22__density__bar4_ptr,
+    T12__density__bar2_ptr,
     phi_ptr,
     pi_ptr,
     c1_ptr,
@@ -800,32 +742,35 @@ def readout_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T00__density__bar13 = tl.load(T00__density__bar13_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar13__0_m1 = tl.load(T00__density__bar13_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar13__0_p1 = tl.load(T00__density__bar13_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar13__m1_0 = tl.load(T00__density__bar13_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar13__p1_0 = tl.load(T00__density__bar13_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T01__density__bar12 = tl.load(T01__density__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T01__density__bar12__m1_0 = tl.load(T01__density__bar12_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar12__p1_0 = tl.load(T01__density__bar12_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar11 = tl.load(T02__density__bar11_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02__density__bar11__0_m1 = tl.load(T02__density__bar11_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar11__0_p1 = tl.load(T02__density__bar11_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar7 = tl.load(T11__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11__density__bar7__0_m1 = tl.load(T11__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T11__density__bar7__0_p1 = tl.load(T11__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar7__m1_0 = tl.load(T11__density__bar7_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T11__density__bar7__p1_0 = tl.load(T11__density__bar7_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T12__density__bar5 = tl.load(T12__density__bar5_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar5__0_m1 = tl.load(T12__density__bar5_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar5__0_p1 = tl.load(T12__density__bar5_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar5__m1_0 = tl.load(T12__density__bar5_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar5__p1_0 = tl.load(T12__density__bar5_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T22__density__bar1 = tl.load(T22__density__bar1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T22__density__bar1__0_m1 = tl.load(T22__density__bar1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T22__density__bar1__0_p1 = tl.load(T22__density__bar1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T22__density__bar1__m1_0 = tl.load(T22__density__bar1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T22__density__bar1__p1_0 = tl.load(T22__density__bar1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T00__density__bar9 = tl.load(T00__density__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T00__density__bar9__0_m1 = tl.load(T00__density__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T00__density__bar9__0_p1 = tl.load(T00__density__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T00__density__bar9__m1_0 = tl.load(T00__density__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T00__density__bar9__p1_0 = tl.load(T00__density__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T01__density__bar8 = tl.load(T01__density__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T01__density__bar8__m1_0 = tl.load(T01__density__bar8_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T01__density__bar8__p1_0 = tl.load(T01__density__bar8_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T02__density__bar7 = tl.load(T02__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T02__density__bar7__0_m1 = tl.load(T02__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T02__density__bar7__0_p1 = tl.load(T02__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T11_T22__density__bar4__0_m1 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__0_p1 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__m1_0 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__p1_0 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0
+    ).to(ACC)
+    T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T12__density__bar2__m1_0 = tl.load(T12__density__bar2_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T12__density__bar2__p1_0 = tl.load(T12__density__bar2_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -848,10 +793,10 @@ def readout_adjoint_1_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     inside__p1_m1 = ok__p1_m1.to(ACC)
     inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = 0.25 * T01__density__bar12__m1_0
-    v__1 = 0.25 * T01__density__bar12__p1_0
-    v__2 = 0.25 * T02__density__bar11__0_m1
-    v__3 = 0.25 * T02__density__bar11__0_p1
+    v__0 = 0.25 * T01__density__bar8__m1_0
+    v__1 = 0.25 * T01__density__bar8__p1_0
+    v__2 = 0.25 * T02__density__bar7__0_m1
+    v__3 = 0.25 * T02__density__bar7__0_p1
     v__4 = -phi__m1_m1
     v__5 = inside__m1_m1 * c1
     v__6 = -phi__p1_m1
@@ -861,59 +806,50 @@ def readout_adjoint_1_kernel(
     v__10 = -phi__p1_p1
     v__11 = inside__p1_p1 * c1
     v__12 = 0.5 * pi
-    v__13 = 4.0 * phi * m2
-    v__14 = 2.0 * phi
-    v__15 = inside__m1_0 * c1
-    v__16 = v__15 * (v__14 - 2.0 * phi__m1_0)
-    v__17 = inside__p1_0 * c1
-    v__18 = v__17 * (v__14 - 2.0 * phi__p1_0)
-    v__19 = v__13 + v__16 + v__18
-    v__20 = (v__14 - 2.0 * phi__0_m1) * inside__0_m1 * c2
-    v__21 = (v__14 - 2.0 * phi__0_p1) * inside__0_p1 * c2
-    v__22 = v__20 + v__21
-    v__23 = phi - phi__m1_0
-    v__24 = 0.5 * v__23
-    v__25 = phi - phi__p1_0
-    v__26 = 0.5 * v__25
-    v__27 = phi - phi__0_m1
-    v__28 = 0.5 * v__27
-    v__29 = phi - phi__0_p1
-    v__30 = 0.5 * v__29
-    v__31 = v__27 * inside__0_m1
-    v__32 = v__23 * inside__m1_0
-    v__33 = inside__0_m1 * c1
-    v__34 = -v__25
-    v__35 = v__34 * inside__p1_0
-    v__36 = -v__29
-    v__37 = v__36 * inside__0_p1
-    v__38 = inside__0_p1 * c1
+    v__13 = phi - phi__m1_0
+    v__14 = phi - phi__p1_0
+    v__15 = phi - phi__0_m1
+    v__16 = phi - phi__0_p1
+    v__17 = 2.0 * phi
+    v__18 = v__17 - 2.0 * phi__m1_0
+    v__19 = v__17 - 2.0 * phi__p1_0
+    v__20 = (v__17 - 2.0 * phi__0_m1) * inside__0_m1 * c2 + (v__17 - 2.0 * phi__0_p1) * inside__0_p1 * c2
+    v__21 = inside__m1_0 * c1
+    v__22 = inside__p1_0 * c1
+    v__23 = v__15 * inside__0_m1
+    v__24 = v__13 * inside__m1_0
+    v__25 = inside__0_m1 * c1
+    v__26 = -v__14
+    v__27 = v__26 * inside__p1_0
+    v__28 = -v__16
+    v__29 = v__28 * inside__0_p1
+    v__30 = inside__0_p1 * c1
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            0.25 * (v__19 + v__22) * T00__density__bar13 + 0.5
+            0.25 * (4.0 * phi * m2 + v__18 * v__21 + v__19 * v__22 + v__20) * T00__density__bar9 + 0.5
             * ((-0.5 * pi__m1_0 - v__12) * inside__m1_0 - (-0.5 * pi__p1_0 - v__12) * inside__p1_0)
-            * T01__density__bar12 + 0.5
+            * T01__density__bar8 + 0.5
             * ((-0.5 * pi__0_m1 - v__12) * inside__0_m1 - (-0.5 * pi__0_p1 - v__12) * inside__0_p1)
-            * T02__density__bar11 + 0.25 * (v__16 + v__18 - v__13 - v__22) * T11__density__bar7 + 0.25
+            * T02__density__bar7 + 0.5 * (v__18 * inside__m1_0 * c1 + v__19 * inside__p1_0 * c1 - v__20)
+            * T11_T22__density__bar4 + 0.25
             * (
-                v__15 * v__31 + v__15 * v__37 + v__32 * v__33 + v__33 * v__35 - v__17 * v__31 - v__17 * v__37 - v__32
-                * v__38 - v__35 * v__38
+                v__21 * v__23 + v__21 * v__29 + v__24 * v__25 + v__25 * v__27 - v__22 * v__23 - v__22 * v__29 - v__24
+                * v__30 - v__27 * v__30
             )
-            * T12__density__bar5 + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6))
-            * T12__density__bar5__0_m1 + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8))
-            * T12__density__bar5__0_p1 + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8))
-            * T12__density__bar5__m1_0 + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6))
-            * T12__density__bar5__p1_0 + 0.25 * (v__20 + v__21 - v__19) * T22__density__bar1
+            * T12__density__bar2 + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6))
+            * T12__density__bar2__0_m1 + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8))
+            * T12__density__bar2__0_p1 + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8))
+            * T12__density__bar2__m1_0 + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6))
+            * T12__density__bar2__p1_0
             + (
-                v__24 * T00__density__bar13__m1_0 + v__26 * T00__density__bar13__p1_0 + v__24
-                * T11__density__bar7__m1_0 + v__26 * T11__density__bar7__p1_0 - v__24 * T22__density__bar1__m1_0
-                - v__26 * T22__density__bar1__p1_0
+                0.5 * v__13 * T00__density__bar9__m1_0 + 0.5 * v__14 * T00__density__bar9__p1_0 + v__13
+                * T11_T22__density__bar4__m1_0 + v__14 * T11_T22__density__bar4__p1_0
             )
             * c1
             + (
-                v__28 * T00__density__bar13__0_m1 + v__30 * T00__density__bar13__0_p1 + v__28
-                * T22__density__bar1__0_m1 + v__30 * T22__density__bar1__0_p1 - v__28 * T11__density__bar7__0_m1
-                - v__30 * T11__density__bar7__0_p1
+                0.5 * v__15 * T00__density__bar9__0_m1 + 0.5 * v__16 * T00__density__bar9__0_p1 - v__15
+                * T11_T22__density__bar4__0_m1 - v__16 * T11_T22__density__bar4__0_p1
             )
             * c2 + v__0 * (-pi - pi__m1_0) + v__2 * (-pi - pi__0_m1) - v__1 * (-pi - pi__p1_0) - v__3
             * (-pi - pi__0_p1)
@@ -923,9 +859,8 @@ def readout_adjoint_1_kernel(
     tl.store(
         pi__bar_ptr + base__ + at__,
         (
-            T00__density__bar13 * pi + 0.25 * (-v__32 - v__35) * T01__density__bar12 + 0.25 * (-v__31 - v__37)
-            * T02__density__bar11 + T11__density__bar7 * pi + T22__density__bar1 * pi - v__0 * v__23 - v__1 * v__34
-            - v__2 * v__27 - v__3 * v__36
+            T00__density__bar9 * pi + 0.25 * (-v__24 - v__27) * T01__density__bar8 + 0.25 * (-v__23 - v__29)
+            * T02__density__bar7 - v__0 * v__13 - v__1 * v__26 - v__15 * v__2 - v__28 * v__3
         ).to(pi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
@@ -950,63 +885,44 @@ def step_adjoint(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
     phi__next__bar: Tensor, pi__next__bar: Tensor
 ) -> Tensors:
-    dT_dpi = torch.empty_like(phi, memory_format=torch.contiguous_format)
     phi_1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_5__bar3 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_3__bar6 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    pi_5__bar2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    pi_3__bar4 = torch.empty_like(phi, memory_format=torch.contiguous_format)
     launch(
-        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, decay, dt, dT_dpi, phi_1, pi_5__bar3,
-        pi_3__bar6
+        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, decay, dt, phi_1, pi_5__bar2, pi_3__bar4
     )
-    dV_dphi = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi_1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi_2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dt__bar4__parts = partials(phi)
-    launch(
-        step_adjoint_1_kernel, phi, phi_1, pi, pi_5__bar3, c1, c2, decay, m2, dt, dV_dphi, pi_1, pi_2, dt__bar4__parts
-    )
-    dt__bar4 = dt__bar4__parts.sum()
+    launch(step_adjoint_1_kernel, phi, phi_1, pi, c1, c2, decay, m2, dt, pi_1, pi_2)
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    dt__bar1__parts = partials(phi)
-    decay__bar5__parts = partials(phi)
+    decay__bar3__parts = partials(phi)
+    launch(step_adjoint_2_kernel, phi, pi_3, pi_5__bar2, decay__bar3__parts)
+    decay__bar3 = decay__bar3__parts.sum(dim=(0, 2))
+    pi_2__bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar4)
+    rotation__bar6 = torch.einsum("bc...,bd...->cd", pi_3__bar4, pi_2)
+    pi_1__bar8 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dV_dphi__bar9 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    decay__bar7__parts = partials(phi)
+    c1__bar10__parts = partials(phi)
+    c2__bar11__parts = partials(phi)
+    m2__bar12__parts = partials(phi)
     launch(
-        step_adjoint_2_kernel, phi, dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt, dt__bar1__parts,
-        decay__bar5__parts
+        step_adjoint_3_kernel, phi, phi_1, pi_1, pi_2__bar5, pi_5__bar2, decay, dt, pi_1__bar8, dV_dphi__bar9,
+        decay__bar7__parts, c1__bar10__parts, c2__bar11__parts, m2__bar12__parts
     )
-    dt__bar1 = dt__bar1__parts.sum()
-    decay__bar5 = decay__bar5__parts.sum(dim=(0, 2))
-    pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
-    rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
-    pi_1__bar10 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dV_dphi__bar12 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    decay__bar9__parts = partials(phi)
-    dt__bar11__parts = partials(phi)
-    c1__bar13__parts = partials(phi)
-    c2__bar14__parts = partials(phi)
-    m2__bar15__parts = partials(phi)
-    launch(
-        step_adjoint_3_kernel, phi, dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, pi_1__bar10,
-        dV_dphi__bar12, decay__bar9__parts, dt__bar11__parts, c1__bar13__parts, c2__bar14__parts, m2__bar15__parts
-    )
-    decay__bar9 = decay__bar9__parts.sum(dim=(0, 2))
-    dt__bar11 = dt__bar11__parts.sum()
-    c1__bar13 = c1__bar13__parts.sum(dim=(0, 2))
-    c2__bar14 = c2__bar14__parts.sum(dim=(0, 2))
-    m2__bar15 = m2__bar15__parts.sum(dim=(0, 2))
+    decay__bar7 = decay__bar7__parts.sum(dim=(0, 2))
+    c1__bar10 = c1__bar10__parts.sum(dim=(0, 2))
+    c2__bar11 = c2__bar11__parts.sum(dim=(0, 2))
+    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dt__bar17__parts = partials(phi)
-    launch(
-        step_adjoint_4_kernel, phi, dT_dpi, dV_dphi__bar12, phi__next__bar, pi_1__bar10, c1, c2, m2, dt, phi__bar,
-        pi__bar, dt__bar17__parts
-    )
-    dt__bar17 = dt__bar17__parts.sum()
-    c1__bar = c1__bar13
-    c2__bar = c2__bar14
-    dt__bar = dt__bar1 + dt__bar4 + dt__bar11 + dt__bar17
-    m2__bar = m2__bar15
-    decay__bar = decay__bar5 + decay__bar9
-    rotation__bar = rotation__bar8
+    launch(step_adjoint_4_kernel, phi, dV_dphi__bar9, phi__next__bar, pi_1__bar8, c1, c2, m2, dt, phi__bar, pi__bar)
+    c1__bar = c1__bar10
+    c2__bar = c2__bar11
+    dt__bar = torch.zeros_like(dt)
+    m2__bar = m2__bar12
+    decay__bar = decay__bar3 + decay__bar7
+    rotation__bar = rotation__bar6
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar,)
 
 
@@ -1027,33 +943,31 @@ def readout_adjoint(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor, T01_a__density__bar: Tensor,
     T02_a__density__bar: Tensor, T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
 ) -> Tensors:
-    T22__density__bar1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T12__density__bar5 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T11__density__bar7 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T02__density__bar11 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T01__density__bar12 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T00__density__bar13 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    c1__bar2__parts = partials(phi)
-    c2__bar3__parts = partials(phi)
-    m2__bar4__parts = partials(phi)
+    T12__density__bar2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T11_T22__density__bar4 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T02__density__bar7 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T01__density__bar8 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T00__density__bar9 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    c1__bar3__parts = partials(phi)
+    c2__bar6__parts = partials(phi)
+    m2__bar12__parts = partials(phi)
     launch(
         readout_adjoint_0_kernel, phi, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar,
-        T12_a__density__bar, a__density__bar, phi, pi, c1, c2, m2, T22__density__bar1, T12__density__bar5,
-        T11__density__bar7, T02__density__bar11, T01__density__bar12, T00__density__bar13, c1__bar2__parts,
-        c2__bar3__parts, m2__bar4__parts
+        T12_a__density__bar, a__density__bar, phi, pi, c1, c2, m2, T12__density__bar2, T11_T22__density__bar4,
+        T02__density__bar7, T01__density__bar8, T00__density__bar9, c1__bar3__parts, c2__bar6__parts, m2__bar12__parts
     )
-    c1__bar2 = c1__bar2__parts.sum(dim=(0, 2))
-    c2__bar3 = c2__bar3__parts.sum(dim=(0, 2))
-    m2__bar4 = m2__bar4__parts.sum(dim=(0, 2))
+    c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
+    c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
+    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     launch(
-        readout_adjoint_1_kernel, phi, T00__density__bar13, T01__density__bar12, T02__density__bar11,
-        T11__density__bar7, T12__density__bar5, T22__density__bar1, phi, pi, c1, c2, m2, phi__bar, pi__bar
+        readout_adjoint_1_kernel, phi, T00__density__bar9, T01__density__bar8, T02__density__bar7,
+        T11_T22__density__bar4, T12__density__bar2, phi, pi, c1, c2, m2, phi__bar, pi__bar
     )
-    c1__bar = c1__bar2
-    c2__bar = c2__bar3
-    m2__bar = m2__bar4
+    c1__bar = c1__bar3
+    c2__bar = c2__bar6
+    m2__bar = m2__bar12
     return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
 
 
@@ -1228,13 +1142,6 @@ def _mix_transposed(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.con
 
 
 @triton.jit
-def _add_all(sums, planes, GROUP__: tl.constexpr):
-    for c in tl.static_range(GROUP__):
-        sums += planes[c]
-    return sums
-
-
-@triton.jit
 def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
     for c in tl.static_range(GROUP__):
@@ -1275,75 +1182,65 @@ def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
 @triton.jit
 def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
     v__0 = 0.5 * dt
-    dT_dpi_1__bar2__v = v__0 * phi__next__bar
-    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
-    dT_dpi = pi
+    dT_dpi_1__bar1__v = v__0 * phi__next__bar
+    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
     phi_1 = phi + v__0 * pi
-    pi_3__bar6 = decay * pi_5__bar3
-    return dT_dpi, phi_1, pi_5__bar3, pi_3__bar6
+    pi_3__bar4 = decay * pi_5__bar2
+    return phi_1, pi_5__bar2, pi_3__bar4
 
 
 @triton.jit
 def _step_adjoint_1(
-    phi_1, pi, pi_5__bar3, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, decay, m2, dt, near__0,
+    phi_1, pi, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, decay, m2, dt, near__0,
     TILE__: tl.constexpr
 ):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
-    dV_dphi = (
+    dV_dphi__v = (
         phi_1 * m2 + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
         + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
     )
-    v__0 = 0.5 * dV_dphi
-    pi_1 = pi - v__0 * dt
+    pi_1 = pi - 0.5 * dV_dphi__v * dt
     pi_2 = decay * pi_1
-    dt__bar4 = -v__0 * pi_5__bar3
-    return dV_dphi, pi_1, pi_2, dt__bar4
+    return pi_1, pi_2
 
 
 @triton.jit
-def _step_adjoint_2(dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt):
-    pi_4__v = decay * pi_3
-    pi_5__v = pi_4__v - 0.5 * dt * dV_dphi
-    dt__bar1 = 0.5 * pi_5__v * phi__next__bar
-    decay__bar5 = pi_3 * pi_5__bar3
-    return dt__bar1, decay__bar5
+def _step_adjoint_2(pi_3, pi_5__bar2):
+    decay__bar3 = pi_3 * pi_5__bar2
+    return decay__bar3
 
 
 @triton.jit
 def _step_adjoint_3(
-    dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, decay, dt,
-    near__0, TILE__: tl.constexpr
+    phi_1, pi_1, pi_2__bar5, pi_5__bar2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, decay, dt, near__0,
+    TILE__: tl.constexpr
 ):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
-    pi_1__bar10 = decay * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = dt * (-0.5 * pi_5__bar3 - v__0)
-    decay__bar9 = pi_1 * pi_2__bar7
-    dt__bar11 = -v__0 * dV_dphi
-    c1__bar13 = dV_dphi__bar12 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
-    c2__bar14 = dV_dphi__bar12 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
-    m2__bar15 = dV_dphi__bar12 * phi_1
-    return pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c1__bar13, c2__bar14, m2__bar15
+    pi_1__bar8 = decay * pi_2__bar5
+    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
+    decay__bar7 = pi_1 * pi_2__bar5
+    c1__bar10 = dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
+    c2__bar11 = dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
+    m2__bar12 = dV_dphi__bar9 * phi_1
+    return pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11, m2__bar12
 
 
 @triton.jit
 def _step_adjoint_4(
-    dT_dpi, dV_dphi__bar12, phi__next__bar, pi_1__bar10, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1,
-    c2, m2, dt, near__0, TILE__: tl.constexpr
+    dV_dphi__bar9, phi__next__bar, pi_1__bar8, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, m2, dt,
+    near__0, TILE__: tl.constexpr
 ):
-    dV_dphi__bar12__m1_0, dV_dphi__bar12__0_m1, dV_dphi__bar12__0_p1, dV_dphi__bar12__p1_0 = _read4(
-        dV_dphi__bar12, near__0, TILE__
+    dV_dphi__bar9__m1_0, dV_dphi__bar9__0_m1, dV_dphi__bar9__0_p1, dV_dphi__bar9__p1_0 = _read4(
+        dV_dphi__bar9, near__0, TILE__
     )
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar12
-        + phi__next__bar + (-dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c1
-        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1) * c2
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
+        + phi__next__bar + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
+        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
     )
-    v__0 = 0.5 * phi__bar
-    dT_dpi__bar18__v = v__0 * dt
-    pi__bar = pi_1__bar10 + dT_dpi__bar18__v
-    dt__bar17 = v__0 * dT_dpi
-    return phi__bar, pi__bar, dt__bar17
+    dT_dpi__bar14__v = 0.5 * phi__bar * dt
+    pi__bar = pi_1__bar8 + dT_dpi__bar14__v
+    return phi__bar, pi__bar
 
 
 @triton.jit
@@ -1427,9 +1324,9 @@ def evolve_kernel(
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_adjoint_kernel(
     phi_ptr, pi_ptr, c1_ptr, c2_ptr, m2_ptr, decay_ptr, dt_ptr, rotation_ptr, phi__out_bar_ptr, pi__out_bar_ptr,
-    phi__kept_ptr, pi__kept_ptr, pi_2__kept_ptr, pi_3__bar6__kept_ptr, phi__bar_ptr, pi__bar_ptr, c1__bar_ptr,
-    c2__bar_ptr, m2__bar_ptr, decay__bar_ptr, dt__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr,
-    N1__: tl.constexpr, TILE__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr
+    phi__kept_ptr, pi__kept_ptr, pi_2__kept_ptr, pi_3__bar4__kept_ptr, phi__bar_ptr, pi__bar_ptr, c1__bar_ptr,
+    c2__bar_ptr, m2__bar_ptr, decay__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
+    TILE__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
@@ -1475,97 +1372,75 @@ def evolve_adjoint_kernel(
     tl.debug_barrier()
     phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
     pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    dt__bar__sum = tl.zeros([TILE__], ACC)
     for back__ in range(K__):
         at_step__ = base__ + (K__ - 1 - back__) * all__
         tl.debug_barrier()
-        dT_dpi = ()
         phi_1 = ()
-        pi_5__bar3 = ()
-        pi_3__bar6 = ()
+        pi_5__bar2 = ()
+        pi_3__bar4 = ()
         for c__ in tl.static_range(GROUP__):
-            dT_dpi__c, phi_1__c, pi_5__bar3__c, pi_3__bar6__c = _step_adjoint_0(
+            phi_1__c, pi_5__bar2__c, pi_3__bar4__c = _step_adjoint_0(
                 _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), phi__next__bar[c__],
                 _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi__next__bar[c__],
                 _coefficient(decay_ptr, first__ + c__, ACC), dt
             )
-            dT_dpi += (dT_dpi__c,)
             phi_1 += (phi_1__c,)
-            pi_5__bar3 += (pi_5__bar3__c,)
-            pi_3__bar6 += (pi_3__bar6__c,)
-        dV_dphi = ()
+            pi_5__bar2 += (pi_5__bar2__c,)
+            pi_3__bar4 += (pi_3__bar4__c,)
         pi_1 = ()
         pi_2 = ()
-        dt__bar4 = ()
         for c__ in tl.static_range(GROUP__):
-            dV_dphi__c, pi_1__c, pi_2__c, dt__bar4__c = _step_adjoint_1(
-                phi_1[c__], _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi_5__bar3[c__],
-                inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, _coefficient(c1_ptr, first__ + c__, ACC),
+            pi_1__c, pi_2__c = _step_adjoint_1(
+                phi_1[c__], _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), inside__0_m1, inside__0_p1,
+                inside__m1_0, inside__p1_0, _coefficient(c1_ptr, first__ + c__, ACC),
                 _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(decay_ptr, first__ + c__, ACC),
                 _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
             )
-            dV_dphi += (dV_dphi__c,)
             pi_1 += (pi_1__c,)
             pi_2 += (pi_2__c,)
-            dt__bar4 += (dt__bar4__c,)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar4, GROUP__)
         pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
-        dt__bar1 = ()
-        decay__bar5 = ()
+        decay__bar3 = ()
         for c__ in tl.static_range(GROUP__):
-            dt__bar1__c, decay__bar5__c = _step_adjoint_2(
-                dV_dphi[c__], phi__next__bar[c__], pi_3[c__], pi_5__bar3[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC), dt
-            )
-            dt__bar1 += (dt__bar1__c,)
-            decay__bar5 += (decay__bar5__c,)
-        _add_lanes(decay__bar_ptr, base__, decay__bar5, ok__, N__, GROUP__)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar1, GROUP__)
-        pi_2__bar7 = _mix_transposed(rotation_ptr, pi_3__bar6, first__, C__, GROUP__, ACC)
-        pi_1__bar10 = ()
-        dV_dphi__bar12 = ()
-        decay__bar9 = ()
-        dt__bar11 = ()
-        c1__bar13 = ()
-        c2__bar14 = ()
-        m2__bar15 = ()
+            decay__bar3__c = _step_adjoint_2(pi_3[c__], pi_5__bar2[c__])
+            decay__bar3 += (decay__bar3__c,)
+        _add_lanes(decay__bar_ptr, base__, decay__bar3, ok__, N__, GROUP__)
+        pi_2__bar5 = _mix_transposed(rotation_ptr, pi_3__bar4, first__, C__, GROUP__, ACC)
+        pi_1__bar8 = ()
+        dV_dphi__bar9 = ()
+        decay__bar7 = ()
+        c1__bar10 = ()
+        c2__bar11 = ()
+        m2__bar12 = ()
         for c__ in tl.static_range(GROUP__):
-            pi_1__bar10__c, dV_dphi__bar12__c, decay__bar9__c, dt__bar11__c, c1__bar13__c, c2__bar14__c, m2__bar15__c = _step_adjoint_3(
-                dV_dphi[c__], phi_1[c__], pi_1[c__], pi_2__bar7[c__], pi_5__bar3[c__], inside__0_m1, inside__0_p1,
-                inside__m1_0, inside__p1_0, _coefficient(decay_ptr, first__ + c__, ACC), dt, near__0, TILE__
+            pi_1__bar8__c, dV_dphi__bar9__c, decay__bar7__c, c1__bar10__c, c2__bar11__c, m2__bar12__c = _step_adjoint_3(
+                phi_1[c__], pi_1[c__], pi_2__bar5[c__], pi_5__bar2[c__], inside__0_m1, inside__0_p1, inside__m1_0,
+                inside__p1_0, _coefficient(decay_ptr, first__ + c__, ACC), dt, near__0, TILE__
             )
-            pi_1__bar10 += (pi_1__bar10__c,)
-            dV_dphi__bar12 += (dV_dphi__bar12__c,)
-            decay__bar9 += (decay__bar9__c,)
-            dt__bar11 += (dt__bar11__c,)
-            c1__bar13 += (c1__bar13__c,)
-            c2__bar14 += (c2__bar14__c,)
-            m2__bar15 += (m2__bar15__c,)
-        _add_lanes(c1__bar_ptr, base__, c1__bar13, ok__, N__, GROUP__)
-        _add_lanes(c2__bar_ptr, base__, c2__bar14, ok__, N__, GROUP__)
-        _add_lanes(m2__bar_ptr, base__, m2__bar15, ok__, N__, GROUP__)
-        _add_lanes(decay__bar_ptr, base__ + 1 * all__, decay__bar9, ok__, N__, GROUP__)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar11, GROUP__)
+            pi_1__bar8 += (pi_1__bar8__c,)
+            dV_dphi__bar9 += (dV_dphi__bar9__c,)
+            decay__bar7 += (decay__bar7__c,)
+            c1__bar10 += (c1__bar10__c,)
+            c2__bar11 += (c2__bar11__c,)
+            m2__bar12 += (m2__bar12__c,)
+        _add_lanes(c1__bar_ptr, base__, c1__bar10, ok__, N__, GROUP__)
+        _add_lanes(c2__bar_ptr, base__, c2__bar11, ok__, N__, GROUP__)
+        _add_lanes(m2__bar_ptr, base__, m2__bar12, ok__, N__, GROUP__)
+        _add_lanes(decay__bar_ptr, base__ + 1 * all__, decay__bar7, ok__, N__, GROUP__)
         phi__bar = ()
         pi__bar = ()
-        dt__bar17 = ()
         for c__ in tl.static_range(GROUP__):
-            phi__bar__c, pi__bar__c, dt__bar17__c = _step_adjoint_4(
-                dT_dpi[c__], dV_dphi__bar12[c__], phi__next__bar[c__], pi_1__bar10[c__], inside__0_m1, inside__0_p1,
-                inside__m1_0, inside__p1_0, _coefficient(c1_ptr, first__ + c__, ACC),
-                _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0,
-                TILE__
+            phi__bar__c, pi__bar__c = _step_adjoint_4(
+                dV_dphi__bar9[c__], phi__next__bar[c__], pi_1__bar8[c__], inside__0_m1, inside__0_p1, inside__m1_0,
+                inside__p1_0, _coefficient(c1_ptr, first__ + c__, ACC), _coefficient(c2_ptr, first__ + c__, ACC),
+                _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
             )
             phi__bar += (phi__bar__c,)
             pi__bar += (pi__bar__c,)
-            dt__bar17 += (dt__bar17__c,)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar17, GROUP__)
         _store_planes(pi_2__kept_ptr, at_step__, pi_2, ok__, N__, GROUP__)
-        _store_planes(pi_3__bar6__kept_ptr, at_step__, pi_3__bar6, ok__, N__, GROUP__)
+        _store_planes(pi_3__bar4__kept_ptr, at_step__, pi_3__bar4, ok__, N__, GROUP__)
         phi__next__bar, pi__next__bar = phi__bar, pi__bar
     _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
     _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
-    tl.store(dt__bar_ptr + tl.program_id(0), tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1602,25 +1477,24 @@ def _evolve_planes_adjoint(
     phi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
     pi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
     pi_2__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    pi_3__bar6__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    pi_3__bar4__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     c1__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     decay__bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
-    dt__bar = phi.new_empty(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel, phi, group__, steps, phi, pi, c1, c2, m2, decay, dt, rotation, phi__out_bar,
-        pi__out_bar, phi__kept, pi__kept, pi_2__kept, pi_3__bar6__kept, phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,
-        decay__bar, dt__bar, GROUP__=group__
+        pi__out_bar, phi__kept, pi__kept, pi_2__kept, pi_3__bar4__kept, phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,
+        decay__bar, GROUP__=group__
     )
     c1__bar = c1__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     decay__bar = decay__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    dt__bar = dt__bar.sum().to(phi.dtype)
-    rotation__bar = _outer(pi_3__bar6__kept, pi_2__kept).to(phi.dtype)
+    dt__bar = torch.zeros_like(dt)
+    rotation__bar = _outer(pi_3__bar4__kept, pi_2__kept).to(phi.dtype)
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar,)
 
 

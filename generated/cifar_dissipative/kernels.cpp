@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <new>
 #include <omp.h>
 #include <type_traits>
@@ -64,12 +65,24 @@ template <class Last, class X> inline V valid(Last, X x) {
     if (!Last::value) return spread(x);
     return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
-inline double across(V x) {
-    double total = 0;
-    for (long l = 0; l < LANES; ++l) total += x[l];
-    return total;
-}
-template <class Body> inline __attribute__((always_inline)) void columns(Body&& body) {
+// The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
+template <long N> struct Lanes {
+    typedef double Wide __attribute__((vector_size(N * sizeof(double))));
+    typedef double Half __attribute__((vector_size(N / 2 * sizeof(double))));
+    static double sum(const Wide& x) {
+        Half halves[2];
+        std::memcpy(halves, &x, sizeof halves);
+        return Lanes<N / 2>::sum(halves[0] + halves[1]);
+    }
+};
+template <> struct Lanes<1> {
+    typedef double Wide __attribute__((vector_size(sizeof(double))));
+    static double sum(const Wide& x) { return x[0]; }
+};
+inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+
+#define INLINE __attribute__((always_inline))  // what is captured stays in registers
+template <class Body> inline INLINE void columns(Body&& body) {
     for (long j = 0; j < FULL; j += LANES) body(No{}, j);
     if (REST) body(Yes{}, FULL);
 }
@@ -79,12 +92,6 @@ inline R sign_(R x) { return x > 0 ? R(1) : x < 0 ? R(-1) : R(0); }
 inline V sign_(V x) { return x > R(0) ? spread(R(1)) : x < R(0) ? spread(R(-1)) : V{}; }
 inline R abs_(R x) { return x < 0 ? -x : x; }
 inline V abs_(V x) { return x < R(0) ? -x : x; }
-inline R pow_(R x, R y) { return std::pow(x, y); }
-template <class X, class Y> inline V pow_(X x, Y y) {
-    V a = spread(x), b = spread(y);
-    for (long l = 0; l < LANES; ++l) a[l] = std::pow(a[l], b[l]);
-    return a;
-}
 
 // 1 in the columns of the lattice, 0 beside them.
 struct Columns {
@@ -95,6 +102,7 @@ struct Columns {
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
 struct Lattice {
     long n[3], rows, dense, padded, block, begin, end;  // a routine works on rows begin to end
+    bool streams = false;  // whether a readout goes past the caches
     const R* inside_column;
 
     explicit Lattice(const long* sizes) : n{1, 1, 1}, rows(1), dense(W) {
@@ -122,6 +130,36 @@ struct Lattice {
         return i >= 0 && i < n[0] && k >= 0 && k < n[1] ? R(1) : R(0);
     }
 };
+
+// A result larger than the last cache goes past it: an ordinary store would first read what it overwrites.
+#if defined(__x86_64__) && defined(__AVX__)
+#ifdef __AVX512F__
+constexpr unsigned long WIDEST = 64;
+#else
+constexpr unsigned long WIDEST = 32;
+#endif
+constexpr unsigned long PIECE = sizeof(V) < WIDEST ? sizeof(V) : WIDEST;
+constexpr bool CAN_STREAM = W % LANES == 0 && PIECE >= 16;
+inline void stream(R* p, V x) {
+    typedef R Piece __attribute__((vector_size(CAN_STREAM ? PIECE : 16)));
+    Piece pieces[sizeof(V) / PIECE + 1];
+    std::memcpy(pieces, &x, sizeof x);
+    for (unsigned long k = 0; k < sizeof(V) / PIECE; ++k)
+        asm volatile("vmovntps %1, %0" : "=m"(reinterpret_cast<Piece*>(p)[k]) : "v"(pieces[k]));
+}
+inline void settle() { asm volatile("sfence" ::: "memory"); }
+#else
+constexpr bool CAN_STREAM = false;
+inline void stream(R* p, V x) { store(p, x); }
+inline void settle() {}
+#endif
+inline bool streams(const R* result, long numbers) {
+    return CAN_STREAM && numbers * sizeof(R) > 1ul << 25 && reinterpret_cast<unsigned long>(result) % sizeof(V) == 0;
+}
+template <class Last> inline void store_result(const Lattice& at, Last last, R* p, V x) {
+    if (CAN_STREAM && at.streams) stream(p, x);
+    else store_dense(last, p, x);
+}
 
 // What lies around a plane: its other side (periodic), else zero.
 inline void fill_row(R* row) {
@@ -264,7 +302,7 @@ static void readout_0(
             R* const T12_a__density__row = T12_a__density + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -275,35 +313,35 @@ static void readout_0(
                 const V phi__m1_0 = load(phi__row + j - at.step0());
                 const V phi__p1_0 = load(phi__row + j + at.step0());
                 const V pi = load_dense(last, pi__row + j);
-                const auto v__0 = R(0.5) * pi * pi;
-                const auto v__1 = R(0.5) * m2__c * phi * phi;
-                const auto v__2 = phi__0_p1 - phi;
-                const auto v__3 = R(0.25) * c2__c;
-                const auto v__4 = v__3 * v__2 * v__2 * inside__0_p1 * inside__0_p1;
-                const auto v__5 = phi - phi__0_m1;
-                const auto v__6 = v__3 * v__5 * v__5 * inside__0_m1 * inside__0_m1;
-                const auto v__7 = v__0 + v__1 + v__4 + v__6;
-                const auto v__8 = phi__p1_0 - phi;
-                const auto v__9 = R(0.25) * c1__c;
-                const auto v__10 = v__9 * v__8 * v__8 * inside__p1_0 * inside__p1_0;
-                const auto v__11 = phi - phi__m1_0;
-                const auto v__12 = v__9 * v__11 * v__11 * inside__m1_0 * inside__m1_0;
-                const auto v__13 = v__10 + v__12;
-                const auto v__14 = v__11 * inside__m1_0;
-                const auto v__15 = v__5 * v__9 * inside__0_m1;
-                const auto v__16 = v__8 * inside__p1_0;
-                const auto v__17 = v__2 * v__9 * inside__0_p1;
-                const auto T00__density__v = v__13 + v__7;
+                const auto v__0 = R(0.25) * c2__c;
+                const auto v__1 = phi - phi__0_m1;
+                const auto v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1;
+                const auto v__3 = phi__0_p1 - phi;
+                const auto v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1;
+                const auto v__5 = R(0.25) * c1__c;
+                const auto v__6 = phi - phi__m1_0;
+                const auto v__7 = v__6 * v__6;
+                const auto v__8 = inside__m1_0 * inside__m1_0;
+                const auto v__9 = phi__p1_0 - phi;
+                const auto v__10 = v__9 * v__9;
+                const auto v__11 = inside__p1_0 * inside__p1_0;
+                const auto v__12 = R(0.5) * c2__c;
+                const auto v__13 = v__6 * inside__m1_0;
+                const auto v__14 = v__1 * v__5 * inside__0_m1;
+                const auto v__15 = v__9 * inside__p1_0;
+                const auto v__16 = v__3 * v__5 * inside__0_p1;
+                const auto T00__density__v = R(0.5) * m2__c * phi * phi + R(0.5) * pi * pi + v__0 * v__2 + v__0 * v__4
+                    + v__10 * v__11 * v__5 + v__5 * v__7 * v__8;
                 const auto a__density = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__19 = R(1.0) / a__density;
-                const auto T11__density__v = v__10 + v__12 - v__7;
-                const auto T22__density__v = v__4 + v__6 - v__0 - v__1 - v__13;
-                const auto T12__density__v = v__14 * v__15 + v__14 * v__17 + v__15 * v__16 + v__16 * v__17;
-                store_dense(last, a__density__row + j, spread(a__density));
-                const auto T11_T22_2a__density = R(0.5) * v__19 * (T11__density__v - T22__density__v);
-                store_dense(last, T11_T22_2a__density__row + j, spread(T11_T22_2a__density));
-                const auto T12_a__density = T12__density__v * v__19;
-                store_dense(last, T12_a__density__row + j, spread(T12_a__density));
+                const auto v__17 = R(1.0) / a__density;
+                const auto T11_T22__density__v = R(0.5) * c1__c * v__10 * v__11 + R(0.5) * c1__c * v__7 * v__8 - v__12
+                    * v__2 - v__12 * v__4;
+                const auto T12__density__v = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16;
+                store_result(at, last, a__density__row + j, spread(a__density));
+                const auto T11_T22_2a__density = R(0.5) * T11_T22__density__v * v__17;
+                store_result(at, last, T11_T22_2a__density__row + j, spread(T11_T22_2a__density));
+                const auto T12_a__density = T12__density__v * v__17;
+                store_result(at, last, T12_a__density__row + j, spread(T12_a__density));
             });
         }
     }
@@ -320,7 +358,7 @@ static void readout(
     readout_0(at, given.phi, given.pi, given.c1, given.c2, given.m2, a__density, T11_T22_2a__density, T12_a__density);
 }
 
-// T22__density__bar1, T12__density__bar5, T11__density__bar7, T00__density__bar11, pi__bar
+// T12__density__bar2, T11_T22__density__bar4, T00__density__bar7, pi__bar
 static void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T11_T22_2a__density__bar,
@@ -331,10 +369,9 @@ static void readout_adjoint_0(
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict T22__density__bar1,
-    R* __restrict T12__density__bar5,
-    R* __restrict T11__density__bar7,
-    R* __restrict T00__density__bar11,
+    R* __restrict T12__density__bar2,
+    R* __restrict T11_T22__density__bar4,
+    R* __restrict T00__density__bar7,
     R* __restrict pi__bar,
     Sums& sums
 ) {
@@ -352,14 +389,13 @@ static void readout_adjoint_0(
             const R* const a__density__bar__row = a__density__bar + c * at.dense + at.dense_row(row);
             const R* const phi__row = phi + c * at.padded + at.padded_row(row);
             const R* const pi__row = pi + c * at.dense + at.dense_row(row);
-            R* const T22__density__bar1__row = T22__density__bar1 + c * at.padded + at.padded_row(row);
-            R* const T12__density__bar5__row = T12__density__bar5 + c * at.padded + at.padded_row(row);
-            R* const T11__density__bar7__row = T11__density__bar7 + c * at.padded + at.padded_row(row);
-            R* const T00__density__bar11__row = T00__density__bar11 + c * at.padded + at.padded_row(row);
+            R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
+            R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
+            R* const T00__density__bar7__row = T00__density__bar7 + c * at.padded + at.padded_row(row);
             R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V T11_T22_2a__density__bar = load_dense(last, T11_T22_2a__density__bar__row + j);
                 const V T12_a__density__bar = load_dense(last, T12_a__density__bar__row + j);
                 const V a__density__bar = load_dense(last, a__density__bar__row + j);
@@ -373,60 +409,57 @@ static void readout_adjoint_0(
                 const V phi__m1_0 = load(phi__row + j - at.step0());
                 const V phi__p1_0 = load(phi__row + j + at.step0());
                 const V pi = load_dense(last, pi__row + j);
-                const auto v__0 = R(0.5) * pi * pi;
-                const auto v__1 = phi * phi;
-                const auto v__2 = R(0.5) * v__1;
-                const auto v__3 = m2__c * v__2;
+                const auto v__0 = R(0.5) * phi * phi;
+                const auto v__1 = phi - phi__0_m1;
+                const auto v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1;
+                const auto v__3 = R(0.25) * v__2;
                 const auto v__4 = phi__0_p1 - phi;
-                const auto v__5 = R(0.25) * v__4 * v__4 * inside__0_p1 * inside__0_p1;
-                const auto v__6 = c2__c * v__5;
-                const auto v__7 = phi - phi__0_m1;
-                const auto v__8 = R(0.25) * v__7 * v__7 * inside__0_m1 * inside__0_m1;
-                const auto v__9 = c2__c * v__8;
-                const auto v__10 = v__0 + v__3 + v__6 + v__9;
-                const auto v__11 = phi__p1_0 - phi;
-                const auto v__12 = R(0.25) * v__11 * v__11 * inside__p1_0 * inside__p1_0;
-                const auto v__13 = c1__c * v__12;
-                const auto v__14 = phi - phi__m1_0;
-                const auto v__15 = R(0.25) * v__14 * v__14 * inside__m1_0 * inside__m1_0;
-                const auto v__16 = c1__c * v__15;
-                const auto v__17 = v__13 + v__16;
-                const auto T00__density__v = v__10 + v__17;
-                const auto v__18 = abs_(T00__density__v) + R(1.0 / 100.0);
-                const auto v__19 = R(1.0) / sqrt_(v__18);
-                const auto T11__density__bar7 = R(0.5) * v__19 * T11_T22_2a__density__bar;
-                const auto v__21 = v__14 * inside__m1_0;
-                const auto v__22 = R(0.25) * v__7 * inside__0_m1;
-                const auto v__23 = v__21 * v__22;
-                const auto v__24 = v__11 * inside__p1_0;
-                const auto v__25 = v__22 * v__24;
-                const auto v__26 = R(0.25) * v__4 * inside__0_p1;
-                const auto v__27 = v__21 * v__26;
-                const auto v__28 = v__24 * v__26;
-                const auto v__29 = sign_(T00__density__v);
-                const auto v__30 = v__29 / pow_(v__18, R(1.5));
-                const auto v__31 = v__12 + v__15;
-                const auto v__32 = v__5 + v__8;
-                const auto T22__density__bar1 = -T11__density__bar7;
-                const auto T12__density__bar5 = v__19 * T12_a__density__bar;
-                const auto T11__density__v = v__13 + v__16 - v__10;
-                const auto T12__density__v = c1__c * v__23 + c1__c * v__25 + c1__c * v__27 + c1__c * v__28;
-                const auto T22__density__v = v__6 + v__9 - v__0 - v__17 - v__3;
-                const auto T00__density__bar11 = R(0.5) * v__19 * v__29 * a__density__bar - R(0.25) * v__30 *
-                    (T11__density__v - T22__density__v) * T11_T22_2a__density__bar - R(0.5) * T12__density__v * v__30
-                    * T12_a__density__bar;
-                store(T22__density__bar1__row + j, spread(T22__density__bar1));
-                store(T12__density__bar5__row + j, spread(T12__density__bar5));
-                store(T11__density__bar7__row + j, spread(T11__density__bar7));
-                store(T00__density__bar11__row + j, spread(T00__density__bar11));
-                const auto pi__bar = T00__density__bar11 * pi - T11__density__bar7 * pi - T22__density__bar1 * pi;
+                const auto v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1;
+                const auto v__6 = R(0.25) * v__5;
+                const auto v__7 = phi - phi__m1_0;
+                const auto v__8 = v__7 * v__7;
+                const auto v__9 = inside__m1_0 * inside__m1_0;
+                const auto v__10 = v__8 * v__9;
+                const auto v__11 = R(0.25) * v__10;
+                const auto v__12 = phi__p1_0 - phi;
+                const auto v__13 = v__12 * v__12;
+                const auto v__14 = inside__p1_0 * inside__p1_0;
+                const auto v__15 = v__13 * v__14;
+                const auto v__16 = R(0.25) * v__15;
+                const auto v__17 = R(0.5) * v__2;
+                const auto v__18 = R(0.5) * v__5;
+                const auto v__19 = v__7 * inside__m1_0;
+                const auto v__20 = R(0.25) * v__1 * inside__0_m1;
+                const auto v__21 = v__19 * v__20;
+                const auto v__22 = v__12 * inside__p1_0;
+                const auto v__23 = v__20 * v__22;
+                const auto v__24 = R(0.25) * v__4 * inside__0_p1;
+                const auto v__25 = v__19 * v__24;
+                const auto v__26 = v__22 * v__24;
+                const auto T00__density__v = R(0.5) * pi * pi + c1__c * v__11 + c1__c * v__16 + c2__c * v__3 + c2__c *
+                    v__6 + m2__c * v__0;
+                const auto v__27 = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
+                const auto v__28 = R(1.0) / v__27;
+                const auto v__29 = R(0.5) * T11_T22_2a__density__bar;
+                const auto v__30 = R(1.0) / (v__27 * v__27);
+                const auto T11_T22__density__v = R(0.5) * c1__c * v__13 * v__14 + R(0.5) * c1__c * v__8 * v__9 - c2__c
+                    * v__17 - c2__c * v__18;
+                const auto T12__density__v = c1__c * v__21 + c1__c * v__23 + c1__c * v__25 + c1__c * v__26;
+                const auto T12__density__bar2 = v__28 * T12_a__density__bar;
+                const auto T11_T22__density__bar4 = v__28 * v__29;
+                const auto a__density__bar1__v = a__density__bar - T12__density__v * v__30 * T12_a__density__bar -
+                    T11_T22__density__v * v__29 * v__30;
+                const auto T00__density__bar7 = R(0.5) * a__density__bar1__v * sign_(T00__density__v) / v__27;
+                store(T12__density__bar2__row + j, spread(T12__density__bar2));
+                store(T11_T22__density__bar4__row + j, spread(T11_T22__density__bar4));
+                store(T00__density__bar7__row + j, spread(T00__density__bar7));
+                const auto pi__bar = T00__density__bar7 * pi;
                 store_dense(last, pi__bar__row + j, spread(pi__bar));
-                c1__sum += valid(last, T00__density__bar11 * v__31 + T11__density__bar7 * v__31 + T12__density__bar5 *
-                    (v__23 + v__25 + v__27 + v__28) - T22__density__bar1 * v__31);
-                c2__sum += valid(last, T00__density__bar11 * v__32 + T22__density__bar1 * v__32 - T11__density__bar7 *
-                    v__32);
-                m2__sum += valid(last, R(0.5) * T00__density__bar11 * v__1 - T11__density__bar7 * v__2 -
-                    T22__density__bar1 * v__2);
+                c1__sum += valid(last, T00__density__bar7 * (v__11 + v__16) + T11_T22__density__bar4 * (R(0.5) * v__10
+                    + R(0.5) * v__15) + T12__density__bar2 * (v__21 + v__23 + v__25 + v__26));
+                c2__sum += valid(last, T00__density__bar7 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__17 -
+                    v__18));
+                m2__sum += valid(last, T00__density__bar7 * v__0);
             });
         }
         sums.c1[c] += across(c1__sum);
@@ -438,10 +471,9 @@ static void readout_adjoint_0(
 // phi__bar
 static void readout_adjoint_1(
     const Lattice& at,
-    const R* __restrict T00__density__bar11,
-    const R* __restrict T11__density__bar7,
-    const R* __restrict T12__density__bar5,
-    const R* __restrict T22__density__bar1,
+    const R* __restrict T00__density__bar7,
+    const R* __restrict T11_T22__density__bar4,
+    const R* __restrict T12__density__bar2,
     const R* __restrict phi,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -453,35 +485,29 @@ static void readout_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const T00__density__bar11__row = T00__density__bar11 + c * at.padded + at.padded_row(row);
-            const R* const T11__density__bar7__row = T11__density__bar7 + c * at.padded + at.padded_row(row);
-            const R* const T12__density__bar5__row = T12__density__bar5 + c * at.padded + at.padded_row(row);
-            const R* const T22__density__bar1__row = T22__density__bar1 + c * at.padded + at.padded_row(row);
+            const R* const T00__density__bar7__row = T00__density__bar7 + c * at.padded + at.padded_row(row);
+            const R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
+            const R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
             const R* const phi__row = phi + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
-                const V T00__density__bar11 = load(T00__density__bar11__row + j);
-                const V T00__density__bar11__0_m1 = load(T00__density__bar11__row + j - 1);
-                const V T00__density__bar11__0_p1 = load(T00__density__bar11__row + j + 1);
-                const V T00__density__bar11__m1_0 = load(T00__density__bar11__row + j - at.step0());
-                const V T00__density__bar11__p1_0 = load(T00__density__bar11__row + j + at.step0());
-                const V T11__density__bar7 = load(T11__density__bar7__row + j);
-                const V T11__density__bar7__0_m1 = load(T11__density__bar7__row + j - 1);
-                const V T11__density__bar7__0_p1 = load(T11__density__bar7__row + j + 1);
-                const V T11__density__bar7__m1_0 = load(T11__density__bar7__row + j - at.step0());
-                const V T11__density__bar7__p1_0 = load(T11__density__bar7__row + j + at.step0());
-                const V T12__density__bar5 = load(T12__density__bar5__row + j);
-                const V T12__density__bar5__0_m1 = load(T12__density__bar5__row + j - 1);
-                const V T12__density__bar5__0_p1 = load(T12__density__bar5__row + j + 1);
-                const V T12__density__bar5__m1_0 = load(T12__density__bar5__row + j - at.step0());
-                const V T12__density__bar5__p1_0 = load(T12__density__bar5__row + j + at.step0());
-                const V T22__density__bar1 = load(T22__density__bar1__row + j);
-                const V T22__density__bar1__0_m1 = load(T22__density__bar1__row + j - 1);
-                const V T22__density__bar1__0_p1 = load(T22__density__bar1__row + j + 1);
-                const V T22__density__bar1__m1_0 = load(T22__density__bar1__row + j - at.step0());
-                const V T22__density__bar1__p1_0 = load(T22__density__bar1__row + j + at.step0());
+            columns([&](auto last, const long j) INLINE {
+                const V T00__density__bar7 = load(T00__density__bar7__row + j);
+                const V T00__density__bar7__0_m1 = load(T00__density__bar7__row + j - 1);
+                const V T00__density__bar7__0_p1 = load(T00__density__bar7__row + j + 1);
+                const V T00__density__bar7__m1_0 = load(T00__density__bar7__row + j - at.step0());
+                const V T00__density__bar7__p1_0 = load(T00__density__bar7__row + j + at.step0());
+                const V T11_T22__density__bar4 = load(T11_T22__density__bar4__row + j);
+                const V T11_T22__density__bar4__0_m1 = load(T11_T22__density__bar4__row + j - 1);
+                const V T11_T22__density__bar4__0_p1 = load(T11_T22__density__bar4__row + j + 1);
+                const V T11_T22__density__bar4__m1_0 = load(T11_T22__density__bar4__row + j - at.step0());
+                const V T11_T22__density__bar4__p1_0 = load(T11_T22__density__bar4__row + j + at.step0());
+                const V T12__density__bar2 = load(T12__density__bar2__row + j);
+                const V T12__density__bar2__0_m1 = load(T12__density__bar2__row + j - 1);
+                const V T12__density__bar2__0_p1 = load(T12__density__bar2__row + j + 1);
+                const V T12__density__bar2__m1_0 = load(T12__density__bar2__row + j - at.step0());
+                const V T12__density__bar2__p1_0 = load(T12__density__bar2__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -507,41 +533,33 @@ static void readout_adjoint_1(
                 const auto v__5 = c1__c * inside__m1_p1;
                 const auto v__6 = -phi__p1_p1;
                 const auto v__7 = c1__c * inside__p1_p1;
-                const auto v__8 = R(4.0) * m2__c * phi;
-                const auto v__9 = R(2.0) * phi;
-                const auto v__10 = c1__c * inside__m1_0;
-                const auto v__11 = v__10 * (v__9 - R(2.0) * phi__m1_0);
-                const auto v__12 = c1__c * inside__p1_0;
-                const auto v__13 = v__12 * (v__9 - R(2.0) * phi__p1_0);
-                const auto v__14 = v__11 + v__13 + v__8;
-                const auto v__15 = c2__c * (v__9 - R(2.0) * phi__0_m1) * inside__0_m1;
-                const auto v__16 = c2__c * (v__9 - R(2.0) * phi__0_p1) * inside__0_p1;
-                const auto v__17 = v__15 + v__16;
-                const auto v__18 = phi - phi__m1_0;
-                const auto v__19 = R(0.5) * v__18;
-                const auto v__20 = phi - phi__p1_0;
-                const auto v__21 = R(0.5) * v__20;
-                const auto v__22 = phi - phi__0_m1;
-                const auto v__23 = R(0.5) * v__22;
-                const auto v__24 = phi - phi__0_p1;
-                const auto v__25 = R(0.5) * v__24;
-                const auto v__26 = v__10 * inside__0_m1;
-                const auto v__27 = -v__12 * v__20;
-                const auto v__28 = -v__24 * inside__0_p1;
-                const auto phi__bar = R(0.25) * (v__14 + v__17) * T00__density__bar11 + R(0.25) * (v__11 + v__13 -
-                    v__17 - v__8) * T11__density__bar7 + R(0.25) * (v__27 * inside__0_m1 + v__10 * v__28 + v__18 *
-                    v__26 + v__22 * v__26 - v__12 * v__22 * inside__0_m1 - v__10 * v__18 * inside__0_p1 - v__27 *
-                    inside__0_p1 - v__12 * v__28) * T12__density__bar5 + R(0.25) * (v__1 * (phi__0_m1 + v__0) + v__3 *
-                    (-phi__0_m1 - v__2)) * T12__density__bar5__0_m1 + R(0.25) * (-v__5 * (phi__0_p1 + v__4) - v__7 *
-                    (-phi__0_p1 - v__6)) * T12__density__bar5__0_p1 + R(0.25) * (v__1 * (phi__m1_0 + v__0) + v__5 *
-                    (-phi__m1_0 - v__4)) * T12__density__bar5__m1_0 + R(0.25) * (-v__3 * (phi__p1_0 + v__2) - v__7 *
-                    (-phi__p1_0 - v__6)) * T12__density__bar5__p1_0 + R(0.25) * (v__15 + v__16 - v__14) *
-                    T22__density__bar1 + c1__c * (v__19 * T00__density__bar11__m1_0 + v__21 *
-                    T00__density__bar11__p1_0 + v__19 * T11__density__bar7__m1_0 + v__21 * T11__density__bar7__p1_0 -
-                    v__19 * T22__density__bar1__m1_0 - v__21 * T22__density__bar1__p1_0) + c2__c * (v__23 *
-                    T00__density__bar11__0_m1 + v__25 * T00__density__bar11__0_p1 + v__23 * T22__density__bar1__0_m1 +
-                    v__25 * T22__density__bar1__0_p1 - v__23 * T11__density__bar7__0_m1 - v__25 *
-                    T11__density__bar7__0_p1);
+                const auto v__8 = phi - phi__m1_0;
+                const auto v__9 = phi - phi__p1_0;
+                const auto v__10 = phi - phi__0_m1;
+                const auto v__11 = phi - phi__0_p1;
+                const auto v__12 = R(2.0) * phi;
+                const auto v__13 = v__12 - R(2.0) * phi__m1_0;
+                const auto v__14 = v__12 - R(2.0) * phi__p1_0;
+                const auto v__15 = c2__c * (v__12 - R(2.0) * phi__0_m1) * inside__0_m1 + c2__c * (v__12 - R(2.0) *
+                    phi__0_p1) * inside__0_p1;
+                const auto v__16 = c1__c * inside__m1_0;
+                const auto v__17 = c1__c * inside__p1_0;
+                const auto v__18 = v__16 * inside__0_m1;
+                const auto v__19 = -v__17 * v__9;
+                const auto v__20 = -v__11 * inside__0_p1;
+                const auto phi__bar = R(0.25) * (R(4.0) * m2__c * phi + v__13 * v__16 + v__14 * v__17 + v__15) *
+                    T00__density__bar7 + R(0.5) * (c1__c * v__13 * inside__m1_0 + c1__c * v__14 * inside__p1_0 -
+                    v__15) * T11_T22__density__bar4 + R(0.25) * (v__19 * inside__0_m1 + v__10 * v__18 + v__16 * v__20
+                    + v__18 * v__8 - v__10 * v__17 * inside__0_m1 - v__16 * v__8 * inside__0_p1 - v__19 * inside__0_p1
+                    - v__17 * v__20) * T12__density__bar2 + R(0.25) * (v__1 * (phi__0_m1 + v__0) + v__3 * (-phi__0_m1
+                    - v__2)) * T12__density__bar2__0_m1 + R(0.25) * (-v__5 * (phi__0_p1 + v__4) - v__7 * (-phi__0_p1 -
+                    v__6)) * T12__density__bar2__0_p1 + R(0.25) * (v__1 * (phi__m1_0 + v__0) + v__5 * (-phi__m1_0 -
+                    v__4)) * T12__density__bar2__m1_0 + R(0.25) * (-v__3 * (phi__p1_0 + v__2) - v__7 * (-phi__p1_0 -
+                    v__6)) * T12__density__bar2__p1_0 + c1__c * (R(0.5) * v__8 * T00__density__bar7__m1_0 + R(0.5) *
+                    v__9 * T00__density__bar7__p1_0 + v__8 * T11_T22__density__bar4__m1_0 + v__9 *
+                    T11_T22__density__bar4__p1_0) + c2__c * (R(0.5) * v__10 * T00__density__bar7__0_m1 + R(0.5) *
+                    v__11 * T00__density__bar7__0_p1 - v__10 * T11_T22__density__bar4__0_m1 - v__11 *
+                    T11_T22__density__bar4__0_p1);
                 store_dense(last, phi__bar__row + j, spread(phi__bar));
             });
         }
@@ -560,22 +578,19 @@ static void readout_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const T22__density__bar1 = work + 0 * at.block;
-    R* const T12__density__bar5 = work + 1 * at.block;
-    R* const T11__density__bar7 = work + 2 * at.block;
-    R* const T00__density__bar11 = work + 3 * at.block;
+    R* const T12__density__bar2 = work + 0 * at.block;
+    R* const T11_T22__density__bar4 = work + 1 * at.block;
+    R* const T00__density__bar7 = work + 2 * at.block;
     readout_adjoint_0(at, T11_T22_2a__density__bar, T12_a__density__bar, a__density__bar, given.phi, given.pi,
-        given.c1, given.c2, given.m2, T22__density__bar1, T12__density__bar5, T11__density__bar7, T00__density__bar11,
-        pi__bar, sums);
-    fill(at, T22__density__bar1);
-    fill(at, T12__density__bar5);
-    fill(at, T11__density__bar7);
-    fill(at, T00__density__bar11);
-    readout_adjoint_1(at, T00__density__bar11, T11__density__bar7, T12__density__bar5, T22__density__bar1, given.phi,
-        given.c1, given.c2, given.m2, phi__bar);
+        given.c1, given.c2, given.m2, T12__density__bar2, T11_T22__density__bar4, T00__density__bar7, pi__bar, sums);
+    fill(at, T12__density__bar2);
+    fill(at, T11_T22__density__bar4);
+    fill(at, T00__density__bar7);
+    readout_adjoint_1(at, T00__density__bar7, T11_T22__density__bar4, T12__density__bar2, given.phi, given.c1,
+        given.c2, given.m2, phi__bar);
 }
 
-constexpr long GIVEN = 5, COMPONENTS = 3, IMPORTS = 1, BUFFERS = 4;
+constexpr long GIVEN = 5, COMPONENTS = 3, IMPORTS = 1, BUFFERS = 3;
 
 constexpr long SITES = 2, OUTSIDE = 0;
 // Place of each given array among the fields, -1 for coefficients.
@@ -591,9 +606,10 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
-    const Lattice at(sizes);
-    const long groups = channels / G;
-    large_pages(arrays[GIVEN], samples * COMPONENTS * channels * at.dense);
+    Lattice at(sizes);
+    const long groups = channels / G, numbers = samples * COMPONENTS * channels * at.dense;
+    at.streams = streams(arrays[GIVEN], numbers);
+    large_pages(arrays[GIVEN], numbers);
 #pragma omp parallel num_threads(threads)
     {
         R* const work = workspace((BUFFERS + IMPORTS) * at.block);
@@ -606,6 +622,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
             read(at, given, out, work);
         }
+        settle();
     }
 }
 
@@ -663,7 +680,6 @@ struct Given {
 struct Sums {
     double c1[G];
     double c2[G];
-    double dt[G];
     double gamma[G];
     double k[G];
     double m2[G];
@@ -683,7 +699,7 @@ static void head_0(
             const R* const pi__row = pi + c * at.dense + at.dense_row(row);
             R* const phi__start__row = phi__start + c * at.padded + at.padded_row(row);
             R* const pi__start__row = pi__start + c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V phi = load_dense(last, phi__row + j);
                 const V pi = load_dense(last, pi__row + j);
                 const auto phi__start = phi;
@@ -735,7 +751,7 @@ static void inner_0(
             R* const pi__next__row = pi__next + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -799,7 +815,7 @@ static void tail_0(
             R* const pi__next__row = pi__next + c * at.dense + at.dense_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -849,7 +865,7 @@ static void head_adjoint_0(
             const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
             R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V phi__start__bar = load(phi__start__bar__row + j);
                 const V pi__start__bar = load(pi__start__bar__row + j);
                 const auto phi__bar = phi__start__bar;
@@ -875,7 +891,7 @@ static void head_adjoint(
     head_adjoint_0(at, phi__start__bar, pi__start__bar, phi__bar, pi__bar);
 }
 
-// dH_dphi__bar8, pi__bar
+// dH_dphi__bar6, pi__bar
 static void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -888,7 +904,7 @@ static void inner_adjoint_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi__bar8,
+    R* __restrict dH_dphi__bar6,
     R* __restrict pi__bar,
     Sums& sums
 ) {
@@ -898,7 +914,6 @@ static void inner_adjoint_0(
         const R gamma__c = gamma[c];
         const R k__c = k[c];
         const R m2__c = m2[c];
-        V dt__sum{};
         V gamma__sum{};
         V k__sum{};
         V c1__sum{};
@@ -909,11 +924,11 @@ static void inner_adjoint_0(
             const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
             const R* const pi__row = pi + c * at.padded + at.padded_row(row);
             const R* const pi__next__bar__row = pi__next__bar + c * at.padded + at.padded_row(row);
-            R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
+            R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
             R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -928,25 +943,21 @@ static void inner_adjoint_0(
                 const V pi__next__bar = load(pi__next__bar__row + j);
                 const auto v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
                 const auto v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
+                const auto pi_1__bar1__v = -dt * pi__next__bar;
                 const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
-                const auto pi_1__v = gamma__c * pi;
-                const auto phi_1__v = k__c * dH_dphi__v;
-                const auto pi_1__bar3__v = -dt * pi__next__bar;
-                const auto phi_1__bar5__v = -dt * phi__next__bar;
-                const auto dH_dphi__bar8 = k__c * phi_1__bar5__v;
-                const auto dH_dpi__bar7__v = gamma__c * pi_1__bar3__v;
-                store(dH_dphi__bar8__row + j, spread(dH_dphi__bar8));
-                const auto pi__bar = pi__next__bar + dH_dpi__bar7__v;
+                const auto phi_1__bar3__v = -dt * phi__next__bar;
+                const auto dH_dphi__bar6 = k__c * phi_1__bar3__v;
+                const auto dH_dpi__bar5__v = gamma__c * pi_1__bar1__v;
+                store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
+                const auto pi__bar = pi__next__bar + dH_dpi__bar5__v;
                 store(pi__bar__row + j, spread(pi__bar));
-                dt__sum += valid(last, -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar);
-                gamma__sum += valid(last, pi_1__bar3__v * pi);
-                k__sum += valid(last, dH_dphi__v * phi_1__bar5__v);
-                c1__sum += valid(last, dH_dphi__bar8 * v__0);
-                c2__sum += valid(last, dH_dphi__bar8 * v__1);
-                m2__sum += valid(last, dH_dphi__bar8 * phi);
+                gamma__sum += valid(last, pi_1__bar1__v * pi);
+                k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);
+                c1__sum += valid(last, dH_dphi__bar6 * v__0);
+                c2__sum += valid(last, dH_dphi__bar6 * v__1);
+                m2__sum += valid(last, dH_dphi__bar6 * phi);
             });
         }
-        sums.dt[c] += across(dt__sum);
         sums.gamma[c] += across(gamma__sum);
         sums.k[c] += across(k__sum);
         sums.c1[c] += across(c1__sum);
@@ -958,7 +969,7 @@ static void inner_adjoint_0(
 // phi__bar
 static void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar8,
+    const R* __restrict dH_dphi__bar6,
     const R* __restrict phi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -970,25 +981,25 @@ static void inner_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
-                const V dH_dphi__bar8 = load(dH_dphi__bar8__row + j);
-                const V dH_dphi__bar8__0_m1 = load(dH_dphi__bar8__row + j - 1);
-                const V dH_dphi__bar8__0_p1 = load(dH_dphi__bar8__row + j + 1);
-                const V dH_dphi__bar8__m1_0 = load(dH_dphi__bar8__row + j - at.step0());
-                const V dH_dphi__bar8__p1_0 = load(dH_dphi__bar8__row + j + at.step0());
+            columns([&](auto last, const long j) INLINE {
+                const V dH_dphi__bar6 = load(dH_dphi__bar6__row + j);
+                const V dH_dphi__bar6__0_m1 = load(dH_dphi__bar6__row + j - 1);
+                const V dH_dphi__bar6__0_p1 = load(dH_dphi__bar6__row + j + 1);
+                const V dH_dphi__bar6__m1_0 = load(dH_dphi__bar6__row + j - at.step0());
+                const V dH_dphi__bar6__p1_0 = load(dH_dphi__bar6__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load(phi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar8 + phi__next__bar + c1__c * (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) +
-                    c2__c * (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1);
+                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
+                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
             });
         }
@@ -1008,14 +1019,14 @@ static void inner_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi__bar8 = work + 0 * at.block;
+    R* const dH_dphi__bar6 = work + 0 * at.block;
     inner_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi__bar8, pi__bar, sums);
-    fill(at, dH_dphi__bar8);
-    inner_adjoint_1(at, dH_dphi__bar8, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
+        given.m2, dH_dphi__bar6, pi__bar, sums);
+    fill(at, dH_dphi__bar6);
+    inner_adjoint_1(at, dH_dphi__bar6, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
 }
 
-// dH_dphi__bar8, pi__bar
+// dH_dphi__bar6, pi__bar
 static void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1028,7 +1039,7 @@ static void tail_adjoint_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi__bar8,
+    R* __restrict dH_dphi__bar6,
     R* __restrict pi__bar,
     Sums& sums
 ) {
@@ -1038,7 +1049,6 @@ static void tail_adjoint_0(
         const R gamma__c = gamma[c];
         const R k__c = k[c];
         const R m2__c = m2[c];
-        V dt__sum{};
         V gamma__sum{};
         V k__sum{};
         V c1__sum{};
@@ -1049,11 +1059,11 @@ static void tail_adjoint_0(
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
             const R* const pi__row = pi + c * at.padded + at.padded_row(row);
             const R* const pi__next__bar__row = pi__next__bar + c * at.dense + at.dense_row(row);
-            R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
+            R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
             R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
+            columns([&](auto last, const long j) INLINE {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
@@ -1068,25 +1078,21 @@ static void tail_adjoint_0(
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + j);
                 const auto v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
                 const auto v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
+                const auto pi_1__bar1__v = -dt * pi__next__bar;
                 const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
-                const auto pi_1__v = gamma__c * pi;
-                const auto phi_1__v = k__c * dH_dphi__v;
-                const auto pi_1__bar3__v = -dt * pi__next__bar;
-                const auto phi_1__bar5__v = -dt * phi__next__bar;
-                const auto dH_dphi__bar8 = k__c * phi_1__bar5__v;
-                const auto dH_dpi__bar7__v = gamma__c * pi_1__bar3__v;
-                store(dH_dphi__bar8__row + j, spread(dH_dphi__bar8));
-                const auto pi__bar = pi__next__bar + dH_dpi__bar7__v;
+                const auto phi_1__bar3__v = -dt * phi__next__bar;
+                const auto dH_dphi__bar6 = k__c * phi_1__bar3__v;
+                const auto dH_dpi__bar5__v = gamma__c * pi_1__bar1__v;
+                store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
+                const auto pi__bar = pi__next__bar + dH_dpi__bar5__v;
                 store(pi__bar__row + j, spread(pi__bar));
-                dt__sum += valid(last, -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar);
-                gamma__sum += valid(last, pi_1__bar3__v * pi);
-                k__sum += valid(last, dH_dphi__v * phi_1__bar5__v);
-                c1__sum += valid(last, dH_dphi__bar8 * v__0);
-                c2__sum += valid(last, dH_dphi__bar8 * v__1);
-                m2__sum += valid(last, dH_dphi__bar8 * phi);
+                gamma__sum += valid(last, pi_1__bar1__v * pi);
+                k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);
+                c1__sum += valid(last, dH_dphi__bar6 * v__0);
+                c2__sum += valid(last, dH_dphi__bar6 * v__1);
+                m2__sum += valid(last, dH_dphi__bar6 * phi);
             });
         }
-        sums.dt[c] += across(dt__sum);
         sums.gamma[c] += across(gamma__sum);
         sums.k[c] += across(k__sum);
         sums.c1[c] += across(c1__sum);
@@ -1098,7 +1104,7 @@ static void tail_adjoint_0(
 // phi__bar
 static void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar8,
+    const R* __restrict dH_dphi__bar6,
     const R* __restrict phi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1110,25 +1116,25 @@ static void tail_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
             R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
-            columns([&](auto last, const long j) {
-                const V dH_dphi__bar8 = load(dH_dphi__bar8__row + j);
-                const V dH_dphi__bar8__0_m1 = load(dH_dphi__bar8__row + j - 1);
-                const V dH_dphi__bar8__0_p1 = load(dH_dphi__bar8__row + j + 1);
-                const V dH_dphi__bar8__m1_0 = load(dH_dphi__bar8__row + j - at.step0());
-                const V dH_dphi__bar8__p1_0 = load(dH_dphi__bar8__row + j + at.step0());
+            columns([&](auto last, const long j) INLINE {
+                const V dH_dphi__bar6 = load(dH_dphi__bar6__row + j);
+                const V dH_dphi__bar6__0_m1 = load(dH_dphi__bar6__row + j - 1);
+                const V dH_dphi__bar6__0_p1 = load(dH_dphi__bar6__row + j + 1);
+                const V dH_dphi__bar6__m1_0 = load(dH_dphi__bar6__row + j - at.step0());
+                const V dH_dphi__bar6__p1_0 = load(dH_dphi__bar6__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar8 + phi__next__bar + c1__c * (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) +
-                    c2__c * (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1);
+                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
+                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
             });
         }
@@ -1148,11 +1154,11 @@ static void tail_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi__bar8 = work + 0 * at.block;
+    R* const dH_dphi__bar6 = work + 0 * at.block;
     tail_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi__bar8, pi__bar, sums);
-    fill(at, dH_dphi__bar8);
-    tail_adjoint_1(at, dH_dphi__bar8, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
+        given.m2, dH_dphi__bar6, pi__bar, sums);
+    fill(at, dH_dphi__bar6);
+    tail_adjoint_1(at, dH_dphi__bar6, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;

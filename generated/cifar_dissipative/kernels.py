@@ -138,14 +138,13 @@ def step_adjoint_0_kernel(
     k_ptr,
     m2_ptr,
     dt_ptr,
-    dH_dphi__bar8_ptr,
+    dH_dphi__bar6_ptr,
     pi__bar_ptr,
-    dt__bar1_ptr,
-    gamma__bar4_ptr,
-    k__bar6_ptr,
-    c1__bar9_ptr,
-    c2__bar10_ptr,
-    m2__bar11_ptr,
+    gamma__bar2_ptr,
+    k__bar4_ptr,
+    c1__bar7_ptr,
+    c2__bar8_ptr,
+    m2__bar9_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -189,31 +188,25 @@ def step_adjoint_0_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
     v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
+    pi_1__bar1__v = -dt * pi__next__bar
     dH_dphi__v = phi * m2 + v__0 * c1 + v__1 * c2
-    pi_1__v = pi * gamma
-    phi_1__v = dH_dphi__v * k
-    pi_1__bar3__v = -dt * pi__next__bar
-    phi_1__bar5__v = -dt * phi__next__bar
-    dH_dphi__bar8 = phi_1__bar5__v * k
-    dH_dpi__bar7__v = pi_1__bar3__v * gamma
-    tl.store(dH_dphi__bar8_ptr + base__ + at__, (dH_dphi__bar8).to(dH_dphi__bar8_ptr.dtype.element_ty), mask=ok__)
+    phi_1__bar3__v = -dt * phi__next__bar
+    dH_dphi__bar6 = phi_1__bar3__v * k
+    dH_dpi__bar5__v = pi_1__bar1__v * gamma
+    tl.store(dH_dphi__bar6_ptr + base__ + at__, (dH_dphi__bar6).to(dH_dphi__bar6_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        pi__bar_ptr + base__ + at__, (pi__next__bar + dH_dpi__bar7__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__
+        pi__bar_ptr + base__ + at__, (pi__next__bar + dH_dpi__bar5__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__
     )
-    tl.store(
-        dt__bar1_ptr + partial__,
-        tl.sum(tl.where(ok__, -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar, 0.0), axis=0)
-    )
-    tl.store(gamma__bar4_ptr + partial__, tl.sum(tl.where(ok__, pi_1__bar3__v * pi, 0.0), axis=0))
-    tl.store(k__bar6_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__v * phi_1__bar5__v, 0.0), axis=0))
-    tl.store(c1__bar9_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar8 * v__0, 0.0), axis=0))
-    tl.store(c2__bar10_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar8 * v__1, 0.0), axis=0))
-    tl.store(m2__bar11_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar8 * phi, 0.0), axis=0))
+    tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_1__bar1__v * pi, 0.0), axis=0))
+    tl.store(k__bar4_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__v * phi_1__bar3__v, 0.0), axis=0))
+    tl.store(c1__bar7_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * v__0, 0.0), axis=0))
+    tl.store(c2__bar8_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * v__1, 0.0), axis=0))
+    tl.store(m2__bar9_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * phi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_1_kernel(
-    dH_dphi__bar8_ptr,
+    dH_dphi__bar6_ptr,
     phi__next__bar_ptr,
     c1_ptr,
     c2_ptr,
@@ -244,11 +237,11 @@ def step_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
-    dH_dphi__bar8 = tl.load(dH_dphi__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi__bar8__0_m1 = tl.load(dH_dphi__bar8_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dH_dphi__bar8__0_p1 = tl.load(dH_dphi__bar8_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dH_dphi__bar8__m1_0 = tl.load(dH_dphi__bar8_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dH_dphi__bar8__p1_0 = tl.load(dH_dphi__bar8_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    dH_dphi__bar6 = tl.load(dH_dphi__bar6_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dH_dphi__bar6__0_m1 = tl.load(dH_dphi__bar6_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    dH_dphi__bar6__0_p1 = tl.load(dH_dphi__bar6_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    dH_dphi__bar6__m1_0 = tl.load(dH_dphi__bar6_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    dH_dphi__bar6__p1_0 = tl.load(dH_dphi__bar6_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
@@ -257,9 +250,9 @@ def step_adjoint_1_kernel(
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar8
-            + phi__next__bar + (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) * c1
-            + (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1) * c2
+            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
+            + phi__next__bar + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
+            + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
@@ -310,37 +303,37 @@ def readout_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = 0.5 * pi * pi
-    v__1 = 0.5 * phi * phi * m2
-    v__2 = phi__0_p1 - phi
-    v__3 = 0.25 * c2
-    v__4 = v__3 * v__2 * v__2 * inside__0_p1 * inside__0_p1
-    v__5 = phi - phi__0_m1
-    v__6 = v__3 * v__5 * v__5 * inside__0_m1 * inside__0_m1
-    v__7 = v__0 + v__1 + v__4 + v__6
-    v__8 = phi__p1_0 - phi
-    v__9 = 0.25 * c1
-    v__10 = v__9 * v__8 * v__8 * inside__p1_0 * inside__p1_0
-    v__11 = phi - phi__m1_0
-    v__12 = v__9 * v__11 * v__11 * inside__m1_0 * inside__m1_0
-    v__13 = v__10 + v__12
-    v__14 = v__11 * inside__m1_0
-    v__15 = v__5 * v__9 * inside__0_m1
-    v__16 = v__8 * inside__p1_0
-    v__17 = v__2 * v__9 * inside__0_p1
-    T00__density__v = v__13 + v__7
+    v__0 = 0.25 * c2
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = phi__0_p1 - phi
+    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
+    v__5 = 0.25 * c1
+    v__6 = phi - phi__m1_0
+    v__7 = v__6 * v__6
+    v__8 = inside__m1_0 * inside__m1_0
+    v__9 = phi__p1_0 - phi
+    v__10 = v__9 * v__9
+    v__11 = inside__p1_0 * inside__p1_0
+    v__12 = 0.5 * c2
+    v__13 = v__6 * inside__m1_0
+    v__14 = v__1 * v__5 * inside__0_m1
+    v__15 = v__9 * inside__p1_0
+    v__16 = v__3 * v__5 * inside__0_p1
+    T00__density__v = (
+        0.5 * phi * phi * m2 + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5 + v__5 * v__7 * v__8
+    )
     a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__19 = 1.0 / a__density
-    T11__density__v = v__10 + v__12 - v__7
-    T22__density__v = v__4 + v__6 - v__0 - v__1 - v__13
-    T12__density__v = v__14 * v__15 + v__14 * v__17 + v__15 * v__16 + v__16 * v__17
+    v__17 = 1.0 / a__density
+    T11_T22__density__v = 0.5 * v__10 * v__11 * c1 + 0.5 * v__7 * v__8 * c1 - v__12 * v__2 - v__12 * v__4
+    T12__density__v = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16
     tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * v__19 * (T11__density__v - T22__density__v)).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
+        (0.5 * T11_T22__density__v * v__17).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__19).to(T12_a__density_ptr.dtype.element_ty),
+        T12_a__density_ptr + base__ + at__, (T12__density__v * v__17).to(T12_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -355,14 +348,13 @@ def readout_adjoint_0_kernel(
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    T22__density__bar1_ptr,
-    T12__density__bar5_ptr,
-    T11__density__bar7_ptr,
-    T00__density__bar11_ptr,
+    T12__density__bar2_ptr,
+    T11_T22__density__bar4_ptr,
+    T00__density__bar7_ptr,
     pi__bar_ptr,
-    c1__bar2_ptr,
-    c2__bar3_ptr,
-    m2__bar4_ptr,
+    c1__bar3_ptr,
+    c2__bar6_ptr,
+    m2__bar10_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -402,112 +394,87 @@ def readout_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = 0.5 * pi * pi
-    v__1 = phi * phi
-    v__2 = 0.5 * v__1
-    v__3 = v__2 * m2
+    v__0 = 0.5 * phi * phi
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = 0.25 * v__2
     v__4 = phi__0_p1 - phi
-    v__5 = 0.25 * v__4 * v__4 * inside__0_p1 * inside__0_p1
-    v__6 = v__5 * c2
-    v__7 = phi - phi__0_m1
-    v__8 = 0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1
-    v__9 = v__8 * c2
-    v__10 = v__0 + v__3 + v__6 + v__9
-    v__11 = phi__p1_0 - phi
-    v__12 = 0.25 * v__11 * v__11 * inside__p1_0 * inside__p1_0
-    v__13 = v__12 * c1
-    v__14 = phi - phi__m1_0
-    v__15 = 0.25 * v__14 * v__14 * inside__m1_0 * inside__m1_0
-    v__16 = v__15 * c1
-    v__17 = v__13 + v__16
-    T00__density__v = v__10 + v__17
-    v__18 = tl.abs(T00__density__v) + (1 / 100)
-    v__19 = 1.0 / tl.sqrt(v__18)
-    T11__density__bar7 = 0.5 * v__19 * T11_T22_2a__density__bar
-    v__21 = v__14 * inside__m1_0
-    v__22 = 0.25 * v__7 * inside__0_m1
-    v__23 = v__21 * v__22
-    v__24 = v__11 * inside__p1_0
-    v__25 = v__22 * v__24
-    v__26 = 0.25 * v__4 * inside__0_p1
-    v__27 = v__21 * v__26
-    v__28 = v__24 * v__26
-    v__29 = _sign(T00__density__v)
-    v__30 = v__29 / tl.exp(1.5 * tl.log(v__18))
-    v__31 = v__12 + v__15
-    v__32 = v__5 + v__8
-    T22__density__bar1 = -T11__density__bar7
-    T12__density__bar5 = v__19 * T12_a__density__bar
-    T11__density__v = v__13 + v__16 - v__10
-    T12__density__v = v__23 * c1 + v__25 * c1 + v__27 * c1 + v__28 * c1
-    T22__density__v = v__6 + v__9 - v__0 - v__17 - v__3
-    T00__density__bar11 = (
-        0.5 * v__19 * v__29 * a__density__bar
-        - 0.25 * v__30 * (T11__density__v - T22__density__v) * T11_T22_2a__density__bar
-        - 0.5 * T12__density__v * v__30 * T12_a__density__bar
+    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
+    v__6 = 0.25 * v__5
+    v__7 = phi - phi__m1_0
+    v__8 = v__7 * v__7
+    v__9 = inside__m1_0 * inside__m1_0
+    v__10 = v__8 * v__9
+    v__11 = 0.25 * v__10
+    v__12 = phi__p1_0 - phi
+    v__13 = v__12 * v__12
+    v__14 = inside__p1_0 * inside__p1_0
+    v__15 = v__13 * v__14
+    v__16 = 0.25 * v__15
+    v__17 = 0.5 * v__2
+    v__18 = 0.5 * v__5
+    v__19 = v__7 * inside__m1_0
+    v__20 = 0.25 * v__1 * inside__0_m1
+    v__21 = v__19 * v__20
+    v__22 = v__12 * inside__p1_0
+    v__23 = v__20 * v__22
+    v__24 = 0.25 * v__4 * inside__0_p1
+    v__25 = v__19 * v__24
+    v__26 = v__22 * v__24
+    T00__density__v = 0.5 * pi * pi + v__11 * c1 + v__16 * c1 + v__3 * c2 + v__6 * c2 + v__0 * m2
+    v__27 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
+    v__28 = 1.0 / v__27
+    v__29 = 0.5 * T11_T22_2a__density__bar
+    v__30 = 1.0 / (v__27 * v__27)
+    T11_T22__density__v = 0.5 * v__13 * v__14 * c1 + 0.5 * v__8 * v__9 * c1 - v__17 * c2 - v__18 * c2
+    T12__density__v = v__21 * c1 + v__23 * c1 + v__25 * c1 + v__26 * c1
+    T12__density__bar2 = v__28 * T12_a__density__bar
+    T11_T22__density__bar4 = v__28 * v__29
+    a__density__bar1__v = (
+        a__density__bar - T12__density__v * v__30 * T12_a__density__bar - T11_T22__density__v * v__29 * v__30
     )
+    T00__density__bar7 = 0.5 * a__density__bar1__v * _sign(T00__density__v) / v__27
     tl.store(
-        T22__density__bar1_ptr + base__ + at__, (T22__density__bar1).to(T22__density__bar1_ptr.dtype.element_ty),
+        T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T12__density__bar5_ptr + base__ + at__, (T12__density__bar5).to(T12__density__bar5_ptr.dtype.element_ty),
-        mask=ok__
+        T11_T22__density__bar4_ptr + base__ + at__,
+        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T11__density__bar7_ptr + base__ + at__, (T11__density__bar7).to(T11__density__bar7_ptr.dtype.element_ty),
+        T00__density__bar7_ptr + base__ + at__, (T00__density__bar7).to(T00__density__bar7_ptr.dtype.element_ty),
         mask=ok__
     )
+    tl.store(pi__bar_ptr + base__ + at__, (T00__density__bar7 * pi).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        T00__density__bar11_ptr + base__ + at__, (T00__density__bar11).to(T00__density__bar11_ptr.dtype.element_ty),
-        mask=ok__
-    )
-    tl.store(
-        pi__bar_ptr + base__ + at__,
-        (
-            T00__density__bar11 * pi - T11__density__bar7 * pi - T22__density__bar1 * pi
-        ).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__
-    )
-    tl.store(
-        c1__bar2_ptr + partial__,
+        c1__bar3_ptr + partial__,
         tl.sum(
             tl.where(
                 ok__,
-                T00__density__bar11 * v__31 + T11__density__bar7 * v__31 + T12__density__bar5 * (
-                    v__23 + v__25 + v__27 + v__28
-                ) - T22__density__bar1 * v__31,
+                T00__density__bar7 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
+                    v__21 + v__23 + v__25 + v__26
+                ),
                 0.0
             ),
             axis=0
         )
     )
     tl.store(
-        c2__bar3_ptr + partial__,
+        c2__bar6_ptr + partial__,
         tl.sum(
-            tl.where(
-                ok__, T00__density__bar11 * v__32 + T22__density__bar1 * v__32 - T11__density__bar7 * v__32, 0.0
-            ),
+            tl.where(ok__, T00__density__bar7 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__17 - v__18), 0.0),
             axis=0
         )
     )
-    tl.store(
-        m2__bar4_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__, 0.5 * T00__density__bar11 * v__1 - T11__density__bar7 * v__2 - T22__density__bar1 * v__2, 0.0
-            ),
-            axis=0
-        )
-    )
+    tl.store(m2__bar10_ptr + partial__, tl.sum(tl.where(ok__, T00__density__bar7 * v__0, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def readout_adjoint_1_kernel(
-    T00__density__bar11_ptr,
-    T11__density__bar7_ptr,
-    T12__density__bar5_ptr,
-    T22__density__bar1_ptr,
+    T00__density__bar7_ptr,
+    T11_T22__density__bar4_ptr,
+    T12__density__bar2_ptr,
     phi_ptr,
     c1_ptr,
     c2_ptr,
@@ -546,26 +513,29 @@ def readout_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T00__density__bar11 = tl.load(T00__density__bar11_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar11__0_m1 = tl.load(T00__density__bar11_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar11__0_p1 = tl.load(T00__density__bar11_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar11__m1_0 = tl.load(T00__density__bar11_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar11__p1_0 = tl.load(T00__density__bar11_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T11__density__bar7 = tl.load(T11__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11__density__bar7__0_m1 = tl.load(T11__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T11__density__bar7__0_p1 = tl.load(T11__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar7__m1_0 = tl.load(T11__density__bar7_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T11__density__bar7__p1_0 = tl.load(T11__density__bar7_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T12__density__bar5 = tl.load(T12__density__bar5_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar5__0_m1 = tl.load(T12__density__bar5_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar5__0_p1 = tl.load(T12__density__bar5_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar5__m1_0 = tl.load(T12__density__bar5_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar5__p1_0 = tl.load(T12__density__bar5_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T22__density__bar1 = tl.load(T22__density__bar1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T22__density__bar1__0_m1 = tl.load(T22__density__bar1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T22__density__bar1__0_p1 = tl.load(T22__density__bar1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T22__density__bar1__m1_0 = tl.load(T22__density__bar1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T22__density__bar1__p1_0 = tl.load(T22__density__bar1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T00__density__bar7 = tl.load(T00__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T00__density__bar7__0_m1 = tl.load(T00__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T00__density__bar7__0_p1 = tl.load(T00__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T00__density__bar7__m1_0 = tl.load(T00__density__bar7_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T00__density__bar7__p1_0 = tl.load(T00__density__bar7_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T11_T22__density__bar4__0_m1 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__0_p1 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__m1_0 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__p1_0 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0
+    ).to(ACC)
+    T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T12__density__bar2__m1_0 = tl.load(T12__density__bar2_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T12__density__bar2__p1_0 = tl.load(T12__density__bar2_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -591,51 +561,41 @@ def readout_adjoint_1_kernel(
     v__5 = inside__m1_p1 * c1
     v__6 = -phi__p1_p1
     v__7 = inside__p1_p1 * c1
-    v__8 = 4.0 * phi * m2
-    v__9 = 2.0 * phi
-    v__10 = inside__m1_0 * c1
-    v__11 = v__10 * (v__9 - 2.0 * phi__m1_0)
-    v__12 = inside__p1_0 * c1
-    v__13 = v__12 * (v__9 - 2.0 * phi__p1_0)
-    v__14 = v__11 + v__13 + v__8
-    v__15 = (v__9 - 2.0 * phi__0_m1) * inside__0_m1 * c2
-    v__16 = (v__9 - 2.0 * phi__0_p1) * inside__0_p1 * c2
-    v__17 = v__15 + v__16
-    v__18 = phi - phi__m1_0
-    v__19 = 0.5 * v__18
-    v__20 = phi - phi__p1_0
-    v__21 = 0.5 * v__20
-    v__22 = phi - phi__0_m1
-    v__23 = 0.5 * v__22
-    v__24 = phi - phi__0_p1
-    v__25 = 0.5 * v__24
-    v__26 = v__10 * inside__0_m1
-    v__27 = -v__12 * v__20
-    v__28 = -v__24 * inside__0_p1
+    v__8 = phi - phi__m1_0
+    v__9 = phi - phi__p1_0
+    v__10 = phi - phi__0_m1
+    v__11 = phi - phi__0_p1
+    v__12 = 2.0 * phi
+    v__13 = v__12 - 2.0 * phi__m1_0
+    v__14 = v__12 - 2.0 * phi__p1_0
+    v__15 = (v__12 - 2.0 * phi__0_m1) * inside__0_m1 * c2 + (v__12 - 2.0 * phi__0_p1) * inside__0_p1 * c2
+    v__16 = inside__m1_0 * c1
+    v__17 = inside__p1_0 * c1
+    v__18 = v__16 * inside__0_m1
+    v__19 = -v__17 * v__9
+    v__20 = -v__11 * inside__0_p1
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            0.25 * (v__14 + v__17) * T00__density__bar11 + 0.25 * (v__11 + v__13 - v__17 - v__8) * T11__density__bar7
-            + 0.25
+            0.25 * (4.0 * phi * m2 + v__13 * v__16 + v__14 * v__17 + v__15) * T00__density__bar7 + 0.5
+            * (v__13 * inside__m1_0 * c1 + v__14 * inside__p1_0 * c1 - v__15) * T11_T22__density__bar4 + 0.25
             * (
-                v__27 * inside__0_m1 + v__10 * v__28 + v__18 * v__26 + v__22 * v__26 - v__12 * v__22 * inside__0_m1
-                - v__10 * v__18 * inside__0_p1 - v__27 * inside__0_p1 - v__12 * v__28
+                v__19 * inside__0_m1 + v__10 * v__18 + v__16 * v__20 + v__18 * v__8 - v__10 * v__17 * inside__0_m1
+                - v__16 * v__8 * inside__0_p1 - v__19 * inside__0_p1 - v__17 * v__20
             )
-            * T12__density__bar5 + 0.25 * (v__1 * (phi__0_m1 + v__0) + v__3 * (-phi__0_m1 - v__2))
-            * T12__density__bar5__0_m1 + 0.25 * (-v__5 * (phi__0_p1 + v__4) - v__7 * (-phi__0_p1 - v__6))
-            * T12__density__bar5__0_p1 + 0.25 * (v__1 * (phi__m1_0 + v__0) + v__5 * (-phi__m1_0 - v__4))
-            * T12__density__bar5__m1_0 + 0.25 * (-v__3 * (phi__p1_0 + v__2) - v__7 * (-phi__p1_0 - v__6))
-            * T12__density__bar5__p1_0 + 0.25 * (v__15 + v__16 - v__14) * T22__density__bar1
+            * T12__density__bar2 + 0.25 * (v__1 * (phi__0_m1 + v__0) + v__3 * (-phi__0_m1 - v__2))
+            * T12__density__bar2__0_m1 + 0.25 * (-v__5 * (phi__0_p1 + v__4) - v__7 * (-phi__0_p1 - v__6))
+            * T12__density__bar2__0_p1 + 0.25 * (v__1 * (phi__m1_0 + v__0) + v__5 * (-phi__m1_0 - v__4))
+            * T12__density__bar2__m1_0 + 0.25 * (-v__3 * (phi__p1_0 + v__2) - v__7 * (-phi__p1_0 - v__6))
+            * T12__density__bar2__p1_0
             + (
-                v__19 * T00__density__bar11__m1_0 + v__21 * T00__density__bar11__p1_0 + v__19
-                * T11__density__bar7__m1_0 + v__21 * T11__density__bar7__p1_0 - v__19 * T22__density__bar1__m1_0
-                - v__21 * T22__density__bar1__p1_0
+                0.5 * v__8 * T00__density__bar7__m1_0 + 0.5 * v__9 * T00__density__bar7__p1_0 + v__8
+                * T11_T22__density__bar4__m1_0 + v__9 * T11_T22__density__bar4__p1_0
             )
             * c1
             + (
-                v__23 * T00__density__bar11__0_m1 + v__25 * T00__density__bar11__0_p1 + v__23
-                * T22__density__bar1__0_m1 + v__25 * T22__density__bar1__0_p1 - v__23 * T11__density__bar7__0_m1
-                - v__25 * T11__density__bar7__0_p1
+                0.5 * v__10 * T00__density__bar7__0_m1 + 0.5 * v__11 * T00__density__bar7__0_p1 - v__10
+                * T11_T22__density__bar4__0_m1 - v__11 * T11_T22__density__bar4__0_p1
             )
             * c2
         ).to(phi__bar_ptr.dtype.element_ty),
@@ -656,33 +616,30 @@ def step_adjoint(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor,
     phi__next__bar: Tensor, pi__next__bar: Tensor
 ) -> Tensors:
-    dH_dphi__bar8 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dH_dphi__bar6 = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dt__bar1__parts = partials(phi)
-    gamma__bar4__parts = partials(phi)
-    k__bar6__parts = partials(phi)
-    c1__bar9__parts = partials(phi)
-    c2__bar10__parts = partials(phi)
-    m2__bar11__parts = partials(phi)
+    gamma__bar2__parts = partials(phi)
+    k__bar4__parts = partials(phi)
+    c1__bar7__parts = partials(phi)
+    c2__bar8__parts = partials(phi)
+    m2__bar9__parts = partials(phi)
     launch(
-        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, c1, c2, gamma, k, m2, dt, dH_dphi__bar8,
-        pi__bar, dt__bar1__parts, gamma__bar4__parts, k__bar6__parts, c1__bar9__parts, c2__bar10__parts,
-        m2__bar11__parts
+        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, c1, c2, gamma, k, m2, dt, dH_dphi__bar6,
+        pi__bar, gamma__bar2__parts, k__bar4__parts, c1__bar7__parts, c2__bar8__parts, m2__bar9__parts
     )
-    dt__bar1 = dt__bar1__parts.sum()
-    gamma__bar4 = gamma__bar4__parts.sum(dim=(0, 2))
-    k__bar6 = k__bar6__parts.sum(dim=(0, 2))
-    c1__bar9 = c1__bar9__parts.sum(dim=(0, 2))
-    c2__bar10 = c2__bar10__parts.sum(dim=(0, 2))
-    m2__bar11 = m2__bar11__parts.sum(dim=(0, 2))
+    gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
+    k__bar4 = k__bar4__parts.sum(dim=(0, 2))
+    c1__bar7 = c1__bar7__parts.sum(dim=(0, 2))
+    c2__bar8 = c2__bar8__parts.sum(dim=(0, 2))
+    m2__bar9 = m2__bar9__parts.sum(dim=(0, 2))
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    launch(step_adjoint_1_kernel, phi, dH_dphi__bar8, phi__next__bar, c1, c2, m2, phi__bar)
-    c1__bar = c1__bar9
-    c2__bar = c2__bar10
-    dt__bar = dt__bar1
-    gamma__bar = gamma__bar4
-    k__bar = k__bar6
-    m2__bar = m2__bar11
+    launch(step_adjoint_1_kernel, phi, dH_dphi__bar6, phi__next__bar, c1, c2, m2, phi__bar)
+    c1__bar = c1__bar7
+    c2__bar = c2__bar8
+    dt__bar = torch.zeros_like(dt)
+    gamma__bar = gamma__bar2
+    k__bar = k__bar4
+    m2__bar = m2__bar9
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar,)
 
 
@@ -698,30 +655,29 @@ def readout_adjoint(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor,
     T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
 ) -> Tensors:
-    T22__density__bar1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T12__density__bar5 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T11__density__bar7 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T00__density__bar11 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T12__density__bar2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T11_T22__density__bar4 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T00__density__bar7 = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    c1__bar2__parts = partials(phi)
-    c2__bar3__parts = partials(phi)
-    m2__bar4__parts = partials(phi)
+    c1__bar3__parts = partials(phi)
+    c2__bar6__parts = partials(phi)
+    m2__bar10__parts = partials(phi)
     launch(
         readout_adjoint_0_kernel, phi, T11_T22_2a__density__bar, T12_a__density__bar, a__density__bar, phi, pi, c1,
-        c2, m2, T22__density__bar1, T12__density__bar5, T11__density__bar7, T00__density__bar11, pi__bar,
-        c1__bar2__parts, c2__bar3__parts, m2__bar4__parts
+        c2, m2, T12__density__bar2, T11_T22__density__bar4, T00__density__bar7, pi__bar, c1__bar3__parts,
+        c2__bar6__parts, m2__bar10__parts
     )
-    c1__bar2 = c1__bar2__parts.sum(dim=(0, 2))
-    c2__bar3 = c2__bar3__parts.sum(dim=(0, 2))
-    m2__bar4 = m2__bar4__parts.sum(dim=(0, 2))
+    c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
+    c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
+    m2__bar10 = m2__bar10__parts.sum(dim=(0, 2))
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     launch(
-        readout_adjoint_1_kernel, phi, T00__density__bar11, T11__density__bar7, T12__density__bar5,
-        T22__density__bar1, phi, c1, c2, m2, phi__bar
+        readout_adjoint_1_kernel, phi, T00__density__bar7, T11_T22__density__bar4, T12__density__bar2, phi, c1, c2,
+        m2, phi__bar
     )
-    c1__bar = c1__bar2
-    c2__bar = c2__bar3
-    m2__bar = m2__bar4
+    c1__bar = c1__bar3
+    c2__bar = c2__bar6
+    m2__bar = m2__bar10
     return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
 
 
@@ -874,35 +830,32 @@ def _step_adjoint_0(
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
     v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
+    pi_1__bar1__v = -dt * pi__next__bar
     dH_dphi__v = phi * m2 + v__0 * c1 + v__1 * c2
-    pi_1__v = pi * gamma
-    phi_1__v = dH_dphi__v * k
-    pi_1__bar3__v = -dt * pi__next__bar
-    phi_1__bar5__v = -dt * phi__next__bar
-    dH_dphi__bar8 = phi_1__bar5__v * k
-    dH_dpi__bar7__v = pi_1__bar3__v * gamma
-    pi__bar = pi__next__bar + dH_dpi__bar7__v
-    dt__bar1 = -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar
-    gamma__bar4 = pi_1__bar3__v * pi
-    k__bar6 = dH_dphi__v * phi_1__bar5__v
-    c1__bar9 = dH_dphi__bar8 * v__0
-    c2__bar10 = dH_dphi__bar8 * v__1
-    m2__bar11 = dH_dphi__bar8 * phi
-    return dH_dphi__bar8, pi__bar, dt__bar1, gamma__bar4, k__bar6, c1__bar9, c2__bar10, m2__bar11
+    phi_1__bar3__v = -dt * phi__next__bar
+    dH_dphi__bar6 = phi_1__bar3__v * k
+    dH_dpi__bar5__v = pi_1__bar1__v * gamma
+    pi__bar = pi__next__bar + dH_dpi__bar5__v
+    gamma__bar2 = pi_1__bar1__v * pi
+    k__bar4 = dH_dphi__v * phi_1__bar3__v
+    c1__bar7 = dH_dphi__bar6 * v__0
+    c2__bar8 = dH_dphi__bar6 * v__1
+    m2__bar9 = dH_dphi__bar6 * phi
+    return dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8, m2__bar9
 
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi__bar8, phi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, m2, near__0,
+    dH_dphi__bar6, phi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, m2, near__0,
     TILE__: tl.constexpr
 ):
-    dH_dphi__bar8__m1_0, dH_dphi__bar8__0_m1, dH_dphi__bar8__0_p1, dH_dphi__bar8__p1_0 = _read4(
-        dH_dphi__bar8, near__0, TILE__
+    dH_dphi__bar6__m1_0, dH_dphi__bar6__0_m1, dH_dphi__bar6__0_p1, dH_dphi__bar6__p1_0 = _read4(
+        dH_dphi__bar6, near__0, TILE__
     )
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar8
-        + phi__next__bar + (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) * c1
-        + (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1) * c2
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
+        + phi__next__bar + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
+        + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
     )
     return phi__bar
 
@@ -971,8 +924,8 @@ def evolve_kernel(
 def evolve_adjoint_kernel(
     phi_ptr, pi_ptr, c1_ptr, c2_ptr, gamma_ptr, k_ptr, m2_ptr, dt_ptr, phi__out_bar_ptr, pi__out_bar_ptr,
     phi__kept_ptr, pi__kept_ptr, phi__bar_ptr, pi__bar_ptr, c1__bar_ptr, c2__bar_ptr, gamma__bar_ptr, k__bar_ptr,
-    m2__bar_ptr, dt__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
-    TILE__: tl.constexpr, ACC: tl.constexpr
+    m2__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr,
+    ACC: tl.constexpr
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64)
@@ -1028,23 +981,21 @@ def evolve_adjoint_kernel(
     gamma__bar__sum = tl.zeros([TILE__], ACC)
     k__bar__sum = tl.zeros([TILE__], ACC)
     m2__bar__sum = tl.zeros([TILE__], ACC)
-    dt__bar__sum = tl.zeros([TILE__], ACC)
     for back__ in range(K__):
         at_step__ = base__ + (K__ - 1 - back__) * all__
         phi = _load_plane(phi__kept_ptr, at_step__, ok__, ACC)
         pi = _load_plane(pi__kept_ptr, at_step__, ok__, ACC)
-        dH_dphi__bar8, pi__bar, dt__bar1, gamma__bar4, k__bar6, c1__bar9, c2__bar10, m2__bar11 = _step_adjoint_0(
+        dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8, m2__bar9 = _step_adjoint_0(
             phi, phi__next__bar, pi, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2,
             gamma, k, m2, dt, near__0, TILE__
         )
-        c1__bar__sum += c1__bar9
-        c2__bar__sum += c2__bar10
-        gamma__bar__sum += gamma__bar4
-        k__bar__sum += k__bar6
-        m2__bar__sum += m2__bar11
-        dt__bar__sum += dt__bar1
+        c1__bar__sum += c1__bar7
+        c2__bar__sum += c2__bar8
+        gamma__bar__sum += gamma__bar2
+        k__bar__sum += k__bar4
+        m2__bar__sum += m2__bar9
         phi__bar = _step_adjoint_1(
-            dH_dphi__bar8, phi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, m2,
+            dH_dphi__bar6, phi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, m2,
             near__0, TILE__
         )
         phi__next__bar, pi__next__bar = phi__bar, pi__bar
@@ -1055,7 +1006,6 @@ def evolve_adjoint_kernel(
     tl.store(gamma__bar_ptr + plane__, tl.sum(tl.where(ok__, gamma__bar__sum, 0.0), axis=0))
     tl.store(k__bar_ptr + plane__, tl.sum(tl.where(ok__, k__bar__sum, 0.0), axis=0))
     tl.store(m2__bar_ptr + plane__, tl.sum(tl.where(ok__, m2__bar__sum, 0.0), axis=0))
-    tl.store(dt__bar_ptr + plane__, tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1087,17 +1037,16 @@ def _evolve_planes_adjoint(
     gamma__bar = phi.new_empty(phi.shape[:2], dtype=_accumulator(phi))
     k__bar = phi.new_empty(phi.shape[:2], dtype=_accumulator(phi))
     m2__bar = phi.new_empty(phi.shape[:2], dtype=_accumulator(phi))
-    dt__bar = phi.new_empty(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, k, m2, dt, phi__out_bar, pi__out_bar,
-        phi__kept, pi__kept, phi__bar, pi__bar, c1__bar, c2__bar, gamma__bar, k__bar, m2__bar, dt__bar
+        phi__kept, pi__kept, phi__bar, pi__bar, c1__bar, c2__bar, gamma__bar, k__bar, m2__bar
     )
     c1__bar = c1__bar.sum(0).to(phi.dtype)
     c2__bar = c2__bar.sum(0).to(phi.dtype)
     gamma__bar = gamma__bar.sum(0).to(phi.dtype)
     k__bar = k__bar.sum(0).to(phi.dtype)
     m2__bar = m2__bar.sum(0).to(phi.dtype)
-    dt__bar = dt__bar.sum().to(phi.dtype)
+    dt__bar = torch.zeros_like(dt)
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar,)
 
 

@@ -176,12 +176,11 @@ def _dense(*tensors: Tensor) -> Tensors:
     return tuple(x.contiguous() for x in tensors)
 
 
+
 FIXED = (
     ('B', 'matrix'), ('c1', 'channel'), ('c2', 'channel'), ('dt', 'scalar'), ('gamma', 'channel'), ('m2', 'channel')
 )
-SUMS = (
-    ('B', 'matrix'), ('c1', 'channel'), ('c2', 'channel'), ('dt', 'scalar'), ('gamma', 'channel'), ('m2', 'channel')
-)
+SUMS = (('B', 'matrix'), ('c1', 'channel'), ('c2', 'channel'), ('gamma', 'channel'), ('m2', 'channel'))
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -254,7 +253,7 @@ def readout(*given: Tensor) -> Tensor:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
-    out = first.new_empty((first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
+    out = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
     unit.run("readout", (*given, out))
     return out
 
@@ -276,14 +275,14 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
 def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
     """What the readout is given, with nothing in the places of the state."""
     named = dict(zip(fixed_names, others))
-    nothing = others[0].new_empty(0) if others else torch.empty(0)
+    nothing = others[0].newtorch.empty_like(0) if others else torch.empty(0)
     return tuple(named.get(n, nothing) for n, _ in GIVEN)
 
 
 def _or_nothing(x: Tensor) -> Tensor:
     """The tensor as it lies in memory; one without numbers for a zero that was never written out."""
     zero = x.numel() > 1 and not any(x.stride()) and not bool(x[(0,) * x.dim()])
-    return x.new_empty(0) if zero else x.contiguous()
+    return x.newtorch.empty_like(0) if zero else x.contiguous()
 
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
@@ -295,7 +294,7 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
     state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
     out = tuple(torch.empty_like(x) for x in state)
     first = state[0]
-    result = first.new_empty((first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
+    result = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
     unit.run("evolve_readout", (*state, *fixed, *_read(reference.OTHERS, others), result, *out), steps)
     return (result, *out)
 
@@ -314,7 +313,8 @@ def evolve_readout_adjoint(
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     named = dict(zip(reference.OTHERS, others))
     read = {
-        n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
+        n: torch.zeros_like(named[n]) if n in named else state[0].newtorch.empty_like(0) for n,
+        kind in GIVEN if kind == "site"
     }
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
     arrays = (

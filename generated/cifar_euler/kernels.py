@@ -163,21 +163,15 @@ def step_adjoint_0_kernel(
     phi__next__bar_ptr,
     pi_ptr,
     pi__next__bar_ptr,
-    c1_ptr,
-    c2_ptr,
     gamma_ptr,
-    m2_ptr,
     dt_ptr,
-    dH_dphi_ptr,
-    pi_2_ptr,
-    pi_1__bar6_ptr,
-    dH_dpi__bar10_ptr,
-    dH_dphi__bar11_ptr,
-    dt__bar2_ptr,
-    gamma__bar4_ptr,
-    c1__bar12_ptr,
-    c2__bar13_ptr,
-    m2__bar14_ptr,
+    pi_1__bar4_ptr,
+    dH_dpi__bar8_ptr,
+    dH_dphi__bar9_ptr,
+    gamma__bar2_ptr,
+    c1__bar10_ptr,
+    c2__bar11_ptr,
+    m2__bar12_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -201,10 +195,7 @@ def step_adjoint_0_kernel(
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
     ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
     gamma = tl.load(gamma_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
@@ -218,42 +209,50 @@ def step_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    pi_1__bar6 = dt * pi__next__bar
-    v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
-    v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_2__bar3__v = -pi_1__bar6
-    phi_1__bar7__v = dt * phi__next__bar
-    dH_dphi__bar11 = -pi_1__bar6
+    pi_1__bar4 = dt * pi__next__bar
+    pi_2__bar1__v = -pi_1__bar4
+    phi_1__bar5__v = dt * phi__next__bar
+    dH_dphi__bar9 = -pi_1__bar4
+    tl.store(pi_1__bar4_ptr + base__ + at__, (pi_1__bar4).to(pi_1__bar4_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        dH_dphi_ptr + base__ + at__, (phi * m2 + v__1 * c1 + v__2 * c2).to(dH_dphi_ptr.dtype.element_ty), mask=ok__
+        dH_dpi__bar8_ptr + base__ + at__,
+        (pi_2__bar1__v * gamma + phi_1__bar5__v).to(dH_dpi__bar8_ptr.dtype.element_ty), mask=ok__
     )
-    tl.store(pi_2_ptr + base__ + at__, (pi * gamma).to(pi_2_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_1__bar6_ptr + base__ + at__, (pi_1__bar6).to(pi_1__bar6_ptr.dtype.element_ty), mask=ok__)
+    tl.store(dH_dphi__bar9_ptr + base__ + at__, (dH_dphi__bar9).to(dH_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
+    tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_2__bar1__v * pi, 0.0), axis=0))
     tl.store(
-        dH_dpi__bar10_ptr + base__ + at__,
-        (pi_2__bar3__v * gamma + phi_1__bar7__v).to(dH_dpi__bar10_ptr.dtype.element_ty), mask=ok__
+        c1__bar10_ptr + partial__,
+        tl.sum(
+            tl.where(
+                ok__, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0), 0.0
+            ),
+            axis=0
+        )
     )
-    tl.store(dH_dphi__bar11_ptr + base__ + at__, (dH_dphi__bar11).to(dH_dphi__bar11_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dt__bar2_ptr + partial__, tl.sum(tl.where(ok__, phi__next__bar * pi, 0.0), axis=0))
-    tl.store(gamma__bar4_ptr + partial__, tl.sum(tl.where(ok__, pi_2__bar3__v * pi, 0.0), axis=0))
-    tl.store(c1__bar12_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar11 * v__1, 0.0), axis=0))
-    tl.store(c2__bar13_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar11 * v__2, 0.0), axis=0))
-    tl.store(m2__bar14_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar11 * phi, 0.0), axis=0))
+    tl.store(
+        c2__bar11_ptr + partial__,
+        tl.sum(
+            tl.where(
+                ok__, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1), 0.0
+            ),
+            axis=0
+        )
+    )
+    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar9 * phi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_1_kernel(
-    B_pi_ptr,
-    dH_dphi_ptr,
-    dH_dphi__bar11_ptr,
+    dH_dphi__bar9_ptr,
+    dH_dpi__bar8_ptr,
     phi__next__bar_ptr,
-    pi_2_ptr,
+    pi__bar6_ptr,
     pi__next__bar_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     phi__bar_ptr,
-    dt__bar1_ptr,
+    pi__bar_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -266,7 +265,6 @@ def step_adjoint_1_kernel(
     at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    partial__ = plane__ * tl.num_programs(1) + tl.program_id(1)
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ + -1) * (N1__) + i1__
@@ -280,57 +278,30 @@ def step_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
-    B_pi = tl.load(B_pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi = tl.load(dH_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi__bar11 = tl.load(dH_dphi__bar11_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi__bar11__0_m1 = tl.load(dH_dphi__bar11_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dH_dphi__bar11__0_p1 = tl.load(dH_dphi__bar11_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dH_dphi__bar11__m1_0 = tl.load(dH_dphi__bar11_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dH_dphi__bar11__p1_0 = tl.load(dH_dphi__bar11_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    dH_dphi__bar9 = tl.load(dH_dphi__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dH_dphi__bar9__0_m1 = tl.load(dH_dphi__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    dH_dphi__bar9__0_p1 = tl.load(dH_dphi__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    dH_dphi__bar9__m1_0 = tl.load(dH_dphi__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    dH_dphi__bar9__p1_0 = tl.load(dH_dphi__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    dH_dpi__bar8 = tl.load(dH_dpi__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_2 = tl.load(pi_2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi__bar6 = tl.load(pi__bar6_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    pi_1__v = B_pi - dH_dphi
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar11
-            + phi__next__bar + (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0) * c1
-            + (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1) * c2
+            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
+            + phi__next__bar + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
+            + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
-    tl.store(dt__bar1_ptr + partial__, tl.sum(tl.where(ok__, (pi_1__v - pi_2) * pi__next__bar, 0.0), axis=0))
-
-
-@triton.jit(do_not_specialize=["C__"])
-def step_adjoint_2_kernel(
-    dH_dpi__bar10_ptr,
-    pi__bar8_ptr,
-    pi__next__bar_ptr,
-    pi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    BLOCK: tl.constexpr,
-    ACC: tl.constexpr,
-):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    dH_dpi__bar10 = tl.load(dH_dpi__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__bar8 = tl.load(pi__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
-        pi__bar_ptr + base__ + at__, (dH_dpi__bar10 + pi__next__bar - pi__bar8).to(pi__bar_ptr.dtype.element_ty),
+        pi__bar_ptr + base__ + at__, (dH_dpi__bar8 + pi__next__bar - pi__bar6).to(pi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -386,51 +357,50 @@ def readout_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = pi * pi
-    v__1 = 0.5 * v__0
-    v__2 = phi__p1_0 - phi
-    v__3 = 0.25 * c1
-    v__4 = v__3 * v__2 * v__2 * inside__p1_0 * inside__p1_0
-    v__5 = phi - phi__m1_0
-    v__6 = v__3 * v__5 * v__5 * inside__m1_0 * inside__m1_0
-    v__7 = 0.5 * phi * phi * m2
-    v__8 = phi__0_p1 - phi
-    v__9 = 0.25 * c2
-    v__10 = v__9 * v__8 * v__8 * inside__0_p1 * inside__0_p1
-    v__11 = phi - phi__0_m1
-    v__12 = v__9 * v__11 * v__11 * inside__0_m1 * inside__0_m1
-    v__13 = v__10 + v__12 + v__7
-    v__14 = 0.5 * pi
-    v__15 = v__5 * inside__m1_0
-    v__16 = v__2 * inside__p1_0
-    v__17 = v__11 * inside__0_m1
-    v__18 = v__8 * inside__0_p1
-    v__19 = -v__4 - v__6
-    v__20 = v__17 * v__3
-    v__21 = v__18 * v__3
-    T00__density__v = v__1 + v__13 + v__4 + v__6
+    v__0 = 0.25 * c2
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = phi__0_p1 - phi
+    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
+    v__5 = 0.25 * c1
+    v__6 = phi - phi__m1_0
+    v__7 = v__6 * v__6
+    v__8 = inside__m1_0 * inside__m1_0
+    v__9 = phi__p1_0 - phi
+    v__10 = v__9 * v__9
+    v__11 = inside__p1_0 * inside__p1_0
+    v__12 = 0.5 * pi
+    v__13 = v__6 * inside__m1_0
+    v__14 = v__9 * inside__p1_0
+    v__15 = v__1 * inside__0_m1
+    v__16 = v__3 * inside__0_p1
+    v__17 = 0.5 * c2
+    v__18 = v__15 * v__5
+    v__19 = v__16 * v__5
+    T00__density__v = (
+        0.5 * phi * phi * m2 + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5 + v__5 * v__7 * v__8
+    )
     a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__23 = 1.0 / a__density
-    T01__density__v = 0.5 * v__15 * (-0.5 * pi__m1_0 - v__14) + 0.5 * v__16 * (-0.5 * pi__p1_0 - v__14)
-    T02__density__v = 0.5 * v__17 * (-0.5 * pi__0_m1 - v__14) + 0.5 * v__18 * (-0.5 * pi__0_p1 - v__14)
-    T11__density__v = 0.5 * v__0 - v__13 - v__19
-    T22__density__v = v__1 + v__10 + v__12 + v__19 - v__7
-    T12__density__v = v__15 * v__20 + v__15 * v__21 + v__16 * v__20 + v__16 * v__21
+    v__20 = 1.0 / a__density
+    T01__density__v = 0.5 * v__13 * (-0.5 * pi__m1_0 - v__12) + 0.5 * v__14 * (-0.5 * pi__p1_0 - v__12)
+    T02__density__v = 0.5 * v__15 * (-0.5 * pi__0_m1 - v__12) + 0.5 * v__16 * (-0.5 * pi__0_p1 - v__12)
+    T11_T22__density__v = 0.5 * v__10 * v__11 * c1 + 0.5 * v__7 * v__8 * c1 - v__17 * v__2 - v__17 * v__4
+    T12__density__v = v__13 * v__18 + v__13 * v__19 + v__14 * v__18 + v__14 * v__19
     tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        T01_a__density_ptr + base__ + at__, (T01__density__v * v__23).to(T01_a__density_ptr.dtype.element_ty),
+        T01_a__density_ptr + base__ + at__, (T01__density__v * v__20).to(T01_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T02_a__density_ptr + base__ + at__, (T02__density__v * v__23).to(T02_a__density_ptr.dtype.element_ty),
+        T02_a__density_ptr + base__ + at__, (T02__density__v * v__20).to(T02_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
         T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * v__23 * (T11__density__v - T22__density__v)).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
+        (0.5 * T11_T22__density__v * v__20).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__23).to(T12_a__density_ptr.dtype.element_ty),
+        T12_a__density_ptr + base__ + at__, (T12__density__v * v__20).to(T12_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -447,15 +417,14 @@ def readout_adjoint_0_kernel(
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    T22__density__bar1_ptr,
-    T12__density__bar5_ptr,
-    T11__density__bar7_ptr,
-    T02__density__bar11_ptr,
-    T01__density__bar12_ptr,
-    T00__density__bar13_ptr,
-    c1__bar2_ptr,
-    c2__bar3_ptr,
-    m2__bar4_ptr,
+    T12__density__bar2_ptr,
+    T11_T22__density__bar4_ptr,
+    T02__density__bar7_ptr,
+    T01__density__bar8_ptr,
+    T00__density__bar9_ptr,
+    c1__bar3_ptr,
+    c2__bar6_ptr,
+    m2__bar12_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
@@ -501,123 +470,103 @@ def readout_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = pi * pi
-    v__1 = 0.5 * v__0
-    v__2 = phi__p1_0 - phi
-    v__3 = 0.25 * v__2 * v__2 * inside__p1_0 * inside__p1_0
-    v__4 = v__3 * c1
-    v__5 = phi - phi__m1_0
-    v__6 = 0.25 * v__5 * v__5 * inside__m1_0 * inside__m1_0
-    v__7 = v__6 * c1
-    v__8 = phi * phi
-    v__9 = 0.5 * v__8
-    v__10 = v__9 * m2
-    v__11 = phi__0_p1 - phi
-    v__12 = 0.25 * v__11 * v__11 * inside__0_p1 * inside__0_p1
-    v__13 = v__12 * c2
-    v__14 = phi - phi__0_m1
-    v__15 = 0.25 * v__14 * v__14 * inside__0_m1 * inside__0_m1
-    v__16 = v__15 * c2
-    v__17 = v__10 + v__13 + v__16
-    T00__density__v = v__1 + v__17 + v__4 + v__7
-    v__18 = tl.abs(T00__density__v) + (1 / 100)
-    v__19 = 1.0 / tl.sqrt(v__18)
-    T11__density__bar7 = 0.5 * v__19 * T11_T22_2a__density__bar
-    v__21 = 0.5 * pi
-    v__22 = v__5 * inside__m1_0
-    v__23 = v__2 * inside__p1_0
-    v__24 = v__14 * inside__0_m1
-    v__25 = v__11 * inside__0_p1
-    v__26 = -v__4 - v__7
-    v__27 = 0.25 * v__24
-    v__28 = v__22 * v__27
-    v__29 = v__23 * v__27
-    v__30 = 0.25 * v__25
-    v__31 = v__22 * v__30
-    v__32 = v__23 * v__30
-    v__33 = _sign(T00__density__v)
-    v__34 = v__33 / tl.exp(1.5 * tl.log(v__18))
-    v__35 = 0.5 * v__34
-    v__36 = v__3 + v__6
-    v__37 = v__12 + v__15
-    T22__density__bar1 = -T11__density__bar7
-    T12__density__bar5 = v__19 * T12_a__density__bar
-    T01__density__v = 0.5 * v__22 * (-0.5 * pi__m1_0 - v__21) + 0.5 * v__23 * (-0.5 * pi__p1_0 - v__21)
-    T02__density__v = 0.5 * v__24 * (-0.5 * pi__0_m1 - v__21) + 0.5 * v__25 * (-0.5 * pi__0_p1 - v__21)
-    T11__density__v = 0.5 * v__0 - v__17 - v__26
-    T12__density__v = v__28 * c1 + v__29 * c1 + v__31 * c1 + v__32 * c1
-    T22__density__v = v__1 + v__13 + v__16 + v__26 - v__10
-    T00__density__bar13 = (
-        0.5 * v__19 * v__33 * a__density__bar - T01__density__v * v__35 * T01_a__density__bar
-        - T02__density__v * v__35 * T02_a__density__bar
-        - 0.25 * v__34 * (T11__density__v - T22__density__v) * T11_T22_2a__density__bar
-        - T12__density__v * v__35 * T12_a__density__bar
+    v__0 = 0.5 * phi * phi
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = 0.25 * v__2
+    v__4 = phi__0_p1 - phi
+    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
+    v__6 = 0.25 * v__5
+    v__7 = phi - phi__m1_0
+    v__8 = v__7 * v__7
+    v__9 = inside__m1_0 * inside__m1_0
+    v__10 = v__8 * v__9
+    v__11 = 0.25 * v__10
+    v__12 = phi__p1_0 - phi
+    v__13 = v__12 * v__12
+    v__14 = inside__p1_0 * inside__p1_0
+    v__15 = v__13 * v__14
+    v__16 = 0.25 * v__15
+    v__17 = 0.5 * pi
+    v__18 = v__7 * inside__m1_0
+    v__19 = v__12 * inside__p1_0
+    v__20 = v__1 * inside__0_m1
+    v__21 = v__4 * inside__0_p1
+    v__22 = 0.5 * v__2
+    v__23 = 0.5 * v__5
+    v__24 = 0.25 * v__20
+    v__25 = v__18 * v__24
+    v__26 = v__19 * v__24
+    v__27 = 0.25 * v__21
+    v__28 = v__18 * v__27
+    v__29 = v__19 * v__27
+    T00__density__v = 0.5 * pi * pi + v__11 * c1 + v__16 * c1 + v__3 * c2 + v__6 * c2 + v__0 * m2
+    v__30 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
+    v__31 = 1.0 / v__30
+    v__32 = 0.5 * T11_T22_2a__density__bar
+    v__33 = 1.0 / (v__30 * v__30)
+    T01__density__v = 0.5 * v__18 * (-0.5 * pi__m1_0 - v__17) + 0.5 * v__19 * (-0.5 * pi__p1_0 - v__17)
+    T02__density__v = 0.5 * v__20 * (-0.5 * pi__0_m1 - v__17) + 0.5 * v__21 * (-0.5 * pi__0_p1 - v__17)
+    T11_T22__density__v = 0.5 * v__13 * v__14 * c1 + 0.5 * v__8 * v__9 * c1 - v__22 * c2 - v__23 * c2
+    T12__density__v = v__25 * c1 + v__26 * c1 + v__28 * c1 + v__29 * c1
+    T12__density__bar2 = v__31 * T12_a__density__bar
+    T11_T22__density__bar4 = v__31 * v__32
+    a__density__bar1__v = (
+        a__density__bar - T01__density__v * v__33 * T01_a__density__bar
+        - T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar
+        - T11_T22__density__v * v__32 * v__33
     )
+    T00__density__bar9 = 0.5 * a__density__bar1__v * _sign(T00__density__v) / v__30
     tl.store(
-        T22__density__bar1_ptr + base__ + at__, (T22__density__bar1).to(T22__density__bar1_ptr.dtype.element_ty),
+        T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T12__density__bar5_ptr + base__ + at__, (T12__density__bar5).to(T12__density__bar5_ptr.dtype.element_ty),
+        T11_T22__density__bar4_ptr + base__ + at__,
+        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(
+        T02__density__bar7_ptr + base__ + at__,
+        (v__31 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(
+        T01__density__bar8_ptr + base__ + at__,
+        (v__31 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty), mask=ok__
+    )
+    tl.store(
+        T00__density__bar9_ptr + base__ + at__, (T00__density__bar9).to(T00__density__bar9_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T11__density__bar7_ptr + base__ + at__, (T11__density__bar7).to(T11__density__bar7_ptr.dtype.element_ty),
-        mask=ok__
-    )
-    tl.store(
-        T02__density__bar11_ptr + base__ + at__,
-        (v__19 * T02_a__density__bar).to(T02__density__bar11_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        T01__density__bar12_ptr + base__ + at__,
-        (v__19 * T01_a__density__bar).to(T01__density__bar12_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        T00__density__bar13_ptr + base__ + at__, (T00__density__bar13).to(T00__density__bar13_ptr.dtype.element_ty),
-        mask=ok__
-    )
-    tl.store(
-        c1__bar2_ptr + partial__,
+        c1__bar3_ptr + partial__,
         tl.sum(
             tl.where(
                 ok__,
-                T00__density__bar13 * v__36 + T11__density__bar7 * v__36 + T12__density__bar5 * (
-                    v__28 + v__29 + v__31 + v__32
-                ) - T22__density__bar1 * v__36,
+                T00__density__bar9 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
+                    v__25 + v__26 + v__28 + v__29
+                ),
                 0.0
             ),
             axis=0
         )
     )
     tl.store(
-        c2__bar3_ptr + partial__,
+        c2__bar6_ptr + partial__,
         tl.sum(
-            tl.where(
-                ok__, T00__density__bar13 * v__37 + T22__density__bar1 * v__37 - T11__density__bar7 * v__37, 0.0
-            ),
+            tl.where(ok__, T00__density__bar9 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__22 - v__23), 0.0),
             axis=0
         )
     )
-    tl.store(
-        m2__bar4_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__, 0.5 * T00__density__bar13 * v__8 - T11__density__bar7 * v__9 - T22__density__bar1 * v__9, 0.0
-            ),
-            axis=0
-        )
-    )
+    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, T00__density__bar9 * v__0, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def readout_adjoint_1_kernel(
-    T00__density__bar13_ptr,
-    T01__density__bar12_ptr,
-    T02__density__bar11_ptr,
-    T11__density__bar7_ptr,
-    T12__density__bar5_ptr,
-    T22__density__bar1_ptr,
+    T00__density__bar9_ptr,
+    T01__density__bar8_ptr,
+    T02__density__bar7_ptr,
+    T11_T22__density__bar4_ptr,
+    T12__density__bar2_ptr,
     phi_ptr,
     pi_ptr,
     c1_ptr,
@@ -658,32 +607,35 @@ def readout_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T00__density__bar13 = tl.load(T00__density__bar13_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar13__0_m1 = tl.load(T00__density__bar13_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar13__0_p1 = tl.load(T00__density__bar13_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar13__m1_0 = tl.load(T00__density__bar13_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar13__p1_0 = tl.load(T00__density__bar13_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T01__density__bar12 = tl.load(T01__density__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T01__density__bar12__m1_0 = tl.load(T01__density__bar12_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar12__p1_0 = tl.load(T01__density__bar12_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar11 = tl.load(T02__density__bar11_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02__density__bar11__0_m1 = tl.load(T02__density__bar11_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar11__0_p1 = tl.load(T02__density__bar11_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar7 = tl.load(T11__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11__density__bar7__0_m1 = tl.load(T11__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T11__density__bar7__0_p1 = tl.load(T11__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar7__m1_0 = tl.load(T11__density__bar7_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T11__density__bar7__p1_0 = tl.load(T11__density__bar7_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T12__density__bar5 = tl.load(T12__density__bar5_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar5__0_m1 = tl.load(T12__density__bar5_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar5__0_p1 = tl.load(T12__density__bar5_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar5__m1_0 = tl.load(T12__density__bar5_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar5__p1_0 = tl.load(T12__density__bar5_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T22__density__bar1 = tl.load(T22__density__bar1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T22__density__bar1__0_m1 = tl.load(T22__density__bar1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T22__density__bar1__0_p1 = tl.load(T22__density__bar1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T22__density__bar1__m1_0 = tl.load(T22__density__bar1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T22__density__bar1__p1_0 = tl.load(T22__density__bar1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T00__density__bar9 = tl.load(T00__density__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T00__density__bar9__0_m1 = tl.load(T00__density__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T00__density__bar9__0_p1 = tl.load(T00__density__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T00__density__bar9__m1_0 = tl.load(T00__density__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T00__density__bar9__p1_0 = tl.load(T00__density__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T01__density__bar8 = tl.load(T01__density__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T01__density__bar8__m1_0 = tl.load(T01__density__bar8_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T01__density__bar8__p1_0 = tl.load(T01__density__bar8_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    T02__density__bar7 = tl.load(T02__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T02__density__bar7__0_m1 = tl.load(T02__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T02__density__bar7__0_p1 = tl.load(T02__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T11_T22__density__bar4__0_m1 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__0_p1 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__m1_0 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0
+    ).to(ACC)
+    T11_T22__density__bar4__p1_0 = tl.load(
+        T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0
+    ).to(ACC)
+    T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    T12__density__bar2__m1_0 = tl.load(T12__density__bar2_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    T12__density__bar2__p1_0 = tl.load(T12__density__bar2_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -706,10 +658,10 @@ def readout_adjoint_1_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     inside__p1_m1 = ok__p1_m1.to(ACC)
     inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = 0.25 * T01__density__bar12__m1_0
-    v__1 = 0.25 * T01__density__bar12__p1_0
-    v__2 = 0.25 * T02__density__bar11__0_m1
-    v__3 = 0.25 * T02__density__bar11__0_p1
+    v__0 = 0.25 * T01__density__bar8__m1_0
+    v__1 = 0.25 * T01__density__bar8__p1_0
+    v__2 = 0.25 * T02__density__bar7__0_m1
+    v__3 = 0.25 * T02__density__bar7__0_p1
     v__4 = -phi__m1_m1
     v__5 = inside__m1_m1 * c1
     v__6 = -phi__p1_m1
@@ -719,59 +671,50 @@ def readout_adjoint_1_kernel(
     v__10 = -phi__p1_p1
     v__11 = inside__p1_p1 * c1
     v__12 = 0.5 * pi
-    v__13 = 4.0 * phi * m2
-    v__14 = 2.0 * phi
-    v__15 = inside__m1_0 * c1
-    v__16 = v__15 * (v__14 - 2.0 * phi__m1_0)
-    v__17 = inside__p1_0 * c1
-    v__18 = v__17 * (v__14 - 2.0 * phi__p1_0)
-    v__19 = v__13 + v__16 + v__18
-    v__20 = (v__14 - 2.0 * phi__0_m1) * inside__0_m1 * c2
-    v__21 = (v__14 - 2.0 * phi__0_p1) * inside__0_p1 * c2
-    v__22 = v__20 + v__21
-    v__23 = phi - phi__m1_0
-    v__24 = 0.5 * v__23
-    v__25 = phi - phi__p1_0
-    v__26 = 0.5 * v__25
-    v__27 = phi - phi__0_m1
-    v__28 = 0.5 * v__27
-    v__29 = phi - phi__0_p1
-    v__30 = 0.5 * v__29
-    v__31 = v__27 * inside__0_m1
-    v__32 = v__23 * inside__m1_0
-    v__33 = inside__0_m1 * c1
-    v__34 = -v__25
-    v__35 = v__34 * inside__p1_0
-    v__36 = -v__29
-    v__37 = v__36 * inside__0_p1
-    v__38 = inside__0_p1 * c1
+    v__13 = phi - phi__m1_0
+    v__14 = phi - phi__p1_0
+    v__15 = phi - phi__0_m1
+    v__16 = phi - phi__0_p1
+    v__17 = 2.0 * phi
+    v__18 = v__17 - 2.0 * phi__m1_0
+    v__19 = v__17 - 2.0 * phi__p1_0
+    v__20 = (v__17 - 2.0 * phi__0_m1) * inside__0_m1 * c2 + (v__17 - 2.0 * phi__0_p1) * inside__0_p1 * c2
+    v__21 = inside__m1_0 * c1
+    v__22 = inside__p1_0 * c1
+    v__23 = v__15 * inside__0_m1
+    v__24 = v__13 * inside__m1_0
+    v__25 = inside__0_m1 * c1
+    v__26 = -v__14
+    v__27 = v__26 * inside__p1_0
+    v__28 = -v__16
+    v__29 = v__28 * inside__0_p1
+    v__30 = inside__0_p1 * c1
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            0.25 * (v__19 + v__22) * T00__density__bar13 + 0.5
+            0.25 * (4.0 * phi * m2 + v__18 * v__21 + v__19 * v__22 + v__20) * T00__density__bar9 + 0.5
             * ((-0.5 * pi__m1_0 - v__12) * inside__m1_0 - (-0.5 * pi__p1_0 - v__12) * inside__p1_0)
-            * T01__density__bar12 + 0.5
+            * T01__density__bar8 + 0.5
             * ((-0.5 * pi__0_m1 - v__12) * inside__0_m1 - (-0.5 * pi__0_p1 - v__12) * inside__0_p1)
-            * T02__density__bar11 + 0.25 * (v__16 + v__18 - v__13 - v__22) * T11__density__bar7 + 0.25
+            * T02__density__bar7 + 0.5 * (v__18 * inside__m1_0 * c1 + v__19 * inside__p1_0 * c1 - v__20)
+            * T11_T22__density__bar4 + 0.25
             * (
-                v__15 * v__31 + v__15 * v__37 + v__32 * v__33 + v__33 * v__35 - v__17 * v__31 - v__17 * v__37 - v__32
-                * v__38 - v__35 * v__38
+                v__21 * v__23 + v__21 * v__29 + v__24 * v__25 + v__25 * v__27 - v__22 * v__23 - v__22 * v__29 - v__24
+                * v__30 - v__27 * v__30
             )
-            * T12__density__bar5 + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6))
-            * T12__density__bar5__0_m1 + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8))
-            * T12__density__bar5__0_p1 + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8))
-            * T12__density__bar5__m1_0 + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6))
-            * T12__density__bar5__p1_0 + 0.25 * (v__20 + v__21 - v__19) * T22__density__bar1
+            * T12__density__bar2 + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6))
+            * T12__density__bar2__0_m1 + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8))
+            * T12__density__bar2__0_p1 + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8))
+            * T12__density__bar2__m1_0 + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6))
+            * T12__density__bar2__p1_0
             + (
-                v__24 * T00__density__bar13__m1_0 + v__26 * T00__density__bar13__p1_0 + v__24
-                * T11__density__bar7__m1_0 + v__26 * T11__density__bar7__p1_0 - v__24 * T22__density__bar1__m1_0
-                - v__26 * T22__density__bar1__p1_0
+                0.5 * v__13 * T00__density__bar9__m1_0 + 0.5 * v__14 * T00__density__bar9__p1_0 + v__13
+                * T11_T22__density__bar4__m1_0 + v__14 * T11_T22__density__bar4__p1_0
             )
             * c1
             + (
-                v__28 * T00__density__bar13__0_m1 + v__30 * T00__density__bar13__0_p1 + v__28
-                * T22__density__bar1__0_m1 + v__30 * T22__density__bar1__0_p1 - v__28 * T11__density__bar7__0_m1
-                - v__30 * T11__density__bar7__0_p1
+                0.5 * v__15 * T00__density__bar9__0_m1 + 0.5 * v__16 * T00__density__bar9__0_p1 - v__15
+                * T11_T22__density__bar4__0_m1 - v__16 * T11_T22__density__bar4__0_p1
             )
             * c2 + v__0 * (-pi - pi__m1_0) + v__2 * (-pi - pi__0_m1) - v__1 * (-pi - pi__p1_0) - v__3
             * (-pi - pi__0_p1)
@@ -781,9 +724,8 @@ def readout_adjoint_1_kernel(
     tl.store(
         pi__bar_ptr + base__ + at__,
         (
-            T00__density__bar13 * pi + 0.25 * (-v__32 - v__35) * T01__density__bar12 + 0.25 * (-v__31 - v__37)
-            * T02__density__bar11 + T11__density__bar7 * pi + T22__density__bar1 * pi - v__0 * v__23 - v__1 * v__34
-            - v__2 * v__27 - v__3 * v__36
+            T00__density__bar9 * pi + 0.25 * (-v__24 - v__27) * T01__density__bar8 + 0.25 * (-v__23 - v__29)
+            * T02__density__bar7 - v__0 * v__13 - v__1 * v__26 - v__15 * v__2 - v__28 * v__3
         ).to(pi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
@@ -806,44 +748,35 @@ def step_adjoint(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor,
     phi__next__bar: Tensor, pi__next__bar: Tensor
 ) -> Tensors:
-    dH_dphi = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_1__bar6 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dH_dpi__bar10 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dH_dphi__bar11 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dt__bar2__parts = partials(phi)
-    gamma__bar4__parts = partials(phi)
-    c1__bar12__parts = partials(phi)
-    c2__bar13__parts = partials(phi)
-    m2__bar14__parts = partials(phi)
+    pi_1__bar4 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dH_dpi__bar8 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dH_dphi__bar9 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    gamma__bar2__parts = partials(phi)
+    c1__bar10__parts = partials(phi)
+    c2__bar11__parts = partials(phi)
+    m2__bar12__parts = partials(phi)
     launch(
-        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, c1, c2, gamma, m2, dt, dH_dphi, pi_2,
-        pi_1__bar6, dH_dpi__bar10, dH_dphi__bar11, dt__bar2__parts, gamma__bar4__parts, c1__bar12__parts,
-        c2__bar13__parts, m2__bar14__parts
+        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, gamma, dt, pi_1__bar4, dH_dpi__bar8,
+        dH_dphi__bar9, gamma__bar2__parts, c1__bar10__parts, c2__bar11__parts, m2__bar12__parts
     )
-    dt__bar2 = dt__bar2__parts.sum()
-    gamma__bar4 = gamma__bar4__parts.sum(dim=(0, 2))
-    c1__bar12 = c1__bar12__parts.sum(dim=(0, 2))
-    c2__bar13 = c2__bar13__parts.sum(dim=(0, 2))
-    m2__bar14 = m2__bar14__parts.sum(dim=(0, 2))
-    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
+    gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
+    c1__bar10 = c1__bar10__parts.sum(dim=(0, 2))
+    c2__bar11 = c2__bar11__parts.sum(dim=(0, 2))
+    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
+    pi__bar6 = torch.einsum("cd,bd...->bc...", B, pi_1__bar4)
+    B__bar7 = torch.einsum("bc...,bd...->cd", pi_1__bar4, pi)
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dt__bar1__parts = partials(phi)
-    launch(
-        step_adjoint_1_kernel, phi, B_pi, dH_dphi, dH_dphi__bar11, phi__next__bar, pi_2, pi__next__bar, c1, c2, m2,
-        phi__bar, dt__bar1__parts
-    )
-    dt__bar1 = dt__bar1__parts.sum()
-    pi__bar8 = torch.einsum("cd,bd...->bc...", B, pi_1__bar6)
-    B__bar9 = torch.einsum("bc...,bd...->cd", pi_1__bar6, pi)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    launch(step_adjoint_2_kernel, phi, dH_dpi__bar10, pi__bar8, pi__next__bar, pi__bar)
-    B__bar = B__bar9
-    c1__bar = c1__bar12
-    c2__bar = c2__bar13
-    dt__bar = dt__bar1 + dt__bar2
-    gamma__bar = gamma__bar4
-    m2__bar = m2__bar14
+    launch(
+        step_adjoint_1_kernel, phi, dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, c1, c2, m2,
+        phi__bar, pi__bar
+    )
+    B__bar = B__bar7
+    c1__bar = c1__bar10
+    c2__bar = c2__bar11
+    dt__bar = torch.zeros_like(dt)
+    gamma__bar = gamma__bar2
+    m2__bar = m2__bar12
     return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar,)
 
 
@@ -864,33 +797,31 @@ def readout_adjoint(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor, T01_a__density__bar: Tensor,
     T02_a__density__bar: Tensor, T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
 ) -> Tensors:
-    T22__density__bar1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T12__density__bar5 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T11__density__bar7 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T02__density__bar11 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T01__density__bar12 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T00__density__bar13 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    c1__bar2__parts = partials(phi)
-    c2__bar3__parts = partials(phi)
-    m2__bar4__parts = partials(phi)
+    T12__density__bar2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T11_T22__density__bar4 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T02__density__bar7 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T01__density__bar8 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T00__density__bar9 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    c1__bar3__parts = partials(phi)
+    c2__bar6__parts = partials(phi)
+    m2__bar12__parts = partials(phi)
     launch(
         readout_adjoint_0_kernel, phi, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar,
-        T12_a__density__bar, a__density__bar, phi, pi, c1, c2, m2, T22__density__bar1, T12__density__bar5,
-        T11__density__bar7, T02__density__bar11, T01__density__bar12, T00__density__bar13, c1__bar2__parts,
-        c2__bar3__parts, m2__bar4__parts
+        T12_a__density__bar, a__density__bar, phi, pi, c1, c2, m2, T12__density__bar2, T11_T22__density__bar4,
+        T02__density__bar7, T01__density__bar8, T00__density__bar9, c1__bar3__parts, c2__bar6__parts, m2__bar12__parts
     )
-    c1__bar2 = c1__bar2__parts.sum(dim=(0, 2))
-    c2__bar3 = c2__bar3__parts.sum(dim=(0, 2))
-    m2__bar4 = m2__bar4__parts.sum(dim=(0, 2))
+    c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
+    c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
+    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     launch(
-        readout_adjoint_1_kernel, phi, T00__density__bar13, T01__density__bar12, T02__density__bar11,
-        T11__density__bar7, T12__density__bar5, T22__density__bar1, phi, pi, c1, c2, m2, phi__bar, pi__bar
+        readout_adjoint_1_kernel, phi, T00__density__bar9, T01__density__bar8, T02__density__bar7,
+        T11_T22__density__bar4, T12__density__bar2, phi, pi, c1, c2, m2, phi__bar, pi__bar
     )
-    c1__bar = c1__bar2
-    c2__bar = c2__bar3
-    m2__bar = m2__bar4
+    c1__bar = c1__bar3
+    c2__bar = c2__bar6
+    m2__bar = m2__bar12
     return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
 
 
@@ -1053,13 +984,6 @@ def _mix(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
 
 
 @triton.jit
-def _add_all(sums, planes, GROUP__: tl.constexpr):
-    for c in tl.static_range(GROUP__):
-        sums += planes[c]
-    return sums
-
-
-@triton.jit
 def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
     for c in tl.static_range(GROUP__):
@@ -1091,49 +1015,37 @@ def _step_1(B_pi, dH_dphi, pi, pi_2, dt):
 
 @triton.jit
 def _step_adjoint_0(
-    phi, phi__next__bar, pi, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, m2,
-    dt, near__0, TILE__: tl.constexpr
+    phi, phi__next__bar, pi, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, gamma, dt,
+    near__0, TILE__: tl.constexpr
 ):
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
-    pi_1__bar6 = dt * pi__next__bar
-    v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
-    v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_2__bar3__v = -pi_1__bar6
-    phi_1__bar7__v = dt * phi__next__bar
-    dH_dphi__bar11 = -pi_1__bar6
-    dH_dphi = phi * m2 + v__1 * c1 + v__2 * c2
-    pi_2 = pi * gamma
-    dH_dpi__bar10 = pi_2__bar3__v * gamma + phi_1__bar7__v
-    dt__bar2 = phi__next__bar * pi
-    gamma__bar4 = pi_2__bar3__v * pi
-    c1__bar12 = dH_dphi__bar11 * v__1
-    c2__bar13 = dH_dphi__bar11 * v__2
-    m2__bar14 = dH_dphi__bar11 * phi
-    return dH_dphi, pi_2, pi_1__bar6, dH_dpi__bar10, dH_dphi__bar11, dt__bar2, gamma__bar4, c1__bar12, c2__bar13, m2__bar14
+    pi_1__bar4 = dt * pi__next__bar
+    pi_2__bar1__v = -pi_1__bar4
+    phi_1__bar5__v = dt * phi__next__bar
+    dH_dphi__bar9 = -pi_1__bar4
+    dH_dpi__bar8 = pi_2__bar1__v * gamma + phi_1__bar5__v
+    gamma__bar2 = pi_2__bar1__v * pi
+    c1__bar10 = dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
+    c2__bar11 = dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
+    m2__bar12 = dH_dphi__bar9 * phi
+    return pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10, c2__bar11, m2__bar12
 
 
 @triton.jit
 def _step_adjoint_1(
-    B_pi, dH_dphi, dH_dphi__bar11, phi__next__bar, pi_2, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0,
+    dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0,
     inside__p1_0, c1, c2, m2, near__0, TILE__: tl.constexpr
 ):
-    dH_dphi__bar11__m1_0, dH_dphi__bar11__0_m1, dH_dphi__bar11__0_p1, dH_dphi__bar11__p1_0 = _read4(
-        dH_dphi__bar11, near__0, TILE__
+    dH_dphi__bar9__m1_0, dH_dphi__bar9__0_m1, dH_dphi__bar9__0_p1, dH_dphi__bar9__p1_0 = _read4(
+        dH_dphi__bar9, near__0, TILE__
     )
-    pi_1__v = B_pi - dH_dphi
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar11
-        + phi__next__bar + (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0) * c1
-        + (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1) * c2
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
+        + phi__next__bar + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
+        + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
     )
-    dt__bar1 = (pi_1__v - pi_2) * pi__next__bar
-    return phi__bar, dt__bar1
-
-
-@triton.jit
-def _step_adjoint_2(dH_dpi__bar10, pi__bar8, pi__next__bar):
-    pi__bar = dH_dpi__bar10 + pi__next__bar - pi__bar8
-    return pi__bar
+    pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
+    return phi__bar, pi__bar
 
 
 @triton.jit
@@ -1211,8 +1123,8 @@ def evolve_kernel(
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_adjoint_kernel(
     phi_ptr, pi_ptr, c1_ptr, c2_ptr, gamma_ptr, m2_ptr, dt_ptr, B_ptr, phi__out_bar_ptr, pi__out_bar_ptr,
-    phi__kept_ptr, pi__kept_ptr, pi_1__bar6__kept_ptr, phi__bar_ptr, pi__bar_ptr, c1__bar_ptr, c2__bar_ptr,
-    gamma__bar_ptr, m2__bar_ptr, dt__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
+    phi__kept_ptr, pi__kept_ptr, pi_1__bar4__kept_ptr, phi__bar_ptr, pi__bar_ptr, c1__bar_ptr, c2__bar_ptr,
+    gamma__bar_ptr, m2__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
     TILE__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
@@ -1259,65 +1171,49 @@ def evolve_adjoint_kernel(
     tl.debug_barrier()
     phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
     pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    dt__bar__sum = tl.zeros([TILE__], ACC)
     for back__ in range(K__):
         at_step__ = base__ + (K__ - 1 - back__) * all__
         tl.debug_barrier()
-        dH_dphi = ()
-        pi_2 = ()
-        pi_1__bar6 = ()
-        dH_dpi__bar10 = ()
-        dH_dphi__bar11 = ()
-        dt__bar2 = ()
-        gamma__bar4 = ()
-        c1__bar12 = ()
-        c2__bar13 = ()
-        m2__bar14 = ()
+        pi_1__bar4 = ()
+        dH_dpi__bar8 = ()
+        dH_dphi__bar9 = ()
+        gamma__bar2 = ()
+        c1__bar10 = ()
+        c2__bar11 = ()
+        m2__bar12 = ()
         for c__ in tl.static_range(GROUP__):
-            dH_dphi__c, pi_2__c, pi_1__bar6__c, dH_dpi__bar10__c, dH_dphi__bar11__c, dt__bar2__c, gamma__bar4__c, c1__bar12__c, c2__bar13__c, m2__bar14__c = _step_adjoint_0(
+            pi_1__bar4__c, dH_dpi__bar8__c, dH_dphi__bar9__c, gamma__bar2__c, c1__bar10__c, c2__bar11__c, m2__bar12__c = _step_adjoint_0(
                 _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), phi__next__bar[c__],
                 _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi__next__bar[c__], inside__0_m1,
-                inside__0_p1, inside__m1_0, inside__p1_0, _coefficient(c1_ptr, first__ + c__, ACC),
-                _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(gamma_ptr, first__ + c__, ACC),
-                _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
+                inside__0_p1, inside__m1_0, inside__p1_0, _coefficient(gamma_ptr, first__ + c__, ACC), dt, near__0,
+                TILE__
             )
-            dH_dphi += (dH_dphi__c,)
-            pi_2 += (pi_2__c,)
-            pi_1__bar6 += (pi_1__bar6__c,)
-            dH_dpi__bar10 += (dH_dpi__bar10__c,)
-            dH_dphi__bar11 += (dH_dphi__bar11__c,)
-            dt__bar2 += (dt__bar2__c,)
-            gamma__bar4 += (gamma__bar4__c,)
-            c1__bar12 += (c1__bar12__c,)
-            c2__bar13 += (c2__bar13__c,)
-            m2__bar14 += (m2__bar14__c,)
-        _add_lanes(c1__bar_ptr, base__, c1__bar12, ok__, N__, GROUP__)
-        _add_lanes(c2__bar_ptr, base__, c2__bar13, ok__, N__, GROUP__)
-        _add_lanes(gamma__bar_ptr, base__, gamma__bar4, ok__, N__, GROUP__)
-        _add_lanes(m2__bar_ptr, base__, m2__bar14, ok__, N__, GROUP__)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar2, GROUP__)
-        B_pi = _mix(B_ptr, _load_planes(pi__kept_ptr, at_step__, ok__, N__, GROUP__, ACC), first__, C__, GROUP__, ACC)
+            pi_1__bar4 += (pi_1__bar4__c,)
+            dH_dpi__bar8 += (dH_dpi__bar8__c,)
+            dH_dphi__bar9 += (dH_dphi__bar9__c,)
+            gamma__bar2 += (gamma__bar2__c,)
+            c1__bar10 += (c1__bar10__c,)
+            c2__bar11 += (c2__bar11__c,)
+            m2__bar12 += (m2__bar12__c,)
+        _add_lanes(c1__bar_ptr, base__, c1__bar10, ok__, N__, GROUP__)
+        _add_lanes(c2__bar_ptr, base__, c2__bar11, ok__, N__, GROUP__)
+        _add_lanes(gamma__bar_ptr, base__, gamma__bar2, ok__, N__, GROUP__)
+        _add_lanes(m2__bar_ptr, base__, m2__bar12, ok__, N__, GROUP__)
+        pi__bar6 = _mix(B_ptr, pi_1__bar4, first__, C__, GROUP__, ACC)
         phi__bar = ()
-        dt__bar1 = ()
+        pi__bar = ()
         for c__ in tl.static_range(GROUP__):
-            phi__bar__c, dt__bar1__c = _step_adjoint_1(
-                B_pi[c__], dH_dphi[c__], dH_dphi__bar11[c__], phi__next__bar[c__], pi_2[c__], pi__next__bar[c__],
+            phi__bar__c, pi__bar__c = _step_adjoint_1(
+                dH_dphi__bar9[c__], dH_dpi__bar8[c__], phi__next__bar[c__], pi__bar6[c__], pi__next__bar[c__],
                 inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, _coefficient(c1_ptr, first__ + c__, ACC),
                 _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(m2_ptr, first__ + c__, ACC), near__0, TILE__
             )
             phi__bar += (phi__bar__c,)
-            dt__bar1 += (dt__bar1__c,)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar1, GROUP__)
-        pi__bar8 = _mix(B_ptr, pi_1__bar6, first__, C__, GROUP__, ACC)
-        pi__bar = ()
-        for c__ in tl.static_range(GROUP__):
-            pi__bar__c = _step_adjoint_2(dH_dpi__bar10[c__], pi__bar8[c__], pi__next__bar[c__])
             pi__bar += (pi__bar__c,)
-        _store_planes(pi_1__bar6__kept_ptr, at_step__, pi_1__bar6, ok__, N__, GROUP__)
+        _store_planes(pi_1__bar4__kept_ptr, at_step__, pi_1__bar4, ok__, N__, GROUP__)
         phi__next__bar, pi__next__bar = phi__bar, pi__bar
     _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
     _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
-    tl.store(dt__bar_ptr + tl.program_id(0), tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1352,25 +1248,24 @@ def _evolve_planes_adjoint(
     keep__ = (steps, *phi.shape)
     phi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
     pi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    pi_1__bar6__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
+    pi_1__bar4__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
     phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
     c1__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     gamma__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    dt__bar = phi.new_empty(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, m2, dt, B, phi__out_bar, pi__out_bar,
-        phi__kept, pi__kept, pi_1__bar6__kept, phi__bar, pi__bar, c1__bar, c2__bar, gamma__bar, m2__bar, dt__bar,
+        phi__kept, pi__kept, pi_1__bar4__kept, phi__bar, pi__bar, c1__bar, c2__bar, gamma__bar, m2__bar,
         GROUP__=group__
     )
     c1__bar = c1__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     gamma__bar = gamma__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    dt__bar = dt__bar.sum().to(phi.dtype)
-    B__bar = _outer(pi_1__bar6__kept, pi__kept).to(phi.dtype)
+    B__bar = _outer(pi_1__bar4__kept, pi__kept).to(phi.dtype)
+    dt__bar = torch.zeros_like(dt)
     return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar,)
 
 

@@ -15,7 +15,9 @@
 # - lattice_energy: proved
 # - lattice_noether: proved
 # - ExplicitEuler: order 1, keeps linear Casimirs
-# Cost per site: step 22 operations, 40 bytes moved in float32, 2 kernels; readout 89 operations, 28 bytes moved in
+# - backward pass: keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible:
+#   it is never run backwards)
+# Cost per site: step 22 operations, 40 bytes moved in float32, 2 kernels; readout 91 operations, 28 bytes moved in
 #   float32, 1 kernel
 """CifarEuler: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
@@ -93,45 +95,41 @@ def step_adjoint(
     phi__0_p1 = shift(phi, (0, 1))
     phi__m1_0 = shift(phi, (-1, 0))
     phi__p1_0 = shift(phi, (1, 0))
+    gamma__c = gamma[:, None, None]
+    pi_1__bar4 = dt * pi__next__bar
+    pi_2__bar1__v = -pi_1__bar4
+    phi_1__bar5__v = dt * phi__next__bar
+    dH_dphi__bar9 = -pi_1__bar4
+    dH_dpi__bar8 = gamma__c * pi_2__bar1__v + phi_1__bar5__v
+    gamma__bar2 = sites(pi_2__bar1__v * pi, phi).sum(dim=[0, 2, 3])
+    c1__bar10 = sites(
+        dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0), phi
+    ).sum(dim=[0, 2, 3])
+    c2__bar11 = sites(
+        dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1), phi
+    ).sum(dim=[0, 2, 3])
+    m2__bar12 = sites(dH_dphi__bar9 * phi, phi).sum(dim=[0, 2, 3])
+    pi__bar6 = torch.einsum("cd,bd...->bc...", B, pi_1__bar4)
+    B__bar7 = torch.einsum("bc...,bd...->cd", pi_1__bar4, pi)
+    dH_dphi__bar9__0_m1 = shift(dH_dphi__bar9, (0, -1))
+    dH_dphi__bar9__0_p1 = shift(dH_dphi__bar9, (0, 1))
+    dH_dphi__bar9__m1_0 = shift(dH_dphi__bar9, (-1, 0))
+    dH_dphi__bar9__p1_0 = shift(dH_dphi__bar9, (1, 0))
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
     m2__c = m2[:, None, None]
-    pi_1__bar6 = dt * pi__next__bar
-    v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
-    v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_2__bar3__v = -pi_1__bar6
-    phi_1__bar7__v = dt * phi__next__bar
-    dH_dphi__bar11 = -pi_1__bar6
-    dH_dphi = m2__c * phi + c1__c * v__1 + c2__c * v__2
-    pi_2 = gamma__c * pi
-    dH_dpi__bar10 = gamma__c * pi_2__bar3__v + phi_1__bar7__v
-    dt__bar2 = sites(phi__next__bar * pi, phi).sum()
-    gamma__bar4 = sites(pi_2__bar3__v * pi, phi).sum(dim=[0, 2, 3])
-    c1__bar12 = sites(dH_dphi__bar11 * v__1, phi).sum(dim=[0, 2, 3])
-    c2__bar13 = sites(dH_dphi__bar11 * v__2, phi).sum(dim=[0, 2, 3])
-    m2__bar14 = sites(dH_dphi__bar11 * phi, phi).sum(dim=[0, 2, 3])
-    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
-    dH_dphi__bar11__0_m1 = shift(dH_dphi__bar11, (0, -1))
-    dH_dphi__bar11__0_p1 = shift(dH_dphi__bar11, (0, 1))
-    dH_dphi__bar11__m1_0 = shift(dH_dphi__bar11, (-1, 0))
-    dH_dphi__bar11__p1_0 = shift(dH_dphi__bar11, (1, 0))
-    pi_1__v = B_pi - dH_dphi
     phi__bar = (
-        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar11
-        + phi__next__bar + c1__c * (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0)
-        + c2__c * (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1)
+        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar9
+        + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0)
+        + c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1)
     )
-    dt__bar1 = sites((pi_1__v - pi_2) * pi__next__bar, phi).sum()
-    pi__bar8 = torch.einsum("cd,bd...->bc...", B, pi_1__bar6)
-    B__bar9 = torch.einsum("bc...,bd...->cd", pi_1__bar6, pi)
-    pi__bar = dH_dpi__bar10 + pi__next__bar - pi__bar8
-    B__bar = B__bar9
-    c1__bar = c1__bar12
-    c2__bar = c2__bar13
-    dt__bar = dt__bar1 + dt__bar2
-    gamma__bar = gamma__bar4
-    m2__bar = m2__bar14
+    pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
+    B__bar = B__bar7
+    c1__bar = c1__bar10
+    c2__bar = c2__bar11
+    dt__bar = torch.zeros_like(dt)
+    gamma__bar = gamma__bar2
+    m2__bar = m2__bar12
     return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar,)
 
 
@@ -152,40 +150,40 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = pi * pi
-    v__1 = 0.5 * v__0
-    v__2 = phi__p1_0 - phi
-    v__3 = 0.25 * c1__c
-    v__4 = v__3 * v__2 * v__2 * inside__p1_0 * inside__p1_0
-    v__5 = phi - phi__m1_0
-    v__6 = v__3 * v__5 * v__5 * inside__m1_0 * inside__m1_0
-    v__7 = 0.5 * m2__c * phi * phi
-    v__8 = phi__0_p1 - phi
-    v__9 = 0.25 * c2__c
-    v__10 = v__9 * v__8 * v__8 * inside__0_p1 * inside__0_p1
-    v__11 = phi - phi__0_m1
-    v__12 = v__9 * v__11 * v__11 * inside__0_m1 * inside__0_m1
-    v__13 = v__10 + v__12 + v__7
-    v__14 = 0.5 * pi
-    v__15 = v__5 * inside__m1_0
-    v__16 = v__2 * inside__p1_0
-    v__17 = v__11 * inside__0_m1
-    v__18 = v__8 * inside__0_p1
-    v__19 = -v__4 - v__6
-    v__20 = v__17 * v__3
-    v__21 = v__18 * v__3
-    T00__density__v = v__1 + v__13 + v__4 + v__6
+    v__0 = 0.25 * c2__c
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = phi__0_p1 - phi
+    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
+    v__5 = 0.25 * c1__c
+    v__6 = phi - phi__m1_0
+    v__7 = v__6 * v__6
+    v__8 = inside__m1_0 * inside__m1_0
+    v__9 = phi__p1_0 - phi
+    v__10 = v__9 * v__9
+    v__11 = inside__p1_0 * inside__p1_0
+    v__12 = 0.5 * pi
+    v__13 = v__6 * inside__m1_0
+    v__14 = v__9 * inside__p1_0
+    v__15 = v__1 * inside__0_m1
+    v__16 = v__3 * inside__0_p1
+    v__17 = 0.5 * c2__c
+    v__18 = v__15 * v__5
+    v__19 = v__16 * v__5
+    T00__density__v = (
+        0.5 * m2__c * phi * phi + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5
+        + v__5 * v__7 * v__8
+    )
     a__density = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__23 = 1.0 / a__density
-    T01__density__v = 0.5 * v__15 * (-0.5 * pi__m1_0 - v__14) + 0.5 * v__16 * (-0.5 * pi__p1_0 - v__14)
-    T02__density__v = 0.5 * v__17 * (-0.5 * pi__0_m1 - v__14) + 0.5 * v__18 * (-0.5 * pi__0_p1 - v__14)
-    T11__density__v = 0.5 * v__0 - v__13 - v__19
-    T22__density__v = v__1 + v__10 + v__12 + v__19 - v__7
-    T12__density__v = v__15 * v__20 + v__15 * v__21 + v__16 * v__20 + v__16 * v__21
-    T01_a__density = T01__density__v * v__23
-    T02_a__density = T02__density__v * v__23
-    T11_T22_2a__density = 0.5 * v__23 * (T11__density__v - T22__density__v)
-    T12_a__density = T12__density__v * v__23
+    v__20 = 1.0 / a__density
+    T01__density__v = 0.5 * v__13 * (-0.5 * pi__m1_0 - v__12) + 0.5 * v__14 * (-0.5 * pi__p1_0 - v__12)
+    T02__density__v = 0.5 * v__15 * (-0.5 * pi__0_m1 - v__12) + 0.5 * v__16 * (-0.5 * pi__0_p1 - v__12)
+    T11_T22__density__v = 0.5 * c1__c * v__10 * v__11 + 0.5 * c1__c * v__7 * v__8 - v__17 * v__2 - v__17 * v__4
+    T12__density__v = v__13 * v__18 + v__13 * v__19 + v__14 * v__18 + v__14 * v__19
+    T01_a__density = T01__density__v * v__20
+    T02_a__density = T02__density__v * v__20
+    T11_T22_2a__density = 0.5 * T11_T22__density__v * v__20
+    T12_a__density = T12__density__v * v__20
     return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density,)
 
 
@@ -209,92 +207,81 @@ def readout_adjoint(
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = pi * pi
-    v__1 = 0.5 * v__0
-    v__2 = phi__p1_0 - phi
-    v__3 = 0.25 * v__2 * v__2 * inside__p1_0 * inside__p1_0
-    v__4 = c1__c * v__3
-    v__5 = phi - phi__m1_0
-    v__6 = 0.25 * v__5 * v__5 * inside__m1_0 * inside__m1_0
-    v__7 = c1__c * v__6
-    v__8 = phi * phi
-    v__9 = 0.5 * v__8
-    v__10 = m2__c * v__9
-    v__11 = phi__0_p1 - phi
-    v__12 = 0.25 * v__11 * v__11 * inside__0_p1 * inside__0_p1
-    v__13 = c2__c * v__12
-    v__14 = phi - phi__0_m1
-    v__15 = 0.25 * v__14 * v__14 * inside__0_m1 * inside__0_m1
-    v__16 = c2__c * v__15
-    v__17 = v__10 + v__13 + v__16
-    T00__density__v = v__1 + v__17 + v__4 + v__7
-    v__18 = torch.abs(T00__density__v) + (1 / 100)
-    v__19 = 1.0 / torch.sqrt(v__18)
-    T11__density__bar7 = 0.5 * v__19 * T11_T22_2a__density__bar
-    v__21 = 0.5 * pi
-    v__22 = v__5 * inside__m1_0
-    v__23 = v__2 * inside__p1_0
-    v__24 = v__14 * inside__0_m1
-    v__25 = v__11 * inside__0_p1
-    v__26 = -v__4 - v__7
-    v__27 = 0.25 * v__24
-    v__28 = v__22 * v__27
-    v__29 = v__23 * v__27
-    v__30 = 0.25 * v__25
-    v__31 = v__22 * v__30
-    v__32 = v__23 * v__30
-    v__33 = torch.sign(T00__density__v)
-    v__34 = v__33 / torch.pow(v__18, 1.5)
-    v__35 = 0.5 * v__34
-    v__36 = v__3 + v__6
-    v__37 = v__12 + v__15
-    T22__density__bar1 = -T11__density__bar7
-    T12__density__bar5 = v__19 * T12_a__density__bar
-    T01__density__v = 0.5 * v__22 * (-0.5 * pi__m1_0 - v__21) + 0.5 * v__23 * (-0.5 * pi__p1_0 - v__21)
-    T02__density__v = 0.5 * v__24 * (-0.5 * pi__0_m1 - v__21) + 0.5 * v__25 * (-0.5 * pi__0_p1 - v__21)
-    T11__density__v = 0.5 * v__0 - v__17 - v__26
-    T12__density__v = c1__c * v__28 + c1__c * v__29 + c1__c * v__31 + c1__c * v__32
-    T22__density__v = v__1 + v__13 + v__16 + v__26 - v__10
-    T00__density__bar13 = (
-        0.5 * v__19 * v__33 * a__density__bar - T01__density__v * v__35 * T01_a__density__bar
-        - T02__density__v * v__35 * T02_a__density__bar
-        - 0.25 * v__34 * (T11__density__v - T22__density__v) * T11_T22_2a__density__bar
-        - T12__density__v * v__35 * T12_a__density__bar
+    v__0 = 0.5 * phi * phi
+    v__1 = phi - phi__0_m1
+    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
+    v__3 = 0.25 * v__2
+    v__4 = phi__0_p1 - phi
+    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
+    v__6 = 0.25 * v__5
+    v__7 = phi - phi__m1_0
+    v__8 = v__7 * v__7
+    v__9 = inside__m1_0 * inside__m1_0
+    v__10 = v__8 * v__9
+    v__11 = 0.25 * v__10
+    v__12 = phi__p1_0 - phi
+    v__13 = v__12 * v__12
+    v__14 = inside__p1_0 * inside__p1_0
+    v__15 = v__13 * v__14
+    v__16 = 0.25 * v__15
+    v__17 = 0.5 * pi
+    v__18 = v__7 * inside__m1_0
+    v__19 = v__12 * inside__p1_0
+    v__20 = v__1 * inside__0_m1
+    v__21 = v__4 * inside__0_p1
+    v__22 = 0.5 * v__2
+    v__23 = 0.5 * v__5
+    v__24 = 0.25 * v__20
+    v__25 = v__18 * v__24
+    v__26 = v__19 * v__24
+    v__27 = 0.25 * v__21
+    v__28 = v__18 * v__27
+    v__29 = v__19 * v__27
+    T00__density__v = 0.5 * pi * pi + c1__c * v__11 + c1__c * v__16 + c2__c * v__3 + c2__c * v__6 + m2__c * v__0
+    v__30 = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
+    v__31 = 1.0 / v__30
+    v__32 = 0.5 * T11_T22_2a__density__bar
+    v__33 = 1.0 / (v__30 * v__30)
+    T01__density__v = 0.5 * v__18 * (-0.5 * pi__m1_0 - v__17) + 0.5 * v__19 * (-0.5 * pi__p1_0 - v__17)
+    T02__density__v = 0.5 * v__20 * (-0.5 * pi__0_m1 - v__17) + 0.5 * v__21 * (-0.5 * pi__0_p1 - v__17)
+    T11_T22__density__v = 0.5 * c1__c * v__13 * v__14 + 0.5 * c1__c * v__8 * v__9 - c2__c * v__22 - c2__c * v__23
+    T12__density__v = c1__c * v__25 + c1__c * v__26 + c1__c * v__28 + c1__c * v__29
+    T12__density__bar2 = v__31 * T12_a__density__bar
+    T11_T22__density__bar4 = v__31 * v__32
+    a__density__bar1__v = (
+        a__density__bar - T01__density__v * v__33 * T01_a__density__bar
+        - T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar
+        - T11_T22__density__v * v__32 * v__33
     )
-    T02__density__bar11 = v__19 * T02_a__density__bar
-    T01__density__bar12 = v__19 * T01_a__density__bar
-    c1__bar2 = sites(
-        T00__density__bar13 * v__36 + T11__density__bar7 * v__36 + T12__density__bar5 * (
-            v__28 + v__29 + v__31 + v__32
-        ) - T22__density__bar1 * v__36,
+    T00__density__bar9 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__30
+    T02__density__bar7 = v__31 * T02_a__density__bar
+    T01__density__bar8 = v__31 * T01_a__density__bar
+    c1__bar3 = sites(
+        T00__density__bar9 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
+            v__25 + v__26 + v__28 + v__29
+        ),
         phi
     ).sum(dim=[0, 2, 3])
-    c2__bar3 = sites(
-        T00__density__bar13 * v__37 + T22__density__bar1 * v__37 - T11__density__bar7 * v__37, phi
+    c2__bar6 = sites(
+        T00__density__bar9 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__22 - v__23), phi
     ).sum(dim=[0, 2, 3])
-    m2__bar4 = sites(
-        0.5 * T00__density__bar13 * v__8 - T11__density__bar7 * v__9 - T22__density__bar1 * v__9, phi
-    ).sum(dim=[0, 2, 3])
-    T00__density__bar13__0_m1 = shift(T00__density__bar13, (0, -1))
-    T00__density__bar13__0_p1 = shift(T00__density__bar13, (0, 1))
-    T00__density__bar13__m1_0 = shift(T00__density__bar13, (-1, 0))
-    T00__density__bar13__p1_0 = shift(T00__density__bar13, (1, 0))
-    T01__density__bar12__m1_0 = shift(T01__density__bar12, (-1, 0))
-    T01__density__bar12__p1_0 = shift(T01__density__bar12, (1, 0))
-    T02__density__bar11__0_m1 = shift(T02__density__bar11, (0, -1))
-    T02__density__bar11__0_p1 = shift(T02__density__bar11, (0, 1))
-    T11__density__bar7__0_m1 = shift(T11__density__bar7, (0, -1))
-    T11__density__bar7__0_p1 = shift(T11__density__bar7, (0, 1))
-    T11__density__bar7__m1_0 = shift(T11__density__bar7, (-1, 0))
-    T11__density__bar7__p1_0 = shift(T11__density__bar7, (1, 0))
-    T12__density__bar5__0_m1 = shift(T12__density__bar5, (0, -1))
-    T12__density__bar5__0_p1 = shift(T12__density__bar5, (0, 1))
-    T12__density__bar5__m1_0 = shift(T12__density__bar5, (-1, 0))
-    T12__density__bar5__p1_0 = shift(T12__density__bar5, (1, 0))
-    T22__density__bar1__0_m1 = shift(T22__density__bar1, (0, -1))
-    T22__density__bar1__0_p1 = shift(T22__density__bar1, (0, 1))
-    T22__density__bar1__m1_0 = shift(T22__density__bar1, (-1, 0))
-    T22__density__bar1__p1_0 = shift(T22__density__bar1, (1, 0))
+    m2__bar12 = sites(T00__density__bar9 * v__0, phi).sum(dim=[0, 2, 3])
+    T00__density__bar9__0_m1 = shift(T00__density__bar9, (0, -1))
+    T00__density__bar9__0_p1 = shift(T00__density__bar9, (0, 1))
+    T00__density__bar9__m1_0 = shift(T00__density__bar9, (-1, 0))
+    T00__density__bar9__p1_0 = shift(T00__density__bar9, (1, 0))
+    T01__density__bar8__m1_0 = shift(T01__density__bar8, (-1, 0))
+    T01__density__bar8__p1_0 = shift(T01__density__bar8, (1, 0))
+    T02__density__bar7__0_m1 = shift(T02__density__bar7, (0, -1))
+    T02__density__bar7__0_p1 = shift(T02__density__bar7, (0, 1))
+    T11_T22__density__bar4__0_m1 = shift(T11_T22__density__bar4, (0, -1))
+    T11_T22__density__bar4__0_p1 = shift(T11_T22__density__bar4, (0, 1))
+    T11_T22__density__bar4__m1_0 = shift(T11_T22__density__bar4, (-1, 0))
+    T11_T22__density__bar4__p1_0 = shift(T11_T22__density__bar4, (1, 0))
+    T12__density__bar2__0_m1 = shift(T12__density__bar2, (0, -1))
+    T12__density__bar2__0_p1 = shift(T12__density__bar2, (0, 1))
+    T12__density__bar2__m1_0 = shift(T12__density__bar2, (-1, 0))
+    T12__density__bar2__p1_0 = shift(T12__density__bar2, (1, 0))
     inside__m1_m1 = inside(phi, (-1, -1))
     inside__m1_p1 = inside(phi, (-1, 1))
     inside__p1_m1 = inside(phi, (1, -1))
@@ -303,10 +290,10 @@ def readout_adjoint(
     phi__m1_p1 = shift(phi, (-1, 1))
     phi__p1_m1 = shift(phi, (1, -1))
     phi__p1_p1 = shift(phi, (1, 1))
-    v__0 = 0.25 * T01__density__bar12__m1_0
-    v__1 = 0.25 * T01__density__bar12__p1_0
-    v__2 = 0.25 * T02__density__bar11__0_m1
-    v__3 = 0.25 * T02__density__bar11__0_p1
+    v__0 = 0.25 * T01__density__bar8__m1_0
+    v__1 = 0.25 * T01__density__bar8__p1_0
+    v__2 = 0.25 * T02__density__bar7__0_m1
+    v__3 = 0.25 * T02__density__bar7__0_p1
     v__4 = -phi__m1_m1
     v__5 = c1__c * inside__m1_m1
     v__6 = -phi__p1_m1
@@ -316,68 +303,58 @@ def readout_adjoint(
     v__10 = -phi__p1_p1
     v__11 = c1__c * inside__p1_p1
     v__12 = 0.5 * pi
-    v__13 = 4.0 * m2__c * phi
-    v__14 = 2.0 * phi
-    v__15 = c1__c * inside__m1_0
-    v__16 = v__15 * (v__14 - 2.0 * phi__m1_0)
-    v__17 = c1__c * inside__p1_0
-    v__18 = v__17 * (v__14 - 2.0 * phi__p1_0)
-    v__19 = v__13 + v__16 + v__18
-    v__20 = c2__c * (v__14 - 2.0 * phi__0_m1) * inside__0_m1
-    v__21 = c2__c * (v__14 - 2.0 * phi__0_p1) * inside__0_p1
-    v__22 = v__20 + v__21
-    v__23 = phi - phi__m1_0
-    v__24 = 0.5 * v__23
-    v__25 = phi - phi__p1_0
-    v__26 = 0.5 * v__25
-    v__27 = phi - phi__0_m1
-    v__28 = 0.5 * v__27
-    v__29 = phi - phi__0_p1
-    v__30 = 0.5 * v__29
-    v__31 = v__27 * inside__0_m1
-    v__32 = v__23 * inside__m1_0
-    v__33 = c1__c * inside__0_m1
-    v__34 = -v__25
-    v__35 = v__34 * inside__p1_0
-    v__36 = -v__29
-    v__37 = v__36 * inside__0_p1
-    v__38 = c1__c * inside__0_p1
+    v__13 = phi - phi__m1_0
+    v__14 = phi - phi__p1_0
+    v__15 = phi - phi__0_m1
+    v__16 = phi - phi__0_p1
+    v__17 = 2.0 * phi
+    v__18 = v__17 - 2.0 * phi__m1_0
+    v__19 = v__17 - 2.0 * phi__p1_0
+    v__20 = c2__c * (v__17 - 2.0 * phi__0_m1) * inside__0_m1 + c2__c * (v__17 - 2.0 * phi__0_p1) * inside__0_p1
+    v__21 = c1__c * inside__m1_0
+    v__22 = c1__c * inside__p1_0
+    v__23 = v__15 * inside__0_m1
+    v__24 = v__13 * inside__m1_0
+    v__25 = c1__c * inside__0_m1
+    v__26 = -v__14
+    v__27 = v__26 * inside__p1_0
+    v__28 = -v__16
+    v__29 = v__28 * inside__0_p1
+    v__30 = c1__c * inside__0_p1
     phi__bar = (
-        0.25 * (v__19 + v__22) * T00__density__bar13
+        0.25 * (4.0 * m2__c * phi + v__18 * v__21 + v__19 * v__22 + v__20) * T00__density__bar9
         + 0.5 * (
             (-0.5 * pi__m1_0 - v__12) * inside__m1_0 - (-0.5 * pi__p1_0 - v__12) * inside__p1_0
-        ) * T01__density__bar12
+        ) * T01__density__bar8
         + 0.5 * (
             (-0.5 * pi__0_m1 - v__12) * inside__0_m1 - (-0.5 * pi__0_p1 - v__12) * inside__0_p1
-        ) * T02__density__bar11
-        + 0.25 * (v__16 + v__18 - v__13 - v__22) * T11__density__bar7
+        ) * T02__density__bar7
+        + 0.5 * (c1__c * v__18 * inside__m1_0 + c1__c * v__19 * inside__p1_0 - v__20) * T11_T22__density__bar4
         + 0.25 * (
-            v__15 * v__31 + v__15 * v__37 + v__32 * v__33 + v__33 * v__35 - v__17 * v__31 - v__17 * v__37 - v__32
-            * v__38 - v__35 * v__38
-        ) * T12__density__bar5
-        + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6)) * T12__density__bar5__0_m1
-        + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8)) * T12__density__bar5__0_p1
-        + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8)) * T12__density__bar5__m1_0
-        + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6)) * T12__density__bar5__p1_0
-        + 0.25 * (v__20 + v__21 - v__19) * T22__density__bar1
+            v__21 * v__23 + v__21 * v__29 + v__24 * v__25 + v__25 * v__27 - v__22 * v__23 - v__22 * v__29 - v__24
+            * v__30 - v__27 * v__30
+        ) * T12__density__bar2
+        + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6)) * T12__density__bar2__0_m1
+        + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8)) * T12__density__bar2__0_p1
+        + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8)) * T12__density__bar2__m1_0
+        + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6)) * T12__density__bar2__p1_0
         + c1__c * (
-            v__24 * T00__density__bar13__m1_0 + v__26 * T00__density__bar13__p1_0 + v__24 * T11__density__bar7__m1_0
-            + v__26 * T11__density__bar7__p1_0 - v__24 * T22__density__bar1__m1_0 - v__26 * T22__density__bar1__p1_0
+            0.5 * v__13 * T00__density__bar9__m1_0 + 0.5 * v__14 * T00__density__bar9__p1_0 + v__13
+            * T11_T22__density__bar4__m1_0 + v__14 * T11_T22__density__bar4__p1_0
         )
         + c2__c * (
-            v__28 * T00__density__bar13__0_m1 + v__30 * T00__density__bar13__0_p1 + v__28 * T22__density__bar1__0_m1
-            + v__30 * T22__density__bar1__0_p1 - v__28 * T11__density__bar7__0_m1 - v__30 * T11__density__bar7__0_p1
+            0.5 * v__15 * T00__density__bar9__0_m1 + 0.5 * v__16 * T00__density__bar9__0_p1 - v__15
+            * T11_T22__density__bar4__0_m1 - v__16 * T11_T22__density__bar4__0_p1
         )
         + v__0 * (-pi - pi__m1_0) + v__2 * (-pi - pi__0_m1) - v__1 * (-pi - pi__p1_0) - v__3 * (-pi - pi__0_p1)
     )
     pi__bar = (
-        T00__density__bar13 * pi + 0.25 * (-v__32 - v__35) * T01__density__bar12
-        + 0.25 * (-v__31 - v__37) * T02__density__bar11 + T11__density__bar7 * pi + T22__density__bar1 * pi
-        - v__0 * v__23 - v__1 * v__34 - v__2 * v__27 - v__3 * v__36
+        T00__density__bar9 * pi + 0.25 * (-v__24 - v__27) * T01__density__bar8
+        + 0.25 * (-v__23 - v__29) * T02__density__bar7 - v__0 * v__13 - v__1 * v__26 - v__15 * v__2 - v__28 * v__3
     )
-    c1__bar = c1__bar2
-    c2__bar = c2__bar3
-    m2__bar = m2__bar4
+    c1__bar = c1__bar3
+    c2__bar = c2__bar6
+    m2__bar = m2__bar12
     return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
 
 
