@@ -24,8 +24,10 @@ def options(system: System) -> Mapping[str, Any]:
 
 
 def describe(value: Any) -> Any:
-    """A value of the vocabulary as JSON: dataclasses by their fields, expressions by their text."""
-    if is_dataclass(value) and not isinstance(value, type):
+    """A value of the vocabulary as JSON: dataclasses by their fields, classes by name, expressions by their text."""
+    if isinstance(value, type):
+        return value.__name__
+    if is_dataclass(value):
         return {"kind": type(value).__name__} | {f.name: describe(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, (list, tuple)):
         return [describe(item) for item in value]

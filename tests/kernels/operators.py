@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from generated.wave import Wave
 from generated.maze import Maze
+from generated.wave import Wave
 
 
 def wave(**options: object) -> torch.nn.Module:

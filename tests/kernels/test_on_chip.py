@@ -192,7 +192,7 @@ def test_half_precision_is_stored_and_float32_computed(case: Case) -> None:
 
 def test_gradients_through_the_layer() -> None:
     """gradcheck of the fused forward and reverse together, through the registered operators."""
-    from tests.kernels.operators import wave, fields
+    from tests.kernels.operators import fields, wave
 
     layer = wave(steps=2)
     assert torch.autograd.gradcheck(lambda *z: tuple(layer(*z)), fields((2, 3)), fast_mode=True)
