@@ -107,18 +107,18 @@ def test_check_proves_and_writes_nothing(root: Path, metrigen: Run, tmp_path: Pa
 
 
 def test_show_prints_the_derivation(metrigen: Run) -> None:
-    plain = metrigen("show", "specs/wave.py")
+    plain = metrigen("show", "specs/coupled_wave.py")
     assert plain.returncode == 0
     assert "  phi_t = pi_phi\n" in plain.stdout
     assert "Stress-energy tensor" in plain.stdout
-    latex = metrigen("show", "specs/wave.py", "--latex").stdout
+    latex = metrigen("show", "specs/coupled_wave.py", "--latex").stdout
     assert r"\partial_{t} \phi = \pi_{\phi}" in latex
     assert "| antisymmetry | proved |" in latex
 
 
 def test_show_reads_from_the_equations_to_the_limits(metrigen: Run) -> None:
-    printed = metrigen("show", "specs/wave.py").stdout
-    assert printed.startswith("wave: Damped, channel-coupled nonlinear wave")
+    printed = metrigen("show", "specs/coupled_wave.py").stdout
+    assert printed.startswith("coupled_wave: Damped, channel-coupled nonlinear wave")
     order = ["Hamiltonian\n", "Equations of motion\n", "Stress-energy tensor\n", "  law ", "Stencils\n",
              "Small waves\n", "Integrator and limits\n"]  # fmt: skip
     places = [printed.index(title) for title in order]
@@ -128,10 +128,10 @@ def test_show_reads_from_the_equations_to_the_limits(metrigen: Run) -> None:
     assert "Its step limit is dt = 0.7027 there." in printed
     assert ESCAPE not in printed
     assert max(map(len, printed.splitlines())) <= 80
-    colour = metrigen("show", "specs/wave.py", FORCE_COLOR="1", COLUMNS="80").stdout
+    colour = metrigen("show", "specs/coupled_wave.py", FORCE_COLOR="1", COLUMNS="80").stdout
     assert ESCAPE in colour
     assert re.sub(r"\x1b\[[0-9;]*m", "", colour) == printed
-    plain = metrigen("show", "specs/wave.py", FORCE_COLOR="1", NO_COLOR="1").stdout
+    plain = metrigen("show", "specs/coupled_wave.py", FORCE_COLOR="1", NO_COLOR="1").stdout
     assert not re.search(r"\x1b\[3\dm", plain)
     assert re.search(r"\x1b\[3\dm", colour)
 
@@ -185,7 +185,7 @@ def test_a_refused_spec_leaves_no_page(metrigen: Run, tmp_path: Path) -> None:
 
 
 def test_show_cost(metrigen: Run) -> None:
-    done = metrigen("show", "specs/wave.py", "--cost", "--shape", "1,8,64,64", "--bandwidth", "100")
+    done = metrigen("show", "specs/coupled_wave.py", "--cost", "--shape", "1,8,64,64", "--bandwidth", "100")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^  program +kern +maps +\+ - +\* +/ +func +bytes +op/byte$", done.stdout, re.M)
     fused = re.search(r"^  forward, 8 steps fused +\d+ +16 +\S+ +(\S+) ms$", done.stdout, re.M)
@@ -196,7 +196,7 @@ def test_show_cost(metrigen: Run) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     steady = metrigen("show", "specs/maze.py", "--cost").stdout
     assert "Solved again" in steady
-    wrong = metrigen("show", "specs/wave.py", "--cost", "--shape", "1,8")
+    wrong = metrigen("show", "specs/coupled_wave.py", "--cost", "--shape", "1,8")
     assert wrong.returncode == 1
     assert "--shape 32,64,32,32" in wrong.stderr
 
@@ -260,10 +260,10 @@ def test_a_fault_of_the_compiler_is_short_and_asks_for_a_report(root: Path, debu
 
 def test_tune_says_what_it_needs(metrigen: Run) -> None:
     """A shape of at least (B, C), and a GPU."""
-    short = metrigen("tune", "generated/wave", "--shape", "3")
+    short = metrigen("tune", "generated/coupled_wave", "--shape", "3")
     assert short.returncode == 2
     assert "--shape takes 2 or more" in short.stderr
     if not torch.cuda.is_available():
-        done = metrigen("tune", "generated/wave")
+        done = metrigen("tune", "generated/coupled_wave")
         assert done.returncode == 1
         assert "tune needs a GPU" in done.stderr

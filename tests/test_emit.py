@@ -38,7 +38,7 @@ Snapshot = Callable[[Path], dict[str, tuple[str, int]]]
 
 @pytest.fixture(scope="module")
 def wave(root: Path) -> Spec:
-    return load_spec(root / "specs/wave.py")
+    return load_spec(root / "specs/coupled_wave.py")
 
 
 def package(spec: Spec, **files: str) -> dict[str, str]:
@@ -113,9 +113,10 @@ def test_the_derivation_holds_every_part(wave: Spec) -> None:
 def test_a_manifest_accounts_for_every_file(wave: Spec) -> None:
     files = {"b.py": "b = 1\n", "a.py": "a = 'é'\n"}
     content = json.loads(manifest(wave, files, options(wave.system), {"step": {"ops": 3}}))
-    assert content["spec"] == {"name": "wave", "path": wave.path, "sha256": wave.sha256}
+    assert content["spec"] == {"name": "coupled_wave", "path": wave.path, "sha256": wave.sha256}
     assert content["versions"] == {"metrigen": metrigen.__version__, "sympy": sp.__version__}
-    assert content["options"]["integrator"] == {"kind": "Strang", "steps": 8, "dt": "dt"}
+    composed = {"bracket": None, "metric": None}
+    assert content["options"]["integrator"] == {"kind": "Strang", "steps": 8, "dt": "dt", **composed}
     assert content["kernels"] == {"step": {"ops": 3}}
     assert list(content["files"]) == ["a.py", "b.py"]
     complete = with_manifest(wave, files, {}, {})
@@ -240,7 +241,7 @@ for k in range(rounds):
 
 
 def writer(root: Path, place: Path, marks: str, rounds: int) -> subprocess.Popen[str]:
-    program = WRITER.format(spec=str(root / "specs/wave.py"))
+    program = WRITER.format(spec=str(root / "specs/coupled_wave.py"))
     return subprocess.Popen(
         [sys.executable, "-c", program, str(place), marks, str(rounds)],
         env={**os.environ, "PYTHONPATH": str(root)},

@@ -276,14 +276,14 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
 def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
     """What the readout is given, with nothing in the places of the state."""
     named = dict(zip(fixed_names, others))
-    nothing = others[0].newtorch.empty_like(0) if others else torch.empty(0)
+    nothing = others[0].new_empty(0) if others else torch.empty(0)
     return tuple(named.get(n, nothing) for n, _ in GIVEN)
 
 
 def _or_nothing(x: Tensor) -> Tensor:
     """The tensor as it lies in memory; one without numbers for a zero that was never written out."""
     zero = x.numel() > 1 and not any(x.stride()) and not bool(x[(0,) * x.dim()])
-    return x.newtorch.empty_like(0) if zero else x.contiguous()
+    return x.new_empty(0) if zero else x.contiguous()
 
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
@@ -314,8 +314,7 @@ def evolve_readout_adjoint(
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     named = dict(zip(reference.OTHERS, others))
     read = {
-        n: torch.zeros_like(named[n]) if n in named else state[0].newtorch.empty_like(0) for n,
-        kind in GIVEN if kind == "site"
+        n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
     }
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
     arrays = (

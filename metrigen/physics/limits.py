@@ -31,7 +31,13 @@ from metrigen.spec.symbols import t, transposed
 
 
 def step_limit(derivation: Derivation) -> sp.Expr | None:
-    """The limit of the chosen integrator; None where it is not known."""
+    """The limit of the chosen integrator; None where it is not known, or where an energy has kinks: their V'' is no
+    number."""
+    limit = _limit(derivation)
+    return None if limit is None or limit.has(sp.DiracDelta) else limit
+
+
+def _limit(derivation: Derivation) -> sp.Expr | None:
     if derivation.constraints or not isinstance(derivation.system.domain, Lattice):
         return None
     method = type(derivation.system.integrator).__name__

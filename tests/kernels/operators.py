@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from generated.coupled_wave import CoupledWave
 from generated.maze import Maze
-from generated.wave import Wave
 
 
 def wave(**options: object) -> torch.nn.Module:
     """A layer with every parameter away from its start, in float64."""
     generator = torch.Generator().manual_seed(0)
-    layer = Wave(2, **{"steps": 2, **options}).double()
+    layer = CoupledWave(2, **{"steps": 2, **options}).double()
     for parameter in layer.parameters():
         parameter.data += 0.3 * torch.randn(parameter.shape, dtype=parameter.dtype, generator=generator)
     return layer

@@ -59,7 +59,7 @@ def resources(cubin: bytes, folder: Path) -> tuple[int, int]:
 
 @pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("shipped", ["wave", "maze"])
+@pytest.mark.parametrize("shipped", ["coupled_wave", "maze"])
 def test_kernels_compile_without_a_gpu(shipped: str, target: str, tmp_path: Path) -> None:
     """No spills, few registers, shared memory within limits, and no double precision that was not asked for."""
     for name, kernel in kernels_of(shipped).items():
@@ -85,7 +85,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
     for boundary in ("periodic", "zero"):
         package(wave(boundary), folder, f"ahead_wave_{boundary}")
     package(rotating(8), folder, "ahead_rotating")
-    names = {"rotating": "ahead_rotating", "wave": "generated.wave", "maze": "generated.maze"}
+    names = {"rotating": "ahead_rotating", "coupled_wave": "generated.coupled_wave", "maze": "generated.maze"}
     names |= {f"wave_{b}": f"ahead_wave_{b}" for b in ("periodic", "zero")}
     return {name: importlib.import_module(f"{module}.kernels") for name, module in names.items()}
 
@@ -106,9 +106,9 @@ LIMITS = (
     Limits("wave_zero", "evolve_kernel", 1, 72, 1),
     Limits("wave_periodic", "evolve_adjoint_kernel", 1, 112, 3),
     Limits("rotating", "evolve_kernel", 8, 128, 8),
-    Limits("wave", "evolve_kernel", 4, 128, 4),
-    Limits("wave", "evolve_kernel", 8, 128, 8),
-    Limits("wave", "evolve_adjoint_kernel", 2, 128, 6),
+    Limits("coupled_wave", "evolve_kernel", 4, 128, 4),
+    Limits("coupled_wave", "evolve_kernel", 8, 128, 8),
+    Limits("coupled_wave", "evolve_adjoint_kernel", 2, 128, 6),
     Limits("maze", "conjugate_gradient_kernel", 1, 112, 5),
     Limits("maze", "monotone_kernel", 1, 112, 4),
 )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from generated.coupled_wave import module as wave_module
 from generated.maze import module as maze_module
-from generated.wave import module as wave_module
 from tests.kernels.operators import fields, inputs, maze, poison, wave
 
 INTERPRETED = wave_module.INTERPRETED

@@ -45,12 +45,12 @@ def test_candidates_that_the_device_refuses_are_left_out() -> None:
 
 
 def test_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "deep" / "wave.json"
+    file = tmp_path / "deep" / "coupled_wave.json"
     assert read_settings(file) == {}
     write_settings(file, {"b": 4, "a": 2})
     assert json.loads(file.read_text()) == {"format": 1, "warps": {"a": 2, "b": 4}}
     assert read_settings(file) == {"a": 2, "b": 4}
-    assert [p.name for p in file.parent.iterdir()] == ["wave.json"]
+    assert [p.name for p in file.parent.iterdir()] == ["coupled_wave.json"]
     file.write_text('{"format": 2, "warps": {"a": 2}}')
     assert read_settings(file) == {}
     file.write_text('{"format": 1, "warps": {"a": 3, "b": "x", "c": 8}}')
@@ -60,7 +60,7 @@ def test_the_file(tmp_path: Path) -> None:
 
 
 def test_a_reader_sees_a_whole_file(tmp_path: Path) -> None:
-    file = tmp_path / "wave.json"
+    file = tmp_path / "coupled_wave.json"
     many = {f"key {k}": 4 for k in range(500)}
     write_settings(file, many)
     stop = threading.Event()
@@ -79,7 +79,7 @@ def test_a_reader_sees_a_whole_file(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "wave.json"
+    file = tmp_path / "coupled_wave.json"
     write_settings(file, {"a": 2})
 
     def fail(*_: object) -> None:
@@ -89,19 +89,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="disk full"):
         write_settings(file, {"a": 4})
     assert read_settings(file) == {"a": 2}
-    assert [p.name for p in tmp_path.iterdir()] == ["wave.json"]
+    assert [p.name for p in tmp_path.iterdir()] == ["coupled_wave.json"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to tune for")
 def test_no_gpu_is_refused() -> None:
     with pytest.raises(SpecError, match="needs a GPU"):
-        tune("generated.wave")
+        tune("generated.coupled_wave")
 
 
 @pytest.fixture
 def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     pytest.importorskip("triton")
-    from generated.wave import kernels
+    from generated.coupled_wave import kernels
 
     monkeypatch.setenv("METRIGEN_TUNED", str(tmp_path))
     kernels.forget_settings()
@@ -111,7 +111,7 @@ def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_kernels_take_what_was_measured(kernels: ModuleType, tmp_path: Path) -> None:
     """A setting reaches the launch; deterministic algorithms keep to what is checked in; a bad file changes nothing."""
-    assert kernels.settings_file() == tmp_path / "wave.json"
+    assert kernels.settings_file() == tmp_path / "coupled_wave.json"
     given = ("evolve", 1024, 1, torch.float32, torch.device("cpu"))
     rule = kernels._warps(*given, False)
     assert rule == kernels._heuristic("evolve", 1024, 1)
@@ -129,7 +129,7 @@ def test_the_folder_of_the_machine(kernels: ModuleType, tmp_path: Path, monkeypa
     monkeypatch.delenv("METRIGEN_TUNED")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(kernels.sys, "platform", "linux")
-    assert kernels.settings_file() == tmp_path / "cache" / "metrigen" / "tuned" / "wave.json"
+    assert kernels.settings_file() == tmp_path / "cache" / "metrigen" / "tuned" / "coupled_wave.json"
 
 
 def test_the_rule(kernels: ModuleType) -> None:
@@ -157,7 +157,7 @@ def test_tune_writes_what_is_faster(kernels: ModuleType, tmp_path: Path, monkeyp
     monkeypatch.setattr(tuning, "_launches", lambda *_: launches)
     write_settings(kernels.settings_file(), {"other": 2, "evolve_adjoint 16 2 float32 cpu": 4})
     lines: list[str] = []
-    file = tune("wave", timer=lambda run: abs(run() - 8) + 1.0, report=lines.append)  # type: ignore[operator, return-value]
+    file = tune("coupled_wave", timer=lambda run: abs(run() - 8) + 1.0, report=lines.append)  # type: ignore[operator, return-value]
     assert read_settings(file) == {"other": 2, "evolve 16 2 float32 cpu": 8}, "the rule is not written down"
     assert lines[0] == "evolve 16 2 float32 cpu: 8 warps (8.00x against 1)"
 

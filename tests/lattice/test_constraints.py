@@ -149,8 +149,8 @@ def test_dot_product(name: str) -> None:
     assert low.body is not None
     assert low.body_adjoint is not None
     rank = len(low.dynamics.origin)
-    assert dot_defect(low.body, low.body_adjoint, rank) < 1e-11
-    assert dot_defect(optimise(low.body)[0], optimise(low.body_adjoint)[0], rank) < 1e-11
+    assert dot_defect(low.body, low.body_adjoint, rank, low.constants) < 1e-11
+    assert dot_defect(optimise(low.body)[0], optimise(low.body_adjoint)[0], rank, low.constants) < 1e-11
 
 
 @pytest.mark.parametrize("name", ["variable-neumann", "nested-zero", "attracted-zero"])

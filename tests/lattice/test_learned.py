@@ -226,6 +226,7 @@ def test_the_varied_step_is_the_adjoint(name: str) -> None:
     rank = len(low.dynamics.origin)
     for program, adjoint in ((low.body, low.body_adjoint), (optimise(low.body)[0], optimise(low.body_adjoint)[0])):
         values, along = random_values(program.inputs, rank), random_values(program.inputs, rank, seed=1)
+        along |= {constant: 0 * along[constant] for constant in low.constants}
         image = directional(program, values, along)
         cotangents = {bar(n): np.random.default_rng(2).normal(size=image[n].shape) for n in program.outputs}
         flowed = run(adjoint, {**values, **cotangents})

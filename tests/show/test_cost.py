@@ -78,7 +78,7 @@ def test_whole_calls_of_a_wave() -> None:
 
 
 def test_a_layer_that_mixes_channels_needs_them_on_chip(root: Path) -> None:
-    made = report_file(root / "specs/wave.py")
+    made = report_file(root / "specs/coupled_wave.py")
     cost = made.cost(None, 20.0)
     assert cost.shape == default_shape(2) == (32, 64, 32, 32)
     assert "all 64 channels" in cost.notes[-1]

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.show.systems import decay, heat, report, screened, wave, x, y
 
 VOID = {"meta", "br", "mspace"}
-SPECS = ["specs/wave.py", "specs/maze.py", "specs/gallery/gas.py", "specs/gallery/kepler.py"]
+SPECS = ["specs/coupled_wave.py", "specs/maze.py", "specs/gallery/gas.py", "specs/gallery/kepler.py"]
 
 
 class Reader(HTMLParser):
@@ -96,7 +96,7 @@ def test_the_page_holds_every_law_and_the_spec(made: tuple[str, str, object]) ->
 
 
 def test_the_same_spec_gives_the_same_page() -> None:
-    first, second = (report_file(ROOT / "specs/wave.py") for _ in range(2))
+    first, second = (report_file(ROOT / "specs/coupled_wave.py") for _ in range(2))
     assert page(first, None) == page(second, None)
 
 

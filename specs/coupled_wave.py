@@ -22,7 +22,7 @@ K = Param("K", shape=("C", "C"), symmetric=True)
 B = Param("B", shape=("C", "C"), block=8, antisymmetric=True)
 
 system = System(
-    name="wave",
+    name="coupled_wave",
     domain=grid,
     lagrangian=phi.diff(t) ** 2 / 2
     - c2 * grad(phi).square / 2
