@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -28,11 +27,11 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from trainers import cifar_plots
 from trainers.cifar_model import FieldNet
-from trainers.cifar_networks import MODELS, VARIANTS, make_network
+from trainers.cifar_networks import MODELS, VARIANTS, UnknownNetwork, make_network
+from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
 from trainers.common import (
     ROOT,
     Display,
-    ResumeError,
     Run,
     check_spec,
     load_checkpoint,
@@ -264,18 +263,16 @@ def main(
     cutout: Annotated[int, typer.Option(help="side of the square that is cut out")] = Options.cutout,
     mixup: Annotated[float, typer.Option(help="alpha of the weights of two images")] = Options.mixup,
     seed: Annotated[int, typer.Option(help="of weights, order and augmentation")] = Options.seed,
-    name: Annotated[str | None, typer.Option(help="of the run; default: model, seed and time of day")] = None,
-    out: Annotated[Path, typer.Option(help="where runs are kept")] = ROOT / "runs" / "cifar",
-    resume: Annotated[Path | None, typer.Option(help="folder of a run to go on with, options included")] = None,
-    smoke: Annotated[bool, typer.Option(help="a tiny run of everything")] = False,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    devices: Annotated[int, typer.Option(help="processes on this machine, without torchrun")] = 1,
+    name: Name = None,
+    out: Out = ROOT / "runs" / "cifar",
+    resume: Resume = None,
+    smoke: Smoke = False,
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
     precision: Annotated[str, typer.Option(help="of the mixing; the fields are float32")] = "32-true",
 ) -> None:
     """Train an image classifier whose space and nonlinearity are emitted physics, or a baseline."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # a log file has no width to fit into
+    console = make_console()
     options = Options(data, model, variant, parameters, blocks, steps, epochs, seconds, images, batch, lr, decay, crop,
                       flip, cutout, mixup, seed)  # fmt: skip
     if data == DIGITS:
@@ -283,12 +280,12 @@ def main(
         options = replace(options, flip=False, crop=min(crop, 1))
     if smoke:
         options = replace(options, **SMOKE)
-    try:
+    folder = resume or run_folder(out, name, f"{options.model}-seed{options.seed}")
+    with told(console, folder, DataError, UnknownNetwork):
         if resume is not None:
             options = Options(**read_meta(resume)["options"])
         keep_freed_memory()
         fabric = make_fabric(accelerator, devices, precision)
-        folder = resume or out / (name or f"{options.model}-seed{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}")
         main_process = fabric.global_rank == 0
         task = Task.load(options, fabric.device)
         run = Run(folder, writes=main_process)
@@ -297,12 +294,6 @@ def main(
         if main_process:
             examine(network, options, task, run, console)
         fabric.barrier()
-    except (ResumeError, DataError, ValueError) as error:
-        console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        console.print(f"stopped; go on with --resume {folder}", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ from trainers.cifar_model import FieldNet
 MODELS = ("field", "resnet", "convnext")
 
 
+class UnknownNetwork(ValueError):
+    """A name of a model or a variant that there is none of: says which there are."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """A field network with one thing taken away.
@@ -50,11 +54,11 @@ class Wanted(Protocol):
 
 
 def make_network(wanted: Wanted, inputs: int, classes: int) -> nn.Module:
-    """The network of a run on images of ``inputs`` channels. Raises ValueError for an unknown name."""
+    """The network of a run on images of ``inputs`` channels. Raises UnknownNetwork."""
     if wanted.model not in MODELS:
-        raise ValueError(f"model={wanted.model!r}; one of {', '.join(MODELS)}")
+        raise UnknownNetwork(f"model={wanted.model!r}; one of {', '.join(MODELS)}")
     if wanted.variant not in VARIANTS:
-        raise ValueError(f"variant={wanted.variant!r}; one of {', '.join(VARIANTS)}")
+        raise UnknownNetwork(f"variant={wanted.variant!r}; one of {', '.join(VARIANTS)}")
     if wanted.model != "field":
         kind = ResNet if wanted.model == "resnet" else ConvNext
         return _sized(lambda width: kind(inputs, classes, width, wanted.blocks), wanted.parameters, 1)

@@ -27,6 +27,7 @@ from rich.console import Console
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
 from trainers.common import (
     CHECKPOINT,
     ROOT,
@@ -257,18 +258,16 @@ def main(
     scored: Annotated[int, typer.Option(help="bytes of the validation split they look at")] = Options.scored,
     tested: Annotated[int | None, typer.Option(help="bytes of the test split; default: all")] = Options.tested,
     sample: Annotated[int, typer.Option(help="bytes of text to write at the end")] = Options.sample,
-    name: Annotated[str | None, typer.Option(help="of the run; default: seed and time of day")] = None,
-    out: Annotated[Path, typer.Option(help="where runs are kept")] = ROOT / "runs" / "lm",
-    resume: Annotated[Path | None, typer.Option(help="folder of a run to go on with, options included")] = None,
-    smoke: Annotated[bool, typer.Option(help="a tiny run of everything")] = False,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    devices: Annotated[int, typer.Option(help="processes on this machine, without torchrun")] = 1,
+    name: Name = None,
+    out: Out = ROOT / "runs" / "lm",
+    resume: Resume = None,
+    smoke: Smoke = False,
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
     precision: Annotated[str, typer.Option(help="of Fabric")] = "32-true",
 ) -> None:
     """Train a language model of damped oscillators on bytes, and a GPT of the same size beside it."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # a log file has no width to fit into
+    console = make_console()
     models = ABLATIONS if ablate else tuple(model or DEFAULT)
     unknown = [variant for variant in models if variant not in VARIANTS]
     if unknown:
@@ -277,19 +276,13 @@ def main(
                       modes, rank, heads, seed, every, scored, tested, sample)  # fmt: skip
     if smoke:
         options = replace(options, **SMOKE)
-    folder = resume or out / (name or f"seed{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}")
-    try:
+    folder = resume or run_folder(out, name, f"seed{options.seed}")
+    with told(console, folder, DataError):
         if resume is not None:
             options = stored_options(resume)
         fabric = make_fabric(accelerator, devices, precision)
         torch.set_flush_denormal(True)
         run_all(fabric, options, folder, console, resume=resume is not None)
-    except (ResumeError, DataError) as error:
-        console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        console.print(f"stopped; go on with --resume {folder}", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,10 +27,10 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainers import maze_plots
+from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
 from trainers.common import (
     ROOT,
     Display,
-    ResumeError,
     Run,
     check_spec,
     load_checkpoint,
@@ -267,30 +266,28 @@ def main(
     seed: Annotated[int, typer.Option(help="of weights and mazes")] = Options.seed,
     every: Annotated[int, typer.Option(help="steps between two checkpoints")] = Options.every,
     mazes: Annotated[int, typer.Option(help="test mazes of every size and kind")] = Options.mazes,
-    name: Annotated[str | None, typer.Option(help="of the run; default: seed and time of day")] = None,
-    out: Annotated[Path, typer.Option(help="where runs are kept")] = ROOT / "runs" / "maze",
-    resume: Annotated[Path | None, typer.Option(help="folder of a run to go on with, options included")] = None,
-    smoke: Annotated[bool, typer.Option(help="a tiny run of everything")] = False,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    devices: Annotated[int, typer.Option(help="processes on this machine, without torchrun")] = 1,
+    name: Name = None,
+    out: Out = ROOT / "runs" / "maze",
+    resume: Resume = None,
+    smoke: Smoke = False,
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
     precision: Annotated[str, typer.Option(help="of the convolutions; the fields are float64")] = "32-true",
 ) -> None:
     """Train a maze solver on 15 x 15 mazes; test it on 15, 25, 39 and 79, perfect and loopy."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # a log file has no width to fit into
+    console = make_console()
     options = Options(steps, seconds, batch, lr, hidden, pool, seed, every, mazes)
     if seconds is not None and not smoke:
         options = replace(options, mazes=max(4, mazes // 4))
     if smoke:
         options = replace(options, **SMOKE)
-    try:
+    folder = resume or run_folder(out, name, f"seed{options.seed}")
+    with told(console, folder):
         if resume is not None:
             stored: dict[str, Any] = read_meta(resume)["options"]
             options = Options(**(stored | {"sizes": tuple(stored["sizes"])}))
         fabric = make_fabric(accelerator, devices, precision)
         torch.set_flush_denormal(True)  # numbers below 1e-308 are zero: they would only be slow
-        folder = resume or out / (name or f"seed{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}")
         main_process = fabric.global_rank == 0
         run = Run(folder, writes=main_process)
         with Display(console, "train", shown=main_process) as display:
@@ -300,12 +297,6 @@ def main(
                 reports = examine(network, options, run, console, display)
             summarise(reports, run, console)
         fabric.barrier()
-    except ResumeError as error:
-        console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        console.print(f"stopped; go on with --resume {folder}", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

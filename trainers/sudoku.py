@@ -31,6 +31,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from trainers import sudoku_plots
+from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
 from trainers.common import (
     ROOT,
     Display,
@@ -315,29 +316,27 @@ def main(
     most: Annotated[int, typer.Option(help="rounds of a test, at most")] = Options.most,
     seed: Annotated[int, typer.Option(help="of weights and training puzzles")] = Options.seed,
     every: Annotated[int, typer.Option(help="steps between two checkpoints")] = Options.every,
-    name: Annotated[str | None, typer.Option(help="of the run; default: seed and time of day")] = None,
-    out: Annotated[Path, typer.Option(help="where runs are kept")] = ROOT / "runs" / "sudoku",
-    resume: Annotated[Path | None, typer.Option(help="folder of a run to go on with, options included")] = None,
+    name: Name = None,
+    out: Out = ROOT / "runs" / "sudoku",
+    resume: Resume = None,
     file: Annotated[Path | None, typer.Option("--eval", help="solve the puzzles of a file; train nothing")] = None,
     weights: Annotated[Path, typer.Option(help="for --eval")] = WEIGHTS,
-    smoke: Annotated[bool, typer.Option(help="a tiny run of everything")] = False,
+    smoke: Smoke = False,
     workers: Annotated[int, typer.Option(help="processes that make puzzles")] = 2,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    devices: Annotated[int, typer.Option(help="processes on this machine, without torchrun")] = 1,
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
     precision: Annotated[str, typer.Option(help="of the network")] = "32-true",
 ) -> None:
     """Train a Sudoku solver that is told no rows, columns or boxes; test it on four levels of difficulty."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # a log file has no width to fit into
+    console = make_console()
     options = Options(
         steps=steps, seconds=seconds, pool=pool, rounds=rounds, lr=lr, lr_graph=lr_graph, width=width, hidden=hidden,
         heads=heads, channels=channels, energy=energy, puzzles=puzzles, tests=tests, most=most, seed=seed, every=every,
     )  # fmt: skip
     if smoke:
         options = replace(options, **SMOKE)
-    folder = resume or out / (name or f"seed{options.seed}-{time.strftime('%Y%m%d-%H%M%S')}")
-    try:
+    folder = resume or run_folder(out, name, f"seed{options.seed}")
+    with told(console, folder, PuzzleFileError):
         if file is not None:
             solve_file(file, weights, most, console)
             return
@@ -358,12 +357,6 @@ def main(
         if main_process:
             examine(network, to_test, options, run, console)
         fabric.barrier()
-    except (ResumeError, PuzzleFileError) as error:
-        console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        console.print(f"stopped; go on with --resume {folder}", soft_wrap=True, highlight=False)
-        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

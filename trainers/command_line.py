@@ -1,0 +1,47 @@
+"""What the command lines of the trainers share: common flags, the console, errors in one line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from trainers.common import ResumeError
+
+Name = Annotated[str | None, typer.Option(help="of the run; default: seed and time of day")]
+Out = Annotated[Path, typer.Option(help="where runs are kept")]
+Resume = Annotated[Path | None, typer.Option(help="folder of a run to go on with, options included")]
+Smoke = Annotated[bool, typer.Option(help="a tiny run of everything")]
+Accelerator = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Devices = Annotated[int, typer.Option(help="processes on this machine, without torchrun")]
+
+
+def make_console() -> Console:
+    """A console of the width of the terminal; a log file has no width to fit into."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    return console
+
+
+def run_folder(out: Path, name: str | None, prefix: str) -> Path:
+    """``out/name``; without a name the prefix and the time of day."""
+    return out / (name or f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+@contextmanager
+def told(console: Console, folder: Path, *mendable: type[Exception]) -> Iterator[None]:
+    """Errors that a user can mend are one line and exit code 1; an interrupted run says how to go on, exit code 130."""
+    try:
+        yield
+    except (ResumeError, *mendable) as error:
+        console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        console.print(f"stopped; go on with --resume {folder}", soft_wrap=True, highlight=False)
+        raise typer.Exit(130) from None
