@@ -45,6 +45,7 @@ from trainers.common import (
     save_checkpoint,
     spec_hash,
 )
+from trainers.memory import keep_freed_memory
 from trainers.sudoku_evaluate import Report, evaluate, sure
 from trainers.sudoku_model import SudokuNet
 from trainers.sudoku_pool import batch_of, empty_pool, fill, leave, members
@@ -60,7 +61,6 @@ class Options:
     steps    optimiser steps                 seconds   a time limit in their place: the learning rate follows the clock
     pool     puzzles at work in a process    rounds    of a segment: what the gradient sees
     stay     least and most segments         mix       odds of the levels easy, medium, hard, hardest
-    ramp     the share of the run in which stay and mix grow from short stays of easy puzzles
     lr       peak rate of the networks       lr_graph  peak rate of couplings and screenings
     width    numbers per cell and plane      hidden    width of the update
     heads    graphs                          channels  sources per graph and plane
@@ -75,12 +75,11 @@ class Options:
     pool: int = 16
     rounds: int = 4
     stay: tuple[int, int] = (12, 20)
-    mix: tuple[float, ...] = (0.3, 0.2, 0.1, 0.4)
-    ramp: float = 0.05
-    lr: float = 3e-3
-    lr_graph: float = 2e-2
+    mix: tuple[float, ...] = (0.4, 0.25, 0.1, 0.25)
+    lr: float = 4e-3
+    lr_graph: float = 3e-2
     width: int = 32
-    hidden: int = 128
+    hidden: int = 96
     heads: int = 8
     channels: int = 4
     energy: bool = False
@@ -94,7 +93,6 @@ class Options:
 
 SMOKE = {"steps": 12, "pool": 4, "width": 8, "hidden": 16, "heads": 2, "channels": 2, "puzzles": 64, "every": 6,
          "tests": 32, "most": 8, "stay": (1, 2)}  # fmt: skip
-FIRST_STAY = (1, 4)  # segments
 TEST_SEED = 0  # every run is tested on the same puzzles
 
 
@@ -112,14 +110,6 @@ def make_optimizer(network: SudokuNet, options: Options) -> torch.optim.AdamW:
 def schedule(step: int, fraction: float) -> float:
     """The share of the peak rate: a warm-up, then half a cosine down to two percent."""
     return min(1.0, (step + 1) / 50) * (0.02 + 0.98 * (1 + math.cos(math.pi * fraction)) / 2)
-
-
-def curriculum(options: Options, fraction: float) -> tuple[tuple[float, ...], tuple[int, int]]:
-    """The odds of the levels and the stays, at a fraction of the run."""
-    grown = min(1.0, fraction / options.ramp) if options.ramp > 0 else 1.0
-    mix = tuple(first + grown * (last - first) for first, last in zip((1.0, 0.0, 0.0, 0.0), options.mix, strict=True))
-    least, most = (round(min(a, b) + grown * (b - min(a, b))) for a, b in zip(FIRST_STAY, options.stay, strict=True))
-    return mix, (least, most)
 
 
 def loss_of(logits: Tensor, label: Tensor) -> Tensor:
@@ -190,7 +180,7 @@ def train(
         while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after:
             clock = time.monotonic()
             key = (options.seed, done, fabric.global_rank)
-            entered += fill(pool, by_level, *curriculum(options, fraction), (*key, 0))
+            entered += fill(pool, by_level, options.mix, options.stay, (*key, 0))
             given, label = batch_of(pool, puzzles)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(done, fraction)
@@ -345,6 +335,7 @@ def main(
             options = Options(**(stored | {key: tuple(stored[key]) for key in ("stay", "mix")}))
         fabric = make_fabric(accelerator, devices, precision)
         torch.set_flush_denormal(True)
+        keep_freed_memory()
         main_process = fabric.global_rank == 0
         run = Run(folder, writes=main_process)
         kept = folder.parent / "puzzles"

@@ -41,7 +41,7 @@ class SudokuNet(nn.Module):
         width: int = 32,
         heads: int = 8,
         channels: int = 4,
-        hidden: int = 128,
+        hidden: int = 96,
         energy: bool = False,
         cells: int = 81,
     ) -> None:
@@ -115,12 +115,13 @@ class SudokuNet(nn.Module):
             state = torch.where(fresh[:, None, None, None], self.start(given), state)
         couplings = self.couplings()
         units = self.unit_fields(couplings)
-        fixed = self.of_given(self.code(given))
+        code = self.code(given)
+        weight = torch.cat((self.of_state.weight, self.of_given.weight), dim=1)
         logits = []
         for _ in range(rounds):
-            seen = self.of_state(torch.cat((state, self.fields(state, units, couplings)), dim=-1))
-            hidden = seen + fixed + self.of_mean(state.mean(dim=1, keepdim=True))
-            state = _norm(state + self.update(F.gelu(hidden, approximate="tanh")))
+            seen = torch.cat((state, self.fields(state, units, couplings), code), dim=-1)
+            hidden = F.linear(seen, weight, self.of_state.bias) + self.of_mean(state.mean(dim=1, keepdim=True))
+            state = _norm(state + self.update(F.gelu(hidden)))
             logits.append(self.answer(state)[..., 0])
         return state, torch.stack(logits)
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from trainers.common import CHECKPOINT, ROOT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
-from trainers.sudoku import FIRST_STAY, SMOKE, Options, curriculum, train
+from trainers.sudoku import SMOKE, Options, train
 from trainers.sudoku_pool import Pool, empty_pool, fill, leave, members
 from trainers.sudoku_weights import WEIGHTS, load_weights
 from trainers.sudokus import Puzzles, make_puzzles
@@ -151,18 +151,6 @@ def test_what_is_drawn_depends_on_seed_step_and_process_alone(puzzles: Puzzles) 
     assert torch.equal(one.index, same.index)
     assert torch.equal(one.left, same.left)
     assert not torch.equal(one.index, other.index)
-
-
-def test_the_curriculum_begins_with_short_stays_of_easy_puzzles() -> None:
-    options = Options()
-    assert curriculum(options, 0.0) == ((1.0, 0.0, 0.0, 0.0), FIRST_STAY)
-    assert curriculum(options, options.ramp)[1] == options.stay
-    assert curriculum(options, options.ramp)[0] == pytest.approx(options.mix)
-    half, stay = curriculum(options, options.ramp / 2)
-    assert half == pytest.approx([(a + b) / 2 for a, b in zip((1, 0, 0, 0), options.mix, strict=True)])
-    assert FIRST_STAY < stay < options.stay
-    assert curriculum(replace(options, stay=(1, 2)), 0.0)[1] == (1, 2)
-    assert curriculum(replace(options, ramp=0.0), 0.0)[0] == pytest.approx(options.mix)
 
 
 def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
