@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks.contender import Contender
 from benchmarks.races import Race
 from benchmarks.torch_driver import Tensors, contender, tensors
+from trainers.mixing import mixed
 
 SPECS = Path(__file__).parent / "specs"
 PACKAGE = {
@@ -88,8 +89,8 @@ def _forward(race: Race, module: Any, given: dict[str, Tensor]) -> Callable[[], 
         return (module.forward_readout(given["phi"], given["pi"])[1],)
 
     def whole() -> Tensors:
-        phi, pi = mix(given["mix_in"], given["x"]).chunk(2, 1)
-        return (mix(given["mix_out"], module.forward_readout(phi, pi)[1]),)
+        phi, pi = (mixed(weight, given["x"]) for weight in given["mix_in"].chunk(2))
+        return (mixed(given["mix_out"], module.forward_readout(phi, pi)[1]),)
 
     def poisson() -> Tensors:
         return (module(given["kappa"], given["m2"], given["s"]).u,)
@@ -100,8 +101,3 @@ def _forward(race: Race, module: Any, given: dict[str, Tensor]) -> Callable[[], 
     return {"scan": scan, "evolve": evolve, "readout": readout, "block": block, "whole": whole, "poisson": poisson}[
         race.kind
     ]
-
-
-def mix(weight: Tensor, x: Tensor) -> Tensor:
-    """A 1x1 convolution."""
-    return torch.nn.functional.conv2d(x, weight[:, :, None, None])
