@@ -2,8 +2,8 @@
 
 y = sum_i W_i x_i over the channels, with x_i (B, C_i, H, W) and W = [W_1, W_2, ...] of shape (width, sum C_i). Products
 of a matrix and a sample work on maps that are in cache and need no concatenated input and no other layout; threads
-share the samples. On the CPU that is faster than ``Conv2d`` at the widths of small image networks. Elsewhere the maps are
-concatenated and given to ``conv2d``.
+share the samples. On the CPU that is faster than ``Conv2d`` at the widths of small image networks. Elsewhere the maps
+are concatenated and given to ``conv2d``.
 """
 
 from __future__ import annotations
