@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -27,7 +28,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from trainers import cifar_plots
 from trainers.cifar_model import FieldNet
-from trainers.cifar_networks import MODELS, VARIANTS, UnknownNetwork, make_network
+from trainers.cifar_networks import MODELS, VARIANTS, Stages, UnknownNetwork, make_network
 from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
 from trainers.common import (
     ROOT,
@@ -55,6 +56,8 @@ class Options:
     data        "digits", a folder with parquet files, or the name of a Hugging Face dataset
     model       "field", "resnet" or "convnext", each at the width that comes closest to ``parameters``
     variant     of the field network, see ``cifar_networks.VARIANTS``
+    widths      ratio of the widths of the three stages, at resolutions n, n/2, n/4
+    blocks      of every stage
     images      of the training set, from its start; all for None
     seconds     a time limit in the place of ``epochs``: the learning rate follows the clock
     steps       of the time integrator in every block
@@ -64,7 +67,8 @@ class Options:
     model: str = "field"
     variant: str = "full"
     parameters: int = 200_000
-    blocks: int = 2
+    widths: Stages = (1, 2, 4)
+    blocks: Stages = (2, 2, 2)
     steps: int = 2
     epochs: int = 20
     seconds: float | None = None
@@ -83,7 +87,26 @@ class Options:
         return Augmentation(self.crop, self.flip, self.cutout, self.mixup)
 
 
-SMOKE = {"parameters": 20_000, "blocks": 1, "epochs": 2, "images": 256, "batch": 32}
+SMOKE = {"parameters": 20_000, "blocks": (1, 1, 1), "epochs": 2, "images": 256, "batch": 32}
+
+
+def stages_of(text: str, flag: str) -> Stages:
+    """Three positive numbers separated by commas; one number stands for three equal ones."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or min(numbers) < 1:
+        raise typer.BadParameter(f"{text!r} is not one or three positive whole numbers", param_hint=flag)
+    first, *others = numbers
+    return (first, *others) if others else (first, first, first)
+
+
+def stored_options(folder: Path) -> Options:
+    """What the run in a folder was started with. Raises ResumeError where there is no checkpoint."""
+    options: dict[str, Any] = read_meta(folder)["options"]
+    stages = {key: tuple(options[key]) for key in ("widths", "blocks")}
+    return Options(**(options | stages))
 
 
 @dataclass(frozen=True)
@@ -250,7 +273,8 @@ def main(
     model: Annotated[str, typer.Option(help=", ".join(MODELS))] = Options.model,
     variant: Annotated[str, typer.Option(help="of the field network: " + ", ".join(VARIANTS))] = Options.variant,
     parameters: Annotated[int, typer.Option(help="the width comes as close to this as it can")] = Options.parameters,
-    blocks: Annotated[int, typer.Option(help="a resolution")] = Options.blocks,
+    widths: Annotated[str, typer.Option(help="ratio of the three stages, e.g. 1,2,4")] = "1,2,4",
+    blocks: Annotated[str, typer.Option(help="of every stage, or of each of the three, e.g. 1,2,3")] = "2",
     steps: Annotated[int, typer.Option(help="of the time integrator in every block")] = Options.steps,
     epochs: Annotated[int, typer.Option(help="times through the training images")] = Options.epochs,
     seconds: Annotated[float | None, typer.Option(help="train that long in place of --epochs")] = None,
@@ -273,8 +297,8 @@ def main(
 ) -> None:
     """Train an image classifier whose space and nonlinearity are emitted physics, or a baseline."""
     console = make_console()
-    options = Options(data, model, variant, parameters, blocks, steps, epochs, seconds, images, batch, lr, decay, crop,
-                      flip, cutout, mixup, seed)  # fmt: skip
+    options = Options(data, model, variant, parameters, stages_of(widths, "--widths"), stages_of(blocks, "--blocks"),
+                      steps, epochs, seconds, images, batch, lr, decay, crop, flip, cutout, mixup, seed)  # fmt: skip
     if data == DIGITS:
         # A digit is no digit any more when it is mirrored, and 8 pixels wide.
         options = replace(options, flip=False, crop=min(crop, 1))
@@ -283,7 +307,7 @@ def main(
     folder = resume or run_folder(out, name, f"{options.model}-seed{options.seed}")
     with told(console, folder, DataError, UnknownNetwork):
         if resume is not None:
-            options = Options(**read_meta(resume)["options"])
+            options = stored_options(resume)
         keep_freed_memory()
         fabric = make_fabric(accelerator, devices, precision)
         main_process = fabric.global_rank == 0

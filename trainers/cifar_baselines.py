@@ -6,7 +6,7 @@ ConvNet for the 2020s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -34,18 +34,18 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """3 x 3 stem, stages of basic blocks at widths w, 2 w, 4 w and resolutions n, n/2, n/4, mean, linear."""
+    """3 x 3 stem, a stage of basic blocks for every width, each at half the resolution before, mean, linear."""
 
-    def __init__(self, inputs: int, classes: int, width: int, blocks: int) -> None:
+    def __init__(self, inputs: int, classes: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        widths = [width, width, 2 * width, 4 * width]
         stages: list[nn.Module] = []
-        for k, (before, after) in enumerate(pairwise(widths)):
+        for k, (before, after) in enumerate(pairwise((widths[0], *widths))):
             stages.append(BasicBlock(before, after, 1 if k == 0 else 2))
-            stages += [BasicBlock(after, after, 1) for _ in range(blocks - 1)]
-        self.stem = nn.Sequential(nn.Conv2d(inputs, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+            stages += [BasicBlock(after, after, 1) for _ in range(blocks[k] - 1)]
+        stem = [nn.Conv2d(inputs, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
+        self.stem = nn.Sequential(*stem)
         self.stages = nn.Sequential(*stages)
-        self.classify = nn.Linear(4 * width, classes)
+        self.classify = nn.Linear(widths[-1], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -69,18 +69,17 @@ class ConvNextBlock(nn.Module):
 
 
 class ConvNext(nn.Module):
-    """3 x 3 stem, stages of ConvNeXt blocks at widths w, 2 w, 4 w with 2 x 2 convolutions between, mean, linear."""
+    """3 x 3 stem, a stage of ConvNeXt blocks for every width with 2 x 2 convolutions between, mean, linear."""
 
-    def __init__(self, inputs: int, classes: int, width: int, blocks: int) -> None:
+    def __init__(self, inputs: int, classes: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 3, 1, 1)]
-        for k in range(3):
+        layers: list[nn.Module] = [nn.Conv2d(inputs, widths[0], 3, 1, 1)]
+        for k, width in enumerate(widths):
             if k:
-                before = width * 2 ** (k - 1)
-                layers += [nn.BatchNorm2d(before), nn.Conv2d(before, 2 * before, 2, 2)]
-            layers += [ConvNextBlock(width * 2**k) for _ in range(blocks)]
-        self.body = nn.Sequential(*layers, nn.BatchNorm2d(4 * width))
-        self.classify = nn.Linear(4 * width, classes)
+                layers += [nn.BatchNorm2d(widths[k - 1]), nn.Conv2d(widths[k - 1], width, 2, 2)]
+            layers += [ConvNextBlock(width) for _ in range(blocks[k])]
+        self.body = nn.Sequential(*layers, nn.BatchNorm2d(widths[-1]))
+        self.classify = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.body(x).mean((2, 3)))

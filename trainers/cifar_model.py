@@ -13,7 +13,7 @@ there is no other activation: neighbours meet in the wave equation, and the tens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -55,28 +55,28 @@ class FieldBlock(nn.Module):
 
 
 class FieldNet(nn.Module):
-    """Stem, three stages of field blocks at widths w, 2 w, 4 w and resolutions n, n/2, n/4, mean, linear.
+    """Stem, a stage of field blocks for every width, each at half the resolution before, mean, linear.
 
+    blocks   of every stage
     physics  builds the generated module for a number of channels
     fields   of a block, as a fraction of its width, rounded to blocks of 8 channels
     """
 
     def __init__(
-        self, inputs: int, classes: int, width: int, blocks: int, physics: Physics, *, readout: str = "tensor",
-        components: int = 5, fields: float = 0.875,
+        self, inputs: int, classes: int, widths: Sequence[int], blocks: Sequence[int], physics: Physics, *,
+        readout: str = "tensor", components: int = 5, fields: float = 0.875,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.stem = nn.Conv2d(inputs, width, 3, 1, 1, bias=False)
+        self.stem = nn.Conv2d(inputs, widths[0], 3, 1, 1, bias=False)
         stages: list[nn.Module] = []
-        for k in range(3):
-            size = width * 2**k
+        for k, width in enumerate(widths):
             if k:
-                stages.append(nn.Sequential(nn.AvgPool2d(2), Mixing(size // 2, size)))
-            count = max(8, 8 * round(fields * size / 8))
-            stages += [FieldBlock(size, count, physics(count), readout, components) for _ in range(blocks)]
+                stages.append(nn.Sequential(nn.AvgPool2d(2), Mixing(widths[k - 1], width)))
+            count = max(8, 8 * round(fields * width / 8))
+            stages += [FieldBlock(width, count, physics(count), readout, components) for _ in range(blocks[k])]
         self.stages = nn.Sequential(*stages)
-        self.norm = nn.BatchNorm2d(4 * width)
-        self.classify = nn.Linear(4 * width, classes)
+        self.norm = nn.BatchNorm2d(widths[-1])
+        self.classify = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.norm(self.stages(self.stem(x))).mean((2, 3)))

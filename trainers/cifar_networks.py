@@ -12,6 +12,7 @@ from torch import nn
 from trainers.cifar_baselines import ConvNext, ResNet, width_for
 from trainers.cifar_model import FieldNet
 
+Stages = tuple[int, int, int]  # a number for each of the three resolutions n, n/2, n/4
 MODELS = ("field", "resnet", "convnext")
 
 
@@ -49,7 +50,8 @@ class Wanted(Protocol):
     model: str
     variant: str
     parameters: int
-    blocks: int
+    widths: Stages
+    blocks: Stages
     steps: int
 
 
@@ -61,15 +63,24 @@ def make_network(wanted: Wanted, inputs: int, classes: int) -> nn.Module:
         raise UnknownNetwork(f"variant={wanted.variant!r}; one of {', '.join(VARIANTS)}")
     if wanted.model != "field":
         kind = ResNet if wanted.model == "resnet" else ConvNext
-        return _sized(lambda width: kind(inputs, classes, width, wanted.blocks), wanted.parameters, 1)
+        return _sized(
+            lambda last: kind(inputs, classes, stage_widths(last, wanted.widths), wanted.blocks), wanted.parameters, 4
+        )
     variant = VARIANTS[wanted.variant]
     package = import_module(f"generated.{variant.package}")
     physics, components = _physics(package, variant, wanted.steps), len(package.module.COMPONENTS)
 
-    def build(width: int) -> nn.Module:
-        return FieldNet(inputs, classes, width, wanted.blocks, physics, readout=variant.readout, components=components)
+    def build(last: int) -> nn.Module:
+        widths = stage_widths(last, wanted.widths)
+        return FieldNet(inputs, classes, widths, wanted.blocks, physics, readout=variant.readout, components=components)
 
-    return _sized(build, wanted.parameters, 4)
+    return _sized(build, wanted.parameters, 16)
+
+
+def stage_widths(last: int, ratio: Stages) -> Stages:
+    """The widths of the stages in this ratio, of which the last is ``last``."""
+    first, second, third = ratio
+    return max(1, round(last * first / third)), max(1, round(last * second / third)), last
 
 
 def _sized(build: Callable[[int], nn.Module], count: int, step: int) -> nn.Module:

@@ -11,10 +11,10 @@ from torch import nn
 from trainers.cifar import Options
 from trainers.cifar_baselines import parameters
 from trainers.cifar_model import FieldBlock, FieldNet
-from trainers.cifar_networks import MODELS, VARIANTS, make_network
+from trainers.cifar_networks import MODELS, VARIANTS, make_network, stage_widths
 from trainers.mixing import Mixing
 
-SMALL = Options(parameters=20_000, blocks=1)
+SMALL = Options(parameters=20_000, blocks=(1, 1, 1))
 
 
 def test_mixing_is_a_convolution_of_one_pixel() -> None:
@@ -42,6 +42,30 @@ def test_all_models_have_the_wanted_size(model: str, count: int) -> None:
     network = make_network(replace(Options(), model=model, parameters=count), 3, 10)
     assert abs(parameters(network) - count) < 0.12 * count
     assert network(torch.randn(2, 3, 16, 16)).shape == (2, 10)
+
+
+def test_widths_of_the_stages() -> None:
+    assert stage_widths(48, (1, 2, 4)) == (12, 24, 48)
+    assert stage_widths(48, (2, 3, 8)) == (12, 18, 48)
+    assert stage_widths(16, (1, 20, 80)) == (1, 4, 16)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_less_work_at_the_largest_resolution_with_as_many_parameters(model: str) -> None:
+    wanted = replace(Options(), model=model, parameters=200_000)
+    plain = make_network(wanted, 3, 10)
+    late = make_network(replace(wanted, widths=(1, 3, 6), blocks=(1, 2, 3)), 3, 10)
+    assert abs(parameters(late) - 200_000) < 24_000
+    assert late(torch.randn(2, 3, 16, 16)).shape == (2, 10)
+    first = [next(p for p in network.parameters() if p.dim() == 4).shape[0] for network in (plain, late)]
+    assert first[1] < first[0]
+
+
+def test_blocks_and_fields_of_every_stage() -> None:
+    network = make_network(replace(SMALL, widths=(1, 3, 6), blocks=(1, 2, 3)), 1, 10)
+    found = [m.norm.num_features for m in network.modules() if isinstance(m, FieldBlock)]
+    first, second, last = stage_widths(found[-1], (1, 3, 6))
+    assert found == [first, second, second, last, last, last]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from rich.console import Console
 from safetensors.torch import load_file
 
-from trainers.cifar import Options, Task, batch_of, steps_per_epoch, train
+from trainers.cifar import Options, Task, batch_of, stages_of, steps_per_epoch, stored_options, train
 from trainers.common import CHECKPOINT, Display, Run, make_fabric, read_meta
 
-TINY = Options(parameters=12_000, blocks=1, epochs=2, images=96, batch=16, crop=1, flip=False)
+TINY = Options(parameters=12_000, blocks=(1, 1, 1), epochs=2, images=96, batch=16, crop=1, flip=False)
 
 
 def run_cli(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -83,6 +84,20 @@ def test_an_epoch_sees_every_image_once(task: Task) -> None:
     assert {tuple(x.flatten().tolist()) for x in seen} == {tuple(x.flatten().tolist()) for x in every}
     following = torch.cat([batch_of(task, options, count + k, rank, 2)[0] for k in range(count) for rank in range(2)])
     assert not torch.equal(seen, following)
+
+
+def test_one_number_or_three_for_the_stages() -> None:
+    assert stages_of("2", "--blocks") == (2, 2, 2)
+    assert stages_of("1,2,3", "--blocks") == (1, 2, 3)
+    for text in ("", "1,2", "0,1,1", "1,2,x", "1,2,3,4"):
+        with pytest.raises(typer.BadParameter, match="one or three"):
+            stages_of(text, "--blocks")
+
+
+def test_options_are_kept_with_the_weights(tmp_path: Path, task: Task) -> None:
+    options = replace(TINY, widths=(1, 2, 3), blocks=(1, 1, 2))
+    fit(tmp_path, task, options, stop_after=1)
+    assert stored_options(tmp_path) == options
 
 
 def test_a_source_that_is_none_is_one_line(tmp_path: Path) -> None:
