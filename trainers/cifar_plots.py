@@ -1,9 +1,10 @@
-"""Pictures of an image run: the learning curve, fields and energy density in a trained network, energy along depth."""
+"""Pictures of image runs: learning curves, an ablation, fields and energy in a trained network, energy along depth."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import matplotlib
@@ -15,16 +16,40 @@ from torch import Tensor, nn
 
 from trainers.cifar_model import FieldBlock
 
+Records = Sequence[Mapping[str, Any]]
 
-def learning_curve(runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
-    """Test accuracy against epochs and against seconds, a line a run, from the "epoch" records."""
+
+def learning_curves(runs: Mapping[str, Sequence[Records]], path: Path) -> None:
+    """Test accuracy against epochs and against seconds: a colour a name, a line a run, from "epoch" records."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, constrained_layout=True)
-    for name, records in runs.items():
-        for ax, key in zip(axes, ("epoch", "seconds"), strict=True):
-            ax.plot([r[key] for r in records], [100 * r["accuracy"] for r in records], label=name)
+    for k, (name, several) in enumerate(runs.items()):
+        for number, records in enumerate(several):
+            for ax, key in zip(axes, ("epoch", "seconds"), strict=True):
+                ax.plot(
+                    [r[key] for r in records], [100 * r["accuracy"] for r in records], color=f"C{k}",
+                    label=name if number == 0 else None,
+                )  # fmt: skip
     axes[0].set(xlabel="epoch", ylabel="test accuracy, %")
     axes[1].set(xlabel="seconds of training")
     axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def ablation(variants: Mapping[str, Sequence[float]], steps: Mapping[int, Sequence[float]], path: Path) -> None:
+    """Accuracy of every variant, and of the full model against its steps K: a dot a run, a bar or line the mean."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, constrained_layout=True)
+    for k, (name, found) in enumerate(variants.items()):
+        axes[0].hlines(100 * fmean(found), k - 0.35, k + 0.35, color="C0")
+        axes[0].plot([k] * len(found), [100 * value for value in found], "o", color="C0" if name == "full" else "C1")
+    axes[0].set(ylabel="test accuracy, %")
+    axes[0].set_xticks(range(len(variants)), list(variants), rotation=30, ha="right")
+    counts = sorted(steps)
+    axes[1].plot(counts, [100 * fmean(steps[k]) for k in counts], color="C0")
+    for k in counts:
+        axes[1].plot([k] * len(steps[k]), [100 * value for value in steps[k]], "o", color="C0")
+    axes[1].set_xscale("log", base=2)
+    axes[1].set(xlabel="steps K of the full model", xticks=counts, xticklabels=counts)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -40,7 +65,7 @@ def block_states(network: nn.Module, x: Tensor) -> list[dict[str, Tensor]]:
         state = block.physics(phi, pi)
         tensor = block.physics.readout(state)
         amplitude = tensor[:, : phi.shape[1]]
-        states.append({"phi": state[0], "pi": state[-1], "amplitude": amplitude})
+        states.append({"phi": state[0].cpu(), "pi": state[-1].cpu(), "amplitude": amplitude.cpu()})
 
     hooks = [m.register_forward_hook(look) for m in network.modules() if isinstance(m, FieldBlock)]
     network(x)

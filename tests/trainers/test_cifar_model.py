@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from trainers.cifar import Options
 from trainers.cifar_baselines import parameters
 from trainers.cifar_model import FieldBlock, FieldNet
 from trainers.cifar_networks import MODELS, VARIANTS, make_network, stage_widths
+from trainers.cifar_options import Options
 from trainers.mixing import Mixing
 
 SMALL = Options(parameters=20_000, blocks=(1, 1, 1))

@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from safetensors.torch import load_file
 
-from trainers.cifar import Options, Task, batch_of, stages_of, steps_per_epoch, stored_options, train
+from trainers.cifar_options import Options, stages_of, stored_options
+from trainers.cifar_training import Task, batch_of, steps_per_epoch, train
 from trainers.common import CHECKPOINT, Display, Run, make_fabric, read_meta
 
 TINY = Options(parameters=12_000, blocks=(1, 1, 1), epochs=2, images=96, batch=16, crop=1, flip=False)
