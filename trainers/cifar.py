@@ -5,6 +5,7 @@
     python -m trainers.cifar --model resnet                  the baseline: same parameters, optimiser, data order
     python -m trainers.cifar --ablate                        what the parts of the physics are worth
     python -m trainers.cifar --compare --seeds 0,1,2         field network, ResNet and ConvNeXt at equal parameters
+    python -m trainers.cifar --profile                       where time and memory of a training step go
     python -m trainers.cifar --smoke                         seconds; the path through the program, not a result
     python -m trainers.cifar --resume runs/cifar/X           go on where X stopped, bit for bit
     torchrun --nproc-per-node 2 -m trainers.cifar            data parallel
@@ -26,6 +27,7 @@ from rich.console import Console
 
 from trainers.cifar_networks import MODELS, VARIANTS, UnknownNetwork
 from trainers.cifar_options import SMOKE, Options, models_of, rates_of, seeds_of, stages_of, stored_options
+from trainers.cifar_profile import profile_table, side_by_side
 from trainers.cifar_report import report
 from trainers.cifar_studies import ABLATION, COMPARISON, ablation, begin, comparison, is_study, read_study, run_study
 from trainers.cifar_training import Task, examine, train
@@ -46,10 +48,11 @@ def main(
     model: Annotated[str, typer.Option(help=", ".join(MODELS))] = Options.model,
     ablate: Annotated[bool, typer.Option(help="the variants, and the full model with other numbers of steps")] = False,
     compare: Annotated[bool, typer.Option(help="the models of --models, at equal parameters")] = False,
+    profile: Annotated[bool, typer.Option(help="where time and memory of a step go, beside a ResNet; no run")] = False,
     seeds: Annotated[str | None, typer.Option(help="of --ablate and --compare, e.g. 0,1,2; default: --seed")] = None,
     models: Annotated[str, typer.Option(help="of --compare")] = ",".join(MODELS),
     lrs: Annotated[str, typer.Option(help="rates of --compare that are not --lr, e.g. field=3e-3,resnet=1e-3")] = "",
-    baseline_blocks: Annotated[str, typer.Option(help="of the baselines of --compare, as --blocks")] = "2",
+    baseline_blocks: Annotated[str, typer.Option(help="of the baselines of --compare and --profile")] = "2",
     variant: Annotated[str, typer.Option(help="of the field network: " + ", ".join(VARIANTS))] = Options.variant,
     parameters: Annotated[int, typer.Option(help="the width comes as close to this as it can")] = Options.parameters,
     widths: Annotated[str, typer.Option(help="ratio of the three stages, e.g. 1,2,4")] = "1,2,4",
@@ -83,14 +86,17 @@ def main(
         options = replace(options, flip=False, crop=min(crop, 1))
     if smoke:
         options = replace(options, **SMOKE)
-    if ablate and compare:
-        raise typer.BadParameter("one at a time", param_hint="--ablate, --compare")
+    if ablate + compare + profile > 1:
+        raise typer.BadParameter("one at a time", param_hint="--ablate, --compare, --profile")
     every_seed = (seed,) if seeds is None else seeds_of(seeds, "--seeds")
     names, rates = models_of(models, "--models"), rates_of(lrs, "--lrs")
     usual = SMOKE["blocks"] if smoke else stages_of(baseline_blocks, "--baseline-blocks")
     kind = ABLATION if ablate else COMPARISON if compare else options.model
     folder = resume or run_folder(out, name, f"{kind}-seed{options.seed}")
     with told(console, folder, DataError, UnknownNetwork):
+        if profile:
+            console.print(profile_table(side_by_side(options, usual, accelerator, precision), options.batch))
+            return
         study = read_study(folder) if resume is not None and is_study(folder) else None
         if study is not None:
             options = study.members[0].options

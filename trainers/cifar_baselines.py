@@ -91,10 +91,16 @@ def parameters(network: nn.Module) -> int:
 
 
 def width_for(build: Build, count: int, step: int = 1) -> int:
-    """The width, a multiple of ``step``, whose network comes closest to ``count`` parameters."""
-    width = step
-    with torch.device("meta"):
-        while parameters(build(width + step)) <= count:
-            width += step
-        low, high = (abs(parameters(build(w)) - count) for w in (width, width + step))
-    return width if low <= high else width + step
+    """The width, a multiple of ``step``, whose network comes closest to ``count`` parameters; wider is more."""
+
+    def size(units: int) -> int:
+        with torch.device("meta"):
+            return parameters(build(units * step))
+
+    low, high = 1, 2
+    while size(high) <= count:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if size(middle) <= count else (low, middle)
+    return step * min((low, high), key=lambda units: abs(size(units) - count))

@@ -85,13 +85,13 @@ def fields(network: nn.Module, images: Tensor, pixels: Tensor, path: Path) -> No
     )  # fmt: skip
     for row, (ax, picture) in enumerate(zip(axes, pixels, strict=True)):
         shown = picture.permute(1, 2, 0)
-        ax[0].imshow(shown if shown.shape[-1] == 3 else shown[..., 0], cmap="gray")
+        ax[0].imshow((shown if shown.shape[-1] == 3 else shown[..., 0]).numpy(), cmap="gray")
         for k, state in enumerate(chosen):
             phi = state["phi"][row]
             strongest = int(phi.square().mean((1, 2)).argmax())
             reach = float(phi[strongest].abs().max()) or 1.0
-            ax[1 + 2 * k].imshow(phi[strongest], cmap="RdBu_r", vmin=-reach, vmax=reach)
-            ax[2 + 2 * k].imshow(state["amplitude"][row].mean(0), cmap="inferno")
+            ax[1 + 2 * k].imshow(phi[strongest].numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
+            ax[2 + 2 * k].imshow(state["amplitude"][row].mean(0).numpy(), cmap="inferno")
             if row == 0:
                 n = phi.shape[-1]
                 ax[1 + 2 * k].set_title(f"phi, {n} x {n}", fontsize=8)
@@ -108,7 +108,7 @@ def energy_along_depth(network: nn.Module, images: Tensor, path: Path) -> None:
     levels = torch.tensor([0.1, 0.5, 0.9])
     found = torch.stack([torch.quantile(s["amplitude"].mean((2, 3)).flatten().float(), levels) for s in states])
     figure, ax = plt.subplots(figsize=(5, 3), constrained_layout=True)
-    depth = range(1, len(states) + 1)
+    depth, found = range(1, len(states) + 1), found.numpy()
     ax.fill_between(depth, found[:, 0], found[:, 2], alpha=0.25, linewidth=0, label="10 to 90 % of channels")
     ax.plot(depth, found[:, 1], marker="o", label="median")
     ax.set(xlabel="block", ylabel="mean of sqrt(T00)", xticks=list(depth), yscale="log")

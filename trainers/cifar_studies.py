@@ -61,15 +61,22 @@ def ablation(base: Options, seeds: Sequence[int], inputs: int, classes: int) -> 
     return _over_seeds(ABLATION, wanted, seeds)
 
 
+def of_equal_size(base: Options, model: str, blocks: Stages, inputs: int, classes: int) -> Options:
+    """A baseline has the usual widths w, 2 w, 4 w and ``blocks``, and as many parameters as the field network of
+    ``base`` turns out to have."""
+    field = replace(base, model="field")
+    if model == "field":
+        return field
+    size = network_size(field, inputs, classes)
+    return replace(base, model=model, widths=BASELINE_WIDTHS, blocks=blocks, parameters=size)
+
+
 def comparison(
     base: Options, models: Sequence[str], rates: Mapping[str, float], blocks: Stages, seeds: Sequence[int],
     inputs: int, classes: int,
 ) -> Study:  # fmt: skip
-    """Models side by side. Baselines have the usual widths w, 2 w, 4 w and ``blocks``, and as many parameters as the
-    field network turns out to have; ``rates`` are learning rates that are not the common one."""
-    field = replace(base, model="field")
-    usual = replace(base, widths=BASELINE_WIDTHS, blocks=blocks, parameters=network_size(field, inputs, classes))
-    wanted = {model: field if model == "field" else replace(usual, model=model) for model in models}
+    """Models side by side, of equal parameters; ``rates`` are learning rates that are not the common one."""
+    wanted = {model: of_equal_size(base, model, blocks, inputs, classes) for model in models}
     wanted = {model: replace(options, lr=rates.get(model, base.lr)) for model, options in wanted.items()}
     return _over_seeds(COMPARISON, wanted, seeds)
 

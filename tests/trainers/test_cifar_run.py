@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -15,16 +16,23 @@ import torch
 import typer
 from rich.console import Console
 from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
+from typer.testing import CliRunner
 
+from trainers import cifar
+from trainers.cifar import main
+from trainers.cifar_networks import VARIANTS, make_network
 from trainers.cifar_options import Options, stages_of, stored_options
-from trainers.cifar_training import Task, batch_of, steps_per_epoch, train
-from trainers.common import CHECKPOINT, Display, Run, make_fabric, read_meta
+from trainers.cifar_plots import block_states
+from trainers.cifar_profile import measure
+from trainers.cifar_training import SMOOTHING, Task, batch_of, examine, groups_of, steps_per_epoch, train
+from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
 
 TINY = Options(parameters=12_000, blocks=(1, 1, 1), epochs=2, images=96, batch=16, crop=1, flip=False)
 
 
-def run_cli(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "trainers.cifar", *arguments]
+def run_cli(*arguments: str, cwd: Path, launcher: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *launcher, "-m", "trainers.cifar", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(cwd)}
     root = Path(__file__).resolve().parents[2]
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
@@ -70,6 +78,68 @@ def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path, task: Task,
     assert curves[0] == curves[1]
 
 
+def test_two_processes_take_the_mean_of_their_gradients(tmp_path: Path, task: Task) -> None:
+    options = replace(TINY, parameters=4_000, images=32, epochs=1)
+    two = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = run_cli(
+        "--parameters", "4000", "--blocks", "1", "--images", "32", "--epochs", "1", "--batch", "16",
+        "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two", cwd=tmp_path, launcher=two,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    meta = read_meta(tmp_path / "two")
+    assert (meta["processes"], meta["step"], stored_options(tmp_path / "two")) == (2, 1, options)
+
+    alone = Task(task.train.first(32), task.test, *task.train.first(32).statistics())
+    torch.manual_seed(options.seed)
+    network = make_network(options, 1, 10)
+    for rank in range(2):
+        x, targets = batch_of(alone, options, 0, rank, 2)
+        (cross_entropy(network(x), targets, label_smoothing=SMOOTHING) / 2).backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    adam = torch.optim.AdamW(groups_of(network, options.decay))
+    kept = load_file(tmp_path / "two" / CHECKPOINT)
+    parameters = [p for group in adam.param_groups for p in group["params"]]
+    assert len(parameters) == sum(name.endswith(".exp_avg") for name in kept)
+    for k, p in enumerate(parameters):
+        # The first moment after one step is a tenth of the gradient; float32 sums of about a thousand terms each.
+        difference = (kept[f"optimizer.{k}.exp_avg"] - 0.1 * p.grad).abs().max()
+        assert difference <= 1e3 * torch.finfo(torch.float32).eps * 0.1 * 1.0
+
+    with pytest.raises(ResumeError, match="by 2 processes, not 1"):
+        fit(tmp_path / "two", alone, options, resume=True)
+
+
+def test_weights_of_another_spec_are_refused(tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = replace(TINY, variant="euler")
+    fit(tmp_path, task, options, stop_after=1)
+    assert read_meta(tmp_path)["spec"] == spec_hash("cifar_euler")
+    monkeypatch.setattr("trainers.cifar_training.spec_hash", lambda package: "0" * 64)
+    with pytest.raises(ResumeError, match="was trained with the spec"):
+        fit(tmp_path, task, options, resume=True)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_pictures_of_every_variant(variant: str, tmp_path: Path, task: Task) -> None:
+    torch.manual_seed(0)
+    network = make_network(replace(TINY, variant=variant), 1, 10).eval()
+    states = block_states(network, task.normalised(task.test.pixels[:3]))
+    assert [state["phi"].shape[-1] for state in states] == [8, 4, 2]
+    for state in states:
+        assert state["phi"].shape == state["pi"].shape == state["amplitude"].shape
+        assert bool((state["amplitude"] > 0).all())
+        assert all(bool(x.isfinite().all()) for x in state.values())
+
+
+@pytest.mark.parametrize("variant", ["full", "fields"])
+def test_a_trained_network_is_drawn(variant: str, tmp_path: Path, task: Task) -> None:
+    options, run = replace(TINY, variant=variant, epochs=1), Run(tmp_path)
+    display = Display(Console(file=StringIO()), "train")
+    network = train(make_fabric("cpu", 1, "32-true"), options, task, run, display)
+    written = examine(network, options, task, run)
+    assert [path.name for path in written] == ["learning.png", "fields.png", "energy.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+
+
 def test_it_learns(tmp_path: Path, task: Task) -> None:
     _, run = fit(tmp_path, task, replace(TINY, epochs=8))
     # 300 digits of 10 classes: by chance 0.1 with a deviation of 0.017
@@ -101,8 +171,15 @@ def test_options_are_kept_with_the_weights(tmp_path: Path, task: Task) -> None:
     assert stored_options(tmp_path) == options
 
 
-def test_a_source_that_is_none_is_one_line(tmp_path: Path) -> None:
-    done = run_cli("--data", str(tmp_path), cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stdout.startswith("error: no train*.parquet in")
-    assert "Traceback" not in done.stderr + done.stdout
+@pytest.mark.parametrize("more", [(), ("--ablate",), ("--compare",), ("--profile",)])
+def test_a_source_that_is_none_is_one_line(
+    tmp_path: Path, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = typer.Typer()
+    command.command()(main)
+    # In the process of the test, what a profile does in one of its own.
+    monkeypatch.setattr(cifar, "side_by_side", lambda *given: measure(given[0], "field", *given[1:]))
+    done = CliRunner().invoke(command, ["--data", str(tmp_path), "--out", str(tmp_path), *more])
+    assert done.exit_code == 1
+    assert done.output.startswith("error: no train*.parquet in")
+    assert done.output.count("\n") == 1
