@@ -1,41 +1,43 @@
 """Where a training step of the image trainer spends its time and memory, field network and ResNet side by side.
 
-Every model is measured in a fresh process: memory first, then the time of steps, then their parts under
-``torch.profiler``, whose own cost falls on steps with many small operators; so the shares come from profiled steps and
-the milliseconds from others.
+Every model is measured in a fresh process. A clock is read where a layer begins and ends, in the forward pass by hooks
+of modules and in the backward pass by hooks of the nodes of the autograd graph: a few hundred readings a step, where a
+profiler that records every operator would slow down the products, which are many and small, by a quarter.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.table import Table
-from torch.autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch import Tensor, nn
 
+from trainers.cifar_model import FieldBlock
 from trainers.cifar_networks import Stages, make_network
 from trainers.cifar_options import Options
 from trainers.cifar_studies import of_equal_size
-from trainers.cifar_training import OPTIMISER, Task, batch_of, groups_of, update
+from trainers.cifar_training import Task, batch_of, groups_of, update
 from trainers.common import make_fabric
 from trainers.memory import keep_freed_memory
+from trainers.mixing import Mixing
 
-DATA, STEP = "data", "step"
-PARTS = ("kernels, forward", "kernels, backward", "mixing, convolutions", "batch norm", OPTIMISER, DATA, "rest")
+FORWARD, BACKWARD, MIXING, NORM = "kernels, forward", "kernels, backward", "mixing, convolutions", "batch norm"
+OPTIMISER, DATA, REST = "optimiser", "data", "rest"
+PARTS = (FORWARD, BACKWARD, MIXING, NORM, OPTIMISER, DATA, REST)
 WARM_UP, MEASURED = 3, 6  # steps
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One model: milliseconds of a step, plain and profiled; shares of PARTS in a step, which add up to one.
+    """One model: milliseconds of a step, and the shares of PARTS in it, which add up to one.
 
     memory  MiB that the steps needed beyond what was there before the network: device memory on CUDA, else the growth
             of the resident set
@@ -44,46 +46,89 @@ class Profile:
     model: str
     parameters: int
     milliseconds: float
-    profiled: float
     shares: dict[str, float]
     memory: float
 
 
-def part_of(name: str) -> str | None:
-    """The part that an operator belongs to with everything it calls; None where its callees decide."""
-    if name.startswith("metrigen::"):
-        return PARTS[1] if name.endswith("_adjoint") else PARTS[0]
-    if name == "_Products" or name.startswith(("_ProductsBackward", "aten::conv2d", "ConvolutionBackward")):
-        return "mixing, convolutions"
-    if "BatchNormBackward" in name or name == "aten::batch_norm":
-        return "batch norm"
-    if name.startswith("Optimizer.") or name == OPTIMISER:
-        return OPTIMISER
-    return DATA if name == DATA else None
+class Clock:
+    """Seconds by part. ``synchronise`` waits for a device before a reading; parts do not lie within one another."""
+
+    def __init__(self, synchronise: Callable[[], None] = lambda: None) -> None:
+        self.synchronise = synchronise
+        self.spent = dict.fromkeys((*PARTS, "clock"), 0.0)
+        self.began = 0.0
+
+    def begin(self) -> None:
+        self.synchronise()
+        self.began = time.perf_counter()
+
+    def end(self, part: str) -> None:
+        self.synchronise()
+        self.spent[part] += time.perf_counter() - self.began
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        self.begin()
+        yield
+        self.end(name)
 
 
-def shares_of(events: Sequence[Any], *, device: bool) -> dict[str, float]:
-    """The shares of PARTS in what the profiler saw under STEP, from host times or from those of the device."""
-
-    def spent(event: Any) -> float:
-        return float(event.device_time_total if device else event.cpu_time_total)
-
-    on_host = [event for event in events if event.device_type == DeviceType.CPU]
-    whole = sum(event.cpu_time_total for event in on_host if event.name == STEP)
-    found = dict.fromkeys(PARTS, 0.0)
-    for event in _outermost(event for event in on_host if event.cpu_parent is None):
-        found[str(part_of(event.name))] += spent(event) / whole
-    found["rest"] = 1.0 - sum(found.values())
-    return found
+def part_of_node(name: str) -> str | None:
+    """The part that a node of the autograd graph belongs to, by its name."""
+    if "metrigen" in name:
+        return BACKWARD
+    if "_Products" in name or "Convolution" in name:
+        return MIXING
+    return NORM if "BatchNorm" in name else None
 
 
-def _outermost(events: Iterable[Any]) -> Iterator[Any]:
-    """The first event of every branch that belongs to a part. The engine's own frames around a node are looked into."""
-    for event in events:
-        if part_of(event.name) is not None:
-            yield event
-        else:
-            yield from _outermost(event.cpu_children)
+def watch(network: nn.Module, clock: Clock) -> None:
+    """Read the clock around the layers of a network, forward and backward. There is no way back."""
+    for module in network.modules():
+        part = (
+            MIXING if isinstance(module, Mixing | nn.Conv2d) else NORM if isinstance(module, nn.BatchNorm2d) else None
+        )
+        if part is not None:
+            module.register_forward_pre_hook(lambda *_: clock.begin())
+            module.register_forward_hook(lambda *_, part=part: clock.end(part))
+        if isinstance(module, FieldBlock):
+            # Not called as a module, so that its hooks would not see it.
+            module.physics.forward = _timed(module.physics.forward, clock)
+            if hasattr(module.physics, "forward_readout"):
+                module.physics.forward_readout = _timed(module.physics.forward_readout, clock)
+    network.register_forward_hook(lambda module, given, result: _watch_graph(result, clock))
+
+
+def _timed(function: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
+    def call(*given: Tensor) -> Any:
+        with clock.part(FORWARD):
+            return function(*given)
+
+    return call
+
+
+def _watch_graph(result: Tensor, clock: Clock) -> None:
+    """Read the clock around the nodes behind a result; what this takes itself is the clock's own."""
+    began = time.perf_counter()
+    ahead, seen = [result.grad_fn], {None}
+    while ahead:
+        node = ahead.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        ahead += [before for before, _ in node.next_functions]
+        part = part_of_node(node.name())
+        if part is not None:
+            node.register_prehook(lambda *_: clock.begin())
+            node.register_hook(lambda *_, part=part: clock.end(part))
+    clock.spent["clock"] += time.perf_counter() - began
+
+
+def shares_of(spent: dict[str, float], whole: float) -> dict[str, float]:
+    """The shares of PARTS in ``whole`` seconds without the clock's own."""
+    step = whole - spent["clock"]
+    shares = {part: spent[part] / step for part in PARTS}
+    return {**shares, REST: 1.0 - sum(shares.values())}
 
 
 def _resident() -> tuple[float, float]:
@@ -113,27 +158,22 @@ def measure(base: Options, model: str, blocks: Stages, accelerator: str, precisi
     network = make_network(options, inputs, classes)
     wrapped, optimizer = fabric.setup(network, torch.optim.AdamW(groups_of(network, options.decay), lr=options.lr))
 
-    def steps(first: int, count: int) -> float:
-        """Seconds of ``count`` steps."""
-        began = time.perf_counter()
-        for step in range(first, first + count):
-            with record_function(STEP):
-                with record_function(DATA):
-                    x, targets = batch_of(task, options, step, 0, 1)
-                update(fabric, wrapped, optimizer, x, targets)
-                if on_device:
-                    torch.cuda.synchronize()
-        return time.perf_counter() - began
-
-    steps(0, WARM_UP)
-    plain = steps(WARM_UP, MEASURED)
+    clock = Clock(torch.cuda.synchronize if on_device else lambda: None)
+    for step in range(WARM_UP + MEASURED):
+        if step == WARM_UP:
+            clock.spent = dict.fromkeys(clock.spent, 0.0)
+            watch(network, clock)
+            clock.synchronise()
+            began = time.perf_counter()
+        with clock.part(DATA):
+            x, targets = batch_of(task, options, step, 0, 1)
+        update(fabric, wrapped, optimizer, x, targets, clock.part(OPTIMISER))
+    clock.synchronise()
+    whole = time.perf_counter() - began
     peak = torch.cuda.max_memory_allocated() / 2**20 if on_device else _resident()[1]
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
-    with profile(activities=activities) as seen:
-        profiled = steps(WARM_UP + MEASURED, MEASURED)
-    shares = shares_of(seen.events(), device=on_device)
     size = sum(p.numel() for p in network.parameters())
-    return Profile(model, size, 1e3 * plain / MEASURED, 1e3 * profiled / MEASURED, shares, peak - before)
+    milliseconds = 1e3 * (whole - clock.spent["clock"]) / MEASURED
+    return Profile(model, size, milliseconds, shares_of(clock.spent, whole), peak - before)
 
 
 def side_by_side(
@@ -159,7 +199,6 @@ def profile_table(found: Sequence[Profile], batch: int) -> Table:
         table.add_row(part, *(cell for pair in cells for cell in pair))
     for name, numbers in (
         ("step", [one.milliseconds for one in found]),
-        ("step, profiled", [one.profiled for one in found]),
         ("peak memory, MiB", [one.memory for one in found]),
         ("parameters", [one.parameters for one in found]),
     ):

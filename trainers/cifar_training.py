@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
-from torch.profiler import record_function
 
 from trainers import cifar_plots
 from trainers.cifar_model import FieldNet
@@ -32,7 +32,6 @@ from trainers.images import Images, load_images
 
 WARM_UP = 0.05  # of the optimiser steps: the learning rate rises linearly, then follows half a cosine to zero
 SMOOTHING = 0.1  # of the labels
-OPTIMISER = "optimiser"  # how a profile names the part of a step that clips gradients and moves weights
 SHOWN = 10  # steps between two lines of the log
 
 
@@ -104,12 +103,15 @@ def groups_of(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     return [{"params": decaying, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
 
 
-def update(fabric: Fabric, model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, targets: Tensor) -> Tensor:
-    """One step of the optimiser; returns the loss before it."""
+def update(
+    fabric: Fabric, model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, targets: Tensor,
+    optimising: AbstractContextManager[None] | None = None,
+) -> Tensor:  # fmt: skip
+    """One step of the optimiser; returns the loss before it. ``optimising`` is around what moves the weights."""
     loss = cross_entropy(model(x), targets, label_smoothing=SMOOTHING)
     optimizer.zero_grad()
     fabric.backward(loss)
-    with record_function(OPTIMISER):
+    with optimising or nullcontext():
         fabric.clip_gradients(model, optimizer, max_norm=1.0)
         optimizer.step()
     return loss.detach()

@@ -2,54 +2,102 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from io import StringIO
-from types import SimpleNamespace
 
 import pytest
+import torch
 from rich.console import Console
-from torch.autograd import DeviceType
+from torch import nn
 
 from trainers import cifar_profile
+from trainers.cifar_model import FieldBlock
 from trainers.cifar_options import Options
-from trainers.cifar_profile import DATA, PARTS, STEP, Profile, measure, profile_table, shares_of, side_by_side
+from trainers.cifar_profile import (
+    BACKWARD,
+    FORWARD,
+    MIXING,
+    NORM,
+    PARTS,
+    REST,
+    Clock,
+    Profile,
+    measure,
+    part_of_node,
+    profile_table,
+    shares_of,
+    side_by_side,
+    watch,
+)
+from trainers.mixing import Mixing
 
 TINY = Options(parameters=8_000, blocks=(1, 1, 1), images=32, batch=16, crop=1, flip=False)
 
 
-def event(name: str, host: float, *children: SimpleNamespace, device: float = 0.0) -> SimpleNamespace:
-    made = SimpleNamespace(name=name, cpu_time_total=host, device_time_total=device, cpu_children=list(children),
-                           cpu_parent=None, device_type=DeviceType.CPU)  # fmt: skip
-    for child in children:
-        child.cpu_parent = made
-    return made
+class Slow(torch.autograd.Function):
+    """Sleeps backward; its node is named after the class."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:  # type: ignore[no-untyped-def]
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor) -> torch.Tensor:  # type: ignore[no-untyped-def]
+        time.sleep(0.04)
+        return grad
 
 
-def flat(root: SimpleNamespace) -> list[SimpleNamespace]:
-    return [root, *(inner for child in root.cpu_children for inner in flat(child))]
+class SlowMixing(Mixing):
+    def forward(self, *maps: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.02)
+        return super().forward(*maps)
 
 
-def test_shares_of_a_step_that_is_known() -> None:
-    node = "autograd::engine::evaluate_function: "
-    step = event(
-        STEP, 100,
-        event(DATA, 5, event("aten::conv2d", 4, device=9), device=2),
-        event("metrigen::cifar_0_evolve_readout", 10, event("aten::mul", 9), device=20),
-        event("_Products", 8, event("aten::mm", 7), device=1),
-        event("aten::batch_norm", 4, device=1),
-        event(node + "Generated", 20, event("metrigen::cifar_0_evolve_readout_adjoint", 15, device=30)),
-        event(node + "_ProductsBackward", 12, event("_ProductsBackward", 11, device=3)),
-        event("Optimizer.zero_grad#AdamW.zero_grad", 1),
-        event("optimiser", 6, event("Optimizer.step#AdamW.step", 5), device=4),
-        event("aten::add", 3, device=8),
-    )  # fmt: skip
-    expected = (0.10, 0.15, 0.19, 0.04, 0.07, 0.05, 0.40)
-    assert list(shares_of(flat(step), device=False)) == list(PARTS)
-    assert list(shares_of(flat(step), device=False).values()) == pytest.approx(expected, abs=1e-12)
-    on_device = (0.20, 0.30, 0.04, 0.01, 0.04, 0.02, 0.39)
-    kernel = SimpleNamespace(name=DATA, cpu_time_total=0, device_time_total=2, cpu_children=[], cpu_parent=None,
-                             device_type=DeviceType.CUDA)  # fmt: skip
-    assert list(shares_of([*flat(step), kernel], device=True).values()) == pytest.approx(on_device, abs=1e-12)
+class SlowPhysics(nn.Module):
+    def forward_readout(self, phi: torch.Tensor, pi: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        time.sleep(0.03)
+        slow = type("metrigen", (Slow,), {}).apply(phi)
+        return (slow, pi), torch.cat((phi, pi, phi, pi, phi), 1)
+
+
+def test_time_goes_to_the_part_that_takes_it() -> None:
+    block = FieldBlock(6, 8, SlowPhysics())
+    block.mix.__class__ = SlowMixing
+    clock = Clock()
+    watch(block, clock)
+    began = time.perf_counter()
+    for _ in range(2):
+        result = block(torch.randn(2, 6, 4, 4))
+        time.sleep(0.01)
+        result.square().sum().backward()
+    whole = time.perf_counter() - began
+    # A sleep is never shorter than asked for; what is beyond them is shared by the parts.
+    asleep = {FORWARD: 0.06, BACKWARD: 0.08, MIXING: 0.04, REST: 0.02}
+    shares = shares_of(clock.spent, whole)
+    step = whole - clock.spent["clock"]
+    assert list(shares) == list(PARTS)
+    assert sum(shares.values()) == pytest.approx(1.0, abs=1e-12)
+    slack = step - sum(asleep.values())
+    for part, share in shares.items():
+        low = asleep.get(part, 0.0)
+        assert low <= share * step <= low + slack, part
+    assert shares[NORM] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("GeneratedBackwardFor_metrigen_cifar_a73f8956_evolve_readout_defaultBackward", BACKWARD),
+        ("_ProductsBackward", MIXING),
+        ("ConvolutionBackward0", MIXING),
+        ("NativeBatchNormBackward0", NORM),
+        ("CudnnBatchNormBackward0", NORM),
+        ("AddBackward0", None),
+    ],
+)
+def test_parts_of_nodes(name: str, part: str | None) -> None:
+    assert part_of_node(name) == part
 
 
 @pytest.mark.parametrize("model", ["field", "resnet"])
@@ -74,7 +122,7 @@ def test_a_process_of_its_own() -> None:
 
 def test_the_printed_parts_add_up_to_the_printed_step() -> None:
     shares = dict(zip(PARTS, (0.111, 0.222, 0.3333, 0.0444, 0.0555, 0.0123, 0.2215), strict=True))
-    profiles = [Profile(model, 200_000, 1234.56, 1300.0, shares, 321.09) for model in ("field", "resnet")]
+    profiles = [Profile(model, 200_000, 1234.56, shares, 321.09) for model in ("field", "resnet")]
     file = StringIO()
     Console(file=file, width=80).print(profile_table(profiles, 64))
     lines = [line.rstrip() for line in file.getvalue().splitlines()]
