@@ -27,7 +27,7 @@ def learning_curves(runs: Mapping[str, Sequence[Records]], path: Path) -> None:
             for ax, key in zip(axes, ("epoch", "seconds"), strict=True):
                 ax.plot(
                     [r[key] for r in records], [100 * r["accuracy"] for r in records], color=f"C{k}",
-                    label=name if number == 0 else None,
+                    marker=".", label=name if number == 0 else None,
                 )  # fmt: skip
     axes[0].set(xlabel="epoch", ylabel="test accuracy, %")
     axes[1].set(xlabel="seconds of training")
