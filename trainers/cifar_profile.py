@@ -1,8 +1,8 @@
 """Where a training step of the image trainer spends its time and memory, field network and ResNet side by side.
 
 Every model is measured in a fresh process. A clock is read where a layer begins and ends, in the forward pass by hooks
-of modules and in the backward pass by hooks of the nodes of the autograd graph: a few hundred readings a step, where a
-profiler that records every operator would slow down the products, which are many and small, by a quarter.
+of modules and in the backward pass by hooks of the nodes of the autograd graph: a few hundred readings a step. A
+profiler that records every operator has a cost of its own, which falls on parts of many small operators.
 """
 
 from __future__ import annotations
