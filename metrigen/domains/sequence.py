@@ -2,18 +2,20 @@
 
     x_t = A (x - f) over one token,   A = (J - K) P,   H = x.P x/2 + x.c,   f = -P^-1 c
 
-P is constant and positive definite (the law ``contraction``), so the fixed point f exists for every token, whether A
-can be inverted or not: the drive enters as b = (J - K) c = -A f.
+in every channel by itself; what couples channels turns them about f (``domains.sequence_coupling``). P is constant and
+positive definite (the law ``contraction``), so the fixed point f exists for every token, whether A can be inverted or
+not: the drive enters as b = (J - K) c = -A f.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.domains.lower import param_array
+from metrigen.domains.sequence_coupling import Turn, turns_of
 from metrigen.errors import SpecError
 from metrigen.ir.evaluate import check_functions, steps_as_signs
 from metrigen.ir.nodes import Array, Kind, Leaf
@@ -31,6 +33,8 @@ class Cell:
 
     state, tokens, params  arrays of the fields, of the inputs (one value a token), of the parameters (one a channel)
     A, P, fixed            the matrices and the fixed point above; dt the step
+    turns                  the rotations of the channels of a field, about the fixed point and after the flow of A
+    turned_by              arrays of their matrices and of the numbers of their angles
     """
 
     state: tuple[Array, ...]
@@ -40,6 +44,12 @@ class Cell:
     P: Matrix
     fixed: tuple[sp.Expr, ...]
     dt: sp.Expr
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def turned_by(self) -> tuple[Array, ...]:
+        found = {s.name: param_array(s) for turn in self.turns for s in (turn.matrix, *turn.angle.free_symbols)}
+        return tuple(found[name] for name in sorted(found))
 
 
 def cell_of(derivation: Derivation) -> Cell:
@@ -49,6 +59,9 @@ def cell_of(derivation: Derivation) -> Cell:
     rates = [sp.expand(sp.sympify(derivation.equations[u])) for u in fields]
     density = sp.expand(derivation.hamiltonian)
     _check(derivation, [*rates, density, dt])
+    turns = turns_of(derivation)
+    if turns:
+        rates = [_uncoupled(rate) for rate in rates]
     inputs = {f for e in (*rates, density, dt) for f in e.atoms(AppliedUndef) if f not in fields}
     tokens = {f: Array(f.func.__name__, Kind.SITE, bool(f.is_positive)) for f in sorted(inputs, key=lambda f: str(f))}
     leaves = {f: Leaf(a.name, (), a.positive) for f, a in tokens.items()}
@@ -80,7 +93,13 @@ def cell_of(derivation: Derivation) -> Cell:
         P=P,
         fixed=_fixed_point(P, c),
         dt=_at(dt, leaves),
+        turns=tuple(replace(turn, angle=_at(turn.angle, leaves)) for turn in turns),
     )
+
+
+def _uncoupled(rate: sp.Expr) -> sp.Expr:
+    """What acts in every channel by itself."""
+    return sp.Add(*(term for term in sp.Add.make_args(rate) if not channels.has_maps(term)))
 
 
 def _at(expr: sp.Expr, leaves: dict[AppliedUndef, Leaf]) -> sp.Expr:
@@ -110,12 +129,6 @@ def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
             "the exponential is taken in closed form, of one field or of two",
             "one or two fields a system; more oscillators are more channels",
         )
-    if any(channels.has_maps(e) for e in expressions):
-        raise refuse(
-            "a sequence whose channels are coupled has no emitted form",
-            "every channel is scanned by itself; its exponential would be that of a 2C x 2C matrix at every token",
-            "mix the inputs by a linear layer before the cell and the readout by one after it",
-        )
     if any(heads(e) for e in expressions):
         raise refuse(
             "a sequence with a learned function has no emitted form",
@@ -129,7 +142,7 @@ def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
             'hand it in as an Input("phase", tokens)',
         )
     for s in sorted({s for e in expressions for s in e.free_symbols}, key=lambda s: s.name):
-        if isinstance(s, Param) and (s.is_matrix or s.per in ("site", "edge")):
+        if isinstance(s, Param) and s.per in ("site", "edge"):
             raise refuse(
                 f'{s.name} has per="{s.per}", which a sequence does not have',
                 "the length of a sequence is no part of a module",

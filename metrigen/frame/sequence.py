@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +15,15 @@ from metrigen.backends.torch import Function, print_function
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
-from metrigen.ir.nodes import Map, Program
+from metrigen.ir.nodes import Local, Map, Program, Statement
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.spec.load import Spec
 
 KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
+COUPLED_KEEPS = (
+    "the flow of every channel exact, then an exact rotation of coupled channels about the same fixed point: of first "
+    "order in the step where the two do not commute, orthogonal for every weight"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class SequenceEmission:
     @cached_property
     def functions(self) -> tuple[Function, ...]:
         prologue = self.scan.prologue
-        first = (print_function(prologue, 0),) if prologue is not None else ()
+        first = tuple(print_function(p, 0) for p in (prologue, self.scan.rotation) if p is not None)
         return (*first, *(print_function(p, 0, name) for name, p in self.scan.programs().items()))
 
     @cached_property
@@ -50,7 +55,24 @@ class SequenceEmission:
         derivation = self.derivation
         expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.integrator.dt]
         named = {s.name: s for e in expressions for s in sp.sympify(e).free_symbols}
-        return tuple(parameter_text(named[a.name], 0) for a in self.scan.cell.params)
+        arrays = {a.name: a for a in (*self.scan.cell.params, *self.scan.cell.turned_by)}
+        return tuple(parameter_text(named[name], 0) for name in sorted(arrays))
+
+    @property
+    def block(self) -> int:
+        """Channels of the blocks on the diagonal of every rotation; 0 without a coupling."""
+        blocks = [turn.matrix.block for turn in self.scan.cell.turns if turn.matrix.block is not None]
+        return math.lcm(*blocks) if blocks else 0
+
+    @property
+    def matrices(self) -> frozenset[str]:
+        """Names of the parameters that are channel matrices."""
+        return frozenset(turn.matrix.name for turn in self.scan.cell.turns)
+
+    @property
+    def channelwise(self) -> tuple[str, ...]:
+        """The coefficients that are one number a channel."""
+        return tuple(n for n in self.scan.coefficients if n not in self.scan.rotations)
 
     @property
     def learned_step(self) -> str:
@@ -86,8 +108,10 @@ def orders(scan: Scan) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _expressions(statement: Any) -> tuple[sp.Expr, ...]:
-    return statement.expressions if isinstance(statement, Map) else (statement.expr,)
+def _expressions(statement: Statement) -> tuple[sp.Expr, ...]:
+    if isinstance(statement, Map):
+        return statement.expressions
+    return (statement.expr,) if isinstance(statement, Local) else ()
 
 
 def traffic(scan: Scan) -> Mapping[str, int]:

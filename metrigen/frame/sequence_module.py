@@ -27,14 +27,19 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         token_keywords=", ".join(f"{n}={n}" for n in tokens),
         components=repr(scan.components),
         parameters=emission.parameters,
+        matrices=emission.matrices,
+        rotation=() if scan.rotation is None else tuple(a.name for a in scan.rotation.inputs),
+        coupled=bool(scan.rotations),
         helpers={
             "positive": any("_positive" in p.read for p in emission.parameters),
             "bounded": any("_inverse_between" in p.write for p in emission.parameters),
             "softplus": any("_inverse_softplus" in p.write for p in emission.parameters),
+            "blocks": bool(emission.matrices),
         },
         dt=emission.learned_step,
         prologue=_prologue(emission),
-        coefficients_tuple=tuple_of(scan.coefficients),
+        coefficients_tuple=tuple_of(emission.channelwise),
+        fixed=_fixed(emission),
         step_fixed=_chosen(emission, emission.reads(scan.step)),
         readout_fixed=_of(emission, read),
         readout_passed=f", {_chosen(emission, read)}" if read else "",
@@ -49,6 +54,14 @@ def _prologue(emission: SequenceEmission) -> dict[str, tuple[str, ...]]:
     if prologue is None:
         return {}
     return {"outputs": prologue.outputs, "inputs": tuple(a.name for a in prologue.inputs)}
+
+
+def _fixed(emission: SequenceEmission) -> str:
+    """The call that makes the coefficients of a scan."""
+    channelwise, rotations = "self._coefficients(tokens__[0])", "self._rotations(tokens__[0])"
+    if not emission.scan.rotations:
+        return channelwise
+    return f"(*{channelwise}, *{rotations})" if emission.channelwise else rotations
 
 
 def _chosen(emission: SequenceEmission, names: tuple[str, ...]) -> str:
@@ -84,10 +97,12 @@ def _op(
 def _scan_ops(emission: SequenceEmission, cpu: bool, triton: bool) -> list[str]:
     scan = emission.scan
     fields, tokens, fixed = scan.fields, scan.tokens, scan.coefficients
+    flat = tuple_of(emission.channelwise)
+    turned = f", {tuple_of(scan.rotations)}" if scan.rotations else ""
     start = tuple(f"{f}__start" for f in fields)
     out = tuple(f"{f}__out" for f in fields)
     n, given = len(fields), (*start, *tokens, *fixed)
-    check = f"_check({tuple_of(start)}, {tuple_of(tokens)}, {tuple_of(fixed)})"
+    check = f"_check({tuple_of(start)}, {tuple_of(tokens)}, {flat}{turned})"
     reads = f"{tuple_of(start)}, {tuple_of(tokens)}, {tuple_of(fixed)}"
     forward = _op(
         emission, "scan", (start, tokens, fixed), n, "The state after every token.", check, f"scan({reads})", True,
@@ -99,7 +114,7 @@ def _scan_ops(emission: SequenceEmission, cpu: bool, triton: bool) -> list[str]:
     )  # fmt: skip
     back = f"{tuple_of(out)}, {tuple_of(fields)}, {reads}"
     arguments = (*out, *fields, *given)
-    adjoint_check = f"_check({tuple_of(start)}, {tuple_of((*tokens, *out, *fields))}, {tuple_of(fixed)})"
+    adjoint_check = f"_check({tuple_of(start)}, {tuple_of((*tokens, *out, *fields))}, {flat}{turned})"
     reverse = _op(
         emission, "scan_adjoint", (out, fields, start, tokens, fixed), len(given),
         "Cotangents of everything that ``scan`` reads, by the scan of the transposed steps.", adjoint_check,

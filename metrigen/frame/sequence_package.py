@@ -7,7 +7,7 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.ops import tuple_of
-from metrigen.frame.sequence import KEEPS, SequenceEmission, traffic
+from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
 from metrigen.frame.sequence_sections import sequence_sections
@@ -15,6 +15,8 @@ from metrigen.frame.sequence_triton import sequence_kernels_text
 
 _DOCS = {
     "prologue": "E = exp(h A) from the parameters alone.",
+    "rotation": "The rotations of coupled channels over a token.",
+    "step_back": "The cotangent of the state before a token from that after it: E^T R^T.",
     "step": "One token: x <- f + E (x - f).",
     "step_adjoint": "The variation of ``step``: cotangents of all its arguments.",
     "propagator": "E = exp(h A) by rows, then the drive (1 - E) f.",
@@ -22,6 +24,7 @@ _DOCS = {
     "readout_adjoint": "The variation of ``readout``: cotangents of all its arguments.",
     "energy": "The energy x.P x/2 of the state.",
 }
+_COUPLED_STEP = "One token: x <- f + R E (x - f)."
 
 
 def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
@@ -29,13 +32,17 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
     comment = header(emission.spec, (), None, "//")
-    return {
+    coupled = bool(emission.scan.rotations)
+    kernels = {} if coupled else {
         "cpu.py": layout(sequence_loader_text(emission, brief)),
         "kernels.py": layout(sequence_kernels_text(emission, brief)),
         "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
+    }  # fmt: skip
+    return {
+        **kernels,
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
-        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=True)),
+        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=not coupled, triton=not coupled)),
         "DERIVATION.md": derivation_markdown(
             emission.spec, emission.derivation, emission.laws, sequence_sections(emission)
         ),
@@ -45,7 +52,14 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
 def guarantees(emission: SequenceEmission) -> list[str]:
     """One line per law, and what the integrator keeps."""
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
-    return [*lines, f"Exponential: keeps {KEEPS}"]
+    if not emission.scan.rotations:
+        return [*lines, f"Exponential: keeps {KEEPS}"]
+    return [*lines, f"Exponential: {COUPLED_KEEPS}", _BACKENDS]
+
+
+_BACKENDS = (
+    "backends: torch; the tokens are walked one by one, as the coupling of channels leaves no scan of small matrices"
+)
 
 
 def cost(emission: SequenceEmission) -> str:
@@ -55,6 +69,8 @@ def cost(emission: SequenceEmission) -> str:
 
 def _reference(emission: SequenceEmission, head: str) -> str:
     scan = emission.scan
+    moves = scan.propagator if scan.step_back is None else scan.step_back
+    read = {a.name for a in moves.inputs}
     return render(
         "sequence_reference.py.j2",
         header=head.rstrip("\n"),
@@ -64,7 +80,11 @@ def _reference(emission: SequenceEmission, head: str) -> str:
         coefficients=repr(scan.coefficients),
         stumpff=emission.stumpff,
         functions=emission.functions,
-        docs=_DOCS,
+        docs=_DOCS | ({"step": _COUPLED_STEP} if scan.rotations else {}),
+        coupled=bool(scan.rotations),
+        block=emission.block,
+        back_tokens=tuple_of([f"tokens[{i}]" for i, name in enumerate(scan.tokens) if name in read]),
+        back_reads=_chosen(emission, emission.reads(moves)),
         propagator_reads=_chosen(emission, emission.reads(scan.propagator)),
         step_reads=_chosen(emission, emission.reads(scan.step)),
         step_names=repr(emission.reads(scan.step)),

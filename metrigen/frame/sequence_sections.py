@@ -15,7 +15,7 @@ def sequence_sections(emission: SequenceEmission) -> list[tuple[str, str]]:
     scan = emission.scan
     return [
         ("One token", _token(scan)),
-        ("Scan", _SCAN),
+        ("Scan", _WALK if scan.rotations else _SCAN),
         ("Readout", _readout(scan)),
         ("Cost per state element", _cost(scan)),
     ]
@@ -44,6 +44,14 @@ def _token(scan: Scan) -> str:
             "overdamped (z < 0) tokens."
         )
     once = " The tokens do not change it: it is made once from the parameters." if found.constant else ""
+    if cell.turns:
+        once += (
+            " Then the channels of a field turn about the same point, x <- f + R E (x - f), R = (1 - s B)^-1 (1 + s B)"
+            ": "
+            + ", ".join(f"{turn.field} by {turn.matrix.name} with s = {_plain(turn.angle)}" for turn in cell.turns)
+            + ". R is orthogonal and made once from the parameters. The order matters where the channels of a block "
+            "differ in E: each part is exact, the product is of first order in h."
+        )
     return (
         f"State ({', '.join(names)}), x' = A (x - f) with everything held over the token, stepped exactly: "
         f"x <- f + E (x - f). {form}{once}\n\n```text\n" + "\n".join(rows) + "\n```"
@@ -57,6 +65,12 @@ _SCAN = (
     "from its own start. Backward g_t = y_t + E_(t+1)^T g_(t+1), the same scan against the time; what flows into "
     "inputs and parameters is the variation of one step, seeded with g_t. The states are kept, as they are the "
     "result; the exponentials are made again."
+)
+_WALK = (
+    "The token axis is the time: the state after token t depends on tokens up to t alone. Coupled channels are walked "
+    "token by token. Backward g_t = y_t + E_(t+1)^T R^T g_(t+1) against the time; what flows into inputs and "
+    "parameters is the variation of one step, seeded with g_t. The states are kept, as they are the result; "
+    "exponentials and what they move are made again."
 )
 _ENERGY = "T00 = x.P x/2 is the energy of an oscillator without that of its drive: the norm that no step increases."
 _OVERLAP = "M = x_(t-1).P x_t is the same form between a token and the one before."
@@ -89,8 +103,12 @@ def _cost(scan: Scan) -> str:
     programs = {"step": scan.step, "step_adjoint": scan.step_adjoint}
     counts = ", ".join(f"`{name}` {operations(program)}" for name, program in programs.items())
     n = len(scan.fields)
+    turned = ""
+    if scan.cell.turns:
+        each = ", ".join(f"{2 * (turn.matrix.block or 1)} for {turn.field}" for turn in scan.cell.turns)
+        turned = f" The rotation of a block adds {each} in `step`, and twice that in `step_adjoint`."
     return (
         f"A state element is the {n} field{'s' * (n > 1)} of one channel at one token, {4 * n} bytes. Every array is "
         "moved once, as the CPU kernels do; in chunks a GPU reads the inputs twice.\n\n" + "\n".join(rows)
-        + f"\n\nOperations an element, a function counted as one: {counts}."
+        + f"\n\nOperations an element, a function counted as one: {counts}.{turned}"
     )  # fmt: skip

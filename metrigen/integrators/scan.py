@@ -4,7 +4,8 @@
     g_t = y_t + E_(t+1)^T g_(t+1)                                             (its variation, backward in time)
 
 y is the cotangent of the states; what flows into inputs and parameters at token t is the variation of the step there,
-seeded with g_t. All programs are pointwise: a token, a sample and a channel are one site.
+seeded with g_t. All programs are pointwise: a token, a sample and a channel are one site. Where channels are coupled a
+step ends with their rotation about f, x_t = f_t + R E_t (x_(t-1) - f_t), and is pointwise in token and sample alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from metrigen.domains.readout import AMPLITUDE_FLOOR
 from metrigen.domains.sequence import Cell, cell_of
 from metrigen.integrators.dynamics import after
 from metrigen.integrators.exponential_cell import Propagator, propagator
-from metrigen.ir.nodes import Array, Kind, Leaf, Local, Map, Program, Statement
+from metrigen.integrators.exponential_rotation import rotation_of
+from metrigen.ir.nodes import Array, Kind, Leaf, Local, Map, Mix, Program, Statement
 from metrigen.passes import PASSES
 from metrigen.passes.cse import count_ops
 from metrigen.passes.fuse import fuse
@@ -36,16 +38,20 @@ class Scan:
     """The programs of a layer on a sequence, after the passes.
 
     prologue     E from the parameters alone, where the tokens do not change it; else None
-    coefficients names of what is one number a channel: parameters that a step reads, and E where it is constant
+    rotation     R of coupled channels from the parameters alone; else None
+    coefficients names of what is one number a channel: parameters that a step reads, and E where it is constant; then
+                 the rotations, channel matrices
     step         state, tokens, coefficients -> the next state; ``step_adjoint`` its variation
     propagator   tokens, coefficients -> E by rows, then the drive (1 - E) f
     readout      state before, state, coefficients -> components; ``readout_adjoint`` its variation
     energy       x.P x/2
+    step_back    the cotangent of the state alone, where channels are coupled and a token must wait for the next
     """
 
     cell: Cell
     propagation: Propagator
     prologue: Program | None
+    rotation: Program | None
     coefficients: tuple[str, ...]
     step: Program
     step_adjoint: Program
@@ -54,6 +60,12 @@ class Scan:
     readout_adjoint: Program
     energy: Program
     components: tuple[str, ...]
+    step_back: Program | None
+
+    @property
+    def rotations(self) -> tuple[str, ...]:
+        """Names of the channel matrices among the coefficients."""
+        return self.rotation.outputs if self.rotation is not None else ()
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -64,8 +76,9 @@ class Scan:
         return tuple(a.name for a in self.cell.tokens)
 
     def programs(self) -> Mapping[str, Program]:
-        """The pointwise programs by name."""
-        found = (self.step, self.step_adjoint, self.propagator, self.readout, self.readout_adjoint, self.energy)
+        """The programs of a token by name; coupled channels have no use for E by itself."""
+        moved = self.propagator if self.step_back is None else self.step_back
+        found = (self.step, self.step_adjoint, moved, self.readout, self.readout_adjoint, self.energy)
         return {program.name: program for program in found}
 
 
@@ -74,20 +87,24 @@ def scan_of(derivation: Derivation) -> Scan:
     cell = cell_of(derivation)
     found = propagator(cell)
     prologue = _prologue(cell, found) if found.constant else None
-    step, entries = _step(cell, found), _entries(cell, found)
+    rotation, turned = rotation_of(cell)
+    step, entries = _step(cell, found, turned), _entries(cell, found)
     readout = _readout(cell, derivation)
     energy = _program("energy", cell, {"energy__density": _quadratic(cell)}, cell.state)
     read = {name for p in (step, readout, energy) for s in p.body for name in s.reads}
     made = prologue.outputs if prologue is not None else ()
     coefficients = tuple(n for n in (*(a.name for a in cell.params), *made) if n in read)
-    sites = {p.name: _with_coefficients(p, coefficients) for p in (step, entries, readout, energy)}
+    rotations = rotation.outputs if rotation is not None else ()
+    sites = {p.name: _with_coefficients(p, coefficients, rotations) for p in (step, entries, readout, energy)}
     return Scan(
         cell=cell,
         propagation=found,
         prologue=prologue,
-        coefficients=coefficients,
+        rotation=rotation,
+        coefficients=(*coefficients, *rotations),
         step=_optimised(sites["step"]),
         step_adjoint=_optimised(_varied(sites["step"])),
+        step_back=_back(sites["step"], cell) if rotations else None,
         propagator=_optimised(sites["propagator"]),
         readout=_optimised(sites["readout"]),
         readout_adjoint=_optimised(_varied(sites["readout"])),
@@ -126,7 +143,8 @@ def _written(cell: Cell, found: Propagator) -> tuple[list[Statement], dict[tuple
     return [Map(stores=((name, expr),)) for name, expr in found.values], pairs
 
 
-def _step(cell: Cell, found: Propagator) -> Program:
+def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
+    """``turned``: field -> the rotation of its channels."""
     body, E = _written(cell, found)
     names = [a.name for a in cell.state]
     away = {}
@@ -136,7 +154,11 @@ def _step(cell: Cell, found: Propagator) -> Program:
             body.append(Map(stores=((f"offset_{u}__f", Leaf(u, ()) - f),)))
             away[u] = Leaf(f"offset_{u}__f", ())
     for u, f in zip(names, cell.fixed, strict=True):
-        body.append(Map(stores=((after(u), f + sp.Add(*(E[u, v] * away[v] for v in names))),)))
+        moved: sp.Expr = sp.Add(*(E[u, v] * away[v] for v in names))
+        if u in turned:
+            body += [Map(stores=((f"moved_{u}__e", moved),)), Mix(f"turned_{u}__e", turned[u], f"moved_{u}__e")]
+            moved = Leaf(f"turned_{u}__e", ())
+        body.append(Map(stores=((after(u), f + moved),)))
     return Program("step", (*cell.state, *cell.tokens), tuple(body), tuple(after(u) for u in names))
 
 
@@ -186,18 +208,29 @@ def _program(name: str, cell: Cell, values: dict[str, sp.Expr], inputs: tuple[Ar
     return Program(name, inputs, tuple(Map(stores=((n, e),)) for n, e in values.items()), tuple(values))
 
 
-def _with_coefficients(program: Program, coefficients: tuple[str, ...]) -> Program:
+def _with_coefficients(program: Program, coefficients: tuple[str, ...], rotations: tuple[str, ...]) -> Program:
     """Coefficients as arrays at the sites, so that one variation gives the cotangent of each at every site."""
 
     def sited(e: sp.Expr) -> sp.Expr:
         swap = {s: Leaf(s.name, (), bool(s.is_positive)) for s in e.free_symbols if not isinstance(s, Leaf)}
         return e.xreplace(swap)
 
-    body = tuple(Map(stores=tuple((n, sited(e)) for n, e in s.stores)) for s in program.body if isinstance(s, Map))
+    body = tuple(
+        Map(stores=tuple((n, sited(e)) for n, e in s.stores)) if isinstance(s, Map) else s for s in program.body
+    )
     read = {name for s in body for name in s.reads}
-    positive = {leaf.name for s in body for e in s.expressions for leaf in e.atoms(Leaf) if leaf.is_positive}
-    found = tuple(Array(n, Kind.SITE, n in positive) for n in coefficients if n in read)
+    maps = [s for s in body if isinstance(s, Map)]
+    positive = {leaf.name for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if leaf.is_positive}
+    found = [Array(n, Kind.SITE, n in positive) for n in coefficients if n in read]
+    found += [Array(n, Kind.MATRIX) for n in rotations if n in read]
     return name_quantities(replace(program, inputs=(*program.inputs, *found), body=body))
+
+
+def _back(step: Program, cell: Cell) -> Program:
+    """E^T R^T: what a cotangent of the state after a token is before it; a linear step reads no state for that."""
+    found = _optimised(vary(step, [a.name for a in cell.state], rank=0))
+    read = {name for s in found.body for name in s.reads}
+    return replace(found, name="step_back", inputs=tuple(a for a in found.inputs if a.name in read))
 
 
 def _varied(program: Program) -> Program:

@@ -239,7 +239,7 @@ REFUSED = {
     "no integrator": (lambda: cell("s", integrator=None), "name", "Exponential"),
     "steps": (lambda: cell("s", integrator=Exponential(steps=2)), "integrator", "larger dt"),
     "coupled channels": (
-        lambda: cell("s", bracket=lambda F, G: turn(F, G) + F[p] * mix(Bmat, G[p])), "domain", "channel"),
+        lambda: cell("s", bracket=lambda F, G: turn(F, G) + F[p] * mix(Bmat, G[p])), "Bmat", "block"),
     "mixed input": (lambda: cell("s", unit - mix(W, f) * q), "domain", "channel"),
     "learned function": (lambda: cell("s", unit - NeuralFunction("V", f) * q), "domain", "module"),
     "time": (lambda: cell("s", unit - f * q * sp.sin(t)), "domain", "time"),

@@ -1,0 +1,36 @@
+"""The rotations of coupled channels over a token, from the parameters alone.
+
+    R = (1 - s B)^-1 (1 + s B),   s = h b k/2
+
+for u_t = b B dH/du with dH/du = k (u - f): orthogonal for every antisymmetric B, by 2 arctan(s beta) where B turns by
+the rate beta. To second order in h it is the flow of the coupling.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from metrigen.domains.sequence import Cell
+from metrigen.ir.nodes import Cayley, Kind, Local, Program, Statement
+from metrigen.passes.name import name_quantities
+
+
+def rotation_of(cell: Cell) -> tuple[Program | None, dict[str, str]]:
+    """The program of the rotations, None without a coupling, and field -> the name of its rotation; fields that turn
+    alike share one."""
+    body: list[Statement] = []
+    made: dict[tuple[str, sp.Expr], str] = {}
+    turned: dict[str, str] = {}
+    for turn in cell.turns:
+        key = (turn.matrix.name, turn.angle)
+        if key not in made:
+            made[key] = f"rotation__{turn.field}"
+            scale = f"angle__{turn.field}"
+            body += [Local(scale, Kind.SCALAR, turn.angle), Cayley(made[key], turn.matrix.name, scale)]
+        turned[turn.field] = made[key]
+    if not turned:
+        return None, {}
+    return name_quantities(Program("rotation", cell.turned_by, tuple(body), tuple(made.values()))), turned
+
+
+__all__ = ["rotation_of"]
