@@ -33,16 +33,13 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
     brief = header(emission.spec, (), None)
     comment = header(emission.spec, (), None, "//")
     coupled = bool(emission.scan.rotations)
-    kernels = {} if coupled else {
-        "cpu.py": layout(sequence_loader_text(emission, brief)),
-        "kernels.py": layout(sequence_kernels_text(emission, brief)),
-        "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
-    }  # fmt: skip
     return {
-        **kernels,
+        "cpu.py": layout(sequence_loader_text(emission, brief)),
+        **({} if coupled else {"kernels.py": layout(sequence_kernels_text(emission, brief))}),
+        "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
-        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=not coupled, triton=not coupled)),
+        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=not coupled)),
         "DERIVATION.md": derivation_markdown(
             emission.spec, emission.derivation, emission.laws, sequence_sections(emission)
         ),
@@ -58,7 +55,8 @@ def guarantees(emission: SequenceEmission) -> list[str]:
 
 
 _BACKENDS = (
-    "backends: torch; the tokens are walked one by one, as the coupling of channels leaves no scan of small matrices"
+    "backends: cpu and torch; no Triton kernels, as coupled channels are walked token by token and leave no scan of "
+    "small matrices: on a GPU torch runs"
 )
 
 

@@ -1,0 +1,140 @@
+"""CPU kernels of a scan whose channels turn one another, against the reference. Triton has none of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from generated.lm import module as lm_module
+from tests.kernels.operators import poison
+from tests.sequence.coupled import COUPLED, module
+from tests.sequence.systems import inputs, layer, part, state_class, states
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
+# One channel, parts of blocks and of vectors, more than one unit of work, broken pieces of 64 tokens.
+SHAPES = ((1, 1, 1), (2, 3, 17), (1, 16, 64), (2, 37, 130), (1, 200, 3))
+pytestmark = pytest.mark.skipif(lm_module.INTERPRETED, reason="a coupled layer has no Triton kernels")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("coupled_scan")
+
+
+def given(made: ModuleType, shape: tuple[int, int, int], dtype: torch.dtype) -> tuple:  # type: ignore[type-arg]
+    """(start, tokens, coefficients) as an operator takes them: (B, C), (B, T, C), (C,) and (C, C)."""
+    b, c, t = shape
+    drawn = tuple(x.mT.contiguous().to(dtype) for x in inputs(made, b, c, t).values())
+    built, like = layer(made, c), torch.zeros(1, dtype=torch.float64)
+    fixed = tuple(x.detach().to(dtype) for x in (*built._coefficients(like), *built._rotations(like)))
+    return tuple(x.to(dtype) for x in states(made, b, c)), drawn, fixed
+
+
+def close(found: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, ...], tolerance: float) -> None:
+    for x, y in zip(found, expected, strict=True):
+        assert x.shape == y.shape
+        scale = 1 + y.abs().max() if y.numel() else 1.0
+        torch.testing.assert_close(x.double() / scale, y.double() / scale, rtol=tolerance, atol=tolerance)
+
+
+def doubled(*groups: tuple[torch.Tensor, ...]) -> list[tuple[torch.Tensor, ...]]:
+    return [tuple(x.double() for x in group) for group in groups]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", COUPLED)
+def test_kernels_agree_with_the_reference(
+    name: str, dtype: torch.dtype, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States and every cotangent, those of the rotations within blocks, with memory that is poisoned."""
+    poison(monkeypatch)
+    made = module(name, folder)
+    reference, kernels = part(made, "reference"), part(made, "cpu")
+    for shape in SHAPES:
+        start, tokens, fixed = given(made, shape, dtype)
+        exact = reference.scan(*doubled(start, tokens, fixed))
+        close(kernels.scan(start, tokens, fixed), exact, TOLERANCE[dtype])
+        out = tuple(x.to(dtype) for x in exact)
+        back = tuple(torch.randn_like(x) for x in out)
+        expected = list(reference.scan_adjoint(*doubled(back, out, start, tokens, fixed)))
+        found = kernels.scan_adjoint(back, out, start, tokens, fixed)
+        group = torch.arange(shape[1]) // reference.BLOCK
+        for i, x in enumerate(fixed, start=len(expected) - len(fixed)):
+            if x.dim() == 2:
+                expected[i] = torch.where(group[:, None] == group, expected[i], 0.0)
+        close(found, tuple(expected), TOLERANCE[dtype])
+
+
+def test_threads_share_samples_and_channels(folder: Path) -> None:
+    """More threads than samples: a sample is cut between blocks, and gives the same numbers."""
+    made = module("each", folder)
+    kernels = part(made, "cpu")
+    start, tokens, fixed = given(made, (1, 300, 9), torch.float64)
+    back = tuple(torch.randn_like(tokens[0]) for _ in start)
+    before = torch.get_num_threads()
+    results = []
+    for count in (1, 4):
+        torch.set_num_threads(count)
+        out = kernels.scan(start, tokens, fixed)
+        results.append((*out, *kernels.scan_adjoint(back, out, start, tokens, fixed)))
+    torch.set_num_threads(before)
+    assert all(torch.equal(x, y) for x, y in zip(*results, strict=True))
+
+
+def test_tables_of_a_rotation(folder: Path) -> None:
+    kernels = part(module("each", folder), "cpu")
+    whole = torch.block_diag(*(torch.randn(kernels.BLOCK, kernels.BLOCK) for _ in range(2)))[:17, :17]
+    rows = kernels.table(whole)
+    assert torch.equal(kernels.matrix(rows), whole)
+    assert rows[1, 3] == whole[3, 1]
+
+
+@pytest.mark.parametrize("name", COUPLED)
+@pytest.mark.parametrize("order", [1, 2])
+def test_gradients(name: str, order: int, folder: Path) -> None:
+    made = module(name, folder)
+    built, drawn, start = layer(made, 5), inputs(made, 1, 5, 4, size=0.5), states(made, 1, 5)
+    names = [n for n, _ in built.named_parameters()]
+    leaves = [x.requires_grad_() for x in (*drawn.values(), *start)]
+    weights = [x.detach().clone().requires_grad_() for x in built.parameters()]
+
+    def run(*x: torch.Tensor) -> torch.Tensor:
+        tokens, rest = dict(zip(drawn, x, strict=False)), x[len(drawn) :]
+        before = state_class(made)(*rest[: len(start)])
+        values = dict(zip(names, rest[len(start) :], strict=True))
+        out = torch.func.functional_call(built, values, (), {**tokens, "state": before})
+        return torch.cat((*out, built.readout(out, before=before)), 1)
+
+    check = torch.autograd.gradcheck if order == 1 else torch.autograd.gradgradcheck
+    assert check(run, (*leaves, *weights), fast_mode=True)
+
+
+def test_opcheck_and_compile(folder: Path) -> None:
+    """Of the cell with every kind of coefficient."""
+    made = module("each", folder)
+    ops = part(made, "module")
+    start, tokens, fixed = given(made, (2, 3, 5), torch.float64)
+    arguments = tuple(x.requires_grad_() for x in (*start, *tokens, *fixed))
+    torch.library.opcheck(ops._scan, arguments)
+    states_ = tuple(torch.randn_like(tokens[0]) for _ in start)
+    torch.library.opcheck(ops._scan_adjoint, (*states_, *states_, *arguments))
+    built, drawn = layer(made, 3), inputs(made, 2, 3, 9)
+
+    def read(*x: torch.Tensor) -> torch.Tensor:
+        return built.readout(built(**dict(zip(drawn, x, strict=True))))
+
+    compiled = torch.compile(read, fullgraph=True)
+    torch.testing.assert_close(compiled(*drawn.values()), read(*drawn.values()))
+    with pytest.raises(ValueError, match="not emitted"):
+        layer(made, 3, backend="triton")
+
+
+def test_no_compiler_leaves_the_walk_to_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = module("alike", folder)
+    start, tokens, fixed = given(made, (2, 5, 7), torch.float64)
+    found = part(made, "cpu").scan(start, tokens, fixed)
+    monkeypatch.setenv("METRIGEN_CPU_KERNELS", "0")
+    close(part(made, "cpu").scan(start, tokens, fixed), found, 1e-13)
