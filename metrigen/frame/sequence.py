@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 import sympy as sp
 
 from metrigen.backends.torch import Function, print_function
+from metrigen.domains.sequence_coupling import common_block
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
@@ -61,8 +61,7 @@ class SequenceEmission:
     @property
     def block(self) -> int:
         """Channels of the blocks on the diagonal of every rotation; 0 without a coupling."""
-        blocks = [turn.matrix.block for turn in self.scan.cell.turns if turn.matrix.block is not None]
-        return math.lcm(*blocks) if blocks else 0
+        return common_block(self.scan.cell.turns)
 
     @property
     def matrices(self) -> frozenset[str]:

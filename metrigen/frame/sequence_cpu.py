@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metrigen.backends.cpu_scan import print_pointwise
@@ -85,7 +85,6 @@ def _parts(
     """Calls of the head and the tail of a token, and what is done with whole rows in between."""
     rows = {n: f"load(Whole{{}}, held + {i} * width + (c - from), LANES)" for i, n in enumerate(walk.held)}
     sources = {**rows, **_sources(emission), **cotangents}
-    matrix = {name: r for r, name in enumerate(emission.scan.rotations)}
     kept = len(walk.head.outputs)
     return {
         "held": len(walk.held),
@@ -93,9 +92,19 @@ def _parts(
         "head_call": ", ".join([*(sources[a.name] for a in walk.head.inputs), *_places("kept", kept)]),
         "tail_call": ", ".join([sources[a.name] for a in walk.tail.inputs] + [results[n] for n in walk.tail.outputs]),
         "early": [f"{results[n]} = {rows[walk.held[i]]};" for n, i in walk.early.items()],
-        "turned": [(t.src, t.dst, matrix[t.matrix]) for t in walk.turned],
-        "products": [(p.left, p.right, matrix[p.matrix]) for p in walk.products],
+        "turned": _by_matrix(emission, [(t.matrix, t.src, t.dst) for t in walk.turned]),
+        "products": _by_matrix(emission, [(p.matrix, p.left, p.right) for p in walk.products]),
     }
+
+
+def _by_matrix(
+    emission: SequenceEmission, found: Sequence[tuple[str, int, int]]
+) -> list[tuple[int, list[str], list[str]]]:
+    """Place of a rotation, and where the rows begin that it turns together."""
+    return [
+        (r, *([f"{one[side]} * width" for one in found if one[0] == name] for side in (1, 2)))
+        for r, name in enumerate(emission.scan.rotations)
+    ]
 
 
 def sequence_loader_text(emission: SequenceEmission, header: str) -> str:

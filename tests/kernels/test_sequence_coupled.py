@@ -112,22 +112,27 @@ def test_gradients(name: str, order: int, folder: Path) -> None:
     assert check(run, (*leaves, *weights), fast_mode=True)
 
 
-def test_opcheck_and_compile(folder: Path) -> None:
-    """Of the cell with every kind of coefficient."""
+def test_operators_and_compile(folder: Path) -> None:
+    """Schema, fake tensors and gradients of the cell with every kind of coefficient; one graph."""
     made = module("each", folder)
     ops = part(made, "module")
     start, tokens, fixed = given(made, (2, 3, 5), torch.float64)
     arguments = tuple(x.requires_grad_() for x in (*start, *tokens, *fixed))
-    torch.library.opcheck(ops._scan, arguments)
+    checks = ("test_schema", "test_autograd_registration", "test_faketensor")
+    torch.library.opcheck(ops._scan, arguments, test_utils=checks)
     states_ = tuple(torch.randn_like(tokens[0]) for _ in start)
-    torch.library.opcheck(ops._scan_adjoint, (*states_, *states_, *arguments))
+    torch.library.opcheck(ops._scan_adjoint, (*states_, *states_, *arguments), test_utils=checks)
     built, drawn = layer(made, 3), inputs(made, 2, 3, 9)
+    leaves = tuple(x.requires_grad_() for x in drawn.values())
 
     def read(*x: torch.Tensor) -> torch.Tensor:
         return built.readout(built(**dict(zip(drawn, x, strict=True))))
 
-    compiled = torch.compile(read, fullgraph=True)
-    torch.testing.assert_close(compiled(*drawn.values()), read(*drawn.values()))
+    compiled = torch.compile(read, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(*leaves), read(*leaves))
+    results = [torch.autograd.grad(f(*leaves).square().sum(), leaves) for f in (compiled, read)]
+    for x, y in zip(*results, strict=True):
+        torch.testing.assert_close(x, y)
     with pytest.raises(ValueError, match="not emitted"):
         layer(made, 3, backend="triton")
 

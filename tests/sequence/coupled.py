@@ -15,6 +15,7 @@ from tests.sequence.systems import cell, f, g, h, k, lam, p, q, tokens, turn, un
 x = Field("x", tokens)
 s, dt = Param("s"), Param("dt", positive=True, init=0.5)
 B = Param("B", shape=("C", "C"), block=4, antisymmetric=True)
+wide = Param("wide", shape=("C", "C"), block=32, antisymmetric=True)
 D = Param("D", shape=("C", "C"), block=3, antisymmetric=True)
 
 
@@ -32,7 +33,7 @@ COUPLED = {
     system.name: system
     for system in (
         alike(),
-        cell("momenta", bracket=lambda F, G: turn(F, G) + s * F[p] * mix(B, G[p]), integrator=Exponential(dt=dt),
+        cell("momenta", bracket=lambda F, G: turn(F, G) + s * F[p] * mix(wide, G[p]), integrator=Exponential(dt=dt),
              readout=stress_energy(normalise="amplitude")),
         cell("each", 2 * q**2 + p**2 / 2 - f * q - h * p,
              bracket=lambda F, G: canonical((q, p))(F, G) + F[q] * mix(B, G[q]) - 2 * F[p] * mix(D, G[p]),

@@ -247,7 +247,7 @@ def test_two_states_under_the_same_tokens_never_move_apart(name: str, size: floa
     """In the norm of the energy, for couplings of any size; without friction it is kept."""
     made = module(name, folder)
     built = layer(made, C)
-    for matrix in (x for x in ("B", "D") if hasattr(built, x)):
+    for matrix in (x for x in ("B", "D", "wide") if hasattr(built, x)):
         setattr(built, matrix, size * torch.randn(C, C, generator=torch.Generator().manual_seed(8)).double())
     drawn, start = inputs(made, BATCH, C, T), states(made, BATCH, C)
     drawn["lam"] *= 1e-2
@@ -326,6 +326,7 @@ def test_half_precision_transforms_and_empty_sequences(folder: Path) -> None:
 
 E_ = Param("E_", shape=("C", "C"), antisymmetric=True)
 large = Param("large", shape=("C", "C"), block=128, antisymmetric=True)
+odd = Param("odd", shape=("C", "C"), block=17, antisymmetric=True)
 W = Param("W", shape=("C", "C"), block=4)
 S = Param("S", shape=("C", "C"), block=4, symmetric=True)
 REFUSED = {
@@ -337,6 +338,9 @@ REFUSED = {
         lambda: with_turn(lambda F, G: F[q] * mix(S, G[p]) - F[p] * mix(S, G[q])), "bracket", "F[q]*mix(B, G[q])"),
     "two matrices": (
         lambda: with_turn(lambda F, G: F[p] * mix(B, G[p]) + F[p] * mix(D, G[p])), "bracket", "one matrix"),
+    "no common block": (
+        lambda: cell("r", bracket=lambda F, G: turn(F, G) + F[q] * mix(B, G[q]) + F[p] * mix(odd, G[p])),
+        "bracket", "one block size"),
     "not declared antisymmetric": (
         lambda: with_turn(lambda F, G: F[p] * mix(W, G[p]) - G[p] * mix(W, F[p])), "bracket", "antisymmetric=True"),
     "sums of channels": (
@@ -375,5 +379,5 @@ def test_what_no_rotation_carries_out_is_refused_with_a_way_out(case: str) -> No
 def test_a_number_before_the_matrix_is_a_parameter_of_the_angle() -> None:
     scan = scan_of(derive(COUPLED["momenta"]))
     assert scan.rotation is not None
-    assert {x.name for x in scan.rotation.inputs} == {"B", "s", "dt"}
+    assert {x.name for x in scan.rotation.inputs} == {"wide", "s", "dt"}
     assert s.name not in scan.coefficients
