@@ -74,7 +74,9 @@ def _coupled(emission: SequenceEmission, step: Walk, adjoint: Walk) -> dict[str,
     return {
         "block": emission.block,
         "rotations": len(scan.rotations),
-        "step": _parts(emission, step, {}, dict(zip(scan.step.outputs, _places("next", len(scan.fields)), strict=True))),
+        "step": _parts(
+            emission, step, {}, dict(zip(scan.step.outputs, _places("next", len(scan.fields)), strict=True))
+        ),
         "adjoint": _parts(emission, adjoint, cotangents, dict(zip(scan.step_adjoint.outputs, flowed, strict=False))),
     }
 

@@ -77,4 +77,30 @@ def selective_decay_scan() -> None:
     near(twice.x[..., 1::2], found.x, 1e-13)
 
 
-CHECKS = (selective_oscillator, exact_linoss, selective_decay_scan)
+def orthogonal_recurrence() -> None:
+    """Two channels with the same tokens: a_1 + i a_2 and a_1 - i a_2 with a = q + ip turn by omega + phi and omega - phi
+    at every token, phi = 2 arctan(b/2); with tokens of their own the norm of all channels never grows."""
+    b = 0.9
+    made = layer("orthogonal_recurrence", channels=2, B=[[0.0, b], [-b, 0.0]])
+    omega, lam = rough(1, 1, T), rough(1, 1, T, seed=1).abs()
+    nothing = torch.zeros(1, 1, 1).double()
+    begin = type(made.step(None, f=nothing[..., 0], lam=nothing[..., 0], omega=nothing[..., 0]))(
+        rough(1, 2, seed=2), rough(1, 2, seed=3)
+    )
+    found = made(f=nothing, omega=omega, lam=lam, state=begin)
+    one, two = torch.complex(found.q, found.p).unbind(1)
+    first, second = torch.complex(begin.q, begin.p)[..., None].unbind(1)
+    angle = 2 * math.atan(b / 2) * torch.arange(1, T + 1, dtype=torch.float64)
+    decay = torch.exp(-lam[:, 0].cumsum(-1))
+    for sign in (1, -1):
+        phase = omega[:, 0].cumsum(-1) + sign * angle
+        expected = decay * torch.exp(-1j * phase) * (first + sign * 1j * second)
+        near(torch.view_as_real(one + sign * 1j * two), torch.view_as_real(expected), 1e-12)
+    tokens = {"omega": 3 * rough(B, C, T), "lam": rough(B, C, T, seed=1).abs(), "f": nothing}
+    made = layer("orthogonal_recurrence", channels=C, B=rough(C, C) - rough(C, C).mT)
+    begin = type(begin)(*(rough(B, C, seed=s) for s in (2, 3)))
+    energy = made.energy(made(**tokens, state=begin))
+    assert (torch.cat((made.energy(begin)[:, None], energy), 1).diff(dim=1) <= 1e-14).all()
+
+
+CHECKS = (selective_oscillator, exact_linoss, selective_decay_scan, orthogonal_recurrence)
