@@ -56,8 +56,8 @@ def turns_of(derivation: Derivation) -> tuple[Turn, ...]:
         raise SpecError(
             " and ".join(f"{turn.matrix.name} in blocks of {turn.matrix.block}" for turn in found),
             part="bracket",
-            why=f"channels are turned in blocks that hold whole blocks of both, here of {common_block(found)} channels; "
-            f"at most {LARGEST_BLOCK} is carried out",
+            why=f"channels are turned in blocks that hold whole blocks of both, here {common_block(found)} channels; "
+            f"at most {LARGEST_BLOCK} are",
             fix="one block size for all matrices of a cell, or multiples of one",
         )
     return tuple(found)

@@ -103,10 +103,11 @@ def _by_matrix(
     emission: SequenceEmission, found: Sequence[tuple[str, int, int]]
 ) -> list[tuple[int, list[str], list[str]]]:
     """Place of a rotation, and where the rows begin that it turns together."""
-    return [
-        (r, *([f"{one[side]} * width" for one in found if one[0] == name] for side in (1, 2)))
-        for r, name in enumerate(emission.scan.rotations)
-    ]
+    made = []
+    for r, name in enumerate(emission.scan.rotations):
+        own = [one for one in found if one[0] == name]
+        made.append((r, [f"{one} * width" for _, one, _ in own], [f"{two} * width" for _, _, two in own]))
+    return made
 
 
 def sequence_loader_text(emission: SequenceEmission, header: str) -> str:

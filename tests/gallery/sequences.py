@@ -78,8 +78,8 @@ def selective_decay_scan() -> None:
 
 
 def orthogonal_recurrence() -> None:
-    """Two channels with the same tokens: a_1 + i a_2 and a_1 - i a_2 with a = q + ip turn by omega + phi and omega - phi
-    at every token, phi = 2 arctan(b/2); with tokens of their own the norm of all channels never grows."""
+    """Two channels with the same tokens: a_1 + i a_2 and a_1 - i a_2 with a = q + ip turn by omega + phi and by
+    omega - phi at every token, phi = 2 arctan(b/2); with tokens of their own the norm of all channels never grows."""
     b = 0.9
     made = layer("orthogonal_recurrence", channels=2, B=[[0.0, b], [-b, 0.0]])
     omega, lam = rough(1, 1, T), rough(1, 1, T, seed=1).abs()
