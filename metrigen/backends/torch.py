@@ -78,10 +78,12 @@ def print_function(
     name: str | None = None,
     operators: Mapping[Operator, Program] | None = None,
     equations: Mapping[Equation, str] | None = None,
+    blocks: Mapping[str, int] | None = None,
 ) -> Function:
     """The program as one function of its inputs; ``operators`` are those of the linear equations that it solves,
-    ``equations`` the names of the others."""
-    writer = _Writer(program, rank, operators or {}, equations or {})
+    ``equations`` the names of the others. ``blocks``: channel matrices that come as the blocks on their diagonal, of so
+    many channels; functions of the file multiply by them."""
+    writer = _Writer(program, rank, operators or {}, equations or {}, blocks or {})
     for statement in program.body:
         writer.write(statement)
     args = tuple(a.name for a in program.inputs)
@@ -92,9 +94,12 @@ def print_function(
 
 class _Writer:
     def __init__(
-        self, program: Program, rank: int, operators: Mapping[Operator, Program], equations: Mapping[Equation, str]
-    ) -> None:
-        self.operators, self.equations = operators, equations
+        self, program: Program, rank: int, operators: Mapping[Operator, Program], equations: Mapping[Equation, str],
+        blocks: Mapping[str, int],
+    ) -> None:  # fmt: skip
+        self.operators, self.equations, self.blocks = operators, equations, blocks
+        self.owner = {term: s.out.removesuffix("__bar") for s in program.body if isinstance(s, Accumulate)
+                      for term in s.terms}  # fmt: skip
         self.kinds, self.rank = program.kinds(), rank
         self.lines: list[str] = []
         self.read: set[str] = set()
@@ -116,6 +121,14 @@ class _Writer:
             over = tuple(range(1 if statement.channels else 2, 2 + self.rank))
             summed = f"{statement.src}.sum({over}, keepdim=True).expand_as({statement.src})" if over else statement.src
             self.lines.append(f"{statement.out} = {summed}")
+            return
+        if isinstance(statement, Mix) and statement.matrix in self.blocks:
+            call = "turned_back" if statement.transpose else "turned"
+            self.lines.append(f"{statement.out} = {call}({statement.matrix}, {statement.src})")
+            return
+        if isinstance(statement, Outer) and self.owner[statement.out] in self.blocks:
+            size = self.blocks[self.owner[statement.out]]
+            self.lines.append(f"{statement.out} = products({statement.left}, {statement.right}, {size})")
             return
         self.lines.extend(statement_line(statement))
 

@@ -8,8 +8,6 @@ neither they, nor B, nor h depend on the tokens, so that R is formed once for a 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -52,21 +50,7 @@ def turns_of(derivation: Derivation) -> tuple[Turn, ...]:
         terms = [term for term in sp.Add.make_args(row) if channels.has_maps(term)]
         if terms:
             found.append(_turn(derivation, bracket, u, terms))
-    if common_block(found) > LARGEST_BLOCK:
-        raise SpecError(
-            " and ".join(f"{turn.matrix.name} in blocks of {turn.matrix.block}" for turn in found),
-            part="bracket",
-            why=f"channels are turned in blocks that hold whole blocks of both, here {common_block(found)} channels; "
-            f"at most {LARGEST_BLOCK} are",
-            fix="one block size for all matrices of a cell, or multiples of one",
-        )
     return tuple(found)
-
-
-def common_block(turns: Sequence[Turn]) -> int:
-    """Channels of the smallest blocks that hold whole blocks of every matrix; 0 without a coupling."""
-    blocks = [turn.matrix.block for turn in turns if turn.matrix.block is not None]
-    return math.lcm(*blocks) if blocks else 0
 
 
 def _turn(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: list[sp.Expr]) -> Turn:

@@ -11,7 +11,6 @@ from typing import Any
 import sympy as sp
 
 from metrigen.backends.torch import Function, print_function
-from metrigen.domains.sequence_coupling import common_block
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
@@ -47,7 +46,7 @@ class SequenceEmission:
     def functions(self) -> tuple[Function, ...]:
         prologue = self.scan.prologue
         first = tuple(print_function(p, 0) for p in (prologue, self.scan.rotation) if p is not None)
-        return (*first, *(print_function(p, 0, name) for name, p in self.scan.programs().items()))
+        return (*first, *(print_function(p, 0, name, blocks=self.blocks) for name, p in self.scan.programs().items()))
 
     @cached_property
     def parameters(self) -> tuple[ParameterText, ...]:
@@ -59,9 +58,9 @@ class SequenceEmission:
         return tuple(parameter_text(named[name], 0) for name in sorted(arrays))
 
     @property
-    def block(self) -> int:
-        """Channels of the blocks on the diagonal of every rotation; 0 without a coupling."""
-        return common_block(self.scan.cell.turns)
+    def blocks(self) -> dict[str, int]:
+        """Channels of the blocks on the diagonal of each rotation."""
+        return dict(zip(self.scan.rotations, self.scan.blocks, strict=True))
 
     @property
     def matrices(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -72,8 +73,9 @@ def _coupled(emission: SequenceEmission, step: Walk, adjoint: Walk) -> dict[str,
     cotangents = {bar(out): f"g[{i}]" for i, out in enumerate(scan.step.outputs)}
     flowed = [*_places("back", len(scan.fields)), *_places("into", len(scan.tokens)), *(f"own[{k}]" for k in fixed)]
     return {
-        "block": emission.block,
         "rotations": len(scan.rotations),
+        "rows": sum(scan.blocks),
+        "common": math.lcm(*scan.blocks),
         "step": _parts(
             emission, step, {}, dict(zip(scan.step.outputs, _places("next", len(scan.fields)), strict=True))
         ),
@@ -99,14 +101,14 @@ def _parts(
     }
 
 
-def _by_matrix(
-    emission: SequenceEmission, found: Sequence[tuple[str, int, int]]
-) -> list[tuple[int, list[str], list[str]]]:
-    """Place of a rotation, and where the rows begin that it turns together."""
-    made = []
-    for r, name in enumerate(emission.scan.rotations):
+def _by_matrix(emission: SequenceEmission, found: Sequence[tuple[str, int, int]]) -> list[dict[str, Any]]:
+    """For each rotation its place, the size of its blocks, where its sums begin, and the rows that it turns."""
+    made, sums = [], len(emission.channelwise)
+    for r, (name, block) in enumerate(emission.blocks.items()):
         own = [one for one in found if one[0] == name]
-        made.append((r, [f"{one} * width" for _, one, _ in own], [f"{two} * width" for _, _, two in own]))
+        sides = ([f"{one} * width" for _, one, _ in own], [f"{two} * width" for _, _, two in own])
+        made.append({"place": r, "block": block, "sums": sums, "count": len(own), "rows": sides})
+        sums += block
     return made
 
 
@@ -114,5 +116,5 @@ def sequence_loader_text(emission: SequenceEmission, header: str) -> str:
     """The text of ``cpu.py``."""
     return render(
         "sequence_cpu.py.j2", header=header.rstrip("\n"), title=emission.class_name, name=emission.name,
-        components=len(emission.scan.components), rotations=len(emission.scan.rotations), block=emission.block,
+        components=len(emission.scan.components), rotations=len(emission.scan.rotations), blocks=repr(emission.scan.blocks),
     )  # fmt: skip

@@ -80,7 +80,7 @@ def _reference(emission: SequenceEmission, head: str) -> str:
         functions=emission.functions,
         docs=_DOCS | ({"step": _COUPLED_STEP} if scan.rotations else {}),
         coupled=bool(scan.rotations),
-        block=emission.block,
+        blocks=repr(scan.blocks),
         back_tokens=tuple_of([f"tokens[{i}]" for i, name in enumerate(scan.tokens) if name in read]),
         back_reads=_chosen(emission, emission.reads(moves)),
         propagator_reads=_chosen(emission, emission.reads(scan.propagator)),

@@ -20,7 +20,7 @@ from metrigen.domains.sequence import Cell, cell_of
 from metrigen.integrators.dynamics import after
 from metrigen.integrators.exponential_cell import Propagator, propagator
 from metrigen.integrators.exponential_rotation import rotation_of
-from metrigen.ir.nodes import Array, Kind, Leaf, Local, Map, Mix, Program, Statement
+from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Mix, Program, Statement
 from metrigen.passes import PASSES
 from metrigen.passes.cse import count_ops
 from metrigen.passes.fuse import fuse
@@ -66,6 +66,13 @@ class Scan:
     def rotations(self) -> tuple[str, ...]:
         """Names of the channel matrices among the coefficients."""
         return self.rotation.outputs if self.rotation is not None else ()
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Channels of the blocks on the diagonal of each rotation."""
+        sizes = {turn.matrix.name: turn.matrix.block or 0 for turn in self.cell.turns}
+        turned = self.rotation.body if self.rotation is not None else ()
+        return tuple(sizes[s.matrix] for s in turned if isinstance(s, Cayley))
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def given(made: ModuleType, shape: tuple[int, int, int], dtype: torch.dtype) -> tuple:  # type: ignore[type-arg]
-    """(start, tokens, coefficients) as an operator takes them: (B, C), (B, T, C), (C,) and (C, C)."""
+    """(start, tokens, coefficients) as an operator takes them: (B, C), (B, T, C), (C,) and (n, b, b)."""
     b, c, t = shape
     drawn = tuple(x.mT.contiguous().to(dtype) for x in inputs(made, b, c, t).values())
     built, like = layer(made, c), torch.zeros(1, dtype=torch.float64)
@@ -49,7 +49,7 @@ def doubled(*groups: tuple[torch.Tensor, ...]) -> list[tuple[torch.Tensor, ...]]
 def test_kernels_agree_with_the_reference(
     name: str, dtype: torch.dtype, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """States and every cotangent, those of the rotations within blocks, with memory that is poisoned."""
+    """States and every cotangent, those of the rotations with memory that is poisoned."""
     poison(monkeypatch)
     made = module(name, folder)
     reference, kernels = part(made, "reference"), part(made, "cpu")
@@ -59,13 +59,8 @@ def test_kernels_agree_with_the_reference(
         close(kernels.scan(start, tokens, fixed), exact, TOLERANCE[dtype])
         out = tuple(x.to(dtype) for x in exact)
         back = tuple(torch.randn_like(x) for x in out)
-        expected = list(reference.scan_adjoint(*doubled(back, out, start, tokens, fixed)))
-        found = kernels.scan_adjoint(back, out, start, tokens, fixed)
-        group = torch.arange(shape[1]) // reference.BLOCK
-        for i, x in enumerate(fixed, start=len(expected) - len(fixed)):
-            if x.dim() == 2:
-                expected[i] = torch.where(group[:, None] == group, expected[i], 0.0)
-        close(found, tuple(expected), TOLERANCE[dtype])
+        expected = reference.scan_adjoint(*doubled(back, out, start, tokens, fixed))
+        close(kernels.scan_adjoint(back, out, start, tokens, fixed), expected, TOLERANCE[dtype])
 
 
 def test_threads_share_samples_and_channels(folder: Path) -> None:
@@ -86,10 +81,11 @@ def test_threads_share_samples_and_channels(folder: Path) -> None:
 
 def test_tables_of_a_rotation(folder: Path) -> None:
     kernels = part(module("each", folder), "cpu")
-    whole = torch.block_diag(*(torch.randn(kernels.BLOCK, kernels.BLOCK) for _ in range(2)))[:17, :17]
-    rows = kernels.table(whole)
-    assert torch.equal(kernels.matrix(rows), whole)
-    assert rows[1, 3] == whole[3, 1]
+    blocks = torch.randn(3, 4, 4)
+    blocks[-1, 2:], blocks[-1, :, 2:] = 0.0, 0.0
+    rows = kernels.table(blocks, 10)
+    assert torch.equal(kernels.blocks_of(rows), blocks)
+    assert rows[1, 7] == blocks[1, 3, 1]
 
 
 @pytest.mark.parametrize("name", COUPLED)
