@@ -25,6 +25,7 @@ from metrigen import (
     StructureError,
     System,
     derive,
+    mix,
     t,
 )
 from metrigen.integrators.lattice_laws import _symmetry, lattice_laws
@@ -32,6 +33,7 @@ from metrigen.integrators.lattice_positivity import lattice_positivity
 from metrigen.integrators.lattice_probe import Stencil, slopes
 from metrigen.integrators.scan import scan_of
 from metrigen.integrators.sequence_laws import sequence_laws
+from metrigen.ir.nodes import Mix
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.signs import Sign
 from metrigen.physics.variation import diff_along, tidy
@@ -164,6 +166,21 @@ def a_step_that_shrinks_too_little_is_refused() -> None:
     assert caught.value.law == "step_contraction"
 
 
+def a_rotation_the_other_way_is_refused() -> None:
+    """R^T in the place of R: orthogonal, and another cell."""
+    tokens = Sequence()
+    a, f = Field("a", tokens), Input("f", tokens)
+    B = Param("B", shape=("C", "C"), block=2, antisymmetric=True)
+    turned = System("s", tokens, (a,), hamiltonian=a**2 / 2 - f * a, bracket=lambda F, G: F[a] * mix(B, G[a]),
+                    integrator=Exponential())  # fmt: skip
+    made = derive(turned)
+    scan = scan_of(made)
+    back = tuple(replace(s, transpose=True) if isinstance(s, Mix) else s for s in scan.step.body)
+    with pytest.raises(StructureError) as caught:
+        sequence_laws(made, replace(scan, step=replace(scan.step, body=back)))
+    assert caught.value.law == "step_contraction"
+
+
 def smoothness_is_stated() -> None:
     made = System("s", LINE, lagrangian=(u.diff(t) ** 2 - u.diff(x) ** 2) / 2 - NeuralFunction("V", u))
     assert "C^2" in next(law for law in derive(made).laws if law.name == "learned_function").detail
@@ -287,6 +304,8 @@ MUTANTS = (
            refused("contraction", energy_without_a_square)),
     Mutant("step_contraction", "metrigen.integrators.sequence_laws:_error", lambda *a: (0.0, (0, 0)),
            a_step_that_shrinks_too_little_is_refused),
+    Mutant("step_contraction", "metrigen.integrators.sequence_laws:_check_turned", lambda *a: None,
+           a_rotation_the_other_way_is_refused),
     Mutant("learned_function", "metrigen.physics.learned_law:_smooth", lambda *a: 0, smoothness_is_stated),
     Mutant("lattice_antisymmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("bracket", 1)),
     Mutant("lattice_metric_symmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("metric", -1)),

@@ -116,5 +116,6 @@ def sequence_loader_text(emission: SequenceEmission, header: str) -> str:
     """The text of ``cpu.py``."""
     return render(
         "sequence_cpu.py.j2", header=header.rstrip("\n"), title=emission.class_name, name=emission.name,
-        components=len(emission.scan.components), rotations=len(emission.scan.rotations), blocks=repr(emission.scan.blocks),
+        components=len(emission.scan.components), rotations=len(emission.scan.rotations),
+        blocks=repr(emission.scan.blocks),
     )  # fmt: skip
