@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import mpmath
 import sympy as sp
 
 from metrigen.domains.sequence import Cell, Matrix
@@ -22,7 +23,7 @@ from metrigen.ir.nodes import Leaf
 class Propagator:
     """exp(h A): ``values`` are named quantities, ``entries`` are written in their names.
 
-    constant  the tokens do not change it: names are parameters, not arrays with a value a token
+    constant  parameters alone change it: names are parameters, not arrays with a value a token
     turning   the entries are those of a rotation and a decay, in cos and sin
     """
 
@@ -35,7 +36,10 @@ class Propagator:
 def propagator(cell: Cell) -> Propagator:
     """exp(h A) in its rate h s, and in the angle h w or the square z."""
     h, A = cell.dt, cell.A
-    constant = not any(e.has(Leaf) for e in (h, *(e for row in A for e in row)))
+    symbols = {s for e in (h, *(e for row in A for e in row)) for s in e.free_symbols}
+    constant = not any(isinstance(s, Leaf) for s in symbols)
+    if not symbols:
+        return Propagator((), _numbers(h, A), constant=False)
 
     def named(name: str) -> sp.Symbol:
         return sp.Symbol(name, real=True) if constant else Leaf(name, ())
@@ -58,6 +62,15 @@ def propagator(cell: Cell) -> Propagator:
     m = sp.expand(A[0][0] * A[1][1] - A[0][1] * A[1][0])
     named_values = ((rate.name, h * s), (square.name, h**2 * z), (det.name, h**2 * m))
     return Propagator(named_values, tuple(map(tuple, entries)), constant)
+
+
+def _numbers(h: sp.Expr, A: Matrix) -> Matrix:
+    """exp(h A) of numbers."""
+    size = range(len(A))
+    with mpmath.workdps(40):
+        found = mpmath.expm(mpmath.matrix([[sp.N(h * A[i][j], 40) for j in size] for i in size]))
+    rounded = [[float(found[i, j]) for j in size] for i in size]
+    return tuple(tuple(sp.Integer(int(x)) if x.is_integer() else sp.Float(x) for x in row) for row in rounded)
 
 
 def _root(z: sp.Expr) -> sp.Expr | None:

@@ -1,4 +1,5 @@
-"""Cells whose channels turn one another: both fields alike, one of two, each by its own matrix, a field alone."""
+"""Cells whose channels turn one another: both fields alike, one of two, each by its own matrix, a field alone, and no
+more than the rotation."""
 
 from __future__ import annotations
 
@@ -40,6 +41,8 @@ COUPLED = {
              metric=Dissipation((g, lambda F: F[p])), integrator=Exponential(dt=dt)),
         System("lone", tokens, fields=(x,), hamiltonian=k * x**2 / 2 - f * x, bracket=lambda F, G: F[x] * mix(D, G[x]),
                metric=Dissipation((lam, lambda F: F[x])), integrator=Exponential(dt=sp.Rational(1, 2)), readout=None),
+        System("bare", tokens, fields=(x,), hamiltonian=x**2 / 2 - f * x, bracket=lambda F, G: F[x] * mix(B, G[x]),
+               integrator=Exponential(), readout=stress_energy()),
     )
 }  # fmt: skip
 UNCOUPLED = alike("unlike", coupled=False)

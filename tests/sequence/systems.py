@@ -62,6 +62,7 @@ SYSTEMS = {
         cell("both", metric=lambda F, G: lam * (F[p] + F[q]) * (G[p] + G[q]) + k * F[q] * G[q], readout=None),
         System("scalar", tokens, fields=(q,), hamiltonian=a * q**2 / 2 - f * q, metric=Dissipation((k, lambda F: F[q])),
                integrator=Exponential(dt=delta), readout=stress_energy()),
+        cell("numbers", unit - f * q, canonical((q, p)), Dissipation((1, lambda F: F[p]))),
         System("gated", tokens, fields=(q,), hamiltonian=q**2 / 2 - sp.tanh(f) * q,
                metric=Dissipation((lam, lambda F: F[q])), integrator=Exponential(dt=sp.Rational(1, 2)),
                readout=stress_energy(normalise="amplitude")),
