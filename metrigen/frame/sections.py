@@ -5,10 +5,11 @@ from __future__ import annotations
 from metrigen.frame import composite, neural
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points
-from metrigen.frame.sequence import KEEPS
+from metrigen.frame.sequence import COUPLED_BACKENDS, COUPLED_KEEPS, KEEPS
 from metrigen.frame.stencils import boundary_sentence, stencil_text
 from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
 from metrigen.integrators.base import TimeStepper
+from metrigen.physics.channels import has_maps
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import Sequence
 
@@ -42,7 +43,11 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
         return ["The spec has no integrator: it derives, and does not build."]
     name = type(integrator).__name__
     if isinstance(derivation.system.domain, Sequence):
-        return [f"{name}: {KEEPS}.", f"One step of dt = {integrator.dt} a token, at any dt."]
+        once = f"One step of dt = {integrator.dt} a token, at any dt."
+        if derivation.bracket is not None and has_maps(derivation.bracket.form):
+            backends = COUPLED_BACKENDS[:1].upper() + COUPLED_BACKENDS[1:]
+            return [f"{name}: {COUPLED_KEEPS}.", once, f"{backends}."]
+        return [f"{name}: {KEEPS}.", once]
     if not isinstance(integrator, TimeStepper):
         return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
     lines = [

@@ -23,6 +23,10 @@ COUPLED_KEEPS = (
     "the flow of every channel exact, then an exact rotation of coupled channels about the same fixed point: of first "
     "order in the step where the two do not commute, orthogonal for every weight"
 )
+COUPLED_BACKENDS = (
+    "backends: cpu and torch; no Triton kernels, as coupled channels are walked token by token and leave no scan of "
+    "small matrices: on a GPU torch runs"
+)
 
 
 @dataclass(frozen=True)

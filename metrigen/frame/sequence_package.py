@@ -7,7 +7,7 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.ops import tuple_of
-from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, SequenceEmission, traffic
+from metrigen.frame.sequence import COUPLED_BACKENDS, COUPLED_KEEPS, KEEPS, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
 from metrigen.frame.sequence_sections import sequence_sections
@@ -51,13 +51,7 @@ def guarantees(emission: SequenceEmission) -> list[str]:
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
     if not emission.scan.rotations:
         return [*lines, f"Exponential: keeps {KEEPS}"]
-    return [*lines, f"Exponential: {COUPLED_KEEPS}", _BACKENDS]
-
-
-_BACKENDS = (
-    "backends: cpu and torch; no Triton kernels, as coupled channels are walked token by token and leave no scan of "
-    "small matrices: on a GPU torch runs"
-)
+    return [*lines, f"Exponential: {COUPLED_KEEPS}", COUPLED_BACKENDS]
 
 
 def cost(emission: SequenceEmission) -> str:

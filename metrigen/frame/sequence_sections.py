@@ -70,7 +70,7 @@ _WALK = (
     "The token axis is the time: the state after token t depends on tokens up to t alone. Coupled channels are walked "
     "token by token. Backward g_t = y_t + E_(t+1)^T R^T g_(t+1) against the time; what flows into inputs and "
     "parameters is the variation of one step, seeded with g_t. The states are kept, as they are the result; "
-    "exponentials and what they move are made again."
+    "exponentials and what they move are made again. There is no Triton kernel of this: on a GPU torch runs."
 )
 _ENERGY = "T00 = x.P x/2 is the energy of an oscillator without that of its drive: the norm that no step increases."
 _OVERLAP = "M = x_(t-1).P x_t is the same form between a token and the one before."

@@ -304,6 +304,8 @@ def test_what_is_said_of_a_coupled_package() -> None:
     text = compiled(alike()).files
     assert "an exact rotation of coupled channels" in text["reference.py"]
     assert "step_contraction: proved" in text["reference.py"]
+    assert "no Triton kernels" in text["reference.py"]
+    assert "kernels.py" not in text
     assert "q by B with s = 1/2" in text["DERIVATION.md"]
     assert "8 for q, 8 for p" in text["DERIVATION.md"]
 
