@@ -1,6 +1,6 @@
 """Two commands on a machine that has nothing but Python 3.10 to 3.13:
 
-    python3 dev.py demo    set up, build specs/maze.py, train a maze solver for a minute
+    python3 dev.py demo    set up, build specs/maze.py, train a maze solver for a minute or two
     python3 dev.py test    set up, run ruff, mypy and all tests
 
 The set-up lives in .venv and is done again only when a pinned version changes. Standard library only.
@@ -62,7 +62,7 @@ def set_up() -> None:
 def demo() -> int:
     """From the spec to a trained solver: the exit code of the first step that fails, else 0."""
     return run(PYTHON, "-m", "metrigen", "build", "specs/maze.py") or run(
-        PYTHON, "-m", "trainers.maze", "--seconds", "60"
+        PYTHON, "-m", "trainers.maze", "--steps", "120", "--mazes", "50"
     )
 
 
