@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from metrigen.domains.emitted import check_emitted
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
 from metrigen.frame.package import package_texts
@@ -69,8 +68,6 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
 
     Raises SpecError or StructureError where the spec is refused.
     """
-    if spec.system.integrator is None:
-        check_emitted(spec.system)
     check_buildable(spec.system)
     clock = _Clock(on_stage or (lambda stage: None))
     with clock.stage("derive") as counts:
@@ -96,7 +93,6 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
 def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Compiled:
     """The stages of a system whose time is the token axis."""
     with clock.stage("discretise and vary") as counts:
-        check_emitted(spec.system)
         scan = scan_of(derivation)
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):

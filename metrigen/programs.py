@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.domains.emitted import check_emitted
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
 from metrigen.domains.readout import (
@@ -35,7 +34,7 @@ from metrigen.passes.prune import read_only
 from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
-from metrigen.spec.domain import EDGE
+from metrigen.spec.domain import EDGE, Sequence
 from metrigen.spec.readout import StressEnergy
 from metrigen.spec.symbols import t
 from metrigen.spec.system import System
@@ -99,13 +98,14 @@ def check_buildable(system: System) -> None:
         f"the system {system.name!r} has no integrator to build",
         part="name" if missing else "integrator",
         why=None if missing else f"integrator={system.integrator!r}",
-        fix="integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+        fix="integrator=Exponential(), with dt= a number, a Param or an Input with a value a token"
+        if isinstance(system.domain, Sequence)
+        else "integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
     )
 
 
 def lower(derivation: Derivation) -> Lowered:
     """Discretise the functionals and vary them; raises SpecError where integrator or readout do not fit."""
-    check_emitted(derivation.system)
     check_buildable(derivation.system)
     integrator = derivation.system.integrator
     symbolic = _with_symbolic_dt(derivation)
