@@ -23,7 +23,8 @@ from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dyna
 from metrigen.integrators.graph_steady import GraphSteady, graph_steady
 from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Leaf, Map, Program, equations_in
+from metrigen.ir.nodes import Leaf, Map, Program
+from metrigen.ir.queries import equations_in
 from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.cse import count_ops

@@ -27,10 +27,9 @@ from metrigen.ir.nodes import (
     Solve,
     Statement,
     Total,
-    learned_in,
-    solves_in,
     stem,
 )
+from metrigen.ir.queries import learned_in, solves_in
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from metrigen.frame.emission import bytes_per_site
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total, equations_in, solves_in
+from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total
+from metrigen.ir.queries import equations_in, solves_in
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.symbols import Param
 

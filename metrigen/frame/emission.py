@@ -12,7 +12,8 @@ from metrigen.backends.torch import Function, Operator, operators_of, print_func
 from metrigen.backends.triton import Driver, Kernel, print_kernels
 from metrigen.frame.cpu import CpuKernels
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Inside, Leaf, Map, Program, equations_in
+from metrigen.ir.nodes import Inside, Leaf, Map, Program
+from metrigen.ir.queries import equations_in
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.domain import Graph

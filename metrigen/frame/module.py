@@ -21,7 +21,7 @@ from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import equations_in, learned_in
+from metrigen.ir.queries import equations_in, learned_in
 
 
 def module_text(emission: Emission, header: str) -> str:

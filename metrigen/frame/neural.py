@@ -7,7 +7,8 @@ its gradients reach the weights of the modules as well as fields and parameters.
 from __future__ import annotations
 
 from metrigen.frame.emission import Emission
-from metrigen.ir.nodes import Program, learned_in
+from metrigen.ir.nodes import Program
+from metrigen.ir.queries import learned_in
 from metrigen.spec.neural import Head
 
 

@@ -27,9 +27,8 @@ from typing import Any
 import sympy as sp
 
 from metrigen.ir.edges import EdgeMap
-from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
+from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.kinds import Kind as Kind
-from metrigen.spec.neural import Head, heads
 
 Offset = tuple[int, ...]
 
@@ -344,6 +343,7 @@ class Program:
     periodic: bool = True
 
     def kinds(self) -> dict[str, Kind]:
+        """Kind of every name of the program."""
         known = {array.name: array.kind for array in self.inputs}
         for statement in self.body:
             known.update(dict(statement.defines))
@@ -351,21 +351,6 @@ class Program:
 
     def __iter__(self) -> Iterator[Statement]:
         return iter(self.body)
-
-
-def learned_in(program: Program) -> tuple[Head, ...]:
-    """The learned functions that a program evaluates, by name."""
-    return heads(*(e for s in program.body if isinstance(s, Map) for e in s.expressions))
-
-
-def solves_in(program: Program) -> tuple[Solve, ...]:
-    """The linear equations that a program solves, in order."""
-    return tuple(s for s in program.body if isinstance(s, Solve))
-
-
-def equations_in(program: Program) -> tuple[Equation, ...]:
-    """The nonlinear equations that a program solves, each once."""
-    return tuple(dict.fromkeys(s.equation for s in program.body if isinstance(s, (Root, RootAdjoint))))
 
 
 def renamed(statement: Statement, names: Mapping[str, str]) -> Statement:

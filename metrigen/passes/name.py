@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Map, Program, learned_in, renamed, stem
+from metrigen.ir.nodes import Map, Program, renamed, stem
+from metrigen.ir.queries import learned_in
 
 
 def name_quantities(program: Program) -> Program:

@@ -32,7 +32,8 @@ from metrigen import (
 )
 from metrigen.integrators.lattice_probe import Stencil, applied, dot, slopes
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Map, Program, Solve, solves_in
+from metrigen.ir.nodes import Map, Program, Solve
+from metrigen.ir.queries import solves_in
 from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.solves import share_solves

@@ -37,7 +37,7 @@ from metrigen import (
     t,
 )
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import learned_in
+from metrigen.ir.queries import learned_in
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered, lower, optimise
 from metrigen.spec.neural import heads

@@ -1,0 +1,22 @@
+"""What a program holds, found in its statements."""
+
+from __future__ import annotations
+
+from metrigen.ir.implicit import Equation, Root, RootAdjoint
+from metrigen.ir.nodes import Map, Program, Solve
+from metrigen.spec.neural import Head, heads
+
+
+def learned_in(program: Program) -> tuple[Head, ...]:
+    """The learned functions that a program evaluates, by name."""
+    return heads(*(e for s in program.body if isinstance(s, Map) for e in s.expressions))
+
+
+def solves_in(program: Program) -> tuple[Solve, ...]:
+    """The linear equations that a program solves, in order."""
+    return tuple(s for s in program.body if isinstance(s, Solve))
+
+
+def equations_in(program: Program) -> tuple[Equation, ...]:
+    """The nonlinear equations that a program solves, each once."""
+    return tuple(dict.fromkeys(s.equation for s in program.body if isinstance(s, (Root, RootAdjoint))))
