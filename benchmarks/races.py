@@ -79,10 +79,6 @@ def _coefficients(rng: np.random.Generator, channels: int) -> dict[str, Array]:
     return {name: _normal(rng, channels, scale=0.5) for name in COEFFICIENTS}
 
 
-def _bytes(*arrays: Array) -> int:
-    return sum(a.nbytes for a in arrays)
-
-
 def evolve(workload: str, b: int, c: int, n: int, steps: int, backward: bool, targets: tuple[Target, ...]) -> Race:
     """K Strang steps of damped phi^4; backward reads the two fields and cotangents again and writes two gradients."""
     rng = np.random.default_rng(0)

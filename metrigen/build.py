@@ -17,8 +17,6 @@ from metrigen.errors import MetrigenError, SpecError
 from metrigen.frame.cost import Cost
 from metrigen.frame.page import page
 from metrigen.frame.report import Report, report_of
-from metrigen.physics.derivation import Derivation
-from metrigen.physics.derive import derive
 from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
 
 
@@ -78,13 +76,6 @@ def write_page(report: Report, file: Path | None, shape: tuple[int, ...] | None,
     cost = report_cost(report, shape, bandwidth) if report.lowered is not None else None
     write_text(path, page(report, cost))
     return path
-
-
-def derive_file(path: Path) -> tuple[Spec, Derivation]:
-    """Load one spec file and derive what follows from it in the continuum."""
-    spec = load_spec(path)
-    with blaming(spec):
-        return spec, derive(spec.system)
 
 
 def packages_of(compiled: Sequence[Compiled], out: Path) -> tuple[Package, ...]:

@@ -24,10 +24,6 @@ def version() -> str:
     return f"torch {torch.__version__} (inductor)"
 
 
-def _compiled(run: Callable[..., object]) -> Callable[..., object]:
-    return torch.compile(run, fullgraph=True, dynamic=False)
-
-
 def _stepwise(race: Race, shift: f.Shift) -> Callable[[f.Given], Tensors]:
     step = torch.compile(lambda phi, pi, drift, c: f.step(phi, pi, drift, race.dt, c, shift), dynamic=False)
 

@@ -81,4 +81,4 @@ def _largest(vector: Numbers) -> float:
 def vanishes_by_expansion(stencil: Stencil, operator: Program, gradient: Program) -> bool:
     """Is operator gradient = 0 at every site of every state, proved? Raises Unwritten."""
     slope = {name.removesuffix(bar("")): e for name, e in stencil.inline(gradient).items()}
-    return all(stencil.vanishes(e) for e in stencil.inline(operator, acting(operator, slope)).values())
+    return all(stencil.vanishes(e) for e in stencil.inline(operator, acting(slope)).values())

@@ -88,7 +88,7 @@ def _trilinear(stencil: Stencil, operator: Program, A: Vector, B: Vector, C: Vec
 
 
 def _image(stencil: Stencil, operator: Program, covector: Vector) -> dict[str, sp.Expr]:
-    out = stencil.inline(operator, acting(operator, covector))
+    out = stencil.inline(operator, acting(covector))
     return {name.removesuffix(bar("__left")): e for name, e in out.items()}
 
 

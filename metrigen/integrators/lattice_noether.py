@@ -160,11 +160,11 @@ def _expressions(stencil: Stencil) -> tuple[Mapping[str, sp.Expr], Mapping[str, 
     slope = _plain(stencil.inline(stencil.energy))
     reversible: Mapping[str, sp.Expr] = dict.fromkeys(stencil.names, sp.S.Zero)
     if stencil.bracket is not None:
-        reversible = _plain(stencil.inline(stencil.bracket, acting(stencil.bracket, slope)), "__left")
+        reversible = _plain(stencil.inline(stencil.bracket, acting(slope)), "__left")
     if stencil.metric is None:
         return reversible, reversible
     sign, driver = (-1, slope) if stencil.entropy is None else (1, _plain(stencil.inline(stencil.entropy)))
-    forced = _plain(stencil.inline(stencil.metric, acting(stencil.metric, driver)), "__left")
+    forced = _plain(stencil.inline(stencil.metric, acting(driver)), "__left")
     return reversible, {name: reversible[name] + sign * forced[name] for name in stencil.names}
 
 

@@ -212,7 +212,7 @@ def applied(operator: Program, values: Numbers, covector: Numbers) -> Numbers:
     return {name.removesuffix(bar("__left")): x for name, x in out.items()}
 
 
-def acting(operator: Program, covector: Vector) -> dict[str, sp.Expr]:
+def acting(covector: Vector) -> dict[str, sp.Expr]:
     """The binding of an operator to a covector given by expressions."""
     return {f"{name}__right": e for name, e in covector.items()}
 

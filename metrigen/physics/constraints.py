@@ -75,7 +75,7 @@ def constrain(system: System, hamiltonian: sp.Expr, fields: Sequence[AppliedUnde
     residuals = tuple(_residual(system, psi, fields, auxiliary) for psi in auxiliary)
     stand_ins = tuple(sp.Function(f"chi:{psi.func.__name__}", real=True)(*psi.args) for psi in auxiliary)
     density = hamiltonian + sp.Add(*(jet(chi) * c for chi, c in zip(stand_ins, residuals, strict=True)))
-    multipliers, test = _multipliers(hamiltonian, auxiliary, residuals, stand_ins, density)
+    multipliers, test = _multipliers(auxiliary, residuals, stand_ins, density)
     return Constrained(auxiliary, residuals, stand_ins, multipliers, density, test)
 
 
@@ -119,7 +119,6 @@ def _residual(
 
 
 def _multipliers(
-    hamiltonian: sp.Expr,
     auxiliary: Sequence[AppliedUndef],
     residuals: Sequence[sp.Expr],
     stand_ins: Sequence[AppliedUndef],
@@ -139,7 +138,7 @@ def _multipliers(
     base = [_with(slope, nothing) for slope in slopes]
     found = _solve(columns, base)
     if found is None:
-        raise _no_multiplier(auxiliary, base, slopes)
+        raise _no_multiplier(auxiliary, slopes)
     width = len(candidates)
     multipliers = tuple(
         sp.Add(*(a * c for a, c in zip(found[k * width : (k + 1) * width], candidates, strict=True)))
@@ -154,7 +153,7 @@ def _multipliers(
     ]
     test = every(zero_test(a - b) for a, b in zip(left, right, strict=True))
     if not test:
-        raise _no_multiplier(auxiliary, base, slopes)
+        raise _no_multiplier(auxiliary, slopes)
     return multipliers, test
 
 
@@ -181,7 +180,7 @@ def _coordinates(expr: sp.Expr) -> list[sp.Symbol]:
     return sorted({x for j in jets_of(expr) for x in j.base.args} & expr.free_symbols, key=lambda x: x.name)
 
 
-def _no_multiplier(auxiliary: Sequence[AppliedUndef], base: Sequence[sp.Expr], slopes: Sequence[sp.Expr]) -> SpecError:
+def _no_multiplier(auxiliary: Sequence[AppliedUndef], slopes: Sequence[sp.Expr]) -> SpecError:
     names = ", ".join(psi.func.__name__ for psi in auxiliary)
     conditions = "; ".join(f"{_shown(slope)} = 0" for slope in slopes)
     return SpecError(

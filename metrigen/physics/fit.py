@@ -93,7 +93,7 @@ def _leapfrog(derivation: Derivation) -> None:
             f"Strang(...) takes linear friction on the momenta; {_ANY}",
         )
     pairs = _pairs(derivation, method)
-    if _remainder(derivation, pairs, method):
+    if _remainder(derivation, pairs):
         raise _unfit(
             method,
             "the bracket is not canonical: it holds more than F[q]*G[p] - F[p]*G[q]",
@@ -125,7 +125,7 @@ def _strang(derivation: Derivation) -> None:
         _composed(derivation)
         return
     pairs = _pairs(derivation, "Strang")
-    for u, rest in _remainder(derivation, pairs, "Strang"):
+    for u, rest in _remainder(derivation, pairs):
         _check_rotation(derivation, u, rest, [p for _, p in pairs])
     parts = _separable(derivation, pairs, "Strang")
     _check_quadratic(parts.kinetic, [p for _, p in pairs])
@@ -143,7 +143,7 @@ def _pairs(derivation: Derivation, method: str) -> tuple[Pair, ...]:
     return pairs
 
 
-def _remainder(derivation: Derivation, pairs: Sequence[Pair], method: str) -> list[tuple[AppliedUndef, sp.Expr]]:
+def _remainder(derivation: Derivation, pairs: Sequence[Pair]) -> list[tuple[AppliedUndef, sp.Expr]]:
     """The rows of the bracket beyond the canonical ones."""
     bracket = derivation.bracket
     assert bracket is not None
@@ -324,7 +324,7 @@ def _exponential(derivation: Derivation) -> None:
     if derivation.system.entropy is not None:
         raise _unfit("Exponential", "the friction of a two-generator system heats a field", "Strang keeps that account")
     pairs = _pairs(derivation, "Exponential")
-    for u, rest in _remainder(derivation, pairs, "Exponential"):
+    for u, rest in _remainder(derivation, pairs):
         why = f"the bracket is not canonical: the row of {u.func.__name__} also holds {show(rest)}"
         raise _unfit("Exponential", why, f"Strang(...) takes an antisymmetric coupling of the momenta; {_ANY}")
     momenta = [p for _, p in pairs]

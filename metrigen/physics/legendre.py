@@ -52,7 +52,7 @@ def transform(lagrangian: sp.Expr, fields: tuple[AppliedUndef, ...], *, has_brac
     if all_zero(entry for row in hessian for entry in row):
         return _first_order(lagrangian, fields, momenta, velocities, has_bracket)
     if linear.singular(hessian):
-        refuse_singular(lagrangian, fields, gradients, hessian, momenta, velocities)
+        refuse_singular(fields, gradients, hessian, momenta)
     det = expand(linear.determinant(hessian))
     return _regular(lagrangian, fields, momenta, velocities, hessian, det)
 

@@ -23,12 +23,10 @@ def refuse(what: str, *, residual: sp.Expr, why: str, fix: str, witness: str | N
 
 
 def refuse_singular(
-    lagrangian: sp.Expr,
     fields: Sequence[AppliedUndef],
     gradients: Mapping[Jet, sp.Expr],
     hessian: list[list[sp.Expr]],
     momenta: Mapping[AppliedUndef, sp.Expr],
-    velocities: Mapping[AppliedUndef, Jet],
 ) -> NoReturn:
     """W is singular: print the primary constraints n.(pi - dL/dv) = 0 of its null vectors, and the gauge if any."""
     constraints = []

@@ -37,7 +37,7 @@ def currents(state: State) -> tuple[dict[str, tuple[sp.Expr, ...]], Law | None]:
         with limited(LAW):
             lagrangian, fields = action(state)
             for name in declared:
-                q = _characteristic(name, declared[name], fields, state)
+                q = _characteristic(name, declared[name], fields)
                 current, test = noether_current(name, lagrangian, q, fields, state.coordinates)
                 out[name] = tuple(current[mu] for mu in state.coordinates)
                 tests.append(test)
@@ -80,9 +80,7 @@ def action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
     return sp.Add(*terms) - state.hamiltonian, fields
 
 
-def _characteristic(
-    name: str, table: Mapping[AppliedUndef, sp.Expr], fields: Sequence[AppliedUndef], state: State
-) -> Characteristic:
+def _characteristic(name: str, table: Mapping[AppliedUndef, sp.Expr], fields: Sequence[AppliedUndef]) -> Characteristic:
     for u in table:
         if u not in fields:
             raise SpecError(
