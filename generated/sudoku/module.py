@@ -156,7 +156,7 @@ class Sudoku(nn.Module):
         super().__init__()
         if backend in ("triton", "cpu"):
             raise ValueError(f'backend={backend!r} has no kernels that gather along edges; use "auto" or "torch"')
-        if backend not in ("auto", "torch"):
+        if backend not in ('auto', 'torch'):
             raise ValueError(f"backend={backend!r} is not emitted for this package; use one of ('auto', 'torch')")
         if channels < 1:
             raise ValueError(f"channels={channels} must be positive")

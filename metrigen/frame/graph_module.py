@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
-from metrigen.frame.arguments import parameters, time_step, tuple_text
+from metrigen.frame.arguments import parameters, tuple_text
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
+from metrigen.frame.reading import BALANCE_DOC, halfway
+from metrigen.frame.settings import dt_lines, fields_given, helpers_of, steps_doc, steps_lines, tolerance_lines
 from metrigen.ir.nodes import Kind
 
 
@@ -25,14 +27,15 @@ def graph_module_text(emission: Emission, header: str) -> str:
         class_doc=_class_doc(emission),
         init_args=_init_args(emission),
         init_lines=_init_lines(emission),
-        constrained=texts,
+        parameters=texts,
         methods=_methods(emission),
+        composite=True,
+        cpu=False,
+        obstacle="has no kernels that gather along edges",
+        backends=("auto", "torch"),
         helpers={
+            **helpers_of(texts),
             "given": bool(inputs_of(emission)),
-            "positive": any("_positive" in p.read for p in texts),
-            "bounded": any("_inverse_between" in p.write for p in texts),
-            "softplus": any("_inverse_softplus" in p.write for p in texts),
-            "blocks": any(p.block is not None for p in texts),
             "edges": any("_pairs" in p.read for p in texts),
         },
     )
@@ -54,22 +57,14 @@ def _init_args(emission: Emission) -> list[str]:
 
 
 def _init_lines(emission: Emission) -> list[str]:
-    integrator = emission.spec.system.integrator
     if emission.stepping:
-        lines = [
-            f"self.steps = {integrator.steps} if steps is None else steps",
-            "if self.steps < 0:",
-            '    raise ValueError(f"steps={steps} must not be negative")',
-        ]
+        lines = steps_lines(emission)
     else:
         lines = [
             'if solver not in ("auto", "cholesky", "cg"):',
             "    raise ValueError(f\"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')\")",
             "self.solver = solver",
-            f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
-            "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",
-            f"self.atol = {float(integrator.atol)!r} if atol is None else atol",
-            f"self.max_iter = {integrator.max_iter} if max_iter is None else max_iter",
+            *tolerance_lines(emission),
         ]
     lines += _sizes(emission)
     for p in parameters(emission):
@@ -77,15 +72,7 @@ def _init_lines(emission: Emission) -> list[str]:
         shape = shape.replace("*edges", "*((self.nodes, self.nodes) if self.edges is None else (self.edges,))")
         lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({shape}))")
         lines.append(f"self.{p.name} = {p.init}")
-    if emission.stepping:
-        kind, value = time_step(emission)
-        if kind == "number":
-            lines.append(f"self.dt = {value} if dt is None else float(dt)")
-        elif kind == "parameter":
-            lines += ["if dt is not None:", f"    self.{value} = dt"]
-        else:
-            lines += ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
-    return lines
+    return lines + dt_lines(emission) if emission.stepping else lines
 
 
 def _sizes(emission: Emission) -> list[str]:
@@ -162,16 +149,12 @@ def _graph_method(emission: Emission) -> list[str]:
 
 
 def _forward_steps(emission: Emission) -> list[str]:
-    first, *others = emission.fields
-    layer, state = emission.lowered.dynamics, f"{emission.class_name}State"
-    momenta = {layer.array(p) for p in emission.derivation.momenta.values()}
-    signature = ", ".join([f"{first}: Tensor"] + [
-        f"{f}: Tensor" + (" | None = None" if f in momenta else "") for f in others
-    ])  # fmt: skip
+    first, state = emission.fields[0], f"{emission.class_name}State"
+    signature, starts = fields_given(emission)
     lines = [
         f"def forward(self, {signature}{keywords(emission, False)}) -> {state}:",
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
-        *(f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in others if f in momenta),
+        *starts,
         *_opened(emission, ", ".join(emission.fields)),
     ]
     prologue = emission.lowered.prologue
@@ -264,18 +247,11 @@ def _flux(emission: Emission) -> list[str]:
 
 def _balance(emission: Emission) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
-    state = f"{emission.class_name}State"
-    doc = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
-    lines, call = _reading(emission, "balance_residual", doc, program="power")
-    lines[0] = lines[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
+    lines, call = _reading(emission, "balance_residual", BALANCE_DOC, program="power")
     edge_index = [] if network_of(emission) is not None else ["edge_index"]
     passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(emission))])
-    middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
-    at = next(i for i, line in enumerate(lines) if "_work(" in line)
     return [
-        *lines[:at],
-        middle,
-        *lines[at:],
+        *halfway(emission, lines),
         f"    (density__,) = {call}",
         f"    gained__ = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
         "    return gained__ - density__.flatten(1).sum(1).to(dtype__)",
@@ -319,16 +295,9 @@ def _state_doc(emission: Emission) -> str:
 
 
 def _class_doc(emission: Emission) -> str:
-    integrator = emission.spec.system.integrator
     lines = ["channels  number C of channels of every field"]
     if emission.stepping:
-        kind, value = time_step(emission)
-        start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
-        lines += [
-            f"steps     steps of {type(integrator).__name__} (default {integrator.steps})",
-            f"dt        time step (default {start})"
-            + ("; sets the start of the learned one" if kind == "parameter" else ""),
-        ]
+        lines += steps_doc(emission)
     else:
         lines += [
             'solver    "cholesky": one factor for every matrix that differs; "cg": conjugate gradient; "auto": the',

@@ -11,7 +11,6 @@ from metrigen.frame.arguments import (
     inputs_of,
     parameters,
     per_site,
-    time_step,
     tuple_text,
     value,
 )
@@ -19,6 +18,7 @@ from metrigen.frame.emission import Emission
 from metrigen.frame.joint import Joint, joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
+from metrigen.frame.settings import dt_lines, fields_given, helpers_of, steps_doc, steps_lines, tolerance_lines
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import equations_in, learned_in
@@ -43,7 +43,7 @@ def module_text(emission: Emission, header: str) -> str:
         class_doc=_class_doc(emission),
         init_args=_init_args(emission),
         init_lines=_init_lines(emission),
-        constrained=parameters(emission),
+        parameters=parameters(emission),
         methods=_methods(emission),
         helpers=_helpers(emission),
         composite=emission.composite,
@@ -64,14 +64,10 @@ def _backends(emission: Emission) -> tuple[str, ...]:
 
 def _helpers(emission: Emission) -> dict[str, bool]:
     """Which of the small functions of the template the module calls."""
-    texts = parameters(emission)
     return {
+        **helpers_of(parameters(emission)),
         "frame": not emission.stepping,
         "given": bool(inputs_of(emission)),
-        "positive": any("_positive" in p.read for p in texts),
-        "bounded": any("_inverse_between" in p.write for p in texts),
-        "softplus": any("_inverse_softplus" in p.write for p in texts),
-        "blocks": any(p.block is not None for p in texts),
         "coordinate": bool(axes(emission)),
         "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0]) or _reports(emission)),
         "reports": _reports(emission),
@@ -112,31 +108,14 @@ def _init_lines(emission: Emission) -> list[str]:
             f'self.solver = "{integrator.solver}" if solver is None else solver',
             f"if self.solver not in {_solvers(emission)}:",
             f'    raise ValueError(f"solver={{self.solver!r}} is not one of {_solvers(emission)}")',
-            f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
-            "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",
-            f"self.atol = {float(integrator.atol)!r} if atol is None else atol",
-            f"self.max_iter = {integrator.max_iter} if max_iter is None else max_iter",
+            *tolerance_lines(emission),
         ]
     else:
-        lines += [
-            f"self.steps = {integrator.steps} if steps is None else steps",
-            "if self.steps < 0:",
-            '    raise ValueError(f"steps={steps} must not be negative")',
-        ]
+        lines += steps_lines(emission)
     for p in parameters(emission):
         lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({p.shape}))")
         lines.append(f"self.{p.name} = {p.init}")
-    if emission.stepping:
-        lines += _dt_lines(*time_step(emission))
-    return lines
-
-
-def _dt_lines(kind: str, value: str) -> list[str]:
-    if kind == "number":
-        return [f"self.dt = {value} if dt is None else float(dt)"]
-    if kind == "parameter":
-        return ["if dt is not None:", f"    self.{value} = dt"]
-    return ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
+    return lines + dt_lines(emission) if emission.stepping else lines
 
 
 def _solvers(emission: Emission) -> tuple[str, ...]:
@@ -177,18 +156,14 @@ def _prepared(emission: Emission, name: str, returns: str, doc: str) -> list[str
     """The head of a method that steps: fields in the dtype of work, and what is fixed over the steps."""
     body = emission.optimised["step"][0]
     prologue = emission.lowered.prologue
-    first, *others = emission.fields
-    derivation, layer = emission.derivation, emission.lowered.dynamics
-    momenta = {layer.array(p) for p in derivation.momenta.values()}
-    signature = ", ".join([f"{first}: Tensor"] + [
-        f"{f}: Tensor" + (" | None = None" if f in momenta else "") for f in others
-    ])  # fmt: skip
+    first = emission.fields[0]
+    signature, starts = fields_given(emission)
     lines = [
         f"def {name}(self, {signature}{input_signature(emission, False)}) -> {returns}:",
         f'    """{doc}"""',
-        *(f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in others if f in momenta),
+        *starts,
         f"    *fields__, dtype__ = _work({', '.join(emission.fields)}, channels=self.channels)",
-        f"    {', '.join(emission.fields)}{',' if not others else ''} = fields__",
+        f"    {', '.join(emission.fields)}{',' if len(emission.fields) == 1 else ''} = fields__",
     ]
     if prologue is not None and prologue.body:
         given = ", ".join(value(emission, a.name, a.kind, first) for a in prologue.inputs)
@@ -313,13 +288,7 @@ def _class_doc(emission: Emission) -> str:
     integrator = emission.spec.system.integrator
     lines = ["channels  number C of channels of every field", *neural.class_doc(emission)]
     if emission.stepping:
-        kind, value = time_step(emission)
-        start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
-        lines += [
-            f"steps     steps of {type(integrator).__name__} (default {integrator.steps})",
-            f"dt        time step (default {start})"
-            + ("; sets the start of the learned one" if kind == "parameter" else ""),
-        ]
+        lines += steps_doc(emission)
     else:
         lines += [
             f"solver    {' or '.join(_solvers(emission))} (default {integrator.solver})",

@@ -7,6 +7,8 @@ from metrigen.frame.emission import Emission
 from metrigen.frame.neural import keywords
 from metrigen.ir.nodes import Program
 
+BALANCE_DOC = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
+
 
 def readout_method(emission: Emission) -> list[str]:
     program = emission.optimised["readout"][0]
@@ -83,23 +85,24 @@ def diagnostic_methods(emission: Emission) -> list[str]:
     return lines
 
 
+def halfway(emission: Emission, head: list[str]) -> list[str]:
+    """The head of a method that reads a state, made to read the mean of two."""
+    state = f"{emission.class_name}State"
+    signature = head[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
+    at = next(i for i, line in enumerate(head) if "_work(" in line)
+    middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
+    return [signature, *head[1:at], middle, *head[at:]]
+
+
 def _balance(emission: Emission) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
     program = emission.optimised["power"][0]
     domain = emission.spec.system.lattice
-    state = f"{emission.class_name}State"
-    doc = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
-    lines = _head(emission, "balance_residual", doc, program)
     passed = "".join(f", {n}={n}" for n in inputs_of(emission))
-    lines[0] = lines[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
     values = ", ".join(arguments(emission, program, emission.fields[0]))
     volume = float(domain.spacing**emission.rank)
-    middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
-    at = next(i for i, line in enumerate(lines) if "_work(" in line)
     return [
-        *lines[:at],
-        middle,
-        *lines[at:],
+        *halfway(emission, _head(emission, "balance_residual", BALANCE_DOC, program)),
         f"    (density__,) = reference.power({values}{keywords(program)})",
         f"    power__ = {volume!r} * density__.flatten(1).sum(1)",
         f"    return (self.energy(after{passed}) - self.energy(before{passed})) / elapsed - power__.to(dtype__)",

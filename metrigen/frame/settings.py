@@ -1,0 +1,71 @@
+"""How a layer is set up: its steps and time step, or the tolerances of its solve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metrigen.frame.arguments import time_step
+from metrigen.frame.emission import Emission
+from metrigen.frame.parameters import ParameterText
+
+
+def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
+    """Which of the small functions of the template the parameters call."""
+    return {
+        "positive": any("_positive" in p.read for p in texts),
+        "bounded": any("_inverse_between" in p.write for p in texts),
+        "softplus": any("_inverse_softplus" in p.write for p in texts),
+        "blocks": any(p.block is not None for p in texts),
+    }
+
+
+def steps_lines(emission: Emission) -> list[str]:
+    """Lines of ``__init__`` that set the number of steps."""
+    return [
+        f"self.steps = {emission.spec.system.integrator.steps} if steps is None else steps",
+        "if self.steps < 0:",
+        '    raise ValueError(f"steps={steps} must not be negative")',
+    ]
+
+
+def dt_lines(emission: Emission) -> list[str]:
+    """Lines of ``__init__`` that set the time step, or the start of a learned one."""
+    kind, value = time_step(emission)
+    if kind == "number":
+        return [f"self.dt = {value} if dt is None else float(dt)"]
+    if kind == "parameter":
+        return ["if dt is not None:", f"    self.{value} = dt"]
+    return ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
+
+
+def tolerance_lines(emission: Emission) -> list[str]:
+    """Lines of ``__init__`` that set when a solve stops."""
+    integrator = emission.spec.system.integrator
+    return [
+        f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
+        "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",
+        f"self.atol = {float(integrator.atol)!r} if atol is None else atol",
+        f"self.max_iter = {integrator.max_iter} if max_iter is None else max_iter",
+    ]
+
+
+def steps_doc(emission: Emission) -> list[str]:
+    """What the docstring of the layer says of steps and dt."""
+    integrator = emission.spec.system.integrator
+    kind, value = time_step(emission)
+    start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
+    sets = "; sets the start of the learned one" if kind == "parameter" else ""
+    return [
+        f"steps     steps of {type(integrator).__name__} (default {integrator.steps})",
+        f"dt        time step (default {start}){sets}",
+    ]
+
+
+def fields_given(emission: Emission) -> tuple[str, list[str]]:
+    """The fields of the signature of ``forward``, and the lines that start a momentum that is not given at zero."""
+    first, *others = emission.fields
+    layer = emission.lowered.dynamics
+    momenta = {layer.array(p) for p in emission.derivation.momenta.values()}
+    optional = [f for f in others if f in momenta]
+    typed = [f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in emission.fields]
+    return ", ".join(typed), [f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in optional]
