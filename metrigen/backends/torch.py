@@ -160,12 +160,7 @@ class _Writer:
                 self.lines.append(f"{view.name} = {a.name}[:, {', '.join(['None'] * self.rank)}]")
         for symbol, expr in statement.lets:
             self.lines.append(f"{symbol.name} = {TORCH.print(expr.xreplace(views))}")
-        for name, expr in statement.stores:
-            if expr.is_Symbol and expr.name == name:
-                continue
-            text = TORCH.print(expr.xreplace(views))
-            whole = expr.has(Leaf) or any(s in dict(statement.lets) for s in expr.free_symbols)
-            self.lines.append(f"{name} = {text}" if whole else f"{name} = torch.zeros_like({self.site}) + {text}")
+        self.lines += store_lines(statement, views, self.site)
         for name, kind, expr in statement.sums:
             over = f"dim={[0, *range(2, 2 + self.rank)]}" if kind is Kind.CHANNEL else ""
             self.lines.append(f"{name} = sites({TORCH.print(expr.xreplace(views))}, {self.site}).sum({over})")
@@ -173,6 +168,19 @@ class _Writer:
 
 def _tuple(names: tuple[str, ...]) -> str:
     return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+
+
+def store_lines(statement: Map, views: Mapping[sp.Symbol, sp.Symbol], like: str) -> list[str]:
+    """The stores of a map, each in the shape of ``like``; an array that is stored as it is takes no line."""
+    own = {symbol for symbol, _ in statement.lets}
+    lines = []
+    for name, expr in statement.stores:
+        if expr.is_Symbol and expr.name == name:
+            continue
+        text = TORCH.print(expr.xreplace(views))
+        whole = expr.has(Leaf) or bool(own & expr.free_symbols)
+        lines.append(f"{name} = {text}" if whole else f"{name} = torch.zeros_like({like}) + {text}")
+    return lines
 
 
 def statement_line(statement: Statement) -> list[str]:

@@ -12,9 +12,9 @@ import sympy as sp
 
 from metrigen.backends.edge_products import EdgeSum, edge_sums
 from metrigen.backends.expressions import TORCH
-from metrigen.backends.torch import Function, statement_line
+from metrigen.backends.torch import Function, statement_line, store_lines
 from metrigen.ir.edges import EdgeMap
-from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Kind, Map, Program, Statement
 
 
 def print_graph_function(program: Program, name: str | None = None) -> Function:
@@ -54,16 +54,10 @@ class _Writer:
     def _map(self, statement: Map) -> None:
         edge = statement.over is Kind.EDGE
         like = f"graph.edges({self.node})" if edge else self.node
-        own = {symbol for symbol, _ in statement.lets}
         views = self._views(statement.expressions, edge)
         for symbol, expr in statement.lets:
             self.lines.append(f"{symbol.name} = {TORCH.print(expr.xreplace(views))}")
-        for name, expr in statement.stores:
-            if expr.is_Symbol and expr.name == name:
-                continue
-            text = TORCH.print(expr.xreplace(views))
-            whole = expr.has(Leaf) or bool(own & expr.free_symbols)
-            self.lines.append(f"{name} = {text}" if whole else f"{name} = torch.zeros_like({like}) + {text}")
+        self.lines += store_lines(statement, views, like)
         for name, kind, expr in statement.sums:
             value = f"({TORCH.print(expr.xreplace(views))}).expand_as({like})"
             total = f"graph.total({value})" if edge else f"{value}.sum(-1)"

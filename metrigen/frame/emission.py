@@ -49,7 +49,7 @@ class Emission:
 
     @property
     def class_name(self) -> str:
-        return "".join(part[:1].upper() + part[1:] for part in self.name.split("_") if part)
+        return camel_case(self.name)
 
     @property
     def stepping(self) -> bool:
@@ -144,6 +144,11 @@ class Emission:
         kernels = sum(isinstance(s, Map) for s in program.body)
         text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
         return text if self.composite else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
+
+
+def camel_case(name: str) -> str:
+    """The name of a class after that of a system."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
 
 
 def bytes_per_site(program: Program) -> int:

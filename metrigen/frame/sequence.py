@@ -11,6 +11,7 @@ from typing import Any
 import sympy as sp
 
 from metrigen.backends.torch import Function, print_function
+from metrigen.frame.emission import camel_case
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
@@ -44,7 +45,7 @@ class SequenceEmission:
 
     @property
     def class_name(self) -> str:
-        return "".join(part[:1].upper() + part[1:] for part in self.name.split("_") if part)
+        return camel_case(self.name)
 
     @cached_property
     def functions(self) -> tuple[Function, ...]:
