@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,21 +11,13 @@ from types import ModuleType
 import pytest
 
 triton = pytest.importorskip("triton")
-from triton.backends.compiler import GPUTarget  # noqa: E402
-from triton.compiler import ASTSource  # noqa: E402
-
+from tests.kernels.ahead import TARGETS, resources, source, vector_registers  # noqa: E402
 from tests.kernels.systems import rotating, wave  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
 
-TARGETS = {
-    "sm_80": GPUTarget("cuda", 80, 32),
-    "sm_90": GPUTarget("cuda", 90, 32),
-    "gfx942": GPUTarget("hip", "gfx942", 64),
-}
 SIZES = {"N__": 15 * 15, "N0__": 15, "N1__": 15, "BLOCK": 256}
 PLANE = {"N__": 32 * 32, "N0__": 32, "N1__": 32, "TILE__": 1024, "PATIENCE__": 10}
 ON_CHIP = ("evolve_kernel", "evolve_adjoint_kernel", "conjugate_gradient_kernel", "monotone_kernel")
-INTEGERS = {"iterations___ptr": "*i64", "failed___ptr": "*i64", "indefinite___ptr": "*i64", "negative___ptr": "*i32"}
 SHARED_LIMIT = 64 * 1024
 REGISTER_LIMIT = 128
 
@@ -34,27 +25,6 @@ REGISTER_LIMIT = 128
 def kernels_of(package: str) -> dict[str, object]:
     module = importlib.import_module(f"generated.{package}.kernels")
     return {name: fn for name, fn in vars(module).items() if name.endswith("_kernel")}
-
-
-def source(kernel, dtype: str, sizes: dict[str, int] = SIZES) -> ASTSource:
-    acc = triton.language.float64 if dtype == "fp64" else triton.language.float32
-    constants = {**sizes, "ACC": acc}
-    signature = {
-        n: "constexpr" if n in constants else INTEGERS.get(n, f"*{dtype}") if n.endswith("_ptr") else "i32"
-        for n in kernel.arg_names
-    }
-    aligned = {(at,): [["tt.divisibility", 16]] for at, n in enumerate(kernel.arg_names) if n.endswith("_ptr")}
-    return ASTSource(kernel, signature, {n: constants[n] for n, k in signature.items() if k == "constexpr"}, aligned)
-
-
-def resources(cubin: bytes, folder: Path) -> tuple[int, int]:
-    """Registers per thread and bytes of stack of a compiled kernel, from NVIDIA's own report."""
-    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
-    file = folder / "kernel.cubin"
-    file.write_bytes(cubin)
-    report = subprocess.run([tool, "-res-usage", file], capture_output=True, text=True, check=True).stdout
-    registers, stack = re.search(r"REG:(\d+) STACK:(\d+)", report).groups()
-    return int(registers), int(stack)
 
 
 @pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
@@ -66,7 +36,7 @@ def test_kernels_compile_without_a_gpu(shipped: str, target: str, tmp_path: Path
         if name in ON_CHIP:
             continue
         for dtype in ("fp32", "bf16", "fp64") if name.startswith(("step_0", "apply")) else ("fp32",):
-            compiled = triton.compile(source(kernel, dtype), target=TARGETS[target], options={"num_warps": 4})
+            compiled = triton.compile(source(kernel, dtype, SIZES), target=TARGETS[target], options={"num_warps": 4})
             assert compiled.metadata.shared <= SHARED_LIMIT, name
             text = compiled.asm["ptx" if target.startswith("sm") else "amdgcn"]
             assert name in text
@@ -132,9 +102,9 @@ def test_planes_stay_on_chip(modules: dict[str, ModuleType], limits: Limits, tar
     assert middle.count("tt.gather") == limits.gathers
     assert "convert_layout" not in middle
     if not target.startswith("sm"):
-        text = compiled.asm["amdgcn"]
-        assert re.search(r"\.vgpr_spill_count:\s+(\d+)", text).group(1) == "0"
-        assert int(re.search(r"\.vgpr_count:\s+(\d+)", text).group(1)) <= 256
+        registers, spilled = vector_registers(compiled.asm["amdgcn"])
+        assert spilled == 0
+        assert registers <= 256
         return
     text = compiled.asm["ptx"]
     registers, stack = resources(compiled.asm["cubin"], tmp_path)

@@ -1,0 +1,46 @@
+"""Compile a Triton kernel ahead of time, and what the result takes of a device."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+TARGETS = {
+    "sm_80": GPUTarget("cuda", 80, 32),
+    "sm_90": GPUTarget("cuda", 90, 32),
+    "gfx942": GPUTarget("hip", "gfx942", 64),
+}
+INTEGERS = {"iterations___ptr": "*i64", "failed___ptr": "*i64", "indefinite___ptr": "*i64", "negative___ptr": "*i32"}
+
+
+def source(kernel, dtype: str, sizes: dict[str, int]) -> ASTSource:
+    acc = triton.language.float64 if dtype == "fp64" else triton.language.float32
+    constants = {**sizes, "ACC": acc}
+    signature = {
+        n: "constexpr" if n in constants else INTEGERS.get(n, f"*{dtype}") if n.endswith("_ptr") else "i32"
+        for n in kernel.arg_names
+    }
+    aligned = {(at,): [["tt.divisibility", 16]] for at, n in enumerate(kernel.arg_names) if n.endswith("_ptr")}
+    return ASTSource(kernel, signature, {n: constants[n] for n, k in signature.items() if k == "constexpr"}, aligned)
+
+
+def resources(cubin: bytes, folder: Path) -> tuple[int, int]:
+    """Registers per thread and bytes of stack of a compiled kernel, from NVIDIA's own report."""
+    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+    file = folder / "kernel.cubin"
+    file.write_bytes(cubin)
+    report = subprocess.run([tool, "-res-usage", file], capture_output=True, text=True, check=True).stdout
+    registers, stack = re.search(r"REG:(\d+) STACK:(\d+)", report).groups()
+    return int(registers), int(stack)
+
+
+def vector_registers(amdgcn: str) -> tuple[int, int]:
+    """Vector registers of a kernel for AMD, and how many of them it spills."""
+    counts = (re.search(rf"\.vgpr_{what}:\s+(\d+)", amdgcn) for what in ("count", "spill_count"))
+    registers, spilled = (int(count.group(1)) for count in counts)
+    return registers, spilled
