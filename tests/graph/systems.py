@@ -33,7 +33,9 @@ from metrigen import (
     t,
 )
 from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.ir.nodes import Array, Kind
 from metrigen.physics.derive import derive
+from tests.lattice.arrays import drawn
 from tests.lattice.emitted import compiled, layer_class
 
 graph = Graph()
@@ -135,3 +137,8 @@ def as_matrix(values: torch.Tensor, edge_index: torch.Tensor, nodes: int) -> tor
     out[..., tail, head] = values
     out[..., head, tail] = values
     return out
+
+
+def values_of(arrays: tuple[Array, ...], edges: int, seed: int = 0, channels: int = 2) -> dict[str, np.ndarray]:
+    """Random values for three samples on a graph of ``NODES`` nodes."""
+    return drawn(arrays, {Kind.SITE: (3, channels, NODES), Kind.EDGE: (3, channels, edges)}, seed, channels)

@@ -29,8 +29,7 @@ from metrigen.ir.edges import Along
 from metrigen.ir.interpreter import run
 from metrigen.passes.vary import bar
 from metrigen.spec.edges import average, difference
-from tests.graph.systems import EDGE_INDEX, NODES, SYSTEMS, graph, graph_dynamics, incidence, q, v, w
-from tests.graph.test_programs import values_of
+from tests.graph.systems import EDGE_INDEX, NODES, SYSTEMS, graph, graph_dynamics, incidence, q, v, values_of, w
 
 temperature = System(
     "temperature", graph, fields=(q, v), hamiltonian=q**2 / 2 + v, entropy=sp.log(1 + v**2),

@@ -11,7 +11,7 @@ import torch
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.interpreter import along, run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
-from metrigen.passes.vary import bar, vary
+from metrigen.passes.vary import vary
 from metrigen.physics.derive import derive
 from metrigen.programs import lower, optimise
 from tests.graph.systems import (
@@ -24,40 +24,17 @@ from tests.graph.systems import (
     incidence,
     module_of,
     poisson,
+    values_of,
 )
+from tests.lattice.arrays import defect_between
 
 STEPPING = tuple(SYSTEMS)
 B = incidence(EDGE_INDEX, NODES)
 
 
-def values_of(arrays: tuple[Array, ...], edges: int, seed: int = 0, channels: int = 2) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    shapes = {
-        Kind.SITE: (3, channels, NODES), Kind.EDGE: (3, channels, edges), Kind.CHANNEL: (channels,), Kind.SCALAR: (),
-        Kind.MATRIX: (channels, channels),
-    }  # fmt: skip
-    out = {}
-    for array in arrays:
-        value = rng.normal(size=shapes[array.kind])
-        value = value + array.symmetry * value.T if array.symmetry else value
-        value = 0.05 + 0.1 * np.abs(value) if array.kind is Kind.SCALAR else value
-        out[array.name] = np.abs(value) + 0.1 if array.positive and array.kind is not Kind.SCALAR else value
-    return out
-
-
 def dot_defect(program: Program, adjoint: Program) -> float:
-    """<J v, w> - <v, J^T w>, J v by the complex step."""
-    values, moved = values_of(program.inputs, len(B)), values_of(program.inputs, len(B), seed=1)
-    tiny = 1e-150
-    image = {
-        name: np.imag(x) / tiny
-        for name, x in run(program, {n: x + 1j * tiny * moved[n] for n, x in values.items()}, incidence=B).items()
-    }
-    back = {bar(name): np.random.default_rng(2).normal(size=x.shape) for name, x in image.items()}
-    flowed = run(adjoint, {**values, **back}, incidence=B)
-    forward = sum((image[name] * back[bar(name)]).sum() for name in image)
-    terms = [(flowed[bar(a.name)] * moved[a.name]).sum() for a in program.inputs if bar(a.name) in flowed]
-    return abs(forward - sum(terms)) / max(1.0, sum(map(abs, terms)))
+    values, along = (values_of(program.inputs, len(B), seed=seed) for seed in (0, 1))
+    return defect_between(program, adjoint, values, along, incidence=B)
 
 
 @pytest.mark.parametrize("name", STEPPING)

@@ -27,7 +27,7 @@ from metrigen import (
 from metrigen.physics.derive import derive as derive_system
 from metrigen.programs import lower, optimise
 from tests.integrators.systems import DT, Layers, column, coupled_wave, energy_of, gallery
-from tests.lattice.test_adjoint import dot_defect
+from tests.lattice.arrays import dot_defect
 
 
 def split(half: type, whole: type) -> Strang:

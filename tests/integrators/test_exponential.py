@@ -21,8 +21,7 @@ from metrigen.passes.vary import vary
 from metrigen.physics.derive import derive as derive_system
 from metrigen.programs import lower
 from tests.integrators.systems import DT, POINT, Layers, gallery, x
-from tests.lattice.arrays import random_values
-from tests.lattice.test_adjoint import dot_defect
+from tests.lattice.arrays import dot_defect, random_values
 
 METHOD = Exponential(1, DT)
 q, k, r = Field("q", POINT), Param("k", per="channel"), Param("r", per="channel", nonnegative=True)

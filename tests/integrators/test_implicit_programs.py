@@ -16,9 +16,8 @@ from metrigen.physics.derive import derive as derive_system
 from metrigen.programs import lower, optimise
 from tests.integrators.methods import METHODS, fields, systems
 from tests.integrators.systems import DT, POINT, Layers, column, gallery
-from tests.lattice.arrays import random_values
+from tests.lattice.arrays import dot_defect, random_values
 from tests.lattice.systems import rough_wave, transport
-from tests.lattice.test_adjoint import dot_defect
 
 
 @pytest.fixture(scope="module")

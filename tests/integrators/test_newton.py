@@ -17,9 +17,8 @@ from metrigen.passes.vary import vary
 from metrigen.physics.derive import derive as derive_system
 from metrigen.programs import lower
 from tests.integrators.systems import Layers, x, y
-from tests.lattice.arrays import random_values
+from tests.lattice.arrays import dot_defect, random_values
 from tests.lattice.systems import BOUNDARIES
-from tests.lattice.test_adjoint import dot_defect
 
 
 def quartic(boundary: str, solver: str = "newton") -> System:

@@ -11,23 +11,10 @@ from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import optimise
-from tests.lattice.arrays import directional, random_values
+from tests.lattice.arrays import directional, dot_defect, random_values
 from tests.lattice.systems import BOUNDARIES, lattice_dynamics, screened, stepping_systems
 
 SYSTEMS = stepping_systems()
-
-
-def dot_defect(program: Program, adjoint: Program, rank: int, constants: tuple[str, ...] = ()) -> float:
-    """|<J v, w> - <v, J^T w>| over the sum of the |terms|; what is constant does not move along v."""
-    values = random_values(program.inputs, rank)
-    along = random_values(program.inputs, rank, seed=1)
-    along |= {name: 0 * along[name] for name in constants}
-    image = directional(program, values, along)
-    cotangents = {bar(name): np.random.default_rng(2).normal(size=image[name].shape) for name in program.outputs}
-    flowed = run(adjoint, {**values, **cotangents})
-    forward = sum((image[name] * cotangents[bar(name)]).sum() for name in program.outputs)
-    terms = [(flowed[bar(a.name)] * along[a.name]).sum() for a in program.inputs if bar(a.name) in flowed]
-    return abs(forward - sum(terms)) / max(1.0, sum(abs(term) for term in terms))
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -38,10 +38,9 @@ from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.solves import share_solves
 from metrigen.programs import Lowered, lower, optimise
-from tests.lattice.arrays import directional, random_values
+from tests.lattice.arrays import directional, dot_defect, random_values
 from tests.lattice.emitted import compiled, layer_class, package
 from tests.lattice.systems import BOUNDARIES
-from tests.lattice.test_adjoint import dot_defect
 
 x, y = sp.symbols("x y", real=True)
 c, K = Param("c", per="channel", positive=True), Param("K", shape=("C", "C"), symmetric=True)
