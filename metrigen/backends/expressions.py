@@ -36,8 +36,9 @@ class Dialect:
     def _print(self, expr: sp.Expr) -> tuple[str, int]:
         if expr.is_Symbol:
             return expr.name, _ATOM
-        if expr.is_Rational or expr.is_Float or expr.is_NumberSymbol:
-            return self._number(expr)
+        number = _constant(expr)
+        if number is not None:
+            return self._number(number)
         if expr.is_Add:
             return self._add(expr), _ADD
         if expr.is_Mul:
@@ -115,6 +116,14 @@ class Dialect:
             return _number(value)
         exact = value.is_Rational and bool(value.q & (value.q - 1))
         return self.literal.format(f"{value.p}.0 / {value.q}.0" if exact else repr(float(value))), _ATOM
+
+
+def _constant(expr: sp.Expr) -> sp.Expr | None:
+    """The number that an expression is, exact if rational: sqrt(2) is no call, which would want an array."""
+    if expr.is_Rational or not expr.is_number:
+        return expr if expr.is_Rational else None
+    value = expr.evalf(20)
+    return value if value.is_Float else None
 
 
 def _negative(term: sp.Expr) -> bool:

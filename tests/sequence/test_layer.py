@@ -23,13 +23,14 @@ from metrigen import (
     mix,
     t,
 )
-from tests.lattice.emitted import compiled
+from tests.lattice.emitted import compiled, package
 from tests.sequence.systems import (
     SYSTEMS,
     a,
     cell,
     f,
     inputs,
+    lam,
     layer,
     module,
     omega,
@@ -82,6 +83,23 @@ def test_token_by_token_is_the_scan(name: str, folder: Path) -> None:
     for x, y in zip(one, two, strict=True):
         if x is not None or y is not None:
             near(torch.zeros_like(y) if x is None else x, torch.zeros_like(x) if y is None else y, 1e-10)
+
+
+@pytest.mark.parametrize("what", ["friction", "turn"])
+def test_a_number_is_a_parameter_with_its_value(what: str, folder: Path) -> None:
+    def system(name: str, number: sp.Expr) -> System:
+        if what == "friction":
+            return cell(name, metric=Dissipation((number, lambda F: F[p])))
+        decay = lambda F, G: lam * (F[q] * G[q] + F[p] * G[p])
+        return cell(name, bracket=lambda F, G: number * (F[q] * G[p] - F[p] * G[q]), metric=decay)
+
+    fixed = package(system(f"fixed_{what}", sp.Rational(1, 2)), folder, f"fixed_{what}")
+    learned = package(system(f"learned_{what}", Param("k", positive=True)), folder, f"learned_{what}")
+    one, other = layer(fixed, C), layer(learned, C)
+    other.k = 0.5
+    given = inputs(fixed, B, C, T)
+    for x, y in zip(one(**given), other(**given), strict=True):
+        near(x, y)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
