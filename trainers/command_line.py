@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from trainers.common import ResumeError
+from trainers.common import ROOT, ResumeError
 
 Name = Annotated[str | None, typer.Option(help="of the run; default: seed and time of day")]
 Out = Annotated[Path, typer.Option(help="where runs are kept")]
@@ -32,6 +32,19 @@ def make_console() -> Console:
 def run_folder(out: Path, name: str | None, prefix: str) -> Path:
     """``out/name``; without a name the prefix and the time of day."""
     return out / (name or f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def share_text(value: float) -> str:
+    """A share between 0 and 1: four digits, and a plain 1 or 0 only for exactly that."""
+    return f"{value:.0f}" if value in (0.0, 1.0) else f"{min(max(value, 0.0001), 0.9999):.4f}"
+
+
+def tell_files(console: Console, folder: Path, files: Mapping[str, str]) -> None:
+    """A line for each of the files of a folder: what it is, and where."""
+    for what, name in files.items():
+        path = folder / name
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        console.print(f"{what}: {shown}", soft_wrap=True, highlight=False)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from trainers.common import ROOT, Run
+from trainers.command_line import tell_files
+from trainers.common import Run
 from trainers.lm_plots import learning_curves
 from trainers.lm_score import generate, score_text, tokens_to_reach
 from trainers.lm_variants import VARIANTS
@@ -101,7 +102,5 @@ def report(folder: Path, models: Sequence[str], corpus: str, console: Console) -
     curves = {VARIANTS[name].title: curve_of(Run(folder / name, writes=False)) for name in models}
     learning_curves(curves, corpus, folder / "learning.png")
     console.print(comparison_table(records, f"bits per byte of {corpus}"))
-    for what, name in (("learning curves", "learning.png"), ("figures", COMPARISON), ("samples", "*/sample.txt")):
-        path = folder / name
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        console.print(f"{what}: {shown}", soft_wrap=True, highlight=False)
+    files = {"learning curves": "learning.png", "figures": COMPARISON, "samples": "*/sample.txt"}
+    tell_files(console, folder, files)

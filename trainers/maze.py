@@ -27,7 +27,19 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from trainers import maze_plots
-from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
+from trainers.command_line import (
+    Accelerator,
+    Devices,
+    Name,
+    Out,
+    Resume,
+    Smoke,
+    make_console,
+    run_folder,
+    share_text,
+    tell_files,
+    told,
+)
 from trainers.common import (
     ROOT,
     Display,
@@ -205,13 +217,10 @@ def results_table(reports: list[Report]) -> Table:
         figures = report.scores["network"].figures()
         ascents = (report.scores[solver].figures()["shortest"] for solver in BASELINES)
         values = (*figures.values(), *ascents)
-        table.add_row(str(report.size), report.kind, str(report.scores["network"].mazes), *(_short(v) for v in values))
+        table.add_row(
+            str(report.size), report.kind, str(report.scores["network"].mazes), *(share_text(v) for v in values)
+        )
     return table
-
-
-def _short(value: float) -> str:
-    """Four digits, and a plain 1 or 0 only for exactly that."""
-    return f"{value:.0f}" if value in (0.0, 1.0) else f"{min(max(value, 0.0001), 0.9999):.4f}"
 
 
 def examine(network: MazeNet, options: Options, run: Run, console: Console, display: Display) -> list[Report]:
@@ -248,10 +257,8 @@ def summarise(reports: list[Report], run: Run, console: Console) -> None:
     failed = sum(r.unconverged for r in reports)
     if failed:
         console.print(f"{failed} mazes where a solve did not converge", style="red")
-    for what, name in (("picture", "mazes.png"), ("learning curve", "learning.png"), ("figures", "metrics.jsonl")):
-        path = run.folder / name
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        console.print(f"{what}: {shown}", soft_wrap=True, highlight=False)
+    files = {"picture": "mazes.png", "learning curve": "learning.png", "figures": "metrics.jsonl"}
+    tell_files(console, run.folder, files)
 
 
 def main(

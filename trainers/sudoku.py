@@ -31,7 +31,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from trainers import sudoku_plots
-from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
+from trainers.command_line import (
+    Accelerator,
+    Devices,
+    Name,
+    Out,
+    Resume,
+    Smoke,
+    make_console,
+    run_folder,
+    share_text,
+    tell_files,
+    told,
+)
 from trainers.common import (
     ROOT,
     Display,
@@ -227,14 +239,9 @@ def results_table(report: Report, title: str) -> Table:
         table.add_column(name, justify="left" if name == "level" else "right", no_wrap=True)
     for name, score in report.scores.items():
         figures = score.figures()
-        shares = [_short(figures[key]) for key in ("exact", "cells", "conflict", "settled")]
+        shares = [share_text(figures[key]) for key in ("exact", "cells", "conflict", "settled")]
         table.add_row(name, str(score.puzzles), *shares, f"{figures['rounds']:.1f}")
     return table
-
-
-def _short(value: float) -> str:
-    """Four digits, and a plain 1 or 0 only for exactly that."""
-    return f"{value:.0f}" if value in (0.0, 1.0) else f"{min(max(value, 0.0001), 0.9999):.4f}"
 
 
 def examine(network: SudokuNet, puzzles: Puzzles, options: Options, run: Run, console: Console) -> None:
@@ -255,16 +262,14 @@ def examine(network: SudokuNet, puzzles: Puzzles, options: Options, run: Run, co
     sudoku_plots.couplings(network, run.folder / "couplings.png")
     sudoku_plots.neighbours(network, run.folder / "cells.png")
     sudoku_plots.solving(network, hardest, options.most, run.folder / "solving.png")
-    for what, name in (("couplings", "couplings.png"), ("couplings of one cell", "cells.png"),
-                       ("a solve", "solving.png"), ("learning curve", "learning.png"),
-                       ("weights", WEIGHTS.name), ("figures", "metrics.jsonl")):  # fmt: skip
-        path = run.folder / name
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        console.print(f"{what}: {shown}", soft_wrap=True, highlight=False)
+    tell_files(console, run.folder, {
+        "couplings": "couplings.png", "couplings of one cell": "cells.png", "a solve": "solving.png",
+        "learning curve": "learning.png", "weights": WEIGHTS.name, "figures": "metrics.jsonl",
+    })  # fmt: skip
 
 
 def solve_file(path: Path, weights: Path, most: int, console: Console) -> None:
-    """Score trained weights on a file of puzzles. Raises PuzzleFileError and WeightsError."""
+    """Score trained weights on a file of puzzles. Raises PuzzleFileError and ResumeError."""
     network = load_weights(weights)
     puzzles = read_puzzles(path)
     with Display(console, "solve") as display:

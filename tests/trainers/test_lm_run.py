@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
@@ -30,13 +29,6 @@ TINY = Options(
 CORPUS = split_text("words", b"the quick brown fox jumps over the lazy dog. " * 200)
 
 
-def run_cli(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(cwd)}
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
-
-
 def fit(
     folder: Path, name: str = "physics", corpus: Corpus = CORPUS, options: Options = TINY, **more: object
 ) -> tuple[dict[str, torch.Tensor], Run]:
@@ -46,8 +38,8 @@ def fit(
     return load_file(folder / CHECKPOINT), run
 
 
-def test_smoke(tmp_path: Path) -> None:
-    done = run_cli("trainers.lm", "--smoke", "--out", str(tmp_path), "--name", "it", cwd=tmp_path)
+def test_smoke(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    done = run_module("trainers.lm", "--smoke", "--out", str(tmp_path), "--name", "it")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "it"
     assert {path.name for path in folder.iterdir()} == {*DEFAULT, "comparison.jsonl", "learning.png"}
@@ -66,9 +58,11 @@ def test_smoke(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_two_processes_keep_the_states_of_both(tmp_path: Path) -> None:
+def test_two_processes_keep_the_states_of_both(
+    run_module: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
     arguments = ("--smoke", "--model", "physics", "--out", str(tmp_path), "--name", "two")
-    done = run_cli("torch.distributed.run", "--nproc-per-node", "2", "-m", "trainers.lm", *arguments, cwd=tmp_path)
+    done = run_module("torch.distributed.run", "--nproc-per-node", "2", "-m", "trainers.lm", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     kept = load_file(tmp_path / "two" / "physics" / CHECKPOINT)["more.carried"]
     assert kept.shape == (2, 2, 2, 4, 24)  # processes, layers, q and p, windows, oscillators

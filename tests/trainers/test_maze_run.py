@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
@@ -21,13 +20,6 @@ from trainers.maze import Options, batch_of, train, training_pool
 TINY = Options(steps=8, batch=4, pool=8, every=3, hidden=8)
 
 
-def run_cli(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "trainers.maze", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(cwd)}
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
-
-
 def fit(folder: Path, options: Options = TINY, **more: object) -> tuple[dict[str, torch.Tensor], Run]:
     run = Run(folder)
     display = Display(Console(file=StringIO()), "train")
@@ -35,8 +27,8 @@ def fit(folder: Path, options: Options = TINY, **more: object) -> tuple[dict[str
     return load_file(folder / CHECKPOINT), run
 
 
-def test_smoke(tmp_path: Path) -> None:
-    done = run_cli("--smoke", "--out", str(tmp_path), "--name", "it", cwd=tmp_path)
+def test_smoke(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    done = run_module("trainers.maze", "--smoke", "--out", str(tmp_path), "--name", "it")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "it"
     assert {"metrics.jsonl", CHECKPOINT, "mazes.png", "learning.png"} == {path.name for path in folder.iterdir()}
@@ -92,8 +84,8 @@ def test_weights_of_another_spec_are_refused(tmp_path: Path, monkeypatch: pytest
         fit(tmp_path, resume=True)
 
 
-def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
-    done = run_cli("--resume", str(tmp_path / "none"), cwd=tmp_path)
+def test_nothing_to_resume_is_one_line(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    done = run_module("trainers.maze", "--resume", str(tmp_path / "none"))
     assert done.returncode == 1
     assert done.stdout.startswith("error: no checkpoint.safetensors in")
     assert "Traceback" not in done.stderr + done.stdout

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from trainers.common import CHECKPOINT, ROOT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
+from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
 from trainers.sudoku import SMOKE, Options, train
 from trainers.sudoku_pool import Pool, empty_pool, fill, leave, members
 from trainers.sudoku_weights import WEIGHTS, load_weights
@@ -31,12 +30,6 @@ def puzzles() -> Puzzles:
     return make_puzzles(32, seed=0, split="train")
 
 
-def start_cli(module: list[str], *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *module, *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(cwd)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-
-
 def fit(
     folder: Path, puzzles: Puzzles, options: Options = TINY, **more: bool | int
 ) -> tuple[dict[str, torch.Tensor], Run]:
@@ -46,8 +39,8 @@ def fit(
     return load_file(folder / CHECKPOINT), run
 
 
-def test_smoke_and_a_file_of_puzzles(tmp_path: Path) -> None:
-    done = start_cli(["trainers.sudoku"], "--smoke", "--out", str(tmp_path), "--name", "it", cwd=tmp_path)
+def test_smoke_and_a_file_of_puzzles(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    done = run_module("trainers.sudoku", "--smoke", "--out", str(tmp_path), "--name", "it")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "it"
     assert {"metrics.jsonl", CHECKPOINT, WEIGHTS.name} | PICTURES == {path.name for path in folder.iterdir()}
@@ -60,11 +53,11 @@ def test_smoke_and_a_file_of_puzzles(tmp_path: Path) -> None:
 
     (tmp_path / "puzzles.txt").write_text(f"{PUZZLE}\n")
     weights = ["--weights", str(folder / WEIGHTS.name), "--most", "3", "--eval"]
-    done = start_cli(["trainers.sudoku"], *weights, str(tmp_path / "puzzles.txt"), cwd=tmp_path)
+    done = run_module("trainers.sudoku", *weights, str(tmp_path / "puzzles.txt"))
     assert done.returncode == 0, done.stderr
     assert "1 puzzles, by level" in done.stdout
     (tmp_path / "wrong.txt").write_text("12\n")
-    done = start_cli(["trainers.sudoku"], *weights, str(tmp_path / "wrong.txt"), cwd=tmp_path)
+    done = run_module("trainers.sudoku", *weights, str(tmp_path / "wrong.txt"))
     assert done.returncode == 1
     assert done.stdout.startswith("error: ")
     assert "wrong.txt, line 1: the puzzle has 2 characters" in done.stdout
@@ -92,10 +85,10 @@ def test_the_weights_of_a_run_are_the_averaged_ones(tmp_path: Path, puzzles: Puz
     assert not torch.equal(kept["model.theta"], kept["more.average.theta"])
 
 
-def test_two_processes_are_one_run(tmp_path: Path) -> None:
-    done = start_cli(
-        ["torch.distributed.run"], "--standalone", "--nproc-per-node", "2", "-m", "trainers.sudoku",
-        "--smoke", "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two", cwd=tmp_path,
+def test_two_processes_are_one_run(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    done = run_module(
+        "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "trainers.sudoku",
+        "--smoke", "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     kept = load_file(tmp_path / "two" / CHECKPOINT)
@@ -153,8 +146,8 @@ def test_what_is_drawn_depends_on_seed_step_and_process_alone(puzzles: Puzzles) 
     assert not torch.equal(one.index, other.index)
 
 
-def test_nothing_to_resume_is_one_line(tmp_path: Path) -> None:
-    done = start_cli(["trainers.sudoku"], "--resume", str(tmp_path / "none"), cwd=tmp_path)
+def test_nothing_to_resume_is_one_line(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    done = run_module("trainers.sudoku", "--resume", str(tmp_path / "none"))
     assert done.returncode == 1
     assert done.stdout.startswith("error: no checkpoint.safetensors in")
     assert "Traceback" not in done.stderr + done.stdout
