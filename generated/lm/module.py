@@ -68,7 +68,7 @@ def _working(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
-def _tokens(channels: int, axes: int, **inputs: Tensor) -> tuple[tuple[Tensor, ...], torch.dtype]:
+def _tokens(channels: int, axes: int, /, **inputs: Tensor) -> tuple[tuple[Tensor, ...], torch.dtype]:
     """The inputs in one shape, (B, C, T) as (B, T, C) in memory or (B, C), and the dtype that was given."""
     shapes = [tuple(x.shape) for x in inputs.values()]
     try:

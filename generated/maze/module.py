@@ -137,7 +137,7 @@ def _reported(results: tuple[Tensor, ...], max_iter: int) -> tuple[Tensor, ...]:
     return x.contiguous(), iterations, residual, status
 
 
-def _given(method: str, **inputs: Tensor | None) -> None:
+def _given(method: str, /, **inputs: Tensor | None) -> None:
     missing = [name for name, x in inputs.items() if x is None]
     if missing:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")

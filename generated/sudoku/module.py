@@ -110,7 +110,7 @@ def _frame(
     return like.new_empty((), dtype=work).expand(shape), dtype
 
 
-def _given(method: str, **inputs: Tensor | None) -> None:
+def _given(method: str, /, **inputs: Tensor | None) -> None:
     missing = [name for name, x in inputs.items() if x is None]
     if missing:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")

@@ -18,7 +18,8 @@ forward backward readout energy entropy state inputs parameters buffers modules 
 float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start rtol atol
 max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley solve stress_energy currents
 balance_residual state_dict load_state_dict zero_grad add_module graph edge_index batch flux nodes edges root
-linear report stumpff math iterations residual status
+linear report stumpff math iterations residual status step last forward_readout damped_stumpff partial warnings Options
+Report Dense Sparse NotConverged
 """.split()
 _RESERVED = {
     **dict.fromkeys(_MODULE, "the emitted module"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_names_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:
     module.readout(state).sum().backward()
     assert all(p.grad is not None for p in module.parameters())
     torch.testing.assert_close(module.h.detach(), torch.tensor(0.2))
+
+
+@pytest.mark.parametrize("name", ["cifar", "lm", "maze", "sudoku"])
+def test_no_parameter_takes_the_place_of_a_method(name: str) -> None:
+    layer = layer_class(importlib.import_module(f"generated.{name}"))
+    methods = [n for n, value in vars(layer).items() if callable(value) and not n.startswith("_")]
+    assert {"forward", "readout", "energy"} <= set(methods)
+    for method in methods:
+        with pytest.raises(SpecError, match="reserved"):
+            Param(method)
 
 
 def test_names_of_a_solve_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:

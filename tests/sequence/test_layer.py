@@ -102,6 +102,14 @@ def test_a_number_is_a_parameter_with_its_value(what: str, folder: Path) -> None
         near(x, y)
 
 
+def test_an_input_may_have_the_name_of_an_argument(folder: Path) -> None:
+    drive = Input("axes", tokens)
+    made = package(cell("named", unit - drive * q), folder, "named")
+    given = inputs(made, B, C, T)
+    assert set(given) == {"axes", "lam", "omega"}
+    assert layer(made, C)(**given).q.shape == (B, C, T)
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_what_comes_later_has_no_effect(name: str, folder: Path) -> None:
     """The gradient of token s with respect to inputs after s is zero exactly, and a change there changes no bit."""
