@@ -158,6 +158,7 @@ def train(
     validation = corpus.validation[: options.scored]
 
     def keep() -> None:
+        """All processes come here together: the states of all go into the checkpoint."""
         more = {} if state is None else {"carried": gather(fabric, state)}
         if run.writes:
             meta = {**origin, "step": done, "elapsed": time.monotonic() - began}
@@ -196,7 +197,8 @@ def train(
                 validate()
                 keep()
     except KeyboardInterrupt:
-        keep()
+        if fabric.world_size == 1:
+            keep()
         raise
     if done != steps:
         keep()
