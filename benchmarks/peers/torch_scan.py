@@ -49,13 +49,12 @@ def _own(theta: Tensor, lam: Tensor, f_q: Tensor, f_p: Tensor) -> Tensors:
 
 
 def _doubling(theta: Tensor, lam: Tensor, f_q: Tensor, f_p: Tensor) -> Tensors:
-    one = pairs = _pairs(theta, lam, f_q, f_p)
+    pairs = _pairs(theta, lam, f_q, f_p)
     by, length = 1, theta.shape[1]
     while by < length:
         past = tuple(pad(x[:, :-by], (0, 0, by, 0), value=float(k == 0)) for k, x in enumerate(pairs))
-        one = _combine(past, pairs)  # type: ignore[arg-type]
-        pairs, by = one, 2 * by
-    return one[2:]
+        pairs, by = _combine(past, pairs), 2 * by  # type: ignore[arg-type]
+    return pairs[2:]
 
 
 def _chunks(theta: Tensor, lam: Tensor, f_q: Tensor, f_p: Tensor) -> Tensors:

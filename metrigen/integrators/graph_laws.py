@@ -14,7 +14,7 @@ a proof of its own is proved on the programs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -57,9 +57,9 @@ def graph_laws(dynamics: Dynamics) -> tuple[Law, ...]:
     return (*laws, *_energy(dynamics, {law.name: law for law in laws}))
 
 
-def _limited(check: object, *arguments: object) -> Law:
+def _limited(check: Callable[..., Law], *arguments: object) -> Law:
     with limited(LAW):
-        return check(*arguments)  # type: ignore[operator, no-any-return]
+        return check(*arguments)
 
 
 @dataclass(frozen=True)
