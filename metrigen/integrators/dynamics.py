@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import sympy as sp
@@ -73,7 +73,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     expressions += derivation.constraints.values()
     dt = getattr(system.integrator, "dt", None)
-    fields = _field_arrays(derivation)
+    fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
     covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
     inputs: dict[sp.Basic, Array] = {}
     symbols: dict[str, sp.Symbol] = {}
@@ -117,9 +117,12 @@ def _explicit(e: sp.Expr) -> set[sp.Symbol]:
     return (e.xreplace(hidden).free_symbols - set(hidden.values())).union(*map(_explicit, inside))
 
 
-def _field_arrays(derivation: Derivation) -> dict[sp.Basic, Array]:
+def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dict[sp.Basic, Array]:
+    """The arrays of the fields; a single momentum is ``pi`` where nothing else in ``expressions`` has that name."""
     momenta = set(derivation.momenta.values())
     taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
+    taken |= {f.func.__name__ for e in expressions for f in e.atoms(AppliedUndef) if f not in momenta}
+    taken |= {s.name for e in expressions for s in e.free_symbols}
     arrays: dict[sp.Basic, Array] = {}
     for u in derivation.fields:
         name = u.func.__name__

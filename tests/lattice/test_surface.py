@@ -63,6 +63,21 @@ def test_names_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:
     torch.testing.assert_close(module.h.detach(), torch.tensor(0.2))
 
 
+def test_a_momentum_gives_way_to_what_is_called_pi(tmp_path: Path) -> None:
+    """An input, a parameter or a time step."""
+    u, drive = Field("u", grid), Input("pi", grid)
+    lagrangian = u.diff(t) ** 2 / 2 - u**2 / 2
+    wave = System("driven", grid, lagrangian=lagrangian + drive * u, integrator=Strang(steps=2, dt=0.1))
+    module = layer_class(package(wave, tmp_path, "surface_driven"))(1)
+    value = torch.ones(1, 1, 3, 3)
+    state = module(value, pi=value)
+    assert state._fields == ("u", "pi_u")
+    torch.testing.assert_close(state.u, value)  # at rest where the drive holds it
+    stepped = System("stepped", grid, lagrangian=lagrangian,
+                     integrator=Strang(steps=2, dt=Param("pi", positive=True)))  # fmt: skip
+    assert layer_class(package(stepped, tmp_path, "surface_stepped"))(1)(value)._fields == ("u", "pi_u")
+
+
 @pytest.mark.parametrize("name", ["cifar", "lm", "maze", "sudoku"])
 def test_no_parameter_takes_the_place_of_a_method(name: str) -> None:
     layer = layer_class(importlib.import_module(f"generated.{name}"))
