@@ -12,14 +12,14 @@ restrict return short signed sizeof static struct switch typedef union unsigned 
 class template typename namespace private public protected virtual this operator new delete using try catch throw
 """.split()
 _TRITON = "tl triton torch constexpr libdevice program_id BLOCK ACC".split()
-_PYTHON = "self print range len list tuple dict set type object property super None True False match case".split()
+_PYTHON = "self print zip range len list tuple dict set type object property super None True False match case".split()
 _MODULE = """
 forward backward readout energy entropy state inputs parameters buffers modules children train eval training half
 float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start rtol atol
 max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley solve stress_energy currents
 balance_residual state_dict load_state_dict zero_grad add_module graph edge_index batch flux nodes edges root
 linear report stumpff math iterations residual status step last forward_readout damped_stumpff partial warnings Options
-Report Dense Sparse NotConverged
+Report Dense Sparse NotConverged before after elapsed
 """.split()
 _RESERVED = {
     **dict.fromkeys(_MODULE, "the emitted module"),
