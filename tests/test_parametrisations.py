@@ -69,6 +69,12 @@ def test_no_weight_leaves_the_bounds(package: ModuleType, dtype: torch.dtype) ->
     assert (u.abs() <= 1 + 1e-5).all()
 
 
+def test_a_number_keeps_its_digits_in_double_precision(package: ModuleType) -> None:
+    layer = package.Bounded(1).double()
+    layer.k = 0.1
+    assert layer.k.item() == pytest.approx(0.1, rel=1e-14)
+
+
 def test_what_is_set_is_read_back(package: ModuleType) -> None:
     layer = package.Bounded(3).double()
     assert layer.k.tolist() == pytest.approx([0.2] * 3, rel=1e-6)

@@ -112,7 +112,7 @@ def _between(raw: Tensor, bound: float) -> Tensor:
 
 def _inverse_between(value: Tensor, bound: float) -> Tensor:
     """log(v / (1 - v)) with v = value / bound, for values within; one at an end moves inside it."""
-    return torch.logit(value.to(torch.float64) / bound, eps=1e-12)
+    return torch.logit(value / bound, eps=1e-12)
 
 
 @torch.library.custom_op("metrigen::cifar_dissipative_9b192ea9_readout_adjoint", mutates_args=())
@@ -558,7 +558,7 @@ class CifarDissipative(nn.Module):
     @c1.setter
     def c1(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c1.copy_(_inverse_between(torch.as_tensor(value), 1.75))
+            self.raw_c1.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 1.75))
 
     @property
     def c2(self) -> Tensor:
@@ -568,7 +568,7 @@ class CifarDissipative(nn.Module):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_between(torch.as_tensor(value), 1.75))
+            self.raw_c2.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 1.75))
 
     @property
     def gamma(self) -> Tensor:
@@ -578,7 +578,7 @@ class CifarDissipative(nn.Module):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_between(torch.as_tensor(value), 2.0))
+            self.raw_gamma.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 2.0))
 
     @property
     def k(self) -> Tensor:
@@ -588,7 +588,7 @@ class CifarDissipative(nn.Module):
     @k.setter
     def k(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_k.copy_(_inverse_between(torch.as_tensor(value), 0.25))
+            self.raw_k.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 0.25))
 
     @property
     def m2(self) -> Tensor:
@@ -598,7 +598,7 @@ class CifarDissipative(nn.Module):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_between(torch.as_tensor(value), 2.0))
+            self.raw_m2.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 2.0))
 
     def forward(self, phi: Tensor, pi: Tensor) -> CifarDissipativeState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""

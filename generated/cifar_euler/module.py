@@ -106,7 +106,7 @@ def _transformed() -> bool:
 
 def _inverse_softplus(value: Tensor) -> Tensor:
     """log(exp(value) - 1), for value > 0; a value of zero becomes the smallest that softplus tells from it."""
-    value = value.to(torch.float64).clamp_min(1e-12)
+    value = value.clamp_min(1e-12)
     return value + torch.log(-torch.expm1(-value))
 
 
@@ -118,7 +118,7 @@ def _between(raw: Tensor, bound: float) -> Tensor:
 
 def _inverse_between(value: Tensor, bound: float) -> Tensor:
     """log(v / (1 - v)) with v = value / bound, for values within; one at an end moves inside it."""
-    return torch.logit(value.to(torch.float64) / bound, eps=1e-12)
+    return torch.logit(value / bound, eps=1e-12)
 
 
 def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
@@ -577,7 +577,7 @@ class CifarEuler(nn.Module):
     @B.setter
     def B(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_B.copy_(_diagonal_blocks(torch.as_tensor(value), self.raw_B, self.channels))
+            self.raw_B.copy_(_diagonal_blocks(torch.as_tensor(value, dtype=torch.float64), self.raw_B, self.channels))
 
     @property
     def c1(self) -> Tensor:
@@ -587,7 +587,7 @@ class CifarEuler(nn.Module):
     @c1.setter
     def c1(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c1.copy_(_inverse_between(torch.as_tensor(value), 1.75))
+            self.raw_c1.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 1.75))
 
     @property
     def c2(self) -> Tensor:
@@ -597,7 +597,7 @@ class CifarEuler(nn.Module):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_between(torch.as_tensor(value), 1.75))
+            self.raw_c2.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 1.75))
 
     @property
     def gamma(self) -> Tensor:
@@ -607,7 +607,7 @@ class CifarEuler(nn.Module):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_softplus(torch.as_tensor(value)))
+            self.raw_gamma.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
 
     @property
     def m2(self) -> Tensor:
@@ -617,7 +617,7 @@ class CifarEuler(nn.Module):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_between(torch.as_tensor(value), 2.0))
+            self.raw_m2.copy_(_inverse_between(torch.as_tensor(value, dtype=torch.float64), 2.0))
 
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CifarEulerState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""

@@ -111,7 +111,7 @@ def _positive(raw: Tensor) -> Tensor:
 
 def _inverse_softplus(value: Tensor) -> Tensor:
     """log(exp(value) - 1), for value > 0; a value of zero becomes the smallest that softplus tells from it."""
-    value = value.to(torch.float64).clamp_min(1e-12)
+    value = value.clamp_min(1e-12)
     return value + torch.log(-torch.expm1(-value))
 
 
@@ -599,7 +599,7 @@ class CoupledWave(nn.Module):
     @B.setter
     def B(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_B.copy_(_diagonal_blocks(torch.as_tensor(value), self.raw_B, self.channels))
+            self.raw_B.copy_(_diagonal_blocks(torch.as_tensor(value, dtype=torch.float64), self.raw_B, self.channels))
 
     @property
     def K(self) -> Tensor:
@@ -609,7 +609,7 @@ class CoupledWave(nn.Module):
     @K.setter
     def K(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_K.copy_(torch.as_tensor(value))
+            self.raw_K.copy_(torch.as_tensor(value, dtype=torch.float64))
 
     @property
     def c2(self) -> Tensor:
@@ -619,7 +619,7 @@ class CoupledWave(nn.Module):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_softplus(torch.as_tensor(value)))
+            self.raw_c2.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
 
     @property
     def dt(self) -> Tensor:
@@ -629,7 +629,7 @@ class CoupledWave(nn.Module):
     @dt.setter
     def dt(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_dt.copy_(_inverse_softplus(torch.as_tensor(value)))
+            self.raw_dt.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
 
     @property
     def gamma(self) -> Tensor:
@@ -639,7 +639,7 @@ class CoupledWave(nn.Module):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_softplus(torch.as_tensor(value)))
+            self.raw_gamma.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
 
     @property
     def lam(self) -> Tensor:
@@ -649,7 +649,7 @@ class CoupledWave(nn.Module):
     @lam.setter
     def lam(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_lam.copy_(_inverse_softplus(torch.as_tensor(value)))
+            self.raw_lam.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
 
     @property
     def m2(self) -> Tensor:
@@ -659,7 +659,7 @@ class CoupledWave(nn.Module):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(torch.as_tensor(value)))
+            self.raw_m2.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
 
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CoupledWaveState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""

@@ -123,7 +123,7 @@ def _positive(raw: Tensor) -> Tensor:
 
 def _inverse_softplus(value: Tensor) -> Tensor:
     """log(exp(value) - 1), for value > 0; a value of zero becomes the smallest that softplus tells from it."""
-    value = value.to(torch.float64).clamp_min(1e-12)
+    value = value.clamp_min(1e-12)
     return value + torch.log(-torch.expm1(-value))
 
 
@@ -179,7 +179,7 @@ class Sudoku(nn.Module):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(torch.as_tensor(value)))
+            self.raw_m2.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
 
     def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:
         """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""

@@ -32,7 +32,7 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     shape = shapes[per]
     if matrix:
         shape = "(channels, channels)" if block is None else f"(-(-channels // {block}), {block}, {block})"
-    raw, given = f"self.raw_{symbol.name}", "torch.as_tensor(value)"
+    raw, given = f"self.raw_{symbol.name}", "torch.as_tensor(value, dtype=torch.float64)"
     if block is not None:
         given = f"_diagonal_blocks({given}, {raw}, self.channels)"
     if per == "edge":
