@@ -82,7 +82,7 @@ class Options:
     tests    puzzles to test on              most      rounds of a test
     """
 
-    steps: int = 40_000
+    steps: int = 26_500
     seconds: float | None = None
     pool: int = 16
     rounds: int = 4

@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 
 from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
 from trainers.sudoku import SMOKE, Options, train
+from trainers.sudoku_evaluate import evaluate
+from trainers.sudoku_grade import LEVELS
 from trainers.sudoku_pool import Pool, empty_pool, fill, leave, members
 from trainers.sudoku_weights import WEIGHTS, load_weights
 from trainers.sudokus import Puzzles, make_puzzles
@@ -144,6 +146,13 @@ def test_what_is_drawn_depends_on_seed_step_and_process_alone(puzzles: Puzzles) 
     assert torch.equal(one.index, same.index)
     assert torch.equal(one.left, same.left)
     assert not torch.equal(one.index, other.index)
+
+
+def test_the_weights_of_the_project_solve_puzzles_they_have_not_seen() -> None:
+    puzzles = make_puzzles(48, seed=5, split="test")
+    report = evaluate(load_weights(WEIGHTS), puzzles[puzzles.level == LEVELS.index("easy")], 64)
+    assert report.scores["easy"].puzzles > 20
+    assert report.scores["easy"].figures()["exact"] > 0.9
 
 
 def test_nothing_to_resume_is_one_line(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
