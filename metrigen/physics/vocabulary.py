@@ -183,6 +183,14 @@ def check_names(
                 )
         for head in heads(expr):
             claim(head.name, head)
+    step = getattr(system.integrator, "dt", None)
+    if "dt" in owner and step is not None and step.is_number:
+        raise SpecError(
+            "'dt' is the name of the time step, and something else has it",
+            part="dt",
+            why=f"{_kind(owner['dt'])}; an emitted layer keeps the step dt={step} of the integrator under that name",
+            fix="rename it; a step that is learned is dt=Param(\"dt\", positive=True, init=0.1)",
+        )
 
 
 def _kind(symbol: sp.Basic) -> str:

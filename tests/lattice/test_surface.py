@@ -78,6 +78,13 @@ def test_a_momentum_gives_way_to_what_is_called_pi(tmp_path: Path) -> None:
     assert layer_class(package(stepped, tmp_path, "surface_stepped"))(1)(value)._fields == ("u", "pi_u")
 
 
+def test_nothing_but_a_learned_step_is_called_dt() -> None:
+    u, mass = Field("u", grid), Input("dt", grid)
+    parts = {"name": "stepped", "domain": grid, "lagrangian": u.diff(t) ** 2 / 2 - mass * u**2 / 2}
+    with pytest.raises(SpecError, match="(?s)the input dt.*step dt=0.1"):
+        compiled(System(integrator=Leapfrog(steps=1, dt=0.1), **parts))
+
+
 @pytest.mark.parametrize("name", ["cifar", "lm", "maze", "sudoku"])
 def test_no_parameter_takes_the_place_of_a_method(name: str) -> None:
     layer = layer_class(importlib.import_module(f"generated.{name}"))
