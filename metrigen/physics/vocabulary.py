@@ -189,7 +189,7 @@ def check_names(
             "'dt' is the name of the time step, and something else has it",
             part="dt",
             why=f"{_kind(owner['dt'])}; an emitted layer keeps the step dt={step} of the integrator under that name",
-            fix="rename it; a step that is learned is dt=Param(\"dt\", positive=True, init=0.1)",
+            fix='rename it; a step that is learned is dt=Param("dt", positive=True, init=0.1)',
         )
 
 

@@ -81,7 +81,7 @@ def test_a_momentum_gives_way_to_what_is_called_pi(tmp_path: Path) -> None:
 def test_nothing_but_a_learned_step_is_called_dt() -> None:
     u, mass = Field("u", grid), Input("dt", grid)
     parts = {"name": "stepped", "domain": grid, "lagrangian": u.diff(t) ** 2 / 2 - mass * u**2 / 2}
-    with pytest.raises(SpecError, match="(?s)the input dt.*step dt=0.1"):
+    with pytest.raises(SpecError, match=r"(?s)the input dt.*step dt=0.1"):
         compiled(System(integrator=Leapfrog(steps=1, dt=0.1), **parts))
 
 
