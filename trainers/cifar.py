@@ -17,13 +17,10 @@ figures as JSON lines and its picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from trainers.cifar_networks import MODELS, VARIANTS, UnknownNetwork
 from trainers.cifar_options import SMOKE, Options, models_of, rates_of, seeds_of, stages_of, stored_options
@@ -31,16 +28,21 @@ from trainers.cifar_profile import profile_table, side_by_side
 from trainers.cifar_report import report
 from trainers.cifar_studies import ABLATION, COMPARISON, ablation, begin, comparison, is_study, read_study, run_study
 from trainers.cifar_training import Task, examine, train
-from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
+from trainers.command_line import (
+    Accelerator,
+    Devices,
+    Name,
+    Out,
+    Resume,
+    Smoke,
+    make_console,
+    run_folder,
+    tell_file,
+    told,
+)
 from trainers.common import METRICS, ROOT, Display, Run, make_fabric
 from trainers.images import DIGITS, DataError
 from trainers.memory import keep_freed_memory
-
-
-def tell_written(console: Console, paths: Sequence[Path]) -> None:
-    for path in paths:
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        console.print(f"wrote {shown}", soft_wrap=True, highlight=False)
 
 
 def main(
@@ -118,7 +120,8 @@ def main(
             if main_process:
                 table, written = report(study, folder)
                 console.print(table)
-                tell_written(console, written)
+                for path in written:
+                    tell_file(console, "wrote", path)
         else:
             run = Run(folder, writes=main_process)
             with Display(console, "train", shown=main_process) as display:
@@ -128,7 +131,8 @@ def main(
                 found = run.records("test")[-1]
                 right, images = found["accuracy"], found["images"]
                 console.print(f"test accuracy {100 * right:.2f} % of {images} images", highlight=False)
-                tell_written(console, [*written, run.folder / METRICS])
+                for path in (*written, run.folder / METRICS):
+                    tell_file(console, "wrote", path)
         fabric.barrier()
 
 

@@ -94,8 +94,8 @@ def rates_of(text: str, flag: str) -> dict[str, float]:
         try:
             rates[model] = float(rate)
         except ValueError:
-            rates = {"": 0.0}
-        if not rates.get(model, 0.0) > 0 or model not in MODELS:
+            rates[model] = 0.0
+        if not rates[model] > 0 or model not in MODELS:
             raise typer.BadParameter(f"{part!r} is not a model and its rate like field=3e-3", param_hint=flag)
     return rates
 

@@ -176,7 +176,7 @@ def train(
                 spent = time.monotonic() - began
                 run.log("epoch", step=done, epoch=done // per_epoch, accuracy=accuracy(network, task),
                         seconds=round(spent, 3))  # fmt: skip
-                began += time.monotonic() - began - spent  # the test is not training
+                began = time.monotonic() - spent  # the test is not training
                 keep()
     except KeyboardInterrupt:
         keep()
@@ -196,5 +196,7 @@ def examine(network: nn.Module, options: Options, task: Task, run: Run) -> list[
         written += [run.folder / "fields.png", run.folder / "energy.png"]
         cifar_plots.fields(network, task.normalised(pixels), pixels.cpu(), written[1])
         cifar_plots.energy_along_depth(network, task.normalised(task.test.pixels[:200]), written[2])
-    run.log("test", accuracy=accuracy(network, task), images=len(task.test))
+    epochs, done = run.records("epoch"), run.records("trained")[-1]["step"]
+    whole = bool(epochs) and epochs[-1]["step"] == done  # the test after the last epoch is that of the weights
+    run.log("test", accuracy=epochs[-1]["accuracy"] if whole else accuracy(network, task), images=len(task.test))
     return written

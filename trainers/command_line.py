@@ -39,12 +39,16 @@ def share_text(value: float) -> str:
     return f"{value:.0f}" if value in (0.0, 1.0) else f"{min(max(value, 0.0001), 0.9999):.4f}"
 
 
+def tell_file(console: Console, what: str, path: Path) -> None:
+    """A line that says what a file is, and where."""
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    console.print(f"{what} {shown}", soft_wrap=True, highlight=False)
+
+
 def tell_files(console: Console, folder: Path, files: Mapping[str, str]) -> None:
-    """A line for each of the files of a folder: what it is, and where."""
+    """A line for each of the files of a folder."""
     for what, name in files.items():
-        path = folder / name
-        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        console.print(f"{what}: {shown}", soft_wrap=True, highlight=False)
+        tell_file(console, f"{what}:", folder / name)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program
+from metrigen.ir.queries import summed_into
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ def walk_of(program: Program) -> Walk:
     before: list[Map] = []
     after: list[Map] = []
     whole: list[Mix | Outer] = []
-    owner: dict[str, str] = {}
     for statement in program.body:
         if isinstance(statement, Map):
             part = after if late.intersection(statement.reads) else before
@@ -61,10 +61,9 @@ def walk_of(program: Program) -> Walk:
                 raise AssertionError("a rotation of what a rotation made is no token of a scan")
             whole.append(statement)
             late.update((statement.out,) if isinstance(statement, Mix) else ())
-        elif isinstance(statement, Accumulate):
-            owner.update(dict.fromkeys(statement.terms, statement.out.removesuffix("__bar")))
-        else:
+        elif not isinstance(statement, Accumulate):
             raise AssertionError(f"{type(statement).__name__} is no statement of a token")
+    owner = summed_into(program)
     made = {name for s in before for name, _ in s.defines}
     sources = [n for s in whole for n in ((s.src,) if isinstance(s, Mix) else (s.left, s.right))]
     read = {n for s in after for n in s.reads}

@@ -120,8 +120,10 @@ class Dialect:
 
 def _constant(expr: sp.Expr) -> sp.Expr | None:
     """The number that an expression is, exact if rational: sqrt(2) is no call, which would want an array."""
-    if expr.is_Rational or not expr.is_number:
-        return expr if expr.is_Rational else None
+    if expr.is_Rational:
+        return expr
+    if not expr.is_number:
+        return None
     value = expr.evalf(20)
     return value if value.is_Float else None
 

@@ -29,7 +29,7 @@ from metrigen.ir.nodes import (
     Total,
     stem,
 )
-from metrigen.ir.queries import learned_in, solves_in
+from metrigen.ir.queries import learned_in, solves_in, summed_into
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ class _Writer:
         blocks: Mapping[str, int],
     ) -> None:  # fmt: skip
         self.operators, self.equations, self.blocks = operators, equations, blocks
-        self.owner = {term: s.out.removesuffix("__bar") for s in program.body if isinstance(s, Accumulate)
-                      for term in s.terms}  # fmt: skip
+        self.owner = summed_into(program)
         self.kinds, self.rank = program.kinds(), rank
         self.lines: list[str] = []
         self.read: set[str] = set()

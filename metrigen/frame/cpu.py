@@ -12,7 +12,7 @@ from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, renamed
-from metrigen.ir.queries import equations_in, learned_in, solves_in  # fmt: skip
+from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered

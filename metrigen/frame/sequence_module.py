@@ -5,6 +5,7 @@ from __future__ import annotations
 from metrigen.emit.render import render
 from metrigen.frame.ops import double_backward, first, returns, tuple_of
 from metrigen.frame.sequence import SequenceEmission
+from metrigen.frame.settings import helpers_of
 
 
 def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, triton: bool) -> str:
@@ -30,12 +31,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         matrices=emission.matrices,
         rotation=() if scan.rotation is None else tuple(a.name for a in scan.rotation.inputs),
         coupled=bool(scan.rotations),
-        helpers={
-            "positive": any("_positive" in p.read for p in emission.parameters),
-            "bounded": any("_inverse_between" in p.write for p in emission.parameters),
-            "softplus": any("_inverse_softplus" in p.write for p in emission.parameters),
-            "blocks": bool(emission.matrices),
-        },
+        helpers=helpers_of(emission.parameters),
         dt=emission.learned_step,
         prologue=_prologue(emission),
         coefficients_tuple=tuple_of(emission.channelwise),

@@ -31,6 +31,3 @@ def rotation_of(cell: Cell) -> tuple[Program | None, dict[str, str]]:
     if not turned:
         return None, {}
     return name_quantities(Program("rotation", cell.turned_by, tuple(body), tuple(made.values()))), turned
-
-
-__all__ = ["rotation_of"]

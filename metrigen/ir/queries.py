@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metrigen.ir.implicit import Equation, Root, RootAdjoint
-from metrigen.ir.nodes import Map, Program, Solve
+from metrigen.ir.nodes import Accumulate, Map, Program, Solve
 from metrigen.spec.neural import Head, heads
 
 
@@ -20,3 +20,9 @@ def solves_in(program: Program) -> tuple[Solve, ...]:
 def equations_in(program: Program) -> tuple[Equation, ...]:
     """The nonlinear equations that a program solves, each once."""
     return tuple(dict.fromkeys(s.equation for s in program.body if isinstance(s, (Root, RootAdjoint))))
+
+
+def summed_into(program: Program) -> dict[str, str]:
+    """Every term of a sum -> the array whose cotangent the sum is."""
+    sums = (s for s in program.body if isinstance(s, Accumulate))
+    return {term: s.out.removesuffix("__bar") for s in sums for term in s.terms}

@@ -14,10 +14,10 @@ import torch
 
 from generated.lm import module as lm_module
 from tests.kernels.operators import poison
+from tests.kernels.scans import TOLERANCE, close, doubled
 from tests.sequence.systems import SYSTEMS, inputs, layer, module, part, state_class, states
 
 INTERPRETED = lm_module.INTERPRETED
-TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 # One channel and several vectors with a rest; one token, whole and broken pieces (of 64, in the interpreter of 8).
 SHAPES = ((1, 1, 1), (2, 3, 17), (1, 5, 8)) if INTERPRETED else ((1, 1, 1), (2, 3, 17), (1, 16, 64), (2, 37, 130))
 
@@ -37,18 +37,6 @@ def given(made: ModuleType, shape: tuple[int, int, int], dtype: torch.dtype, siz
     drawn = tuple(x.mT.contiguous().to(dtype) for x in inputs(made, b, c, t, size=size).values())
     fixed = tuple(x.detach().to(dtype) for x in layer(made, c)._coefficients(torch.zeros(1, dtype=torch.float64)))
     return tuple(x.to(dtype) for x in states(made, b, c)), drawn, fixed
-
-
-def close(found: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, ...], tolerance: float) -> None:
-    assert len(found) == len(expected)
-    for x, y in zip(found, expected, strict=True):
-        assert x.dtype != torch.float64 or tolerance < 1e-6
-        scale = 1 + y.abs().max() if y.numel() else 1.0
-        torch.testing.assert_close(x.double() / scale, y.double() / scale, rtol=tolerance, atol=tolerance)
-
-
-def doubled(*groups: tuple[torch.Tensor, ...]) -> list[tuple[torch.Tensor, ...]]:
-    return [tuple(x.double() for x in group) for group in groups]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -10,10 +10,11 @@ import torch
 
 from generated.lm import module as lm_module
 from tests.kernels.operators import poison
+from tests.kernels.scans import TOLERANCE, close, doubled
+from tests.sequence.checks import check_gradients
 from tests.sequence.coupled import COUPLED, module
-from tests.sequence.systems import inputs, layer, part, state_class, states
+from tests.sequence.systems import inputs, layer, part, states
 
-TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 # One channel, parts of blocks and of vectors, more than one unit of work, broken pieces of 64 tokens.
 SHAPES = ((1, 1, 1), (2, 3, 17), (1, 16, 64), (2, 37, 130), (1, 200, 3))
 pytestmark = pytest.mark.skipif(lm_module.INTERPRETED, reason="a coupled layer has no Triton kernels")
@@ -31,17 +32,6 @@ def given(made: ModuleType, shape: tuple[int, int, int], dtype: torch.dtype) -> 
     built, like = layer(made, c), torch.zeros(1, dtype=torch.float64)
     fixed = tuple(x.detach().to(dtype) for x in (*built._coefficients(like), *built._rotations(like)))
     return tuple(x.to(dtype) for x in states(made, b, c)), drawn, fixed
-
-
-def close(found: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, ...], tolerance: float) -> None:
-    for x, y in zip(found, expected, strict=True):
-        assert x.shape == y.shape
-        scale = 1 + y.abs().max() if y.numel() else 1.0
-        torch.testing.assert_close(x.double() / scale, y.double() / scale, rtol=tolerance, atol=tolerance)
-
-
-def doubled(*groups: tuple[torch.Tensor, ...]) -> list[tuple[torch.Tensor, ...]]:
-    return [tuple(x.double() for x in group) for group in groups]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -91,21 +81,7 @@ def test_tables_of_a_rotation(folder: Path) -> None:
 @pytest.mark.parametrize("name", COUPLED)
 @pytest.mark.parametrize("order", [1, 2])
 def test_gradients(name: str, order: int, folder: Path) -> None:
-    made = module(name, folder)
-    built, drawn, start = layer(made, 5), inputs(made, 1, 5, 4, size=0.5), states(made, 1, 5)
-    names = [n for n, _ in built.named_parameters()]
-    leaves = [x.requires_grad_() for x in (*drawn.values(), *start)]
-    weights = [x.detach().clone().requires_grad_() for x in built.parameters()]
-
-    def run(*x: torch.Tensor) -> torch.Tensor:
-        tokens, rest = dict(zip(drawn, x, strict=False)), x[len(drawn) :]
-        before = state_class(made)(*rest[: len(start)])
-        values = dict(zip(names, rest[len(start) :], strict=True))
-        out = torch.func.functional_call(built, values, (), {**tokens, "state": before})
-        return torch.cat((*out, built.readout(out, before=before)), 1)
-
-    check = torch.autograd.gradcheck if order == 1 else torch.autograd.gradgradcheck
-    assert check(run, (*leaves, *weights), fast_mode=True)
+    check_gradients(module(name, folder), 5, order)
 
 
 def test_operators_and_compile(folder: Path) -> None:

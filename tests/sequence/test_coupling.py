@@ -18,6 +18,7 @@ from metrigen.integrators.scan import Scan, scan_of
 from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.nodes import Cayley, Mix, Program
 from tests.lattice.emitted import compiled
+from tests.sequence.checks import check_gradients, walked
 from tests.sequence.coupled import COUPLED, B, D, alike, module, s
 from tests.sequence.systems import a, cell, f, inputs, k, lam, layer, omega, p, part, q, state_class, states, turn, unit
 
@@ -119,12 +120,7 @@ def test_token_by_token_is_the_scan(name: str, folder: Path) -> None:
     leaves = [x.requires_grad_() for x in (*given.values(), *start)]
     whole = built(**given, state=start)
     read = built.readout(whole, before=start)
-    state, kept, seen = start, [], []
-    for i in range(T):
-        after = built.step(state, **{n: x[:, :, i] for n, x in given.items()})
-        seen.append(built.readout(after, before=state))
-        kept.append(after)
-        state = after
+    kept, seen = walked(built, given, start, T)
     for x, y in zip(whole, (torch.stack(x, -1) for x in zip(*kept, strict=True)), strict=True):
         near(x, y)
     near(read, torch.stack(seen, -1))
@@ -140,22 +136,7 @@ def test_token_by_token_is_the_scan(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", COUPLED)
 @pytest.mark.parametrize("order", [1, 2])
 def test_gradients(name: str, order: int, folder: Path) -> None:
-    """Of inputs, start and parameters, through the operators, with a result that is used twice."""
-    made = module(name, folder)
-    built, given, start = layer(made, 3), inputs(made, 1, 3, 4, size=0.5), states(made, 1, 3)
-    names = [n for n, _ in built.named_parameters()]
-    leaves = [x.requires_grad_() for x in (*given.values(), *start)]
-    weights = [x.detach().clone().requires_grad_() for x in built.parameters()]
-
-    def run(*x: torch.Tensor) -> torch.Tensor:
-        tokens, rest = dict(zip(given, x, strict=False)), x[len(given) :]
-        before = state_class(made)(*rest[: len(start)])
-        values = dict(zip(names, rest[len(start) :], strict=True))
-        out = torch.func.functional_call(built, values, (), {**tokens, "state": before})
-        return torch.cat((*out, built.readout(out, before=before)), 1)
-
-    check = torch.autograd.gradcheck if order == 1 else torch.autograd.gradgradcheck
-    assert check(run, (*leaves, *weights), fast_mode=True)
+    check_gradients(module(name, folder), 3, order)
 
 
 @pytest.mark.parametrize("name", COUPLED)

@@ -24,6 +24,7 @@ from metrigen import (
     t,
 )
 from tests.lattice.emitted import compiled, package
+from tests.sequence.checks import walked
 from tests.sequence.systems import (
     SYSTEMS,
     a,
@@ -64,18 +65,12 @@ def test_token_by_token_is_the_scan(name: str, folder: Path) -> None:
     leaves = [x.requires_grad_() for x in (*given.values(), *start)]
     whole = built(**given, state=start)
     read = built.readout(whole, before=start)
-    state, kept, seen = start, [], []
-    for i in range(T):
-        after = built.step(state, **{n: x[:, :, i] for n, x in given.items()})
-        seen.append(built.readout(after, before=state))
-        kept.append(after)
-        state = after
-    walked = [torch.stack(x, -1) for x in zip(*kept, strict=True)]
-    for x, y in zip(whole, walked, strict=True):
+    kept, seen = walked(built, given, start, T)
+    for x, y in zip(whole, (torch.stack(x, -1) for x in zip(*kept, strict=True)), strict=True):
         near(x, y)
     near(read, torch.stack(seen, -1))
     near(built.energy(whole), torch.stack([built.energy(x) for x in kept], -1))
-    for x, y in zip(whole.last, state, strict=True):
+    for x, y in zip(whole.last, kept[-1], strict=True):
         near(x, y)
     weight = torch.randn(read.shape, dtype=read.dtype)
     one = torch.autograd.grad((read * weight).sum(), [*leaves, *built.parameters()], allow_unused=True)
