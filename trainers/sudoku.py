@@ -79,7 +79,8 @@ class Options:
     energy   the update sees T00 as well
     average  decay of the averaged weights   seed      of weights and puzzles
     puzzles  to train on                     every     steps between two checkpoints
-    tests    puzzles to test on              most      rounds of a test
+    tests    puzzles to test on              most      rounds of an attempt at one
+    attempts at a puzzle of a test, at most
     """
 
     steps: int = 26_500
@@ -100,11 +101,13 @@ class Options:
     puzzles: int = 100_352
     every: int = 500
     tests: int = 8192
-    most: int = 192
+    most: int = 64
+    attempts: int = 32
 
 
 SMOKE = {"steps": 12, "pool": 4, "width": 8, "hidden": 16, "heads": 2, "channels": 2, "puzzles": 64, "every": 6,
-         "tests": 32, "most": 8, "stay": (1, 2)}  # fmt: skip
+         "tests": 32, "most": 8, "attempts": 2,
+         "stay": (1, 2)}  # fmt: skip
 TEST_SEED = 0  # every run is tested on the same puzzles
 
 
@@ -235,11 +238,11 @@ def train(
 def results_table(report: Report, title: str) -> Table:
     """Figures per level."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for name in ("level", "puzzles", "exact", "cells", "conflicts", "settled", "rounds"):
+    for name in ("level", "puzzles", "exact", "first", "cells", "conflicts", "settled", "rounds"):
         table.add_column(name, justify="left" if name == "level" else "right", no_wrap=True)
     for name, score in report.scores.items():
         figures = score.figures()
-        shares = [share_text(figures[key]) for key in ("exact", "cells", "conflict", "settled")]
+        shares = [share_text(figures[key]) for key in ("exact", "first", "cells", "conflict", "settled")]
         table.add_row(name, str(score.puzzles), *shares, f"{figures['rounds']:.1f}")
     return table
 
@@ -250,7 +253,7 @@ def examine(network: SudokuNet, puzzles: Puzzles, options: Options, run: Run, co
     device = next(network.parameters()).device
     with Display(console, "test") as display:
         report = evaluate(
-            network, puzzles, options.most, device=device,
+            network, puzzles, options.most, options.attempts, device=device,
             advance=lambda count: display.update(count / len(puzzles), puzzles=count),
         )  # fmt: skip
     for record in report.records():
@@ -268,14 +271,15 @@ def examine(network: SudokuNet, puzzles: Puzzles, options: Options, run: Run, co
     })  # fmt: skip
 
 
-def solve_file(path: Path, weights: Path, most: int, console: Console) -> None:
+def solve_file(path: Path, weights: Path, most: int, attempts: int, console: Console) -> None:
     """Score trained weights on a file of puzzles. Raises PuzzleFileError and ResumeError."""
     network = load_weights(weights)
     puzzles = read_puzzles(path)
     with Display(console, "solve") as display:
         report = evaluate(
-            network, puzzles, most, advance=lambda count: display.update(count / len(puzzles), puzzles=count)
-        )
+            network, puzzles, most, attempts,
+            advance=lambda count: display.update(count / len(puzzles), puzzles=count),
+        )  # fmt: skip
     console.print(results_table(report, f"{len(puzzles)} puzzles, by level"))
     console.print(f"{report.seconds:.1f} s", highlight=False)
 
@@ -308,7 +312,8 @@ def main(
     energy: Annotated[bool, typer.Option("--energy", help="the update sees the energy density as well")] = False,
     puzzles: Annotated[int, typer.Option(help="to train on")] = Options.puzzles,
     tests: Annotated[int, typer.Option(help="puzzles to test on")] = Options.tests,
-    most: Annotated[int, typer.Option(help="rounds of a test, at most")] = Options.most,
+    most: Annotated[int, typer.Option(help="rounds of an attempt at a test puzzle")] = Options.most,
+    attempts: Annotated[int, typer.Option(help="at a test puzzle, from other first states")] = Options.attempts,
     seed: Annotated[int, typer.Option(help="of weights and training puzzles")] = Options.seed,
     every: Annotated[int, typer.Option(help="steps between two checkpoints")] = Options.every,
     name: Name = None,
@@ -326,14 +331,15 @@ def main(
     console = make_console()
     options = Options(
         steps=steps, seconds=seconds, pool=pool, rounds=rounds, lr=lr, lr_graph=lr_graph, width=width, hidden=hidden,
-        heads=heads, channels=channels, energy=energy, puzzles=puzzles, tests=tests, most=most, seed=seed, every=every,
+        heads=heads, channels=channels, energy=energy, puzzles=puzzles, tests=tests, most=most,
+        attempts=attempts, seed=seed, every=every,
     )  # fmt: skip
     if smoke:
         options = replace(options, **SMOKE)
     folder = resume or run_folder(out, name, f"seed{options.seed}")
     with told(console, folder, PuzzleFileError):
         if file is not None:
-            solve_file(file, weights, most, console)
+            solve_file(file, weights, most, attempts, console)
             return
         if resume is not None:
             stored: dict[str, Any] = read_meta(resume)["options"]

@@ -84,7 +84,7 @@ class SudokuNet(nn.Module):
 
     def start(self, given: Tensor) -> Tensor:
         """The state before the first round, (B, 9, n, c)."""
-        return _norm(self.begin(self.code(given)))
+        return normalised(self.begin(self.code(given)))
 
     def fields(self, state: Tensor, units: Tensor, couplings: Tensor) -> Tensor:
         """phi of every head and channel, (B, 9, n, H K); with ``energy`` followed by their T00, twice as wide."""
@@ -104,7 +104,7 @@ class SudokuNet(nn.Module):
         done = torch.zeros(len(field), dtype=torch.int64, device=field.device)
         solved = SudokuState(field, done, torch.zeros_like(done, dtype=field.dtype), done)
         density = self.physics.readout(solved, s=source, w=couplings).permute(1, 2, 0)
-        return torch.cat((by_cell(phi), _norm(by_cell(density))), dim=-1)
+        return torch.cat((by_cell(phi), normalised(by_cell(density))), dim=-1)
 
     def forward(self, state: Tensor, given: Tensor, rounds: int, fresh: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Go on for some rounds: the state (B, 9, n, c) after them, and the logits (rounds, B, 9, n) of the digits.
@@ -121,11 +121,11 @@ class SudokuNet(nn.Module):
         for _ in range(rounds):
             seen = torch.cat((state, self.fields(state, units, couplings), code), dim=-1)
             hidden = F.linear(seen, weight, self.of_state.bias) + self.of_mean(state.mean(dim=1, keepdim=True))
-            state = _norm(state + self.update(F.gelu(hidden)))
+            state = normalised(state + self.update(F.gelu(hidden)))
             logits.append(self.answer(state)[..., 0])
         return state, torch.stack(logits)
 
 
-def _norm(state: Tensor) -> Tensor:
+def normalised(state: Tensor) -> Tensor:
     """Root mean square one over the numbers of a cell and plane."""
     return F.rms_norm(state, state.shape[-1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,13 @@ def breaks_rules(grids: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Score:
-    """Counts over puzzles; sums of scores are scores.
+    """Counts over puzzles.
 
     puzzles   how many                         exact      every cell right
     blank     cells that were not given        right      of them, answered right
     conflict  answers that break a rule or change a given
-    settled   the network was sure of every cell before the last round
+    first     every cell right at the end of the first attempt
+    settled   the network was sure of every cell before the last round of the last attempt
     rounds    sum over puzzles of the rounds taken
     """
 
@@ -46,18 +47,17 @@ class Score:
     conflict: int = 0
     settled: int = 0
     rounds: int = 0
-
-    def __add__(self, other: Score) -> Score:
-        return Score(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+    first: int = 0
 
     def figures(self) -> dict[str, float]:
         """What is printed and logged: fractions of puzzles, of blank cells, and the mean of the rounds."""
-        per_puzzle = {name: getattr(self, name) / max(1, self.puzzles) for name in ("exact", "conflict", "settled")}
-        return per_puzzle | {"cells": self.right / max(1, self.blank), "rounds": self.rounds / max(1, self.puzzles)}
+        names = ("exact", "first", "conflict", "settled", "rounds")
+        per_puzzle = {name: getattr(self, name) / max(1, self.puzzles) for name in names}
+        return per_puzzle | {"cells": self.right / max(1, self.blank)}
 
 
-def score(puzzles: Puzzles, answer: np.ndarray, settled: np.ndarray, rounds: np.ndarray) -> Score:
-    """Judge answers (B, 81); ``settled`` (B,) bool, ``rounds`` (B,) int."""
+def score(puzzles: Puzzles, answer: np.ndarray, settled: np.ndarray, rounds: np.ndarray, first: np.ndarray) -> Score:
+    """Judge answers (B, 81), and ``first``, those of the first attempt; ``settled`` (B,) bool, ``rounds`` (B,) int."""
     blank, right = puzzles.given == 0, answer == puzzles.solution
     changed = (~blank & (answer != puzzles.given)).any(axis=1)
     return Score(
@@ -68,6 +68,7 @@ def score(puzzles: Puzzles, answer: np.ndarray, settled: np.ndarray, rounds: np.
         conflict=int((changed | breaks_rules(answer)).sum()),
         settled=int(settled.sum()),
         rounds=int(rounds.sum()),
+        first=int((first == puzzles.solution).all(axis=1).sum()),
     )
 
 

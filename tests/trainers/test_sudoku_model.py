@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainers.sudoku import Options, loss_of, make_optimizer
-from trainers.sudoku_evaluate import evaluate, solve, to_tensors
+from trainers.sudoku_evaluate import evaluate, first_state, solve, to_tensors
 from trainers.sudoku_model import SudokuNet
 from trainers.sudoku_pool import batch_of, empty_pool, fill, leave, members
 from trainers.sudokus import Puzzles, make_puzzles
@@ -142,18 +142,58 @@ class Told(torch.nn.Module):
         return torch.stack((torch.zeros(len(given)), torch.arange(len(given)).float()), dim=1)
 
     def forward(self, state: Tensor, given: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
-        state = state + torch.tensor([1.0, 0.0])
-        ready = state[:, 0] > 2 * state[:, 1]
-        return state, (20 * self.target[state[:, 1].long()] * ready[:, None, None])[None]
+        round_ = state[:, 0] + 1 + torch.arange(rounds)[:, None]
+        ready = round_ > 2 * state[:, 1]
+        logits = 20 * self.target[state[:, 1].long()] * ready[..., None, None]
+        return state + torch.tensor([float(rounds), 0.0]), logits
 
 
 def test_a_puzzle_stops_when_the_network_is_sure(puzzles: Puzzles) -> None:
-    few = puzzles[:5]
-    given, label = to_tensors(few)
-    answer, settled, taken = solve(Told(label), given, 7)
-    assert taken.tolist() == [1, 3, 5, 7, 7]
-    assert settled.tolist() == [True, True, True, True, False]
-    assert (answer == label + 1).all(dim=1).tolist() == settled.tolist()
+    given, label = to_tensors(puzzles[:5])
+    answers = solve(Told(label), given, 7)
+    assert answers.rounds.tolist() == [1, 3, 5, 7, 7]
+    assert answers.settled.tolist() == [True, True, True, True, False]
+    assert (answers.digit == label + 1).all(dim=1).tolist() == answers.settled.tolist()
+    assert torch.equal(answers.first, answers.digit)
+
+
+class Lucky(torch.nn.Module):
+    """Sure of the solution in the second round, where the first state has noise."""
+
+    def __init__(self, solution: Tensor) -> None:
+        super().__init__()
+        self.target = torch.nn.functional.one_hot(solution, 9).mT.float()
+
+    def start(self, given: Tensor) -> Tensor:
+        return torch.ones(len(given), 9, 81, 2)
+
+    def forward(self, state: Tensor, given: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
+        different = (state != 1).any(dim=(1, 2, 3))
+        ready = torch.stack([different & (k > 0) for k in range(rounds)])
+        return state, 20 * self.target[: len(given)] * ready[..., None, None]
+
+
+def test_what_is_not_settled_begins_again_from_another_state(puzzles: Puzzles) -> None:
+    given, label = to_tensors(puzzles[:3])
+    heard: list[int] = []
+    answers = solve(Lucky(label), given, 5, attempts=4, advance=heard.append)
+    assert answers.rounds.tolist() == [7, 7, 7]
+    assert answers.settled.all()
+    assert torch.equal(answers.digit, label + 1)
+    assert (answers.first != label + 1).any(dim=1).all()
+    assert heard == [0, 3, 3]
+    assert not solve(Lucky(label), given, 5).settled.any()
+
+
+def test_first_states_differ_between_attempts_and_not_between_puzzles(puzzles: Puzzles) -> None:
+    given, _ = to_tensors(puzzles[:3])
+    net = network()
+    zeroth, first, again, second = (first_state(net, given, k) for k in (0, 1, 1, 2))
+    assert torch.equal(zeroth, net.start(given))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert torch.equal(first_state(net, given[1:2], 1), first[1:2])
+    assert (first.square().mean(dim=-1) - 1).abs().max() < 1e-4
 
 
 def test_a_report_has_every_level_once(puzzles: Puzzles) -> None:
