@@ -77,7 +77,7 @@ class Options:
     width    numbers per cell and plane      hidden    width of the update
     heads    graphs                          channels  sources per graph and plane
     energy   the update sees T00 as well
-    average  decay of the averaged weights   seed      of weights and puzzles
+    average  decay of the averaged weights   seed      of weights and order
     puzzles  to train on                     every     steps between two checkpoints
     tests    puzzles to test on              most      rounds of an attempt at one
     attempts at a puzzle of a test, at most
@@ -108,7 +108,7 @@ class Options:
 SMOKE = {"steps": 12, "pool": 4, "width": 8, "hidden": 16, "heads": 2, "channels": 2, "puzzles": 64, "every": 6,
          "tests": 32, "most": 8, "attempts": 2,
          "stay": (1, 2)}  # fmt: skip
-TEST_SEED = 0  # every run is tested on the same puzzles
+PUZZLE_SEED = 0  # every run has the same puzzles; its own seed draws among them
 
 
 def make_optimizer(network: SudokuNet, options: Options) -> torch.optim.AdamW:
@@ -287,11 +287,11 @@ def solve_file(path: Path, weights: Path, most: int, attempts: int, console: Con
 def collect(options: Options, folder: Path, workers: int, console: Console, *, shown: bool) -> tuple[Puzzles, Puzzles]:
     """Puzzles to train on and to test on, made or read."""
     parts = []
-    for split, count, seed in (("train", options.puzzles, options.seed), ("test", options.tests, TEST_SEED)):
+    for split, count in (("train", options.puzzles), ("test", options.tests)):
         with Display(console, f"{split} puzzles", shown=shown) as display:
             parts.append(
                 cached_puzzles(
-                    folder, count, seed=seed, split=split, processes=workers,
+                    folder, count, seed=PUZZLE_SEED, split=split, processes=workers,
                     advance=lambda made, count=count: display.update(made / count, made=made),
                 )
             )  # fmt: skip
@@ -314,7 +314,7 @@ def main(
     tests: Annotated[int, typer.Option(help="puzzles to test on")] = Options.tests,
     most: Annotated[int, typer.Option(help="rounds of an attempt at a test puzzle")] = Options.most,
     attempts: Annotated[int, typer.Option(help="at a test puzzle, from other first states")] = Options.attempts,
-    seed: Annotated[int, typer.Option(help="of weights and training puzzles")] = Options.seed,
+    seed: Annotated[int, typer.Option(help="of weights and of the order of the puzzles")] = Options.seed,
     every: Annotated[int, typer.Option(help="steps between two checkpoints")] = Options.every,
     name: Name = None,
     out: Out = ROOT / "runs" / "sudoku",
