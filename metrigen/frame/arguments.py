@@ -7,16 +7,21 @@ import sympy as sp
 from metrigen.frame.emission import Emission
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.ir.nodes import Kind, Program
-from metrigen.spec.symbols import Param
+from metrigen.spec.symbols import InputFunction, Param
 
 
-def symbols(emission: Emission) -> dict[str, sp.Symbol]:
-    """Learned parameters by name: every parameter of the lattice dynamics but a numeric time step."""
+def _expressions(emission: Emission) -> list[sp.Expr]:
+    """What the spec says, as far as parameters and inputs may stand in it."""
     derivation, integrator = emission.derivation, emission.spec.system.integrator
     expressions = [derivation.hamiltonian, derivation.system.entropy, getattr(integrator, "dt", None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     expressions += derivation.constraints.values()
-    named = {s.name: s for e in expressions if e is not None for s in e.free_symbols}
+    return [e for e in expressions if e is not None]
+
+
+def symbols(emission: Emission) -> dict[str, sp.Symbol]:
+    """Learned parameters by name: every parameter of the lattice dynamics but a numeric time step."""
+    named = {s.name: s for e in _expressions(emission) for s in e.free_symbols}
     layer = emission.lowered.dynamics
     wanted = [a.name for a in layer.params] + [a.name for a in layer.inputs if isinstance(named.get(a.name), Param)]
     return {name: named[name] for name in sorted(wanted) if name in named}
@@ -41,6 +46,18 @@ def inputs_of(emission: Emission) -> list[str]:
     return [a.name for a in emission.lowered.dynamics.inputs if a.name not in own]
 
 
+def spread(emission: Emission, name: str) -> str:
+    """Expression of an input with all axes of the fields: one that lives on some of them may be handed in without the
+    others, which it gets as axes of length one."""
+    axes_of_fields = emission.spec.system.domain.axes
+    found = [f for e in _expressions(emission) for f in e.atoms(InputFunction) if f.func.__name__ == name]
+    kept = [axis in found[0].args for axis in axes_of_fields] if found else []
+    if all(kept):
+        return name
+    index = ", ".join([":", ":", *(":" if has else "None" for has in kept)])
+    return f"({name}[{index}] if {name}.dim() == {2 + sum(kept)} else {name})"
+
+
 def time_step(emission: Emission) -> tuple[str, str]:
     """("parameter", name), ("number", value) or ("expression", text) of the time step."""
     dt = emission.spec.system.integrator.dt
@@ -62,7 +79,7 @@ def value(emission: Emission, name: str, kind: Kind, like: str) -> str:
             return f"_coordinate({like}, {axis}, {float(emission.spec.system.lattice.spacing)!r})"
         if name in per_site(emission):
             return f"_site(self.{name}.unsqueeze(0), {like}, {name!r})"
-        return f"_site({name}, {like}, {name!r})"
+        return f"_site({spread(emission, name)}, {like}, {name!r})"
     if name in floats(emission):
         return f"{like}.new_tensor(self.{name})"
     return f"self.{name}.to({like}.dtype)"

@@ -11,6 +11,7 @@ from metrigen.frame.arguments import (
     inputs_of,
     parameters,
     per_site,
+    spread,
     tuple_text,
     value,
 )
@@ -226,7 +227,7 @@ def _forward_steady(emission: Emission) -> list[str]:
     operator, source = emission.optimised["operator"][0], emission.optimised["source"][0]
     names = inputs_of(emission)
     signature = ", ".join(f"{n}: Tensor" for n in names)
-    joined = ", ".join(names)
+    joined = ", ".join(spread(emission, n) for n in names)
     fixed = arguments(emission, operator, "like__", (steady.unknown,))
     given = ["like__", *arguments(emission, source, "like__", (steady.unknown,))]
     return [
@@ -252,7 +253,7 @@ def _forward_steady(emission: Emission) -> list[str]:
 
 def _forward_minimum(emission: Emission, equation: Equation) -> list[str]:
     names, fields = inputs_of(emission), emission.fields
-    like = ", ".join(names) if names else "warm_start"
+    like = ", ".join(spread(emission, n) for n in names) if names else "warm_start"
     given = f", {', '.join(f'{n}: Tensor' for n in names)}" if names else ""
     start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"
     fixed = arguments(emission, equation.residual, "like__", fields)

@@ -234,6 +234,7 @@ def vlasov() -> None:
     near(made(rest, phi=phi).f, rest, 0.01)
     blob = torch.exp(-((x - 1) ** 2) - v**2)[None, None]
     end = made(blob, phi=phi)
+    near(made(blob, phi=phi[..., 0]).f, end.f, 0)
     near(end.f.sum(), blob.sum(), 1e-12)
     near(made.energy(end, phi=phi), made.energy(type(end)(blob), phi=phi), 1e-5)
     near((end.f * x).sum() / end.f.sum(), math.cos(1), 0.01)
