@@ -2,7 +2,8 @@
 
 A routine runs the sweeps of a program one after the other over padded planes in a small workspace; a sweep walks the
 rows in vectors. Where channels are coupled, a sweep holds all of them at a site, so that a channel map is arithmetic on
-registers. Sums over the sites are gathered in double precision, one number per unit, channel and parameter.
+registers. Sums over the sites are gathered in double precision, one number per unit, channel and parameter. An equation
+is a C++ type of its own, and its solution a call of the ``solver`` that the routine is handed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.backends.expressions import CPP
+from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
     Inside,
@@ -50,6 +52,7 @@ class Routine:
     sweeps   its sweeps, then the routine itself, in the order in which they are defined
     inputs   site arrays that it is handed, outputs those that it writes, both in order
     buffers  planes of workspace that it needs for itself; ``summing``: whether it adds to the sums of its unit
+    solving  whether it solves equations
     """
 
     sweeps: tuple[Function, ...]
@@ -58,6 +61,7 @@ class Routine:
     outputs: tuple[str, ...]
     buffers: int
     summing: bool
+    solving: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,10 @@ class Layout:
     streamed: frozenset[str] = frozenset()
 
 
-def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Routine:
-    """The C++ of ``program``, cut into ``parts``."""
+def print_routine(
+    name: str, program: Program, parts: Cut, layout: Layout, equations: Mapping[Equation, str] | None = None
+) -> Routine:
+    """The C++ of ``program``, cut into ``parts``; ``equations`` are those that it solves, by their C++ type."""
     kinds = program.kinds()
     sites = [a.name for a in program.inputs if a.kind is Kind.SITE and a.name not in layout.given]
     outputs = [n for n in program.outputs if kinds[n] is Kind.SITE]
@@ -91,21 +97,39 @@ def print_routine(name: str, program: Program, parts: Cut, layout: Layout) -> Ro
             places = f"{_arg(part.left, layout)}, {_arg(part.right, layout)}"
             lines.append(f"outer_product<{dense}>(at, {places}, sums.{target[part.out]});")
             continue
-        printer = _SweepPrinter(f"{name}_{len(sweeps)}", part, kinds, layout, target)
-        sweeps.append(printer.function())
-        fresh = [n for n in part.kept if n not in outputs]
-        lines += [f"R* const {n} = work + {len(local) + i} * at.block;" for i, n in enumerate(fresh)]
+        kept = part.kept if isinstance(part, Sweep) else tuple(n for n, _ in part.defines)
+        fresh = [n for n in kept if n not in outputs]
+        places_of = [f"R* const {n} = work + {len(local) + i} * at.block;" for i, n in enumerate(fresh)]
+        if isinstance(part, Sweep):
+            printer = _SweepPrinter(f"{name}_{len(sweeps)}", part, kinds, layout, target)
+            sweeps.append(printer.function())
+            lines += [*places_of, printer.call()]
+        else:
+            lines += [*places_of, _alone(part, layout, equations or {})]
         local += fresh
-        lines.append(printer.call())
-        fill = [n for n in part.kept if n in near or n in layout.filled]
+        fill = [n for n in kept if n in near or n in layout.filled]
         lines += [f"fill(at, {n});" for n in fill if n not in layout.dense]
+    solving = any(isinstance(p, (Root, RootAdjoint)) for p in parts.parts)
     args = (
         "const Lattice& at", "const Given& given", *(f"const R* {n}" for n in sites), *(f"R* {n}" for n in outputs),
         *(("Sums& sums",) if target else ()), *(("R* work",) if local else ()),
+        *(("Solver& solver",) if solving else ()),
     )  # fmt: skip
     flow = f"{', '.join(sites) or 'coefficients'} -> {', '.join(outputs) or 'sums'}"
     body = Function(name, flow, args, tuple(lines))
-    return Routine(tuple(sweeps), body, tuple(sites), tuple(outputs), len(local), bool(target))
+    return Routine(tuple(sweeps), body, tuple(sites), tuple(outputs), len(local), bool(target), solving)
+
+
+def _alone(part: SiteSum | Root | RootAdjoint, layout: Layout, equations: Mapping[Equation, str]) -> str:
+    """The call that makes a sum over the sites, or the solution of an equation."""
+    if isinstance(part, SiteSum):
+        return f"site_sum<{str(part.channels).lower()}>(at, {part.src}, {part.out});"
+    named = zip(part.equation.residual.inputs[part.equation.unknowns :], part.given, strict=True)
+    begin = [n for a, n in named if a.kind is Kind.SITE and n not in layout.given]
+    equation = f"{equations[part.equation]}{{at, given, solver.work, {{{', '.join(begin)}}}}}"
+    groups = (part.starts, part.outs) if isinstance(part, Root) else (part.at, part.sources, part.outs)
+    planes = ", ".join(f"{{{', '.join(names)}}}" for names in groups)
+    return f"solver.{'root' if isinstance(part, Root) else 'adjoint'}({equation}, {planes});"
 
 
 def summed(total: Accumulate) -> str:
@@ -118,6 +142,7 @@ def call(routine: Routine, inputs: Mapping[str, str], outputs: Mapping[str, str]
     arguments = ["at", "given", *(inputs[n] for n in routine.inputs), *(outputs[n] for n in routine.outputs)]
     arguments += ["sums"] if routine.summing else []
     arguments += ["work"] if routine.buffers else []
+    arguments += ["solver"] if routine.solving else []
     return f"{routine.body.name}({', '.join(arguments)});"
 
 

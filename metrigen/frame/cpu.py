@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from metrigen.emit.render import render
 from metrigen.frame.cpu_group import Printed
+from metrigen.frame.cpu_implicit import implicit_group, kept_planes
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import reach, step_group
-from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Total, renamed
+from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
+from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Statement, Total, renamed
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
@@ -28,6 +30,7 @@ class CpuKernels:
     block   channels of a unit: 1 where none are coupled, the common block of all channel matrices, or None for all
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
+    kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -49,6 +52,8 @@ class CpuKernels:
     sums: tuple[Array, ...]
     readout_sums: tuple[Array, ...]
     components: int
+    kept: int = field(default=0, repr=False)
+    solves: int = field(default=0, repr=False)
 
     def source(self, header: str, title: str) -> str:
         """The text of ``kernels.cpp``."""
@@ -65,6 +70,7 @@ class CpuKernels:
             "cpu.py.j2", header=header.rstrip("\n"), title=title, name=name, block=self.block, rank=len(self.halo),
             stepping=self.stepping, unknown=self.unknown, separable=self.separable, monotone=self.monotone,
             operator=repr(self.operator), carried=self.carried,
+            implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components,
         )  # fmt: skip
@@ -79,14 +85,17 @@ _UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "as
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
-    or solves an equation, or gathers along the edges of a graph."""
+    or solves a constraint, or gathers along the edges of a graph."""
     if isinstance(derivation.system.domain, Graph) or lowered.minimum is not None:
         return None
-    if any(learned_in(program) or solves_in(program) or equations_in(program) for program in _all_programs(lowered)):
+    if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
     lowered = _renamed(lowered)
     reading = readout_group(lowered)
-    moving = step_group(lowered) if lowered.body is not None else solve_group(lowered)
+    solving = lowered.body is not None and bool(equations_in(lowered.body))
+    if solving and not _as_units(lowered):
+        return None
+    moving = solve_group(lowered) if lowered.body is None else (implicit_group if solving else step_group)(lowered)
     if reading is None or moving is None:
         return None
     programs = _all_programs(lowered)
@@ -94,7 +103,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
              for a in e.atoms(Leaf, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
     return CpuKernels(
-        groups=(reading.text, moving.text, *((_joint(reading, moving, lowered),) if lowered.body else ())),
+        groups=(reading.text, moving.text, *((_joint(reading, moving, lowered),) if lowered.body and not solving else ())),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
         indicators=any(isinstance(a, Inside) for a in atoms),
@@ -106,13 +115,22 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         monotone=lowered.steady is not None and lowered.steady.stencil is not None and lowered.steady.stencil.monotone,
         operator=tuple(_spec_name(a.name) for a in lowered.steady.operator.inputs) if lowered.steady else (),
         carried=moving.carried,
-        reach=reach(moving.group) if lowered.body is not None else 0,
+        reach=reach(moving.group) if lowered.body is not None and not solving else 0,
         fixed=moving.group.fixed,
         given=reading.group.fixed,
         sums=moving.group.sums,
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
+        kept=kept_planes(lowered) if solving else 0,
+        solves=sum(isinstance(s, Root) for s in lowered.body or ()),
     )
+
+
+def _as_units(lowered: Lowered) -> bool:
+    """Whether a unit of coupled channels is what an equation is solved for: a plane of its own would be stopped by the
+    others of the unit."""
+    assert lowered.body is not None
+    return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.body))
 
 
 def _joint(reading: Printed, moving: Printed, lowered: Lowered) -> str:
@@ -132,7 +150,7 @@ _OF_SPEC = "__of_spec"
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
     "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed "
-    "multiply fill outer_product workspace arrays sample first std".split()
+    "multiply fill outer_product workspace arrays sample first std solver site_sum".split()
 )
 
 
@@ -145,8 +163,15 @@ def _renamed(lowered: Lowered) -> Lowered:
 
     def program(p: Program) -> Program:
         found = tuple(replace(a, name=names.get(a.name, a.name)) for a in p.inputs)
-        body = tuple(renamed(s, names) for s in p.body)
+        body = tuple(equation(renamed(s, names)) for s in p.body)
         return replace(p, inputs=found, body=body, outputs=tuple(names.get(n, n) for n in p.outputs))
+
+    def equation(s: Statement) -> Statement:
+        if not isinstance(s, (Root, RootAdjoint)):
+            return s
+        e = s.equation
+        parts = {name: program(getattr(e, name)) for name in ("residual", "tangent", "transposed", "pullback")}
+        return replace(s, equation=replace(e, **parts))
 
     def maybe(p: Program | None) -> Program | None:
         return None if p is None else program(p)
@@ -173,13 +198,17 @@ def _spec_name(name: str) -> str:
 
 
 def _is_coupled(programs: Sequence[Program]) -> bool:
-    return any(isinstance(s, (Mix, Total)) for p in programs for s in p.body)
+    return any(isinstance(s, (Mix, Total)) or _sums_channels(s) for p in programs for s in p.body)
+
+
+def _sums_channels(statement: Statement) -> bool:
+    return isinstance(statement, SiteSum) and statement.channels
 
 
 def _block(derivation: Derivation, programs: Sequence[Program]) -> int | None:
     if not _is_coupled(programs):
         return 1
-    if any(isinstance(s, Total) for p in programs for s in p.body):
+    if any(isinstance(s, Total) or _sums_channels(s) for p in programs for s in p.body):
         return None
     forms = [derivation.hamiltonian, *(b.form for b in (derivation.bracket, derivation.metric) if b is not None)]
     blocks = {s.block for e in forms for s in e.free_symbols if isinstance(s, Param) and s.is_matrix}
@@ -189,4 +218,5 @@ def _block(derivation: Derivation, programs: Sequence[Program]) -> int | None:
 def _all_programs(lowered: Lowered) -> list[Program]:
     steady = [lowered.steady.operator, lowered.steady.adjoint] if lowered.steady else []
     steps = [lowered.body, lowered.body_adjoint]
-    return [p for p in (lowered.readout, lowered.readout_adjoint, *steps, *steady) if p is not None]
+    found = [p for p in (lowered.readout, lowered.readout_adjoint, *steps, *steady) if p is not None]
+    return [*found, *(part for p in found for e in equations_in(p) for part in e.programs)]

@@ -87,8 +87,8 @@ class Emission:
 
     @property
     def composite(self) -> bool:
-        """Whether the package is the torch reference alone: it calls a module, solves in the midst of a step, or runs
-        along the edges of a graph."""
+        """Whether the package has no Triton kernels: it calls a module, solves in the midst of a step, or runs along
+        the edges of a graph. On the CPU it may have some (``cpu``)."""
         on_a_graph = isinstance(self.spec.system.domain, Graph)
         return bool(self.learned or self.operators or self.equations) or on_a_graph
 

@@ -16,6 +16,7 @@ from metrigen.frame.arguments import (
     value,
 )
 from metrigen.frame.emission import Emission
+from metrigen.frame.implicit import implicit_forward, implicit_ops
 from metrigen.frame.joint import Joint, joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
@@ -48,6 +49,7 @@ def module_text(emission: Emission, header: str) -> str:
         methods=_methods(emission),
         helpers=_helpers(emission),
         composite=emission.composite,
+        operators=_operators(emission),
         obstacle=composite.obstacle(emission),
     )
 
@@ -57,9 +59,14 @@ def _reports(emission: Emission) -> bool:
     return emission.stepping and bool(equations_in(emission.optimised["step"][0]))
 
 
+def _operators(emission: Emission) -> bool:
+    """Whether the module has operators, whose kernels it takes."""
+    return not emission.composite or emission.cpu is not None
+
+
 def _backends(emission: Emission) -> tuple[str, ...]:
     if emission.composite:
-        return ("auto", "torch")
+        return ("auto", "cpu", "torch") if emission.cpu else ("auto", "torch")
     return ("auto", "triton", "cpu", "torch") if emission.cpu else ("auto", "triton", "torch")
 
 
@@ -76,11 +83,13 @@ def _helpers(emission: Emission) -> dict[str, bool]:
 
 
 def _ops(emission: Emission) -> list[str]:
-    if emission.composite:
+    if not _operators(emission):
         return []
     programs = {name: program for name, (program, _, _) in emission.optimised.items()}
     cpu = emission.cpu is not None
-    ops = list(readout_ops(emission.tag, programs["readout"], cpu))
+    ops = list(readout_ops(emission.tag, programs["readout"], cpu, not emission.composite))
+    if emission.composite:
+        return [*ops, *implicit_ops(emission.tag, programs["step"], emission.fields)]
     if emission.lowered.steady is not None:
         return [*ops, *solve_ops(emission.tag, emission.lowered.steady.unknown, programs["operator"], cpu)]
     found = joint(emission)
@@ -141,16 +150,14 @@ def _forward_steps(emission: Emission) -> list[str]:
     first, fields = emission.fields[0], tuple_text(list(emission.fields))
     state = f"{emission.class_name}State"
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
+    if _reports(emission):
+        return [*_prepared(emission, "forward", state, doc), *implicit_forward(emission)]
     return [
         *_prepared(emission, "forward", state, doc),
         *(_evolve_composite(emission, fields) if emission.composite else _evolve(emission, fields, first)),
-        *(
-            ["    ends__ = (x.to(dtype__) for x in results__)",
-             f"    return {state}(*ends__, *report__.finish({first}))"]
-            if _reports(emission) else [f"    return {state}(*(x.to(dtype__) for x in results__))"]
-        ),
+        f"    return {state}(*(x.to(dtype__) for x in results__))",
         "",
-    ]  # fmt: skip
+    ]
 
 
 def _prepared(emission: Emission, name: str, returns: str, doc: str) -> list[str]:
@@ -210,12 +217,6 @@ def _evolve(emission: Emission, fields: str, first: str) -> list[str]:
 
 def _evolve_composite(emission: Emission, fields: str) -> list[str]:
     step = neural.bound("step", emission.optimised["step"][0])
-    if _reports(emission):
-        return [
-            "    report__ = reference.Report()",
-            "    step__ = partial(reference.step, report=report__)",
-            f"    results__ = reference.evolve({fields}, fixed__, self.steps, step__)",
-        ]
     return [f"    results__ = reference.evolve({fields}, fixed__, self.steps, {step})"]
 
 
@@ -296,6 +297,9 @@ def _class_doc(emission: Emission) -> str:
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
+    if emission.composite and emission.cpu is not None:
+        lines.append('backend   "auto": kernels on the CPU, elsewhere the reference; "cpu" insists; "torch" is the reference')
+        return "\n".join(lines)
     if emission.composite:
         lines.append(f'backend   "auto" and "torch" are the reference: {composite.reason(emission)} torch alone')
         return "\n".join(lines)

@@ -85,7 +85,7 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> lis
     return [reverse, evolve]
 
 
-def readout_ops(tag: str, readout: Program, cpu: bool) -> list[str]:
+def readout_ops(tag: str, readout: Program, cpu: bool, triton: bool = True) -> list[str]:
     """``readout`` and ``readout_adjoint``."""
     call = Call(readout.inputs)
     r, m = len(readout.outputs), len(call.names)
@@ -98,7 +98,7 @@ def readout_ops(tag: str, readout: Program, cpu: bool) -> list[str]:
         "op.py.j2", tag=tag, name="readout", signature=call.signature(), returns="Tensor",
         doc="The readout, its components one after the other along the channel axis.", check=call.check(),
         reference=f"torch.cat(reference.readout{everything}, 1)",
-        kernel=f"torch.cat(kernels.readout{everything}, 1)",
+        kernel=f"torch.cat(kernels.readout{everything}, 1)" if triton else "",
         cpu=f"cpu.readout{everything}" if cpu else "", fake=f"{call.names[0]}.new_empty(({size}))",
         setup=["ctx.save_for_backward(*inputs)"],
         backward=["return _readout_adjoint(*grads, *ctx.saved_tensors)"],
@@ -107,7 +107,7 @@ def readout_ops(tag: str, readout: Program, cpu: bool) -> list[str]:
         "op.py.j2", tag=tag, name="readout_adjoint", signature=adjoint_signature, returns=returns(m),
         doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
         reference=first(f"_own(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
-        kernel=first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
+        kernel=first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m) if triton else "",
         cpu=first(f"_own(cpu.readout_adjoint(grad__, {', '.join(call.names)}), (grad__, {', '.join(call.names)}))", m)
         if cpu else "",
         fake=first(f"_empty_like{everything}", m),

@@ -1,8 +1,8 @@
 """Cut a program into sweeps: runs of statements that one pass over the sites can do.
 
 A statement joins the sweep under way unless it reads at a neighbour what that sweep itself writes. Pointwise channel
-maps (``Mix``, ``Total``) join as well: the sweep then holds all coupled channels of a site at once. ``Outer`` sums over
-the sites and stands alone. Invariant: the order of the statements.
+maps (``Mix``, ``Total``) join as well: the sweep then holds all coupled channels of a site at once. Sums over the sites
+(``Outer``, ``SiteSum``) and solutions of equations stand alone. Invariant: the order of the statements.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Statement, Total
 
 Sited = Map | Mix | Total
+Alone = Outer | SiteSum | Root | RootAdjoint
 
 
 @dataclass(frozen=True)
@@ -34,29 +36,29 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Cut:
-    """A program as sweeps and sums of products, and which sums make up each parameter cotangent."""
+    """A program as sweeps and what stands alone, and which sums make up each parameter cotangent."""
 
-    parts: tuple[Sweep | Outer, ...]
+    parts: tuple[Sweep | Alone, ...]
     totals: tuple[Accumulate, ...]
 
 
 def cut(program: Program) -> Cut | None:
     """The sweeps of a program; None where it holds statements on parameters that are more than sums."""
-    groups: list[list[Sited] | Outer] = []
+    groups: list[list[Sited] | Alone] = []
     totals: list[Accumulate] = []
     for statement in program.body:
         if isinstance(statement, Accumulate):
             totals.append(statement)
-        elif isinstance(statement, Outer):
+        elif isinstance(statement, Alone):
             groups.append(statement)
         elif isinstance(statement, (Map, Mix, Total)):
             _join(groups, statement)
         else:
             return None
     later = [*_reads(groups), set(program.outputs)]
-    parts: list[Sweep | Outer] = []
+    parts: list[Sweep | Alone] = []
     for i, group in enumerate(groups):
-        if isinstance(group, Outer):
+        if not isinstance(group, list):
             parts.append(group)
             continue
         needed = set().union(*later[i + 1 :])
@@ -78,7 +80,7 @@ def site_stores(statement: Statement) -> tuple[str, ...]:
     return (statement.out,) if isinstance(statement, (Mix, Total)) else ()
 
 
-def _join(groups: list[list[Sited] | Outer], statement: Sited) -> None:
+def _join(groups: list[list[Sited] | Alone], statement: Sited) -> None:
     """Into the last sweep that can take it: what it reads is ready there, at neighbours from earlier sweeps."""
     near = near_reads([statement])
     at = len(groups)
@@ -91,6 +93,8 @@ def _join(groups: list[list[Sited] | Outer], statement: Sited) -> None:
             at = i
             if made & set(statement.reads):
                 break
+        elif {name for name, _ in group.defines} & set(statement.reads):
+            break
     if at == len(groups):
         groups.append([statement])
     else:
@@ -99,9 +103,9 @@ def _join(groups: list[list[Sited] | Outer], statement: Sited) -> None:
         chosen.append(statement)
 
 
-def _reads(groups: list[list[Sited] | Outer]) -> list[set[str]]:
+def _reads(groups: list[list[Sited] | Alone]) -> list[set[str]]:
     found = []
     for group in groups:
-        statements: Sequence[Statement] = [group] if isinstance(group, Outer) else group
+        statements: Sequence[Statement] = group if isinstance(group, list) else [group]
         found.append({name for s in statements for name in s.reads})
     return found

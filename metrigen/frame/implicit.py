@@ -1,0 +1,85 @@
+"""A layer of implicit steps with CPU kernels: its operators, and the call that takes them or the reference."""
+
+from __future__ import annotations
+
+from metrigen.emit.render import render
+from metrigen.frame.arguments import tuple_text
+from metrigen.frame.emission import Emission
+from metrigen.frame.ops import Call, double_backward, first, returns, tuple_of
+from metrigen.ir.nodes import Array, Kind, Program
+
+
+def implicit_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
+    """``evolve``, which says of every sample how its equations were solved and keeps what the way back needs, and
+    ``evolve_adjoint``."""
+    call = Call(body.inputs)
+    fixed = tuple(n for n in call.names if n not in fields)
+    cotangents = tuple(Array(f"{f}__out", Kind.SITE) for f in fields)
+    adjoint = Call((*cotangents, *body.inputs))
+    everything, state, rest = tuple_of(call.names), tuple_of(fields), tuple_of(fixed)
+    n, m = len(fields), len(call.names)
+    flowed = tuple_of([a.name for a in cotangents])
+    like = fields[0]
+    evolve = render(
+        "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int, keep: bool"), returns=returns(n + 4),
+        doc="``steps`` steps of the integrator, iterations, residual and status per sample, and what is kept.",
+        check=call.check(), kernel="",
+        reference=f"_own(cpu.by_reference({state}, {rest}, steps, keep), {everything})",
+        cpu=f"_own(cpu.evolve({state}, {rest}, steps, keep), {everything})",
+        fake=f"*_empty_like{state}, *_reports_like({like}), {like}.new_empty(cpu.kept_shape({like}, steps, keep))",
+        setup=["*tensors, ctx.steps, _ = inputs", "ctx.save_for_backward(*tensors, output[-1])"],
+        backward=[
+            "*saved, kept = ctx.saved_tensors",
+            f"flowed = _evolve_adjoint(*_zeros_for(grads[:{n}], saved[:{n}]), *saved, kept, ctx.steps)",
+            f"return *{'(flowed,)' if m == 1 else 'flowed'}, None, None",
+        ],
+    )  # fmt: skip
+    back = f"{flowed}, {state}, {rest}"
+    reverse = render(
+        "op.py.j2", tag=tag, name="evolve_adjoint", signature=adjoint.signature("kept__: Tensor, steps: int"),
+        returns=returns(m), kernel="",
+        doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
+        reference=first(f"_own(reference.evolve_adjoint({back}, steps), {tuple_of(adjoint.names)})", m),
+        cpu=first(f"_own(cpu.evolve_adjoint({back}, kept__, steps), {tuple_of(adjoint.names)})", m),
+        fake=first(f"_empty_like{everything}", m),
+        setup=["*tensors, _, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
+        backward=[
+            f"def adjoint({', '.join(adjoint.names)}):",
+            f"    return {first(f'reference.evolve_adjoint({back}, ctx.steps)', m)}",
+            "",
+            *double_backward(m, f"saved[{n}:]", 2),
+        ],
+    )  # fmt: skip
+    return [reverse, evolve]
+
+
+def implicit_forward(emission: Emission) -> list[str]:
+    """The lines of ``forward`` that take the steps, then the state with what became of its equations."""
+    fields, like = tuple_text(list(emission.fields)), emission.fields[0]
+    state, n = f"{emission.class_name}State", len(emission.fields)
+    by_reference = [
+        "report__ = reference.Report()",
+        "step__ = partial(reference.step, report=report__)",
+        f"results__ = reference.evolve({fields}, fixed__, self.steps, step__)",
+    ]
+    if emission.cpu is None:
+        return [
+            *(f"    {line}" for line in by_reference),
+            "    ends__ = (x.to(dtype__) for x in results__)",
+            f"    return {state}(*ends__, *report__.finish({like}))",
+            "",
+        ]
+    return [
+        f"    _available(self.backend, {like})",
+        f'    if self.backend == "torch" or _transformed() or {like}.device.type != "cpu" or not _has_kernels():',
+        *(f"        {line}" for line in by_reference),
+        f"        reported__ = report__.finish({like})",
+        "    else:",
+        f"        keep__ = torch.is_grad_enabled() and any(x.requires_grad for x in ({', '.join(emission.fields)}, *fixed__))",
+        f"        results__ = _evolve({', '.join(emission.fields)}, *fixed__, self.steps, keep__)",
+        f"        results__, reported__ = results__[:{n}], results__[{n}:{n + 3}]",
+        "    iterations__, residual__, status__ = reported__",
+        "    ends__ = (x.to(dtype__) for x in results__)",
+        f"    return {state}(*ends__, iterations__, residual__.detach(), status__)",
+        "",
+    ]
