@@ -62,6 +62,7 @@ class CpuKernels:
             "kernels.cpp.j2", header=header.rstrip("\n"), title=title, rank=len(self.halo), halo=list(self.halo),
             periodic=self.periodic, used=used, functions=[f for f in _UNARY if f"{f}_" in used],
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
+            site_sums=any("site_sum<" in text for text in self.groups),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:

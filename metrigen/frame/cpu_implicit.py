@@ -15,7 +15,7 @@ from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement, renamed
 from metrigen.ir.queries import equations_in
 from metrigen.passes.prune import prune
-from metrigen.passes.vary import bar
+from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
 
 PARTS = ("residual", "tangent", "transposed")
@@ -23,19 +23,19 @@ PARTS = ("residual", "tangent", "transposed")
 
 def implicit_group(lowered: Lowered) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``; None where what an equation is given has no name in the step."""
-    body, adjoint = lowered.body, lowered.body_adjoint
+    body, rank = lowered.body, len(lowered.dynamics.origin)
     assert body is not None
-    assert adjoint is not None
     state = [a.name for a in lowered.dynamics.state]
     fixed = [a for a in body.inputs if a.name not in state]
     named = _named(body, {a.name for a in fixed})
     if named is None:
         return None
-    step, solutions = _step(body), _solutions(body)
+    step = _step(body)
+    adjoint = vary(body, [a.name for a in body.inputs], rank=rank, constants=lowered.constants)
     programs = {f"{name}_{part}": program for e, name in named.items()
                 for part, program in zip(PARTS, (e.residual, e.tangent, e.transposed), strict=True)}  # fmt: skip
     programs = {name: _given_names(program, body, named) for name, program in programs.items()}
-    programs |= {"step": step, "step_adjoint": _with_solutions(adjoint, solutions)}
+    programs |= {"step": step, "step_adjoint": _with_solutions(adjoint, _solutions(body))}
     found = group("steps", fixed, programs)
     if found is None or any(_sums_a_tensor(p, found) for p in found.programs.values()):
         return None

@@ -70,6 +70,7 @@ def _read_stored(body: list[Statement], value: dict[str, tuple[sp.Expr, str]], o
     """Statements that read whole arrays (and outputs) still need the scaled array itself."""
     stored: list[Statement] = []
     made: dict[str, str] = {}
+    taken = {name for s in body for name, _ in s.defines}
 
     def array(name: str) -> str:
         if name not in value:
@@ -77,6 +78,8 @@ def _read_stored(body: list[Statement], value: dict[str, tuple[sp.Expr, str]], o
         if name not in made:
             number, source = value[name]
             made[name] = f"{name}__scaled"
+            while made[name] in taken:  # of a chain of scaled maps, which are merged one by one
+                made[name] += "__scaled"
             leaf = _leaf_like(body, source)
             stored.append(Map(stores=((made[name], number * leaf),)))
         return made[name]
