@@ -25,7 +25,7 @@ def implicit_group(lowered: Lowered) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``; None where what an equation is given has no name in the step."""
     body, rank = lowered.body, len(lowered.dynamics.origin)
     assert body is not None
-    state = [a.name for a in lowered.dynamics.state]
+    state = [a.name for a in body.inputs[: len(lowered.dynamics.state)]]
     fixed = [a for a in body.inputs if a.name not in state]
     named = _named(body, {a.name for a in fixed})
     if named is None:
