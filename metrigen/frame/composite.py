@@ -1,4 +1,4 @@
-"""Packages that run the torch reference alone: what stands against kernels, and what a reader is told of it."""
+"""Packages without Triton kernels: what stands against them, and what a reader is told of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ _MINIMUM = (
     "are coupled) by itself; a step is halved until it lowers ||dF||. `iterations` counts products with F''. Gradients "
     "are those of the solution, one solve with F'' each (implicit function theorem), and can be differentiated again. "
     "The layer runs the torch reference throughout."
+)
+
+_ON_CHIP = (
+    "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "
+    "way back where a gradient is wanted; elsewhere the torch reference runs."
 )
 
 
@@ -56,9 +61,9 @@ def _implicit(emission: Emission) -> list[tuple[str, str]]:
         "`residual` and `status` (0 solved, 1 not) of the returned state say per sample what became of it, with one "
         "warning a call; a residual above 1e-11 in float64, 1e-4 in float32, counts as not solved. Gradients are those "
         "of the solution, by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in "
-        "float64, 1e-6 in float32, and can be differentiated again. The layer runs the torch reference throughout."
+        "float64, 1e-6 in float32, and can be differentiated again. "
     )
-    return [("Implicit step", text)]
+    return [("Implicit step", text + (_ON_CHIP if emission.cpu else "The layer runs the torch reference throughout."))]
 
 
 def _elliptic(emission: Emission) -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ class CpuKernels:
             "cpu.py.j2", header=header.rstrip("\n"), title=title, name=name, block=self.block, rank=len(self.halo),
             stepping=self.stepping, unknown=self.unknown, separable=self.separable, monotone=self.monotone,
             operator=repr(self.operator), carried=self.carried,
-            implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves,
+            implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components,
         )  # fmt: skip
@@ -104,7 +104,11 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
              for a in e.atoms(Leaf, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
     return CpuKernels(
-        groups=(reading.text, moving.text, *((_joint(reading, moving, lowered),) if lowered.body and not solving else ())),
+        groups=(
+            reading.text,
+            moving.text,
+            *((_joint(reading, moving, lowered),) if lowered.body and not solving else ()),
+        ),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
         indicators=any(isinstance(a, Inside) for a in atoms),
@@ -171,8 +175,11 @@ def _renamed(lowered: Lowered) -> Lowered:
         if not isinstance(s, (Root, RootAdjoint)):
             return s
         e = s.equation
-        parts = {name: program(getattr(e, name)) for name in ("residual", "tangent", "transposed", "pullback")}
-        return replace(s, equation=replace(e, **parts))
+        inside = replace(
+            e, residual=program(e.residual), tangent=program(e.tangent), transposed=program(e.transposed),
+            pullback=program(e.pullback),
+        )  # fmt: skip
+        return replace(s, equation=inside)
 
     def maybe(p: Program | None) -> Program | None:
         return None if p is None else program(p)

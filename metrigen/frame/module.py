@@ -298,7 +298,7 @@ def _class_doc(emission: Emission) -> str:
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
     if emission.composite and emission.cpu is not None:
-        lines.append('backend   "auto": kernels on the CPU, elsewhere the reference; "cpu" insists; "torch" is the reference')
+        lines.append('backend   "auto": kernels on a CPU, else the reference; "cpu" insists; "torch" is the reference')
         return "\n".join(lines)
     if emission.composite:
         lines.append(f'backend   "auto" and "torch" are the reference: {composite.reason(emission)} torch alone')

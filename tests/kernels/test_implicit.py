@@ -103,7 +103,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return found
 
 
-def arguments(layer: torch.nn.Module, size: tuple[int, ...], dtype: torch.dtype, batch: int = 2) -> dict[str, torch.Tensor]:
+def arguments(
+    layer: torch.nn.Module, size: tuple[int, ...], dtype: torch.dtype, batch: int = 2
+) -> dict[str, torch.Tensor]:
     """Random fields and inputs by name, a conductivity away from zero."""
     torch.manual_seed(2)
     names = inspect.signature(layer.forward).parameters
