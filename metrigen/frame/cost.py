@@ -16,7 +16,7 @@ import sympy as sp
 from metrigen.frame.emission import bytes_per_site
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.implicit import Equation
+from metrigen.ir.implicit import Equation, SiteSum
 from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total
 from metrigen.ir.queries import equations_in, solves_in
 from metrigen.programs import Lowered, equation_programs
@@ -107,7 +107,7 @@ def cost_of(
     loops: Rows = []
     solves = len(solves_in(optimised["step"])) if "step" in optimised else 0
     if "step" in optimised and equations_in(optimised["step"]):
-        notes = _implicit(lowered, equations_in(optimised["step"]), shape[1])
+        notes = _implicit(lowered, equations_in(optimised["step"]), shape)
     elif solves:
         notes = [
             f"Whole calls are not counted: a step solves {solves} linear equation{'s' * (solves > 1)}, its reverse "
@@ -215,8 +215,10 @@ def _stepping(
     return rows, notes
 
 
-def _implicit(lowered: Lowered, equations: Sequence[Equation], channels: int) -> list[str]:
-    state = len(lowered.dynamics.state)
+def _implicit(lowered: Lowered, equations: Sequence[Equation], shape: Sequence[int]) -> list[str]:
+    state, channels = len(lowered.dynamics.state), shape[1]
+    planes, word = _planes(lowered, channels)
+    vector = _kib(planes * state * math.prod(shape[2:]) * WORD / 1024)
     notes = []
     for equation in equations:
         residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in equation_programs(equation))
@@ -230,6 +232,8 @@ def _implicit(lowered: Lowered, equations: Sequence[Equation], channels: int) ->
         f"Stored for the backward pass: the states of all steps ({_arrays(state)} each) and the solution of every "
         "equation. No iteration is stored or differentiated: the reverse of a solution is one linear solve with the "
         "transposed Jacobian.",
+        f"On chip a fused kernel holds {word}: a vector of all unknowns takes {vector}, and a solve needs six of them and "
+        "one for every dimension of its Krylov space.",
     ]
 
 
@@ -269,13 +273,16 @@ def _planes(lowered: Lowered, channels: int) -> tuple[int, str]:
     """Planes that a fused kernel needs at once: one, or those that channel matrices couple inside a step."""
     assert lowered.body is not None
     turns = {s.out: s.matrix for s in lowered.prologue or () if isinstance(s, Cayley)}
-    matrices = sorted({turns.get(s.matrix, s.matrix) for s in lowered.body if isinstance(s, Mix)})
-    if not matrices and not any(isinstance(s, Total) for s in lowered.body):
+    inside = [s for e in equations_in(lowered.body) for p in e.programs for s in p]
+    body = [*lowered.body, *inside]
+    across = any(isinstance(s, Total) or (isinstance(s, SiteSum) and s.channels) for s in body)
+    matrices = sorted({turns.get(s.matrix, s.matrix) for s in body if isinstance(s, Mix)})
+    if not matrices and not across:
         return 1, "one plane"
     blocks = {s.name: s.block for s in _symbols(lowered) if isinstance(s, Param)}
     sizes = [blocks.get(name) for name in matrices]
     known = [size for size in sizes if size is not None]
-    if len(known) == len(sizes) and known and not any(isinstance(s, Total) for s in lowered.body):
+    if len(known) == len(sizes) and known and not across:
         return max(known), f"the {max(known)} planes of a block of channels"
     return channels, f"all {channels} channels of a sample (a channel map without block= couples them in every step)"
 
