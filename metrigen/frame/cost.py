@@ -232,8 +232,8 @@ def _implicit(lowered: Lowered, equations: Sequence[Equation], shape: Sequence[i
         f"Stored for the backward pass: the states of all steps ({_arrays(state)} each) and the solution of every "
         "equation. No iteration is stored or differentiated: the reverse of a solution is one linear solve with the "
         "transposed Jacobian.",
-        f"On chip a fused kernel holds {word}: a vector of all unknowns takes {vector}, and a solve needs six of them and "
-        "one for every dimension of its Krylov space.",
+        f"On chip a fused kernel holds {word}: a vector of all unknowns takes {vector}, and a solve needs six and one "
+        "more for every dimension of its Krylov space.",
     ]
 
 

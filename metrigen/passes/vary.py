@@ -226,7 +226,7 @@ class _Sweep:
         for name, flowed in zip(statement.given, pull.outputs, strict=True):
             if self.kinds[name] is Kind.SITE:
                 self.site.setdefault(name, []).append(Leaf(names[flowed], self.origin))
-            else:
+            elif name not in self.constants:
                 self.param.setdefault(name, []).append(names[flowed])
 
     def _stored(self, name: str) -> str | None:
