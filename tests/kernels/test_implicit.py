@@ -259,4 +259,5 @@ def test_what_stays_with_the_reference(tmp_path: Path) -> None:
     assert not (tmp_path / "mixed" / "cpu.py").exists()
     with pytest.raises(ValueError, match="'cpu' cannot solve the equation of an implicit step"):
         layer_class(module)(2, backend="cpu")
-    layer_class(module)(2)(torch.zeros(1, 2, 5), torch.ones(1, 2, 5))
+    end = layer_class(module)(2).double()(*torch.randn(2, 1, 2, 5, dtype=torch.float64))
+    assert end.status.tolist() == [0]
