@@ -206,14 +206,21 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes.
-inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// are read a few kilobytes each are too many streams for the processor to foresee.
+template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+    const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
     for (long c = 0; c < G; ++c)
-        for (long row = at.begin; row < at.end; ++row)
-            std::memcpy(padded + c * at.padded + at.padded_row(row), dense + c * at.dense + row * W, W * sizeof(R));
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const from = dense + c * at.dense + row * W;
+            if (ahead)
+                for (unsigned long b = 0; b < W * sizeof(R); b += 64)
+                    __builtin_prefetch(reinterpret_cast<const char*>(from + G * at.dense) + b, 0, 2);
+            std::memcpy(padded + c * at.padded + at.padded_row(row), from, W * sizeof(R));
+        }
 }
-inline void import_planes(const Lattice& at, const R* dense, R* padded) {
-    copy_planes(at, dense, padded);
+template <bool AHEAD = false> inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+    copy_planes<AHEAD>(at, dense, padded);
     fill(at, padded);
 }
 inline void add_planes(const Lattice& at, const R* padded, R* dense) {

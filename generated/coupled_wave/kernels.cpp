@@ -187,14 +187,21 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes.
-inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// are read a few kilobytes each are too many streams for the processor to foresee.
+template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+    const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
     for (long c = 0; c < G; ++c)
-        for (long row = at.begin; row < at.end; ++row)
-            std::memcpy(padded + c * at.padded + at.padded_row(row), dense + c * at.dense + row * W, W * sizeof(R));
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const from = dense + c * at.dense + row * W;
+            if (ahead)
+                for (unsigned long b = 0; b < W * sizeof(R); b += 64)
+                    __builtin_prefetch(reinterpret_cast<const char*>(from + G * at.dense) + b, 0, 2);
+            std::memcpy(padded + c * at.padded + at.padded_row(row), from, W * sizeof(R));
+        }
 }
-inline void import_planes(const Lattice& at, const R* dense, R* padded) {
-    copy_planes(at, dense, padded);
+template <bool AHEAD = false> inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+    copy_planes<AHEAD>(at, dense, padded);
     fill(at, padded);
 }
 inline void add_planes(const Lattice& at, const R* padded, R* dense) {
@@ -622,17 +629,17 @@ static void read(const Lattice& at, const Given& given, R* const* out, R* work) 
 }
 // grads: cotangents of the components, which may be set to padded copies; out: cotangents of the given fields
 static void flow(const Lattice& at, const Given& given, const R** grads, R* const* out, Sums& sums, R* work) {
-    import_planes(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
+    import_planes<true>(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
     grads[0] = work + (BUFFERS + IMPORTS + 0) * at.block;
-    import_planes(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
+    import_planes<true>(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
     grads[1] = work + (BUFFERS + IMPORTS + 1) * at.block;
-    import_planes(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
+    import_planes<true>(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
     grads[2] = work + (BUFFERS + IMPORTS + 2) * at.block;
-    import_planes(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
+    import_planes<true>(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
     grads[3] = work + (BUFFERS + IMPORTS + 3) * at.block;
-    import_planes(at, grads[4], work + (BUFFERS + IMPORTS + 4) * at.block);
+    import_planes<true>(at, grads[4], work + (BUFFERS + IMPORTS + 4) * at.block);
     grads[4] = work + (BUFFERS + IMPORTS + 4) * at.block;
-    import_planes(at, grads[5], work + (BUFFERS + IMPORTS + 5) * at.block);
+    import_planes<true>(at, grads[5], work + (BUFFERS + IMPORTS + 5) * at.block);
     grads[5] = work + (BUFFERS + IMPORTS + 5) * at.block;
     readout_adjoint(at, given, grads[0], grads[1], grads[2], grads[3], grads[4], grads[5], out[0], out[1], sums,
         work);
