@@ -69,6 +69,7 @@ def memory(folder: str, race_name: str, contender_name: str, quick: str, threads
 def kernels(folder: str, package: str, backend: str) -> dict[str, Any]:
     """Seconds of the first call beyond a second one, with an empty cache: what its kernels take to compile."""
     import torch
+    import torch._dynamo  # torch imports it at the first call of any custom op: no part of compiling a kernel
 
     sys.path.insert(0, folder)
     module = importlib.import_module(package)

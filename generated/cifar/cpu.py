@@ -2,8 +2,9 @@
 # Rebuild: metrigen build specs/cifar.py
 """Cifar: the kernels of ``kernels.cpp``, compiled once by the system compiler and called through ctypes.
 
-A library is made for one precision, length of the last axis and number of coupled channels, and kept in a folder of
-the user (METRIGEN_CACHE, else the cache folder of the platform) under a name that holds source, compiler and processor.
+A library is made for one precision, length of the last axis, number of coupled channels and entry, at its first call,
+and kept in a folder of the user (METRIGEN_CACHE, else the cache folder of the platform) under a name that holds source,
+compiler and processor.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ def cache_folder() -> Path:
 
 
 @lru_cache(maxsize=None)
-def library(dtype: torch.dtype, width: int, group: int) -> ctypes.CDLL | None:
+def library(dtype: torch.dtype, width: int, group: int, entry: str) -> ctypes.CDLL | None:
     """The kernels for one shape; None, with one warning, where they cannot be compiled."""
     try:
-        return ctypes.CDLL(str(compiled(dtype, width, group)))
+        return ctypes.CDLL(str(compiled(dtype, width, group, entry)))
     except (OSError, subprocess.CalledProcessError, FileNotFoundError) as error:
         _warn(getattr(error, "stderr", None) or str(error))
         return None
@@ -85,7 +86,7 @@ def _warn(reason: str) -> None:
     )
 
 
-def compiled(dtype: torch.dtype, width: int, group: int) -> Path:
+def compiled(dtype: torch.dtype, width: int, group: int, entry: str) -> Path:
     """Path of the compiled library; safe where several processes ask at once: each makes its own, one stays."""
     if compiler() is None:
         raise FileNotFoundError("no C++ compiler on the path")
@@ -95,7 +96,7 @@ def compiled(dtype: torch.dtype, width: int, group: int) -> Path:
         lanes //= 2  # half vectors where whole ones would leave a tenth of the lanes without a site
     while lanes > 1 and lanes // 2 >= width:
         lanes //= 2
-    defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DLANES={lanes}")
+    defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DLANES={lanes}", f"-DENTRY_{entry}")
     text = SOURCE.read_text(encoding="utf-8")
     key = hashlib.sha256("\n".join((text, _machine(), *FLAGS, *defines)).encode()).hexdigest()[:24]
     path = cache_folder() / f"cifar_{key}.so"
@@ -126,20 +127,20 @@ def _group(channels: int) -> int:
 
 
 class _Unit:
-    """Shapes of one call: samples, channels, sizes, and how many channels a unit holds."""
+    """One call of an entry: samples, channels, sizes, and how many channels a unit holds."""
 
-    def __init__(self, like: Tensor) -> None:
-        self.like = like
+    def __init__(self, entry: str, like: Tensor) -> None:
+        self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
         width = like.shape[-1] if RANK else 1
-        self.library = library(like.dtype, width, self.group) if like.numel() and wanted() else None
+        self.library = library(like.dtype, width, self.group, entry) if like.numel() and wanted() else None
 
     def run(
-        self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
+        self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
-        """Call an entry of the library on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
+        """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
         pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), torch.get_num_threads()]
@@ -149,7 +150,7 @@ class _Unit:
         for x in options:
             kind = ctypes.c_long if isinstance(x, int) else ctypes.c_double
             arguments.append(ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kind(x))
-        getattr(self.library, entry)(*arguments)
+        getattr(self.library, self.entry)(*arguments)
 
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:
         """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
@@ -188,12 +189,12 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a plane before the next one."""
     if steps and (size := _window(state[0])) is not None:
         return _evolve_windows(state, fixed, steps, size)
-    unit = _Unit(state[0])
+    unit = _Unit("evolve", state[0])
     if steps == 0 or unit.library is None:
         return reference.evolve(state, fixed, steps)
     state, fixed = _dense(*state), _dense(*fixed)
     out = tuple(torch.empty_like(x) for x in state)
-    unit.run("evolve", (*state, *fixed, *out), steps)
+    unit.run((*state, *fixed, *out), steps)
     return out
 
 
@@ -215,7 +216,7 @@ def _window(like: Tensor) -> tuple[int, int] | None:
 def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int, int]) -> Tensors:
     """A few steps at once on windows that overlap by as much as these steps reach."""
     whole = state[0]
-    unit = _Unit(whole[:, :, : size[0], : size[1]])
+    unit = _Unit("evolve_windows", whole[:, :, : size[0], : size[1]])
     if unit.library is None:
         return reference.evolve(state, fixed, steps)
     state, fixed = _dense(*state), _dense(*fixed)
@@ -223,21 +224,21 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
     while done < steps:
         count = min(STEPS_AT_ONCE, steps - done)
         out = tuple(torch.empty_like(x) for x in state)
-        unit.run("evolve_windows", (*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
+        unit.run((*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
         state, done = out, done + count
     return state
 
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit(state[0])
+    unit = _Unit("evolve_adjoint", state[0])
     if steps == 0 or unit.library is None:
         return reference.evolve_adjoint(cotangents, state, fixed, steps)
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
     flowed = tuple(torch.empty_like(x) for x in state)
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
-    unit.run("evolve_adjoint", (*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums)
+    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums)
     found = fields | unit.added(sums, SUMS)
     return (*flowed, *(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(FIXED, fixed)))
 
@@ -249,25 +250,25 @@ COMPONENTS = 5
 
 def readout(*given: Tensor) -> Tensor:
     """The components of ``reference.readout``, one after the other along the channel axis."""
-    unit = _Unit(given[0])
+    unit = _Unit("readout", given[0])
     if unit.library is None:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
     out = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
-    unit.run("readout", (*given, out))
+    unit.run((*given, out))
     return out
 
 
 def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
-    unit = _Unit(given[0])
+    unit = _Unit("readout_adjoint", given[0])
     if unit.library is None:
         return reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1))
     grad, *given = _dense(grad, *given)
     fields = {n: torch.empty_like(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
     sums = unit.new_sums(READOUT_SUMS)
-    unit.run("readout_adjoint", (grad, *given, *fields.values()), None, sums)
+    unit.run((grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))
 
@@ -288,15 +289,15 @@ def _or_nothing(x: Tensor) -> Tensor:
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
     """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    unit = _Unit(state[0])
     large = _window(state[0]) is not None
-    if steps == 0 or unit.library is None or large:
+    unit = None if steps == 0 or large else _Unit("evolve_readout", state[0])
+    if unit is None or unit.library is None:
         return reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
     state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
     out = tuple(torch.empty_like(x) for x in state)
     first = state[0]
     result = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
-    unit.run("evolve_readout", (*state, *fixed, *_read(reference.OTHERS, others), result, *out), steps)
+    unit.run((*state, *fixed, *_read(reference.OTHERS, others), result, *out), steps)
     return (result, *out)
 
 
@@ -304,7 +305,7 @@ def evolve_readout_adjoint(
     grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int
 ) -> Tensors:
     """Cotangents of the state, of what is fixed and of what else the readout reads."""
-    unit = _Unit(state[0])
+    unit = _Unit("evolve_readout_adjoint", state[0])
     if steps == 0 or unit.library is None:
         return reference.evolve_readout_adjoint(grad, cotangents, state, fixed, others, steps)
     (grad,), state = _dense(grad), _dense(*state)
@@ -320,7 +321,7 @@ def evolve_readout_adjoint(
     arrays = (
         grad, *cotangents, *state, *fixed, *_read(reference.OTHERS, others), *flowed, *fields.values(), *read.values()
     )
-    unit.run("evolve_readout_adjoint", arrays, steps, sums, read_sums)
+    unit.run(arrays, steps, sums, read_sums)
     found, other = fields | unit.added(sums, SUMS), read | unit.added(read_sums, READOUT_SUMS)
     bars = (
         *flowed,

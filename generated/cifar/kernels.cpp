@@ -2,11 +2,11 @@
 // Rebuild: metrigen build specs/cifar.py
 // Cifar on the CPU: whole planes on chip, every step of a plane before the next plane.
 //
-// Compiled for one precision R, one length W of the last axis, G coupled channels and LANES numbers a vector. A unit is
-// the G planes of one sample; units run in parallel, and what they sum is added up afterwards in a fixed order, so that
-// results are the same bits at every run. A padded plane has a halo of 1, 1 sites around it.
+// Compiled for one precision R, one length W of the last axis, G coupled channels and LANES numbers a vector, and for one
+// entry, that whose ENTRY_<name> is defined, with the routines that it calls. A unit is the G planes of one sample; units
+// run in parallel, and what they sum is added up afterwards in a fixed order, so that results are the same bits at every
+// run. A padded plane has a halo of 1, 1 sites around it.
 
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -82,12 +82,13 @@ template <> struct Lanes<1> {
 inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 
 #define INLINE __attribute__((always_inline))  // what is captured stays in registers
+#define NOINLINE __attribute__((noinline))  // copies of a pass over planes take long to compile
 template <class Body> inline INLINE void columns(Body&& body) {
     for (long j = 0; j < FULL; j += LANES) body(No{}, j);
     if (REST) body(Yes{}, FULL);
 }
-inline R sqrt_(R x) { return std::sqrt(x); }
-inline V sqrt_(V x) { for (long l = 0; l < LANES; ++l) x[l] = std::sqrt(x[l]); return x; }
+inline R sqrt_(R x) { return sizeof(R) == 8 ? R(__builtin_sqrt(x)) : R(__builtin_sqrtf(x)); }
+inline V sqrt_(V x) { for (long l = 0; l < LANES; ++l) x[l] = sqrt_(x[l]); return x; }
 inline R sign_(R x) { return x > 0 ? R(1) : x < 0 ? R(-1) : R(0); }
 inline V sign_(V x) { return x > R(0) ? spread(R(1)) : x < R(0) ? spread(R(-1)) : V{}; }
 inline R abs_(R x) { return x < 0 ? -x : x; }
@@ -205,14 +206,21 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes.
-inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// are read a few kilobytes each are too many streams for the processor to foresee.
+template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+    const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
     for (long c = 0; c < G; ++c)
-        for (long row = at.begin; row < at.end; ++row)
-            std::memcpy(padded + c * at.padded + at.padded_row(row), dense + c * at.dense + row * W, W * sizeof(R));
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const from = dense + c * at.dense + row * W;
+            if (ahead)
+                for (unsigned long b = 0; b < W * sizeof(R); b += 64)
+                    __builtin_prefetch(reinterpret_cast<const char*>(from + G * at.dense) + b, 0, 2);
+            std::memcpy(padded + c * at.padded + at.padded_row(row), from, W * sizeof(R));
+        }
 }
-inline void import_planes(const Lattice& at, const R* dense, R* padded) {
-    copy_planes(at, dense, padded);
+template <bool AHEAD = false> inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+    copy_planes<AHEAD>(at, dense, padded);
     fill(at, padded);
 }
 inline void add_planes(const Lattice& at, const R* padded, R* dense) {
@@ -336,7 +344,7 @@ struct Sums {
 };
 
 // a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density
-static void readout_0(
+static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
     const R* __restrict pi,
@@ -424,7 +432,7 @@ static void readout_0(
 }
 
 // coefficients -> a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density
-static void readout(
+static NOINLINE void readout(
     const Lattice& at,
     const Given& given,
     R* a__density,
@@ -438,7 +446,7 @@ static void readout(
 }
 
 // T12__density__bar2, T11_T22__density__bar4, T02__density__bar7, T01__density__bar8, T00__density__bar9
-static void readout_adjoint_0(
+static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T01_a__density__bar,
     const R* __restrict T02_a__density__bar,
@@ -570,7 +578,7 @@ static void readout_adjoint_0(
 }
 
 // phi__bar, pi__bar
-static void readout_adjoint_1(
+static NOINLINE void readout_adjoint_1(
     const Lattice& at,
     const R* __restrict T00__density__bar9,
     const R* __restrict T01__density__bar8,
@@ -704,7 +712,7 @@ static void readout_adjoint_1(
 }
 
 // a__density__bar, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar -> phi__bar, pi__bar
-static void readout_adjoint(
+static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
     const R* a__density__bar,
@@ -748,6 +756,7 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
     readout_adjoint(at, given, grads[0], grads[1], grads[2], grads[3], grads[4], out[0], out[1], sums, work);
 }
 
+#ifdef ENTRY_readout
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     Lattice at(sizes);
@@ -769,7 +778,9 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
         settle();
     }
 }
+#endif
 
+#ifdef ENTRY_readout_adjoint
 // The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a unit after the
 // other, the sums.
 extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
@@ -796,6 +807,7 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
         }
     }
 }
+#endif
 }  // namespace reading
 
 
@@ -830,7 +842,7 @@ struct Sums {
 };
 
 // phi_1, pi__start
-static void head_0(
+static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
     const R* __restrict pi,
@@ -857,7 +869,7 @@ static void head_0(
 }
 
 // phi, pi -> pi__start, phi_1
-static void head(
+static NOINLINE void head(
     const Lattice& at,
     const Given& given,
     const R* phi,
@@ -870,7 +882,7 @@ static void head(
 }
 
 // pi__next, phi_1__ahead
-static void inner_0(
+static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi_1,
     const R* __restrict pi,
@@ -929,7 +941,7 @@ static void inner_0(
 }
 
 // pi, phi_1 -> pi__next, phi_1__ahead
-static void inner(
+static NOINLINE void inner(
     const Lattice& at,
     const Given& given,
     const R* pi,
@@ -943,7 +955,7 @@ static void inner(
 }
 
 // phi__next, pi__next
-static void tail_0(
+static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi_1,
     const R* __restrict pi,
@@ -1001,7 +1013,7 @@ static void tail_0(
 }
 
 // pi, phi_1 -> phi__next, pi__next
-static void tail(
+static NOINLINE void tail(
     const Lattice& at,
     const Given& given,
     const R* pi,
@@ -1013,7 +1025,7 @@ static void tail(
 }
 
 // phi__bar, pi__bar
-static void head_adjoint_0(
+static NOINLINE void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1__bar,
     const R* __restrict pi__start__bar,
@@ -1041,7 +1053,7 @@ static void head_adjoint_0(
 }
 
 // phi, pi, pi__start__bar, phi_1__bar -> phi__bar, pi__bar
-static void head_adjoint(
+static NOINLINE void head_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
@@ -1055,7 +1067,7 @@ static void head_adjoint(
 }
 
 // pi_2, pi_3__bar6, dV_dphi__bar11, pi__bar
-static void inner_adjoint_0(
+static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
     const R* __restrict phi_1__ahead__bar,
@@ -1158,7 +1170,7 @@ static void inner_adjoint_0(
 }
 
 // phi_1__bar
-static void inner_adjoint_1(
+static NOINLINE void inner_adjoint_1(
     const Lattice& at,
     const R* __restrict dV_dphi__bar11,
     const R* __restrict phi_1__ahead__bar,
@@ -1198,7 +1210,7 @@ static void inner_adjoint_1(
 }
 
 // pi, phi_1, pi__next__bar, phi_1__ahead__bar -> pi__bar, phi_1__bar
-static void inner_adjoint(
+static NOINLINE void inner_adjoint(
     const Lattice& at,
     const Given& given,
     const R* pi,
@@ -1221,7 +1233,7 @@ static void inner_adjoint(
 }
 
 // pi_2, pi_3__bar4, dV_dphi__bar9, pi__bar
-static void tail_adjoint_0(
+static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
     const R* __restrict phi__next__bar,
@@ -1323,7 +1335,7 @@ static void tail_adjoint_0(
 }
 
 // phi_1__bar
-static void tail_adjoint_1(
+static NOINLINE void tail_adjoint_1(
     const Lattice& at,
     const R* __restrict dV_dphi__bar9,
     const R* __restrict phi__next__bar,
@@ -1363,7 +1375,7 @@ static void tail_adjoint_1(
 }
 
 // pi, phi_1, phi__next__bar, pi__next__bar -> pi__bar, phi_1__bar
-static void tail_adjoint(
+static NOINLINE void tail_adjoint(
     const Lattice& at,
     const Given& given,
     const R* pi,
@@ -1405,6 +1417,7 @@ static void run(const Lattice& at, const Given& given, const R* const* state, R*
     tail(at, given, now[0], now[1], out[0], out[1]);
 }
 
+#ifdef ENTRY_evolve
 // (samples, channels, *lattice) of: the state, what is fixed over the steps, the state after them (steps >= 1).
 extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads) {
     const Lattice at(sizes);
@@ -1425,6 +1438,7 @@ extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long c
         }
     }
 }
+#endif
 
 // A plane beyond the cache goes through it window by window: each is taken with a margin as wide as what the steps can
 // carry inwards from its sides, and only what lies within the margin is kept. ``sizes`` are rows and columns of a window
@@ -1462,6 +1476,7 @@ struct Window {
     }
 };
 
+#ifdef ENTRY_evolve_windows
 extern "C" void evolve_windows(
     R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, long rows, long
         columns,
@@ -1507,6 +1522,7 @@ extern "C" void evolve_windows(
         }
     }
 }
+#endif
 
 // Planes of workspace of the way back: what is carried from step to step is kept on the way forward.
 constexpr long SITES = 0, OUTSIDE = 0;
@@ -1557,6 +1573,7 @@ struct Trail {
     }
 };
 
+#ifdef ENTRY_evolve_adjoint
 // Cotangents of the state after the steps, the state before them, what is fixed; then the cotangents of all those
 // fields (those of fixed fields zero where they come in) and, a unit after the other, the sums.
 extern "C" void evolve_adjoint(
@@ -1585,6 +1602,7 @@ extern "C" void evolve_adjoint(
         }
     }
 }
+#endif
 }  // namespace steps
 
 
@@ -1595,6 +1613,7 @@ constexpr long STATE = steps::STATE, FIXED = steps::FIXED, GIVEN = reading::GIVE
 // Place of a field of the state among what the readout reads, -1 where it reads none of it.
 constexpr long READS[STATE] = { 0, 1 };
 
+#ifdef ENTRY_evolve_readout
 // The state, what is fixed, what the readout is given (nothing in the places of the state); the readout, the state after.
 extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples, long channels, long count, long
     threads) {
@@ -1629,7 +1648,9 @@ extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples
         }
     }
 }
+#endif
 
+#ifdef ENTRY_evolve_readout_adjoint
 // Cotangents of the readout and of the state after (null where it is zero); the state, what is fixed, what the readout is given; then the
 // cotangents of the state and of the fixed fields, those of the fields that the readout is given (both kinds zero where
 // they come in, none in the places of the state), and the sums of the steps and of the readout.
@@ -1694,5 +1715,6 @@ extern "C" void evolve_readout_adjoint(
         }
     }
 }
+#endif
 
 }  // namespace joint

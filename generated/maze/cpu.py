@@ -2,8 +2,9 @@
 # Rebuild: metrigen build specs/maze.py
 """Maze: the kernels of ``kernels.cpp``, compiled once by the system compiler and called through ctypes.
 
-A library is made for one precision, length of the last axis and number of coupled channels, and kept in a folder of
-the user (METRIGEN_CACHE, else the cache folder of the platform) under a name that holds source, compiler and processor.
+A library is made for one precision, length of the last axis, number of coupled channels and entry, at its first call,
+and kept in a folder of the user (METRIGEN_CACHE, else the cache folder of the platform) under a name that holds source,
+compiler and processor.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ def cache_folder() -> Path:
 
 
 @lru_cache(maxsize=None)
-def library(dtype: torch.dtype, width: int, group: int) -> ctypes.CDLL | None:
+def library(dtype: torch.dtype, width: int, group: int, entry: str) -> ctypes.CDLL | None:
     """The kernels for one shape; None, with one warning, where they cannot be compiled."""
     try:
-        return ctypes.CDLL(str(compiled(dtype, width, group)))
+        return ctypes.CDLL(str(compiled(dtype, width, group, entry)))
     except (OSError, subprocess.CalledProcessError, FileNotFoundError) as error:
         _warn(getattr(error, "stderr", None) or str(error))
         return None
@@ -85,7 +86,7 @@ def _warn(reason: str) -> None:
     )
 
 
-def compiled(dtype: torch.dtype, width: int, group: int) -> Path:
+def compiled(dtype: torch.dtype, width: int, group: int, entry: str) -> Path:
     """Path of the compiled library; safe where several processes ask at once: each makes its own, one stays."""
     if compiler() is None:
         raise FileNotFoundError("no C++ compiler on the path")
@@ -95,7 +96,7 @@ def compiled(dtype: torch.dtype, width: int, group: int) -> Path:
         lanes //= 2  # half vectors where whole ones would leave a tenth of the lanes without a site
     while lanes > 1 and lanes // 2 >= width:
         lanes //= 2
-    defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DLANES={lanes}")
+    defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DLANES={lanes}", f"-DENTRY_{entry}")
     text = SOURCE.read_text(encoding="utf-8")
     key = hashlib.sha256("\n".join((text, _machine(), *FLAGS, *defines)).encode()).hexdigest()[:24]
     path = cache_folder() / f"maze_{key}.so"
@@ -126,20 +127,20 @@ def _group(channels: int) -> int:
 
 
 class _Unit:
-    """Shapes of one call: samples, channels, sizes, and how many channels a unit holds."""
+    """One call of an entry: samples, channels, sizes, and how many channels a unit holds."""
 
-    def __init__(self, like: Tensor) -> None:
-        self.like = like
+    def __init__(self, entry: str, like: Tensor) -> None:
+        self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
         width = like.shape[-1] if RANK else 1
-        self.library = library(like.dtype, width, self.group) if like.numel() and wanted() else None
+        self.library = library(like.dtype, width, self.group, entry) if like.numel() and wanted() else None
 
     def run(
-        self, entry: str, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
+        self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
-        """Call an entry of the library on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
+        """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
         pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), torch.get_num_threads()]
@@ -149,7 +150,7 @@ class _Unit:
         for x in options:
             kind = ctypes.c_long if isinstance(x, int) else ctypes.c_double
             arguments.append(ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kind(x))
-        getattr(self.library, entry)(*arguments)
+        getattr(self.library, self.entry)(*arguments)
 
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:
         """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
@@ -188,13 +189,13 @@ def solve_linear(
     b: Tensor, start: Tensor, fixed: Tensors, solver: str, rtol: float, atol: float, max_iter: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """``reference.solve_linear``, each plane solved by itself in cache."""
-    unit = _Unit(b)
+    unit = _Unit("solve", b)
     if unit.library is None:
         return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter)
     b, start, fixed = *_dense(b, start), _dense(*fixed)
     x, reports = torch.empty_like(b), torch.zeros(unit.units, 4, dtype=torch.float64)
     absolute = atol / b.shape[1] ** 0.5
-    unit.run("solve", (b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
+    unit.run((b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
     iterations, residual2, failed, indefinite = reports.reshape(unit.samples, -1, 4).unbind(-1)
     status = torch.where(indefinite.amax(1) > 0, NOT_POSITIVE, torch.where(failed.amax(1) > 0, GAVE_UP, CONVERGED))
     return x, iterations.amax(1).to(torch.int64), residual2.sum(1).sqrt().to(b.dtype), status
@@ -202,7 +203,7 @@ def solve_linear(
 
 def operator_adjoint(*arrays: Tensor) -> Tensors:
     """``reference.operator_adjoint``: what the operator reads, then the cotangent of its image."""
-    unit = _Unit(arrays[0])
+    unit = _Unit("operator_adjoint", arrays[0])
     if unit.library is None:
         return reference.operator_adjoint(*arrays)
     *read, cotangent = _dense(*arrays)
@@ -210,7 +211,7 @@ def operator_adjoint(*arrays: Tensor) -> Tensors:
     field = named.pop(UNKNOWN)
     fields = {n: torch.empty_like(field) for n, kind in FIXED if kind == "site"}
     sums = unit.new_sums(SUMS)
-    unit.run("operator_adjoint", (field, cotangent, *named.values(), *fields.values()), None, sums)
+    unit.run((field, cotangent, *named.values(), *fields.values()), None, sums)
     found = fields | unit.added(sums, SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for n, x in named.items())
 
@@ -222,24 +223,24 @@ COMPONENTS = 4
 
 def readout(*given: Tensor) -> Tensor:
     """The components of ``reference.readout``, one after the other along the channel axis."""
-    unit = _Unit(given[0])
+    unit = _Unit("readout", given[0])
     if unit.library is None:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
     out = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
-    unit.run("readout", (*given, out))
+    unit.run((*given, out))
     return out
 
 
 def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
-    unit = _Unit(given[0])
+    unit = _Unit("readout_adjoint", given[0])
     if unit.library is None:
         return reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1))
     grad, *given = _dense(grad, *given)
     fields = {n: torch.empty_like(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
     sums = unit.new_sums(READOUT_SUMS)
-    unit.run("readout_adjoint", (grad, *given, *fields.values()), None, sums)
+    unit.run((grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))

@@ -2,11 +2,11 @@
 // Rebuild: metrigen build specs/maze.py
 // Maze on the CPU: whole planes on chip, every step of a plane before the next plane.
 //
-// Compiled for one precision R, one length W of the last axis, G coupled channels and LANES numbers a vector. A unit is
-// the G planes of one sample; units run in parallel, and what they sum is added up afterwards in a fixed order, so that
-// results are the same bits at every run. A padded plane has a halo of 1, 1 sites around it.
+// Compiled for one precision R, one length W of the last axis, G coupled channels and LANES numbers a vector, and for one
+// entry, that whose ENTRY_<name> is defined, with the routines that it calls. A unit is the G planes of one sample; units
+// run in parallel, and what they sum is added up afterwards in a fixed order, so that results are the same bits at every
+// run. A padded plane has a halo of 1, 1 sites around it.
 
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -82,6 +82,7 @@ template <> struct Lanes<1> {
 inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 
 #define INLINE __attribute__((always_inline))  // what is captured stays in registers
+#define NOINLINE __attribute__((noinline))  // copies of a pass over planes take long to compile
 template <class Body> inline INLINE void columns(Body&& body) {
     for (long j = 0; j < FULL; j += LANES) body(No{}, j);
     if (REST) body(Yes{}, FULL);
@@ -199,14 +200,21 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes.
-inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// are read a few kilobytes each are too many streams for the processor to foresee.
+template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
+    const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
     for (long c = 0; c < G; ++c)
-        for (long row = at.begin; row < at.end; ++row)
-            std::memcpy(padded + c * at.padded + at.padded_row(row), dense + c * at.dense + row * W, W * sizeof(R));
+        for (long row = at.begin; row < at.end; ++row) {
+            const R* const from = dense + c * at.dense + row * W;
+            if (ahead)
+                for (unsigned long b = 0; b < W * sizeof(R); b += 64)
+                    __builtin_prefetch(reinterpret_cast<const char*>(from + G * at.dense) + b, 0, 2);
+            std::memcpy(padded + c * at.padded + at.padded_row(row), from, W * sizeof(R));
+        }
 }
-inline void import_planes(const Lattice& at, const R* dense, R* padded) {
-    copy_planes(at, dense, padded);
+template <bool AHEAD = false> inline void import_planes(const Lattice& at, const R* dense, R* padded) {
+    copy_planes<AHEAD>(at, dense, padded);
     fill(at, padded);
 }
 inline void add_planes(const Lattice& at, const R* padded, R* dense) {
@@ -265,7 +273,7 @@ struct Given {
 };
 
 // T00__density, T11__density, T12__density, T22__density
-static void readout_0(
+static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict m2,
@@ -340,7 +348,7 @@ static void readout_0(
 }
 
 // coefficients -> T00__density, T11__density, T12__density, T22__density
-static void readout(
+static NOINLINE void readout(
     const Lattice& at,
     const Given& given,
     R* T00__density,
@@ -352,7 +360,7 @@ static void readout(
 }
 
 // u__bar, kappa__bar, m2__bar, s__bar
-static void readout_adjoint_0(
+static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T00__density__bar,
     const R* __restrict T11__density__bar,
@@ -539,7 +547,7 @@ static void readout_adjoint_0(
 }
 
 // T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar -> u__bar, kappa__bar, m2__bar, s__bar
-static void readout_adjoint(
+static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
     const R* T00__density__bar,
@@ -566,17 +574,18 @@ static void read(const Lattice& at, const Given& given, R* const* out, R* work) 
 }
 // grads: cotangents of the components, which may be set to padded copies; out: cotangents of the given fields
 static void flow(const Lattice& at, const Given& given, const R** grads, R* const* out, R* work) {
-    import_planes(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
+    import_planes<true>(at, grads[0], work + (BUFFERS + IMPORTS + 0) * at.block);
     grads[0] = work + (BUFFERS + IMPORTS + 0) * at.block;
-    import_planes(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
+    import_planes<true>(at, grads[1], work + (BUFFERS + IMPORTS + 1) * at.block);
     grads[1] = work + (BUFFERS + IMPORTS + 1) * at.block;
-    import_planes(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
+    import_planes<true>(at, grads[2], work + (BUFFERS + IMPORTS + 2) * at.block);
     grads[2] = work + (BUFFERS + IMPORTS + 2) * at.block;
-    import_planes(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
+    import_planes<true>(at, grads[3], work + (BUFFERS + IMPORTS + 3) * at.block);
     grads[3] = work + (BUFFERS + IMPORTS + 3) * at.block;
     readout_adjoint(at, given, grads[0], grads[1], grads[2], grads[3], out[0], out[1], out[2], out[3]);
 }
 
+#ifdef ENTRY_readout
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     Lattice at(sizes);
@@ -598,7 +607,9 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
         settle();
     }
 }
+#endif
 
+#ifdef ENTRY_readout_adjoint
 // The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a unit after the
 // other, the sums.
 extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
@@ -623,6 +634,7 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
         }
     }
 }
+#endif
 }  // namespace reading
 
 
@@ -646,7 +658,7 @@ struct Sums {
 };
 
 // screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
-static void weights_0(
+static NOINLINE void weights_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict m2,
@@ -695,7 +707,7 @@ static void weights_0(
 }
 
 // coefficients -> screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
-static void weights(
+static NOINLINE void weights(
     const Lattice& at,
     const Given& given,
     R* screening__,
@@ -708,7 +720,7 @@ static void weights(
 }
 
 // diagonal__
-static void diagonal_0(
+static NOINLINE void diagonal_0(
     const Lattice& at,
     const R* __restrict screening__,
     const R* __restrict weight__0_m1,
@@ -739,7 +751,7 @@ static void diagonal_0(
 }
 
 // screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> diagonal__
-static void diagonal(
+static NOINLINE void diagonal(
     const Lattice& at,
     const Given& given,
     const R* screening__,
@@ -753,7 +765,7 @@ static void diagonal(
 }
 
 // image__
-static void apply_0(
+static NOINLINE void apply_0(
     const Lattice& at,
     const R* __restrict screening__,
     const R* __restrict u,
@@ -796,7 +808,7 @@ static void apply_0(
 }
 
 // u, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> image__
-static void apply(
+static NOINLINE void apply(
     const Lattice& at,
     const Given& given,
     const R* u,
@@ -812,7 +824,7 @@ static void apply(
 }
 
 // gathered__
-static void gather_0(
+static NOINLINE void gather_0(
     const Lattice& at,
     const R* __restrict u,
     const R* __restrict weight__0_m1,
@@ -847,7 +859,7 @@ static void gather_0(
 }
 
 // u, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> gathered__
-static void gather(
+static NOINLINE void gather(
     const Lattice& at,
     const Given& given,
     const R* u,
@@ -861,7 +873,7 @@ static void gather(
 }
 
 // kappa__bar, m2__bar
-static void operator_adjoint_0(
+static NOINLINE void operator_adjoint_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict u,
@@ -937,7 +949,7 @@ static void operator_adjoint_0(
 }
 
 // u, u__image__bar -> kappa__bar, m2__bar
-static void operator_adjoint(
+static NOINLINE void operator_adjoint(
     const Lattice& at,
     const Given& given,
     const R* u,
@@ -975,7 +987,7 @@ struct Team {
         at.end = at.rows * (member + 1) / members;
         return at;
     }
-    void fill_halo(const Lattice& at, R* planes) const {
+    NOINLINE void fill_halo(const Lattice& at, R* planes) const {
         fill_sides(at, planes);
         wait();
         if (member == 0) fill_ends(at, planes);
@@ -1089,7 +1101,7 @@ struct Level {
     }
     Around of(const R* u) const { return {weight[0], weight[1], weight[2], weight[3], u, stride}; }
     // out = (1 - omega) own + omega scale (b + sum of weight times neighbour)
-    __attribute__((noinline)) void relax(const Team& team, R omega) {
+    NOINLINE void relax(const Team& team, R omega) {
         fill(x, team);
         const Around around = of(x);
         const R *const own = x, *const scale = inverse, *const right = b;
@@ -1179,7 +1191,7 @@ struct Multigrid {
 
     // x of the level = M b, with M symmetric and positive definite. Not unfolded into copies of itself: they take seconds
     // to compile and save nothing.
-    __attribute__((noinline)) void cycle(const Team& team, int k = 0) {
+    NOINLINE void cycle(const Team& team, int k = 0) {
         Level& l = levels[k];
         const long n1 = l.n1;
         R* const x = l.x;
@@ -1241,7 +1253,7 @@ struct System {
     }
 
     // image = A x; x.A x
-    double image_of(R* x, R* image) {
+    NOINLINE double image_of(R* x, R* image) {
         team.fill_halo(at, x);
         sums.curvature[0] = 0;
         for (long c = 1; c < G; ++c) sums.curvature[c] = 0;
@@ -1251,18 +1263,20 @@ struct System {
         return team.sum(total);
     }
 
+    // r = b - A x; r.r
+    NOINLINE double residual(const R* b, R* x, R* r, R* q) {
+        image_of(x, q);
+        return team.sum(sum_over(at, [=](long i) {
+            const V left = load(b + i) - load(q + i);
+            store(r + i, left);
+            return left * left;
+        }));
+    }
+
     // Jacobi-preconditioned conjugate gradient, as in reference.py: converged means ||b - A x|| <= tolerance, checked
     // against the true residual wherever the recurrence says so.
     Report conjugate_gradient(const R* b, R* x, R* r, R* p, R* q, double tolerance, long most) {
         Report report{};
-        const auto residual = [&] {
-            image_of(x, q);
-            return team.sum(sum_over(at, [&](long i) {
-                const V left = load(b + i) - load(q + i);
-                store(r + i, left);
-                return left * left;
-            }));
-        };
         const R* z = r;
         const auto conditioned = [&] {  // z = M r; r.z
             if (grid) {
@@ -1278,10 +1292,10 @@ struct System {
             else
             each(at, [&](long i) { store(p + i, load(r + i) * load(inverse + i) + beta * load(p + i)); });
         };
-        double rr = residual(), best = HUGE_VAL, rz = conditioned();
+        double rr = residual(b, x, r, q), best = __builtin_huge_val(), rz = conditioned();
         each(at, [&](long i) { store(p + i, V{}); });
         turn(R(0));
-        bool active = std::sqrt(rr) > tolerance;
+        bool active = __builtin_sqrt(rr) > tolerance;
         int stalls = 0;
         for (long k = 0; k < most && active; ++k) {
             const double curvature = image_of(p, q);
@@ -1300,9 +1314,9 @@ struct System {
             });
             rr = team.sum(rr_part);
             double fresh = team.sum(fresh_part);
-            const bool looks = std::sqrt(rr) <= tolerance;
+            const bool looks = __builtin_sqrt(rr) <= tolerance;
             if (looks) {
-                const double left = std::sqrt(residual());
+                const double left = __builtin_sqrt(residual(b, x, r, q));
                 stalls = left > 0.9 * best ? stalls + 1 : 0;
                 active = !(left <= tolerance || stalls >= PATIENCE);
                 best = left < best ? left : best;
@@ -1311,13 +1325,13 @@ struct System {
             turn(looks ? R(0) : R(fresh / (rz == 0 ? 1 : rz)));
             rz = fresh;
         }
-        report.residual2 = residual();
-        report.failed = !(std::sqrt(report.residual2) <= tolerance);
+        report.residual2 = residual(b, x, r, q);
+        report.failed = !(__builtin_sqrt(report.residual2) <= tolerance);
         return report;
     }
 
     // The fixed point u <- (b + sum w u_nb) / diagonal for b >= 0; stops where no site moves by more than rtol of itself.
-    double monotone(const R* b, R sign, R* u, R* q, double rtol, long most, bool& stopped) {
+    NOINLINE double monotone(const R* b, R sign, R* u, R* q, double rtol, long most, bool& stopped) {
         long k = 0;
         for (stopped = false; k < most && !stopped; ++k) {
             team.fill_halo(at, u);
@@ -1349,7 +1363,7 @@ struct System {
         each(at, [&](long i) { store(inverse + i, R(1) / load(inverse + i)); });
         for (R* planes : {b, x, inverse}) clear_sides(at, planes);
         for (long i = 0; i < WEIGHTS; ++i) clear_sides(at, weight[i]);
-        const double norm = std::sqrt(team.sum(sum_over(at, [&](long i) { return load(b + i) * load(b + i); })));
+        const double norm = __builtin_sqrt(team.sum(sum_over(at, [&](long i) { return load(b + i) * load(b + i); })));
         const double tolerance = rtol * norm > atol ? rtol * norm : atol;
         Report report{};
         if (solver == 1) {
@@ -1386,6 +1400,7 @@ struct System {
     }
 };
 
+#ifdef ENTRY_solve
 // A x = b: right-hand side, start, what A is made of, the solution; a report for every unit.
 extern "C" void solve(
     R* const* arrays, const long* sizes, long samples, long channels, long threads, double* reports, long solver,
@@ -1421,7 +1436,9 @@ extern "C" void solve(
         }
     }
 }
+#endif
 
+#ifdef ENTRY_operator_adjoint
 // The field, the cotangent, what A is made of; then the cotangents of its fields and, a unit after the other, the sums.
 extern "C" void operator_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
     double* summed) {
@@ -1448,4 +1465,5 @@ extern "C" void operator_adjoint(R* const* arrays, const long* sizes, long sampl
         }
     }
 }
+#endif
 }  // namespace steady

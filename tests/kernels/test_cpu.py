@@ -205,7 +205,7 @@ def test_a_broken_compiler_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     cpu.library.cache_clear()
     cpu._warn.cache_clear()
     with pytest.warns(cpu.NoCompiler, match="no-such-flag"):
-        assert cpu.library(torch.float32, 4, 1) is None
+        assert cpu.library(torch.float32, 4, 1, "readout") is None
     assert not list(tmp_path.glob("*.so"))
     cpu.library.cache_clear()
     cpu._warn.cache_clear()
@@ -216,7 +216,7 @@ def test_many_processes_compile_at_once(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    code = "import torch; from generated.maze import cpu; assert cpu.library(torch.float32, 4, 1).solve"
+    code = "import torch; from generated.maze import cpu; assert cpu.library(torch.float32, 4, 1, 'solve').solve"
     environment = {**os.environ, "METRIGEN_CACHE": str(tmp_path)}
     running = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
     assert [process.wait() for process in running] == [0, 0, 0]
