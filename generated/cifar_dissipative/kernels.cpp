@@ -243,15 +243,20 @@ inline void large_pages(R* first, long numbers) {
 #endif
 }
 
-// Memory of a thread, kept between calls.
-inline R* workspace(long numbers) {
+// Memory of a thread, kept between calls. What lies around a plane is read and never written: it is zero, and stays so
+// while planes lie where they lay in the call before. Another lattice or number of planes begins with zeros again.
+inline R* workspace(const Lattice& at, long numbers) {
     static thread_local R* memory = nullptr;
-    static thread_local long size = 0;
+    static thread_local long size = 0, laid[4] = {};
     if (numbers > size) {
         std::free(memory);
         memory = static_cast<R*>(std::aligned_alloc(64, round_up(numbers * sizeof(R), 64)));
+        size = numbers, laid[0] = 0;
+    }
+    const long wanted[4] = {numbers, at.n[0], at.n[1], at.n[2]};
+    if (std::memcmp(laid, wanted, sizeof wanted) != 0) {
         std::memset(memory, 0, numbers * sizeof(R));
-        size = numbers;
+        std::memcpy(laid, wanted, sizeof wanted);
     }
     return memory;
 }
@@ -621,7 +626,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
     large_pages(arrays[GIVEN], numbers);
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace((BUFFERS + IMPORTS) * at.block);
+        R* const work = workspace(at, (BUFFERS + IMPORTS) * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G;
@@ -646,7 +651,7 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
     for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace((BUFFERS + IMPORTS + OUTSIDE) * at.block);
+        R* const work = workspace(at, (BUFFERS + IMPORTS + OUTSIDE) * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G;
@@ -1201,7 +1206,7 @@ extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long c
     for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace(FORWARD * at.block);
+        R* const work = workspace(at, FORWARD * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G;
@@ -1267,7 +1272,7 @@ extern "C" void evolve_windows(
 #pragma omp parallel num_threads(threads)
     {
         const long fields = 2 * STATE + FIXED, patch = round_up(G * at.dense, LANES);
-        R* const work = workspace(FORWARD * at.block + fields * patch);
+        R* const work = workspace(at, FORWARD * at.block + fields * patch);
         R* const windows = work + FORWARD * at.block;
 #pragma omp for schedule(dynamic, 1)
         for (long job = 0; job < samples * groups * tiles[0] * tiles[1]; ++job) {
@@ -1360,7 +1365,7 @@ extern "C" void evolve_adjoint(
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace(backward(steps) * at.block);
+        R* const work = workspace(at, backward(steps) * at.block);
         Trail trail(at, work, steps);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
@@ -1407,7 +1412,7 @@ extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples
 #pragma omp parallel num_threads(threads)
     {
         const long planes = steps::FORWARD + reading::BUFFERS + reading::IMPORTS;
-        R *const work = workspace(planes * at.block), *const more = work + steps::FORWARD * at.block;
+        R *const work = workspace(at, planes * at.block), *const more = work + steps::FORWARD * at.block;
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
@@ -1444,7 +1449,7 @@ extern "C" void evolve_readout_adjoint(
     {
         const long patch = round_up(G * at.dense, LANES);
         const long planes = steps::backward(count) + reading::BUFFERS + reading::IMPORTS + reading::OUTSIDE;
-        R* const work = workspace(planes * at.block + (2 * STATE + 1) * patch);
+        R* const work = workspace(at, planes * at.block + (2 * STATE + 1) * patch);
         R *const more = work + steps::backward(count) * at.block, *const fields = work + planes * at.block;
         R* const nothing = fields + 2 * STATE * patch;
         std::memset(nothing, 0, patch * sizeof(R));

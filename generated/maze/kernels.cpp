@@ -237,15 +237,20 @@ inline void large_pages(R* first, long numbers) {
 #endif
 }
 
-// Memory of a thread, kept between calls.
-inline R* workspace(long numbers) {
+// Memory of a thread, kept between calls. What lies around a plane is read and never written: it is zero, and stays so
+// while planes lie where they lay in the call before. Another lattice or number of planes begins with zeros again.
+inline R* workspace(const Lattice& at, long numbers) {
     static thread_local R* memory = nullptr;
-    static thread_local long size = 0;
+    static thread_local long size = 0, laid[4] = {};
     if (numbers > size) {
         std::free(memory);
         memory = static_cast<R*>(std::aligned_alloc(64, round_up(numbers * sizeof(R), 64)));
+        size = numbers, laid[0] = 0;
+    }
+    const long wanted[4] = {numbers, at.n[0], at.n[1], at.n[2]};
+    if (std::memcmp(laid, wanted, sizeof wanted) != 0) {
         std::memset(memory, 0, numbers * sizeof(R));
-        size = numbers;
+        std::memcpy(laid, wanted, sizeof wanted);
     }
     return memory;
 }
@@ -594,7 +599,7 @@ extern "C" void readout(R* const* arrays, const long* sizes, long samples, long 
     large_pages(arrays[GIVEN], numbers);
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace((BUFFERS + IMPORTS) * at.block);
+        R* const work = workspace(at, (BUFFERS + IMPORTS) * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G;
@@ -619,7 +624,7 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
     for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace((BUFFERS + IMPORTS + OUTSIDE) * at.block);
+        R* const work = workspace(at, (BUFFERS + IMPORTS + OUTSIDE) * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G;
@@ -1411,11 +1416,11 @@ extern "C" void solve(
     const bool together = units < threads && at.rows >= 4 * threads;
     const long planes = PLANES * at.block + (has_levels(at) ? 2 * at.block + Multigrid::numbers(at) : 0);
     double shared[256];
-    R* common = together ? workspace(planes) : nullptr;
+    R* common = together ? workspace(at, planes) : nullptr;
 #pragma omp parallel num_threads(threads)
     {
         const Team team{together ? omp_get_num_threads() : 1, together ? omp_get_thread_num() : 0, shared};
-        R* const work = together ? common : workspace(planes);
+        R* const work = together ? common : workspace(at, planes);
         const auto one = [&](long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
@@ -1446,7 +1451,7 @@ extern "C" void operator_adjoint(R* const* arrays, const long* sizes, long sampl
     const long groups = channels / G;
 #pragma omp parallel num_threads(threads)
     {
-        R* const work = workspace((BUFFERS + IMPORTS + 2) * at.block);
+        R* const work = workspace(at, (BUFFERS + IMPORTS + 2) * at.block);
 #pragma omp for schedule(static)
         for (long unit = 0; unit < samples * groups; ++unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *

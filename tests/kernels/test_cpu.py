@@ -12,6 +12,7 @@ import pytest
 import sympy as sp
 import torch
 
+from generated.cifar import Cifar
 from metrigen import (
     Field,
     Input,
@@ -279,3 +280,18 @@ def test_multigrid(boundary: str, size: tuple[int, int], tmp_path: Path) -> None
     assert not status.any()
     assert int(few.max()) * (4 if size[0] > 90 else 2) < int(many.min())
     torch.testing.assert_close(x, y, rtol=0, atol=1e-7 * float(y.abs().max()))
+
+
+def test_what_a_call_leaves_in_memory_says_nothing_to_the_next() -> None:
+    """Planes of one call lie where another call has something else: other numbers of steps, other lattices."""
+
+    def gradients(backend: str, steps: int, rows: int) -> Tensors:
+        torch.manual_seed(steps)
+        layer = Cifar(8, steps=steps, backend=backend).double()
+        fields = [torch.randn(2, 8, rows, 16, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+        state, read = layer.forward_readout(*fields)
+        (read.square().sum() + state.phi.pow(3).sum()).backward()
+        return (read.detach(), *(x.grad for x in (*fields, *layer.parameters()) if x.grad is not None))
+
+    for steps, rows in ((8, 16), (1, 16), (4, 16), (3, 9), (6, 16), (2, 5), (8, 9)):
+        agree(gradients("cpu", steps, rows), gradients("torch", steps, rows), torch.float64)
