@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -134,8 +134,13 @@ class _Unit:
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
-        width = like.shape[-1] if RANK else 1
-        self.library = library(like.dtype, width, self.group, entry) if like.numel() and wanted() else None
+
+    @cached_property
+    def library(self) -> ctypes.CDLL | None:
+        """The kernels of the entry, compiled where it is asked for the first time; None where there are none."""
+        if not (self.like.numel() and wanted()):
+            return None
+        return library(self.like.dtype, self.like.shape[-1] if RANK else 1, self.group, self.entry)
 
     def run(
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
@@ -293,8 +298,8 @@ def _or_nothing(x: Tensor) -> Tensor:
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
     """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
     large = _window(state[0]) is not None
-    unit = None if steps == 0 or large else _Unit("evolve_readout", state[0])
-    if unit is None or unit.library is None:
+    unit = _Unit("evolve_readout", state[0])
+    if steps == 0 or large or unit.library is None:
         return reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
     state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
     out = tuple(torch.empty_like(x) for x in state)

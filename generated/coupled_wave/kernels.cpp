@@ -276,16 +276,23 @@ inline void large_pages(R* first, long numbers) {
 #endif
 }
 
-// Memory of a thread, kept between calls. What lies around a plane is read and never written: it is zero, and stays so
-// while planes lie where they lay in the call before. Another lattice or number of planes begins with zeros again.
-inline R* workspace(const Lattice& at, long numbers) {
-    static thread_local R* memory = nullptr;
-    static thread_local long size = 0, laid[4] = {};
+// Memory of a thread for one purpose, kept between calls. What is never touched is never mapped.
+template <class Number, int PURPOSE> inline Number* lasting(long numbers) {
+    static thread_local Number* memory = nullptr;
+    static thread_local long size = 0;
     if (numbers > size) {
         std::free(memory);
-        memory = static_cast<R*>(std::aligned_alloc(64, round_up(numbers * sizeof(R), 64)));
-        size = numbers, laid[0] = 0;
+        memory = static_cast<Number*>(std::aligned_alloc(64, round_up(numbers * sizeof(Number), 64)));
+        size = numbers;
     }
+    return memory;
+}
+
+// Memory for padded planes. What lies around a plane is read and never written: it is zero, and stays so while planes lie
+// where they lay in the call before. Another lattice or number of planes begins with zeros again.
+inline R* workspace(const Lattice& at, long numbers) {
+    static thread_local long laid[4] = {};
+    R* const memory = lasting<R, 0>(numbers);
     const long wanted[4] = {numbers, at.n[0], at.n[1], at.n[2]};
     if (std::memcmp(laid, wanted, sizeof wanted) != 0) {
         std::memset(memory, 0, numbers * sizeof(R));

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -134,8 +134,13 @@ class _Unit:
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
-        width = like.shape[-1] if RANK else 1
-        self.library = library(like.dtype, width, self.group, entry) if like.numel() and wanted() else None
+
+    @cached_property
+    def library(self) -> ctypes.CDLL | None:
+        """The kernels of the entry, compiled where it is asked for the first time; None where there are none."""
+        if not (self.like.numel() and wanted()):
+            return None
+        return library(self.like.dtype, self.like.shape[-1] if RANK else 1, self.group, self.entry)
 
     def run(
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor

@@ -86,7 +86,7 @@ class Emission:
         return found
 
     @property
-    def composite(self) -> bool:
+    def without_triton(self) -> bool:
         """Whether the package has no Triton kernels: it calls a module, solves in the midst of a step, or runs along
         the edges of a graph. On the CPU it may have some (``cpu``)."""
         on_a_graph = isinstance(self.spec.system.domain, Graph)
@@ -118,7 +118,7 @@ class Emission:
 
     @cached_property
     def kernels(self) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
-        if self.composite:  # a kernel can neither call a module nor solve
+        if self.without_triton:  # a kernel can neither call a module nor solve
             return ()
         return tuple(
             print_kernels(program, self.rank, name)
@@ -143,7 +143,7 @@ class Emission:
         program, _, after = self.optimised[name]
         kernels = sum(isinstance(s, Map) for s in program.body)
         text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
-        return text if self.composite else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
+        return text if self.without_triton else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
 
 
 def camel_case(name: str) -> str:

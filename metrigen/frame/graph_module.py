@@ -29,7 +29,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         init_lines=_init_lines(emission),
         parameters=texts,
         methods=_methods(emission),
-        composite=True,
+        without_triton=True,
         cpu=False,
         obstacle="has no kernels that gather along edges",
         backends=("auto", "torch"),

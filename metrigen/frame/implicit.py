@@ -5,20 +5,17 @@ from __future__ import annotations
 from metrigen.emit.render import render
 from metrigen.frame.arguments import tuple_text
 from metrigen.frame.emission import Emission
-from metrigen.frame.ops import Call, double_backward, first, returns, tuple_of
-from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.frame.ops import Call, returns, step_adjoint_op, tuple_of
+from metrigen.ir.nodes import Program
 
 
 def implicit_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
     """``evolve``, which says of every sample how its equations were solved and keeps what the way back needs, and
     ``evolve_adjoint``."""
     call = Call(body.inputs)
-    fixed = tuple(n for n in call.names if n not in fields)
-    cotangents = tuple(Array(f"{f}__out", Kind.SITE) for f in fields)
-    adjoint = Call((*cotangents, *body.inputs))
-    everything, state, rest = tuple_of(call.names), tuple_of(fields), tuple_of(fixed)
+    everything, state = tuple_of(call.names), tuple_of(fields)
+    rest = tuple_of([name for name in call.names if name not in fields])
     n, m = len(fields), len(call.names)
-    flowed = tuple_of([a.name for a in cotangents])
     like = fields[0]
     evolve = render(
         "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int, keep: bool"), returns=returns(n + 4),
@@ -34,23 +31,7 @@ def implicit_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None, None",
         ],
     )  # fmt: skip
-    back = f"{flowed}, {state}, {rest}"
-    reverse = render(
-        "op.py.j2", tag=tag, name="evolve_adjoint", signature=adjoint.signature("kept__: Tensor, steps: int"),
-        returns=returns(m), kernel="",
-        doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
-        reference=first(f"_own(reference.evolve_adjoint({back}, steps), {tuple_of(adjoint.names)})", m),
-        cpu=first(f"_own(cpu.evolve_adjoint({back}, kept__, steps), {tuple_of(adjoint.names)})", m),
-        fake=first(f"_empty_like{everything}", m),
-        setup=["*tensors, _, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
-        backward=[
-            f"def adjoint({', '.join(adjoint.names)}):",
-            f"    return {first(f'reference.evolve_adjoint({back}, ctx.steps)', m)}",
-            "",
-            *double_backward(m, f"saved[{n}:]", 2),
-        ],
-    )  # fmt: skip
-    return [reverse, evolve]
+    return [step_adjoint_op(tag, body, fields, cpu=True, kept=True), evolve]
 
 
 def implicit_forward(emission: Emission) -> list[str]:

@@ -46,9 +46,9 @@ class Joint:
 
 
 def joint(emission: Emission) -> Joint | None:
-    """The joint operator of a package that steps; None for a solve and for a composite package."""
+    """The joint operator of a package that steps; None for a solve and without Triton."""
     body = emission.lowered.body
-    if body is None or emission.composite:
+    if body is None or emission.without_triton:
         return None
     program = emission.optimised["readout"][0]
     fields = set(emission.fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
-from metrigen.frame import composite, neural
+from metrigen.frame import neural, without_triton
 from metrigen.frame.arguments import (
     arguments,
     axes,
@@ -48,9 +48,9 @@ def module_text(emission: Emission, header: str) -> str:
         parameters=parameters(emission),
         methods=_methods(emission),
         helpers=_helpers(emission),
-        composite=emission.composite,
+        without_triton=emission.without_triton,
         operators=_operators(emission),
-        obstacle=composite.obstacle(emission),
+        obstacle=without_triton.obstacle(emission),
     )
 
 
@@ -61,11 +61,11 @@ def _reports(emission: Emission) -> bool:
 
 def _operators(emission: Emission) -> bool:
     """Whether the module has operators, whose kernels it takes."""
-    return not emission.composite or emission.cpu is not None
+    return not emission.without_triton or emission.cpu is not None
 
 
 def _backends(emission: Emission) -> tuple[str, ...]:
-    if emission.composite:
+    if emission.without_triton:
         return ("auto", "cpu", "torch") if emission.cpu else ("auto", "torch")
     return ("auto", "triton", "cpu", "torch") if emission.cpu else ("auto", "triton", "torch")
 
@@ -87,8 +87,8 @@ def _ops(emission: Emission) -> list[str]:
         return []
     programs = {name: program for name, (program, _, _) in emission.optimised.items()}
     cpu = emission.cpu is not None
-    ops = list(readout_ops(emission.tag, programs["readout"], cpu, not emission.composite))
-    if emission.composite:
+    ops = list(readout_ops(emission.tag, programs["readout"], cpu, not emission.without_triton))
+    if emission.without_triton:
         return [*ops, *implicit_ops(emission.tag, programs["step"], emission.fields)]
     if emission.lowered.steady is not None:
         return [*ops, *solve_ops(emission.tag, emission.lowered.steady.unknown, programs["operator"], cpu)]
@@ -154,7 +154,7 @@ def _forward_steps(emission: Emission) -> list[str]:
         return [*_prepared(emission, "forward", state, doc), *implicit_forward(emission)]
     return [
         *_prepared(emission, "forward", state, doc),
-        *(_evolve_composite(emission, fields) if emission.composite else _evolve(emission, fields, first)),
+        *(_evolve_by_reference(emission, fields) if emission.without_triton else _evolve(emission, fields, first)),
         f"    return {state}(*(x.to(dtype__) for x in results__))",
         "",
     ]
@@ -215,7 +215,7 @@ def _evolve(emission: Emission, fields: str, first: str) -> list[str]:
     ]
 
 
-def _evolve_composite(emission: Emission, fields: str) -> list[str]:
+def _evolve_by_reference(emission: Emission, fields: str) -> list[str]:
     step = neural.bound("step", emission.optimised["step"][0])
     return [f"    results__ = reference.evolve({fields}, fixed__, self.steps, {step})"]
 
@@ -297,11 +297,11 @@ def _class_doc(emission: Emission) -> str:
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
-    if emission.composite and emission.cpu is not None:
+    if emission.without_triton and emission.cpu is not None:
         lines.append('backend   "auto": kernels on a CPU, else the reference; "cpu" insists; "torch" is the reference')
         return "\n".join(lines)
-    if emission.composite:
-        lines.append(f'backend   "auto" and "torch" are the reference: {composite.reason(emission)} torch alone')
+    if emission.without_triton:
+        lines.append(f'backend   "auto" and "torch" are the reference: {without_triton.reason(emission)} torch alone')
         return "\n".join(lines)
     lines.append(
         'backend   "auto": kernels where the device has them; '

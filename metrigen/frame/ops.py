@@ -45,14 +45,10 @@ def first(text: str, count: int) -> str:
 def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> list[str]:
     """``evolve`` and ``evolve_adjoint``."""
     call = Call(body.inputs)
-    fixed = tuple(n for n in call.names if n not in fields)
-    cotangents = tuple(Array(f"{f}__out", Kind.SITE) for f in fields)
-    adjoint = Call((*cotangents, *body.inputs))
-    everything, state, rest = tuple_of(call.names), tuple_of(fields), tuple_of(fixed)
+    everything, state = tuple_of(call.names), tuple_of(fields)
+    rest = tuple_of([name for name in call.names if name not in fields])
     n, m = len(fields), len(call.names)
-    flowed = tuple_of([a.name for a in cotangents])
     kernel = f"kernels.evolve({state}, {rest}, steps)"
-    back = f"{flowed}, {state}, {rest}, steps"
     evolve = render(
         "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int"), returns=returns(n),
         doc="``steps`` steps of the integrator.", check=call.check(),
@@ -67,22 +63,33 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> lis
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None",
         ],
     )  # fmt: skip
-    reverse = render(
-        "op.py.j2", tag=tag, name="evolve_adjoint", signature=adjoint.signature("steps: int"), returns=returns(m),
+    return [step_adjoint_op(tag, body, fields, cpu), evolve]
+
+
+def step_adjoint_op(tag: str, body: Program, fields: tuple[str, ...], cpu: bool, kept: bool = False) -> str:
+    """``evolve_adjoint``; with ``kept`` that of steps that solve equations, of which the CPU is handed what it kept."""
+    call, n, m = Call(body.inputs), len(fields), len(body.inputs)
+    cotangents = tuple(Array(f"{f}__out", Kind.SITE) for f in fields)
+    adjoint = Call((*cotangents, *body.inputs))
+    fixed = tuple_of([name for name in call.names if name not in fields])
+    groups = f"{tuple_of([a.name for a in cotangents])}, {tuple_of(fields)}, {fixed}"
+    own = tuple_of(adjoint.names)
+    return render(
+        "op.py.j2", tag=tag, name="evolve_adjoint", returns=returns(m),
+        signature=adjoint.signature("kept__: Tensor, steps: int" if kept else "steps: int"),
         doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
-        reference=first(f"_own(reference.evolve_adjoint({back}), {tuple_of(adjoint.names)})", m),
-        kernel=first(f"_own(kernels.evolve_adjoint({back}), {tuple_of(adjoint.names)})", m),
-        cpu=first(f"_own(cpu.evolve_adjoint({back}), {tuple_of(adjoint.names)})", m) if cpu else "",
-        fake=first(f"_empty_like{everything}", m),
-        setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
+        reference=first(f"_own(reference.evolve_adjoint({groups}, steps), {own})", m),
+        kernel="" if kept else first(f"_own(kernels.evolve_adjoint({groups}, steps), {own})", m),
+        cpu=first(f"_own(cpu.evolve_adjoint({groups}, {'kept__, ' if kept else ''}steps), {own})", m) if cpu else "",
+        fake=first(f"_empty_like{tuple_of(call.names)}", m),
+        setup=[f"*tensors, {'_, ' if kept else ''}ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
             f"def adjoint({', '.join(adjoint.names)}):",
-            f"    return {first(f'reference.evolve_adjoint({flowed}, {state}, {rest}, ctx.steps)', m)}",
+            f"    return {first(f'reference.evolve_adjoint({groups}, ctx.steps)', m)}",
             "",
-            *double_backward(m, f"saved[{n}:]", 1),
+            *double_backward(m, f"saved[{n}:]", 2 if kept else 1),
         ],
     )  # fmt: skip
-    return [reverse, evolve]
 
 
 def readout_ops(tag: str, readout: Program, cpu: bool, triton: bool = True) -> list[str]:

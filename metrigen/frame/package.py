@@ -55,7 +55,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
         return graph_texts(emission, guarantees(emission))
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
-    kernels = {} if emission.composite else {"kernels.py": layout(kernels_text(emission, brief))}
+    kernels = {} if emission.without_triton else {"kernels.py": layout(kernels_text(emission, brief))}
     cpu = {}
     if emission.cpu is not None:
         comment = header(emission.spec, (), None, "//")

@@ -20,7 +20,7 @@ def readout_method(emission: Emission) -> list[str]:
         *(f"        {value}," for value in values),
         "    )",
     ]
-    if emission.composite and emission.cpu is None:
+    if emission.without_triton and emission.cpu is None:
         return [*lines, f"    return torch.cat(reference.readout(*given__{keywords(program)}), 1).to(dtype__)", ""]
     lines += [
         '    if self.backend == "torch" or _transformed():',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.frame import composite, neural
+from metrigen.frame import neural, without_triton
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points
 from metrigen.frame.sequence import COUPLED_BACKENDS, COUPLED_KEEPS, KEEPS
@@ -27,7 +27,7 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
     readout = f"Components of the readout, in order along the channel axis: {', '.join(lowered.components)}."
     return [
         *neural.section(emission),
-        *composite.section(emission),
+        *without_triton.section(emission),
         ("Stencils", f"{boundary_sentence(lowered.dynamics)}\n\n```text\n{stencil_text(lowered.dynamics)}\n```"),
         ("Small waves", wave_markdown(waves)),
         ("Integrator", " ".join(integrator_sentences(derivation, waves))),

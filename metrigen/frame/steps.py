@@ -48,7 +48,7 @@ def backward_memory(emission: Emission) -> str:
         return (
             "keeps the states of all steps and the solutions of their equations (a solution costs more than it holds)"
         )
-    if emission.composite:
+    if emission.without_triton:
         return "keeps the states of all steps and what autograd needs between them"
     if integrator.is_reversible(emission.derivation):
         return "keeps the first state and recomputes the others from it (the step is reversible)"
