@@ -1150,9 +1150,6 @@ static NOINLINE void inner_adjoint_0(
                 store(pi_3__bar6__row + c * at.padded + j, spread(pi_3__bar6));
             }
             mix(rotation, pi_2__at, pi_3__at);
-            for (long c = 0; c < G; ++c) {
-                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar4__at[c]);
-            }
             mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
@@ -1168,7 +1165,7 @@ static NOINLINE void inner_adjoint_0(
                 const auto dV_dphi__bar11 = dt * (-R(0.5) * pi_5__bar4__at[c] - R(0.5) * pi__bar);
                 store(dV_dphi__bar11__row + c * at.padded + j, spread(dV_dphi__bar11));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c]);
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar4__at[c]);
                 c1__sum[c] += valid(last, dV_dphi__bar11 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0));
                 c2__sum[c] += valid(last, dV_dphi__bar11 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
@@ -1315,9 +1312,6 @@ static NOINLINE void tail_adjoint_0(
                 store(pi_3__bar4__row + c * at.padded + j, spread(pi_3__bar4));
             }
             mix(rotation, pi_2__at, pi_3__at);
-            for (long c = 0; c < G; ++c) {
-                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar2__at[c]);
-            }
             mix_transposed(rotation, pi_3__bar4__at, pi_2__bar5__at);
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
@@ -1333,7 +1327,7 @@ static NOINLINE void tail_adjoint_0(
                 const auto dV_dphi__bar9 = dt * (-R(0.5) * pi_5__bar2__at[c] - R(0.5) * pi__bar);
                 store(dV_dphi__bar9__row + c * at.padded + j, spread(dV_dphi__bar9));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar5__at[c]);
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar5__at[c] + pi_3__at[c] * pi_5__bar2__at[c]);
                 c1__sum[c] += valid(last, dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0));
                 c2__sum[c] += valid(last, dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -

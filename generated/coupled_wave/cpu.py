@@ -229,10 +229,12 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
         return reference.evolve(state, fixed, steps)
     state, fixed = _dense(*state), _dense(*fixed)
     done = 0
+    free: Tensors = ()  # what an earlier pass wrote and nobody reads any more: new memory would cost more than a pass
     while done < steps:
         count = min(STEPS_AT_ONCE, steps - done)
-        out = tuple(torch.empty_like(x) for x in state)
+        out = free or tuple(torch.empty_like(x) for x in state)
         unit.run((*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
+        free = state if done else ()
         state, done = out, done + count
     return state
 

@@ -998,9 +998,6 @@ static NOINLINE void inner_adjoint_0(
 ) {
     V dt__sum[G]{};
     V decay__sum[G]{};
-    V c2__sum[G]{};
-    V lam__sum[G]{};
-    V m2__sum[G]{};
     for (long row = at.begin; row < at.end; ++row) {
         const R* const phi_1__row = phi_1 + at.padded_row(row);
         const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + at.padded_row(row);
@@ -1050,7 +1047,6 @@ static NOINLINE void inner_adjoint_0(
                 const auto pi_3__bar9 = decay[c] * pi_5__bar6;
                 pi_3__bar9__at[c] = spread(pi_3__bar9);
                 store(pi_3__bar9__row + c * at.padded + j, spread(pi_3__bar9));
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi * pi_5__bar6);
             }
             mix(rotation, pi_2__at, pi_3__at);
             for (long c = 0; c < G; ++c) {
@@ -1059,33 +1055,23 @@ static NOINLINE void inner_adjoint_0(
                 const auto pi_4__v = decay[c] * pi_3__at[c];
                 const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
                 dt__sum[c] += valid(last, R(2.0) * pi_5__v * v__0);
-                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar6__at[c]);
             }
             mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
-                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const auto pi__bar = decay[c] * pi_2__bar10__at[c];
                 const auto v__0 = R(0.5) * pi__bar;
                 const auto dV_dphi__bar15 = (-R(0.5) * pi_5__bar6__at[c] - v__0) * dt;
                 dV_dphi__bar15__at[c] = spread(dV_dphi__bar15);
                 store(dV_dphi__bar15__row + c * at.padded + j, spread(dV_dphi__bar15));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c]);
-                dt__sum[c] += valid(last, -dV_dphi__at[c] * v__0);
-                c2__sum[c] += valid(last, dV_dphi__bar15 * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0));
-                lam__sum[c] += valid(last, dV_dphi__bar15 * phi_1__at[c] * phi_1__at[c] * phi_1__at[c]);
-                m2__sum[c] += valid(last, phi_1__at[c] * dV_dphi__bar15);
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c] + pi_3__at[c] * pi_5__bar6__at[c]);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar6__at[c] - dV_dphi__at[c] * v__0);
             }
             mix(K, dV_dphi__bar15__at, phi_1__bar19__at);
             for (long c = 0; c < G; ++c) store(phi_1__bar19__row + c * at.padded + j, phi_1__bar19__at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.lam[c] += across(lam__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]); }
 }
 
 // phi_1__bar
@@ -1098,12 +1084,16 @@ static NOINLINE void inner_adjoint_1(
     const R* __restrict c2,
     const R* __restrict lam,
     const R* __restrict m2,
-    R* __restrict phi_1__bar
+    R* __restrict phi_1__bar,
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
         const R c2__c = c2[c];
         const R lam__c = lam[c];
         const R m2__c = m2[c];
+        V c2__sum{};
+        V lam__sum{};
+        V m2__sum{};
         for (long row = at.begin; row < at.end; ++row) {
             const R* const dV_dphi__bar15__row = dV_dphi__bar15 + c * at.padded + at.padded_row(row);
             const R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
@@ -1117,14 +1107,25 @@ static NOINLINE void inner_adjoint_1(
                 const V dV_dphi__bar15__m1_0 = load(dV_dphi__bar15__row + j - at.step0());
                 const V dV_dphi__bar15__p1_0 = load(dV_dphi__bar15__row + j + at.step0());
                 const V phi_1 = load(phi_1__row + j);
+                const V phi_1__0_m1 = load(phi_1__row + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + j + 1);
                 const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + j);
                 const V phi_1__bar19 = load(phi_1__bar19__row + j);
+                const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
                 const auto phi_1__bar = (R(3.0) * lam__c * phi_1 * phi_1 + R(4.0) * c2__c + m2__c) * dV_dphi__bar15 +
                     phi_1__ahead__bar + phi_1__bar19 + c2__c * (-dV_dphi__bar15__0_m1 - dV_dphi__bar15__0_p1 -
                     dV_dphi__bar15__m1_0 - dV_dphi__bar15__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
+                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
+                    dV_dphi__bar15);
+                lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar15);
+                m2__sum += valid(last, dV_dphi__bar15 * phi_1);
             });
         }
+        sums.c2[c] += across(c2__sum);
+        sums.lam[c] += across(lam__sum);
+        sums.m2[c] += across(m2__sum);
     }
 }
 
@@ -1151,7 +1152,7 @@ static NOINLINE void inner_adjoint(
     outer_product<false, false>(at, pi_3__bar9, pi_2, sums.rotation);
     outer_product<false, false>(at, dV_dphi__bar15, phi_1, sums.K);
     inner_adjoint_1(at, dV_dphi__bar15, phi_1, phi_1__ahead__bar, phi_1__bar19, given.c2, given.lam, given.m2,
-        phi_1__bar);
+        phi_1__bar, sums);
 }
 
 // pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar, phi_1__bar16
@@ -1177,9 +1178,6 @@ static NOINLINE void tail_adjoint_0(
 ) {
     V dt__sum[G]{};
     V decay__sum[G]{};
-    V c2__sum[G]{};
-    V lam__sum[G]{};
-    V m2__sum[G]{};
     for (long row = at.begin; row < at.end; ++row) {
         const R* const phi_1__row = phi_1 + at.padded_row(row);
         const R* const phi__next__bar__row = phi__next__bar + at.dense_row(row);
@@ -1228,7 +1226,6 @@ static NOINLINE void tail_adjoint_0(
                 const auto pi_3__bar6 = decay[c] * pi_5__bar3;
                 pi_3__bar6__at[c] = spread(pi_3__bar6);
                 store(pi_3__bar6__row + c * at.padded + j, spread(pi_3__bar6));
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi * pi_5__bar3);
             }
             mix(rotation, pi_2__at, pi_3__at);
             for (long c = 0; c < G; ++c) {
@@ -1236,33 +1233,23 @@ static NOINLINE void tail_adjoint_0(
                 const auto pi_4__v = decay[c] * pi_3__at[c];
                 const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
                 dt__sum[c] += valid(last, R(0.5) * pi_5__v * phi__next__bar);
-                decay__sum[c] += valid(last, pi_3__at[c] * pi_5__bar3__at[c]);
             }
             mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
-                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const auto pi__bar = decay[c] * pi_2__bar7__at[c];
                 const auto v__0 = R(0.5) * pi__bar;
                 const auto dV_dphi__bar12 = (-R(0.5) * pi_5__bar3__at[c] - v__0) * dt;
                 dV_dphi__bar12__at[c] = spread(dV_dphi__bar12);
                 store(dV_dphi__bar12__row + c * at.padded + j, spread(dV_dphi__bar12));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c]);
-                dt__sum[c] += valid(last, -dV_dphi__at[c] * v__0);
-                c2__sum[c] += valid(last, dV_dphi__bar12 * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0));
-                lam__sum[c] += valid(last, dV_dphi__bar12 * phi_1__at[c] * phi_1__at[c] * phi_1__at[c]);
-                m2__sum[c] += valid(last, phi_1__at[c] * dV_dphi__bar12);
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar3__at[c]);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar3__at[c] - dV_dphi__at[c] * v__0);
             }
             mix(K, dV_dphi__bar12__at, phi_1__bar16__at);
             for (long c = 0; c < G; ++c) store(phi_1__bar16__row + c * at.padded + j, phi_1__bar16__at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.lam[c] += across(lam__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]); }
 }
 
 // phi_1__bar
@@ -1275,12 +1262,16 @@ static NOINLINE void tail_adjoint_1(
     const R* __restrict c2,
     const R* __restrict lam,
     const R* __restrict m2,
-    R* __restrict phi_1__bar
+    R* __restrict phi_1__bar,
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
         const R c2__c = c2[c];
         const R lam__c = lam[c];
         const R m2__c = m2[c];
+        V c2__sum{};
+        V lam__sum{};
+        V m2__sum{};
         for (long row = at.begin; row < at.end; ++row) {
             const R* const dV_dphi__bar12__row = dV_dphi__bar12 + c * at.padded + at.padded_row(row);
             const R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
@@ -1294,14 +1285,25 @@ static NOINLINE void tail_adjoint_1(
                 const V dV_dphi__bar12__m1_0 = load(dV_dphi__bar12__row + j - at.step0());
                 const V dV_dphi__bar12__p1_0 = load(dV_dphi__bar12__row + j + at.step0());
                 const V phi_1 = load(phi_1__row + j);
+                const V phi_1__0_m1 = load(phi_1__row + j - 1);
+                const V phi_1__0_p1 = load(phi_1__row + j + 1);
                 const V phi_1__bar16 = load(phi_1__bar16__row + j);
+                const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
+                const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
                 const auto phi_1__bar = (R(3.0) * lam__c * phi_1 * phi_1 + R(4.0) * c2__c + m2__c) * dV_dphi__bar12 +
                     phi_1__bar16 + phi__next__bar + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 -
                     dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
+                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
+                    dV_dphi__bar12);
+                lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar12);
+                m2__sum += valid(last, dV_dphi__bar12 * phi_1);
             });
         }
+        sums.c2[c] += across(c2__sum);
+        sums.lam[c] += across(lam__sum);
+        sums.m2[c] += across(m2__sum);
     }
 }
 
@@ -1327,8 +1329,8 @@ static NOINLINE void tail_adjoint(
     fill(at, dV_dphi__bar12);
     outer_product<false, false>(at, pi_3__bar6, pi_2, sums.rotation);
     outer_product<false, false>(at, dV_dphi__bar12, phi_1, sums.K);
-    tail_adjoint_1(at, dV_dphi__bar12, phi_1, phi_1__bar16, phi__next__bar, given.c2, given.lam, given.m2,
-        phi_1__bar);
+    tail_adjoint_1(at, dV_dphi__bar12, phi_1, phi_1__bar16, phi__next__bar, given.c2, given.lam, given.m2, phi_1__bar,
+        sums);
 }
 
 constexpr long STATE = 2, FIXED = 7, CARRIED = 2;

@@ -18,7 +18,7 @@ def prune(program: Program) -> Program:
                 stores=tuple(s for s in statement.stores if s[0] in needed),
                 sums=tuple(s for s in statement.sums if s[0] in needed),
             )
-            statement = _prune_lets(statement)
+            statement = prune_lets(statement)
         if not needed.intersection(name for name, _ in statement.defines):
             continue
         kept.append(statement)
@@ -26,7 +26,8 @@ def prune(program: Program) -> Program:
     return replace(program, body=tuple(reversed(kept)))
 
 
-def _prune_lets(statement: Map) -> Map:
+def prune_lets(statement: Map) -> Map:
+    """Only the values that stores and sums need."""
     used = {s for e in (*(e for _, e in statement.stores), *(e for _, _, e in statement.sums)) for s in e.free_symbols}
     lets = []
     for symbol, expr in reversed(statement.lets):

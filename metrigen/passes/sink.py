@@ -1,0 +1,98 @@
+"""Take sums over the sites to where they cost least: out of the sweeps that hold all coupled channels of a site.
+
+Such a sweep has a sum for each of its channels, too many for registers, and reads and writes them at every vector of
+sites. A sweep without channel maps goes channel by channel and needs one. So a sum that reads nothing but what a later
+sweep of that kind reads anyway is made there; one that stays is made by the last statement of its sweep that adds to
+the same parameter. Invariant: what is summed into every parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sympy as sp
+
+from metrigen.ir.nodes import Kind, Leaf, Map, Mix, Total
+from metrigen.passes.prune import prune_lets
+from metrigen.passes.sweeps import Alone, Cut, Sweep
+
+Sum = tuple[str, Kind, sp.Expr]
+
+
+def sink_sums(cut: Cut) -> Cut:
+    """The cut with its sums sunk."""
+    owner = {term: total.out for total in cut.totals for term in total.terms}
+    parts = list(cut.parts)
+    for i, part in enumerate(parts):
+        if not (isinstance(part, Sweep) and part.staged):
+            continue
+        statements = list(part.statements)
+        for k, statement in enumerate(statements):
+            if not isinstance(statement, Map):
+                continue
+            for total in statement.sums:
+                moved = _written_out(statement, total)
+                later = _later_sweep(parts, i, moved)
+                sibling = _sibling(part, k, moved, owner)
+                if later is not None:
+                    target = parts[later]
+                    assert isinstance(target, Sweep)
+                    parts[later] = replace(target, statements=(_with(target.statements[0], moved, owner),))
+                elif sibling is not None:
+                    statements[sibling] = _with(statements[sibling], moved, owner)
+                else:
+                    continue
+                statements[k] = _without(statements[k], total)
+        parts[i] = replace(part, statements=tuple(s for s in statements if s.defines))
+    return replace(cut, parts=tuple(parts))
+
+
+def _written_out(statement: Map, total: Sum) -> Sum:
+    """The sum without values of its statement, but for those that are stored."""
+    name, kind, expr = total
+    lets, stored = dict(statement.lets), dict(statement.stores)
+    origin = next((0,) * len(leaf.offset) for e in statement.expressions for leaf in e.atoms(Leaf))
+    while own := expr.free_symbols & lets.keys():
+        expr = expr.xreplace({s: Leaf(s.name, origin) if s.name in stored else lets[s] for s in own})
+    return name, kind, expr
+
+
+def _later_sweep(parts: list[Sweep | Alone], at: int, total: Sum) -> int | None:
+    """The first sweep behind ``at`` that goes channel by channel and reads all that the sum reads."""
+    for j in range(at + 1, len(parts)):
+        part = parts[j]
+        if isinstance(part, Sweep) and not part.staged and _reads(total) <= set(part.statements[0].reads):
+            return j
+    return None
+
+
+def _sibling(sweep: Sweep, at: int, total: Sum, owner: Mapping[str, str]) -> int | None:
+    """The last statement behind ``at`` that adds to the same parameter; what the sum reads is held there already."""
+    mapped = {s.out for s in sweep.statements if isinstance(s, (Mix, Total))}
+    for k in range(len(sweep.statements) - 1, at, -1):
+        other = sweep.statements[k]
+        if isinstance(other, Map) and owner.get(total[0]) in {owner.get(name) for name, _, _ in other.sums}:
+            return k if _reads(total) <= mapped | set(other.reads) else None
+    return None
+
+
+def _reads(total: Sum) -> set[str]:
+    return set(Map(sums=(total,)).reads)
+
+
+def _with(statement: object, total: Sum, owner: Mapping[str, str]) -> Map:
+    """The statement with one more sum, or with more in the one that it adds to the same parameter."""
+    assert isinstance(statement, Map)
+    name, _, expr = total
+    sums = list(statement.sums)
+    for k, (other, kind, term) in enumerate(sums):
+        if owner.get(other, other) == owner.get(name, name):
+            sums[k] = (other, kind, term + expr)
+            return replace(statement, sums=tuple(sums))
+    return replace(statement, sums=(*sums, total))
+
+
+def _without(statement: object, total: Sum) -> Map:
+    assert isinstance(statement, Map)
+    return prune_lets(replace(statement, sums=tuple(s for s in statement.sums if s[0] != total[0])))
