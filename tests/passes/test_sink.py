@@ -46,7 +46,8 @@ def test_a_sum_goes_to_a_sweep_that_reads_the_same() -> None:
     )  # fmt: skip
     after = sink_sums(before)
     first, second = after.parts
-    assert isinstance(first, Sweep) and isinstance(second, Sweep)
+    assert isinstance(first, Sweep)
+    assert isinstance(second, Sweep)
     where = [[name for name, _, _ in s.sums] for s in (*first.statements, *second.statements) if isinstance(s, Map)]
     assert where == [[], ["q"], ["s"]]
     assert {k: e.xreplace({v: u**2}) for k, e in terms(after).items()} == expected(before)
@@ -78,6 +79,7 @@ def test_a_statement_of_nothing_but_sums_goes_away() -> None:
         Accumulate("b__bar", Kind.CHANNEL, ()),
     )
     first, second = sink_sums(before).parts
-    assert isinstance(first, Sweep) and isinstance(second, Sweep)
+    assert isinstance(first, Sweep)
+    assert isinstance(second, Sweep)
     assert [type(s) for s in first.statements] == [Map, Mix]
     assert second.statements[0].sums == (("s", Kind.CHANNEL, u * w),)  # type: ignore[union-attr]
