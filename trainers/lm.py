@@ -51,7 +51,7 @@ from trainers.lm_variants import ABLATIONS, DEFAULT, VARIANTS, Sizes, build, par
 PACKAGE = "lm"
 WARM_UP = 0.05  # of the steps
 DECAY = 0.1  # weight decay of matrices
-BETAS = (0.9, 0.95)
+BETAS = (0.9, 0.99)
 LOGGED = 10  # steps between two lines of metrics.jsonl
 
 
@@ -75,10 +75,10 @@ class Options:
     dataset: str | None = None
     tokens: int = 1_500_000
     context: int = 128
-    batch: int = 8
+    batch: int = 4
     stretch: int = 4
-    lr: float = 5e-3
-    gpt_lr: float = 3e-3
+    lr: float = 4e-3
+    gpt_lr: float = 2.5e-3
     width: int = 96
     layers: int = 3
     oscillators: int = 64

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
 EPS = 1e-6
+HEAD = 0.1  # standard deviation of the last layer at the start
 GAIN = 1.5  # of queries and keys at the start; one, not learned, keeps attention too flat
 
 
@@ -92,7 +93,7 @@ class GPT(nn.Module):
         self.feed_forward = nn.ModuleList(FeedForward(width, hidden, scale) for _ in range(layers))
         self.norm = RMSNorm(width)
         self.head = nn.Linear(width, 256, bias=False)
-        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=HEAD)
 
     def forward(self, text: Tensor, state: None = None) -> tuple[Tensor, None]:
         """Bytes (B, T) int64 -> logits of the byte after each of them, (B, T, 256); there is no state to hand on."""

@@ -25,7 +25,7 @@ from torch.nn.functional import linear as linear_map
 from torch.nn.functional import silu, softplus
 
 from generated.lm import Lm, LmState
-from trainers.lm_gpt import RMSNorm, linear
+from trainers.lm_gpt import HEAD, RMSNorm, linear
 
 EPS = 1e-6
 TIMES = (0.5, 32.0)  # of decay at the start of training, in tokens, log-uniform
@@ -149,7 +149,7 @@ class OscillatorLM(nn.Module):
         self.layers = nn.ModuleList(Layer(width, oscillators, modes, rank, scale, physics) for _ in range(layers))
         self.norm = RMSNorm(width)
         self.head = nn.Linear(width, 256, bias=False)
-        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=HEAD)
 
     def start(self, batch: int) -> Tensor:
         """The state before any text, (layers, 2, batch, oscillators): all oscillators at rest."""
