@@ -871,9 +871,10 @@ static NOINLINE void head_0(
             columns([&](auto last, const long j) INLINE {
                 const V phi = load_dense(last, phi__row + j);
                 const V pi = load_dense(last, pi__row + j);
-                const auto phi_1 = phi + R(0.5) * dt * pi;
-                store(phi_1__row + j, spread(phi_1));
+                const auto k__0 = R(0.5) * dt;
+                const auto phi_1 = phi + k__0 * pi;
                 const auto pi__start = pi;
+                store(phi_1__row + j, spread(phi_1));
                 store(pi__start__row + j, spread(pi__start));
             });
         }
@@ -1054,10 +1055,10 @@ static NOINLINE void head_adjoint_0(
             columns([&](auto last, const long j) INLINE {
                 const V phi_1__bar = load(phi_1__bar__row + j);
                 const V pi__start__bar = load(pi__start__bar__row + j);
-                const auto dT_dpi__bar1__v = R(0.5) * dt * phi_1__bar;
+                const auto k__0 = R(0.5) * dt;
                 const auto phi__bar = phi_1__bar;
+                const auto pi__bar = k__0 * phi_1__bar + pi__start__bar;
                 store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = pi__start__bar + dT_dpi__bar1__v;
                 store_dense(last, pi__bar__row + j, spread(pi__bar));
             });
         }

@@ -136,7 +136,7 @@ def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int) -> Tensor:
     return full.view(n, b, n, b).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
 
-@torch.library.custom_op("metrigen::cifar_f3a36c07_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_263d0871_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -193,10 +193,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_f3a36c07_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_263d0871_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_f3a36c07_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_263d0871_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c1, c2, m2), ())
@@ -238,10 +238,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_f3a36c07_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_263d0871_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_f3a36c07_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_263d0871_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor,
     decay: Tensor, rotation: Tensor, steps: int
@@ -312,10 +312,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_f3a36c07_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_263d0871_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_f3a36c07_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_263d0871_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
     steps: int
@@ -380,10 +380,10 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_f3a36c07_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_263d0871_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_f3a36c07_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_263d0871_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -465,10 +465,10 @@ _evolve_readout_adjoint.register_autograd(
     _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
 )
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_f3a36c07_evolve_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_263d0871_evolve_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_f3a36c07_evolve_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_263d0871_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
     steps: int
@@ -538,7 +538,7 @@ def _evolve_readout_backward(ctx, *grads):
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_f3a36c07_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_263d0871_evolve_readout", _device, torch.float32)
 
 
 class Cifar(nn.Module):

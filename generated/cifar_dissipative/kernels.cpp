@@ -786,13 +786,14 @@ static NOINLINE void inner_0(
                 const V phi__m1_0 = load(phi__row + j - at.step0());
                 const V phi__p1_0 = load(phi__row + j + at.step0());
                 const V pi = load(pi__row + j);
-                const auto dH_dphi__v = m2__c * phi + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0) + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1);
-                const auto phi_1__v = k__c * dH_dphi__v;
-                const auto pi_1__v = gamma__c * pi;
-                const auto phi__next = phi - phi_1__v * dt;
+                const auto k__0 = -c2__c * k__c * dt;
+                const auto k__1 = -c1__c * k__c * dt;
+                const auto k__2 = R(1.0) - k__c * m2__c * dt;
+                const auto k__3 = R(1.0) - gamma__c * dt;
+                const auto phi__next = k__2 * phi + k__0 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
+                    inside__0_p1) + k__1 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0);
+                const auto pi__next = k__3 * pi;
                 store(phi__next__row + j, spread(phi__next));
-                const auto pi__next = pi - pi_1__v * dt;
                 store(pi__next__row + j, spread(pi__next));
             });
         }
@@ -850,13 +851,14 @@ static NOINLINE void tail_0(
                 const V phi__m1_0 = load(phi__row + j - at.step0());
                 const V phi__p1_0 = load(phi__row + j + at.step0());
                 const V pi = load(pi__row + j);
-                const auto dH_dphi__v = m2__c * phi + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0) + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1);
-                const auto phi_1__v = k__c * dH_dphi__v;
-                const auto pi_1__v = gamma__c * pi;
-                const auto phi__next = phi - phi_1__v * dt;
+                const auto k__0 = -c2__c * k__c * dt;
+                const auto k__1 = -c1__c * k__c * dt;
+                const auto k__2 = R(1.0) - k__c * m2__c * dt;
+                const auto k__3 = R(1.0) - gamma__c * dt;
+                const auto phi__next = k__2 * phi + k__0 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
+                    inside__0_p1) + k__1 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0);
+                const auto pi__next = k__3 * pi;
                 store_dense(last, phi__next__row + j, spread(phi__next));
-                const auto pi__next = pi - pi_1__v * dt;
                 store_dense(last, pi__next__row + j, spread(pi__next));
             });
         }
@@ -970,10 +972,11 @@ static NOINLINE void inner_adjoint_0(
                 const auto pi_1__bar1__v = -dt * pi__next__bar;
                 const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
                 const auto phi_1__bar3__v = -dt * phi__next__bar;
-                const auto dH_dphi__bar6 = k__c * phi_1__bar3__v;
-                const auto dH_dpi__bar5__v = gamma__c * pi_1__bar1__v;
+                const auto k__0 = -k__c * dt;
+                const auto k__1 = R(1.0) - gamma__c * dt;
+                const auto dH_dphi__bar6 = k__0 * phi__next__bar;
+                const auto pi__bar = k__1 * pi__next__bar;
                 store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
-                const auto pi__bar = pi__next__bar + dH_dpi__bar5__v;
                 store(pi__bar__row + j, spread(pi__bar));
                 gamma__sum += valid(last, pi_1__bar1__v * pi);
                 k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);
@@ -1105,10 +1108,11 @@ static NOINLINE void tail_adjoint_0(
                 const auto pi_1__bar1__v = -dt * pi__next__bar;
                 const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
                 const auto phi_1__bar3__v = -dt * phi__next__bar;
-                const auto dH_dphi__bar6 = k__c * phi_1__bar3__v;
-                const auto dH_dpi__bar5__v = gamma__c * pi_1__bar1__v;
+                const auto k__0 = -k__c * dt;
+                const auto k__1 = R(1.0) - gamma__c * dt;
+                const auto dH_dphi__bar6 = k__0 * phi__next__bar;
+                const auto pi__bar = k__1 * pi__next__bar;
                 store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
-                const auto pi__bar = pi__next__bar + dH_dpi__bar5__v;
                 store(pi__bar__row + j, spread(pi__bar));
                 gamma__sum += valid(last, pi_1__bar1__v * pi);
                 k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);

@@ -764,9 +764,10 @@ static NOINLINE void head_0(
             columns([&](auto last, const long j) INLINE {
                 const V phi = load_dense(last, phi__row + j);
                 const V pi = load_dense(last, pi__row + j);
-                const auto phi_1 = phi + R(0.5) * pi * dt;
-                store(phi_1__row + j, spread(phi_1));
+                const auto k__0 = R(0.5) * dt;
+                const auto phi_1 = phi + k__0 * pi;
                 const auto pi__start = pi;
+                store(phi_1__row + j, spread(phi_1));
                 store(pi__start__row + j, spread(pi__start));
             });
         }
@@ -1113,9 +1114,12 @@ static NOINLINE void inner_adjoint_1(
                 const V phi_1__bar19 = load(phi_1__bar19__row + j);
                 const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
-                const auto phi_1__bar = (R(3.0) * lam__c * phi_1 * phi_1 + R(4.0) * c2__c + m2__c) * dV_dphi__bar15 +
-                    phi_1__ahead__bar + phi_1__bar19 + c2__c * (-dV_dphi__bar15__0_m1 - dV_dphi__bar15__0_p1 -
-                    dV_dphi__bar15__m1_0 - dV_dphi__bar15__p1_0);
+                const auto k__0 = R(3.0) * lam__c;
+                const auto k__1 = R(4.0) * c2__c + m2__c;
+                const auto k__2 = -c2__c;
+                const auto phi_1__bar = (k__0 * phi_1 * phi_1 + k__1) * dV_dphi__bar15 + phi_1__ahead__bar +
+                    phi_1__bar19 + k__2 * (dV_dphi__bar15__0_m1 + dV_dphi__bar15__0_p1 + dV_dphi__bar15__m1_0 +
+                    dV_dphi__bar15__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
                 c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
                     dV_dphi__bar15);
@@ -1291,9 +1295,12 @@ static NOINLINE void tail_adjoint_1(
                 const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
-                const auto phi_1__bar = (R(3.0) * lam__c * phi_1 * phi_1 + R(4.0) * c2__c + m2__c) * dV_dphi__bar12 +
-                    phi_1__bar16 + phi__next__bar + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 -
-                    dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0);
+                const auto k__0 = R(3.0) * lam__c;
+                const auto k__1 = R(4.0) * c2__c + m2__c;
+                const auto k__2 = -c2__c;
+                const auto phi_1__bar = (k__0 * phi_1 * phi_1 + k__1) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
+                    + k__2 * (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 +
+                    dV_dphi__bar12__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
                 c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
                     dV_dphi__bar12);

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from metrigen.backends.cpu import Layout, call, print_routine
 from metrigen.frame.cpu_group import Group, Printed, group, printed
 from metrigen.ir.nodes import Kind, Leaf, Map
+from metrigen.passes.collect import collect_coefficients
 from metrigen.passes.rotate import Loop, rotate
 from metrigen.passes.sweeps import Sweep, near_reads
 from metrigen.passes.vary import bar, vary
@@ -27,7 +29,8 @@ def step_group(lowered: Lowered) -> Printed | None:
     found = group("steps", fixed, programs)
     if found is None:
         return None
-    return _print_steps(found, loop, state, rank)
+    cuts = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.cuts.items()}
+    return _print_steps(replace(found, cuts=cuts), loop, state, rank)
 
 
 def _print_steps(group: Group, loop: Loop, state: list[str], rank: int) -> Printed:

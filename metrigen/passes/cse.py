@@ -22,7 +22,7 @@ def _cse(statement: Map) -> Map:
         statement,
         stores=tuple((name, e) for (name, _), e in zip(statement.stores, reduced[n:m], strict=True)),
         sums=tuple((name, kind, e) for (name, kind, _), e in zip(statement.sums, reduced[m:], strict=True)),
-        lets=_ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),
+        lets=ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),
     )
 
 
@@ -33,7 +33,7 @@ def _names() -> Iterator[sp.Symbol]:
         index += 1
 
 
-def _ordered(lets: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+def ordered(lets: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
     """Definitions before uses: shared subexpressions may use named values and the other way round."""
     defined = dict(lets)
     done: dict[sp.Symbol, sp.Expr] = {}
