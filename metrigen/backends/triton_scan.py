@@ -71,10 +71,15 @@ def _load(lines: list[str], names: Sequence[str], k: int, at: str, ok: str, othe
 def load_tokens(lines: list[str], names: Sequence[str], k: int, step: int) -> None:
     """Address and mask of token ``t__ + k step``, and what is read there. Inputs beyond the sequence read as one, where
     every propagator is finite, cotangents as zero."""
+    place_token(lines, k, step)
+    _load(lines, names, k, f"at{k}__", f"ok{k}__", "1.0")
+
+
+def place_token(lines: list[str], k: int, step: int) -> None:
+    """Address and mask of token ``t__ + k step``."""
     lines.append(f"at{k}__ = base__ + (t__ {'+' if step > 0 else '-'} {k}) * C__ + channel__")
     inside = f"(t__ + {k} < T__)" if step > 0 else f"(t__ - {k} < T__) & (t__ - {k} >= low__)"
     lines.append(f"ok{k}__ = ok__ & (({inside}) | (channel__ < 0))")
-    _load(lines, names, k, f"at{k}__", f"ok{k}__", "1.0")
 
 
 def load_back(lines: list[str], fields: Sequence[str], tokens: Sequence[str], k: int) -> None:

@@ -17,6 +17,7 @@ from metrigen.backends.triton_scan import (
     TOKENS_AT_ONCE,
     load_back,
     load_tokens,
+    place_token,
     store_states,
 )
 from metrigen.backends.walk import Walk
@@ -43,9 +44,16 @@ def fits(blocks: Sequence[int]) -> bool:
 
 @dataclass(frozen=True)
 class WalkLoops:
-    """The body of a loop over ``t__``, the first of the tokens that are taken at once: forward, and backward."""
+    """Lines that take a few tokens at once, forward and backward. A walk is as fast as its longest chain, and a round
+    of tokens is loaded while the one before it is walked.
 
+    first, adjoint_first    loads of the round at ``t__``
+    scan, adjoint           the body of a loop: the round that is loaded, and loads of the next one
+    """
+
+    first: tuple[str, ...]
     scan: tuple[str, ...]
+    adjoint_first: tuple[str, ...]
     adjoint: tuple[str, ...]
 
 
@@ -62,13 +70,19 @@ class Names:
 def walk_loops(names: Names, step: Walk, adjoint: Walk, results: Sequence[str], flowed: Sequence[str]) -> WalkLoops:
     """``names.numbers``: coefficients of one number a channel that the step reads; ``results`` and ``flowed``: outputs
     of the step and of its adjoint, those of the rotations left out."""
-    return WalkLoops(_scan(names, step, results), _adjoint(names, adjoint, results, flowed))
-
-
-def _scan(names: Names, walk: Walk, results: Sequence[str]) -> tuple[str, ...]:
-    lines: list[str] = []
+    first: list[str] = []
     for k in range(TOKENS_AT_ONCE):
-        load_tokens(lines, names.tokens, k, 1)
+        load_tokens(first, names.tokens, k, 1)
+    back: list[str] = []
+    for k in range(BACKWARD_AT_ONCE):
+        load_back(back, names.fields, names.tokens, k)
+    return WalkLoops(
+        tuple(first), _scan(names, step, results, first), tuple(back), _adjoint(names, adjoint, results, flowed, back)
+    )
+
+
+def _scan(names: Names, walk: Walk, results: Sequence[str], loads: Sequence[str]) -> tuple[str, ...]:
+    lines = _ahead(names.tokens, TOKENS_AT_ONCE, 1, loads)
     for k in range(TOKENS_AT_ONCE):
         places = _sources(names, k) | {u: f"{u}__x" for u in names.fields}
         made = _token(lines, names, walk, "step", places)
@@ -77,14 +91,15 @@ def _scan(names: Names, walk: Walk, results: Sequence[str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _adjoint(names: Names, walk: Walk, results: Sequence[str], flowed: Sequence[str]) -> tuple[str, ...]:
-    lines: list[str] = []
-    for k in range(BACKWARD_AT_ONCE):
-        load_back(lines, names.fields, names.tokens, k)
+def _adjoint(
+    names: Names, walk: Walk, results: Sequence[str], flowed: Sequence[str], loads: Sequence[str]
+) -> tuple[str, ...]:
+    read = (*names.tokens, *names.fields, *(f"{u}__out" for u in names.fields))
+    lines = _ahead(read, BACKWARD_AT_ONCE, -1, loads)
     n, m = len(names.fields), len(names.tokens)
     for k in range(BACKWARD_AT_ONCE):
-        lines += [f"{u}__g = {u}__x + {u}__out__{k}" for u in names.fields]
-        places = _sources(names, k) | {u: f"{u}__{k}" for u in names.fields}
+        lines += [f"{u}__g = {u}__x + {u}__out__{k}__now" for u in names.fields]
+        places = _sources(names, k) | {u: f"{u}__{k}__now" for u in names.fields}
         places |= {bar(out): f"{u}__g" for u, out in zip(names.fields, results, strict=True)}
         made = _token(lines, names, walk, "step_adjoint", places)
         lines += [f"{u}__x = {made[name]}" for u, name in zip(names.fields, flowed[:n], strict=True)]
@@ -96,9 +111,18 @@ def _adjoint(names: Names, walk: Walk, results: Sequence[str], flowed: Sequence[
     return tuple(lines)
 
 
+def _ahead(read: Sequence[str], count: int, step: int, loads: Sequence[str]) -> list[str]:
+    """What is read at the tokens of this round gets its name, that of the next round is on its way."""
+    lines = [f"{n}__{k}__now = {n}__{k}" for k in range(count) for n in read]
+    lines += [f"t__ {'+' if step > 0 else '-'}= {count}", *loads, f"t__ {'-' if step > 0 else '+'}= {count}"]
+    for k in range(count):
+        place_token(lines, k, step)
+    return lines
+
+
 def _sources(names: Names, k: int) -> dict[str, str]:
     """How a token calls what it reads."""
-    return {n: f"{n}__{k}" for n in names.tokens} | {c: c for c in names.numbers}
+    return {n: f"{n}__{k}__now" for n in names.tokens} | {c: c for c in names.numbers}
 
 
 def _token(lines: list[str], names: Names, walk: Walk, program: str, places: Mapping[str, str]) -> dict[str, str]:
