@@ -68,13 +68,36 @@ def _load(lines: list[str], names: Sequence[str], k: int, at: str, ok: str, othe
     lines += [f"{n}__{k} = tl.load({n}_ptr + {at}, mask={ok}, other={other}).to(ACC)" for n in names]
 
 
-def _tokens(lines: list[str], names: Sequence[str], k: int, step: int) -> None:
+def load_tokens(lines: list[str], names: Sequence[str], k: int, step: int) -> None:
     """Address and mask of token ``t__ + k step``, and what is read there. Inputs beyond the sequence read as one, where
     every propagator is finite, cotangents as zero."""
+    place_token(lines, k, step)
+    _load(lines, names, k, f"at{k}__", f"ok{k}__", "1.0")
+
+
+def place_token(lines: list[str], k: int, step: int) -> None:
+    """Address and mask of token ``t__ + k step``."""
     lines.append(f"at{k}__ = base__ + (t__ {'+' if step > 0 else '-'} {k}) * C__ + channel__")
     inside = f"(t__ + {k} < T__)" if step > 0 else f"(t__ - {k} < T__) & (t__ - {k} >= low__)"
     lines.append(f"ok{k}__ = ok__ & (({inside}) | (channel__ < 0))")
-    _load(lines, names, k, f"at{k}__", f"ok{k}__", "1.0")
+
+
+def load_back(lines: list[str], fields: Sequence[str], tokens: Sequence[str], k: int) -> None:
+    """What the way back reads at token ``t__ - k``: inputs, cotangents of the states, and the states before it."""
+    load_tokens(lines, tokens, k, -1)
+    _load(lines, [f"{u}__out" for u in fields], k, f"at{k}__", f"ok{k}__", "0.0")
+    lines.append(f"later{k}__ = ok{k}__ & ((t__ - {k} > 0) | (channel__ < 0))")
+    lines.append(f"first{k}__ = ok{k}__ & ((t__ - {k} == 0) | (channel__ < 0))")
+    lines += [
+        f"{u}__{k} = tl.load({u}_ptr + at{k}__ - C__, mask=later{k}__, other=0.0).to(ACC) "
+        f"+ tl.load({u}__start_ptr + sample__ * C__ + channel__, mask=first{k}__, other=0.0).to(ACC)"
+        for u in fields
+    ]
+
+
+def store_states(lines: list[str], fields: Sequence[str], k: int) -> None:
+    """The state after token ``t__ + k``."""
+    lines += [f"tl.store({u}_ptr + at{k}__, {u}__x.to({u}_ptr.dtype.element_ty), mask=ok{k}__)" for u in fields]
 
 
 def _propagated(fields: Sequence[str], tokens: Sequence[str], moves: Sequence[str], k: int) -> str:
@@ -87,7 +110,7 @@ def _propagated(fields: Sequence[str], tokens: Sequence[str], moves: Sequence[st
 def _ends(fields: Sequence[str], tokens: Sequence[str], moves: Sequence[str]) -> tuple[str, ...]:
     lines: list[str] = []
     for k in range(TOKENS_AT_ONCE):
-        _tokens(lines, tokens, k, 1)
+        load_tokens(lines, tokens, k, 1)
     for k in range(TOKENS_AT_ONCE):
         lines.append(_propagated(fields, tokens, moves, k))
         for u in fields:
@@ -102,7 +125,7 @@ def _ends(fields: Sequence[str], tokens: Sequence[str], moves: Sequence[str]) ->
 def _ends_adjoint(fields: Sequence[str], tokens: Sequence[str], moves: Sequence[str]) -> tuple[str, ...]:
     lines: list[str] = []
     for k in range(TOKENS_AT_ONCE):
-        _tokens(lines, tokens, k, -1)
+        load_tokens(lines, tokens, k, -1)
         _load(lines, [f"{u}__out" for u in fields], k, f"at{k}__", f"ok{k}__", "0.0")
     for k in range(TOKENS_AT_ONCE):
         lines.append(_propagated(fields, tokens, moves, k))
@@ -122,27 +145,19 @@ def _renew(fields: Sequence[str]) -> list[str]:
 def _scan(fields: Sequence[str], tokens: Sequence[str], step: Sequence[str]) -> tuple[str, ...]:
     lines: list[str] = []
     for k in range(TOKENS_AT_ONCE):
-        _tokens(lines, tokens, k, 1)
+        load_tokens(lines, tokens, k, 1)
     state = ", ".join(f"{u}__x" for u in fields)
     for k in range(TOKENS_AT_ONCE):
         given = ", ".join([*(f"{n}__{k}" for n in tokens), *step])
         lines.append(f"{state}, = _step({state}, {given})")
-        lines += [f"tl.store({u}_ptr + at{k}__, {u}__x.to({u}_ptr.dtype.element_ty), mask=ok{k}__)" for u in fields]
+        store_states(lines, fields, k)
     return tuple(lines)
 
 
 def _adjoint(fields: Sequence[str], tokens: Sequence[str], step: Sequence[str], sums: Sequence[str]) -> tuple[str, ...]:
     lines: list[str] = []
     for k in range(BACKWARD_AT_ONCE):
-        _tokens(lines, tokens, k, -1)
-        _load(lines, [f"{u}__out" for u in fields], k, f"at{k}__", f"ok{k}__", "0.0")
-        lines.append(f"later{k}__ = ok{k}__ & ((t__ - {k} > 0) | (channel__ < 0))")
-        lines.append(f"first{k}__ = ok{k}__ & ((t__ - {k} == 0) | (channel__ < 0))")
-        lines += [
-            f"{u}__{k} = tl.load({u}_ptr + at{k}__ - C__, mask=later{k}__, other=0.0).to(ACC) "
-            f"+ tl.load({u}__start_ptr + sample__ * C__ + channel__, mask=first{k}__, other=0.0).to(ACC)"
-            for u in fields
-        ]
+        load_back(lines, fields, tokens, k)
     state = ", ".join(f"{u}__x" for u in fields)
     for k in range(BACKWARD_AT_ONCE):
         lines += [f"{u}__g = {u}__x + {u}__out__{k}" for u in fields]

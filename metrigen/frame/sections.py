@@ -5,7 +5,7 @@ from __future__ import annotations
 from metrigen.frame import neural, without_triton
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points
-from metrigen.frame.sequence import COUPLED_BACKENDS, COUPLED_KEEPS, KEEPS
+from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS
 from metrigen.frame.stencils import boundary_sentence, stencil_text
 from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
 from metrigen.integrators.base import TimeStepper
@@ -44,10 +44,8 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
     name = type(integrator).__name__
     if isinstance(derivation.system.domain, Sequence):
         once = f"One step of dt = {integrator.dt} a token, at any dt."
-        if derivation.bracket is not None and has_maps(derivation.bracket.form):
-            backends = COUPLED_BACKENDS[:1].upper() + COUPLED_BACKENDS[1:]
-            return [f"{name}: {COUPLED_KEEPS}.", once, f"{backends}."]
-        return [f"{name}: {KEEPS}.", once]
+        coupled = derivation.bracket is not None and has_maps(derivation.bracket.form)
+        return [f"{name}: {COUPLED_KEEPS if coupled else KEEPS}.", once]
     if not isinstance(integrator, TimeStepper):
         return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
     lines = [

@@ -11,6 +11,7 @@ from typing import Any
 import sympy as sp
 
 from metrigen.backends.torch import Function, print_function
+from metrigen.backends.triton_walk import fits
 from metrigen.frame.emission import camel_case
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
@@ -24,9 +25,9 @@ COUPLED_KEEPS = (
     "the flow of every channel exact, then an exact rotation of coupled channels about the same fixed point: of first "
     "order in the step where the two do not commute, orthogonal for every weight"
 )
-COUPLED_BACKENDS = (
-    "backends: cpu and torch; no Triton kernels, as coupled channels are walked token by token and leave no scan of "
-    "small matrices: on a GPU torch runs"
+NOT_ON_CHIP = (
+    "backends: cpu and torch; no Triton kernels, as no program can hold what has whole blocks of both rotations, too "
+    "unlike in size: on a GPU torch runs"
 )
 
 
@@ -71,6 +72,11 @@ class SequenceEmission:
     def matrices(self) -> frozenset[str]:
         """Names of the parameters that are channel matrices."""
         return frozenset(turn.matrix.name for turn in self.scan.cell.turns)
+
+    @property
+    def on_chip(self) -> bool:
+        """Whether there are Triton kernels: where channels are coupled, a program must hold their rotations."""
+        return not self.scan.rotations or fits(self.scan.blocks)
 
     @property
     def channelwise(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metrigen.backends.cpu_scan import print_pointwise
-from metrigen.backends.cpu_walk import Walk, walk_of
+from metrigen.backends.walk import Walk, walk_of
 from metrigen.emit.render import render
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.ir.nodes import Program

@@ -17,7 +17,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
     return render(
         "sequence_module.py.j2",
         header=header,
-        without_triton=False,
+        without_triton=not triton,
         title=emission.class_name,
         class_name=emission.class_name,
         cpu=cpu,

@@ -7,7 +7,7 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.ops import tuple_of
-from metrigen.frame.sequence import COUPLED_BACKENDS, COUPLED_KEEPS, KEEPS, SequenceEmission, traffic
+from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, NOT_ON_CHIP, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
 from metrigen.frame.sequence_sections import sequence_sections
@@ -32,14 +32,13 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
     comment = header(emission.spec, (), None, "//")
-    coupled = bool(emission.scan.rotations)
     return {
         "cpu.py": layout(sequence_loader_text(emission, brief)),
-        **({} if coupled else {"kernels.py": layout(sequence_kernels_text(emission, brief))}),
+        **({"kernels.py": layout(sequence_kernels_text(emission, brief))} if emission.on_chip else {}),
         "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
-        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=not coupled)),
+        "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=emission.on_chip)),
         "DERIVATION.md": derivation_markdown(
             emission.spec, emission.derivation, emission.laws, sequence_sections(emission)
         ),
@@ -51,7 +50,7 @@ def guarantees(emission: SequenceEmission) -> list[str]:
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
     if not emission.scan.rotations:
         return [*lines, f"Exponential: keeps {KEEPS}"]
-    return [*lines, f"Exponential: {COUPLED_KEEPS}", COUPLED_BACKENDS]
+    return [*lines, f"Exponential: {COUPLED_KEEPS}", *([] if emission.on_chip else [NOT_ON_CHIP])]
 
 
 def cost(emission: SequenceEmission) -> str:

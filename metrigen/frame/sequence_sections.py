@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen.emit.notation import text
-from metrigen.frame.sequence import SequenceEmission, traffic
+from metrigen.frame.sequence import NOT_ON_CHIP, SequenceEmission, traffic
 from metrigen.integrators.scan import ACTION, OVERLAP, Scan, operations
 from metrigen.ir.nodes import Leaf
 
@@ -15,10 +15,14 @@ def sequence_sections(emission: SequenceEmission) -> list[tuple[str, str]]:
     scan = emission.scan
     return [
         ("One token", _token(scan)),
-        ("Scan", _WALK if scan.rotations else _SCAN),
+        ("Scan", _walk(emission) if scan.rotations else _SCAN),
         ("Readout", _readout(scan)),
         ("Cost per state element", _cost(scan)),
     ]
+
+
+def _walk(emission: SequenceEmission) -> str:
+    return _WALK + (_ON_CHIP if emission.on_chip else f"{NOT_ON_CHIP[:1].upper()}{NOT_ON_CHIP[1:]}.")
 
 
 def _plain(e: sp.Expr) -> str:
@@ -70,7 +74,12 @@ _WALK = (
     "The token axis is the time: the state after token t depends on tokens up to t alone. Coupled channels are walked "
     "token by token. Backward g_t = y_t + E_(t+1)^T R^T g_(t+1) against the time; what flows into inputs and "
     "parameters is the variation of one step, seeded with g_t. The states are kept, as they are the result; "
-    "exponentials and what they move are made again. There is no Triton kernel of this: on a GPU torch runs."
+    "exponentials and what they move are made again. "
+)
+_ON_CHIP = (
+    "On a GPU a program walks whole blocks of channels of a sample, a channel a lane: the rotations stay in registers, "
+    "one gather fetches the channels that turn together, and what flows into the rotations is summed where they lie, "
+    "one partial a sample."
 )
 _ENERGY = "T00 = x.P x/2 is the energy of an oscillator without that of its drive: the norm that no step increases."
 _OVERLAP = "M = x_(t-1).P x_t is the same form between a token and the one before."
@@ -103,12 +112,12 @@ def _cost(scan: Scan) -> str:
     programs = {"step": scan.step, "step_adjoint": scan.step_adjoint}
     counts = ", ".join(f"`{name}` {operations(program)}" for name, program in programs.items())
     n = len(scan.fields)
-    turned = ""
+    turned, twice = "", "" if scan.rotations else "; in chunks a GPU reads the inputs twice"
     if scan.cell.turns:
         each = ", ".join(f"{2 * (turn.matrix.block or 1)} for {turn.field}" for turn in scan.cell.turns)
         turned = f" The rotation of a block adds {each} in `step`, and twice that in `step_adjoint`."
     return (
         f"A state element is the {n} field{'s' * (n > 1)} of one channel at one token, {4 * n} bytes. Every array is "
-        "moved once, as the CPU kernels do; in chunks a GPU reads the inputs twice.\n\n" + "\n".join(rows)
+        f"moved once, as the CPU kernels do{twice}.\n\n" + "\n".join(rows)
         + f"\n\nOperations an element, a function counted as one: {counts}.{turned}"
     )  # fmt: skip

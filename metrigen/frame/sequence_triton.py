@@ -4,45 +4,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from metrigen.backends.triton_scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, loops, print_pointwise
+from metrigen.backends.triton_scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, loops, print_pointwise
 from metrigen.emit.render import render
 from metrigen.frame.sequence import SequenceEmission
+from metrigen.frame.sequence_triton_walk import walk_text
 
 
 def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
     """The text of ``kernels.py``."""
     scan = emission.scan
-    fields, tokens, fixed = scan.fields, scan.tokens, scan.coefficients
-    moves, step, read = (emission.reads(p) for p in (scan.propagator, scan.step, scan.readout))
-    programs = (scan.propagator, scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint)
-    pointwise = [print_pointwise(p) for p in programs]
-    n = len(fields)
+    read, readouts = emission.reads(scan.readout), (scan.readout, scan.readout_adjoint)
+    moving, parts = walk_text(emission) if scan.rotations else _chunked(emission)
+    pointwise = [*moving, *(print_pointwise(p) for p in readouts)]
     text = "\n".join(line for f in pointwise for line in f.lines)
     return render(
         "sequence_kernels.py.j2",
         header=header.rstrip("\n"),
         title=emission.class_name,
+        coupled=bool(scan.rotations),
         stumpff="_damped_stumpff(" in text,
         used=set(re.findall(r"\b(_[a-z]+)\(", text)),
         pointwise=pointwise,
-        at_once=TOKENS_AT_ONCE,
-        backward_at_once=BACKWARD_AT_ONCE,
-        loops=loops(fields, tokens, moves, step, step),
         components=len(scan.components),
-        **_pointers(fields, tokens, fixed, read),
-        load_moves=_block(_channels(moves)),
-        load_step=_block(_channels(step)),
+        **parts,
+        **_pointers(scan.fields, scan.tokens, scan.coefficients, read),
         load_read=_block(_channels(read)),
+        **_reading(emission),
+    )
+
+
+def _chunked(emission: SequenceEmission) -> tuple[list[Pointwise], dict[str, Any]]:
+    """The pointwise parts of a token, and what the template of the chunks reads."""
+    scan = emission.scan
+    fields, tokens, fixed = scan.fields, scan.tokens, scan.coefficients
+    moves, step = emission.reads(scan.propagator), emission.reads(scan.step)
+    n = len(fields)
+    return [print_pointwise(p) for p in (scan.propagator, scan.step, scan.step_adjoint)], {
+        "at_once": TOKENS_AT_ONCE,
+        "backward_at_once": BACKWARD_AT_ONCE,
+        "loops": loops(fields, tokens, moves, step, step),
+        "load_moves": _block(_channels(moves)),
+        "load_step": _block(_channels(step)),
         **_chunks(fields),
-        zero_sums=_block(f"{c}__sum = tl.zeros([BLOCK], ACC)" for c in step),
-        store_sums=_block([
+        "zero_sums": _block(f"{c}__sum = tl.zeros([BLOCK], ACC)" for c in step),
+        "store_sums": _block([
             *(f"tl.store({c}__sum_ptr + {_PART}, {c}__sum, mask=ok__)" for c in step),
             *(f"tl.store({c}__sum_ptr + {_PART}, tl.zeros([BLOCK], ACC), mask=ok__)" for c in fixed if c not in step),
             *(f"tl.store(begin_ptr + {_place('chunk__', i, n)}, {u}__x, mask=ok__)" for i, u in enumerate(fields)),
         ]),
-        **_reading(emission),
-    )  # fmt: skip
+    }  # fmt: skip
 
 
 _PART = "(sample__ * chunks__ + chunk__) * C__ + channel__"

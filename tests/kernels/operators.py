@@ -43,10 +43,13 @@ def inputs(size: tuple[int, int] = (3, 4), batch: int = 1) -> dict[str, torch.Te
 
 def poison(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Memory that a kernel forgets to write shows as NaN."""
-    empty = torch.empty_like
 
-    def filled(x: torch.Tensor, **options: object) -> torch.Tensor:
-        out = empty(x, **options)
-        return out.fill_(float("nan")) if out.is_floating_point() else out
+    def poisoned(empty):  # type: ignore[no-untyped-def]
+        def filled(x: torch.Tensor, *size: object, **options: object) -> torch.Tensor:
+            out = empty(x, *size, **options)
+            return out.fill_(float("nan")) if out.is_floating_point() else out
 
-    monkeypatch.setattr(torch, "empty_like", filled)
+        return filled
+
+    monkeypatch.setattr(torch, "empty_like", poisoned(torch.empty_like))
+    monkeypatch.setattr(torch.Tensor, "new_empty", poisoned(torch.Tensor.new_empty))

@@ -1,7 +1,7 @@
-"""A token of coupled channels on the CPU: what is pointwise before the rotations, the rotations, what is after them.
+"""A token of coupled channels: what is pointwise before the rotations, the rotations, what is after them.
 
-A rotation needs a whole block of channels, vectors hold others: values that one part makes and another reads are held
-in rows of a buffer, one a name, with a place for every channel of a unit of work.
+A rotation needs a whole block of channels: values that one part makes and another reads are held in rows, one a name,
+with a place for every channel of a unit of work.
 """
 
 from __future__ import annotations
