@@ -224,14 +224,14 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
     if unit.library is None:
         return reference.evolve(state, fixed, steps)
     state, fixed = _dense(*state), _dense(*fixed)
-    done = 0
+    passes = -(-steps // STEPS_AT_ONCE)
     free: Tensors = ()  # what an earlier pass wrote and nobody reads any more: new memory would cost more than a pass
-    while done < steps:
-        count = min(STEPS_AT_ONCE, steps - done)
+    for k in range(passes):
+        count = (steps + k) // passes  # as even as can be: what is computed twice grows as the square of a pass
         out = free or tuple(torch.empty_like(x) for x in state)
         unit.run((*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
-        free = state if done else ()
-        state, done = out, done + count
+        free = state if k else ()
+        state = out
     return state
 
 

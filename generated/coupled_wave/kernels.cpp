@@ -1114,10 +1114,10 @@ static NOINLINE void inner_adjoint_1(
                 const V phi_1__bar19 = load(phi_1__bar19__row + j);
                 const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
-                const auto k__0 = R(3.0) * lam__c;
-                const auto k__1 = R(4.0) * c2__c + m2__c;
+                const auto k__0 = R(4.0) * c2__c + m2__c;
+                const auto k__1 = R(3.0) * lam__c;
                 const auto k__2 = -c2__c;
-                const auto phi_1__bar = (k__0 * phi_1 * phi_1 + k__1) * dV_dphi__bar15 + phi_1__ahead__bar +
+                const auto phi_1__bar = (k__1 * phi_1 * phi_1 + k__0) * dV_dphi__bar15 + phi_1__ahead__bar +
                     phi_1__bar19 + k__2 * (dV_dphi__bar15__0_m1 + dV_dphi__bar15__0_p1 + dV_dphi__bar15__m1_0 +
                     dV_dphi__bar15__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
@@ -1295,10 +1295,10 @@ static NOINLINE void tail_adjoint_1(
                 const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
-                const auto k__0 = R(3.0) * lam__c;
-                const auto k__1 = R(4.0) * c2__c + m2__c;
+                const auto k__0 = R(4.0) * c2__c + m2__c;
+                const auto k__1 = R(3.0) * lam__c;
                 const auto k__2 = -c2__c;
-                const auto phi_1__bar = (k__0 * phi_1 * phi_1 + k__1) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
+                const auto phi_1__bar = (k__1 * phi_1 * phi_1 + k__0) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
                     + k__2 * (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 +
                     dV_dphi__bar12__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));

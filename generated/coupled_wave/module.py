@@ -130,7 +130,7 @@ def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int) -> Tensor:
     return full.view(n, b, n, b).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f0ccc778_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_f36ca797_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -191,10 +191,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f0ccc778_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f0ccc778_readout", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_f36ca797_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c2, lam, m2), (K,))
@@ -236,10 +236,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f0ccc778_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f0ccc778_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -312,10 +312,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f0ccc778_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f0ccc778_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -381,10 +381,10 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f0ccc778_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f0ccc778_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -466,10 +466,10 @@ _evolve_readout_adjoint.register_autograd(
     _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
 )
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f0ccc778_evolve_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f0ccc778_evolve_readout", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
@@ -539,7 +539,7 @@ def _evolve_readout_backward(ctx, *grads):
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f0ccc778_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve_readout", _device, torch.float32)
 
 
 class CoupledWave(nn.Module):
