@@ -92,9 +92,9 @@ class _Expansion:
     def _expand(self, expr: sp.Expr) -> Terms | None:
         if self._is_value(expr):
             return {expr: sp.S.One}
-        if expr.is_Symbol and expr in self.lets and expr not in self.fixed:
+        if self._is_named(expr):
             return self.terms(self.lets[expr])
-        if not any(self._is_value(s) or (s in self.lets and s not in self.fixed) for s in expr.free_symbols):
+        if not any(self._is_value(s) or self._is_named(s) for s in expr.free_symbols):
             return {sp.S.One: expr}
         if expr.is_Add:
             return self._difference(expr) or _sum([self.terms(e) for e in expr.args])
@@ -109,13 +109,16 @@ class _Expansion:
         parts = [term.as_coeff_Mul() for term in expr.args]
         if sum(number for number, _ in parts) != 0 or not all(self._is_value(value) for _, value in parts):
             return None
-        symbol = next((s for s, e in self.differences.items() if e == expr), None)
-        symbol = symbol or sp.Symbol(f"difference__{len(self.differences)}", real=True)
+        symbol = sp.Symbol(f"difference__{len(self.differences)}", real=True)
         self.differences[symbol] = expr
         return {symbol: sp.S.One}
 
     def _is_value(self, expr: sp.Expr) -> bool:
         return isinstance(expr, (Leaf, Inside)) or expr in self.stored
+
+    def _is_named(self, expr: sp.Expr) -> bool:
+        """Whether it is the name of a value that depends on the site."""
+        return expr in self.lets and expr not in self.fixed
 
 
 def _sum(parts: Sequence[Terms | None]) -> Terms | None:
@@ -152,7 +155,8 @@ def _nested(terms: Terms, coefficients: Values) -> sp.Expr:
         product = _named(factor, coefficients) * sp.Add(*monomials)
         (shared if len(monomials) > 1 else single).append(product)
     values = sorted({s for monomial in terms for s in monomial.free_symbols}, key=str)
-    return sp.Add(*shared, sp.horner(sp.Add(*single), wrt=values) if single and values else sp.Add(*single))
+    rest = sp.Add(*single)
+    return sp.Add(*shared, sp.horner(rest, wrt=values) if rest.free_symbols & set(values) else rest)
 
 
 def _named(factor: sp.Expr, coefficients: Values) -> sp.Expr:

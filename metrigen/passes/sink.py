@@ -15,7 +15,7 @@ import sympy as sp
 
 from metrigen.ir.nodes import Kind, Leaf, Map, Mix, Total
 from metrigen.passes.prune import prune_lets
-from metrigen.passes.sweeps import Alone, Cut, Sweep
+from metrigen.passes.sweeps import Alone, Cut, Sited, Sweep
 
 Sum = tuple[str, Kind, sp.Expr]
 
@@ -81,7 +81,7 @@ def _reads(total: Sum) -> set[str]:
     return set(Map(sums=(total,)).reads)
 
 
-def _with(statement: object, total: Sum, owner: Mapping[str, str]) -> Map:
+def _with(statement: Sited, total: Sum, owner: Mapping[str, str]) -> Map:
     """The statement with one more sum, or with more in the one that it adds to the same parameter."""
     assert isinstance(statement, Map)
     name, _, expr = total
@@ -93,6 +93,7 @@ def _with(statement: object, total: Sum, owner: Mapping[str, str]) -> Map:
     return replace(statement, sums=(*sums, total))
 
 
-def _without(statement: object, total: Sum) -> Map:
+def _without(statement: Sited, total: Sum) -> Map:
+    """The statement without the sum, and without values that it alone read."""
     assert isinstance(statement, Map)
     return prune_lets(replace(statement, sums=tuple(s for s in statement.sums if s[0] != total[0])))
