@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from metrigen.backends.triton_scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, loops, print_pointwise
 from metrigen.emit.render import render
 from metrigen.frame.sequence import SequenceEmission
-from metrigen.frame.sequence_triton_walk import walk_text
+from metrigen.frame.sequence_triton_walk import block, load_numbers, walk_text
 
 
 def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
@@ -30,7 +30,7 @@ def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
         components=len(scan.components),
         **parts,
         **_pointers(scan.fields, scan.tokens, scan.coefficients, read),
-        load_read=_block(_channels(read)),
+        load_read=block(load_numbers(read)),
         **_reading(emission),
     )
 
@@ -45,11 +45,11 @@ def _chunked(emission: SequenceEmission) -> tuple[list[Pointwise], dict[str, Any
         "at_once": TOKENS_AT_ONCE,
         "backward_at_once": BACKWARD_AT_ONCE,
         "loops": loops(fields, tokens, moves, step, step),
-        "load_moves": _block(_channels(moves)),
-        "load_step": _block(_channels(step)),
+        "load_moves": block(load_numbers(moves)),
+        "load_step": block(load_numbers(step)),
         **_chunks(fields),
-        "zero_sums": _block(f"{c}__sum = tl.zeros([BLOCK], ACC)" for c in step),
-        "store_sums": _block([
+        "zero_sums": block(f"{c}__sum = tl.zeros([BLOCK], ACC)" for c in step),
+        "store_sums": block([
             *(f"tl.store({c}__sum_ptr + {_PART}, {c}__sum, mask=ok__)" for c in step),
             *(f"tl.store({c}__sum_ptr + {_PART}, tl.zeros([BLOCK], ACC), mask=ok__)" for c in fixed if c not in step),
             *(f"tl.store(begin_ptr + {_place('chunk__', i, n)}, {u}__x, mask=ok__)" for i, u in enumerate(fields)),
@@ -62,14 +62,6 @@ _PART = "(sample__ * chunks__ + chunk__) * C__ + channel__"
 
 def _place(chunk: str, i: int, count: int) -> str:
     return f"((sample__ * chunks__ + {chunk}) * {count} + {i}) * C__ + channel__"
-
-
-def _block(lines: Iterable[str]) -> str:
-    return "\n".join(f"    {line}" for line in lines)
-
-
-def _channels(names: Sequence[str]) -> list[str]:
-    return [f"{n} = tl.load({n}_ptr + channel__, mask=ok__, other=1.0).to(ACC)" for n in names]
 
 
 def _pointers(
@@ -112,18 +104,18 @@ def _chunks(fields: Sequence[str]) -> dict[str, str]:
     renew = [f"{u}__x = {u}__new" for u in fields]
     whole = [f"(sample__ * {n} + {i}) * C__ + channel__" for i, _ in places]
     return {
-        "unit_map": _block([
+        "unit_map": block([
             *(f"{u}__x = tl.zeros([BLOCK], ACC)" for u in fields),
             *(f"{u}__{w}__M = tl.full([BLOCK], {1.0 if u == w else 0.0}, ACC)" for _, u, w in pairs),
         ]),
-        "store_map": _block([
+        "store_map": block([
             *(f"tl.store(map_ptr + {_place('chunk__', k, n * n)}, {u}__{w}__M, mask=ok__)" for k, u, w in pairs),
             *(f"tl.store(end_ptr + {_place('chunk__', i, n)}, {u}__x, mask=ok__)" for i, u in places),
         ]),
-        "load_first": _block(f"{u}__x = tl.load(first_ptr + {whole[i]}, mask=ok__, other=0.0)" for i, u in places),
+        "load_first": block(f"{u}__x = tl.load(first_ptr + {whole[i]}, mask=ok__, other=0.0)" for i, u in places),
         "carry_body": "\n".join(f"        {line}" for line in [*kept, *loads, *ends, *moved, *renew]),
-        "store_last": _block(f"tl.store(last_ptr + {whole[i]}, {u}__x, mask=ok__)" for i, u in places),
-        "load_carry": _block(
+        "store_last": block(f"tl.store(last_ptr + {whole[i]}, {u}__x, mask=ok__)" for i, u in places),
+        "load_carry": block(
             f"{u}__x = tl.load(carry_ptr + {_place('chunk__', i, n)}, mask=ok__, other=0.0).to(ACC)" for i, u in places
         ),
     }  # fmt: skip
@@ -168,4 +160,4 @@ def _reading(emission: SequenceEmission) -> dict[str, str]:
             "mask=first__)"
         )
     back += [f"tl.store({n}__sum_ptr + row__ * C__ + channel__, {n}__into, mask=ok__)" for n in read]
-    return {"load_pair": _block(pair), "store_readout": _block(stores), "readout_adjoint_body": _block(back)}
+    return {"load_pair": block(pair), "store_readout": block(stores), "readout_adjoint_body": block(back)}

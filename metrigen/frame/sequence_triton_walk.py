@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from metrigen.backends.triton_scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, print_pointwise
@@ -26,22 +26,28 @@ def walk_text(emission: SequenceEmission) -> tuple[list[Pointwise], dict[str, An
         "rows": sum(map(power_of_two, scan.blocks)),
         "at_once": TOKENS_AT_ONCE,
         "backward_at_once": BACKWARD_AT_ONCE,
-        "load_step": _lines(f"{n} = tl.load({n}_ptr + channel__, mask=ok__, other=1.0).to(ACC)" for n in numbers),
-        "load_tables": _lines(_tables(emission.blocks)),
-        "load_start": _lines(
+        "load_step": block(load_numbers(numbers)),
+        "load_tables": block(_tables(emission.blocks)),
+        "load_start": block(
             f"{u}__x = tl.load({u}__start_ptr + sample__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)"
             for u in scan.fields
         ),
-        "zero_start": _lines(f"{u}__x = tl.zeros([BLOCK], ACC)" for u in scan.fields),
-        "zero_sums": _lines([
+        "zero_start": block(f"{u}__x = tl.zeros([BLOCK], ACC)" for u in scan.fields),
+        "zero_sums": block([
             *(f"{n}__sum = tl.zeros([BLOCK], ACC)" for n in numbers),
             *(f"{r}__sum = tl.zeros([{power_of_two(size)}, BLOCK], ACC)" for r, size in emission.blocks.items()),
         ]),
-        "store_sums": _lines(_sums(emission, numbers)),
+        "store_sums": block(_sums(emission, numbers)),
     }  # fmt: skip
 
 
-def _lines(lines: Iterable[str]) -> str:
+def load_numbers(names: Sequence[str]) -> list[str]:
+    """Coefficients of one number a channel."""
+    return [f"{n} = tl.load({n}_ptr + channel__, mask=ok__, other=1.0).to(ACC)" for n in names]
+
+
+def block(lines: Iterable[str]) -> str:
+    """Lines of the body of a kernel."""
     return "\n".join(f"    {line}" for line in lines)
 
 
