@@ -28,7 +28,7 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     matrix = param is not None and param.is_matrix
     block = param.block if param is not None else None
     per = param.per if param is not None else "scalar"
-    shapes = {"scalar": "()", "channel": "(channels,)", "site": "(channels, *sites)", "edge": "(channels, *edges)"}
+    shapes = {"scalar": "(1,)", "channel": "(channels,)", "site": "(channels, *sites)", "edge": "(channels, *edges)"}
     shape = shapes[per]
     if matrix:
         shape = "(channels, channels)" if block is None else f"(-(-channels // {block}), {block}, {block})"
@@ -52,6 +52,8 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     elif symbol.is_nonnegative:
         read, write = f"nn.functional.softplus({read})", f"_inverse_softplus({given})"
         words.append("nonnegative")
+    if per == "scalar" and not matrix:
+        read = f"{read}.squeeze(0)"  # of shape (1,), since sharded training takes no parameter of shape ()
     if block is not None:
         read = f"_block_diagonal({read}, self.channels)"
         words.append(f"in blocks of {block} channels")
