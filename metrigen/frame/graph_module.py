@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
-from metrigen.frame.base import with_imports
 from metrigen.frame.arguments import floats, parameters, tuple_text
+from metrigen.frame.base import with_imports
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
 from metrigen.frame.reading import BALANCE_DOC, exactly, halfway

@@ -49,7 +49,7 @@ def implicit_steps(emission: Emission, otherwise: str) -> list[str]:
         return [*(f"    {line}" for line in by_reference), ""]
     return [
         f"    _available(self.backend, {like})",
-        f'    if {otherwise} or {like}.device.type != "cpu" or not _has_kernels():',
+        f'    if {otherwise} or {like}.device.type not in ("cpu", "meta") or not _has_kernels():',
         *(f"        {line}" for line in by_reference),
         f"    arrays__ = ({', '.join(emission.fields)}, *fixed__)",
         "    keep__ = torch.is_grad_enabled() and any(x.requires_grad for x in arrays__)",

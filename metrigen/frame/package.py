@@ -6,6 +6,7 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
+from metrigen.frame.arguments import symbols
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
@@ -16,6 +17,7 @@ from metrigen.frame.triton import kernels_text, solve_programs
 from metrigen.ir.nodes import Cayley, Local
 from metrigen.ir.stumpff import stumpff
 from metrigen.spec.domain import Graph, Lattice
+from metrigen.spec.symbols import Param
 
 _DOCS = {
     "prologue": "What depends on parameters alone, computed once for all steps.",
@@ -103,6 +105,7 @@ def _reference(emission: Emission, head: str) -> str:
         boundary=domain.boundary,
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(emission),
+        cayley_block=_cayley_block(emission),
         stumpff=_uses_stumpff(emission),
         learned=bool(emission.learned),
         functions=emission.functions,
@@ -140,6 +143,14 @@ def _flatten(rank: int, planes: bool) -> str:
 def _uses_cayley(emission: Emission) -> bool:
     prologue = emission.lowered.prologue
     return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
+
+
+def _cayley_block(emission: Emission) -> int | None:
+    """Channels in the blocks of every matrix that turns into a rotation; None where one couples all channels."""
+    prologue = emission.lowered.prologue
+    turned = [symbols(emission)[s.matrix] for s in (prologue.body if prologue else ()) if isinstance(s, Cayley)]
+    blocks = {s.block if isinstance(s, Param) else None for s in turned}
+    return blocks.pop() if len(blocks) == 1 else None
 
 
 def _uses_stumpff(emission: Emission) -> bool:
