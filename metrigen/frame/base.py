@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 NAMES = (
-    "Layer", "as_count", "as_step", "by_reference", "by_sample", "check_fields", "check_input", "check_state", "exact",
-    "pullback", "readable", "registered", "step_of", "transformed", "working",
+    "BaseLayer", "as_count", "as_step", "by_reference", "by_sample", "check_fields", "check_input", "check_state",
+    "exact", "pullback", "readable", "registered", "step_of", "transformed", "working",
 )  # fmt: skip
 
 

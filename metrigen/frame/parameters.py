@@ -59,6 +59,7 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
         words.append(f"in blocks of {block} channels")
     doc = " ".join(["Channel matrix" if matrix else f"One value per {per}" if per != "scalar" else "A number"])
     doc += f", {', '.join(words)}." if words else "."
+    doc += f" Made from ``raw_{symbol.name}``: set it by assignment, writing into it changes nothing."
     return ParameterText(symbol.name, doc, shape, repr(initial_value(symbol)), read, write, block)
 
 
