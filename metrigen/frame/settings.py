@@ -15,6 +15,8 @@ def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
         "positive": any("_positive" in p.read for p in texts),
         "bounded": any("_inverse_between" in p.write for p in texts),
         "softplus": any("_inverse_softplus" in p.write for p in texts),
+        "off": any("_inverse_" in p.write for p in texts),
+        "symmetric": any("_mirrored" in p.write or "_both_ways" in p.write for p in texts),
         "blocks": any(p.block is not None for p in texts),
     }
 
