@@ -7,6 +7,8 @@ that is at fault; the loader of a spec file turns it into ``file:line``.
 
 from __future__ import annotations
 
+REPORT = "this is a fault of the compiler, which checks what it emits: please report it with your spec"
+
 
 class MetrigenError(Exception):
     """An error for the author of a spec.

@@ -15,6 +15,11 @@ from metrigen.physics.opaque import opaque
 from metrigen.physics.size import expanded_terms, fits, nodes
 from metrigen.physics.zero import UNPROVED, Zero, evaluate, random_point
 
+# What to write where the mirror image of a form is not its negative (bracket) or itself (metric).
+SYMMETRISE = {
+    "bracket": "write the bracket skew as it stands, b(F, G)/2 - b(G, F)/2",
+    "metric": "write the metric as its own mirror image, or in the factored form Dissipation((w, A), ...)",
+}
 _LONGEST = 400  # characters of a formula in a message
 LARGE = 2000  # nodes beyond which few points are tried for a witness
 

@@ -22,13 +22,20 @@ PER = ("scalar", "channel", "site", "edge")
 
 def Field(name: str, domain: Domain) -> AppliedUndef:
     """A dynamical field: the SymPy function ``name(t, *axes)``, the same object as a plain applied function."""
+    _check_domain("Field", name, domain, Domain)
     return sp.Function(check_name(name, "field"), real=True)(t, *domain.axes)
 
 
 def momentum(u: AppliedUndef) -> AppliedUndef:
     """The field conjugate to ``u``: pi_u = dL/d(u_t). Two calls give equal objects."""
     if not isinstance(u, AppliedUndef):
-        raise SpecError(f"momentum() takes a field, not {u!r}")
+        raise SpecError(
+            f"momentum() takes a field, not {u!r}",
+            why=f"a {type(u).__name__} has no momentum",
+            fix=f"{u} = Field({str(u)!r}, domain), or momentum() of a field"
+            if isinstance(u, sp.Symbol)
+            else 'u = Field("u", domain), and momentum(u)',
+        )
     return sp.Function(f"pi_{u.func.__name__}", real=True)(*u.args)
 
 
@@ -48,10 +55,30 @@ def Input(
 
     On a ``Sequence`` it has one value a token, and so depends on the time; on ``graph.edges`` one value an edge.
     """
+    _check_domain("Input", name, domain, (Domain, Edges))
     assumptions = {"real": True, **_signs(positive, nonnegative)}
     function = UndefinedFunction(check_name(name, "input"), bases=(InputFunction,), role="input", **assumptions)
     moving = time_dependent or isinstance(domain, Sequence)
     return function(*((t,) if moving else ()), *domain.axes)
+
+
+def _check_domain(word: str, name: object, domain: object, kinds: type | tuple[type, ...]) -> None:
+    if isinstance(domain, kinds):
+        return
+    axis = isinstance(domain, sp.Symbol)
+    raise SpecError(
+        f"{word}({name!r}, ...) takes a domain, not {domain!r}",
+        part=str(name),
+        why=f"{domain} is {'a symbol: it can be an axis of a domain' if axis else 'a ' + type(domain).__name__}",
+        fix=f"grid = Lattice({domain if axis else 'x, y'}), and {word}({name!r}, grid)",
+    )
+
+
+def declared_name(item: object) -> str | None:
+    """The name of what a spec declares to be used: a parameter, an input; None for anything else."""
+    if isinstance(item, Param):
+        return str(item.name)
+    return str(item.func.__name__) if isinstance(item, InputFunction) else None
 
 
 def _signs(positive: bool, nonnegative: bool) -> dict[str, bool]:
