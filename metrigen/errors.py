@@ -61,6 +61,10 @@ class SpecError(MetrigenError):
     """The input cannot be understood: a spec file, a name, a domain, an integrator that does not fit."""
 
 
+class Warned(MetrigenError):
+    """What a build tells the author of a spec that is no refusal; ``--strict`` makes it one."""
+
+
 class StructureError(MetrigenError):
     """A structure law that must hold fails. ``law`` is its name, ``residual`` the SymPy expression that is not zero."""
 

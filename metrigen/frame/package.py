@@ -10,8 +10,9 @@ from metrigen.frame.emission import Emission
 from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
+from metrigen.frame.notices import notices
 from metrigen.frame.sections import sections
-from metrigen.frame.steps import backward_memory, step_warnings
+from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
 from metrigen.ir.nodes import Cayley, Local
 from metrigen.ir.stumpff import stumpff
@@ -80,8 +81,8 @@ def guarantees(emission: Emission) -> list[str]:
     if emission.stepping:
         kept = integrator.kept(emission.derivation)
         lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
-        lines += [f"backward pass: {backward_memory(emission)}", *step_warnings(emission)]
-    return lines
+        lines += [f"backward pass: {backward_memory(emission)}", *step_notes(emission.derivation)]
+    return [*lines, *(f"WARNING: {w.what}" for w in notices(emission.derivation, emission.spec.declared))]
 
 
 def cost(emission: Emission) -> str:

@@ -6,6 +6,7 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
+from metrigen.frame.notices import notices
 from metrigen.frame.ops import tuple_of
 from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, NOT_ON_CHIP, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
@@ -48,6 +49,7 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
 def guarantees(emission: SequenceEmission) -> list[str]:
     """One line per law, and what the integrator keeps."""
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
+    lines += [f"WARNING: {w.what}" for w in notices(emission.derivation, emission.spec.declared)]
     if not emission.scan.rotations:
         return [*lines, f"Exponential: keeps {KEEPS}"]
     return [*lines, f"Exponential: {COUPLED_KEEPS}", *([] if emission.on_chip else [NOT_ON_CHIP])]

@@ -53,9 +53,9 @@ def numeric_function(expr: object) -> bool:
     return (type(expr).__module__ or "").split(".")[0] in ("numpy", "torch", "jax", "jaxlib")
 
 
-def closest(name: str, names: Iterable[str]) -> str | None:
+def closest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The one of ``names`` that ``name`` is likely a slip of."""
-    found = difflib.get_close_matches(name, sorted(set(names)), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name, sorted(set(names)), n=1, cutoff=cutoff)
     return found[0] if found else None
 
 
@@ -81,11 +81,11 @@ def _numeric(line: str) -> str | None:
 def _name(name: str, names: Mapping[str, object]) -> str:
     if name in vocabulary():
         return f"from metrigen import {name}"
+    if name and hasattr(sp, name):
+        return f"import sympy as sp, and write sp.{name}"
     near = closest(name, [*(n for n in names if not n.startswith("__")), *vocabulary()])
     if near is not None:
         return f"did you mean {near}?"
-    if name and hasattr(sp, name):
-        return f"import sympy as sp, and write sp.{name}"
     return "define it before this line, or import it"
 
 

@@ -62,7 +62,7 @@ def Input(
     return function(*((t,) if moving else ()), *domain.axes)
 
 
-def _check_domain(word: str, name: object, domain: object, kinds: type | tuple[type, ...]) -> None:
+def _check_domain(word: str, name: object, domain: object, kinds: Any) -> None:
     if isinstance(domain, kinds):
         return
     axis = isinstance(domain, sp.Symbol)
