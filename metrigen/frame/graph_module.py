@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.render import render
 from metrigen.frame.arguments import parameters, tuple_text
+from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
 from metrigen.frame.reading import BALANCE_DOC, halfway
@@ -29,6 +30,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         init_lines=_init_lines(emission),
         parameters=texts,
         methods=_methods(emission),
+        **declarations(emission, [a.name for a in inputs_of(emission)]),
         without_triton=True,
         cpu=False,
         obstacle="has no kernels that gather along edges",
@@ -111,7 +113,7 @@ def _methods(emission: Emission) -> list[str]:
     public = [
         ("@_exact", line) if line.startswith("def ") and not line.startswith("def _") else (line,) for line in lines
     ]
-    return [f"    {line}" if line else "" for pair in public for line in pair]
+    return [f"    {line}" if line else "" for line in watched([line for pair in public for line in pair])]
 
 
 def _graph_method(emission: Emission) -> list[str]:

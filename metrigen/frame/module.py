@@ -15,6 +15,7 @@ from metrigen.frame.arguments import (
     tuple_text,
     value,
 )
+from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
 from metrigen.frame.implicit import implicit_forward, implicit_ops
 from metrigen.frame.joint import Joint, joint, joint_ops
@@ -47,6 +48,7 @@ def module_text(emission: Emission, header: str) -> str:
         init_lines=_init_lines(emission),
         parameters=parameters(emission),
         methods=_methods(emission),
+        **declarations(emission, inputs_of(emission)),
         helpers=_helpers(emission),
         without_triton=emission.without_triton,
         operators=_operators(emission),
@@ -143,7 +145,7 @@ def _methods(emission: Emission) -> list[str]:
     if emission.lowered.entropy is not None:
         lines += density_method(emission, "entropy")
     lines += diagnostic_methods(emission)
-    return [f"    {line}" if line else "" for line in lines]
+    return [f"    {line}" if line else "" for line in watched(lines)]
 
 
 def _forward_steps(emission: Emission) -> list[str]:

@@ -67,6 +67,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
     return {
         **cpu,
         **kernels,
+        "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),

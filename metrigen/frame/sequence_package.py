@@ -37,6 +37,7 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
         "cpu.py": layout(sequence_loader_text(emission, brief)),
         **({"kernels.py": layout(sequence_kernels_text(emission, brief))} if emission.on_chip else {}),
         "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
+        "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
         "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=emission.on_chip)),

@@ -49,22 +49,26 @@ def step_notes(derivation: Derivation) -> list[str]:
     if found is None or step_warning(derivation) is not None:
         return []
     dt, limit, most = found
+    learned = sp.sympify(derivation.system.integrator.dt).free_symbols
     moves = f"the step limit {limit:.4g} at the declared start, which moves with what is learned"
     if most <= smallest_limit(derivation.step_limit):
         return [
             f"dt = {dt:g} is at most {float(most):g}, and so below its step limit for every value of the parameters"
         ]
-    if sp.sympify(derivation.system.integrator.dt).free_symbols:
+    if learned:
         return [f"dt is kept below {float(most):g}, within {moves}"]
-    if not largest_limit(derivation.step_limit).is_finite and derivation.step_limit.free_symbols:
+    moving = sp.sympify(derivation.step_limit).free_symbols
+    if moving and not largest_limit(derivation.step_limit).is_finite:
         return [f"dt = {dt:g} is below {moves}"]
     return []
 
 
 def _step_and_limit(derivation: Derivation) -> tuple[float, float, sp.Expr] | None:
     """dt and its limit at the declared start, and the largest dt that the parameters allow; None where not known."""
+    if derivation.step_limit is None:
+        return None
     dt, limit = chosen_dt(derivation), limit_value(derivation, {})
-    if dt is None or derivation.step_limit is None or limit is None:
+    if dt is None or limit is None:
         return None
     return dt, limit, largest_step(derivation.system.integrator.dt)
 

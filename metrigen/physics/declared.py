@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
@@ -18,13 +19,16 @@ from metrigen.spec.system import System
 _DENSITIES = ("lagrangian", "hamiltonian", "entropy")
 
 
+@dataclass(frozen=True)
 class _Any:
     """A functional of every field: F[u] is a function beside the field, whatever the state is."""
+
+    name: str
 
     def __getitem__(self, u: Any) -> sp.Expr:
         if not isinstance(u, AppliedUndef):
             raise TypeError(u)
-        return sp.Function(f"F_{u.func.__name__}", real=True)(*u.args)
+        return sp.Function(f"{self.name}_{u.func.__name__}", real=True)(*u.args)
 
 
 def check_declared(system: System, names: Iterable[str] = ()) -> None:
@@ -76,7 +80,7 @@ def _of_form(form: Callable[..., Any] | Dissipation | None) -> list[sp.Expr]:
     if form is None:
         return []
     try:
-        value = sp.sympify(form(_Any(), _Any()))  # type: ignore[arg-type]
+        value = sp.sympify(form(_Any("F"), _Any("G")))  # type: ignore[arg-type]
     except Exception:
         return []
     return [value] if isinstance(value, sp.Expr) else []
