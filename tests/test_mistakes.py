@@ -7,11 +7,17 @@ random changes of good specs, none of which may end in an internal error or a ra
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
 import re
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from metrigen.cli import app
@@ -177,6 +183,16 @@ SLIPS = {
 }  # fmt: skip
 
 
+@contextlib.contextmanager
+def inside(folder: str) -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 def checked(folder: Path, source: str) -> tuple[int, str]:
     (folder / "spec.py").write_text(source, encoding="utf-8")
     done = CliRunner().invoke(app, ["check", "spec.py"])
@@ -229,3 +245,60 @@ def test_every_refusal_says_what_to_do(file: Path) -> None:
         if k.arg == "fix" and isinstance(k.value, ast.Constant) and not k.value.value
     ]
     assert not empty, f"{file}: an empty fix= in lines {empty}"
+
+
+VALUES = (
+    "None", "3", "-1.5", "'text'", "[]", "()", "{}", "True", "object()", "lambda F: F", "lambda F, G: F", "sp.oo",
+    "sp.nan", "sp.zoo", "sp.I", "sp.Symbol('w')", "sp.Matrix([[1, 2]])", "sp.Eq(x, 1)", "sp.Wild('w')",
+    "sp.MatrixSymbol('M', 2, 2)",    "Lattice()", "Graph()", "Sequence()", "Field('other', Lattice())", "Param('new')",
+    "Param('K', shape=('C', 'C'))",
+    "Input('given', Lattice())", "grad", "t", "Strang", "SteadyState()", "RK4(steps=1, dt=0.1)", "1e400", "10**400",
+    "sp.Function('f')", "sp.Derivative(t, t)", "range(3)", "print", "{'a': 1}", "sp.floor(t)", "2 ** sp.Symbol('n')",
+)  # fmt: skip
+OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.FloorDiv, ast.Mod, ast.BitXor, ast.MatMult)
+BASES = {"wave": WAVE, "steady": STEADY, "heat": HEAT, "pair": PAIR, "point": POINT, "burgers": BURGERS}
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> str:
+    """A good spec with one or two of its pieces dropped, exchanged, or replaced by something of another kind."""
+    tree = ast.parse("import sympy as sp\nfrom metrigen import *\nx = sp.Symbol('x', real=True)\n"
+                     + draw(st.sampled_from(sorted(BASES.values()))))  # fmt: skip
+    for _ in range(draw(st.integers(1, 2))):
+        nodes = list(ast.walk(tree))
+        calls = [n for n in nodes if isinstance(n, ast.Call) and (n.args or n.keywords)]
+        sums = [n for n in nodes if isinstance(n, ast.BinOp)]
+        names = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+        kind = draw(st.sampled_from(("drop", "replace", "swap", "operator", "name", "argument", "statement")))
+        call = draw(st.sampled_from(calls))
+        value = ast.parse(draw(st.sampled_from(VALUES)), mode="eval").body
+        if kind == "drop" and call.keywords:
+            call.keywords.remove(draw(st.sampled_from(call.keywords)))
+        elif kind == "replace" and call.keywords:
+            draw(st.sampled_from(call.keywords)).value = value
+        elif kind == "swap" and len(call.keywords) > 1:
+            a, b = draw(st.permutations(call.keywords))[:2]
+            a.value, b.value = b.value, a.value
+        elif kind == "argument" and call.args:
+            call.args[draw(st.integers(0, len(call.args) - 1))] = value
+        elif kind == "operator" and sums:
+            draw(st.sampled_from(sums)).op = draw(st.sampled_from(OPERATORS))()
+        elif kind == "name" and len(names) > 1:
+            a, b = draw(st.permutations(names))[:2]
+            a.id, b.id = b.id, a.id
+        elif kind == "statement" and len(tree.body) > 1:
+            tree.body.pop(draw(st.integers(0, len(tree.body) - 1)))
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+@settings(max_examples=1000 if os.environ.get("METRIGEN_LONG") else 40)
+@given(source=broken())
+def test_no_mistake_is_an_internal_error(source: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, inside(folder):
+        code, message = checked(Path(folder), source)
+    assert code in (0, 1), f"{message}\n{source}"
+    assert "internal error" not in message, f"{message}\n{source}"
+    assert "Traceback" not in message
+    if code:
+        assert message.splitlines()[0].startswith(("error: ", "warning: "))
+        assert re.search(r"^  fix +\S", message, re.M), f"{message}\n{source}"
