@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 import traceback
@@ -23,9 +24,17 @@ _COLOURS = {"proved": "green", "conditional": "yellow", "sampled": "yellow", "fa
 _LABEL = 8
 
 
+class _Console(Console):
+    """A reader who closes the pipe has read enough: the work goes on without being told of."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 def console(stderr: bool = False) -> Console:
     """A console that prints text as it is: no markup, no highlighting; colours only on a terminal without NO_COLOR."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def stage_line(stage: Stage) -> str:

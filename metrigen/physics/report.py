@@ -26,7 +26,15 @@ LARGE = 2000  # nodes beyond which few points are tried for a witness
 
 def show(expr: sp.Expr) -> str:
     """An expression in jets as the author would write it, clipped where nobody would read on."""
-    return clip(str(from_jets(_head(expr))))
+    written = from_jets(_head(expr))
+    bare = {f: sp.Symbol(f.func.__name__) for f in written.atoms(AppliedUndef) if not f.args}
+    return clip(str(written.xreplace(bare)))
+
+
+def labelled(expr: sp.Expr) -> str:
+    """The same as it is printed in a derivation: fields by their names, phi_xx for a derivative."""
+    head = _head(expr)
+    return clip(str(head.xreplace({j: sp.Symbol(label(j)) for j in head.atoms(Jet)})))
 
 
 def multiplied_out(expr: sp.Expr) -> sp.Expr:
