@@ -261,3 +261,61 @@ def test_a_start_out_of_range_is_refused(declared: dict[str, object], message: s
     with pytest.raises(SpecError, match=re.escape(message)) as caught:
         Param("k", **declared)  # type: ignore[arg-type]
     assert caught.value.fix
+
+
+FRICTION = '''"""A wave whose friction is DECLARED."""
+
+import sympy as sp
+
+from metrigen import Field, Input, Lattice, Param, Strang, System, energy_density, friction, grad, momentum, t
+
+x = sp.Symbol("x", real=True)
+line = Lattice(x)
+u = Field("u", line)
+a = DECLARED
+
+system = System(
+    name="NAME",
+    domain=line,
+    lagrangian=u.diff(t) ** 2 / 2 - grad(u).square / 2,
+    metric=friction(a, momentum(u)),
+    integrator=Strang(steps=3, dt=0.05),
+    readout=energy_density(),
+)
+'''
+
+
+def test_friction_may_be_learned_at_every_site(tmp_path: Path) -> None:
+    """As an input with the same values, and off where it is 0."""
+    own, handed = 'Param("a", per="site", nonnegative=True)', 'Input("a", line, nonnegative=True)'
+    learned = emitted(tmp_path, "sited", FRICTION.replace("DECLARED", own).replace("NAME", "sited"))
+    given = emitted(tmp_path, "given", FRICTION.replace("DECLARED", handed).replace("NAME", "given"))
+    values = torch.linspace(0, 2, 8).double().expand(2, 8)
+    layer, other = learned.Sited(2, sites=(8,)).double(), given.Given(2).double()
+    layer.a = values
+    u, p = torch.randn(3, 2, 8).double(), torch.randn(3, 2, 8).double()
+    found, expected = layer(u, p), other(u, p, a=values)
+    for x, y in zip(found, expected, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-13, atol=1e-13)
+    found.pi.square().sum().backward()
+    assert layer.raw_a.grad is not None
+    assert (layer.raw_a.grad[:, 1:] != 0).all()
+
+
+@pytest.mark.parametrize("declared", ["0.05", 'Param("dt", positive=True, init=0.05)'])
+def test_a_step_above_the_limit_is_told_once(tmp_path: Path, declared: str, recwarn: pytest.WarningsRecorder) -> None:
+    spec = FRICTION.replace("DECLARED", 'Param("a", nonnegative=True)').replace("dt=0.05", f"dt={declared}")
+    name = "fixed" if declared == "0.05" else "moving"
+    make = getattr(emitted(tmp_path, name, spec.replace("NAME", name)), name.capitalize())
+    recwarn.clear()
+    for dt in (None, 0.9, 0.99):
+        make(2, dt=dt)
+    assert not recwarn.list
+    layer = make(2, dt=1.5)
+    (warning,) = recwarn.list
+    told = "dt = 1.5 is above the step limit 1 of small waves at the declared start of the parameters"
+    assert str(warning.message) == f"{name.capitalize()}: {told}"
+    assert warning.filename == __file__
+    for _ in range(2):
+        layer(torch.zeros(1, 2, 8))
+    assert len(recwarn.list) == 1

@@ -21,7 +21,15 @@ from metrigen.frame.implicit import implicit_forward, implicit_ops
 from metrigen.frame.joint import Joint, joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
-from metrigen.frame.settings import dt_lines, fields_given, helpers_of, steps_doc, steps_lines, tolerance_lines
+from metrigen.frame.settings import (
+    dt_lines,
+    fields_given,
+    helpers_of,
+    limit_lines,
+    steps_doc,
+    steps_lines,
+    tolerance_lines,
+)
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import equations_in, learned_in
@@ -49,6 +57,7 @@ def module_text(emission: Emission, header: str) -> str:
         parameters=parameters(emission),
         methods=_methods(emission),
         **declarations(emission, inputs_of(emission)),
+        told=bool(limit_lines(emission)),
         helpers=_helpers(emission),
         without_triton=emission.without_triton,
         operators=_operators(emission),
@@ -127,7 +136,7 @@ def _init_lines(emission: Emission) -> list[str]:
     for p in parameters(emission):
         lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({p.shape}))")
         lines.append(f"self.{p.name} = {p.init}")
-    return lines + dt_lines(emission) if emission.stepping else lines
+    return lines + dt_lines(emission) + limit_lines(emission) if emission.stepping else lines
 
 
 def _solvers(emission: Emission) -> tuple[str, ...]:

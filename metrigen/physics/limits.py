@@ -167,8 +167,11 @@ def _within(slope: sp.Expr, rest: Rest) -> sp.Expr | None:
     return None if total.has(*moving) else total
 
 
-def _at_rest(slope: sp.Expr, rest: Rest) -> sp.Expr:
-    """A slope where the fields vanish, learned values aside, which stay as they are."""
+def _at_rest(slope: sp.Expr, rest: Rest) -> sp.Expr | None:
+    """A slope where the fields vanish, learned values aside, which stay as they are; None where a derivative in
+    it could not be carried out."""
+    if slope.has(sp.Derivative, sp.Subs):
+        return None
     values = {f: sp.Dummy(real=True, nonnegative=f.is_nonnegative) for f in slope.atoms(learned)}
     back = {dummy: f for f, dummy in values.items()}
     return slope.xreplace(values).xreplace(dict(rest)).xreplace(back)
