@@ -5,6 +5,7 @@ from __future__ import annotations
 from metrigen.emit.render import render
 from metrigen.frame.arguments import floats, parameters, tuple_text
 from metrigen.frame.base import with_imports
+from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
 from metrigen.frame.reading import BALANCE_DOC, exactly, halfway
@@ -40,6 +41,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         parameters=texts,
         **config_lines(emission, _size_names(emission)),
         methods=_methods(emission),
+        **declarations(emission, [a.name for a in inputs_of(emission)]),
         without_triton=True,
         cpu=False,
         obstacle="has no kernels that gather along edges",
@@ -129,7 +131,7 @@ def _methods(emission: Emission) -> list[str]:
     lines += _flux(emission)
     if emission.stepping:
         lines += _balance(emission)
-    return [f"    {line}" if line else "" for line in exactly(lines)]
+    return [f"    {line}" if line else "" for line in watched(exactly(lines))]
 
 
 def _graph_method(emission: Emission) -> list[str]:

@@ -13,6 +13,7 @@ from metrigen.frame.arguments import (
     spread,
 )
 from metrigen.frame.base import with_imports
+from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
 from metrigen.frame.implicit import implicit_ops
 from metrigen.frame.joint import joint, joint_ops
@@ -23,6 +24,7 @@ from metrigen.frame.settings import (
     dt_argument,
     dt_lines,
     helpers_of,
+    limit_lines,
     steps_doc,
     steps_lines,
     tolerance_lines,
@@ -54,6 +56,8 @@ def module_text(emission: Emission, header: str) -> str:
         init_lines=_init_lines(emission),
         parameters=parameters(emission),
         methods=_methods(emission),
+        **declarations(emission, inputs_of(emission)),
+        told=bool(limit_lines(emission)),
         helpers=_helpers(emission),
         **config_lines(emission, ["sites"] if per_site(emission) else []),
         without_triton=emission.without_triton,
@@ -131,7 +135,7 @@ def _init_lines(emission: Emission) -> list[str]:
     for p in parameters(emission):
         lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({p.shape}))")
         lines.append(f"self.{p.name} = {p.init}")
-    return lines + dt_lines(emission) if emission.stepping else lines
+    return lines + dt_lines(emission) + limit_lines(emission) if emission.stepping else lines
 
 
 def _solvers(emission: Emission) -> tuple[str, ...]:
@@ -149,7 +153,7 @@ def _methods(emission: Emission) -> list[str]:
     if emission.lowered.entropy is not None:
         lines += density_method(emission, "entropy")
     lines += diagnostic_methods(emission)
-    return [f"    {line}" if line else "" for line in exactly(lines)]
+    return [f"    {line}" if line else "" for line in watched(exactly(lines))]
 
 
 def _forward_steady(emission: Emission) -> list[str]:

@@ -11,8 +11,9 @@ from metrigen.frame.emission import Emission
 from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
+from metrigen.frame.notices import notices
 from metrigen.frame.sections import sections
-from metrigen.frame.steps import backward_memory, step_warnings
+from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
 from metrigen.ir.nodes import Cayley, Local
 from metrigen.ir.stumpff import stumpff
@@ -69,6 +70,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
         **cpu,
         **kernels,
         "base.py": layout(render("base.py.j2", header=brief.rstrip("\n"))),
+        "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),
@@ -83,8 +85,8 @@ def guarantees(emission: Emission) -> list[str]:
     if emission.stepping:
         kept = integrator.kept(emission.derivation)
         lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
-        lines += [f"backward pass: {backward_memory(emission)}", *step_warnings(emission)]
-    return lines
+        lines += [f"backward pass: {backward_memory(emission)}", *step_notes(emission.derivation)]
+    return [*lines, *(f"WARNING: {w.what}" for w in notices(emission.derivation, emission.spec.declared))]
 
 
 def cost(emission: Emission) -> str:

@@ -32,11 +32,14 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     shape = shapes[per]
     if matrix:
         shape = "(channels, channels)" if block is None else f"(-(-channels // {block}), {block}, {block})"
-    raw, given = f"self.raw_{symbol.name}", "torch.as_tensor(value, dtype=torch.float64)"
+    raw, given = f"self.raw_{symbol.name}", _given(symbol, param)
+    if param is not None and (param.symmetric or param.antisymmetric):
+        given = f"_mirrored({given}, {symbol.name!r}, {1 if param.symmetric else -1})"
     if block is not None:
-        given = f"_diagonal_blocks({given}, {raw}, self.channels)"
+        given = f"_diagonal_blocks({given}, {raw}, self.channels, {symbol.name!r}, value)"
     if per == "edge":
         raw = f"_pairs({raw}, self.edges is None)"
+        given = f"_both_ways({given}, {symbol.name!r}, self.edges is None)"
     read, write, words = raw, given, []
     if param is not None and param.symmetric:
         read, words = f"0.5 * ({raw} + {raw}.mT)", ["symmetric"]
@@ -44,8 +47,9 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
         read, words = f"0.5 * ({raw} - {raw}.mT)", ["antisymmetric"]
     if param is not None and param.below is not None:
         bound = float(param.below)
-        read, write = f"_between({raw}, {bound!r})", f"_inverse_between({given}, {bound!r})"
-        words.append(f"between 0 and {param.below}")
+        read = f"_between({raw}, {bound!r}, {bool(symbol.is_positive)})"
+        write = f"_inverse_between({given}, {bound!r})"
+        words.append(f"{'positive' if symbol.is_positive else 'nonnegative'} and below {param.below}")
     elif symbol.is_positive:
         read, write = f"_positive({read})", f"_inverse_softplus({given})"
         words.append("positive")
@@ -61,6 +65,14 @@ def parameter_text(symbol: sp.Symbol, rank: int) -> ParameterText:
     doc += f", {', '.join(words)}." if words else "."
     doc += f" Made from ``raw_{symbol.name}``: set it by assignment, writing into it changes nothing."
     return ParameterText(symbol.name, doc, shape, repr(initial_value(symbol)), read, write, block)
+
+
+def _given(symbol: sp.Symbol, param: Param | None) -> str:
+    """The call that checks a value that a parameter is set to: its shape and the range of its declaration."""
+    limits = ["above=0.0"] if symbol.is_positive else ["least=0.0"] if symbol.is_nonnegative else []
+    if param is not None and param.below is not None:
+        limits.append(f"below={float(param.below)!r}")
+    return f"_given({', '.join(['value', f'self.{symbol.name}', repr(symbol.name), *limits])})"
 
 
 def initial_value(symbol: sp.Symbol) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.render import render
 from metrigen.frame.base import with_imports
+from metrigen.frame.checks import declarations
 from metrigen.frame.ops import double_backward, first, returns, tuple_of
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.settings import helpers_of
@@ -26,6 +27,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         backends=backends,
         insists=f"{insists} insist{'s' * (insists.count('and') == 0)}; " if insists else "",
         fields=fields,
+        **declarations(emission, tokens),
         tokens=tokens,
         token_keywords=", ".join(f"{n}={n}" for n in tokens),
         components=repr(scan.components),

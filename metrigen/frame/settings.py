@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from metrigen.frame.arguments import floats, time_step
 from metrigen.frame.emission import Emission
 from metrigen.frame.parameters import ParameterText
+from metrigen.frame.waves import limit_value
 
 
 def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
@@ -15,6 +16,8 @@ def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
         "positive": any("_positive" in p.read for p in texts),
         "bounded": any("_inverse_between" in p.write for p in texts),
         "softplus": any("_inverse_softplus" in p.write for p in texts),
+        "off": any("_inverse_" in p.write for p in texts),
+        "symmetric": any("_mirrored" in p.write or "_both_ways" in p.write for p in texts),
         "blocks": any(p.block is not None for p in texts),
     }
 
@@ -34,6 +37,14 @@ def dt_lines(emission: Emission) -> list[str]:
     if kind == "parameter":
         return ["if dt is not None:", f"    self.{value} = dt"]
     return ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
+
+
+def limit_lines(emission: Emission) -> list[str]:
+    """Lines of ``__init__`` that tell of a time step above its limit, where that is known at the declared start."""
+    if not emission.stepping or time_step(emission)[0] == "expression":
+        return []
+    limit = limit_value(emission.derivation, {})
+    return [] if limit is None else [f"told(self, dt, {float(f'{limit:.6g}')!r})"]
 
 
 def tolerance_lines(emission: Emission) -> list[str]:

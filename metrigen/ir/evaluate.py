@@ -46,7 +46,17 @@ def check_functions(expr: sp.Expr, part: str | None = None) -> None:
     for f in sorted(expr.atoms(sp.Function, sp.Max, sp.Min), key=str):
         if f.func.__name__ not in FUNCTIONS and not isinstance(f, learned):
             raise SpecError(
-                f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(sorted(FUNCTIONS)) + ", or powers"
+                f"no kernel can evaluate {f}",
+                part=part,
+                why=f"{f.func.__name__} has no form in the languages of a package",
+                fix=(
+                    "write cases with sp.Max, sp.Min and sp.Abs; "
+                    if isinstance(f, sp.Piecewise)
+                    else "for a table or a network of it NeuralFunction(...); "
+                )
+                + "the functions are "
+                + ", ".join(sorted(FUNCTIONS))
+                + ", and powers",
             )
 
 

@@ -11,6 +11,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
+from metrigen.spec.density import density
 from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
@@ -68,7 +69,7 @@ class System:
         for part in ("lagrangian", "hamiltonian", "entropy"):
             value = getattr(self, part)
             if value is not None:
-                object.__setattr__(self, part, _density(part, value))
+                object.__setattr__(self, part, density(part, value))
         if (self.lagrangian is None) == (self.hamiltonian is None):
             raise SpecError(
                 "a system needs either lagrangian= or hamiltonian=",
@@ -118,21 +119,4 @@ def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:
             why="in a Lagrangian a field without velocity is a Lagrange multiplier, and its equation the constraint",
             fix="give hamiltonian=, fields= and bracket=",
         )
-    return MappingProxyType({psi: _density("constraints", value) for psi, value in table.items()})
-
-
-def _density(part: str, value: Any) -> sp.Expr:
-    try:
-        expr = sp.sympify(value)
-    except (sp.SympifyError, TypeError) as error:
-        raise SpecError(f"{part}= is not a SymPy expression: {value!r}", part=part) from error
-    if not isinstance(expr, sp.Expr):
-        raise SpecError(f"{part}= is not a scalar SymPy expression: {value!r}", part=part)
-    if expr.has(sp.I):
-        raise SpecError(
-            f"{part}= is complex",
-            part=part,
-            why=f"it contains I: {expr}",
-            fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in these",
-        )
-    return expr
+    return MappingProxyType({psi: density("constraints", value) for psi, value in table.items()})
