@@ -180,7 +180,11 @@ def bracket_of(
     def symplectic(F: Functional, G: Functional) -> sp.Expr:
         assert matrix is not None
         return sp.Add(
-            *(F[u] * c * G[v] for u, row in zip(fields, matrix, strict=True) for v, c in zip(fields, row, strict=True))
+            *(
+                F[u] * from_jets(c) * G[v]  # the matrix is in jets, a bracket is written in fields
+                for u, row in zip(fields, matrix, strict=True)
+                for v, c in zip(fields, row, strict=True)
+            )
         )
 
     return build_form("bracket", canonical if matrix is None else symplectic, fields)
