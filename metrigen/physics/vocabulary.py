@@ -198,9 +198,9 @@ def check_names(
 
 
 def _check_made(system: System, owner: Mapping[str, sp.Basic]) -> None:
-    """Names that the emitted layer makes of those of the spec must be free: the raw tensor of a parameter, its class."""
-    layer = class_name(system.name)
-    made = {layer: "the class of the layer", f"{layer}State": "the class of its state"}
+    """Names that the emitted layer makes of those of the spec must be free: the class of the state, the raw tensor of a
+    parameter."""
+    made = {f"{class_name(system.name)}State": "the class of the state"}
     made |= {f"raw_{name}": f"the tensor that keeps the parameter {name}" for name, symbol in owner.items()
              if isinstance(symbol, sp.Symbol)}  # fmt: skip
     for name in sorted(made.keys() & owner.keys()):
