@@ -19,6 +19,7 @@ from metrigen.physics.size import blamed_on
 from metrigen.physics.variation import diff_along, euler_jets, tidy
 from metrigen.physics.zero import is_zero
 from metrigen.spec.functional import Functional
+from metrigen.spec.numbers import check_finite
 from metrigen.spec.symbols import t
 
 
@@ -107,6 +108,7 @@ def build_form(
         raise SpecError(f"{part}= must give a SymPy expression, not {value!r}", part=part)
     if value.has(sp.I):
         raise SpecError(f"{part}= is complex: {value}", part=part, fix="write it in real fields")
+    check_finite(part, value)
     density = to_jets(value)
     with blamed_on(part):
         check_covectors(part, density, state, F.covectors, G.covectors)

@@ -26,6 +26,7 @@ from metrigen.physics.vocabulary import (
     lagrangian_fields,
 )
 from metrigen.spec.functional import Functional
+from metrigen.spec.numbers import check_finite
 from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
@@ -207,6 +208,7 @@ def check_everything(
     dt = getattr(system.integrator, "dt", None)
     steps = [] if dt is None else [sp.sympify(dt)]
     for part, value in (*densities, *characteristics):
+        check_finite(part, value)
         check_functions(system, part, value)
     check_names(system, fields, [*(v for _, v in densities), *(v for _, v in characteristics), *steps], forms)
     for part, form in (("bracket", bracket), ("metric", metric)):

@@ -177,6 +177,12 @@ def check_names(
             if u not in covectors:
                 claim(u.func.__name__, u)
         for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
+            if type(symbol) not in (sp.Symbol, sp.Dummy) and not isinstance(symbol, (Param, Index)):
+                raise SpecError(
+                    f"{symbol} is a {type(symbol).__name__}, which stands for no number of a layer",
+                    part=symbol.name,
+                    fix=f"{symbol.name} = Param({symbol.name!r}), or Input({symbol.name!r}, domain)",
+                )
             claim(symbol.name, symbol)
             if isinstance(symbol, Param) and symbol.per == "edge" and not isinstance(system.domain, Graph):
                 raise SpecError(

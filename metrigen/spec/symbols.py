@@ -14,6 +14,7 @@ from sympy.core.function import AppliedUndef, UndefinedFunction
 from metrigen.errors import SpecError
 from metrigen.spec.domain import Domain, Edges, Sequence
 from metrigen.spec.names import check_name
+from metrigen.spec.numbers import check_number
 
 t = sp.Symbol("t", real=True)
 PER = ("scalar", "channel", "site", "edge")
@@ -98,6 +99,8 @@ class Param(sp.Symbol):
     ) -> Param:
         check_name(name, "parameter")
         _check_param(name, per, shape, block, positive or nonnegative, symmetric, antisymmetric)
+        if init is not None:
+            check_number(init, f"parameter {name!r}: init", name, "init=0.5, for instance")
         _check_bound(name, below, (positive or nonnegative) and not shape, init)
         # The uncached constructor: SymPy's symbol cache is keyed without our declarations, and two specs in one
         # process may declare the same name differently.

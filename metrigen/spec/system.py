@@ -15,6 +15,7 @@ from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
 from metrigen.spec.names import check_identifier, check_label, check_system_name
+from metrigen.spec.numbers import check_finite
 from metrigen.spec.readout import Readout
 
 Bracket = Callable[[Functional, Functional], Any]
@@ -144,6 +145,7 @@ def _density(part: str, value: Any) -> sp.Expr:
         raise SpecError(f"{part}= is not a SymPy expression: {value!r}", part=part) from error
     if not isinstance(expr, sp.Expr):
         raise SpecError(f"{part}= is not a scalar SymPy expression: {value!r}", part=part)
+    check_finite(part, expr)
     if expr.has(sp.I):
         raise SpecError(
             f"{part}= is complex",
