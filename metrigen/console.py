@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import textwrap
 import traceback
@@ -23,9 +25,21 @@ _COLOURS = {"proved": "green", "conditional": "yellow", "sampled": "yellow", "fa
 _LABEL = 8
 
 
+class _Console(Console):
+    """A console that falls silent when nobody reads any more: ``metrigen build spec.py | head -3`` builds."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        stream = sys.stderr if self.stderr else sys.stdout
+        with contextlib.suppress(OSError, ValueError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, stream.fileno())
+            os.close(nothing)
+
+
 def console(stderr: bool = False) -> Console:
     """A console that prints text as it is: no markup, no highlighting; colours only on a terminal without NO_COLOR."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def stage_line(stage: Stage) -> str:

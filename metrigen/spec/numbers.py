@@ -41,5 +41,8 @@ def check_finite(what: str, expression: sp.Basic, part: str | None = None) -> No
 
 
 def _short(value: object, length: int = 60) -> str:
-    text = str(value) if isinstance(value, sp.Basic) else repr(value)
+    try:
+        text = str(value) if isinstance(value, sp.Basic) else repr(value)
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        text = "a very long number"
     return text if len(text) <= length else text[: length - 3] + "..."
