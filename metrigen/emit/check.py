@@ -31,7 +31,9 @@ def check_files(files: Mapping[str, str]) -> None:
             for symbol in scope.get_symbols():
                 if symbol.is_referenced() and symbol.is_global() and symbol.get_name() not in known:
                     where = f"{scope.get_name()}, line {scope.get_lineno()}"
-                    raise InternalError(f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}")
+                    raise InternalError(
+                        f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}"
+                    )
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

@@ -53,7 +53,12 @@ class SteadyState:
             )
         check_number(self.rtol, "rtol", "integrator", "rtol=1e-6")
         check_number(self.atol, "atol", "integrator", "atol=0.0")
-        if not (0 < self.rtol < 1) or self.atol < 0 or not isinstance(self.max_iter, int) or not 1 <= self.max_iter <= MOST_STEPS:
+        if (
+            not (0 < self.rtol < 1)
+            or self.atol < 0
+            or not isinstance(self.max_iter, int)
+            or not 1 <= self.max_iter <= MOST_STEPS
+        ):
             raise SpecError("SteadyState needs 0 < rtol < 1, atol >= 0 and max_iter >= 1", part="integrator")
 
     def equation(self, dynamics: Dynamics) -> Equation:

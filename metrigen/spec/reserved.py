@@ -23,7 +23,7 @@ TORCH = frozenset(
 # What an emitted function, method or class means by a name, beside the names of the spec.
 EMITTED = frozenset(
     """
-    ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense GRADIENT LENGTH MIDPOINT NotConverged OWNED Options Report RuntimeError STEP Sparse Tensor
+    ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense Ellipsis GRADIENT LENGTH MIDPOINT NoneType NotConverged OWNED Options Report RuntimeError STEP Sparse Tensor
     TypeError ValueError after any atol auto backend backward balance_residual batch before bool bwd_rtol callable cayley
     channels constexpr ctx currents damped_stumpff dict edge_index edges elapsed energy entropy enumerate flowed flux
     forward_readout grad grads graph inputs inside int isinstance iterations keep kernels last launch len libdevice like
@@ -56,6 +56,4 @@ CLASSES = frozenset(
 )
 
 # Names that some file systems keep for devices, whatever their case and ending.
-DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))]
-)
+DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))])

@@ -111,7 +111,9 @@ def _free(function: ast.AST) -> set[str]:
 def _attributes(node: ast.ClassDef) -> set[str]:
     """Methods, fields, and what is read or set on ``self``."""
     names = {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
-    names |= {part.target.id for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)}
+    names |= {
+        part.target.id for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+    }
     names |= {
         part.attr
         for part in ast.walk(node)
