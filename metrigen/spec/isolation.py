@@ -30,7 +30,7 @@ def _no_exit(status: int) -> NoReturn:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Working folder, search path, streams, builtins, warning filters, recursion limit: as before, whatever happened."""
+    """Working folder, search path, streams, builtins, warning filters, recursion limit: as before, whatever happens."""
     path, bytecode, limit = list(sys.path), sys.dont_write_bytecode, sys.getrecursionlimit()
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
     own, leave, folder = dict(vars(builtins)), os._exit, _folder()

@@ -49,8 +49,9 @@ def load_spec(path: str | Path) -> Spec:
     """Run the spec file at ``path`` and return what it defines.
 
     The file runs as a fresh module that is registered nowhere; the working folder, ``sys.path``, the streams and more
-    (``undisturbed``) are as they were afterwards, and no bytecode is written. Raises SpecError, its ``where`` pointing into the file, for anything that
-    is wrong with the file; errors of our own vocabulary pass through with their ``where`` filled.
+    (``undisturbed``) are as they were afterwards, and no bytecode is written. Raises SpecError, its ``where`` pointing
+    into the file, for anything that is wrong with the file; errors of our own vocabulary pass through with their
+    ``where`` filled.
     """
     path = Path(os.path.abspath(path))
     shown = shown_path(path)

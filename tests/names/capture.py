@@ -97,8 +97,11 @@ def _looping(function: ast.AST) -> set[str]:
 def _bound(function: ast.AST) -> set[str]:
     inner = {id(n) for f in _inside(function) if isinstance(f, _FUNCTIONS) for n in ast.walk(f)}
     inner |= {id(n) for c in _inside(function) if isinstance(c, ast.comprehension) for n in ast.walk(c.target)}
-    names = {n.id for n in _inside(function) if id(n) not in inner and isinstance(n, ast.Name)
-             and isinstance(n.ctx, ast.Store)}  # fmt: skip
+    names = {
+        n.id
+        for n in _inside(function)
+        if id(n) not in inner and isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
     return names | _arguments(function)
 
 

@@ -41,13 +41,47 @@ from metrigen.spec.reserved import BUILTINS, CLASSES, EMITTED, ENDINGS, TORCH
 from tests.lattice.emitted import layer_class, package
 from tests.names.capture import captured, derived, marked
 
-SPECS = ("coupled_wave", "maze", "lm", "gallery/learned_mobility", "gallery/orthogonal_recurrence", "gallery/graph_poisson",
-         *(["gallery/elastic_pendulum"] if os.environ.get("METRIGEN_LONG") else []))  # fmt: skip
+SPECS = (
+    "coupled_wave",
+    "maze",
+    "lm",
+    "gallery/learned_mobility",
+    "gallery/orthogonal_recurrence",
+    "gallery/graph_poisson",
+    *(["gallery/elastic_pendulum"] if os.environ.get("METRIGEN_LONG") else []),
+)
 LIBM = "log exp sin cos tan sqrt pow gamma lgamma tgamma erf j0 y0 jn yn floor ceil fabs abs fma hypot".split()
 HOSTILE = (
-    "", " ", "a b", "a\nb", "a\r", "a;b", "a\"\"\"b", "a'b", "{{ 7*7 }}", "{% raw %}", "{#", "x); import os #", "../../x",
-    "a.b", "γ", "ａ", "a\u0301", "1a", "_a", "a__b", "__class__", "\\", "a\0", "lambda x: x", "#", "*/", "//", "$", "-",
-)  # fmt: skip
+    "",
+    " ",
+    "a b",
+    "a\nb",
+    "a\r",
+    "a;b",
+    'a"""b',
+    "a'b",
+    "{{ 7*7 }}",
+    "{% raw %}",
+    "{#",
+    "x); import os #",
+    "../../x",
+    "a.b",
+    "γ",
+    "ａ",
+    "a\u0301",
+    "1a",
+    "_a",
+    "a__b",
+    "__class__",
+    "\\",
+    "a\0",
+    "lambda x: x",
+    "#",
+    "*/",
+    "//",
+    "$",
+    "-",
+)
 WORDS = sorted(
     {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *dir(nn.Module), *KEYWORDS, *MACROS, *LIBM, *EMITTED}
 )
@@ -85,8 +119,13 @@ def test_what_the_emitted_code_uses_is_reserved(spec: str, root: Path, tmp_path:
         if re.fullmatch(r"(pi|angle|rate|d[HSTV]_d\w+|[A-Z]\w*State)(_\d+)?", name)
     }
     assert sorted(name for name in captured(compiled.files) - words - made - {"dt"} if free(name)) == []
-    classes = {name for text in compiled.files.values() for name in re.findall(r"^class (\w+)|import (\w+)$", text, re.M)
-               for name in name if name}  # fmt: skip
+    classes = {
+        name
+        for text in compiled.files.values()
+        for name in re.findall(r"^class (\w+)|import (\w+)$", text, re.M)
+        for name in name
+        if name
+    }
     own = {compiled.spec.system.name.title().replace("_", ""), "Programs"}
     assert {n for n in classes if n[0].isupper()} - own - {f"{n}State" for n in own} <= BUILTINS | CLASSES | {
         n for n in classes if n[0] == "_" or n in ("Equation", "Learned", "Graph", "Cholesky", "ConjugateGradient")
@@ -114,9 +153,13 @@ def test_what_is_no_name_is_refused_wherever_a_name_is_given(name: str) -> None:
         "plain field": lambda: derive(oscillator(lagrangian=sp.Function(name, real=True)(t).diff(t) ** 2 / 2)),
     }
     for way, declare in ways.items():
-        with pytest.raises(SpecError):
+        if way == "plain field" and "\0" in name:  # Python has no class of that name
+            continue
+        try:
             declare()
-            pytest.fail(f"{name!r} was taken as a {way}")
+        except SpecError:
+            continue
+        pytest.fail(f"{name!r} was taken as a {way}")
 
 
 @given(st.text(max_size=12) | st.sampled_from(WORDS).map(lambda word: word + "_") | st.integers() | st.none())
@@ -137,8 +180,26 @@ def test_a_key_of_symmetries_that_is_no_name_is_refused(key: object) -> None:
         oscillator(symmetries={key: {Field("u", point): sp.S.One}})
 
 
-@pytest.mark.parametrize("name", ["none", "true", "value_error", "runtime_error", "type_error", "tensor", "named_tuple",
-                                  "not_converged", "no_compiler", "con", "NUL", "com1", "class", "torch", "a" * 260])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "none",
+        "true",
+        "value_error",
+        "runtime_error",
+        "type_error",
+        "tensor",
+        "named_tuple",
+        "not_converged",
+        "no_compiler",
+        "con",
+        "NUL",
+        "com1",
+        "class",
+        "torch",
+        "a" * 260,
+    ],
+)
 def test_names_of_systems_that_break_their_package_are_refused(name: str) -> None:
     with pytest.raises(SpecError, match="system name"):
         check_system_name(name)
@@ -170,16 +231,24 @@ def test_a_learned_function_may_be_called_pi(tmp_path: Path) -> None:
 def many_names(names: list[str], name: str) -> System:
     u, drive = Field("delete", point), Input("register", point)
     force = sp.Add(*(Param(n, init=k / 7) * u ** (2 + k % 2) for k, n in enumerate(names)))
-    return System(name=name, domain=point, lagrangian=u.diff(t) ** 2 / 2 - force - drive * u - sp.log(1 + u**2),
-                  integrator=Leapfrog(steps=2, dt=0.01), readout=energy_density())  # fmt: skip
+    return System(
+        name=name,
+        domain=point,
+        lagrangian=u.diff(t) ** 2 / 2 - force - drive * u - sp.log(1 + u**2),
+        integrator=Leapfrog(steps=2, dt=0.01),
+        readout=energy_density(),
+    )
 
 
 # A word of each kind in every run, all of them in the long one.
 PICKED = (
     "log gamma new namespace linux sum id head_0 tail log_ exp_ M_PI NAN NULL at j c R V sums run u_1 max x".split()
 )
-TAKEN = [w for w in dict.fromkeys([*PICKED, *(WORDS if os.environ.get("METRIGEN_LONG") else WORDS[::9])])
-         if free(w) and w not in ("delete", "register")]  # fmt: skip
+TAKEN = [
+    w
+    for w in dict.fromkeys([*PICKED, *(WORDS if os.environ.get("METRIGEN_LONG") else WORDS[::9])])
+    if free(w) and w not in ("delete", "register")
+]
 
 
 def test_every_word_that_is_taken_as_a_name_builds_imports_and_runs(tmp_path: Path) -> None:
@@ -201,8 +270,15 @@ def test_the_kernels_of_a_sequence_with_every_word_are_cpp(tmp_path: Path) -> No
     tokens = Sequence()
     u, drive = Field("delete", tokens), Input("register", tokens)
     rate = sp.Mul(*(Param(n, positive=True, per="channel") for n in TAKEN))
-    scan = System(name="scanned", domain=tokens, fields=(u,), hamiltonian=u**2 / 2 - drive * u,
-                  metric=Dissipation((rate, lambda F: F[u])), integrator=Exponential(dt=0.1), readout=energy_density())  # fmt: skip
+    scan = System(
+        name="scanned",
+        domain=tokens,
+        fields=(u,),
+        hamiltonian=u**2 / 2 - drive * u,
+        metric=Dissipation((rate, lambda F: F[u])),
+        integrator=Exponential(dt=0.1),
+        readout=energy_density(),
+    )
     package(scan, tmp_path, "scanned")
     syntax_of(tmp_path / "scanned/kernels.cpp")
 
