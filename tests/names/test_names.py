@@ -258,7 +258,7 @@ def test_every_word_that_is_taken_as_a_name_builds_imports_and_runs(tmp_path: Pa
     state = layer(u, register=drive)
     slope = sum(k / 7 * (2 + k % 2) * 0.1 ** (1 + k % 2) for k in range(len(TAKEN))) + 1 + 0.2 / 1.01
     assert state[0].item() == pytest.approx(0.1 - 0.0001 * 2 * slope, abs=2e-4)
-    assert [float(getattr(layer, n)) for n in TAKEN] == pytest.approx([k / 7 for k in range(len(TAKEN))])
+    assert [getattr(layer, n).item() for n in TAKEN] == pytest.approx([k / 7 for k in range(len(TAKEN))])
     assert {name.removeprefix("raw_") for name, _ in layer.named_parameters()} == {*TAKEN}
     assert "Words" in repr(layer)
     if shutil.which("g++"):
