@@ -49,13 +49,14 @@ def build(
 
         start = time.perf_counter()
         screen = c.console()
-        compiled = [_compile(path) for path in b.spec_files(specs)]
+        files, place = b.spec_files(specs), out.absolute()  # where they are now, before the first spec runs
+        compiled = [_compile(path) for path in files]
         _judge([warned for one in compiled for warned in one.warnings], strict)
-        packages = b.packages_of(compiled, out)
+        packages = b.packages_of(compiled, place)
         if check:
             stale = {package.destination: found for package in packages if (found := b.differences(package))}
             for destination, found in stale.items():
-                screen.print(f"{destination} is not up to date", soft_wrap=True)
+                screen.print(f"{out / destination.name} is not up to date", soft_wrap=True)
                 screen.print(c.difference_lines(found), soft_wrap=True)
             if stale:
                 shown = " ".join(str(path) for path in specs)
@@ -64,7 +65,7 @@ def build(
         changed = (False,) * len(packages) if check else b.write_packages(packages)
         for package, new in zip(packages, changed, strict=True):
             state = "wrote    " if new else "unchanged"
-            screen.print(f"{state} {package.destination} ({len(package.files)} files)", soft_wrap=True)
+            screen.print(f"{state} {out / package.destination.name} ({len(package.files)} files)", soft_wrap=True)
         screen.print(f"in {time.perf_counter() - start:.2f} s")
 
 

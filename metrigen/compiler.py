@@ -18,6 +18,7 @@ from metrigen.frame.sequence_package import sequence_texts
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
 from metrigen.integrators.sequence_laws import sequence_laws
+from metrigen.ir.queries import check_closed
 from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
@@ -88,6 +89,8 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
         laws = (*derivation.laws, *lattice_laws(lowered.dynamics))
     with clock.stage("optimise") as counts:
         optimised = {name: optimise(program) for name, program in lowered.programs().items()}
+        for program, _, _ in optimised.values():
+            check_closed(program)
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
@@ -101,6 +104,8 @@ def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Comp
     """The stages of a system whose time is the token axis."""
     with clock.stage("discretise and vary") as counts:
         scan = scan_of(derivation)
+        for program in (scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint):
+            check_closed(program)
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):
         laws = (*derivation.laws, *sequence_laws(derivation, scan))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import textwrap
@@ -25,11 +26,15 @@ _LABEL = 8
 
 
 class _Console(Console):
-    """A reader who closes the pipe has read enough: the work goes on without being told of."""
+    """A console that falls silent when nobody reads any more: ``metrigen build spec.py | head -3`` builds."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        stream = sys.stderr if self.stderr else sys.stdout
+        with contextlib.suppress(OSError, ValueError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, stream.fileno())
+            os.close(nothing)
 
 
 def console(stderr: bool = False) -> Console:

@@ -88,3 +88,7 @@ class StructureError(MetrigenError):
 
 class BuildError(MetrigenError):
     """The package cannot be written: a destination that is no package of ours, a disk that is full."""
+
+
+class InternalError(Exception):
+    """A fault of the compiler itself, found before anything was written: not the spec is wrong, metrigen is."""

@@ -82,8 +82,9 @@ class Lowered:
             found |= self.equilibrium.programs()
         if self.steady is not None:
             stencil = self.steady.stencil
-            found |= {"operator": self.steady.operator, "source": self.steady.source,
-                      "operator_adjoint": self.steady.adjoint}  # fmt: skip
+            found |= {"operator": self.steady.operator, "source": self.steady.source}
+            if self.steady.adjoint.outputs:  # none where the operator holds numbers alone
+                found["operator_adjoint"] = self.steady.adjoint
             if stencil is not None:
                 found |= {"weights": stencil.weights, "apply": stencil.apply, "gather": stencil.gather,
                           "diagonal": stencil.diagonal}  # fmt: skip

@@ -15,7 +15,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.domains.elliptic import Equation
 from metrigen.domains.jets import Jet
 from metrigen.domains.lattice import Stencils, functional_density, site_density
-from metrigen.errors import SpecError
+from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import check_functions, steps_as_signs
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
 from metrigen.passes.prune import prune
@@ -235,7 +235,9 @@ def _outermost(expr: sp.Expr) -> list[sp.Basic]:
 
 
 def param_array(symbol: sp.Symbol) -> Array:
-    """The array of a parameter; a plain SymPy symbol is a scalar."""
+    """The array of a parameter; a plain SymPy symbol is a scalar. InternalError for a symbol of the compiler's own."""
+    if not isinstance(symbol, Param) and type(symbol) not in (sp.Symbol, sp.Dummy):
+        raise InternalError(f"{symbol}, a {type(symbol).__name__}, is left in what is to be put on the domain")
     if isinstance(symbol, Param) and symbol.is_matrix:
         return Array(symbol.name, Kind.MATRIX, symmetry=int(symbol.symmetric) - int(symbol.antisymmetric))
     per = symbol.per if isinstance(symbol, Param) else "scalar"

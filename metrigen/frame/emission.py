@@ -19,6 +19,7 @@ from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.domain import Graph
 from metrigen.spec.load import Spec
+from metrigen.spec.names import class_name
 from metrigen.spec.neural import Head, heads
 
 # Loops over steps and iterations are torch in every backend; these are the programs they call.
@@ -50,7 +51,7 @@ class Emission:
 
     @property
     def class_name(self) -> str:
-        return camel_case(self.name)
+        return class_name(self.name)
 
     @property
     def stepping(self) -> bool:
@@ -154,11 +155,6 @@ class Emission:
         kernels = sum(isinstance(s, Map) for s in program.body)
         text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
         return text if self.without_triton else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
-
-
-def camel_case(name: str) -> str:
-    """The name of a class after that of a system."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
 
 
 def bytes_per_site(program: Program) -> int:

@@ -229,11 +229,15 @@ def _forward_steady(emission: Emission) -> list[str]:
     weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
     w = ", ".join(["graph__", "like__[:1, :1, :1]", *arguments_of(emission, weights, "like__", (unknown,))])
     b = ", ".join(["graph__", "like__", *arguments_of(emission, source, "like__", (unknown,))])
-    signature = f"self{positional}, *, {edge_index}warm_start: Tensor | None = None"
+    sites, edges = table(Kind.SITE), table(Kind.EDGE)
+    start = "warm_start: Tensor | None = None"
+    if not sites and not edges:  # what else would tell how many nodes there are
+        start, sites = "warm_start: Tensor", '"warm_start": warm_start'
+    signature = f"self{positional}, *, {edge_index}{start}"
     return [
         f"def forward({signature}) -> {emission.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
-        f"    like__, dtype__ = _frame({{{table(Kind.SITE)}}}, {{{table(Kind.EDGE)}}}, {dense}, self.channels)",
+        f"    like__, dtype__ = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
         f"    graph__ = self._graph({'' if fixed_graph else 'edge_index, '}like__.shape[2])",
         f"    m__, w__ = reference.weights({w})",
         f"    (b__,) = reference.source({b})",

@@ -163,12 +163,13 @@ def _forward_steady(emission: Emission) -> list[str]:
     assert steady is not None
     operator, source = emission.optimised["operator"][0], emission.optimised["source"][0]
     names = inputs_of(emission)
-    signature = ", ".join(f"{n}: Tensor" for n in names)
-    joined = ", ".join(spread(emission, n) for n in names)
+    signature = "".join(f", {n}: Tensor" for n in names)
+    joined = ", ".join(spread(emission, n) for n in names) or "warm_start"
+    start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"  # what else would tell the lattice
     fixed = arguments(emission, operator, "like__", (steady.unknown,))
     given = ["like__", *arguments(emission, source, "like__", (steady.unknown,))]
     return [
-        f"def forward(self, {signature}, *, warm_start: Tensor | None = None) -> {emission.class_name}State:",
+        f"def forward(self{signature}, *, {start}) -> {emission.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
         "    if transformed():",
         '        raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")',

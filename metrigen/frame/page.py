@@ -39,7 +39,7 @@ def page(report: Report, cost: Cost | None) -> str:
         cost=cost,
         shape="" if cost is None else shape_text(cost.shape),
         unbuilt=report.unbuilt,
-        path=spec.path,
+        path=spec.file,
         source=spec.source,
         origin=origin(spec).removesuffix(" Do not edit."),
     )

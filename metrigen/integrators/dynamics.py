@@ -17,6 +17,7 @@ from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, St
 from metrigen.passes.tidy import tidy
 from metrigen.physics.derivation import Bilinear, Derivation
 from metrigen.spec.domain import EDGE, Graph, Index, Lattice
+from metrigen.spec.neural import heads
 from metrigen.spec.symbols import t
 
 
@@ -122,7 +123,7 @@ def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dic
     momenta = set(derivation.momenta.values())
     taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
     taken |= {f.func.__name__ for e in expressions for f in e.atoms(AppliedUndef) if f not in momenta}
-    taken |= {s.name for e in expressions for s in e.free_symbols}
+    taken |= {s.name for e in expressions for s in e.free_symbols} | {head.name for head in heads(*expressions)}
     arrays: dict[sp.Basic, Array] = {}
     for u in derivation.fields:
         name = u.func.__name__

@@ -23,6 +23,7 @@ from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.prune import prune, read_only
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import equation, vary
+from metrigen.spec.numbers import MOST_STEPS, check_number
 
 SOLVERS = ("cg", "monotone", "newton")
 
@@ -50,7 +51,14 @@ class SteadyState:
             raise SpecError(
                 f"unknown solver={self.solver!r}", part="integrator", fix="one of " + ", ".join(map(repr, SOLVERS))
             )
-        if not (0 < self.rtol < 1) or self.atol < 0 or not isinstance(self.max_iter, int) or self.max_iter < 1:
+        check_number(self.rtol, "rtol", "integrator", "rtol=1e-6")
+        check_number(self.atol, "atol", "integrator", "atol=0.0")
+        if (
+            not (0 < self.rtol < 1)
+            or self.atol < 0
+            or not isinstance(self.max_iter, int)
+            or not 1 <= self.max_iter <= MOST_STEPS
+        ):
             raise SpecError(
                 "SteadyState needs 0 < rtol < 1, atol >= 0 and max_iter >= 1",
                 part="integrator",

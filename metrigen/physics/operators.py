@@ -20,6 +20,7 @@ from metrigen.physics.variation import diff_along, euler_jets, tidy
 from metrigen.physics.zero import is_zero
 from metrigen.spec.density import check_evaluated
 from metrigen.spec.functional import Functional
+from metrigen.spec.numbers import check_finite
 from metrigen.spec.slips import cure
 from metrigen.spec.symbols import t
 
@@ -114,6 +115,7 @@ def build_form(
     check_evaluated(part, value)
     if value.has(sp.I):
         raise SpecError(f"{part}= is complex: {value}", part=part, fix="write it in real fields")
+    check_finite(part, value)
     density = to_jets(value)
     with blamed_on(part):
         check_covectors(part, density, state, F.covectors, G.covectors)

@@ -26,6 +26,7 @@ from metrigen.physics.vocabulary import (
     lagrangian_fields,
 )
 from metrigen.spec.functional import Functional
+from metrigen.spec.numbers import check_finite
 from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
@@ -180,7 +181,11 @@ def bracket_of(
     def symplectic(F: Functional, G: Functional) -> sp.Expr:
         assert matrix is not None
         return sp.Add(
-            *(F[u] * c * G[v] for u, row in zip(fields, matrix, strict=True) for v, c in zip(fields, row, strict=True))
+            *(
+                F[u] * from_jets(c) * G[v]  # the matrix is in jets, a bracket is written in fields
+                for u, row in zip(fields, matrix, strict=True)
+                for v, c in zip(fields, row, strict=True)
+            )
         )
 
     return build_form("bracket", canonical if matrix is None else symplectic, fields)
@@ -203,6 +208,7 @@ def check_everything(
     dt = getattr(system.integrator, "dt", None)
     steps = [] if dt is None else [sp.sympify(dt)]
     for part, value in (*densities, *characteristics):
+        check_finite(part, value)
         check_functions(system, part, value)
     check_names(system, fields, [*(v for _, v in densities), *(v for _, v in characteristics), *steps], forms)
     for part, form in (("bracket", bracket), ("metric", metric)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -10,8 +10,9 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Bilinear
 from metrigen.spec.density import check_evaluated
-from metrigen.spec.domain import Graph
+from metrigen.spec.domain import Graph, Index
 from metrigen.spec.functional import Functional
+from metrigen.spec.names import check_name, class_name
 from metrigen.spec.neural import Head, heads
 from metrigen.spec.symbols import InputFunction, Param, momentum, t
 from metrigen.spec.system import System
@@ -185,6 +186,8 @@ def check_names(
     owner: dict[str, sp.Basic] = {x.name: x for x in (t, *system.domain.axes)}
 
     def claim(name: str, symbol: sp.Basic) -> None:
+        if not isinstance(symbol, Index) and symbol not in owner.values():
+            check_name(name, _kind_of(symbol))
         if owner.setdefault(name, symbol) != symbol:
             other = owner[name]
             raise SpecError(
@@ -202,6 +205,12 @@ def check_names(
             if u not in covectors:
                 claim(u.func.__name__, u)
         for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
+            if type(symbol) not in (sp.Symbol, sp.Dummy) and not isinstance(symbol, (Param, Index)):
+                raise SpecError(
+                    f"{symbol} is a {type(symbol).__name__}, which stands for no number of a layer",
+                    part=symbol.name,
+                    fix=f"{symbol.name} = Param({symbol.name!r}), or Input({symbol.name!r}, domain)",
+                )
             claim(symbol.name, symbol)
             if isinstance(symbol, Param) and symbol.per == "edge" and not isinstance(system.domain, Graph):
                 raise SpecError(
@@ -211,6 +220,7 @@ def check_names(
                 )
         for head in heads(expr):
             claim(head.name, head)
+    _check_made(system, owner)
     step = getattr(system.integrator, "dt", None)
     if "dt" in owner and step is not None and step.is_number:
         raise SpecError(
@@ -219,6 +229,31 @@ def check_names(
             why=f"{_kind(owner['dt'])}; an emitted layer keeps the step dt={step} of the integrator under that name",
             fix='rename it; a step that is learned is dt=Param("dt", positive=True, init=0.1)',
         )
+
+
+def _check_made(system: System, owner: Mapping[str, sp.Basic]) -> None:
+    """Names that the emitted layer makes of those of the spec must be free: the class of the state, the raw tensor of a
+    parameter."""
+    made = {f"{class_name(system.name)}State": "the class of the state"}
+    made |= {f"raw_{name}": f"the tensor that keeps the parameter {name}" for name, symbol in owner.items()
+             if isinstance(symbol, sp.Symbol)}  # fmt: skip
+    for name in sorted(made.keys() & owner.keys()):
+        raise SpecError(
+            f"the name {name!r} is that of {made[name]}",
+            part=name,
+            why=f"{_kind(owner[name])} has it as well, and in the emitted module both would be one",
+            fix="rename one of them",
+        )
+
+
+def _kind_of(symbol: sp.Basic) -> str:
+    if isinstance(symbol, Head):
+        return "learned function"
+    if isinstance(symbol, InputFunction):
+        return "input"
+    if isinstance(symbol, AppliedUndef):
+        return "field"
+    return "parameter" if isinstance(symbol, Param) else "symbol"
 
 
 def _kind(symbol: sp.Basic) -> str:

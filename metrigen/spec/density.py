@@ -9,6 +9,7 @@ from sympy.logic.boolalg import Boolean
 
 from metrigen.errors import SpecError
 from metrigen.spec.gradient import Gradient
+from metrigen.spec.numbers import check_finite
 from metrigen.spec.slips import numeric_function
 from metrigen.spec.symbols import Param, mix, transposed
 
@@ -32,6 +33,7 @@ def density(part: str, value: Any) -> sp.Expr:
     refuse = _not_scalar(part, expr)
     if refuse is not None:
         raise refuse
+    check_finite(part, expr)
     if expr.has(sp.I):
         raise SpecError(
             f"{part}= is complex",

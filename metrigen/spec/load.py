@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import os
-import sys
+import stat
 import traceback
 import types
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import sympy as sp
 
 from metrigen.errors import MetrigenError, SpecError
+from metrigen.spec.isolation import undisturbed
 from metrigen.spec.slips import cure
 from metrigen.spec.source import SourceMap, quote, source_map
 from metrigen.spec.symbols import declared_name, t
@@ -30,7 +31,9 @@ _KIN = {"hamiltonian": ("lagrangian",), "lagrangian": ("hamiltonian",), "bracket
 class Spec:
     """A loaded spec file.
 
-    path           as shown in messages and headers: relative to the current folder if inside it, else the file name
+    path           as shown in messages: relative to the current folder if inside it, else the file name
+    file           as written into files: relative to the project (the nearest folder above it with a pyproject.toml or
+                   a .git), else the file name; the same wherever a build is started
     system         the one system that the file defines
     sha256         of the bytes of the file
     source         the text of the file
@@ -46,16 +49,21 @@ class Spec:
     keyword_lines: Mapping[str, int]
     symbol_lines: Mapping[str, int]
     declared: Mapping[str, object] = field(default_factory=dict)
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", self.file or self.path)
 
 
 def load_spec(path: str | Path) -> Spec:
     """Run the spec file at ``path`` and return what it defines.
 
-    The file runs as a fresh module that is registered nowhere: ``sys.modules`` and ``sys.path`` are as they were
-    afterwards, and no bytecode is written. Raises SpecError, its ``where`` pointing into the file, for anything that
-    is wrong with the file; errors of our own vocabulary pass through with their ``where`` filled.
+    The file runs as a fresh module that is registered nowhere; the working folder, ``sys.path``, the streams and more
+    (``undisturbed``) are as they were afterwards, and no bytecode is written. Raises SpecError, its ``where`` pointing
+    into the file, for anything that is wrong with the file; errors of our own vocabulary pass through with their
+    ``where`` filled.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))
     shown = shown_path(path)
     data = _read(path, shown)
     try:
@@ -77,6 +85,7 @@ def load_spec(path: str | Path) -> Spec:
         keyword_lines=types.MappingProxyType(lines.keywords),
         symbol_lines=types.MappingProxyType(lines.symbols),
         declared=types.MappingProxyType(_declared(namespace)),
+        file=project_path(path),
     )
 
 
@@ -84,6 +93,15 @@ def shown_path(path: Path) -> str:
     """``path`` relative to the current folder if inside it, else the file name alone: never an absolute path."""
     absolute, here = Path(os.path.abspath(path)), Path.cwd()
     return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name
+
+
+def project_path(path: Path) -> str:
+    """``path`` relative to the project that it belongs to, else the file name alone: the same from everywhere."""
+    absolute = Path(os.path.abspath(path))
+    for folder in absolute.parents:
+        if (folder / "pyproject.toml").is_file() or (folder / ".git").exists():
+            return absolute.relative_to(folder).as_posix()
+    return absolute.name
 
 
 def locate(error: MetrigenError, spec: Spec) -> MetrigenError:
@@ -104,7 +122,7 @@ def locate(error: MetrigenError, spec: Spec) -> MetrigenError:
     return error
 
 
-def raised_in_spec(error: Exception, spec: Spec) -> SpecError | None:
+def raised_in_spec(error: BaseException, spec: Spec) -> SpecError | None:
     """The error as a SpecError if a line of the spec raised it (a bracket is called long after loading), else None."""
     line = _running_line(error, spec.path)
     return None if line is None else _foreign(error, spec.path, spec.source, line)
@@ -113,10 +131,17 @@ def raised_in_spec(error: Exception, spec: Spec) -> SpecError | None:
 def _read(path: Path, shown: str) -> bytes:
     if not str(shown).isprintable():
         raise SpecError(f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file")
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            why = "nothing is there"
+            raise SpecError("no such spec file", where=shown, why=why, fix="check the path") from None
+        raise SpecError("the spec file cannot be read", where=shown[:200], why=error.strerror or str(error)) from error
+    if stat.S_ISDIR(mode):
         raise SpecError("the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py")
-    if not path.exists():
-        raise SpecError("no such spec file", where=shown, why="nothing is there", fix="check the path")
+    if not stat.S_ISREG(mode):
+        raise SpecError("the spec is no regular file", where=shown, why="it is a pipe, a socket or a device")
     if path.suffix != ".py":
         raise SpecError("a spec is a Python file", where=shown, fix="give a file whose name ends in .py")
     try:
@@ -142,7 +167,7 @@ def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path
     module = types.ModuleType("spec", None)
     module.__file__ = str(path)
     try:
-        with _undisturbed_interpreter():
+        with undisturbed():
             exec(compile(tree, shown, "exec", dont_inherit=True), module.__dict__)
     except MetrigenError as error:
         line = _running_line(error, shown)
@@ -153,7 +178,9 @@ def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path
         if line is not None:
             error.where = quote(shown, source, line)
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, GeneratorExit and what a spec derives from BaseException
         raise _foreign(error, shown, source, _running_line(error, shown), module.__dict__) from error
     return module.__dict__
 
@@ -202,16 +229,6 @@ def _check_time(namespace: Mapping[str, object], source: str, shown: str, lines:
                 "and a derivative by it is zero",
                 fix="from metrigen import t, and drop this line",
             )
-
-
-@contextmanager
-def _undisturbed_interpreter() -> Iterator[None]:
-    path, write = list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.path[:], sys.dont_write_bytecode = path, write
 
 
 def _the_system(namespace: dict[str, object], source: str, shown: str, lines: SourceMap) -> System:

@@ -6,7 +6,6 @@ multiplet of C channels and a product is elementwise in the channel; only ``mix`
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import sympy as sp
@@ -15,6 +14,7 @@ from sympy.core.function import AppliedUndef, UndefinedFunction
 from metrigen.errors import SpecError
 from metrigen.spec.domain import Domain, Edges, Sequence
 from metrigen.spec.names import check_name
+from metrigen.spec.numbers import check_number
 
 t = sp.Symbol("t", real=True)
 PER = ("scalar", "channel", "site", "edge")
@@ -207,9 +207,7 @@ def _check_init(
     def refuse(why: str, fix: str) -> SpecError:
         return SpecError(f"parameter {name!r}: init={init!r} is not {why}", part=name, fix=fix)
 
-    number = isinstance(init, (int, float, sp.Integer, sp.Rational, sp.Float)) and not isinstance(init, bool)
-    if not number or not abs(init) <= sys.float_info.max:  # type: ignore[arg-type]
-        raise refuse("a finite real number", f"Param({name!r}, init=0.1); tensors are set on the layer")
+    check_number(init, f"parameter {name!r}: init", name, f"Param({name!r}, init=0.1); tensors are set on the layer")
     if positive and not init > 0:  # type: ignore[operator]
         raise refuse("positive", "a start above 0, or drop positive=")
     if nonnegative and not init >= 0:  # type: ignore[operator]

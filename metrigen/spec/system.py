@@ -15,7 +15,7 @@ from metrigen.spec.density import density
 from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
-from metrigen.spec.names import check_name
+from metrigen.spec.names import check_identifier, check_label, check_system_name
 from metrigen.spec.readout import Readout
 
 Bracket = Callable[[Functional, Functional], Any]
@@ -59,7 +59,7 @@ class System:
     constraints: Mapping[AppliedUndef, sp.Expr] | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name, "system", inside=False)
+        check_system_name(self.name)
         if not isinstance(self.domain, Domain):
             fix = "Lattice(x, y), Graph() or Sequence()"
             raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix=fix)
@@ -77,6 +77,8 @@ class System:
                 why="both were given" if self.lagrangian is not None else "neither was given",
                 fix="give the Lagrangian density, or the Hamiltonian density (the free energy of a gradient flow)",
             )
+        _check_keys("symmetries", self.symmetries, check_identifier)
+        _check_keys("casimirs", self.casimirs, check_label)
         if self.constraints:
             object.__setattr__(self, "constraints", _constraints(self))
         if self.entropy is not None and self.metric is None:
@@ -102,6 +104,20 @@ class System:
         if self.entropy is not None:
             rows.append(rf"\mathcal{{S}} &= {formula(self.entropy)}")
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}$"
+
+
+def _check_keys(part: str, table: object, check: Callable[[object, str], str]) -> None:
+    """The names of what a spec declares in a mapping; those of symmetries become names of the emitted code."""
+    if table is None:
+        return
+    if not isinstance(table, Mapping):
+        raise SpecError(f"{part}= takes a mapping of names, not {table!r}", part=part, fix=f'{part}={{"name": ...}}')
+    for name in table:
+        try:
+            check(name, part)
+        except SpecError as error:
+            error.part = part
+            raise
 
 
 def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:

@@ -246,7 +246,7 @@ def test_smoothness_is_one_more_derivative_than_the_equations_hold() -> None:
 
 REFUSED = {
     "no identifier": (lambda: NeuralFunction("V'", phi), "not an identifier"),
-    "a name of the module": (lambda: NeuralFunction("forward", phi), "reserved in the emitted module"),
+    "a name of the module": (lambda: NeuralFunction("forward", phi), "reserved in torch"),
     "the time step": (lambda: NeuralFunction("dt", phi), "the layer has an argument of that name"),
     "nothing": (lambda: NeuralFunction("V"), "it has no argument"),
     "a number": (lambda: NeuralFunction("V", c2), "holds no field and no input"),
