@@ -82,7 +82,7 @@ def system(method: str, wall: str, rank: int) -> System:
 def cells() -> tuple[str, ...]:
     """All cells; a point has no walls."""
     found = [f"{m}-{w}-{r}" for m in METHODS for w in WALLS for r in (1, 2, 3) if m != "monotone" or r == 2]
-    return (*(f"{m}-periodic-0" for m in METHODS if m != "monotone"), *found)
+    return (*(f"{m}-periodic-0" for m in METHODS if m not in STILL), *found)
 
 
 def shapes(rank: int, sizes: tuple[int, ...] = SIZES) -> tuple[tuple[int, ...], ...]:
