@@ -1,7 +1,7 @@
-"""The memory ladder: every integrator, wall and number of axes at every small size, the CPU kernels against the reference.
+"""The memory ladder: every integrator, wall and number of axes at every small size, CPU kernels against the reference.
 
-``python -m tests.kernels.ladder FOLDER [CELL ...]`` runs cells, all where none is named, each as "integrator-wall-rank" or
-"integrator-wall-rank-size" for one length of the last axis. The environment says what it stands for: MALLOC_PERTURB_
+``python -m tests.kernels.ladder FOLDER [CELL ...]`` runs cells, all where none is named, each as "integrator-wall-rank"
+or "integrator-wall-rank-size" for one length of the last axis. The environment says what it stands for: MALLOC_PERTURB_
 fills what an allocation hands out, METRIGEN_CHECK=1 fills workspaces and results with NaN, and CXX="g++ -fsanitize=..."
 with the library of the sanitizer preloaded looks at every address.
 """
@@ -18,8 +18,8 @@ import torch
 from metrigen import (
     RK4,
     AverageVectorField,
-    Dissipation,
     DiscreteGradient,
+    Dissipation,
     ExplicitEuler,
     Field,
     ImplicitMidpoint,

@@ -55,7 +55,7 @@ def damages(whole: bytes) -> dict[str, bytes]:
     """What a disk that was full, a machine that lost power, or a copy that was cut off leaves behind."""
     page = len(whole) // 2 // 4096 * 4096
     cut = {f"{share} %": whole[: len(whole) * share // 100] for share in (0, 10, 50, 90, 99)}
-    return cut | {"21 bytes": whole[:21], "garbage": b"\x7fELF" + bytes(500), "one bit": bytes([*whole[:-1], whole[-1] ^ 1]),
+    return cut | {"21 bytes": whole[:21], "garbage": b"\x7fELF" + bytes(500), "one bit": whole[:-1] + b"\1",
                   "a page": whole[:page] + bytes(4096) + whole[page + 4096 :]}  # fmt: skip
 
 
@@ -83,7 +83,9 @@ def test_a_kept_library_is_not_made_again(cpu: ModuleType, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("where", ["/dev/null/x", "file/x"])
-def test_a_cache_that_cannot_be_written(cpu: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str) -> None:
+def test_a_cache_that_cannot_be_written(
+    cpu: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
     """The kernels run; one warning names the folder, the reason and the variable, at the line that called the layer."""
     (tmp_path / "file").write_text("")
     folder = Path(where) if where.startswith("/") else tmp_path / where
@@ -146,7 +148,9 @@ def test_a_compiler_of_several_words(cpu: ModuleType, monkeypatch: pytest.Monkey
     assert cpu._load("tiny", TEXT, ()).threads() == 7
 
 
-@pytest.mark.parametrize(("wish", "reason"), [("no-such-compiler -O1", "no-such-compiler"), ('"', "No closing quotation")])
+@pytest.mark.parametrize(
+    ("wish", "reason"), [("no-such-compiler -O1", "no-such-compiler"), ('"', "No closing quotation")]
+)
 def test_a_compiler_that_is_not_there_is_named(
     cpu: ModuleType, monkeypatch: pytest.MonkeyPatch, wish: str, reason: str
 ) -> None:
@@ -162,8 +166,8 @@ def test_a_compiler_that_is_not_there_is_named(
 
 
 def test_the_backend_cpu_insists(cpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason is the true one, whether it is known when the layer is made, when it is called, or when its kernels are
-    compiled; a layer that does not insist goes on with the reference."""
+    """The reason is the true one, known when the layer is made, when it is called, or when its kernels are compiled;
+    a layer that does not insist goes on with the reference."""
     kind = layer_class(sys.modules[cpu.__package__])
     given = {n: torch.ones(1, 1) for n in ("u", "kappa")}
     layer = kind(1, backend="cpu")

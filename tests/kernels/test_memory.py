@@ -1,5 +1,5 @@
-"""Memory of the CPU kernels: nothing is read that nobody wrote, nothing is touched beyond the arrays, what cannot be had
-is an error, what a thread had is given back, and the bits depend on none of it.
+"""Memory of the CPU kernels: nothing is read that nobody wrote, nothing is touched beyond the arrays, what cannot be
+had is an error, what a thread had is given back, and the bits depend on none of it.
 
 ``METRIGEN_LONG=1 pytest tests/kernels/test_memory.py`` climbs the whole ladder, cell by cell; else a few cells of it.
 """
@@ -60,17 +60,20 @@ def climb(folder: Path, mode: str, *chosen: str, **more: str) -> subprocess.Comp
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("cell", cells() if LONG else FEW)
+@pytest.mark.parametrize("chosen", cells() if LONG else (" ".join(FEW),))
 @pytest.mark.parametrize("mode", MODES if LONG else ("filled", "sanitized"))
-def test_ladder(mode: str, cell: str, tmp_path: Path) -> None:
+def test_ladder(mode: str, chosen: str, tmp_path: Path) -> None:
     """Integrators, walls, 0 to 3 axes, sizes 1 to 5 and 17: the numbers of the reference, whatever memory held."""
-    done = climb(tmp_path, mode, cell)
+    done = climb(tmp_path, mode, *chosen.split())
     assert done.returncode == 0, done.stdout + done.stderr[-4000:]
 
 
 FAULTS = {
     # The left halo of a row is trusted to be zero.
-    "poisoned": ("row[-k] = PERIODIC ? row[((-k) % W + W) % W] : R(0);", "if (PERIODIC) row[-k] = row[((-k) % W + W) % W];"),
+    "poisoned": (
+        "row[-k] = PERIODIC ? row[((-k) % W + W) % W] : R(0);",
+        "if (PERIODIC) row[-k] = row[((-k) % W + W) % W];",
+    ),
     # A row of a result goes on by a vector.
     "sanitized": ("W * sizeof(R));\n}\n\n#ifdef ENTRY_evolve", "(W + 8) * sizeof(R));\n}\n\n#ifdef ENTRY_evolve"),
 }
@@ -95,7 +98,9 @@ def test_a_planted_fault_is_found(mode: str, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT), "METRIGEN_CPU_KERNELS": "1", **MODES[mode]()},
     )  # fmt: skip
     assert done.returncode
-    assert ("differs by" if mode == "poisoned" else "AddressSanitizer: heap-buffer-overflow") in done.stdout + done.stderr
+    assert (
+        "differs by" if mode == "poisoned" else "AddressSanitizer: heap-buffer-overflow"
+    ) in done.stdout + done.stderr
 
 
 class Built:
@@ -158,7 +163,8 @@ def entries(cpu: ModuleType) -> list[str]:
 
 OPTIONS = {
     "evolve_windows": lambda x: (3, None, 2**44, 64, 3), "evolve": lambda x: (3, None),
-    "evolve_adjoint": lambda x: (3, x), "evolve_readout": lambda x: (3, None), "evolve_readout_adjoint": lambda x: (3, x, x),
+    "evolve_adjoint": lambda x: (3, x), "evolve_readout": lambda x: (3, None),
+    "evolve_readout_adjoint": lambda x: (3, x, x),
     "solve": lambda x: (None, x, 0, 1e-6, 0.0, 10), "operator_adjoint": lambda x: (None, x), "readout": lambda x: (),
     "readout_adjoint": lambda x: (None, x),
 }  # fmt: skip
