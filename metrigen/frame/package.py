@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
@@ -13,8 +15,7 @@ from metrigen.frame.module import module_text
 from metrigen.frame.sections import sections
 from metrigen.frame.steps import backward_memory, step_warnings
 from metrigen.frame.triton import kernels_text, solve_programs
-from metrigen.ir.nodes import Cayley, Local
-from metrigen.ir.stumpff import stumpff
+from metrigen.ir.nodes import Cayley
 from metrigen.spec.domain import Graph, Lattice
 
 _DOCS = {
@@ -93,7 +94,7 @@ def cost(emission: Emission) -> str:
 def _reference(emission: Emission, head: str) -> str:
     stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
     domain: Lattice = emission.spec.system.lattice
-    found = joint(emission)
+    found, called = joint(emission), _called(emission)
     return render(
         "reference.py.j2",
         header=head.rstrip("\n"),
@@ -102,7 +103,9 @@ def _reference(emission: Emission, head: str) -> str:
         boundary=domain.boundary,
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(emission),
-        stumpff=_uses_stumpff(emission),
+        stumpff="stumpff" in called,
+        secants=bool(called & {"_ratio", "_artanhc"}),
+        called=called,
         learned=bool(emission.learned),
         functions=emission.functions,
         elliptic=emission.elliptic,
@@ -141,6 +144,7 @@ def _uses_cayley(emission: Emission) -> bool:
     return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
 
 
-def _uses_stumpff(emission: Emission) -> bool:
-    prologue = emission.lowered.prologue
-    return prologue is not None and any(isinstance(s, Local) and s.expr.has(stumpff) for s in prologue.body)
+def _called(emission: Emission) -> set[str]:
+    """Names of the functions that the printed programs call."""
+    programs = [*emission.functions, *(f for own in emission.implicit.values() for f in own)]
+    return {name for f in programs for line in f.lines for name in re.findall(r"\b(\w+)\(", line)}
