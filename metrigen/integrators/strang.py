@@ -80,7 +80,7 @@ class Strang(TimeStepper):
         flows = Flows.of(dynamics)
         flows.drift(h / 2)
         slopes = flows.force()
-        if flows.splitting.rotation:
+        if flows.splitting.rotation or flows.splitting.planes:
             flows.kick(slopes, h / 2)
             flows.damp(h / 2)
             flows.rotate(h)

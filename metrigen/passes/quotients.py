@@ -5,7 +5,7 @@
 
     a^n      sum_i a0^i a1^(n-1-i)            1/a       -1/(a0 a1)               sqrt a    1/(sqrt a0 + sqrt a1)
     exp      exp(m) sinhc(d/2)                sin, cos  cos(m) sinc(d/2), -sin(m) sinc(d/2)
-    tanh     tanhc(d) (1 - tanh a0 tanh a1)   log       artanhc(d/(2 m))/m       |a|       (a0 + a1)/(|a0| + |a1|)
+    tanh     2 sinhc(d)/(cosh(2m) + cosh(d))  log       artanhc(d/(2 m))/m       |a|       (a0 + a1)/(|a0| + |a1|)
 
 with m = mean(a) and d = a1 - a0. Every g_j is smooth where h is, symmetric in the two ends, and the derivative where
 they meet, so a g of this kind is a discrete gradient of second order. Nothing is subtracted that is nearly equal: g is
@@ -112,7 +112,7 @@ class Quotients:
 
     def _power(self, e: sp.Expr, weight: sp.Expr) -> None:
         base, exponent = e.as_base_exp()
-        exact = sp.nsimplify(exponent) if exponent.is_Float else exponent
+        exact = _exact(exponent)
         if exact.is_Rational and exact.q <= _ROOTS:
             self._flow(base, weight * self._rational(base, exact))
         elif base.is_positive:
@@ -155,6 +155,11 @@ class Quotients:
         )
 
 
+def _exact(exponent: sp.Expr) -> sp.Expr:
+    """A float is the fraction that it is, where that is a simple one: 1.5 is 3/2."""
+    return sp.Rational(float(exponent)) if exponent.is_Float else exponent
+
+
 def power_quotient(a: sp.Expr, b: sp.Expr, mean: sp.Expr, n: int) -> sp.Expr:
     """(b^n - a^n)/(b - a) = sum_i a^i b^(n-1-i), in factors: a^(2k) - b^(2k) = (a^k - b^k)(a^k + b^k)."""
     if n == 0:
@@ -185,11 +190,11 @@ def _sinc(of: Quotients, a: sp.Expr, sign: int = 1) -> sp.Expr:
 
 
 def _tanh(of: Quotients, a: sp.Expr) -> sp.Expr:
-    """tanh a1 - tanh a0 = tanh(d) (1 - tanh a0 tanh a1); sinh and cosh of d carry a decay, so that neither overflows."""
-    d, (begin, end) = _difference(of, a), of.ends(a)
-    decay = sp.sqrt(1 + d**2)
-    tanhc = stumpff(sp.S.One, -(d**2), decay) / stumpff(sp.S.Zero, -(d**2), decay)
-    return tanhc * (1 - sp.tanh(begin) * sp.tanh(end))
+    """tanh a1 - tanh a0 = 2 sinh(d)/(cosh(2 m) + cosh(d)), every term with a decay, so that none overflows."""
+    d, twice = _difference(of, a), 2 * of.mean(a)
+    decay = sp.sqrt(1 + d**2 + twice**2)
+    below = stumpff(sp.S.Zero, -(twice**2), decay) + stumpff(sp.S.Zero, -(d**2), decay)
+    return 2 * stumpff(sp.S.One, -(d**2), decay) / below
 
 
 def _tan(of: Quotients, a: sp.Expr) -> sp.Expr:

@@ -25,7 +25,7 @@ _PLACES = (BEGIN, END, MIDDLE)
 def secant(program: Program, wrt: Sequence[str], rank: int, part: str) -> Program:
     """Outputs ``bar(x)`` for x in ``wrt``, g between ``at(x, "begin")`` and ``at(x, "end")``, the inputs that stand for
     x; ``at(x, "middle")`` is their mean. Raises SpecError where a function has no quotient."""
-    quotients = _quotients(program, wrt, part)
+    quotients = followed(program, wrt, part)
     sweep = _Secants(program, rank, quotients)
     for statement in reversed(program.body):
         sweep.reverse(statement)
@@ -48,8 +48,8 @@ def _placed(statement: Statement, quotients: Quotients, place: str) -> Statement
     return renamed(statement, {name: at(name, place) for name in quotients.moving}) if place else statement
 
 
-def _quotients(program: Program, wrt: Sequence[str], part: str) -> Quotients:
-    """Which arrays follow the state, and which of them are affine in it."""
+def followed(program: Program, wrt: Sequence[str], part: str) -> Quotients:
+    """The rules for a program: which arrays follow the state, and which of them are affine in it."""
     rules = Quotients(set(wrt), set(wrt), part)
     moving, affine = set(wrt), set(wrt)
     for statement in program.body:
