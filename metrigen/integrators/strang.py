@@ -19,10 +19,14 @@ from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.composition import composed
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.separable import Flows
+from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
 
+_TURNING = (
+    "decay of phase-space volume exact; the kinetic energy in the rotation of the momenta exact; reversible without "
+    "friction"
+)
 _FIX = "Strang(steps=8, dt=0.1, bracket=Leapfrog, metric=DiscreteGradient)"
 
 
@@ -70,7 +74,8 @@ class Strang(TimeStepper):
             of = f"{half.kept(derivation)} ({type(half).__name__}, bracket)"
             return f"what both of its parts keep: {of}; {whole.kept(derivation)} ({type(whole).__name__}, metric)"
         if derivation.system.entropy is None:
-            return self.keeps
+            parts = splitting(derivation)
+            return _TURNING if parts.rotation or parts.planes else self.keeps
         return "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
 
     def step(self, dynamics: Dynamics) -> Program:

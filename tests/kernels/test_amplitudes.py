@@ -6,10 +6,11 @@ Every energy has a channel of its own, V = sum_k s_k V_k(q) with s one-hot, so t
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import mpmath
-import numpy as np
 import pytest
 import sympy as sp
 import torch
@@ -67,15 +68,25 @@ def layer(layers: Layers, name: str, dtype: torch.dtype, backend: str) -> torch.
     return made.to(dtype)
 
 
+@cache
+def function(e: sp.Expr) -> Callable[[mpmath.mpf], mpmath.mpf]:
+    return sp.lambdify(Q, e, "mpmath")
+
+
+@cache
+def slope_terms(V: sp.Expr) -> tuple[sp.Expr, ...]:
+    return sp.Add.make_args(sp.diff(V, Q))
+
+
 def quotient(V: sp.Expr, a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
-    value = sp.lambdify(Q, V, "mpmath")
-    return (value(b) - value(a)) / (b - a) if a != b else sp.lambdify(Q, sp.diff(V, Q), "mpmath")(a)
+    value = function(V)
+    return (value(b) - value(a)) / (b - a) if a != b else function(sp.diff(V, Q))(a)
 
 
 def solution(kind: Kind, V: sp.Expr, start: tuple[float, float], guess: float) -> tuple[mpmath.mpf, mpmath.mpf]:
     """q1, p1 of (q1 - q0)/h = (p0 + p1)/2, (p1 - p0)/h = -force, by the secant method from a value near q1."""
     x, y, h = *map(mpmath.mpf, start), mpmath.mpf(kind.dt)
-    slope = sp.lambdify(Q, sp.diff(V, Q), "mpmath")
+    slope = function(sp.diff(V, Q))
 
     def after(z: mpmath.mpf) -> mpmath.mpf:
         return 2 * (z - x) / h - y
@@ -109,15 +120,15 @@ def test_the_step_solves_its_equation(layers: Layers, name: str, amplitude: floa
             assert (end.status == 0).all()
             wide = end if wide is None else wide
             for k, V in enumerate(kind.potentials):
-                q0, p0, q1, p1 = (float(x[0, k]) for x in (*start, *fields(end)))
+                q0, p0, q1, p1 = (float(x[0, k]) for x in (*start, *(f.detach() for f in fields(end))))
                 with mpmath.workdps(50):
-                    slopes = [abs(sp.lambdify(Q, sp.diff(V, Q), "mpmath")(mpmath.mpf(x))) for x in (q0, q1)]
+                    slopes = [abs(function(sp.diff(V, Q))(mpmath.mpf(x))) for x in (q0, q1)]
                     forces = terms(V, q0, q1)
                     scale = abs(q0) + abs(p0) + abs(q1) + abs(p1) + kind.dt * forces
                     exact = solution(kind, V, (q0, p0), float(wide.q[0, k]))
                     assert abs(q1 - exact[0]) + abs(p1 - exact[1]) <= 16 * eps * scale, (V, dtype)
                     if kind.method is not ImplicitMidpoint:
-                        value = sp.lambdify(Q, V, "mpmath")
+                        value = function(V)
                         H = [mpmath.mpf(b) ** 2 / 2 + value(mpmath.mpf(a)) for a, b in ((q0, p0), (q1, p1))]
                         gradient = max(*slopes, abs(p0), abs(p1), forces)
                         assert abs(H[1] - H[0]) <= 16 * eps * scale * gradient, (V, dtype)
@@ -125,8 +136,7 @@ def test_the_step_solves_its_equation(layers: Layers, name: str, amplitude: floa
 
 def terms(V: sp.Expr, *points: float) -> float:
     """The largest of the terms that V' is the sum of, which may cancel: that is what a force is rounded at."""
-    found = [sp.lambdify(Q, term, "mpmath") for term in sp.Add.make_args(sp.diff(V, Q))]
-    return max(float(abs(f(mpmath.mpf(x)))) for f in found for x in points)
+    return max(float(abs(function(term)(mpmath.mpf(x)))) for term in slope_terms(V) for x in points)
 
 
 def test_a_step_moves_from_rest_in_single_precision(layers: Layers) -> None:
@@ -140,13 +150,3 @@ def test_a_step_moves_from_rest_in_single_precision(layers: Layers) -> None:
             moved = ends[0].abs() > 1e-3 * amplitude
             assert moved.sum() >= 6
             assert ((ends[1] - ends[0]).abs()[moved] <= 1e-5 * ends[0].abs()[moved]).all()
-
-
-def test_sums_of_terms_are_averaged_in_closed_form_where_they_can_be() -> None:
-    kinds = {n: system(n, k) for n, k in KINDS.items()}
-    from metrigen.physics.derive import derive
-
-    for name in ("average-bounded", "average-steep"):
-        derivation = derive(kinds[name])
-        assert "quadrature" not in derivation.system.integrator.kept(derivation)
-    np.testing.assert_equal(len(kinds), len(KINDS))
