@@ -3,8 +3,8 @@
     z1 - z0 = h (J - M)(zbar) int_0^1 dH(z0 + s (z1 - z0)) ds
 
 The average times z1 - z0 is H1 - H0, so H1 - H0 = -h g.M g with g the average: H is exact for a skew J, and never
-rises with a metric, for every h. The average is that of ``integrators.averages``: in closed form, or a quadrature that is
-exact for polynomials; what a quadrature leaves of another H, it leaves of the energy.
+rises with a metric, for every h. The average is that of ``integrators.averages``: in closed form, or a quadrature that
+is exact for polynomials; what a quadrature leaves of another H, it leaves of the energy.
 
 References: G. Quispel, D. McLaren (2008), A new class of energy-preserving numerical integration methods;
 D. Cohen, E. Hairer (2011), Linear energy-preserving integrators for Poisson systems.
@@ -51,6 +51,6 @@ class AverageVectorField(TimeStepper):
             return self.keeps
         return (
             f"{self.keeps}; the energy up to the error of a quadrature with {ANALYTIC} nodes, as H on the lattice is "
-            "neither a polynomial nor a sum of functions of one affine combination of the state each: 1.7e-23 |dz|^16 of a derivative "
-            "of order 17 of H where it is smooth over a step (DiscreteGradient keeps it to rounding)"
+            "neither a polynomial nor a sum of functions of one affine combination of the state each: 1.7e-23 |dz|^16 "
+            "of a derivative of order 17 of H where it is smooth over a step (DiscreteGradient keeps it to rounding)"
         )

@@ -145,7 +145,7 @@ class Quotients:
 
     def _refused(self, e: sp.Expr, what: str = "") -> SpecError:
         name = what or e.func.__name__
-        why = "a function that jumps has none" if name == "sign" else "no closed form of its difference quotient is known"
+        why = "what jumps has none" if name == "sign" else "no closed form of its difference quotient is known"
         return SpecError(
             f"DiscreteGradient has no quotient of {name}: {e}",
             part=self.part,

@@ -329,7 +329,7 @@ def _average(derivation: Derivation) -> None:
     )
     if kinks:
         why = f"the average of dH over a step is a quadrature, which is not exact across the kink of {kinks[0]}"
-        raise _unfit("AverageVectorField", why, "DiscreteGradient takes the difference of the energies themselves")
+        raise _unfit("AverageVectorField", why, "DiscreteGradient, which has the exact difference quotient of a kink")
     if derivation.system.entropy is not None:
         raise _unfit(
             "AverageVectorField",

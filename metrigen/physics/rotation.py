@@ -80,7 +80,7 @@ def misfit(derivation: Derivation, pairs: Sequence[Pair], kinetic: sp.Expr) -> t
                 return why, _FIX
             if term.has(mix) and not (channels.is_scalar(masses[u]) and not jets_of(to_jets(masses[u]))):
                 name = u.func.__name__
-                why = f"the channels of {name} turn with the velocity {show(masses[u])} {name}, which is not that of all"
+                why = f"the channels of {name} turn with the velocity {show(masses[u])} {name}, not that of all"
                 return why, "T = a*p**2/2 with a the same in every channel and at every site"
     for plane in planes(derivation, pairs):
         first, second = masses[plane.p], masses[plane.r]

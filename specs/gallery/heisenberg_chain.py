@@ -1,7 +1,7 @@
 """Classical Heisenberg ferromagnet in one dimension, S_t = J S x S_xx: the equation of Landau and Lifshitz.
 
-The Lie-Poisson bracket {F, G} = S . (dF x dG) turns every spin, so its length is kept, and H = J |S_x|^2/2 is quadratic:
-the implicit midpoint rule keeps the length of every spin and the energy, both to rounding.
+The Lie-Poisson bracket {F, G} = S . (dF x dG) turns every spin, so its length is kept, and H = J |S_x|^2/2 is
+quadratic: the implicit midpoint rule keeps the length of every spin and the energy, both to rounding.
 
 Reference: M. Lakshmanan (2011), The fascinating world of the Landau-Lifshitz-Gilbert equation: an overview.
 """

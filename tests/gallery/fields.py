@@ -268,6 +268,6 @@ def vlasov() -> None:
 
 
 CHECKS = (
-    heisenberg_chain, klein_gordon, phi4_kink, sine_gordon, damped_wave, beam, schroedinger, maxwell, boussinesq, charged_scalar,
-    elastic_waves, kdv, kdv_second_bracket, mkdv, burgers, shallow_water, gas, tracer, vlasov,
+    heisenberg_chain, klein_gordon, phi4_kink, sine_gordon, damped_wave, beam, schroedinger, maxwell, boussinesq,
+    charged_scalar, elastic_waves, kdv, kdv_second_bracket, mkdv, burgers, shallow_water, gas, tracer, vlasov,
 )  # fmt: skip

@@ -62,7 +62,8 @@ def rough(name: str, integrator: object = STEP) -> System:
     a, b = Param("a", per="site", nonnegative=True, init=0.5), Input("b", LINE, positive=True)
     rate = W * sp.cos(x / 3) + u * v**2
     return System(
-        name, LINE, lagrangian=u.diff(t) ** 2 / 2 + v.diff(t) ** 2 / 6 - grad(u).square / 2 - u**4 / 4 - (u - v) ** 2 / 2,
+        name, LINE,
+        lagrangian=u.diff(t) ** 2 / 2 + v.diff(t) ** 2 / 6 - grad(u).square / 2 - u**4 / 4 - (u - v) ** 2 / 2,
         bracket=lambda F, G: F[u] * G[p] - F[p] * G[u] + F[v] * G[q] - F[q] * G[v] + rate * (F[p] * G[q] - F[q] * G[p]),
         metric=lambda F, G: a * F[p] * G[p] + a * b * x**2 / 20 * F[q] * G[q], integrator=integrator,
         readout=energy_density(),
@@ -136,7 +137,8 @@ def test_a_field_in_space_keeps_the_speed(layers: Layers, backend: str) -> None:
     """Rotations about three axes do not commute: the speed is exact, the rest of order 2, and a step undoes itself."""
     start = column(0.1, 0.2, 0.3, 0.5, -0.7, 0.4)
     w01, w02, w12 = 1.3, -0.4, 0.9
-    exact = torch.linalg.matrix_exp(torch.tensor([[0, w01, w02], [-w01, 0, w12], [-w02, -w12, 0.0]], dtype=torch.float64))
+    rates = torch.tensor([[0, w01, w02], [-w01, 0, w12], [-w02, -w12, 0]], dtype=torch.float64)
+    exact = torch.linalg.matrix_exp(rates)
     ends = []
     for n in (8, 16, 32):
         layer = layers.layer("space", steps=n, dt=1 / n, backend=backend)
@@ -206,8 +208,10 @@ def test_what_is_said_and_what_is_refused() -> None:
 
     def planar(H: sp.Expr, rate: sp.Expr) -> System:
         bracket = canonical((q, p), (r, s))
-        return System("refused", POINT, (q, r, p, s), hamiltonian=H, integrator=STEP,
-                      almost_poisson=True, bracket=lambda F, G: bracket(F, G) + rate * (F[p] * G[s] - F[s] * G[p]))  # fmt: skip
+        return System(
+            "refused", POINT, (q, r, p, s), hamiltonian=H, integrator=STEP, almost_poisson=True,
+            bracket=lambda F, G: bracket(F, G) + rate * (F[p] * G[s] - F[s] * G[p]),
+        )  # fmt: skip
 
     for system, why in (
         (planar((p**2 + s**2) / 2, 1 + p**2), "the row of p also holds"),

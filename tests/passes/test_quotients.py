@@ -73,7 +73,9 @@ def test_values_at_every_distance(name: str) -> None:
             # Across a kink a quotient is a mean of the slopes beside it, of size 1, that may cancel.
             size = 1 if name in KINKS else max(abs(exact), *(abs(exactly(slope, {U: z})) for z in (x, y)))
             assert abs(values(g, (U, a, b)) - exact) <= LOSES.get(name, 2e-14) * size, (a, b)
-            assert abs(values(g, (U, a, b)) - values(g, (U, b, a))) <= 4e-15 * size  # a step of -dt undoes one of dt
+            assert (
+                abs(values(g, (U, a, b)) - values(g, (U, b, a))) <= LOSES.get(name, 4e-15) * size
+            )  # a step of -dt undoes one of dt
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in KINKS])
@@ -132,8 +134,7 @@ def test_artanhc() -> None:
     for k in range(4):
         for y in (-40.0, -1.0, -0.26, -0.2, -1e-9, 0.0, 1e-9, 0.2, 0.26, 0.9, 0.999):
             with mpmath.workdps(40):
-                exact = mpmath.nsum(lambda n: mpmath.mpf(y) ** n / (2 * n + 2 * k + 1), [0, mpmath.inf]) if abs(y) < 0.95 \
-                    else mpmath.hyp2f1(1, k + mpmath.mpf(1) / 2, k + mpmath.mpf(3) / 2, y) / (2 * k + 1)  # fmt: skip
+                exact = mpmath.hyp2f1(1, k + mpmath.mpf(1) / 2, k + mpmath.mpf(3) / 2, y) / (2 * k + 1)
             assert float(artanhc_values(k, y)) == pytest.approx(float(exact), rel=4e-15 * 30**k)
     y = sp.Symbol("y", real=True)
     assert float(evaluate(sp.diff(artanhc(1, y), y), {y: np.asarray(0.0)})) == pytest.approx(1 / 5, rel=1e-15)
