@@ -9,8 +9,8 @@
 
 with m = mean(a) and d = a1 - a0. Every g_j is smooth where h is, symmetric in the two ends, and the derivative where
 they meet, so a g of this kind is a discrete gradient of second order. Nothing is subtracted that is nearly equal: g is
-as accurate at a difference of a rounding as at a large one; of log a and asinh a alone the roundings grow, by a factor
-r/2, where a1/a0 = r or 1/r is large.
+as accurate at a difference of a rounding as at a large one; of log a alone the roundings grow, by a factor
+r/2 where a1/a0 = r or 1/r is large, and of asinh a between ends far beyond 1 on both sides of 0.
 
 References: T. Itoh, K. Abe (1988), Hamiltonian-conserving discrete canonical equations based on variational difference
 quotients; R. McLachlan, G. Quispel, N. Robidoux (1999), Geometric integration using discrete gradients.
