@@ -178,6 +178,11 @@ def _as_tensor(argument: str) -> str:
     return _tensor(argument) if re.fullmatch(_PLAIN, argument) else argument
 
 
+def _beside(argument: str, other: str) -> str:
+    """The argument; a plain number in the shape of its partner."""
+    return f"torch.full_like({other}, {argument})" if re.fullmatch(_PLAIN, argument) else argument
+
+
 def _tensor(number: str) -> str:
     return f"torch.tensor({number}, dtype=torch.float64)"
 
@@ -193,7 +198,9 @@ TORCH = Dialect(
         "Max": _torch_chain("torch.maximum"),
         "Min": _torch_chain("torch.minimum"),
         "damped_stumpff": _ordered("damped_stumpff({}, "),
-        "stumpff": lambda k, x, d: f"stumpff({int(float(k))}, {_as_tensor(x)}, {_as_tensor(d)})",
+        "stumpff": lambda k, x, d: f"stumpff({int(float(k))}, {_beside(x, d)}, {_beside(d, x)})",
+        "ratio": _call("_ratio"),
+        "artanhc": _ordered("_artanhc({}, "),
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",
@@ -231,6 +238,7 @@ CPP = Dialect(
         "Abs": _call("abs_"),
         "Max": _chain("max_"),
         "Min": _chain("min_"),
+        **{f: _call(f"{f}_") for f in ("stumpff", "ratio", "artanhc")},
     },
     sqrt="sqrt_",
     power="pow_({base}, {exponent})",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
@@ -15,8 +17,7 @@ from metrigen.frame.notices import notices
 from metrigen.frame.sections import sections
 from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
-from metrigen.ir.nodes import Cayley, Local
-from metrigen.ir.stumpff import stumpff
+from metrigen.ir.nodes import Cayley
 from metrigen.spec.domain import Graph, Lattice
 from metrigen.spec.symbols import Param
 
@@ -98,7 +99,7 @@ def cost(emission: Emission) -> str:
 def _reference(emission: Emission, head: str) -> str:
     stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
     domain: Lattice = emission.spec.system.lattice
-    found = joint(emission)
+    found, called = joint(emission), _called(emission)
     return render(
         "reference.py.j2",
         header=head.rstrip("\n"),
@@ -108,7 +109,9 @@ def _reference(emission: Emission, head: str) -> str:
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(emission),
         cayley_block=_cayley_block(emission),
-        stumpff=_uses_stumpff(emission),
+        stumpff="stumpff" in called,
+        secants=bool(called & {"_ratio", "_artanhc"}),
+        called=called,
         learned=bool(emission.learned),
         functions=emission.functions,
         elliptic=emission.elliptic,
@@ -155,6 +158,7 @@ def _cayley_block(emission: Emission) -> int | None:
     return blocks.pop() if len(blocks) == 1 else None
 
 
-def _uses_stumpff(emission: Emission) -> bool:
-    prologue = emission.lowered.prologue
-    return prologue is not None and any(isinstance(s, Local) and s.expr.has(stumpff) for s in prologue.body)
+def _called(emission: Emission) -> set[str]:
+    """Names of the functions that the printed programs call."""
+    programs = [*emission.functions, *(f for own in emission.implicit.values() for f in own)]
+    return {name for f in programs for line in f.lines for name in re.findall(r"\b(\w+)\(", line)}

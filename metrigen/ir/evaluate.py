@@ -12,6 +12,7 @@ import sympy as sp
 from metrigen.errors import SpecError
 from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
 from metrigen.ir.sample import sample
+from metrigen.ir.secants import artanhc, artanhc_values, ratio, ratio_values
 from metrigen.ir.stumpff import stumpff_values
 from metrigen.spec.neural import learned
 
@@ -20,6 +21,11 @@ _NUMPY: dict[str, Callable[..., Any]] = {
     "cosh": np.cosh, "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "asinh": np.arcsinh, "Abs": np.abs,
     "sign": np.sign, "atan2": np.arctan2, "Max": lambda *args: reduce(np.maximum, args),
     "Min": lambda *args: reduce(np.minimum, args), "stumpff": stumpff_values,
+}  # fmt: skip
+
+# Functions that no spec can hold.
+_OWN: dict[type, Callable[..., Any]] = {
+    damped_stumpff: damped_stumpff_values, ratio: ratio_values, artanhc: artanhc_values,
 }  # fmt: skip
 
 FUNCTIONS = frozenset(_NUMPY)
@@ -87,4 +93,5 @@ def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: 
         if exponent.is_Integer:
             return args[0] ** int(exponent) if exponent.is_positive else 1.0 / args[0] ** int(-exponent)
         return np.sqrt(args[0]) if exponent == sp.Rational(1, 2) else np.power(args[0], args[1])
-    return damped_stumpff_values(*args) if isinstance(expr, damped_stumpff) else _NUMPY[expr.func.__name__](*args)
+    own = _OWN.get(expr.func)
+    return _NUMPY[expr.func.__name__](*args) if own is None else own(*args)

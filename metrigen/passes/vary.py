@@ -64,7 +64,7 @@ def vary(
     With ``seed`` (a number) each output is seeded with it on the whole of Z^rank, as for a functional; otherwise each
     output y has a cotangent input ``bar(y)``. Primal statements are kept where the reverse reads their values.
     """
-    sweep = _Sweep(program, rank, seed, frozenset(constants))
+    sweep = Sweep(program, rank, seed, frozenset(constants))
     for statement in reversed(program.body):
         sweep.reverse(statement)
     body = (*program.body, *sweep.statements, *sweep.finish(wrt))
@@ -91,7 +91,7 @@ def equation(residual: Program, unknowns: int, coupled: bool, rank: int) -> Equa
     )  # fmt: skip
 
 
-class _Sweep:
+class Sweep:
     """State of one reverse sweep: what has flowed into each array so far, and the statements written."""
 
     def __init__(self, program: Program, rank: int, seed: sp.Expr | None, constants: frozenset[str]) -> None:

@@ -56,7 +56,10 @@ BUILTINS = frozenset(
 )
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
-    "Any BaseLayer Callable Dense Method NamedTuple NoCompiler NotConverged Options OtherSettings Path Report Sparse Tensor Tensors".split()
+    """
+    Any BaseLayer Callable Dense Method NamedTuple NoCache NoCompiler NotConverged Options OtherSettings Path Report
+    Sparse Tensor Tensors
+    """.split()
 )
 
 # Names that some file systems keep for devices, whatever their case and ending.

@@ -38,6 +38,7 @@ OPEN = {
     "gas_piston": {"metric_psd": "conditional", "lattice_metric_psd": "conditional"},
     "hasegawa_mima": {"well_posed": "sampled", "lattice_jacobi": "failed", "lattice_noether": "sampled"},
     "hamiltonian_generative": {"learned_function": "conditional"},
+    "heisenberg_chain": {"well_posed": "sampled"},
     "kdv_second_bracket": {"lattice_jacobi": "failed"},
     "learned_mobility": {"learned_function": "conditional"},
     "learned_potential": {"learned_function": "conditional"},
