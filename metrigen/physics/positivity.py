@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import sympy as sp
 
@@ -23,12 +22,13 @@ Matrix = list[list[sp.Expr]]
 
 @dataclass(frozen=True)
 class Positivity:
-    """The signs that positivity rests on; or, with ``undecided``, why they do not decide it."""
+    """The signs that positivity rests on; or, with ``undecided``, why they do not decide it. ``needs``: what must not
+    be negative for a form whose positivity is conditional."""
 
     signs: tuple[Sign, ...]
     how: str
     undecided: str = ""
-    verdict: Literal["conditional", "sampled"] = "sampled"
+    needs: tuple[sp.Expr, ...] = ()
 
 
 def of_form(form: Form) -> Positivity:
@@ -40,8 +40,10 @@ def of_form(form: Form) -> Positivity:
         if all(s.verdict != "negative" for s in direct) or _pointwise(basis):
             return Positivity(direct, how)
     if channels.has_maps(form.density):
-        names = ", ".join(_matrices(form.density))
-        return Positivity((), "channel matrix of free sign", f"positive semi-definite {names}", "conditional")
+        matrices = _matrices(form.density)
+        names = ", ".join(matrix.name for matrix in matrices)
+        needs = tuple(minor for matrix in matrices for minor in _minors(matrix))
+        return Positivity((), "channel matrix of free sign", f"positive semi-definite {names}", needs)
     normal = second_order(form)
     if normal is not None:
         signs = signs_of_matrix(normal)
@@ -94,8 +96,15 @@ def signs_of_matrix(matrix: Matrix) -> tuple[Sign, ...]:
     return tuple(replace(s, by_points=True) for s in signs) if found.by_points else signs
 
 
-def _matrices(density: sp.Expr) -> list[str]:
-    return sorted({s.name for s in density.free_symbols if isinstance(s, Param) and s.is_matrix})
+def _matrices(density: sp.Expr) -> list[Param]:
+    found = (s for s in density.free_symbols if isinstance(s, Param) and s.is_matrix)
+    return sorted(found, key=lambda s: s.name)
+
+
+def _minors(matrix: Param) -> tuple[sp.Expr, sp.Expr]:
+    """The leading minors of the symmetric part of a matrix of two channels."""
+    a, b, d = (channels.entry(matrix, *at) for at in ((0, 0), (0, 1), (1, 1)))
+    return a, a * d - ((b + channels.entry(matrix, 1, 0)) / 2) ** 2
 
 
 def second_order(form: Form) -> Matrix | None:
