@@ -12,7 +12,8 @@ from metrigen.physics.directions import negative_direction
 from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.operators import Form, rename
-from metrigen.physics.signs import Sign, pivots, sign_of
+from metrigen.physics.signs import Sign, Verdict, pivots, sign_of
+from metrigen.physics.squares import dominant, weights
 from metrigen.physics.variation import diff_jets
 from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import Param
@@ -33,6 +34,10 @@ class Positivity:
 
 def of_form(form: Form) -> Positivity:
     """Climb down the ladder until a rung decides."""
+    squares = weights(form) or ()
+    written = tuple(sign_of(weight) for weight in squares if len(squares) > 1)
+    if written and all(s.holds and not s.by_points for s in written):
+        return Positivity(written, "a sum of squares as it is written")
     basis, matrix = density_matrix(form)
     if _symmetric(matrix):
         direct = signs_of_matrix(matrix)
@@ -88,7 +93,11 @@ def _symmetric(matrix: Matrix) -> bool:
 
 
 def signs_of_matrix(matrix: Matrix) -> tuple[Sign, ...]:
-    """The signs of the pivots, those known to be positive eliminated first."""
+    """The signs of the pivots, those known to be positive eliminated first; of the diagonal where it is dominant."""
+    squares = dominant(matrix)
+    if squares is not None:
+        verdict: Verdict = "positive" if squares.definite(len(matrix)) else "nonnegative"
+        return tuple(Sign(matrix[i][i], "zero" if matrix[i][i].is_zero else verdict) for i in range(len(matrix)))
     order = sorted(range(len(matrix)), key=lambda i: (not matrix[i][i].is_positive, bool(matrix[i][i].is_zero), i))
     found = pivots([[matrix[i][j] for j in order] for i in order])
     values = [*found.values, *(() if found.broken is None else (found.broken,))]
