@@ -12,6 +12,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.domains.readout import unread_currents
 from metrigen.emit.header import origin, rebuild_command
 from metrigen.emit.notation import Covectors, covectors_of, latex, text
 from metrigen.emit.render import render
@@ -180,11 +181,13 @@ def _noether(d: Derivation) -> Iterator[Section]:
         )
         yield Section("Stress-energy tensor", formulas, "Mixed canonical components, indexed by the coordinates.")
     coordinates = ("t", *(str(axis) for axis in d.system.domain.axes))
+    unread = unread_currents(d)
     for name, current in d.currents.items():
         formulas = tuple(
             Formula((rf"J^{{{mu}}}", f"J[{mu}]"), value) for mu, value in zip(coordinates, current, strict=True)
         )
-        yield Section(f"Noether current of the symmetry {name}", formulas)
+        note = f"No part of `currents()`: it holds {unread[name]}." if name in unread else ""
+        yield Section(f"Noether current of the symmetry {name}", formulas, note)
 
 
 def _casimirs(d: Derivation) -> Iterator[Section]:

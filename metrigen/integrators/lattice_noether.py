@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.readout import current_densities, tensor_densities
+from metrigen.domains.readout import in_state, tensor_densities
 from metrigen.errors import SpecError
 from metrigen.integrators.lattice_probe import TOLERANCE, Numbers, Stencil, Unwritten, acting, applied, slopes
 from metrigen.ir.interpreter import run
@@ -87,8 +87,8 @@ def _quantities(stencil: Stencil) -> Iterator[_Quantity | str]:
         yield _Quantity(f"total {u.func.__name__}", _gradient(stencil, u), each=True)
     if stencil.bracket is None:
         return
-    for name, current in current_densities(derivation).items():
-        yield from _functional(stencil, f"the charge of {name!r}", current[0], declared=True)
+    for name, current in derivation.currents.items():
+        yield from _functional(stencil, f"the charge of {name!r}", in_state(derivation, current[0]), declared=True)
     if derivation.stress_energy and _homogeneous(stencil):
         tensor = tensor_densities(derivation)
         for i, axis in enumerate(derivation.system.domain.axes, 1):
