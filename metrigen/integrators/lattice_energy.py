@@ -35,7 +35,7 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
         return () if skew is None else (Law(ENERGY, skew.verdict, "dH/dt = dH.J dH = 0: the stencil is skew"),)
     if stencil.entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
-        return (Law(ENERGY, weakest.verdict, f"dH/dt = -dH.M dH <= 0 by {positive.name}", weakest.detail),)
+        return (weakest.inherited(ENERGY, f"dH/dt = -dH.M dH <= 0 by {positive.name}"),)
     assert stencil.metric is not None
     how = "dH/dt = dS.M dH, and M dH = 0 at every site"
     laws = [_degenerate(stencil, ENERGY, how, stencil.metric, stencil.energy, "M dH")]

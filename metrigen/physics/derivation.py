@@ -35,6 +35,10 @@ class Law:
     needs: tuple[sp.Expr, ...] = field(default=(), repr=False)
     holds_at: str = ""
 
+    def inherited(self, name: str, how: str) -> Law:
+        """A law that holds where this one does."""
+        return Law(name, self.verdict, how, self.detail, "", self.needs, self.holds_at)
+
     def _repr_markdown_(self) -> str:
         rest = "; ".join(text for text in (self.how, self.detail, self.witness) if text)
         return f"**{self.name}**: {self.verdict} ({rest})" if rest else f"**{self.name}**: {self.verdict}"

@@ -12,6 +12,7 @@ from itertools import product
 import sympy as sp
 
 from metrigen.physics import channels, linear
+from metrigen.physics.conditions import conditional
 from metrigen.physics.constraints import Constrained
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import Jet, jet, jets_of
@@ -40,16 +41,17 @@ def check_constraint(constrained: Constrained, rates: Sequence[sp.Expr] | None) 
         )
     how = f"symbol {full}"
     if not _keeps_sign(full, waves):
-        return Law("constraint", "conditional", how, "where the symbol does not vanish")
+        return conditional("constraint", how, "where the symbol does not vanish", [full**2])
     if not full.xreplace(dict.fromkeys(waves, sp.S.Zero)).is_zero:
         return Law("constraint", "proved", f"{how} does not vanish: one auxiliary field for every state")
-    return Law("constraint", "conditional", f"{how} vanishes at k = 0 alone", _up_to_a_constant(constrained, rates))
+    return _of_zero_mean(f"{how} vanishes at k = 0 alone", constrained, rates)
 
 
-def _up_to_a_constant(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> str:
+def _of_zero_mean(how: str, constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
     unseen = rates is not None and _unmoved_by_constants(constrained, rates)
     detail = "the source has zero mean; the auxiliary field is fixed up to a constant"
-    return detail + (", which the equations do not see" if unseen else "")
+    detail += ", which the equations do not see" if unseen else ""
+    return Law("constraint", "conditional", how, detail, holds_at="a source that is a wave of k != 0")
 
 
 def _by_energy(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
@@ -75,9 +77,9 @@ def _by_energy(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law
         if rest.verdict == "positive":
             return Law("constraint", "proved", f"{how} and c0 > 0: one auxiliary field for every state")
         if rest.verdict == "zero":
-            return Law("constraint", "conditional", f"{how}, c0 = 0", _up_to_a_constant(constrained, rates))
+            return _of_zero_mean(f"{how}, c0 = 0", constrained, rates)
         if rest.verdict == "nonnegative":
-            return Law("constraint", "conditional", f"{how} and c0 >= 0", f"{show(rest.expr)} > 0 at some point")
+            return conditional("constraint", f"{how} and c0 >= 0", f"{show(rest.expr)} > 0 at some point", [rest.expr])
     return undecided
 
 
