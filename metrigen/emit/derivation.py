@@ -72,9 +72,14 @@ def derivation_markdown(
             (section.title, section.note, [formula.latex() for formula in section.formulas])
             for section in sections(derivation)
         ],
-        laws=[[_cell(c) for c in (law.name, law.verdict, law.how, law.detail, law.witness)] for law in laws],
+        laws=[[_cell(c) for c in (law.name, law.verdict, law.how, _where(law), law.witness)] for law in laws],
         extra=[(title, body.strip("\n")) for title, body in extra],
     )
+
+
+def _where(law: Law) -> str:
+    """The detail of a law; of a conditional one with a state at which it holds."""
+    return law.detail + (f"; for example {law.holds_at}" if law.holds_at else "")
 
 
 def derivation_text(derivation: Derivation, width: int = WIDTH) -> str:

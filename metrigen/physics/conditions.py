@@ -104,21 +104,21 @@ def _near(symbol: sp.Symbol, value: sp.Expr) -> list[sp.Expr]:
 def conditional(name: str, how: str, detail: str, exprs: Sequence[sp.Expr], witness: str = "") -> Law:
     """The law that holds where no expression is negative, with a state where it does; sampled if none was found."""
     state = met_at(exprs)
-    if state == "" and exprs:
+    if state == "":
         return Law(name, "sampled", how, f"no state was found that meets {detail}", witness)
     return Law(name, "conditional", how, detail, witness, tuple(exprs), state or "")
 
 
 def met_at(exprs: Sequence[sp.Expr]) -> str | None:
-    """ "u=0.5, a=1.2", a state at which no expression is negative; "" if none was found, None if none was looked for."""
-    if not all(fits(e, _LARGE) for e in exprs):
+    """ "u=0.5, a=1.2", a state at which no expression is negative; "" if none was found, None if not looked for."""
+    if not exprs or not all(fits(e, _LARGE) for e in exprs):
         return None
     try:
         spend_on(sp.Tuple(*exprs), 10, "the values at random points of")
         point = Conditions.of(exprs).state()
     except TooLarge:
         return None
-    return "" if point is None else told(point) or "every state"
+    return "" if point is None else told(point)
 
 
 def told(point: Point, most: int = 6) -> str:

@@ -8,7 +8,7 @@ otherwise    refused, with the constraints or the higher derivative that stand i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -192,11 +192,9 @@ def _first_order(
 
 
 def _judged(verdict: Verdict, how: str, detail: str, needs: Sequence[sp.Expr]) -> Law:
-    return (
-        conditional("legendre", how, detail, needs)
-        if verdict == "conditional"
-        else Law("legendre", verdict, how, detail)
-    )
+    if verdict == "conditional":
+        return conditional("legendre", how, detail, needs)
+    return Law("legendre", verdict, how, detail)
 
 
 def _refuse_nonlocal(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[AppliedUndef, ...]) -> None:
