@@ -26,6 +26,7 @@ from metrigen.physics.derivation import Law
 from metrigen.spec.symbols import Param, t
 
 NAME = "lattice_noether"
+_ENERGY = "the energy (see lattice_energy)"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def lattice_noether(stencil: Stencil, energy: Law) -> Law:
     names = ["the energy"] if energy.verdict != "failed" and _conserves(stencil) else []
     names += [f.name if f.proved else f"{f.name} (on random states)" for f in kept]
     how = "kept on the lattice: " + (", ".join(names) or "nothing, the energy decays")
-    gone = ["the energy (see lattice_energy)"] if energy.verdict == "failed" else []
+    restored = "restored" in energy.detail
+    gone = [] if energy.verdict != "failed" else ["the energy (restored by the step)" if restored else _ENERGY]
     texts = [f"{f.name} (its rate is {f.defect:.2g} of the sum of its |terms|)" for f in lost]
     detail = "lost: " + ", ".join([*gone, *texts]) if gone or texts else ""
     untested = [text for text in quantities if isinstance(text, str)]

@@ -86,12 +86,16 @@ def _by_energy(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law
 def _determinant(constrained: Constrained) -> tuple[tuple[sp.Symbol, ...], sp.Expr, sp.Expr] | None:
     """(waves, det D(k), its part of highest degree in k); None where D is not real and constant."""
     axes = constrained.fields[0].args[1:]
+    blocks = _triangular(constrained)
     waves = tuple(sp.Symbol(f"k_{x.name}", positive=True) for x in axes)
     rows = []
+    residuals = dict(zip(constrained.fields, constrained.residuals, strict=True))
     for residual in constrained.residuals:
         row = dict.fromkeys(constrained.fields, sp.S.Zero)
         for j in jets_of(residual, *constrained.fields):
             c = residual.diff(j)
+            if blocks[residual] != blocks[residuals[j.base]]:
+                continue  # below the diagonal blocks: no part of the determinant
             if jets_of(c) or any(x in c.free_symbols for x in axes):
                 return None
             row[j.base] += c * sp.Mul(*((sp.I * k) ** n for k, n in zip(waves, j.orders[1:], strict=True)))
@@ -103,6 +107,17 @@ def _determinant(constrained: Constrained) -> tuple[tuple[sp.Symbol, ...], sp.Ex
     top = max(sum(powers) for powers, _ in terms)
     leading = [c * sp.Mul(*(k**n for k, n in zip(waves, ns, strict=True))) for ns, c in terms if sum(ns) == top]
     return waves, full, sp.Add(*leading)
+
+
+def _triangular(constrained: Constrained) -> dict[sp.Expr, tuple[int, ...]]:
+    """Residual -> the block of equations that determine one another. Ordered along who reads whom the matrix is block
+    triangular: its determinant is that of the diagonal blocks, one solved after the other."""
+    n = range(len(constrained.fields))
+    reads = [{j for j in n if jets_of(constrained.residuals[i], constrained.fields[j])} | {i} for i in n]
+    for k in n:
+        for i in n:
+            reads[i] |= reads[k] if k in reads[i] else set()
+    return {constrained.residuals[i]: tuple(j for j in n if j in reads[i] and i in reads[j]) for i in n}
 
 
 def _keeps_sign(symbol: sp.Expr, waves: tuple[sp.Symbol, ...]) -> bool:
