@@ -41,8 +41,8 @@ def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> 
     if squares is not None:
         return squares
     direct = _by_density(quadratic, fields, boundary)
-    if direct.spd:
-        return direct
+    if direct.spd or not any(j.order for j in jets):
+        return direct  # without derivatives the symbol is the Hessian once more
     return _by_symbol(forces, fields) or direct
 
 

@@ -1,8 +1,8 @@
 """Signs that SymPy does not see: completed squares, quotients, and the logarithmic mean.
 
-a v^2 + b v + c = ((2 a v + b)^2 + 4 a c - b^2)/(4 a) is positive where a and 4 a c - b^2 are. A quotient has the sign of
-its numerator where its denominator is not negative, at every point where it is defined. (p - q)/(log p - log q) > 0, as
-the logarithm rises.
+a v^2 + b v + c = ((2 a v + b)^2 + 4 a c - b^2)/(4 a) is positive where a and 4 a c - b^2 are. A quotient has the sign
+of its numerator where its denominator is not negative, at every point where it is defined. (p - q)/(log p - log q) > 0,
+as the logarithm rises.
 """
 
 from __future__ import annotations

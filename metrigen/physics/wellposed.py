@@ -30,6 +30,7 @@ from metrigen.spec.neural import heads
 
 NAME = "well_posed"
 _SEEDS = (0, 2, 4, 1, 3, 5)
+_FARTHER = ((0, 0.3), (0, 20.0))  # seed and size of further states
 _MORE, _SPREADS = range(6, 24), (2.0, 0.3, 20.0)  # tried before a system is refused
 _LONGEST = 6000  # operations of densities whose values are looked at
 
@@ -140,6 +141,8 @@ def _sampled(state: State, rates: tuple[sp.Expr, ...], metric: Law | None, proof
     premise = _premise(state, metric)
     points = [_drawn(linear, premise, seed) for seed in _SEEDS]
     found = _Trials.of(linear, premise, points)
+    if not found.growing and not found.outside_growing:
+        found = _farther(linear, premise, found)
     if not found.calm:
         found = _wider(linear, premise, found)
     free = _free(linear, premise, points) if found.growing or found.outside_growing else None
@@ -181,6 +184,14 @@ def _premise(state: State, metric: Law | None) -> Conditions:
 def _drawn(linear: Linearised, premise: Conditions, seed: int, spread: float = 2.0) -> Point:
     drawn = random_point(sp.Tuple(*linear.coefficients), seed, spread)
     return within({**drawn, **{s: v for s, v in random_point(premise.symbols, seed, spread).items() if s not in drawn}})
+
+
+def _farther(linear: Linearised, premise: Conditions, found: _Trials) -> _Trials:
+    """Small and large states as well, as far as the account goes."""
+    try:
+        return found + _Trials.of(linear, premise, [_drawn(linear, premise, seed, s) for seed, s in _FARTHER])
+    except TooLarge:
+        return found
 
 
 def _wider(linear: Linearised, premise: Conditions, found: _Trials) -> _Trials:
