@@ -94,15 +94,17 @@ def _symmetric(matrix: Matrix) -> bool:
 
 def signs_of_matrix(matrix: Matrix) -> tuple[Sign, ...]:
     """The signs of the pivots, those known to be positive eliminated first; of the diagonal where it is dominant."""
-    squares = dominant(matrix)
+    n = range(len(matrix))
+    squares = dominant(matrix) if any(not matrix[i][j].is_zero for i in n for j in range(i)) else None
     if squares is not None:
-        verdict: Verdict = "positive" if squares.definite(len(matrix)) else "nonnegative"
-        return tuple(Sign(matrix[i][i], "zero" if matrix[i][i].is_zero else verdict) for i in range(len(matrix)))
+        pinned = set(n) if squares.definite(len(matrix)) else squares.vanishing()
+        found: list[Verdict] = ["positive" if i in pinned else "nonnegative" for i in n]
+        return tuple(Sign(matrix[i][i], "zero" if matrix[i][i].is_zero else found[i]) for i in n)
     order = sorted(range(len(matrix)), key=lambda i: (not matrix[i][i].is_positive, bool(matrix[i][i].is_zero), i))
-    found = pivots([[matrix[i][j] for j in order] for i in order])
-    values = [*found.values, *(() if found.broken is None else (found.broken,))]
+    eliminated = pivots([[matrix[i][j] for j in order] for i in order])
+    values = [*eliminated.values, *(() if eliminated.broken is None else (eliminated.broken,))]
     signs = tuple(sign_of(value) for value in values)
-    return tuple(replace(s, by_points=True) for s in signs) if found.by_points else signs
+    return tuple(replace(s, by_points=True) for s in signs) if eliminated.by_points else signs
 
 
 def _matrices(density: sp.Expr) -> list[Param]:
