@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
@@ -22,6 +24,7 @@ class TimeStepper:
 
     order  classical order of accuracy
     keeps  what a step conserves exactly, in words
+    restores  law of the stencil -> how a step keeps it although the flow of the stencil does not
     symmetric  a step of -dt undoes a step of dt, where there is no dissipation
     """
 
@@ -30,6 +33,7 @@ class TimeStepper:
 
     order: ClassVar[int]
     keeps: ClassVar[str]
+    restores: ClassVar[Mapping[str, str]] = MappingProxyType({})
     symmetric: ClassVar[bool] = False
 
     def step(self, dynamics: Dynamics) -> Program:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import sympy as sp
@@ -44,6 +45,12 @@ class DiscreteGradient(TimeStepper):
     keeps: ClassVar[str] = (
         "energy to rounding, for every J and every h (a metric without entropy lowers it); with an entropy, which "
         "never falls, as well"
+    )
+    restores: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "lattice_energy": "a step removes from M what would change the energy, so that it keeps the energy",
+            "lattice_entropy_degeneracy": "a step removes from J what would change the entropy, so that it never falls",
+        }
     )
 
     def step(self, dynamics: Dynamics) -> Program:

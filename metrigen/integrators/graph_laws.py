@@ -53,7 +53,7 @@ def graph_laws(dynamics: Dynamics) -> tuple[Law, ...]:
         laws.append(_limited(_symmetry, dynamics, derivation.metric, "metric"))
         law = derivation.law("metric_psd")
         how = "sum f.M f = sum b(f, f): M is the variation of b in f; b(f, f) >= 0 as derived"
-        laws.append(Law("graph_metric_psd", law.verdict, how, law.detail))
+        laws.append(law.inherited("graph_metric_psd", how))
     return (*laws, *_energy(dynamics, {law.name: law for law in laws}))
 
 
@@ -165,7 +165,7 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
     if entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
         how = "dH/dt = -sum dH.M dH <= 0 by graph_metric_psd"
-        return [Law("graph_energy", weakest.verdict, how, weakest.detail)]
+        return [weakest.inherited("graph_energy", how)]
     assert derivation.metric is not None
     laws = [_degenerate(dynamics, "graph_energy", "M dH", derivation.metric, "metric", derivation.hamiltonian)]
     if derivation.bracket is not None:

@@ -54,7 +54,7 @@ def sequence_laws(derivation: Derivation, scan: Scan) -> tuple[Law, ...]:
         _check_turned(scan, signs)
         step = "R E with R^T R = 1, R = (1 - sB)^-1 (1 + sB), and E = exp(h A)"
     how = f"{step} (closed form, compared at {POINTS} random points) and " + contraction.how
-    return (Law("step_contraction", contraction.verdict, how, contraction.detail),)
+    return (contraction.inherited("step_contraction", how),)
 
 
 def _error(scan: Scan, values: dict[str, float]) -> tuple[float, tuple[int, int]]:

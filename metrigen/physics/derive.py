@@ -12,7 +12,7 @@ from metrigen.physics.clamps import check_step
 from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
 from metrigen.physics.effort import EQUATIONS, LAW, limited
-from metrigen.physics.elliptic import check_constraint, check_well_posed_constrained
+from metrigen.physics.elliptic import check_constraint
 from metrigen.physics.fit import check_integrator
 from metrigen.physics.graph import derive_on_graph
 from metrigen.physics.jets import from_jets
@@ -71,7 +71,7 @@ def derive(system: System) -> Derivation:
     )
     with limited(LAW), blamed_on("integrator"):
         check_integrator(derivation)
-    well_posed = check_well_posed(state, laws) if auxiliary is None else check_well_posed_constrained(state, laws)
+    well_posed = check_well_posed(state, laws)
     limit = _step_limit(derivation)
     check_step(replace(derivation, step_limit=limit))
     return replace(

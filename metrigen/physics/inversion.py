@@ -32,6 +32,7 @@ class Inverse:
     verdict: Literal["proved", "conditional", "sampled"]
     detail: str = ""
     polynomial: bool = True
+    needs: tuple[sp.Expr, ...] = ()
 
     def energy(self, expr: sp.Expr) -> sp.Expr:
         """pi v - L, with the common root collected where there is one."""
@@ -90,9 +91,10 @@ def _judged(
         return Inverse(solved, how, "proved", polynomial=polynomial)
     if sign.verdict == "unknown":
         if roots:
-            return Inverse(solved, how, "conditional", " and ".join(f"{show(r)} > 0" for r in roots), polynomial)
+            return Inverse(solved, how, "conditional", " and ".join(f"{show(r)} > 0" for r in roots), polynomial,
+                           tuple(roots))  # fmt: skip
         return Inverse(solved, how, "sampled", "no zero of det W was found", polynomial)
-    return Inverse(solved, how, "conditional", f"{show(det)} != 0", polynomial)
+    return Inverse(solved, how, "conditional", f"{show(det)} != 0", polynomial, (det**2,))
 
 
 def _radicands(lagrangian: sp.Expr, velocities: Mapping[AppliedUndef, Jet]) -> list[sp.Expr]:

@@ -8,7 +8,7 @@ otherwise    refused, with the constraints or the higher derivative that stand i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -16,7 +16,8 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
-from metrigen.physics.derivation import Law
+from metrigen.physics.conditions import conditional
+from metrigen.physics.derivation import Law, Verdict
 from metrigen.physics.effort import Partials, expand
 from metrigen.physics.inversion import Inverse, invert_velocities
 from metrigen.physics.jets import Jet, jet, jets_of
@@ -145,7 +146,7 @@ def _regular(
     if inverse.verdict == "proved":
         law = identity("legendre", how, verified, inverse.detail)
     else:
-        law = Law("legendre", inverse.verdict, how, inverse.detail)
+        law = _judged(inverse.verdict, how, inverse.detail, inverse.needs)
     return Legendre((*fields, *names.values()), hamiltonian, names, solved, None, law)
 
 
@@ -187,13 +188,15 @@ def _first_order(
     det = expand(linear.determinant(omega))
     matrix = tuple(tuple(row) for row in linear.inverse(omega))
     proved = bool(det.is_nonzero)
-    law = Law(
-        "legendre",
-        "proved" if proved else "conditional",
-        "first order in time: J is the inverse of the symplectic matrix",
-        "" if proved else f"{show(det)} != 0",
-    )
+    how = "first order in time: J is the inverse of the symplectic matrix"
+    law = _judged("proved" if proved else "conditional", how, "" if proved else f"{show(det)} != 0", (det**2,))
     return Legendre(fields, hamiltonian, {}, {}, matrix, law)
+
+
+def _judged(verdict: Verdict, how: str, detail: str, needs: Sequence[sp.Expr]) -> Law:
+    if verdict == "conditional":
+        return conditional("legendre", how, detail, needs)
+    return Law("legendre", verdict, how, detail)
 
 
 def _refuse_nonlocal(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[AppliedUndef, ...]) -> None:

@@ -16,6 +16,7 @@ from metrigen.physics.linear import cancelled
 from metrigen.physics.opaque import opaque
 from metrigen.physics.report import short, show
 from metrigen.physics.size import expanded_terms
+from metrigen.physics.structured import sign_by_structure
 from metrigen.physics.zero import Zero, evaluate, every, random_point, zero_test
 from metrigen.spec.neural import learned
 
@@ -65,6 +66,9 @@ def sign_of(expr: sp.Expr) -> Sign:
         return Sign(expr, "positive")
     if low.is_zero:
         return Sign(expr, "nonnegative")
+    structure = sign_by_structure(values)
+    if structure is not None:
+        return Sign(expr, structure)
     above, below, text = _sample(expr)
     if below and not above:
         return Sign(expr, "negative", text)

@@ -18,8 +18,11 @@ from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
 from metrigen.physics.report import labelled
 from metrigen.physics.signs import Sign, pivots, sign_of
+from metrigen.physics.squares import Squares, dominant, written
 from metrigen.physics.variation import euler_of, gradient
 from metrigen.physics.zero import zero_test
+
+_MOST_DOMINANT = 40  # rows of a Hessian that is looked at for a dominant diagonal
 
 
 def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
@@ -33,10 +36,33 @@ def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> 
     quadratic = _quadratic(energy, fields)
     if channels.has_maps(quadratic):
         return SteadyStateClass(True, False, "a channel matrix of free sign couples the channels")
+    jets = _jets(quadratic, fields)
+    squares = _pinned(written(energy, jets), jets)
+    if squares is not None:
+        return squares
     direct = _by_density(quadratic, fields, boundary)
-    if direct.spd:
-        return direct
+    if direct.spd or not any(j.order for j in jets):
+        return direct  # without derivatives the symbol is the Hessian once more
     return _by_symbol(forces, fields) or direct
+
+
+def _pinned(squares: Squares | None, jets: Sequence[Jet]) -> SteadyStateClass | None:
+    """The class where a sum of squares, the second variation of F, pins every field; or where it is known to leave one
+    free and has no derivatives. None where neither is known."""
+    if squares is None or all(len(coefficients) == 1 for _, coefficients in squares.terms):
+        return None  # a diagonal Hessian needs no argument
+    free = {i for i, j in enumerate(jets) if not j.order} - squares.vanishing()
+    if not free or squares.definite(len(jets)):
+        return SteadyStateClass(True, True, "a sum of squares with positive weights that vanishes where the fields do")
+    if any(j.order for j in jets) or not squares.certain:
+        return None
+    names = ", ".join(jets[i].base.func.__name__ for i in sorted(free))
+    return SteadyStateClass(True, False, f"semi-definite: a sum of squares that vanishes at some {names} other than 0")
+
+
+def _jets(quadratic: sp.Expr, fields: Sequence[AppliedUndef]) -> list[Jet]:
+    """Derivatives, then every field itself."""
+    return [j for j in jets_of(quadratic, *fields) if j.order] + [jet(u) for u in fields]
 
 
 def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> bool:
@@ -91,9 +117,11 @@ def _hessian(density: sp.Expr, jets: Sequence[Jet]) -> list[list[sp.Expr]]:
 
 
 def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
-    jets = jets_of(quadratic, *fields)
-    jets = [j for j in jets if j.order] + [jet(u) for u in fields]
+    jets = _jets(quadratic, fields)
     matrix = _hessian(quadratic, jets)
+    squares = _pinned(dominant(matrix), jets) if len(jets) <= _MOST_DOMINANT else None
+    if squares is not None:
+        return squares
     found = pivots(matrix)
     example = negative_direction(matrix, [label(j) for j in jets], "the second variation of F")
     if found.broken is not None:

@@ -84,6 +84,7 @@ def test_laws(name: str) -> None:
     laws = compiled(name).laws
     assert {law.name: law.verdict for law in laws if law.verdict != "proved"} == OPEN.get(name, {})
     assert all(law.witness for law in laws if law.verdict == "failed")
+    assert all(law.holds_at for law in laws if law.verdict == "conditional")
 
 
 def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:
