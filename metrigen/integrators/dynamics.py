@@ -102,7 +102,8 @@ def dynamics(derivation: Derivation) -> Dynamics:
     if isinstance(system.domain, Graph):
         lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
     else:
-        lowering = Lowering(Stencils(system.lattice), arrays, coefficients)
+        given = frozenset(a.name for a in (*ordered.values(), *axes.values(), *sites))
+        lowering = Lowering(Stencils(system.lattice, coefficients=given), arrays, coefficients)
         lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
