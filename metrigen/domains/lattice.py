@@ -1,14 +1,17 @@
 """Densities on a regular lattice with cell-centred sites.
 
-A density is summed over the whole of Z^d with values outside the lattice reading as zero. Its terms live where their
-derivatives do:
+A density is a sum of coefficients times functions of derivatives, c(z) f(D z) (``slopes``), and each term lives where
+its derivatives do:
 
-    no derivative, or derivatives of higher order    at the site n, central differences
-    first derivatives along one axis only            on the edge (n, n + e): forward difference, coefficient averaged
-    anything else                                    at the site, averaged over the one-sided differences of each axis
+    no derivative, and what is left of f where all derivatives vanish    at the site n
+    first derivatives along one axis only     on the edge (n, n + e): forward difference, the coefficient averaged
+    anything else                             at the site: one-sided differences of each axis, averaged over the sides;
+                                              central differences of higher order
 
-A zero-flux wall is the edge weight inside[n] inside[n + e] in the density. With "zero" both wall edges count, and
-their coefficient is that of the site inside, so that the mirror image of a solution is a solution.
+A field is zero outside the lattice; an input or parameter of sites is there what it is at the nearest site inside, and
+so is the whole coefficient of an edge that crosses a wall. A zero-flux wall is the edge weight inside[n] inside[n + e]
+in the density. With "zero" every edge and site counts that a difference reaches, so that the mirror image of a solution
+is a solution; the energy of those outside belongs to the nearest site inside.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from itertools import product
 import sympy as sp
 
 from metrigen.domains.jets import Jet
+from metrigen.domains.slopes import Term, slopes, terms
 from metrigen.ir.nodes import Inside, Leaf, Offset, Outside, at_site, negate, shift
 from metrigen.spec.domain import Lattice
 
@@ -29,9 +33,15 @@ _TINY = sp.Float("1e-12")
 
 @dataclass(frozen=True)
 class Stencils:
-    """Difference operators and averages of one lattice."""
+    """Difference operators and averages of one lattice, and what it has to know of arrays, by name.
+
+    covectors     never averaged harmonically: a bracket is linear in them
+    coefficients  arrays that are given: they go on beyond a wall, where fields are zero
+    """
 
     domain: Lattice
+    covectors: frozenset[str] = frozenset()
+    coefficients: frozenset[str] = frozenset()
 
     @property
     def rank(self) -> int:
@@ -67,101 +77,167 @@ class Stencils:
         return f
 
     def edge_mean(self, g: sp.Expr, axis: int) -> sp.Expr:
-        """Coefficient of the edge (n, n + e) from its two sites; at a "zero" wall that of the site inside."""
+        """Coefficient of the edge (n, n + e) from its two sites; at a wall that of the site inside."""
+        return self._ends(g, axis, self.domain.average == "harmonic")
+
+    def edge_average(self, g: sp.Expr, axis: int) -> sp.Expr:
+        """``edge_mean``, arithmetic on every lattice."""
+        return self._ends(g, axis, False)
+
+    def _ends(self, g: sp.Expr, axis: int, harmonic: bool) -> sp.Expr:
         if not g.has(Leaf):
             return g
         fixed, local = g.as_independent(Leaf, as_Add=False)
-        e = self.unit(axis)
-        a, b = local, shift(local, e)
-        if self.domain.average == "harmonic":
-            mean = a * b / ((a + b) / 2 + _TINY)
-        else:
-            mean = (a + b) / 2
-        if self.domain.boundary == "zero":
-            mean = (
-                Inside(self.origin) * Inside(e) * mean
-                + Inside(self.origin) * Outside(e) * a
-                + Outside(self.origin) * Inside(e) * b
-            )
-        return fixed * mean
+        o, e = self.origin, self.unit(axis)
+        a, b = self._kept_inside(local, o, (o, e)), self._kept_inside(local, e, (e, o))
+        return fixed * (a * b / ((a + b) / 2 + _TINY) if harmonic else (a + b) / 2)
+
+    def _kept_inside(self, g: sp.Expr, at: Offset, sites: tuple[Offset, ...]) -> sp.Expr:
+        """g at n + ``at``; where that site is outside, g at the other of ``sites``, which then is inside.
+
+        The values are chosen, not the results: 1/z has no value where z reads as zero.
+        """
+        if self._shut(g):
+            return shift(g, at)
+        (other,) = (s for s in sites if s != at)
+        return g.xreplace({x: Inside(at) * x.shifted(at) + Outside(at) * x.shifted(other) for x in g.atoms(Leaf)})
+
+    def _shut(self, g: sp.Expr) -> bool:
+        """Whether g may be read outside: there is no outside, or a wall multiplies what it gives there by zero."""
+        boundary = self.domain.boundary
+        return boundary == "periodic" or (boundary == "neumann" and bool(g.is_polynomial(*g.atoms(Leaf))))
+
+    def nearest(self, g: sp.Expr, reach: Offset) -> sp.Expr:
+        """g with what is given at n, or where n is outside, at the nearest site inside, if it is within ``reach`` along
+        each axis."""
+        if self._shut(g):
+            return g
+        swap: dict[sp.Basic, sp.Expr] = {}
+        for x in sorted((x for x in g.atoms(Leaf) if x.array in self.coefficients), key=lambda x: x.name):
+            places = [(s, self.beyond(s, negate(s))) for s in product(*(range(-r, r + 1) for r in reach))]
+            swap[x] = sp.Add(*(Inside(negate(s)) * weight * x.shifted(negate(s)) for s, weight in places))
+        return g.xreplace(swap)
+
+    def beyond(self, s: Offset, at: Offset) -> sp.Expr:
+        """1 where m + s is a site outside whose nearest site inside is m = n + ``at``, known to be inside."""
+        steps = (tuple((k > 0) - (k < 0) if i == axis else 0 for i, k in enumerate(s)) for axis in range(self.rank))
+        return sp.Mul(*(Outside(tuple(a + b for a, b in zip(at, step, strict=True))) for step in steps if any(step)))
 
 
-def edge_terms(expr: sp.Expr, stencils: Stencils) -> tuple[sp.Expr, dict[int, sp.Expr]]:
-    """Split a density in jets into its site part and, per axis, its part on the forward edge."""
-    site: list[sp.Expr] = []
+def edge_terms(expr: sp.Expr, stencils: Stencils) -> tuple[sp.Expr, tuple[Term, ...], dict[int, sp.Expr]]:
+    """Split a density in jets into its values at the site, its terms with derivatives at the site and, per axis, its
+    part on the forward edge."""
+    plain: list[sp.Expr] = []
+    site: list[Term] = []
     edges: dict[int, list[sp.Expr]] = {}
-    for term in _terms(expr):
-        jets = [j for j in sorted(term.atoms(Jet), key=lambda j: j.name) if j.order]
-        axes = frozenset().union(*(j.axes() for j in jets)) if jets else frozenset()
-        if len(axes) == 1 and all(j.order == 1 for j in jets):
+    apart = stencils.covectors if stencils.domain.average == "harmonic" else frozenset()
+    for term in terms(expr, apart):
+        if not term.slopes:
+            plain.append(term.whole)
+            continue
+        if term.at_rest is not None:
+            # What is left without derivatives counts once a site, however many edges a wall leaves to it.
+            plain.append(term.coefficient * term.at_rest)
+        axes = frozenset().union(*(j.axes() for j in term.slopes))
+        if len(axes) == 1 and all(j.order == 1 for j in term.slopes):
             (axis,) = axes
-            edges.setdefault(axis, []).append(_edge(term, jets, axis, stencils))
+            edges.setdefault(axis, []).append(_edge(term, axis, stencils))
         else:
-            site.append(_site(term, jets, stencils))
-    return sp.Add(*site), {axis: sp.Add(*terms) for axis, terms in sorted(edges.items())}
+            site.append(term)
+    values = _at_site(sp.Add(*plain), stencils)
+    return values, tuple(site), {axis: sp.Add(*parts) for axis, parts in sorted(edges.items())}
 
 
 def functional_density(expr: sp.Expr, stencils: Stencils) -> sp.Expr:
     """The density to be summed over Z^d and varied: every edge once, at its lower site."""
-    site, edges = edge_terms(expr, stencils)
-    return sp.Add(site, *edges.values())
+    values, site, edges = edge_terms(expr, stencils)
+    walls = stencils.domain.boundary != "periodic"
+    parts = [_site(term, stencils, stencils.origin, _reach(term, stencils) if walls else None) for term in site]
+    return sp.Add(values, *parts, *edges.values())
 
 
 def site_density(expr: sp.Expr, stencils: Stencils) -> sp.Expr:
-    """The density at each site, half of every edge to each of its two ends (a wall edge whole to the site inside);
-    its sum over the lattice is that of ``functional_density``."""
-    site, edges = edge_terms(expr, stencils)
-    halves: list[sp.Expr] = []
+    """The density at each site, half of every edge to each of its two ends, a wall edge and the terms of sites outside
+    whole to the nearest site inside; its sum over the lattice is that of ``functional_density``."""
+    values, site, edges = edge_terms(expr, stencils)
+    parts = [values, *(_site(term, stencils, stencils.origin) for term in site)]
+    wall = stencils.domain.boundary == "zero"
     for axis, edge in edges.items():
         for end, e in ((edge, stencils.unit(axis)), (_before(edge, axis, stencils), negate(stencils.unit(axis)))):
-            wall = stencils.domain.boundary == "zero"
-            halves.append(end * ((Inside(e) / 2 + Outside(e)) if wall else sp.Rational(1, 2)))
-    return at_site(sp.Add(site, *halves), stencils.origin)
+            parts.append(end * ((Inside(e) / 2 + Outside(e)) if wall else sp.Rational(1, 2)))
+    for term in site if wall else ():
+        reach = _reach(term, stencils)
+        for s in product(*(range(-r, r + 1) for r in reach)):
+            if any(s):
+                parts.append(stencils.beyond(s, stencils.origin) * _site(term, stencils, s))
+    return at_site(sp.Add(*parts), stencils.origin)
 
 
 def _before(edge: sp.Expr, axis: int, stencils: Stencils) -> sp.Expr:
     return shift(edge, negate(stencils.unit(axis)))
 
 
-def _terms(expr: sp.Expr) -> tuple[sp.Expr, ...]:
-    """Terms of a density, multiplied out only where derivatives are inside a product."""
-    if not any(j.order for j in expr.atoms(Jet)):
-        return (expr,)
-    whole: list[sp.Expr] = []
-    for term in sp.Add.make_args(expr):
-        derivatives = any(j.order for j in term.atoms(Jet))
-        whole.extend(sp.Add.make_args(sp.expand(term)) if derivatives else [term])
-    return tuple(whole)
+def _edge(term: Term, axis: int, stencils: Stencils) -> sp.Expr:
+    """c(z) f(D z) -> mean(c) f(D+ z); where f holds z too, the mean is that of c f with the slope of the edge, or, with
+    harmonic means, f is taken with the means of what stands in it."""
+    simple = all(j.order for j in term.factor.atoms(Jet))
+    if simple or stencils.domain.average == "harmonic":
+        coefficient = stencils.edge_mean(_at_site(term.coefficient, stencils), axis)
+        value = coefficient * _above_rest(term.factor if simple else _means(term.factor, axis, stencils), term)
+    else:
+        value = _above_rest(stencils.edge_average(_at_site(term.whole, stencils), axis), term)
+    return value.xreplace({j: stencils.forward(_leaf(j, stencils), axis) for j in term.slopes})
 
 
-def _edge(term: sp.Expr, jets: list[Jet], axis: int, stencils: Stencils) -> sp.Expr:
-    """g(z) m(D z) -> mean(g) m(D+ z); where the two do not separate, the coefficient arrays are averaged one by one."""
-    coefficient: list[sp.Expr] = []
-    slopes: list[sp.Expr] = []
-    for factor in sp.Mul.make_args(term):
-        (slopes if factor.has(*jets) else coefficient).append(factor)
-    swap = {j: stencils.forward(stencils.leaf(Jet(j.array, stencils.origin)), axis) for j in jets}
-    mixed = sp.Mul(*slopes)
-    for j in sorted(mixed.atoms(Jet), key=lambda j: j.name):
-        if not j.order:
-            swap[j] = stencils.edge_mean(stencils.leaf(j), axis)
-    return stencils.edge_mean(_at_site(sp.Mul(*coefficient), stencils), axis) * mixed.xreplace(swap)
+def _means(factor: sp.Expr, axis: int, stencils: Stencils) -> sp.Expr:
+    """A factor with coefficients inside it as harmonic means, what adds to them and covectors as arithmetic ones."""
+    if all(j.order for j in factor.atoms(Jet)):
+        return factor
+    if factor.is_Symbol or not slopes(factor):
+        return stencils.edge_average(_at_site(factor, stencils), axis)
+    if not factor.is_Add:
+        return factor.func(*(_means(a, axis, stencils) for a in factor.args))
+    parts = []
+    for term in terms(factor, stencils.covectors):
+        mean = stencils.edge_mean if term.slopes else stencils.edge_average
+        parts.append(mean(_at_site(term.coefficient, stencils), axis) * _means(term.factor, axis, stencils))
+    return sp.Add(*parts)
 
 
-def _site(term: sp.Expr, jets: list[Jet], stencils: Stencils) -> sp.Expr:
-    first = sorted(frozenset().union(*(j.axes() for j in jets if j.order == 1)) if jets else ())
-    wall = Inside(stencils.origin) if stencils.domain.boundary == "neumann" and jets else sp.S.One
-    higher = {j: stencils.central(stencils.leaf(Jet(j.array, stencils.origin)), j.orders) for j in jets if j.order > 1}
-    total = sp.S.Zero
+def _above_rest(value: sp.Expr, term: Term) -> sp.Expr:
+    """The value less what it is without derivatives, which is counted at the sites."""
+    return value - value.xreplace(dict.fromkeys(term.slopes, sp.S.Zero)) if term.at_rest else value
+
+
+def _reach(term: Term, stencils: Stencils) -> Offset:
+    """How far along each axis a site outside may lie whose term reads a site inside."""
+    return tuple(max((j.orders[i] + 1) // 2 for j in term.slopes) for i in range(stencils.rank))
+
+
+def _site(term: Term, stencils: Stencils, at: Offset, reach: Offset | None = None) -> sp.Expr:
+    """c(z) f(D z) at n + ``at``, averaged over the sides of one-sided differences; with what is given at n, or with
+    ``reach``, at the site nearest to n inside."""
+    first = sorted(frozenset().union(*(j.axes() for j in term.slopes if j.order == 1)))
+    local = _above_rest(_at_site(term.whole, stencils), term)
+    moved = {x: x.shifted(at) for x in local.atoms(Leaf) if x.array not in stencils.coefficients}
+    local = local.xreplace(moved) if reach is None else stencils.nearest(local, reach)
+    wall = Inside(stencils.origin) if stencils.domain.boundary == "neumann" else sp.S.One
+    total = []
     for sides in product((stencils.forward, stencils.backward), repeat=len(first)):
-        swap = dict(higher)
-        for j in jets:
+        swap = {}
+        for j in term.slopes:
             if j.order == 1:
                 (axis,) = j.axes()
-                side = sides[first.index(axis)]
-                swap[j] = side(stencils.leaf(Jet(j.array, stencils.origin)), axis)
-        total += term.xreplace(swap)
-    return _at_site(wall * total / 2 ** len(first), stencils)
+                difference = sides[first.index(axis)](_leaf(j, stencils), axis)
+            else:
+                difference = stencils.central(_leaf(j, stencils), j.orders)
+            swap[j] = shift(difference, at)
+        total.append(local.xreplace(swap))
+    return wall * sp.Add(*total) / len(total)
+
+
+def _leaf(jet: Jet, stencils: Stencils) -> Leaf:
+    return stencils.leaf(Jet(jet.array, stencils.origin))
 
 
 def _at_site(expr: sp.Expr, stencils: Stencils) -> sp.Expr:

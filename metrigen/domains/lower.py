@@ -42,6 +42,10 @@ class Lowering:
     def periodic(self) -> bool:
         return self.stencils.domain.boundary == "periodic"
 
+    def with_covectors(self, names: tuple[str, ...]) -> Lowering:
+        """The lowering with arrays in which every functional is linear."""
+        return replace(self, stencils=replace(self.stencils, covectors=self.stencils.covectors.union(names)))
+
     def functional(self, name: str, density: sp.Expr, part: str = "hamiltonian") -> Program:
         """The density of a functional, to be varied: output ``density__``."""
         return self._program(name, {"density__": density}, functional_density, part)
@@ -62,7 +66,9 @@ class Lowering:
         body: list[Statement] = []
         for output, density in densities.items():
             writer = Writer(self, f"{name}__{output}", part, body)
-            expr = discretise(writer.jets(steps_as_signs(density)), self.stencils)  # type: ignore[operator]
+            jets = writer.jets(steps_as_signs(density))
+            stencils = replace(self.stencils, covectors=self.stencils.covectors | writer.covectors)
+            expr = discretise(jets, stencils)  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))
         return share_solves(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))
@@ -78,6 +84,7 @@ class Writer:
     body: list[Statement]
     made: dict[sp.Basic, Jet] = field(default_factory=dict)
     stored: dict[sp.Basic, str] = field(default_factory=dict)
+    covectors: set[str] = field(default_factory=set)
 
     def jets(self, expr: sp.Expr) -> sp.Expr:
         """The expression over jets and parameters."""
@@ -128,11 +135,20 @@ class Writer:
                     part=self.part,
                     fix="carry the outer derivative out, (...).diff(x)",
                 )
-            name, origin = f"{self.name}__g{len(self.body)}", self.lowering.stencils.origin
-            values = {j: Leaf(j.array, origin, bool(j.is_positive)) for j in inner.atoms(Jet)}
-            self.body.append(Map(stores=((name, inner.xreplace(values)),)))
+            name = f"{self.name}__g{len(self.body)}"
+            self._store(name, inner)
             self.stored[base] = name
         return Jet(self.stored[base], orders)
+
+    def _store(self, name: str, value: sp.Expr) -> None:
+        """A function of the values at the site as an array; one that is linear in a covector is a covector."""
+        read = {j: Leaf(j.array, self.lowering.stencils.origin, bool(j.is_positive)) for j in value.atoms(Jet)}
+        self.body.append(Map(stores=((name, value.xreplace(read)),)))
+        self._inherit(name, {j.array for j in read})
+
+    def _inherit(self, name: str, arrays: set[str]) -> None:
+        if arrays & (self.covectors | self.lowering.stencils.covectors):
+            self.covectors.add(name)
 
     def _channel_map(self, atom: sp.Expr) -> sp.Expr:
         """mix(K, f) or total(f): linear, so sum over the terms c D^s u of f; a nonlinear f is stored first."""
@@ -153,10 +169,8 @@ class Writer:
                     fix="apply it to the field and differentiate after",
                 )
             stored = f"{self.name}__f{len(self.body)}"
-            origin = self.lowering.stencils.origin
-            values = {j: Leaf(j.array, origin, bool(j.is_positive)) for j in rest.atoms(Jet)}
-            self.body.append(Map(stores=((stored, rest.xreplace(values)),)))
-            whole += self._apply(atom, stored, origin)
+            self._store(stored, rest)
+            whole += self._apply(atom, stored, self.lowering.stencils.origin)
         return whole
 
     def _apply(self, atom: sp.Expr, array: str, orders: Offset) -> Jet:
@@ -175,6 +189,7 @@ class Writer:
             ):
                 return Jet(made.out, orders)
         self.body.append(statement)
+        self._inherit(statement.out, {array})
         return Jet(statement.out, orders)
 
     def _constant(self, coefficient: sp.Expr) -> bool:
@@ -186,7 +201,9 @@ class Writer:
         out = equation.out
         if not any(isinstance(s, Solve) and s.out == out for s in self.body):
             test, source = Array(f"{out}__test", Kind.SITE), f"source_{out}__{len(self.body)}"
-            lowering = replace(self.lowering, arrays={**self.lowering.arrays, equation.test: test})
+            lowering = replace(
+                self.lowering.with_covectors((test.name,)), arrays={**self.lowering.arrays, equation.test: test}
+            )
             program = lowering.gradient(f"source_{out}", equation.source, (test.name,), "constraints")
             names = {name: f"{name}__{out}" for s in program.body for name, _ in s.defines} | {bar(test.name): source}
             self.body.extend(renamed(s, names) for s in program.body)

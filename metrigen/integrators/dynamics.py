@@ -54,7 +54,8 @@ class Dynamics:
             row = tuple(f"{a.name}__{side}" for a in self.state)
             arrays.update({f: Array(n, Kind.SITE) for f, n in zip(functions, row, strict=True)})
             names.append(row)
-        return replace(self.lowering, arrays=arrays), names[0], names[1]
+        lowering = replace(self.lowering, arrays=arrays).with_covectors((*names[0], *names[1]))
+        return lowering, names[0], names[1]
 
     def operator(self, bilinear: Bilinear, part: str) -> Program:
         """The operator of a bracket on the lattice, exactly skew or symmetric: b -> (b(f, g) -+ b(g, f))/2 where
@@ -103,7 +104,8 @@ def dynamics(derivation: Derivation) -> Dynamics:
     if isinstance(system.domain, Graph):
         lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
     else:
-        lowering = Lowering(Stencils(system.lattice), arrays, coefficients)
+        given = frozenset(a.name for a in (*ordered.values(), *axes.values(), *sites))
+        lowering = Lowering(Stencils(system.lattice, coefficients=given), arrays, coefficients)
         lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
