@@ -18,8 +18,11 @@ from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
 from metrigen.physics.report import show
 from metrigen.physics.signs import Sign, pivots, sign_of
+from metrigen.physics.size import nodes
 from metrigen.physics.variation import euler_of, gradient
 from metrigen.physics.zero import zero_test
+
+_LARGE = 1000  # nodes of a Hessian beyond which a witness against it stands for its pivots
 
 
 def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
@@ -94,8 +97,10 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
     jets = jets_of(quadratic, *fields)
     jets = [j for j in jets if j.order] + [jet(u) for u in fields]
     matrix = _hessian(quadratic, jets)
-    found = pivots(matrix)
     example = negative_direction(matrix, [label(j) for j in jets], "the second variation of F")
+    if example and sum(nodes(entry) for row in matrix for entry in row) > _LARGE:
+        return SteadyStateClass(True, False, "the second variation of F is negative along a direction", example)
+    found = pivots(matrix)
     if found.broken is not None:
         why = f"indefinite: {show(found.broken)} is a negative minor of the Hessian"
         return SteadyStateClass(True, False, why, example)
