@@ -21,8 +21,7 @@ from metrigen.errors import SpecError
 
 DERIVE = 400_000  # operations of a derivation as a whole
 BUILD = 1_000_000  # operations of a build as a whole, its derivation among them
-LARGEST = 100_000  # operations of one step, whoever calls for it
-DEEPEST = 150  # levels of an expression: SymPy walks down every one of them by calls inside calls
+DEEPEST = 100  # levels of an expression: SymPy walks down every one of them by calls inside calls
 T = TypeVar("T")
 _ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
 _STAGE: ContextVar[str] = ContextVar("stage", default="")
@@ -37,8 +36,9 @@ class TooLarge(SpecError):
         super().__init__(
             "an expression became too large to be derived in seconds",
             part=part,
-            why=f"{stage}: {short}" if stage else short,
-            fix="use fewer fields, fewer or lower derivatives inside functions, or a bracket of lower order",
+            why=f"in the stage {stage!r} {short}" if stage else short,
+            fix="use fewer fields, fewer terms, fewer or lower derivatives inside functions, a bracket of lower order, "
+            "or a method with fewer stages",
         )
         self.short = short
 
@@ -79,13 +79,12 @@ def stage(name: str) -> Iterator[None]:
 
 def spend(operations: int, doing: str) -> None:
     """Take operations off the account and those around it. Raises TooLarge where one does not hold so many."""
-    if operations > LARGEST:
-        raise TooLarge(f"{doing} was called for")
+    chain: list[Account] = []
     account = _ACCOUNT.get()
-    chain = []
     while account is not None:
         if operations > account.left:
-            raise TooLarge(f"{doing} was called for after {account.spent} operations, and {account.whole} are the limit")
+            spent, whole = account.spent, account.whole
+            raise TooLarge(f"{doing} was called for after {spent} operations, and {whole} are the limit")
         chain.append(account)
         account = account.outer
     for one in chain:
@@ -134,6 +133,15 @@ def check_depth(expr: sp.Basic, part: str) -> None:
     if levels > DEEPEST:
         raise too_deep(part, f"{part}= has {levels} levels of functions, sums and products inside one another, "
                        f"{DEEPEST} are the limit")  # fmt: skip
+
+
+@contextmanager
+def shallow(part: str | None = None) -> Iterator[None]:
+    """Tells a recursion that went too deep as what it is: an expression that is nested too deeply."""
+    try:
+        yield
+    except RecursionError as error:
+        raise too_deep(part, "its derivatives go down more levels than Python has calls inside calls") from error
 
 
 def too_deep(part: str | None, why: str) -> SpecError:

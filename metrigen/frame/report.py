@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from metrigen.budget import BUILD, limited, shallow
 from metrigen.errors import SpecError
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.wave_report import WaveReport, wave_report
@@ -76,6 +77,11 @@ class Report:
 
 def report_of(spec: Spec) -> Report:
     """Derive, lower, check and linearise; a refusal of the derivation is raised, one of the lattice is reported."""
+    with limited(BUILD), shallow():
+        return _report_of(spec)
+
+
+def _report_of(spec: Spec) -> Report:
     derivation = derive(spec.system)
     if isinstance(spec.system.domain, Sequence):
         return _on_a_sequence(spec, derivation)

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import sympy as sp
 
+from metrigen.budget import nodes, spend
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import slope
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
@@ -177,6 +178,8 @@ class _Sweep:
         return out
 
     def _map(self, statement: Map) -> None:
+        size = sum(nodes(e) for e in statement.expressions)
+        spend(size, f"the variation of {size} operations of {self.program.name}")
         stores = [(c, e) for name, e in statement.stores if (c := self.cotangent(name)) is not None]
         if stores and (statement.lets or any(is_large(e) for _, e in stores)):
             self._in_lets(statement, stores)

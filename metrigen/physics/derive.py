@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import sympy as sp
 
+from metrigen.budget import DERIVE, check_depth, shallow, stage
 from metrigen.physics import steady
 from metrigen.physics.casimirs import casimirs
 from metrigen.physics.clamps import check_step
@@ -34,6 +35,22 @@ def derive(system: System) -> Derivation:
     Raises SpecError if the system cannot be understood or its integrator does not fit, StructureError if a law that
     must hold does not.
     """
+    with limited(DERIVE), stage("derive"), shallow("hamiltonian" if system.lagrangian is None else "lagrangian"):
+        _check_depths(system)
+        return _derive(system)
+
+
+def _check_depths(system: System) -> None:
+    """No part of a spec is nested more deeply than SymPy can follow."""
+    for part in ("lagrangian", "hamiltonian", "entropy"):
+        if getattr(system, part) is not None:
+            check_depth(sp.sympify(getattr(system, part)), part)
+    for part in ("constraints", "casimirs"):
+        for expr in (getattr(system, part) or {}).values():
+            check_depth(sp.sympify(expr), part)
+
+
+def _derive(system: System) -> Derivation:
     if isinstance(system.domain, Graph):
         with limited(EQUATIONS):
             return derive_on_graph(system)

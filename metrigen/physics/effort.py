@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.budget import LARGEST, TooLarge, depth
+from metrigen import budget
 from metrigen.budget import Account as Account
+from metrigen.budget import TooLarge, depth
 from metrigen.budget import limited as limited
-from metrigen.budget import spend as spend
 from metrigen.physics.size import expanded_nodes, expanded_terms, fits, nodes
 
 LAW = 100_000  # operations of one law
+LARGEST = 100_000  # operations of one step, whoever calls for it
 EQUATIONS = 150_000  # operations of the Legendre transform, the brackets and the equations together
 LARGE_WRITTEN = 20_000  # nodes beyond which denominators are not multiplied out
 _PER_TERM = 2  # operations that a term of an expansion takes
 _FLAT = 6  # levels of an expression that does not count as nested
+
+
+def spend(operations: int, doing: str) -> None:
+    """Take operations off the account. Raises TooLarge where it does not hold so many, or where a step is too large for
+    any account."""
+    if operations > LARGEST:
+        raise TooLarge(f"{doing} was called for")
+    budget.spend(operations, doing)
 
 
 def spend_on(expr: sp.Basic, times: float, doing: str) -> None:

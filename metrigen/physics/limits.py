@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.budget import depth
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.effort import expand
@@ -28,6 +29,8 @@ from metrigen.physics.variation import euler_jets
 from metrigen.spec.domain import Lattice
 from metrigen.spec.neural import learned
 from metrigen.spec.symbols import t, transposed
+
+_DEEPEST = 30  # levels of an energy whose quadratic part is read; a value of a longer composition takes too long
 
 
 def step_limit(derivation: Derivation) -> sp.Expr | None:
@@ -39,6 +42,8 @@ def step_limit(derivation: Derivation) -> sp.Expr | None:
 
 def _limit(derivation: Derivation) -> sp.Expr | None:
     if derivation.constraints or not isinstance(derivation.system.domain, Lattice):
+        return None
+    if depth(derivation.hamiltonian) > _DEEPEST:
         return None
     method = type(derivation.system.integrator).__name__
     if getattr(derivation.system.integrator, "parts", None) is not None:

@@ -90,11 +90,7 @@ def tidy(expr: sp.Expr) -> sp.Expr:
 
 def over_common(expr: sp.Expr) -> sp.Expr:
     """The terms of a sum whose denominators are sums that differ by a product only, as one fraction."""
-    parts = {
-        p: content(p.base)
-        for p in expr.atoms(sp.Pow)
-        if p.base.is_Add and p.exp.is_Integer and p.exp.is_negative
-    }
+    parts = {p: content(p.base) for p in expr.atoms(sp.Pow) if p.base.is_Add and p.exp.is_Integer and p.exp.is_negative}
     groups: dict[sp.Expr, list[tuple[sp.Expr, sp.Expr]]] = {}
     for term in sp.Add.make_args(expr):
         above, below = [], []
@@ -104,7 +100,9 @@ def over_common(expr: sp.Expr) -> sp.Expr:
             below.append(core**factor.exp if factor in parts else core)
         groups.setdefault(sp.Mul(*below), []).append((term, sp.Mul(*above)))
     whole = [
-        sp.Add(*(above for _, above in terms)) * below if below != 1 and len(terms) > 1 else sp.Add(*(t for t, _ in terms))
+        sp.Add(*(above for _, above in terms)) * below
+        if below != 1 and len(terms) > 1
+        else sp.Add(*(t for t, _ in terms))
         for below, terms in groups.items()
     ]
     return sp.Add(*whole)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from metrigen.budget import too_deep
 from metrigen.errors import MetrigenError, SpecError
 from metrigen.spec.source import SourceMap, quote, source_map
 from metrigen.spec.system import System
@@ -143,6 +144,10 @@ def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path
 
 def _foreign(error: BaseException, shown: str, source: str, line: int | None) -> SpecError:
     """Some other exception, as an error of the spec."""
+    if isinstance(error, RecursionError):
+        deep = too_deep(None, "Python has no calls left inside calls: SymPy goes down an expression level by level")
+        deep.where = shown if line is None else quote(shown, source, line)
+        return deep
     text = str(error)
     fix = None
     if isinstance(error, ImportError):

@@ -20,7 +20,6 @@ from metrigen import (
     energy_density,
     friction,
     grad,
-    momentum,
     t,
 )
 
@@ -66,7 +65,8 @@ def phases(count: int) -> System:
 def monomials(count: int) -> System:
     u, w = Field("u", POINT), Field("w", POINT)
     return System(
-        name="monomials", domain=POINT, fields=(u, w), hamiltonian=sum(u**k * w ** (k % 7) for k in range(1, count + 1)),
+        name="monomials", domain=POINT, fields=(u, w),
+        hamiltonian=sum(u**k * w ** (k % 7) for k in range(1, count + 1)),
         metric=Dissipation((1, lambda F: F[u]), (1, lambda F: F[w])), integrator=ExplicitEuler(steps=1, dt=0.01),
         readout=energy_density(),
     )  # fmt: skip
@@ -89,8 +89,9 @@ def relativistic_kepler() -> System:
     q = [Field(f"q{i}", POINT) for i in range(3)]
     m, k = Param("m", positive=True), Param("k", positive=True)
     speed = sum(f.diff(t) ** 2 for f in q)
+    distance = sp.sqrt(sum(f**2 for f in q))
     return System(
-        name="relativistic_kepler", domain=POINT, lagrangian=-m * sp.sqrt(1 - speed) + k / sp.sqrt(sum(f**2 for f in q)),
+        name="relativistic_kepler", domain=POINT, lagrangian=-m * sp.sqrt(1 - speed) + k / distance,
         integrator=RK4(steps=4, dt=0.01), readout=energy_density(),
     )  # fmt: skip
 
