@@ -19,8 +19,8 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 
-DERIVE = 400_000  # operations of a derivation as a whole
-BUILD = 1_000_000  # operations of a build as a whole, its derivation among them
+DERIVE = 250_000  # operations of a derivation as a whole
+BUILD = 500_000  # operations of a build as a whole, its derivation among them
 DEEPEST = 100  # levels of an expression: SymPy walks down every one of them by calls inside calls
 T = TypeVar("T")
 _ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)

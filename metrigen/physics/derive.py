@@ -12,7 +12,7 @@ from metrigen.physics.casimirs import casimirs
 from metrigen.physics.clamps import check_step
 from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
-from metrigen.physics.effort import EQUATIONS, LAW, limited
+from metrigen.physics.effort import EQUATIONS, LAW, LAWS, limited
 from metrigen.physics.elliptic import check_constraint, check_well_posed_constrained
 from metrigen.physics.fit import check_integrator
 from metrigen.physics.graph import derive_on_graph
@@ -57,14 +57,16 @@ def _derive(system: System) -> Derivation:
     with limited(EQUATIONS):
         state = build_state(system)
     auxiliary = state.constrained
-    laws = structure_laws(state)
-    if auxiliary is not None:
-        laws = (check_constraint(auxiliary, state.rates), *laws)
-    if isinstance(system.domain, Sequence):
-        laws = (*laws, check_contraction(state, laws))
-    tensor = tensor_of(state)
-    conserved, current_law = currents(state)
-    invariants, casimir_law = casimirs(state)
+    with limited(LAWS):
+        laws = structure_laws(state)
+        if auxiliary is not None:
+            laws = (check_constraint(auxiliary, state.rates), *laws)
+        if isinstance(system.domain, Sequence):
+            laws = (*laws, check_contraction(state, laws))
+        tensor = tensor_of(state)
+        conserved, current_law = currents(state)
+        invariants, casimir_law = casimirs(state)
+        rest = _steady(state)
     derivation = Derivation(
         system=system,
         fields=state.fields,
@@ -77,7 +79,7 @@ def _derive(system: System) -> Derivation:
         stress_energy={key: from_jets(value) for key, value in tensor.components.items()},
         currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
         laws=(*laws, *(() if casimir_law is None else (casimir_law,)), _noether(tensor.law, current_law)),
-        steady_state=_steady(state),
+        steady_state=rest,
         step_limit=None,
         sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
         constraints=system.constraints or {},

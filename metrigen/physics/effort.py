@@ -11,6 +11,7 @@ from metrigen.budget import limited as limited
 from metrigen.physics.size import expanded_nodes, expanded_terms, fits, nodes
 
 LAW = 100_000  # operations of one law
+LAWS = 120_000  # operations of the laws together: what comes after them has its share of the whole
 LARGEST = 100_000  # operations of one step, whoever calls for it
 EQUATIONS = 150_000  # operations of the Legendre transform, the brackets and the equations together
 LARGE_WRITTEN = 20_000  # nodes beyond which denominators are not multiplied out
