@@ -45,14 +45,19 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def compile_file(path: Path, on_spec: Callable[[str], None], on_stage: Callable[[Stage], None]) -> Compiled:
+def compile_file(
+    path: Path,
+    on_spec: Callable[[str], None],
+    on_stage: Callable[[Stage], None],
+    on_begin: Callable[[str], None] | None = None,
+) -> Compiled:
     """Load and compile one spec file; every error points into it."""
     start = time.perf_counter()
     spec = load_spec(path)
     on_spec(spec.path)
     on_stage(Stage("load", time.perf_counter() - start, None, None, None))
     with blaming(spec):
-        compiled = compile_spec(spec, on_stage)
+        compiled = compile_spec(spec, on_stage, on_begin)
     for warned in compiled.warnings:
         locate(warned, spec)
     return compiled
@@ -66,11 +71,11 @@ def warnings_of(report: Report) -> tuple[Warned, ...]:
     return found
 
 
-def report_file(path: Path) -> Report:
+def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Report:
     """Load one spec file and work out everything that can be shown of it; every error points into it."""
     spec = load_spec(path)
     with blaming(spec):
-        return report_of(spec)
+        return report_of(spec, on_begin)
 
 
 def report_markdown(report: Report) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metrigen.compiler import Compiled
+    from metrigen.compiler import Compiled, Stage
     from metrigen.errors import Warned
 
 app = typer.Typer(
@@ -106,7 +106,8 @@ def show(
         from metrigen import console as c
         from metrigen import show as s
 
-        report = b.report_file(spec)
+        with c.patience() as waiting:
+            report = b.report_file(spec, waiting.begin)
         warnings = b.warnings_of(report)
         c.print_warnings(warnings)
         _judge(warnings, strict)
@@ -176,11 +177,18 @@ def _compile(path: Path) -> Compiled:
     from metrigen import console as c
 
     screen = c.console()
-    compiled = b.compile_file(
-        path,
-        on_spec=lambda shown: screen.print(shown, style="bold", soft_wrap=True),
-        on_stage=lambda stage: screen.print(c.stage_line(stage), soft_wrap=True),
-    )
+    with c.patience() as waiting:
+
+        def finished(stage: Stage) -> None:
+            waiting.end()
+            screen.print(c.stage_line(stage), soft_wrap=True)
+
+        compiled = b.compile_file(
+            path,
+            on_spec=lambda shown: screen.print(shown, style="bold", soft_wrap=True),
+            on_stage=finished,
+            on_begin=waiting.begin,
+        )
     screen.print()
     screen.print(c.laws_table(compiled.laws))
     screen.print()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrigen.budget import BUILD, limited, shallow, stage
 from metrigen.errors import Warned
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
@@ -55,13 +56,16 @@ class Compiled:
 @dataclass
 class _Clock:
     report: Callable[[Stage], None]
+    begin: Callable[[str], None]
     stages: list[Stage] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, int]]:
         start = time.perf_counter()
         counts: dict[str, int] = {}
-        yield counts
+        self.begin(name)
+        with stage(name):
+            yield counts
         done = Stage(
             name, time.perf_counter() - start, counts.get("equations"), counts.get("before"), counts.get("after")
         )
@@ -69,14 +73,23 @@ class _Clock:
         self.report(done)
 
 
-def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) -> Compiled:
-    """Derive, check, discretise, vary, optimise and print a spec; writes nothing.
+def compile_spec(
+    spec: Spec,
+    on_stage: Callable[[Stage], None] | None = None,
+    on_begin: Callable[[str], None] | None = None,
+) -> Compiled:
+    """Derive, check, discretise, vary, optimise and print a spec; writes nothing. ``on_begin`` is told the name of a
+    stage as it begins, ``on_stage`` what it took.
 
     Raises SpecError or StructureError where the spec is refused.
     """
     check_buildable(spec.system)
     check_declared(spec.system, spec.declared)
-    clock = _Clock(on_stage or (lambda stage: None))
+    with limited(BUILD), shallow():
+        return _compile(spec, _Clock(on_stage or (lambda done: None), on_begin or (lambda name: None)))
+
+
+def _compile(spec: Spec, clock: _Clock) -> Compiled:
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)
         counts["equations"] = len(derivation.equations)

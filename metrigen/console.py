@@ -6,8 +6,10 @@ import contextlib
 import os
 import sys
 import textwrap
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -40,6 +42,53 @@ class _Console(Console):
 def console(stderr: bool = False) -> Console:
     """A console that prints text as it is: no markup, no highlighting; colours only on a terminal without NO_COLOR."""
     return _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+class Patience:
+    """Names the stage that is at work once it has taken two seconds, on a terminal alone; wiped when it ends."""
+
+    def __init__(self, out: Console, seconds: float = 2.0) -> None:
+        self._out, self._seconds = out, seconds
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._shown = False
+
+    def begin(self, stage: str) -> None:
+        """A stage begins, and the one before it has ended."""
+        self.end()
+        if self._out.is_terminal:
+            self._timer = threading.Timer(self._seconds, self._show, (stage,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def end(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+            if self._shown:
+                self._write("\r\x1b[K")
+            self._shown = False
+
+    def _show(self, stage: str) -> None:
+        with self._lock:
+            if self._timer is threading.current_thread():  # else the stage has ended meanwhile
+                self._write(f"  {stage} ...")
+                self._shown = True
+
+    def _write(self, text: str) -> None:
+        self._out.file.write(text)
+        self._out.file.flush()
+
+
+@contextmanager
+def patience() -> Iterator[Patience]:
+    """On stderr, so that what is redirected stays as it is."""
+    waiting = Patience(console(stderr=True))
+    try:
+        yield waiting
+    finally:
+        waiting.end()
 
 
 def stage_line(stage: Stage) -> str:

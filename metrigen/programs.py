@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from metrigen.budget import nodes, spend
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
 from metrigen.domains.readout import (
@@ -156,9 +157,12 @@ def _merged(program: Program) -> Program:
 
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
-    before = count_ops(fuse(program))
+    size = sum(nodes(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
+    spend(size, f"the passes over {size} operations of {program.name}")
+    program = fuse(program)
+    before = count_ops(program)
     for run in PASSES:
-        program = run(program)
+        program = program if run is fuse else run(program)
     return program, before, count_ops(program)
 
 

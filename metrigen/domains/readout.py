@@ -88,10 +88,21 @@ def explicit_symbols(e: sp.Expr) -> set[sp.Symbol]:
     """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
     if e.has(Index):
         return {s for s in e.free_symbols if not isinstance(s, Index)}
-    # A dummy each: with a common value for all, differences would cancel and take their coefficients with them.
-    hidden = {f: sp.Dummy() for f in e.atoms(AppliedUndef, sp.Derivative)}
-    inside = [d.expr for d in e.atoms(sp.Derivative) if not isinstance(d.expr, AppliedUndef)]
-    return (e.xreplace(hidden).free_symbols - set(hidden.values())).union(*map(explicit_symbols, inside))
+    found: set[sp.Symbol] = set()
+    seen: set[sp.Basic] = set()
+    stack: list[sp.Basic] = [e]
+    while stack:
+        node = stack.pop()
+        if node in seen or isinstance(node, AppliedUndef):
+            continue
+        seen.add(node)
+        if isinstance(node, sp.Symbol):
+            found.add(node)
+        elif isinstance(node, sp.Derivative):
+            stack.append(node.expr)
+        else:
+            stack.extend(node.args)
+    return found
 
 
 def in_state(derivation: Derivation, e: sp.Expr) -> sp.Expr:

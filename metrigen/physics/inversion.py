@@ -16,7 +16,7 @@ from metrigen.physics.jets import Jet, label
 from metrigen.physics.refusals import refuse
 from metrigen.physics.report import short, show
 from metrigen.physics.signs import sign_of
-from metrigen.physics.variation import tidy
+from metrigen.physics.variation import over_common, tidy
 from metrigen.physics.zero import evaluate, random_point
 
 Fields = Sequence[AppliedUndef]
@@ -63,7 +63,7 @@ def invert_velocities(
         rest = [conjugate[u] - momenta[u].xreplace(dict.fromkeys(velocities.values(), sp.S.Zero)) for u in fields]
         inverse = linear.inverse(hessian)
         solved = {
-            u: tidy(sp.Add(*(c * r for c, r in zip(row, rest, strict=True))))
+            u: over_common(tidy(sp.Add(*(c * r for c, r in zip(row, rest, strict=True)))))
             for u, row in zip(fields, inverse, strict=True)
         }
         return _judged(solved, "L is quadratic in the velocities: v = W^-1 (pi - b)", det, [], polynomial=True)

@@ -23,7 +23,7 @@ from metrigen.physics.inversion import Inverse, invert_velocities
 from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.refusals import refuse, refuse_singular
 from metrigen.physics.report import identity, show
-from metrigen.physics.variation import euler_of, gradient, tidy
+from metrigen.physics.variation import euler_of, gradient, over_common, tidy
 from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import momentum, t
 
@@ -129,9 +129,14 @@ def _regular(
     conjugate = {u: jet(names[u]) for u in fields}
     inverse: Inverse = invert_velocities(lagrangian, fields, momenta, velocities, conjugate, hessian, det)
     solved = inverse.velocities
-    table = {velocities[u]: solved[u] for u in fields}
-    energy = sp.Add(*(conjugate[u] * solved[u] for u in fields)) - lagrangian.xreplace(table)
-    hamiltonian = tidy(energy) if inverse.polynomial else inverse.energy(energy)
+    if inverse.polynomial:  # L = v W v/2 + b v - V, so H = (pi - b) v(pi)/2 + V
+        still = dict.fromkeys(velocities.values(), sp.S.Zero)
+        doubled = sp.Add(*((conjugate[u] - momenta[u].xreplace(still)) * solved[u] for u in fields))
+        hamiltonian = over_common(tidy(doubled / 2 - lagrangian.xreplace(still)))
+    else:
+        table = {velocities[u]: solved[u] for u in fields}
+        energy = sp.Add(*(conjugate[u] * solved[u] for u in fields)) - lagrangian.xreplace(table)
+        hamiltonian = inverse.energy(energy)
     back = {conjugate[u]: momenta[u] for u in fields}
     check = hamiltonian.xreplace(back) + lagrangian - sp.Add(*(momenta[u] * velocities[u] for u in fields))
     verified = zero_test(check, summed=True)

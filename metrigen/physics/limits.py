@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.budget import depth
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.effort import expand
@@ -37,6 +38,7 @@ Rest = Mapping[sp.Basic, sp.Basic]
 Taken = Callable[[sp.Expr, Rest], sp.Expr | None]  # a slope, by what it is at the states that are meant
 AMPLITUDE = sp.Symbol("amplitude", positive=True)
 _WITHIN_ONE = (sp.sin, sp.cos, sp.tanh)
+_DEEPEST = 30  # levels of an energy whose quadratic part is read; a value of a longer composition takes too long
 
 
 def step_limit(derivation: Derivation) -> sp.Expr | None:
@@ -58,6 +60,8 @@ def _number(limit: sp.Expr | None) -> sp.Expr | None:
 
 def _limit(derivation: Derivation, at: Taken) -> sp.Expr | None:
     if derivation.constraints or not isinstance(derivation.system.domain, Lattice):
+        return None
+    if depth(derivation.hamiltonian) > _DEEPEST:
         return None
     method = type(derivation.system.integrator).__name__
     if getattr(derivation.system.integrator, "parts", None) is not None:

@@ -16,7 +16,7 @@ from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.legendre import Legendre, transform
 from metrigen.physics.operators import Form, build_form
 from metrigen.physics.size import TooLarge, blamed_on
-from metrigen.physics.variation import euler_of, gradient, tidy
+from metrigen.physics.variation import euler_of, gradient, over_common, tidy
 from metrigen.physics.vocabulary import (
     check_functions,
     check_names,
@@ -153,7 +153,7 @@ def _rates(
 def equations(state: State) -> tuple[sp.Expr, ...]:
     """dz/dt in the fields; where that is too large, with the derivatives of dH/dz left to be carried out."""
     if state.rates is not None:
-        return tuple(from_jets(rate) for rate in state.rates)
+        return tuple(from_jets(over_common(rate)) for rate in state.rates)
     zero = (sp.S.Zero,) * len(state.fields)
     reversible = zero if state.bracket is None else state.bracket.indicated(state.covectors)
     irreversible = zero

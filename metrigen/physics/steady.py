@@ -18,11 +18,13 @@ from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
 from metrigen.physics.report import labelled
 from metrigen.physics.signs import Sign, pivots, sign_of
+from metrigen.physics.size import nodes
 from metrigen.physics.squares import Squares, dominant, written
 from metrigen.physics.variation import euler_of, gradient
 from metrigen.physics.zero import zero_test
 
 _MOST_DOMINANT = 40  # rows of a Hessian that is looked at for a dominant diagonal
+_LARGE = 1000  # nodes of a Hessian beyond which a witness against it stands for its pivots
 
 
 def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
@@ -122,8 +124,10 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
     squares = _pinned(dominant(matrix), jets) if len(jets) <= _MOST_DOMINANT else None
     if squares is not None:
         return squares
-    found = pivots(matrix)
     example = negative_direction(matrix, [label(j) for j in jets], "the second variation of F")
+    if example and sum(nodes(entry) for row in matrix for entry in row) > _LARGE:
+        return SteadyStateClass(True, False, "the second variation of F is negative along a direction", example)
+    found = pivots(matrix)
     if found.broken is not None:
         why = f"indefinite: {labelled(found.broken)} is a negative minor of the Hessian"
         return SteadyStateClass(True, False, why, example)

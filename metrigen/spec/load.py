@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sympy as sp
 
+from metrigen.budget import too_deep
 from metrigen.errors import MetrigenError, SpecError
 from metrigen.spec.isolation import undisturbed
 from metrigen.spec.slips import cure
@@ -189,6 +190,10 @@ def _foreign(
     error: BaseException, shown: str, source: str, line: int | None, known: Mapping[str, object] | None = None
 ) -> SpecError:
     """Some other exception, as an error of the spec."""
+    if isinstance(error, RecursionError):
+        deep = too_deep(None, "Python has no calls left inside calls: SymPy goes down an expression level by level")
+        deep.where = shown if line is None else quote(shown, source, line)
+        return deep
     text, where = str(error), shown if line is None else quote(shown, source, line)
     fix = cure(error, "" if line is None else source.splitlines()[line - 1], known)
     return SpecError(
