@@ -1,7 +1,8 @@
-"""Two commands on a machine that has nothing but Python 3.10 to 3.13:
+"""Commands on a machine that has nothing but Python 3.10 to 3.13:
 
     python3 dev.py demo    set up, build specs/maze.py, train a maze solver for a minute or two
-    python3 dev.py test    set up, run ruff, mypy and all tests
+    python3 dev.py test    set up, run ruff, mypy and all tests; print the time of each
+    python3 dev.py long    set up, run what takes hours (tests/long.py), from where it stopped; docs/long-run.md
 
 The set-up lives in .venv and is done again only when a pinned version changes. Standard library only.
 """
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -68,38 +70,61 @@ def demo() -> int:
 
 def test() -> int:
     """Static checks, then the suite; Triton fixes its mode at import, so its interpreter gets a process of its own."""
-    checks = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
-    failed = sum(run(PYTHON, "-m", *check) != 0 for check in checks)
-    passed = len(checks) - failed
-    for arguments, environment in (
-        ([], {}),
-        (["tests/kernels"], {"TRITON_INTERPRET": "1"}),
+    rows = []  # name, seconds, passed, failed
+    for check in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
+        began = time.monotonic()
+        bad = int(run(PYTHON, "-m", *check) != 0)
+        rows.append((" ".join(check), time.monotonic() - began, 1 - bad, bad))
+    for name, arguments, environment in (
+        ("pytest", [], {}),
+        ("pytest, Triton's interpreter", ["tests/kernels"], {"TRITON_INTERPRET": "1"}),
     ):
         if (ROOT / "tests/kernels").is_dir() or not environment:
-            good, bad = pytest(arguments, environment)
-            passed, failed = passed + good, failed + bad
+            rows += pytest(name, arguments, environment)
+    print("\nseconds  passed  failed")
+    for name, seconds, good, bad in rows:
+        print("{:7.0f}  {:6d}  {:6d}  {}".format(seconds, good, bad, name))  # noqa: UP032
+    groups = [row for row in rows if not row[0].startswith(" ")]
+    passed, failed = (sum(row[k] for row in groups) for k in (2, 3))
     print("{} passed, {} failed".format(passed, failed), flush=True)  # noqa: UP032
     return int(failed > 0)
 
 
-def pytest(arguments: "list[str]", environment: "dict[str, str]") -> "tuple[int, int]":
-    """Run pytest, two files at a time with one thread each; how many tests passed and failed."""
+def pytest(name: str, arguments: "list[str]", environment: "dict[str, str]") -> "list[tuple[str, float, int, int]]":
+    """Run pytest, two files at a time with one thread each; name, seconds, passed and failed of all, then by folder."""
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         command = [PYTHON, "-m", "pytest", "-n", "2", "--junitxml", report, *arguments]
         code = run(*command, **{**threads, **environment})
+        seconds = time.monotonic() - began
         if not report.exists():
-            return 0, 1
-        suite = next(ElementTree.parse(report).iter("testsuite")).attrib
-    bad = int(suite["failures"]) + int(suite["errors"])
-    good = int(suite["tests"]) - bad - int(suite["skipped"])
-    return good, max(bad, int(code != 0))
+            return [(name, seconds, 0, 1)]
+        suite = next(ElementTree.parse(report).iter("testsuite"))
+    bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
+    good = int(suite.attrib["tests"]) - bad - int(suite.attrib["skipped"])
+    folders = {}  # type: dict[str, list[float]]
+    for case in suite.iter("testcase"):
+        place = "/".join(part for part in case.attrib["classname"].split(".")[:-1] if not part[:1].isupper())
+        fell = case.find("failure") is not None or case.find("error") is not None
+        found = folders.setdefault(place, [0, 0, 0])
+        found[0] += float(case.attrib["time"])
+        found[2 if fell else 1] += int(fell or case.find("skipped") is None)
+    parts = [
+        ("  {}, of one core".format(place), took, int(g), int(b)) for place, (took, g, b) in sorted(folders.items())
+    ]  # noqa: E501, UP032
+    return [(name, seconds, good, max(bad, int(code != 0))), *parts]
+
+
+def long() -> int:
+    """What takes hours: the exit code of tests/long.py."""
+    return run(PYTHON, "tests/long.py", *sys.argv[2:])
 
 
 if __name__ == "__main__":
-    commands = {"demo": demo, "test": test}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+    commands = {"demo": demo, "test": test, "long": long}
+    if sys.argv[1:2] != ["long"] and len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     set_up()
     sys.exit(commands[sys.argv[1]]())

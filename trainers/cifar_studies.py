@@ -17,7 +17,8 @@ from rich.console import Console
 from trainers.cifar_networks import VARIANTS, Stages, network_size
 from trainers.cifar_options import Options, as_options
 from trainers.cifar_training import Task, examine, train
-from trainers.common import CHECKPOINT, Display, ResumeError, Run
+from trainers.common import Display, ResumeError, Run, has_checkpoint
+from trainers.durable import write_durably
 
 STUDY = "study.json"
 ABLATION, COMPARISON = "ablation", "comparison"
@@ -103,7 +104,7 @@ def begin(fabric: Fabric, study: Study, folder: Path) -> None:
     if fabric.global_rank == 0:
         folder.mkdir(parents=True, exist_ok=True)
         members = [(member.label, asdict(member.options)) for member in study.members]
-        (folder / STUDY).write_text(json.dumps({"kind": study.kind, "members": members}) + "\n")
+        write_durably(folder / STUDY, (json.dumps({"kind": study.kind, "members": members}) + "\n").encode())
 
 
 def run_study(fabric: Fabric, study: Study, task: Task, folder: Path, console: Console) -> None:
@@ -113,7 +114,7 @@ def run_study(fabric: Fabric, study: Study, task: Task, folder: Path, console: C
         run = Run(folder / member.name, writes=main_process)
         if fabric.broadcast(bool(run.records("test"))):
             continue
-        started = fabric.broadcast((run.folder / CHECKPOINT).exists())
+        started = fabric.broadcast(has_checkpoint(run.folder))
         with Display(console, f"{number}/{len(study.members)} {member.name}", shown=main_process) as display:
             network = train(fabric, member.options, task, run, display, resume=started)
         if main_process:

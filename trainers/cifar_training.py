@@ -23,8 +23,8 @@ from trainers.common import (
     ResumeError,
     Run,
     check_spec,
+    interruption,
     load_checkpoint,
-    read_meta,
     save_checkpoint,
     spec_hash,
 )
@@ -133,14 +133,18 @@ def train(
     origin = {"package": package, "spec": spec_hash(package), "options": asdict(options),
               "processes": fabric.world_size}  # fmt: skip
     done, elapsed = 0, 0.0
-    if resume:
-        meta = read_meta(run.folder)
+    kept = load_checkpoint(run.folder) if resume else None
+    if kept is not None:
+        meta = kept.meta
         check_spec(meta, origin["spec"], run.folder)
         if meta["processes"] != fabric.world_size:
             raise ResumeError(f"{run.folder} was trained by {meta['processes']} processes, not {fabric.world_size}")
-        load_checkpoint(run.folder, network, adam)
+        kept.restore(network, adam)
         done, elapsed = meta["step"], meta["elapsed"]
     run.begin(done)
+    if kept is not None and kept.note is not None:
+        display.say(kept.note)
+        run.log("fallback", step=done, note=kept.note)
     world, per_epoch = fabric.world_size, steps_per_epoch(task, options, fabric.world_size)
     total = options.epochs * per_epoch
     if done == 0:
@@ -157,9 +161,9 @@ def train(
             spent = time.monotonic() - began
             save_checkpoint(run.folder, network, adam, {**origin, "step": done, "elapsed": spent})
 
-    try:
+    with interruption() as stopped:
         # one clock decides for all processes
-        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after:
+        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after and not fabric.broadcast(stopped()):
             clock = time.monotonic()
             x, targets = batch_of(task, options, done, fabric.global_rank, world)
             rate = options.lr * min(1.0, (fraction + 1e-3) / WARM_UP) * (1 + math.cos(math.pi * fraction)) / 2
@@ -178,9 +182,9 @@ def train(
                         seconds=round(spent, 3))  # fmt: skip
                 began = time.monotonic() - spent  # the test is not training
                 keep()
-    except KeyboardInterrupt:
+    if fabric.broadcast(stopped()):
         keep()
-        raise
+        raise KeyboardInterrupt
     keep()
     run.log("trained", step=done, epochs=done / per_epoch, seconds=round(time.monotonic() - began, 3))
     return network

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +17,13 @@ import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from trainers.durable import DamagedFile, checked, read_sealed, sealed, sync, write_beside, write_durably
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = "checkpoint.safetensors"
+EARLIER = "checkpoint.earlier.safetensors"  # the one before
 METRICS = "metrics.jsonl"
 
 
@@ -69,7 +74,7 @@ class Run:
         """Drop what was logged after ``step``: a resumed run logs it again, a new run begins with an empty file."""
         if self.writes:
             kept = [record for record in self.records() if step > 0 and record.get("step", step + 1) <= step]
-            self._replace(METRICS, "".join(json.dumps(record) + "\n" for record in kept))
+            write_durably(self.folder / METRICS, "".join(json.dumps(record) + "\n" for record in kept).encode())
 
     def log(self, event: str, **figures: Any) -> None:
         """Append one JSON object to metrics.jsonl."""
@@ -78,15 +83,24 @@ class Run:
                 file.write(json.dumps({"event": event, **figures}) + "\n")
 
     def records(self, event: str | None = None) -> list[dict[str, Any]]:
-        """What was logged, of one kind or all."""
-        path = self.folder / METRICS
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [r for r in map(json.loads, lines) if event is None or r["event"] == event]
+        """What was logged, of one kind or all. A last line that a crash cut off is no record.
 
-    def _replace(self, name: str, text: str) -> None:
-        partial = self.folder / (name + ".partial")
-        partial.write_text(text)
-        partial.replace(self.folder / name)
+        Raises ResumeError for any other line that cannot be read.
+        """
+        path = self.folder / METRICS
+        lines = path.read_text(errors="replace").split("\n") if path.exists() else []
+        records = []
+        for number, line in enumerate(lines, 1):
+            if not line:
+                continue
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                if not any(lines[number:]):
+                    break
+                told = f"{path}, line {number} is no JSON ({error}): take that line out, or start a new run"
+                raise ResumeError(told) from error
+        return [record for record in records if event is None or record["event"] == event]
 
 
 def save_checkpoint(
@@ -96,46 +110,83 @@ def save_checkpoint(
     meta: Mapping[str, Any],
     more: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write weights, optimizer state, ``meta`` and ``more`` as one safetensors file, whole or not at all."""
+    """Write weights, optimizer state, ``meta`` and ``more`` as one file with a hash; the one before is kept.
+
+    Killed at any point, even by a power cut, this leaves at least one whole checkpoint where there was one. A damaged
+    one never takes the place of a whole one.
+    """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"more.{name}": value for name, value in (more or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    partial = folder / (CHECKPOINT + ".partial")
-    packed = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    save_file(packed, partial, metadata={name: json.dumps(value) for name, value in meta.items()})
-    partial.replace(folder / CHECKPOINT)
-
-
-def read_meta(folder: Path) -> dict[str, Any]:
-    """What ``save_checkpoint`` was given as ``meta``. Raises ResumeError where there is no checkpoint."""
     path = folder / CHECKPOINT
-    if not path.exists():
-        raise ResumeError(f"no {CHECKPOINT} in {folder}")
-    with safe_open(path, "pt") as file:
-        return {name: json.loads(value) for name, value in file.metadata().items()}
+    if (folder / METRICS).exists():
+        sync(folder / METRICS)  # what was logged before this step is not logged again
+    partial = write_beside(path, sealed(tensors, meta))
+    if _is_whole(path):
+        path.replace(folder / EARLIER)
+    partial.replace(path)
+    sync(folder)
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
-    """Put weights and optimizer state back, bit for bit."""
-    with safe_open(folder / CHECKPOINT, "pt") as file:
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model.load_state_dict({n.removeprefix("model."): x for n, x in tensors.items() if n.startswith("model.")})
-    if optimizer is not None:
+def _is_whole(path: Path) -> bool:
+    try:
+        checked(path)
+    except DamagedFile:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What ``save_checkpoint`` was given, read and checked once; ``note`` says so where it is not the newest."""
+
+    tensors: Mapping[str, Tensor]
+    meta: Mapping[str, Any]
+    note: str | None = None
+
+    @property
+    def more(self) -> dict[str, Tensor]:
+        return self._of("more.")
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Put weights and optimizer state back, bit for bit."""
+        model.load_state_dict(self._of("model."))
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".", 2)
-                state.setdefault(int(index), {})[key] = value
+        for name, value in self._of("optimizer.").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
 
+    def _of(self, prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): x for name, x in self.tensors.items() if name.startswith(prefix)}
 
-def load_more(folder: Path) -> dict[str, Tensor]:
-    """What ``save_checkpoint`` was given as ``more``."""
-    with safe_open(folder / CHECKPOINT, "pt") as file:
-        names = [name for name in file.keys() if name.startswith("more.")]  # noqa: SIM118
-        return {name.removeprefix("more."): file.get_tensor(name) for name in names}
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is something to go on with; between two renames that is the one before alone."""
+    return (folder / CHECKPOINT).exists() or (folder / EARLIER).exists()
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """The newest checkpoint that is whole. Raises ResumeError where there is none."""
+    if not has_checkpoint(folder):
+        raise ResumeError(f"no {CHECKPOINT} in {folder}")
+    faults = []
+    for name in (CHECKPOINT, EARLIER):
+        try:
+            tensors, meta = read_sealed(folder / name)
+        except DamagedFile as error:
+            faults.append(f"{name}: {error}")
+            continue
+        note = f"{'; '.join(faults)}. Goes on from {name}, step {meta['step']}" if faults else None
+        return Checkpoint(tensors, meta, note)
+    raise ResumeError(f"no checkpoint in {folder} is whole: {'; '.join(faults)}. Start a new run")
+
+
+def read_meta(folder: Path) -> Mapping[str, Any]:
+    """The ``meta`` of ``load_checkpoint``. Raises ResumeError where there is none."""
+    return load_checkpoint(folder).meta
 
 
 def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:
@@ -145,6 +196,29 @@ def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:
             f"{folder} was trained with the spec {meta['spec'][:16]}, generated/{meta['package']} is built from "
             f"{spec[:16]}: rebuild that spec, or start a new run"
         )
+
+
+@contextmanager
+def interruption() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed inside, for a loop that ends between two steps; pressed again, it ends at once.
+
+    What is kept is then the state after a whole step: an interrupted run goes on bit for bit as well.
+    """
+    asked = threading.Event()
+
+    def ask(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # only the main thread is interrupted
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Display:
@@ -167,6 +241,11 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if self.shown:
+            self.console.print(text, soft_wrap=True, highlight=False)
 
     def update(self, done: float, **figures: float | int | str) -> None:
         """``done`` is the fraction of the work, ``figures`` what to show."""

@@ -36,8 +36,9 @@ from trainers.common import (
     Run,
     check_spec,
     gather,
+    has_checkpoint,
+    interruption,
     load_checkpoint,
-    load_more,
     make_fabric,
     read_meta,
     save_checkpoint,
@@ -139,17 +140,21 @@ def train(
     origin = {"package": PACKAGE, "spec": spec_hash(PACKAGE), "options": asdict(options), "model": name,
               "text": corpus.hash, "processes": fabric.world_size}  # fmt: skip
     done, elapsed, state = 0, 0.0, None
-    if resume:
-        meta = read_meta(run.folder)
+    kept = load_checkpoint(run.folder) if resume else None
+    if kept is not None:
+        meta = kept.meta
         check_spec(meta, origin["spec"], run.folder)
         for key, what in (("text", "on other text"), ("processes", "by another number of processes")):
             if meta[key] != origin[key]:
                 raise ResumeError(f"{run.folder} was trained {what}: give the same, or start a new run")
-        load_checkpoint(run.folder, network, adam)
+        kept.restore(network, adam)
         done, elapsed = meta["step"], meta["elapsed"]
-        carried = load_more(run.folder).get("carried")
+        carried = kept.more.get("carried")
         state = None if carried is None else carried[fabric.global_rank].to(fabric.device)
     run.begin(done)
+    if kept is not None and kept.note is not None:
+        display.say(kept.note)
+        run.log("fallback", step=done, note=kept.note)
     tokens = options.context * options.batch * fabric.world_size  # of a step
     steps, every = max(1, options.tokens // variant.share // tokens), max(1, options.every // tokens)
     if done == 0:
@@ -170,8 +175,8 @@ def train(
             run.log("validation", step=done, tokens=done * tokens, bits=bits)
             network.train()
 
-    try:
-        while done < steps and done != stop_after:
+    with interruption() as stopped:
+        while done < steps and done != stop_after and not fabric.broadcast(stopped()):
             clock = time.monotonic()
             for group in optimizer.param_groups:
                 group["lr"] = peak * rate(done, steps)
@@ -196,10 +201,9 @@ def train(
             if done % every == 0 or done == steps:
                 validate()
                 keep()
-    except KeyboardInterrupt:
-        if fabric.world_size == 1:
-            keep()
-        raise
+    if fabric.broadcast(stopped()):
+        keep()
+        raise KeyboardInterrupt
     if done != steps:
         keep()
     run.log("trained", step=done, seconds=round(time.monotonic() - began, 1))
@@ -209,7 +213,7 @@ def train(
 def stored_options(folder: Path) -> Options:
     """What a run folder was started with. Raises ResumeError where no model has a checkpoint yet."""
     for name in VARIANTS:
-        if (folder / name / CHECKPOINT).exists():
+        if has_checkpoint(folder / name):
             options: dict[str, Any] = read_meta(folder / name)["options"]
             return Options(**(options | {"models": tuple(options["models"])}))
     raise ResumeError(f"no {CHECKPOINT} in {folder}/<model>")
@@ -225,7 +229,7 @@ def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *,
         console.print(f"{corpus.name}: bytes {sizes}", soft_wrap=True, highlight=False)
     for name in options.models:
         run = Run(folder / name, writes=main_process)
-        started = resume and (run.folder / CHECKPOINT).exists()
+        started = resume and has_checkpoint(run.folder)
         with Display(console, name, shown=main_process) as display:
             network = train(fabric, options, name, corpus, run, display, resume=started)
         if main_process:

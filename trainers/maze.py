@@ -45,6 +45,7 @@ from trainers.common import (
     Display,
     Run,
     check_spec,
+    interruption,
     load_checkpoint,
     make_fabric,
     read_meta,
@@ -140,12 +141,16 @@ def train(
     model, optimizer = fabric.setup(network, adam)
     package = {"package": "maze", "spec": spec_hash("maze"), "options": asdict(options)}
     done, elapsed = 0, 0.0
-    if resume:
-        meta = read_meta(run.folder)
+    kept = load_checkpoint(run.folder) if resume else None
+    if kept is not None:
+        meta = kept.meta
         check_spec(meta, package["spec"], run.folder)
-        load_checkpoint(run.folder, network, adam)
+        kept.restore(network, adam)
         done, elapsed = meta["step"], meta["elapsed"]
     run.begin(done)
+    if kept is not None and kept.note is not None:
+        display.say(kept.note)
+        run.log("fallback", step=done, note=kept.note)
     if done == 0:
         run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     pool = training_pool(options)
@@ -159,9 +164,9 @@ def train(
             spent = time.monotonic() - began
             save_checkpoint(run.folder, network, adam, {**package, "step": done, "elapsed": spent})
 
-    try:
+    with interruption() as stopped:
         # one clock decides for all processes
-        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after:
+        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after and not fabric.broadcast(stopped()):
             clock = time.monotonic()
             mazes, perfect = batch_of(pool, options, done, fabric.global_rank)
             walk, start, goal, label = to_tensors(mazes, fabric.device)
@@ -190,9 +195,9 @@ def train(
             )  # fmt: skip
             if done % options.every == 0:
                 keep()
-    except KeyboardInterrupt:
+    if fabric.broadcast(stopped()):
         keep()
-        raise
+        raise KeyboardInterrupt
     keep()
     run.log("trained", step=done, seconds=round(time.monotonic() - began, 1))
     return network

@@ -50,8 +50,8 @@ from trainers.common import (
     ResumeError,
     Run,
     check_spec,
+    interruption,
     load_checkpoint,
-    load_more,
     make_fabric,
     read_meta,
     save_checkpoint,
@@ -154,18 +154,22 @@ def train(
     pool = empty_pool(options.pool, options.width, puzzles.given.shape[1], fabric.device)
     package = {"package": "sudoku", "spec": spec_hash("sudoku"), "options": asdict(options)}
     done, entered, elapsed, worked = 0, 0, 0.0, 0.0
-    if resume:
-        meta = read_meta(run.folder)
+    kept = load_checkpoint(run.folder) if resume else None
+    if kept is not None:
+        meta = kept.meta
         check_spec(meta, package["spec"], run.folder)
         if meta["processes"] != fabric.world_size:
             raise ResumeError(f"{run.folder} was trained by {meta['processes']} processes, not {fabric.world_size}")
-        load_checkpoint(run.folder, network, adam)
-        more = load_more(run.folder)
+        kept.restore(network, adam)
+        more = kept.more
         average.load_state_dict({name.removeprefix("average."): x for name, x in more.items() if "average." in name})
         for name, value in pool.tensors().items():
             setattr(pool, name, more[f"pool.{name}"][fabric.global_rank].to(value))
         done, entered, elapsed, worked = (meta[name] for name in ("step", "entered", "elapsed", "worked"))
     run.begin(done)
+    if kept is not None and kept.note is not None:
+        display.say(kept.note)
+        run.log("fallback", step=done, note=kept.note)
     if done == 0:
         run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     by_level = members(puzzles)
@@ -190,9 +194,9 @@ def train(
             save_checkpoint(run.folder, network, adam, meta, everyone)
             save_weights(run.folder / WEIGHTS.name, average, {**package, **state})
 
-    try:
+    with interruption() as stopped:
         # one clock decides for all processes
-        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after:
+        while (fraction := fabric.broadcast(finished())) < 1 and done != stop_after and not fabric.broadcast(stopped()):
             clock = time.monotonic()
             key = (options.seed, done, fabric.global_rank)
             entered += fill(pool, by_level, options.mix, options.stay, (*key, 0))
@@ -226,10 +230,9 @@ def train(
             )  # fmt: skip
             if done % options.every == 0:
                 keep()
-    except KeyboardInterrupt:
-        if fabric.world_size == 1:
-            keep()
-        raise
+    if fabric.broadcast(stopped()):
+        keep()
+        raise KeyboardInterrupt
     keep()
     run.log("trained", step=done, puzzles=entered, **{name: round(value, 1) for name, value in spent().items()})
     return average

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import zlib
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -178,12 +180,15 @@ def cached_puzzles(
     """``make_puzzles``, kept in a file of ``folder`` and read from there the next time."""
     path = folder / f"{split}-seed{seed}-format{FORMAT}-{count}.npz"
     if path.exists():
-        with np.load(path) as stored:
+        # What is damaged (every array has a checksum) is made again.
+        with suppress(BadZipFile, OSError, ValueError, KeyError, EOFError, zlib.error), np.load(path) as stored:
             return Puzzles(*(stored[f.name] for f in fields(Puzzles)))
     puzzles = make_puzzles(count, seed=seed, split=split, processes=processes, advance=advance)
     folder.mkdir(parents=True, exist_ok=True)
     partial_path = path.with_suffix(f".{os.getpid()}.partial")
     with partial_path.open("wb") as file:
         np.savez_compressed(file, **vars(puzzles))
+        file.flush()
+        os.fsync(file.fileno())
     partial_path.replace(path)
     return puzzles

@@ -26,7 +26,7 @@ from trainers.cifar_options import Options, stages_of, stored_options
 from trainers.cifar_plots import block_states
 from trainers.cifar_profile import measure
 from trainers.cifar_training import SMOOTHING, Task, batch_of, examine, groups_of, steps_per_epoch, train
-from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
+from trainers.common import CHECKPOINT, EARLIER, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
 
 TINY = Options(parameters=12_000, blocks=(1, 1, 1), epochs=2, images=96, batch=16, crop=1, flip=False)
 
@@ -55,7 +55,7 @@ def test_smoke(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "it"
     pictures = {"learning.png", "fields.png", "energy.png"}
-    assert {"metrics.jsonl", CHECKPOINT} | pictures == {path.name for path in folder.iterdir()}
+    assert {"metrics.jsonl", CHECKPOINT, EARLIER} | pictures == {path.name for path in folder.iterdir()}
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     start = next(r for r in records if r["event"] == "start")
     assert start["physics"] + start["mixing"] + start["stem"] + start["rest"] == start["parameters"]

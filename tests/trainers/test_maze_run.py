@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
+from trainers.common import CHECKPOINT, EARLIER, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
 from trainers.maze import Options, batch_of, train, training_pool
 
 TINY = Options(steps=8, batch=4, pool=8, every=3, hidden=8)
@@ -31,7 +31,9 @@ def test_smoke(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path)
     done = run_module("trainers.maze", "--smoke", "--out", str(tmp_path), "--name", "it")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "it"
-    assert {"metrics.jsonl", CHECKPOINT, "mazes.png", "learning.png"} == {path.name for path in folder.iterdir()}
+    assert {"metrics.jsonl", CHECKPOINT, EARLIER, "mazes.png", "learning.png"} == {
+        path.name for path in folder.iterdir()
+    }
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [r["step"] for r in records if r["event"] == "train"] == list(range(1, 13))
     tests = [r for r in records if r["event"] == "test"]

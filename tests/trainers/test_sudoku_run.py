@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
+from trainers.common import CHECKPOINT, EARLIER, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
 from trainers.sudoku import SMOKE, Options, train
 from trainers.sudoku_evaluate import evaluate
 from trainers.sudoku_pool import Pool, empty_pool, fill, leave, members
@@ -44,7 +44,7 @@ def test_smoke_and_a_file_of_puzzles(run_module: Callable[..., CompletedProcess[
     done = run_module("trainers.sudoku", "--smoke", "--out", str(tmp_path), "--name", "it")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "it"
-    assert {"metrics.jsonl", CHECKPOINT, WEIGHTS.name} | PICTURES == {path.name for path in folder.iterdir()}
+    assert {"metrics.jsonl", CHECKPOINT, EARLIER, WEIGHTS.name} | PICTURES == {path.name for path in folder.iterdir()}
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [r["step"] for r in records if r["event"] == "train"] == list(range(1, 13))
     tests = [r for r in records if r["event"] == "test"]
