@@ -111,9 +111,7 @@ def pytest(name: str, arguments: "list[str]", environment: "dict[str, str]") -> 
         found = folders.setdefault(place, [0, 0, 0])
         found[0] += float(case.attrib["time"])
         found[2 if fell else 1] += int(fell or case.find("skipped") is None)
-    parts = [
-        ("  {}, of one core".format(place), took, int(g), int(b)) for place, (took, g, b) in sorted(folders.items())
-    ]  # noqa: E501, UP032
+    parts = [("  " + place, took, int(g), int(b)) for place, (took, g, b) in sorted(folders.items())]
     return [(name, seconds, good, max(bad, int(code != 0))), *parts]
 
 
@@ -124,7 +122,7 @@ def long() -> int:
 
 if __name__ == "__main__":
     commands = {"demo": demo, "test": test, "long": long}
-    if sys.argv[1:2] != ["long"] and len(sys.argv) != 2 or sys.argv[1] not in commands:
+    if (sys.argv[1:2] != ["long"] and len(sys.argv) != 2) or sys.argv[1] not in commands:
         sys.exit(__doc__)
     set_up()
     sys.exit(commands[sys.argv[1]]())

@@ -27,7 +27,7 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 PYTEST = {
     "memory": "tests/kernels/test_memory.py",
     "amplitudes": "tests/kernels/test_amplitudes.py",
-    "functions": "tests/kernels/test_functions.py",
+    "functions": "tests/functions",
     "torch": "tests/kernels/test_torch_stack.py",
     "distributed": "tests/kernels/test_distributed.py",
     "density": "tests/lattice/test_density.py",
@@ -110,7 +110,9 @@ def run(group: Group, commit: str) -> Result:
     with (RUNS / f"{group.name}.log").open("w") as log:
         code = subprocess.call((*group.command, *more), cwd=ROOT, env=environment, stdout=log, stderr=log)
     passed, failed = counts(report) if report.exists() else (int(code == 0), int(code != 0))
-    return Result(commit, group.name, group.shown, round(time.monotonic() - began, 1), passed, max(failed, code != 0))
+    return Result(
+        commit, group.name, group.shown, round(time.monotonic() - began, 1), passed, max(failed, int(code != 0))
+    )
 
 
 def counts(report: Path) -> tuple[int, int]:
@@ -170,8 +172,9 @@ def main(named: list[str]) -> int:
 
 
 def on_python(version: str) -> int:
-    """Every shipped spec and the gallery, built by another Python with the pinned versions: the same bytes, and it reads
-    every emitted file."""
+    """Build the shipped specs and the gallery with another Python and the pinned versions: the same bytes, and it reads
+    every emitted file.
+    """
     folder, place = RUNS / f"venv{version}", RUNS / f"packages{version}"
     python = str(folder / "bin" / "python")
     shutil.rmtree(place, ignore_errors=True)

@@ -54,7 +54,57 @@ def test_the_folder_of_the_checkout_is_in_no_file(
     trees: list[dict[str, bytes]], root: Path, metrigen: Run, tmp_path: Path
 ) -> None:
     shutil.copytree(root / "specs", tmp_path / "specs", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "pyproject.toml").touch()  # the project that files are named in
     assert metrigen("build", "specs/maze.py", cwd=tmp_path).returncode == 0
     for name, data in contents(tmp_path / "generated").items():
         assert data == trees[0][name], name
         assert str(root).encode() not in data
+
+
+def locales() -> list[str]:
+    """Those of the machine among some that differ in encoding, decimal point and case of letters."""
+    found = shutil.which("locale")
+    have = subprocess.run([found, "-a"], capture_output=True, text=True).stdout.lower().split() if found else []
+    wanted = ("tr_TR.UTF-8", "de_DE.UTF-8", "ja_JP.EUC-JP")
+    return ["C", *(name for name in wanted if name.lower().replace("-", "") in [x.replace("-", "") for x in have])]
+
+
+SURROUNDINGS = {
+    # No coercion: a true ASCII locale, in which a file that names no encoding is ASCII.
+    **{f"locale {name}": {"LC_ALL": name, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"} for name in locales()},
+    "Latin-1 streams": {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    "east": {"TZ": "Pacific/Kiritimati", "SOURCE_DATE_EPOCH": "0"},
+    "west": {"TZ": "Etc/GMT+12", "PYTHONUTF8": "1"},
+    "optimised": {"PYTHONOPTIMIZE": "2", "COLUMNS": "43", "HOME": "/nowhere", "USER": "nobody"},
+}
+
+
+BEYOND = '''"""Eine Welle, die ausklingt: Größe, 波, ıİ."""
+from metrigen import *
+point = Lattice()
+u = Field("u", point)
+system = System(name="wave", domain=point, lagrangian=u.diff(t)**2/2 - u**2/2, integrator=Leapfrog(steps=1, dt=0.1),
+    readout=energy_density())
+'''
+
+
+@pytest.fixture(scope="module")
+def expected(metrigen: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """A spec with letters beyond ASCII, and what it gives here."""
+    folder = tmp_path_factory.mktemp("beyond")
+    (folder / "wave.py").write_text(BEYOND, encoding="utf-8")
+    done = metrigen("build", folder / "wave.py", "--out", folder / "out")
+    assert done.returncode == 0, done.stderr
+    return folder / "wave.py", contents(folder / "out")
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_the_surroundings_change_nothing(
+    expected: tuple[Path, dict[str, bytes]], metrigen: Run, tmp_path: Path, name: str
+) -> None:
+    """Locale, streams, time zone, width of the terminal, user."""
+    spec, files = expected
+    done = metrigen("build", spec, "--out", tmp_path, **SURROUNDINGS[name])
+    assert done.returncode == 0, done.stderr
+    assert any("Größe".encode() in data for data in files.values())
+    assert contents(tmp_path) == files
