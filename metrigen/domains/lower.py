@@ -16,7 +16,8 @@ from metrigen.domains.elliptic import Equation
 from metrigen.domains.jets import Jet
 from metrigen.domains.lattice import Stencils, functional_density, site_density
 from metrigen.errors import SpecError
-from metrigen.ir.evaluate import check_functions, steps_as_signs
+from metrigen.ir.evaluate import check_functions
+from metrigen.ir.functions.normal import normal
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
 from metrigen.passes.prune import prune
 from metrigen.passes.solves import share_solves
@@ -62,7 +63,7 @@ class Lowering:
         body: list[Statement] = []
         for output, density in densities.items():
             writer = Writer(self, f"{name}__{output}", part, body)
-            expr = discretise(writer.jets(steps_as_signs(density)), self.stencils)  # type: ignore[operator]
+            expr = normal(discretise(writer.jets(normal(density)), self.stencils))  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))
         return share_solves(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))

@@ -3,51 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from metrigen.errors import SpecError
-from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
+from metrigen.ir.damped_stumpff import damped_stumpff_values
+from metrigen.ir.functions.numeric import numpy_function
+from metrigen.ir.functions.slopes import almost_everywhere as almost_everywhere
+from metrigen.ir.functions.slopes import slope as slope
+from metrigen.ir.functions.table import ROWS, WORDS
 from metrigen.ir.sample import sample
 from metrigen.ir.stumpff import stumpff_values
 from metrigen.spec.neural import learned
 
-_NUMPY: dict[str, Callable[..., Any]] = {
-    "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
-    "cosh": np.cosh, "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "asinh": np.arcsinh, "Abs": np.abs,
-    "sign": np.sign, "atan2": np.arctan2, "Max": lambda *args: reduce(np.maximum, args),
-    "Min": lambda *args: reduce(np.minimum, args), "stumpff": stumpff_values,
-}  # fmt: skip
-
-FUNCTIONS = frozenset(_NUMPY)
+FUNCTIONS = frozenset(ROWS) | {"stumpff", "damped_stumpff"}
 Learned = Mapping[str, Callable[..., Any]]
-
-
-def steps_as_signs(expr: sp.Expr) -> sp.Expr:
-    """The expression with every step H(x) written (1 + sign x)/2."""
-    return expr.xreplace({h: (1 + sp.sign(h.args[0])) / 2 for h in expr.atoms(sp.Heaviside)})
-
-
-def slope(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
-    """d expr/d symbol almost everywhere: at a kink (Max, Min, Abs) the mean of both sides, at a jump (sign) zero."""
-    return almost_everywhere(sp.diff(expr, symbol))
-
-
-def almost_everywhere(derivative: sp.Expr) -> sp.Expr:
-    """A derivative without its deltas, steps as signs."""
-    return steps_as_signs(derivative.xreplace(dict.fromkeys(derivative.atoms(sp.DiracDelta), sp.S.Zero)))
 
 
 def check_functions(expr: sp.Expr, part: str | None = None) -> None:
     """Raise SpecError if the expression holds a function that no backend can print."""
     for f in sorted(expr.atoms(sp.Function, sp.Max, sp.Min), key=str):
         if f.func.__name__ not in FUNCTIONS and not isinstance(f, learned):
-            raise SpecError(
-                f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(sorted(FUNCTIONS)) + ", or powers"
-            )
+            raise SpecError(f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(WORDS) + ", or powers")
+
+
+@lru_cache(maxsize=None)
+def _function(name: str) -> Callable[..., Any]:
+    """The function of that name in numpy, its order first where it has one."""
+    if name == "stumpff":
+        return stumpff_values
+    if name == "damped_stumpff":
+        return damped_stumpff_values
+    if name in ("Max", "Min"):
+        pair = numpy_function(name)
+        return lambda *args: reduce(pair, args)
+    if ROWS[name].ordered:
+        return lambda order, *args: numpy_function(f"{name}{int(order)}")(*args)
+    return numpy_function(name)
 
 
 def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: Learned | None = None) -> Any:
@@ -77,4 +72,4 @@ def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: 
         if exponent.is_Integer:
             return args[0] ** int(exponent) if exponent.is_positive else 1.0 / args[0] ** int(-exponent)
         return np.sqrt(args[0]) if exponent == sp.Rational(1, 2) else np.power(args[0], args[1])
-    return damped_stumpff_values(*args) if isinstance(expr, damped_stumpff) else _NUMPY[expr.func.__name__](*args)
+    return _function(expr.func.__name__)(*args)
