@@ -260,7 +260,7 @@ class cosatan(Elementary):
         return 1 / mpmath.sqrt(1 + x * x)
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
-        return -sinatan(self.args[0]) * cosatan(self.args[0]) ** 2
+        return -sinatan(self.args[0]) * polar(1, self.args[0])
 
 
 class sinatan(Elementary):
@@ -273,7 +273,7 @@ class sinatan(Elementary):
         return x / mpmath.sqrt(1 + x * x)
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
-        return cosatan(self.args[0]) ** 3
+        return cosatan(self.args[0]) * polar(1, self.args[0])
 
 
 class Quotient(Elementary):

@@ -16,6 +16,7 @@ from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
 from metrigen.spec.names import check_name
 from metrigen.spec.readout import Readout
+from metrigen.spec.words import worded
 
 Bracket = Callable[[Functional, Functional], Any]
 
@@ -128,6 +129,15 @@ def _density(part: str, value: Any) -> sp.Expr:
         raise SpecError(f"{part}= is not a SymPy expression: {value!r}", part=part) from error
     if not isinstance(expr, sp.Expr):
         raise SpecError(f"{part}= is not a scalar SymPy expression: {value!r}", part=part)
+    if expr.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        what = "an undefined number" if expr.has(sp.nan) else "an infinite constant"
+        raise SpecError(
+            f"{part}= contains {what}",
+            part=part,
+            why=f"it reads {expr}",
+            fix="give a finite number; a hard wall is a large one, or Max, Min or Piecewise",
+        )
+    expr = worded(expr)
     if expr.has(sp.I):
         raise SpecError(
             f"{part}= is complex",

@@ -10,12 +10,13 @@ import sympy as sp
 
 from metrigen.spec.functions import QUOTIENTS, ROOTS, Elementary
 
-DIGITS = 180
-
 _NAMES: dict[str, Callable[..., Any]] = {
     "Abs": abs, "sign": mpmath.sign, "Max": max, "Min": min, "polygamma": mpmath.psi, "loggamma": mpmath.loggamma,
     "Heaviside": lambda x, h=0.5: h if x == 0 else mpmath.mpf(x > 0), "frac": lambda x: x - mpmath.floor(x),
     "ceiling": mpmath.ceil, "Mod": lambda a, b: a - b * mpmath.floor(a / b), "sinc": mpmath.sinc,
+    "erfc": lambda x: mpmath.erfc(x) if abs(x) < 1e6 else mpmath.mpf(0 if x > 0 else 2),
+    "erf": lambda x: mpmath.erf(x) if abs(x) < 1e6 else mpmath.sign(x),
+    "tanh": lambda x: mpmath.tanh(x) if abs(x) < 1e6 else mpmath.sign(x),
     "choose": lambda c, a, b: a if c > 0 else b,
 }  # fmt: skip
 for _of, _made in QUOTIENTS.items():
@@ -66,11 +67,12 @@ def _holds(condition: sp.Basic, point: Mapping[sp.Symbol, Any]) -> bool:
 
 
 def derivatives(f: Callable[[Any], Any], x: float, most: int = 3) -> list[Any]:
-    """[f, f', f'', ...] up to ``most`` at x by central differences; at a removable singularity beside it."""
-    with mpmath.workdps(DIGITS):
+    """[f, f', f'', ...] up to ``most`` at x by central differences; at 0, where f may be a limit, beside it."""
+    step = 20 if not x else 20 + max(0, -int(mpmath.floor(mpmath.log10(abs(mpmath.mpf(x))))))
+    saturated = int(min(x * x, 700.0))  # digits of 1 - tanh x or erfc x
+    with mpmath.workdps(60 + 3 * step + saturated if x else 210):
         at = mpmath.mpf(x) if x else mpmath.mpf(10) ** -45
-        h = abs(at) * mpmath.mpf(10) ** -25 if x else mpmath.mpf(10) ** -50
-        points = [f(at + k * h) for k in (-2, -1, 0, 1, 2)]
-        a, b, c, d, e = points
+        h = abs(at) * mpmath.mpf(10) ** -20 if x else mpmath.mpf(10) ** -50
+        a, b, c, d, e = (f(at + k * h) for k in (-2, -1, 0, 1, 2))
         found = [c, (d - b) / (2 * h), (d - 2 * c + b) / h**2, (e - 2 * d + 2 * b - a) / (2 * h**3)]
-        return found[: most + 1]
+        return [v if x or abs(v) > 1e-40 else mpmath.mpf(0) for v in found[: most + 1]]

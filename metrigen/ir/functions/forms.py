@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import factorial
 
 from metrigen.ir.functions.constants import ONE_MINUS_GAMMA, SCALED_ERFC, ZETA
 from metrigen.ir.functions.series import derivative, horner, odd
@@ -29,6 +30,7 @@ def _form(arguments: str, text: str) -> Form:
 
 LN2, PI = "0.6931471805599453", "3.141592653589793"
 _STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400, 43867 / 244188]
+_COSH = [1 / factorial(2 * n) for n in range(1, 11)]  # (cosh(x) - 1)/x^2 in x^2
 _T0 = [1 / (2 * n + 1) for n in range(40)]
 
 _FIXED: dict[str, Form] = {
@@ -49,9 +51,12 @@ _FIXED: dict[str, Form] = {
         far = (1.0 - e) / (1.0 + e)
         return where(near, x * {horner("z", odd("tanh", 15))}, where(x < 0.0, -far, far))
     """),
-    "sech": _form("x", """
-        e = exp(-abs(x))
-        return 2.0 * e / (1.0 + e * e)
+    "sech": _form("x", f"""
+        a = abs(x)
+        near = a < 1.0
+        z = where(near, x * x, like(x, 0.0))
+        e = exp(-a)
+        return where(near, 1.0 / (1.0 + z * {horner("z", _COSH)}), 2.0 * e / (1.0 + e * e))
     """),
     "sinh": _form("x", f"""
         a = abs(x)

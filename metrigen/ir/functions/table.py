@@ -76,7 +76,7 @@ TABLE: tuple[Row, ...] = (
     _native("atanh", "arctanh", domain="-1 < x < 1"),
     Row("erf", "vector(math.erf)", "torch.erf", "erf_", "tl.erf"),
     Row("erfc", "vector(math.erfc)", "torch.erfc", "erfc_", meaning="1 - erf(x)"),
-    Row("loggamma", "vector(math.lgamma)", "torch.lgamma", "loggamma_", domain="x > 0"),
+    Row("loggamma", OWN, "torch.lgamma", "loggamma_", domain="x > 0"),
     Row("polygamma", ordered=True, domain="x > 0", meaning="the derivatives of loggamma: digamma(x) = polygamma(0, x)"),
     Row("Abs", "np.abs", "torch.abs", "abs_", "tl.abs"),
     Row("sign", "np.sign", "torch.sign", "sign_", "sign__"),
