@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
 
 from metrigen.errors import SpecError
+from metrigen.ir.functions.powers import exact_in_float32, parts
 from metrigen.ir.functions.table import TABLE
 from metrigen.ir.functions.write import spelling
 from metrigen.spec.neural import learned
@@ -25,7 +25,8 @@ _ADD, _MUL, _POW, _ATOM = 1, 2, 3, 4
 @dataclass(frozen=True)
 class Dialect:
     """Spelling of one target: ``functions`` maps a SymPy function name to a writer of its printed arguments;
-    ``modules``: learned functions can be called; ``raised``: a power with a number for its exponent."""
+    ``modules``: learned functions can be called; ``raised``: a power with a number of two parts for its
+    exponent; ``logarithmic``: a power goes through the logarithm of its base."""
 
     name: str
     functions: Mapping[str, Callable[..., str]]
@@ -33,7 +34,8 @@ class Dialect:
     power: str
     literal: str = "{}"
     modules: bool = False
-    raised: str = ""
+    raised: str = "raised__({base}, {exponent}, {rest})"
+    logarithmic: bool = False
 
     def print(self, expr: sp.Expr) -> str:
         return self._print(expr)[0]
@@ -86,7 +88,7 @@ class Dialect:
         under: list[sp.Expr] = []
         for factor in sp.Mul.make_args(rest):
             base, exponent = factor.as_base_exp()
-            if exponent.is_Rational and exponent.is_negative and not base.is_number:
+            if (exponent.is_Rational or exponent.is_Float) and exponent.is_negative and not base.is_number:
                 under.append(base**-exponent)
             else:
                 over.append(factor)
@@ -102,7 +104,7 @@ class Dialect:
             return " * ".join([self._wrap(base, _POW)] * int(exponent)), _MUL
         if exponent == sp.Rational(1, 2):
             return f"{self.sqrt}({self.print(base)})", _ATOM
-        if exponent.is_Rational and exponent.is_negative:
+        if (exponent.is_Rational or exponent.is_Float) and exponent.is_negative:
             return f"{self._one} / {self._wrap(base**-exponent, _POW)}", _MUL
         if exponent.is_Rational and exponent.q == 2:
             # A product with a root: a vector instruction each, where a power is a call for every lane.
@@ -114,12 +116,17 @@ class Dialect:
 
     def _general(self, base: sp.Expr, exponent: sp.Expr) -> str:
         """A power by a call. Of a number: exp(exponent log(number)), whose error is that of its argument."""
-        number, power = _constant(base), self.power
-        if self.raised and number is not None and number.is_positive:
+        number, power = _constant(base), _constant(exponent)
+        if self.logarithmic and number is not None and number.is_positive:
             return self.print(sp.exp(exponent * sp.log(number).evalf(20)))
-        if self.raised and _constant(exponent) is not None:
-            power = self.raised
-        return power.format(base=self.print(base), exponent=self.print(exponent))
+        if power is None or exact_in_float32(power):
+            return self.power.format(base=self.print(base), exponent=self._beside(exponent, base))
+        first, rest = (self._number(part)[0] for part in parts(power))
+        return self.raised.format(base=self.print(base), exponent=first, rest=rest)
+
+    def _beside(self, exponent: sp.Expr, base: sp.Expr) -> str:
+        text = self.print(exponent)
+        return _as_tile(text, self.print(base)) if self.logarithmic else text
 
     @property
     def _one(self) -> str:
@@ -179,8 +186,11 @@ def _call(spelling: str) -> Callable[..., str]:
 
 
 def _torch_call(spelling: str) -> Callable[..., str]:
-    """A call whose plain numbers become tensors; in float64, as they take the dtype of their partner."""
+    """A call whose plain numbers become tensors; in float64, as they take the dtype of their partner. A function of the
+    package's own takes numbers."""
     call = _call(spelling)
+    if spelling.endswith("__"):
+        return call
     return lambda *args: call(*map(_as_tensor, args))
 
 
@@ -216,7 +226,7 @@ def _triton_pair(spelling: str) -> Callable[..., str]:
 def _is_short(argument: str) -> bool:
     if not re.fullmatch(r"-?[0-9.e-]+", argument):
         return not re.fullmatch(_PLAIN, argument)
-    return struct.unpack("f", struct.pack("f", float(argument)))[0] == float(argument)
+    return exact_in_float32(sp.Float(argument, 20))
 
 
 def _ordered(name: str, target: str, call: Callable[[str], Callable[..., str]]) -> Callable[..., str]:
@@ -277,10 +287,11 @@ TRITON = Dialect(
     functions={**_table("triton", _triton_call), "damped_stumpff": _of_order("_damped_stumpff({}, ")},
     sqrt="tl.sqrt",
     power="power__({base}, {exponent})",
-    raised="raised__({base}, {exponent})",
+    logarithmic=True,
 )
 
 # Vectors of the compiler take arithmetic; functions go lane by lane (templates/kernels.cpp.j2).
 CPP = Dialect(
-    name="C++", functions=_table("cpp", _call), sqrt="sqrt_", power="pow_({base}, {exponent})", literal="R({})"
+    name="C++", functions=_table("cpp", _call), sqrt="sqrt_", power="pow_({base}, {exponent})",
+    raised="raised_({base}, {exponent}, {rest})", literal="R({})"
 )

@@ -12,6 +12,7 @@ import sympy as sp
 from metrigen.errors import SpecError
 from metrigen.ir.damped_stumpff import damped_stumpff_values
 from metrigen.ir.functions.numeric import numpy_function
+from metrigen.ir.functions.powers import exact_in_float32, parts
 from metrigen.ir.functions.slopes import almost_everywhere as almost_everywhere
 from metrigen.ir.functions.slopes import slope as slope
 from metrigen.ir.functions.table import ROWS, WORDS
@@ -71,5 +72,11 @@ def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: 
         exponent = expr.args[1]
         if exponent.is_Integer:
             return args[0] ** int(exponent) if exponent.is_positive else 1.0 / args[0] ** int(-exponent)
-        return np.sqrt(args[0]) if exponent == sp.Rational(1, 2) else np.power(args[0], args[1])
+        if exponent == sp.Rational(1, 2):
+            return np.sqrt(args[0])
+        if not exponent.is_number or exact_in_float32(exponent) or not np.isrealobj(args[0]):
+            return np.power(args[0], args[1])
+        first, rest = parts(exponent if exponent.is_positive else -exponent)
+        value = numpy_function("raised")(args[0], float(first), float(rest))
+        return value if exponent.is_positive else 1.0 / value
     return _function(expr.func.__name__)(*args)

@@ -20,6 +20,7 @@ from metrigen.physics.variation import diff_along, euler_jets, tidy
 from metrigen.physics.zero import is_zero
 from metrigen.spec.functional import Functional
 from metrigen.spec.symbols import t
+from metrigen.spec.words import worded
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def build_form(
     """The bilinear form of a ``bracket=`` or ``metric=`` callable. Raises SpecError if it is none."""
     F, G = Functional("F", state), Functional("G", state)
     try:
-        value = sp.sympify(bracket(F, G))
+        value = worded(sp.sympify(bracket(F, G)))
     except SpecError as error:
         error.part = error.part or part
         raise

@@ -197,7 +197,7 @@ class sigmoid(Elementary):
         return 1 / (1 + mpmath.exp(-x))
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
-        return sigmoid(self.args[0]) * sigmoid(-self.args[0])
+        return sp.sech(self.args[0] / 2) ** 2 / 4
 
 
 class powlog(Elementary):
@@ -326,3 +326,12 @@ def _quotient(name: str, root: bool) -> type[Quotient]:
 
 QUOTIENTS = {_ODD[name][0]: _quotient(name, False) for name in _ODD}  # f -> f(x)/x
 ROOTS = {_ODD[name][0]: _quotient(name, True) for name in _ODD}  # f -> f(sqrt z)/sqrt z
+
+# What SymPy does not know the value of: name -> the function of numbers of mpmath.
+VALUES = {
+    made.__name__: made.value
+    for made in (
+        choose, whole, logmean, logratio, logcosh, softplus, sigmoid, powlog, guard, polar, cosatan, sinatan,
+        *QUOTIENTS.values(), *ROOTS.values(),
+    )
+}  # fmt: skip

@@ -44,7 +44,7 @@ def _torch(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     names = ", ".join(s.name for s in points)
     body = "".join(f"    yield {TORCH.print(e)}\n" for e in expressions)
     text = f"def all_values({names}):\n{body}"
-    scope: dict[str, object] = {"torch": torch}
+    scope: dict[str, object] = {"torch": torch, "Tensor": torch.Tensor}
     exec(f"{helpers(text, 'torch')}\n\n{text}", scope)
     given = [torch.from_numpy(p[None, None]) for p in points.values()]
     out = []

@@ -34,8 +34,14 @@ _COSH = [1 / factorial(2 * n) for n in range(1, 11)]  # (cosh(x) - 1)/x^2 in x^2
 _T0 = [1 / (2 * n + 1) for n in range(40)]
 
 _FIXED: dict[str, Form] = {
-    "choose": _form("c a b", "return where(c > 0.0, a, b)"),
+    "choose": _form("c a b", "return where(c > 0.0, a + like(c, 0.0), b + like(c, 0.0))"),
     "guard": _form("p x", "return where(p == 0.0, like(x, 1.0), x)"),
+    # b^(e + d), e a number of few digits and d the rest of the exponent, not negative: exact where b^d is near 1.
+    "raised": _form("b e d", """
+        none = b == 0.0
+        c = where(none, like(b, 1.0), b)
+        return where(none, like(b, 0.0), pow(c, e) * exp(d * log(c)))
+    """),
     # atanh(s) = s T(s^2) with s = y/(2 + y): no cancellation in 1 + y near y = 0.
     "log1p": _form("y", f"""
         s = y / (2.0 + y)

@@ -43,7 +43,7 @@ def _quotients() -> tuple[Row, ...]:
             domain = {"asin": "|x| <= 1", "atanh": "|x| < 1"}.get(name, "all x")
             domain = f"0 <= {domain.removeprefix('|x|').strip() if '|' in domain else 'x'}" if argument != "x" else domain
             meaning = f"{name}({argument})/{argument}, its limit at 0"
-            rows.append(Row(made.__name__, domain=domain, ordered=True, meaning=meaning, word=False))
+            rows.append(Row(made.__name__, domain=domain, ordered=True, ulp=40, meaning=meaning, word=False))
     return tuple(rows)
 
 
@@ -56,7 +56,7 @@ TABLE: tuple[Row, ...] = (
     _native("tanh", "tanh"),
     _native("sinh", "sinh"),
     _native("cosh", "cosh"),
-    Row("sech", meaning="1/cosh(x)"),
+    Row("sech", ulp=5, meaning="1/cosh(x)"),
     Row("csch", "(1.0 / np.sinh({0}))", "(1.0 / torch.sinh({0}))", "(R(1.0) / sinh_({0}))", "(1.0 / sinh__({0}))",
         domain="x != 0", meaning="1/sinh(x)"),
     Row("coth", "(1.0 / np.tanh({0}))", "(1.0 / torch.tanh({0}))", "(R(1.0) / tanh_({0}))", "(1.0 / tanh__({0}))",
@@ -84,7 +84,7 @@ TABLE: tuple[Row, ...] = (
     Row("Min", "np.minimum", "torch.minimum", "min_", "tl.minimum", domain="two arguments or more"),
     Row("whole", "np.floor", "torch.floor", "floor_", "tl.floor", meaning="floor(x)", word=False),
     Row("choose", cpp="choose_", meaning="choose(c, a, b): a where c > 0, else b", word=False),
-    Row("logmean", domain="a, b >= 0", meaning="(a - b)/(log(a) - log(b)), a where a = b"),
+    Row("logmean", ulp=7, domain="a, b >= 0", meaning="(a - b)/(log(a) - log(b)), a where a = b"),
     Row("logratio", ordered=True, domain="a, b > 0", word=False, meaning="atanh(s)/s, s = (a - b)/(a + b)"),
     Row("logcosh", word=False, meaning="log(cosh(x))"),
     Row("softplus", word=False, meaning="log(1 + exp(x))"),

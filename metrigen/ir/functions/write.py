@@ -17,7 +17,7 @@ _PRIMITIVE: Mapping[str, Mapping[str, str]] = {
     "torch": {"where": "torch.where", "abs": "torch.abs", "sqrt": "torch.sqrt", "log1p": "torch.log1p",
               "like": "torch.full_like", "pow": "torch.pow", "floor": "torch.floor"},
     "triton": {"where": "tl.where", "abs": "tl.abs", "sqrt": "tl.sqrt", "log1p": "log1p__", "like": "like__",
-               "pow": "power__", "floor": "tl.floor"},
+               "pow": "powered__", "floor": "tl.floor"},
     "cpp": {"where": "where", "abs": "__builtin_fabs", "sqrt": "__builtin_sqrt", "log1p": "__builtin_log1p",
             "like": "like", "pow": "__builtin_pow", "floor": "__builtin_floor"},
 }  # fmt: skip
@@ -32,7 +32,7 @@ _SINE = """def {name}__(x):
 # What Triton has no function for, or one with a slow path for large angles, with a stack and in double precision.
 _TRITON: Mapping[str, str] = {
     "like__": "def like__(x, c):\n    return tl.zeros_like(x) + c",
-    "raised__": "def raised__(b, e):\n    return power__(b, tl.zeros_like(b) + e)",
+    "powered__": "def powered__(b, e):\n    return power__(b, tl.zeros_like(b) + e)",
     "sign__": "def sign__(x):\n    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)",
     "reduced__": """def reduced__(x):
     \"\"\"x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns.\"\"\"
@@ -65,6 +65,9 @@ _TRITON: Mapping[str, str] = {
     signed = tl.where(0.5 * e == tl.floor(0.5 * e), size, tl.where(e == tl.floor(e), -size, nan))
     return tl.where(e == 0.0, tl.zeros_like(a) + 1.0, tl.where(b < 0.0, signed, size))""",
 }
+_SAME = """def same__(*args):
+    like = next(x for x in args if isinstance(x, Tensor))
+    return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)"""
 _LANES = """inline R {name}_(R x) {{ return R(__builtin_{of}(double(x))); }}
 inline V {name}_(V x) {{ for (long l = 0; l < LANES; ++l) x[l] = {name}_(R(x[l])); return x; }}"""
 _CPP: Mapping[str, str] = {
@@ -90,6 +93,8 @@ def helper(stem: str, target: str) -> str:
 
 def spelling(name: str, target: str) -> str:
     """The name of a function in a target, the order behind its name included."""
+    if name == "raised":
+        return helper(name, target)
     row = ROWS[name.rstrip("0123456789") if name not in ROWS else name]
     own: str = getattr(row, target)
     return helper(name, target) if own == OWN else own
@@ -100,12 +105,14 @@ def definition(name: str, target: str) -> str:
     """The text that defines the helper ``name`` (as it is called) of a target; "" if it is none."""
     if target == "triton" and name in _TRITON:
         return f"@triton.jit\n{_TRITON[name]}"
+    if target == "torch" and name == "same__":
+        return _SAME
     if target == "cpp" and name in _CPP:
         return _CPP[name]
     stem = name.rstrip("_")
     found = form(stem) if stem else None
     row = ROWS.get(stem) or ROWS.get(stem.rstrip("0123456789"))
-    needed = stem == "log1p" or (row is not None and getattr(row, target) == OWN)
+    needed = stem in ("log1p", "raised") or (row is not None and getattr(row, target) == OWN)
     if found is None or not needed:
         return ""
     return _cpp(stem, found) if target == "cpp" else _python(stem, found, target)
@@ -150,6 +157,8 @@ def _argument(text: str, start: int) -> tuple[str, int]:
 
 def _python(stem: str, found: Form, target: str) -> str:
     body = [f"    {_spelled(line, target)}" for line in found.lines]
+    if target == "torch" and len(found.arguments) > 1:
+        body.insert(0, f"    {', '.join(found.arguments)} = same__({', '.join(found.arguments)})")
     head = f"def {stem}__({', '.join(found.arguments)}):"
     return "\n".join([*(["@triton.jit"] if target == "triton" else []), head, *body])
 
