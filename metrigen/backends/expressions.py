@@ -292,6 +292,10 @@ TRITON = Dialect(
 
 # Vectors of the compiler take arithmetic; functions go lane by lane (templates/kernels.cpp.j2).
 CPP = Dialect(
-    name="C++", functions=_table("cpp", _call), sqrt="sqrt_", power="pow_({base}, {exponent})",
-    raised="raised_({base}, {exponent}, {rest})", literal="R({})"
+    name="C++",
+    functions=_table("cpp", _call),
+    sqrt="sqrt_",
+    power="pow_({base}, {exponent})",
+    raised="raised_({base}, {exponent}, {rest})",
+    literal="R({})",
 )

@@ -56,7 +56,11 @@ def package_texts(emission: Emission) -> dict[str, str]:
         return graph_texts(emission, guarantees(emission))
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
-    kernels = {} if emission.without_triton else {"kernels.py": layout(with_functions(kernels_text(emission, brief), "triton"))}
+    kernels = (
+        {}
+        if emission.without_triton
+        else {"kernels.py": layout(with_functions(kernels_text(emission, brief), "triton"))}
+    )
     cpu = {}
     if emission.cpu is not None:
         comment = header(emission.spec, (), None, "//")

@@ -35,7 +35,11 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
     comment = header(emission.spec, (), None, "//")
     return {
         "cpu.py": layout(sequence_loader_text(emission, brief)),
-        **({"kernels.py": layout(with_functions(sequence_kernels_text(emission, brief), "triton"))} if emission.on_chip else {}),
+        **(
+            {"kernels.py": layout(with_functions(sequence_kernels_text(emission, brief), "triton"))}
+            if emission.on_chip
+            else {}
+        ),
         "kernels.cpp": layout_cpp(with_functions(sequence_cpp_text(emission, comment), "cpp")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(with_functions(_reference(emission, head), "torch")),

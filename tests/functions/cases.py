@@ -10,7 +10,7 @@ import sympy as sp
 from metrigen.spec.functions import QUOTIENTS, ROOTS, cosatan, logcosh, logmean, sigmoid, sinatan, softplus
 
 x = sp.Symbol("x", real=True)
-_WHOLE = tuple(float(k) for k in range(-200, 201))
+_WHOLE = tuple(float(k) for k in range(-1000, 1001))
 _HALF = sp.Rational(1, 2)
 
 
@@ -64,10 +64,10 @@ CASES: dict[str, Case] = {
     "step": Case(sp.Heaviside(x), without=(0.0,)),
     "max": Case(sp.Max(x, sp.Rational(1, 10)) ** 2),
     "min": Case(sp.Min(x, sp.Rational(1, 10)) ** 2),
-    "floor": Case(sp.floor(x) * x, low=-1e6, high=1e6, without=_WHOLE),
-    "ceiling": Case(sp.ceiling(x) * x, low=-1e6, high=1e6, without=_WHOLE),
-    "frac": Case(sp.frac(x), low=-1e6, high=1e6, without=_WHOLE),
-    "mod": Case(sp.Mod(x, 3), low=-1e6, high=1e6, without=_WHOLE),
+    "floor": Case(sp.floor(x) * x, low=-999.5, high=999.5, without=_WHOLE),
+    "ceiling": Case(sp.ceiling(x) * x, low=-999.5, high=999.5, without=_WHOLE),
+    "frac": Case(sp.frac(x), low=-999.5, high=999.5, without=_WHOLE),
+    "mod": Case(sp.Mod(x, 3), low=-999.5, high=999.5, without=_WHOLE),
     "huber": Case(sp.Piecewise((x**2 / 2, x < 1), (x - _HALF, True))),
     "sinc": Case(sp.sinc(x), low=-8000, high=8000),
     "logmean": Case(logmean(x, sp.Integer(3)), (x - 3) / (sp.log(x) - sp.log(3)), low=1e-15, high=1e15),
@@ -93,7 +93,15 @@ CASES: dict[str, Case] = {
     "atanh over": Case(sp.atanh(x) / x, low=-1, high=1, without=(-1.0, 1.0)),
 }
 for _of in QUOTIENTS:
-    _low, _high = (-1, 1) if _of in (sp.asin, sp.atanh) else (-1.5, 1.5) if _of is sp.tan else (-88, 88) if _of is sp.sinh else (-8000, 8000)
+    _low, _high = (
+        (-1, 1)
+        if _of in (sp.asin, sp.atanh)
+        else (-1.5, 1.5)
+        if _of is sp.tan
+        else (-88, 88)
+        if _of is sp.sinh
+        else (-8000, 8000)
+    )
     _ends = () if abs(_low) > 1 else (-1.0, 1.0)
     CASES[f"{_of.__name__}(x)/x"] = Case(QUOTIENTS[_of](0, x), _of(x) / x, _low, _high, without=_ends)
     CASES[f"{_of.__name__}(sqrt x)/sqrt x"] = Case(

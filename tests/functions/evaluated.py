@@ -129,7 +129,9 @@ def _triton(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     made = []
     for i, e in enumerate(expressions):
         text = TRITON.print(e)
-        made.append(f"    tl.store(out_ptr + {i} * N + at, {text if e.free_symbols else f'tl.zeros_like({names[0]}) + {text}'})")
+        made.append(
+            f"    tl.store(out_ptr + {i} * N + at, {text if e.free_symbols else f'tl.zeros_like({names[0]}) + {text}'})"
+        )
     stores = "\n".join(made)
     text = _RUN.format(
         helpers=helpers(stores, "triton"), pointers=", ".join(f"{n}_ptr" for n in names), stores=stores,

@@ -165,7 +165,7 @@ _FIXED: dict[str, Form] = {
         return x / (m * sqrt(1.0 + r * r))
     """),
     "logmean": _form("a b", """
-        none = (a == 0.0) & (b == 0.0)
+        none = abs(a) + abs(b) == 0.0
         p = where(none, like(a, 1.0), a)
         q = where(none, like(b, 1.0), b)
         return where(none, like(a, 0.0), 0.5 * (p + q) / logratio0(p, q))
@@ -194,7 +194,7 @@ def _logratio(k: int) -> Form:
 def _powlog(n: int) -> Form:
     power = " * ".join(["log(base)"] * n)
     return _form("b e", f"""
-        none = (b == 0.0) & (e > 0.0)
+        none = where(b == 0.0, e + like(b, 0.0), like(b, 0.0)) > 0.0
         base = where(none, like(b, 1.0), b)
         return where(none, like(b, 0.0), pow(base, e) * {power})
     """)  # fmt: skip

@@ -1,11 +1,11 @@
 """An expression as it is evaluated: without what rounding, overflow or 0/0 would spoil. The value is the same.
 
-    x**2.0                      x**2: exponents that are whole or halves are exact
-    Heaviside(x)                (1 + sign x)/2
-    x**(a + 1)/x                x**a: powers of one base are one power
-    log(cosh x), sinh x/cosh x  logcosh x, tanh x; 1/cosh x is sech x, 1/sinh x is csch x
-    log(1 + e^x), 1/(1 + e^x)   softplus x, sigmoid(-x)
-    f(x)/x                      its own function, f odd: the limit at 0 is its value
+x**2.0                      x**2: exponents that are whole or halves are exact
+Heaviside(x)                (1 + sign x)/2
+x**(a + 1)/x                x**a: powers of one base are one power
+log(cosh x), sinh x/cosh x  logcosh x, tanh x; 1/cosh x is sech x, 1/sinh x is csch x
+log(1 + e^x), 1/(1 + e^x)   softplus x, sigmoid(-x)
+f(x)/x                      its own function, f odd: the limit at 0 is its value
 """
 
 from __future__ import annotations

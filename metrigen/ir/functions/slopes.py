@@ -23,11 +23,11 @@ _RULES: dict[type, Rule] = {
     sp.sin: lambda x: (sp.cos(x),),
     sp.cos: lambda x: (-sp.sin(x),),
     sp.tan: lambda x: (1 + sp.tan(x) ** 2,),
-    sp.cot: lambda x: (-sp.csc(x) ** 2,),
+    sp.cot: lambda x: (-(sp.csc(x) ** 2),),
     sp.sec: lambda x: (sp.sec(x) * sp.tan(x),),
     sp.csc: lambda x: (-sp.csc(x) * sp.cot(x),),
     sp.tanh: lambda x: (sp.sech(x) ** 2,),
-    sp.coth: lambda x: (-sp.csch(x) ** 2,),
+    sp.coth: lambda x: (-(sp.csch(x) ** 2),),
     sp.sech: lambda x: (-sp.sech(x) * sp.tanh(x),),
     sp.csch: lambda x: (-sp.csch(x) * sp.coth(x),),
     sp.sinh: lambda x: (sp.cosh(x),),
@@ -145,5 +145,3 @@ def _by_square(e: Quotient) -> sp.Expr:
     number, r = e.args[1].as_coeff_Mul()
     assert e.args[0] == 0
     return ROOTS[type(e).of](0, number**2 * r.base)
-
-

@@ -41,7 +41,9 @@ def _quotients() -> tuple[Row, ...]:
         for of, made in table.items():
             name = of.__name__
             domain = {"asin": "|x| <= 1", "atanh": "|x| < 1"}.get(name, "all x")
-            domain = f"0 <= {domain.removeprefix('|x|').strip() if '|' in domain else 'x'}" if argument != "x" else domain
+            domain = (
+                f"0 <= {domain.removeprefix('|x|').strip() if '|' in domain else 'x'}" if argument != "x" else domain
+            )
             meaning = f"{name}({argument})/{argument}, its limit at 0"
             rows.append(Row(made.__name__, domain=domain, ordered=True, ulp=40, meaning=meaning, word=False))
     return tuple(rows)

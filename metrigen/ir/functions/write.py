@@ -46,9 +46,7 @@ _TRITON: Mapping[str, str] = {
     s = r * r
     return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0""",
     "sine__": _SINE.format(name="sine", device="sin", other="cosine", turned="quarter >= 2.0"),
-    "cosine__": _SINE.format(
-        name="cosine", device="cos", other="sine", turned="(quarter == 1.0) | (quarter == 2.0)"
-    ),
+    "cosine__": _SINE.format(name="cosine", device="cos", other="sine", turned="(quarter == 1.0) | (quarter == 2.0)"),
     "power__": """def power__(b, e):
     \"\"\"b^e = e^(n h) e^rest: log b = L + d, n h an exact part of e L, so that the error does not grow with it.\"\"\"
     a = tl.abs(b)
