@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache, reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def check_functions(expr: sp.Expr, part: str | None = None) -> None:
             raise SpecError(f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(WORDS) + ", or powers")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _function(name: str) -> Callable[..., Any]:
     """The function of that name in numpy, its order first where it has one."""
     if name == "stumpff":

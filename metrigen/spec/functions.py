@@ -328,10 +328,8 @@ QUOTIENTS = {_ODD[name][0]: _quotient(name, False) for name in _ODD}  # f -> f(x
 ROOTS = {_ODD[name][0]: _quotient(name, True) for name in _ODD}  # f -> f(sqrt z)/sqrt z
 
 # What SymPy does not know the value of: name -> the function of numbers of mpmath.
-VALUES = {
-    made.__name__: made.value
-    for made in (
-        choose, whole, logmean, logratio, logcosh, softplus, sigmoid, powlog, guard, polar, cosatan, sinatan,
-        *QUOTIENTS.values(), *ROOTS.values(),
-    )
-}  # fmt: skip
+_OWN: tuple[type[Elementary], ...] = (
+    choose, whole, logmean, logratio, logcosh, softplus, sigmoid, powlog, guard, polar, cosatan, sinatan,
+    *QUOTIENTS.values(), *ROOTS.values(),
+)  # fmt: skip
+VALUES = {made.__name__: made.value for made in _OWN}

@@ -17,7 +17,7 @@ _HALF = sp.Rational(1, 2)
 @dataclass(frozen=True)
 class Case:
     """``expr`` as a spec says it; ``plain``, if another formula is the textbook's; values between ``low`` and ``high``,
-    the ends included where they are finite; ``orders``: derivatives that are checked; points of ``without`` left out."""
+    the ends included where they are finite; ``orders``: derivatives that are checked; without ``without``."""
 
     expr: sp.Expr
     plain: sp.Expr | None = None
@@ -110,7 +110,7 @@ for _of in QUOTIENTS:
 
 
 def points(case: Case, dtype: type, count: int) -> np.ndarray:
-    """Both signs, on a logarithmic scale from denormals to overflow, zero, and close to the ends and to whole numbers."""
+    """Both signs, on a logarithmic scale from denormals to overflow, zero, close to the ends and to whole numbers."""
     info = np.finfo(dtype)
     source = np.random.default_rng(7)
     top = np.log10(float(info.max))

@@ -20,9 +20,9 @@ _NAMES: dict[str, Callable[..., Any]] = {
     "choose": lambda c, a, b: a if c > 0 else b,
 }  # fmt: skip
 for _of, _made in QUOTIENTS.items():
-    _NAMES[_made.__name__] = lambda k, x, f=getattr(mpmath, _of.__name__): f(x) / x
+    _NAMES[_made.__name__] = lambda k, x, name=_of.__name__: getattr(mpmath, name)(x) / x
 for _of, _made in ROOTS.items():
-    _NAMES[_made.__name__] = lambda k, x, f=getattr(mpmath, _of.__name__): f(mpmath.sqrt(x)) / mpmath.sqrt(x)
+    _NAMES[_made.__name__] = lambda k, x, name=_of.__name__: getattr(mpmath, name)(mpmath.sqrt(x)) / mpmath.sqrt(x)
 
 
 def value(expr: sp.Basic, point: Mapping[sp.Symbol, Any]) -> Any:

@@ -1,7 +1,8 @@
 """Random expressions over the table, printed by every target, against mpmath.
 
 An expression is ill-conditioned now and then, so the error that is allowed is measured: what rounding every
-intermediate value would do to it, by evaluating it at values whose subexpressions are moved by a unit in the last place.
+intermediate value would do to it, by evaluating it with
+every subexpression moved by a few units in the last place.
 """
 
 from __future__ import annotations

@@ -50,9 +50,9 @@ class _Normal:
         return _logarithm(made) if isinstance(made, sp.log) else made
 
 
-def _step(x: sp.Expr, at_zero: sp.Expr = sp.Rational(1, 2)) -> sp.Expr:
+def _step(x: sp.Expr, at_zero: sp.Expr = sp.S.Half) -> sp.Expr:
     sign = sp.sign(x)
-    middle = sp.S.Zero if at_zero == sp.Rational(1, 2) else (at_zero - sp.Rational(1, 2)) * (1 - sign**2)
+    middle = sp.S.Zero if at_zero == sp.S.Half else (at_zero - sp.S.Half) * (1 - sign**2)
     return (1 + sign) / 2 + middle
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def _at(f: Callable[[float], float], x: float) -> float:
         return math.inf if x == 0 or x > 0 else math.nan
 
 
-@lru_cache(maxsize=None)
+@cache
 def numpy_function(name: str) -> Callable[..., Any]:
     """The function, an order behind its name, on arrays of one shape."""
     found = spelling(name, "numpy")

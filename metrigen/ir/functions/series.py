@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from math import comb, factorial, pi, sqrt
 
 
-@lru_cache(maxsize=None)
+@cache
 def odd(name: str, terms: int) -> tuple[float, ...]:
     """Coefficients c_n of f(x) = sum_n c_n x^(2n + 1)."""
     return tuple(float(_COEFFICIENTS[name](n)) for n in range(terms))
@@ -20,7 +20,7 @@ def _tangent(n: int) -> Fraction:
     return b * 2 ** (2 * k) * (2 ** (2 * k) - 1) / factorial(2 * k)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _bernoulli(m: int) -> Fraction:
     if m == 0:
         return Fraction(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache
 
 from metrigen.ir.functions.forms import Form, form
 from metrigen.ir.functions.table import OWN, ROWS
@@ -98,7 +98,7 @@ def spelling(name: str, target: str) -> str:
     return helper(name, target) if own == OWN else own
 
 
-@lru_cache(maxsize=None)
+@cache
 def definition(name: str, target: str) -> str:
     """The text that defines the helper ``name`` (as it is called) of a target; "" if it is none."""
     if target == "triton" and name in _TRITON:
