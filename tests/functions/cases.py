@@ -116,7 +116,7 @@ def points(case: Case, dtype: type, count: int) -> np.ndarray:
     top = np.log10(float(info.max))
     wide = 10 ** source.uniform(-top - 5, top, count)
     near = 10 ** source.uniform(-4, 2.2, 2 * count)
-    whole = np.arange(0, 4)[:, None] + np.array([0.0, 1e-3, -1e-3, 1e-6, -1e-6, 0.49, 0.51]).reshape(1, -1)
+    whole = np.arange(0, 3)[:, None] + np.array([0.0, 1e-3, -1e-6, 0.49]).reshape(1, -1)
     edges = np.array([88.6, 88.8, 89.3, 103.5, 709.5, 709.9, 710.4, 745.0, 0.0, float(info.tiny), float(info.tiny) / 8])
     found = np.concatenate([wide, near, whole.ravel(), edges])
     with np.errstate(over="ignore"):

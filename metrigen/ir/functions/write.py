@@ -50,11 +50,12 @@ _TRITON: Mapping[str, str] = {
     "power__": """def power__(b, e):
     \"\"\"b^e = e^(n h) e^rest: log b = L + d, n h an exact part of e L, so that the error does not grow with it.\"\"\"
     a = tl.abs(b)
-    usual = (a > 1e-37) & (a < 1e37)
+    usual = (a > 0.0) & (a * 0.0 == 0.0)
     c = tl.where(usual, a, tl.zeros_like(a) + 1.0)
     L = tl.log(c)
     n = tl.floor(8.0 * L + 0.5) * 0.125
-    d = c * tl.exp(-L) - 1.0
+    half = tl.exp(-0.5 * L)
+    d = c * half * half - 1.0
     top = e * 4097.0
     head = top - (top - e)
     near = tl.exp(n * head) * tl.exp(n * (e - head) + (L - n) * e + e * d)
