@@ -78,7 +78,9 @@ def error(got: float, f: Any, scale: Any, dtype: type) -> float:
 
 
 def limit(name: str, target: str) -> float:
-    """The accuracy that the table states; Triton's sine is a polynomial in float32, of 24 bits and a half."""
+    """The accuracy that the table states; a power on Triton is a product of three exponentials."""
+    if target == "triton" and name.startswith("power"):
+        return 6
     rows = {row.name: row.ulp for row in TABLE}
     case = CASES[name]
     return max((rows.get(f.func.__name__, 4) for f in normal(case.expr).atoms(sp.Function)), default=4)
