@@ -13,8 +13,9 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.file import write_text
 from metrigen.emit.package import package_files
 from metrigen.emit.tree import Difference, check_destination, compare_trees, write_package
-from metrigen.errors import MetrigenError, SpecError
+from metrigen.errors import MetrigenError, SpecError, Warned
 from metrigen.frame.cost import Cost
+from metrigen.frame.notices import notices
 from metrigen.frame.page import page
 from metrigen.frame.report import Report, report_of
 from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
@@ -49,7 +50,18 @@ def compile_file(path: Path, on_spec: Callable[[str], None], on_stage: Callable[
     on_spec(spec.path)
     on_stage(Stage("load", time.perf_counter() - start, None, None, None))
     with blaming(spec):
-        return compile_spec(spec, on_stage)
+        compiled = compile_spec(spec, on_stage)
+    for warned in compiled.warnings:
+        locate(warned, spec)
+    return compiled
+
+
+def warnings_of(report: Report) -> tuple[Warned, ...]:
+    """What the author of a shown spec is to be told, each with the line of the spec."""
+    found = notices(report.derivation, report.spec.declared)
+    for warned in found:
+        locate(warned, report.spec)
+    return found
 
 
 def report_file(path: Path) -> Report:

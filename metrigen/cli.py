@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from metrigen.compiler import Compiled
+    from metrigen.errors import Warned
 
 app = typer.Typer(
     help="A compiler from field theory to neural layers.",
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 
 Specs = Annotated[list[Path], typer.Argument(metavar="SPEC", help="Spec files, or folders of spec files.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Make warnings errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -37,6 +39,7 @@ def build(
     specs: Specs,
     out: Annotated[Path, typer.Option("--out", help="Folder of the packages.")] = Path("generated"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a package is not up to date.")] = False,
+    strict: Strict = False,
     debug: Debug = False,
 ) -> None:
     """Compile specs and write one package each, all of them or none."""
@@ -46,7 +49,9 @@ def build(
 
         start = time.perf_counter()
         screen = c.console()
-        packages = b.packages_of([_compile(path) for path in b.spec_files(specs)], out)
+        compiled = [_compile(path) for path in b.spec_files(specs)]
+        _judge([warned for one in compiled for warned in one.warnings], strict)
+        packages = b.packages_of(compiled, out)
         if check:
             stale = {package.destination: found for package in packages if (found := b.differences(package))}
             for destination, found in stale.items():
@@ -64,13 +69,13 @@ def build(
 
 
 @app.command()
-def check(specs: Specs, debug: Debug = False) -> None:
+def check(specs: Specs, strict: Strict = False, debug: Debug = False) -> None:
     """Derive and prove: everything that a build does, except writing."""
     with _errors(debug):
         from metrigen import build as b
 
-        for path in b.spec_files(specs):
-            _compile(path)
+        compiled = [_compile(path) for path in b.spec_files(specs)]
+        _judge([warned for one in compiled for warned in one.warnings], strict)
 
 
 @app.command()
@@ -84,6 +89,7 @@ def show(
     cost: Annotated[bool, typer.Option("--cost", help="Operations, bytes, what is recomputed, the floor.")] = False,
     shape: Annotated[str | None, typer.Option("--shape", metavar="B,C,H,W", help="Shape of the cost.")] = None,
     bandwidth: Annotated[float, typer.Option("--bandwidth", metavar="GB/s", help="Of the memory.")] = 20.0,
+    strict: Strict = False,
     debug: Debug = False,
 ) -> None:
     """Print the derivation: energies, brackets, equations, tensor, laws, stencils, limits."""
@@ -100,6 +106,9 @@ def show(
         from metrigen import show as s
 
         report = b.report_file(spec)
+        warnings = b.warnings_of(report)
+        c.print_warnings(warnings)
+        _judge(warnings, strict)
         screen = c.console()
         if latex:
             typer.echo(b.report_markdown(report), nl=False)
@@ -174,7 +183,22 @@ def _compile(path: Path) -> Compiled:
     screen.print()
     screen.print(c.laws_table(compiled.laws))
     screen.print()
+    c.print_warnings(compiled.warnings)
     return compiled
+
+
+def _judge(warnings: Sequence[Warned], strict: bool) -> None:
+    """Under --strict a warning ends the run before anything is written."""
+    if strict and warnings:
+        from metrigen.errors import SpecError
+
+        many = f"{len(warnings)} warning{'s' * (len(warnings) > 1)}"
+        raise SpecError(
+            f"{many}, and --strict makes warnings errors",
+            where=warnings[0].where,
+            why=warnings[0].what,
+            fix="mend what they name; nothing was written",
+        )
 
 
 @contextmanager

@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrigen.errors import Warned
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
+from metrigen.frame.notices import notices
 from metrigen.frame.package import package_texts
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.sequence_package import sequence_texts
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
 from metrigen.integrators.sequence_laws import sequence_laws
+from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, check_buildable, lower, optimise
@@ -36,7 +39,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A spec compiled: what was derived, which laws hold, and the files of the package without their manifest."""
+    """A spec compiled: what was derived, which laws hold, the files of the package without their manifest, and what its
+    author is to be told."""
 
     spec: Spec
     derivation: Derivation
@@ -44,6 +48,7 @@ class Compiled:
     stages: tuple[Stage, ...]
     files: Mapping[str, str]
     kernels: Mapping[str, Any]
+    warnings: tuple[Warned, ...] = ()
 
 
 @dataclass
@@ -69,6 +74,7 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
     Raises SpecError or StructureError where the spec is refused.
     """
     check_buildable(spec.system)
+    check_declared(spec.system, spec.declared)
     clock = _Clock(on_stage or (lambda stage: None))
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)
@@ -87,7 +93,8 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
     with clock.stage("print"):
         emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
         texts = package_texts(emission)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())
+    warnings = notices(derivation, spec.declared)
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)
 
 
 def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Compiled:
@@ -100,4 +107,5 @@ def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Comp
     with clock.stage("print"):
         emission = SequenceEmission(spec, derivation, laws, scan)
         texts = sequence_texts(emission)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())
+    warnings = notices(derivation, spec.declared)
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 import traceback
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from metrigen.errors import MetrigenError
+from metrigen.errors import MetrigenError, Warned
 
 if TYPE_CHECKING:
     from metrigen.compiler import Stage
@@ -23,9 +24,17 @@ _COLOURS = {"proved": "green", "conditional": "yellow", "sampled": "yellow", "fa
 _LABEL = 8
 
 
+class _Console(Console):
+    """A reader who closes the pipe has read enough: the work goes on without being told of."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 def console(stderr: bool = False) -> Console:
     """A console that prints text as it is: no markup, no highlighting; colours only on a terminal without NO_COLOR."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def stage_line(stage: Stage) -> str:
@@ -56,9 +65,10 @@ def difference_lines(differences: Sequence[Difference]) -> str:
 
 
 def error_text(error: MetrigenError, width: int | None = None) -> Text:
-    """``error: ...`` and its labelled rows; wrapped with a hanging indent if ``width`` is given."""
+    """``error: ...`` or ``warning: ...`` and its labelled rows, wrapped with a hanging indent if ``width`` is given."""
+    word, style = ("warning: ", "bold yellow") if isinstance(error, Warned) else ("error: ", "bold red")
     text = Text()
-    text.append("error: ", style="bold red").append(_hang(error.what, "", width, len("error: ")))
+    text.append(word, style=style).append(_hang(error.what, "", width, len(word)))
     for label, content in error.rows():
         text.append(f"\n  {label:<{_LABEL}} ", style="dim")
         text.append(_hang(content, " " * (_LABEL + 3), width, 0))
@@ -71,6 +81,13 @@ def print_error(error: MetrigenError, debug: bool) -> None:
         traceback.print_exception(error)
     out = console(stderr=True)
     out.print(error_text(error, out.width if out.is_terminal else None), soft_wrap=True)
+
+
+def print_warnings(warnings: Sequence[Warned]) -> None:
+    """To stderr, at 80 columns where there is no terminal."""
+    out = console(stderr=True)
+    for warned in warnings:
+        out.print(error_text(warned, out.width if out.is_terminal else 80), soft_wrap=True)
 
 
 def print_unexpected(error: Exception, debug: bool) -> None:

@@ -7,6 +7,8 @@ that is at fault; the loader of a spec file turns it into ``file:line``.
 
 from __future__ import annotations
 
+REPORT = "this is a fault of the compiler, which checks what it emits: please report it with your spec"
+
 
 class MetrigenError(Exception):
     """An error for the author of a spec.
@@ -57,6 +59,10 @@ class MetrigenError(Exception):
 
 class SpecError(MetrigenError):
     """The input cannot be understood: a spec file, a name, a domain, an integrator that does not fit."""
+
+
+class Warned(MetrigenError):
+    """What a build tells the author of a spec that is no refusal; ``--strict`` makes it one."""
 
 
 class StructureError(MetrigenError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from metrigen.errors import SpecError
+from metrigen.errors import REPORT, SpecError
 from metrigen.ir.functions.powers import exact_in_float32, parts
 from metrigen.ir.functions.table import TABLE
 from metrigen.ir.functions.write import spelling
@@ -56,13 +56,17 @@ class Dialect:
             return self._learned(expr), _ATOM
         writer = self.functions.get(expr.func.__name__)
         if writer is None:
-            raise SpecError(f"{self.name} has no {expr.func.__name__}: cannot print {expr}")
+            raise SpecError(
+                f"{self.name} has no {expr.func.__name__}: cannot print {expr}",
+                why="a function needs a form in every language of the package",
+                fix="write it with " + ", ".join(sorted(self.functions)),
+            )
         return writer(*(self.print(arg) for arg in expr.args)), _ATOM
 
     def _learned(self, expr: learned) -> str:
         """A call of the object that holds the module: V(phi), or V.d((2,), phi) for its second derivative."""
         if not self.modules:
-            raise SpecError(f"{self.name} has no learned functions: cannot print {expr}")
+            raise SpecError(f"{self.name} has no learned functions: cannot print {expr}", fix=REPORT)
         arguments = ", ".join(self.print(a) for a in expr.arguments)
         head = expr.head
         return f"{head.name}.d({head.orders}, {arguments})" if head.order else f"{head.name}({arguments})"

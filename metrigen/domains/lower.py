@@ -89,7 +89,13 @@ class Writer:
         out = expr.xreplace(swap)
         for symbol in sorted(out.free_symbols, key=lambda s: s.name):
             if symbol == t:
-                raise SpecError(f"explicit dependence on the time in {expr} cannot be emitted yet", part=self.part)
+                raise SpecError(
+                    f"explicit dependence on the time in {expr} cannot be emitted",
+                    part=self.part,
+                    why="a step knows the state and the inputs, not when it comes",
+                    fix='work it out outside of the layer and hand it in, drive = Input("drive", domain): an input is '
+                    "constant over the steps of one call",
+                )
             if symbol in self.lowering.arrays:
                 out = out.xreplace({symbol: self._array(symbol, self.lowering.stencils.origin)})
         return out
@@ -193,7 +199,11 @@ class Writer:
             return Jet(self._solved(self.lowering.equations[function]), orders)
         array = self.lowering.arrays.get(function)
         if array is None:
-            raise SpecError(f"{function} is neither a field nor an input of this system", part=self.part)
+            raise SpecError(
+                f"{function} is neither a field nor an input of this system",
+                part=self.part,
+                fix=f"declare Input({getattr(function, 'name', str(function.func))!r}, domain), or add it to fields=",
+            )
         return Jet(array.name, orders, array.positive and not any(orders))
 
     def _orders(self, derivative: sp.Derivative) -> Offset:
@@ -201,7 +211,11 @@ class Writer:
         orders = [0] * len(axes)
         for symbol, count in derivative.variable_count:
             if symbol not in axes:
-                raise SpecError(f"cannot discretise {derivative}: {symbol} is no axis of the lattice", part=self.part)
+                raise SpecError(
+                    f"cannot discretise {derivative}: {symbol} is no axis of the lattice",
+                    part=self.part,
+                    fix="differentiate along " + (", ".join(map(str, axes)) or "no axis: the lattice has none"),
+                )
             orders[axes.index(symbol)] += int(count)
         return tuple(orders)
 

@@ -37,7 +37,11 @@ def readout_densities(derivation: Derivation) -> dict[str, sp.Expr]:
     state = tensor_densities(derivation)
     for name, e in state.items():
         if _has_velocity(e):
-            raise SpecError(f"{name} depends on velocities that are no function of the state: {e}", part="readout")
+            raise SpecError(
+                f"{name} depends on velocities that are no function of the state: {e}",
+                part="readout",
+                fix="readout=energy_density(), or give hamiltonian= and bracket= in fields and momenta",
+            )
     return {name: e for name, e in state.items() if e != 0}
 
 

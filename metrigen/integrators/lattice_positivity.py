@@ -42,6 +42,7 @@ def lattice_positivity(stencil: Stencil, metric: Bilinear) -> Law:
         raise StructureError(
             "the stencil of the metric is not positive", law=NAME, part="metric", residual=metric.form,
             witness=f"f M f = {smallest:.3g} f.f for a random f",
+            fix="the factored form, metric=Dissipation((w, A), ...) with weights w >= 0",
         )  # fmt: skip
     return Law(NAME, "sampled", f"{TRIALS} random states: not a proof", f"smallest f.M f = {smallest:.1e} f.f")
 

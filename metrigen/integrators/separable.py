@@ -113,11 +113,11 @@ class Flows:
         dynamics = self.builder.dynamics
         factors: dict[AppliedUndef, sp.Expr] = {}
         for p, rate in self.splitting.friction.items():
-            factor = sp.exp(-rate * h)
-            if not rate.has(AppliedUndef):
-                factor = self.builder.local("decay", factor)
+            factor, placed = sp.exp(-rate * h), dynamics.lowering.arrays
+            if rate.has(AppliedUndef) or any(s in placed for s in rate.free_symbols):  # an array over the sites
+                factor = factor.xreplace({f: dynamics.leaf(a.name) for f, a in placed.items()})
             else:
-                factor = factor.xreplace({f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()})
+                factor = self.builder.local("decay", factor)
             factors[p] = factor
         for e, account in self.splitting.accounts.items():
             self._heat(e, account, factors)

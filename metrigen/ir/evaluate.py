@@ -28,7 +28,14 @@ def check_functions(expr: sp.Expr, part: str | None = None) -> None:
     """Raise SpecError if the expression holds a function that no backend can print."""
     for f in sorted(expr.atoms(sp.Function, sp.Max, sp.Min), key=str):
         if f.func.__name__ not in FUNCTIONS and not isinstance(f, learned):
-            raise SpecError(f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(WORDS) + ", or powers")
+            raise SpecError(
+                f"no kernel can evaluate {f}",
+                part=part,
+                why=f"{f.func.__name__} has no form in the languages of a package",
+                fix="for a table or a network of it NeuralFunction(...); the functions are "
+                + ", ".join(WORDS)
+                + ", and powers",
+            )
 
 
 @cache

@@ -24,6 +24,10 @@ from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 Pair = tuple[AppliedUndef, AppliedUndef]
 _ANY = "RK4 or ExplicitEuler take any right-hand side"
+_IMPLICIT = (
+    "ImplicitMidpoint keeps the symplectic form, AverageVectorField and DiscreteGradient the energy, of any H without "
+    f"learned functions; {_ANY}, and keep neither"
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,12 @@ def _pairs(derivation: Derivation, method: str) -> tuple[Pair, ...]:
     pairs = canonical_pairs(derivation)
     if pairs is None:
         what = "there is no Poisson bracket" if derivation.bracket is None else "the bracket is not canonical"
-        raise _unfit(method, f"{what}: {method} alternates fields and their momenta", _ANY)
+        fix = "a gradient flow descends at any dt with AverageVectorField or DiscreteGradient; " + _ANY
+        raise _unfit(
+            method,
+            f"{what}: {method} alternates fields and their momenta",
+            fix if derivation.bracket is None else _IMPLICIT,
+        )
     return pairs
 
 
@@ -195,7 +204,7 @@ def _separable(derivation: Derivation, pairs: Sequence[Pair], method: str) -> Se
         raise _unfit(
             method,
             f"the Hamiltonian is not separable into T(p) + V(q): {culprit} holds a field and a momentum",
-            _ANY,
+            _IMPLICIT,
         )
     return parts
 

@@ -161,8 +161,10 @@ def _first_order(
         raise refuse(
             "the Lagrangian contains no time derivative",
             residual=sp.S.Zero,
-            why="without a velocity there is nothing to evolve",
-            fix="add the kinetic term u.diff(t)**2/2, or give hamiltonian= and metric= for a gradient flow",
+            why="without a velocity there is nothing to evolve; a derivative by a symbol that is not the t of metrigen "
+            "is zero",
+            fix="add the kinetic term u.diff(t)**2/2 with t from metrigen import t, or give hamiltonian= and metric= "
+            "for a gradient flow",
         )
     if has_bracket:
         law = Law("legendre", "proved", "first order in time: H = -L at zero velocity; the declared bracket acts")

@@ -227,4 +227,5 @@ def _check_form_functions(system: System, fields: tuple[AppliedUndef, ...], part
                 f"{u} in {part}= is neither a field of the state nor an input",
                 part=part,
                 why="the state is " + ", ".join(map(str, fields)),
+                fix=f"add it to fields=, or declare Input({u.func.__name__!r}, domain)",
             )

@@ -16,7 +16,7 @@ from metrigen.physics.derivation import SteadyStateClass
 from metrigen.physics.directions import negative_direction
 from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
-from metrigen.physics.report import show
+from metrigen.physics.report import labelled
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.variation import euler_of, gradient
 from metrigen.physics.zero import zero_test
@@ -28,7 +28,7 @@ def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> 
     forces = [euler_of(gradients, u, u.args[1:]) for u in fields]
     culprit = next((f for f in forces if not _affine(f, fields)), None)
     if culprit is not None:
-        detail, found = f"dF is not linear in the fields: {show(culprit)}", _convexity(energy, fields, boundary)
+        detail, found = f"dF is not linear in the fields: {labelled(culprit)}", _convexity(energy, fields, boundary)
         return SteadyStateClass(False, False, detail, found.witness, found.spd, "" if found.spd else found.detail)
     quadratic = _quadratic(energy, fields)
     if channels.has_maps(quadratic):
@@ -97,7 +97,7 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
     found = pivots(matrix)
     example = negative_direction(matrix, [label(j) for j in jets], "the second variation of F")
     if found.broken is not None:
-        why = f"indefinite: {show(found.broken)} is a negative minor of the Hessian"
+        why = f"indefinite: {labelled(found.broken)} is a negative minor of the Hessian"
         return SteadyStateClass(True, False, why, example)
     signs = [sign_of(value) for value in found.values]
     negative = next((s for s in signs if not s.holds), None)
@@ -110,7 +110,7 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
         )
         if j.order == 0 and sign.verdict != "positive" and not pinned:
             name = j.base.func.__name__
-            weight = "there is no term" if sign.expr.is_zero else f"{show(sign.expr)} may vanish in front of"
+            weight = "there is no term" if sign.expr.is_zero else f"{labelled(sign.expr)} may vanish in front of"
             why = f"semi-definite: {weight} {name}**2; a constant {name} costs nothing, the solution is not unique"
             return SteadyStateClass(True, False, why)
     return SteadyStateClass(True, True, "weights of the derivatives >= 0, weights of the fields > 0")
@@ -118,8 +118,8 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
 
 def _doubt(sign: Sign) -> str:
     if sign.verdict == "negative":
-        return f"indefinite: the weight {show(sign.expr)} is negative"
-    return f"the weight {show(sign.expr)} is not known to be positive"
+        return f"indefinite: the weight {labelled(sign.expr)} is negative"
+    return f"the weight {labelled(sign.expr)} is not known to be positive"
 
 
 def _by_symbol(forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> SteadyStateClass | None:

@@ -9,7 +9,9 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Bilinear
+from metrigen.spec.density import check_evaluated
 from metrigen.spec.domain import Graph
+from metrigen.spec.functional import Functional
 from metrigen.spec.neural import Head, heads
 from metrigen.spec.symbols import InputFunction, Param, momentum, t
 from metrigen.spec.system import System
@@ -55,12 +57,12 @@ def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
             "a Hamiltonian spec states its fields",
             part="fields",
             why="their order is the order of the state",
-            fix="fields=(" + ", ".join(u.func.__name__ for u in found) + ",)",
+            fix=f"fields=({', '.join(_spoken_order(system, found))},)",
         )
     for u in system.fields:
         check_field(system, u)
     if len(set(system.fields)) != len(system.fields):
-        raise SpecError("a field occurs twice in fields=", part="fields")
+        raise SpecError("a field occurs twice in fields=", part="fields", fix="name every field of the state once")
     known = (*system.fields, *(system.constraints or ()))
     for part, density in densities:
         missing = [u for u in functions_in(density) if not is_input(u) and u not in known]
@@ -81,13 +83,38 @@ def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
     return system.fields
 
 
+def _spoken_order(system: System, found: list[AppliedUndef]) -> list[str]:
+    """The names of fields in the order in which the brackets name them: q before p, as in F[q]*G[p] - F[p]*G[q]."""
+    spoken = Functional("F", tuple(found))
+    order: list[AppliedUndef] = []
+
+    class Spoken:
+        def __getitem__(self, u: AppliedUndef) -> AppliedUndef:
+            order.extend([u] * (u not in order))
+            return spoken[u]
+
+    for form in (system.bracket, system.metric):
+        try:
+            if form is not None:
+                form(Spoken(), Spoken())  # type: ignore[arg-type]
+        except Exception:  # whatever is wrong with the form is told when its turn comes
+            break
+    named = [u for u in order if u in found]
+    return [u.func.__name__ for u in (*named, *(u for u in found if u not in named))]
+
+
 def check_field(system: System, u: object) -> None:
     """Refuse what is no real field on the domain of the system."""
     want = (t, *system.domain.axes)
     if not isinstance(u, AppliedUndef):
         raise SpecError(f"{u!r} in fields= is not a field", part="fields", fix='u = Field("u", domain)')
     if isinstance(u, InputFunction):
-        raise SpecError(f"{u} is an Input and cannot be a field of the state", part=u.func.__name__)
+        raise SpecError(
+            f"{u} is an Input and cannot be a field of the state",
+            part=u.func.__name__,
+            why="an input is handed in and does not evolve",
+            fix=f"{u.func.__name__} = Field({u.func.__name__!r}, domain), or leave it out of fields=",
+        )
     if any(x not in want and getattr(x, "name", "") == t.name for x in u.args):
         raise _foreign_time(u)
     if u.args != want:
@@ -124,6 +151,7 @@ def check_real(u: AppliedUndef) -> None:
 
 def check_functions(system: System, part: str, expr: sp.Expr) -> None:
     """Every function in an expression must live on the domain: fields on (t, *axes), inputs on some coordinates."""
+    check_evaluated(part, expr)
     want = (t, *system.domain.axes, *((system.domain.edge,) if isinstance(system.domain, Graph) else ()))
     complex_parts = expr.atoms(sp.conjugate, sp.re, sp.im, sp.arg)
     for u in functions_in(expr):

@@ -10,12 +10,20 @@ import traceback
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import sympy as sp
+
 from metrigen.errors import MetrigenError, SpecError
+from metrigen.spec.slips import cure
 from metrigen.spec.source import SourceMap, quote, source_map
+from metrigen.spec.symbols import declared_name, t
 from metrigen.spec.system import System
+
+# Parts that follow from others: the line to blame where the spec does not have them.
+_KIN = {"hamiltonian": ("lagrangian",), "lagrangian": ("hamiltonian",), "bracket": ("lagrangian",),
+        "fields": ("hamiltonian", "lagrangian")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Spec:
     source         the text of the file
     keyword_lines  keyword of ``System`` -> line
     symbol_lines   declared name -> line of its first declaration
+    declared       the parameters, inputs and learned functions that the file binds to a name, by their own name
     """
 
     path: str
@@ -36,6 +45,7 @@ class Spec:
     source: str
     keyword_lines: Mapping[str, int]
     symbol_lines: Mapping[str, int]
+    declared: Mapping[str, object] = field(default_factory=dict)
 
 
 def load_spec(path: str | Path) -> Spec:
@@ -57,13 +67,16 @@ def load_spec(path: str | Path) -> Spec:
     tree = _parse(source, shown)
     lines = source_map(tree)
     namespace = _run(tree, source, shown, lines, path)
+    system = _the_system(namespace, source, shown, lines)
+    _check_time(namespace, source, shown, lines)
     return Spec(
         path=shown,
-        system=_the_system(namespace, source, shown, lines),
+        system=system,
         sha256=hashlib.sha256(data).hexdigest(),
         source=source,
         keyword_lines=types.MappingProxyType(lines.keywords),
         symbol_lines=types.MappingProxyType(lines.symbols),
+        declared=types.MappingProxyType(_declared(namespace)),
     )
 
 
@@ -77,14 +90,16 @@ def locate(error: MetrigenError, spec: Spec) -> MetrigenError:
     """Fill ``error.where`` with the line of the spec that is to blame, as far as it can be known; return the error.
 
     The line is that of the keyword of ``System`` named by ``error.part``, else of the symbol of that name, else the
-    innermost line of the spec that was running when the error was raised.
+    innermost line of the spec that was running when the error was raised, else that of the system's name.
     """
     if error.where is not None:
         if error.where.startswith(spec.path):
             return error
         error.component = error.component or error.where
-    line = spec.keyword_lines.get(error.part or "") or spec.symbol_lines.get(error.part or "")
-    line = line or _running_line(error, spec.path)
+    part = error.part or ""
+    lines = (*(spec.keyword_lines.get(word) for word in (part, *_KIN.get(part, ()))), spec.symbol_lines.get(part))
+    line = next((line for line in lines if line), None)
+    line = line or _running_line(error, spec.path) or spec.keyword_lines.get("name")
     error.where = quote(spec.path, spec.source, line) if line else spec.path
     return error
 
@@ -107,7 +122,8 @@ def _read(path: Path, shown: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SpecError("the spec file cannot be read", where=shown, why=error.strerror or str(error)) from error
+        why, fix = error.strerror or str(error), "let the file be read, or give another"
+        raise SpecError("the spec file cannot be read", where=shown, why=why, fix=fix) from error
 
 
 def _parse(source: str, shown: str) -> ast.Module:
@@ -118,7 +134,8 @@ def _parse(source: str, shown: str) -> ast.Module:
         fix = "the file must be valid Python"
         raise SpecError("the spec has a syntax error", where=where, why=error.msg, fix=fix) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SpecError("the spec cannot be parsed", where=shown, why=str(error) or type(error).__name__) from error
+        why, fix = str(error) or type(error).__name__, "the file must be Python that the interpreter can parse"
+        raise SpecError("the spec cannot be parsed", where=shown, why=why, fix=fix) from error
 
 
 def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path) -> dict[str, object]:
@@ -137,19 +154,19 @@ def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path
             error.where = quote(shown, source, line)
         raise
     except (Exception, SystemExit) as error:
-        raise _foreign(error, shown, source, _running_line(error, shown)) from error
+        raise _foreign(error, shown, source, _running_line(error, shown), module.__dict__) from error
     return module.__dict__
 
 
-def _foreign(error: BaseException, shown: str, source: str, line: int | None) -> SpecError:
+def _foreign(
+    error: BaseException, shown: str, source: str, line: int | None, known: Mapping[str, object] | None = None
+) -> SpecError:
     """Some other exception, as an error of the spec."""
-    text = str(error)
-    fix = None
-    if isinstance(error, ImportError):
-        fix = "a spec may import only installed packages; its own folder is not searched"
+    text, where = str(error), shown if line is None else quote(shown, source, line)
+    fix = cure(error, "" if line is None else source.splitlines()[line - 1], known)
     return SpecError(
         "the spec raised an exception",
-        where=shown if line is None else quote(shown, source, line),
+        where=where,
         why=f"{type(error).__name__}: {text}" if text else type(error).__name__,
         fix=fix or "correct this line of the spec",
     )
@@ -159,6 +176,32 @@ def _running_line(error: BaseException, shown: str) -> int | None:
     """The innermost line of the spec in the traceback."""
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == shown]
     return lines[-1] if lines else None
+
+
+def _declared(namespace: Mapping[str, object]) -> dict[str, object]:
+    """Parameters, inputs and learned functions bound to a name of the file, lists and tuples of them included."""
+    found: dict[str, object] = {}
+    for value in namespace.values():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            name = declared_name(item)
+            if name is not None:
+                found.setdefault(name, item)
+    return found
+
+
+def _check_time(namespace: Mapping[str, object], source: str, shown: str, lines: SourceMap) -> None:
+    """A symbol of the file's own that is called t is never the time, and derivatives by it are zero."""
+    for name, value in namespace.items():
+        if isinstance(value, sp.Symbol) and value.name == t.name and value != t:
+            line = lines.variables.get(name)
+            raise SpecError(
+                f"the symbol {name!r} is not the time",
+                part=name,
+                where=quote(shown, source, line) if line else shown,
+                why="fields depend on the t of metrigen; to SymPy a symbol of the same name made here is another one, "
+                "and a derivative by it is zero",
+                fix="from metrigen import t, and drop this line",
+            )
 
 
 @contextmanager

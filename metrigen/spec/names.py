@@ -19,7 +19,9 @@ float double bfloat16 to cpu cuda apply compile share_memory channels steps back
 max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley solve stress_energy currents
 balance_residual state_dict load_state_dict zero_grad add_module graph edge_index batch flux nodes edges root
 linear report stumpff math iterations residual status step last forward_readout damped_stumpff partial warnings Options
-Report Dense Sparse NotConverged before after elapsed
+Report Dense Sparse NotConverged before after elapsed config from_config extra_repr get_extra_state set_extra_state
+BaseLayer as_count as_step by_reference by_sample check_fields check_input check_state exact pullback readable
+registered step_of transformed working
 """.split()
 _RESERVED = {
     **dict.fromkeys(_MODULE, "the emitted module"),

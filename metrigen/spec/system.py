@@ -11,12 +11,12 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
+from metrigen.spec.density import density
 from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
 from metrigen.spec.names import check_name
 from metrigen.spec.readout import Readout
-from metrigen.spec.words import worded
 
 Bracket = Callable[[Functional, Functional], Any]
 
@@ -69,7 +69,7 @@ class System:
         for part in ("lagrangian", "hamiltonian", "entropy"):
             value = getattr(self, part)
             if value is not None:
-                object.__setattr__(self, part, _density(part, value))
+                object.__setattr__(self, part, density(part, value))
         if (self.lagrangian is None) == (self.hamiltonian is None):
             raise SpecError(
                 "a system needs either lagrangian= or hamiltonian=",
@@ -119,30 +119,4 @@ def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:
             why="in a Lagrangian a field without velocity is a Lagrange multiplier, and its equation the constraint",
             fix="give hamiltonian=, fields= and bracket=",
         )
-    return MappingProxyType({psi: _density("constraints", value) for psi, value in table.items()})
-
-
-def _density(part: str, value: Any) -> sp.Expr:
-    try:
-        expr = sp.sympify(value)
-    except (sp.SympifyError, TypeError) as error:
-        raise SpecError(f"{part}= is not a SymPy expression: {value!r}", part=part) from error
-    if not isinstance(expr, sp.Expr):
-        raise SpecError(f"{part}= is not a scalar SymPy expression: {value!r}", part=part)
-    if expr.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
-        what = "an undefined number" if expr.has(sp.nan) else "an infinite constant"
-        raise SpecError(
-            f"{part}= contains {what}",
-            part=part,
-            why=f"it reads {expr}",
-            fix="give a finite number; a hard wall is a large one, or Max, Min or Piecewise",
-        )
-    expr = worded(expr)
-    if expr.has(sp.I):
-        raise SpecError(
-            f"{part}= is complex",
-            part=part,
-            why=f"it contains I: {expr}",
-            fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in these",
-        )
-    return expr
+    return MappingProxyType({psi: density("constraints", value) for psi, value in table.items()})
