@@ -167,7 +167,7 @@ def main(named: list[str]) -> int:
         print(f"  {result.seconds:.0f} s, {result.passed} passed, {result.failed} failed", flush=True)
         PAGE.write_text(page(commit, wanted, done))
     PAGE.write_text(page(commit, wanted, done))
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    print(f"wrote {PAGE}")
     return int(any(result.failed for result in done.values()))
 
 
