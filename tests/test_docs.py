@@ -46,3 +46,17 @@ def test_every_page_is_in_the_navigation_and_every_link_leads_somewhere() -> Non
         assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).is_file(), f"{page.name}: {link}"
+
+
+def test_every_command_of_the_guarantees_names_what_is_there() -> None:
+    text = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
+    commands = [line.split("#")[0].split() for line in text.splitlines() if line.startswith("    ")]
+    assert len(commands) > 8
+    for sections in text.split("\n## ")[1:]:
+        assert "\n    " in sections, sections[:40]
+    for command in commands:
+        for word in command:
+            if word.startswith("tests/"):
+                assert (ROOT / word).exists(), word
+            if word.startswith("tests."):
+                assert (ROOT / (word.replace(".", "/") + ".py")).is_file(), word
