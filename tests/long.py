@@ -157,6 +157,7 @@ def main(named: list[str]) -> int:
     unknown = [name for name in named if name not in {group.name for group in wanted}]
     if unknown:
         sys.exit(f"no group {', '.join(unknown)}; known are {', '.join(group.name for group in wanted)}")
+    PAGE.write_text(page(commit, wanted, done))
     for group in wanted:
         if group.name not in (named or [g.name for g in wanted if g.name not in done]):
             continue
@@ -166,7 +167,6 @@ def main(named: list[str]) -> int:
             file.write(json.dumps(asdict(result)) + "\n")
         print(f"  {result.seconds:.0f} s, {result.passed} passed, {result.failed} failed", flush=True)
         PAGE.write_text(page(commit, wanted, done))
-    PAGE.write_text(page(commit, wanted, done))
     print(f"wrote {PAGE}")
     return int(any(result.failed for result in done.values()))
 
