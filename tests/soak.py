@@ -40,9 +40,9 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20
 
 
-def soak(works: Sequence[Work], seconds: float, seed: int = 0, every: float = 30.0) -> float:
-    """Run each work three times, then draw works for the given time; prints progress, returns the growth in MiB."""
-    for work in [work for work in works for _ in range(3)]:
+def soak(works: Sequence[Work], seconds: float, seed: int = 0, every: float = 30.0, warm: int = 3) -> float:
+    """Run each work ``warm`` times, then draw works for the given time; prints progress, returns the growth in MiB."""
+    for work in [work for work in works for _ in range(warm)]:
         work()
     before, began, rng, count, told = resident(), time.monotonic(), random.Random(seed), 0, time.monotonic()
     print(f"warm: {len(works)} cells, {before:.0f} MiB", flush=True)
@@ -82,6 +82,7 @@ def works_of(names: Sequence[str], backends: Sequence[str]) -> list[Work]:
         loss.backward()
 
     found: list[Work] = []
+    print(f"layers {', '.join(names)} on {', '.join(backends)}", flush=True)
     for name, backend in product(names, backends):
         try:
             FAMILIES[name].layer(backend=backend)
@@ -100,7 +101,7 @@ def main() -> int:
     from tests.kernels.stack import FAMILIES
 
     if given.triton:
-        return int(soak(works_of(tuple(FAMILIES), ("triton",)), given.seconds) > BOUND)
+        return int(soak(works_of(tuple(FAMILIES), ("triton",)), given.seconds, warm=1) > BOUND)
     whole = given.seconds >= SHORT
     names, share = (tuple(FAMILIES), given.seconds / 4) if whole else (FEW, 0.0)
     share = share if find_spec("triton") else 0.0
