@@ -61,11 +61,13 @@ class CpuKernels:
     def source(self, header: str, title: str) -> str:
         """The text of ``kernels.cpp``."""
         used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(self.groups)))
+        functions, binary = ([f for f in names if f"{f}_" in used] for names in (UNARY, ("pow", "atan2")))
         return render(
             "kernels.cpp.j2", header=header.rstrip("\n"), title=title, rank=len(self.halo), halo=list(self.halo),
-            periodic=self.periodic, used=used, functions=[f for f in UNARY if f"{f}_" in used],
+            periodic=self.periodic, used=used, functions=functions, binary=binary,
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
             site_sums=any("site_sum<" in text for text in self.groups), flat=self.flat,
+            vector_math=self.flat and bool(functions or binary),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:

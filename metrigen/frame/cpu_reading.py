@@ -24,8 +24,10 @@ def readout_group(lowered: Lowered, flat: bool) -> Printed | None:
     imported = [n for n in grads if n in near]
     wanted = [n for n in adjoint.outputs if adjoint.kinds()[n] is Kind.SITE]
     routines = {
-        "readout": print_routine("readout", program, found.cuts["readout"],
-                                 Layout(found.layout_base | {*components}, given, frozenset(), frozenset(components), flat)),
+        "readout": print_routine(
+            "readout", program, found.cuts["readout"],
+            Layout(found.layout_base | {*components}, given, frozenset(), frozenset(components), flat),
+        ),
         "readout_adjoint": print_routine(
             "readout_adjoint", adjoint, found.cuts["readout_adjoint"],
             Layout(found.layout_base | {*grads, *wanted} - {*imported}, given, frozenset(), flat=flat),
