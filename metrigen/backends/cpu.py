@@ -71,12 +71,15 @@ class Layout:
     given    site arrays that come with the unit instead of as an argument
     filled   outputs that somebody reads at neighbours, whose halo the routine fills
     streamed dense outputs that nobody reads soon
+    flat     whether a row holds numbers of all samples and channels: a number a channel is a row as well, and a sum
+             keeps its lanes apart
     """
 
     dense: frozenset[str]
     given: frozenset[str]
     filled: frozenset[str]
     streamed: frozenset[str] = frozenset()
+    flat: bool = False
 
 
 def print_routine(
@@ -181,7 +184,8 @@ class _SweepPrinter:
             *(("Sums& sums",) if self.sums else ()),
         )
         doc = ", ".join(self.sweep.kept or self.sums)
-        return Function(self.name, doc, args, tuple(self._staged() if self.sweep.staged else self._plain()))
+        body = self._flat() if self.layout.flat else self._staged() if self.sweep.staged else self._plain()
+        return Function(self.name, doc, args, tuple(body))
 
     def call(self) -> str:
         places = [_arg(n, self.layout) for n in self.loads] + [f"given.{n}" for n in self.params]
@@ -199,6 +203,15 @@ class _SweepPrinter:
         lines += ["        });", "    }"]
         lines += [f"    sums.{n}[c] += across({n}__sum);" for n in self.sums]
         return [*lines, "}"]
+
+    def _flat(self) -> list[str]:
+        """One row, each of whose numbers has a channel of its own."""
+        lines = [f"const R* const {n}__row = {n};" for n in self.loads]
+        lines += [f"R* const {n}__row = {n};" for n in self.sweep.kept]
+        lines += ["columns([&](auto last, const long j) INLINE {"]
+        lines += [f"    const V {n}__c = load({n} + j);" for n in self.params if self.kinds[n] is Kind.CHANNEL]
+        lines += [f"    {line}" for line in self._map(self._whole(), set(), coupled=False)]
+        return [*lines, "});"]
 
     def _whole(self) -> Map:
         """The one statement of a sweep without channel maps."""
@@ -278,8 +291,9 @@ class _SweepPrinter:
             lines += [self._store(n, plane, f"spread({n})")] if n in self.sweep.kept else []
         for n, _, e in statement.sums:
             if n in self.target:
-                where = f"{self.target[n]}__sum" + ("[c]" if coupled else "")
-                lines.append(f"{where} += valid(last, {CPP.print(e.xreplace(swap))});")
+                where, value = f"{self.target[n]}__sum" + ("[c]" if coupled else ""), CPP.print(e.xreplace(swap))
+                apart = f"add(sums.{self.target[n]} + j, spread({value}));"
+                lines.append(apart if self.layout.flat else f"{where} += valid(last, {value});")
         return lines
 
     def _load(self, array: str, plane: str, steps: str = "") -> str:

@@ -32,6 +32,7 @@ class CpuKernels:
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
+    flat    whether a unit is a row of numbers of all samples and channels: a system of ODEs for each
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -53,17 +54,20 @@ class CpuKernels:
     sums: tuple[Array, ...]
     readout_sums: tuple[Array, ...]
     components: int
+    flat: bool
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
 
     def source(self, header: str, title: str) -> str:
         """The text of ``kernels.cpp``."""
         used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(self.groups)))
+        functions, binary = ([f for f in names if f"{f}_" in used] for names in (UNARY, ("pow", "atan2")))
         return render(
             "kernels.cpp.j2", header=header.rstrip("\n"), title=title, rank=len(self.halo), halo=list(self.halo),
-            periodic=self.periodic, used=used, functions=[f for f in UNARY if f"{f}_" in used],
+            periodic=self.periodic, used=used, functions=functions, binary=binary,
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
-            site_sums=any("site_sum<" in text for text in self.groups),
+            site_sums=any("site_sum<" in text for text in self.groups), flat=self.flat,
+            vector_math=self.flat and bool(functions or binary),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -74,7 +78,7 @@ class CpuKernels:
             operator=repr(self.operator), carried=self.carried,
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
-            readout_sums=_kinds(self.readout_sums), components=self.components,
+            readout_sums=_kinds(self.readout_sums), components=self.components, flat=self.flat,
         )  # fmt: skip
 
 
@@ -93,11 +97,15 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
     lowered = _renamed(lowered)
-    reading = readout_group(lowered)
     solving = lowered.body is not None and bool(equations_in(lowered.body))
+    flat = _is_flat(lowered) and not solving
+    reading = readout_group(lowered, flat)
     if solving and not _as_units(lowered):
         return None
-    moving = solve_group(lowered) if lowered.body is None else (implicit_group if solving else step_group)(lowered)
+    if lowered.body is None:
+        moving = solve_group(lowered)
+    else:
+        moving = implicit_group(lowered) if solving else step_group(lowered, flat)
     if reading is None or moving is None:
         return None
     programs = _all_programs(lowered)
@@ -108,7 +116,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         groups=(
             reading.text,
             moving.text,
-            *((_joint(reading, moving, lowered),) if lowered.body and not solving else ()),
+            *((_joint(reading, moving, lowered, flat),) if lowered.body and not solving else ()),
         ),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
@@ -127,9 +135,17 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         sums=moving.group.sums,
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
+        flat=flat,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in lowered.body or ()),
     )
+
+
+def _is_flat(lowered: Lowered) -> bool:
+    """Whether steps go on at each number of a tensor by itself: at a point, with no channel that meets another."""
+    programs = _all_programs(lowered)
+    alone = not any(isinstance(s, SiteSum) for p in programs for s in p.body) and not _is_coupled(programs)
+    return not lowered.dynamics.origin and lowered.body is not None and alone
 
 
 def _as_units(lowered: Lowered) -> bool:
@@ -139,13 +155,15 @@ def _as_units(lowered: Lowered) -> bool:
     return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.body))
 
 
-def _joint(reading: Printed, moving: Printed, lowered: Lowered) -> str:
-    """``evolve_readout`` and its adjoint, from the routines of both."""
+def _joint(reading: Printed, moving: Printed, lowered: Lowered, flat: bool) -> str:
+    """``evolve_readout`` and its adjoint, from the routines of both; all entries of a flat package."""
     names = [a.name for a in reading.group.fixed]
     assert lowered.body is not None
     state = [a.name for a in lowered.body.inputs[: len(lowered.dynamics.state)]]
     return render(
-        "kernels_joint.cpp.j2", reads=[names.index(n) if n in names else -1 for n in state],
+        "kernels_flat.cpp.j2" if flat else "kernels_joint.cpp.j2",
+        step_fixed=[a.kind.name for a in moving.group.fixed], read_fixed=[a.kind.name for a in reading.group.fixed],
+        reads=[names.index(n) if n in names else -1 for n in state],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
         step_sums=bool(moving.group.sums), read_sums=bool(reading.group.sums),
     )  # fmt: skip
@@ -156,7 +174,7 @@ _OF_SPEC = "__of_spec"
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
     "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed "
-    "multiply fill outer_product workspace arrays sample first std solver site_sum".split()
+    "multiply fill add outer_product workspace arrays sample first std solver site_sum".split()
 )
 
 

@@ -65,16 +65,23 @@ class Printed:
 
 
 def printed(
-    group: Group, routines: Mapping[str, Routine], template: str, *, carried: int = 0, **context: object
+    group: Group,
+    routines: Mapping[str, Routine],
+    template: str,
+    *,
+    carried: int = 0,
+    flat: bool = False,
+    **context: object,
 ) -> Printed:
-    """The namespace of a group, its entries from ``template``."""
-    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums)}
+    """The namespace of a group, its entries from ``template``; ``flat`` ones have their entries elsewhere."""
+    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "flat": flat}
     buffers = max(r.buffers for r in routines.values())
     entries = render(template, **shared, buffers=buffers, carried=carried, **context)
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
+        flat=flat,
     )  # fmt: skip
     return Printed(group, text, carried)
 

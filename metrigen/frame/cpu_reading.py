@@ -10,7 +10,7 @@ from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
 
 
-def readout_group(lowered: Lowered) -> Printed | None:
+def readout_group(lowered: Lowered, flat: bool) -> Printed | None:
     """``readout`` and ``readout_adjoint``."""
     forward, back = lowered.readout, lowered.readout_adjoint
     found = group("reading", forward.inputs, {"readout": forward, "readout_adjoint": back})
@@ -24,11 +24,13 @@ def readout_group(lowered: Lowered) -> Printed | None:
     imported = [n for n in grads if n in near]
     wanted = [n for n in adjoint.outputs if adjoint.kinds()[n] is Kind.SITE]
     routines = {
-        "readout": print_routine("readout", program, found.cuts["readout"],
-                                 Layout(found.layout_base | {*components}, given, frozenset(), frozenset(components))),
+        "readout": print_routine(
+            "readout", program, found.cuts["readout"],
+            Layout(found.layout_base | {*components}, given, frozenset(), frozenset(components), flat),
+        ),
         "readout_adjoint": print_routine(
             "readout_adjoint", adjoint, found.cuts["readout_adjoint"],
-            Layout(found.layout_base | {*grads, *wanted} - {*imported}, given, frozenset()),
+            Layout(found.layout_base | {*grads, *wanted} - {*imported}, given, frozenset(), flat=flat),
         ),
     }  # fmt: skip
     calls = {
@@ -40,5 +42,5 @@ def readout_group(lowered: Lowered) -> Printed | None:
     }  # fmt: skip
     return printed(
         found, routines, "kernels_reading.cpp.j2", calls=calls, components=len(components), sites=sites,
-        imported=[grads.index(n) for n in imported],
+        imported=[grads.index(n) for n in imported], flat=flat,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
 
 
-def step_group(lowered: Lowered) -> Printed | None:
+def step_group(lowered: Lowered, flat: bool) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``."""
     body = lowered.body
     assert body is not None
@@ -29,11 +29,13 @@ def step_group(lowered: Lowered) -> Printed | None:
     found = group("steps", fixed, programs)
     if found is None:
         return None
+    if flat:  # coefficients are no numbers of a row that could be made once
+        return _print_steps(found, loop, state, rank, flat)
     cuts = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.cuts.items()}
-    return _print_steps(replace(found, cuts=cuts), loop, state, rank)
+    return _print_steps(replace(found, cuts=cuts), loop, state, rank, flat)
 
 
-def _print_steps(group: Group, loop: Loop, state: list[str], rank: int) -> Printed:
+def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, flat: bool) -> Printed:
     programs = group.programs
     outputs = list(programs["tail"].outputs)
     actual = {
@@ -69,7 +71,8 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int) -> Print
     routines = {
         n: print_routine(
             n, p, group.cuts[n],
-            Layout(group.layout_base | dense[n], frozenset(a.name for a in group.fixed), frozenset(filled.get(n, ()))),
+            Layout(group.layout_base | dense[n], frozenset(a.name for a in group.fixed), frozenset(filled.get(n, ())),
+                   flat=flat),
         )
         for n, p in programs.items()
     }  # fmt: skip
@@ -113,7 +116,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int) -> Print
     }
     return printed(
         group, routines, "kernels_steps.cpp.j2", calls=calls, state=state, carried=len(carried), site_fixed=site_fixed,
-        touched=touched, windows=rank == 2, imported=[cotangents.index(n) for n in imported],
+        touched=touched, windows=rank == 2, imported=[cotangents.index(n) for n in imported], flat=flat,
     )  # fmt: skip
 
 
