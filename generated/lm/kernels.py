@@ -12,6 +12,9 @@ chunk, so that gradients are the same bits at every run; arithmetic is float32 (
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
+import os
 
 import torch
 import triton
@@ -21,12 +24,39 @@ from torch import Tensor
 from . import reference
 
 Tensors = tuple[Tensor, ...]
+
+
+@functools.lru_cache(maxsize=1)
+def checking() -> bool:
+    """Whether METRIGEN_CHECK=1 asked this process for memory that holds NaN until something is written there."""
+    return os.environ.get("METRIGEN_CHECK", "0") == "1"
+
+
+def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    lies before and behind it."""
+    if not checking():
+        if shape is None:
+            return torch.empty_like(like, memory_format=torch.contiguous_format)
+        return like.new_empty(shape, dtype=dtype)
+    shape = tuple(like.shape if shape is None else shape)
+    numbers, margin = math.prod(shape), 4096
+    around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
+    return around[margin : margin + numbers].view(shape)
+
+
 CHUNK = 64  # tokens
 LANES = 1 << 15  # samples times channels from which on a sequence is walked in one go
 
 
 @triton.jit
-def _reduced(x):
+def cosinenear__(r):
+    s = r * r
+    return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0
+
+
+@triton.jit
+def reduced__(x):
     """x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns."""
     j = tl.floor(x * 0.636619772367581343 + 0.5)
     r = ((x - j * 1.5703125) - j * 4.837512969970703125e-4) - j * 7.549789948768648e-8
@@ -34,46 +64,39 @@ def _reduced(x):
 
 
 @triton.jit
-def _sine_near(r):
+def sinenear__(r):
     s = r * r
     return ((-1.9515295891e-4 * s + 8.3321608736e-3) * s - 1.6666654611e-1) * s * r + r
 
 
 @triton.jit
-def _cosine_near(r):
-    s = r * r
-    return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0
-
-
-@triton.jit
-def _sine(x):
-    """sin x; in float32 without the slow path that a device library has for large angles."""
-    if x.dtype == tl.float64:
-        return tl.sin(x)
-    else:
-        r, quarter = _reduced(x)
-        odd = (quarter == 1.0) | (quarter == 3.0)
-        value = tl.where(odd, _cosine_near(r), _sine_near(r))
-        return tl.where(quarter >= 2.0, -value, value)
-
-
-@triton.jit
-def _cosine(x):
+def cosine__(x):
     if x.dtype == tl.float64:
         return tl.cos(x)
     else:
-        r, quarter = _reduced(x)
+        r, quarter = reduced__(x)
         odd = (quarter == 1.0) | (quarter == 3.0)
-        value = tl.where(odd, _sine_near(r), _cosine_near(r))
+        value = tl.where(odd, sinenear__(r), cosinenear__(r))
         return tl.where((quarter == 1.0) | (quarter == 2.0), -value, value)
+
+
+@triton.jit
+def sine__(x):
+    if x.dtype == tl.float64:
+        return tl.sin(x)
+    else:
+        r, quarter = reduced__(x)
+        odd = (quarter == 1.0) | (quarter == 3.0)
+        value = tl.where(odd, cosinenear__(r), sinenear__(r))
+        return tl.where(quarter >= 2.0, -value, value)
 
 
 @triton.jit
 def _propagator(f_p, f_q, lam, theta):
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    q__from_q__t = v__0 * _cosine(theta)
-    q__from_p__t = v__0 * _sine(theta)
+    q__from_q__t = v__0 * cosine__(theta)
+    q__from_p__t = v__0 * sine__(theta)
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
     q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
@@ -83,12 +106,12 @@ def _propagator(f_p, f_q, lam, theta):
 
 @triton.jit
 def _step(q, p, f_p, f_q, lam, theta):
-    v__0 = _sine(theta)
+    v__0 = sine__(theta)
     rate__v = -lam
     v__1 = tl.exp(rate__v)
     offset_p__v = p - f_p
     v__2 = offset_p__v * v__1
-    v__3 = _cosine(theta)
+    v__3 = cosine__(theta)
     offset_q__v = q - f_q
     v__4 = offset_q__v * v__1
     q__next = f_q + v__0 * v__2 + v__3 * v__4
@@ -100,8 +123,8 @@ def _step(q, p, f_p, f_q, lam, theta):
 def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    v__1 = v__0 * _sine(theta)
-    v__2 = _cosine(theta)
+    v__1 = v__0 * sine__(theta)
+    v__2 = cosine__(theta)
     v__3 = v__0 * v__2
     offset_p__v = p - f_p
     offset_q__v = q - f_q
@@ -547,9 +570,9 @@ def _carried(like: Tensor, first: Tensor, ends, arguments: Tensors, step: int) -
     b, t, c = like.shape
     chunks, length, block, options = _plan(like)
     n, acc = len(reference.FIELDS), _accumulator(like)
-    maps = like.new_empty((b, chunks, n * n, c), dtype=acc)
-    end = like.new_empty((b, chunks, n, c), dtype=acc)
-    carry, last = torch.empty_like(end), torch.empty_like(first)
+    maps = _new(like, (b, chunks, n * n, c), acc)
+    end = _new(like, (b, chunks, n, c), acc)
+    carry, last = _new(end), _new(first)
     blocks = triton.cdiv(c, block)
     ends[b, chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
     scan_carry_kernel[b, blocks](maps, end, first, carry, last, c, chunks, STEP=step, **options)
@@ -567,7 +590,7 @@ def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
     tokens, coefficients = _dense(tokens), _dense(coefficients)
     b, t, c = like.shape
     chunks, length, block, options = _plan(like)
-    out = tuple(torch.empty_like(like, memory_format=torch.contiguous_format) for _ in start)
+    out = tuple(_new(like) for _ in start)
     with _guard(like):
         carry = torch.stack(start, 1).to(_accumulator(like))[:, None].contiguous()
         if chunks > 1:
@@ -588,9 +611,9 @@ def scan_adjoint(
     b, t, c = like.shape
     chunks, length, block, options = _plan(like)
     n, acc = len(start), _accumulator(like)
-    bars = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in tokens)
-    sums = tuple(like.new_empty((b, chunks, c), dtype=acc) for _ in coefficients)
-    begin = like.new_empty((b, chunks, n, c), dtype=acc)
+    bars = tuple(_new(x) for x in tokens)
+    sums = tuple(_new(like, (b, chunks, c), acc) for _ in coefficients)
+    begin = _new(like, (b, chunks, n, c), acc)
     with _guard(like):
         carry = like.new_zeros((b, 1, n, c), dtype=acc)
         if chunks > 1:
@@ -687,7 +710,7 @@ def readout_scan(start: Tensors, states: Tensors, coefficients: Tensors) -> Tens
         return reference.readout_scan(start, states, coefficients)
     b, t, c = like.shape
     _, _, block, options = _plan(like)
-    out = like.new_empty((b, t, 3 * c))
+    out = _new(like, (b, t, 3 * c))
     with _guard(like):
         readout_kernel[b * t, triton.cdiv(c, block)](
             *_dense(start), *_dense(states), *_dense(coefficients), out, t, c, **options
@@ -701,9 +724,9 @@ def readout_scan_adjoint(grads: Tensors, start: Tensors, states: Tensors, coeffi
         return reference.readout_scan_adjoint(grads, start, states, coefficients)
     b, t, c = like.shape
     _, _, block, options = _plan(like)
-    bars = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in states)
-    begin = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in start)
-    sums = tuple(like.new_empty((b * t, c), dtype=_accumulator(like)) for _ in coefficients)
+    bars = tuple(_new(x) for x in states)
+    begin = tuple(_new(x) for x in start)
+    sums = tuple(_new(like, (b * t, c), _accumulator(like)) for _ in coefficients)
     grad = torch.cat(grads, 2)
     with _guard(like):
         readout_adjoint_kernel[b * t, triton.cdiv(c, block)](
