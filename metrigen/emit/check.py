@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import symtable
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from metrigen.errors import InternalError
@@ -14,7 +16,8 @@ _GIVEN = frozenset({*dir(builtins), "__file__", "__name__", "__doc__", "__path__
 
 def check_files(files: Mapping[str, str]) -> None:
     """Raise InternalError, naming file and line, for a Python file that cannot be imported: one that does not parse, or
-    uses a name that nothing in it defines."""
+    uses a name that nothing in it defines; and for one that defines a function or a class twice, the second in the
+    place of the first."""
     for name, text in files.items():
         if not name.endswith(".py"):
             continue
@@ -25,6 +28,9 @@ def check_files(files: Mapping[str, str]) -> None:
             line = getattr(error, "lineno", None)
             where = f", line {line}: {_line(text, line)}" if line else ""
             raise InternalError(f"the emitted {name} does not parse ({error}){where}") from error
+        twice = _defined_twice(text)
+        if twice:
+            raise InternalError(f"the emitted {name} defines {twice} twice")
         known = _GIVEN | {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
         known |= {s.get_name() for scope in _scopes(table) for s in scope.get_symbols() if s.is_declared_global()}
         for scope in _scopes(table):
@@ -34,6 +40,13 @@ def check_files(files: Mapping[str, str]) -> None:
                     raise InternalError(
                         f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}"
                     )
+
+
+def _defined_twice(text: str) -> str | None:
+    """A function or class that a module defines twice on its top level; ``_`` is what a decorator alone has use for."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    counts = Counter(node.name for node in ast.parse(text).body if isinstance(node, kinds))
+    return next((name for name, count in counts.items() if count > 1 and name != "_"), None)
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

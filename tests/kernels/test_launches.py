@@ -1,4 +1,4 @@
-"""How kernels are launched: warps are powers of two, grids are within what a device takes, settings are of one package."""
+"""How kernels are launched: warps are powers of two, grids are within what a device takes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def kernels_of(package: str) -> ModuleType:
 @pytest.mark.parametrize("lanes", LANES.values(), ids=LANES)
 @pytest.mark.parametrize("package", SHIPPED)
 def test_warps_are_powers_of_two(package: str, lanes: int) -> None:
-    """Every kernel, tile and group of 1 to 12 channels; Triton refuses another number, its interpreter does not look."""
+    """Every kernel, tile and group of 1 to 12 channels; Triton refuses others, its interpreter does not look."""
     heuristic = kernels_of(package)._heuristic
     wrong = {
         (kernel, tile, group): warps
@@ -106,7 +106,7 @@ def test_grids_of_sequences(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPa
     recorder = Recorder()
     for name in [n for n in vars(lm) if n.endswith("_kernel")]:
         monkeypatch.setattr(lm, name, recorder)
-    b, t, c = shape
+    b, _, c = shape
     reference = lm.reference
     start = tuple(torch.empty(b, c, device="meta") for _ in reference.FIELDS)
     tokens = tuple(torch.empty(shape, device="meta") for _ in reference.TOKENS)
@@ -117,7 +117,7 @@ def test_grids_of_sequences(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPa
     assert all(fits(grid) for grid in recorder.grids), recorder.grids
 
 
-RANKS = {0: (), 1: (37,), 2: (5, 9), 3: (3, 5, 4)}
+RANKS = {0: (), 1: (37,), 2: (5, 9), 3: (3, 5, 2)}
 
 
 @pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter")
@@ -126,13 +126,13 @@ def test_blocks_of_all_planes(rank: int, tmp_path: Path, monkeypatch: pytest.Mon
     """Planes cut into blocks that do not divide them: values, gradients and sums of the reference."""
     made = package(system("strang", "neumann", rank), tmp_path, f"launches_of_rank_{rank}")
     kernels = importlib.import_module(f"{made.__name__}.kernels")
-    for name, value in {"MAX_BLOCK": 8, "MAX_SITES": 0, "MAX_VALUES": 0, "MAX_VALUES_REVERSE": 0}.items():
+    for name, value in {"MAX_BLOCK": 16, "MAX_SITES": 0, "MAX_VALUES": 0, "MAX_VALUES_REVERSE": 0}.items():
         monkeypatch.setattr(kernels, name, value, raising=False)
     found = []
     for backend in ("triton", "torch"):
         torch.manual_seed(0)
-        layer = layer_class(made)(3, backend=backend, steps=2).double()
-        given = {n: torch.rand(2, 3, *RANKS[rank], dtype=torch.float64) + 0.5 for n in ("q", "p", "kappa")}
+        layer = layer_class(made)(2, backend=backend, steps=1).double()
+        given = {n: torch.rand(1, 2, *RANKS[rank], dtype=torch.float64) + 0.5 for n in ("q", "p", "kappa")}
         found.append(results(layer, {n: x.requires_grad_() for n, x in given.items()}, True))
     for name, expected in found[1].items():
         torch.testing.assert_close(found[0][name], expected, rtol=1e-11, atol=1e-12, msg=name)

@@ -164,7 +164,9 @@ def test_what_is_tried(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
 def test_tune_writes_what_is_faster(kernels: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole of ``tune`` but the device: recorded launches, a timer that prefers 8 warps."""
     keys = {"evolve 16 2 float32 cpu": 1, "evolve_adjoint 16 2 float32 cpu": 8}
-    launches = {key: {"default": default, "candidates": (2, 4, 8), "run": lambda warps: warps} for key, default in keys.items()}
+    launches = {
+        key: {"default": default, "candidates": (2, 4, 8), "run": lambda warps: warps} for key, default in keys.items()
+    }
     layer = SimpleNamespace(to=lambda *_: None)
     monkeypatch.setattr(tuning, "_loaded", lambda _: (torch, kernels, None))
     monkeypatch.setattr(tuning, "_layer", lambda *_: layer)

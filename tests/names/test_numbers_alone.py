@@ -179,6 +179,12 @@ def test_files_of_packages_pass() -> None:
     check_files(compiled(steady(line, SCREENED)).files)
 
 
+def test_what_is_defined_twice_is_not_written() -> None:
+    """Two templates that meet in one file, each with a helper of that name: the second would take the calls of both."""
+    with pytest.raises(InternalError, match=r"module\.py defines '?_given'? twice"):
+        check_files({"module.py": "def _given(a):\n    return a\n\n\ndef _given(b, c):\n    return b + c\n"})
+
+
 def test_a_program_reads_what_is_defined() -> None:
     u = Array("u", Kind.SITE)
     stray = Map(stores=(("out", Leaf("u", ()) * sp.Symbol("stray", real=True)),))
