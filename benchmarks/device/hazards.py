@@ -30,7 +30,7 @@ def hazard(run: Run, which: str) -> None:
 
 def _layers(run: Run, which: str) -> None:
     field = (1, 2, 3, 5) if run.smoke else (4, 64, 32, 32)
-    names = ("cifar",) if run.smoke else ("cifar", "cifar_dissipative", "coupled_wave")
+    names = ("cifar_dissipative",) if run.smoke else ("cifar", "cifar_dissipative", "coupled_wave")
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, field)
     shapes |= {"maze": (1, 1, 3, 5) if run.smoke else (4, 1, 32, 32), "lm": (2, 8, 16) if run.smoke else (4, 64, 500)}
     for short, shape in shapes.items():

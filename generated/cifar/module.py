@@ -109,7 +109,7 @@ def _available(backend: str, x: Tensor) -> None:
         cpu.insist()
 
 
-def _given(
+def _accepted(
     value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
     below: float | None = None,
 ) -> Tensor:
@@ -657,7 +657,7 @@ class Cifar(BaseLayer):
         with torch.no_grad():
             self.raw_B.copy_(
                 _diagonal_blocks(
-                    _mirrored(_given(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
+                    _mirrored(_accepted(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
                 )
             )
 
@@ -669,7 +669,7 @@ class Cifar(BaseLayer):
     @c1.setter
     def c1(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c1.copy_(_inverse_between(_given(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
+            self.raw_c1.copy_(_inverse_between(_accepted(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
 
     @property
     def c2(self) -> Tensor:
@@ -679,7 +679,7 @@ class Cifar(BaseLayer):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_between(_given(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
+            self.raw_c2.copy_(_inverse_between(_accepted(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
 
     @property
     def gamma(self) -> Tensor:
@@ -689,7 +689,7 @@ class Cifar(BaseLayer):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_softplus(_given(value, self.gamma, 'gamma', least=0.0)))
+            self.raw_gamma.copy_(_inverse_softplus(_accepted(value, self.gamma, 'gamma', least=0.0)))
 
     @property
     def m2(self) -> Tensor:
@@ -699,7 +699,7 @@ class Cifar(BaseLayer):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_between(_given(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
+            self.raw_m2.copy_(_inverse_between(_accepted(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
 
     @exact
     @checked

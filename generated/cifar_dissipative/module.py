@@ -109,7 +109,7 @@ def _available(backend: str, x: Tensor) -> None:
         cpu.insist()
 
 
-def _given(
+def _accepted(
     value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
     below: float | None = None,
 ) -> Tensor:
@@ -606,7 +606,7 @@ class CifarDissipative(BaseLayer):
     @c1.setter
     def c1(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c1.copy_(_inverse_between(_given(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
+            self.raw_c1.copy_(_inverse_between(_accepted(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
 
     @property
     def c2(self) -> Tensor:
@@ -616,7 +616,7 @@ class CifarDissipative(BaseLayer):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_between(_given(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
+            self.raw_c2.copy_(_inverse_between(_accepted(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
 
     @property
     def gamma(self) -> Tensor:
@@ -626,7 +626,7 @@ class CifarDissipative(BaseLayer):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_between(_given(value, self.gamma, 'gamma', least=0.0, below=2.0), 2.0))
+            self.raw_gamma.copy_(_inverse_between(_accepted(value, self.gamma, 'gamma', least=0.0, below=2.0), 2.0))
 
     @property
     def k(self) -> Tensor:
@@ -636,7 +636,7 @@ class CifarDissipative(BaseLayer):
     @k.setter
     def k(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_k.copy_(_inverse_between(_given(value, self.k, 'k', above=0.0, below=0.25), 0.25))
+            self.raw_k.copy_(_inverse_between(_accepted(value, self.k, 'k', above=0.0, below=0.25), 0.25))
 
     @property
     def m2(self) -> Tensor:
@@ -646,7 +646,7 @@ class CifarDissipative(BaseLayer):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_between(_given(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
+            self.raw_m2.copy_(_inverse_between(_accepted(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
 
     @exact
     @checked

@@ -58,7 +58,7 @@ def _head(emission: Emission, name: str, doc: str, program: Program) -> list[str
         f"def {name}(self, {state}{input_signature(emission, True)}) -> Tensor:",
         f'    """{doc}"""',
         f"    check_state({name!r}, state, {emission.class_name}State)",
-        *([f"    _needed({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
+        *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         f"    *fields__, dtype__ = _work({fields}, channels=self.channels)",
         f"    {target} = fields__",
     ]

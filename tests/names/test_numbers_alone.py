@@ -167,6 +167,7 @@ def test_a_sequence_of_numbers(tmp_path: Path) -> None:
         ("def f(, x):\n    return x\n", "does not parse"),
         ("class A:\n    def __init__(self):\n        self.a = nan\n", "uses 'nan'"),
         ("def f(a, a):\n    return a\n", "duplicate argument"),
+        ("def f():\n    pass\n\n\ndef f():\n    pass\n", "defines 'f' twice, line 5"),
         ("class None:\n    pass\n", "does not parse"),
     ],
 )
@@ -177,12 +178,6 @@ def test_a_file_that_does_not_import_is_never_written(text: str, match: str) -> 
 
 def test_files_of_packages_pass() -> None:
     check_files(compiled(steady(line, SCREENED)).files)
-
-
-def test_what_is_defined_twice_is_not_written() -> None:
-    """Two templates that meet in one file, each with a helper of that name: the second would take the calls of both."""
-    with pytest.raises(InternalError, match=r"module\.py defines '?_given'? twice"):
-        check_files({"module.py": "def _given(a):\n    return a\n\n\ndef _given(b, c):\n    return b + c\n"})
 
 
 def test_a_program_reads_what_is_defined() -> None:
