@@ -20,8 +20,8 @@ from typing import Any
 
 from metrigen.errors import SpecError
 
-FORMAT = 1
-CANDIDATES = (1, 2, 4, 8, 16, 32)
+FORMAT = 2  # 1 had keys without what the kernels are
+WARPS = (1, 2, 4, 8, 16, 32)  # that a program may have
 GAIN = 0.03  # a setting replaces the rule only where it is faster by this part
 
 Timer = Callable[[Callable[[], object]], float]
@@ -48,7 +48,7 @@ def read_settings(file: Path) -> dict[str, int]:
     except (OSError, ValueError):
         return {}
     known = isinstance(content, dict) and content.get("format") == FORMAT and isinstance(content.get("warps"), dict)
-    return {str(key): int(n) for key, n in content["warps"].items() if n in CANDIDATES} if known else {}
+    return {str(key): int(n) for key, n in content["warps"].items() if n in WARPS} if known else {}
 
 
 def write_settings(file: Path, settings: Mapping[str, int]) -> None:
@@ -66,17 +66,21 @@ def write_settings(file: Path, settings: Mapping[str, int]) -> None:
 
 
 def measure(
-    runs: Mapping[str, Callable[[int], object]], defaults: Mapping[str, int], timer: Timer
+    runs: Mapping[str, Callable[[int], object]],
+    defaults: Mapping[str, int],
+    candidates: Mapping[str, Sequence[int]],
+    timer: Timer,
 ) -> dict[str, dict[int, float]]:
     """Seconds of every candidate of every run; a candidate that the device refuses is left out.
 
-    runs      key of a setting -> a function that runs its kernel with a number of warps
-    defaults  the same keys -> the warps that the kernels would take
+    runs        key of a setting -> a function that runs its kernel with a number of warps
+    defaults    the same keys -> the warps that the kernels would take
+    candidates  the same keys -> the warps to try beside these
     """
     found: dict[str, dict[int, float]] = {}
     for key, run in runs.items():
         found[key] = {}
-        for warps in sorted({*CANDIDATES, defaults[key]}):
+        for warps in sorted({*candidates[key], defaults[key]}):
             try:
                 found[key][warps] = timer(lambda run=run, warps=warps: run(warps))  # type: ignore[misc]
             except Exception as error:  # too many registers or threads for this device
@@ -118,7 +122,8 @@ def tune(
         )  # fmt: skip
     defaults = {key: settings["default"] for key, settings in launches.items()}
     runs = {key: settings["run"] for key, settings in launches.items()}
-    times = measure(runs, defaults, timer or _device_timer(torch))
+    candidates = {key: settings["candidates"] for key, settings in launches.items()}
+    times = measure(runs, defaults, candidates, timer or _device_timer(torch))
     chosen = {key: choose(seconds, defaults[key]) for key, seconds in times.items()}
     for key, warps in chosen.items():
         known = times[key].get(defaults[key])
@@ -173,6 +178,7 @@ def _launches(
         key, default = kernels.setting(kernel, like, group)
         found[key] = {
             "default": default,
+            "candidates": kernels.candidates(like),
             "run": lambda warps: launch(kernel, like, group, count, *args, **options, num_warps=warps),
         }
         launch(kernel, like, group, count, *args, **options)

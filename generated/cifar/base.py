@@ -245,7 +245,9 @@ def pullback(function: Callable[..., Any], at: Tensors, cotangents: Any) -> Tens
     """Cotangents of ``at``, J^T cotangents of ``function`` at ``at``; differentiable where gradients are recorded.
 
     By autograd, which goes with hooks on saved tensors; by torch.func where a transform or a compiler is at work."""
-    if transformed() or torch.compiler.is_compiling():
+    # What torch.func.vjp returns may be called when no transform is at work any more, on tensors of the one that was.
+    wrapped = any(map(torch._C._functorch.is_functorch_wrapped_tensor, at))
+    if wrapped or transformed() or torch.compiler.is_compiling():
         _, pull = torch.func.vjp(function, *at)
         return pull(cotangents)
     recorded = torch.is_grad_enabled()

@@ -152,7 +152,7 @@ def _inverse_between(value: Tensor, bound: float) -> Tensor:
     return torch.where(value > 0, torch.logit(value / bound), _OFF)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_6a4d7596_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -207,10 +207,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_6a4d7596_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_6a4d7596_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c1, c2, m2), (), ())
@@ -252,10 +252,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_6a4d7596_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_6a4d7596_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor,
     k: Tensor, m2: Tensor, steps: int
@@ -324,10 +324,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_6a4d7596_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_6a4d7596_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
@@ -380,10 +380,10 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_6a4d7596_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_6a4d7596_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
     gamma: Tensor, k: Tensor, m2: Tensor, steps: int
@@ -464,11 +464,11 @@ _evolve_readout_adjoint.register_autograd(
 )
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(
-        "metrigen::cifar_dissipative_84417e9c_evolve_readout_adjoint", _device, torch.float32
+        "metrigen::cifar_dissipative_6a4d7596_evolve_readout_adjoint", _device, torch.float32
     )
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_6a4d7596_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -534,7 +534,7 @@ def _evolve_readout_backward(ctx, *grads):
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_6a4d7596_evolve_readout", _device, torch.float32)
 
 
 class CifarDissipative(BaseLayer):

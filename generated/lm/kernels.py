@@ -162,9 +162,9 @@ def scan_ends_kernel(
     f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, map_ptr, end_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
 ):
     """The map x -> M x + end of every chunk."""
-    sample__ = tl.program_id(0).to(tl.int64)
-    chunk__ = tl.program_id(1).to(tl.int64)
-    channel__ = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
+    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
+    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
+    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = channel__ < C__
     base__ = sample__ * T__ * C__
 
@@ -294,9 +294,9 @@ def scan_kernel(
     f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, carry_ptr, q_ptr, p_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
 ):
     """The states of a chunk from the state before it."""
-    sample__ = tl.program_id(0).to(tl.int64)
-    chunk__ = tl.program_id(1).to(tl.int64)
-    channel__ = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
+    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
+    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
+    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = channel__ < C__
     base__ = sample__ * T__ * C__
 
@@ -351,9 +351,9 @@ def scan_adjoint_ends_kernel(
     f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, q__out_ptr, p__out_ptr, map_ptr, end_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
 ):
     """The map that every chunk is, backward in time."""
-    sample__ = tl.program_id(0).to(tl.int64)
-    chunk__ = tl.program_id(1).to(tl.int64)
-    channel__ = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
+    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
+    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
+    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = channel__ < C__
     base__ = sample__ * T__ * C__
     low__ = chunk__ * LENGTH
@@ -471,9 +471,9 @@ def scan_adjoint_kernel(
     f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, q__out_ptr, p__out_ptr, q_ptr, p_ptr, q__start_ptr, p__start_ptr, carry_ptr, f_p__bar_ptr, f_q__bar_ptr, lam__bar_ptr, theta__bar_ptr, begin_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
 ):
     """The cotangents of a chunk from the one that comes back from the tokens after it."""
-    sample__ = tl.program_id(0).to(tl.int64)
-    chunk__ = tl.program_id(1).to(tl.int64)
-    channel__ = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
+    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
+    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
+    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     ok__ = channel__ < C__
     base__ = sample__ * T__ * C__
     low__ = chunk__ * LENGTH
@@ -574,7 +574,7 @@ def _carried(like: Tensor, first: Tensor, ends, arguments: Tensors, step: int) -
     end = _new(like, (b, chunks, n, c), acc)
     carry, last = _new(end), _new(first)
     blocks = triton.cdiv(c, block)
-    ends[b, chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
+    ends[b * chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
     scan_carry_kernel[b, blocks](maps, end, first, carry, last, c, chunks, STEP=step, **options)
     return carry, last
 
@@ -595,7 +595,7 @@ def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
         carry = torch.stack(start, 1).to(_accumulator(like))[:, None].contiguous()
         if chunks > 1:
             carry, _ = _carried(like, carry[:, 0].contiguous(), scan_ends_kernel, (*tokens, *coefficients), 1)
-        grid = (b, chunks, triton.cdiv(c, block))
+        grid = (b * chunks, triton.cdiv(c, block))
         scan_kernel[grid](*tokens, *coefficients, carry, *out, t, c, chunks, LENGTH=length, **options)
     return out
 
@@ -620,7 +620,7 @@ def scan_adjoint(
             carry, _ = _carried(
                 like, carry[:, 0].contiguous(), scan_adjoint_ends_kernel, (*tokens, *coefficients, *cotangents), -1
             )
-        grid = (b, chunks, triton.cdiv(c, block))
+        grid = (b * chunks, triton.cdiv(c, block))
         scan_adjoint_kernel[grid](
             *tokens, *coefficients, *cotangents, *states, *start, carry, *bars, *sums, begin, t, c, chunks, LENGTH=length, **options
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 import math
 import os
@@ -25,7 +26,8 @@ from torch import Tensor
 from . import reference
 
 Tensors = tuple[Tensor, ...]
-MAX_BLOCK = 1024
+MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
 @functools.lru_cache(maxsize=1)
@@ -47,30 +49,44 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
+def _block(n: int) -> int:
+    """Sites of a program, for planes of ``n``."""
+    return min(MAX_BLOCK, triton.next_power_of_2(max(n, 1)))
+
+
+def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
+    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane; the
+    blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
+    size = tuple(shape[2:])
+    n = math.prod(size)
+    block = _block(n)
+    programs = shape[0] * shape[1] * triton.cdiv(n, block)
+    if max(n + block, programs) > MOST:
+        raise ValueError(
+            f"fields of shape {tuple(shape)} need {programs} programs on planes of {n} sites: both end at {MOST}"
+        )
+    return programs, {
+        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)}, "BLOCK": block,
+        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+        "num_warps": 4 if block > 128 else 2 if block > 64 else 1, "enable_fp_fusion": True,
+    }
+
+
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
-    size = like.shape[2:]
-    n = size.numel()
-    block = min(MAX_BLOCK, triton.next_power_of_2(n))
-    grid = (like.shape[0] * like.shape[1], triton.cdiv(n, block))
-    acc = tl.float64 if like.dtype == torch.float64 else tl.float32
-    sizes = {f"N{axis}__": length for axis, length in enumerate(size)}
+    programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[grid](
-            *(x.contiguous() for x in args), like.shape[1], N__=n, **sizes, BLOCK=block, ACC=acc,
-            num_warps=4 if block >= 512 else 2 if block > 64 else 1, enable_fp_fusion=True,
-        )
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
 
 
 def partials(like: Tensor) -> Tensor:
     """One value per program of a launch on ``like``: (B, C, blocks)."""
     n = like.shape[2:].numel()
-    block = min(MAX_BLOCK, triton.next_power_of_2(max(n, 1)))
     return torch.zeros(
-        (*like.shape[:2], triton.cdiv(n, block)),
+        (*like.shape[:2], triton.cdiv(n, _block(n))),
         dtype=torch.float64 if like.dtype == torch.float64 else torch.float32,
         device=like.device,
     )
@@ -95,8 +111,9 @@ def readout_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -179,8 +196,9 @@ def readout_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -385,8 +403,9 @@ def operator_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -441,8 +460,9 @@ def operator_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -532,8 +552,9 @@ def weights_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -596,8 +617,9 @@ def apply_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -645,8 +667,9 @@ def gather_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -691,8 +714,9 @@ def diagonal_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
@@ -786,7 +810,8 @@ def diagonal(
 
 
 MAX_SITES = 4096  # of a plane that one program holds
-# Warps of a program, measured: "kernel tile group dtype architecture". What is missing follows ``_heuristic``.
+# Warps of a program, measured: "kernel tile group dtype architecture", and what these kernels are where this machine
+# measured them. What is missing follows ``_heuristic``.
 TABLE: dict[str, int] = {
 }
 
@@ -820,7 +845,7 @@ def _tuned() -> dict[str, int]:
         content = json.loads(settings_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    known = isinstance(content, dict) and content.get("format") == 1 and isinstance(content.get("warps"), dict)
+    known = isinstance(content, dict) and content.get("format") == 2 and isinstance(content.get("warps"), dict)
     return {key: n for key, n in content["warps"].items() if n in (1, 2, 4, 8, 16, 32)} if known else {}
 
 
@@ -836,18 +861,28 @@ def architecture(device: torch.device) -> str:
 
 
 def _heuristic(kernel: str, tile: int, group: int, lanes: int = 64 if torch.version.hip else 32) -> int:
-    """Warps by rule, for warps of ``lanes`` threads. At least 2, so that a gather goes through shared memory; 1 for
-    the smallest planes. A thread of a step holds 8 values of each array; in its reverse and in the solvers, which
-    hold many arrays, 4."""
+    """Warps by rule, for warps of ``lanes`` threads: a power of two. At least 2, so that a gather goes through shared
+    memory; 1 for the smallest planes. A thread of a step holds 8 values of each array (up to 15 where the group is no
+    power of two); in its reverse and in the solvers, which hold many arrays, 4."""
     share, most = (8, 512) if kernel == "evolve" else (4, 1024 if kernel == "evolve_adjoint" else 512)
-    return 1 if tile <= 64 else max(2, min(most, tile, tile * group // share) // lanes)
+    if tile <= 64:
+        return 1
+    warps = max(2, min(most, tile, tile * group // share) // lanes)
+    return 1 << (warps.bit_length() - 1)
 
 
 @functools.lru_cache(maxsize=256)
 def _warps(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch.device, fixed: bool) -> int:
     """Warps of a program. The number decides the order of sums, so ``fixed`` keeps to what is checked in."""
-    settings = TABLE if fixed else {**TABLE, **_tuned()}
-    return settings.get(_key(kernel, tile, group, dtype, device)) or _heuristic(kernel, tile, group)
+    key = _key(kernel, tile, group, dtype, device)
+    measured = None if fixed else _tuned().get(f"{key} {content()}")
+    return measured or TABLE.get(key) or _heuristic(kernel, tile, group)
+
+
+@functools.lru_cache(maxsize=1)
+def content() -> str:
+    """What these kernels are, in short: a package that is built anew with others does not take the settings of the old."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
 def _key(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch.device) -> str:
@@ -859,10 +894,17 @@ def _name(kernel) -> str:
 
 
 def setting(kernel, like: Tensor, group: int) -> tuple[str, int]:
-    """The key of a launch in the tables and the warps it takes where neither has it."""
+    """The key of a launch in the file of settings and the warps it takes where there is none."""
     name, tile = _name(kernel), _tile(like)
     key = _key(name, tile, group, like.dtype, like.device)
-    return key, TABLE.get(key) or _heuristic(name, tile, group)
+    return f"{key} {content()}", TABLE.get(key) or _heuristic(name, tile, group)
+
+
+def candidates(like: Tensor) -> tuple[int, ...]:
+    """Warps to try for a plane: no more threads than sites, and one warp alone for the smallest planes only, since it
+    gathers by shuffles, thousands of them for a large plane."""
+    tile, lanes = _tile(like), 64 if torch.version.hip else 32
+    return tuple(n for n in (1, 2, 4, 8, 16, 32) if (tile <= 64 if n == 1 else n * lanes <= tile))
 
 
 def forget_settings() -> None:
@@ -871,21 +913,26 @@ def forget_settings() -> None:
     _warps.cache_clear()
 
 
+def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
+    """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
+    n = math.prod(size)
+    return {
+        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)},
+        "TILE__": max(16, triton.next_power_of_2(n)),
+        "ACC": tl.float64 if dtype == torch.float64 else tl.float32, "enable_fp_fusion": True,
+    }
+
+
 def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, **constants: int) -> None:
     """Run ``kernel`` with one program for every ``group`` planes of ``like``; ``count`` bounds its loop."""
-    size = like.shape[2:]
-    tile = _tile(like)
-    sizes = {f"N{axis}__": length for axis, length in enumerate(size)}
+    options = plan_planes(tuple(like.shape[2:]), like.dtype)
     if "num_warps" not in constants:
         fixed = torch.are_deterministic_algorithms_enabled()
-        constants["num_warps"] = _warps(_name(kernel), tile, group, like.dtype, like.device, fixed)
+        constants["num_warps"] = _warps(_name(kernel), options["TILE__"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
-            *(
-                x.contiguous() for x in args
-            ), like.shape[1], count, N__=size.numel(), **sizes, **constants, TILE__=tile,
-            ACC=tl.float64 if like.dtype == torch.float64 else tl.float32, enable_fp_fusion=True,
+            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants,
         )
 
 

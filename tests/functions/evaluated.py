@@ -24,6 +24,8 @@ from metrigen.ir.functions.write import helpers, with_functions
 from tests.conftest import ROOT
 
 Points = Mapping[sp.Symbol, np.ndarray]
+DEVICE = os.environ.get("METRIGEN_DEVICE", "cpu")
+AT_ONCE = 6  # expressions in a kernel that is compiled
 TARGETS = ("numpy", "torch", "cpp", "triton")
 _FLAGS = ("-std=c++17", "-O1", "-march=native", "-fopenmp", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math",
           "-ffp-contract=fast", "-fno-signed-zeros", "-w")  # fmt: skip
@@ -113,16 +115,28 @@ def kernel({pointers}, out_ptr, N: tl.constexpr):
 {stores}
 
 
-given = [torch.from_numpy(np.load(f)) for f in sys.argv[2:]]
+given = [torch.from_numpy(np.load(f)).to({device!r}) for f in sys.argv[2:]]
 n = len(given[0])
-out = torch.empty({count} * n, dtype=given[0].dtype)
+out = torch.empty({count} * n, dtype=given[0].dtype, device={device!r})
 with np.errstate(all="ignore"):
     kernel[(1,)](*given, out, N=n)
-np.save(sys.argv[1], out.reshape({count}, n).numpy())
+np.save(sys.argv[1], out.reshape({count}, n).cpu().numpy())
 """
 
 
 def _triton(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
+    """In the interpreter, or on the device that METRIGEN_DEVICE names, a few expressions in a kernel."""
+    if DEVICE == "cpu" or len(expressions) <= AT_ONCE:
+        return _one_kernel(expressions, points)
+    found = []
+    for first in range(0, len(expressions), AT_ONCE):
+        some = expressions[first : first + AT_ONCE]
+        read = {s: p for s, p in points.items() if any(e.has(s) for e in some)}
+        found.append(_one_kernel(some, read or points))
+    return np.concatenate(found)
+
+
+def _one_kernel(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     names = [s.name for s in points]
     size = len(next(iter(points.values())))
     padded = 1 << (size - 1).bit_length()
@@ -136,6 +150,7 @@ def _triton(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     text = _RUN.format(
         helpers=helpers(stores, "triton"), pointers=", ".join(f"{n}_ptr" for n in names), stores=stores,
         loads="\n".join(f"    {n} = tl.load({n}_ptr + at)" for n in names), count=len(expressions),
+        device=DEVICE,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "kernel.py"
@@ -146,7 +161,7 @@ def _triton(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
             np.save(files[-1], np.pad(p, (0, padded - size), mode="edge"))
         done = subprocess.run(
             [sys.executable, str(script), f"{folder}/out.npy", *files], capture_output=True, text=True, check=False,
-            env={**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "TRITON_INTERPRET": str(int(DEVICE == "cpu")), "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert not done.returncode, done.stderr[-3000:]
         return np.load(f"{folder}/out.npy")[:, :size]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
+import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
@@ -15,6 +17,7 @@ TARGETS = {
     "sm_90": GPUTarget("cuda", 90, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
 INTEGERS = {"iterations___ptr": "*i64", "failed___ptr": "*i64", "indefinite___ptr": "*i64", "negative___ptr": "*i32"}
 
 
@@ -27,6 +30,24 @@ def source(kernel, dtype: str, sizes: dict[str, int]) -> ASTSource:
     }
     aligned = {(at,): [["tt.divisibility", 16]] for at, n in enumerate(kernel.arg_names) if n.endswith("_ptr")}
     return ASTSource(kernel, signature, {n: constants[n] for n, k in signature.items() if k == "constexpr"}, aligned)
+
+
+def launched(module: ModuleType, size: tuple[int, ...], dtype: str) -> tuple[dict[str, int], dict[str, object]]:
+    """Sizes and options of a kernel of a package as ``launch`` has them for planes of a size."""
+    _, planned = module.plan((1, 8, *size), DTYPES[dtype])
+    options = {name: planned.pop(name) for name in ("num_warps", "enable_fp_fusion")}
+    return {n: value for n, value in planned.items() if n != "ACC"}, options
+
+
+def launched_planes(
+    module: ModuleType, kernel: str, size: tuple[int, ...], group: int, target: str
+) -> tuple[dict[str, int], dict[str, object]]:
+    """The same of a kernel that holds groups of whole planes, on a device without settings of its own."""
+    planned = module.plan_planes(size, torch.float32)
+    lanes = TARGETS[target].warp_size
+    warps = module._heuristic(kernel.removesuffix("_kernel"), planned["TILE__"], group, lanes)
+    options = {"num_warps": warps, "enable_fp_fusion": planned.pop("enable_fp_fusion")}
+    return {**{n: value for n, value in planned.items() if n != "ACC"}, "GROUP__": group, "PATIENCE__": 10}, options
 
 
 def resources(cubin: bytes, folder: Path) -> tuple[int, int]:

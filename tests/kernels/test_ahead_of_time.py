@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,30 @@ from types import ModuleType
 import pytest
 
 triton = pytest.importorskip("triton")
-from tests.kernels.ahead import TARGETS, resources, source, vector_registers  # noqa: E402
+from metrigen.spec.load import load_spec  # noqa: E402
+from tests.conftest import ROOT  # noqa: E402
+from tests.kernels.ahead import TARGETS, launched, launched_planes, resources, source, vector_registers  # noqa: E402
 from tests.kernels.systems import rotating, wave  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
 
-SIZES = {"N__": 15 * 15, "N0__": 15, "N1__": 15, "BLOCK": 256}
-PLANE = {"N__": 32 * 32, "N0__": 32, "N1__": 32, "TILE__": 1024, "PATIENCE__": 10}
+PLANE = (32, 32)
+ODD = (39, 39)
 ON_CHIP = ("evolve_kernel", "evolve_adjoint_kernel", "conjugate_gradient_kernel", "monotone_kernel")
 SHARED_LIMIT = 64 * 1024
 REGISTER_LIMIT = 128
+# What spills at the settings of its launch, and bytes of stack of a thread: (package, kernel, dtype, plane).
+SPILLS = {
+    ("maze", "readout_adjoint_0_kernel", "fp64", (16, 16)): 160,
+    ("maze", "readout_adjoint_0_kernel", "fp64", (64, 64)): 168,
+    ("maze", "conjugate_gradient_kernel", "fp32", (64, 64)): 24,
+    ("maze", "monotone_kernel", "fp32", (64, 64)): 16,
+    ("wave_periodic", "evolve_adjoint_kernel", "fp32", (64, 64)): 48,
+    ("wave_zero", "evolve_adjoint_kernel", "fp32", (64, 64)): 72,
+    ("navier_stokes", "evolve_adjoint_kernel", "fp32", (16, 16)): 6104,
+}
+
+
+LONG = os.environ.get("METRIGEN_LONG") == "1"
 
 
 def kernels_of(package: str) -> dict[str, object]:
@@ -29,14 +45,17 @@ def kernels_of(package: str) -> dict[str, object]:
 
 @pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("shipped", ["coupled_wave", "maze"])
+@pytest.mark.parametrize("shipped", ["coupled_wave", "maze", "cifar"])
 def test_kernels_compile_without_a_gpu(shipped: str, target: str, tmp_path: Path) -> None:
-    """No spills, few registers, shared memory within limits, and no double precision that was not asked for."""
+    """At the settings of ``launch``: no spills, few registers, shared memory within limits, and no double precision
+    that was not asked for."""
+    module = importlib.import_module(f"generated.{shipped}.kernels")
     for name, kernel in kernels_of(shipped).items():
         if name in ON_CHIP:
             continue
         for dtype in ("fp32", "bf16", "fp64") if name.startswith(("step_0", "apply")) else ("fp32",):
-            compiled = triton.compile(source(kernel, dtype, SIZES), target=TARGETS[target], options={"num_warps": 4})
+            sizes, options = launched(module, ODD, dtype)
+            compiled = triton.compile(source(kernel, dtype, sizes), target=TARGETS[target], options=options)
             assert compiled.metadata.shared <= SHARED_LIMIT, name
             text = compiled.asm["ptx" if target.startswith("sm") else "amdgcn"]
             assert name in text
@@ -91,13 +110,9 @@ def test_planes_stay_on_chip(modules: dict[str, ModuleType], limits: Limits, tar
     """No spills, no layout conversion; one gather serves all neighbours with two barriers; forward no shuffle."""
     module = modules[limits.package]
     kernel = getattr(module, limits.kernel)
-    warps = module._heuristic(
-        limits.kernel.removesuffix("_kernel"), PLANE["TILE__"], limits.group, TARGETS[target].warp_size
-    )
-    options = {"num_warps": warps, "enable_fp_fusion": True}
-    sizes = {**PLANE, "GROUP__": limits.group}
+    sizes, options = launched_planes(module, limits.kernel, PLANE, limits.group, target)
     compiled = triton.compile(source(kernel, "fp32", sizes), target=TARGETS[target], options=options)
-    assert compiled.metadata.shared == 4 * PLANE["TILE__"], "one plane is exchanged at a time"
+    assert compiled.metadata.shared == 4 * sizes["TILE__"], "one plane is exchanged at a time"
     middle = compiled.asm["ttgir"]
     assert middle.count("tt.gather") == limits.gathers
     assert "convert_layout" not in middle
@@ -121,10 +136,67 @@ def test_planes_stay_on_chip(modules: dict[str, ModuleType], limits: Limits, tar
 @pytest.mark.parametrize("dtype", ["bf16", "fp64"])
 def test_planes_in_other_precisions(modules: dict[str, ModuleType], dtype: str, tmp_path: Path) -> None:
     for kernel in ("evolve_kernel", "evolve_adjoint_kernel"):
-        made = source(getattr(modules["wave_periodic"], kernel), dtype, PLANE)
-        compiled = triton.compile(made, target=TARGETS["sm_90"], options={"num_warps": 8})
+        sizes, options = launched_planes(modules["wave_periodic"], kernel, PLANE, 1, "sm_90")
+        made = source(getattr(modules["wave_periodic"], kernel), dtype, sizes)
+        compiled = triton.compile(made, target=TARGETS["sm_90"], options=options)
         assert (".f64" in compiled.asm["ptx"]) == (dtype == "fp64")
         assert resources(compiled.asm["cubin"], tmp_path)[1] == 0
+
+
+@pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+@pytest.mark.parametrize("group", [3, 5, 6, 7])
+def test_groups_that_are_no_power_of_two(modules: dict[str, ModuleType], group: int, tmp_path: Path) -> None:
+    """Three coupled channels have kernels of their own, which compile and do not spill."""
+    sizes, options = launched_planes(modules["coupled_wave"], "evolve_kernel", (16, 16), group, "sm_90")
+    made = source(modules["coupled_wave"].evolve_kernel, "fp32", sizes)
+    compiled = triton.compile(made, target=TARGETS["sm_90"], options=options)
+    assert resources(compiled.asm["cubin"], tmp_path)[1] == 0
+
+
+def gallery(name: str, folder: Path) -> ModuleType:
+    """The kernels of a package of the gallery, under a name of its own."""
+    system = load_spec(ROOT / "specs" / "gallery" / f"{name}.py").system
+    return importlib.import_module(f"{package(system, folder, f'ahead_{name}').__name__}.kernels")
+
+
+SWEPT = [
+    (package, kernel, dtype, size)
+    for package, kernels in (
+        ("maze", ("readout_adjoint_0_kernel", "conjugate_gradient_kernel", "monotone_kernel")),
+        ("wave_periodic", ("readout_adjoint_0_kernel", "evolve_kernel", "evolve_adjoint_kernel")),
+        ("wave_zero", ("evolve_kernel", "evolve_adjoint_kernel")),
+    )
+    for kernel in kernels
+    for dtype in ("fp32", "fp64")
+    for size in ((16, 16), (64, 64))
+    if dtype == "fp32" or kernel not in ON_CHIP
+] + [("navier_stokes", "evolve_adjoint_kernel", "fp32", (16, 16))]
+
+
+@pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+@pytest.mark.parametrize("case", SWEPT, ids=lambda c: f"{c[0]}-{c[1].removesuffix('_kernel')}-{c[2]}-{c[3][0]}")
+def test_spills_are_those_that_are_known(
+    modules: dict[str, ModuleType], case: tuple[str, str, str, tuple[int, int]], tmp_path: Path
+) -> None:
+    """The table of spills is whole: what is listed spills, no more than is said, and nothing else does."""
+    owner, name, dtype, size = case
+    if owner not in modules and not LONG:
+        pytest.skip("built and compiled in a long run")
+    module = modules[owner] if owner in modules else gallery(owner, tmp_path)
+    if name in ON_CHIP:
+        sizes, options = launched_planes(module, name, size, 1, "sm_90")
+    else:
+        sizes, options = launched(module, size, dtype)
+    compiled = triton.compile(source(getattr(module, name), dtype, sizes), target=TARGETS["sm_90"], options=options)
+    stack = resources(compiled.asm["cubin"], tmp_path)[1]
+    if case in SPILLS:
+        assert 0 < stack <= SPILLS[case], f"the table says {SPILLS[case]} bytes, there are {stack}"
+    else:
+        assert stack == 0, f"spills {stack} bytes, which the table does not know"
+
+
+def test_the_table_of_spills_is_looked_at() -> None:
+    assert set(SPILLS) <= set(SWEPT)
 
 
 def test_every_address_is_64_bit(modules: dict[str, ModuleType]) -> None:

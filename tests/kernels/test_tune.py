@@ -34,26 +34,27 @@ def test_candidates_that_the_device_refuses_are_left_out() -> None:
     def timer(go: object) -> float:
         return 1.0 / go()  # type: ignore[operator]
 
-    found = measure({"evolve 1024 1 float32 sm_90": run}, {"evolve 1024 1 float32 sm_90": 4}, timer)
-    assert found == {"evolve 1024 1 float32 sm_90": {n: 1.0 / n for n in (1, 2, 4, 8, 16)}}
+    key = "evolve 1024 1 float32 sm_90"
+    found = measure({key: run}, {key: 4}, {key: (8, 16, 32)}, timer)
+    assert found == {key: {n: 1.0 / n for n in (4, 8, 16)}}
 
     def broken(warps: int) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        measure({"k": broken}, {"k": 4}, timer)
+        measure({"k": broken}, {"k": 4}, {"k": (2, 4)}, timer)
 
 
 def test_the_file(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "coupled_wave.json"
     assert read_settings(file) == {}
     write_settings(file, {"b": 4, "a": 2})
-    assert json.loads(file.read_text()) == {"format": 1, "warps": {"a": 2, "b": 4}}
+    assert json.loads(file.read_text()) == {"format": 2, "warps": {"a": 2, "b": 4}}
     assert read_settings(file) == {"a": 2, "b": 4}
     assert [p.name for p in file.parent.iterdir()] == ["coupled_wave.json"]
-    file.write_text('{"format": 2, "warps": {"a": 2}}')
+    file.write_text('{"format": 1, "warps": {"a": 2}}')
     assert read_settings(file) == {}
-    file.write_text('{"format": 1, "warps": {"a": 3, "b": "x", "c": 8}}')
+    file.write_text('{"format": 2, "warps": {"a": 3, "b": "x", "c": 8}}')
     assert read_settings(file) == {"c": 8}
     file.write_text("{")
     assert read_settings(file) == {}
@@ -115,12 +116,15 @@ def test_kernels_take_what_was_measured(kernels: ModuleType, tmp_path: Path) -> 
     given = ("evolve", 1024, 1, torch.float32, torch.device("cpu"))
     rule = kernels._warps(*given, False)
     assert rule == kernels._heuristic("evolve", 1024, 1)
-    write_settings(kernels.settings_file(), {kernels._key(*given): 16})
+    write_settings(kernels.settings_file(), {f"{kernels._key(*given)} {kernels.content()}": 16})
     assert kernels._warps(*given, False) == rule, "read once"
     kernels.forget_settings()
     assert kernels._warps(*given, False) == 16
     assert kernels._warps(*given, True) == rule
-    kernels.settings_file().write_text('{"format": 1, "warps": [1]}')
+    write_settings(kernels.settings_file(), {kernels._key(*given): 16, f"{kernels._key(*given)} {'0' * 16}": 16})
+    kernels.forget_settings()
+    assert kernels._warps(*given, False) == rule, "measured of other kernels of this name"
+    kernels.settings_file().write_text('{"format": 2, "warps": [1]}')
     kernels.forget_settings()
     assert kernels._warps(*given, False) == rule
 
@@ -147,10 +151,22 @@ def test_the_rule(kernels: ModuleType) -> None:
     assert kernels._heuristic("evolve_adjoint", 1024, 1) == 8
 
 
+def test_what_is_tried(kernels: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more threads than sites; what the rule takes is tried as well."""
+    planes = {16: (4, 4), 64: (8, 8), 256: (15, 15), 1024: (32, 32), 4096: (64, 64)}
+    tried = {tile: kernels.candidates(torch.empty(1, 1, *size)) for tile, size in planes.items()}
+    assert tried == {16: (1,), 64: (1, 2), 256: (2, 4, 8), 1024: (2, 4, 8, 16, 32), 4096: (2, 4, 8, 16, 32)}
+    monkeypatch.setattr(torch.version, "hip", "6")
+    assert kernels.candidates(torch.empty(1, 1, 15, 15)) == (2, 4)
+    assert kernels.candidates(torch.empty(1, 1, 8, 8)) == (1,)
+
+
 def test_tune_writes_what_is_faster(kernels: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole of ``tune`` but the device: recorded launches, a timer that prefers 8 warps."""
     keys = {"evolve 16 2 float32 cpu": 1, "evolve_adjoint 16 2 float32 cpu": 8}
-    launches = {key: {"default": default, "run": lambda warps: warps} for key, default in keys.items()}
+    launches = {
+        key: {"default": default, "candidates": (2, 4, 8), "run": lambda warps: warps} for key, default in keys.items()
+    }
     layer = SimpleNamespace(to=lambda *_: None)
     monkeypatch.setattr(tuning, "_loaded", lambda _: (torch, kernels, None))
     monkeypatch.setattr(tuning, "_layer", lambda *_: layer)
@@ -173,6 +189,8 @@ def test_launches_are_recorded_with_other_warps(kernels: ModuleType, monkeypatch
         def __getitem__(self, grid: tuple[int, ...]) -> object:
             return lambda *args, **options: seen.append(options)
 
+    key, rule = kernels.setting(Kernel(), like, 2)
+    assert (key, rule) == (f"evolve 16 2 float32 cpu {kernels.content()}", 1)
     kernels._launch_planes(Kernel(), like, 2, 3, like, GROUP__=2)
     kernels._launch_planes(Kernel(), like, 2, 3, like, GROUP__=2, num_warps=16)
     assert [options["num_warps"] for options in seen] == [1, 16]

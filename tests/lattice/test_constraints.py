@@ -296,7 +296,7 @@ def test_a_solve_that_fails_says_so(modules) -> None:
 
 def test_the_package_is_the_reference_alone(modules) -> None:
     result = compiled(SYSTEMS["nested-periodic"])
-    assert sorted(result.files) == ["DERIVATION.md", "__init__.py", "base.py", "module.py", "reference.py"]
+    assert sorted(result.files) == ["DERIVATION.md", "__init__.py", "base.py", "checks.py", "module.py", "reference.py"]
     assert "custom_op" not in result.files["module.py"]
     assert "## Elliptic constraints" in result.files["DERIVATION.md"]
     assert "zero mean" in result.files["DERIVATION.md"]
