@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,11 @@ from metrigen.compiler import Compiled, Stage, compile_spec
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.file import write_text
 from metrigen.emit.package import package_files
-from metrigen.emit.tree import Difference, check_destination, compare_trees, write_package
-from metrigen.errors import MetrigenError, SpecError
+from metrigen.emit.tree import Difference, compare_trees
+from metrigen.emit.tree import write_packages as write_trees
+from metrigen.errors import BuildError, MetrigenError, SpecError, Warned
 from metrigen.frame.cost import Cost
+from metrigen.frame.notices import notices
 from metrigen.frame.page import page
 from metrigen.frame.report import Report, report_of
 from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
@@ -32,7 +35,7 @@ class Package:
 def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The spec files named by ``paths``: a folder stands for the Python files in it, those with a leading _ aside."""
     found: list[Path] = []
-    for path in paths:
+    for path in map(Path.absolute, paths):  # a spec may change the working folder of those after it
         inside = (
             sorted(file for file in path.glob("*.py") if not file.name.startswith("_")) if path.is_dir() else [path]
         )
@@ -42,21 +45,37 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def compile_file(path: Path, on_spec: Callable[[str], None], on_stage: Callable[[Stage], None]) -> Compiled:
+def compile_file(
+    path: Path,
+    on_spec: Callable[[str], None],
+    on_stage: Callable[[Stage], None],
+    on_begin: Callable[[str], None] | None = None,
+) -> Compiled:
     """Load and compile one spec file; every error points into it."""
     start = time.perf_counter()
     spec = load_spec(path)
     on_spec(spec.path)
     on_stage(Stage("load", time.perf_counter() - start, None, None, None))
     with blaming(spec):
-        return compile_spec(spec, on_stage)
+        compiled = compile_spec(spec, on_stage, on_begin)
+    for warned in compiled.warnings:
+        locate(warned, spec)
+    return compiled
 
 
-def report_file(path: Path) -> Report:
+def warnings_of(report: Report) -> tuple[Warned, ...]:
+    """What the author of a shown spec is to be told, each with the line of the spec."""
+    found = notices(report.derivation, report.spec.declared)
+    for warned in found:
+        locate(warned, report.spec)
+    return found
+
+
+def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Report:
     """Load one spec file and work out everything that can be shown of it; every error points into it."""
     spec = load_spec(path)
     with blaming(spec):
-        return report_of(spec)
+        return report_of(spec, on_begin)
 
 
 def report_markdown(report: Report) -> str:
@@ -80,25 +99,45 @@ def write_page(report: Report, file: Path | None, shape: tuple[int, ...] | None,
 
 def packages_of(compiled: Sequence[Compiled], out: Path) -> tuple[Package, ...]:
     """The packages of compiled specs under ``out``; SpecError if two of them claim the same folder."""
-    packages: dict[Path, Package] = {}
+    packages: dict[str, Package] = {}
     for one in compiled:
-        destination = out / one.spec.system.name
-        if destination in packages:
+        name = one.spec.system.name
+        other = packages.get(name.casefold())
+        if other is not None:
+            same = other.compiled.spec.system.name == name
             raise SpecError(
-                f"two specs are called {one.spec.system.name!r}",
+                f"two specs are called {name!r}" + ("" if same else " but for the case of letters"),
                 where=one.spec.path,
-                why=f"{packages[destination].compiled.spec.path} has the same name, and so the same package",
+                why=f"{other.compiled.spec.path} has the same name, and so the same package"
+                + ("" if same else " where a file system ignores case"),
                 fix="give one of them another name=",
             )
-        packages[destination] = Package(one, destination, package_files(one))
+        packages[name.casefold()] = Package(one, out / name, package_files(one))
     return tuple(packages.values())
 
 
 def write_packages(packages: Sequence[Package]) -> tuple[bool, ...]:
-    """Write them all; whether each one changed. Every destination is checked before the first one is touched."""
+    """Write all of them or none; whether each one changed."""
     for package in packages:
-        check_destination(package.destination)
-    return tuple(write_package(package.destination, package.files) for package in packages)
+        _check_case(package)
+    return write_trees({package.destination: package.files for package in packages})
+
+
+def _check_case(package: Package) -> None:
+    """Refuse a package beside another one whose name differs by case alone: one folder on many machines."""
+    folder, name = package.destination.parent, package.destination.name
+    try:
+        beside = os.listdir(folder)
+    except OSError:  # it is still to be made
+        return
+    for other in sorted(beside):
+        if other != name and other.casefold() == name.casefold():
+            raise BuildError(
+                "the place of the package is taken on file systems that ignore case",
+                component=str(package.destination),
+                why=f"{folder / other} is beside it",
+                fix="give the system another name=, or move the other one away",
+            )
 
 
 def differences(package: Package) -> list[Difference]:
@@ -114,7 +153,9 @@ def blaming(spec: Spec) -> Iterator[None]:
     except MetrigenError as error:
         locate(error, spec)
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         mine = raised_in_spec(error, spec)
         if mine is None:
             raise

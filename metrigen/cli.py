@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metrigen.compiler import Compiled
+    from metrigen.compiler import Compiled, Stage
+    from metrigen.errors import Warned
 
 app = typer.Typer(
     help="A compiler from field theory to neural layers.",
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 
 Specs = Annotated[list[Path], typer.Argument(metavar="SPEC", help="Spec files, or folders of spec files.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Make warnings errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -37,6 +39,7 @@ def build(
     specs: Specs,
     out: Annotated[Path, typer.Option("--out", help="Folder of the packages.")] = Path("generated"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a package is not up to date.")] = False,
+    strict: Strict = False,
     debug: Debug = False,
 ) -> None:
     """Compile specs and write one package each, all of them or none."""
@@ -46,11 +49,14 @@ def build(
 
         start = time.perf_counter()
         screen = c.console()
-        packages = b.packages_of([_compile(path) for path in b.spec_files(specs)], out)
+        files, place = b.spec_files(specs), out.absolute()  # where they are now, before the first spec runs
+        compiled = [_compile(path) for path in files]
+        _judge([warned for one in compiled for warned in one.warnings], strict)
+        packages = b.packages_of(compiled, place)
         if check:
             stale = {package.destination: found for package in packages if (found := b.differences(package))}
             for destination, found in stale.items():
-                screen.print(f"{destination} is not up to date", soft_wrap=True)
+                screen.print(f"{out / destination.name} is not up to date", soft_wrap=True)
                 screen.print(c.difference_lines(found), soft_wrap=True)
             if stale:
                 shown = " ".join(str(path) for path in specs)
@@ -59,18 +65,18 @@ def build(
         changed = (False,) * len(packages) if check else b.write_packages(packages)
         for package, new in zip(packages, changed, strict=True):
             state = "wrote    " if new else "unchanged"
-            screen.print(f"{state} {package.destination} ({len(package.files)} files)", soft_wrap=True)
+            screen.print(f"{state} {out / package.destination.name} ({len(package.files)} files)", soft_wrap=True)
         screen.print(f"in {time.perf_counter() - start:.2f} s")
 
 
 @app.command()
-def check(specs: Specs, debug: Debug = False) -> None:
+def check(specs: Specs, strict: Strict = False, debug: Debug = False) -> None:
     """Derive and prove: everything that a build does, except writing."""
     with _errors(debug):
         from metrigen import build as b
 
-        for path in b.spec_files(specs):
-            _compile(path)
+        compiled = [_compile(path) for path in b.spec_files(specs)]
+        _judge([warned for one in compiled for warned in one.warnings], strict)
 
 
 @app.command()
@@ -84,6 +90,7 @@ def show(
     cost: Annotated[bool, typer.Option("--cost", help="Operations, bytes, what is recomputed, the floor.")] = False,
     shape: Annotated[str | None, typer.Option("--shape", metavar="B,C,H,W", help="Shape of the cost.")] = None,
     bandwidth: Annotated[float, typer.Option("--bandwidth", metavar="GB/s", help="Of the memory.")] = 20.0,
+    strict: Strict = False,
     debug: Debug = False,
 ) -> None:
     """Print the derivation: energies, brackets, equations, tensor, laws, stencils, limits."""
@@ -99,7 +106,11 @@ def show(
         from metrigen import console as c
         from metrigen import show as s
 
-        report = b.report_file(spec)
+        with c.patience() as waiting:
+            report = b.report_file(spec, waiting.begin)
+        warnings = b.warnings_of(report)
+        c.print_warnings(warnings)
+        _judge(warnings, strict)
         screen = c.console()
         if latex:
             typer.echo(b.report_markdown(report), nl=False)
@@ -166,15 +177,37 @@ def _compile(path: Path) -> Compiled:
     from metrigen import console as c
 
     screen = c.console()
-    compiled = b.compile_file(
-        path,
-        on_spec=lambda shown: screen.print(shown, style="bold", soft_wrap=True),
-        on_stage=lambda stage: screen.print(c.stage_line(stage), soft_wrap=True),
-    )
+    with c.patience() as waiting:
+
+        def finished(stage: Stage) -> None:
+            waiting.end()
+            screen.print(c.stage_line(stage), soft_wrap=True)
+
+        compiled = b.compile_file(
+            path,
+            on_spec=lambda shown: screen.print(shown, style="bold", soft_wrap=True),
+            on_stage=finished,
+            on_begin=waiting.begin,
+        )
     screen.print()
     screen.print(c.laws_table(compiled.laws))
     screen.print()
+    c.print_warnings(compiled.warnings)
     return compiled
+
+
+def _judge(warnings: Sequence[Warned], strict: bool) -> None:
+    """Under --strict a warning ends the run before anything is written."""
+    if strict and warnings:
+        from metrigen.errors import SpecError
+
+        many = f"{len(warnings)} warning{'s' * (len(warnings) > 1)}"
+        raise SpecError(
+            f"{many}, and --strict makes warnings errors",
+            where=warnings[0].where,
+            why=warnings[0].what,
+            fix="mend what they name; nothing was written",
+        )
 
 
 @contextmanager

@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrigen.budget import BUILD, limited, shallow, stage
+from metrigen.errors import Warned
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
+from metrigen.frame.notices import notices
 from metrigen.frame.package import package_texts
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.sequence_package import sequence_texts
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
 from metrigen.integrators.sequence_laws import sequence_laws
+from metrigen.ir.queries import check_closed
+from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, check_buildable, lower, optimise
@@ -36,7 +41,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A spec compiled: what was derived, which laws hold, and the files of the package without their manifest."""
+    """A spec compiled: what was derived, which laws hold, the files of the package without their manifest, and what its
+    author is to be told."""
 
     spec: Spec
     derivation: Derivation
@@ -44,18 +50,22 @@ class Compiled:
     stages: tuple[Stage, ...]
     files: Mapping[str, str]
     kernels: Mapping[str, Any]
+    warnings: tuple[Warned, ...] = ()
 
 
 @dataclass
 class _Clock:
     report: Callable[[Stage], None]
+    begin: Callable[[str], None]
     stages: list[Stage] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, int]]:
         start = time.perf_counter()
         counts: dict[str, int] = {}
-        yield counts
+        self.begin(name)
+        with stage(name):
+            yield counts
         done = Stage(
             name, time.perf_counter() - start, counts.get("equations"), counts.get("before"), counts.get("after")
         )
@@ -63,13 +73,23 @@ class _Clock:
         self.report(done)
 
 
-def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) -> Compiled:
-    """Derive, check, discretise, vary, optimise and print a spec; writes nothing.
+def compile_spec(
+    spec: Spec,
+    on_stage: Callable[[Stage], None] | None = None,
+    on_begin: Callable[[str], None] | None = None,
+) -> Compiled:
+    """Derive, check, discretise, vary, optimise and print a spec; writes nothing. ``on_begin`` is told the name of a
+    stage as it begins, ``on_stage`` what it took.
 
     Raises SpecError or StructureError where the spec is refused.
     """
     check_buildable(spec.system)
-    clock = _Clock(on_stage or (lambda stage: None))
+    check_declared(spec.system, spec.declared)
+    with limited(BUILD), shallow():
+        return _compile(spec, _Clock(on_stage or (lambda done: None), on_begin or (lambda name: None)))
+
+
+def _compile(spec: Spec, clock: _Clock) -> Compiled:
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)
         counts["equations"] = len(derivation.equations)
@@ -82,22 +102,28 @@ def compile_spec(spec: Spec, on_stage: Callable[[Stage], None] | None = None) ->
         laws = (*derivation.laws, *lattice_laws(lowered.dynamics))
     with clock.stage("optimise") as counts:
         optimised = {name: optimise(program) for name, program in lowered.programs().items()}
+        for program, _, _ in optimised.values():
+            check_closed(program)
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
         emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
         texts = package_texts(emission)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())
+    warnings = notices(derivation, spec.declared)
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)
 
 
 def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Compiled:
     """The stages of a system whose time is the token axis."""
     with clock.stage("discretise and vary") as counts:
         scan = scan_of(derivation)
+        for program in (scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint):
+            check_closed(program)
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):
         laws = (*derivation.laws, *sequence_laws(derivation, scan))
     with clock.stage("print"):
         emission = SequenceEmission(spec, derivation, laws, scan)
         texts = sequence_texts(emission)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics())
+    warnings = notices(derivation, spec.declared)
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import textwrap
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from metrigen.errors import MetrigenError
+from metrigen.errors import MetrigenError, Warned
 
 if TYPE_CHECKING:
     from metrigen.compiler import Stage
@@ -23,9 +27,68 @@ _COLOURS = {"proved": "green", "conditional": "yellow", "sampled": "yellow", "fa
 _LABEL = 8
 
 
+class _Console(Console):
+    """A console that falls silent when nobody reads any more: ``metrigen build spec.py | head -3`` builds."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        stream = sys.stderr if self.stderr else sys.stdout
+        with contextlib.suppress(OSError, ValueError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, stream.fileno())
+            os.close(nothing)
+
+
 def console(stderr: bool = False) -> Console:
     """A console that prints text as it is: no markup, no highlighting; colours only on a terminal without NO_COLOR."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    return _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+class Patience:
+    """Names the stage that is at work once it has taken two seconds, on a terminal alone; wiped when it ends."""
+
+    def __init__(self, out: Console, seconds: float = 2.0) -> None:
+        self._out, self._seconds = out, seconds
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._shown = False
+
+    def begin(self, stage: str) -> None:
+        """A stage begins, and the one before it has ended."""
+        self.end()
+        if self._out.is_terminal:
+            self._timer = threading.Timer(self._seconds, self._show, (stage,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def end(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+            if self._shown:
+                self._write("\r\x1b[K")
+            self._shown = False
+
+    def _show(self, stage: str) -> None:
+        with self._lock:
+            if self._timer is threading.current_thread():  # else the stage has ended meanwhile
+                self._write(f"  {stage} ...")
+                self._shown = True
+
+    def _write(self, text: str) -> None:
+        self._out.file.write(text)
+        self._out.file.flush()
+
+
+@contextmanager
+def patience() -> Iterator[Patience]:
+    """On stderr, so that what is redirected stays as it is."""
+    waiting = Patience(console(stderr=True))
+    try:
+        yield waiting
+    finally:
+        waiting.end()
 
 
 def stage_line(stage: Stage) -> str:
@@ -56,9 +119,10 @@ def difference_lines(differences: Sequence[Difference]) -> str:
 
 
 def error_text(error: MetrigenError, width: int | None = None) -> Text:
-    """``error: ...`` and its labelled rows; wrapped with a hanging indent if ``width`` is given."""
+    """``error: ...`` or ``warning: ...`` and its labelled rows, wrapped with a hanging indent if ``width`` is given."""
+    word, style = ("warning: ", "bold yellow") if isinstance(error, Warned) else ("error: ", "bold red")
     text = Text()
-    text.append("error: ", style="bold red").append(_hang(error.what, "", width, len("error: ")))
+    text.append(word, style=style).append(_hang(error.what, "", width, len(word)))
     for label, content in error.rows():
         text.append(f"\n  {label:<{_LABEL}} ", style="dim")
         text.append(_hang(content, " " * (_LABEL + 3), width, 0))
@@ -71,6 +135,13 @@ def print_error(error: MetrigenError, debug: bool) -> None:
         traceback.print_exception(error)
     out = console(stderr=True)
     out.print(error_text(error, out.width if out.is_terminal else None), soft_wrap=True)
+
+
+def print_warnings(warnings: Sequence[Warned]) -> None:
+    """To stderr, at 80 columns where there is no terminal."""
+    out = console(stderr=True)
+    for warned in warnings:
+        out.print(error_text(warned, out.width if out.is_terminal else 80), soft_wrap=True)
 
 
 def print_unexpected(error: Exception, debug: bool) -> None:

@@ -7,6 +7,8 @@ that is at fault; the loader of a spec file turns it into ``file:line``.
 
 from __future__ import annotations
 
+REPORT = "this is a fault of the compiler, which checks what it emits: please report it with your spec"
+
 
 class MetrigenError(Exception):
     """An error for the author of a spec.
@@ -59,6 +61,10 @@ class SpecError(MetrigenError):
     """The input cannot be understood: a spec file, a name, a domain, an integrator that does not fit."""
 
 
+class Warned(MetrigenError):
+    """What a build tells the author of a spec that is no refusal; ``--strict`` makes it one."""
+
+
 class StructureError(MetrigenError):
     """A structure law that must hold fails. ``law`` is its name, ``residual`` the SymPy expression that is not zero."""
 
@@ -82,3 +88,7 @@ class StructureError(MetrigenError):
 
 class BuildError(MetrigenError):
     """The package cannot be written: a destination that is no package of ours, a disk that is full."""
+
+
+class InternalError(Exception):
+    """A fault of the compiler itself, found before anything was written: not the spec is wrong, metrigen is."""

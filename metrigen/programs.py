@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from metrigen.budget import nodes, spend
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
 from metrigen.domains.readout import (
@@ -82,8 +83,9 @@ class Lowered:
             found |= self.equilibrium.programs()
         if self.steady is not None:
             stencil = self.steady.stencil
-            found |= {"operator": self.steady.operator, "source": self.steady.source,
-                      "operator_adjoint": self.steady.adjoint}  # fmt: skip
+            found |= {"operator": self.steady.operator, "source": self.steady.source}
+            if self.steady.adjoint.outputs:  # none where the operator holds numbers alone
+                found["operator_adjoint"] = self.steady.adjoint
             if stencil is not None:
                 found |= {"weights": stencil.weights, "apply": stencil.apply, "gather": stencil.gather,
                           "diagonal": stencil.diagonal}  # fmt: skip
@@ -155,9 +157,12 @@ def _merged(program: Program) -> Program:
 
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
-    before = count_ops(fuse(program))
+    size = sum(nodes(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
+    spend(size, f"the passes over {size} operations of {program.name}")
+    program = fuse(program)
+    before = count_ops(program)
     for run in PASSES:
-        program = run(program)
+        program = program if run is fuse else run(program)
     return program, before, count_ops(program)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +28,9 @@ def built(root: Path, metrigen: Run, tmp_path_factory: pytest.TempPathFactory) -
     out = tmp_path_factory.mktemp("built") / "generated"
     done = metrigen("build", "specs", "--out", out)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    warned = re.findall(r"^warning: (.*)$", done.stderr, re.M)
+    assert [line.split(" ")[0] for line in warned] == ["dt"], done.stderr  # of coupled_wave, which learns it
+    assert max(map(len, done.stderr.splitlines())) <= 80
     return out, done.stdout
 
 
@@ -267,3 +270,16 @@ def test_tune_says_what_it_needs(metrigen: Run) -> None:
         done = metrigen("tune", "generated/coupled_wave")
         assert done.returncode == 1
         assert "tune needs a GPU" in done.stderr
+
+
+def test_a_reader_who_stops_reading_does_not_stop_the_build(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "metrigen", "build", str(root / "specs/maze.py")]
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr is not None
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+    assert (tmp_path / "generated/maze/manifest.json").is_file()

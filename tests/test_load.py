@@ -107,8 +107,8 @@ def test_locate_by_symbol(wave: Spec) -> None:
     assert error.where == f'specs/wave.py:{line_of("Param(" + chr(34) + "gamma")}   Param("gamma", nonnegative=True)'
 
 
-def test_locate_without_a_clue_names_the_file(wave: Spec) -> None:
-    assert locate(SpecError("bad", part="nowhere"), wave).where == "specs/wave.py"
+def test_locate_without_a_clue_names_the_system(wave: Spec) -> None:
+    assert locate(SpecError("bad", part="nowhere"), wave).where == 'specs/wave.py:14   name="wave"'
 
 
 def test_a_component_named_by_the_law_stays(wave: Spec) -> None:

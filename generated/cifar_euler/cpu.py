@@ -5,14 +5,19 @@
 A library is made for one precision, length of the last axis, number of coupled channels and entry, at its first call,
 and kept in a folder of the user (METRIGEN_CACHE, else the cache folder of the platform) under a name that holds source,
 compiler and processor.
+A library that is kept bears the digest of its bytes in its name, and is compiled again where they are others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import hashlib
+import math
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,58 +43,110 @@ class NoCompiler(RuntimeWarning):
     """The CPU kernels cannot be compiled here; the torch reference runs instead."""
 
 
-@lru_cache(maxsize=1)
-def compiler() -> str | None:
-    """The C++ compiler: CXX, else the first of g++, clang++ and c++ on the path."""
-    names = (os.environ.get("CXX"), "g++", "clang++", "c++")
-    return next((found for name in names if name and (found := shutil.which(name))), None)
+class NoCache(RuntimeWarning):
+    """Compiled kernels cannot be kept where they should be; the next process compiles them again."""
 
 
-@lru_cache(maxsize=1)
-def _machine() -> str:
+class _Unusable(Exception):
+    """Why there are no kernels."""
+
+
+def compiler() -> tuple[str, ...]:
+    """The command of the C++ compiler: the words of CXX, else the first of g++, clang++ and c++ on the path.
+
+    Raises FileNotFoundError where there is none: a CXX that names none is not replaced by another compiler.
+    """
+    wish = os.environ.get("CXX", "").strip()
+    if not wish:
+        found = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
+        if found is None:
+            raise FileNotFoundError("there is no C++ compiler on the path (g++, clang++ or c++)")
+        return (found,)
+    try:
+        first, *more = (wish,) if shutil.which(wish) else shlex.split(wish)
+    except ValueError as error:
+        raise FileNotFoundError(f"CXX={wish!r} is no command: {error}") from error
+    if (found := shutil.which(first)) is None:
+        raise FileNotFoundError(f"CXX={wish!r} names a compiler that is not there ({first})")
+    return (found, *more)
+
+
+@lru_cache(maxsize=None)
+def _machine(command: tuple[str, ...]) -> str:
     """What a compiled library depends on beside its source: the compiler and the processor."""
-    version = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=True).stdout
+    version = _run_compiler((*command, "--version"))
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:
         processor = platform.processor()
-    return "\n".join((version, processor, platform.machine()))
+    return "\n".join((*command, version, processor, platform.machine()))
+
+
+def _run_compiler(command: tuple[str, ...]) -> str:
+    """What a command of the compiler prints; raises _Unusable with the words of one that fails."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise _Unusable(f"{command[0]} failed: {done.stderr.strip() or done.returncode}")
+    return done.stdout
 
 
 def cache_folder() -> Path:
-    """Where compiled libraries are kept."""
-    if "METRIGEN_CACHE" in os.environ:
-        return Path(os.environ["METRIGEN_CACHE"])
+    """Where compiled libraries are kept: METRIGEN_CACHE, else the cache folder of the platform. Raises RuntimeError
+    where there is no home folder to hold it."""
+    if wish := os.environ.get("METRIGEN_CACHE"):
+        return Path(wish).expanduser().absolute()
     if sys.platform == "darwin":
         return Path.home() / "Library/Caches/metrigen"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metrigen"
-
-
-@lru_cache(maxsize=None)
-def library(dtype: torch.dtype, width: int, group: int, entry: str) -> ctypes.CDLL | None:
-    """The kernels for one shape; None, with one warning, where they cannot be compiled."""
-    try:
-        return ctypes.CDLL(str(compiled(dtype, width, group, entry)))
-    except (OSError, subprocess.CalledProcessError, FileNotFoundError) as error:
-        _warn(getattr(error, "stderr", None) or str(error))
-        return None
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "metrigen"
 
 
 @lru_cache(maxsize=1)
-def _warn(reason: str) -> None:
-    warnings.warn(
-        f"CifarEuler: no CPU kernels, the torch reference runs instead ({reason.strip()[:300]}); "
-        "install g++ or clang++ with OpenMP, or set CXX",
-        NoCompiler,
-        stacklevel=4,
-    )
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process alone, removed with it."""
+    return tempfile.TemporaryDirectory(prefix="metrigen-")
 
 
-def compiled(dtype: torch.dtype, width: int, group: int, entry: str) -> Path:
-    """Path of the compiled library; safe where several processes ask at once: each makes its own, one stays."""
-    if compiler() is None:
-        raise FileNotFoundError("no C++ compiler on the path")
+@functools.lru_cache(maxsize=1)
+def checking() -> bool:
+    """Whether METRIGEN_CHECK=1 asked this process for memory that holds NaN until something is written there."""
+    return os.environ.get("METRIGEN_CHECK", "0") == "1"
+
+
+def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN."""
+    if not checking():
+        if shape is None:
+            return torch.empty_like(like, memory_format=torch.contiguous_format)
+        return like.new_empty(shape, dtype=dtype)
+    shape = tuple(like.shape if shape is None else shape)
+    return like.new_full(shape, math.nan, dtype=dtype)
+
+
+def library(dtype: torch.dtype, width: int, group: int, entry: str) -> ctypes.CDLL | None:
+    """The kernels for one shape; None, with one warning, where they cannot be compiled.
+
+    Raises RuntimeError instead where a layer insists on them (see ``insist``).
+    """
+    found = _opened(dtype, width, group, entry, checking())
+    if isinstance(found, ctypes.CDLL):
+        return found
+    if _trial.cache_info().currsize and not _trial():
+        raise RuntimeError(f'CifarEuler: backend="cpu" insists on the kernels, which cannot run: {found}')
+    _warn(found)
+    return None
+
+
+@lru_cache(maxsize=None)
+def _opened(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool) -> ctypes.CDLL | str:
+    """The library, or why there is none."""
+    try:
+        return _open(dtype, width, group, entry, checked)
+    except (_Unusable, OSError) as error:
+        return str(error)
+
+
+def _open(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool) -> ctypes.CDLL:
     real, size = ("double", 8) if dtype == torch.float64 else ("float", 4)
     lanes = 64 // size
     if width > lanes // 2 and -(-width // lanes) * lanes > 1.1 * (-(-2 * width // lanes) * (lanes // 2)):
@@ -97,18 +154,69 @@ def compiled(dtype: torch.dtype, width: int, group: int, entry: str) -> Path:
     while lanes > 1 and lanes // 2 >= width:
         lanes //= 2
     defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DLANES={lanes}", f"-DENTRY_{entry}")
-    text = SOURCE.read_text(encoding="utf-8")
-    key = hashlib.sha256("\n".join((text, _machine(), *FLAGS, *defines)).encode()).hexdigest()[:24]
-    path = cache_folder() / f"cifar_euler_{key}.so"
-    if path.exists():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        command = [compiler(), *FLAGS, *defines, "-o", str(made), str(SOURCE)]
-        subprocess.run(command, capture_output=True, text=True, check=True)
+    return _load("cifar_euler", SOURCE.read_text(encoding="utf-8"), (*defines, *(("-DPOISON",) if checked else ())))
+
+
+def _load(name: str, text: str, defines: tuple[str, ...]) -> ctypes.CDLL:
+    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the process."""
+    command = compiler()
+    key = hashlib.sha256("\n".join((text, _machine(command), *FLAGS, *defines)).encode()).hexdigest()[:24]
+    made = functools.partial(_compiled, f"{name}_{key}", text, (*command, *FLAGS, *defines))
+    try:
+        folder = cache_folder()
+    except RuntimeError as error:
+        _tell_of_cache(f"in your home folder ({str(error).rstrip('.')})")
+    else:
+        try:
+            return ctypes.CDLL(str(made(folder)))
+        except OSError as error:
+            _tell_of_cache(f"in {folder} ({error.strerror or error})")
+    return ctypes.CDLL(str(made(Path(_temporary().name))))
+
+
+def _compiled(stem: str, text: str, command: tuple[str, ...], folder: Path) -> Path:
+    """Path of the compiled library; safe where several processes ask at once: each makes its own, one stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(folder.glob(f"{stem}.*.so")):
+        if path.name == _named(stem, path):
+            return path
+        with contextlib.suppress(OSError):  # not what was written: cut off, or a block of it lost
+            path.unlink()
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        source, made = Path(place) / "kernels.cpp", Path(place) / f"{stem}.so"
+        source.write_text(text, encoding="utf-8")
+        _run_compiler((*command, "-o", str(made), str(source)))
+        with made.open("rb+") as file:
+            os.fsync(file.fileno())
+        path = folder / _named(stem, made)
         os.replace(made, path)
     return path
+
+
+def _named(stem: str, library: Path) -> str:
+    """The name of a library of these bytes."""
+    return f"{stem}.{hashlib.sha256(library.read_bytes()).hexdigest()[:32]}.so"
+
+
+def _tell(category: type[Warning], message: str) -> None:
+    """A warning at the line that called the layer: the first outside of this package and of torch."""
+    inside = (str(Path(__file__).parent) + os.sep, str(Path(torch.__file__).parent) + os.sep, functools.__file__)
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"CifarEuler: {message}", category, stacklevel=level)
+
+
+@lru_cache(maxsize=None)
+def _warn(reason: str) -> None:
+    _tell(NoCompiler, f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
+          "clang++ with OpenMP, on the path or named by CXX")  # fmt: skip
+
+
+@lru_cache(maxsize=None)
+def _tell_of_cache(where: str) -> None:
+    _tell(NoCache, f"compiled kernels cannot be kept {where}. They last as long as this process, and the next one compiles "
+          "them again; set METRIGEN_CACHE to a folder that can be written and whose files may run")  # fmt: skip
 
 
 def wanted() -> bool:
@@ -118,7 +226,42 @@ def wanted() -> bool:
 
 def available() -> bool:
     """Whether this machine has a compiler for the kernels."""
-    return wanted() and compiler() is not None
+    try:
+        return wanted() and bool(compiler())
+    except FileNotFoundError:
+        return False
+
+
+@torch.compiler.assume_constant_result
+def insist() -> None:
+    """Raise ValueError, with the reason, where kernels cannot run here; from then on nothing of this package falls back
+    to the torch reference."""
+    if not wanted():
+        raise ValueError(
+            'CifarEuler: backend="cpu" insists on the kernels, which METRIGEN_CPU_KERNELS=0 switches off'
+        )
+    if reason := _trial():
+        raise ValueError(f'CifarEuler: backend="cpu" insists on the kernels, which cannot run here: {reason}')
+
+
+@lru_cache(maxsize=1)
+def _trial() -> str:
+    """Why not even a small source can be compiled and loaded; empty where it can."""
+    text = '#include <cstdlib>\n#include <omp.h>\nextern "C" long threads() { return omp_get_max_threads(); }\n'
+    try:
+        _load("trial", text, ())
+    except (_Unusable, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
+    """What to raise where an entry could not have its workspace."""
+    return MemoryError(
+        f"CifarEuler: {entry} needs a workspace of {missing / 2**20:,.1f} MiB for each of {threads} threads, and the "
+        f"system does not grant it ({what}). Less is needed with fewer steps at a time, smaller or fewer axes, or "
+        "fewer threads (torch.set_num_threads)"
+    )
 
 
 def _group(channels: int) -> int:
@@ -148,14 +291,21 @@ class _Unit:
         """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
         pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
-        numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), torch.get_num_threads()]
+        threads = torch.get_num_threads()
+        numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), threads]
         arguments = [pointers, sizes, *map(ctypes.c_long, numbers)]
         if sums is not None:
             arguments.append(ctypes.c_void_p(sums.data_ptr()))
         for x in options:
             kind = ctypes.c_long if isinstance(x, int) else ctypes.c_double
             arguments.append(ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kind(x))
-        getattr(self.library, self.entry)(*arguments)
+        entry = getattr(self.library, self.entry)
+        entry.restype = ctypes.c_long
+        if missing := entry(*arguments):
+            what = f"a unit has the shape {(self.group, *self.like.shape[2:])}" + (
+                "" if steps is None else f", {steps} steps"
+            )
+            raise _refused(self.entry, missing, threads, what)
 
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:
         """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
@@ -197,7 +347,7 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     if steps == 0 or unit.library is None:
         return reference.evolve(state, fixed, steps)
     state, fixed = _dense(*state), _dense(*fixed)
-    out = tuple(torch.empty_like(x) for x in state)
+    out = tuple(_new(x) for x in state)
     unit.run((*state, *fixed, *out), steps)
     return out
 
@@ -228,7 +378,7 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
     free: Tensors = ()  # what an earlier pass wrote and nobody reads any more: new memory would cost more than a pass
     for k in range(passes):
         count = (steps + k) // passes  # as even as can be: what is computed twice grows as the square of a pass
-        out = free or tuple(torch.empty_like(x) for x in state)
+        out = free or tuple(_new(x) for x in state)
         unit.run((*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
         free = state if k else ()
         state = out
@@ -241,7 +391,7 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     if steps == 0 or unit.library is None:
         return reference.evolve_adjoint(cotangents, state, fixed, steps)
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
-    flowed = tuple(torch.empty_like(x) for x in state)
+    flowed = tuple(_new(x) for x in state)
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
     unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums)
@@ -261,7 +411,7 @@ def readout(*given: Tensor) -> Tensor:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
-    out = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
+    out = _new(first, (first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
     unit.run((*given, out))
     return out
 
@@ -272,7 +422,7 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     if unit.library is None:
         return reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1))
     grad, *given = _dense(grad, *given)
-    fields = {n: torch.empty_like(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
+    fields = {n: _new(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
     sums = unit.new_sums(READOUT_SUMS)
     unit.run((grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)
@@ -300,9 +450,9 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
     if steps == 0 or large or unit.library is None:
         return reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
     state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
-    out = tuple(torch.empty_like(x) for x in state)
+    out = tuple(_new(x) for x in state)
     first = state[0]
-    result = first.new_empty(first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:])
+    result = _new(first, (first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
     unit.run((*state, *fixed, *_read(reference.OTHERS, others), result, *out), steps)
     return (result, *out)
 
@@ -317,7 +467,7 @@ def evolve_readout_adjoint(
     (grad,), state = _dense(grad), _dense(*state)
     cotangents = tuple(_or_nothing(x) for x in cotangents)
     fixed, others = _dense(*fixed), _dense(*others)
-    flowed = tuple(torch.empty_like(x) for x in state)
+    flowed = tuple(_new(x) for x in state)
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     named = dict(zip(reference.OTHERS, others))
     read = {

@@ -162,14 +162,13 @@ template <class Last> inline void store_result(const Lattice& at, Last last, R* 
     else store_dense(last, p, x);
 }
 
-// What lies around a plane: its other side (periodic), else zero.
+// What lies around a plane: its other side (periodic), else zero. All that a vector of the plane or of a neighbour takes in
+// is written, so that nothing rests on what the memory held before.
+constexpr long REACHED = round_up(W, LANES) + 2 * SIDE;
 inline void fill_row(R* row) {
-    if (PERIODIC) {
-        for (long k = 1; k <= SIDE; ++k) row[-k] = row[((-k) % W + W) % W];
-        for (long k = 0; k < SIDE; ++k) row[W + k] = row[k % W];
-    } else {
-        for (long j = W; j < round_up(W, LANES) + SIDE; ++j) row[j] = R(0);
-    }
+    for (long k = 1; k <= SIDE; ++k) row[-k] = PERIODIC ? row[((-k) % W + W) % W] : R(0);
+    for (long k = 0; k < SIDE; ++k) row[W + k] = PERIODIC ? row[k % W] : R(0);
+    for (long j = W + SIDE; j < round_up(W, LANES) + SIDE; ++j) row[j] = R(0);
 }
 inline void fill_rows(R* first, long count, long halo, long stride, long length) {
     for (long k = 1; k <= halo; ++k) {
@@ -189,14 +188,13 @@ inline void fill_sides(const Lattice& at, R* planes) {
 inline void fill_ends(const Lattice& at, R* planes) {
     for (long c = 0; c < G; ++c) {
         R* plane = planes + c * at.padded;
-        const long first = -SIDE, length = W + 2 * SIDE;
-        if (RANK == 2) fill_rows(plane + at.padded_row(0) + first, at.n[0], HALO[0], STRIDE, length);
+        if (RANK == 2) fill_rows(plane + at.padded_row(0) - SIDE, at.n[0], HALO[0], STRIDE, REACHED);
         if (RANK == 3) {
             for (long i = 0; i < at.n[0]; ++i)
-                fill_rows(plane + at.padded_row(i * at.n[1]) + first, at.n[1], HALO[1], STRIDE, length);
+                fill_rows(plane + at.padded_row(i * at.n[1]) - SIDE, at.n[1], HALO[1], STRIDE, REACHED);
             const long above = -HALO[1] * STRIDE - SIDE;
             fill_rows(plane + at.padded_row(0) + above, at.n[0], HALO[0], at.step0(),
-                      (at.n[1] + 2 * HALO[1] - 1) * STRIDE + length);
+                      (at.n[1] + 2 * HALO[1] - 1) * STRIDE + REACHED);
         }
     }
 }
@@ -295,29 +293,79 @@ inline void large_pages(R* first, long numbers) {
 #endif
 }
 
-// Memory of a thread for one purpose, kept between calls. What is never touched is never mapped.
-template <class Number, int PURPOSE> inline Number* lasting(long numbers) {
-    static thread_local Number* memory = nullptr;
-    static thread_local long size = 0;
-    if (numbers > size) {
-        std::free(memory);
-        memory = static_cast<Number*>(std::aligned_alloc(64, round_up(numbers * sizeof(Number), 64)));
-        size = numbers;
-    }
-    return memory;
-}
+// The memory of a thread, kept between calls and given back when the thread ends. It comes cleared from the system: what is
+// never touched is never mapped, and lanes beside the columns, which are computed with and dropped, hold ordinary numbers.
+// Beyond that nothing may be read that its call has not written; compiled with POISON it holds NaN at every call.
+struct Memory {
+    void *whole = nullptr, *first = nullptr;
+    long bytes = 0;
 
-// Memory for padded planes. What lies around a plane is read and never written: it is zero, and stays so while planes lie
-// where they lay in the call before. Another lattice or number of planes begins with zeros again.
-inline R* workspace(const Lattice& at, long numbers) {
-    static thread_local long laid[4] = {};
-    R* const memory = lasting<R, 0>(numbers);
-    const long wanted[4] = {numbers, at.n[0], at.n[1], at.n[2]};
-    if (std::memcmp(laid, wanted, sizeof wanted) != 0) {
-        std::memset(memory, 0, numbers * sizeof(R));
-        std::memcpy(laid, wanted, sizeof wanted);
+    ~Memory() { std::free(whole); }
+    void* take(long wanted) {
+        if (!whole || wanted > bytes) {
+            std::free(whole);
+            whole = std::calloc(wanted + 64, 1);
+            first = reinterpret_cast<void*>(round_up(reinterpret_cast<long>(whole), 64));
+            bytes = whole ? wanted : 0;
+        }
+#ifdef POISON
+        if (whole) std::memset(first, 0xFF, bytes);
+#endif
+        return whole ? first : nullptr;
     }
-    return memory;
+};
+
+// Memory for padded planes and ``more`` numbers: null where there is none. ``bytes`` is how much is asked for.
+struct Workspace {
+    long bytes;
+
+    Workspace(const Lattice& at, long planes, long more = 0) {
+        const double wanted = (double(planes) * at.block + more) * sizeof(R);
+        bytes = wanted < 1e18 ? long(planes * at.block + more) * long(sizeof(R)) : 1L << 60;
+    }
+    R* take() const {
+        static thread_local Memory memory;
+        return static_cast<R*>(memory.take(bytes));
+    }
+};
+
+// The units of a call that a thread takes: its share of them, in their order.
+struct Share {
+    long member, members;
+    template <class Body> void each(long units, Body&& body) const {
+        const long last = units * (member + 1) / members;
+        for (long unit = units * member / members; unit < last; ++unit) body(unit);
+    }
+};
+// Where units take unlike times: whoever is free takes the next.
+struct Queue {
+    long units, next = 0;
+    template <class Body> void each(Body&& body) {
+        for (;;) {
+            long unit;
+#pragma omp atomic capture
+            unit = next++;
+            if (unit >= units) return;
+            body(unit);
+        }
+    }
+};
+
+// What a unit sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
+template <class Sums> inline Sums& sums_of(double* summed, long unit) { return reinterpret_cast<Sums*>(summed)[unit];
+    }
+
+// body(workspace, share) in every thread. What an entry returns: 0, or the bytes that a thread asked for and could not
+// have; its results are void then.
+template <class Body> inline long on_threads(long threads, const Workspace& workspace, Body&& body) {
+    long missing = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : missing)
+    {
+        R* const work = workspace.take();
+        if (work) body(work, Share{omp_get_thread_num(), omp_get_num_threads()});
+        else missing = 1;
+    }
+    return missing ? workspace.bytes : 0;
 }
 inline void import_matrix(const R* whole, long channels, long first, R* block) {
     for (long c = 0; c < G; ++c)
@@ -770,41 +818,35 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 #ifdef ENTRY_readout
 // What the readout reads, then the readout itself, its components one after the other along the channels.
-extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
+extern "C" long readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     Lattice at(sizes);
     const long groups = channels / G, numbers = samples * COMPONENTS * channels * at.dense;
     at.streams = streams(arrays[GIVEN], numbers);
     large_pages(arrays[GIVEN], numbers);
-#pragma omp parallel num_threads(threads)
-    {
-        R* const work = workspace(at, (BUFFERS + IMPORTS) * at.block);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+    return on_threads(threads, Workspace(at, BUFFERS + IMPORTS), [&](R* const work, const Share& share) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const Given given(arrays, at, sample, first, channels, work + BUFFERS * at.block);
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
             read(at, given, out, work);
-        }
+        });
         settle();
-    }
+    });
 }
 #endif
 
 #ifdef ENTRY_readout_adjoint
 // The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a unit after the
 // other, the sums.
-extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
+extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
     for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
-#pragma omp parallel num_threads(threads)
-    {
-        R* const work = workspace(at, (BUFFERS + IMPORTS + OUTSIDE) * at.block);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+    return on_threads(threads, Workspace(at, BUFFERS + IMPORTS + OUTSIDE), [&](R* const work, const Share& share) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const Given given(arrays + 1, at, sample, first, channels, work + BUFFERS * at.block);
             const R* grads[COMPONENTS];
@@ -813,11 +855,9 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
             R* out[SITES];
             for (long i = 0; i < SITES; ++i)
                 out[i] = arrays[1 + GIVEN + i] + (sample * channels + first) * at.dense;
-            Sums sums{};
-            flow(at, given, grads, out, sums, work);
-            std::memcpy(summed + unit * (sizeof(Sums) / sizeof(double)), &sums, sizeof(Sums));
-        }
-    }
+            flow(at, given, grads, out, sums_of<Sums>(summed, unit), work);
+        });
+    });
 }
 #endif
 }  // namespace reading
@@ -1389,15 +1429,12 @@ static void run(const Lattice& at, const Given& given, const R* const* state, R*
 
 #ifdef ENTRY_evolve
 // (samples, channels, *lattice) of: the state, what is fixed over the steps, the state after them (steps >= 1).
-extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads) {
+extern "C" long evolve(R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads) {
     const Lattice at(sizes);
     const long groups = channels / G;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * at.dense);
-#pragma omp parallel num_threads(threads)
-    {
-        R* const work = workspace(at, FORWARD * at.block);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+    return on_threads(threads, Workspace(at, FORWARD), [&](R* const work, const Share& share) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
             const Given given(arrays + STATE, at, sample, first, channels);
@@ -1405,8 +1442,8 @@ extern "C" void evolve(R* const* arrays, const long* sizes, long samples, long c
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, out[i] = arrays[STATE + FIXED + i] + from;
             run(at, given, state, out, steps, work);
-        }
-    }
+        });
+    });
 }
 #endif
 
@@ -1447,7 +1484,7 @@ struct Window {
 };
 
 #ifdef ENTRY_evolve_windows
-extern "C" void evolve_windows(
+extern "C" long evolve_windows(
     R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, long rows, long
         columns,
     long margin
@@ -1458,13 +1495,11 @@ extern "C" void evolve_windows(
     for (long a = 0; a < 2; ++a) tiles[a] = (whole[a] + sizes[a] - 2 * margin - 1) / (sizes[a] - 2 * margin);
     const bool is_site[FIXED + 1] = {false, false, false, false, false, false, false};
     for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * dense);
-#pragma omp parallel num_threads(threads)
-    {
-        const long fields = 2 * STATE + FIXED, patch = round_up(G * at.dense, LANES);
-        R* const work = workspace(at, FORWARD * at.block + fields * patch);
+    const long fields = 2 * STATE + FIXED, patch = round_up(G * at.dense, LANES);
+    Queue jobs{samples * groups * tiles[0] * tiles[1]};
+    return on_threads(threads, Workspace(at, FORWARD, fields * patch), [&](R* const work, const Share&) {
         R* const windows = work + FORWARD * at.block;
-#pragma omp for schedule(dynamic, 1)
-        for (long job = 0; job < samples * groups * tiles[0] * tiles[1]; ++job) {
+        jobs.each([&](const long job) {
             const long tile[2] = {job / tiles[1] % tiles[0], job % tiles[1]}, unit = job / (tiles[0] * tiles[1]);
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) * dense;
             const Window window(whole, sizes, tile, margin);
@@ -1489,8 +1524,8 @@ extern "C" void evolve_windows(
             for (long i = 0; i < STATE; ++i)
                 for (long c = 0; c < G; ++c) window.put(out[i] + c * at.dense, whole, arrays[STATE + FIXED + i] + from
                     + c * dense);
-        }
-    }
+        });
+    });
 }
 #endif
 
@@ -1546,18 +1581,15 @@ struct Trail {
 #ifdef ENTRY_evolve_adjoint
 // Cotangents of the state after the steps, the state before them, what is fixed; then the cotangents of all those
 // fields (those of fixed fields zero where they come in) and, a unit after the other, the sums.
-extern "C" void evolve_adjoint(
+extern "C" long evolve_adjoint(
     R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, double* summed
 ) {
     const Lattice at(sizes);
     const long groups = channels / G;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
-#pragma omp parallel num_threads(threads)
-    {
-        R* const work = workspace(at, backward(steps) * at.block);
+    return on_threads(threads, Workspace(at, backward(steps)), [&](R* const work, const Share& share) {
         Trail trail(at, work, steps);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
             const Given given(arrays + 2 * STATE, at, sample, first, channels);
@@ -1565,12 +1597,10 @@ extern "C" void evolve_adjoint(
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) cotangents[i] = arrays[i] + from, state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
-            Sums sums{};
             trail.forward(given, state);
-            trail.back(given, state, cotangents, out, sums);
-            std::memcpy(summed + unit * (sizeof(Sums) / sizeof(double)), &sums, sizeof(Sums));
-        }
-    }
+            trail.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
+        });
+    });
 }
 #endif
 }  // namespace steps
@@ -1585,7 +1615,7 @@ constexpr long READS[STATE] = { 0, 1 };
 
 #ifdef ENTRY_evolve_readout
 // The state, what is fixed, what the readout is given (nothing in the places of the state); the readout, the state after.
-extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples, long channels, long count, long
+extern "C" long evolve_readout(R* const* arrays, const long* sizes, long samples, long channels, long count, long
     threads) {
     const Lattice at(sizes);
     const long groups = channels / G;
@@ -1598,12 +1628,10 @@ extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples
         large_pages(ends[i], samples * channels * at.dense);
     }
     large_pages(result, samples * COMPONENTS * channels * at.dense);
-#pragma omp parallel num_threads(threads)
-    {
-        const long planes = steps::FORWARD + reading::BUFFERS + reading::IMPORTS;
-        R *const work = workspace(at, planes * at.block), *const more = work + steps::FORWARD * at.block;
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+    const Workspace workspace(at, steps::FORWARD + reading::BUFFERS + reading::IMPORTS);
+    return on_threads(threads, workspace, [&](R* const work, const Share& share) {
+        R* const more = work + steps::FORWARD * at.block;
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
             const R* state[STATE];
@@ -1615,8 +1643,8 @@ extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples
             steps::run(at, fixed, state, end, count, work);
             const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
             reading::read(at, given, out, more);
-        }
-    }
+        });
+    });
 }
 #endif
 
@@ -1624,7 +1652,7 @@ extern "C" void evolve_readout(R* const* arrays, const long* sizes, long samples
 // Cotangents of the readout and of the state after (null where it is zero); the state, what is fixed, what the readout is given; then the
 // cotangents of the state and of the fixed fields, those of the fields that the readout is given (both kinds zero where
 // they come in, none in the places of the state), and the sums of the steps and of the readout.
-extern "C" void evolve_readout_adjoint(
+extern "C" long evolve_readout_adjoint(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, double* summed,
     double* summed_read
 ) {
@@ -1634,17 +1662,15 @@ extern "C" void evolve_readout_adjoint(
     R *const *const before = arrays + 1 + STATE, *const *const given_read = before + STATE + FIXED,
       *const *const outs = given_read + GIVEN, *const *const read_outs = outs + STATE + SITES;
     for (long i = 0; i < STATE; ++i) large_pages(outs[i], samples * channels * at.dense);
-#pragma omp parallel num_threads(threads)
-    {
-        const long patch = round_up(G * at.dense, LANES);
-        const long planes = steps::backward(count) + reading::BUFFERS + reading::IMPORTS + reading::OUTSIDE;
-        R* const work = workspace(at, planes * at.block + (2 * STATE + 1) * patch);
+    const long patch = round_up(G * at.dense, LANES);
+    const long planes = steps::backward(count) + reading::BUFFERS + reading::IMPORTS + reading::OUTSIDE;
+    const Workspace workspace(at, planes, (2 * STATE + 1) * patch);
+    return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R *const more = work + steps::backward(count) * at.block, *const fields = work + planes * at.block;
         R* const nothing = fields + 2 * STATE * patch;
         std::memset(nothing, 0, patch * sizeof(R));
         steps::Trail trail(at, work, count);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
             const R *state[STATE], *cotangents[STATE], *grads[COMPONENTS];
@@ -1669,8 +1695,7 @@ extern "C" void evolve_readout_adjoint(
             trail.forward(fixed, state);
             trail.end(fixed, end);
             const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
-            reading::Sums read_sums{};
-            reading::flow(at, given, grads, flowed, read_sums, more);
+            reading::flow(at, given, grads, flowed, sums_of<reading::Sums>(summed_read, unit), more);
             for (long i = 0; i < STATE; ++i) {
                 if (READS[i] < 0) continue;
                 R* const sum = fields + (STATE + i) * patch;
@@ -1678,12 +1703,9 @@ extern "C" void evolve_readout_adjoint(
                     for (long k = 0; k < G * at.dense; ++k) sum[k] += cotangents[i][k];
                 cotangents[i] = sum;
             }
-            steps::Sums sums{};
-            trail.back(fixed, state, cotangents, out, sums);
-            std::memcpy(summed + unit * (sizeof sums / sizeof(double)), &sums, sizeof sums);
-            std::memcpy(summed_read + unit * (sizeof read_sums / sizeof(double)), &read_sums, sizeof read_sums);
-        }
-    }
+            trail.back(fixed, state, cotangents, out, sums_of<steps::Sums>(summed, unit));
+        });
+    });
 }
 #endif
 

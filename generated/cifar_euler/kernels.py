@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,25 @@ from . import reference
 
 Tensors = tuple[Tensor, ...]
 MAX_BLOCK = 1024
+
+
+@functools.lru_cache(maxsize=1)
+def checking() -> bool:
+    """Whether METRIGEN_CHECK=1 asked this process for memory that holds NaN until something is written there."""
+    return os.environ.get("METRIGEN_CHECK", "0") == "1"
+
+
+def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    lies before and behind it."""
+    if not checking():
+        if shape is None:
+            return torch.empty_like(like, memory_format=torch.contiguous_format)
+        return like.new_empty(shape, dtype=dtype)
+    shape = tuple(like.shape if shape is None else shape)
+    numbers, margin = math.prod(shape), 4096
+    around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
+    return around[margin : margin + numbers].view(shape)
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -734,12 +754,12 @@ def readout_adjoint_1_kernel(
 def step(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor
 ) -> Tensors:
-    dH_dphi = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    phi__next = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dH_dphi = _new(phi)
+    pi_2 = _new(phi)
+    phi__next = _new(phi)
     launch(step_0_kernel, phi, phi, pi, c1, c2, gamma, m2, dt, dH_dphi, pi_2, phi__next)
     B_pi = torch.einsum("cd,bd...->bc...", B, pi)
-    pi__next = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    pi__next = _new(phi)
     launch(step_1_kernel, phi, B_pi, dH_dphi, pi, pi_2, dt, pi__next)
     return (phi__next, pi__next,)
 
@@ -748,9 +768,9 @@ def step_adjoint(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor,
     phi__next__bar: Tensor, pi__next__bar: Tensor
 ) -> Tensors:
-    pi_1__bar4 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dH_dpi__bar8 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dH_dphi__bar9 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    pi_1__bar4 = _new(phi)
+    dH_dpi__bar8 = _new(phi)
+    dH_dphi__bar9 = _new(phi)
     gamma__bar2__parts = partials(phi)
     c1__bar10__parts = partials(phi)
     c2__bar11__parts = partials(phi)
@@ -765,8 +785,8 @@ def step_adjoint(
     m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
     pi__bar6 = torch.einsum("cd,bd...->bc...", B, pi_1__bar4)
     B__bar7 = torch.einsum("bc...,bd...->cd", pi_1__bar4, pi)
-    phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi__bar = _new(phi)
+    pi__bar = _new(phi)
     launch(
         step_adjoint_1_kernel, phi, dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, c1, c2, m2,
         phi__bar, pi__bar
@@ -781,11 +801,11 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
-    a__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T01_a__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T02_a__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T11_T22_2a__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T12_a__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    a__density = _new(phi)
+    T01_a__density = _new(phi)
+    T02_a__density = _new(phi)
+    T11_T22_2a__density = _new(phi)
+    T12_a__density = _new(phi)
     launch(
         readout_0_kernel, phi, phi, pi, c1, c2, m2, a__density, T01_a__density, T02_a__density, T11_T22_2a__density,
         T12_a__density
@@ -797,11 +817,11 @@ def readout_adjoint(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor, T01_a__density__bar: Tensor,
     T02_a__density__bar: Tensor, T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
 ) -> Tensors:
-    T12__density__bar2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T11_T22__density__bar4 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T02__density__bar7 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T01__density__bar8 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T00__density__bar9 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T12__density__bar2 = _new(phi)
+    T11_T22__density__bar4 = _new(phi)
+    T02__density__bar7 = _new(phi)
+    T01__density__bar8 = _new(phi)
+    T00__density__bar9 = _new(phi)
     c1__bar3__parts = partials(phi)
     c2__bar6__parts = partials(phi)
     m2__bar12__parts = partials(phi)
@@ -813,8 +833,8 @@ def readout_adjoint(
     c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
     c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
     m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
-    phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi__bar = _new(phi)
+    pi__bar = _new(phi)
     launch(
         readout_adjoint_1_kernel, phi, T00__density__bar9, T01__density__bar8, T02__density__bar7,
         T11_T22__density__bar4, T12__density__bar2, phi, pi, c1, c2, m2, phi__bar, pi__bar
@@ -1233,8 +1253,8 @@ def _evolve_planes(
     group__: int, steps: int, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor,
     m2: Tensor
 ) -> Tensors:
-    phi__out = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__out = torch.empty_like(pi, memory_format=torch.contiguous_format)
+    phi__out = _new(phi)
+    pi__out = _new(pi)
     _launch_planes(
         evolve_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, m2, dt, B, phi__out, pi__out, GROUP__=group__
     )
@@ -1246,11 +1266,11 @@ def _evolve_planes_adjoint(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor
 ) -> Tensors:
     keep__ = (steps, *phi.shape)
-    phi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    pi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    pi_1__bar4__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi__kept = _new(phi, keep__, _accumulator(phi))
+    pi__kept = _new(phi, keep__, _accumulator(phi))
+    pi_1__bar4__kept = _new(phi, keep__, _accumulator(phi))
+    phi__bar = _new(phi)
+    pi__bar = _new(phi)
     c1__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     gamma__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))

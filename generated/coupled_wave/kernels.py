@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,25 @@ from . import reference
 
 Tensors = tuple[Tensor, ...]
 MAX_BLOCK = 1024
+
+
+@functools.lru_cache(maxsize=1)
+def checking() -> bool:
+    """Whether METRIGEN_CHECK=1 asked this process for memory that holds NaN until something is written there."""
+    return os.environ.get("METRIGEN_CHECK", "0") == "1"
+
+
+def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    lies before and behind it."""
+    if not checking():
+        if shape is None:
+            return torch.empty_like(like, memory_format=torch.contiguous_format)
+        return like.new_empty(shape, dtype=dtype)
+    shape = tuple(like.shape if shape is None else shape)
+    numbers, margin = math.prod(shape), 4096
+    around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
+    return around[margin : margin + numbers].view(shape)
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -819,15 +839,15 @@ def step(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor
 ) -> Tensors:
-    phi_1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi_1 = _new(phi)
     launch(step_0_kernel, phi, phi, pi, dt, phi_1)
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
-    dV_dphi = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dV_dphi = _new(phi)
+    pi_2 = _new(phi)
     launch(step_1_kernel, phi, K_phi, phi_1, pi, c2, decay, lam, m2, dt, dV_dphi, pi_2)
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    phi__next = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__next = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi__next = _new(phi)
+    pi__next = _new(phi)
     launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi__next, pi__next)
     return (phi__next, pi__next,)
 
@@ -836,18 +856,18 @@ def step_adjoint(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, phi__next__bar: Tensor, pi__next__bar: Tensor
 ) -> Tensors:
-    dT_dpi = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    phi_1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_5__bar3 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_3__bar6 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dT_dpi = _new(phi)
+    phi_1 = _new(phi)
+    pi_5__bar3 = _new(phi)
+    pi_3__bar6 = _new(phi)
     launch(
         step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, decay, dt, dT_dpi, phi_1, pi_5__bar3,
         pi_3__bar6
     )
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
-    dV_dphi = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_1 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi_2 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    dV_dphi = _new(phi)
+    pi_1 = _new(phi)
+    pi_2 = _new(phi)
     dt__bar4__parts = partials(phi)
     launch(
         step_adjoint_1_kernel, phi, K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, dV_dphi, pi_1, pi_2,
@@ -865,8 +885,8 @@ def step_adjoint(
     decay__bar5 = decay__bar5__parts.sum(dim=(0, 2))
     pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
     rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
-    pi_1__bar10 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    dV_dphi__bar12 = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    pi_1__bar10 = _new(phi)
+    dV_dphi__bar12 = _new(phi)
     decay__bar9__parts = partials(phi)
     dt__bar11__parts = partials(phi)
     c2__bar13__parts = partials(phi)
@@ -883,8 +903,8 @@ def step_adjoint(
     m2__bar15 = m2__bar15__parts.sum(dim=(0, 2))
     phi_1__bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi__bar12)
     K__bar17 = torch.einsum("bc...,bd...->cd", dV_dphi__bar12, phi_1)
-    phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi__bar = _new(phi)
+    pi__bar = _new(phi)
     dt__bar19__parts = partials(phi)
     launch(
         step_adjoint_4_kernel, phi, dT_dpi, dV_dphi__bar12, phi_1, phi_1__bar16, phi__next__bar, pi_1__bar10, c2, lam,
@@ -903,12 +923,12 @@ def step_adjoint(
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    T00__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T01__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T02__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T11__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T12__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    T22__density = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    T00__density = _new(phi)
+    T01__density = _new(phi)
+    T02__density = _new(phi)
+    T11__density = _new(phi)
+    T12__density = _new(phi)
+    T22__density = _new(phi)
     launch(
         readout_0_kernel, phi, K_phi__readout__T00__density_0, phi, pi, c2, lam, m2, T00__density, T01__density,
         T02__density, T11__density, T12__density, T22__density
@@ -922,8 +942,8 @@ def readout_adjoint(
     T22__density__bar: Tensor
 ) -> Tensors:
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    K_phi__readout__T00__density_0__bar11 = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    K_phi__readout__T00__density_0__bar11 = _new(phi)
+    pi__bar = _new(phi)
     c2__bar1__parts = partials(phi)
     lam__bar2__parts = partials(phi)
     m2__bar3__parts = partials(phi)
@@ -937,7 +957,7 @@ def readout_adjoint(
     m2__bar3 = m2__bar3__parts.sum(dim=(0, 2))
     phi__bar12 = torch.einsum("cd,bd...->bc...", K, K_phi__readout__T00__density_0__bar11)
     K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
-    phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi__bar = _new(phi)
     launch(
         readout_adjoint_1_kernel, phi, K_phi__readout__T00__density_0, T00__density__bar, T01__density__bar,
         T02__density__bar, T11__density__bar, T12__density__bar, T22__density__bar, phi, phi__bar12, pi, c2, lam, m2,
@@ -1465,8 +1485,8 @@ def _evolve_planes(
     group__: int, steps: int, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor,
     decay: Tensor, rotation: Tensor
 ) -> Tensors:
-    phi__out = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__out = torch.empty_like(pi, memory_format=torch.contiguous_format)
+    phi__out = _new(phi)
+    pi__out = _new(pi)
     _launch_planes(
         evolve_kernel, phi, group__, steps, phi, pi, c2, lam, m2, decay, dt, K, rotation, phi__out, pi__out,
         GROUP__=group__
@@ -1479,19 +1499,19 @@ def _evolve_planes_adjoint(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
     keep__ = (steps, *phi.shape)
-    phi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    pi__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    dV_dphi__bar12__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    phi_1__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    pi_2__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    pi_3__bar6__kept = phi.new_empty(keep__, dtype=_accumulator(phi))
-    phi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
-    pi__bar = torch.empty_like(phi, memory_format=torch.contiguous_format)
+    phi__kept = _new(phi, keep__, _accumulator(phi))
+    pi__kept = _new(phi, keep__, _accumulator(phi))
+    dV_dphi__bar12__kept = _new(phi, keep__, _accumulator(phi))
+    phi_1__kept = _new(phi, keep__, _accumulator(phi))
+    pi_2__kept = _new(phi, keep__, _accumulator(phi))
+    pi_3__bar6__kept = _new(phi, keep__, _accumulator(phi))
+    phi__bar = _new(phi)
+    pi__bar = _new(phi)
     c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     lam__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     decay__bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
-    dt__bar = phi.new_empty(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
+    dt__bar = _new(phi, (phi.shape[0] * phi.shape[1] // group__,), _accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel, phi, group__, steps, phi, pi, c2, lam, m2, decay, dt, K, rotation, phi__out_bar,
         pi__out_bar, phi__kept, pi__kept, dV_dphi__bar12__kept, phi_1__kept, pi_2__kept, pi_3__bar6__kept, phi__bar,

@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from . import cpu, reference
+from .base import (
+    BaseLayer, as_count, by_reference, check_fields, check_input, check_state, exact, pullback, registered, working
+)
+from .checks import checked, told
 
 try:
     from . import kernels
@@ -21,6 +25,7 @@ KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERP
 COMPONENTS = ('T00', 'T01', 'T02', 'T11', 'T12', 'T22')
 
 
+@registered
 class CoupledWaveState(NamedTuple):
     """Fields (B, C, *S)."""
 
@@ -29,28 +34,35 @@ class CoupledWaveState(NamedTuple):
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument, as an operator must return them."""
-    taken = {x.data_ptr() for x in arguments}
-    return tuple(
-        r.clone(memory_format=torch.contiguous_format) if r.data_ptr() in taken else r.contiguous() for r in results
-    )
+    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
+    taken = {x.untyped_storage().data_ptr() for x in arguments}
+    owned = []
+    for r in results:
+        whole = r.contiguous()
+        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
+        taken.add(own.untyped_storage().data_ptr())
+        owned.append(own)
+    return tuple(owned)
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(x.new_empty(x.shape) for x in tensors)
 
 
-def _check(sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...]) -> None:
+def _check(
+    sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
+) -> None:
     """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
     first = sites[0]
     if first.dim() != 4:
         raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(first.shape)}")
     c = first.shape[1]
     expected = [(x, first.shape) for x in sites] + [(x, (c,)) for x in channels] + [(x, (c, c)) for x in matrices]
+    expected += [(x, ()) for x in scalars]
     for x, shape in expected:
         if tuple(x.shape) != tuple(shape):
             raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-    for x in (*sites, *channels, *matrices):
+    for x in (*sites, *channels, *matrices, *scalars):
         if x.dtype != first.dtype or x.device != first.device:
             raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {first.dtype} on {first.device}")
 
@@ -68,7 +80,7 @@ def _nothing_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> 
 def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
     """A prescribed field in the shape and dtype of the state."""
     try:
-        return x.to(like.dtype).expand(like.shape).contiguous()
+        return check_input(x, name).to(like.dtype).expand(like.shape).contiguous()
     except RuntimeError as error:
         raise ValueError(
             f"{name} has shape {tuple(x.shape)}, which does not broadcast to {tuple(like.shape)}"
@@ -83,10 +95,7 @@ def _work(*fields: Tensor, channels: int) -> tuple:
     for x in fields:
         if x.shape != first.shape:
             raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
-    if not first.is_floating_point():
-        raise ValueError(f"fields are floating point, not {first.dtype}")
-    half = first.dtype in (torch.float16, torch.bfloat16)
-    dtype = torch.float32 if half else first.dtype
+    dtype = working(*fields)
     return (*(x.to(dtype) for x in fields), first.dtype)
 
 
@@ -95,13 +104,49 @@ def _available(backend: str, x: Tensor) -> None:
         raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
     if backend == "cpu" and x.device.type != "cpu":
         raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
+    if backend == "cpu":
+        cpu.insist()
 
 
-def _transformed() -> bool:
-    """Whether torch.func or forward-mode AD is at work, which need the composite reference."""
-    active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
-    level = getattr(torch.autograd.forward_ad, "_current_level", -1)
-    return active() or level >= 0
+def _given(
+    value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
+    below: float | None = None,
+) -> Tensor:
+    """``value`` in float64 and in the shape of the parameter ``name``; ValueError where the parameter cannot have it."""
+    try:
+        if isinstance(value, Tensor) and value.is_complex():
+            raise TypeError
+        given = torch.as_tensor(value, dtype=torch.float64, device=getattr(value, "device", "cpu"))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be a real number or a tensor of them, not {value!r}") from error
+    try:
+        given = given.expand(like.shape)
+    except RuntimeError as error:
+        shapes = f"{tuple(given.shape)}; needed: {tuple(like.shape)}, or what broadcasts to it"
+        raise ValueError(f"{name} has shape {shapes}") from error
+    low = "positive" if above is not None else "nonnegative" if least is not None else ""
+    words = " and ".join(w for w in (low, "" if below is None else f"below {below}") if w) or "finite"
+    wrong = ~torch.isfinite(given)
+    if above is not None:
+        wrong = wrong | (given <= above)
+    if least is not None:
+        wrong = wrong | (given < least)
+    if below is not None:
+        wrong = wrong | (given >= below)
+    if given.device.type != "meta" and bool(wrong.any()):
+        raise ValueError(f"{name} must be {words}, not {given[wrong][0].item()}")
+    return given
+
+
+def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:
+    """A channel matrix that is its transpose times ``sign``, to rounding; ValueError for any other."""
+    other, scale = sign * matrix.mT, matrix.abs().max() if matrix.numel() else 0.0
+    if matrix.device.type != "meta" and bool(((matrix - other).abs() > 1e-5 * scale).any()):
+        word, transpose = ("symmetric", "transpose") if sign > 0 else ("antisymmetric", "negative transpose")
+        raise ValueError(f"{name} must be {word}: it differs from its {transpose}")
+    return matrix
+
+_OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic curve give exactly in every dtype
 
 
 def _positive(raw: Tensor) -> Tensor:
@@ -110,9 +155,8 @@ def _positive(raw: Tensor) -> Tensor:
 
 
 def _inverse_softplus(value: Tensor) -> Tensor:
-    """log(exp(value) - 1), for value > 0; a value of zero becomes the smallest that softplus tells from it."""
-    value = value.clamp_min(1e-12)
-    return value + torch.log(-torch.expm1(-value))
+    """log(exp(value) - 1), for value >= 0. At 0 the slope of softplus is 0: what is set to 0 is off, and stays off."""
+    return torch.where(value > 0, value + torch.log(-torch.expm1(-value)), _OFF)
 
 
 def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
@@ -122,20 +166,26 @@ def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
     return (one[:, None, :, None] * blocks[:, :, None, :]).reshape(n * b, n * b)[:channels, :channels]
 
 
-def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int) -> Tensor:
-    """The blocks on the diagonal of a channel matrix, or of one that has the same number everywhere."""
+def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int, name: str, value: Tensor | float) -> Tensor:
+    """The blocks on the diagonal of a channel matrix that is zero outside of them; one number stands in every entry of
+    the blocks."""
     n, b, _ = like.shape
     full = matrix.new_zeros(n * b, n * b)
     full[:channels, :channels] = matrix
-    return full.view(n, b, n, b).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+    parts = full.view(n, b, n, b)
+    blocks = parts.diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+    spread = torch.as_tensor(value).dim() == 0
+    if not spread and matrix.device.type != "meta" and bool(full.count_nonzero() > blocks.count_nonzero()):
+        raise ValueError(f"{name} couples blocks of {b} channels: entries outside of the blocks must be 0")
+    return blocks
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f36ca797_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_42455ef4_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return _own(
         reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
     )
@@ -144,7 +194,7 @@ def _readout_adjoint(
 def _readout_adjoint_kernel(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return _own(
         kernels.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
     )
@@ -158,7 +208,7 @@ for _device in KERNEL_DEVICES:
 def _readout_adjoint_cpu(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return _own(cpu.readout_adjoint(grad__, phi, pi, K, c2, lam, m2), (grad__, phi, pi, K, c2, lam, m2))
 
 
@@ -170,7 +220,7 @@ if not INTERPRETED:
 def _(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return _empty_like(phi, pi, K, c2, lam, m2)
 
 
@@ -184,25 +234,23 @@ def _readout_adjoint_backward(ctx, *grads):
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[1:])
-    with torch.enable_grad():
-        _, pull = torch.func.vjp(adjoint, *saved)
-    return pull(tuple(grads))
+    return pullback(adjoint, saved, grads)
 
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_42455ef4_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f36ca797_readout", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_42455ef4_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return torch.cat(reference.readout(phi, pi, K, c2, lam, m2), 1)
 
 
 def _readout_kernel(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return torch.cat(kernels.readout(phi, pi, K, c2, lam, m2), 1)
 
 
@@ -212,7 +260,7 @@ for _device in KERNEL_DEVICES:
 
 
 def _readout_cpu(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return cpu.readout(phi, pi, K, c2, lam, m2)
 
 
@@ -222,7 +270,7 @@ if not INTERPRETED:
 
 @_readout.register_fake
 def _(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c2, lam, m2), (K,))
+    _check((phi, pi), (c2, lam, m2), (K,), ())
     return phi.new_empty((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:]))
 
 
@@ -236,16 +284,16 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_42455ef4_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_42455ef4_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``evolve`` reads, by the varied step."""
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         reference.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -256,7 +304,7 @@ def _evolve_adjoint_kernel(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         kernels.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -272,7 +320,7 @@ def _evolve_adjoint_cpu(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -288,7 +336,7 @@ def _(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _empty_like(phi, pi, K, c2, dt, lam, m2, decay, rotation)
 
 
@@ -305,23 +353,21 @@ def _evolve_adjoint_backward(ctx, *grads):
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[2:])
-    with torch.enable_grad():
-        _, pull = torch.func.vjp(adjoint, *saved)
-    return *pull(tuple(grads)), None
+    return *pullback(adjoint, saved, grads), None
 
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_42455ef4_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_42455ef4_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     """``steps`` steps of the integrator."""
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         reference.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -332,7 +378,7 @@ def _evolve_kernel(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         kernels.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -348,7 +394,7 @@ def _evolve_cpu(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         cpu.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -364,7 +410,7 @@ def _(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _empty_like(phi, pi)
 
 
@@ -381,16 +427,16 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_42455ef4_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_42455ef4_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``evolve_readout`` reads."""
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         reference.evolve_readout_adjoint(
             grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
@@ -403,7 +449,7 @@ def _evolve_readout_adjoint_kernel(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         reference.evolve_readout_adjoint(
             grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps,
@@ -422,7 +468,7 @@ def _evolve_readout_adjoint_cpu(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         cpu.evolve_readout_adjoint(
             grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
@@ -440,7 +486,7 @@ def _(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _empty_like(phi, pi, K, c2, dt, lam, m2, decay, rotation)
 
 
@@ -457,25 +503,23 @@ def _evolve_readout_adjoint_backward(ctx, *grads):
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[3:])
-    with torch.enable_grad():
-        _, pull = torch.func.vjp(adjoint, *saved)
-    return *pull(tuple(grads)), None
+    return *pullback(adjoint, saved, grads), None
 
 
 _evolve_readout_adjoint.register_autograd(
     _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
 )
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_42455ef4_evolve_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::coupled_wave_f36ca797_evolve_readout", mutates_args=())
+@torch.library.custom_op("metrigen::coupled_wave_42455ef4_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The readout after ``steps`` steps, then the state."""
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         reference.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -486,7 +530,7 @@ def _evolve_readout_kernel(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         reference.evolve_readout(
             (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps, kernels.evolve, kernels.readout
@@ -504,7 +548,7 @@ def _evolve_readout_cpu(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return _own(
         cpu.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
@@ -520,7 +564,7 @@ def _(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation))
+    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
     return phi.new_empty((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:])), *_empty_like(phi, pi)
 
 
@@ -539,10 +583,10 @@ def _evolve_readout_backward(ctx, *grads):
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::coupled_wave_f36ca797_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::coupled_wave_42455ef4_evolve_readout", _device, torch.float32)
 
 
-class CoupledWave(nn.Module):
+class CoupledWave(BaseLayer):
     """CoupledWave.
 
     channels  number C of channels of every field
@@ -550,6 +594,12 @@ class CoupledWave(nn.Module):
     dt        time step (default the learned dt); sets the start of the learned one
     backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
+
+    CONFIG = ('channels', 'backend', 'steps')
+    DYNAMICS = ('steps',)
+    SPEC = "5ad44d45a0d61409"
+    INPUTS = ()
+    SIGNS = {}
 
     def __init__(
         self,
@@ -566,21 +616,22 @@ class CoupledWave(nn.Module):
             )
         if backend == "triton" and kernels is None:
             raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and (INTERPRETED or not cpu.available()):
-            raise ValueError('backend="cpu" needs a C++ compiler (and Triton not interpreted); use "auto" or "torch"')
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be positive")
+        if backend == "cpu" and INTERPRETED:
+            raise ValueError(
+                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
+            )
+        if backend == "cpu":
+            cpu.insist()
+        channels = as_count(channels, "channels", 1)
         self.channels, self.backend = channels, backend
-        self.steps = 8 if steps is None else steps
-        if self.steps < 0:
-            raise ValueError(f"steps={steps} must not be negative")
+        self.steps = 8 if steps is None else as_count(steps, "steps", 0)
         self.raw_B = nn.Parameter(torch.zeros((-(-channels // 8), 8, 8)))
         self.B = 0.0
         self.raw_K = nn.Parameter(torch.zeros((channels, channels)))
         self.K = 0.0
         self.raw_c2 = nn.Parameter(torch.zeros((channels,)))
         self.c2 = 1.0
-        self.raw_dt = nn.Parameter(torch.zeros(()))
+        self.raw_dt = nn.Parameter(torch.zeros((1,)))
         self.dt = 0.1
         self.raw_gamma = nn.Parameter(torch.zeros((channels,)))
         self.gamma = 0.1
@@ -590,82 +641,95 @@ class CoupledWave(nn.Module):
         self.m2 = 0.1
         if dt is not None:
             self.dt = dt
+        told(self, dt, 0.69843)
 
     @property
     def B(self) -> Tensor:
-        """Channel matrix, antisymmetric, in blocks of 8 channels."""
+        """Channel matrix, antisymmetric, in blocks of 8 channels. Made from ``raw_B``: set it by assignment, writing into it changes nothing."""
         return _block_diagonal(0.5 * (self.raw_B - self.raw_B.mT), self.channels)
 
     @B.setter
     def B(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_B.copy_(_diagonal_blocks(torch.as_tensor(value, dtype=torch.float64), self.raw_B, self.channels))
+            self.raw_B.copy_(
+                _diagonal_blocks(
+                    _mirrored(_given(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
+                )
+            )
 
     @property
     def K(self) -> Tensor:
-        """Channel matrix, symmetric."""
+        """Channel matrix, symmetric. Made from ``raw_K``: set it by assignment, writing into it changes nothing."""
         return 0.5 * (self.raw_K + self.raw_K.mT)
 
     @K.setter
     def K(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_K.copy_(torch.as_tensor(value, dtype=torch.float64))
+            self.raw_K.copy_(_mirrored(_given(value, self.K, 'K'), 'K', 1))
 
     @property
     def c2(self) -> Tensor:
-        """One value per channel, positive."""
+        """One value per channel, positive. Made from ``raw_c2``: set it by assignment, writing into it changes nothing."""
         return _positive(self.raw_c2)
 
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
+            self.raw_c2.copy_(_inverse_softplus(_given(value, self.c2, 'c2', above=0.0)))
 
     @property
     def dt(self) -> Tensor:
-        """A number, positive."""
-        return _positive(self.raw_dt)
+        """A number, positive. Made from ``raw_dt``: set it by assignment, writing into it changes nothing."""
+        return _positive(self.raw_dt).squeeze(0)
 
     @dt.setter
     def dt(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_dt.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
+            self.raw_dt.copy_(_inverse_softplus(_given(value, self.dt, 'dt', above=0.0)))
 
     @property
     def gamma(self) -> Tensor:
-        """One value per channel, nonnegative."""
+        """One value per channel, nonnegative. Made from ``raw_gamma``: set it by assignment, writing into it changes nothing."""
         return nn.functional.softplus(self.raw_gamma)
 
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
+            self.raw_gamma.copy_(_inverse_softplus(_given(value, self.gamma, 'gamma', least=0.0)))
 
     @property
     def lam(self) -> Tensor:
-        """One value per channel, nonnegative."""
+        """One value per channel, nonnegative. Made from ``raw_lam``: set it by assignment, writing into it changes nothing."""
         return nn.functional.softplus(self.raw_lam)
 
     @lam.setter
     def lam(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_lam.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
+            self.raw_lam.copy_(_inverse_softplus(_given(value, self.lam, 'lam', least=0.0)))
 
     @property
     def m2(self) -> Tensor:
-        """One value per channel, nonnegative."""
+        """One value per channel, nonnegative. Made from ``raw_m2``: set it by assignment, writing into it changes nothing."""
         return nn.functional.softplus(self.raw_m2)
 
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
+            self.raw_m2.copy_(_inverse_softplus(_given(value, self.m2, 'm2', least=0.0)))
 
+    @exact
+    @checked
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CoupledWaveState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
+        check_fields(phi=phi, pi=pi)
         pi = torch.zeros_like(phi) if pi is None else pi
         *fields__, dtype__ = _work(phi, pi, channels=self.channels)
         phi, pi = fields__
+        given__ = (phi, pi)
+        results__ = self._evolved(*given__)
+        return CoupledWaveState(*(x.to(dtype__) for x in results__))
+
+    def _evolved(self, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
         decay, rotation, = reference.prologue(self.B.to(phi.dtype), self.dt.to(phi.dtype), self.gamma.to(phi.dtype))
         fixed__ = (
             self.K.to(phi.dtype),
@@ -676,18 +740,25 @@ class CoupledWave(nn.Module):
             decay,
             rotation,
         )
-        if self.backend == "torch" or _transformed():
-            results__ = reference.evolve((phi, pi), fixed__, self.steps)
-        else:
-            _available(self.backend, phi)
-            results__ = _evolve(phi, pi, *fixed__, self.steps)
-        return CoupledWaveState(*(x.to(dtype__) for x in results__))
+        if by_reference(self.backend):
+            return reference.evolve((phi, pi), fixed__, self.steps)
+        _available(self.backend, phi)
+        return _evolve(phi, pi, *fixed__, self.steps)
 
+    @exact
+    @checked
     def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CoupledWaveState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
+        check_fields(phi=phi, pi=pi)
         pi = torch.zeros_like(phi) if pi is None else pi
         *fields__, dtype__ = _work(phi, pi, channels=self.channels)
         phi, pi = fields__
+        given__ = (phi, pi)
+        results__ = self._evolved_readout(*given__)
+        read__, *ends__ = (x.to(dtype__) for x in results__)
+        return CoupledWaveState(*ends__), read__
+
+    def _evolved_readout(self, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
         decay, rotation, = reference.prologue(self.B.to(phi.dtype), self.dt.to(phi.dtype), self.gamma.to(phi.dtype))
         fixed__ = (
             self.K.to(phi.dtype),
@@ -704,16 +775,15 @@ class CoupledWave(nn.Module):
             self.lam.to(phi.dtype),
             self.m2.to(phi.dtype),
         )
-        if self.backend == "torch" or _transformed():
-            results__ = reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
-        else:
-            _available(self.backend, phi)
-            results__ = _evolve_readout(phi, pi, *fixed__, self.steps)
-        read__, *ends__ = (x.to(dtype__) for x in results__)
-        return CoupledWaveState(*ends__), read__
+        if by_reference(self.backend):
+            return reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
+        _available(self.backend, phi)
+        return _evolve_readout(phi, pi, *fixed__, self.steps)
 
+    @exact
     def readout(self, state: CoupledWaveState) -> Tensor:
         """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22."""
+        check_state('readout', state, CoupledWaveState)
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
         given__ = (
@@ -724,13 +794,15 @@ class CoupledWave(nn.Module):
             self.lam.to(phi.dtype),
             self.m2.to(phi.dtype),
         )
-        if self.backend == "torch" or _transformed():
+        if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, phi)
         return _readout(*given__).to(dtype__)
 
+    @exact
     def energy(self, state: CoupledWaveState) -> Tensor:
         """The energy of each sample, (B,)."""
+        check_state('energy', state, CoupledWaveState)
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
         (density__,) = reference.energy(
@@ -738,8 +810,10 @@ class CoupledWave(nn.Module):
         )
         return density__.flatten(1).sum(1)
 
+    @exact
     def stress_energy(self, state: CoupledWaveState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
+        check_state('stress_energy', state, CoupledWaveState)
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
         return dict(
@@ -752,9 +826,11 @@ class CoupledWave(nn.Module):
             )
         )
 
+    @exact
     def balance_residual(self, before: CoupledWaveState, after: CoupledWaveState, elapsed: float) -> Tensor:
         """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
         state = CoupledWaveState(*(0.5 * (a + b) for a, b in zip(before, after)))
+        check_state('balance_residual', state, CoupledWaveState)
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
         (density__,) = reference.power(
@@ -762,5 +838,5 @@ class CoupledWave(nn.Module):
             self.lam.to(phi.dtype), self.m2.to(phi.dtype)
         )
         power__ = 1.0 * density__.flatten(1).sum(1)
-        return (self.energy(after) - self.energy(before)) / elapsed - power__.to(dtype__)
+        return (self.energy(after) - self.energy(before)) / elapsed - power__
 

@@ -10,7 +10,6 @@
 #include <cstring>
 #include <omp.h>
 #include <type_traits>
-#include <vector>
 
 namespace {
 
@@ -147,8 +146,9 @@ INLINE void readout_adjoint_(V q__before, V p__before, V q, V p, V T00__density_
     p__bar = spread(J__density__bar * q__before + M__density__bar * p__before + T00__density__bar * p);
 }
 
-// The units of a call: samples times blocks of channels; body(Whole or Part, sample, first channel, channels of the
-// vector) is called for every vector by a loop that the body of a unit writes.
+// The units of a call: samples times blocks of channels; body(sample, first channel, last channel, room) is called for
+// each, with room for so many rows of channels, all zero. Returns 0, or the bytes that a thread asked for and could not
+// have; the results are void then.
 struct Units {
     long samples, channels, block, blocks;
     Units(long samples, long channels, int threads) : samples(samples), channels(channels) {
@@ -157,12 +157,22 @@ struct Units {
             block = (block / 2 + LANES - 1) / LANES * LANES;
         blocks = (channels + block - 1) / block;
     }
-    template <class Body> void each(int threads, Body&& body) const {
-#pragma omp parallel for num_threads(threads) schedule(static)
-        for (long unit = 0; unit < samples * blocks; ++unit) {
-            const long from = unit % blocks * block, to = from + block < channels ? from + block : channels;
-            body(unit / blocks, from, to);
+    template <class Body> long each(int threads, long rows, Body&& body) const {
+        const long bytes = rows * block * sizeof(R), units = samples * blocks;
+        long missing = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : missing)
+        {
+            R* const room = static_cast<R*>(std::malloc(bytes + 1));
+            const long member = omp_get_thread_num(), members = omp_get_num_threads();
+            if (!room) missing = 1;
+            for (long unit = units * member / members; room && unit < units * (member + 1) / members; ++unit) {
+                const long from = unit % blocks * block, to = from + block < channels ? from + block : channels;
+                std::memset(room, 0, bytes);
+                body(unit / blocks, from, to, room);
+            }
+            std::free(room);
         }
+        return missing ? bytes : 0;
     }
 };
 template <class Body> INLINE void vectors(long from, long to, Body&& body) {
@@ -174,9 +184,9 @@ template <class Body> INLINE void vectors(long from, long to, Body&& body) {
 }  // namespace
 
 // arrays: start, tokens, coefficients, states
-extern "C" void scan(R** arrays, long B, long T, long C, long threads) {
+extern "C" long scan(R** arrays, long B, long T, long C, long threads) {
     R **start = arrays, **tokens = start + FIELDS, **fixed = tokens + TOKENS, **out = fixed + COEFFICIENTS;
-    Units(B, C, threads).each(threads, [&](long b, long from, long to) {
+    return Units(B, C, threads).each(threads, 0, [&](long b, long from, long to, R*) {
         for (long t = 0; t < T; ++t) {
             const long row = (b * T + t) * C;
             const R* past[FIELDS];
@@ -193,18 +203,18 @@ extern "C" void scan(R** arrays, long B, long T, long C, long threads) {
 }
 
 // arrays: cotangents, states, start, tokens, coefficients, then the cotangents of start and tokens; sums: (B, K, C)
-extern "C" void scan_adjoint(R** arrays, long B, long T, long C, long threads, double* sums) {
+extern "C" long scan_adjoint(R** arrays, long B, long T, long C, long threads, double* sums) {
     R **grads = arrays, **states = grads + FIELDS, **start = states + FIELDS, **tokens = start + FIELDS,
       **fixed = tokens + TOKENS, **flowed = fixed + COEFFICIENTS, **seen = flowed + FIELDS;
-    Units(B, C, threads).each(threads, [&](long b, long from, long to) {
+    constexpr long HELD = FIELDS;
+    return Units(B, C, threads).each(threads, HELD, [&](long b, long from, long to, R* const carried) {
         const long width = (to - from + LANES - 1) / LANES * LANES;
-        std::vector<R> carried(FIELDS * width, R(0));
         for (long t = T - 1; t >= 0; --t) {
             const long row = (b * T + t) * C;
             const R* past[FIELDS];
             for (long f = 0; f < FIELDS; ++f) past[f] = t ? states[f] + row - C : start[f] + b * C;
             vectors(from, to, [&](auto all, long c, long count) {
-                R* carry = carried.data() + (c - from);
+                R* carry = carried + (c - from);
                 V g[FIELDS], back[FIELDS], into[TOKENS], own[COEFFICIENTS ? COEFFICIENTS : 1];
                 for (long f = 0; f < FIELDS; ++f)
                     g[f] = load(all, grads[f] + row + c, count) + load(Whole{}, carry + f * width, LANES);
@@ -216,15 +226,15 @@ extern "C" void scan_adjoint(R** arrays, long B, long T, long C, long threads, d
                 for (long i = 0; i < TOKENS; ++i) store(all, seen[i] + row + c, into[i], count);
             });
         }
-        for (long f = 0; f < FIELDS; ++f) std::memcpy(flowed[f] + b * C + from, carried.data() + f * width, (to -
-            from) * sizeof(R));
+        for (long f = 0; f < FIELDS; ++f) std::memcpy(flowed[f] + b * C + from, carried + f * width, (to - from) *
+            sizeof(R));
     });
 }
 
 // arrays: start, states, coefficients, result (B, T, R*C)
-extern "C" void readout_scan(R** arrays, long B, long T, long C, long threads) {
+extern "C" long readout_scan(R** arrays, long B, long T, long C, long threads) {
     R **start = arrays, **states = start + FIELDS, **fixed = states + FIELDS, *out = fixed[READS];
-    Units(B, C, threads).each(threads, [&](long b, long from, long to) {
+    return Units(B, C, threads).each(threads, 0, [&](long b, long from, long to, R*) {
         for (long t = 0; t < T; ++t) {
             const long row = (b * T + t) * C;
             const R* past[FIELDS];
@@ -240,18 +250,18 @@ extern "C" void readout_scan(R** arrays, long B, long T, long C, long threads) {
 }
 
 // arrays: cotangent (B, T, R*C), start, states, coefficients, then the cotangents of start and states; sums: (B, K, C)
-extern "C" void readout_scan_adjoint(R** arrays, long B, long T, long C, long threads, double* sums) {
+extern "C" long readout_scan_adjoint(R** arrays, long B, long T, long C, long threads, double* sums) {
     R *grad = arrays[0], **start = arrays + 1, **states = start + FIELDS, **fixed = states + FIELDS,
       **flowed = fixed + READS, **seen = flowed + FIELDS;
-    Units(B, C, threads).each(threads, [&](long b, long from, long to) {
+    constexpr long HELD = FIELDS;
+    return Units(B, C, threads).each(threads, HELD, [&](long b, long from, long to, R* const carried) {
         const long width = (to - from + LANES - 1) / LANES * LANES;
-        std::vector<R> carried(FIELDS * width, R(0));
         for (long t = T - 1; t >= 0; --t) {
             const long row = (b * T + t) * C;
             const R* past[FIELDS];
             for (long f = 0; f < FIELDS; ++f) past[f] = t ? states[f] + row - C : start[f] + b * C;
             vectors(from, to, [&](auto all, long c, long count) {
-                R* carry = carried.data() + (c - from);
+                R* carry = carried + (c - from);
                 V g[COMPONENTS], back[FIELDS], into[FIELDS], own[READS ? READS : 1];
                 for (long r = 0; r < COMPONENTS; ++r) g[r] = load(all, grad + COMPONENTS * row + r * C + c, count);
                 readout_adjoint_(load(all, past[0] + c, count), load(all, past[1] + c, count), load(all, states[0] +
@@ -263,7 +273,7 @@ extern "C" void readout_scan_adjoint(R** arrays, long B, long T, long C, long th
                 }
             });
         }
-        for (long f = 0; f < FIELDS; ++f) std::memcpy(flowed[f] + b * C + from, carried.data() + f * width, (to -
-            from) * sizeof(R));
+        for (long f = 0; f < FIELDS; ++f) std::memcpy(flowed[f] + b * C + from, carried + f * width, (to - from) *
+            sizeof(R));
     });
 }

@@ -12,6 +12,9 @@ chunk, so that gradients are the same bits at every run; arithmetic is float32 (
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
+import os
 
 import torch
 import triton
@@ -21,6 +24,27 @@ from torch import Tensor
 from . import reference
 
 Tensors = tuple[Tensor, ...]
+
+
+@functools.lru_cache(maxsize=1)
+def checking() -> bool:
+    """Whether METRIGEN_CHECK=1 asked this process for memory that holds NaN until something is written there."""
+    return os.environ.get("METRIGEN_CHECK", "0") == "1"
+
+
+def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    lies before and behind it."""
+    if not checking():
+        if shape is None:
+            return torch.empty_like(like, memory_format=torch.contiguous_format)
+        return like.new_empty(shape, dtype=dtype)
+    shape = tuple(like.shape if shape is None else shape)
+    numbers, margin = math.prod(shape), 4096
+    around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
+    return around[margin : margin + numbers].view(shape)
+
+
 CHUNK = 64  # tokens
 LANES = 1 << 15  # samples times channels from which on a sequence is walked in one go
 
@@ -547,9 +571,9 @@ def _carried(like: Tensor, first: Tensor, ends, arguments: Tensors, step: int) -
     b, t, c = like.shape
     chunks, length, block, options = _plan(like)
     n, acc = len(reference.FIELDS), _accumulator(like)
-    maps = like.new_empty((b, chunks, n * n, c), dtype=acc)
-    end = like.new_empty((b, chunks, n, c), dtype=acc)
-    carry, last = torch.empty_like(end), torch.empty_like(first)
+    maps = _new(like, (b, chunks, n * n, c), acc)
+    end = _new(like, (b, chunks, n, c), acc)
+    carry, last = _new(end), _new(first)
     blocks = triton.cdiv(c, block)
     ends[b, chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
     scan_carry_kernel[b, blocks](maps, end, first, carry, last, c, chunks, STEP=step, **options)
@@ -567,7 +591,7 @@ def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
     tokens, coefficients = _dense(tokens), _dense(coefficients)
     b, t, c = like.shape
     chunks, length, block, options = _plan(like)
-    out = tuple(torch.empty_like(like, memory_format=torch.contiguous_format) for _ in start)
+    out = tuple(_new(like) for _ in start)
     with _guard(like):
         carry = torch.stack(start, 1).to(_accumulator(like))[:, None].contiguous()
         if chunks > 1:
@@ -588,9 +612,9 @@ def scan_adjoint(
     b, t, c = like.shape
     chunks, length, block, options = _plan(like)
     n, acc = len(start), _accumulator(like)
-    bars = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in tokens)
-    sums = tuple(like.new_empty((b, chunks, c), dtype=acc) for _ in coefficients)
-    begin = like.new_empty((b, chunks, n, c), dtype=acc)
+    bars = tuple(_new(x) for x in tokens)
+    sums = tuple(_new(like, (b, chunks, c), acc) for _ in coefficients)
+    begin = _new(like, (b, chunks, n, c), acc)
     with _guard(like):
         carry = like.new_zeros((b, 1, n, c), dtype=acc)
         if chunks > 1:
@@ -687,7 +711,7 @@ def readout_scan(start: Tensors, states: Tensors, coefficients: Tensors) -> Tens
         return reference.readout_scan(start, states, coefficients)
     b, t, c = like.shape
     _, _, block, options = _plan(like)
-    out = like.new_empty((b, t, 3 * c))
+    out = _new(like, (b, t, 3 * c))
     with _guard(like):
         readout_kernel[b * t, triton.cdiv(c, block)](
             *_dense(start), *_dense(states), *_dense(coefficients), out, t, c, **options
@@ -701,9 +725,9 @@ def readout_scan_adjoint(grads: Tensors, start: Tensors, states: Tensors, coeffi
         return reference.readout_scan_adjoint(grads, start, states, coefficients)
     b, t, c = like.shape
     _, _, block, options = _plan(like)
-    bars = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in states)
-    begin = tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in start)
-    sums = tuple(like.new_empty((b * t, c), dtype=_accumulator(like)) for _ in coefficients)
+    bars = tuple(_new(x) for x in states)
+    begin = tuple(_new(x) for x in start)
+    sums = tuple(_new(like, (b * t, c), _accumulator(like)) for _ in coefficients)
     grad = torch.cat(grads, 2)
     with _guard(like):
         readout_adjoint_kernel[b * t, triton.cdiv(c, block)](

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from . import cpu, reference
+from .base import (BaseLayer, as_count, by_reference, check_input, check_state, exact, pullback, registered, working)
+from .checks import checked
 
 try:
     from . import kernels
@@ -21,6 +23,7 @@ KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERP
 COMPONENTS = ('T00', 'J', 'M')
 
 
+@registered
 class LmState(NamedTuple):
     """Fields (B, C, T), one value a token; (B, C) after a single token."""
 
@@ -34,11 +37,15 @@ class LmState(NamedTuple):
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument, as an operator must return them."""
-    taken = {x.data_ptr() for x in arguments}
-    return tuple(
-        r.clone(memory_format=torch.contiguous_format) if r.data_ptr() in taken else r.contiguous() for r in results
-    )
+    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
+    taken = {x.untyped_storage().data_ptr() for x in arguments}
+    owned = []
+    for r in results:
+        whole = r.contiguous()
+        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
+        taken.add(own.untyped_storage().data_ptr())
+        owned.append(own)
+    return tuple(owned)
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -63,14 +70,9 @@ def _check(start: tuple[Tensor, ...], tokens: tuple[Tensor, ...], coefficients: 
             raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first one {first.dtype} on {first.device}")
 
 
-def _working(dtype: torch.dtype) -> torch.dtype:
-    """The dtype that is computed in: float32 for half precision."""
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-
-
 def _tokens(channels: int, axes: int, /, **inputs: Tensor) -> tuple[tuple[Tensor, ...], torch.dtype]:
     """The inputs in one shape, (B, C, T) as (B, T, C) in memory or (B, C), and the dtype that was given."""
-    shapes = [tuple(x.shape) for x in inputs.values()]
+    shapes = [tuple(check_input(x, name).shape) for name, x in inputs.items()]
     try:
         shape = torch.broadcast_shapes(*shapes, (1, channels, *([1] * (axes - 2))))
     except RuntimeError as error:
@@ -81,7 +83,8 @@ def _tokens(channels: int, axes: int, /, **inputs: Tensor) -> tuple[tuple[Tensor
     if not dtype.is_floating_point or len(shape) != axes or shape[1] != channels:
         needed = f"(B, {channels}{', T' if axes == 3 else ''})"
         raise ValueError(f"inputs broadcast to {tuple(shape)} of {dtype}; needed: floating point, {needed}")
-    found = (x.to(_working(dtype)).expand(shape) for x in inputs.values())
+    work = working(next(iter(inputs.values())).new_empty((), dtype=dtype))
+    found = (x.to(work).expand(shape) for x in inputs.values())
     return tuple(x.mT.contiguous() if axes == 3 else x for x in found), dtype
 
 
@@ -91,6 +94,7 @@ def _start(state: LmState | None, like: Tensor) -> tuple[Tensor, ...]:
     if state is None:
         return tuple(like.new_zeros(shape) for _ in LmState._fields)
     for x in state:
+        check_input(x, "the state before the first token")
         if tuple(x.shape) != shape:
             raise ValueError(
                 f"the state before the first token has shape {shape}, not {tuple(x.shape)}; see State.last"
@@ -103,13 +107,8 @@ def _available(backend: str, x: Tensor) -> None:
         raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
     if backend == "cpu" and x.device.type != "cpu":
         raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
-
-
-def _transformed() -> bool:
-    """Whether torch.func or forward-mode AD is at work, which need the composite reference."""
-    active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
-    level = getattr(torch.autograd.forward_ad, "_current_level", -1)
-    return active() or level >= 0
+    if backend == "cpu":
+        cpu.insist()
 
 
 @torch.library.custom_op("metrigen::lm_540d5065_readout_adjoint", mutates_args=())
@@ -171,9 +170,7 @@ def _readout_adjoint_backward(ctx, *grads):
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[1:])
-    with torch.enable_grad():
-        _, pull = torch.func.vjp(adjoint, *saved)
-    return pull(tuple(grads))
+    return pullback(adjoint, saved, grads)
 
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
@@ -289,9 +286,7 @@ def _scan_adjoint_backward(ctx, *grads):
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[4:])
-    with torch.enable_grad():
-        _, pull = torch.func.vjp(adjoint, *saved)
-    return pull(tuple(grads))
+    return pullback(adjoint, saved, grads)
 
 
 _scan_adjoint.register_autograd(_scan_adjoint_backward, setup_context=_scan_adjoint_setup)
@@ -360,12 +355,17 @@ for _device in ("cpu", "cuda"):
     torch.library.register_autocast("metrigen::lm_540d5065_scan", _device, torch.float32)
 
 
-class Lm(nn.Module):
+class Lm(BaseLayer):
     """Lm.
 
     channels  number C of oscillators
     backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
+
+    CONFIG = ("channels", "backend")
+    SPEC = "714dbb8ba1267f3f"
+    INPUTS = ('f_p', 'f_q', 'lam', 'theta')
+    SIGNS = {'lam': 'nonnegative'}
 
     def __init__(self, channels: int, *, backend: str = "auto") -> None:
         super().__init__()
@@ -375,16 +375,26 @@ class Lm(nn.Module):
             )
         if backend == "triton" and kernels is None:
             raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and (INTERPRETED or not cpu.available()):
-            raise ValueError('backend="cpu" needs a C++ compiler (and Triton not interpreted); use "auto" or "torch"')
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be positive")
+        if backend == "cpu" and INTERPRETED:
+            raise ValueError(
+                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
+            )
+        if backend == "cpu":
+            cpu.insist()
+        channels = as_count(channels, "channels", 1)
         self.channels, self.backend = channels, backend
+
+    @property
+    def dt(self) -> float:
+        """The time step of a token, a number of the spec: it stands inside the computation and cannot be set."""
+        return 1.0
 
     def _coefficients(self, like: Tensor) -> tuple[Tensor, ...]:
         """What is one number a channel, in the dtype of the state."""
         return ()
 
+    @exact
+    @checked
     def forward(
         self, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor, state: LmState | None = None
     ) -> LmState:
@@ -395,13 +405,15 @@ class Lm(nn.Module):
         tokens__, dtype__ = _tokens(self.channels, 3, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
         start__ = _start(state, tokens__[0])
         fixed__ = self._coefficients(tokens__[0])
-        if self.backend == "torch" or _transformed():
+        if by_reference(self.backend):
             results__ = reference.scan(start__, tokens__, fixed__)
         else:
             _available(self.backend, tokens__[0])
             results__ = _scan(*start__, *tokens__, *fixed__)
         return LmState(*(x.to(dtype__).mT for x in results__))
 
+    @exact
+    @checked
     def step(self, state: LmState | None, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> LmState:
         """The state (B, C) after one token with inputs (B, C): ``forward`` token by token, with nothing else to keep."""
         tokens__, dtype__ = _tokens(self.channels, 2, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
@@ -409,26 +421,30 @@ class Lm(nn.Module):
         fixed__ = self._coefficients(tokens__[0])
         return LmState(*(x.to(dtype__) for x in reference.step(*start__, *tokens__, )))
 
+    @exact
     def readout(self, state: LmState, before: LmState | None = None) -> Tensor:
         """The readout at every token, (B, R*C, T): T00, J, M.
 
         ``before`` is the state (B, C) before the first token of ``state``, zero by default. A state (B, C) of one token
         is read as such: (B, R*C)."""
+        check_state("readout", state, LmState)
         single__ = state[0].dim() == 2
         dtype__ = state[0].dtype
-        states__ = tuple((x[:, :, None] if single__ else x).to(_working(dtype__)).mT.contiguous() for x in state)
+        states__ = tuple((x[:, :, None] if single__ else x).to(working(x)).mT.contiguous() for x in state)
         start__ = _start(before, states__[0])
         fixed__ = self._coefficients(states__[0])
-        if self.backend == "torch" or _transformed():
+        if by_reference(self.backend):
             read__ = torch.cat(reference.readout_scan(start__, states__, ()), 2)
         else:
             _available(self.backend, states__[0])
             read__ = _readout(*start__, *states__)
         return read__[:, 0].to(dtype__) if single__ else read__.to(dtype__).mT
 
+    @exact
     def energy(self, state: LmState) -> Tensor:
         """x.P x/2 of each sample, summed over the channels: (B, T), or (B,) for a state (B, C)."""
-        fixed__ = self._coefficients(state[0])
-        states__ = tuple(x.mT if x.dim() == 3 else x for x in state)
+        check_state("energy", state, LmState)
+        states__ = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
+        fixed__ = self._coefficients(states__[0])
         (density__,) = reference.energy(*states__, )
         return density__.expand_as(states__[0]).sum(-1)

@@ -156,14 +156,13 @@ template <class Last> inline void store_result(const Lattice& at, Last last, R* 
     else store_dense(last, p, x);
 }
 
-// What lies around a plane: its other side (periodic), else zero.
+// What lies around a plane: its other side (periodic), else zero. All that a vector of the plane or of a neighbour takes in
+// is written, so that nothing rests on what the memory held before.
+constexpr long REACHED = round_up(W, LANES) + 2 * SIDE;
 inline void fill_row(R* row) {
-    if (PERIODIC) {
-        for (long k = 1; k <= SIDE; ++k) row[-k] = row[((-k) % W + W) % W];
-        for (long k = 0; k < SIDE; ++k) row[W + k] = row[k % W];
-    } else {
-        for (long j = W; j < round_up(W, LANES) + SIDE; ++j) row[j] = R(0);
-    }
+    for (long k = 1; k <= SIDE; ++k) row[-k] = PERIODIC ? row[((-k) % W + W) % W] : R(0);
+    for (long k = 0; k < SIDE; ++k) row[W + k] = PERIODIC ? row[k % W] : R(0);
+    for (long j = W + SIDE; j < round_up(W, LANES) + SIDE; ++j) row[j] = R(0);
 }
 inline void fill_rows(R* first, long count, long halo, long stride, long length) {
     for (long k = 1; k <= halo; ++k) {
@@ -183,14 +182,13 @@ inline void fill_sides(const Lattice& at, R* planes) {
 inline void fill_ends(const Lattice& at, R* planes) {
     for (long c = 0; c < G; ++c) {
         R* plane = planes + c * at.padded;
-        const long first = -SIDE, length = W + 2 * SIDE;
-        if (RANK == 2) fill_rows(plane + at.padded_row(0) + first, at.n[0], HALO[0], STRIDE, length);
+        if (RANK == 2) fill_rows(plane + at.padded_row(0) - SIDE, at.n[0], HALO[0], STRIDE, REACHED);
         if (RANK == 3) {
             for (long i = 0; i < at.n[0]; ++i)
-                fill_rows(plane + at.padded_row(i * at.n[1]) + first, at.n[1], HALO[1], STRIDE, length);
+                fill_rows(plane + at.padded_row(i * at.n[1]) - SIDE, at.n[1], HALO[1], STRIDE, REACHED);
             const long above = -HALO[1] * STRIDE - SIDE;
             fill_rows(plane + at.padded_row(0) + above, at.n[0], HALO[0], at.step0(),
-                      (at.n[1] + 2 * HALO[1] - 1) * STRIDE + length);
+                      (at.n[1] + 2 * HALO[1] - 1) * STRIDE + REACHED);
         }
     }
 }
@@ -237,29 +235,79 @@ inline void large_pages(R* first, long numbers) {
 #endif
 }
 
-// Memory of a thread for one purpose, kept between calls. What is never touched is never mapped.
-template <class Number, int PURPOSE> inline Number* lasting(long numbers) {
-    static thread_local Number* memory = nullptr;
-    static thread_local long size = 0;
-    if (numbers > size) {
-        std::free(memory);
-        memory = static_cast<Number*>(std::aligned_alloc(64, round_up(numbers * sizeof(Number), 64)));
-        size = numbers;
-    }
-    return memory;
-}
+// The memory of a thread, kept between calls and given back when the thread ends. It comes cleared from the system: what is
+// never touched is never mapped, and lanes beside the columns, which are computed with and dropped, hold ordinary numbers.
+// Beyond that nothing may be read that its call has not written; compiled with POISON it holds NaN at every call.
+struct Memory {
+    void *whole = nullptr, *first = nullptr;
+    long bytes = 0;
 
-// Memory for padded planes. What lies around a plane is read and never written: it is zero, and stays so while planes lie
-// where they lay in the call before. Another lattice or number of planes begins with zeros again.
-inline R* workspace(const Lattice& at, long numbers) {
-    static thread_local long laid[4] = {};
-    R* const memory = lasting<R, 0>(numbers);
-    const long wanted[4] = {numbers, at.n[0], at.n[1], at.n[2]};
-    if (std::memcmp(laid, wanted, sizeof wanted) != 0) {
-        std::memset(memory, 0, numbers * sizeof(R));
-        std::memcpy(laid, wanted, sizeof wanted);
+    ~Memory() { std::free(whole); }
+    void* take(long wanted) {
+        if (!whole || wanted > bytes) {
+            std::free(whole);
+            whole = std::calloc(wanted + 64, 1);
+            first = reinterpret_cast<void*>(round_up(reinterpret_cast<long>(whole), 64));
+            bytes = whole ? wanted : 0;
+        }
+#ifdef POISON
+        if (whole) std::memset(first, 0xFF, bytes);
+#endif
+        return whole ? first : nullptr;
     }
-    return memory;
+};
+
+// Memory for padded planes and ``more`` numbers: null where there is none. ``bytes`` is how much is asked for.
+struct Workspace {
+    long bytes;
+
+    Workspace(const Lattice& at, long planes, long more = 0) {
+        const double wanted = (double(planes) * at.block + more) * sizeof(R);
+        bytes = wanted < 1e18 ? long(planes * at.block + more) * long(sizeof(R)) : 1L << 60;
+    }
+    R* take() const {
+        static thread_local Memory memory;
+        return static_cast<R*>(memory.take(bytes));
+    }
+};
+
+// The units of a call that a thread takes: its share of them, in their order.
+struct Share {
+    long member, members;
+    template <class Body> void each(long units, Body&& body) const {
+        const long last = units * (member + 1) / members;
+        for (long unit = units * member / members; unit < last; ++unit) body(unit);
+    }
+};
+// Where units take unlike times: whoever is free takes the next.
+struct Queue {
+    long units, next = 0;
+    template <class Body> void each(Body&& body) {
+        for (;;) {
+            long unit;
+#pragma omp atomic capture
+            unit = next++;
+            if (unit >= units) return;
+            body(unit);
+        }
+    }
+};
+
+// What a unit sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
+template <class Sums> inline Sums& sums_of(double* summed, long unit) { return reinterpret_cast<Sums*>(summed)[unit];
+    }
+
+// body(workspace, share) in every thread. What an entry returns: 0, or the bytes that a thread asked for and could not
+// have; its results are void then.
+template <class Body> inline long on_threads(long threads, const Workspace& workspace, Body&& body) {
+    long missing = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : missing)
+    {
+        R* const work = workspace.take();
+        if (work) body(work, Share{omp_get_thread_num(), omp_get_num_threads()});
+        else missing = 1;
+    }
+    return missing ? workspace.bytes : 0;
 }
 
 }  // namespace
@@ -599,41 +647,35 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 #ifdef ENTRY_readout
 // What the readout reads, then the readout itself, its components one after the other along the channels.
-extern "C" void readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
+extern "C" long readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     Lattice at(sizes);
     const long groups = channels / G, numbers = samples * COMPONENTS * channels * at.dense;
     at.streams = streams(arrays[GIVEN], numbers);
     large_pages(arrays[GIVEN], numbers);
-#pragma omp parallel num_threads(threads)
-    {
-        R* const work = workspace(at, (BUFFERS + IMPORTS) * at.block);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+    return on_threads(threads, Workspace(at, BUFFERS + IMPORTS), [&](R* const work, const Share& share) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const Given given(arrays, at, sample, first, channels, work + BUFFERS * at.block);
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
                 out[i] = arrays[GIVEN] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
             read(at, given, out, work);
-        }
+        });
         settle();
-    }
+    });
 }
 #endif
 
 #ifdef ENTRY_readout_adjoint
 // The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a unit after the
 // other, the sums.
-extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
+extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
     for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
-#pragma omp parallel num_threads(threads)
-    {
-        R* const work = workspace(at, (BUFFERS + IMPORTS + OUTSIDE) * at.block);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+    return on_threads(threads, Workspace(at, BUFFERS + IMPORTS + OUTSIDE), [&](R* const work, const Share& share) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const Given given(arrays + 1, at, sample, first, channels, work + BUFFERS * at.block);
             const R* grads[COMPONENTS];
@@ -643,8 +685,8 @@ extern "C" void readout_adjoint(R* const* arrays, const long* sizes, long sample
             for (long i = 0; i < SITES; ++i)
                 out[i] = arrays[1 + GIVEN + i] + (sample * channels + first) * at.dense;
             flow(at, given, grads, out, work);
-        }
-    }
+        });
+    });
 }
 #endif
 }  // namespace reading
@@ -978,6 +1020,7 @@ constexpr int PATIENCE = 10;  // restarts in a row without a tenth of progress
 
 // The threads that share a unit: one for each of many small units, or all of them on the rows of a large one.
 struct Team {
+    static constexpr long MOST = 256;
     int members, member;
     double* shared;
     void wait() const {
@@ -1161,7 +1204,7 @@ struct Multigrid {
         plan(at.n[0], W, levels, count);
         for (int k = 1; k < count; ++k) memory = levels[k].place(memory);
         if (team.member == 0) {
-            top.clear({z + from, other + from});
+            top.clear({top.weight[0], top.weight[2], z + from, other + from});
             for (long j = 0; j < W; ++j) top.weight[1][(top.n0 - 1) * STRIDE + j] = weight[4][from + (top.n0 - 1) *
                 STRIDE + j];
             for (long i = 0; i < top.n0; ++i) top.weight[3][i * STRIDE + W - 1] = weight[3][from + i * STRIDE + W -
@@ -1253,7 +1296,7 @@ struct System {
     R* const work;
     R* weight[WEIGHTS + 1];
     R* inverse;  // 1 / diagonal, the preconditioner of small planes
-    Sums sums;
+    Sums& sums;
     Multigrid* grid;  // that of large ones
 
     // Whether the screening is small somewhere beside the diagonal, its share m: without levels the residual falls by a
@@ -1414,27 +1457,32 @@ struct System {
 
 #ifdef ENTRY_solve
 // A x = b: right-hand side, start, what A is made of, the solution; a report for every unit.
-extern "C" void solve(
+extern "C" long solve(
     R* const* arrays, const long* sizes, long samples, long channels, long threads, double* reports, long solver,
     double rtol, double atol, long most
 ) {
     const Lattice at(sizes);
     const long groups = channels / G, units = samples * groups;
+    if (threads > Team::MOST) threads = Team::MOST;
     const bool together = units < threads && at.rows >= 4 * threads;
-    const long planes = PLANES * at.block + (has_levels(at) ? 2 * at.block + Multigrid::numbers(at) : 0);
-    double shared[256];
-    R* common = together ? workspace(at, planes) : nullptr;
-#pragma omp parallel num_threads(threads)
-    {
-        const Team team{together ? omp_get_num_threads() : 1, together ? omp_get_thread_num() : 0, shared};
-        R* const work = together ? common : workspace(at, planes);
+    const long levels = has_levels(at) ? 2 * at.block + Multigrid::numbers(at) : 0;
+    // In front of the planes: the sums of every thread of a team.
+    constexpr long SUMMED = round_up(sizeof(Sums), 64) / sizeof(R);
+    const long members = together ? threads : 1;
+    const Workspace whole(at, PLANES, members * SUMMED + levels);
+    double shared[Team::MOST];
+    Queue queue{units};
+    const auto solved = [&](R* const memory, const Share& share) {
+        const Team team{together ? int(share.members) : 1, together ? int(share.member) : 0, shared};
+        R* const work = memory + members * SUMMED;
+        Sums& sums = sums_of<Sums>(reinterpret_cast<double*>(memory + team.member * SUMMED), 0);
         const auto one = [&](long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
             team.wait();
             const Given given(arrays + 2, at, sample, first, channels, work + (BUFFERS + 6 + WEIGHTS) * at.block);
             team.wait();
-            System system{team, team.rows(at), given, work, {}, nullptr, {}, nullptr};
+            System system{team, team.rows(at), given, work, {}, nullptr, sums, nullptr};
             const Report report = system.solve(
                 arrays[0] + from, arrays[1] + from, arrays[2 + FIXED] + from, solver, rtol, atol, most
             );
@@ -1442,25 +1490,25 @@ extern "C" void solve(
         };
         if (together) {
             for (long unit = 0; unit < units; ++unit) one(unit);
-        } else {
-#pragma omp for schedule(dynamic, 1)
-            for (long unit = 0; unit < units; ++unit) one(unit);
-        }
-    }
+        } else queue.each(one);
+    };
+    if (!together) return on_threads(threads, whole, solved);
+    R* const common = whole.take();
+    if (!common) return whole.bytes;
+#pragma omp parallel num_threads(threads)
+    solved(common, Share{omp_get_thread_num(), omp_get_num_threads()});
+    return 0;
 }
 #endif
 
 #ifdef ENTRY_operator_adjoint
 // The field, the cotangent, what A is made of; then the cotangents of its fields and, a unit after the other, the sums.
-extern "C" void operator_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
+extern "C" long operator_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
-#pragma omp parallel num_threads(threads)
-    {
-        R* const work = workspace(at, (BUFFERS + IMPORTS + 2) * at.block);
-#pragma omp for schedule(static)
-        for (long unit = 0; unit < samples * groups; ++unit) {
+    return on_threads(threads, Workspace(at, BUFFERS + IMPORTS + 2), [&](R* const work, const Share& share) {
+        share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
             const Given given(arrays + 2, at, sample, first, channels, work + BUFFERS * at.block);
@@ -1471,11 +1519,10 @@ extern "C" void operator_adjoint(R* const* arrays, const long* sizes, long sampl
             cotangent = work + (BUFFERS + IMPORTS + 1) * at.block;
             R* out[2 + 1];
             for (long i = 0; i < 2; ++i) out[i] = arrays[2 + FIXED + i] + from;
-            Sums sums{};
+            Sums& sums = sums_of<Sums>(summed, unit);
             operator_adjoint(at, given, field, cotangent, out[0], out[1]);
-            std::memcpy(summed + unit * (sizeof(Sums) / sizeof(double)), &sums, sizeof(Sums));
-        }
-    }
+        });
+    });
 }
 #endif
 }  // namespace steady

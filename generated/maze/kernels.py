@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,25 @@ from . import reference
 
 Tensors = tuple[Tensor, ...]
 MAX_BLOCK = 1024
+
+
+@functools.lru_cache(maxsize=1)
+def checking() -> bool:
+    """Whether METRIGEN_CHECK=1 asked this process for memory that holds NaN until something is written there."""
+    return os.environ.get("METRIGEN_CHECK", "0") == "1"
+
+
+def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    lies before and behind it."""
+    if not checking():
+        if shape is None:
+            return torch.empty_like(like, memory_format=torch.contiguous_format)
+        return like.new_empty(shape, dtype=dtype)
+    shape = tuple(like.shape if shape is None else shape)
+    numbers, margin = math.prod(shape), 4096
+    around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
+    return around[margin : margin + numbers].view(shape)
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -698,10 +718,10 @@ def diagonal_0_kernel(
 
 
 def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
-    T00__density = torch.empty_like(u, memory_format=torch.contiguous_format)
-    T11__density = torch.empty_like(u, memory_format=torch.contiguous_format)
-    T12__density = torch.empty_like(u, memory_format=torch.contiguous_format)
-    T22__density = torch.empty_like(u, memory_format=torch.contiguous_format)
+    T00__density = _new(u)
+    T11__density = _new(u)
+    T12__density = _new(u)
+    T22__density = _new(u)
     launch(readout_0_kernel, u, kappa, m2, s, u, T00__density, T11__density, T12__density, T22__density)
     return (T00__density, T11__density, T12__density, T22__density,)
 
@@ -710,10 +730,10 @@ def readout_adjoint(
     u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__density__bar: Tensor, T11__density__bar: Tensor,
     T12__density__bar: Tensor, T22__density__bar: Tensor
 ) -> Tensors:
-    u__bar = torch.empty_like(u, memory_format=torch.contiguous_format)
-    kappa__bar = torch.empty_like(u, memory_format=torch.contiguous_format)
-    m2__bar = torch.empty_like(u, memory_format=torch.contiguous_format)
-    s__bar = torch.empty_like(u, memory_format=torch.contiguous_format)
+    u__bar = _new(u)
+    kappa__bar = _new(u)
+    m2__bar = _new(u)
+    s__bar = _new(u)
     launch(
         readout_adjoint_0_kernel, u, T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar,
         kappa, m2, s, u, u__bar, kappa__bar, m2__bar, s__bar
@@ -722,24 +742,24 @@ def readout_adjoint(
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
-    u__image = torch.empty_like(u, memory_format=torch.contiguous_format)
+    u__image = _new(u)
     launch(operator_0_kernel, u, kappa, m2, u, u__image)
     return (u__image,)
 
 
 def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor) -> Tensors:
-    kappa__bar = torch.empty_like(u, memory_format=torch.contiguous_format)
-    m2__bar = torch.empty_like(u, memory_format=torch.contiguous_format)
+    kappa__bar = _new(u)
+    m2__bar = _new(u)
     launch(operator_adjoint_0_kernel, u, kappa, u, u__image__bar, kappa__bar, m2__bar)
     return (kappa__bar, m2__bar,)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
-    screening__ = torch.empty_like(u, memory_format=torch.contiguous_format)
-    weight__m1_0 = torch.empty_like(u, memory_format=torch.contiguous_format)
-    weight__0_m1 = torch.empty_like(u, memory_format=torch.contiguous_format)
-    weight__0_p1 = torch.empty_like(u, memory_format=torch.contiguous_format)
-    weight__p1_0 = torch.empty_like(u, memory_format=torch.contiguous_format)
+    screening__ = _new(u)
+    weight__m1_0 = _new(u)
+    weight__0_m1 = _new(u)
+    weight__0_p1 = _new(u)
+    weight__p1_0 = _new(u)
     launch(weights_0_kernel, u, kappa, m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
     return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
 
@@ -748,7 +768,7 @@ def apply(
     u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
     weight__p1_0: Tensor
 ) -> Tensors:
-    image__ = torch.empty_like(u, memory_format=torch.contiguous_format)
+    image__ = _new(u)
     launch(apply_0_kernel, u, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__)
     return (image__,)
 
@@ -757,7 +777,7 @@ def gather(
     u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
     weight__p1_0: Tensor
 ) -> Tensors:
-    gathered__ = torch.empty_like(u, memory_format=torch.contiguous_format)
+    gathered__ = _new(u)
     launch(gather_0_kernel, u, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__)
     return (gathered__,)
 
@@ -765,7 +785,7 @@ def gather(
 def diagonal(
     screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
 ) -> Tensors:
-    diagonal__ = torch.empty_like(screening__, memory_format=torch.contiguous_format)
+    diagonal__ = _new(screening__)
     launch(
         diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0,
         diagonal__
@@ -1125,9 +1145,9 @@ def solve_linear(
     """``reference.solve_linear`` in one kernel; planes that do not fit on chip take one kernel for each product."""
     if not 0 < b.shape[2:].numel() <= MAX_SITES or not b.numel():
         return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter, Programs())
-    x = torch.empty_like(b, memory_format=torch.contiguous_format)
+    x = _new(b)
     iterations, failed, indefinite = (b.new_zeros(b.shape[:2], dtype=torch.int64) for _ in range(3))
-    residual = b.new_empty(b.shape[:2], dtype=_accumulator(b))
+    residual = _new(b, b.shape[:2], _accumulator(b))
     arguments = tuple(fixed[k] for k in (0, 1))
     if solver == "monotone":
         tolerance = torch.full_like(residual, rtol)

@@ -11,6 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from . import cpu, reference
+from .base import (
+    BaseLayer, as_count, by_reference, check_input, check_state, exact, pullback, readable, registered, transformed,
+    working
+)
+from .checks import checked
 
 try:
     from . import kernels
@@ -22,6 +27,7 @@ KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERP
 COMPONENTS = ('T00', 'T11', 'T12', 'T22')
 
 
+@registered
 class MazeState(NamedTuple):
     """The field (B, C, *S); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."""
 
@@ -32,28 +38,35 @@ class MazeState(NamedTuple):
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument, as an operator must return them."""
-    taken = {x.data_ptr() for x in arguments}
-    return tuple(
-        r.clone(memory_format=torch.contiguous_format) if r.data_ptr() in taken else r.contiguous() for r in results
-    )
+    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
+    taken = {x.untyped_storage().data_ptr() for x in arguments}
+    owned = []
+    for r in results:
+        whole = r.contiguous()
+        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
+        taken.add(own.untyped_storage().data_ptr())
+        owned.append(own)
+    return tuple(owned)
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(x.new_empty(x.shape) for x in tensors)
 
 
-def _check(sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...]) -> None:
+def _check(
+    sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
+) -> None:
     """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
     first = sites[0]
     if first.dim() != 4:
         raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(first.shape)}")
     c = first.shape[1]
     expected = [(x, first.shape) for x in sites] + [(x, (c,)) for x in channels] + [(x, (c, c)) for x in matrices]
+    expected += [(x, ()) for x in scalars]
     for x, shape in expected:
         if tuple(x.shape) != tuple(shape):
             raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-    for x in (*sites, *channels, *matrices):
+    for x in (*sites, *channels, *matrices, *scalars):
         if x.dtype != first.dtype or x.device != first.device:
             raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {first.dtype} on {first.device}")
 
@@ -66,7 +79,7 @@ def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tu
 def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
     """A prescribed field in the shape and dtype of the state."""
     try:
-        return x.to(like.dtype).expand(like.shape).contiguous()
+        return check_input(x, name).to(like.dtype).expand(like.shape).contiguous()
     except RuntimeError as error:
         raise ValueError(
             f"{name} has shape {tuple(x.shape)}, which does not broadcast to {tuple(like.shape)}"
@@ -81,10 +94,7 @@ def _work(*fields: Tensor, channels: int) -> tuple:
     for x in fields:
         if x.shape != first.shape:
             raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
-    if not first.is_floating_point():
-        raise ValueError(f"fields are floating point, not {first.dtype}")
-    half = first.dtype in (torch.float16, torch.bfloat16)
-    dtype = torch.float32 if half else first.dtype
+    dtype = working(*fields)
     return (*(x.to(dtype) for x in fields), first.dtype)
 
 
@@ -93,17 +103,14 @@ def _available(backend: str, x: Tensor) -> None:
         raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
     if backend == "cpu" and x.device.type != "cpu":
         raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
-
-
-def _transformed() -> bool:
-    """Whether torch.func or forward-mode AD is at work, which need the composite reference."""
-    active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
-    level = getattr(torch.autograd.forward_ad, "_current_level", -1)
-    return active() or level >= 0
+    if backend == "cpu":
+        cpu.insist()
 
 
 def _frame(*inputs: Tensor, channels: int) -> tuple[Tensor, torch.dtype]:
     """An empty field of the shape that the inputs broadcast to, and the dtype that was given."""
+    for x in inputs:
+        check_input(x, "an input")
     try:
         shape = torch.broadcast_shapes(*(x.shape for x in inputs), (1, channels, 1, 1))
     except RuntimeError as error:
@@ -117,8 +124,8 @@ def _frame(*inputs: Tensor, channels: int) -> tuple[Tensor, torch.dtype]:
         raise ValueError(
             f"inputs broadcast to {tuple(shape)} of {dtype}; needed: floating point, (B, {channels}, *S)"
         )
-    work = torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-    return inputs[0].new_empty(shape, dtype=work), dtype
+    frame = inputs[0].new_empty(shape, dtype=dtype)
+    return frame.to(working(frame)), dtype
 
 
 class NotConverged(RuntimeWarning):
@@ -128,7 +135,7 @@ class NotConverged(RuntimeWarning):
 def _reported(results: tuple[Tensor, ...], max_iter: int) -> tuple[Tensor, ...]:
     """Results of a solve, with one warning where it failed."""
     x, iterations, residual, status = results
-    if bool((status != 0).any()):
+    if readable(status) and bool((status != 0).any()):
         warnings.warn(
             f"Maze: a solve did not converge (max_iter={max_iter}); see `status` of the state for the samples",
             NotConverged,
@@ -143,19 +150,19 @@ def _given(method: str, /, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
-@torch.library.custom_op("metrigen::maze_94b473f3_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::maze_811bce80_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return _own(reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
 def _readout_adjoint_kernel(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return _own(kernels.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
@@ -167,7 +174,7 @@ for _device in KERNEL_DEVICES:
 def _readout_adjoint_cpu(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return _own(cpu.readout_adjoint(grad__, u, kappa, m2, s), (grad__, u, kappa, m2, s))
 
 
@@ -177,7 +184,7 @@ if not INTERPRETED:
 
 @_readout_adjoint.register_fake
 def _(grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return _empty_like(u, kappa, m2, s)
 
 
@@ -191,25 +198,23 @@ def _readout_adjoint_backward(ctx, *grads):
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[1:])
-    with torch.enable_grad():
-        _, pull = torch.func.vjp(adjoint, *saved)
-    return pull(tuple(grads))
+    return pullback(adjoint, saved, grads)
 
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_94b473f3_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_811bce80_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_94b473f3_readout", mutates_args=())
+@torch.library.custom_op("metrigen::maze_811bce80_readout", mutates_args=())
 def _readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return torch.cat(reference.readout(u, kappa, m2, s), 1)
 
 
 def _readout_kernel(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return torch.cat(kernels.readout(u, kappa, m2, s), 1)
 
 
@@ -219,7 +224,7 @@ for _device in KERNEL_DEVICES:
 
 
 def _readout_cpu(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return cpu.readout(u, kappa, m2, s)
 
 
@@ -229,7 +234,7 @@ if not INTERPRETED:
 
 @_readout.register_fake
 def _(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
-    _check((u, kappa, m2, s), (), ())
+    _check((u, kappa, m2, s), (), (), ())
     return u.new_empty((u.shape[0], 4 * u.shape[1], *u.shape[2:]))
 
 
@@ -243,18 +248,18 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_94b473f3_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_811bce80_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_94b473f3_operator_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::maze_811bce80_operator_adjoint", mutates_args=())
 def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
-    _check((cotangent__, u, kappa, m2), (), ())
+    _check((cotangent__, u, kappa, m2), (), (), ())
     return _own(reference.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
 def _operator_adjoint_kernel(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent__, u, kappa, m2), (), ())
+    _check((cotangent__, u, kappa, m2), (), (), ())
     return _own(kernels.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
@@ -264,7 +269,7 @@ for _device in KERNEL_DEVICES:
 
 
 def _operator_adjoint_cpu(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent__, u, kappa, m2), (), ())
+    _check((cotangent__, u, kappa, m2), (), (), ())
     return _own(cpu.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
@@ -274,7 +279,7 @@ if not INTERPRETED:
 
 @_operator_adjoint.register_fake
 def _(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent__, u, kappa, m2), (), ())
+    _check((cotangent__, u, kappa, m2), (), (), ())
     return _empty_like(kappa, m2)
 
 
@@ -288,34 +293,40 @@ def _operator_adjoint_backward(ctx, *grads):
 
     saved = ctx.saved_tensors
     grads = _zeros_for(grads, saved[2:])
-    with torch.enable_grad():
-        _, pull = torch.func.vjp(adjoint, *saved)
-    return pull(tuple(grads))
+    return pullback(adjoint, saved, grads)
 
 
 _operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_94b473f3_operator_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_811bce80_operator_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_94b473f3_solve_linear", mutates_args=())
+@torch.library.custom_op("metrigen::maze_811bce80_solve_linear", mutates_args=())
 def _solve_linear(
     b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator."""
-    _check((b__, start__, kappa, m2), (), ())
-    return _reported(reference.solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter), max_iter)
+    _check((b__, start__, kappa, m2), (), (), ())
+    return _own(
+        _reported(reference.solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter), max_iter),
+        (b__, start__, kappa, m2)
+    )
 
 
 def _solve_linear_kernel(
     b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b__, start__, kappa, m2), (), ())
-    return _reported(
-        (kernels if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
-        max_iter
+    _check((b__, start__, kappa, m2), (), (), ())
+    return _own(
+        _reported(
+            (kernels if use_kernels else reference).solve_linear(
+                b__, start__, (kappa, m2), solver, rtol, atol, max_iter
+            ),
+            max_iter
+        ),
+        (b__, start__, kappa, m2)
     )
 
 
@@ -328,10 +339,13 @@ def _solve_linear_cpu(
     b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b__, start__, kappa, m2), (), ())
-    return _reported(
-        (cpu if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
-        max_iter
+    _check((b__, start__, kappa, m2), (), (), ())
+    return _own(
+        _reported(
+            (cpu if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
+            max_iter
+        ),
+        (b__, start__, kappa, m2)
     )
 
 
@@ -344,7 +358,7 @@ def _(
     b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b__, start__, kappa, m2), (), ())
+    _check((b__, start__, kappa, m2), (), (), ())
     return b__.new_empty(b__.shape), b__.new_empty(
         b__.shape[:1], dtype=torch.int64
     ), b__.new_empty(b__.shape[:1]), b__.new_empty(b__.shape[:1], dtype=torch.int64)
@@ -370,10 +384,10 @@ def _solve_linear_backward(ctx, *grads):
 
 _solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_94b473f3_solve_linear", _device, torch.float32)
+    torch.library.register_autocast("metrigen::maze_811bce80_solve_linear", _device, torch.float32)
 
 
-class Maze(nn.Module):
+class Maze(BaseLayer):
     """Maze.
 
     channels  number C of channels of every field
@@ -382,6 +396,12 @@ class Maze(nn.Module):
     bwd_rtol  tolerance of the solve in the backward pass (default rtol)
     backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
+
+    CONFIG = ('channels', 'backend', 'solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
+    DYNAMICS = ('solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
+    SPEC = "e841cd2892a8d4b5"
+    INPUTS = ('kappa', 'm2', 's')
+    SIGNS = {'kappa': 'positive', 'm2': 'positive'}
 
     def __init__(
         self,
@@ -403,10 +423,13 @@ class Maze(nn.Module):
             )
         if backend == "triton" and kernels is None:
             raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and (INTERPRETED or not cpu.available()):
-            raise ValueError('backend="cpu" needs a C++ compiler (and Triton not interpreted); use "auto" or "torch"')
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be positive")
+        if backend == "cpu" and INTERPRETED:
+            raise ValueError(
+                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
+            )
+        if backend == "cpu":
+            cpu.insist()
+        channels = as_count(channels, "channels", 1)
         self.channels, self.backend = channels, backend
         if steps is not None or dt is not None:
             raise ValueError("a steady state has no steps and no dt")
@@ -418,9 +441,11 @@ class Maze(nn.Module):
         self.atol = 0.0 if atol is None else atol
         self.max_iter = 4000 if max_iter is None else max_iter
 
+    @exact
+    @checked
     def forward(self, kappa: Tensor, m2: Tensor, s: Tensor, *, warm_start: Tensor | None = None) -> MazeState:
         """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
-        if _transformed():
+        if transformed():
             raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")
         like__, dtype__ = _frame(kappa, m2, s, channels=self.channels)
         _available(self.backend, like__)
@@ -436,10 +461,12 @@ class Maze(nn.Module):
         )
         return MazeState(u__.to(dtype__), iterations__, residual__.detach(), status__)
 
+    @exact
     def readout(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The readout, (B, R*C, *S): T00, T11, T12, T22."""
+        check_state('readout', state, MazeState)
         _given('readout', kappa=kappa, m2=m2, s=s)
         *fields__, dtype__ = _work(state.u, channels=self.channels)
         u, = fields__
@@ -449,25 +476,29 @@ class Maze(nn.Module):
             _site(m2, u, 'm2'),
             _site(s, u, 's'),
         )
-        if self.backend == "torch" or _transformed():
+        if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, u)
         return _readout(*given__).to(dtype__)
 
+    @exact
     def energy(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The energy of each sample, (B,)."""
+        check_state('energy', state, MazeState)
         _given('energy', kappa=kappa, m2=m2, s=s)
         *fields__, dtype__ = _work(state.u, channels=self.channels)
         u, = fields__
         (density__,) = reference.energy(u, _site(kappa, u, 'kappa'), _site(m2, u, 'm2'), _site(s, u, 's'))
         return density__.flatten(1).sum(1)
 
+    @exact
     def stress_energy(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
+        check_state('stress_energy', state, MazeState)
         _given('stress_energy', kappa=kappa, m2=m2, s=s)
         *fields__, dtype__ = _work(state.u, channels=self.channels)
         u, = fields__

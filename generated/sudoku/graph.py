@@ -16,6 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .base import readable
+
 TRANSPOSES = {
     "difference": "codifference",
     "codifference": "difference",
@@ -50,16 +52,16 @@ class Sparse:
         return coefficient[:, None]
 
     def difference(self, u: Tensor) -> Tensor:
-        return _Along.apply(self, "difference", u)
+        return _along(self, "difference", u)
 
     def codifference(self, j: Tensor) -> Tensor:
-        return _Along.apply(self, "codifference", j)
+        return _along(self, "codifference", j)
 
     def average(self, u: Tensor) -> Tensor:
-        return _Along.apply(self, "average", u)
+        return _along(self, "average", u)
 
     def share(self, j: Tensor) -> Tensor:
-        return _Along.apply(self, "share", j)
+        return _along(self, "share", j)
 
     def total(self, j: Tensor) -> Tensor:
         """The sum over all edges, (B, C)."""
@@ -104,6 +106,11 @@ class Sparse:
         return summed.T.reshape(*values.shape[:-1], self.nodes)
 
 
+def _along(graph: Sparse, name: str, x: Tensor) -> Tensor:
+    """A map as a differentiable function; a compiler takes none that has rules for transforms."""
+    return (_Along if torch.compiler.is_dynamo_compiling() else _Transformable).apply(graph, name, x)
+
+
 class _Along(torch.autograd.Function):
     """A map along the edges of a sparse graph; its reverse is its transpose."""
 
@@ -117,15 +124,19 @@ class _Along(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        return None, None, _Along.apply(ctx.graph, TRANSPOSES[ctx.name], grad)
+        return None, None, _along(ctx.graph, TRANSPOSES[ctx.name], grad)
+
+
+class _Transformable(_Along):
+    """With rules for torch.func and forward-mode derivatives."""
 
     @staticmethod
-    def jvp(ctx, _graph, _name, moved: Tensor) -> Tensor:
-        return _Along.apply(ctx.graph, ctx.name, moved)
+    def jvp(ctx, _graph, _name, along: Tensor) -> Tensor:
+        return _along(ctx.graph, ctx.name, along)
 
     @staticmethod
     def vmap(info, in_dims, graph: Sparse, name: str, x: Tensor) -> tuple[Tensor, int]:
-        return _Along.apply(graph, name, x.movedim(in_dims[2], 0)), 0
+        return _along(graph, name, x.movedim(in_dims[2], 0)), 0  # a map along the last axis alone
 
 
 class Dense:
@@ -187,7 +198,7 @@ class Dense:
 
     def matrix(self, weight: Tensor | float, like: Tensor) -> Tensor:
         """The weights (Bw, Cw, N, N) without diagonal, of each edge the mean of its two places."""
-        w = weight if isinstance(weight, Tensor) else like.new_tensor(weight)
+        w = weight if isinstance(weight, Tensor) else torch.full((), weight, dtype=like.dtype, device=like.device)
         w = w.reshape((1,) * (4 - w.dim()) + w.shape)
         w = w.expand(*w.shape[:2], self.nodes, self.nodes)
         w = 0.5 * (w + w.mT)
@@ -221,7 +232,10 @@ def _check(edge_index: Tensor, nodes: int) -> None:
         raise ValueError(f"edge_index holds {edge_index.dtype}; needed: integers")
     if not edge_index.shape[1]:
         return
-    low, high = int(edge_index.min()), int(edge_index.max())
+    least, most = edge_index.aminmax()
+    if not readable(least):
+        return
+    low, high = int(least), int(most)
     if low < 0 or high >= nodes:
         raise ValueError(
             f"edge_index names node {low if low < 0 else high} of a graph of {nodes} nodes, 0 to {nodes - 1}"

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from . import reference
+from .base import (BaseLayer, as_count, check_input, check_state, exact, readable, registered, working)
+from .checks import checked
 from .graph import Dense, Sparse
 from .solve import LARGEST, Options, solve
 
@@ -20,6 +20,7 @@ Graph = Dense | Sparse
 COMPONENTS = ('T00',)
 
 
+@registered
 class SudokuState(NamedTuple):
     """The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."""
 
@@ -33,19 +34,6 @@ class NotConverged(RuntimeWarning):
     """A solve gave up; the ``status`` of the state says which samples."""
 
 
-def _exact(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method outside of autocast: sums of differences need all the digits of what they are given."""
-
-    @wraps(method)
-    def run(self: nn.Module, *given: Any, **named: Any) -> Any:
-        first = next((x for x in (*given, *named.values()) if isinstance(x, (Tensor, tuple))), None)
-        device = next((x.device for x in (first if isinstance(first, tuple) else (first,)) if x is not None), None)
-        with torch.autocast("cpu" if device is None else device.type, enabled=False):
-            return method(self, *given, **named)
-
-    return run
-
-
 def _work(*fields: Tensor, channels: int) -> tuple:
     """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
     first = fields[0]
@@ -54,14 +42,13 @@ def _work(*fields: Tensor, channels: int) -> tuple:
     for x in fields:
         if x.shape != first.shape:
             raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
-    if not first.is_floating_point():
-        raise ValueError(f"fields are floating point, not {first.dtype}")
-    dtype = torch.float32 if first.dtype in (torch.float16, torch.bfloat16) else first.dtype
+    dtype = working(*fields)
     return (*(x.to(dtype) for x in fields), first.dtype)
 
 
 def _fit(x: Tensor, shape: tuple[int, ...], like: Tensor, name: str) -> Tensor:
     """A prescribed array in the dtype of the state, with all axes of ``shape``, those of size one not expanded."""
+    check_input(x, name)
     try:
         fits = torch.broadcast_shapes(x.shape, shape) == tuple(shape)
     except RuntimeError:
@@ -84,8 +71,11 @@ def _frame(
 ) -> tuple[Tensor, torch.dtype]:
     """A field of the shape that inputs broadcast to, its values not set, and the dtype that was given."""
     given = {**nodes, **edges}
-    dtype = torch.get_default_dtype() if not given else next(iter(given.values())).dtype
-    for x in given.values():
+    dtype = torch.get_default_dtype() if not given else check_input(
+        *next((x, name) for name, x in given.items())
+    ).dtype
+    for name, x in given.items():
+        check_input(x, name)
         dtype = torch.promote_types(dtype, x.dtype)
     if not dtype.is_floating_point:
         raise ValueError(f"inputs are floating point, not {dtype}")
@@ -105,9 +95,8 @@ def _frame(
     if len(shape) != 3 or shape[1] != channels:
         text = ", ".join(f"{name} {tuple(x.shape)}" for name, x in given.items())
         raise ValueError(f"inputs broadcast to {tuple(shape)}; needed: (B, {channels}, N): {text}")
-    work = torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
-    like = next(iter(given.values()))
-    return like.new_empty((), dtype=work).expand(shape), dtype
+    frame = next(iter(given.values())).new_empty((), dtype=dtype)
+    return frame.to(working(frame)).expand(shape), dtype
 
 
 def _given(method: str, /, **inputs: Tensor | None) -> None:
@@ -116,18 +105,49 @@ def _given(method: str, /, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
+def _given(
+    value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
+    below: float | None = None,
+) -> Tensor:
+    """``value`` in float64 and in the shape of the parameter ``name``; ValueError where the parameter cannot have it."""
+    try:
+        if isinstance(value, Tensor) and value.is_complex():
+            raise TypeError
+        given = torch.as_tensor(value, dtype=torch.float64, device=getattr(value, "device", "cpu"))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be a real number or a tensor of them, not {value!r}") from error
+    try:
+        given = given.expand(like.shape)
+    except RuntimeError as error:
+        shapes = f"{tuple(given.shape)}; needed: {tuple(like.shape)}, or what broadcasts to it"
+        raise ValueError(f"{name} has shape {shapes}") from error
+    low = "positive" if above is not None else "nonnegative" if least is not None else ""
+    words = " and ".join(w for w in (low, "" if below is None else f"below {below}") if w) or "finite"
+    wrong = ~torch.isfinite(given)
+    if above is not None:
+        wrong = wrong | (given <= above)
+    if least is not None:
+        wrong = wrong | (given < least)
+    if below is not None:
+        wrong = wrong | (given >= below)
+    if given.device.type != "meta" and bool(wrong.any()):
+        raise ValueError(f"{name} must be {words}, not {given[wrong][0].item()}")
+    return given
+
+_OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic curve give exactly in every dtype
+
+
 def _positive(raw: Tensor) -> Tensor:
     """softplus, kept off zero where it underflows."""
     return nn.functional.softplus(raw).clamp_min(torch.finfo(raw.dtype).tiny)
 
 
 def _inverse_softplus(value: Tensor) -> Tensor:
-    """log(exp(value) - 1), for value > 0; a value of zero becomes the smallest that softplus tells from it."""
-    value = value.clamp_min(1e-12)
-    return value + torch.log(-torch.expm1(-value))
+    """log(exp(value) - 1), for value >= 0. At 0 the slope of softplus is 0: what is set to 0 is off, and stays off."""
+    return torch.where(value > 0, value + torch.log(-torch.expm1(-value)), _OFF)
 
 
-class Sudoku(nn.Module):
+class Sudoku(BaseLayer):
     """Sudoku.
 
     channels  number C of channels of every field
@@ -141,6 +161,12 @@ class Sudoku(nn.Module):
     (B, C, N, N). Node inputs are (B, C, N). Several graphs are one graph of several components.
     backend   "auto" and "torch" are the reference: no kernel gathers along edges
     """
+
+    CONFIG = ('channels', 'backend', 'solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
+    DYNAMICS = ('solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
+    SPEC = "6bc15c86601e7f08"
+    INPUTS = ('s', 'w')
+    SIGNS = {'w': 'nonnegative'}
 
     def __init__(
         self,
@@ -158,8 +184,7 @@ class Sudoku(nn.Module):
             raise ValueError(f'backend={backend!r} has no kernels that gather along edges; use "auto" or "torch"')
         if backend not in ('auto', 'torch'):
             raise ValueError(f"backend={backend!r} is not emitted for this package; use one of ('auto', 'torch')")
-        if channels < 1:
-            raise ValueError(f"channels={channels} must be positive")
+        channels = as_count(channels, "channels", 1)
         self.channels, self.backend = channels, backend
         if solver not in ("auto", "cholesky", "cg"):
             raise ValueError(f"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')")
@@ -173,19 +198,20 @@ class Sudoku(nn.Module):
 
     @property
     def m2(self) -> Tensor:
-        """One value per channel, positive."""
+        """One value per channel, positive. Made from ``raw_m2``: set it by assignment, writing into it changes nothing."""
         return _positive(self.raw_m2)
 
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(torch.as_tensor(value, dtype=torch.float64)))
+            self.raw_m2.copy_(_inverse_softplus(_given(value, self.m2, 'm2', above=0.0)))
 
     def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:
         """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""
         return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)
 
-    @_exact
+    @exact
+    @checked
     def forward(
         self, s: Tensor, w: Tensor, *, edge_index: Tensor | None = None, warm_start: Tensor | None = None
     ) -> SudokuState:
@@ -204,7 +230,7 @@ class Sudoku(nn.Module):
         u__, iterations__, residual__, status__ = solve(
             graph__, m__, w__, b__, start__.expand(like__.shape), self.solver, options__
         )
-        if bool((status__ != 0).any()):
+        if readable(status__) and bool((status__ != 0).any()):
             warnings.warn(
                 f"Sudoku: a solve did not converge (max_iter={self.max_iter}); see `status` of the state for the samples",
                 NotConverged,
@@ -212,12 +238,13 @@ class Sudoku(nn.Module):
             )
         return SudokuState(u__.to(dtype__), iterations__, residual__, status__)
 
-    @_exact
+    @exact
     def readout(
         self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
         w: Tensor | None = None
     ) -> Tensor:
         """The readout at the nodes, (B, R*C, N): T00."""
+        check_state('readout', state, SudokuState)
         _given('readout', s=s, w=w)
         *fields__, dtype__ = _work(state.phi, channels=self.channels)
         phi, = fields__
@@ -226,12 +253,13 @@ class Sudoku(nn.Module):
             reference.readout(graph__, phi, _node(s, phi, 's'), _edge(w, phi, graph__, 'w'), self.m2.to(phi.dtype)), 1
         ).to(dtype__)
 
-    @_exact
+    @exact
     def energy(
         self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
         w: Tensor | None = None, batch: Tensor | None = None
     ) -> Tensor:
         """The energy of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."""
+        check_state('energy', state, SudokuState)
         _given('energy', s=s, w=w)
         *fields__, dtype__ = _work(state.phi, channels=self.channels)
         phi, = fields__
@@ -239,18 +267,19 @@ class Sudoku(nn.Module):
         (density__,) = reference.energy(
             graph__, phi, _node(s, phi, 's'), _edge(w, phi, graph__, 'w'), self.m2.to(phi.dtype)
         )
-        nodes__ = density__.sum(1).to(dtype__)
+        nodes__ = density__.sum(1)
         if batch is None:
             return nodes__.sum(1)
         graphs__ = int(batch.max()) + 1 if batch.numel() else 0
         return nodes__ @ nn.functional.one_hot(batch, graphs__).to(nodes__.dtype)
 
-    @_exact
+    @exact
     def flux(
         self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
         w: Tensor | None = None
     ) -> Tensor:
         """The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."""
+        check_state('flux', state, SudokuState)
         _given('flux', s=s, w=w)
         *fields__, dtype__ = _work(state.phi, channels=self.channels)
         phi, = fields__

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch import Tensor
 from .graph import Dense, Sparse
 
 Graph = Dense | Sparse
+Tensors = tuple[Tensor, ...]
 Solved = tuple[Tensor, Tensor, Tensor, Tensor]
 CONVERGED, GAVE_UP, NOT_POSITIVE = 0, 1, -1
 PATIENCE = 10  # restarts in a row without a tenth of progress
@@ -42,94 +44,134 @@ def solve(graph: Graph, m: Tensor, w: Tensor, b: Tensor, start: Tensor, solver: 
     """
     m, w = _first(m.reshape((1,) * (3 - m.dim()) + m.shape)), _first(w)
     direct = solver == "cholesky" or (solver == "auto" and isinstance(graph, Dense) and graph.nodes <= LARGEST)
-    method = Cholesky(graph, m.detach(), w.detach()) if direct else ConjugateGradient(graph, m.detach(), w.detach())
-    return _Equilibrium.apply(method, graph, options, m, w, b, start.detach())
+    method = "cholesky" if direct else "cg"
+    if direct and torch.compiler.is_dynamo_compiling():  # which does not trace a rule for gradients that solves again
+        u, iterations, residual, status = by_factor(graph, options, b, start, factorised(graph, m, w))
+        return u, iterations, residual.detach(), status
+    made = METHODS[method].prepare(graph, m.detach(), w.detach())
+    return _Equilibrium.apply(method, graph, options, m, w, b, start.detach(), *made)
+
+
+class Method(NamedTuple):
+    """What is computed once for an operator, and the solution of one equation with it."""
+
+    prepare: Callable[[Graph, Tensor, Tensor], Tensors]
+    solve: Callable[[Graph, Options, Tensor, Tensor, Tensors], Solved]
 
 
 class _Equilibrium(torch.autograd.Function):
     @staticmethod
-    def forward(method, graph: Graph, options: Options, m: Tensor, w: Tensor, b: Tensor, start: Tensor) -> Solved:
-        return method.solve(b, start, options)
+    def forward(method: str, graph: Graph, options: Options, m, w, b: Tensor, start: Tensor, *made: Tensor) -> Solved:
+        return METHODS[method].solve(graph, options, b, start, made)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        ctx.method, ctx.graph, options, m, w, _, _ = inputs
-        ctx.options = replace(options, rtol=options.bwd_rtol, atol=0.0)
-        ctx.save_for_backward(m, w, output[0])
+        ctx.method, ctx.graph, options, m, w, _, _, *made = inputs
+        ctx.options, ctx.count = replace(options, rtol=options.bwd_rtol, atol=0.0), len(made)
+        ctx.save_for_backward(m, w, output[0], *made)
+        ctx.save_for_forward(m, w, output[0], *made)
         ctx.mark_non_differentiable(*output[1:])
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx, grad: Tensor | None, *_):
         if grad is None:
-            return (None,) * 7
-        m, w, u = ctx.saved_tensors
+            return (None,) * (7 + ctx.count)
+        m, w, u, *made = ctx.saved_tensors
         with torch.autocast(grad.device.type, enabled=False):
-            lam, *_ = _Equilibrium.apply(ctx.method, ctx.graph, ctx.options, m, w, grad, torch.zeros_like(grad))
+            lam, *_ = _Equilibrium.apply(
+                ctx.method, ctx.graph, ctx.options, m, w, grad, torch.zeros_like(grad), *made
+            )
             back_m = -(lam * u).sum_to_size(m.shape) if ctx.needs_input_grad[3] else None
             back_w = -ctx.graph.slopes(lam, u, w.shape) if ctx.needs_input_grad[4] else None
-        return None, None, None, back_m, back_w, lam, None
+        return None, None, None, back_m, back_w, lam, None, *[None] * ctx.count
+
+    @staticmethod
+    def jvp(ctx, _method, _graph, _options, along_m, along_w, along_b, *_):
+        """du = A^-1 (db - dm u - B^T dw B u)."""
+        m, w, u, *made = ctx.saved_tensors
+        right = torch.zeros_like(u) if along_b is None else along_b
+        if along_m is not None:
+            right = right - along_m * u
+        if along_w is not None:
+            right = right - ctx.graph.flows(along_w, u)
+        moved, *_ = _Equilibrium.apply(ctx.method, ctx.graph, ctx.options, m, w, right, torch.zeros_like(u), *made)
+        return moved, None, None, None
+
+    @staticmethod
+    def vmap(info, in_dims, method, graph, options, *tensors: Tensor) -> tuple[Tensors, tuple[int, ...]]:
+        """One solve after the other; what ``prepare`` made is of all of them already."""
+        each = [
+            [x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims[3:])] for i in range(info.batch_size)
+        ]
+        return tuple(
+            map(torch.stack, zip(*(_Equilibrium.apply(method, graph, options, *own) for own in each)))
+        ), (0,) * 4
 
 
-class Cholesky:
-    """A = L L^T of every matrix that differs, (Bo, Co, N, N), Bo and Co one where samples or channels share it."""
+def factorised(graph: Dense, m: Tensor, w: Tensor) -> Tensors:
+    """A = L L^T of every matrix that differs, (Bo, Co, N, N), Bo and Co one where samples or channels share it: A, L, and
+    whether A is not positive definite."""
+    w = graph.matrix(w, m)
+    diagonal = (m + w.sum(-1)).expand(*torch.broadcast_shapes(m.shape[:2], w.shape[:2]), graph.nodes)
+    matrix = torch.diag_embed(diagonal) - w
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    return matrix, factor, info.amax(1) != 0 if info.shape[1] else info.sum(1) != 0
 
-    def __init__(self, graph: Dense, m: Tensor, w: Tensor) -> None:
+
+def by_factor(graph: Graph, options: Options, b: Tensor, start: Tensor, made: Tensors) -> Solved:
+    """u of A u = b by the factors of A."""
+    matrix, factor, failed = made
+    columns = _columns(b, factor)
+    u = torch.cholesky_solve(columns, factor)
+    residual = torch.linalg.vector_norm(_fields(columns - matrix @ u, b, factor).flatten(1), dim=1)
+    status = torch.where(residual.isfinite(), CONVERGED, GAVE_UP)
+    status = torch.where(failed.expand(status.shape), NOT_POSITIVE, status)
+    return _fields(u, b, factor), torch.zeros_like(status), residual, status
+
+
+def _columns(b: Tensor, factor: Tensor) -> Tensor:
+    """Samples and channels with one matrix side by side, (Bo, Co, N, K)."""
+    x = b.unsqueeze(-1)
+    x = x.permute(3, 1, 2, 0) if factor.shape[0] == 1 else x
+    return x.permute(0, 2, 1, 3).flatten(2).unsqueeze(1) if factor.shape[1] == 1 else x
+
+
+def _fields(x: Tensor, like: Tensor, factor: Tensor) -> Tensor:
+    """The inverse of ``_columns``."""
+    if factor.shape[1] == 1:
+        x = x.squeeze(1).unflatten(2, (like.shape[1], -1)).permute(0, 2, 1, 3)
+    x = x.permute(3, 1, 2, 0) if factor.shape[0] == 1 else x
+    return x.squeeze(-1).contiguous()
+
+
+def weighted(graph: Graph, m: Tensor, w: Tensor) -> Tensors:
+    """m, the weights of the edges and the sum of them at every node."""
+    if isinstance(graph, Dense):
         w = graph.matrix(w, m)
-        diagonal = (m + w.sum(-1)).expand(*torch.broadcast_shapes(m.shape[:2], w.shape[:2]), graph.nodes)
-        self.matrix = torch.diag_embed(diagonal) - w
-        self.factor, info = torch.linalg.cholesky_ex(self.matrix)
-        self.failed = info.amax(1) != 0 if info.shape[1] else info.sum(1) != 0
-
-    def solve(self, b: Tensor, start: Tensor, options: Options) -> Solved:
-        columns = self._columns(b)
-        u = torch.cholesky_solve(columns, self.factor)
-        residual = torch.linalg.vector_norm(self._fields(columns - self.matrix @ u, b).flatten(1), dim=1)
-        status = torch.where(residual.isfinite(), CONVERGED, GAVE_UP)
-        status = torch.where(self.failed.expand(status.shape), NOT_POSITIVE, status)
-        return self._fields(u, b), torch.zeros_like(status), residual, status
-
-    def _columns(self, b: Tensor) -> Tensor:
-        """Samples and channels with one matrix side by side, (Bo, Co, N, K)."""
-        x = b.unsqueeze(-1)
-        x = x.permute(3, 1, 2, 0) if self.factor.shape[0] == 1 else x
-        return x.permute(0, 2, 1, 3).flatten(2).unsqueeze(1) if self.factor.shape[1] == 1 else x
-
-    def _fields(self, x: Tensor, like: Tensor) -> Tensor:
-        """The inverse of ``_columns``."""
-        if self.factor.shape[1] == 1:
-            x = x.squeeze(1).unflatten(2, (like.shape[1], -1)).permute(0, 2, 1, 3)
-        x = x.permute(3, 1, 2, 0) if self.factor.shape[0] == 1 else x
-        return x.squeeze(-1).contiguous()
+        return m, w, w.sum(-1)
+    w = w.expand(*w.shape[:2], graph.count)
+    return m, w, 2 * graph.share(w)
 
 
-class ConjugateGradient:
+def by_iteration(graph: Graph, options: Options, b: Tensor, start: Tensor, made: Tensors) -> Solved:
     """Conjugate gradient with the diagonal as preconditioner; every plane stops by itself."""
+    m, w, degree = made
 
-    def __init__(self, graph: Graph, m: Tensor, w: Tensor) -> None:
-        self.graph, self.m = graph, m
-        if isinstance(graph, Dense):
-            self.w = graph.matrix(w, m)
-            self.degree = self.w.sum(-1)
-        else:
-            self.w = w.expand(*w.shape[:2], graph.count)
-            self.degree = 2 * graph.share(self.w)
-
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(x: Tensor) -> Tensor:
         """(B^T w B + m) x."""
-        if isinstance(self.graph, Dense):
-            return self.m * x + self.graph.laplacian(self.w, self.degree, x)
-        return self.m * x + self.graph.flows(self.w, x)
+        return m * x + (graph.laplacian(w, degree, x) if isinstance(graph, Dense) else graph.flows(w, x))
 
-    def solve(self, b: Tensor, start: Tensor, options: Options) -> Solved:
-        tolerance = torch.clamp(options.rtol * _dot(b, b).sqrt(), min=options.atol / max(b.shape[1], 1) ** 0.5)
-        diagonal = self.m + self.degree
-        u, iterations, indefinite = conjugate_gradient(self.apply, b, start, diagonal, tolerance, options.max_iter)
-        r = b - self.apply(u)
-        failed = (~(_dot(r, r).sqrt() <= tolerance)).any(1)
-        status = torch.where(indefinite.any(1), NOT_POSITIVE, torch.where(failed, GAVE_UP, CONVERGED))
-        most = iterations.amax(1) if iterations.shape[1] else iterations.sum(1)
-        return u, most, torch.linalg.vector_norm(r.flatten(1), dim=1), status
+    tolerance = torch.clamp(options.rtol * _dot(b, b).sqrt(), min=options.atol / max(b.shape[1], 1) ** 0.5)
+    u, iterations, indefinite = conjugate_gradient(apply, b, start, m + degree, tolerance, options.max_iter)
+    r = b - apply(u)
+    failed = (~(_dot(r, r).sqrt() <= tolerance)).any(1)
+    status = torch.where(indefinite.any(1), NOT_POSITIVE, torch.where(failed, GAVE_UP, CONVERGED))
+    most = iterations.amax(1) if iterations.shape[1] else iterations.sum(1)
+    return u, most, torch.linalg.vector_norm(r.flatten(1), dim=1), status
+
+
+METHODS = {"cholesky": Method(factorised, by_factor), "cg": Method(weighted, by_iteration)}
 
 
 def _first(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.backends.cpp_names import is_taken
 from metrigen.backends.expressions import CPP
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Map, Program, renamed
@@ -28,7 +29,7 @@ class Pointwise:
 def print_pointwise(program: Program) -> Pointwise:
     """The program as a C++ function; sine and cosine of one angle, and all Stumpff functions of one argument, are
     evaluated together."""
-    names = {a.name: f"{a.name}__of_spec" for a in program.inputs if a.name in TAKEN}
+    names = {a.name: f"{a.name}__of_spec" for a in program.inputs if a.name in TAKEN or is_taken(a.name)}
     body = tuple(renamed(s, names) for s in program.body)
     lines: list[str] = []
     made: dict[tuple[sp.Expr, ...], str] = {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from metrigen.errors import SpecError
+from metrigen.errors import REPORT, SpecError
 from metrigen.spec.neural import learned
 
 _ADD, _MUL, _POW, _ATOM = 1, 2, 3, 4
@@ -49,13 +49,17 @@ class Dialect:
             return self._learned(expr), _ATOM
         writer = self.functions.get(expr.func.__name__)
         if writer is None:
-            raise SpecError(f"{self.name} has no {expr.func.__name__}: cannot print {expr}")
+            raise SpecError(
+                f"{self.name} has no {expr.func.__name__}: cannot print {expr}",
+                why="a function needs a form in every language of the package",
+                fix="write it with " + ", ".join(sorted(self.functions)),
+            )
         return writer(*(self.print(arg) for arg in expr.args)), _ATOM
 
     def _learned(self, expr: learned) -> str:
         """A call of the object that holds the module: V(phi), or V.d((2,), phi) for its second derivative."""
         if not self.modules:
-            raise SpecError(f"{self.name} has no learned functions: cannot print {expr}")
+            raise SpecError(f"{self.name} has no learned functions: cannot print {expr}", fix=REPORT)
         arguments = ", ".join(self.print(a) for a in expr.arguments)
         head = expr.head
         return f"{head.name}.d({head.orders}, {arguments})" if head.order else f"{head.name}({arguments})"
@@ -174,6 +178,11 @@ def _as_tensor(argument: str) -> str:
     return _tensor(argument) if re.fullmatch(_PLAIN, argument) else argument
 
 
+def _beside(argument: str, other: str) -> str:
+    """The argument; a plain number in the shape of its partner."""
+    return f"torch.full_like({other}, {argument})" if re.fullmatch(_PLAIN, argument) else argument
+
+
 def _tensor(number: str) -> str:
     return f"torch.tensor({number}, dtype=torch.float64)"
 
@@ -189,7 +198,9 @@ TORCH = Dialect(
         "Max": _torch_chain("torch.maximum"),
         "Min": _torch_chain("torch.minimum"),
         "damped_stumpff": _ordered("damped_stumpff({}, "),
-        "stumpff": lambda k, x, d: f"stumpff({int(float(k))}, {_as_tensor(x)}, {_as_tensor(d)})",
+        "stumpff": lambda k, x, d: f"stumpff({int(float(k))}, {_beside(x, d)}, {_beside(d, x)})",
+        "ratio": _call("_ratio"),
+        "artanhc": _ordered("_artanhc({}, "),
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",
@@ -227,6 +238,7 @@ CPP = Dialect(
         "Abs": _call("abs_"),
         "Max": _chain("max_"),
         "Min": _chain("min_"),
+        **{f: _call(f"{f}_") for f in ("stumpff", "ratio", "artanhc")},
     },
     sqrt="sqrt_",
     power="pow_({base}, {exponent})",

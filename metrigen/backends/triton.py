@@ -129,7 +129,7 @@ def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:
 
 
 def _launch(kernel: Kernel, statement: Map, site: str) -> list[str]:
-    lines = [f"{out} = torch.empty_like({site}, memory_format=torch.contiguous_format)" for out in kernel.stores]
+    lines = [f"{out} = _new({site})" for out in kernel.stores]
     lines += [f"{out}__parts = partials({site})" for out in kernel.sums]
     args = ", ".join(
         (*kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{out}__parts" for out in kernel.sums))

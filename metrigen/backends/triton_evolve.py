@@ -201,7 +201,7 @@ class _Writer:
     def _launch(self) -> list[str]:
         args = [*self.fields, *self._pointers(self.step), *(f"{f}__out" for f in self.fields)]
         return [
-            *(f"{f}__out = torch.empty_like({f}, memory_format=torch.contiguous_format)" for f in self.fields),
+            *(f"{f}__out = _new({f})" for f in self.fields),
             f"_launch_planes(evolve_kernel, {self.fields[0]}, group__, steps, {', '.join(args)}{self._constants})",
             f"return ({', '.join(f'{f}__out' for f in self.fields)},)",
         ]
@@ -334,16 +334,15 @@ class _Writer:
         kept = [*self._kept, *self._factors]
         if kept:
             lines.append(f"keep__ = (steps, *{first}.shape)")
-        lines += [f"{n}__kept = {first}.new_empty(keep__, dtype=_accumulator({first}))" for n in kept]
+        lines += [f"{n}__kept = _new({first}, keep__, _accumulator({first}))" for n in kept]
         tiles = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE))]
-        lines += [f"{n} = torch.empty_like({first}, memory_format=torch.contiguous_format)" for n in tiles]
+        lines += [f"{n} = _new({first})" for n in tiles]
         for n in self._summed(Kind.CHANNEL):
-            make = (
-                f"new_zeros(({len(self._terms[n])}, *{first}.shape)" if self.grouped else f"new_empty({first}.shape[:2]"
-            )
-            lines.append(f"{bar(n)} = {first}.{make}, dtype=_accumulator({first}))")
+            shape, acc = f"({len(self._terms[n])}, *{first}.shape)", f"_accumulator({first})"
+            apart = f"_new({first}, {first}.shape[:2], {acc})"
+            lines.append(f"{bar(n)} = " + (f"{first}.new_zeros({shape}, dtype={acc})" if self.grouped else apart))
         count = f"{first}.shape[0] * {first}.shape[1] // group__"
-        lines += [f"{bar(n)} = {first}.new_empty({count}, dtype=_accumulator({first}))"
+        lines += [f"{bar(n)} = _new({first}, ({count},), _accumulator({first}))"
                   for n in self._summed(Kind.SCALAR)]  # fmt: skip
         args = ", ".join(self._adjoint_pointers())
         lines.append(f"_launch_planes(evolve_adjoint_kernel, {first}, group__, steps, {args}{self._constants})")

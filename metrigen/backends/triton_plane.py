@@ -126,6 +126,11 @@ class PlaneFunction:
     def parameters(self) -> tuple[str, ...]:
         return (*self.sites, *self.insides, *self.channels, *self.scalars, *self.nears)
 
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """The parameters as the function declares them."""
+        return (*self.parameters, *(f"{p}: tl.constexpr" for p in self.constants))
+
     def call(self, rename: Mapping[str, str] | None = None) -> str:
         """The call for one plane; ``rename`` of site arrays."""
         names = rename or {}

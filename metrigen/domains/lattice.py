@@ -8,9 +8,10 @@ its derivatives do:
     anything else                             at the site: one-sided differences of each axis, averaged over the sides;
                                               central differences of higher order
 
-A field is zero outside the lattice, a coefficient there is that of the nearest site inside. A zero-flux wall is the
-edge weight inside[n] inside[n + e] in the density. With "zero" every edge and site counts that a difference reaches,
-so that the mirror image of a solution is a solution; the energy of those outside belongs to the nearest site inside.
+A field is zero outside the lattice; an input or parameter of sites is there what it is at the nearest site inside, and
+so is the whole coefficient of an edge that crosses a wall. A zero-flux wall is the edge weight inside[n] inside[n + e]
+in the density. With "zero" every edge and site counts that a difference reaches, so that the mirror image of a solution
+is a solution; the energy of those outside belongs to the nearest site inside.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ _TINY = sp.Float("1e-12")
 
 @dataclass(frozen=True)
 class Stencils:
-    """Difference operators and averages of one lattice; what is linear in ``covectors`` (names of arrays) is averaged
-    arithmetically, as a mean that is not linear would spoil a bracket."""
+    """Difference operators and averages of one lattice, and what it has to know of arrays, by name.
+
+    covectors     never averaged harmonically: a bracket is linear in them
+    coefficients  arrays that are given: they go on beyond a wall, where fields are zero
+    """
 
     domain: Lattice
     covectors: frozenset[str] = frozenset()
+    coefficients: frozenset[str] = frozenset()
 
     @property
     def rank(self) -> int:
@@ -103,11 +108,12 @@ class Stencils:
         return boundary == "periodic" or (boundary == "neumann" and bool(g.is_polynomial(*g.atoms(Leaf))))
 
     def nearest(self, g: sp.Expr, reach: Offset) -> sp.Expr:
-        """g at n, or where n is outside, at the nearest site inside, if it is within ``reach`` along each axis."""
+        """g with what is given at n, or where n is outside, at the nearest site inside, if it is within ``reach`` along
+        each axis."""
         if self._shut(g):
             return g
         swap: dict[sp.Basic, sp.Expr] = {}
-        for x in sorted(g.atoms(Leaf), key=lambda x: x.name):
+        for x in sorted((x for x in g.atoms(Leaf) if x.array in self.coefficients), key=lambda x: x.name):
             places = [(s, self.beyond(s, negate(s))) for s in product(*(range(-r, r + 1) for r in reach))]
             swap[x] = sp.Add(*(Inside(negate(s)) * weight * x.shifted(negate(s)) for s, weight in places))
         return g.xreplace(swap)
@@ -209,13 +215,12 @@ def _reach(term: Term, stencils: Stencils) -> Offset:
 
 
 def _site(term: Term, stencils: Stencils, at: Offset, reach: Offset | None = None) -> sp.Expr:
-    """c(z) f(D z) with the differences taken at n + ``at``, averaged over the sides of the one-sided ones.
-
-    The coefficient is that of n; with ``reach``, of the site nearest to n inside.
-    """
+    """c(z) f(D z) at n + ``at``, averaged over the sides of one-sided differences; with what is given at n, or with
+    ``reach``, at the site nearest to n inside."""
     first = sorted(frozenset().union(*(j.axes() for j in term.slopes if j.order == 1)))
     local = _above_rest(_at_site(term.whole, stencils), term)
-    local = local if reach is None else stencils.nearest(local, reach)
+    moved = {x: x.shifted(at) for x in local.atoms(Leaf) if x.array not in stencils.coefficients}
+    local = local.xreplace(moved) if reach is None else stencils.nearest(local, reach)
     wall = Inside(stencils.origin) if stencils.domain.boundary == "neumann" else sp.S.One
     total = []
     for sides in product((stencils.forward, stencils.backward), repeat=len(first)):

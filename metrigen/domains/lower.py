@@ -15,7 +15,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.domains.elliptic import Equation
 from metrigen.domains.jets import Jet
 from metrigen.domains.lattice import Stencils, functional_density, site_density
-from metrigen.errors import SpecError
+from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import check_functions, steps_as_signs
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
 from metrigen.passes.prune import prune
@@ -95,7 +95,13 @@ class Writer:
         out = expr.xreplace(swap)
         for symbol in sorted(out.free_symbols, key=lambda s: s.name):
             if symbol == t:
-                raise SpecError(f"explicit dependence on the time in {expr} cannot be emitted yet", part=self.part)
+                raise SpecError(
+                    f"explicit dependence on the time in {expr} cannot be emitted",
+                    part=self.part,
+                    why="a step knows the state and the inputs, not when it comes",
+                    fix='work it out outside of the layer and hand it in, drive = Input("drive", domain): an input is '
+                    "constant over the steps of one call",
+                )
             if symbol in self.lowering.arrays:
                 out = out.xreplace({symbol: self._array(symbol, self.lowering.stencils.origin)})
         return out
@@ -209,7 +215,11 @@ class Writer:
             return Jet(self._solved(self.lowering.equations[function]), orders)
         array = self.lowering.arrays.get(function)
         if array is None:
-            raise SpecError(f"{function} is neither a field nor an input of this system", part=self.part)
+            raise SpecError(
+                f"{function} is neither a field nor an input of this system",
+                part=self.part,
+                fix=f"declare Input({getattr(function, 'name', str(function.func))!r}, domain), or add it to fields=",
+            )
         return Jet(array.name, orders, array.positive and not any(orders))
 
     def _orders(self, derivative: sp.Derivative) -> Offset:
@@ -217,7 +227,11 @@ class Writer:
         orders = [0] * len(axes)
         for symbol, count in derivative.variable_count:
             if symbol not in axes:
-                raise SpecError(f"cannot discretise {derivative}: {symbol} is no axis of the lattice", part=self.part)
+                raise SpecError(
+                    f"cannot discretise {derivative}: {symbol} is no axis of the lattice",
+                    part=self.part,
+                    fix="differentiate along " + (", ".join(map(str, axes)) or "no axis: the lattice has none"),
+                )
             orders[axes.index(symbol)] += int(count)
         return tuple(orders)
 
@@ -238,7 +252,9 @@ def _outermost(expr: sp.Expr) -> list[sp.Basic]:
 
 
 def param_array(symbol: sp.Symbol) -> Array:
-    """The array of a parameter; a plain SymPy symbol is a scalar."""
+    """The array of a parameter; a plain SymPy symbol is a scalar. InternalError for a symbol of the compiler's own."""
+    if not isinstance(symbol, Param) and type(symbol) not in (sp.Symbol, sp.Dummy):
+        raise InternalError(f"{symbol}, a {type(symbol).__name__}, is left in what is to be put on the domain")
     if isinstance(symbol, Param) and symbol.is_matrix:
         return Array(symbol.name, Kind.MATRIX, symmetry=int(symbol.symmetric) - int(symbol.antisymmetric))
     per = symbol.per if isinstance(symbol, Param) else "scalar"

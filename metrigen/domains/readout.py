@@ -11,9 +11,11 @@ from __future__ import annotations
 import itertools
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.domain import Index
 from metrigen.spec.readout import EnergyDensity, StressEnergy
 from metrigen.spec.symbols import t
 
@@ -37,7 +39,11 @@ def readout_densities(derivation: Derivation) -> dict[str, sp.Expr]:
     state = tensor_densities(derivation)
     for name, e in state.items():
         if _has_velocity(e):
-            raise SpecError(f"{name} depends on velocities that are no function of the state: {e}", part="readout")
+            raise SpecError(
+                f"{name} depends on velocities that are no function of the state: {e}",
+                part="readout",
+                fix="readout=energy_density(), or give hamiltonian= and bracket= in fields and momenta",
+            )
     return {name: e for name, e in state.items() if e != 0}
 
 
@@ -53,9 +59,50 @@ def tensor_densities(derivation: Derivation) -> dict[str, sp.Expr]:
 
 
 def current_densities(derivation: Derivation) -> dict[str, tuple[sp.Expr, ...]]:
-    """The currents of the declared symmetries in the state; one that holds other velocities is left out."""
-    found = {name: tuple(in_state(derivation, j) for j in current) for name, current in derivation.currents.items()}
-    return {name: current for name, current in found.items() if not any(map(_has_velocity, current))}
+    """The currents of the declared symmetries in the state, as far as a layer can read them out."""
+    unread = unread_currents(derivation)
+    found = {name: current for name, current in derivation.currents.items() if name not in unread}
+    return {name: tuple(in_state(derivation, j) for j in current) for name, current in found.items()}
+
+
+def unread_currents(derivation: Derivation) -> dict[str, str]:
+    """Name of a current that no layer reads out -> what it holds beyond the state and the inputs of the dynamics: the
+    time, coordinates, other velocities, inputs and parameters of its own."""
+    dynamics = [derivation.hamiltonian, *derivation.constraints.values()]
+    dynamics += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    dynamics += [e for e in (derivation.system.entropy,) if e is not None]
+    known = {*derivation.fields, *(f for e in dynamics for f in e.atoms(AppliedUndef))}
+    symbols = {s.name for e in dynamics for s in explicit_symbols(e)} - {t.name}
+    out: dict[str, str] = {}
+    for name, current in derivation.currents.items():
+        parts = [in_state(derivation, j) for j in current]
+        foreign = [str(f) for e in parts for f in sorted(e.atoms(AppliedUndef), key=str) if f not in known]
+        foreign += sorted(s.name for e in parts for s in explicit_symbols(e) if s.name not in symbols)
+        foreign += ["a velocity" for e in parts if _has_velocity(e)]
+        if foreign:
+            out[name] = ", ".join(dict.fromkeys(foreign))
+    return out
+
+
+def explicit_symbols(e: sp.Expr) -> set[sp.Symbol]:
+    """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
+    if e.has(Index):
+        return {s for s in e.free_symbols if not isinstance(s, Index)}
+    found: set[sp.Symbol] = set()
+    seen: set[sp.Basic] = set()
+    stack: list[sp.Basic] = [e]
+    while stack:
+        node = stack.pop()
+        if node in seen or isinstance(node, AppliedUndef):
+            continue
+        seen.add(node)
+        if isinstance(node, sp.Symbol):
+            found.add(node)
+        elif isinstance(node, sp.Derivative):
+            stack.append(node.expr)
+        else:
+            stack.extend(node.args)
+    return found
 
 
 def in_state(derivation: Derivation, e: sp.Expr) -> sp.Expr:

@@ -12,6 +12,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.domains.readout import unread_currents
 from metrigen.emit.header import origin, rebuild_command
 from metrigen.emit.notation import Covectors, covectors_of, latex, text
 from metrigen.emit.render import render
@@ -71,9 +72,14 @@ def derivation_markdown(
             (section.title, section.note, [formula.latex() for formula in section.formulas])
             for section in sections(derivation)
         ],
-        laws=[[_cell(c) for c in (law.name, law.verdict, law.how, law.detail, law.witness)] for law in laws],
+        laws=[[_cell(c) for c in (law.name, law.verdict, law.how, _where(law), law.witness)] for law in laws],
         extra=[(title, body.strip("\n")) for title, body in extra],
     )
+
+
+def _where(law: Law) -> str:
+    """The detail of a law; of a conditional one with a state at which it holds."""
+    return law.detail + (f"; for example {law.holds_at}" if law.holds_at else "")
 
 
 def derivation_text(derivation: Derivation, width: int = WIDTH) -> str:
@@ -180,11 +186,13 @@ def _noether(d: Derivation) -> Iterator[Section]:
         )
         yield Section("Stress-energy tensor", formulas, "Mixed canonical components, indexed by the coordinates.")
     coordinates = ("t", *(str(axis) for axis in d.system.domain.axes))
+    unread = unread_currents(d)
     for name, current in d.currents.items():
         formulas = tuple(
             Formula((rf"J^{{{mu}}}", f"J[{mu}]"), value) for mu, value in zip(coordinates, current, strict=True)
         )
-        yield Section(f"Noether current of the symmetry {name}", formulas)
+        note = f"No part of `currents()`: it holds {unread[name]}." if name in unread else ""
+        yield Section(f"Noether current of the symmetry {name}", formulas, note)
 
 
 def _casimirs(d: Derivation) -> Iterator[Section]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from metrigen.emit.check import check_files
 from metrigen.emit.manifest import with_manifest
 from metrigen.spec.system import System
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def package_files(compiled: Compiled) -> dict[str, str]:
-    """Relative name -> text of every file of the package, ``manifest.json`` included."""
+    """Relative name -> text of every file of the package, ``manifest.json`` included.
+
+    Raises InternalError for a file that could not be imported.
+    """
+    check_files(compiled.files)
     return with_manifest(compiled.spec, compiled.files, options(compiled.spec.system), compiled.kernels)
 
 

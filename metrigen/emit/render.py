@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def _environment() -> jinja2.Environment:
         file = folder / name
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(source),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -43,3 +44,15 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.filters |= {"tensors": _tensors, "returned": _returned}
+    return environment
+
+
+def _tensors(names: Sequence[str]) -> str:
+    """The names as parameters of a function; nothing where there are none."""
+    return ", ".join(f"{name}: Tensor" for name in names)
+
+
+def _returned(names: Sequence[str]) -> str:
+    """The names as the tuple that a function returns, which may be the empty one."""
+    return f"({', '.join(names)},)" if names else "()"

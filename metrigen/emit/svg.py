@@ -123,10 +123,14 @@ def _axes(plane: _Plane, x_label: str, y_label: str) -> list[str]:
         x, _ = plane.at(v, plane.y[0])
         parts.append(f'<path class="tick" d="M{_r(x)} {top}V{low + 4}"/>')
         parts.append(f'<text class="small" text-anchor="middle" x="{_r(x)}" y="{low + 17}">{v:g}</text>')
-    for v in ticks(*plane.y):
+    values = ticks(*plane.y)
+    power = _power(values)
+    for v in values:
         _, y = plane.at(plane.x[0], v)
         parts.append(f'<path class="tick" d="M{left - 4} {_r(y)}H{right}"/>')
-        parts.append(f'<text class="small" text-anchor="end" x="{left - 7}" y="{_r(y + 4)}">{v:g}</text>')
+        shown = round(v / 10.0**power, 9) + 0.0
+        parts.append(f'<text class="small" text-anchor="end" x="{left - 7}" y="{_r(y + 4)}">{shown:g}</text>')
+    y_label += f" / 1e{power}" if power else ""
     parts.append(f'<text text-anchor="middle" x="{(left + right) / 2:g}" y="{low + 36}">{escape(x_label)}</text>')
     middle = (top + low) / 2
     parts.append(
@@ -160,12 +164,20 @@ def _path(plane: _Plane, line: Line, number: int) -> str:
     return f'<path class="line c{number % 5}" stroke-dasharray="{_DASHES[number % 5]}" d="{"".join(data)}"/>'
 
 
+def _power(values: Sequence[float]) -> int:
+    """A power of ten for the label of an axis, where its numbers would be too long to stand beside it; 0 where not."""
+    if all(len(f"{v:g}") <= 6 for v in values):
+        return 0
+    return math.floor(math.log10(max(abs(v) for v in values)))
+
+
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers in [low, high], at most ``most`` of them and at least two."""
     step = 10.0 ** math.floor(math.log10((high - low) / most))
     step *= next(m for m in (1, 2, 5, 10, 20, 50) if (high - low) / (m * step) <= most)
     first = math.ceil(low / step - 1e-9)
-    return [round(i * step, 12) + 0.0 for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    digits = max(12, 3 - math.floor(math.log10(step)))
+    return [round(i * step, digits) + 0.0 for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def _range(values: Sequence[float], margin: float = 0.0) -> tuple[float, float]:

@@ -1,25 +1,22 @@
-"""A package on disk: written whole or not at all, and compared file by file."""
+"""Packages on disk: written whole or not at all, and compared file by file."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from metrigen.emit.manifest import NAME as MANIFEST
 from metrigen.emit.manifest import listed_files
+from metrigen.emit.staging import staging, sweep
 from metrigen.emit.swap import swap_in, sync_folder
 from metrigen.errors import BuildError
 
 _CACHE = "__pycache__"
-_STALE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,12 @@ def check_destination(destination: Path) -> None:
             fix="move it away, or give another folder with --out",
         )
     present = _present(destination)
-    if not present:
+    kept = _of_the_user(destination)
+    if not present and not kept:
         return
     manifest = present.get(MANIFEST)
     listed = listed_files(manifest.read_text(encoding="utf-8", errors="replace")) if manifest else None
-    foreign = sorted(present) if listed is None else sorted(set(present) - listed)
+    foreign = sorted({*present, *kept} if listed is None else {*present, *kept} - listed)
     if foreign:
         raise BuildError(
             "the place of the package holds files that metrigen did not write",
@@ -73,34 +71,83 @@ def check_destination(destination: Path) -> None:
 
 
 def write_package(destination: Path, files: Mapping[str, str]) -> bool:
-    """Make ``destination`` hold exactly ``files``, whole or not at all; False if it already did (nothing is touched).
+    """``write_packages`` of one package."""
+    return write_packages({destination: files})[0]
 
-    The files are staged beside the destination, made durable, and swapped in by a rename, so that a crash at any
-    moment leaves the old package or the new one. Raises BuildError, with nothing changed, if the destination holds
-    something else than a package of ours or cannot be written.
+
+def write_packages(packages: Mapping[Path, Mapping[str, str]]) -> tuple[bool, ...]:
+    """Make every destination hold exactly its files, all of them or none; False for those that already did.
+
+    All packages are staged beside their destinations and made durable before the first one is swapped in, each by a
+    rename, so that a crash at any moment leaves of each package the old one or the new one. Where a swap fails, those
+    before it are taken back. Raises BuildError, with nothing changed, if a destination holds something else than a
+    package of ours or cannot be written.
     """
-    check_destination(destination)
-    if _holds(destination, files):
-        return False
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(destination)
-        # One private folder for both the new and the old tree: on the same file system, and removed as a whole.
-        stage = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".tmp", dir=destination.parent))
+    for destination in packages:
+        with _reporting(destination):
+            check_destination(destination)
+    changed = {place: files for place, files in packages.items() if not _holds(place, files)}
+    with contextlib.ExitStack() as cleaning:
+        staged: dict[Path, Path] = {}
+        for place, files in changed.items():
+            with _reporting(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                sweep(place.parent)
+                folder = cleaning.enter_context(staging(place.parent, place.name))
+                _write_tree(folder / "new", files)
+                staged[place] = folder / "new"
+        _swap_all(staged)
+        for folder in dict.fromkeys(place.parent for place in staged):
+            sync_folder(folder)
+    return tuple(place in changed for place in packages)
+
+
+def _swap_all(staged: Mapping[Path, Path]) -> None:
+    """Swap every staged folder in; if one cannot be, take back those that were and raise BuildError."""
+    done: list[Path] = []
+    for place, new in staged.items():
         try:
-            _write_tree(stage / "new", files)
-            swap_in(stage / "new", destination)
-            sync_folder(destination.parent)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            swap_in(new, place)
+        except BaseException as error:
+            left = [other for other in reversed(done) if not _taken_back(staged[other], other)]
+            if isinstance(error, OSError):
+                raise _cannot_write(place, error, left) from error
+            raise
+        done.append(place)
+
+
+def _taken_back(new: Path, place: Path) -> bool:
+    """Put what was at ``place`` before the swap back there; whether it is."""
+    try:
+        old = next((path for path in (new, *sorted(new.parent.glob("old*"))) if path.exists()), None)
+        if old is None:  # there was nothing
+            os.rename(place, new)
+        else:
+            swap_in(old, place)
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _reporting(place: Path) -> Iterator[None]:
+    """An error of the disk as a BuildError: nothing has been swapped in yet."""
+    try:
+        yield
     except OSError as error:
-        raise BuildError(
-            "the package cannot be written",
-            component=str(destination),
-            why=error.strerror or str(error),
-            fix="nothing was changed; make room or give a folder you may write to with --out",
-        ) from error
-    return True
+        raise _cannot_write(place, error, []) from error
+
+
+def _cannot_write(place: Path, error: OSError, left: list[Path]) -> BuildError:
+    changed = f"{', '.join(map(str, left))} could not be taken back and hold the new package" if left else (
+        "nothing was changed"
+    )  # fmt: skip
+    return BuildError(
+        "the package cannot be written",
+        component=str(place),
+        why=error.strerror or str(error),
+        fix=f"{changed}; make room or give a folder you may write to with --out",
+    )
 
 
 def _present(directory: Path) -> dict[str, Path]:
@@ -112,6 +159,23 @@ def _present(directory: Path) -> dict[str, Path]:
             path = Path(folder, name)
             found[path.relative_to(directory).as_posix()] = path
     return found
+
+
+def _of_the_user(directory: Path) -> list[str]:
+    """Empty folders, and what is in one of Python's caches and was not put there by Python."""
+    found: list[str] = []
+    for folder, subfolders, names in os.walk(directory):
+        where = Path(folder).relative_to(directory)
+        if _CACHE in where.parts:
+            found += [(where / name).as_posix() for name in [*names, *subfolders] if not _is_bytecode(name)]
+        elif not names and not subfolders and Path(folder) != directory:
+            found.append(where.as_posix())
+    return found
+
+
+def _is_bytecode(name: str) -> bool:
+    """``x.cpython-311.pyc``, or the same under the number that Python writes it as."""
+    return ".pyc" in name.partition(".")[2] or name.endswith(".pyc")
 
 
 def _holds(destination: Path, files: Mapping[str, str]) -> bool:
@@ -135,14 +199,6 @@ def _write_tree(root: Path, files: Mapping[str, str]) -> None:
             os.fsync(stream.fileno())
     for folder, _, _ in os.walk(root):
         sync_folder(Path(folder))
-
-
-def _sweep(destination: Path) -> None:
-    """Remove staging folders that a killed build left behind long ago; a recent one may belong to a running build."""
-    for folder in destination.parent.glob(f".{destination.name}.*.tmp"):
-        with contextlib.suppress(OSError):
-            if folder.stat().st_mtime < time.time() - _STALE_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _diff(name: str, data: bytes, expected: str) -> str:

@@ -81,14 +81,17 @@ def value(emission: Emission, name: str, kind: Kind, like: str) -> str:
             return f"_site(self.{name}.unsqueeze(0), {like}, {name!r})"
         return f"_site({spread(emission, name)}, {like}, {name!r})"
     if name in floats(emission):
-        return f"{like}.new_tensor(self.{name})"
+        return f"step_of(self.{name}, {like})"
     return f"self.{name}.to({like}.dtype)"
 
 
-def arguments(emission: Emission, program: Program, like: str, skip: tuple[str, ...] = ()) -> list[str]:
-    hoisted = set(emission.lowered.prologue.outputs) if emission.lowered.prologue else set()
+def arguments(
+    emission: Emission, program: Program, like: str, skip: tuple[str, ...] = (), ready: tuple[str, ...] = ()
+) -> list[str]:
+    """Expressions of the arguments of a program but those in ``skip``; those in ``ready`` are variables at hand."""
+    made = {*emission.fields, *ready, *(emission.lowered.prologue.outputs if emission.lowered.prologue else ())}
     return [
-        a.name if a.name in hoisted or a.name in emission.fields else value(emission, a.name, a.kind, like)
+        a.name if a.name in made else value(emission, a.name, a.kind, like)
         for a in program.inputs
         if a.name not in skip
     ]

@@ -116,7 +116,7 @@ def cost_of(
         ]
     elif isinstance(integrator, TimeStepper) and {"step", "step_adjoint"} <= by_name.keys():
         loops, notes = _stepping(lowered, by_name, integrator.steps, shape)
-    elif isinstance(integrator, SteadyState) and {"operator", "operator_adjoint"} <= by_name.keys():
+    elif isinstance(integrator, SteadyState) and "operator" in by_name:
         loops, notes = _steady(lowered, by_name, integrator)
     else:
         notes = ["Whole calls are not counted: the integrator runs programs of its own."]
@@ -239,7 +239,8 @@ def _implicit(lowered: Lowered, equations: Sequence[Equation], shape: Sequence[i
 
 def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: SteadyState) -> tuple[Rows, list[str]]:
     name = "apply" if "apply" in by_name else "operator"
-    apply, adjoint = by_name[name], by_name["operator_adjoint"]
+    apply, adjoint = by_name[name], by_name.get("operator_adjoint")
+    varied = f"operator_adjoint once ({adjoint.flops} operations) and " if adjoint is not None else ""
     inputs = _site_inputs(lowered)
     if integrator.solver == "monotone" and "gather" in by_name:
         one = (by_name["gather"].flops + 2, by_name["gather"].bytes + 3 * WORD)
@@ -253,7 +254,7 @@ def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: St
     notes = [
         "Stored for the backward pass: the solution and the inputs. No iteration is stored or differentiated.",
         "Solved again: A lambda = cotangent with the same symmetric operator (implicit function theorem); then "
-        f"operator_adjoint once ({adjoint.flops} operations) and the variation of the source.",
+        f"{varied}the variation of the source.",
         f"A solve costs its iterations (at most {integrator.max_iter}) times the first row; how many it takes depends "
         "on the input, so the last two rows count bytes alone.",
     ]

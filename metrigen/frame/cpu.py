@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from metrigen.backends.cpp_names import is_taken
 from metrigen.emit.render import render
 from metrigen.frame.cpu_group import Printed
 from metrigen.frame.cpu_implicit import implicit_group, kept_planes
@@ -161,7 +162,8 @@ _TAKEN = frozenset(
 
 def _renamed(lowered: Lowered) -> Lowered:
     """Arrays of the spec whose names the C++ has taken get another one; everything else stays."""
-    clash = sorted(_TAKEN & {a.name for p in _all_programs(lowered) for a in p.inputs})
+    names_of_spec = {a.name for p in _all_programs(lowered) for a in p.inputs}
+    clash = sorted(name for name in names_of_spec if name in _TAKEN or is_taken(name))
     if not clash:
         return lowered
     names = {n: n + _OF_SPEC for n in clash} | {bar(n): bar(n + _OF_SPEC) for n in clash}

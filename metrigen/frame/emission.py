@@ -14,10 +14,12 @@ from metrigen.frame.cpu import CpuKernels
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Inside, Leaf, Map, Program
 from metrigen.ir.queries import equations_in
+from metrigen.passes.cse import count_ops
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.domain import Graph
 from metrigen.spec.load import Spec
+from metrigen.spec.names import class_name
 from metrigen.spec.neural import Head, heads
 
 # Loops over steps and iterations are torch in every backend; these are the programs they call.
@@ -49,7 +51,7 @@ class Emission:
 
     @property
     def class_name(self) -> str:
-        return camel_case(self.name)
+        return class_name(self.name)
 
     @property
     def stepping(self) -> bool:
@@ -139,16 +141,20 @@ class Emission:
             for name, (program, before, after) in self.optimised.items()
         }
 
+    def _solved(self, equation: Equation) -> str:
+        """What one evaluation of an equation takes: how often it is evaluated is found by the solution itself."""
+        residual, tangent = (count_ops(program) for program in equation_programs(equation)[:2])
+        return f"an equation ({residual} operations for its residual, {tangent} for a product with its Jacobian)"
+
     def cost(self, name: str) -> str:
         program, _, after = self.optimised[name]
+        solved = equations_in(program)
+        if solved:
+            each = " and ".join(self._solved(equation) for equation in solved)
+            return f"{name} {after} operations beside the solution of {each}"
         kernels = sum(isinstance(s, Map) for s in program.body)
         text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
         return text if self.without_triton else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
-
-
-def camel_case(name: str) -> str:
-    """The name of a class after that of a system."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
 
 
 def bytes_per_site(program: Program) -> int:

@@ -43,10 +43,13 @@ def value(emission: Emission, array: Array, like: str) -> str:
         return f"_node({'self.' * own}{name}, {like}, {name!r})"
     if array.kind is Kind.EDGE:
         return f"_edge({'self.' * own}{name}, {like}, graph__, {name!r})"
-    return f"{like}.new_tensor(self.{name})" if name in floats(emission) else f"self.{name}.to({like}.dtype)"
+    return f"step_of(self.{name}, {like})" if name in floats(emission) else f"self.{name}.to({like}.dtype)"
 
 
-def arguments_of(emission: Emission, program: Program, like: str, skip: Sequence[str] = ()) -> list[str]:
+def arguments_of(
+    emission: Emission, program: Program, like: str, skip: Sequence[str] = (), ready: Sequence[str] = ()
+) -> list[str]:
+    """Expressions of the arguments of a program but those in ``skip``; those in ``ready`` are variables at hand."""
     hoisted = set(emission.lowered.prologue.outputs) if emission.lowered.prologue else set()
-    made = {*hoisted, *emission.fields} - set(skip)
+    made = {*hoisted, *emission.fields, *ready} - set(skip)
     return [a.name if a.name in made else value(emission, a, like) for a in program.inputs if a.name not in skip]

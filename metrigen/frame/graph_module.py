@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
-from metrigen.frame.arguments import parameters, tuple_text
+from metrigen.frame.arguments import floats, parameters, tuple_text
+from metrigen.frame.base import with_imports
+from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
-from metrigen.frame.reading import BALANCE_DOC, halfway
-from metrigen.frame.settings import dt_lines, fields_given, helpers_of, steps_doc, steps_lines, tolerance_lines
+from metrigen.frame.reading import BALANCE_DOC, exactly, halfway
+from metrigen.frame.settings import (
+    config_lines,
+    dt_argument,
+    dt_lines,
+    fields_given,
+    helpers_of,
+    steps_doc,
+    steps_lines,
+    tolerance_lines,
+)
 from metrigen.ir.nodes import Kind
 
 
 def graph_module_text(emission: Emission, header: str) -> str:
     """The layer itself."""
     texts = parameters(emission)
-    return render(
+    text = render(
         "graph_module.py.j2",
         header=header,
         title=emission.class_name,
@@ -28,7 +39,9 @@ def graph_module_text(emission: Emission, header: str) -> str:
         init_args=_init_args(emission),
         init_lines=_init_lines(emission),
         parameters=texts,
+        **config_lines(emission, _size_names(emission)),
         methods=_methods(emission),
+        **declarations(emission, [a.name for a in inputs_of(emission)]),
         without_triton=True,
         cpu=False,
         obstacle="has no kernels that gather along edges",
@@ -39,10 +52,11 @@ def graph_module_text(emission: Emission, header: str) -> str:
             "edges": any("_pairs" in p.read for p in texts),
         },
     )
+    return with_imports(text)
 
 
 def _init_args(emission: Emission) -> list[str]:
-    args = ["steps: int | None = None", "dt: float | None = None"]
+    args = ["steps: int | None = None", dt_argument(emission)]
     if not emission.stepping:
         args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
                 "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
@@ -98,6 +112,15 @@ def _sizes(emission: Emission) -> list[str]:
     return lines
 
 
+def _size_names(emission: Emission) -> list[str]:
+    """Arguments of the constructor that say how many nodes and edges the parameters have."""
+    if network_of(emission) is not None:
+        return []
+    edge = learned_per(emission, "edge")
+    nodes = ["nodes"] if edge or learned_per(emission, "site") else []
+    return [*nodes, *(["edges"] if edge else [])]
+
+
 def _methods(emission: Emission) -> list[str]:
     lines = ["", *_graph_method(emission)]
     lines += _forward_steps(emission) if emission.stepping else _forward_steady(emission)
@@ -108,10 +131,7 @@ def _methods(emission: Emission) -> list[str]:
     lines += _flux(emission)
     if emission.stepping:
         lines += _balance(emission)
-    public = [
-        ("@_exact", line) if line.startswith("def ") and not line.startswith("def _") else (line,) for line in lines
-    ]
-    return [f"    {line}" if line else "" for pair in public for line in pair]
+    return [f"    {line}" if line else "" for line in watched(exactly(lines))]
 
 
 def _graph_method(emission: Emission) -> list[str]:
@@ -151,24 +171,43 @@ def _graph_method(emission: Emission) -> list[str]:
 def _forward_steps(emission: Emission) -> list[str]:
     first, state = emission.fields[0], f"{emission.class_name}State"
     signature, starts = fields_given(emission)
+    handed, numbers = inputs_of(emission), floats(emission)
+    arrays = tuple_text([*emission.fields, *(value(emission, a, first) for a in handed)])
     lines = [
         f"def forward(self, {signature}{keywords(emission, False)}) -> {state}:",
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
         *starts,
         *_opened(emission, ", ".join(emission.fields)),
+        f"    given__ = {arrays}",
     ]
+    if numbers:
+        lines += [
+            f"    dt = step_of(self.dt, {first})",
+            "    if dt.dim():",
+            "        results__ = by_sample(partial(self._evolved, graph__), dt, given__, False)",
+            "    else:",
+            "        results__ = self._evolved(graph__, dt, *given__)",
+        ]
+    else:
+        lines.append("    results__ = self._evolved(graph__, *given__)")
+    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *emission.fields, *(a.name for a in handed)))
+    lines += [
+        f"    return {state}(*(x.to(dtype__) for x in results__))",
+        "",
+        f"def _evolved(self, graph__: Graph, {taken}) -> tuple[Tensor, ...]:",
+    ]
+    ready = (*numbers, *(a.name for a in handed))
     prologue = emission.lowered.prologue
     if prologue is not None and prologue.body:
-        given = ", ".join(value(emission, a, first) for a in prologue.inputs)
+        given = ", ".join(a.name if a.name in ready else value(emission, a, first) for a in prologue.inputs)
         lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
-    fixed = arguments_of(emission, emission.optimised["step"][0], first, emission.fields)
+    fixed = arguments_of(emission, emission.optimised["step"][0], first, emission.fields, ready)
     return [
         *lines,
         "    fixed__ = (",
         *(f"        {value}," for value in fixed),
         "    )",
-        f"    results__ = reference.evolve(graph__, {tuple_text(list(emission.fields))}, fixed__, self.steps)",
-        f"    return {state}(*(x.to(dtype__) for x in results__))",
+        f"    return reference.evolve(graph__, {tuple_text(list(emission.fields))}, fixed__, self.steps)",
         "",
     ]
 
@@ -190,11 +229,15 @@ def _forward_steady(emission: Emission) -> list[str]:
     weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
     w = ", ".join(["graph__", "like__[:1, :1, :1]", *arguments_of(emission, weights, "like__", (unknown,))])
     b = ", ".join(["graph__", "like__", *arguments_of(emission, source, "like__", (unknown,))])
-    signature = f"self{positional}, *, {edge_index}warm_start: Tensor | None = None"
+    sites, edges = table(Kind.SITE), table(Kind.EDGE)
+    start = "warm_start: Tensor | None = None"
+    if not sites and not edges:  # what else would tell how many nodes there are
+        start, sites = "warm_start: Tensor", '"warm_start": warm_start'
+    signature = f"self{positional}, *, {edge_index}{start}"
     return [
         f"def forward({signature}) -> {emission.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
-        f"    like__, dtype__ = _frame({{{table(Kind.SITE)}}}, {{{table(Kind.EDGE)}}}, {dense}, self.channels)",
+        f"    like__, dtype__ = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
         f"    graph__ = self._graph({'' if fixed_graph else 'edge_index, '}like__.shape[2])",
         f"    m__, w__ = reference.weights({w})",
         f"    (b__,) = reference.source({b})",
@@ -206,7 +249,7 @@ def _forward_steady(emission: Emission) -> list[str]:
         "    u__, iterations__, residual__, status__ = solve(",
         "        graph__, m__, w__, b__, start__.expand(like__.shape), self.solver, options__",
         "    )",
-        "    if bool((status__ != 0).any()):",
+        "    if readable(status__) and bool((status__ != 0).any()):",
         "        warnings.warn(",
         f'            f"{emission.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
         'the state for the samples",',
@@ -230,7 +273,7 @@ def _density(emission: Emission, name: str) -> list[str]:
     return [
         *lines,
         f"    (density__,) = {call}",
-        "    nodes__ = density__.sum(1).to(dtype__)",
+        "    nodes__ = density__.sum(1)",
         "    if batch is None:",
         "        return nodes__.sum(1)",
         "    graphs__ = int(batch.max()) + 1 if batch.numel() else 0",
@@ -254,7 +297,7 @@ def _balance(emission: Emission) -> list[str]:
         *halfway(emission, lines),
         f"    (density__,) = {call}",
         f"    gained__ = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
-        "    return gained__ - density__.flatten(1).sum(1).to(dtype__)",
+        "    return gained__ - density__.flatten(1).sum(1)",
         "",
     ]
 
@@ -271,6 +314,7 @@ def _reading(
     head = [
         f"def {name}(self, state: {emission.class_name}State{keywords(emission, True, extra)}) -> Tensor:",
         f'    """{doc}"""',
+        f"    check_state({name!r}, state, {emission.class_name}State)",
         *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         *_opened(emission, fields),
     ]

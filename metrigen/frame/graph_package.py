@@ -45,6 +45,8 @@ def graph_texts(emission: Emission, guarantees: Sequence[str]) -> dict[str, str]
     solve = {} if emission.stepping else {"solve.py": render("graph_solve.py.j2", header=brief, flat=".flatten(2)")}
     return {
         **{name: layout(text) for name, text in solve.items()},
+        "base.py": layout(render("base.py.j2", header=brief)),
+        "checks.py": render("checks.py.j2", header=brief),
         "__init__.py": render("__init__.py.j2", header=brief, class_name=emission.class_name),
         "graph.py": layout(render("graph.py.j2", header=brief)),
         "reference.py": layout(reference),

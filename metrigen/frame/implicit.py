@@ -34,34 +34,25 @@ def implicit_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
     return [step_adjoint_op(tag, body, fields, cpu=True, kept=True), evolve]
 
 
-def implicit_forward(emission: Emission) -> list[str]:
-    """The lines of ``forward`` that take the steps, then the state with what became of its equations."""
+def implicit_steps(emission: Emission, otherwise: str) -> list[str]:
+    """The lines that take the steps: the fields at the end, then iterations, residual and status of every sample.
+    ``otherwise``: the condition on which the reference takes them."""
     fields, like = tuple_text(list(emission.fields)), emission.fields[0]
-    state, n = f"{emission.class_name}State", len(emission.fields)
+    n = len(emission.fields)
     by_reference = [
         "report__ = reference.Report()",
         "step__ = partial(reference.step, report=report__)",
         f"results__ = reference.evolve({fields}, fixed__, self.steps, step__)",
+        f"return *results__, *report__.finish({like})",
     ]
     if emission.cpu is None:
-        return [
-            *(f"    {line}" for line in by_reference),
-            "    ends__ = (x.to(dtype__) for x in results__)",
-            f"    return {state}(*ends__, *report__.finish({like}))",
-            "",
-        ]
+        return [*(f"    {line}" for line in by_reference), ""]
     return [
         f"    _available(self.backend, {like})",
-        f'    if self.backend == "torch" or _transformed() or {like}.device.type != "cpu" or not _has_kernels():',
+        f'    if {otherwise} or {like}.device.type not in ("cpu", "meta") or not _has_kernels():',
         *(f"        {line}" for line in by_reference),
-        f"        reported__ = report__.finish({like})",
-        "    else:",
-        f"        arrays__ = ({', '.join(emission.fields)}, *fixed__)",
-        "        keep__ = torch.is_grad_enabled() and any(x.requires_grad for x in arrays__)",
-        "        results__ = _evolve(*arrays__, self.steps, keep__)",
-        f"        results__, reported__ = results__[:{n}], results__[{n}:{n + 3}]",
-        "    iterations__, residual__, status__ = reported__",
-        "    ends__ = (x.to(dtype__) for x in results__)",
-        f"    return {state}(*ends__, iterations__, residual__.detach(), status__)",
+        f"    arrays__ = ({', '.join(emission.fields)}, *fixed__)",
+        "    keep__ = torch.is_grad_enabled() and any(x.requires_grad for x in arrays__)",
+        f"    return _evolve(*arrays__, self.steps, keep__)[:{n + 3}]",
         "",
     ]

@@ -16,6 +16,7 @@ import sympy as sp
 from metrigen.ir.evaluate import FUNCTIONS, evaluate
 from metrigen.ir.implicit import Root
 from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Solve, Total
+from metrigen.physics.size import expanded_nodes
 
 Numbers = Mapping[str, Any]
 Response = dict[tuple[str, Offset], Any]
@@ -23,6 +24,8 @@ Response = dict[tuple[str, Offset], Any]
 _KINK = "a term has a jump or a kink, or a function that is given at run time"
 # Below any coefficient: the guard of a harmonic mean against 0/0.
 _GUARD = sp.Float("1e-11")
+
+_LONGEST = 10_000  # nodes of a coefficient that is multiplied out
 
 
 class Unlinearised(Exception):
@@ -115,12 +118,17 @@ def _scaled(response: Response, factor: Any, by: Offset) -> Response:
 
 def _exact(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> sp.Expr:
     guards = {f: sp.S.Zero for f in expr.atoms(sp.Float) if abs(f) < _GUARD}
-    out = sp.expand(expr.xreplace(guards).xreplace(dict(table)))
+    out = expanded(expr.xreplace(guards).xreplace(dict(table)))
     if out.has(sp.zoo, sp.nan, sp.oo):
         raise Unlinearised("a coefficient has no value at a constant state")
     if any(f.func.__name__ not in FUNCTIONS for f in out.atoms(sp.Function)):
         raise Unlinearised(_KINK)
     return out
+
+
+def expanded(expr: sp.Expr) -> sp.Expr:
+    """Multiplied out, so that coefficients cancel; one that would be too long for that (and to be shown) as it is."""
+    return sp.expand(expr) if expanded_nodes(expr) <= _LONGEST else expr
 
 
 def _number(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> Any:

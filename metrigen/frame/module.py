@@ -7,28 +7,37 @@ from metrigen.frame import neural, without_triton
 from metrigen.frame.arguments import (
     arguments,
     axes,
-    input_signature,
     inputs_of,
     parameters,
     per_site,
     spread,
-    tuple_text,
-    value,
 )
+from metrigen.frame.base import with_imports
+from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
-from metrigen.frame.implicit import implicit_forward, implicit_ops
-from metrigen.frame.joint import Joint, joint, joint_ops
+from metrigen.frame.implicit import implicit_ops
+from metrigen.frame.joint import joint, joint_ops
 from metrigen.frame.ops import readout_ops, solve_ops, step_ops
-from metrigen.frame.reading import density_method, diagnostic_methods, readout_method
-from metrigen.frame.settings import dt_lines, fields_given, helpers_of, steps_doc, steps_lines, tolerance_lines
+from metrigen.frame.reading import density_method, diagnostic_methods, exactly, readout_method
+from metrigen.frame.settings import (
+    config_lines,
+    dt_argument,
+    dt_lines,
+    helpers_of,
+    limit_lines,
+    steps_doc,
+    steps_lines,
+    tolerance_lines,
+)
+from metrigen.frame.stepping import forward_readout, forward_steps, reports
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation
-from metrigen.ir.queries import equations_in, learned_in
+from metrigen.ir.queries import learned_in
 
 
 def module_text(emission: Emission, header: str) -> str:
     """The layer itself."""
-    return render(
+    text = render(
         "module.py.j2",
         header=header,
         title=emission.class_name,
@@ -47,16 +56,15 @@ def module_text(emission: Emission, header: str) -> str:
         init_lines=_init_lines(emission),
         parameters=parameters(emission),
         methods=_methods(emission),
+        **declarations(emission, inputs_of(emission)),
+        told=bool(limit_lines(emission)),
         helpers=_helpers(emission),
+        **config_lines(emission, ["sites"] if per_site(emission) else []),
         without_triton=emission.without_triton,
         operators=_operators(emission),
         obstacle=without_triton.obstacle(emission),
     )
-
-
-def _reports(emission: Emission) -> bool:
-    """Whether a step solves an equation, whose end every sample is told of."""
-    return emission.stepping and bool(equations_in(emission.optimised["step"][0]))
+    return with_imports(text)
 
 
 def _operators(emission: Emission) -> bool:
@@ -77,8 +85,8 @@ def _helpers(emission: Emission) -> dict[str, bool]:
         "frame": not emission.stepping,
         "given": bool(inputs_of(emission)),
         "coordinate": bool(axes(emission)),
-        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0]) or _reports(emission)),
-        "reports": _reports(emission),
+        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0]) or reports(emission)),
+        "reports": reports(emission),
     }
 
 
@@ -99,7 +107,7 @@ def _ops(emission: Emission) -> list[str]:
 
 def _init_args(emission: Emission) -> list[str]:
     integrator = emission.spec.system.integrator
-    args = [*neural.init_args(emission), "steps: int | None = None", "dt: float | None = None"]
+    args = [*neural.init_args(emission), "steps: int | None = None", dt_argument(emission)]
     if isinstance(integrator, SteadyState):
         args += ["solver: str | None = None", "rtol: float | None = None", "bwd_rtol: float | None = None",
                  "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
@@ -122,10 +130,12 @@ def _init_lines(emission: Emission) -> list[str]:
         ]
     else:
         lines += steps_lines(emission)
+    if per_site(emission):
+        lines.append("self.sites = tuple(sites)")
     for p in parameters(emission):
         lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({p.shape}))")
         lines.append(f"self.{p.name} = {p.init}")
-    return lines + dt_lines(emission) if emission.stepping else lines
+    return lines + dt_lines(emission) + limit_lines(emission) if emission.stepping else lines
 
 
 def _solvers(emission: Emission) -> tuple[str, ...]:
@@ -136,88 +146,14 @@ def _solvers(emission: Emission) -> tuple[str, ...]:
 
 
 def _methods(emission: Emission) -> list[str]:
-    forward = _forward_steps(emission) if emission.stepping else _forward_steady(emission)
+    forward = forward_steps(emission) if emission.stepping else _forward_steady(emission)
     found = joint(emission)
-    forward += _forward_readout(emission, found) if found else []
+    forward += forward_readout(emission, found) if found else []
     lines = ["", *forward, *readout_method(emission), *density_method(emission, "energy")]
     if emission.lowered.entropy is not None:
         lines += density_method(emission, "entropy")
     lines += diagnostic_methods(emission)
-    return [f"    {line}" if line else "" for line in lines]
-
-
-def _forward_steps(emission: Emission) -> list[str]:
-    first, fields = emission.fields[0], tuple_text(list(emission.fields))
-    state = f"{emission.class_name}State"
-    doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
-    if _reports(emission):
-        return [*_prepared(emission, "forward", state, doc), *implicit_forward(emission)]
-    return [
-        *_prepared(emission, "forward", state, doc),
-        *(_evolve_by_reference(emission, fields) if emission.without_triton else _evolve(emission, fields, first)),
-        f"    return {state}(*(x.to(dtype__) for x in results__))",
-        "",
-    ]
-
-
-def _prepared(emission: Emission, name: str, returns: str, doc: str) -> list[str]:
-    """The head of a method that steps: fields in the dtype of work, and what is fixed over the steps."""
-    body = emission.optimised["step"][0]
-    prologue = emission.lowered.prologue
-    first = emission.fields[0]
-    signature, starts = fields_given(emission)
-    lines = [
-        f"def {name}(self, {signature}{input_signature(emission, False)}) -> {returns}:",
-        f'    """{doc}"""',
-        *starts,
-        f"    *fields__, dtype__ = _work({', '.join(emission.fields)}, channels=self.channels)",
-        f"    {', '.join(emission.fields)}{',' if len(emission.fields) == 1 else ''} = fields__",
-    ]
-    if prologue is not None and prologue.body:
-        given = ", ".join(value(emission, a.name, a.kind, first) for a in prologue.inputs)
-        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
-    fixed = arguments(emission, body, first, emission.fields)
-    return [*lines, "    fixed__ = (", *(f"        {value}," for value in fixed), "    )"]
-
-
-def _forward_readout(emission: Emission, found: Joint) -> list[str]:
-    fields, first = tuple_text(list(emission.fields)), emission.fields[0]
-    state = f"{emission.class_name}State"
-    read = arguments(emission, emission.optimised["readout"][0], first, emission.fields)
-    fixed = [a.name for a in found.fixed]
-    further = [f"others__[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
-    passed = ", ".join([*emission.fields, "*fixed__", *further, "self.steps"])
-    doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
-    return [
-        *_prepared(emission, "forward_readout", f"tuple[{state}, Tensor]", doc),
-        "    others__ = (",
-        *(f"        {value}," for value in read),
-        "    )",
-        '    if self.backend == "torch" or _transformed():',
-        f"        results__ = reference.evolve_readout({fields}, fixed__, others__, self.steps)",
-        "    else:",
-        f"        _available(self.backend, {first})",
-        f"        results__ = _evolve_readout({passed})",
-        "    read__, *ends__ = (x.to(dtype__) for x in results__)",
-        f"    return {state}(*ends__), read__",
-        "",
-    ]
-
-
-def _evolve(emission: Emission, fields: str, first: str) -> list[str]:
-    return [
-        '    if self.backend == "torch" or _transformed():',
-        f"        results__ = reference.evolve({fields}, fixed__, self.steps)",
-        "    else:",
-        f"        _available(self.backend, {first})",
-        f"        results__ = _evolve({', '.join(emission.fields)}, *fixed__, self.steps)",
-        *(["        results__ = (results__,)"] if len(emission.fields) == 1 else []),
-    ]
-
-
-def _evolve_by_reference(emission: Emission, fields: str) -> list[str]:
-    step = neural.bound("step", emission.optimised["step"][0])
-    return [f"    results__ = reference.evolve({fields}, fixed__, self.steps, {step})"]
+    return [f"    {line}" if line else "" for line in watched(exactly(lines))]
 
 
 def _forward_steady(emission: Emission) -> list[str]:
@@ -227,14 +163,15 @@ def _forward_steady(emission: Emission) -> list[str]:
     assert steady is not None
     operator, source = emission.optimised["operator"][0], emission.optimised["source"][0]
     names = inputs_of(emission)
-    signature = ", ".join(f"{n}: Tensor" for n in names)
-    joined = ", ".join(spread(emission, n) for n in names)
+    signature = "".join(f", {n}: Tensor" for n in names)
+    joined = ", ".join(spread(emission, n) for n in names) or "warm_start"
+    start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"  # what else would tell the lattice
     fixed = arguments(emission, operator, "like__", (steady.unknown,))
     given = ["like__", *arguments(emission, source, "like__", (steady.unknown,))]
     return [
-        f"def forward(self, {signature}, *, warm_start: Tensor | None = None) -> {emission.class_name}State:",
+        f"def forward(self{signature}, *, {start}) -> {emission.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
-        "    if _transformed():",
+        "    if transformed():",
         '        raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")',
         f"    like__, dtype__ = _frame({joined}, channels=self.channels)",
         "    _available(self.backend, like__)",
@@ -279,7 +216,7 @@ def _forward_minimum(emission: Emission, equation: Equation) -> list[str]:
 
 def _state_doc(emission: Emission) -> str:
     shape = "(B, C, *S)" if emission.rank else "(B, C)"
-    if _reports(emission):
+    if reports(emission):
         return f"Fields {shape}; iterations, largest residual and status (0 solved, 1 not) of the steps (B,)."
     if emission.stepping:
         return f"Fields {shape}."

@@ -23,7 +23,7 @@ class Call:
         return ", ".join([f"{n}: Tensor" for n in self.names] + ([extra] if extra else []))
 
     def check(self) -> str:
-        kinds = (Kind.SITE, Kind.CHANNEL, Kind.MATRIX)
+        kinds = (Kind.SITE, Kind.CHANNEL, Kind.MATRIX, Kind.SCALAR)
         return f"_check({', '.join(tuple_of([a.name for a in self.arrays if a.kind is k]) for k in kinds)})"
 
 
@@ -133,7 +133,7 @@ def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]
     """``solve_linear`` and ``operator_adjoint``: A x = b with implicit differentiation."""
     fixed = tuple(a for a in operator.inputs if a.name != unknown)
     call = Call((Array("b__", Kind.SITE), Array("start__", Kind.SITE), *fixed))
-    rest = tuple_of([a.name for a in fixed])
+    rest, taken = tuple_of([a.name for a in fixed]), tuple_of(call.names)
     options = "solver: str, rtol: float, bwd_rtol: float, atol: float, max_iter: int, use_kernels: bool"
     solve = f"solve_linear(b__, start__, {rest}, solver, rtol, atol, max_iter)"
     backward = [
@@ -154,9 +154,9 @@ def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]
         returns="tuple[Tensor, Tensor, Tensor, Tensor]",
         doc="x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.",
         check=call.check(),
-        reference=f"_reported(reference.{solve}, max_iter)",
-        kernel=f"_reported((kernels if use_kernels else reference).{solve}, max_iter)",
-        cpu=f"_reported((cpu if use_kernels else reference).{solve}, max_iter)" if cpu else "",
+        reference=f"_own(_reported(reference.{solve}, max_iter), {taken})",
+        kernel=f"_own(_reported((kernels if use_kernels else reference).{solve}, max_iter), {taken})",
+        cpu=f"_own(_reported((cpu if use_kernels else reference).{solve}, max_iter), {taken})" if cpu else "",
         fake="b__.new_empty(b__.shape), b__.new_empty(b__.shape[:1], dtype=torch.int64), b__.new_empty(b__.shape[:1]), "
              "b__.new_empty(b__.shape[:1], dtype=torch.int64)",
         setup=[
@@ -196,8 +196,6 @@ def double_backward(count: int, like: str, plain: int) -> list[str]:
     lines = [
         "saved = ctx.saved_tensors",
         f"grads = _zeros_for(grads, {like})",
-        "with torch.enable_grad():",
-        "    _, pull = torch.func.vjp(adjoint, *saved)",
     ]
-    gathered = "pull(grads[0])" if count == 1 else "pull(tuple(grads))"
+    gathered = f"pullback(adjoint, saved, {'grads[0]' if count == 1 else 'grads'})"
     return [*lines, f"return {gathered}" if not plain else f"return *{gathered}, {', '.join(['None'] * plain)}"]

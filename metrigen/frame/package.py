@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
+from metrigen.frame.arguments import symbols
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
+from metrigen.frame.notices import notices
 from metrigen.frame.sections import sections
-from metrigen.frame.steps import backward_memory, step_warnings
+from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
-from metrigen.ir.nodes import Cayley, Local
-from metrigen.ir.stumpff import stumpff
+from metrigen.ir.nodes import Cayley
 from metrigen.spec.domain import Graph, Lattice
+from metrigen.spec.symbols import Param
 
 _DOCS = {
     "prologue": "What depends on parameters alone, computed once for all steps.",
@@ -66,6 +70,8 @@ def package_texts(emission: Emission) -> dict[str, str]:
     return {
         **cpu,
         **kernels,
+        "base.py": layout(render("base.py.j2", header=brief.rstrip("\n"))),
+        "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),
@@ -80,8 +86,8 @@ def guarantees(emission: Emission) -> list[str]:
     if emission.stepping:
         kept = integrator.kept(emission.derivation)
         lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
-        lines += [f"backward pass: {backward_memory(emission)}", *step_warnings(emission)]
-    return lines
+        lines += [f"backward pass: {backward_memory(emission)}", *step_notes(emission.derivation)]
+    return [*lines, *(f"WARNING: {w.what}" for w in notices(emission.derivation, emission.spec.declared))]
 
 
 def cost(emission: Emission) -> str:
@@ -93,7 +99,7 @@ def cost(emission: Emission) -> str:
 def _reference(emission: Emission, head: str) -> str:
     stencil = emission.lowered.steady.stencil if emission.lowered.steady else None
     domain: Lattice = emission.spec.system.lattice
-    found = joint(emission)
+    found, called = joint(emission), _called(emission)
     return render(
         "reference.py.j2",
         header=head.rstrip("\n"),
@@ -102,7 +108,10 @@ def _reference(emission: Emission, head: str) -> str:
         boundary=domain.boundary,
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(emission),
-        stumpff=_uses_stumpff(emission),
+        cayley_block=_cayley_block(emission),
+        stumpff="stumpff" in called,
+        secants=bool(called & {"_ratio", "_artanhc"}),
+        called=called,
         learned=bool(emission.learned),
         functions=emission.functions,
         elliptic=emission.elliptic,
@@ -141,6 +150,15 @@ def _uses_cayley(emission: Emission) -> bool:
     return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
 
 
-def _uses_stumpff(emission: Emission) -> bool:
+def _cayley_block(emission: Emission) -> int | None:
+    """Channels in the blocks of every matrix that turns into a rotation; None where one couples all channels."""
     prologue = emission.lowered.prologue
-    return prologue is not None and any(isinstance(s, Local) and s.expr.has(stumpff) for s in prologue.body)
+    turned = [symbols(emission)[s.matrix] for s in (prologue.body if prologue else ()) if isinstance(s, Cayley)]
+    blocks = {s.block if isinstance(s, Param) else None for s in turned}
+    return blocks.pop() if len(blocks) == 1 else None
+
+
+def _called(emission: Emission) -> set[str]:
+    """Names of the functions that the printed programs call."""
+    programs = [*emission.functions, *(f for own in emission.implicit.values() for f in own)]
+    return {name for f in programs for line in f.lines for name in re.findall(r"\b(\w+)\(", line)}

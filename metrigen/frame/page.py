@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sympy import Symbol
+
 from metrigen.emit.derivation import docstring, sections
 from metrigen.emit.header import origin
 from metrigen.emit.mathml import mathml
@@ -12,7 +14,7 @@ from metrigen.frame.pictures import stencil_pictures, wave_pictures
 from metrigen.frame.report import Report
 from metrigen.frame.sections import integrator_sentences, shape_text
 from metrigen.frame.stencils import boundary_sentence, stencil_text
-from metrigen.frame.wave_report import formulas, wave_table
+from metrigen.frame.wave_report import formulas, letter, wave_table
 
 
 def page(report: Report, cost: Cost | None) -> str:
@@ -37,7 +39,7 @@ def page(report: Report, cost: Cost | None) -> str:
         cost=cost,
         shape="" if cost is None else shape_text(cost.shape),
         unbuilt=report.unbuilt,
-        path=spec.path,
+        path=spec.file,
         source=spec.source,
         origin=origin(spec).removesuffix(" Do not edit."),
     )
@@ -56,11 +58,12 @@ def _wave_intro(report: Report) -> list[str]:
     """The sentence before the symbols, in pieces that alternate between words and formulas."""
     if report.waves.symbols is None:
         return []
+    name = latex(Symbol(letter(report.waves.symbols)))
     if report.waves.symbols.steady:
         return ["The operator dF/du of the steady state multiplies a small wave ", _inline(r"\hat{z} e^{i k \cdot x}"),
-                " by ", _inline("A(k)"), ". Entries that vanish are left out."]  # fmt: skip
+                " by ", _inline(f"{name}(k)"), ". Entries that vanish are left out."]  # fmt: skip
     return ["A small wave ", _inline(r"z + \hat{z} e^{i k \cdot x}"), " about a constant state ", _inline("z"),
-            " obeys ", _inline(r"\partial_t \hat{z} = A(k) \hat{z}"),
+            " obeys ", _inline(rf"\partial_t \hat{{z}} = {name}(k) \hat{{z}}"),
             ". Entries that vanish are left out; a channel matrix stands for one of its eigenvalues."]  # fmt: skip
 
 

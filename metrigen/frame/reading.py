@@ -23,7 +23,7 @@ def readout_method(emission: Emission) -> list[str]:
     if emission.without_triton and emission.cpu is None:
         return [*lines, f"    return torch.cat(reference.readout(*given__{keywords(program)}), 1).to(dtype__)", ""]
     lines += [
-        '    if self.backend == "torch" or _transformed():',
+        "    if by_reference(self.backend):",
         "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
         f"    _available(self.backend, {emission.fields[0]})",
         "    return _readout(*given__).to(dtype__)",
@@ -43,6 +43,12 @@ def density_method(emission: Emission, name: str) -> list[str]:
     return [*lines, f"    {total}", f"    return {factor}density__.flatten(1).sum(1)", ""]
 
 
+def exactly(lines: list[str]) -> list[str]:
+    """The methods outside of autocast, those that are called from without."""
+    pairs = [("@exact", x) if x.startswith("def ") and not x.startswith("def _") else (x,) for x in lines]
+    return [line for pair in pairs for line in pair]
+
+
 def _head(emission: Emission, name: str, doc: str, program: Program) -> list[str]:
     needed = [n for n in inputs_of(emission) if n in {a.name for a in program.inputs}]
     fields = ", ".join(f"state.{f}" for f in emission.fields)
@@ -51,6 +57,7 @@ def _head(emission: Emission, name: str, doc: str, program: Program) -> list[str
     return [
         f"def {name}(self, {state}{input_signature(emission, True)}) -> Tensor:",
         f'    """{doc}"""',
+        f"    check_state({name!r}, state, {emission.class_name}State)",
         *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         f"    *fields__, dtype__ = _work({fields}, channels=self.channels)",
         f"    {target} = fields__",
@@ -89,7 +96,7 @@ def halfway(emission: Emission, head: list[str]) -> list[str]:
     """The head of a method that reads a state, made to read the mean of two."""
     state = f"{emission.class_name}State"
     signature = head[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
-    at = next(i for i, line in enumerate(head) if "_work(" in line)
+    at = next(i for i, line in enumerate(head) if "check_state(" in line)
     middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
     return [signature, *head[1:at], middle, *head[at:]]
 
@@ -105,6 +112,6 @@ def _balance(emission: Emission) -> list[str]:
         *halfway(emission, _head(emission, "balance_residual", BALANCE_DOC, program)),
         f"    (density__,) = reference.power({values}{keywords(program)})",
         f"    power__ = {volume!r} * density__.flatten(1).sum(1)",
-        f"    return (self.energy(after{passed}) - self.energy(before{passed})) / elapsed - power__.to(dtype__)",
+        f"    return (self.energy(after{passed}) - self.energy(before{passed})) / elapsed - power__",
         "",
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from metrigen.budget import BUILD, limited, shallow
 from metrigen.errors import SpecError
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.wave_report import WaveReport, wave_report
@@ -74,11 +75,19 @@ class Report:
         return cost_of(self.lowered, self.optimised, shape or default_shape(rank), bandwidth)
 
 
-def report_of(spec: Spec) -> Report:
-    """Derive, lower, check and linearise; a refusal of the derivation is raised, one of the lattice is reported."""
+def report_of(spec: Spec, on_begin: Callable[[str], None] | None = None) -> Report:
+    """Derive, lower, check and linearise; a refusal of the derivation is raised, one of the lattice is reported.
+    ``on_begin`` is told the name of a stage as it begins."""
+    with limited(BUILD), shallow():
+        return _report_of(spec, on_begin or (lambda name: None))
+
+
+def _report_of(spec: Spec, begin: Callable[[str], None]) -> Report:
+    begin("derive")
     derivation = derive(spec.system)
     if isinstance(spec.system.domain, Sequence):
         return _on_a_sequence(spec, derivation)
+    begin("discretise and vary")
     try:
         if spec.system.integrator is None:
             layer, lowered = dynamics(derivation), None
@@ -102,8 +111,11 @@ def report_of(spec: Spec) -> Report:
             wave_report(derivation, None, None, error.what),
             error.what,
         )
+    begin("laws of the stencil")
     laws = derivation.laws if lowered is None else (*derivation.laws, *lattice_laws(layer))
+    begin("optimise")
     programs = {} if lowered is None else {name: optimise(p)[0] for name, p in lowered.programs().items()}
+    begin("small waves")
     waves = wave_report(derivation, layer, None if lowered is None else lowered.step)
     return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)
 

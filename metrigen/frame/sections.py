@@ -5,6 +5,7 @@ from __future__ import annotations
 from metrigen.frame import neural, without_triton
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points
+from metrigen.frame.notices import limit_sentences
 from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS
 from metrigen.frame.stencils import boundary_sentence, stencil_text
 from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
@@ -58,7 +59,7 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
         lines.append("Its step limit is not known as a formula.")
     elif waves.limit is not None:
         lines.append(f"Its step limit is dt = {waves.limit:.4g} there.")
-    return lines
+    return [*lines, *limit_sentences(derivation)]
 
 
 def cost_markdown(cost: Cost, reads: dict[str, str]) -> str:

@@ -12,13 +12,13 @@ import sympy as sp
 
 from metrigen.backends.torch import Function, print_function
 from metrigen.backends.triton_walk import fits
-from metrigen.frame.emission import camel_case
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Local, Map, Program, Statement
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.spec.load import Spec
+from metrigen.spec.names import class_name
 
 KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
 COUPLED_KEEPS = (
@@ -46,7 +46,7 @@ class SequenceEmission:
 
     @property
     def class_name(self) -> str:
-        return camel_case(self.name)
+        return class_name(self.name)
 
     @cached_property
     def functions(self) -> tuple[Function, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
+from metrigen.frame.base import with_imports
+from metrigen.frame.checks import declarations
 from metrigen.frame.ops import double_backward, first, returns, tuple_of
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.settings import helpers_of
@@ -14,7 +16,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
     read = emission.reads(scan.readout)
     backends = ("auto", *(("triton",) if triton else ()), *(("cpu",) if cpu else ()), "torch")
     insists = " and ".join(f'"{b}"' for b in backends[1:-1])
-    return render(
+    text = render(
         "sequence_module.py.j2",
         header=header,
         without_triton=not triton,
@@ -25,6 +27,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         backends=backends,
         insists=f"{insists} insist{'s' * (insists.count('and') == 0)}; " if insists else "",
         fields=fields,
+        **declarations(emission, tokens),
         tokens=tokens,
         token_keywords=", ".join(f"{n}={n}" for n in tokens),
         components=repr(scan.components),
@@ -34,6 +37,8 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         coupled=bool(scan.rotations),
         helpers=helpers_of(emission.parameters),
         dt=emission.learned_step,
+        number_step=_number(emission),
+        spec_hash=emission.spec.sha256[:16],
         prologue=_prologue(emission),
         coefficients_tuple=tuple_of(emission.channelwise),
         fixed=_fixed(emission),
@@ -44,6 +49,13 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         readout_doc=f"The readout at every token, (B, R*C, T): {', '.join(scan.components)}.",
         ops=[*_readout_ops(emission, cpu, triton), *_scan_ops(emission, cpu, triton)],
     )
+    return with_imports(text)
+
+
+def _number(emission: SequenceEmission) -> str:
+    """The time step where it is a number, else nothing."""
+    dt = emission.spec.system.integrator.dt
+    return repr(float(dt)) if dt.is_number else ""
 
 
 def _prologue(emission: SequenceEmission) -> dict[str, tuple[str, ...]]:

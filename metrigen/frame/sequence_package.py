@@ -6,6 +6,7 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
+from metrigen.frame.notices import notices
 from metrigen.frame.ops import tuple_of
 from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, NOT_ON_CHIP, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
@@ -36,6 +37,8 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
         "cpu.py": layout(sequence_loader_text(emission, brief)),
         **({"kernels.py": layout(sequence_kernels_text(emission, brief))} if emission.on_chip else {}),
         "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
+        "base.py": layout(render("base.py.j2", header=brief.rstrip("\n"))),
+        "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(_reference(emission, head)),
         "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=emission.on_chip)),
@@ -48,6 +51,7 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
 def guarantees(emission: SequenceEmission) -> list[str]:
     """One line per law, and what the integrator keeps."""
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
+    lines += [f"WARNING: {w.what}" for w in notices(emission.derivation, emission.spec.declared)]
     if not emission.scan.rotations:
         return [*lines, f"Exponential: keeps {KEEPS}"]
     return [*lines, f"Exponential: {COUPLED_KEEPS}", *([] if emission.on_chip else [NOT_ON_CHIP])]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metrigen.frame.arguments import time_step
+from metrigen.frame.arguments import floats, time_step
 from metrigen.frame.emission import Emission
 from metrigen.frame.parameters import ParameterText
+from metrigen.frame.waves import limit_value
 
 
 def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
@@ -15,6 +16,8 @@ def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
         "positive": any("_positive" in p.read for p in texts),
         "bounded": any("_inverse_between" in p.write for p in texts),
         "softplus": any("_inverse_softplus" in p.write for p in texts),
+        "off": any("_inverse_" in p.write for p in texts),
+        "symmetric": any("_mirrored" in p.write or "_both_ways" in p.write for p in texts),
         "blocks": any(p.block is not None for p in texts),
     }
 
@@ -22,9 +25,7 @@ def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
 def steps_lines(emission: Emission) -> list[str]:
     """Lines of ``__init__`` that set the number of steps."""
     return [
-        f"self.steps = {emission.spec.system.integrator.steps} if steps is None else steps",
-        "if self.steps < 0:",
-        '    raise ValueError(f"steps={steps} must not be negative")',
+        f'self.steps = {emission.spec.system.integrator.steps} if steps is None else as_count(steps, "steps", 0)',
     ]
 
 
@@ -32,10 +33,18 @@ def dt_lines(emission: Emission) -> list[str]:
     """Lines of ``__init__`` that set the time step, or the start of a learned one."""
     kind, value = time_step(emission)
     if kind == "number":
-        return [f"self.dt = {value} if dt is None else float(dt)"]
+        return [f"self.dt = {value} if dt is None else dt"]
     if kind == "parameter":
         return ["if dt is not None:", f"    self.{value} = dt"]
     return ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
+
+
+def limit_lines(emission: Emission) -> list[str]:
+    """Lines of ``__init__`` that tell of a time step above its limit, where that is known at the declared start."""
+    if not emission.stepping or time_step(emission)[0] == "expression":
+        return []
+    limit = limit_value(emission.derivation, {})
+    return [] if limit is None else [f"told(self, dt, {float(f'{limit:.6g}')!r})"]
 
 
 def tolerance_lines(emission: Emission) -> list[str]:
@@ -49,12 +58,33 @@ def tolerance_lines(emission: Emission) -> list[str]:
     ]
 
 
+def dt_argument(emission: Emission) -> str:
+    """The time step among the arguments of the constructor: one that is not learned may be a tensor."""
+    return "dt: float | Tensor | None = None" if floats(emission) else "dt: float | None = None"
+
+
+def config_lines(emission: Emission, sizes: Sequence[str]) -> dict[str, object]:
+    """What the template of a layer says of its settings: names of the arguments that ``config`` holds, those that
+    decide the dynamics, and whether the time step is a number that may be negative."""
+    if emission.stepping:
+        dynamics: tuple[str, ...] = ("steps", *(("dt",) if floats(emission) else ()))
+        integrator = emission.spec.system.integrator
+        reversible = integrator.is_reversible(emission.derivation)
+    else:
+        dynamics, reversible = ("solver", "rtol", "bwd_rtol", "atol", "max_iter"), False
+    return {
+        "config": ("channels", "backend", *sizes, *dynamics), "dynamics": dynamics, "reversible": reversible,
+        "number_step": bool(floats(emission)), "spec_hash": emission.spec.sha256[:16],
+    }  # fmt: skip
+
+
 def steps_doc(emission: Emission) -> list[str]:
     """What the docstring of the layer says of steps and dt."""
     integrator = emission.spec.system.integrator
     kind, value = time_step(emission)
     start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
     sets = "; sets the start of the learned one" if kind == "parameter" else ""
+    sets = ", or a tensor () or (B,), one number a sample; may be set later" if kind == "number" else sets
     return [
         f"steps     steps of {type(integrator).__name__} (default {integrator.steps})",
         f"dt        time step (default {start}){sets}",
@@ -68,4 +98,6 @@ def fields_given(emission: Emission) -> tuple[str, list[str]]:
     momenta = {layer.array(p) for p in emission.derivation.momenta.values()}
     optional = [f for f in others if f in momenta]
     typed = [f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in emission.fields]
-    return ", ".join(typed), [f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in optional]
+    given = f"    check_fields({', '.join(f'{f}={f}' for f in emission.fields)})"
+    starts = [f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in optional]
+    return ", ".join(typed), [given, *starts]

@@ -63,5 +63,5 @@ def _at_offsets(term: sp.Expr) -> sp.Expr:
         where = ", ".join(f"{o:+d}" if o else "0" for o in atom.offset)
         what = stem(atom.array) if isinstance(atom, Leaf) else stem(atom.name)
         shown = f"{what}[{where}]" if any(atom.offset) or isinstance(atom, Inside) else what
-        swap[atom] = sp.Symbol(shown)
+        swap[atom] = sp.Symbol(shown, real=True)
     return term.xreplace(swap)

@@ -151,6 +151,11 @@ def lattice_entry(row: Mapping[Offset, sp.Expr], axes: Sequence[str], spacing: s
     return sp.Add(*terms)
 
 
+def letter(symbols: Symbols) -> str:
+    """What the matrix of small waves is called: A, or another letter where a field has that name."""
+    return next(c for c in ("A", "M", "Q", "matrix") if c not in symbols.names)
+
+
 def formulas(symbols: Symbols) -> Iterator[tuple[str, str, str, sp.Expr | None]]:
     """(latex, text, where, expression) of every entry of A(k) that does not vanish; None where it is too long."""
     for where, entries in (("continuum", symbols.continuum), ("lattice", symbols.lattice)):
@@ -158,19 +163,21 @@ def formulas(symbols: Symbols) -> Iterator[tuple[str, str, str, sp.Expr | None]]
             a, b = symbols.names[i], symbols.names[j]
             exact = where == "continuum"
             e = continuum_entry(row, symbols.axes) if exact else lattice_entry(row, symbols.axes, symbols.spacing)
-            left = rf"A_{{{latex(sp.Symbol(a))}, {latex(sp.Symbol(b))}}}"
-            yield left, f"A[{a}, {b}]", where, e if sp.count_ops(e) <= _LONGEST else None
+            name = letter(symbols)
+            left = rf"{latex(sp.Symbol(name))}_{{{latex(sp.Symbol(a))}, {latex(sp.Symbol(b))}}}"
+            yield left, f"{name}[{a}, {b}]", where, e if sp.count_ops(e) <= _LONGEST else None
 
 
 def wave_markdown(report: WaveReport) -> str:
     """The section of DERIVATION.md: the symbols as formulas, a table of eigenvalues and amplification factors."""
     if report.symbols is None:
         return "\n\n".join(report.notes)
+    name = latex(sp.Symbol(letter(report.symbols)))
     subject = (
-        r"The operator dF/du of the steady state, acting on $\hat{z} e^{i k \cdot x}$, is $A(k)$"
+        rf"The operator dF/du of the steady state, acting on $\hat{{z}} e^{{i k \cdot x}}$, is ${name}(k)$"
         if report.symbols.steady
         else r"A small wave $z + \hat{z} e^{i k \cdot x}$ about a constant state $z$ obeys "
-        r"$\partial_t \hat{z} = A(k) \hat{z}$"
+        rf"$\partial_t \hat{{z}} = {name}(k) \hat{{z}}$"
     )
     blocks = [f"{subject}; entries that vanish are left out, and a channel matrix stands for one of its eigenvalues."]
     for where in ("continuum", "lattice"):
@@ -237,10 +244,11 @@ def wave_text(report: WaveReport) -> list[str]:
     """The same for a terminal: a sentence, then a formula a line."""
     if report.symbols is None:
         return list(report.notes)
+    name = letter(report.symbols)
     lines = [
-        "The operator dF/du multiplies a small wave exp(i k.x) by A(k):"
+        f"The operator dF/du multiplies a small wave exp(i k.x) by {name}(k):"
         if report.symbols.steady
-        else "A small wave z exp(i k.x) about a constant state obeys z_t = A(k) z:"
+        else f"A small wave z exp(i k.x) about a constant state obeys z_t = {name}(k) z:"
     ]
     for where in ("continuum", "lattice"):
         found = [f"{left} = {text(e)}" for _, left, at, e in formulas(report.symbols) if at == where and e is not None]

@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.frame.linear import Linear, Unlinearised, respond, symbol
+from metrigen.frame.linear import Linear, Unlinearised, expanded, respond, symbol
 from metrigen.frame.parameters import initial_value
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, after
@@ -157,7 +157,7 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             array = layer.lowering.arrays.get(j.base)
             flat[j] = sp.S.Zero if j.order else symbol(array.name if array else j.base.func.__name__)
         for j in jets_of(force, *derivation.fields):
-            c = sp.expand(_plain(force.diff(j).xreplace(flat)))
+            c = expanded(_plain(force.diff(j).xreplace(flat)))
             if c.has(sp.zoo, sp.nan, sp.oo):
                 raise Unlinearised("a coefficient has no value at a constant state")
             if not c.is_zero:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
 
 if TYPE_CHECKING:
     from metrigen.integrators.dynamics import Dynamics
@@ -21,6 +24,7 @@ class TimeStepper:
 
     order  classical order of accuracy
     keeps  what a step conserves exactly, in words
+    restores  law of the stencil -> how a step keeps it although the flow of the stencil does not
     symmetric  a step of -dt undoes a step of dt, where there is no dissipation
     """
 
@@ -29,6 +33,7 @@ class TimeStepper:
 
     order: ClassVar[int]
     keeps: ClassVar[str]
+    restores: ClassVar[Mapping[str, str]] = MappingProxyType({})
     symmetric: ClassVar[bool] = False
 
     def step(self, dynamics: Dynamics) -> Program:
@@ -46,7 +51,13 @@ class TimeStepper:
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or self.steps < 0:
             raise SpecError(f"steps={self.steps!r} is not a non-negative integer", part="integrator", fix="steps=8")
+        if self.steps > MOST_STEPS:
+            what = f"steps={self.steps:.3g} is more than a layer can count"
+            raise SpecError(what, part="integrator", fix=f"{MOST_STEPS} at most; a layer may be called several times")
         dt = sp.sympify(self.dt)
+        check_finite("dt", dt, "integrator")
+        if dt.is_number:
+            check_number(dt, "dt", "integrator", "dt=0.1")
         if dt.is_positive is not True:
             raise SpecError(
                 f"dt={self.dt} is not known to be positive",

@@ -1,16 +1,14 @@
-"""The midpoint discrete gradient of Gonzalez: a gradient g with g . (z1 - z0) = H1 - H0 exactly.
-
-    dg H = dH(zbar) + [H1 - H0 - dH(zbar) . d] d / |d|^2         d = z1 - z0
+"""A discrete gradient g, for which g . (z1 - z0) = H1 - H0 exactly, written without a difference of energies.
 
     bracket, metric without entropy    d = h (J - M)(zbar) dg H                 dH = -h dg H . M dg H <= 0 for every h
     bracket, metric and entropy        d = h (Q J Q dg H + P M P dg S)(zbar)    dH = 0, dS = h P dg S . M P dg S >= 0
 
-with the projections P = 1 - g g^T/|g|^2 along g = dg H and Q along dg S, so that P M P dg H = 0 and Q J Q dg S = 0 hold
-for the discrete gradients as M dH = 0 and J dS = 0 do for the exact ones; where these hold, P and Q change nothing that
-the order sees. The products are sums over a plane (over a sample where channels are coupled).
+with d = z1 - z0 and the projections P = 1 - g g^T/|g|^2 along g = dg H and Q along dg S, so that P M P dg H = 0 and
+Q J Q dg S = 0 hold for the discrete gradients as M dH = 0 and J dS = 0 do for the exact ones; where these hold, P and Q
+change nothing that the order sees. The products are sums over a plane (over a sample where channels are coupled).
 
-The bracket [...] of a polynomial H is taken as (average of dH - dH(zbar)) . d, which cancels nothing; that of another H
-as the difference of two sums, of which a rounding of H is left when z1 is near z0.
+dg H is ``passes.secant``: the difference quotients of the density of the lattice, term by term, in closed form. It
+cancels nothing, so what is kept is kept to rounding at every amplitude and step; of a quadratic H it is dH(zbar).
 
 References: O. Gonzalez (1996), Time integration and discrete Hamiltonian systems; H. C. Oettinger (2018),
 GENERIC integrators: structure preserving time integration for thermodynamic systems.
@@ -20,21 +18,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.integrators.averages import averaged, degree, nodes
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.implicit import solved, starts, step_equation
 from metrigen.ir.implicit import SiteSum
 from metrigen.ir.nodes import Leaf, Mix, Program, Total
+from metrigen.ir.secants import ratio
+from metrigen.passes.quotients import BEGIN, END, MIDDLE, at
+from metrigen.passes.secant import secant
 from metrigen.passes.vary import bar
-from metrigen.physics.jets import jets_of, to_jets
 
-# Added to a square that may vanish: far below the square of a rounding, or of the roundings of two sums that cancel.
-_TINY, _CANCELS = sp.Float("1e-30"), sp.Float("1e-16")
 Covector = Mapping[str, Leaf]
 
 
@@ -47,6 +45,12 @@ class DiscreteGradient(TimeStepper):
     keeps: ClassVar[str] = (
         "energy to rounding, for every J and every h (a metric without entropy lowers it); with an entropy, which "
         "never falls, as well"
+    )
+    restores: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "lattice_energy": "a step removes from M what would change the energy, so that it keeps the energy",
+            "lattice_entropy_degeneracy": "a step removes from J what would change the entropy, so that it never falls",
+        }
     )
 
     def step(self, dynamics: Dynamics) -> Program:
@@ -89,32 +93,22 @@ class _Segment:
 
     def gradient(self, generator: str) -> dict[str, Leaf]:
         """dg H or dg S."""
-        dynamics, builder = self.equations.dynamics, self.builder
-        derivation, program = dynamics.derivation, self.equations.slopes[generator]
+        dynamics, derivation = self.equations.dynamics, self.equations.dynamics.derivation
+        part = "hamiltonian" if generator == "H" else "entropy"
         density = derivation.hamiltonian if generator == "H" else derivation.system.entropy
-        here = builder.call(program, self.middle)
-        slope = {name: here[bar(name)] for name in self.begin}
-        apart = {name: self.end[name] - self.begin[name] for name in self.begin}
-        order = degree(density, derivation)
-        if order is not None and order <= 2:
-            return slope
-        local = all(j.order <= 1 for j in jets_of(to_jets(density), *derivation.fields))
-        if order is None and local and not derivation.constraints:
-            lowered = dynamics.lowering.sites(generator, {"value__density": density})
-            (last,), (first,) = (builder.call(lowered, at).values() for at in (self.end, self.begin))
-            gap, tiny = last - first - sp.Add(*(slope[n] * apart[n] for n in apart)), _CANCELS
-        else:
-            average = averaged(builder, program, self.begin, self.end, nodes(order))
-            gap, tiny = sp.Add(*((average[n] - slope[n]) * apart[n] for n in apart)), _TINY
-        square = self.sum("square", sp.Add(*(d**2 for d in apart.values())))
-        share = builder.map("share", self.sum("gap", gap) / (square + tiny))
-        return {n: builder.map(f"{n}__gradient", slope[n] + share * apart[n]) for n in apart}
+        assert density is not None
+        functional = dynamics.lowering.functional(generator, density, part)
+        program = secant(functional, tuple(self.begin), len(dynamics.origin), part)
+        places = {BEGIN: self.begin, END: self.end, MIDDLE: self.middle}
+        ends = {at(name, place): leaf for place, state in places.items() for name, leaf in state.items()}
+        slopes = self.builder.call(program, ends)
+        return {name: slopes[bar(name)] for name in self.begin}
 
     def projected(self, vector: Covector, along: Covector) -> dict[str, Leaf]:
         """The part of a vector that is orthogonal to another."""
         square = self.sum("square", sp.Add(*(leaf**2 for leaf in along.values())))
         product = self.sum("product", sp.Add(*(vector[n] * along[n] for n in vector)))
-        share = self.builder.map("share", product / (square + _TINY))
+        share = self.builder.map("share", ratio(product, square))
         return {n: self.builder.map(f"{n}__projected", vector[n] - share * along[n]) for n in vector}
 
     def sum(self, name: str, expr: sp.Expr) -> Leaf:

@@ -12,11 +12,13 @@ from metrigen.domains.constraint import equations_of
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lattice import Stencils
 from metrigen.domains.lower import Lowering, bar, bracket_program, param_array
+from metrigen.domains.readout import explicit_symbols
 from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed, stem
 from metrigen.passes.tidy import tidy
 from metrigen.physics.derivation import Bilinear, Derivation
-from metrigen.spec.domain import EDGE, Graph, Index, Lattice
+from metrigen.spec.domain import EDGE, Graph, Lattice
+from metrigen.spec.neural import heads
 from metrigen.spec.symbols import t
 
 
@@ -82,7 +84,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
         for f in e.atoms(AppliedUndef):
             if f not in fields and f not in covectors and f not in derivation.constraints:
                 inputs[f] = Array(f.func.__name__, Kind.EDGE if EDGE in f.args else Kind.SITE, bool(f.is_positive))
-        symbols.update({s.name: s for s in _explicit(e)})
+        symbols.update({s.name: s for s in explicit_symbols(e)})
     if dt is not None:
         symbols.update({s.name: s for s in dt.free_symbols})
     for f in inputs:
@@ -102,20 +104,11 @@ def dynamics(derivation: Derivation) -> Dynamics:
     if isinstance(system.domain, Graph):
         lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
     else:
-        lowering = Lowering(Stencils(system.lattice), arrays, coefficients)
+        given = frozenset(a.name for a in (*ordered.values(), *axes.values(), *sites))
+        lowering = Lowering(Stencils(system.lattice, coefficients=given), arrays, coefficients)
         lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
-
-
-def _explicit(e: sp.Expr) -> set[sp.Symbol]:
-    """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
-    if e.has(Index):
-        return {s for s in e.free_symbols if not isinstance(s, Index)}
-    # A dummy each: with a common value for all, differences would cancel and take their coefficients with them.
-    hidden = {f: sp.Dummy() for f in e.atoms(AppliedUndef, sp.Derivative)}
-    inside = [d.expr for d in e.atoms(sp.Derivative) if not isinstance(d.expr, AppliedUndef)]
-    return (e.xreplace(hidden).free_symbols - set(hidden.values())).union(*map(_explicit, inside))
 
 
 def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dict[sp.Basic, Array]:
@@ -123,7 +116,7 @@ def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dic
     momenta = set(derivation.momenta.values())
     taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
     taken |= {f.func.__name__ for e in expressions for f in e.atoms(AppliedUndef) if f not in momenta}
-    taken |= {s.name for e in expressions for s in e.free_symbols}
+    taken |= {s.name for e in expressions for s in e.free_symbols} | {head.name for head in heads(*expressions)}
     arrays: dict[sp.Basic, Array] = {}
     for u in derivation.fields:
         name = u.func.__name__

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.domains.lower import bar
-from metrigen.errors import StructureError
+from metrigen.errors import REPORT, StructureError
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
@@ -29,7 +29,7 @@ from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.incidence import graph_zero, outermost
 from metrigen.physics.jets import to_jets
-from metrigen.physics.report import identity, show
+from metrigen.physics.report import SYMMETRISE, identity, show
 from metrigen.physics.zero import Zero, every
 from metrigen.spec.edges import average, codifference, difference, share
 from metrigen.spec.symbols import mix, mix_transposed, total
@@ -53,7 +53,7 @@ def graph_laws(dynamics: Dynamics) -> tuple[Law, ...]:
         laws.append(_limited(_symmetry, dynamics, derivation.metric, "metric"))
         law = derivation.law("metric_psd")
         how = "sum f.M f = sum b(f, f): M is the variation of b in f; b(f, f) >= 0 as derived"
-        laws.append(Law("graph_metric_psd", law.verdict, how, law.detail))
+        laws.append(law.inherited("graph_metric_psd", how))
     return (*laws, *_energy(dynamics, {law.name: law for law in laws}))
 
 
@@ -135,7 +135,7 @@ def _equations(dynamics: Dynamics) -> Law:
         if not tests[-1]:
             raise StructureError(
                 f"the emitted rate of {u.func.__name__} is not the derived one", law="graph_equations",
-                part="hamiltonian", residual=defect, witness=show(to_jets(defect)),
+                part="hamiltonian", residual=defect, witness=show(to_jets(defect)), fix=REPORT,
             )  # fmt: skip
     return identity("graph_equations", "the varied programs, written out, are the derived rates", every(tests))
 
@@ -150,7 +150,7 @@ def _symmetry(dynamics: Dynamics, bilinear: Bilinear, part: str) -> Law:
     if not test:
         raise StructureError(
             f"the {part} breaks {name} on a graph", law=name, part=part, residual=sp.Add(*rows),
-            witness=show(to_jets(next(e for e in rows if e != 0))),
+            witness=show(to_jets(next(e for e in rows if e != 0))), fix=SYMMETRISE[part],
         )  # fmt: skip
     return identity(name, f"the variation of b(f, g) {'+' if sign > 0 else '-'} b(g, f) in f vanishes", test)
 
@@ -165,7 +165,7 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
     if entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
         how = "dH/dt = -sum dH.M dH <= 0 by graph_metric_psd"
-        return [Law("graph_energy", weakest.verdict, how, weakest.detail)]
+        return [weakest.inherited("graph_energy", how)]
     assert derivation.metric is not None
     laws = [_degenerate(dynamics, "graph_energy", "M dH", derivation.metric, "metric", derivation.hamiltonian)]
     if derivation.bracket is not None:
@@ -183,6 +183,8 @@ def _degenerate(dynamics: Dynamics, name: str, what: str, bilinear: Bilinear, pa
     if not test:
         defect = next(e for e in image.values() if not _vanish([e]))
         raise StructureError(
-            f"{what} is not zero on a graph", law=name, part=part, residual=defect, witness=show(to_jets(defect))
-        )
+            f"{what} is not zero on a graph", law=name, part=part, residual=defect, witness=show(to_jets(defect)),
+            fix="give the energy somewhere to go at the same node (a field that heats), or drop entropy= for the "
+            "free-energy form",
+        )  # fmt: skip
     return identity(name, f"{what} = 0 at every node, by the programs written out", test)

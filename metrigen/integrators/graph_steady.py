@@ -45,7 +45,12 @@ class GraphSteady:
 def graph_steady(dynamics: Dynamics, solver: str) -> GraphSteady:
     """The programs of the solve; raises SpecError where the system is not of that form."""
     if len(dynamics.state) != 1:
-        raise SpecError("SteadyState solves for one field", part="integrator", why="the state has several fields")
+        raise SpecError(
+            "SteadyState solves for one field",
+            part="integrator",
+            why="the state has several fields",
+            fix="one field a layer of SteadyState: solve for each by a layer of its own, or step in time with RK4",
+        )
     if solver != "cg":
         raise SpecError(
             f"solver={solver!r} has no form on a graph",

@@ -35,7 +35,7 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
         return () if skew is None else (Law(ENERGY, skew.verdict, "dH/dt = dH.J dH = 0: the stencil is skew"),)
     if stencil.entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
-        return (Law(ENERGY, weakest.verdict, f"dH/dt = -dH.M dH <= 0 by {positive.name}", weakest.detail),)
+        return (weakest.inherited(ENERGY, f"dH/dt = -dH.M dH <= 0 by {positive.name}"),)
     assert stencil.metric is not None
     how = "dH/dt = dS.M dH, and M dH = 0 at every site"
     laws = [_degenerate(stencil, ENERGY, how, stencil.metric, stencil.energy, "M dH")]
@@ -54,6 +54,9 @@ def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradie
     if worst > TOLERANCE:
         text = f"{what} is {worst:.2g} of an operator image of that size, on {where}"
         detail = "differences of a product are not the product rule: lost on the lattice, of the order of the spacing"
+        integrator = stencil.dynamics.derivation.system.integrator
+        restored = getattr(integrator, "restores", {}).get(name)
+        detail += f"; restored by {type(integrator).__name__}: {restored}" if restored else ""
         return Law(name, "failed", f"{what} evaluated on {where}", detail, text)
     try:
         if vanishes_by_expansion(stencil, operator, gradient):

@@ -25,6 +25,7 @@ from metrigen.ir.nodes import Map, Program
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
+from metrigen.physics.report import SYMMETRISE
 from metrigen.physics.size import TooLarge
 from metrigen.spec.domain import Graph
 
@@ -87,7 +88,7 @@ def _symmetry(stencil: Stencil, bilinear: Bilinear, part: str, name: str) -> Law
     if worst > TOLERANCE:
         raise StructureError(
             f"the stencil of the {part} breaks {name}", law=name, part=part, residual=sp.Add(*rows),
-            witness=f"{worst:.3g} on a random state of {stencil.sites} sites per axis",
+            witness=f"{worst:.3g} on a random state of {stencil.sites} sites per axis", fix=SYMMETRISE[part],
         )  # fmt: skip
     return Law(name, "sampled", f"{TRIALS} random states, {CHANNELS} channels", f"largest defect {worst:.1e}")
 

@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.readout import current_densities, tensor_densities
+from metrigen.domains.readout import in_state, tensor_densities
 from metrigen.errors import SpecError
 from metrigen.integrators.lattice_probe import TOLERANCE, Numbers, Stencil, Unwritten, acting, applied, slopes
 from metrigen.ir.interpreter import run
@@ -26,6 +26,7 @@ from metrigen.physics.derivation import Law
 from metrigen.spec.symbols import Param, t
 
 NAME = "lattice_noether"
+_ENERGY = "the energy (see lattice_energy)"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def lattice_noether(stencil: Stencil, energy: Law) -> Law:
     names = ["the energy"] if energy.verdict != "failed" and _conserves(stencil) else []
     names += [f.name if f.proved else f"{f.name} (on random states)" for f in kept]
     how = "kept on the lattice: " + (", ".join(names) or "nothing, the energy decays")
-    gone = ["the energy (see lattice_energy)"] if energy.verdict == "failed" else []
+    restored = "restored" in energy.detail
+    gone = [] if energy.verdict != "failed" else ["the energy (restored by the step)" if restored else _ENERGY]
     texts = [f"{f.name} (its rate is {f.defect:.2g} of the sum of its |terms|)" for f in lost]
     detail = "lost: " + ", ".join([*gone, *texts]) if gone or texts else ""
     untested = [text for text in quantities if isinstance(text, str)]
@@ -87,8 +89,8 @@ def _quantities(stencil: Stencil) -> Iterator[_Quantity | str]:
         yield _Quantity(f"total {u.func.__name__}", _gradient(stencil, u), each=True)
     if stencil.bracket is None:
         return
-    for name, current in current_densities(derivation).items():
-        yield from _functional(stencil, f"the charge of {name!r}", current[0], declared=True)
+    for name, current in derivation.currents.items():
+        yield from _functional(stencil, f"the charge of {name!r}", in_state(derivation, current[0]), declared=True)
     if derivation.stress_energy and _homogeneous(stencil):
         tensor = tensor_densities(derivation)
         for i, axis in enumerate(derivation.system.domain.axes, 1):

@@ -25,7 +25,7 @@ def lattice_positivity(stencil: Stencil, metric: Bilinear) -> Law:
     """Inherited where the metric is pointwise, else by the density at a site, else sampled."""
     law = stencil.dynamics.derivation.law("metric_psd")
     if not metric.form.has(sp.Derivative):
-        return Law(NAME, law.verdict, "pointwise: the law of the continuum at every site", law.detail)
+        return law.inherited(NAME, "pointwise: the law of the continuum at every site")
     if _proved(stencil, metric):
         return Law(NAME, "proved", "LDL^T of the density of f.M f in the values around a site")
     assert stencil.metric is not None
@@ -37,11 +37,12 @@ def lattice_positivity(stencil: Stencil, metric: Bilinear) -> Law:
     if not np.isfinite(smallest):
         return Law(NAME, "sampled", "not decided: no real value on random states")
     if law.verdict == "conditional":
-        return Law(NAME, "conditional", "as in the continuum", law.detail)
+        return law.inherited(NAME, "as in the continuum")
     if smallest < -TOLERANCE:
         raise StructureError(
             "the stencil of the metric is not positive", law=NAME, part="metric", residual=metric.form,
             witness=f"f M f = {smallest:.3g} f.f for a random f",
+            fix="the factored form, metric=Dissipation((w, A), ...) with weights w >= 0",
         )  # fmt: skip
     return Law(NAME, "sampled", f"{TRIALS} random states: not a proof", f"smallest f.M f = {smallest:.1e} f.f")
 

@@ -147,9 +147,13 @@ class Stencil:
         for statement in program.body:
             if isinstance(statement, Solve):
                 raise Unwritten("a constraint is solved, which couples all sites")
-            if not isinstance(statement, Map) or statement.sums or statement.lets:
+            if not isinstance(statement, Map) or statement.sums:
                 raise Unwritten("channels are coupled")
+            inner: dict[sp.Symbol, sp.Expr] = {}
+            for symbol, expr in statement.lets:
+                inner[symbol] = self.settled(expr.xreplace(inner))
             for name, expr in statement.stores:
+                expr = self.settled(expr.xreplace(inner)) if inner else expr
                 table = {leaf: self._at(env[leaf.array], leaf.offset) for leaf in leaves(expr) if leaf.array in env}
                 env[name] = self.settled(expr.xreplace(table))
         return {name: env[name] for name in program.outputs}

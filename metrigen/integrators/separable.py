@@ -3,15 +3,17 @@
     drift     q += h dT/dp
     kick      p -= h dV/dq
     friction  p *= exp(-gamma a h)              T = a p^2/2, metric gamma: exact
-    rotation  p <- Cayley(h a B/2) p            bracket block {p_a, p_b} = B_ab: an exact rotation
+    rotation  p <- Cayley(h a B/2) p            F[p]*mix(B, G[p]): the channels turn, T is kept exactly
+              p, r turn by h w sqrt(a_p a_r)    w*(F[p]*G[r] - F[r]*G[p]), T = (a_p p^2 + a_r r^2)/2: exact
 
-Each is the flow of one part of the system; an integrator composes them.
+Each is the flow of one part of the system, Cayley's up to the third order; an integrator composes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -22,6 +24,7 @@ from metrigen.ir.nodes import Leaf, Mix
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import Separable, canonical_pairs, split
 from metrigen.physics.heat import Account, friction_with_heat
+from metrigen.physics.rotation import Plane, planes
 from metrigen.physics.variation import euler
 from metrigen.spec.symbols import mix
 
@@ -35,6 +38,7 @@ class Splitting:
     friction  momentum -> gamma a, the rate of p_t = -gamma a p with T = a p^2/2
     accounts  heat field -> what it takes up of the energy that friction takes from momenta
     rotation  momentum -> ((b a, B), ...) of p_t = b a B p
+    planes    two momenta that turn about one another, with their inverse masses
     """
 
     pairs: tuple[tuple[AppliedUndef, AppliedUndef], ...]
@@ -42,6 +46,7 @@ class Splitting:
     friction: Mapping[AppliedUndef, sp.Expr]
     rotation: Mapping[AppliedUndef, tuple[tuple[sp.Expr, str], ...]]
     accounts: Mapping[AppliedUndef, Account]
+    planes: tuple[tuple[Plane, sp.Expr, sp.Expr], ...]
 
 
 def splitting(derivation: Derivation) -> Splitting:
@@ -53,10 +58,11 @@ def splitting(derivation: Derivation) -> Splitting:
     speed = {p: euler(energy.kinetic, p).diff(p) for _, p in pairs}
     rotation = {p: _turns(derivation, q, p, speed[p]) for q, p in pairs}
     turning = {p: turns for p, turns in rotation.items() if turns}
+    flat = tuple((plane, speed[plane.p], speed[plane.r]) for plane in planes(derivation, pairs))
     if derivation.system.entropy is not None:
         heated = friction_with_heat(derivation, pairs)
-        return Splitting(pairs, energy, heated.rates, turning, heated.accounts)
-    return Splitting(pairs, energy, _friction(derivation, speed), turning, {})
+        return Splitting(pairs, energy, heated.rates, turning, heated.accounts, flat)
+    return Splitting(pairs, energy, _friction(derivation, speed), turning, {}, flat)
 
 
 def _friction(derivation: Derivation, speed: Mapping[AppliedUndef, sp.Expr]) -> dict[AppliedUndef, sp.Expr]:
@@ -74,7 +80,7 @@ def _turns(derivation: Derivation, q: AppliedUndef, p: AppliedUndef, speed: sp.E
     assert bracket is not None
     left, right = (dict(zip(derivation.fields, side, strict=True)) for side in (bracket.left, bracket.right))
     rest = sp.expand(euler(bracket.form, left[p]) + right[q])
-    turns = [term.as_independent(mix) for term in sp.Add.make_args(rest) if term != 0]
+    turns = [term.as_independent(mix) for term in sp.Add.make_args(rest) if term.has(mix)]
     return tuple((factor * speed, turned.args[0].name) for factor, turned in turns)
 
 
@@ -113,12 +119,7 @@ class Flows:
         dynamics = self.builder.dynamics
         factors: dict[AppliedUndef, sp.Expr] = {}
         for p, rate in self.splitting.friction.items():
-            factor = sp.exp(-rate * h)
-            if not rate.has(AppliedUndef):
-                factor = self.builder.local("decay", factor)
-            else:
-                factor = factor.xreplace({f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()})
-            factors[p] = factor
+            factors[p] = self._coefficient("decay", sp.exp(-rate * h))
         for e, account in self.splitting.accounts.items():
             self._heat(e, account, factors)
         for p, factor in factors.items():
@@ -138,12 +139,54 @@ class Flows:
         gain = lost / slope if account.growth == 0 else sp.log(1 + growth * lost / slope) / growth
         self.state[name] = self.builder.map(name, self.state[name] + gain)
 
-    def rotate(self, h: sp.Expr) -> None:
+    def _coefficient(self, name: str, value: sp.Expr) -> sp.Expr:
+        """A coefficient of a sub-flow: worked out once where it is one of the parameters alone; else at every site,
+        from the inputs, the parameters that differ from site to site, the axes and the present state."""
         dynamics = self.builder.dynamics
+        at = {f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()}
+        if not value.has(*at):
+            return self.builder.local(name, value)
+        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields}
+        return value.xreplace(at)
+
+    def rotate(self, h: sp.Expr) -> None:
+        """All rotations. Those that share a momentum do not commute: they stand in a palindrome, which has order 2."""
+        parts: list[Callable[[sp.Expr], None]] = []
+        touched: list[AppliedUndef] = []
         for p, blocks in self.splitting.rotation.items():
-            for factor, matrix in blocks:
-                turned = self.builder.rotation(matrix, factor * h / 2)
-                name = dynamics.array(p)
-                out = self.builder.fresh(name)
-                self.builder.body.append(Mix(out, turned, self.state[name].array))
-                self.state[name] = dynamics.leaf(out)
+            parts += [partial(self._turn_channels, p, *block) for block in blocks]
+            touched += [p] * len(blocks)
+        for plane in self.splitting.planes:
+            parts.append(partial(self._turn_plane, *plane))
+            touched += [plane[0].p, plane[0].r]
+        if len(touched) == len(set(touched)):
+            for part in parts:
+                part(h)
+            return
+        *others, last = parts
+        for part in others:
+            part(h / 2)
+        last(h)
+        for part in reversed(others):
+            part(h / 2)
+
+    def _turn_channels(self, p: AppliedUndef, factor: sp.Expr, matrix: str, h: sp.Expr) -> None:
+        dynamics = self.builder.dynamics
+        turned = self.builder.rotation(matrix, factor * h / 2)
+        name = dynamics.array(p)
+        out = self.builder.fresh(name)
+        self.builder.body.append(Mix(out, turned, self.state[name].array))
+        self.state[name] = dynamics.leaf(out)
+
+    def _turn_plane(self, plane: Plane, a: sp.Expr, b: sp.Expr, h: sp.Expr) -> None:
+        """sqrt(a) p and sqrt(b) r turn by h w sqrt(a b)."""
+        size = a if a == b else sp.sqrt(a) * sp.sqrt(b)
+        angle = h * plane.rate * size
+        c, s = (self._coefficient(n, f(angle)) for n, f in (("turn_cos", sp.cos), ("turn_sin", sp.sin)))
+        there, back = (s, s) if a == b else (
+            self._coefficient("turn_sin", sp.sin(angle) * sp.sqrt(x) / sp.sqrt(y)) for x, y in ((b, a), (a, b))
+        )  # fmt: skip
+        names = [self.builder.dynamics.array(u) for u in (plane.p, plane.r)]
+        p, r = (self.state[name] for name in names)
+        values = (c * p + there * r, c * r - back * p)
+        self.state.update({n: self.builder.map(n, e) for n, e in zip(names, values, strict=True)})

@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.errors import StructureError
+from metrigen.errors import REPORT, StructureError
 from metrigen.integrators.scan import Scan
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.interpreter import run
@@ -47,13 +47,14 @@ def sequence_laws(derivation: Derivation, scan: Scan) -> tuple[Law, ...]:
                 law="step_contraction",
                 residual=sp.Float(error),
                 witness=", ".join(f"{n}={v:.3g}" for n, v in values.items()) + f" in entry {at}",
+                fix=REPORT,
             )
     step = "E = exp(h A)"
     if scan.rotations:
         _check_turned(scan, signs)
         step = "R E with R^T R = 1, R = (1 - sB)^-1 (1 + sB), and E = exp(h A)"
     how = f"{step} (closed form, compared at {POINTS} random points) and " + contraction.how
-    return (Law("step_contraction", contraction.verdict, how, contraction.detail),)
+    return (contraction.inherited("step_contraction", how),)
 
 
 def _error(scan: Scan, values: dict[str, float]) -> tuple[float, tuple[int, int]]:
@@ -104,6 +105,7 @@ def _check_turned(scan: Scan, signs: Mapping[str, sp.Basic]) -> None:
                 law="step_contraction",
                 residual=sp.Float(error),
                 witness=f"{CHANNELS} channels, numbers of size {scale:.3g}",
+                fix=REPORT,
             )
 
 

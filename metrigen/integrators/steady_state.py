@@ -23,6 +23,7 @@ from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.prune import prune, read_only
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import equation, vary
+from metrigen.spec.numbers import MOST_STEPS, check_number
 
 SOLVERS = ("cg", "monotone", "newton")
 
@@ -50,8 +51,20 @@ class SteadyState:
             raise SpecError(
                 f"unknown solver={self.solver!r}", part="integrator", fix="one of " + ", ".join(map(repr, SOLVERS))
             )
-        if not (0 < self.rtol < 1) or self.atol < 0 or not isinstance(self.max_iter, int) or self.max_iter < 1:
-            raise SpecError("SteadyState needs 0 < rtol < 1, atol >= 0 and max_iter >= 1", part="integrator")
+        check_number(self.rtol, "rtol", "integrator", "rtol=1e-6")
+        check_number(self.atol, "atol", "integrator", "atol=0.0")
+        if (
+            not (0 < self.rtol < 1)
+            or self.atol < 0
+            or not isinstance(self.max_iter, int)
+            or not 1 <= self.max_iter <= MOST_STEPS
+        ):
+            raise SpecError(
+                "SteadyState needs 0 < rtol < 1, atol >= 0 and max_iter >= 1",
+                part="integrator",
+                why=f"rtol={self.rtol!r}, atol={self.atol!r}, max_iter={self.max_iter!r}",
+                fix="SteadyState(rtol=1e-6, atol=0.0, max_iter=1000)",
+            )
 
     def equation(self, dynamics: Dynamics) -> Equation:
         """dF = 0 as a nonlinear equation, whose Jacobian is symmetric and positive definite."""
@@ -92,7 +105,12 @@ class SteadyState:
 
 def _check_single(dynamics: Dynamics) -> None:
     if len(dynamics.state) != 1:
-        raise SpecError("SteadyState solves for one field", part="integrator", why="the state has several fields")
+        raise SpecError(
+            "SteadyState solves for one field",
+            part="integrator",
+            why="the state has several fields",
+            fix="one field a layer of SteadyState: solve for each by a layer of its own, or step in time with RK4",
+        )
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,12 @@ def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
             carriers.update(name for name, _ in statement.defines)
     *head, last = gradient.body
     if not isinstance(last, Map) or any(isinstance(s, Map) for s in head):
-        raise SpecError("the steady state couples channels in a way that cannot be solved", part="integrator")
+        raise SpecError(
+            "the steady state couples channels in a way that cannot be solved",
+            part="integrator",
+            why="a channel map acts on a product of others",
+            fix="couple by mix(K, u) and total(u) of the field alone, or step in time with AverageVectorField",
+        )
     ((_, expr),) = last.stores
     linear: list[sp.Expr] = []
     constant: list[sp.Expr] = []

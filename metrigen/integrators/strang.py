@@ -19,10 +19,14 @@ from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.composition import composed
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.separable import Flows
+from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
 
+_TURNING = (
+    "decay of phase-space volume exact; the kinetic energy in the rotation of the momenta exact; reversible without "
+    "friction"
+)
 _FIX = "Strang(steps=8, dt=0.1, bracket=Leapfrog, metric=DiscreteGradient)"
 
 
@@ -70,7 +74,8 @@ class Strang(TimeStepper):
             of = f"{half.kept(derivation)} ({type(half).__name__}, bracket)"
             return f"what both of its parts keep: {of}; {whole.kept(derivation)} ({type(whole).__name__}, metric)"
         if derivation.system.entropy is None:
-            return self.keeps
+            parts = splitting(derivation)
+            return _TURNING if parts.rotation or parts.planes else self.keeps
         return "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
 
     def step(self, dynamics: Dynamics) -> Program:
@@ -80,7 +85,7 @@ class Strang(TimeStepper):
         flows = Flows.of(dynamics)
         flows.drift(h / 2)
         slopes = flows.force()
-        if flows.splitting.rotation:
+        if flows.splitting.rotation or flows.splitting.planes:
             flows.kick(slopes, h / 2)
             flows.damp(h / 2)
             flows.rotate(h)

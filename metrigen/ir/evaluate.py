@@ -12,6 +12,7 @@ import sympy as sp
 from metrigen.errors import SpecError
 from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
 from metrigen.ir.sample import sample
+from metrigen.ir.secants import artanhc, artanhc_values, ratio, ratio_values
 from metrigen.ir.stumpff import stumpff_values
 from metrigen.spec.neural import learned
 
@@ -20,6 +21,11 @@ _NUMPY: dict[str, Callable[..., Any]] = {
     "cosh": np.cosh, "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "asinh": np.arcsinh, "Abs": np.abs,
     "sign": np.sign, "atan2": np.arctan2, "Max": lambda *args: reduce(np.maximum, args),
     "Min": lambda *args: reduce(np.minimum, args), "stumpff": stumpff_values,
+}  # fmt: skip
+
+# Functions that no spec can hold.
+_OWN: dict[type, Callable[..., Any]] = {
+    damped_stumpff: damped_stumpff_values, ratio: ratio_values, artanhc: artanhc_values,
 }  # fmt: skip
 
 FUNCTIONS = frozenset(_NUMPY)
@@ -46,7 +52,17 @@ def check_functions(expr: sp.Expr, part: str | None = None) -> None:
     for f in sorted(expr.atoms(sp.Function, sp.Max, sp.Min), key=str):
         if f.func.__name__ not in FUNCTIONS and not isinstance(f, learned):
             raise SpecError(
-                f"no kernel can evaluate {f}", part=part, fix="use " + ", ".join(sorted(FUNCTIONS)) + ", or powers"
+                f"no kernel can evaluate {f}",
+                part=part,
+                why=f"{f.func.__name__} has no form in the languages of a package",
+                fix=(
+                    "write cases with sp.Max, sp.Min and sp.Abs; "
+                    if isinstance(f, sp.Piecewise)
+                    else "for a table or a network of it NeuralFunction(...); "
+                )
+                + "the functions are "
+                + ", ".join(sorted(FUNCTIONS))
+                + ", and powers",
             )
 
 
@@ -77,4 +93,5 @@ def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: 
         if exponent.is_Integer:
             return args[0] ** int(exponent) if exponent.is_positive else 1.0 / args[0] ** int(-exponent)
         return np.sqrt(args[0]) if exponent == sp.Rational(1, 2) else np.power(args[0], args[1])
-    return damped_stumpff_values(*args) if isinstance(expr, damped_stumpff) else _NUMPY[expr.func.__name__](*args)
+    own = _OWN.get(expr.func)
+    return _NUMPY[expr.func.__name__](*args) if own is None else own(*args)

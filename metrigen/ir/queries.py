@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from metrigen.errors import InternalError
 from metrigen.ir.implicit import Equation, Root, RootAdjoint
 from metrigen.ir.nodes import Accumulate, Map, Program, Solve
 from metrigen.spec.neural import Head, heads
@@ -26,3 +27,17 @@ def summed_into(program: Program) -> dict[str, str]:
     """Every term of a sum -> the array whose cotangent the sum is."""
     sums = (s for s in program.body if isinstance(s, Accumulate))
     return {term: s.out.removesuffix("__bar") for s in sums for term in s.terms}
+
+
+def check_closed(program: Program) -> None:
+    """Raise InternalError if a statement reads what is no input and was not defined before it, or if a name that is
+    put out is not defined."""
+    known = {array.name for array in program.inputs}
+    for statement in program.body:
+        missing = sorted(set(statement.reads) - known)
+        if missing:
+            raise InternalError(f"the program {program.name} reads {missing[0]!r}, which nothing defines")
+        known.update(name for name, _ in statement.defines)
+    lost = [name for name in program.outputs if name not in known]
+    if lost:
+        raise InternalError(f"the program {program.name} puts out {lost[0]!r}, which nothing defines")

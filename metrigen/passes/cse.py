@@ -38,15 +38,17 @@ def ordered(lets: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> tuple[tuple[sp.Symbo
     defined = dict(lets)
     done: dict[sp.Symbol, sp.Expr] = {}
 
-    def place(symbol: sp.Symbol) -> None:
-        if symbol in done:
-            return
-        for other in sorted(defined[symbol].free_symbols & defined.keys(), key=lambda s: s.name):
-            place(other)
-        done[symbol] = defined[symbol]
-
     for symbol, _ in lets:
-        place(symbol)
+        stack = [symbol]
+        while stack:
+            top = stack[-1]
+            used = sorted(defined[top].free_symbols & defined.keys(), key=lambda s: s.name)
+            missing = [other for other in used if other not in done]
+            if top in done or not missing:
+                done.setdefault(top, defined[top])
+                stack.pop()
+            else:
+                stack.extend(reversed(missing))
     return tuple(done.items())
 
 

@@ -57,6 +57,7 @@ def _read_at_neighbours(statement: Map) -> set[str]:
 def _merge(first: Statement, second: Map) -> Map:
     """``first`` then ``second`` at the same site; stores of the first become values the second reads directly."""
     assert isinstance(first, Map)
+    second = _apart(first, second)
     lets = dict(first.lets)
     stores = dict(first.stores)
     swap: dict[sp.Symbol, sp.Symbol] = {}
@@ -73,6 +74,33 @@ def _merge(first: Statement, second: Map) -> Map:
         sums=(*first.sums, *((n, k, e.xreplace(swap)) for n, k, e in second.sums)),
         lets=(*lets.items(), *((s, e.xreplace(swap)) for s, e in second.lets)),
         over=first.over,
+    )
+
+
+def _apart(first: Map, second: Map) -> Map:
+    """The second statement with names for its values that the first one has not given to others."""
+    taken = dict(first.lets)
+    names = {s.name for s, _ in (*first.lets, *second.lets)}
+    table: dict[sp.Symbol, sp.Symbol] = {}
+    lets: list[tuple[sp.Symbol, sp.Expr]] = []
+    for symbol, expr in second.lets:
+        expr = expr.xreplace(table)
+        if symbol not in taken:
+            lets.append((symbol, expr))
+        elif taken[symbol] != expr:
+            count = 1
+            while f"{symbol.name}_{count}" in names:
+                count += 1
+            table[symbol] = sp.Symbol(f"{symbol.name}_{count}", real=True)
+            names.add(table[symbol].name)
+            lets.append((table[symbol], expr))
+    if not table and len(lets) == len(second.lets):
+        return second
+    return replace(
+        second,
+        stores=tuple((n, e.xreplace(table)) for n, e in second.stores),
+        sums=tuple((n, k, e.xreplace(table)) for n, k, e in second.sums),
+        lets=tuple(lets),
     )
 
 

@@ -13,11 +13,12 @@ nonlinear equation is reversed by the implicit function theorem (``ir.implicit``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import sympy as sp
 
+from metrigen.budget import nodes, spend
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import slope
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
@@ -45,7 +46,8 @@ from metrigen.ir.nodes import (
     renamed,
     shift,
 )
-from metrigen.passes.prune import prune
+from metrigen.passes.lets import Lets, is_large, let_form
+from metrigen.passes.prune import prune, prune_lets
 from metrigen.passes.tidy import tidy
 
 _PLACES = (Kind.SITE, Kind.EDGE)
@@ -64,7 +66,7 @@ def vary(
     With ``seed`` (a number) each output is seeded with it on the whole of Z^rank, as for a functional; otherwise each
     output y has a cotangent input ``bar(y)``. Primal statements are kept where the reverse reads their values.
     """
-    sweep = _Sweep(program, rank, seed, frozenset(constants))
+    sweep = Sweep(program, rank, seed, frozenset(constants))
     for statement in reversed(program.body):
         sweep.reverse(statement)
     body = (*program.body, *sweep.statements, *sweep.finish(wrt))
@@ -91,7 +93,7 @@ def equation(residual: Program, unknowns: int, coupled: bool, rank: int) -> Equa
     )  # fmt: skip
 
 
-class _Sweep:
+class Sweep:
     """State of one reverse sweep: what has flowed into each array so far, and the statements written."""
 
     def __init__(self, program: Program, rank: int, seed: sp.Expr | None, constants: frozenset[str]) -> None:
@@ -101,6 +103,7 @@ class _Sweep:
         self.site: dict[str, list[sp.Expr]] = {}
         self.param: dict[str, list[str]] = {}
         self.count = 0
+        self.values = {symbol.name for s in program.body if isinstance(s, Map) for symbol, _ in s.lets}
         self.cotangents = tuple(Array(bar(y), self.kinds[y]) for y in program.outputs) if seed is None else ()
         for y in program.outputs:
             if self.kinds[y] in _PLACES:
@@ -110,10 +113,7 @@ class _Sweep:
 
     def reverse(self, statement: Statement) -> None:
         if isinstance(statement, Map):
-            for name, expr in statement.stores:
-                cotangent = self.cotangent(name)
-                if cotangent is not None:
-                    self._stencil(cotangent, expr, over=statement.over)
+            self._map(statement)
         elif isinstance(statement, Local):
             self._local(statement)
         elif isinstance(statement, Mix):
@@ -176,6 +176,50 @@ class _Sweep:
             else:
                 out.append(Accumulate(bar(name), kind, tuple(self.param.get(name, []))))
         return out
+
+    def _map(self, statement: Map) -> None:
+        size = sum(nodes(e) for e in statement.expressions)
+        spend(size, f"the variation of {size} operations of {self.program.name}")
+        stores = [(c, e) for name, e in statement.stores if (c := self.cotangent(name)) is not None]
+        if stores and (statement.lets or any(is_large(e) for _, e in stores)):
+            self._in_lets(statement, stores)
+            return
+        for cotangent, expr in stores:
+            self._stencil(cotangent, expr, over=statement.over)
+
+    def _in_lets(self, statement: Map, stores: list[tuple[sp.Expr, sp.Expr]]) -> None:
+        """The reverse of a long statement, value by value. What goes to a neighbour is stored before it moves, where
+        nothing flows from outside the lattice; else the values are worked out once more at the neighbour."""
+        lets, exprs = let_form([e for _, e in stores], self._value)
+        backwards = _Backwards((*statement.lets, *lets), self._value, self.constants)
+        flowed = backwards.reverse([(c, e) for (c, _), e in zip(stores, exprs, strict=True)])
+        values = tuple((symbol, at_site(e, self.origin)) for symbol, e in backwards.lets)
+        still = self.program.periodic or all(isinstance(c, Leaf) for c, _ in stores)
+        here: list[tuple[str, sp.Expr]] = []
+        sums: list[tuple[str, Kind, sp.Expr]] = []
+        for atom, value in flowed:
+            name = self._fresh(atom.array if isinstance(atom, Leaf) else atom.name)
+            if not isinstance(atom, Leaf):
+                kind = self.kinds[atom.name]
+                sums.append((name, kind, at_site(value, self.origin)))
+                self.param.setdefault(atom.name, []).append(name)
+                continue
+            back = negate(atom.offset)
+            if still or not any(back):
+                here.append((name, at_site(value, self.origin)))
+                self.site.setdefault(atom.array, []).append(Leaf(name, back))
+            else:
+                there = tuple((symbol, at_site(shift(e, back), self.origin)) for symbol, e in backwards.lets)
+                moved = Map(stores=((name, at_site(shift(value, back), self.origin)),), lets=there, over=statement.over)
+                self.statements.append(prune_lets(moved))
+                self.site.setdefault(atom.array, []).append(Leaf(name, self.origin))
+        self.statements.append(prune_lets(Map(tuple(here), tuple(sums), values, statement.over)))
+
+    def _value(self) -> sp.Symbol:
+        self.count += 1
+        while f"w__{self.count}" in self.values:  # of a program that has values of its own
+            self.count += 1
+        return sp.Symbol(f"w__{self.count}", real=True)
 
     def _stencil(self, cotangent: sp.Expr, expr: sp.Expr, held: str = "", over: Kind = Kind.SITE) -> None:
         """The reverse of y = expr at the sites; nothing flows into the array ``held``."""
@@ -267,6 +311,42 @@ class _Sweep:
     def _fresh(self, name: str) -> str:
         self.count += 1
         return f"{name}__bar{self.count}"
+
+
+class _Backwards:
+    """The reverse of expressions in let-form; ``lets`` are the values and then their cotangents."""
+
+    def __init__(self, lets: Lets, fresh: Callable[[], sp.Symbol], constants: frozenset[str]) -> None:
+        self.lets: list[tuple[sp.Symbol, sp.Expr]] = list(lets)
+        self.values, self.fresh, self.constants = lets, fresh, constants
+        self.flowed: dict[sp.Symbol, list[sp.Expr]] = {}
+
+    def reverse(self, stores: Sequence[tuple[sp.Expr, sp.Expr]]) -> list[tuple[sp.Symbol, sp.Expr]]:
+        """Cotangent of every leaf and parameter from (cotangent, expression) of the stores, in a fixed order."""
+        for cotangent, expr in stores:
+            self._through(cotangent, expr)
+        for symbol, expr in reversed(self.values):
+            terms = self.flowed.pop(symbol, None)
+            if terms is not None:
+                self._through(self._named(sp.Add(*terms)), expr)
+        order = sorted(self.flowed, key=lambda s: (not isinstance(s, Leaf), s.name, getattr(s, "offset", ())))
+        return [(s, self._named(sp.Add(*self.flowed[s]))) for s in order]
+
+    def _through(self, cotangent: sp.Expr, expr: sp.Expr) -> None:
+        slopes = _Slopes(expr)
+        for s in sorted(expr.free_symbols, key=lambda s: (s.name, getattr(s, "offset", ()))):
+            if (isinstance(s, Inside) and not isinstance(s, Leaf)) or s.name in self.constants:
+                continue
+            product = cotangent * slopes.along(s)
+            if not product.is_zero:
+                self.flowed.setdefault(s, []).append(product)
+
+    def _named(self, expr: sp.Expr) -> sp.Expr:
+        """A sum as a value of its own, so that a product with it is as short as one with a symbol."""
+        if expr.is_Symbol or expr.is_number:
+            return expr
+        self.lets.append((self.fresh(), expr))
+        return self.lets[-1][0]
 
 
 class _Slopes:

@@ -53,7 +53,12 @@ def diffusion(weight: object, u: AppliedUndef) -> Dissipation:
     """(F, G) = int w grad F_u . grad G_u: u_t = div(w grad dF/du), which conserves int u."""
     axes = [x for x in u.args if x != t]
     if not axes:
-        raise SpecError(f"diffusion() needs a field on a space, not {u}", part="metric")
+        raise SpecError(
+            f"diffusion() needs a field on a space, not {u}",
+            part="metric",
+            why="it has no axes to diffuse along",
+            fix=f"friction(weight, {u.func.__name__}) for a relaxation in place, or a lattice with axes",
+        )
     return Dissipation(*((weight, lambda F, x=x: F[u].diff(x)) for x in axes))
 
 
@@ -72,7 +77,12 @@ def kulkarni_nomizu(
     first = [sp.S.One] * len(fields) if sigma is None else [sp.sympify(s) for s in sigma]
     second = [sp.S.One] * len(fields) if mu is None else [sp.sympify(m) for m in mu]
     if not len(first) == len(second) == len(fields) or len(fields) < 2:
-        raise SpecError("kulkarni_nomizu() takes two or more fields and one sigma and mu for each", part="metric")
+        raise SpecError(
+            "kulkarni_nomizu() takes two or more fields and one sigma and mu for each",
+            part="metric",
+            why=f"{len(fields)} fields, {len(first)} of sigma and {len(second)} of mu",
+            fix="kulkarni_nomizu(H, (q, p), sigma=(a, b), mu=(c, d))",
+        )
     terms = []
     for i, u in enumerate(fields):
         for j, v in enumerate(fields[:i]):

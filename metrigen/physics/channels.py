@@ -163,7 +163,7 @@ def explicit(expr: sp.Expr, channels: int) -> list[sp.Expr]:
             table[symbol] = (
                 sp.Add(*values)
                 if isinstance(atom, total)
-                else sp.Add(*(_entry(atom.args[0], c, d) * values[d] for d in range(channels)))
+                else sp.Add(*(entry(atom.args[0], c, d) * values[d] for d in range(channels)))
             )
         out.append(flat.xreplace(table))
     return out
@@ -180,7 +180,8 @@ def _sign(symbol: sp.Symbol) -> Mapping[str, bool]:
     return {"nonnegative": True} if symbol.is_nonnegative else {}
 
 
-def _entry(matrix: sp.Expr, c: int, d: int) -> sp.Expr:
+def entry(matrix: sp.Expr, c: int, d: int) -> sp.Expr:
+    """The entry of a channel matrix as a symbol."""
     if isinstance(matrix, transposed):
         matrix, c, d = matrix.args[0], d, c
     if matrix.symmetric and c > d:
@@ -189,5 +190,5 @@ def _entry(matrix: sp.Expr, c: int, d: int) -> sp.Expr:
         if c == d:
             return sp.S.Zero
         if c > d:
-            return -_entry(matrix, d, c)
+            return -entry(matrix, d, c)
     return sp.Symbol(f"{matrix.name}#{c}#{d}", real=True, **_sign(matrix))

@@ -107,6 +107,7 @@ def _residual(
             f"the constraint of {name} contains a time derivative",
             part="constraints",
             why="a constraint fixes the auxiliary field from the state at one moment",
+            fix="derivatives along the axes alone; what evolves belongs into fields=",
         )
     if not jets_of(residual, psi):
         raise SpecError(

@@ -8,13 +8,16 @@ With P depending on them each step contracts a norm of its own, and the product 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import mpmath
 import sympy as sp
 
 from metrigen.errors import SpecError
-from metrigen.physics import channels
+from metrigen.physics import channels, linear
+from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law
+from metrigen.physics.effort import expand
 from metrigen.physics.jets import jet, jets_of
 from metrigen.physics.positivity import signs_of_matrix
 from metrigen.physics.report import label, short, show, violation
@@ -24,6 +27,7 @@ from metrigen.physics.zero import Evaluator, random_point
 from metrigen.spec.symbols import t
 
 Matrix = list[list[sp.Expr]]
+_MOST_MINORS = 4
 _TIMES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 
 
@@ -32,7 +36,8 @@ def check_contraction(state: State, laws: Sequence[Law]) -> Law:
     _check_linear(state)
     if channels.has_maps(state.hamiltonian):
         how = "H does not grow: J is skew, K >= 0"
-        return Law("contraction", "conditional", how, "where the quadratic form of H is positive definite")
+        detail = "where the quadratic form of H is positive definite"
+        return conditional("contraction", how, detail, _minors(state))
     P = [[sp.expand(g.diff(jet(u))) for u in state.fields] for g in state.covectors]
     moving = [j for row in P for entry in row for j in jets_of(entry)]
     if moving or any(t in entry.free_symbols for row in P for entry in row):
@@ -62,11 +67,24 @@ def check_contraction(state: State, laws: Sequence[Law]) -> Law:
     elif pivots is not None:
         doubts += [(sign, condition(sign)) for sign in open_]
     else:
-        return Law("contraction", weak[0].verdict, how, "where " + " and ".join(law.name for law in weak) + " hold")
+        where = "where " + " and ".join(law.name for law in weak) + " hold"
+        return replace(weak[0], name="contraction", how=how, detail=where, witness="")
     needed = " and ".join(dict.fromkeys(text for _, text in doubts))
     if any(sign.verdict == "unknown" or sign.by_points for sign, _ in doubts):
         return Law("contraction", "sampled", how, f"not decided: {needed}")
-    return Law("contraction", "conditional" if doubts else "proved", how, needed)
+    if doubts:
+        return conditional("contraction", how, needed, [sign.expr for sign, _ in doubts])
+    return Law("contraction", "proved", how, needed)
+
+
+def _minors(state: State) -> list[sp.Expr]:
+    """The leading minors of the Hessian of H for two channels; none where these are many."""
+    total = sp.Add(*channels.explicit(state.hamiltonian, 2))
+    own = [channels.indexed(jet(u), c) for u in state.fields for c in range(2)]
+    if len(own) > _MOST_MINORS:
+        return []
+    rows = [[expand(total.diff(a).diff(b)) for b in own] for a in own]
+    return [linear.determinant([row[:k] for row in rows[:k]]) for k in range(1, len(rows) + 1)]
 
 
 def _witness_of_zero(state: State, P: Matrix) -> str:

@@ -23,6 +23,8 @@ class Law:
     verdict  "proved"; "conditional" (true where ``detail`` holds); "sampled" (not decided, no counterexample found);
              "failed" (``witness`` shows it)
     how      the method that decided it
+    needs    of a conditional law: expressions in jets that are not negative where it holds
+    holds_at of a conditional law: a state at which it holds
     """
 
     name: str
@@ -30,6 +32,12 @@ class Law:
     how: str
     detail: str = ""
     witness: str = ""
+    needs: tuple[sp.Expr, ...] = field(default=(), repr=False)
+    holds_at: str = ""
+
+    def inherited(self, name: str, how: str) -> Law:
+        """A law that holds where this one does."""
+        return Law(name, self.verdict, how, self.detail, "", self.needs, self.holds_at)
 
     def _repr_markdown_(self) -> str:
         rest = "; ".join(text for text in (self.how, self.detail, self.witness) if text)

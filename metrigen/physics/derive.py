@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import sympy as sp
 
+from metrigen.budget import DERIVE, check_depth, shallow, stage
 from metrigen.physics import steady
 from metrigen.physics.casimirs import casimirs
 from metrigen.physics.clamps import check_step
 from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
-from metrigen.physics.effort import EQUATIONS, LAW, limited
-from metrigen.physics.elliptic import check_constraint, check_well_posed_constrained
+from metrigen.physics.effort import EQUATIONS, LAW, LAWS, limited
+from metrigen.physics.elliptic import check_constraint
 from metrigen.physics.fit import check_integrator
 from metrigen.physics.graph import derive_on_graph
 from metrigen.physics.jets import from_jets
@@ -34,20 +35,38 @@ def derive(system: System) -> Derivation:
     Raises SpecError if the system cannot be understood or its integrator does not fit, StructureError if a law that
     must hold does not.
     """
+    with limited(DERIVE), stage("derive"), shallow("hamiltonian" if system.lagrangian is None else "lagrangian"):
+        _check_depths(system)
+        return _derive(system)
+
+
+def _check_depths(system: System) -> None:
+    """No part of a spec is nested more deeply than SymPy can follow."""
+    for part in ("lagrangian", "hamiltonian", "entropy"):
+        if getattr(system, part) is not None:
+            check_depth(sp.sympify(getattr(system, part)), part)
+    for part in ("constraints", "casimirs"):
+        for expr in (getattr(system, part) or {}).values():
+            check_depth(sp.sympify(expr), part)
+
+
+def _derive(system: System) -> Derivation:
     if isinstance(system.domain, Graph):
         with limited(EQUATIONS):
             return derive_on_graph(system)
     with limited(EQUATIONS):
         state = build_state(system)
     auxiliary = state.constrained
-    laws = structure_laws(state)
-    if auxiliary is not None:
-        laws = (check_constraint(auxiliary, state.rates), *laws)
-    if isinstance(system.domain, Sequence):
-        laws = (*laws, check_contraction(state, laws))
-    tensor = tensor_of(state)
-    conserved, current_law = currents(state)
-    invariants, casimir_law = casimirs(state)
+    with limited(LAWS):
+        laws = structure_laws(state)
+        if auxiliary is not None:
+            laws = (check_constraint(auxiliary, state.rates), *laws)
+        if isinstance(system.domain, Sequence):
+            laws = (*laws, check_contraction(state, laws))
+        tensor = tensor_of(state)
+        conserved, current_law = currents(state)
+        invariants, casimir_law = casimirs(state)
+        rest = _steady(state)
     derivation = Derivation(
         system=system,
         fields=state.fields,
@@ -60,7 +79,7 @@ def derive(system: System) -> Derivation:
         stress_energy={key: from_jets(value) for key, value in tensor.components.items()},
         currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
         laws=(*laws, *(() if casimir_law is None else (casimir_law,)), _noether(tensor.law, current_law)),
-        steady_state=_steady(state),
+        steady_state=rest,
         step_limit=None,
         sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
         constraints=system.constraints or {},
@@ -71,7 +90,7 @@ def derive(system: System) -> Derivation:
     )
     with limited(LAW), blamed_on("integrator"):
         check_integrator(derivation)
-    well_posed = check_well_posed(state, laws) if auxiliary is None else check_well_posed_constrained(state, laws)
+    well_posed = check_well_posed(state, laws)
     limit = _step_limit(derivation)
     check_step(replace(derivation, step_limit=limit))
     return replace(

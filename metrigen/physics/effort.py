@@ -1,63 +1,30 @@
-"""How much work a check may do: counted and not timed, so that a verdict is the same on every machine.
-
-One operation is one node of an expression that SymPy differentiates or rewrites, some 50 microseconds. A costly step
-says what it is about to do (``spend``) before it does it; where that is more than the caller's account holds
-(``limited``), it raises TooLarge instead. The account belongs to the call that opened it, like an argument handed down
-to every function below it; nothing of it outlives that call.
-"""
+"""What the costly steps of a derivation are charged: see ``metrigen.budget``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-
 import sympy as sp
 
-from metrigen.physics.size import TooLarge, expanded_terms, fits, nodes
+from metrigen import budget
+from metrigen.budget import Account as Account
+from metrigen.budget import TooLarge, depth
+from metrigen.budget import limited as limited
+from metrigen.physics.size import expanded_nodes, expanded_terms, fits, nodes
 
 LAW = 100_000  # operations of one law
-EQUATIONS = 150_000  # operations of the Legendre transform, the brackets and the equations together
+LAWS = 120_000  # operations of the laws together: what comes after them has its share of the whole
 LARGEST = 100_000  # operations of one step, whoever calls for it
+EQUATIONS = 150_000  # operations of the Legendre transform, the brackets and the equations together
+LARGE_WRITTEN = 20_000  # nodes beyond which denominators are not multiplied out
 _PER_TERM = 2  # operations that a term of an expansion takes
 _FLAT = 6  # levels of an expression that does not count as nested
-_ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
-
-
-@dataclass
-class Account:
-    """Operations that are left of ``whole``."""
-
-    whole: int
-    left: int
-
-    @property
-    def spent(self) -> int:
-        return self.whole - self.left
-
-
-@contextmanager
-def limited(operations: int) -> Iterator[Account]:
-    """An account for everything that is called inside."""
-    account = Account(operations, operations)
-    token = _ACCOUNT.set(account)
-    try:
-        yield account
-    finally:
-        _ACCOUNT.reset(token)
 
 
 def spend(operations: int, doing: str) -> None:
-    """Take operations off the account. Raises TooLarge where it does not hold so many."""
+    """Take operations off the account. Raises TooLarge where it does not hold so many, or where a step is too large for
+    any account."""
     if operations > LARGEST:
         raise TooLarge(f"{doing} was called for")
-    account = _ACCOUNT.get()
-    if account is None:
-        return
-    if operations > account.left:
-        raise TooLarge(f"{doing} was called for after {account.spent} operations, and {account.whole} are the limit")
-    account.left -= operations
+    budget.spend(operations, doing)
 
 
 def spend_on(expr: sp.Basic, times: float, doing: str) -> None:
@@ -69,17 +36,34 @@ def spend_on(expr: sp.Basic, times: float, doing: str) -> None:
 
 
 def expand(expr: sp.Expr) -> sp.Expr:
-    """The expanded expression. Raises TooLarge before it is written."""
+    """The expanded expression. Where its denominators would be copied into very many terms they are left as they are.
+    Raises TooLarge before it is written."""
     if not expr.args:
         return expr
+    back: dict[sp.Basic, sp.Basic] = {}
+    if expanded_nodes(expr) > LARGE_WRITTEN:
+        expr, back = _without_denominators(expr)
     terms = expanded_terms(expr)
     spend(expansion(expr, terms), f"an expansion to {terms} terms")
-    return sp.expand(expr)
+    expanded = sp.expand(expr)
+    return expanded.xreplace(back) if back else expanded
+
+
+def _without_denominators(expr: sp.Expr) -> tuple[sp.Expr, dict[sp.Basic, sp.Basic]]:
+    """The expression with a symbol for every power of a sum that stands in a denominator, and the powers themselves."""
+    powers = [p for p in expr.atoms(sp.Pow) if p.base.is_Add and p.exp.is_Integer and p.exp.is_negative]
+    inner = {q for p in powers for q in p.base.atoms(sp.Pow)}
+    outermost = sorted((p for p in powers if p not in inner), key=sp.default_sort_key)
+    table = {
+        p: sp.Symbol(f"over[{i}]", real=True, positive=p.is_positive, nonnegative=p.is_nonnegative)
+        for i, p in enumerate(outermost)
+    }
+    return expr.xreplace(table), {symbol: p for p, symbol in table.items()}
 
 
 def expansion(expr: sp.Expr, terms: int) -> int:
-    """Operations of an expansion: every term is written, and every denominator or argument opened where it stands."""
-    return _PER_TERM * terms + nodes(expr) // 4
+    """Operations of an expansion: every term is written, with its denominator and its functions."""
+    return _PER_TERM * terms + expanded_nodes(expr) // 4
 
 
 def count_ops(expr: sp.Expr, most: int) -> int:
@@ -102,8 +86,4 @@ class Partials:
 
 def _slope_size(term: sp.Expr) -> int:
     """Operations of a derivative: the chain rule writes every level of a nested expression once more."""
-    return nodes(term) * max(_FLAT, _depth(term)) // _FLAT
-
-
-def _depth(expr: sp.Basic) -> int:
-    return 1 + max((_depth(a) for a in expr.args), default=0)
+    return nodes(term) * max(_FLAT, depth(term)) // _FLAT

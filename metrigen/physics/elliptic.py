@@ -1,33 +1,26 @@
-"""Elliptic constraints: is the auxiliary field determined, and are the equations with it well-posed?
+"""Elliptic constraints: is the auxiliary field determined?
 
 The symbol of the constraints is the matrix D(k) of dC/dpsi at exp(ikx). It must not vanish at any wave vector; at
-k = 0 it may, for a source of zero mean. A wave of the state carries psi = -D(k)^-1 dC/dz along, so the symbol of the
-equations is the Schur complement of the whole system.
+k = 0 it may, for a source of zero mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 
-import mpmath
 import sympy as sp
 
 from metrigen.physics import channels, linear
+from metrigen.physics.conditions import conditional
 from metrigen.physics.constraints import Constrained
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.operators import Form
 from metrigen.physics.positivity import second_order, signs_of_matrix
-from metrigen.physics.report import label, short, show, violation
+from metrigen.physics.report import show, violation
 from metrigen.physics.signs import Sign, sign_of
-from metrigen.physics.state import State
-from metrigen.physics.wellposed import Entries, linearised
-from metrigen.physics.zero import Evaluator, Point, all_zero, random_point
-
-_WAVES = (100, 10000)
-_SEEDS = (0, 2, 4, 1)
+from metrigen.physics.zero import all_zero
 
 
 def check_constraint(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
@@ -48,16 +41,17 @@ def check_constraint(constrained: Constrained, rates: Sequence[sp.Expr] | None) 
         )
     how = f"symbol {full}"
     if not _keeps_sign(full, waves):
-        return Law("constraint", "conditional", how, "where the symbol does not vanish")
+        return conditional("constraint", how, "where the symbol does not vanish", [full**2])
     if not full.xreplace(dict.fromkeys(waves, sp.S.Zero)).is_zero:
         return Law("constraint", "proved", f"{how} does not vanish: one auxiliary field for every state")
-    return Law("constraint", "conditional", f"{how} vanishes at k = 0 alone", _up_to_a_constant(constrained, rates))
+    return _of_zero_mean(f"{how} vanishes at k = 0 alone", constrained, rates)
 
 
-def _up_to_a_constant(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> str:
+def _of_zero_mean(how: str, constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
     unseen = rates is not None and _unmoved_by_constants(constrained, rates)
     detail = "the source has zero mean; the auxiliary field is fixed up to a constant"
-    return detail + (", which the equations do not see" if unseen else "")
+    detail += ", which the equations do not see" if unseen else ""
+    return Law("constraint", "conditional", how, detail, holds_at="a source that is a wave of k != 0")
 
 
 def _by_energy(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
@@ -83,21 +77,25 @@ def _by_energy(constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law
         if rest.verdict == "positive":
             return Law("constraint", "proved", f"{how} and c0 > 0: one auxiliary field for every state")
         if rest.verdict == "zero":
-            return Law("constraint", "conditional", f"{how}, c0 = 0", _up_to_a_constant(constrained, rates))
+            return _of_zero_mean(f"{how}, c0 = 0", constrained, rates)
         if rest.verdict == "nonnegative":
-            return Law("constraint", "conditional", f"{how} and c0 >= 0", f"{show(rest.expr)} > 0 at some point")
+            return conditional("constraint", f"{how} and c0 >= 0", f"{show(rest.expr)} > 0 at some point", [rest.expr])
     return undecided
 
 
 def _determinant(constrained: Constrained) -> tuple[tuple[sp.Symbol, ...], sp.Expr, sp.Expr] | None:
     """(waves, det D(k), its part of highest degree in k); None where D is not real and constant."""
     axes = constrained.fields[0].args[1:]
+    blocks = _triangular(constrained)
     waves = tuple(sp.Symbol(f"k_{x.name}", positive=True) for x in axes)
     rows = []
+    residuals = dict(zip(constrained.fields, constrained.residuals, strict=True))
     for residual in constrained.residuals:
         row = dict.fromkeys(constrained.fields, sp.S.Zero)
         for j in jets_of(residual, *constrained.fields):
             c = residual.diff(j)
+            if blocks[residual] != blocks[residuals[j.base]]:
+                continue  # below the diagonal blocks: no part of the determinant
             if jets_of(c) or any(x in c.free_symbols for x in axes):
                 return None
             row[j.base] += c * sp.Mul(*((sp.I * k) ** n for k, n in zip(waves, j.orders[1:], strict=True)))
@@ -109,6 +107,17 @@ def _determinant(constrained: Constrained) -> tuple[tuple[sp.Symbol, ...], sp.Ex
     top = max(sum(powers) for powers, _ in terms)
     leading = [c * sp.Mul(*(k**n for k, n in zip(waves, ns, strict=True))) for ns, c in terms if sum(ns) == top]
     return waves, full, sp.Add(*leading)
+
+
+def _triangular(constrained: Constrained) -> dict[sp.Expr, tuple[int, ...]]:
+    """Residual -> the block of equations that determine one another. Ordered along who reads whom the matrix is block
+    triangular: its determinant is that of the diagonal blocks, one solved after the other."""
+    n = range(len(constrained.fields))
+    reads = [{j for j in n if jets_of(constrained.residuals[i], constrained.fields[j])} | {i} for i in n]
+    for k in n:
+        for i in n:
+            reads[i] |= reads[k] if k in reads[i] else set()
+    return {constrained.residuals[i]: tuple(j for j in n if j in reads[i] and i in reads[j]) for i in n}
 
 
 def _keeps_sign(symbol: sp.Expr, waves: tuple[sp.Symbol, ...]) -> bool:
@@ -145,79 +154,3 @@ def _witness(symbol: sp.Expr, waves: tuple[sp.Symbol, ...]) -> str:
 def _unmoved_by_constants(constrained: Constrained, rates: Sequence[sp.Expr]) -> bool:
     shift = {jet(psi): jet(psi) + sp.Symbol(f"shift[{i}]", real=True) for i, psi in enumerate(constrained.fields)}
     return all_zero(rate.xreplace(shift) - rate for rate in rates).proved
-
-
-def check_well_posed_constrained(state: State, laws: tuple[Law, ...]) -> tuple[Law, ...]:
-    """The law ``well_posed`` of a system with auxiliary fields, sampled at frozen states."""
-    constrained = state.constrained
-    assert constrained is not None
-    if state.rates is None:
-        return (Law("well_posed", "sampled", "not tested: the equations are too large to be written out"),)
-    whole = replace(state, fields=(*state.fields, *constrained.fields))
-    entries = linearised(whole, (*state.rates, *constrained.residuals))
-    if entries is None:
-        return (Law("well_posed", "sampled", "not tested: the equations are too large to be linearised"),)
-    how = "frozen-coefficient symbol, auxiliary fields eliminated, at random states, |k| = 1e2 and 1e4"
-    coefficients = [c for terms in entries[1].values() for _, c in terms]
-    compiled = Evaluator.of(coefficients)
-    moving = entries[0] // len(whole.fields) * len(state.fields)
-    grown, calm = [], 0
-    for seed in _SEEDS:
-        point = random_point(sp.Tuple(*coefficients), seed)
-        found = _at(state, entries, moving, compiled, point)
-        if found:
-            grown.append(found)
-        calm += found == ""
-    positive = all(law.verdict == "proved" for law in laws if law.name == "metric_psd")
-    if grown and not calm and positive:
-        raise violation(
-            "the equations are ill-posed: short waves grow without bound",
-            law="well_posed",
-            residual=state.rates[0],
-            part="hamiltonian" if state.metric is None else "metric",
-            why="the linearised growth rate increases with the wave number, the auxiliary fields eliminated",
-            witness=grown[0],
-            fix="check the signs of the squared derivatives in the energy, and the sign of the constraint",
-        )
-    if grown:
-        return (Law("well_posed", "conditional", how, f"not at every state: {grown[0]}", grown[0]),)
-    return (Law("well_posed", "sampled", how, f"no growth found at {calm} states"),)
-
-
-def _at(state: State, linear_part: tuple[int, Entries], moving: int, compiled: Evaluator, point: Point) -> str | None:
-    """ "" where short waves do not grow, a witness where they do; None where a value is not real."""
-    values = compiled.at(point)
-    if values is None:
-        return None
-    stream = iter(values)
-    frozen = {key: [(orders, next(stream)) for orders, _ in terms] for key, terms in linear_part[1].items()}
-    count = len(state.axes)
-    axes = [tuple(float(i == j) for j in range(count)) for i in range(count)]
-    for direction in [*axes, *([(0.36, 0.48, 0.8)[-count:]] if count > 1 else [])]:
-        low, high = (_growth(linear_part[0], moving, frozen, direction, k) for k in _WAVES)
-        if high > 5 * max(low, mpmath.mpf("1e-3")):
-            where = ", ".join(f"{label(s)}={short(v)}" for s, v in list(point.items())[:6])
-            slow, fast = (short(sp.Float(str(value))) for value in (low, high))
-            return f"{where}: the growth rate is {slow} at |k| = 100 and {fast} at 1e4"
-    return ""
-
-
-def _growth(
-    n: int,
-    moving: int,
-    frozen: dict[tuple[int, int], list[tuple[tuple[int, ...], mpmath.mpf]]],
-    direction: Sequence[float],
-    k: int,
-) -> mpmath.mpf:
-    """max Re eig of A - B D^-1 C, [[A, B], [C, D]] the symbol of state and auxiliary fields."""
-    with mpmath.workdps(40):
-        matrix = mpmath.matrix(n, n)
-        for (i, j), terms in frozen.items():
-            for orders, c in terms:
-                factors = [mpmath.mpc(0, k * mpmath.mpf(d)) ** m for d, m in zip(direction, orders, strict=True)]
-                matrix[i, j] += c * mpmath.fprod(factors)
-        a, b = matrix[:moving, :moving], matrix[:moving, moving:]
-        c, d = matrix[moving:, :moving], matrix[moving:, moving:]
-        schur = a - b * (d**-1) * c
-        eigenvalues = mpmath.eig(schur, left=False, right=False) if moving > 1 else [schur[0, 0]]
-        return max(mpmath.re(value) for value in eigenvalues)

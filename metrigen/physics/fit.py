@@ -16,14 +16,19 @@ from metrigen.physics.heat import friction_with_heat
 from metrigen.physics.jets import from_jets, jet, jets_of, to_jets
 from metrigen.physics.parts import bracket_part, metric_part
 from metrigen.physics.report import show
+from metrigen.physics.rotation import misfit, remainder
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
 from metrigen.spec import domain as spec_domain
 from metrigen.spec.neural import heads
-from metrigen.spec.symbols import Param, mix, t, total, transposed
+from metrigen.spec.symbols import Param, mix, t, total
 
 Pair = tuple[AppliedUndef, AppliedUndef]
 _ANY = "RK4 or ExplicitEuler take any right-hand side"
+_IMPLICIT = (
+    "ImplicitMidpoint keeps the symplectic form, AverageVectorField and DiscreteGradient the energy, of any H without "
+    f"learned functions; {_ANY}, and keep neither"
+)
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,9 @@ def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:
     if derivation.bracket is None:
         return None
     rows = _rows(derivation.bracket)
-    found = []
-    for u, row in zip(derivation.fields, rows, strict=True):
-        for v, g in zip(derivation.fields, derivation.bracket.right, strict=True):
-            if row.diff(jet(g)) == 1:
-                found.append((u, v))
+    # The row of q is that of p alone; the row of p may hold other momenta beside -q.
+    found = [(u, v) for u, row in zip(derivation.fields, rows, strict=True)
+             for v, g in zip(derivation.fields, derivation.bracket.right, strict=True) if row == jet(g)]  # fmt: skip
     members = [u for pair in found for u in pair]
     # A field that the bracket does not move belongs to no pair: it takes up heat, or stands still.
     moved = [u for u, row in zip(derivation.fields, rows, strict=True) if not row.is_zero]
@@ -93,11 +96,11 @@ def _leapfrog(derivation: Derivation) -> None:
             f"Strang(...) takes linear friction on the momenta; {_ANY}",
         )
     pairs = _pairs(derivation, method)
-    if _remainder(derivation, pairs):
+    if remainder(derivation, pairs):
         raise _unfit(
             method,
             "the bracket is not canonical: it holds more than F[q]*G[p] - F[p]*G[q]",
-            f"Strang(...) takes an antisymmetric coupling of the momenta, F[p]*mix(B, G[p]); {_ANY}",
+            f"Strang(...) takes a rotation of the momenta, F[p]*mix(B, G[p]) or w*(F[p]*G[r] - F[r]*G[p]); {_ANY}",
         )
     _separable(derivation, pairs, method)
 
@@ -125,10 +128,11 @@ def _strang(derivation: Derivation) -> None:
         _composed(derivation)
         return
     pairs = _pairs(derivation, "Strang")
-    for u, rest in _remainder(derivation, pairs):
-        _check_rotation(derivation, u, rest, [p for _, p in pairs])
     parts = _separable(derivation, pairs, "Strang")
     _check_quadratic(parts.kinetic, [p for _, p in pairs])
+    unfit = misfit(derivation, pairs, parts.kinetic)
+    if unfit is not None:
+        raise _unfit("Strang", unfit[0], f"{unfit[1]}; {_ANY}")
     if derivation.system.entropy is not None:
         friction_with_heat(derivation, pairs)
     else:
@@ -139,46 +143,13 @@ def _pairs(derivation: Derivation, method: str) -> tuple[Pair, ...]:
     pairs = canonical_pairs(derivation)
     if pairs is None:
         what = "there is no Poisson bracket" if derivation.bracket is None else "the bracket is not canonical"
-        raise _unfit(method, f"{what}: {method} alternates fields and their momenta", _ANY)
-    return pairs
-
-
-def _remainder(derivation: Derivation, pairs: Sequence[Pair]) -> list[tuple[AppliedUndef, sp.Expr]]:
-    """The rows of the bracket beyond the canonical ones."""
-    bracket = derivation.bracket
-    assert bracket is not None
-    right = dict(zip(derivation.fields, bracket.right, strict=True))
-    canonical = {**{q: jet(right[p]) for q, p in pairs}, **{p: -jet(right[q]) for q, p in pairs}}
-    out = []
-    for u, row in zip(derivation.fields, _rows(bracket), strict=True):
-        rest = expand(channels.canonical(row - canonical.get(u, sp.S.Zero)))
-        if not is_zero(rest):
-            out.append((u, rest))
-    return out
-
-
-def _check_rotation(derivation: Derivation, u: AppliedUndef, rest: sp.Expr, momenta: Sequence[AppliedUndef]) -> None:
-    """Beyond the canonical part Strang turns a momentum among its channels: rows c*mix(B, G[p]), B antisymmetric."""
-    assert derivation.bracket is not None
-    own = dict(zip(derivation.fields, derivation.bracket.right, strict=True))[u]
-    for term in sp.Add.make_args(rest):
-        factor, turn = term.as_independent(mix)
-        matrix = turn.args[0].args[0] if turn.args and isinstance(turn.args[0], transposed) else turn.args[0]
-        fits = (
-            u in momenta
-            and isinstance(turn, mix)
-            and isinstance(matrix, Param)
-            and matrix.antisymmetric
-            and turn.args[1] == jet(own)
-            and channels.is_scalar(factor)
-            and not jets_of(factor)
+        fix = "a gradient flow descends at any dt with AverageVectorField or DiscreteGradient; " + _ANY
+        raise _unfit(
+            method,
+            f"{what}: {method} alternates fields and their momenta",
+            fix if derivation.bracket is None else _IMPLICIT,
         )
-        if not fits:
-            raise _unfit(
-                "Strang",
-                f"the bracket is not canonical: the row of {u.func.__name__} also holds {show(term)}",
-                f"beyond F[q]*G[p] - F[p]*G[q] Strang takes F[p]*mix(B, G[p]) with B antisymmetric; {_ANY}",
-            )
+    return pairs
 
 
 def _separable(derivation: Derivation, pairs: Sequence[Pair], method: str) -> Separable:
@@ -195,7 +166,7 @@ def _separable(derivation: Derivation, pairs: Sequence[Pair], method: str) -> Se
         raise _unfit(
             method,
             f"the Hamiltonian is not separable into T(p) + V(q): {culprit} holds a field and a momentum",
-            _ANY,
+            _IMPLICIT,
         )
     return parts
 
@@ -324,9 +295,9 @@ def _exponential(derivation: Derivation) -> None:
     if derivation.system.entropy is not None:
         raise _unfit("Exponential", "the friction of a two-generator system heats a field", "Strang keeps that account")
     pairs = _pairs(derivation, "Exponential")
-    for u, rest in _remainder(derivation, pairs):
+    for u, rest in remainder(derivation, pairs):
         why = f"the bracket is not canonical: the row of {u.func.__name__} also holds {show(rest)}"
-        raise _unfit("Exponential", why, f"Strang(...) takes an antisymmetric coupling of the momenta; {_ANY}")
+        raise _unfit("Exponential", why, f"Strang(...) takes a rotation of the momenta; {_ANY}")
     momenta = [p for _, p in pairs]
     parts = _separable(derivation, pairs, "Exponential")
     _check_quadratic(parts.kinetic, momenta, "Exponential")
@@ -367,7 +338,7 @@ def _average(derivation: Derivation) -> None:
     )
     if kinks:
         why = f"the average of dH over a step is a quadrature, which is not exact across the kink of {kinks[0]}"
-        raise _unfit("AverageVectorField", why, "DiscreteGradient takes the difference of the energies themselves")
+        raise _unfit("AverageVectorField", why, "DiscreteGradient, which has the exact difference quotient of a kink")
     if derivation.system.entropy is not None:
         raise _unfit(
             "AverageVectorField",

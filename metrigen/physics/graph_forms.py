@@ -184,7 +184,12 @@ def metric_on_graph(system: System, whole: Form, bilinear: Bilinear, graph: Grap
     table: dict[sp.Expr, sp.Expr] = dict(names)
     for atom in ours:
         if atom.has(*left) and atom.has(*right):
-            raise SpecError(f"metric= holds the difference of a product of covectors: {atom}", part="metric")
+            raise SpecError(
+                f"metric= holds the difference of a product of covectors: {atom}",
+                part="metric",
+                why="a metric is one factor in F times one in G",
+                fix="the product of the differences, grad(F[u]).dot(grad(G[u]))",
+            )
         place = arguments.index(atom.args[0].xreplace(back))
         table[atom] = sides["F" if atom.has(*left) else "G"][place]
     density = to_jets(value.xreplace(table))

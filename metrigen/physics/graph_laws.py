@@ -8,6 +8,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
+from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law, SteadyStateClass
 from metrigen.physics.graph_forms import Density
 from metrigen.physics.incidence import graph_zero, opaque
@@ -28,7 +29,10 @@ def weaker(laws: Sequence[Law]) -> Law:
     verdict = max((law.verdict for law in laws), key=_ORDER.index)
     how = "; ".join(dict.fromkeys(law.how for law in laws))
     detail = " and ".join(dict.fromkeys(law.detail for law in laws if law.detail))
-    return Law(laws[0].name, verdict, how, detail, next((law.witness for law in laws if law.witness), ""))
+    shown = next((law.witness for law in laws if law.witness), "")
+    if verdict == "conditional":
+        return conditional(laws[0].name, how, detail, [need for law in laws for need in law.needs], shown)
+    return Law(laws[0].name, verdict, how, detail, shown)
 
 
 def check_degeneracy(name: str, state: Sequence[AppliedUndef], residuals: Sequence[sp.Expr]) -> Law:

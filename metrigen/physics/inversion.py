@@ -16,7 +16,7 @@ from metrigen.physics.jets import Jet, label
 from metrigen.physics.refusals import refuse
 from metrigen.physics.report import short, show
 from metrigen.physics.signs import sign_of
-from metrigen.physics.variation import tidy
+from metrigen.physics.variation import over_common, tidy
 from metrigen.physics.zero import evaluate, random_point
 
 Fields = Sequence[AppliedUndef]
@@ -32,6 +32,7 @@ class Inverse:
     verdict: Literal["proved", "conditional", "sampled"]
     detail: str = ""
     polynomial: bool = True
+    needs: tuple[sp.Expr, ...] = ()
 
     def energy(self, expr: sp.Expr) -> sp.Expr:
         """pi v - L, with the common root collected where there is one."""
@@ -62,7 +63,7 @@ def invert_velocities(
         rest = [conjugate[u] - momenta[u].xreplace(dict.fromkeys(velocities.values(), sp.S.Zero)) for u in fields]
         inverse = linear.inverse(hessian)
         solved = {
-            u: tidy(sp.Add(*(c * r for c, r in zip(row, rest, strict=True))))
+            u: over_common(tidy(sp.Add(*(c * r for c, r in zip(row, rest, strict=True)))))
             for u, row in zip(fields, inverse, strict=True)
         }
         return _judged(solved, "L is quadratic in the velocities: v = W^-1 (pi - b)", det, [], polynomial=True)
@@ -90,9 +91,10 @@ def _judged(
         return Inverse(solved, how, "proved", polynomial=polynomial)
     if sign.verdict == "unknown":
         if roots:
-            return Inverse(solved, how, "conditional", " and ".join(f"{show(r)} > 0" for r in roots), polynomial)
+            return Inverse(solved, how, "conditional", " and ".join(f"{show(r)} > 0" for r in roots), polynomial,
+                           tuple(roots))  # fmt: skip
         return Inverse(solved, how, "sampled", "no zero of det W was found", polynomial)
-    return Inverse(solved, how, "conditional", f"{show(det)} != 0", polynomial)
+    return Inverse(solved, how, "conditional", f"{show(det)} != 0", polynomial, (det**2,))
 
 
 def _radicands(lagrangian: sp.Expr, velocities: Mapping[AppliedUndef, Jet]) -> list[sp.Expr]:

@@ -91,10 +91,17 @@ def to_jets(expr: sp.Expr) -> sp.Expr:
     table: dict[sp.Basic, sp.Basic] = {}
     for atom in sorted(expr.atoms(sp.Derivative), key=sp.default_sort_key):
         if not isinstance(atom.expr, AppliedUndef):
-            raise SpecError(f"{atom} is not a derivative of a field", why="only fields and inputs are differentiated")
+            raise SpecError(
+                f"{atom} is not a derivative of a field",
+                why="only fields and inputs are differentiated",
+                fix="carry the derivative out with .doit()",
+            )
         directions = [x for x, n in atom.variable_count for _ in range(_count(atom, n))]
         if any(x not in atom.expr.args for x in directions):
-            raise SpecError(f"{atom}: derivatives act along the coordinates {atom.expr.args}")
+            raise SpecError(
+                f"{atom}: derivatives act along the coordinates {atom.expr.args}",
+                fix="differentiate by t or by an axis of the domain, the symbols the field was made with",
+            )
         table[atom] = jet(atom.expr, *directions)
     for atom in sorted(expr.atoms(AppliedUndef), key=sp.default_sort_key):
         _check_arguments(atom)
@@ -121,7 +128,7 @@ def has_unevaluated(expr: sp.Expr) -> bool:
 
 def _count(atom: sp.Derivative, n: sp.Expr) -> int:
     if not n.is_Integer:
-        raise SpecError(f"{atom}: the order of a derivative must be a number")
+        raise SpecError(f"{atom}: the order of a derivative must be a number", fix="u.diff(x, 2)")
     return int(n)
 
 

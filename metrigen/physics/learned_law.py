@@ -19,7 +19,9 @@ def learned_law(state: State) -> tuple[Law, ...]:
     found = learned_in(state)
     if not found:
         return ()
-    return (Law(NAME, "conditional", _HOW, "; ".join(_assumed(state, head) for head in found)),)
+    square = ", ".join(f"{head.name} = " + " + ".join(f"x{i}**2" for i in range(len(head.orders))) for head in found)
+    assumed = "; ".join(_assumed(state, head) for head in found)
+    return (Law(NAME, "conditional", _HOW, assumed, holds_at=square),)
 
 
 def learned_in(state: State) -> tuple[Head, ...]:

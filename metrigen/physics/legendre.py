@@ -8,7 +8,7 @@ otherwise    refused, with the constraints or the higher derivative that stand i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -16,13 +16,14 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
-from metrigen.physics.derivation import Law
+from metrigen.physics.conditions import conditional
+from metrigen.physics.derivation import Law, Verdict
 from metrigen.physics.effort import Partials, expand
 from metrigen.physics.inversion import Inverse, invert_velocities
 from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.refusals import refuse, refuse_singular
 from metrigen.physics.report import identity, show
-from metrigen.physics.variation import euler_of, gradient, tidy
+from metrigen.physics.variation import euler_of, gradient, over_common, tidy
 from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import momentum, t
 
@@ -128,9 +129,14 @@ def _regular(
     conjugate = {u: jet(names[u]) for u in fields}
     inverse: Inverse = invert_velocities(lagrangian, fields, momenta, velocities, conjugate, hessian, det)
     solved = inverse.velocities
-    table = {velocities[u]: solved[u] for u in fields}
-    energy = sp.Add(*(conjugate[u] * solved[u] for u in fields)) - lagrangian.xreplace(table)
-    hamiltonian = tidy(energy) if inverse.polynomial else inverse.energy(energy)
+    if inverse.polynomial:  # L = v W v/2 + b v - V, so H = (pi - b) v(pi)/2 + V
+        still = dict.fromkeys(velocities.values(), sp.S.Zero)
+        doubled = sp.Add(*((conjugate[u] - momenta[u].xreplace(still)) * solved[u] for u in fields))
+        hamiltonian = over_common(tidy(doubled / 2 - lagrangian.xreplace(still)))
+    else:
+        table = {velocities[u]: solved[u] for u in fields}
+        energy = sp.Add(*(conjugate[u] * solved[u] for u in fields)) - lagrangian.xreplace(table)
+        hamiltonian = inverse.energy(energy)
     back = {conjugate[u]: momenta[u] for u in fields}
     check = hamiltonian.xreplace(back) + lagrangian - sp.Add(*(momenta[u] * velocities[u] for u in fields))
     verified = zero_test(check, summed=True)
@@ -145,7 +151,7 @@ def _regular(
     if inverse.verdict == "proved":
         law = identity("legendre", how, verified, inverse.detail)
     else:
-        law = Law("legendre", inverse.verdict, how, inverse.detail)
+        law = _judged(inverse.verdict, how, inverse.detail, inverse.needs)
     return Legendre((*fields, *names.values()), hamiltonian, names, solved, None, law)
 
 
@@ -161,8 +167,10 @@ def _first_order(
         raise refuse(
             "the Lagrangian contains no time derivative",
             residual=sp.S.Zero,
-            why="without a velocity there is nothing to evolve",
-            fix="add the kinetic term u.diff(t)**2/2, or give hamiltonian= and metric= for a gradient flow",
+            why="without a velocity there is nothing to evolve; a derivative by a symbol that is not the t of metrigen "
+            "is zero",
+            fix="add the kinetic term u.diff(t)**2/2 with t from metrigen import t, or give hamiltonian= and metric= "
+            "for a gradient flow",
         )
     if has_bracket:
         law = Law("legendre", "proved", "first order in time: H = -L at zero velocity; the declared bracket acts")
@@ -185,13 +193,15 @@ def _first_order(
     det = expand(linear.determinant(omega))
     matrix = tuple(tuple(row) for row in linear.inverse(omega))
     proved = bool(det.is_nonzero)
-    law = Law(
-        "legendre",
-        "proved" if proved else "conditional",
-        "first order in time: J is the inverse of the symplectic matrix",
-        "" if proved else f"{show(det)} != 0",
-    )
+    how = "first order in time: J is the inverse of the symplectic matrix"
+    law = _judged("proved" if proved else "conditional", how, "" if proved else f"{show(det)} != 0", (det**2,))
     return Legendre(fields, hamiltonian, {}, {}, matrix, law)
+
+
+def _judged(verdict: Verdict, how: str, detail: str, needs: Sequence[sp.Expr]) -> Law:
+    if verdict == "conditional":
+        return conditional("legendre", how, detail, needs)
+    return Law("legendre", verdict, how, detail)
 
 
 def _refuse_nonlocal(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[AppliedUndef, ...]) -> None:

@@ -7,51 +7,74 @@ H gives the largest frequency w or decay rate r of a field.
     RK4                                 dt = 2 sqrt(2)/w    or 2.785/r
     ExplicitEuler                       dt = 2/r            (unstable for an undamped oscillation)
 
-A nonlinear term changes V'' with the state: the formula takes the quadratic part, and leaves out terms known to be
-negative, which only slow a wave down. A learned function has no quadratic part that is known: its V''(phi) stays in
-the formula, to be taken at its largest. ``norm_K`` stands for the spectral norm of a channel matrix K.
+The limit is that of small waves about the state where all fields vanish: a nonlinear term changes V'' with the state,
+and the formula takes the quadratic part. Terms known to be negative are left out, they only slow a wave down. A learned
+function has no quadratic part that is known: its V''(phi) stays in the formula, to be taken at its largest. ``norm_K``
+stands for the spectral norm of a channel matrix K.
+
+``amplitude_limit`` bounds V'' over all states whose fields stay within an amplitude: c u^n by c amplitude^n, sines,
+cosines and tanh by 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.budget import depth
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.effort import expand
 from metrigen.physics.fit import canonical_pairs, split
-from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
+from metrigen.physics.jets import Jet, from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.variation import euler_jets
 from metrigen.spec.domain import Lattice
 from metrigen.spec.neural import learned
 from metrigen.spec.symbols import t, transposed
 
+Rest = Mapping[sp.Basic, sp.Basic]
+Taken = Callable[[sp.Expr, Rest], sp.Expr | None]  # a slope, by what it is at the states that are meant
+AMPLITUDE = sp.Symbol("amplitude", positive=True)
+_WITHIN_ONE = (sp.sin, sp.cos, sp.tanh)
+_DEEPEST = 30  # levels of an energy whose quadratic part is read; a value of a longer composition takes too long
+
 
 def step_limit(derivation: Derivation) -> sp.Expr | None:
     """The limit of the chosen integrator; None where it is not known, or where an energy has kinks: their V'' is no
     number."""
-    limit = _limit(derivation)
-    return None if limit is None or limit.has(sp.DiracDelta) else limit
+    return _number(_limit(derivation, _at_rest))
 
 
-def _limit(derivation: Derivation) -> sp.Expr | None:
+def amplitude_limit(derivation: Derivation) -> sp.Expr | None:
+    """The limit while every field stays between -amplitude and amplitude, without ``amplitude`` where it holds at every
+    state; None where no bound is known."""
+    return _number(_limit(derivation, _within))
+
+
+def _number(limit: sp.Expr | None) -> sp.Expr | None:
+    undefined = (sp.DiracDelta, sp.zoo, sp.nan, sp.oo)
+    return None if limit is None or limit.is_zero or limit.has(*undefined) else limit
+
+
+def _limit(derivation: Derivation, at: Taken) -> sp.Expr | None:
     if derivation.constraints or not isinstance(derivation.system.domain, Lattice):
+        return None
+    if depth(derivation.hamiltonian) > _DEEPEST:
         return None
     method = type(derivation.system.integrator).__name__
     if getattr(derivation.system.integrator, "parts", None) is not None:
         return None
     if method in ("Leapfrog", "SymplecticEuler", "Strang", "RK4") and derivation.bracket is not None:
-        squared = _largest([_frequency_squared(derivation, *pair) for pair in canonical_pairs(derivation) or ()])
+        squared = _largest([_frequency_squared(derivation, *pair, at) for pair in canonical_pairs(derivation) or ()])
         if squared is None:
             return None
         if method == "RK4":
             return 2 * sp.sqrt(2) / sp.sqrt(squared) if derivation.metric is None else None
         return 2 / sp.sqrt(squared)
     if method in ("ExplicitEuler", "RK4") and derivation.bracket is None and derivation.metric is not None:
-        rate = _largest([_decay(derivation, u) for u in derivation.fields])
+        rate = _largest([_decay(derivation, u, at) for u in derivation.fields])
         bound = sp.Integer(2) if method == "ExplicitEuler" else sp.Rational(557, 200)
         return None if rate is None else bound / rate
     return None
@@ -65,29 +88,29 @@ def _largest(values: Sequence[sp.Expr | None]) -> sp.Expr | None:
     return distinct[0] if len(distinct) == 1 else sp.Max(*distinct)
 
 
-def _frequency_squared(derivation: Derivation, q: AppliedUndef, p: AppliedUndef) -> sp.Expr | None:
+def _frequency_squared(derivation: Derivation, q: AppliedUndef, p: AppliedUndef, at: Taken) -> sp.Expr | None:
     """w^2 = T'' V'' of one pair that is not coupled to the others in its linear part."""
     pairs = canonical_pairs(derivation) or ()
     parts = split(derivation.hamiltonian, [a for a, _ in pairs], [b for _, b in pairs])
     if parts is None:
         return None
-    stiffness = _symbol(derivation, parts.potential, q)
-    inertia = _symbol(derivation, parts.kinetic, p)
+    stiffness = _symbol(derivation, parts.potential, q, at)
+    inertia = _symbol(derivation, parts.kinetic, p, at)
     return None if stiffness is None or inertia is None else expand(stiffness * inertia)
 
 
-def _decay(derivation: Derivation, u: AppliedUndef) -> sp.Expr | None:
+def _decay(derivation: Derivation, u: AppliedUndef, at: Taken) -> sp.Expr | None:
     """The largest eigenvalue of -d(rate)/du in its linear part."""
     if has_unevaluated(derivation.equations[u]):
         return None
-    return _largest_symbol(derivation, -to_jets(derivation.equations[u]), u)
+    return _largest_symbol(derivation, -to_jets(derivation.equations[u]), u, at)
 
 
-def _symbol(derivation: Derivation, density: sp.Expr, u: AppliedUndef) -> sp.Expr | None:
-    return _largest_symbol(derivation, euler_jets(to_jets(density), u), u)
+def _symbol(derivation: Derivation, density: sp.Expr, u: AppliedUndef, at: Taken) -> sp.Expr | None:
+    return _largest_symbol(derivation, euler_jets(to_jets(density), u), u, at)
 
 
-def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> sp.Expr | None:
+def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at: Taken) -> sp.Expr | None:
     """sum of c_alpha |k|^alpha at k_i^2 = 4/h^2 over the part of ``force`` that is linear in u; None if it is coupled
     to another field or has a derivative of odd order with a constant coefficient."""
     lattice = 4 / derivation.system.lattice.spacing**2
@@ -96,7 +119,9 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
     silent = dict.fromkeys(maps, sp.S.Zero)
     total = sp.S.Zero
     for j in rest:
-        c = _at_rest(flat.diff(j), {**rest, **silent})
+        c = at(flat.diff(j), {**rest, **silent})
+        if c is None:
+            return None
         if c.is_zero or any(i.order for i in jets_of(c)):
             continue
         if j.base != u or any(n % 2 for n in j.orders):
@@ -104,7 +129,9 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
         term = c * (-1) ** (j.order // 2) * lattice ** (j.order // 2)
         total += sp.Add(*(part for part in sp.Add.make_args(expand(term)) if not part.is_nonpositive))
     for symbol, atom in maps.items():
-        c = _at_rest(flat.diff(symbol), {**rest, **silent})
+        c = at(flat.diff(symbol), {**rest, **silent})
+        if c is None:
+            return None
         if c.is_zero or channels.argument(atom) != jet(u):
             if c.is_zero or not jets_of(channels.argument(atom), *derivation.fields):
                 continue
@@ -121,8 +148,34 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef) -> 
     return None if total.has(t) else from_jets(total)
 
 
-def _at_rest(slope: sp.Expr, rest: Mapping[sp.Basic, sp.Basic]) -> sp.Expr:
-    """A slope where the fields vanish, learned values aside, which stay as they are."""
+def _within(slope: sp.Expr, rest: Rest) -> sp.Expr | None:
+    """A bound of a slope over the states within the amplitude; None where it is no polynomial in the fields, or moves
+    with their derivatives or with channel maps. What does not depend on the state stays as it is."""
+    moving = [j for j in rest if slope.has(j)]
+    if not moving:
+        return slope
+    if slope.atoms(learned) or not all(isinstance(j, Jet) and not j.order for j in moving):
+        return None
+    waves = sorted((f for f in slope.atoms(*_WITHIN_ONE) if f.has(*moving)), key=sp.default_sort_key)
+    bounded = {f: sp.Dummy(real=True) for f in waves}
+    try:
+        terms = sp.Poly(expand(slope.xreplace(bounded)), *moving, *bounded.values()).terms()
+    except sp.PolynomialError:
+        return None
+    total = sp.S.Zero
+    for powers, c in terms:
+        if any(powers):
+            even = all(n % 2 == 0 for n in powers)
+            c = sp.S.Zero if even and c.is_nonpositive else c if even and c.is_nonnegative else sp.Abs(c)
+        total += c * AMPLITUDE ** sum(powers[: len(moving)])
+    return None if total.has(*moving) else total
+
+
+def _at_rest(slope: sp.Expr, rest: Rest) -> sp.Expr | None:
+    """A slope where the fields vanish, learned values aside, which stay as they are; None where a derivative in
+    it could not be carried out."""
+    if slope.has(sp.Derivative, sp.Subs):
+        return None
     values = {f: sp.Dummy(real=True, nonnegative=f.is_nonnegative) for f in slope.atoms(learned)}
     back = {dummy: f for f, dummy in values.items()}
     return slope.xreplace(values).xreplace(dict(rest)).xreplace(back)

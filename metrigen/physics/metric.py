@@ -7,10 +7,12 @@ matrix c_ab in (F, G) = int sum D_a F c_ab D_b G; the Fourier symbol of constant
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import sympy as sp
 
 from metrigen.physics import positivity
+from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import to_jets
 from metrigen.physics.operators import Form
@@ -19,6 +21,8 @@ from metrigen.physics.signs import Sign, condition, sign_of
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import every, is_zero, zero_test
 from metrigen.spec.functional import Dissipation
+
+_MOST_COMBINED = 8  # conditions whose sums are looked at
 
 
 def check_symmetry(form: Form, source: object) -> Law:
@@ -56,8 +60,10 @@ def check_psd(form: Form, source: object) -> Law:
         signs = [sign_of(to_jets(weight)) for weight, _ in source.terms]
         return _verdict(signs, "signs of the weights of the factored form")
     found = positivity.of_form(form)
+    if found.needs:
+        return conditional("metric_psd", found.how, found.undecided, found.needs)
     if found.undecided:
-        return Law("metric_psd", found.verdict, found.how, found.undecided)
+        return Law("metric_psd", "sampled", found.how, found.undecided)
     return _verdict(found.signs, found.how, positivity.counterexample(form))
 
 
@@ -76,12 +82,33 @@ def _verdict(signs: Sequence[Sign], how: str, counterexample: str = "") -> Law:
     depends = [sign for sign in signs if sign.verdict == "depends"]
     unknown = [sign for sign in signs if sign.verdict == "unknown"]
     if depends:
-        return Law("metric_psd", "conditional", how, " and ".join(dict.fromkeys(map(condition, (*depends, *unknown)))))
+        return _where((*depends, *unknown), how, counterexample)
     if unknown:
         return Law("metric_psd", "sampled", how, "not decided: " + " and ".join(dict.fromkeys(map(condition, unknown))))
     if any(sign.by_points for sign in signs):
         return Law("metric_psd", "sampled", f"{how}; that an entry vanishes was decided at points")
     return Law("metric_psd", "proved", how)
+
+
+def _where(signs: Sequence[Sign], how: str, counterexample: str) -> Law:
+    """The law that holds where some expressions are not negative; refused where no state can meet them all."""
+    detail = " and ".join(dict.fromkeys(map(condition, signs)))
+    law = conditional("metric_psd", how, detail, [sign.expr for sign in signs])
+    if law.verdict == "conditional" or len(signs) > _MOST_COMBINED:
+        return law
+    for pair in (*combinations(signs, 2), signs):
+        together = sign_of(sp.Add(*(sign.expr for sign in pair)))
+        if together.verdict == "negative":
+            raise violation(
+                "the metric bracket is positive at no state",
+                law="metric_psd",
+                residual=together.expr,
+                part="metric",
+                why=f"(F, F) >= 0 needs {detail}, but the sum of these is negative",
+                witness=counterexample or together.witness,
+                fix="give every factor a weight that is positive at the same states",
+            )
+    return law
 
 
 def check_energy_degeneracy(form: Form, energy: Sequence[sp.Expr], entropy: Sequence[sp.Expr]) -> Law:

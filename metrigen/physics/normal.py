@@ -91,7 +91,8 @@ def _split(term: sp.Expr, symbol: sp.Expr) -> tuple[sp.Expr, int]:
 def _squares(expr: sp.Expr) -> sp.Expr:
     """sin(a)^2 = 1 - cos(a)^2, sinh(a)^2 = cosh(a)^2 - 1 in an expanded expression."""
     for kind, (other, a, b) in _SQUARES.items():
-        for f in sorted(expr.atoms(kind), key=sp.default_sort_key):
+        powers = (p for p in expr.atoms(sp.Pow) if isinstance(p.base, kind) and p.exp.is_Integer and p.exp > 1)
+        for f in sorted({p.base for p in powers}, key=sp.default_sort_key):
             square = a + b * other(f.args[0]) ** 2
             terms = [_split(term, f) for term in sp.Add.make_args(expr)]
             expr = sp.Add(*(c * square ** (n // 2) * f ** (n % 2) if n > 1 else c * f**n for c, n in terms))

@@ -18,7 +18,10 @@ from metrigen.physics.report import show_form
 from metrigen.physics.size import blamed_on
 from metrigen.physics.variation import diff_along, euler_jets, tidy
 from metrigen.physics.zero import is_zero
+from metrigen.spec.density import check_evaluated
 from metrigen.spec.functional import Functional
+from metrigen.spec.numbers import check_finite
+from metrigen.spec.slips import cure
 from metrigen.spec.symbols import t
 
 
@@ -101,12 +104,18 @@ def build_form(
         raise SpecError(
             f"{part}= could not be evaluated: {type(error).__name__}: {error}",
             part=part,
-            fix=f"{part}=lambda F, G: an expression in F[u] and G[u]",
+            fix=cure(error) or f"{part}=lambda F, G: an expression in F[u] and G[u]",
         ) from error
     if not isinstance(value, sp.Expr):
-        raise SpecError(f"{part}= must give a SymPy expression, not {value!r}", part=part)
+        raise SpecError(
+            f"{part}= must give a SymPy expression, not {value!r}",
+            part=part,
+            fix=f"{part}=lambda F, G: an expression with one F[u] and one G[u] in every term",
+        )
+    check_evaluated(part, value)
     if value.has(sp.I):
         raise SpecError(f"{part}= is complex: {value}", part=part, fix="write it in real fields")
+    check_finite(part, value)
     density = to_jets(value)
     with blamed_on(part):
         check_covectors(part, density, state, F.covectors, G.covectors)
@@ -124,7 +133,12 @@ def check_covectors(
 ) -> None:
     """Refuse time derivatives of covectors and what is not linear in either of them."""
     if any(j.order_in(t) for j in jets_of(density, *left, *right)):
-        raise SpecError(f"{part}=: a bracket contains no time derivatives", part=part)
+        raise SpecError(
+            f"{part}=: a bracket contains no time derivatives",
+            part=part,
+            why="it takes two functionals of the state at one time",
+            fix="derivatives along the axes alone, F[u]*G[u].diff(x)",
+        )
     for side, name in ((left, "F"), (right, "G")):
         if not _linear(density, side):
             shown = show_form(density, F=(left, state), G=(right, state))

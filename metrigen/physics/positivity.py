@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import sympy as sp
 
@@ -13,7 +12,8 @@ from metrigen.physics.directions import negative_direction
 from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.operators import Form, rename
-from metrigen.physics.signs import Sign, pivots, sign_of
+from metrigen.physics.signs import Sign, Verdict, pivots, sign_of
+from metrigen.physics.squares import dominant, weights
 from metrigen.physics.variation import diff_jets
 from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import Param
@@ -23,16 +23,21 @@ Matrix = list[list[sp.Expr]]
 
 @dataclass(frozen=True)
 class Positivity:
-    """The signs that positivity rests on; or, with ``undecided``, why they do not decide it."""
+    """The signs that positivity rests on; or, with ``undecided``, why they do not decide it. ``needs``: what must not
+    be negative for a form whose positivity is conditional."""
 
     signs: tuple[Sign, ...]
     how: str
     undecided: str = ""
-    verdict: Literal["conditional", "sampled"] = "sampled"
+    needs: tuple[sp.Expr, ...] = ()
 
 
 def of_form(form: Form) -> Positivity:
     """Climb down the ladder until a rung decides."""
+    squares = weights(form) or ()
+    written = tuple(sign_of(weight) for weight in squares if len(squares) > 1)
+    if written and all(s.holds and not s.by_points for s in written):
+        return Positivity(written, "a sum of squares as it is written")
     basis, matrix = density_matrix(form)
     if _symmetric(matrix):
         direct = signs_of_matrix(matrix)
@@ -40,8 +45,10 @@ def of_form(form: Form) -> Positivity:
         if all(s.verdict != "negative" for s in direct) or _pointwise(basis):
             return Positivity(direct, how)
     if channels.has_maps(form.density):
-        names = ", ".join(_matrices(form.density))
-        return Positivity((), "channel matrix of free sign", f"positive semi-definite {names}", "conditional")
+        matrices = _matrices(form.density)
+        names = ", ".join(matrix.name for matrix in matrices)
+        needs = tuple(minor for matrix in matrices for minor in _minors(matrix))
+        return Positivity((), "channel matrix of free sign", f"positive semi-definite {names}", needs)
     normal = second_order(form)
     if normal is not None:
         signs = signs_of_matrix(normal)
@@ -86,16 +93,29 @@ def _symmetric(matrix: Matrix) -> bool:
 
 
 def signs_of_matrix(matrix: Matrix) -> tuple[Sign, ...]:
-    """The signs of the pivots, those known to be positive eliminated first."""
+    """The signs of the pivots, those known to be positive eliminated first; of the diagonal where it is dominant."""
+    n = range(len(matrix))
+    squares = dominant(matrix) if any(not matrix[i][j].is_zero for i in n for j in range(i)) else None
+    if squares is not None:
+        pinned = set(n) if squares.definite(len(matrix)) else squares.vanishing()
+        found: list[Verdict] = ["positive" if i in pinned else "nonnegative" for i in n]
+        return tuple(Sign(matrix[i][i], "zero" if matrix[i][i].is_zero else found[i]) for i in n)
     order = sorted(range(len(matrix)), key=lambda i: (not matrix[i][i].is_positive, bool(matrix[i][i].is_zero), i))
-    found = pivots([[matrix[i][j] for j in order] for i in order])
-    values = [*found.values, *(() if found.broken is None else (found.broken,))]
+    eliminated = pivots([[matrix[i][j] for j in order] for i in order])
+    values = [*eliminated.values, *(() if eliminated.broken is None else (eliminated.broken,))]
     signs = tuple(sign_of(value) for value in values)
-    return tuple(replace(s, by_points=True) for s in signs) if found.by_points else signs
+    return tuple(replace(s, by_points=True) for s in signs) if eliminated.by_points else signs
 
 
-def _matrices(density: sp.Expr) -> list[str]:
-    return sorted({s.name for s in density.free_symbols if isinstance(s, Param) and s.is_matrix})
+def _matrices(density: sp.Expr) -> list[Param]:
+    found = (s for s in density.free_symbols if isinstance(s, Param) and s.is_matrix)
+    return sorted(found, key=lambda s: s.name)
+
+
+def _minors(matrix: Param) -> tuple[sp.Expr, sp.Expr]:
+    """The leading minors of the symmetric part of a matrix of two channels."""
+    a, b, d = (channels.entry(matrix, *at) for at in ((0, 0), (0, 1), (1, 1)))
+    return a, a * d - ((b + channels.entry(matrix, 1, 0)) / 2) ** 2
 
 
 def second_order(form: Form) -> Matrix | None:

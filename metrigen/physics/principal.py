@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.physics import channels
+from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law
 from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jet, jets_of
@@ -200,7 +201,7 @@ def _where_positive(rows: Matrix, how: str, detail: str) -> Law | None:
     if any(s.verdict in ("negative", "zero") for s in signs) or all(s.verdict != "depends" for s in signs):
         return None
     needs = " and ".join(f"{show(s.expr)} > 0" for s in signs if s.verdict != "positive")
-    return Law(NAME, "conditional", f"{how}, where that holds", needs)
+    return conditional(NAME, f"{how}, where that holds", needs, [s.expr for s in signs if s.verdict != "positive"])
 
 
 def _symmetrisers(p: Principal, parts: Sequence[Matrix]) -> Iterator[tuple[str, Matrix]]:

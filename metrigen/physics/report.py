@@ -15,13 +15,26 @@ from metrigen.physics.opaque import opaque
 from metrigen.physics.size import expanded_terms, fits, nodes
 from metrigen.physics.zero import UNPROVED, Zero, evaluate, random_point
 
+# What to write where the mirror image of a form is not its negative (bracket) or itself (metric).
+SYMMETRISE = {
+    "bracket": "write the bracket skew as it stands, b(F, G)/2 - b(G, F)/2",
+    "metric": "write the metric as its own mirror image, or in the factored form Dissipation((w, A), ...)",
+}
 _LONGEST = 400  # characters of a formula in a message
 LARGE = 2000  # nodes beyond which few points are tried for a witness
 
 
 def show(expr: sp.Expr) -> str:
     """An expression in jets as the author would write it, clipped where nobody would read on."""
-    return clip(str(from_jets(_head(expr))))
+    written = from_jets(_head(expr))
+    bare = {f: sp.Symbol(f.func.__name__) for f in written.atoms(AppliedUndef) if not f.args}
+    return clip(str(written.xreplace(bare)))
+
+
+def labelled(expr: sp.Expr) -> str:
+    """The same as it is printed in a derivation: fields by their names, phi_xx for a derivative."""
+    head = _head(expr)
+    return clip(str(head.xreplace({j: sp.Symbol(label(j)) for j in head.atoms(Jet)})))
 
 
 def multiplied_out(expr: sp.Expr) -> sp.Expr:

@@ -9,13 +9,14 @@ from typing import Literal
 import sympy as sp
 
 from metrigen.physics import channels
-from metrigen.physics.effort import expand, spend_on
+from metrigen.physics.effort import LARGE_WRITTEN, expand, spend_on
 from metrigen.physics.intervals import bounds
 from metrigen.physics.jets import label
 from metrigen.physics.linear import cancelled
 from metrigen.physics.opaque import opaque
 from metrigen.physics.report import short, show
-from metrigen.physics.size import expanded_terms
+from metrigen.physics.size import expanded_nodes, expanded_terms
+from metrigen.physics.structured import sign_by_structure
 from metrigen.physics.zero import Zero, evaluate, every, random_point, zero_test
 from metrigen.spec.neural import learned
 
@@ -50,6 +51,11 @@ def sign_of(expr: sp.Expr) -> Sign:
     if vanishes:
         return Sign(expr, "zero", by_points=not vanishes.proved)
     values = opaque(expr)
+    sampled = None
+    if expanded_nodes(values) > LARGE_WRITTEN:  # a witness is cheaper than the forms
+        sampled = above, below, text = _sample(expr)
+        if above and below:
+            return Sign(expr, "depends", text)
     for candidate in _forms(values):
         if candidate.is_positive:
             return Sign(expr, "positive")
@@ -65,7 +71,10 @@ def sign_of(expr: sp.Expr) -> Sign:
         return Sign(expr, "positive")
     if low.is_zero:
         return Sign(expr, "nonnegative")
-    above, below, text = _sample(expr)
+    structure = sign_by_structure(values)
+    if structure is not None:
+        return Sign(expr, structure)
+    above, below, text = sampled or _sample(expr)
     if below and not above:
         return Sign(expr, "negative", text)
     return Sign(expr, "depends", text) if below else Sign(expr, "unknown")

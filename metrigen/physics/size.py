@@ -8,23 +8,13 @@ from math import comb
 
 import sympy as sp
 
-from metrigen.errors import SpecError
+from metrigen.budget import TooLarge as TooLarge
+from metrigen.budget import fits as fits
+from metrigen.budget import folded
+from metrigen.budget import nodes as nodes
 
 _LARGEST_POWER = 1000
-
-
-class TooLarge(SpecError):
-    """A step of the derivation of an extreme spec outgrew its limit. Laws that meet it are ``sampled``; where nothing
-    can be said without it the spec is refused. ``short`` says what was called for."""
-
-    def __init__(self, short: str, part: str | None = None) -> None:
-        super().__init__(
-            "an expression became too large to be derived in seconds",
-            part=part,
-            why=short,
-            fix="use fewer fields, fewer or lower derivatives inside functions, or a bracket of lower order",
-        )
-        self.short = short
+Written = tuple[int, int]  # terms of an expanded expression, and its nodes
 
 
 @contextmanager
@@ -37,38 +27,17 @@ def blamed_on(part: str) -> Iterator[None]:
         raise
 
 
-def nodes(expr: sp.Basic) -> int:
-    """The number of nodes of an expression as a tree."""
-    stack, count = [expr], 0
-    while stack:
-        count += 1
-        stack.extend(stack.pop().args)
-    return count
-
-
-def fits(expr: sp.Basic, most: int) -> bool:
-    """At most so many nodes? Counts no further than that."""
-    stack, count = [expr], 0
-    while stack:
-        count += 1
-        if count > most:
-            return False
-        stack.extend(stack.pop().args)
-    return True
-
-
 def expanded_terms(expr: sp.Expr) -> int:
     """An upper bound of the terms that ``expand`` writes: sums add, products multiply, (a_1 + ... + a_k)^n has
     C(k + n - 1, n); the arguments of functions and roots are expanded as well."""
-    outer, inner = _terms(expr)
+    outer, inner = folded(expr, _terms)
     return outer + inner
 
 
-def _terms(expr: sp.Expr) -> tuple[int, int]:
+def _terms(expr: sp.Basic, parts: list[tuple[int, int]]) -> tuple[int, int]:
     """(terms of the expression itself, terms inside its functions)."""
     if not expr.args:
         return 1, 0
-    parts = [_terms(a) for a in expr.args]
     inner = sum(b for _, b in parts)
     if expr.is_Add:
         return sum(a for a, _ in parts), inner
@@ -82,3 +51,39 @@ def _terms(expr: sp.Expr) -> tuple[int, int]:
         terms = comb(k + n - 1, n)
         return (terms, inner) if expr.exp.is_positive else (1, inner + terms)
     return 1, inner + sum(a for a, _ in parts)
+
+
+def expanded_nodes(expr: sp.Expr) -> int:
+    """About how many nodes ``expand`` writes. The denominators of a product are multiplied out together, and every
+    term of the numerator carries a copy of their product."""
+    return folded(expr, _written)[0][1]
+
+
+def _written(expr: sp.Basic, parts: list[tuple[Written, Written]]) -> tuple[Written, Written]:
+    """(terms, nodes) of the expanded expression, and of its expanded denominator, (1, 0) where it has none."""
+    none = (1, 0)
+    if not expr.args:
+        return (1, 1), none
+    if expr.is_Add:
+        return (sum(a for (a, _), _ in parts), 1 + sum(n for (_, n), _ in parts)), none
+    if expr.is_Mul:
+        below = _multiplied([d for _, d in parts if d != none])
+        above = [w for w, d in parts if d == none]
+        terms, size = _multiplied([*above, (1, 1 + below[1])] if below != none else above)
+        return (terms, size), none
+    if expr.is_Pow and expr.exp.is_Integer:
+        n, (k, size) = min(abs(int(expr.exp)), _LARGEST_POWER), parts[0][0]
+        terms = comb(k + n - 1, n)
+        power = (terms, size + n if k == 1 else terms * (2 + min(n, k) * (size // k)))
+        return (power, none) if expr.exp.is_positive else ((1, 2 + power[1]), power)
+    return (1, 1 + sum(n for (_, n), _ in parts)), none
+
+
+def _multiplied(factors: list[Written]) -> Written:
+    """(terms, nodes) of a product that is multiplied out: every term holds one of each factor."""
+    if not factors:
+        return 1, 0
+    terms = 1
+    for k, _ in factors:
+        terms *= k
+    return terms, terms + sum(terms * size // k for k, size in factors)

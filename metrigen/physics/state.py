@@ -16,7 +16,7 @@ from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.legendre import Legendre, transform
 from metrigen.physics.operators import Form, build_form
 from metrigen.physics.size import TooLarge, blamed_on
-from metrigen.physics.variation import euler_of, gradient, tidy
+from metrigen.physics.variation import euler_of, gradient, over_common, tidy
 from metrigen.physics.vocabulary import (
     check_functions,
     check_names,
@@ -26,6 +26,7 @@ from metrigen.physics.vocabulary import (
     lagrangian_fields,
 )
 from metrigen.spec.functional import Functional
+from metrigen.spec.numbers import check_finite
 from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
@@ -152,7 +153,7 @@ def _rates(
 def equations(state: State) -> tuple[sp.Expr, ...]:
     """dz/dt in the fields; where that is too large, with the derivatives of dH/dz left to be carried out."""
     if state.rates is not None:
-        return tuple(from_jets(rate) for rate in state.rates)
+        return tuple(from_jets(over_common(rate)) for rate in state.rates)
     zero = (sp.S.Zero,) * len(state.fields)
     reversible = zero if state.bracket is None else state.bracket.indicated(state.covectors)
     irreversible = zero
@@ -180,7 +181,11 @@ def bracket_of(
     def symplectic(F: Functional, G: Functional) -> sp.Expr:
         assert matrix is not None
         return sp.Add(
-            *(F[u] * c * G[v] for u, row in zip(fields, matrix, strict=True) for v, c in zip(fields, row, strict=True))
+            *(
+                F[u] * from_jets(c) * G[v]  # the matrix is in jets, a bracket is written in fields
+                for u, row in zip(fields, matrix, strict=True)
+                for v, c in zip(fields, row, strict=True)
+            )
         )
 
     return build_form("bracket", canonical if matrix is None else symplectic, fields)
@@ -203,6 +208,7 @@ def check_everything(
     dt = getattr(system.integrator, "dt", None)
     steps = [] if dt is None else [sp.sympify(dt)]
     for part, value in (*densities, *characteristics):
+        check_finite(part, value)
         check_functions(system, part, value)
     check_names(system, fields, [*(v for _, v in densities), *(v for _, v in characteristics), *steps], forms)
     for part, form in (("bracket", bracket), ("metric", metric)):
@@ -227,4 +233,5 @@ def _check_form_functions(system: System, fields: tuple[AppliedUndef, ...], part
                 f"{u} in {part}= is neither a field of the state nor an input",
                 part=part,
                 why="the state is " + ", ".join(map(str, fields)),
+                fix=f"add it to fields=, or declare Input({u.func.__name__!r}, domain)",
             )

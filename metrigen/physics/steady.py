@@ -16,10 +16,15 @@ from metrigen.physics.derivation import SteadyStateClass
 from metrigen.physics.directions import negative_direction
 from metrigen.physics.effort import Partials, expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
-from metrigen.physics.report import show
+from metrigen.physics.report import labelled
 from metrigen.physics.signs import Sign, pivots, sign_of
+from metrigen.physics.size import nodes
+from metrigen.physics.squares import Squares, dominant, written
 from metrigen.physics.variation import euler_of, gradient
 from metrigen.physics.zero import zero_test
+
+_MOST_DOMINANT = 40  # rows of a Hessian that is looked at for a dominant diagonal
+_LARGE = 1000  # nodes of a Hessian beyond which a witness against it stands for its pivots
 
 
 def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
@@ -28,15 +33,38 @@ def classify(energy: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> 
     forces = [euler_of(gradients, u, u.args[1:]) for u in fields]
     culprit = next((f for f in forces if not _affine(f, fields)), None)
     if culprit is not None:
-        detail, found = f"dF is not linear in the fields: {show(culprit)}", _convexity(energy, fields, boundary)
+        detail, found = f"dF is not linear in the fields: {labelled(culprit)}", _convexity(energy, fields, boundary)
         return SteadyStateClass(False, False, detail, found.witness, found.spd, "" if found.spd else found.detail)
     quadratic = _quadratic(energy, fields)
     if channels.has_maps(quadratic):
         return SteadyStateClass(True, False, "a channel matrix of free sign couples the channels")
+    jets = _jets(quadratic, fields)
+    squares = _pinned(written(energy, jets), jets)
+    if squares is not None:
+        return squares
     direct = _by_density(quadratic, fields, boundary)
-    if direct.spd:
-        return direct
+    if direct.spd or not any(j.order for j in jets):
+        return direct  # without derivatives the symbol is the Hessian once more
     return _by_symbol(forces, fields) or direct
+
+
+def _pinned(squares: Squares | None, jets: Sequence[Jet]) -> SteadyStateClass | None:
+    """The class where a sum of squares, the second variation of F, pins every field; or where it is known to leave one
+    free and has no derivatives. None where neither is known."""
+    if squares is None or all(len(coefficients) == 1 for _, coefficients in squares.terms):
+        return None  # a diagonal Hessian needs no argument
+    free = {i for i, j in enumerate(jets) if not j.order} - squares.vanishing()
+    if not free or squares.definite(len(jets)):
+        return SteadyStateClass(True, True, "a sum of squares with positive weights that vanishes where the fields do")
+    if any(j.order for j in jets) or not squares.certain:
+        return None
+    names = ", ".join(jets[i].base.func.__name__ for i in sorted(free))
+    return SteadyStateClass(True, False, f"semi-definite: a sum of squares that vanishes at some {names} other than 0")
+
+
+def _jets(quadratic: sp.Expr, fields: Sequence[AppliedUndef]) -> list[Jet]:
+    """Derivatives, then every field itself."""
+    return [j for j in jets_of(quadratic, *fields) if j.order] + [jet(u) for u in fields]
 
 
 def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> bool:
@@ -91,13 +119,17 @@ def _hessian(density: sp.Expr, jets: Sequence[Jet]) -> list[list[sp.Expr]]:
 
 
 def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
-    jets = jets_of(quadratic, *fields)
-    jets = [j for j in jets if j.order] + [jet(u) for u in fields]
+    jets = _jets(quadratic, fields)
     matrix = _hessian(quadratic, jets)
-    found = pivots(matrix)
+    squares = _pinned(dominant(matrix), jets) if len(jets) <= _MOST_DOMINANT else None
+    if squares is not None:
+        return squares
     example = negative_direction(matrix, [label(j) for j in jets], "the second variation of F")
+    if example and sum(nodes(entry) for row in matrix for entry in row) > _LARGE:
+        return SteadyStateClass(True, False, "the second variation of F is negative along a direction", example)
+    found = pivots(matrix)
     if found.broken is not None:
-        why = f"indefinite: {show(found.broken)} is a negative minor of the Hessian"
+        why = f"indefinite: {labelled(found.broken)} is a negative minor of the Hessian"
         return SteadyStateClass(True, False, why, example)
     signs = [sign_of(value) for value in found.values]
     negative = next((s for s in signs if not s.holds), None)
@@ -110,7 +142,7 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
         )
         if j.order == 0 and sign.verdict != "positive" and not pinned:
             name = j.base.func.__name__
-            weight = "there is no term" if sign.expr.is_zero else f"{show(sign.expr)} may vanish in front of"
+            weight = "there is no term" if sign.expr.is_zero else f"{labelled(sign.expr)} may vanish in front of"
             why = f"semi-definite: {weight} {name}**2; a constant {name} costs nothing, the solution is not unique"
             return SteadyStateClass(True, False, why)
     return SteadyStateClass(True, True, "weights of the derivatives >= 0, weights of the fields > 0")
@@ -118,8 +150,8 @@ def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: st
 
 def _doubt(sign: Sign) -> str:
     if sign.verdict == "negative":
-        return f"indefinite: the weight {show(sign.expr)} is negative"
-    return f"the weight {show(sign.expr)} is not known to be positive"
+        return f"indefinite: the weight {labelled(sign.expr)} is negative"
+    return f"the weight {labelled(sign.expr)} is not known to be positive"
 
 
 def _by_symbol(forces: Sequence[sp.Expr], fields: Sequence[AppliedUndef]) -> SteadyStateClass | None:

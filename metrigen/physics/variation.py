@@ -88,6 +88,32 @@ def tidy(expr: sp.Expr) -> sp.Expr:
     return sp.expand_mul(expr)
 
 
+def over_common(expr: sp.Expr) -> sp.Expr:
+    """The terms of a sum whose denominators are sums that differ by a product only, as one fraction."""
+    parts = {p: content(p.base) for p in expr.atoms(sp.Pow) if p.base.is_Add and p.exp.is_Integer and p.exp.is_negative}
+    groups: dict[sp.Expr, list[tuple[sp.Expr, sp.Expr]]] = {}
+    for term in sp.Add.make_args(expr):
+        above, below = [], []
+        for factor in sp.Mul.make_args(term):
+            scale, core = parts.get(factor, (factor, sp.S.One))
+            above.append(scale**factor.exp if factor in parts else scale)
+            below.append(core**factor.exp if factor in parts else core)
+        groups.setdefault(sp.Mul(*below), []).append((term, sp.Mul(*above)))
+    whole = [
+        sp.Add(*(above for _, above in terms)) * below
+        if below != 1 and len(terms) > 1
+        else sp.Add(*(t for t, _ in terms))
+        for below, terms in groups.items()
+    ]
+    return sp.Add(*whole)
+
+
+def content(expr: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """(the factors that all terms of a sum share, what is left of it)."""
+    factors = sp.Mul.make_args(sp.factor_terms(expr))
+    return sp.Mul(*(f for f in factors if not f.is_Add)), sp.Mul(*(f for f in factors if f.is_Add))
+
+
 def total_derivative(expr: sp.Expr, coordinate: sp.Symbol) -> sp.Expr:
     """D_mu of an expression in fields, explicit coordinates and channel maps included."""
     return from_jets(diff_jets(to_jets(expr), coordinate))

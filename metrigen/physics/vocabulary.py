@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Bilinear
-from metrigen.spec.domain import Graph
+from metrigen.spec.density import check_evaluated
+from metrigen.spec.domain import Graph, Index
+from metrigen.spec.functional import Functional
+from metrigen.spec.names import check_name, class_name
 from metrigen.spec.neural import Head, heads
 from metrigen.spec.symbols import InputFunction, Param, momentum, t
 from metrigen.spec.system import System
@@ -55,12 +58,12 @@ def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
             "a Hamiltonian spec states its fields",
             part="fields",
             why="their order is the order of the state",
-            fix="fields=(" + ", ".join(u.func.__name__ for u in found) + ",)",
+            fix=f"fields=({', '.join(_spoken_order(system, found))},)",
         )
     for u in system.fields:
         check_field(system, u)
     if len(set(system.fields)) != len(system.fields):
-        raise SpecError("a field occurs twice in fields=", part="fields")
+        raise SpecError("a field occurs twice in fields=", part="fields", fix="name every field of the state once")
     known = (*system.fields, *(system.constraints or ()))
     for part, density in densities:
         missing = [u for u in functions_in(density) if not is_input(u) and u not in known]
@@ -81,13 +84,38 @@ def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
     return system.fields
 
 
+def _spoken_order(system: System, found: list[AppliedUndef]) -> list[str]:
+    """The names of fields in the order in which the brackets name them: q before p, as in F[q]*G[p] - F[p]*G[q]."""
+    spoken = Functional("F", tuple(found))
+    order: list[AppliedUndef] = []
+
+    class Spoken:
+        def __getitem__(self, u: AppliedUndef) -> AppliedUndef:
+            order.extend([u] * (u not in order))
+            return spoken[u]
+
+    for form in (system.bracket, system.metric):
+        try:
+            if form is not None:
+                form(Spoken(), Spoken())  # type: ignore[arg-type]
+        except Exception:  # whatever is wrong with the form is told when its turn comes
+            break
+    named = [u for u in order if u in found]
+    return [u.func.__name__ for u in (*named, *(u for u in found if u not in named))]
+
+
 def check_field(system: System, u: object) -> None:
     """Refuse what is no real field on the domain of the system."""
     want = (t, *system.domain.axes)
     if not isinstance(u, AppliedUndef):
         raise SpecError(f"{u!r} in fields= is not a field", part="fields", fix='u = Field("u", domain)')
     if isinstance(u, InputFunction):
-        raise SpecError(f"{u} is an Input and cannot be a field of the state", part=u.func.__name__)
+        raise SpecError(
+            f"{u} is an Input and cannot be a field of the state",
+            part=u.func.__name__,
+            why="an input is handed in and does not evolve",
+            fix=f"{u.func.__name__} = Field({u.func.__name__!r}, domain), or leave it out of fields=",
+        )
     if any(x not in want and getattr(x, "name", "") == t.name for x in u.args):
         raise _foreign_time(u)
     if u.args != want:
@@ -124,6 +152,7 @@ def check_real(u: AppliedUndef) -> None:
 
 def check_functions(system: System, part: str, expr: sp.Expr) -> None:
     """Every function in an expression must live on the domain: fields on (t, *axes), inputs on some coordinates."""
+    check_evaluated(part, expr)
     want = (t, *system.domain.axes, *((system.domain.edge,) if isinstance(system.domain, Graph) else ()))
     complex_parts = expr.atoms(sp.conjugate, sp.re, sp.im, sp.arg)
     for u in functions_in(expr):
@@ -157,6 +186,8 @@ def check_names(
     owner: dict[str, sp.Basic] = {x.name: x for x in (t, *system.domain.axes)}
 
     def claim(name: str, symbol: sp.Basic) -> None:
+        if not isinstance(symbol, Index) and symbol not in owner.values():
+            check_name(name, _kind_of(symbol))
         if owner.setdefault(name, symbol) != symbol:
             other = owner[name]
             raise SpecError(
@@ -174,6 +205,12 @@ def check_names(
             if u not in covectors:
                 claim(u.func.__name__, u)
         for symbol in sorted(expr.free_symbols, key=lambda s: (s.name, str(type(s)))):
+            if type(symbol) not in (sp.Symbol, sp.Dummy) and not isinstance(symbol, (Param, Index)):
+                raise SpecError(
+                    f"{symbol} is a {type(symbol).__name__}, which stands for no number of a layer",
+                    part=symbol.name,
+                    fix=f"{symbol.name} = Param({symbol.name!r}), or Input({symbol.name!r}, domain)",
+                )
             claim(symbol.name, symbol)
             if isinstance(symbol, Param) and symbol.per == "edge" and not isinstance(system.domain, Graph):
                 raise SpecError(
@@ -183,6 +220,7 @@ def check_names(
                 )
         for head in heads(expr):
             claim(head.name, head)
+    _check_made(system, owner)
     step = getattr(system.integrator, "dt", None)
     if "dt" in owner and step is not None and step.is_number:
         raise SpecError(
@@ -191,6 +229,31 @@ def check_names(
             why=f"{_kind(owner['dt'])}; an emitted layer keeps the step dt={step} of the integrator under that name",
             fix='rename it; a step that is learned is dt=Param("dt", positive=True, init=0.1)',
         )
+
+
+def _check_made(system: System, owner: Mapping[str, sp.Basic]) -> None:
+    """Names that the emitted layer makes of those of the spec must be free: the class of the state, the raw tensor of a
+    parameter."""
+    made = {f"{class_name(system.name)}State": "the class of the state"}
+    made |= {f"raw_{name}": f"the tensor that keeps the parameter {name}" for name, symbol in owner.items()
+             if isinstance(symbol, sp.Symbol)}  # fmt: skip
+    for name in sorted(made.keys() & owner.keys()):
+        raise SpecError(
+            f"the name {name!r} is that of {made[name]}",
+            part=name,
+            why=f"{_kind(owner[name])} has it as well, and in the emitted module both would be one",
+            fix="rename one of them",
+        )
+
+
+def _kind_of(symbol: sp.Basic) -> str:
+    if isinstance(symbol, Head):
+        return "learned function"
+    if isinstance(symbol, InputFunction):
+        return "input"
+    if isinstance(symbol, AppliedUndef):
+        return "field"
+    return "parameter" if isinstance(symbol, Param) else "symbol"
 
 
 def _kind(symbol: sp.Basic) -> str:

@@ -45,11 +45,18 @@ class Lattice:
                 )
             check_name(axis.name, "axis")
             if axis.name == "t":
-                raise SpecError("a lattice axis cannot be called t", part="domain", why="t is the time")
+                raise SpecError(
+                    "a lattice axis cannot be called t",
+                    part="domain",
+                    why="t is the time",
+                    fix="leave it out: fields depend on the time without it; or another name for the axis",
+                )
         if len({axis.name for axis in axes}) != len(axes):
-            raise SpecError("two lattice axes have the same name", part="domain")
+            raise SpecError(
+                "two lattice axes have the same name", part="domain", fix="one symbol an axis: Lattice(x, y)"
+            )
         if len(axes) > 3:
-            raise SpecError("a lattice has at most three axes", part="domain")
+            raise SpecError("a lattice has at most three axes", part="domain", fix="Lattice(x, y, z), or fewer")
         for label, value, known in (("boundary", boundary, BOUNDARIES), ("average", average, AVERAGES)):
             if value not in known:
                 raise SpecError(
@@ -57,7 +64,11 @@ class Lattice:
                 )
         step = sp.nsimplify(spacing, rational=True) if not isinstance(spacing, sp.Basic) else spacing
         if not (step.is_number and step.is_positive):
-            raise SpecError(f"the lattice spacing must be a positive number, not {spacing!r}", part="domain")
+            raise SpecError(
+                f"the lattice spacing must be a positive number, not {spacing!r}",
+                part="domain",
+                fix="spacing=0.1, or sp.Rational(1, 10)",
+            )
         object.__setattr__(self, "axes", tuple(axes))
         object.__setattr__(self, "boundary", boundary)
         object.__setattr__(self, "spacing", step)

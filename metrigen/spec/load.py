@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import os
-import sys
+import stat
 import traceback
 import types
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import sympy as sp
+
+from metrigen.budget import too_deep
 from metrigen.errors import MetrigenError, SpecError
+from metrigen.spec.isolation import undisturbed
+from metrigen.spec.slips import cure
 from metrigen.spec.source import SourceMap, quote, source_map
+from metrigen.spec.symbols import declared_name, t
 from metrigen.spec.system import System
+
+# Parts that follow from others: the line to blame where the spec does not have them.
+_KIN = {"hamiltonian": ("lagrangian",), "lagrangian": ("hamiltonian",), "bracket": ("lagrangian",),
+        "fields": ("hamiltonian", "lagrangian")}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Spec:
     """A loaded spec file.
 
-    path           as shown in messages and headers: relative to the current folder if inside it, else the file name
+    path           as shown in messages: relative to the current folder if inside it, else the file name
+    file           as written into files: relative to the project (the nearest folder above it with a pyproject.toml or
+                   a .git), else the file name; the same wherever a build is started
     system         the one system that the file defines
     sha256         of the bytes of the file
     source         the text of the file
     keyword_lines  keyword of ``System`` -> line
     symbol_lines   declared name -> line of its first declaration
+    declared       the parameters, inputs and learned functions that the file binds to a name, by their own name
     """
 
     path: str
@@ -36,16 +49,22 @@ class Spec:
     source: str
     keyword_lines: Mapping[str, int]
     symbol_lines: Mapping[str, int]
+    declared: Mapping[str, object] = field(default_factory=dict)
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", self.file or self.path)
 
 
 def load_spec(path: str | Path) -> Spec:
     """Run the spec file at ``path`` and return what it defines.
 
-    The file runs as a fresh module that is registered nowhere: ``sys.modules`` and ``sys.path`` are as they were
-    afterwards, and no bytecode is written. Raises SpecError, its ``where`` pointing into the file, for anything that
-    is wrong with the file; errors of our own vocabulary pass through with their ``where`` filled.
+    The file runs as a fresh module that is registered nowhere; the working folder, ``sys.path``, the streams and more
+    (``undisturbed``) are as they were afterwards, and no bytecode is written. Raises SpecError, its ``where`` pointing
+    into the file, for anything that is wrong with the file; errors of our own vocabulary pass through with their
+    ``where`` filled.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))
     shown = shown_path(path)
     data = _read(path, shown)
     try:
@@ -57,13 +76,17 @@ def load_spec(path: str | Path) -> Spec:
     tree = _parse(source, shown)
     lines = source_map(tree)
     namespace = _run(tree, source, shown, lines, path)
+    system = _the_system(namespace, source, shown, lines)
+    _check_time(namespace, source, shown, lines)
     return Spec(
         path=shown,
-        system=_the_system(namespace, source, shown, lines),
+        system=system,
         sha256=hashlib.sha256(data).hexdigest(),
         source=source,
         keyword_lines=types.MappingProxyType(lines.keywords),
         symbol_lines=types.MappingProxyType(lines.symbols),
+        declared=types.MappingProxyType(_declared(namespace)),
+        file=project_path(path),
     )
 
 
@@ -73,23 +96,34 @@ def shown_path(path: Path) -> str:
     return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name
 
 
+def project_path(path: Path) -> str:
+    """``path`` relative to the project that it belongs to, else the file name alone: the same from everywhere."""
+    absolute = Path(os.path.abspath(path))
+    for folder in absolute.parents:
+        if (folder / "pyproject.toml").is_file() or (folder / ".git").exists():
+            return absolute.relative_to(folder).as_posix()
+    return absolute.name
+
+
 def locate(error: MetrigenError, spec: Spec) -> MetrigenError:
     """Fill ``error.where`` with the line of the spec that is to blame, as far as it can be known; return the error.
 
     The line is that of the keyword of ``System`` named by ``error.part``, else of the symbol of that name, else the
-    innermost line of the spec that was running when the error was raised.
+    innermost line of the spec that was running when the error was raised, else that of the system's name.
     """
     if error.where is not None:
         if error.where.startswith(spec.path):
             return error
         error.component = error.component or error.where
-    line = spec.keyword_lines.get(error.part or "") or spec.symbol_lines.get(error.part or "")
-    line = line or _running_line(error, spec.path)
+    part = error.part or ""
+    lines = (*(spec.keyword_lines.get(word) for word in (part, *_KIN.get(part, ()))), spec.symbol_lines.get(part))
+    line = next((line for line in lines if line), None)
+    line = line or _running_line(error, spec.path) or spec.keyword_lines.get("name")
     error.where = quote(spec.path, spec.source, line) if line else spec.path
     return error
 
 
-def raised_in_spec(error: Exception, spec: Spec) -> SpecError | None:
+def raised_in_spec(error: BaseException, spec: Spec) -> SpecError | None:
     """The error as a SpecError if a line of the spec raised it (a bracket is called long after loading), else None."""
     line = _running_line(error, spec.path)
     return None if line is None else _foreign(error, spec.path, spec.source, line)
@@ -98,16 +132,24 @@ def raised_in_spec(error: Exception, spec: Spec) -> SpecError | None:
 def _read(path: Path, shown: str) -> bytes:
     if not str(shown).isprintable():
         raise SpecError(f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file")
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            why = "nothing is there"
+            raise SpecError("no such spec file", where=shown, why=why, fix="check the path") from None
+        raise SpecError("the spec file cannot be read", where=shown[:200], why=error.strerror or str(error)) from error
+    if stat.S_ISDIR(mode):
         raise SpecError("the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py")
-    if not path.exists():
-        raise SpecError("no such spec file", where=shown, why="nothing is there", fix="check the path")
+    if not stat.S_ISREG(mode):
+        raise SpecError("the spec is no regular file", where=shown, why="it is a pipe, a socket or a device")
     if path.suffix != ".py":
         raise SpecError("a spec is a Python file", where=shown, fix="give a file whose name ends in .py")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SpecError("the spec file cannot be read", where=shown, why=error.strerror or str(error)) from error
+        why, fix = error.strerror or str(error), "let the file be read, or give another"
+        raise SpecError("the spec file cannot be read", where=shown, why=why, fix=fix) from error
 
 
 def _parse(source: str, shown: str) -> ast.Module:
@@ -118,14 +160,15 @@ def _parse(source: str, shown: str) -> ast.Module:
         fix = "the file must be valid Python"
         raise SpecError("the spec has a syntax error", where=where, why=error.msg, fix=fix) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise SpecError("the spec cannot be parsed", where=shown, why=str(error) or type(error).__name__) from error
+        why, fix = str(error) or type(error).__name__, "the file must be Python that the interpreter can parse"
+        raise SpecError("the spec cannot be parsed", where=shown, why=why, fix=fix) from error
 
 
 def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path) -> dict[str, object]:
     module = types.ModuleType("spec", None)
     module.__file__ = str(path)
     try:
-        with _undisturbed_interpreter():
+        with undisturbed():
             exec(compile(tree, shown, "exec", dont_inherit=True), module.__dict__)
     except MetrigenError as error:
         line = _running_line(error, shown)
@@ -136,20 +179,26 @@ def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path
         if line is not None:
             error.where = quote(shown, source, line)
         raise
-    except (Exception, SystemExit) as error:
-        raise _foreign(error, shown, source, _running_line(error, shown)) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, GeneratorExit and what a spec derives from BaseException
+        raise _foreign(error, shown, source, _running_line(error, shown), module.__dict__) from error
     return module.__dict__
 
 
-def _foreign(error: BaseException, shown: str, source: str, line: int | None) -> SpecError:
+def _foreign(
+    error: BaseException, shown: str, source: str, line: int | None, known: Mapping[str, object] | None = None
+) -> SpecError:
     """Some other exception, as an error of the spec."""
-    text = str(error)
-    fix = None
-    if isinstance(error, ImportError):
-        fix = "a spec may import only installed packages; its own folder is not searched"
+    if isinstance(error, RecursionError):
+        deep = too_deep(None, "Python has no calls left inside calls: SymPy goes down an expression level by level")
+        deep.where = shown if line is None else quote(shown, source, line)
+        return deep
+    text, where = str(error), shown if line is None else quote(shown, source, line)
+    fix = cure(error, "" if line is None else source.splitlines()[line - 1], known)
     return SpecError(
         "the spec raised an exception",
-        where=shown if line is None else quote(shown, source, line),
+        where=where,
         why=f"{type(error).__name__}: {text}" if text else type(error).__name__,
         fix=fix or "correct this line of the spec",
     )
@@ -161,14 +210,30 @@ def _running_line(error: BaseException, shown: str) -> int | None:
     return lines[-1] if lines else None
 
 
-@contextmanager
-def _undisturbed_interpreter() -> Iterator[None]:
-    path, write = list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.path[:], sys.dont_write_bytecode = path, write
+def _declared(namespace: Mapping[str, object]) -> dict[str, object]:
+    """Parameters, inputs and learned functions bound to a name of the file, lists and tuples of them included."""
+    found: dict[str, object] = {}
+    for value in namespace.values():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            name = declared_name(item)
+            if name is not None:
+                found.setdefault(name, item)
+    return found
+
+
+def _check_time(namespace: Mapping[str, object], source: str, shown: str, lines: SourceMap) -> None:
+    """A symbol of the file's own that is called t is never the time, and derivatives by it are zero."""
+    for name, value in namespace.items():
+        if isinstance(value, sp.Symbol) and value.name == t.name and value != t:
+            line = lines.variables.get(name)
+            raise SpecError(
+                f"the symbol {name!r} is not the time",
+                part=name,
+                where=quote(shown, source, line) if line else shown,
+                why="fields depend on the t of metrigen; to SymPy a symbol of the same name made here is another one, "
+                "and a derivative by it is zero",
+                fix="from metrigen import t, and drop this line",
+            )
 
 
 def _the_system(namespace: dict[str, object], source: str, shown: str, lines: SourceMap) -> System:

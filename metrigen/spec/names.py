@@ -1,39 +1,63 @@
-"""Which names a spec may use: identifiers that every target language can carry unchanged."""
+"""Which names a spec may use: one check that every name of a spec goes through before it reaches emitted text.
+
+In C++ names of a spec are renamed where the language or the code around has them, so that a name has to fit Python
+alone: the emitted functions, the layer with its attributes, and the folder of the package.
+"""
 
 from __future__ import annotations
 
 import keyword
 
 from metrigen.errors import SpecError
+from metrigen.spec.reserved import BUILTINS, CLASSES, DEVICES, EMITTED, ENDINGS, TORCH
 
-_C = """
-auto break case char const continue default do double else enum extern float for goto if inline int long register
-restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
-class template typename namespace private public protected virtual this operator new delete using try catch throw
-""".split()
-_TRITON = "tl triton torch constexpr libdevice program_id BLOCK ACC".split()
-_PYTHON = "self print zip range len list tuple dict set type object property super None True False match case".split()
-_MODULE = """
-forward backward readout energy entropy state inputs parameters buffers modules children train eval training half
-float double bfloat16 to cpu cuda apply compile share_memory channels steps backend solver warm_start rtol atol
-max_iter bwd_rtol use_kernels reference kernels nn Tensor shift inside sites cayley solve stress_energy currents
-balance_residual state_dict load_state_dict zero_grad add_module graph edge_index batch flux nodes edges root
-linear report stumpff math iterations residual status step last forward_readout damped_stumpff partial warnings Options
-Report Dense Sparse NotConverged before after elapsed
-""".split()
-_RESERVED = {
-    **dict.fromkeys(_MODULE, "the emitted module"),
-    **dict.fromkeys(_TRITON, "Triton"),
-    **dict.fromkeys(_C, "C"),
-    **dict.fromkeys((*keyword.kwlist, *_PYTHON), "Python"),
-}
+LONGEST = 100  # of the name of a system, which file names are made of
 
 
-def check_name(name: object, what: str, *, inside: bool = True) -> str:
-    """Return ``name`` if it can stand in Python, Triton and C as it is; raise ``SpecError`` otherwise.
+def check_name(name: object, what: str) -> str:
+    """Return ``name`` if emitted code can carry it as it is; raise ``SpecError`` otherwise."""
+    text = _identifier(name, what)
+    owner = _owner(text)
+    if owner is not None:
+        raise SpecError(
+            f"{what} name {text!r} is reserved in {owner}", part=text, fix=f"rename it, for instance to {_free(text)!r}"
+        )
+    return text
 
-    ``inside``: it will be a name inside the emitted module, and must not be one of the module's own.
-    """
+
+def check_system_name(name: object) -> str:
+    """Return the name of a system if a package, its folder and its class can be called after it; else SpecError."""
+    text = _identifier(name, "system")
+    fix = f"rename it, for instance to {text[:20] + '_layer'!r}"
+    if keyword.iskeyword(text):
+        raise SpecError(f"system name {text!r} is reserved in Python", part=text, fix=fix)
+    if text in ("torch", "triton"):
+        raise SpecError(f"system name {text!r} is that of a package which the layer imports", part=text, fix=fix)
+    if text.lower() in DEVICES:
+        why = "Windows keeps that name for a device: no folder can have it there"
+        raise SpecError(f"system name {text!r} is no name of a folder", part=text, why=why, fix=fix)
+    if len(text) > LONGEST:
+        why = f"it has {len(text)} letters, and file names are made of it"
+        raise SpecError(f"system name {text[:20] + '...'!r} is too long", part=text, why=why, fix=f"{LONGEST} at most")
+    if class_name(text) in BUILTINS | CLASSES:
+        why = f"the class of the layer would be {class_name(text)}, which its module uses for something else"
+        raise SpecError(f"system name {text!r} gives no name of a class", part=text, why=why, fix=fix)
+    return text
+
+
+def check_label(name: object, what: str) -> str:
+    """Return ``name`` if it can stand in a line of text, where it names no variable; raise ``SpecError`` otherwise."""
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise SpecError(f"{what} name {name!r} is not a line of printable text", fix='a word, as "spin"')
+    return name
+
+
+def class_name(name: str) -> str:
+    """The name of a class after that of a system."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
+
+
+def _identifier(name: object, what: str) -> str:
     if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
         raise SpecError(
             f"{what} name {name!r} is not an identifier",
@@ -41,17 +65,33 @@ def check_name(name: object, what: str, *, inside: bool = True) -> str:
             why="names appear unchanged in Python, Triton and C code",
             fix="use ASCII letters, digits and single underscores, not starting with a digit",
         )
-    if name in _RESERVED and (inside or name not in _MODULE):
-        raise SpecError(
-            f"{what} name {name!r} is reserved in {_RESERVED[name]}",
-            part=name,
-            fix=f"rename it, for instance to {name + '_'!r}",
-        )
     if "__" in name or name.startswith("_"):
         raise SpecError(
             f"{what} name {name!r} is reserved in the emitted code",
             part=name,
             why="a leading or a double underscore marks names that the compiler makes",
-            fix=f"rename it, for instance to {name.strip('_').replace('__', '_') or 'u'!r}",
+            fix=f"rename it, for instance to {_free(name.strip('_').replace('__', '_') or 'u')!r}",
         )
     return name
+
+
+def check_identifier(name: object, what: str) -> str:
+    """Return ``name`` if names can be made of it: those of the components of a current, say. Else SpecError."""
+    return _identifier(name, what)
+
+
+def _owner(name: str) -> str | None:
+    """Who has the name already; None if nobody has."""
+    if keyword.iskeyword(name):
+        return "Python"
+    if name in TORCH:
+        return "torch: a layer has an attribute of that name"
+    if name in EMITTED or name.endswith(ENDINGS):
+        return "the emitted code"
+    return None
+
+
+def _free(name: str) -> str:
+    """A name like it that nobody has."""
+    found = f"{name}_" if not name.endswith("_") else f"{name}1"
+    return found if _owner(found) is None else f"my_{name.strip('_')}"

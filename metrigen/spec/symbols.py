@@ -14,6 +14,7 @@ from sympy.core.function import AppliedUndef, UndefinedFunction
 from metrigen.errors import SpecError
 from metrigen.spec.domain import Domain, Edges, Sequence
 from metrigen.spec.names import check_name
+from metrigen.spec.numbers import check_number
 
 t = sp.Symbol("t", real=True)
 PER = ("scalar", "channel", "site", "edge")
@@ -21,13 +22,20 @@ PER = ("scalar", "channel", "site", "edge")
 
 def Field(name: str, domain: Domain) -> AppliedUndef:
     """A dynamical field: the SymPy function ``name(t, *axes)``, the same object as a plain applied function."""
+    _check_domain("Field", name, domain, Domain)
     return sp.Function(check_name(name, "field"), real=True)(t, *domain.axes)
 
 
 def momentum(u: AppliedUndef) -> AppliedUndef:
     """The field conjugate to ``u``: pi_u = dL/d(u_t). Two calls give equal objects."""
     if not isinstance(u, AppliedUndef):
-        raise SpecError(f"momentum() takes a field, not {u!r}")
+        raise SpecError(
+            f"momentum() takes a field, not {u!r}",
+            why=f"a {type(u).__name__} has no momentum",
+            fix=f"{u} = Field({str(u)!r}, domain), or momentum() of a field"
+            if isinstance(u, sp.Symbol)
+            else 'u = Field("u", domain), and momentum(u)',
+        )
     return sp.Function(f"pi_{u.func.__name__}", real=True)(*u.args)
 
 
@@ -47,10 +55,30 @@ def Input(
 
     On a ``Sequence`` it has one value a token, and so depends on the time; on ``graph.edges`` one value an edge.
     """
+    _check_domain("Input", name, domain, (Domain, Edges))
     assumptions = {"real": True, **_signs(positive, nonnegative)}
     function = UndefinedFunction(check_name(name, "input"), bases=(InputFunction,), role="input", **assumptions)
     moving = time_dependent or isinstance(domain, Sequence)
     return function(*((t,) if moving else ()), *domain.axes)
+
+
+def _check_domain(word: str, name: object, domain: object, kinds: Any) -> None:
+    if isinstance(domain, kinds):
+        return
+    axis = isinstance(domain, sp.Symbol)
+    raise SpecError(
+        f"{word}({name!r}, ...) takes a domain, not {domain!r}",
+        part=str(name),
+        why=f"{domain} is {'a symbol: it can be an axis of a domain' if axis else 'a ' + type(domain).__name__}",
+        fix=f"grid = Lattice({domain if axis else 'x, y'}), and {word}({name!r}, grid)",
+    )
+
+
+def declared_name(item: object) -> str | None:
+    """The name of what a spec declares to be used: a parameter, an input; None for anything else."""
+    if isinstance(item, Param):
+        return str(item.name)
+    return str(item.func.__name__) if isinstance(item, InputFunction) else None
 
 
 def _signs(positive: bool, nonnegative: bool) -> dict[str, bool]:
@@ -98,7 +126,8 @@ class Param(sp.Symbol):
     ) -> Param:
         check_name(name, "parameter")
         _check_param(name, per, shape, block, positive or nonnegative, symmetric, antisymmetric)
-        _check_bound(name, below, (positive or nonnegative) and not shape, init)
+        _check_bound(name, below, (positive or nonnegative) and not shape)
+        _check_init(name, init, positive, nonnegative, antisymmetric, below)
         # The uncached constructor: SymPy's symbol cache is keyed without our declarations, and two specs in one
         # process may declare the same name differently.
         self = sp.Symbol.__xnew__(cls, name, real=True, **_signs(positive, nonnegative))
@@ -155,7 +184,7 @@ def _check_param(
         raise refuse(f"block={block!r} is not a positive integer", "block=8, for instance")
 
 
-def _check_bound(name: str, below: object, fits: bool, init: float | None) -> None:
+def _check_bound(name: str, below: object, fits: bool) -> None:
     if below is None:
         return
     if not fits:
@@ -166,8 +195,27 @@ def _check_bound(name: str, below: object, fits: bool, init: float | None) -> No
         )
     if isinstance(below, bool) or not isinstance(below, (int, float)) or not 0 < below < float("inf"):
         raise SpecError(f"parameter {name!r}: below={below!r} is not a positive number", part=name, fix="below=1.0")
-    if init is not None and not init < below:
-        raise SpecError(f"parameter {name!r}: init={init} is not below {below}", part=name, fix="a smaller init=")
+
+
+def _check_init(
+    name: str, init: object, positive: bool, nonnegative: bool, antisymmetric: bool, below: float | None
+) -> None:
+    """A start is a finite real number, and in the range that the declaration keeps."""
+    if init is None:
+        return
+
+    def refuse(why: str, fix: str) -> SpecError:
+        return SpecError(f"parameter {name!r}: init={init!r} is not {why}", part=name, fix=fix)
+
+    check_number(init, f"parameter {name!r}: init", name, f"Param({name!r}, init=0.1); tensors are set on the layer")
+    if positive and not init > 0:  # type: ignore[operator]
+        raise refuse("positive", "a start above 0, or drop positive=")
+    if nonnegative and not init >= 0:  # type: ignore[operator]
+        raise refuse("nonnegative", "a start of 0 or above, or drop nonnegative=")
+    if below is not None and not init < below:  # type: ignore[operator]
+        raise refuse(f"below {below}", "a smaller init=, or a larger below=")
+    if antisymmetric and init != 0:
+        raise refuse("0, the one number that fills an antisymmetric matrix", "leave init= out, set the layer's matrix")
 
 
 class transposed(sp.Function):

@@ -11,10 +11,11 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
+from metrigen.spec.density import density
 from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
-from metrigen.spec.names import check_name
+from metrigen.spec.names import check_identifier, check_label, check_system_name
 from metrigen.spec.readout import Readout
 
 Bracket = Callable[[Functional, Functional], Any]
@@ -58,7 +59,7 @@ class System:
     constraints: Mapping[AppliedUndef, sp.Expr] | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name, "system", inside=False)
+        check_system_name(self.name)
         if not isinstance(self.domain, Domain):
             fix = "Lattice(x, y), Graph() or Sequence()"
             raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix=fix)
@@ -68,7 +69,7 @@ class System:
         for part in ("lagrangian", "hamiltonian", "entropy"):
             value = getattr(self, part)
             if value is not None:
-                object.__setattr__(self, part, _density(part, value))
+                object.__setattr__(self, part, density(part, value))
         if (self.lagrangian is None) == (self.hamiltonian is None):
             raise SpecError(
                 "a system needs either lagrangian= or hamiltonian=",
@@ -76,6 +77,8 @@ class System:
                 why="both were given" if self.lagrangian is not None else "neither was given",
                 fix="give the Lagrangian density, or the Hamiltonian density (the free energy of a gradient flow)",
             )
+        _check_keys("symmetries", self.symmetries, check_identifier)
+        _check_keys("casimirs", self.casimirs, check_label)
         if self.constraints:
             object.__setattr__(self, "constraints", _constraints(self))
         if self.entropy is not None and self.metric is None:
@@ -103,6 +106,20 @@ class System:
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}$"
 
 
+def _check_keys(part: str, table: object, check: Callable[[object, str], str]) -> None:
+    """The names of what a spec declares in a mapping; those of symmetries become names of the emitted code."""
+    if table is None:
+        return
+    if not isinstance(table, Mapping):
+        raise SpecError(f"{part}= takes a mapping of names, not {table!r}", part=part, fix=f'{part}={{"name": ...}}')
+    for name in table:
+        try:
+            check(name, part)
+        except SpecError as error:
+            error.part = part
+            raise
+
+
 def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:
     table = system.constraints
     if not isinstance(table, Mapping) or not all(isinstance(psi, AppliedUndef) for psi in table):
@@ -118,21 +135,4 @@ def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:
             why="in a Lagrangian a field without velocity is a Lagrange multiplier, and its equation the constraint",
             fix="give hamiltonian=, fields= and bracket=",
         )
-    return MappingProxyType({psi: _density("constraints", value) for psi, value in table.items()})
-
-
-def _density(part: str, value: Any) -> sp.Expr:
-    try:
-        expr = sp.sympify(value)
-    except (sp.SympifyError, TypeError) as error:
-        raise SpecError(f"{part}= is not a SymPy expression: {value!r}", part=part) from error
-    if not isinstance(expr, sp.Expr):
-        raise SpecError(f"{part}= is not a scalar SymPy expression: {value!r}", part=part)
-    if expr.has(sp.I):
-        raise SpecError(
-            f"{part}= is complex",
-            part=part,
-            why=f"it contains I: {expr}",
-            fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in these",
-        )
-    return expr
+    return MappingProxyType({psi: density("constraints", value) for psi, value in table.items()})

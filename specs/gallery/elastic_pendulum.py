@@ -1,7 +1,7 @@
 """Pendulum on a stiff spring, with the length r and the angle a of the rod: H is not separable, and has a fast mode.
 
 H = p^2/2 + L^2/(2 r^2) - g r cos a + k (r - 1)^2/2. The step may be long against the fast mode of frequency sqrt(k):
-the average of dH over the step keeps the energy to rounding for every step.
+the average of dH over the step keeps the energy up to a quadrature with 8 nodes, which is rounding here.
 
 Reference: E. Hairer, C. Lubich, G. Wanner (2006), Geometric Numerical Integration, section XIII.2.
 """

@@ -74,6 +74,32 @@ def beam() -> None:
     near(end.w, wave * torch.cos(60 * wave_angle(0.6 * laplace(k) ** 2, 0.2)), 1e-11)
 
 
+def heisenberg_chain() -> None:
+    """A helix turns about its axis by phi a step, tan(phi/2) = -h J cos(theta) (1 - cos k), for every h; the length of
+    every spin and the energy are kept from any start."""
+    sites, h, J, theta = 12, 0.4, 0.8, 0.7
+    k = 2 * math.pi / sites
+    phi = -2 * math.atan(h * J * math.cos(theta) * (1 - math.cos(k)))
+
+    def helix(turned: float) -> list[torch.Tensor]:
+        angle = (k * torch.arange(sites).double() + turned)[None, None]
+        return [*(math.sin(theta) * f(angle) for f in (torch.cos, torch.sin)), torch.full_like(angle, math.cos(theta))]
+
+    made = layer("heisenberg_chain", steps=9, dt=h, J=J)
+    for value, exact in zip(made(*helix(0.0)), helix(9 * phi), strict=False):
+        near(value, exact, 1e-13)
+    start = [rough(1, 1, sites, seed=n) for n in range(3)]
+    size = sum(u**2 for u in start).sqrt()
+    start = [u / size for u in start]
+    made = layer("heisenberg_chain", steps=1, dt=h, J=J)
+    first = made(*start)
+    end = first
+    for _ in range(20):
+        end = made(*end[:3])
+    near(sum(u**2 for u in end[:3]), 1.0, 1e-13)
+    near(made.energy(end), made.energy(first), 1e-12)
+
+
 def schroedinger() -> None:
     """The bright soliton moves at v with its phase; the norm is constant."""
     x, r, v, time = line(160, 0.25), 1.0, 0.5, 4.0
@@ -242,6 +268,6 @@ def vlasov() -> None:
 
 
 CHECKS = (
-    klein_gordon, phi4_kink, sine_gordon, damped_wave, beam, schroedinger, maxwell, boussinesq, charged_scalar,
-    elastic_waves, kdv, kdv_second_bracket, mkdv, burgers, shallow_water, gas, tracer, vlasov,
+    heisenberg_chain, klein_gordon, phi4_kink, sine_gordon, damped_wave, beam, schroedinger, maxwell, boussinesq,
+    charged_scalar, elastic_waves, kdv, kdv_second_bracket, mkdv, burgers, shallow_water, gas, tracer, vlasov,
 )  # fmt: skip

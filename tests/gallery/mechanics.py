@@ -46,6 +46,21 @@ def elastic_pendulum() -> None:
     near(torch.cat([end.r, end.a]), [[1.0], [1.2]], 2e-2)
 
 
+def morse_oscillator() -> None:
+    """Energy to rounding at a fifth of a period; back at its turning point after 2 pi / (a sqrt(2 (D - E)))."""
+    made = layer("morse_oscillator", steps=1, dt=2.0, D=0.7, a=1.3)
+    energy = 0.7 * (1 - math.exp(-1.3 * 1.1)) ** 2
+    period = 2 * math.pi / (1.3 * math.sqrt(2 * (0.7 - energy)))
+    state = point(1.1, 0.0)
+    for _ in range(25):
+        end = made(*state)
+        assert end.status == 0
+        near(made.energy(end), energy, 1e-14)
+        state = end[:2]
+    end = layer("morse_oscillator", steps=800, dt=period / 800, D=0.7, a=1.3)(*point(1.1, 0.0))
+    near(torch.cat(end[:2]), [[1.1], [0.0]], 1e-3)
+
+
 def kepler() -> None:
     """The orbit of eccentricity 0.3 closes after 2 pi; the angular momentum is kept to rounding."""
     e = 0.3
@@ -213,7 +228,7 @@ def channel_oscillators() -> None:
 
 
 CHECKS = (
-    pendulum, damped_pendulum, elastic_pendulum,
+    pendulum, damped_pendulum, elastic_pendulum, morse_oscillator,
     kepler, duffing, double_well, coupled_oscillators, toda_ring, henon_heiles, rigid_body,
     heavy_top, lotka_volterra, magnetic_charge, point_vortices, foucault_pendulum, kuramoto, toda_lattice,
     fermi_pasta_ulam, channel_oscillators,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 
 from metrigen import AverageVectorField, Field, ImplicitMidpoint, NeuralFunction, Param, SpecError, System, derive
@@ -118,6 +119,22 @@ def test_dot_product_with_variable_coefficients() -> None:
     for system in systems:
         low = lower(derive_system(system))
         assert dot_defect(low.body, low.body_adjoint, len(low.dynamics.origin)) < 1e-11
+
+
+def test_dot_product_of_every_quotient() -> None:
+    """The adjoint of a step differentiates quotients twice, in the state and in the parameters of their arguments."""
+    q, p, a = Field("q", POINT), Field("p", POINT), Param("a", positive=True)
+    H = (
+        sp.log(1 + a * q**2) + sp.exp(p / 3) * sp.cos(q) + sp.asinh(a * q) * sp.tanh(p) + sp.sqrt(1 + p**2 * q**2)
+        + (2 + p**2) ** sp.Rational(2, 3) / (1 + q**2) + (1 + q**2) ** a + sp.asin(p / 9) * sp.sinh(q / 2)
+        + sp.tan(q / 9) + (q**2 + p**2) ** sp.Rational(5, 2) / 99
+    )  # fmt: skip
+    system = System(
+        "medley", POINT, (q, p), hamiltonian=H, bracket=lambda F, G: F[q] * G[p] - F[p] * G[q],
+        integrator=METHODS["gonzalez"](1, DT),
+    )  # fmt: skip
+    low = lower(derive_system(system))
+    assert dot_defect(low.body, low.body_adjoint, 0) < 1e-11
 
 
 # Refusals -------------------------------------------------------------------------------------------------------------

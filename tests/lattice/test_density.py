@@ -36,7 +36,7 @@ def names(grid: Lattice) -> tuple[sp.Expr, ...]:
 
 def lowering(grid: Lattice) -> Lowering:
     arrays = {f: Array(f.func.__name__, Kind.SITE, bool(f.is_positive)) for f in names(grid)}
-    return Lowering(Stencils(grid), arrays, ())
+    return Lowering(Stencils(grid, coefficients=frozenset("kw")), arrays, ())
 
 
 def values(rank: int, sizes: tuple[int, ...], seed: int) -> dict[str, np.ndarray]:

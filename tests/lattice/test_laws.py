@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import sympy as sp
 
-from metrigen import Dissipation, Field, Lattice, Param, System, grad, mix, t, total
+from metrigen import DiscreteGradient, Dissipation, Field, Lattice, Param, System, grad, mix, t, total
 from metrigen.integrators.lattice_jacobi import _defect
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.lattice_probe import Stencil, applied, pairing, slopes
@@ -145,6 +146,15 @@ def test_a_degeneracy_by_the_product_rule_is_lost_with_its_size() -> None:
     assert found["lattice_energy"].verdict == "failed"
     assert "M dH is" in found["lattice_energy"].witness
     assert "the energy" in found["lattice_noether"].detail
+    assert "restored" not in found["lattice_energy"].detail
+
+
+def test_a_law_that_the_integrator_restores_says_so() -> None:
+    """The flow of the stencil loses the energy, and the steps keep it: one row says both."""
+    found = laws(replace(heated(lambda p: p**4 / 4), integrator=DiscreteGradient(steps=1, dt=0.01)))
+    assert found["lattice_energy"].verdict == "failed"
+    assert "restored by DiscreteGradient" in found["lattice_energy"].detail
+    assert "restored by the step" in found["lattice_noether"].detail
 
 
 @pytest.mark.parametrize(("casimir", "verdict"), [(lambda s, rho: s, "proved"), (lambda s, rho: s**2 / rho, "failed")])

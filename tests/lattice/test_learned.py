@@ -254,7 +254,7 @@ def test_the_reverse_loop_of_the_reference(packages) -> None:
 
 def test_the_files() -> None:
     result = compiled(SYSTEMS["Strang"][0](learned=True))
-    assert sorted(result.files) == ["DERIVATION.md", "__init__.py", "module.py", "reference.py"]
+    assert sorted(result.files) == ["DERIVATION.md", "__init__.py", "base.py", "module.py", "reference.py"]
     for name in ("module.py", "reference.py", "__init__.py"):
         text = result.files[name]
         assert "import triton" not in text

@@ -117,7 +117,7 @@ def test_names_of_a_solve_that_the_emitted_code_could_use_itself(tmp_path: Path)
 def test_parameters_per_site_and_coordinates(tmp_path: Path) -> None:
     u, v = Field("u", grid), Field("v", grid)
     k2 = Param("k2", per="site", positive=True)
-    plain = sp.Symbol("a", positive=True)
+    plain = Param("a", positive=True)
     make = layer(
         tmp_path,
         name="sites",

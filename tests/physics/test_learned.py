@@ -218,8 +218,16 @@ def test_a_sign_that_is_wrong_for_every_function_is_refused() -> None:
 
 
 def test_a_free_sign_is_never_refused() -> None:
-    for energy in (NeuralFunction("W", u), -NeuralFunction("W", u), -NeuralFunction("W", u, convex=True)):
+    for energy in (NeuralFunction("W", u), -NeuralFunction("W", u)):
         assert laws(flow(energy, sp.S.One)).law("well_posed").verdict == "conditional"
+
+
+def test_an_energy_that_is_concave_by_its_declaration_is_refused() -> None:
+    """Every module that keeps the declaration W'' >= 0 gives a backward heat equation."""
+    with pytest.raises(StructureError) as refused:
+        laws(flow(-NeuralFunction("W", u, convex=True), sp.S.One))
+    assert refused.value.law == "well_posed"
+    assert "W''(u)=" in str(refused.value.witness)
 
 
 def test_a_symmetry_that_the_potential_lacks_is_refused() -> None:
@@ -246,7 +254,7 @@ def test_smoothness_is_one_more_derivative_than_the_equations_hold() -> None:
 
 REFUSED = {
     "no identifier": (lambda: NeuralFunction("V'", phi), "not an identifier"),
-    "a name of the module": (lambda: NeuralFunction("forward", phi), "reserved in the emitted module"),
+    "a name of the module": (lambda: NeuralFunction("forward", phi), "reserved in torch"),
     "the time step": (lambda: NeuralFunction("dt", phi), "the layer has an argument of that name"),
     "nothing": (lambda: NeuralFunction("V"), "it has no argument"),
     "a number": (lambda: NeuralFunction("V", c2), "holds no field and no input"),

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import sympy as sp
 
 from metrigen.build import report_cost, report_file, write_page
 from metrigen.emit.mathml import mathml
@@ -174,3 +175,24 @@ def test_plots_have_round_ticks_and_break_where_there_is_no_value() -> None:
     ElementTree.fromstring(flat)
     grid = ElementTree.fromstring(stencil_grid("s", {(0, 0): "-2*a", (1, 0): "a", (-1, 0): "a"}))
     assert len(grid.findall("rect")) == 3
+
+
+def test_a_field_called_like_the_matrix_has_it_called_otherwise() -> None:
+    from metrigen.frame.wave_report import Symbols, letter
+
+    def symbols(*names: str) -> Symbols:
+        return Symbols(names, (), sp.S.One, None, {}, False)
+
+    assert [letter(symbols(*names)) for names in (("u",), ("A", "u"), ("A", "M"))] == ["A", "M", "Q"]
+
+
+def test_small_numbers_on_an_axis_leave_room_for_its_label() -> None:
+    """A power of ten goes into the label, so that no number is longer than the space beside the axis."""
+    small = line_plot("decay", "k", "growth rate", [Line("a", [0.0, 1.0], [-1.5e-7, 0.0])])
+    assert "growth rate / 1e-7" in small
+    shown = re.findall(r'text-anchor="end"[^>]*>([^<]+)<', small)
+    assert shown
+    assert max(map(len, shown)) <= 6
+    assert sorted(float(v) for v in shown)[0] < -1
+    plain = line_plot("decay", "k", "growth rate", [Line("a", [0.0, 1.0], [-1.5, 0.0])])
+    assert ">growth rate<" in plain

@@ -1,0 +1,153 @@
+"""How much work a compilation may do: counted and not timed, so that a verdict is the same on every machine.
+
+One operation is one node of an expression that SymPy differentiates or rewrites, some 50 microseconds. A costly step
+says what it is about to do (``spend``) before it does it; where that is more than the caller's account holds
+(``limited``), it raises TooLarge instead. Accounts stand in one another: what an inner one pays is taken off the outer
+ones as well, so that a build as a whole has one budget. An account belongs to the call that opened it, like an argument
+handed down to every function below it; nothing of it outlives that call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+import sympy as sp
+
+from metrigen.errors import SpecError
+
+DERIVE = 250_000  # operations of a derivation as a whole
+BUILD = 500_000  # operations of a build as a whole, its derivation among them
+DEEPEST = 100  # levels of an expression: SymPy walks down every one of them by calls inside calls
+T = TypeVar("T")
+_ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
+_STAGE: ContextVar[str] = ContextVar("stage", default="")
+
+
+class TooLarge(SpecError):
+    """A step of the compilation of an extreme spec outgrew its limit. Laws that meet it are ``sampled``; where nothing
+    can be said without it the spec is refused. ``short`` says what was called for."""
+
+    def __init__(self, short: str, part: str | None = None) -> None:
+        stage = _STAGE.get()
+        super().__init__(
+            "an expression became too large to be derived in seconds",
+            part=part,
+            why=f"in the stage {stage!r} {short}" if stage else short,
+            fix="use fewer fields, fewer terms, fewer or lower derivatives inside functions, a bracket of lower order, "
+            "or a method with fewer stages",
+        )
+        self.short = short
+
+
+@dataclass
+class Account:
+    """Operations that are left of ``whole``; ``outer`` pays for them too."""
+
+    whole: int
+    left: int
+    outer: Account | None = None
+
+    @property
+    def spent(self) -> int:
+        return self.whole - self.left
+
+
+@contextmanager
+def limited(operations: int) -> Iterator[Account]:
+    """An account for everything that is called inside."""
+    account = Account(operations, operations, _ACCOUNT.get())
+    token = _ACCOUNT.set(account)
+    try:
+        yield account
+    finally:
+        _ACCOUNT.reset(token)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """The stage of the compilation that a refusal names."""
+    token = _STAGE.set(name)
+    try:
+        yield
+    finally:
+        _STAGE.reset(token)
+
+
+def spend(operations: int, doing: str) -> None:
+    """Take operations off the account and those around it. Raises TooLarge where one does not hold so many."""
+    chain: list[Account] = []
+    account = _ACCOUNT.get()
+    while account is not None:
+        if operations > account.left:
+            spent, whole = account.spent, account.whole
+            raise TooLarge(f"{doing} was called for after {spent} operations, and {whole} are the limit")
+        chain.append(account)
+        account = account.outer
+    for one in chain:
+        one.left -= operations
+
+
+# Sizes -----------------------------------------------------------------------------------------------------------
+
+
+def folded(expr: sp.Basic, value: Callable[[sp.Basic, list[T]], T]) -> T:
+    """What is worked out of an expression from its arguments, every distinct subexpression once, without recursion."""
+    known: dict[sp.Basic, T] = {}
+    stack = [expr]
+    while stack:
+        node = stack[-1]
+        if node in known:
+            stack.pop()
+            continue
+        missing = [a for a in node.args if a not in known]
+        if missing:
+            stack.extend(missing)
+            continue
+        known[node] = value(node, [known[a] for a in node.args])
+        stack.pop()
+    return known[expr]
+
+
+def nodes(expr: sp.Basic) -> int:
+    """The number of nodes of an expression as a tree."""
+    return folded(expr, lambda _, parts: 1 + sum(parts))
+
+
+def fits(expr: sp.Basic, most: int) -> bool:
+    """At most so many nodes?"""
+    return nodes(expr) <= most
+
+
+def depth(expr: sp.Basic) -> int:
+    """The number of levels of an expression."""
+    return folded(expr, lambda _, parts: 1 + max(parts, default=0))
+
+
+def check_depth(expr: sp.Basic, part: str) -> None:
+    """Raises SpecError where functions of functions go on deeper than SymPy can follow."""
+    levels = depth(expr)
+    if levels > DEEPEST:
+        raise too_deep(part, f"{part}= has {levels} levels of functions, sums and products inside one another, "
+                       f"{DEEPEST} are the limit")  # fmt: skip
+
+
+@contextmanager
+def shallow(part: str | None = None) -> Iterator[None]:
+    """Tells a recursion that went too deep as what it is: an expression that is nested too deeply."""
+    try:
+        yield
+    except RecursionError as error:
+        raise too_deep(part, "its derivatives go down more levels than Python has calls inside calls") from error
+
+
+def too_deep(part: str | None, why: str) -> SpecError:
+    return SpecError(
+        "an expression is nested too deeply",
+        part=part,
+        why=why,
+        fix="use a shorter composition, or learn it: a NeuralFunction is one level",
+    )

@@ -1,0 +1,31 @@
+"""What a layer looks at under METRIGEN_CHECK=1: the declared signs of its fields and inputs, and methods that check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from sympy.core.function import AppliedUndef
+
+from metrigen.physics.declared import stated
+from metrigen.physics.derivation import Derivation
+
+_WATCHED = ("def forward(", "def forward_readout(")
+
+
+class _Derived(Protocol):
+    @property
+    def derivation(self) -> Derivation: ...
+
+
+def declarations(emission: _Derived, inputs: Iterable[str]) -> dict[str, str]:
+    """The names of the inputs, and the sign that was declared of a field or an input, by name."""
+    system = emission.derivation.system
+    functions = {u for _, e in stated(system) for u in e.atoms(AppliedUndef)} | {*emission.derivation.fields}
+    signs = {u.func.__name__: "positive" if u.is_positive else "nonnegative" for u in functions if u.is_nonnegative}
+    return {"inputs": repr(tuple(inputs)), "signs": repr(dict(sorted(signs.items())))}
+
+
+def watched(lines: Iterable[str]) -> list[str]:
+    """The lines of methods, with the decorator that checks before those that take fields and inputs."""
+    return [line for text in lines for line in (("@checked", text) if text.startswith(_WATCHED) else (text,))]

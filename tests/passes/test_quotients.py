@@ -1,0 +1,157 @@
+"""Difference quotients in closed form: their values, their derivatives, and the identity that they stand for."""
+
+from __future__ import annotations
+
+import itertools
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+from metrigen import SpecError
+from metrigen.ir.evaluate import evaluate
+from metrigen.ir.nodes import Leaf
+from metrigen.ir.secants import artanhc, artanhc_values, ratio
+from metrigen.passes.quotients import Quotients, at
+
+U, W = Leaf("u", ()), Leaf("w", ())
+ENDS = {(x, place): sp.Symbol(f"{x.array}__{place}", real=True) for x in (U, W) for place in ("begin", "end", "middle")}
+BOTH = (-3.0, -0.4, -1e-3, -1e-9, 0.0, 1e-12, 1e-6, 0.3, 2.0, 30.0)
+POSITIVE = (1e-9, 1e-3, 0.3, 0.7, 2.0, 30.0)
+INSIDE = (-0.999, -0.5, -1e-6, 0.0, 1e-9, 0.3, 0.9)
+FUNCTIONS = {
+    **{f"u**{n}": (U**n, BOTH) for n in (1, 2, 3, 4, 5, 6, 9)},
+    **{f"u**-{n}": (U**-n, POSITIVE) for n in (1, 2, 3)},
+    **{f"u**({p})": (U ** sp.Rational(p), POSITIVE) for p in ("1/2", "3/2", "-1/2", "2/3", "5/4")},
+    "power": ((1 + U**2) ** sp.Symbol("c", positive=True), (0.0, 1e-6, 0.3, 2.0)),
+    **{f.__name__: (f(U), BOTH) for f in (sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.Abs)},
+    "tan": (sp.tan(U / 40), BOTH), "log": (sp.log(U), POSITIVE),
+    "asin": (sp.asin(U), INSIDE), "acos": (sp.acos(U), INSIDE),
+    "root": (sp.sqrt(1 + U**2), BOTH), "rational": (U**2 / (1 + U**2), BOTH), "gauss": (sp.exp(-(U**2)), BOTH[:-1]),
+    "log1p": (sp.log(1 + U**2), BOTH), "Max": (sp.Max(U, sp.Rational(1, 5)), BOTH), "Min": (sp.Min(U, 0, -U), BOTH),
+}  # fmt: skip
+KINKS = ("Abs", "Max", "Min")
+LOSES = {"rational": 2e-12}  # 2 u/s - 2 u u^2/s^2 at u = 30: a quotient loses what the derivative as written loses
+C = 1.7
+
+
+def quotients(e: sp.Expr) -> dict[Leaf, sp.Expr]:
+    """g by leaf, in symbols of the ends."""
+    names = {Leaf(at(x.array, place), ()): s for (x, place), s in ENDS.items()}
+    found = Quotients({"u", "w"}, {"u", "w"}, "hamiltonian").of(e)
+    return {leaf: g.xreplace(names) for leaf, g in found.items()}
+
+
+def values(g: sp.Expr, *ends: tuple[Leaf, float, float]) -> float:
+    table = {sp.Symbol("c", positive=True): C}
+    for x, a, b in ends:
+        table |= {ENDS[x, "begin"]: a, ENDS[x, "end"]: b, ENDS[x, "middle"]: (a + b) / 2}
+    return float(evaluate(g, {s: np.asarray(v, float) for s, v in table.items()}))
+
+
+def exactly(e: sp.Expr, at: dict[sp.Symbol, mpmath.mpf]) -> mpmath.mpf:
+    symbols = sorted(at, key=str)
+    return sp.lambdify(symbols, e.xreplace({sp.Symbol("c", positive=True): sp.Float(C, 60)}), "mpmath")(
+        *(at[s] for s in symbols)
+    )
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values_at_every_distance(name: str) -> None:
+    """To a few roundings of the derivative's terms, whether the ends are apart, near, a rounding apart or one point."""
+    e, points = FUNCTIONS[name]
+    g = quotients(e)[U]
+    slope = sp.diff(e, U)
+    pairs = list(itertools.product(points, repeat=2)) + [(a, a * (1 + d)) for a in points for d in (1e-15, 1e-8, 1e-3)]
+    with mpmath.workdps(80):
+        for a, b in pairs:
+            x, y = mpmath.mpf(a), mpmath.mpf(b)
+            if a == b and name in KINKS:
+                continue  # at a kink the value is a choice
+            exact = (exactly(e, {U: y}) - exactly(e, {U: x})) / (y - x) if a != b else exactly(slope, {U: x})
+            # Across a kink a quotient is a mean of the slopes beside it, of size 1, that may cancel.
+            size = 1 if name in KINKS else max(abs(exact), *(abs(exactly(slope, {U: z})) for z in (x, y)))
+            assert abs(values(g, (U, a, b)) - exact) <= LOSES.get(name, 2e-14) * size, (a, b)
+            assert (
+                abs(values(g, (U, a, b)) - values(g, (U, b, a))) <= LOSES.get(name, 4e-15) * size
+            )  # a step of -dt undoes one of dt
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in KINKS])
+def test_derivatives(name: str) -> None:
+    """The derivative by an end, which the Jacobian of a step is made of, against that of the quotient at 60 digits."""
+    e, points = FUNCTIONS[name]
+    g = quotients(e)[U]
+    begin, end, middle = (ENDS[U, place] for place in ("begin", "end", "middle"))
+    along = sp.diff(g, end) + sp.diff(g, middle) / 2
+    assert along.has(begin) or g.is_number or name == "u**2"
+    with mpmath.workdps(100):
+        for a, b in itertools.product(points, repeat=2):
+            if a == b or min(abs(a), abs(b)) < 1e-7:
+                continue
+            x, y = mpmath.mpf(a), mpmath.mpf(b)
+            f, there = exactly(e, {U: x}), exactly(e, {U: y})
+            exact = (exactly(sp.diff(e, U), {U: y}) - (there - f) / (y - x)) / (y - x)
+            size = max(abs(exact), *(abs(exactly(sp.diff(e, U, 2), {U: z})) for z in (x, y)), abs(exact))
+            scale = size + max(abs(exactly(sp.diff(e, U), {U: z})) for z in (x, y)) / (abs(x) + abs(y))
+            assert abs(values(along, (U, a, b)) - exact) <= 3e-13 * scale, (a, b)
+
+
+PRODUCTS = {
+    "monomial": U**3 * W**2 / 7 - 2 * U * W, "factored": (U + W) ** 2 * (U - 3) * W,
+    "harmonic": 2 * (1 + U**2) * (1 + W**2) / (2 + U**2 + W**2) * (W - U) ** 2,
+    "composed": sp.exp(sp.sin(U * W)) * sp.sqrt(1 + U**2 * W**4) / (2 + sp.cos(U - W)),
+    "power": (1 + W**2) ** (U + sp.Rational(1, 3)), "kinks": sp.Max(U, W**2, -U * W) * sp.Abs(U - W),
+    "logarithms": U * sp.log(1 + U**2 + W**2) + sp.asinh(U * W) * sp.tanh(W),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_the_identity_of_several_variables(name: str) -> None:
+    """h(z1) - h(z0) = g . (z1 - z0), the gradient where the ends meet, and symmetric in the ends."""
+    e, random = PRODUCTS[name], np.random.default_rng(0)
+    g = quotients(e)
+    for distance in (1.0, 1e-3, 1e-9):
+        u, w = random.normal(size=2)
+        du, dw = distance * random.normal(size=2)
+        first, second = values(g[U], (U, u, u + du), (W, w, w + dw)), values(g[W], (U, u, u + du), (W, w, w + dw))
+        with mpmath.workdps(60):
+            here, there = ({U: mpmath.mpf(u + s * du), W: mpmath.mpf(w + s * dw)} for s in (0, 1))
+            gap = exactly(e, there) - exactly(e, here)
+            left = first * (there[U] - here[U]) + second * (there[W] - here[W])
+            size = abs(first * du) + abs(second * dw)
+        assert abs(left - gap) <= 1e-14 * size, distance
+        for x, value in ((U, first), (W, second)):
+            back = values(g[x], (U, u + du, u), (W, w + dw, w))
+            assert back == pytest.approx(value, rel=1e-14)
+            if distance == 1e-9:
+                slope = float(exactly(sp.diff(e, x), here))
+                assert value == pytest.approx(slope, rel=1e-6)
+
+
+def test_artanhc() -> None:
+    for k in range(4):
+        for y in (-40.0, -1.0, -0.26, -0.2, -1e-9, 0.0, 1e-9, 0.2, 0.26, 0.9, 0.999):
+            with mpmath.workdps(40):
+                exact = mpmath.hyp2f1(1, k + mpmath.mpf(1) / 2, k + mpmath.mpf(3) / 2, y) / (2 * k + 1)
+            assert float(artanhc_values(k, y)) == pytest.approx(float(exact), rel=4e-15 * 30**k)
+    y = sp.Symbol("y", real=True)
+    assert float(evaluate(sp.diff(artanhc(1, y), y), {y: np.asarray(0.0)})) == pytest.approx(1 / 5, rel=1e-15)
+
+
+def test_a_ratio_never_divides_by_a_square() -> None:
+    """So its derivatives are finite in single precision as long as the ratio is."""
+    a, b = sp.symbols("a b", real=True)
+    small = np.asarray(1e-30, np.float32)
+    for e, right in ((ratio(a, b), 1.0), (sp.diff(ratio(a, b), b), -1e30), (sp.diff(ratio(a, b), a), 1e30)):
+        assert float(evaluate(e, {a: small, b: small})) == pytest.approx(right, rel=1e-6)
+        assert float(evaluate(e, {a: small, b: np.asarray(0.0)})) == 0
+
+
+@pytest.mark.parametrize("e", [U**2 * sp.sign(U), sp.atan2(U, 1 + W), U ** sp.Symbol("c", positive=True)], ids=str)
+def test_what_has_no_quotient_is_refused_by_name(e: sp.Expr) -> None:
+    with pytest.raises(SpecError) as caught:
+        quotients(e)
+    assert str(e) in str(caught.value)
+    assert "Abs" in caught.value.fix
