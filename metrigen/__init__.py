@@ -23,6 +23,7 @@ from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
+from metrigen.spec.functions import logmean
 from metrigen.spec.gradient import grad
 from metrigen.spec.neural import NeuralFunction
 from metrigen.spec.readout import energy_density, stress_energy
@@ -32,9 +33,44 @@ from metrigen.spec.system import System
 __version__ = "0.1.0"
 
 __all__ = [
-    "RK4", "AverageVectorField", "BuildError", "Derivation", "DiscreteGradient", "Dissipation", "ExplicitEuler",
-    "Exponential", "Field", "Graph", "ImplicitMidpoint", "Input", "Lattice", "Law", "Leapfrog", "MetrigenError",
-    "NeuralFunction", "Param", "Sequence", "SpecError", "SteadyState", "Strang", "StructureError",
-    "SymplecticEuler", "System", "canonical", "derive", "diffusion", "energy_density", "friction",
-    "friction_to_heat", "grad", "kulkarni_nomizu", "mix", "momentum", "projected", "stress_energy", "t", "total",
+    "RK4",
+    "AverageVectorField",
+    "BuildError",
+    "Derivation",
+    "DiscreteGradient",
+    "Dissipation",
+    "ExplicitEuler",
+    "Exponential",
+    "Field",
+    "Graph",
+    "ImplicitMidpoint",
+    "Input",
+    "Lattice",
+    "Law",
+    "Leapfrog",
+    "MetrigenError",
+    "NeuralFunction",
+    "Param",
+    "Sequence",
+    "SpecError",
+    "SteadyState",
+    "Strang",
+    "StructureError",
+    "SymplecticEuler",
+    "System",
+    "canonical",
+    "derive",
+    "diffusion",
+    "energy_density",
+    "friction",
+    "friction_to_heat",
+    "grad",
+    "kulkarni_nomizu",
+    "logmean",
+    "mix",
+    "momentum",
+    "projected",
+    "stress_energy",
+    "t",
+    "total",
 ]  # fmt: skip

@@ -77,13 +77,8 @@ def partials(like: Tensor) -> Tensor:
 
 
 @triton.jit
-def _tanh(x):
-    return 2.0 * tl.sigmoid(2.0 * x) - 1.0
-
-
-@triton.jit
-def _sign(x):
-    return tl.where(x > 0, 1.0, tl.where(x < 0, -1.0, 0.0))
+def sign__(x):
+    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -671,7 +666,7 @@ def readout_adjoint_0_kernel(
         - T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar
         - T11_T22__density__v * v__32 * v__33
     )
-    T00__density__bar9 = 0.5 * a__density__bar1__v * _sign(T00__density__v) / v__30
+    T00__density__bar9 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__30
     tl.store(
         T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
         mask=ok__

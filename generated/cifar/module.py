@@ -109,7 +109,7 @@ def _available(backend: str, x: Tensor) -> None:
         cpu.insist()
 
 
-def _given(
+def _accepted(
     value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
     below: float | None = None,
 ) -> Tensor:
@@ -187,7 +187,7 @@ def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int, name: str, val
     return blocks
 
 
-@torch.library.custom_op("metrigen::cifar_79895c62_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_f89ac381_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -242,10 +242,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_79895c62_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_f89ac381_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_79895c62_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_f89ac381_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c1, c2, m2), (), ())
@@ -287,10 +287,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_79895c62_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_f89ac381_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_79895c62_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_f89ac381_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor,
     decay: Tensor, rotation: Tensor, steps: int
@@ -359,10 +359,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_79895c62_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_f89ac381_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_79895c62_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_f89ac381_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
     steps: int
@@ -427,10 +427,10 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_79895c62_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_f89ac381_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_79895c62_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_f89ac381_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -510,10 +510,10 @@ _evolve_readout_adjoint.register_autograd(
     _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
 )
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_79895c62_evolve_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_f89ac381_evolve_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_79895c62_evolve_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_f89ac381_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
     steps: int
@@ -583,7 +583,7 @@ def _evolve_readout_backward(ctx, *grads):
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_79895c62_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_f89ac381_evolve_readout", _device, torch.float32)
 
 
 class Cifar(BaseLayer):
@@ -657,7 +657,7 @@ class Cifar(BaseLayer):
         with torch.no_grad():
             self.raw_B.copy_(
                 _diagonal_blocks(
-                    _mirrored(_given(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
+                    _mirrored(_accepted(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
                 )
             )
 
@@ -669,7 +669,7 @@ class Cifar(BaseLayer):
     @c1.setter
     def c1(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c1.copy_(_inverse_between(_given(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
+            self.raw_c1.copy_(_inverse_between(_accepted(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
 
     @property
     def c2(self) -> Tensor:
@@ -679,7 +679,7 @@ class Cifar(BaseLayer):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_between(_given(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
+            self.raw_c2.copy_(_inverse_between(_accepted(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
 
     @property
     def gamma(self) -> Tensor:
@@ -689,7 +689,7 @@ class Cifar(BaseLayer):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_softplus(_given(value, self.gamma, 'gamma', least=0.0)))
+            self.raw_gamma.copy_(_inverse_softplus(_accepted(value, self.gamma, 'gamma', least=0.0)))
 
     @property
     def m2(self) -> Tensor:
@@ -699,7 +699,7 @@ class Cifar(BaseLayer):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_between(_given(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
+            self.raw_m2.copy_(_inverse_between(_accepted(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
 
     @exact
     @checked

@@ -109,7 +109,7 @@ def _available(backend: str, x: Tensor) -> None:
         cpu.insist()
 
 
-def _given(
+def _accepted(
     value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
     below: float | None = None,
 ) -> Tensor:
@@ -152,7 +152,7 @@ def _inverse_between(value: Tensor, bound: float) -> Tensor:
     return torch.where(value > 0, torch.logit(value / bound), _OFF)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_0e1343eb_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -207,10 +207,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_0e1343eb_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_0e1343eb_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c1, c2, m2), (), ())
@@ -252,10 +252,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_0e1343eb_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_0e1343eb_evolve_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor,
     k: Tensor, m2: Tensor, steps: int
@@ -324,10 +324,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_0e1343eb_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_0e1343eb_evolve", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
@@ -380,10 +380,10 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_0e1343eb_evolve", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_0e1343eb_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
     gamma: Tensor, k: Tensor, m2: Tensor, steps: int
@@ -464,11 +464,11 @@ _evolve_readout_adjoint.register_autograd(
 )
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(
-        "metrigen::cifar_dissipative_0e1343eb_evolve_readout_adjoint", _device, torch.float32
+        "metrigen::cifar_dissipative_84417e9c_evolve_readout_adjoint", _device, torch.float32
     )
 
 
-@torch.library.custom_op("metrigen::cifar_dissipative_0e1343eb_evolve_readout", mutates_args=())
+@torch.library.custom_op("metrigen::cifar_dissipative_84417e9c_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -534,7 +534,7 @@ def _evolve_readout_backward(ctx, *grads):
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_dissipative_0e1343eb_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast("metrigen::cifar_dissipative_84417e9c_evolve_readout", _device, torch.float32)
 
 
 class CifarDissipative(BaseLayer):
@@ -606,7 +606,7 @@ class CifarDissipative(BaseLayer):
     @c1.setter
     def c1(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c1.copy_(_inverse_between(_given(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
+            self.raw_c1.copy_(_inverse_between(_accepted(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
 
     @property
     def c2(self) -> Tensor:
@@ -616,7 +616,7 @@ class CifarDissipative(BaseLayer):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_between(_given(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
+            self.raw_c2.copy_(_inverse_between(_accepted(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
 
     @property
     def gamma(self) -> Tensor:
@@ -626,7 +626,7 @@ class CifarDissipative(BaseLayer):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_between(_given(value, self.gamma, 'gamma', least=0.0, below=2.0), 2.0))
+            self.raw_gamma.copy_(_inverse_between(_accepted(value, self.gamma, 'gamma', least=0.0, below=2.0), 2.0))
 
     @property
     def k(self) -> Tensor:
@@ -636,7 +636,7 @@ class CifarDissipative(BaseLayer):
     @k.setter
     def k(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_k.copy_(_inverse_between(_given(value, self.k, 'k', above=0.0, below=0.25), 0.25))
+            self.raw_k.copy_(_inverse_between(_accepted(value, self.k, 'k', above=0.0, below=0.25), 0.25))
 
     @property
     def m2(self) -> Tensor:
@@ -646,7 +646,7 @@ class CifarDissipative(BaseLayer):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_between(_given(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
+            self.raw_m2.copy_(_inverse_between(_accepted(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
 
     @exact
     @checked

@@ -108,7 +108,7 @@ def _available(backend: str, x: Tensor) -> None:
         cpu.insist()
 
 
-def _given(
+def _accepted(
     value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
     below: float | None = None,
 ) -> Tensor:
@@ -653,7 +653,7 @@ class CoupledWave(BaseLayer):
         with torch.no_grad():
             self.raw_B.copy_(
                 _diagonal_blocks(
-                    _mirrored(_given(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
+                    _mirrored(_accepted(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
                 )
             )
 
@@ -665,7 +665,7 @@ class CoupledWave(BaseLayer):
     @K.setter
     def K(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_K.copy_(_mirrored(_given(value, self.K, 'K'), 'K', 1))
+            self.raw_K.copy_(_mirrored(_accepted(value, self.K, 'K'), 'K', 1))
 
     @property
     def c2(self) -> Tensor:
@@ -675,7 +675,7 @@ class CoupledWave(BaseLayer):
     @c2.setter
     def c2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_c2.copy_(_inverse_softplus(_given(value, self.c2, 'c2', above=0.0)))
+            self.raw_c2.copy_(_inverse_softplus(_accepted(value, self.c2, 'c2', above=0.0)))
 
     @property
     def dt(self) -> Tensor:
@@ -685,7 +685,7 @@ class CoupledWave(BaseLayer):
     @dt.setter
     def dt(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_dt.copy_(_inverse_softplus(_given(value, self.dt, 'dt', above=0.0)))
+            self.raw_dt.copy_(_inverse_softplus(_accepted(value, self.dt, 'dt', above=0.0)))
 
     @property
     def gamma(self) -> Tensor:
@@ -695,7 +695,7 @@ class CoupledWave(BaseLayer):
     @gamma.setter
     def gamma(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_softplus(_given(value, self.gamma, 'gamma', least=0.0)))
+            self.raw_gamma.copy_(_inverse_softplus(_accepted(value, self.gamma, 'gamma', least=0.0)))
 
     @property
     def lam(self) -> Tensor:
@@ -705,7 +705,7 @@ class CoupledWave(BaseLayer):
     @lam.setter
     def lam(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_lam.copy_(_inverse_softplus(_given(value, self.lam, 'lam', least=0.0)))
+            self.raw_lam.copy_(_inverse_softplus(_accepted(value, self.lam, 'lam', least=0.0)))
 
     @property
     def m2(self) -> Tensor:
@@ -715,7 +715,7 @@ class CoupledWave(BaseLayer):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(_given(value, self.m2, 'm2', least=0.0)))
+            self.raw_m2.copy_(_inverse_softplus(_accepted(value, self.m2, 'm2', least=0.0)))
 
     @exact
     @checked

@@ -50,7 +50,13 @@ LANES = 1 << 15  # samples times channels from which on a sequence is walked in 
 
 
 @triton.jit
-def _reduced(x):
+def cosinenear__(r):
+    s = r * r
+    return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0
+
+
+@triton.jit
+def reduced__(x):
     """x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns."""
     j = tl.floor(x * 0.636619772367581343 + 0.5)
     r = ((x - j * 1.5703125) - j * 4.837512969970703125e-4) - j * 7.549789948768648e-8
@@ -58,46 +64,39 @@ def _reduced(x):
 
 
 @triton.jit
-def _sine_near(r):
+def sinenear__(r):
     s = r * r
     return ((-1.9515295891e-4 * s + 8.3321608736e-3) * s - 1.6666654611e-1) * s * r + r
 
 
 @triton.jit
-def _cosine_near(r):
-    s = r * r
-    return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0
-
-
-@triton.jit
-def _sine(x):
-    """sin x; in float32 without the slow path that a device library has for large angles."""
-    if x.dtype == tl.float64:
-        return tl.sin(x)
-    else:
-        r, quarter = _reduced(x)
-        odd = (quarter == 1.0) | (quarter == 3.0)
-        value = tl.where(odd, _cosine_near(r), _sine_near(r))
-        return tl.where(quarter >= 2.0, -value, value)
-
-
-@triton.jit
-def _cosine(x):
+def cosine__(x):
     if x.dtype == tl.float64:
         return tl.cos(x)
     else:
-        r, quarter = _reduced(x)
+        r, quarter = reduced__(x)
         odd = (quarter == 1.0) | (quarter == 3.0)
-        value = tl.where(odd, _sine_near(r), _cosine_near(r))
+        value = tl.where(odd, sinenear__(r), cosinenear__(r))
         return tl.where((quarter == 1.0) | (quarter == 2.0), -value, value)
+
+
+@triton.jit
+def sine__(x):
+    if x.dtype == tl.float64:
+        return tl.sin(x)
+    else:
+        r, quarter = reduced__(x)
+        odd = (quarter == 1.0) | (quarter == 3.0)
+        value = tl.where(odd, cosinenear__(r), sinenear__(r))
+        return tl.where(quarter >= 2.0, -value, value)
 
 
 @triton.jit
 def _propagator(f_p, f_q, lam, theta):
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    q__from_q__t = v__0 * _cosine(theta)
-    q__from_p__t = v__0 * _sine(theta)
+    q__from_q__t = v__0 * cosine__(theta)
+    q__from_p__t = v__0 * sine__(theta)
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
     q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
@@ -107,12 +106,12 @@ def _propagator(f_p, f_q, lam, theta):
 
 @triton.jit
 def _step(q, p, f_p, f_q, lam, theta):
-    v__0 = _sine(theta)
+    v__0 = sine__(theta)
     rate__v = -lam
     v__1 = tl.exp(rate__v)
     offset_p__v = p - f_p
     v__2 = offset_p__v * v__1
-    v__3 = _cosine(theta)
+    v__3 = cosine__(theta)
     offset_q__v = q - f_q
     v__4 = offset_q__v * v__1
     q__next = f_q + v__0 * v__2 + v__3 * v__4
@@ -124,8 +123,8 @@ def _step(q, p, f_p, f_q, lam, theta):
 def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    v__1 = v__0 * _sine(theta)
-    v__2 = _cosine(theta)
+    v__1 = v__0 * sine__(theta)
+    v__2 = cosine__(theta)
     v__3 = v__0 * v__2
     offset_p__v = p - f_p
     offset_q__v = q - f_q

@@ -105,7 +105,7 @@ def _given(method: str, /, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
-def _given(
+def _accepted(
     value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
     below: float | None = None,
 ) -> Tensor:
@@ -204,7 +204,7 @@ class Sudoku(BaseLayer):
     @m2.setter
     def m2(self, value: Tensor | float) -> None:
         with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(_given(value, self.m2, 'm2', above=0.0)))
+            self.raw_m2.copy_(_inverse_softplus(_accepted(value, self.m2, 'm2', above=0.0)))
 
     def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:
         """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""

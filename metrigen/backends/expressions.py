@@ -6,6 +6,7 @@ SymPy's canonical order, so that equal expressions give equal text.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.errors import REPORT, SpecError
+from metrigen.ir.functions.powers import exact_in_float32, parts
+from metrigen.ir.functions.table import TABLE
+from metrigen.ir.functions.write import spelling
 from metrigen.spec.neural import learned
 
 _ADD, _MUL, _POW, _ATOM = 1, 2, 3, 4
@@ -21,7 +25,8 @@ _ADD, _MUL, _POW, _ATOM = 1, 2, 3, 4
 @dataclass(frozen=True)
 class Dialect:
     """Spelling of one target: ``functions`` maps a SymPy function name to a writer of its printed arguments;
-    ``modules``: learned functions can be called."""
+    ``modules``: learned functions can be called; ``raised``: a power with a number of two parts for its
+    exponent; ``logarithmic``: a power goes through the logarithm of its base."""
 
     name: str
     functions: Mapping[str, Callable[..., str]]
@@ -29,6 +34,8 @@ class Dialect:
     power: str
     literal: str = "{}"
     modules: bool = False
+    raised: str = "raised__({base}, {exponent}, {rest})"
+    logarithmic: bool = False
 
     def print(self, expr: sp.Expr) -> str:
         return self._print(expr)[0]
@@ -85,7 +92,7 @@ class Dialect:
         under: list[sp.Expr] = []
         for factor in sp.Mul.make_args(rest):
             base, exponent = factor.as_base_exp()
-            if exponent.is_Rational and exponent.is_negative and not base.is_number:
+            if (exponent.is_Rational or exponent.is_Float) and exponent.is_negative and not base.is_number:
                 under.append(base**-exponent)
             else:
                 over.append(factor)
@@ -101,7 +108,7 @@ class Dialect:
             return " * ".join([self._wrap(base, _POW)] * int(exponent)), _MUL
         if exponent == sp.Rational(1, 2):
             return f"{self.sqrt}({self.print(base)})", _ATOM
-        if exponent.is_Rational and exponent.is_negative:
+        if (exponent.is_Rational or exponent.is_Float) and exponent.is_negative:
             return f"{self._one} / {self._wrap(base**-exponent, _POW)}", _MUL
         if exponent.is_Rational and exponent.q == 2:
             # A product with a root: a vector instruction each, where a power is a call for every lane.
@@ -109,7 +116,21 @@ class Dialect:
         if exponent.is_Integer:
             half = base ** (exponent // 2)
             return self._mul(sp.Mul(half, half, base ** (exponent % 2), evaluate=False))
-        return self.power.format(base=self.print(base), exponent=self.print(exponent)), _ATOM
+        return self._general(base, exponent), _ATOM
+
+    def _general(self, base: sp.Expr, exponent: sp.Expr) -> str:
+        """A power by a call. Of a number: exp(exponent log(number)), whose error is that of its argument."""
+        number, power = _constant(base), _constant(exponent)
+        if self.logarithmic and number is not None and number.is_positive:
+            return self.print(sp.exp(exponent * sp.log(number).evalf(20)))
+        if power is None or exact_in_float32(power):
+            return self.power.format(base=self.print(base), exponent=self._beside(exponent, base))
+        first, rest = (self._number(part)[0] for part in parts(power))
+        return self.raised.format(base=self.print(base), exponent=first, rest=rest)
+
+    def _beside(self, exponent: sp.Expr, base: sp.Expr) -> str:
+        text = self.print(exponent)
+        return _as_tile(text, self.print(base)) if self.logarithmic else text
 
     @property
     def _one(self) -> str:
@@ -118,60 +139,63 @@ class Dialect:
     def _number(self, value: sp.Expr) -> tuple[str, int]:
         if self.literal == "{}":
             return _number(value)
-        exact = value.is_Rational and bool(value.q & (value.q - 1))
-        return self.literal.format(f"{value.p}.0 / {value.q}.0" if exact else repr(float(value))), _ATOM
+        text = f"{value.p}.0 / {value.q}.0" if _divided(value) else repr(double(value))
+        return self.literal.format(text), _ATOM
 
 
 def _constant(expr: sp.Expr) -> sp.Expr | None:
     """The number that an expression is, exact if rational: sqrt(2) is no call, which would want an array."""
-    if expr.is_Rational:
+    if expr.is_Rational or expr.is_Float:
         return expr
     if not expr.is_number:
         return None
     value = expr.evalf(20)
-    return value if value.is_Float else None
+    return value if value.is_Float or value.is_Rational else None
+
+
+_EXACT = 2**53  # integers below are doubles
+
+
+def double(value: sp.Expr) -> float:
+    """The nearest double of a real number. Raises SpecError where there is none."""
+    try:
+        found = value.p / value.q if value.is_Rational else float(value)  # integers divide exactly, of any size
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise SpecError(f"the number {sp.N(value, 6)} is beyond a double", fix="choose other units")
+    return found
 
 
 def _negative(term: sp.Expr) -> bool:
     return bool(term.as_coeff_Mul()[0].is_negative)
 
 
+def _divided(value: sp.Expr) -> bool:
+    """Whether a number is written as a quotient of whole numbers: a rational that no double is, of exact parts."""
+    return bool(value.is_Rational and value.q & (value.q - 1) and max(abs(value.p), value.q) <= _EXACT)
+
+
 def _number(value: sp.Expr) -> tuple[str, int]:
-    if value.is_Rational and not value.is_Integer and (value.q & (value.q - 1)):
-        return f"({value.p} / {value.q})", _ATOM
-    text = repr(float(value))
-    return text, _ATOM
-
-
-def _ordered(name: str) -> Callable[..., str]:
-    """A function whose order is part of the call."""
-    return lambda order, *args: name.format(int(float(order))) + f"{', '.join(args)})"
-
-
-def _call(name: str) -> Callable[..., str]:
-    return lambda *args: f"{name}({', '.join(args)})"
-
-
-def _chain(name: str) -> Callable[..., str]:
-    """A function of two arguments, nested for more of them."""
-
-    def write(*args: str) -> str:
-        return args[0] if len(args) == 1 else f"{name}({args[0]}, {write(*args[1:])})"
-
-    return write
+    return (f"({value.p} / {value.q})" if _divided(value) else repr(double(value))), _ATOM
 
 
 _PLAIN = r"[-0-9.e() /]+"  # a number, as it is printed
 
 
-def _torch_chain(name: str) -> Callable[..., str]:
-    """``_chain`` where a plain number has to be a tensor; in float64, as it takes the dtype of its partner."""
-    chain = _chain(name)
+def _call(spelling: str) -> Callable[..., str]:
+    if "{0}" in spelling:
+        return spelling.format
+    return lambda *args: f"{spelling}({', '.join(args)})"
 
-    def write(*args: str) -> str:
-        return chain(*map(_as_tensor, args))
 
-    return write
+def _torch_call(spelling: str) -> Callable[..., str]:
+    """A call whose plain numbers become tensors; in float64, as they take the dtype of their partner. A function of the
+    package's own takes numbers."""
+    call = _call(spelling)
+    if spelling.endswith("__"):
+        return call
+    return lambda *args: call(*map(_as_tensor, args))
 
 
 def _as_tensor(argument: str) -> str:
@@ -187,20 +211,81 @@ def _tensor(number: str) -> str:
     return f"torch.tensor({number}, dtype=torch.float64)"
 
 
-_COMMON = ("exp", "log", "sin", "cos")
+def _triton_call(spelling: str) -> Callable[..., str]:
+    """A call whose plain numbers become tiles like their partner: alone, a number is rounded to float32."""
+    call = _call(spelling)
+
+    def write(*args: str) -> str:
+        partner = next((a for a in args if not re.fullmatch(_PLAIN, a)), None)
+        return call(*(a if partner is None else _as_tile(a, partner) for a in args))
+
+    return write
+
+
+def _as_tile(argument: str, partner: str) -> str:
+    return f"(tl.zeros_like({partner}) + {argument})" if re.fullmatch(_PLAIN, argument) else argument
+
+
+def _triton_pair(spelling: str) -> Callable[..., str]:
+    """The same for an instruction of Triton's: a number that float32 holds stays as it is."""
+    plain, tiled = _call(spelling), _triton_call(spelling)
+    return lambda *args: (plain if all(map(_is_short, args)) else tiled)(*args)
+
+
+def _is_short(argument: str) -> bool:
+    if not re.fullmatch(r"-?[0-9.e-]+", argument):
+        return not re.fullmatch(_PLAIN, argument)
+    return exact_in_float32(sp.Float(argument, 20))
+
+
+def _ordered(name: str, target: str, call: Callable[[str], Callable[..., str]]) -> Callable[..., str]:
+    """A function whose order is part of its name."""
+
+    def write(order: str, *args: str) -> str:
+        return call(spelling(f"{name}{_order(order)}", target))(*args)
+
+    return write
+
+
+def _order(text: str) -> int:
+    return int(float(re.sub(r"[R()]", "", text)))
+
+
+def _of_order(name: str) -> Callable[..., str]:
+    """A function whose order is the first argument of the call."""
+    return lambda order, *args: name.format(_order(order)) + f"{', '.join(args)})"
+
+
+def _chain(call: Callable[..., str]) -> Callable[..., str]:
+    """A function of two arguments, nested for more of them."""
+
+    def write(*args: str) -> str:
+        return args[0] if len(args) == 1 else call(args[0], write(*args[1:]))
+
+    return write
+
+
+def _table(target: str, call: Callable[[str], Callable[..., str]]) -> dict[str, Callable[..., str]]:
+    """The writers of every row that the target has."""
+    found: dict[str, Callable[..., str]] = {}
+    for row in TABLE:
+        if row.ordered:
+            found[row.name] = _ordered(row.name, target, call)
+        else:
+            name = spelling(row.name, target)
+            pair = _triton_pair if target == "triton" else call
+            found[row.name] = _chain(pair(name)) if row.name in ("Max", "Min") else call(name)
+    return found
+
 
 TORCH = Dialect(
     name="torch",
     functions={
-        **{f: _call(f"torch.{f}") for f in (*_COMMON, "tan", "tanh", "sinh", "cosh", "atan2", "sign", "asinh")},
-        **{f: _call(f"torch.{f}") for f in ("atan", "asin", "acos")},
-        "Abs": _call("torch.abs"),
-        "Max": _torch_chain("torch.maximum"),
-        "Min": _torch_chain("torch.minimum"),
-        "damped_stumpff": _ordered("damped_stumpff({}, "),
-        "stumpff": lambda k, x, d: f"stumpff({int(float(k))}, {_beside(x, d)}, {_beside(d, x)})",
+        **_table("torch", _torch_call),
+        "damped_stumpff": _of_order("damped_stumpff({}, "),
+        "stumpff": lambda k, x, d: f"stumpff({_order(k)}, {_beside(x, d)}, {_beside(d, x)})",
         "ratio": _call("_ratio"),
-        "artanhc": _ordered("_artanhc({}, "),
+        "artanhc": _of_order("_artanhc({}, "),
     },
     sqrt="torch.sqrt",
     power="torch.pow({base}, {exponent})",
@@ -210,37 +295,18 @@ TORCH = Dialect(
 # The interpreter has no libdevice: everything is spelled with exp, log, sin, cos and sqrt.
 TRITON = Dialect(
     name="Triton",
-    functions={
-        **{f: _call(f"tl.{f}") for f in _COMMON},
-        "Abs": _call("tl.abs"),
-        "Max": _chain("tl.maximum"),
-        "Min": _chain("tl.minimum"),
-        "sign": lambda x: f"_sign({x})",
-        "tanh": lambda x: f"_tanh({x})",
-        "sinh": lambda x: f"(0.5 * (tl.exp({x}) - tl.exp(-({x}))))",
-        "cosh": lambda x: f"(0.5 * (tl.exp({x}) + tl.exp(-({x}))))",
-        "tan": lambda x: f"(tl.sin({x}) / tl.cos({x}))",
-        "asinh": lambda x: f"tl.log({x} + tl.sqrt(({x}) * ({x}) + 1.0))",
-        "damped_stumpff": _ordered("_damped_stumpff({}, "),
-    },
+    functions={**_table("triton", _triton_call), "damped_stumpff": _of_order("_damped_stumpff({}, ")},
     sqrt="tl.sqrt",
-    power="tl.exp({exponent} * tl.log({base}))",
+    power="power__({base}, {exponent})",
+    logarithmic=True,
 )
 
 # Vectors of the compiler take arithmetic; functions go lane by lane (templates/kernels.cpp.j2).
 CPP = Dialect(
     name="C++",
-    functions={
-        **{
-            f: _call(f"{f}_")
-            for f in (*_COMMON, "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos", "atan2", "sign")
-        },
-        "Abs": _call("abs_"),
-        "Max": _chain("max_"),
-        "Min": _chain("min_"),
-        **{f: _call(f"{f}_") for f in ("stumpff", "ratio", "artanhc")},
-    },
+    functions={**_table("cpp", _call), **{f: _call(f"{f}_") for f in ("stumpff", "ratio", "artanhc")}},
     sqrt="sqrt_",
     power="pow_({base}, {exponent})",
+    raised="raised_({base}, {exponent}, {rest})",
     literal="R({})",
 )

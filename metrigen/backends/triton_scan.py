@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from metrigen.backends.expressions import TRITON as PLAIN
+from metrigen.backends.expressions import TRITON
 from metrigen.ir.nodes import Map, Program
 
-# The sine of the device library has a slow path for large angles, with a stack and in double precision.
-TRITON = replace(PLAIN, functions={**PLAIN.functions, "sin": lambda x: f"_sine({x})", "cos": lambda x: f"_cosine({x})"})
 # Tokens that are loaded before the first of them is used, so that the loads are in flight together; backward, where
 # there is more to hold, fewer. A chunk is a multiple of both.
 TOKENS_AT_ONCE, BACKWARD_AT_ONCE = 4, 2

@@ -17,7 +17,8 @@ from metrigen.domains.jets import Jet
 from metrigen.domains.lower import Lowering, Writer
 from metrigen.errors import SpecError
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.evaluate import check_functions, steps_as_signs
+from metrigen.ir.evaluate import check_functions
+from metrigen.ir.functions.normal import normal
 from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
 from metrigen.passes.name import name_quantities
 from metrigen.passes.prune import prune
@@ -65,7 +66,7 @@ class GraphLowering(Lowering):
     def _on_graph(self, name: str, densities: Mapping[str, tuple[sp.Expr, Kind]], part: str) -> Program:
         body: list[Statement] = []
         for output, (density, kind) in densities.items():
-            expr = _GraphWriter(self, f"{name}__{output}", part, body).value(steps_as_signs(density))
+            expr = _GraphWriter(self, f"{name}__{output}", part, body).value(normal(density))
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),), over=kind))
         return name_quantities(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))

@@ -16,7 +16,8 @@ from metrigen.domains.elliptic import Equation
 from metrigen.domains.jets import Jet
 from metrigen.domains.lattice import Stencils, functional_density, site_density
 from metrigen.errors import InternalError, SpecError
-from metrigen.ir.evaluate import check_functions, steps_as_signs
+from metrigen.ir.evaluate import check_functions
+from metrigen.ir.functions.normal import normal
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
 from metrigen.passes.prune import prune
 from metrigen.passes.solves import share_solves
@@ -66,9 +67,9 @@ class Lowering:
         body: list[Statement] = []
         for output, density in densities.items():
             writer = Writer(self, f"{name}__{output}", part, body)
-            jets = writer.jets(steps_as_signs(density))
+            jets = writer.jets(normal(density))
             stencils = replace(self.stencils, covectors=self.stencils.covectors | writer.covectors)
-            expr = discretise(jets, stencils)  # type: ignore[operator]
+            expr = normal(discretise(jets, stencils))  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))
         return share_solves(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))

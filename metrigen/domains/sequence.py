@@ -17,7 +17,8 @@ from sympy.core.function import AppliedUndef
 from metrigen.domains.lower import param_array
 from metrigen.domains.sequence_coupling import Turn, turns_of
 from metrigen.errors import SpecError
-from metrigen.ir.evaluate import check_functions, steps_as_signs
+from metrigen.ir.evaluate import check_functions
+from metrigen.ir.functions.normal import normal
 from metrigen.ir.nodes import Array, Kind, Leaf
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
@@ -103,7 +104,7 @@ def _uncoupled(rate: sp.Expr) -> sp.Expr:
 
 
 def _at(expr: sp.Expr, leaves: dict[AppliedUndef, Leaf]) -> sp.Expr:
-    made = steps_as_signs(sp.sympify(expr).xreplace(leaves))
+    made = normal(sp.sympify(expr).xreplace(leaves))
     check_functions(made, "hamiltonian")
     return made
 

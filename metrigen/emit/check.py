@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import symtable
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from metrigen.errors import InternalError
 
@@ -13,18 +14,21 @@ _GIVEN = frozenset({*dir(builtins), "__file__", "__name__", "__doc__", "__path__
 
 
 def check_files(files: Mapping[str, str]) -> None:
-    """Raise InternalError, naming file and line, for a Python file that cannot be imported: one that does not parse, or
-    uses a name that nothing in it defines."""
+    """Raise InternalError, naming file and line, for a Python file that is not right: one that does not parse,
+    uses a name that nothing in it defines, or defines one function or class over another."""
     for name, text in files.items():
         if not name.endswith(".py"):
             continue
         try:
-            compile(text, name, "exec", dont_inherit=True)
+            tree = ast.parse(text, name)
+            compile(tree, name, "exec", dont_inherit=True)
             table = symtable.symtable(text, name, "exec")
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
             where = f", line {line}: {_line(text, line)}" if line else ""
             raise InternalError(f"the emitted {name} does not parse ({error}){where}") from error
+        for definition in _defined_again(tree.body):
+            raise InternalError(f"the emitted {name} defines {definition.name!r} twice, line {definition.lineno}")
         known = _GIVEN | {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
         known |= {s.get_name() for scope in _scopes(table) for s in scope.get_symbols() if s.is_declared_global()}
         for scope in _scopes(table):
@@ -34,6 +38,22 @@ def check_files(files: Mapping[str, str]) -> None:
                     raise InternalError(
                         f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}"
                     )
+
+
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def _defined_again(body: Sequence[ast.stmt]) -> Iterator[_Definition]:
+    """Definitions of a name that the same block has defined already, but for the setter of a property."""
+    seen: set[str] = set()
+    for statement in body:
+        if not isinstance(statement, _Definition):
+            continue
+        if statement.name in seen and not any(isinstance(d, ast.Attribute) for d in statement.decorator_list):
+            yield statement
+        seen.add(statement.name)
+        if isinstance(statement, ast.ClassDef):
+            yield from _defined_again(statement.body)
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

@@ -61,7 +61,7 @@ class CpuKernels:
         used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(self.groups)))
         return render(
             "kernels.cpp.j2", header=header.rstrip("\n"), title=title, rank=len(self.halo), halo=list(self.halo),
-            periodic=self.periodic, used=used, functions=[f for f in _UNARY if f"{f}_" in used],
+            periodic=self.periodic, used=used, functions=[f for f in UNARY if f"{f}_" in used],
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
             site_sums=any("site_sum<" in text for text in self.groups),
         )  # fmt: skip
@@ -82,7 +82,7 @@ def _kinds(arrays: Sequence[Array]) -> str:
     return repr(tuple((_spec_name(a.name), a.kind.name.lower()) for a in arrays))
 
 
-_UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
+UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
 
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:

@@ -14,6 +14,7 @@ from metrigen.frame.emission import Emission, bytes_per_site
 from metrigen.frame.graph_arguments import network_of
 from metrigen.frame.graph_module import graph_module_text
 from metrigen.integrators.base import TimeStepper
+from metrigen.ir.functions.write import with_functions
 from metrigen.ir.nodes import Cayley
 
 _DOCS = {
@@ -49,7 +50,7 @@ def graph_texts(emission: Emission, guarantees: Sequence[str]) -> dict[str, str]
         "checks.py": render("checks.py.j2", header=brief),
         "__init__.py": render("__init__.py.j2", header=brief, class_name=emission.class_name),
         "graph.py": layout(render("graph.py.j2", header=brief)),
-        "reference.py": layout(reference),
+        "reference.py": layout(with_functions(reference, "torch")),
         "module.py": layout(graph_module_text(emission, brief)),
         "DERIVATION.md": derivation_markdown(spec, emission.derivation, emission.laws, sections(emission)),
     }

@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import FUNCTIONS, evaluate
+from metrigen.ir.evaluate import slope as derivative
 from metrigen.ir.implicit import Root
 from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Solve, Total
 from metrigen.physics.size import expanded_nodes
@@ -106,7 +107,7 @@ def _map(statement: Map, values: dict[str, Any], responses: dict[str, Response],
 def _response(expr: sp.Expr, table: Mapping[sp.Basic, Any], moved: Mapping[sp.Basic, Response], value: Any) -> Response:
     out: Response = {}
     for atom in sorted((a for a in expr.free_symbols if moved.get(a)), key=lambda a: a.name):
-        slope = value(sp.diff(expr, atom), table)
+        slope = value(derivative(expr, atom), table)
         for key, coefficient in moved[atom].items():
             out[key] = out.get(key, 0) + slope * coefficient
     return {key: c for key, c in out.items() if not (isinstance(c, sp.Basic) and c.is_zero)}

@@ -17,6 +17,7 @@ from metrigen.frame.notices import notices
 from metrigen.frame.sections import sections
 from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
+from metrigen.ir.functions.write import with_functions
 from metrigen.ir.nodes import Cayley
 from metrigen.spec.domain import Graph, Lattice
 from metrigen.spec.symbols import Param
@@ -59,13 +60,17 @@ def package_texts(emission: Emission) -> dict[str, str]:
         return graph_texts(emission, guarantees(emission))
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
-    kernels = {} if emission.without_triton else {"kernels.py": layout(kernels_text(emission, brief))}
+    kernels = (
+        {}
+        if emission.without_triton
+        else {"kernels.py": layout(with_functions(kernels_text(emission, brief), "triton"))}
+    )
     cpu = {}
     if emission.cpu is not None:
         comment = header(emission.spec, (), None, "//")
         cpu = {
             "cpu.py": layout(emission.cpu.loader(brief, emission.class_name, emission.name)),
-            "kernels.cpp": layout_cpp(emission.cpu.source(comment, emission.class_name)),
+            "kernels.cpp": layout_cpp(with_functions(emission.cpu.source(comment, emission.class_name), "cpp")),
         }
     return {
         **cpu,
@@ -73,7 +78,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
         "base.py": layout(render("base.py.j2", header=brief.rstrip("\n"))),
         "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
-        "reference.py": layout(_reference(emission, head)),
+        "reference.py": layout(with_functions(_reference(emission, head), "torch")),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),
         "DERIVATION.md": derivation_markdown(emission.spec, emission.derivation, emission.laws, sections(emission)),
     }

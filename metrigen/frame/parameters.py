@@ -72,7 +72,7 @@ def _given(symbol: sp.Symbol, param: Param | None) -> str:
     limits = ["above=0.0"] if symbol.is_positive else ["least=0.0"] if symbol.is_nonnegative else []
     if param is not None and param.below is not None:
         limits.append(f"below={float(param.below)!r}")
-    return f"_given({', '.join(['value', f'self.{symbol.name}', repr(symbol.name), *limits])})"
+    return f"_accepted({', '.join(['value', f'self.{symbol.name}', repr(symbol.name), *limits])})"
 
 
 def initial_value(symbol: sp.Symbol) -> float:

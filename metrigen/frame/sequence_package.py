@@ -13,6 +13,7 @@ from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
 from metrigen.frame.sequence_sections import sequence_sections
 from metrigen.frame.sequence_triton import sequence_kernels_text
+from metrigen.ir.functions.write import with_functions
 
 _DOCS = {
     "prologue": "E = exp(h A) from the parameters alone.",
@@ -35,12 +36,16 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
     comment = header(emission.spec, (), None, "//")
     return {
         "cpu.py": layout(sequence_loader_text(emission, brief)),
-        **({"kernels.py": layout(sequence_kernels_text(emission, brief))} if emission.on_chip else {}),
-        "kernels.cpp": layout_cpp(sequence_cpp_text(emission, comment)),
+        **(
+            {"kernels.py": layout(with_functions(sequence_kernels_text(emission, brief), "triton"))}
+            if emission.on_chip
+            else {}
+        ),
+        "kernels.cpp": layout_cpp(with_functions(sequence_cpp_text(emission, comment), "cpp")),
         "base.py": layout(render("base.py.j2", header=brief.rstrip("\n"))),
         "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
-        "reference.py": layout(_reference(emission, head)),
+        "reference.py": layout(with_functions(_reference(emission, head), "torch")),
         "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=emission.on_chip)),
         "DERIVATION.md": derivation_markdown(
             emission.spec, emission.derivation, emission.laws, sequence_sections(emission)

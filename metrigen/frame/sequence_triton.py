@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +24,6 @@ def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
         title=emission.class_name,
         coupled=bool(scan.rotations),
         stumpff="_damped_stumpff(" in text,
-        used=set(re.findall(r"\b(_[a-z]+)\(", text)),
         pointwise=pointwise,
         components=len(scan.components),
         **parts,

@@ -21,7 +21,7 @@ from metrigen.frame.parameters import initial_value
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, after
 from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.evaluate import evaluate
+from metrigen.ir.evaluate import almost_everywhere, evaluate
 from metrigen.ir.nodes import Map, Offset, Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.jets import has_unevaluated, jets_of, to_jets
@@ -189,6 +189,10 @@ def _plain(expr: sp.Expr) -> sp.Expr:
 # Numbers ---------------------------------------------------------------------------------------------------------
 
 
+def _smooth(coefficient: Any) -> sp.Expr:
+    return almost_everywhere(sp.sympify(coefficient))
+
+
 def matrices(
     entries: Entries, size: int, k: np.ndarray, values: Mapping[str, Any], spacing: float, derivatives: bool
 ) -> np.ndarray:
@@ -197,7 +201,7 @@ def matrices(
     table = {symbol(name): np.asarray(v, dtype=float) for name, v in values.items()}
     for (i, j), row in entries.items():
         for at, coefficient in row.items():
-            c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(sp.sympify(coefficient), table)
+            c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(_smooth(coefficient), table)
             if derivatives:
                 out[:, i, j] += c * np.prod((1j * k) ** np.asarray(at, dtype=int), axis=1)
             else:

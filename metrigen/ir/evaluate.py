@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
 from metrigen.errors import SpecError
-from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
+from metrigen.ir.damped_stumpff import damped_stumpff_values
+from metrigen.ir.functions.numeric import numpy_function
+from metrigen.ir.functions.powers import exact_in_float32, parts
+from metrigen.ir.functions.slopes import almost_everywhere as almost_everywhere
+from metrigen.ir.functions.slopes import slope as slope
+from metrigen.ir.functions.table import ROWS, WORDS
 from metrigen.ir.sample import sample
 from metrigen.ir.secants import artanhc, artanhc_values, ratio, ratio_values
 from metrigen.ir.stumpff import stumpff_values
 from metrigen.spec.neural import learned
 
-_NUMPY: dict[str, Callable[..., Any]] = {
-    "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tan": np.tan, "tanh": np.tanh, "sinh": np.sinh,
-    "cosh": np.cosh, "atan": np.arctan, "asin": np.arcsin, "acos": np.arccos, "asinh": np.arcsinh, "Abs": np.abs,
-    "sign": np.sign, "atan2": np.arctan2, "Max": lambda *args: reduce(np.maximum, args),
-    "Min": lambda *args: reduce(np.minimum, args), "stumpff": stumpff_values,
-}  # fmt: skip
-
 # Functions that no spec can hold.
-_OWN: dict[type, Callable[..., Any]] = {
-    damped_stumpff: damped_stumpff_values, ratio: ratio_values, artanhc: artanhc_values,
-}  # fmt: skip
+_OWN: dict[type, Callable[..., Any]] = {ratio: ratio_values, artanhc: artanhc_values}
 
-FUNCTIONS = frozenset(_NUMPY)
+FUNCTIONS = frozenset(ROWS) | {"stumpff", "damped_stumpff"}
 Learned = Mapping[str, Callable[..., Any]]
-
-
-def steps_as_signs(expr: sp.Expr) -> sp.Expr:
-    """The expression with every step H(x) written (1 + sign x)/2."""
-    return expr.xreplace({h: (1 + sp.sign(h.args[0])) / 2 for h in expr.atoms(sp.Heaviside)})
-
-
-def slope(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
-    """d expr/d symbol almost everywhere: at a kink (Max, Min, Abs) the mean of both sides, at a jump (sign) zero."""
-    return almost_everywhere(sp.diff(expr, symbol))
-
-
-def almost_everywhere(derivative: sp.Expr) -> sp.Expr:
-    """A derivative without its deltas, steps as signs."""
-    return steps_as_signs(derivative.xreplace(dict.fromkeys(derivative.atoms(sp.DiracDelta), sp.S.Zero)))
 
 
 def check_functions(expr: sp.Expr, part: str | None = None) -> None:
@@ -55,15 +36,25 @@ def check_functions(expr: sp.Expr, part: str | None = None) -> None:
                 f"no kernel can evaluate {f}",
                 part=part,
                 why=f"{f.func.__name__} has no form in the languages of a package",
-                fix=(
-                    "write cases with sp.Max, sp.Min and sp.Abs; "
-                    if isinstance(f, sp.Piecewise)
-                    else "for a table or a network of it NeuralFunction(...); "
-                )
-                + "the functions are "
-                + ", ".join(sorted(FUNCTIONS))
+                fix="for a table or a network of it NeuralFunction(...); the functions are "
+                + ", ".join(WORDS)
                 + ", and powers",
             )
+
+
+@cache
+def _function(name: str) -> Callable[..., Any]:
+    """The function of that name in numpy, its order first where it has one."""
+    if name == "stumpff":
+        return stumpff_values
+    if name == "damped_stumpff":
+        return damped_stumpff_values
+    if name in ("Max", "Min"):
+        pair = numpy_function(name)
+        return lambda *args: reduce(pair, args)
+    if ROWS[name].ordered:
+        return lambda order, *args: numpy_function(f"{name}{int(order)}")(*args)
+    return numpy_function(name)
 
 
 def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: Learned | None = None) -> Any:
@@ -92,6 +83,12 @@ def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: 
         exponent = expr.args[1]
         if exponent.is_Integer:
             return args[0] ** int(exponent) if exponent.is_positive else 1.0 / args[0] ** int(-exponent)
-        return np.sqrt(args[0]) if exponent == sp.Rational(1, 2) else np.power(args[0], args[1])
+        if exponent == sp.Rational(1, 2):
+            return np.sqrt(args[0])
+        if not exponent.is_number or exact_in_float32(exponent) or not np.isrealobj(args[0]):
+            return np.power(args[0], args[1])
+        first, rest = parts(exponent if exponent.is_positive else -exponent)
+        value = numpy_function("raised")(args[0], float(first), float(rest))
+        return value if exponent.is_positive else 1.0 / value
     own = _OWN.get(expr.func)
-    return _NUMPY[expr.func.__name__](*args) if own is None else own(*args)
+    return _function(expr.func.__name__)(*args) if own is None else own(*args)

@@ -27,6 +27,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.nodes import Leaf
 from metrigen.ir.secants import artanhc, ratio
 from metrigen.ir.stumpff import stumpff
+from metrigen.spec.functions import choose, logcosh
 
 BEGIN, END, MIDDLE = "begin", "end", "middle"
 _HALF = sp.Rational(1, 2)
@@ -216,6 +217,23 @@ def _half_angle(of: Quotients, a: sp.Expr, square: sp.Expr, sign: int) -> sp.Exp
     return 2 * artanhc(sp.S.Zero, sign * (_difference(of, a) / whole) ** 2) / whole
 
 
+def _logcosh(of: Quotients, a: sp.Expr) -> sp.Expr:
+    """log cosh a1 - log cosh a0 = 2 artanh(tanh(m) tanh(d/2)); where that argument nears one the ends are far apart,
+    and their difference loses nothing."""
+    square, middle = _difference(of, a) ** 2 / 4, sp.tanh(of.mean(a))
+    decay = sp.sqrt(1 + square)
+    steep = stumpff(sp.S.One, -square, decay) / stumpff(sp.S.Zero, -square, decay)
+    argument = middle**2 * steep**2 * square
+    near = sp.Rational(1, 4) - argument
+    begin, end = of.ends(a)
+    apart = ratio(logcosh(end) - logcosh(begin), end - begin)
+    return choose(near, artanhc(sp.S.Zero, choose(near, argument, sp.S.Zero)) * middle * steep, apart)
+
+
+def _sech(of: Quotients, a: sp.Expr) -> sp.Expr:
+    return -sp.sinh(of.mean(a)) * _sinc(of, a, -1) / sp.Mul(*(sp.cosh(end) for end in of.ends(a)))
+
+
 def _abs(of: Quotients, a: sp.Expr) -> sp.Expr:
     begin, end = of.ends(a)
     return ratio(begin + end, sp.Abs(begin) + sp.Abs(end))
@@ -230,8 +248,12 @@ _FUNCTIONS: Mapping[str, Rule] = {
     "cosh": lambda of, a: sp.sinh(of.mean(a)) * _sinc(of, a, -1),
     "exp": _exp,
     "log": _log,
+    "logcosh": _logcosh,
+    "sech": _sech,
+    "sigmoid": lambda of, a: _tanh(of, a / 2) / 4,
     "sin": lambda of, a: sp.cos(of.mean(a)) * _sinc(of, a),
     "sinh": lambda of, a: sp.cosh(of.mean(a)) * _sinc(of, a, -1),
+    "softplus": lambda of, a: (1 + _logcosh(of, a / 2)) / 2,
     "tan": _tan,
     "tanh": _tanh,
 }  # fmt: skip

@@ -23,6 +23,7 @@ from metrigen.spec.functional import Functional
 from metrigen.spec.numbers import check_finite
 from metrigen.spec.slips import cure
 from metrigen.spec.symbols import t
+from metrigen.spec.words import worded
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def build_form(
     """The bilinear form of a ``bracket=`` or ``metric=`` callable. Raises SpecError if it is none."""
     F, G = Functional("F", state), Functional("G", state)
     try:
-        value = sp.sympify(bracket(F, G))
+        value = worded(sp.sympify(bracket(F, G)))
     except SpecError as error:
         error.part = error.part or part
         raise

@@ -16,6 +16,7 @@ from metrigen.physics.effort import count_ops, expand, spend_on
 from metrigen.physics.normal import vanishes_by_algebra
 from metrigen.physics.opaque import equal_arguments, opaque
 from metrigen.physics.size import expanded_terms
+from metrigen.spec.functions import VALUES
 from metrigen.spec.neural import learned
 
 DIGITS = 40
@@ -174,7 +175,7 @@ class Evaluator:
         # The points are evaluated in a tenth of the time that it takes to compile an expression.
         spend_on(sp.Tuple(*exprs), 0.6, "the values at random points of")
         symbols = tuple(random_point(sp.Tuple(*exprs), 0))
-        return cls(symbols, sp.lambdify(symbols, list(exprs), "mpmath"))
+        return cls(symbols, sp.lambdify(symbols, list(exprs), [VALUES, "mpmath"]))
 
     def at(self, point: Point) -> list[mpmath.mpf] | None:
         """The values at a point; None where one of them is not real."""

@@ -12,6 +12,7 @@ from metrigen.spec.gradient import Gradient
 from metrigen.spec.numbers import check_finite
 from metrigen.spec.slips import numeric_function
 from metrigen.spec.symbols import Param, mix, transposed
+from metrigen.spec.words import worded
 
 _DIGITS = 30  # of a root that has no closed form
 
@@ -43,7 +44,7 @@ def density(part: str, value: Any) -> sp.Expr:
         )
     check_evaluated(part, expr)
     roots = {root: root.evalf(_DIGITS) for root in expr.atoms(sp.polys.rootoftools.ComplexRootOf) if root.is_real}
-    return expr.xreplace(roots)
+    return worded(expr.xreplace(roots))
 
 
 def _not_scalar(part: str, value: Any) -> SpecError | None:

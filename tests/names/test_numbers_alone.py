@@ -167,6 +167,7 @@ def test_a_sequence_of_numbers(tmp_path: Path) -> None:
         ("def f(, x):\n    return x\n", "does not parse"),
         ("class A:\n    def __init__(self):\n        self.a = nan\n", "uses 'nan'"),
         ("def f(a, a):\n    return a\n", "duplicate argument"),
+        ("def f():\n    pass\n\n\ndef f():\n    pass\n", "defines 'f' twice, line 5"),
         ("class None:\n    pass\n", "does not parse"),
     ],
 )

@@ -14,6 +14,7 @@ from metrigen.ir.evaluate import evaluate
 from metrigen.ir.nodes import Leaf
 from metrigen.ir.secants import artanhc, artanhc_values, ratio
 from metrigen.passes.quotients import Quotients, at
+from metrigen.spec.functions import logcosh, sigmoid, softplus
 
 U, W = Leaf("u", ()), Leaf("w", ())
 ENDS = {(x, place): sp.Symbol(f"{x.array}__{place}", real=True) for x in (U, W) for place in ("begin", "end", "middle")}
@@ -27,7 +28,8 @@ FUNCTIONS = {
     "power": ((1 + U**2) ** sp.Symbol("c", positive=True), (0.0, 1e-6, 0.3, 2.0)),
     **{f.__name__: (f(U), BOTH) for f in (sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.Abs)},
     "tan": (sp.tan(U / 40), BOTH), "log": (sp.log(U), POSITIVE),
-    "asin": (sp.asin(U), INSIDE), "acos": (sp.acos(U), INSIDE),
+    "sech": (sp.sech(U), BOTH), "logcosh": (logcosh(U), BOTH), "softplus": (softplus(U), BOTH),
+    "sigmoid": (sigmoid(U), BOTH), "asin": (sp.asin(U), INSIDE), "acos": (sp.acos(U), INSIDE),
     "root": (sp.sqrt(1 + U**2), BOTH), "rational": (U**2 / (1 + U**2), BOTH), "gauss": (sp.exp(-(U**2)), BOTH[:-1]),
     "log1p": (sp.log(1 + U**2), BOTH), "Max": (sp.Max(U, sp.Rational(1, 5)), BOTH), "Min": (sp.Min(U, 0, -U), BOTH),
 }  # fmt: skip
@@ -52,9 +54,9 @@ def values(g: sp.Expr, *ends: tuple[Leaf, float, float]) -> float:
 
 def exactly(e: sp.Expr, at: dict[sp.Symbol, mpmath.mpf]) -> mpmath.mpf:
     symbols = sorted(at, key=str)
-    return sp.lambdify(symbols, e.xreplace({sp.Symbol("c", positive=True): sp.Float(C, 60)}), "mpmath")(
-        *(at[s] for s in symbols)
-    )
+    own = {f.__name__: f.value for f in (logcosh, sigmoid, softplus)}
+    e = e.xreplace({sp.Symbol("c", positive=True): sp.Float(C, 60)})
+    return sp.lambdify(symbols, e, [own, "mpmath"])(*(at[s] for s in symbols))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
