@@ -1,4 +1,4 @@
-"""Fuzz the whole chain: python tests/fuzz.py N SEED [--every 10] [--log FILE]
+"""Fuzz the whole chain: python tests/fuzz.py N SEED [--every 10] [--triton] [--log FILE]
 
 Draws N specs from seeds SEED, SEED + 1, ..., takes each through derive, emit, import and run, checks what must hold
 (``tests.fuzzing.checks``), and prints every fault and the coverage. With --log a range goes on where it stopped.
@@ -12,7 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TRITON_INTERPRET", "1")
+if "--triton" in sys.argv:  # Triton fixes its mode when it is imported
+    os.environ["TRITON_INTERPRET"] = "1"
 os.environ.setdefault("METRIGEN_CPU_KERNELS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("seed", type=int)
     parser.add_argument("--every", type=int, default=10, help="every so many specs run on the kernels too")
+    parser.add_argument("--triton", action="store_true", help="interpreted Triton kernels in place of the CPU's")
     parser.add_argument("--log", type=Path, help="one JSON line a spec; what stands there is not run again")
     given = parser.parse_args()
     lines = given.log.read_text().splitlines() if given.log and given.log.exists() else []

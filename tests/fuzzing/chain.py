@@ -13,6 +13,7 @@ import torch
 
 from metrigen import Sequence, System, derive
 from metrigen.compiler import Compiled, compile_spec
+from metrigen.ir.nodes import Kind
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered, lower
 from metrigen.spec.domain import EDGE, Graph
@@ -87,7 +88,9 @@ class Chain:
         for a in (*self.lowered.dynamics.params, *self.lowered.dynamics.inputs):
             if a.name not in named:
                 value = getattr(layer, a.name)
-                named[a.name] = value if torch.is_tensor(value) else torch.tensor(float(value), dtype=torch.float64)
+                value = value if torch.is_tensor(value) else torch.tensor(float(value), dtype=torch.float64)
+                per_site = a.kind in (Kind.SITE, Kind.EDGE) and value.ndim == len(self.space) + 1
+                named[a.name] = value[None] if per_site else value
         return {name: np.asarray(value.detach()) for name, value in named.items()}
 
 

@@ -21,7 +21,7 @@ Faults = Iterator[str]
 
 def gap(a: torch.Tensor | np.ndarray, b: torch.Tensor | np.ndarray) -> float:
     """max |a - b| / (1 + max |b|), infinite where one is not finite."""
-    a, b = np.asarray(torch.as_tensor(a).detach()), np.asarray(torch.as_tensor(b).detach())
+    a, b = (x.detach().numpy() if torch.is_tensor(x) else np.asarray(x) for x in (a, b))
     if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
     return float(np.abs(a - b).max(initial=0) / (1 + np.abs(b).max(initial=0)))
