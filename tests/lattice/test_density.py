@@ -153,7 +153,10 @@ def test_a_coefficient_may_have_a_name(wall: str, average: str, index: int) -> N
         at = values(rank, (4, 3), index)
         named = density_at(grid, c, at)
         assert (named > 0).all()
-        for d in (d for order in range(3) for d in differences(grid, order)):
+        beyond = wall == "zero" and bool(c.atoms(sp.Derivative, Field("u", grid).func, Field("v", grid).func))
+        for d in (d for order in range(1 if beyond else 3) for d in differences(grid, order)):
+            if beyond and len({a for e in d.atoms(sp.Derivative) for a in e.variables}) > 1:
+                continue  # a field is zero beyond the wall, where an input goes on
             for text in (lambda c, d: c * d, lambda c, d: sp.sqrt(1 + c * d**2)):
                 if text(k, d).is_polynomial() or average == "arithmetic" or len(d.atoms(sp.Derivative)) == 1:
                     written = density_at(grid, text(c, d), at)

@@ -1,0 +1,258 @@
+"""What must hold for every package. Each check yields a sentence for every thing that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import sympy as sp
+import torch
+
+from metrigen import Graph, Sequence, derive
+from metrigen.ir.interpreter import run
+from metrigen.passes.vary import bar
+from metrigen.programs import lower
+from tests.fuzzing.chain import Chain
+from tests.graph.systems import all_pairs, incidence
+
+Faults = Iterator[str]
+
+
+def gap(a: torch.Tensor | np.ndarray, b: torch.Tensor | np.ndarray) -> float:
+    """max |a - b| / (1 + max |b|), infinite where one is not finite."""
+    a, b = (x.detach().numpy() if torch.is_tensor(x) else np.asarray(x) for x in (a, b))
+    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return float("inf")
+    return float(np.abs(a - b).max(initial=0) / (1 + np.abs(b).max(initial=0)))
+
+
+def outputs(chain: Chain, layer: torch.nn.Module, state: tuple, inputs: dict) -> list[torch.Tensor]:
+    """Fields, energy and readout of one call."""
+    end = chain.call(layer, state, inputs)
+    fields = [x for name, x in zip(end._fields, end, strict=True) if name not in ("iterations", "residual", "status")]
+    if isinstance(chain.system.domain, Sequence):
+        return [*fields, layer.energy(end), layer.readout(end)]
+    return [*fields, layer.energy(end, **inputs), layer.readout(end, **inputs)]
+
+
+def backends(chain: Chain, names: tuple[str, ...]) -> Faults:
+    """Values and gradients of every backend are those of the torch reference."""
+    found = {}
+    for name in ("torch", *names):
+        layer = chain.layer(name)
+        state = tuple(x.clone().requires_grad_() for x in chain.state)
+        inputs = {n: x.clone().requires_grad_() for n, x in chain.inputs.items()}
+        out = outputs(chain, layer, state, inputs)
+        loss = sum((x.sin() if x.is_floating_point() else 0 * x).sum() for x in out)
+        leaves = [*state, *inputs.values(), *layer.parameters()]
+        grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        found[name] = (out, [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)])
+    for name in names:
+        for what, tolerance, (a, b) in (("values", 1e-9, (0, 0)), ("gradients", 1e-7, (1, 1))):
+            worst = max(gap(x, y) for x, y in zip(found[name][a], found["torch"][b], strict=True))
+            if worst > tolerance:
+                yield f"{what} on {name} differ from the reference by {worst:.1e}"
+    if not all(torch.isfinite(x).all() for part in found["torch"] for x in part):
+        yield "a value or a gradient of the reference is not finite"
+
+
+def slopes(chain: Chain) -> Faults:
+    """The gradient along a random direction is the difference quotient."""
+    layer = chain.layer("torch")
+    generator = torch.Generator().manual_seed(3)
+    leaves = (*chain.state, *chain.inputs.values())
+    along = [torch.randn(x.shape, dtype=x.dtype, generator=generator) for x in leaves]
+    if isinstance(chain.system.domain, Graph):
+        along = [a + a.mT if a.shape[-2:] == (a.shape[-1],) * 2 and x is not None else a for x, a in zip(leaves, along, strict=True)]
+
+    def loss(e: float) -> torch.Tensor:
+        moved = [(x + e * a).detach().requires_grad_() for x, a in zip(leaves, along, strict=True)]
+        state, rest = tuple(moved[: len(chain.state)]), moved[len(chain.state) :]
+        out = outputs(chain, layer, state, dict(zip(chain.inputs, rest, strict=True)))
+        loss.moved = moved  # type: ignore[attr-defined]
+        return sum((x.sin()).sum() for x in out if x.is_floating_point())
+
+    middle = loss(0.0)
+    grads = torch.autograd.grad(middle, loss.moved, allow_unused=True)  # type: ignore[attr-defined]
+    exact = sum((g * a).sum() for g, a in zip(grads, along, strict=True) if g is not None)
+    h = 1e-5
+    measured = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
+    size = 1 + sum((g * a).abs().sum().item() for g, a in zip(grads, along, strict=True) if g is not None)
+    if abs(measured.item() - float(exact)) > 1e-5 * size:
+        yield f"the gradient along a direction is {float(exact):.6g}, the difference quotient {measured.item():.6g}"
+
+
+def interpreted(chain: Chain) -> Faults:
+    """K steps, the energy and the readout in the numpy interpreter; a steady state has no force."""
+    lowered = chain.lowered
+    if lowered is None or lowered.dynamics.derivation.constraints:
+        return
+    layer = chain.layer("torch")
+    graph = {}
+    values = chain.values(layer)
+    if isinstance(chain.system.domain, Graph):
+        pairs = all_pairs(values[chain.fields[0]].shape[-1])
+        graph = {"incidence": incidence(pairs, values[chain.fields[0]].shape[-1])}
+        values = {n: v[..., pairs[0], pairs[1]] if _on_edges(chain, n) else v for n, v in values.items()}
+    modules = {n: _module(m) for n, m in layer.named_children()}
+    end = chain.call(layer, chain.state, chain.inputs)
+    if chain.steady:
+        at = values | {name: np.asarray(getattr(end, name).detach()) for name in chain.fields}
+        force = run(lowered.dynamics.gradient(chain.derivation.hamiltonian), at, **graph)
+        worst = max(np.abs(f).max() for f in force.values())
+        if not worst < 1e-6:
+            yield f"the steady state feels a force of {worst:.1e}"
+    else:
+        assert lowered.step is not None
+        for _ in range(layer.steps):
+            out = run(lowered.step, values, modules, **graph)
+            values |= {name: out[f"{name}__next"] for name in chain.fields}
+        worst = max(gap(getattr(end, name), values[name]) for name in chain.fields)
+        if worst > (1e-7 if any("Root" in type(s).__name__ for s in lowered.step) else 1e-10):
+            yield f"the interpreter's steps differ by {worst:.1e}"
+    at = values | {name: np.asarray(getattr(end, name).detach()) for name in chain.fields}
+    density = run(lowered.energy, at, modules, **graph)["energy__density"]
+    spacing = float(getattr(chain.system.domain, "spacing", 1)) ** len(chain.system.domain.axes)
+    total = spacing * density.sum(axis=tuple(range(1, density.ndim)))
+    if gap(layer.energy(end, **chain.inputs), total) > 1e-9:
+        yield "the energy is not the sum of its density"
+
+
+def _on_edges(chain: Chain, name: str) -> bool:
+    assert chain.lowered is not None
+    d = chain.lowered.dynamics
+    return any(a.name == name and a.kind.name == "EDGE" for a in (*d.inputs, *d.params))
+
+
+def _module(module: torch.nn.Module):  # type: ignore[no-untyped-def]
+    """V and its derivatives on numpy arrays."""
+
+    def value(orders: tuple[int, ...], *arguments: np.ndarray) -> np.ndarray:
+        given = [torch.tensor(np.real(a), requires_grad=True) for a in arguments]
+        out = module(*given)
+        for at, order in enumerate(orders):
+            for _ in range(order):
+                (out,) = torch.autograd.grad(out.sum(), given[at], create_graph=True)
+        return out.detach().numpy()
+
+    return value
+
+
+def split_steps(chain: Chain) -> Faults:
+    """K steps are one step after K - 1 steps."""
+    if chain.steady or isinstance(chain.system.domain, Sequence):
+        return
+    layer = chain.layer("torch")
+    whole = chain.call(layer, chain.state, chain.inputs)
+    first, last = chain.layer("torch", steps=layer.steps - 1), chain.layer("torch", steps=1)
+    middle = chain.call(first, chain.state, chain.inputs)
+    count = len(chain.state)
+    again = chain.call(last, tuple(middle[:count]), chain.inputs)
+    worst = max(gap(a, b) for a, b in zip(whole[:count], again[:count], strict=True))
+    if worst > 1e-8:
+        yield f"steps in two calls differ by {worst:.1e}"
+
+
+def batch_and_layout(chain: Chain) -> Faults:
+    """A sample alone, and memory in another order, give the same numbers."""
+    layer = chain.layer("torch" if chain.seed % 2 else "auto")
+    whole = outputs(chain, layer, chain.state, chain.inputs)
+    alone = outputs(chain, layer, tuple(x[1:] for x in chain.state), {n: x[1:] for n, x in chain.inputs.items()})
+    worst = max(gap(a, b[1:]) for a, b in zip(alone, whole, strict=True))
+    if worst > 1e-9:
+        yield f"a sample alone differs from the same in a batch by {worst:.1e}"
+    other = [x.transpose(0, -1).contiguous().transpose(0, -1) for x in (*chain.state, *chain.inputs.values())]
+    state, rest = tuple(other[: len(chain.state)]), other[len(chain.state) :]
+    strided = outputs(chain, layer, state, dict(zip(chain.inputs, rest, strict=True)))
+    worst = max(gap(a, b) for a, b in zip(strided, whole, strict=True))
+    if worst > 1e-9:
+        yield f"strided memory changes the result by {worst:.1e}"
+
+
+def shifts(chain: Chain) -> Faults:
+    """A periodic lattice does not know where it begins; a sequence does not see the future."""
+    domain, layer = chain.system.domain, chain.layer("torch")
+    if isinstance(domain, Sequence):
+        later = {n: x.clone() for n, x in chain.inputs.items()}
+        for x in later.values():
+            x[..., -1] += 0.1
+        a, b = layer(**chain.inputs), layer(**later)
+        if any(gap(x[..., :-1], y[..., :-1]) > 1e-12 for x, y in zip(a, b, strict=True)):
+            yield "a state depends on a later token"
+        return
+    if isinstance(domain, Graph) or chain.cell.wall != "periodic" or not domain.axes or chain.cell.feature == "site":
+        return
+    moved = outputs(chain, layer, tuple(x.roll(2, 2) for x in chain.state), {n: x.roll(2, 2) for n, x in chain.inputs.items()})
+    still = outputs(chain, layer, chain.state, chain.inputs)
+    worst = max(gap(a, b.roll(2, 2) if b.ndim > 2 else b) for a, b in zip(moved, still, strict=True))
+    if worst > 1e-8:
+        yield f"a shift of the state is not a shift of the result: {worst:.1e}"
+
+
+def rewritten(chain: Chain) -> Faults:
+    """The energy multiplied out gives the same force."""
+    if chain.lowered is None or isinstance(chain.system.domain, Graph):
+        return
+    system = chain.system
+    part = "lagrangian" if system.lagrangian is not None else "hamiltonian"
+    other = replace(system, **{part: sp.expand(getattr(system, part))})
+    layer = chain.layer("torch")
+    values, modules = chain.values(layer), {n: _module(m) for n, m in layer.named_children()}
+    found = []
+    for one in (chain.derivation, derive(other)):
+        dynamics = chain.lowered.dynamics if one is chain.derivation else lower(one).dynamics
+        if dynamics.derivation.constraints:
+            return
+        found.append(run(dynamics.gradient(one.hamiltonian), values, modules))
+    worst = max(gap(found[1][n], found[0][n]) for n in found[0])
+    if worst > 1e-9:
+        yield f"multiplied out, the energy gives another force: {worst:.1e}"
+
+
+def proved_laws(chain: Chain) -> Faults:
+    """What a law calls proved, at random states."""
+    lowered = chain.lowered
+    proved = {law.name.split("_", 1)[-1] for law in chain.laws if law.verdict == "proved" and law.name[:5] in ("latti", "graph")}
+    if lowered is None or not proved or lowered.dynamics.derivation.constraints:
+        return
+    layer = chain.layer("torch")
+    values = chain.values(layer)
+    graph = {}
+    if isinstance(chain.system.domain, Graph):
+        pairs = all_pairs(chain.space[0])
+        graph = {"incidence": incidence(pairs, chain.space[0])}
+        values = {n: v[..., pairs[0], pairs[1]] if _on_edges(chain, n) else v for n, v in values.items()}
+    modules = {n: _module(m) for n, m in layer.named_children()}
+    dynamics = lowered.dynamics
+    rng = np.random.default_rng(chain.seed)
+    f, g = ({n: rng.normal(size=values[n].shape) for n in chain.fields} for _ in range(2))
+
+    def acting(form: object, part: str, a: dict, b: dict) -> tuple[float, float]:
+        """a . Op b and the sum of the |terms|."""
+        covectors = {f"{n}__right": v for n, v in b.items()} | {f"{n}__left": 0 * v for n, v in b.items()}
+        out = run(dynamics.operator(form, part), values | covectors, modules, **graph)  # type: ignore[arg-type]
+        terms = [a[n] * out[bar(f"{n}__left")] for n in chain.fields]
+        return sum(t.sum() for t in terms), sum(np.abs(t).sum() for t in terms)
+
+    if "antisymmetry" in proved and chain.derivation.bracket is not None:
+        (ab, size), (ba, _) = (acting(chain.derivation.bracket, "bracket", *p) for p in ((f, g), (g, f)))
+        if abs(ab + ba) > 1e-10 * (1 + size):
+            yield f"the bracket is proved skew and f.Jg + g.Jf = {ab + ba:.1e}"
+    if "metric_symmetry" in proved and chain.derivation.metric is not None:
+        (ab, size), (ba, _) = (acting(chain.derivation.metric, "metric", *p) for p in ((f, g), (g, f)))
+        if abs(ab - ba) > 1e-10 * (1 + size):
+            yield f"the metric is proved symmetric and f.Mg - g.Mf = {ab - ba:.1e}"
+    if "metric_psd" in proved and chain.derivation.metric is not None:
+        for a in (f, g):
+            value, size = acting(chain.derivation.metric, "metric", a, a)
+            if value < -1e-10 * (1 + size):
+                yield f"the metric is proved positive and f.Mf = {value:.1e}"
+    if "energy" in proved and "power" in lowered.diagnostics:
+        power = run(lowered.diagnostics["power"], values, modules, **graph)["power__density"]
+        kept = chain.derivation.metric is None or chain.system.entropy is not None
+        if power.sum() > 1e-10 * (1 + np.abs(power).sum()) or (kept and abs(power.sum()) > 1e-10 * (1 + np.abs(power).sum())):
+            yield f"the energy law is proved and dH/dt = {power.sum():.1e}"
+
+
+CHECKS = (slopes, interpreted, split_steps, batch_and_layout, shifts, rewritten, proved_laws)
