@@ -18,8 +18,8 @@ os.environ.setdefault("METRIGEN_CPU_KERNELS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.fuzzing.coverage import table  # noqa: E402
-from tests.fuzzing.run import Outcome, outcome_of  # noqa: E402
+from tests.fuzzing.coverage import table
+from tests.fuzzing.run import Outcome, outcome_of
 
 
 def main() -> int:

@@ -179,10 +179,15 @@ def by_reference(backend: str, dt: Tensor | None = None) -> bool:
     return True
 
 
+def has_numbers(x: Tensor) -> bool:
+    """Whether ``x`` has numbers at all: torch is not tracing, and ``x`` is no stand-in of another one."""
+    return not (torch.compiler.is_compiling() or transformed() or type(x) not in (Tensor, nn.Parameter) or x.is_meta)
+
+
 def readable(x: Tensor) -> bool:
     """Whether the numbers of ``x`` may be looked at: they lie in this memory, so that nobody waits for a device (with
-    METRIGEN_CHECK=1 on every device), and torch is not tracing."""
-    if torch.compiler.is_compiling() or transformed() or type(x) not in (Tensor, nn.Parameter) or x.is_meta:
+    METRIGEN_CHECK=1 on every device)."""
+    if not has_numbers(x):
         return False
     return x.device.type == "cpu" or os.environ.get("METRIGEN_CHECK", "0") == "1"
 

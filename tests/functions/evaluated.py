@@ -26,14 +26,16 @@ from tests.conftest import ROOT
 Points = Mapping[sp.Symbol, np.ndarray]
 DEVICE = os.environ.get("METRIGEN_DEVICE", "cpu")
 AT_ONCE = 6  # expressions in a kernel that is compiled
-TARGETS = ("numpy", "torch", "cpp", "triton")
+TARGETS = ("numpy", "torch", "cpp", "cpp along vectors", "triton")
 _FLAGS = ("-std=c++17", "-O1", "-march=native", "-fopenmp", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math",
           "-ffp-contract=fast", "-fno-signed-zeros", "-w")  # fmt: skip
 
 
 def values(target: str, expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     """(expression, point): the values as the target computes them, in the precision of the points."""
-    return {"numpy": _numpy, "torch": _torch, "cpp": _cpp, "triton": _triton}[target](expressions, points)
+    return {"numpy": _numpy, "torch": _torch, "cpp": _cpp, "cpp along vectors": _cpp_flat, "triton": _triton}[target](
+        expressions, points
+    )
 
 
 def _numpy(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
@@ -57,7 +59,12 @@ def _torch(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     return np.stack(out)
 
 
-def _cpp(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
+def _cpp_flat(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
+    """As systems at a point have it: with the vector functions of the C library."""
+    return _cpp(expressions, points, flat=True)
+
+
+def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> np.ndarray:
     like = next(iter(points.values()))
     names = [s.name for s in points]
     lines = [f"store(out + {i} * n + j, spread({CPP.print(e)}));" for i, e in enumerate(expressions)]
@@ -66,6 +73,8 @@ def _cpp(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     text = render(
         "kernels.cpp.j2", header="", title="expressions", rank=1, halo=[0], periodic=True, used=used,
         functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False,
+        flat=flat, vector_math=flat,
+        binary=[f for f in ("pow", "atan2") if f"{f}_" in used],
     )  # fmt: skip
     text = text.replace("// FUNCTIONS\n", "// FUNCTIONS\n" + "".join(f"// {line}\n" for line in lines))
     text = with_functions(text, "cpp")

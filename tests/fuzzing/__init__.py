@@ -1,1 +1,1 @@
-"""Random specs through the whole chain: spec -> derive -> emit -> import -> run on every backend, and what must hold."""
+"""Random specs through the chain spec -> derive -> emit -> import -> run on every backend, and what must hold."""

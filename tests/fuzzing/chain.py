@@ -90,7 +90,7 @@ class Chain:
                 value = getattr(layer, a.name)
                 value = value if torch.is_tensor(value) else torch.tensor(float(value), dtype=torch.float64)
                 per_site = a.kind in (Kind.SITE, Kind.EDGE) and value.ndim == len(self.space) + 1
-                named[a.name] = value[None] if per_site else value
+                named[a.name] = value.expand(2, *value.shape) if per_site else value
         return {name: np.asarray(value.detach()) for name, value in named.items()}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -17,6 +18,7 @@ from tests.fuzzing.chain import Chain
 from tests.graph.systems import all_pairs, incidence
 
 Faults = Iterator[str]
+PLACES = ("latti", "graph")  # where laws of the stencil begin
 
 
 def gap(a: torch.Tensor | np.ndarray, b: torch.Tensor | np.ndarray) -> float:
@@ -63,8 +65,9 @@ def slopes(chain: Chain) -> Faults:
     generator = torch.Generator().manual_seed(3)
     leaves = (*chain.state, *chain.inputs.values())
     along = [torch.randn(x.shape, dtype=x.dtype, generator=generator) for x in leaves]
-    if isinstance(chain.system.domain, Graph):
-        along = [a + a.mT if a.shape[-2:] == (a.shape[-1],) * 2 and x is not None else a for x, a in zip(leaves, along, strict=True)]
+    for at, name in enumerate(chain.inputs, start=len(chain.state)):
+        if _on_edges(chain, name):  # a conductance is a symmetric matrix
+            along[at] = along[at] + along[at].mT
 
     def loss(e: float) -> torch.Tensor:
         moved = [(x + e * a).detach().requires_grad_() for x, a in zip(leaves, along, strict=True)]
@@ -88,14 +91,8 @@ def interpreted(chain: Chain) -> Faults:
     lowered = chain.lowered
     if lowered is None or lowered.dynamics.derivation.constraints:
         return
-    layer = chain.layer("torch")
-    graph = {}
-    values = chain.values(layer)
-    if isinstance(chain.system.domain, Graph):
-        pairs = all_pairs(values[chain.fields[0]].shape[-1])
-        graph = {"incidence": incidence(pairs, values[chain.fields[0]].shape[-1])}
-        values = {n: v[..., pairs[0], pairs[1]] if _on_edges(chain, n) else v for n, v in values.items()}
-    modules = {n: _module(m) for n, m in layer.named_children()}
+    layer, probe = chain.layer("torch"), _Probe.of(chain)
+    values, modules, graph = probe.values, probe.modules, probe.graph
     end = chain.call(layer, chain.state, chain.inputs)
     if chain.steady:
         at = values | {name: np.asarray(getattr(end, name).detach()) for name in chain.fields}
@@ -137,6 +134,21 @@ def _module(module: torch.nn.Module):  # type: ignore[no-untyped-def]
         return out.detach().numpy()
 
     return value
+
+
+def forces(chain: Chain) -> Faults:
+    """What the step goes down is the slope of the energy that is reported, by the complex step."""
+    lowered = chain.lowered
+    if lowered is None or lowered.dynamics.derivation.constraints or chain.cell.feature in ("functions", "learned"):
+        return  # absolute values and modules know no complex numbers
+    probe = _Probe.of(chain)
+    along, _ = probe.covectors()
+    force = run(lowered.dynamics.gradient(chain.derivation.hamiltonian), probe.values, probe.modules, **probe.graph)
+    terms = [force[bar(n)] * along[n] for n in chain.fields]
+    moved = probe.values | {n: probe.values[n] + 1e-40j * along[n] for n in chain.fields}
+    slope = run(lowered.energy, moved, probe.modules, **probe.graph)["energy__density"].imag.sum() / 1e-40
+    if abs(slope - sum(t.sum() for t in terms)) > 1e-10 * (1 + sum(np.abs(t).sum() for t in terms)):
+        yield f"the energy rises by {slope:.6g} along a direction, the force says {sum(t.sum() for t in terms):.6g}"
 
 
 def split_steps(chain: Chain) -> Faults:
@@ -183,7 +195,9 @@ def shifts(chain: Chain) -> Faults:
         return
     if isinstance(domain, Graph) or chain.cell.wall != "periodic" or not domain.axes or chain.cell.feature == "site":
         return
-    moved = outputs(chain, layer, tuple(x.roll(2, 2) for x in chain.state), {n: x.roll(2, 2) for n, x in chain.inputs.items()})
+    moved = outputs(
+        chain, layer, tuple(x.roll(2, 2) for x in chain.state), {n: x.roll(2, 2) for n, x in chain.inputs.items()}
+    )
     still = outputs(chain, layer, chain.state, chain.inputs)
     worst = max(gap(a, b.roll(2, 2) if b.ndim > 2 else b) for a, b in zip(moved, still, strict=True))
     if worst > 1e-8:
@@ -211,48 +225,66 @@ def rewritten(chain: Chain) -> Faults:
 
 
 def proved_laws(chain: Chain) -> Faults:
-    """What a law calls proved, at random states."""
+    """What a law of the stencil calls proved, at random states."""
     lowered = chain.lowered
-    proved = {law.name.split("_", 1)[-1] for law in chain.laws if law.verdict == "proved" and law.name[:5] in ("latti", "graph")}
+    proved = {law.name.split("_", 1)[-1] for law in chain.laws if law.verdict == "proved" and law.name[:5] in PLACES}
     if lowered is None or not proved or lowered.dynamics.derivation.constraints:
         return
-    layer = chain.layer("torch")
-    values = chain.values(layer)
-    graph = {}
-    if isinstance(chain.system.domain, Graph):
-        pairs = all_pairs(chain.space[0])
-        graph = {"incidence": incidence(pairs, chain.space[0])}
-        values = {n: v[..., pairs[0], pairs[1]] if _on_edges(chain, n) else v for n, v in values.items()}
-    modules = {n: _module(m) for n, m in layer.named_children()}
-    dynamics = lowered.dynamics
-    rng = np.random.default_rng(chain.seed)
-    f, g = ({n: rng.normal(size=values[n].shape) for n in chain.fields} for _ in range(2))
-
-    def acting(form: object, part: str, a: dict, b: dict) -> tuple[float, float]:
-        """a . Op b and the sum of the |terms|."""
-        covectors = {f"{n}__right": v for n, v in b.items()} | {f"{n}__left": 0 * v for n, v in b.items()}
-        out = run(dynamics.operator(form, part), values | covectors, modules, **graph)  # type: ignore[arg-type]
-        terms = [a[n] * out[bar(f"{n}__left")] for n in chain.fields]
-        return sum(t.sum() for t in terms), sum(np.abs(t).sum() for t in terms)
-
-    if "antisymmetry" in proved and chain.derivation.bracket is not None:
-        (ab, size), (ba, _) = (acting(chain.derivation.bracket, "bracket", *p) for p in ((f, g), (g, f)))
+    probe = _Probe.of(chain)
+    bracket, metric = chain.derivation.bracket, chain.derivation.metric
+    f, g = probe.covectors()
+    if "antisymmetry" in proved and bracket is not None:
+        (ab, size), (ba, _) = (probe.acting(bracket, "bracket", *pair) for pair in ((f, g), (g, f)))
         if abs(ab + ba) > 1e-10 * (1 + size):
             yield f"the bracket is proved skew and f.Jg + g.Jf = {ab + ba:.1e}"
-    if "metric_symmetry" in proved and chain.derivation.metric is not None:
-        (ab, size), (ba, _) = (acting(chain.derivation.metric, "metric", *p) for p in ((f, g), (g, f)))
+    if "metric_symmetry" in proved and metric is not None:
+        (ab, size), (ba, _) = (probe.acting(metric, "metric", *pair) for pair in ((f, g), (g, f)))
         if abs(ab - ba) > 1e-10 * (1 + size):
             yield f"the metric is proved symmetric and f.Mg - g.Mf = {ab - ba:.1e}"
-    if "metric_psd" in proved and chain.derivation.metric is not None:
-        for a in (f, g):
-            value, size = acting(chain.derivation.metric, "metric", a, a)
-            if value < -1e-10 * (1 + size):
-                yield f"the metric is proved positive and f.Mf = {value:.1e}"
+    for a in (f, g) if "metric_psd" in proved and metric is not None else ():
+        value, size = probe.acting(metric, "metric", a, a)
+        if value < -1e-10 * (1 + size):
+            yield f"the metric is proved positive and f.Mf = {value:.1e}"
     if "energy" in proved and "power" in lowered.diagnostics:
-        power = run(lowered.diagnostics["power"], values, modules, **graph)["power__density"]
-        kept = chain.derivation.metric is None or chain.system.entropy is not None
-        if power.sum() > 1e-10 * (1 + np.abs(power).sum()) or (kept and abs(power.sum()) > 1e-10 * (1 + np.abs(power).sum())):
-            yield f"the energy law is proved and dH/dt = {power.sum():.1e}"
+        power = run(lowered.diagnostics["power"], probe.values, probe.modules, **probe.graph)["power__density"]
+        total, size = power.sum(), 1 + np.abs(power).sum()
+        kept = metric is None or chain.system.entropy is not None
+        if total > 1e-10 * size or (kept and total < -1e-10 * size):
+            yield f"the energy law is proved and dH/dt = {total:.1e}"
 
 
-CHECKS = (slopes, interpreted, split_steps, batch_and_layout, shifts, rewritten, proved_laws)
+@dataclass(frozen=True)
+class _Probe:
+    """A random state of a chain, as programs of the interpreter read it."""
+
+    chain: Chain
+    values: dict[str, np.ndarray]
+    modules: dict[str, Any]
+    graph: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, chain: Chain) -> _Probe:
+        layer = chain.layer("torch")
+        values, graph = chain.values(layer), {}
+        if isinstance(chain.system.domain, Graph):
+            pairs = all_pairs(chain.space[0])
+            graph = {"incidence": incidence(pairs, chain.space[0])}
+            values = {n: v[..., pairs[0], pairs[1]] if _on_edges(chain, n) else v for n, v in values.items()}
+        return cls(chain, values, {n: _module(m) for n, m in layer.named_children()}, graph)
+
+    def covectors(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        rng = np.random.default_rng(self.chain.seed)
+        first, second = ({n: rng.normal(size=self.values[n].shape) for n in self.chain.fields} for _ in range(2))
+        return first, second
+
+    def acting(self, form: Any, part: str, a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> tuple[float, float]:
+        """a . Op b and the sum of its |terms|."""
+        assert self.chain.lowered is not None
+        covectors = {f"{n}__right": v for n, v in b.items()} | {f"{n}__left": 0 * v for n, v in b.items()}
+        operator = self.chain.lowered.dynamics.operator(form, part)
+        out = run(operator, self.values | covectors, self.modules, **self.graph)
+        terms = [a[n] * out[bar(f"{n}__left")] for n in self.chain.fields]
+        return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
+
+
+CHECKS = (slopes, interpreted, forces, split_steps, batch_and_layout, shifts, rewritten, proved_laws)

@@ -10,7 +10,7 @@ from tests.fuzzing.cells import cells
 
 
 def table(records: Iterable[Mapping[str, Any]]) -> str:
-    """Specs that ran by domain and wall x method, by feature and by backend; cells without one; refusals; the slowest."""
+    """Specs that ran by place x method, by feature and by backend; cells without one; refusals; the slowest."""
     records = list(records)
     ran = [r for r in records if not r["refused"]]
     places = sorted({(c.domain, c.wall) for c in cells()})

@@ -8,7 +8,21 @@ from collections.abc import Callable, Sequence
 import sympy as sp
 
 import metrigen as mg
-from metrigen import Dissipation, Field, Graph, Input, Lattice, Param, System, energy_density, grad, mix, momentum, t, total
+from metrigen import (
+    Dissipation,
+    Field,
+    Graph,
+    Input,
+    Lattice,
+    Param,
+    System,
+    energy_density,
+    grad,
+    mix,
+    momentum,
+    t,
+    total,
+)
 from tests.fuzzing.cells import IMPLICIT, LATTICES, STEADY, SYMPLECTIC, Cell
 
 AXES = sp.symbols("x y z", real=True)
@@ -81,7 +95,10 @@ def _extra(cell: Cell, draw: random.Random, domain: object, q: sp.Expr) -> sp.Ex
     if cell.feature == "orders":
         x = domain.axes[0]  # type: ignore[attr-defined]
         y = domain.axes[-1]  # type: ignore[attr-defined]
-        return draw.choice((q.diff(x, 2) ** 2, q.diff(x, y) ** 2, q.diff(x, 2) * q.diff(y, 2), q**2 * q.diff(x, 2) ** 2)) / 8
+        return (
+            draw.choice((q.diff(x, 2) ** 2, q.diff(x, y) ** 2, q.diff(x, 2) * q.diff(y, 2), q**2 * q.diff(x, 2) ** 2))
+            / 8
+        )
     if cell.feature == "learned":
         return mg.NeuralFunction("V", q)
     return sp.S.Zero
@@ -102,8 +119,9 @@ def function(draw: random.Random, u: sp.Expr, depth: int) -> sp.Expr:
     """A smooth function of u with bounded slopes where u is of size one."""
     inner = u if depth == 0 else draw.choice((u, function(draw, u, depth - 1)))
     return draw.choice(
-        (sp.cos(inner), sp.sin(inner), sp.sqrt(1 + inner**2), sp.log(2 + sp.cos(inner)), sp.tanh(inner), sp.exp(-(inner**2)),
-         sp.Max(inner, 0) ** 2 / 2, sp.Abs(inner) ** 3, 1 / (1 + inner**2), sp.log(sp.cosh(inner)), sp.atan(inner))
+        (sp.cos(inner), sp.sin(inner), sp.sqrt(1 + inner**2), sp.log(2 + sp.cos(inner)), sp.tanh(inner),
+         sp.exp(-(inner**2)), sp.Max(inner, 0) ** 2 / 2, sp.Abs(inner) ** 3, 1 / (1 + inner**2), sp.log(sp.cosh(inner)),
+         sp.atan(inner))
     )  # fmt: skip
 
 
@@ -146,7 +164,7 @@ def _descent(cell: Cell, draw: random.Random, domain: object) -> System:
     q = fields[0]
     weight: sp.Expr = sp.S.One
     if cell.feature == "weights":
-        weight = draw.choice((1 + q**2, sp.exp(q) / 2, q**2, Param("g", positive=True)))
+        weight = draw.choice((1 + q**2, sp.exp(q) / 2, q**2, q, Param("g", positive=True)))
     parts: list[tuple[sp.Expr, Callable]] = [(weight, lambda F, u=u: F[u]) for u in fields]
     if isinstance(domain, Lattice) and domain.axes and cell.feature in ("weights", "plain") and draw.random() < 0.5:
         parts = [(weight / 20, lambda F, x=x: F[q].diff(x)) for x in domain.axes]
@@ -240,7 +258,8 @@ def _cell_of_tokens(cell: Cell, draw: random.Random) -> System:
     if cell.feature == "single":
         a = Param("a", per="channel", positive=True)
         return System("fuzzed", tokens, fields=(q,), hamiltonian=a * q**2 / 2 - f * q, integrator=step,
-                      metric=Dissipation((Param("k", positive=True), lambda F: F[q])), readout=energy_density())  # fmt: skip
+                      readout=energy_density(),
+                      metric=Dissipation((Param("k", positive=True), lambda F: F[q])))  # fmt: skip
     drive = sp.tanh(f) if cell.feature == "functions" else f
     energy = (q**2 + p**2) / 2 - drive * q - (h * p if cell.feature == "inputs" else 0)
     metric = lambda F, G: lam * (F[q] * G[q] + F[p] * G[p])

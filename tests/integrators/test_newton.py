@@ -155,7 +155,7 @@ GRADIENT = grad(u).square / 2
 REFUSED = {
     "u=": GRADIENT + (u**2 - 1) ** 2 / 4,
     "may vanish": GRADIENT + u**4,
-    "12*a*u(t, x)**2": GRADIENT + u**2 + Param("a") * u**4,
+    "12*a*u**2": GRADIENT + u**2 + Param("a") * u**4,
     "not known to be convex": (1 + u**2) * grad(u).square + u**2,
 }
 

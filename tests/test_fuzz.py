@@ -1,0 +1,44 @@
+"""A few specs of the fuzzer, and faults that it must find."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.fuzzing.cells import cells
+from tests.fuzzing.planted import PLANTED
+from tests.fuzzing.run import outcome_of
+
+LONG = bool(os.environ.get("METRIGEN_LONG"))
+SEEDS = 3  # drawn for a planted fault: a term that shows it may be missing in one of them
+
+
+@pytest.fixture(autouse=True)
+def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRIGEN_CPU_KERNELS", "1")
+
+
+@pytest.mark.parametrize("start", range(0, 40, 4))
+def test_random_specs(start: int) -> None:
+    """Forty specs through the whole chain, one of ten on the compiled kernels."""
+    for seed in range(start, start + 4):
+        found = outcome_of(seed)
+        assert not found.faults, (seed, str(found.cell), found.faults)
+
+
+@pytest.mark.parametrize("name", list(PLANTED) if LONG else list(PLANTED)[1::3])
+def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = PLANTED[name]
+    clean = [outcome_of(seed, 1 if planted.kernels else 1000, planted.cell) for seed in range(1, SEEDS + 1)]
+    assert not any(found.faults for found in clean), clean
+    planted.plant(monkeypatch)
+    assert any(outcome_of(seed, 1 if planted.kernels else 1000, planted.cell).faults for seed in range(1, SEEDS + 1))
+
+
+def test_every_cell_is_tried() -> None:
+    """The order of the cells spreads a short run over every domain, wall, method and feature."""
+    table = cells()
+    assert len(set(table)) == len(table)
+    for part, first in (("domain", 400), ("wall", 100), ("method", 400), ("feature", 1300)):
+        assert {getattr(c, part) for c in table[:first]} == {getattr(c, part) for c in table}
