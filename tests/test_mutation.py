@@ -293,7 +293,7 @@ MUTANTS = (
            verdict("noether", "proved", lambda: System("s", LINE, lagrangian=u.diff(t) ** 2 / 2 - u.diff(x, 2) ** 2))),
     Mutant("noether", "metrigen.physics.noether:explicit_derivative", lambda *a: sp.S.Zero,
            verdict("noether", "proved", lambda: System("s", LINE, lagrangian=u.diff(t) ** 2 / 2 - x**2 * u**2))),
-    Mutant("well_posed", "metrigen.physics.wellposed:_growth", lambda *a: 0,
+    Mutant("well_posed", "metrigen.physics.growth:Linearised._growth", lambda *a: (0, 0),
            refused("well_posed", lambda: system((u,), -u.diff(x) ** 2, metric=Dissipation((1, lambda F: F[u]))))),
     Mutant("well_posed", "metrigen.physics.principal:_definite", lambda rows: True,
            verdict("well_posed", "sampled", lambda: system((u,), u**2, metric=Dissipation((u**2, slope_of))))),

@@ -22,7 +22,7 @@ from metrigen.physics.size import expanded_nodes
 Numbers = Mapping[str, Any]
 Response = dict[tuple[str, Offset], Any]
 
-_KINK = "a term has a jump or a kink, or a function that is given at run time"
+KINK = "a term has a jump or a kink, or a function that is given at run time"
 # Below any coefficient: the guard of a harmonic mean against 0/0.
 _GUARD = sp.Float("1e-11")
 
@@ -107,6 +107,8 @@ def _map(statement: Map, values: dict[str, Any], responses: dict[str, Response],
 def _response(expr: sp.Expr, table: Mapping[sp.Basic, Any], moved: Mapping[sp.Basic, Response], value: Any) -> Response:
     out: Response = {}
     for atom in sorted((a for a in expr.free_symbols if moved.get(a)), key=lambda a: a.name):
+        if expr.has(sp.sign, sp.Heaviside) and sp.diff(expr, atom).has(sp.DiracDelta):
+            raise Unlinearised(KINK)  # the slope almost everywhere says nothing of a wave across the jump
         slope = value(derivative(expr, atom), table)
         for key, coefficient in moved[atom].items():
             out[key] = out.get(key, 0) + slope * coefficient
@@ -123,7 +125,7 @@ def _exact(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> sp.Expr:
     if out.has(sp.zoo, sp.nan, sp.oo):
         raise Unlinearised("a coefficient has no value at a constant state")
     if any(f.func.__name__ not in FUNCTIONS for f in out.atoms(sp.Function)):
-        raise Unlinearised(_KINK)
+        raise Unlinearised(KINK)
     return out
 
 
@@ -136,4 +138,4 @@ def _number(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> Any:
     try:
         return np.asarray(evaluate(expr, {s: np.asarray(v, dtype=float) for s, v in table.items()}))
     except (KeyError, TypeError) as error:
-        raise Unlinearised(_KINK) from error
+        raise Unlinearised(KINK) from error

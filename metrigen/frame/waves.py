@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.frame.linear import Linear, Unlinearised, expanded, respond, symbol
+from metrigen.frame.linear import KINK, Linear, Unlinearised, expanded, respond, symbol
 from metrigen.frame.parameters import initial_value
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, after
@@ -160,6 +160,8 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             c = expanded(_plain(force.diff(j).xreplace(flat)))
             if c.has(sp.zoo, sp.nan, sp.oo):
                 raise Unlinearised("a coefficient has no value at a constant state")
+            if c.has(sp.DiracDelta):
+                raise Unlinearised(KINK)
             if not c.is_zero:
                 orders = tuple(j.order_in(x) for x in derivation.system.domain.axes)
                 row = out.setdefault((i, derivation.fields.index(j.base)), {})

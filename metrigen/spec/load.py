@@ -138,11 +138,14 @@ def _read(path: Path, shown: str) -> bytes:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             why = "nothing is there"
             raise SpecError("no such spec file", where=shown, why=why, fix="check the path") from None
-        raise SpecError("the spec file cannot be read", where=shown[:200], why=error.strerror or str(error)) from error
+        why = error.strerror or str(error)
+        fix = "a shorter path, and a folder that may be entered"
+        raise SpecError("the spec file cannot be read", where=shown[:200], why=why, fix=fix) from error
     if stat.S_ISDIR(mode):
         raise SpecError("the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py")
     if not stat.S_ISREG(mode):
-        raise SpecError("the spec is no regular file", where=shown, why="it is a pipe, a socket or a device")
+        why = "it is a pipe, a socket or a device"
+        raise SpecError("the spec is no regular file", where=shown, why=why, fix="write it to a file that ends in .py")
     if path.suffix != ".py":
         raise SpecError("a spec is a Python file", where=shown, fix="give a file whose name ends in .py")
     try:

@@ -24,8 +24,9 @@ TORCH = frozenset(
 EMITTED = frozenset(
     """
     BaseLayer CONFIG DYNAMICS INPUTS SIGNS SPEC as_count as_step by_reference by_sample check_fields check_input
-    check_state checked config has_numbers exact from_config pullback readable registered step_of told transformed working
-    ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense Ellipsis GRADIENT LENGTH MIDPOINT NoneType NotConverged OWNED Options
+    check_state checked config exact from_config has_numbers pullback readable registered step_of told transformed
+    working ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense Ellipsis GRADIENT LENGTH MIDPOINT NoneType NotConverged OWNED
+    Options
     Report RuntimeError STEP Sparse Tensor TypeError ValueError after any atol auto backend backward balance_residual
     batch before bool bwd_rtol callable cayley channels constexpr ctx currents damped_stumpff dict edge_index edges
     elapsed energy entropy enumerate flowed flux forward_readout grad grads graph inputs inside int isinstance

@@ -43,7 +43,7 @@ def layer(folder: Path, **parts: object) -> type:
 def test_names_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:
     u = Field("lambda_", grid)
     pi = momentum(u)
-    names = ("C", "N", "at", "ok", "base", "plane", "v", "results", "saved", "grads")
+    names = ("C", "N", "at", "ok", "base", "plane", "v", "results", "tape", "slopes")
     scalars = {name: Param(name, positive=True) for name in names}
     A, Gamma = Param("A", per="channel", positive=True), Param("Gamma", per="channel", nonnegative=True)
     make = layer(

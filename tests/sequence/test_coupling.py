@@ -211,7 +211,8 @@ def test_rotations_are_orthogonal_in_blocks(folder: Path) -> None:
     """Whatever the weights; the matrix is read and written as one, cut off behind the last channel."""
     made = module("each", folder)
     built = layer(made, C)
-    built.B, built.D = 300.0 * torch.randn(C, C).double(), built.D
+    built.raw_B.data = 300.0 * torch.randn_like(built.raw_B)
+    built.D = built.D
     like = torch.zeros(1, dtype=torch.float64)
     for matrix, block in ((built.B, 4), (built.D, 3)):
         near(matrix, -matrix.mT)
@@ -233,7 +234,8 @@ def test_two_states_under_the_same_tokens_never_move_apart(name: str, size: floa
     made = module(name, folder)
     built = layer(made, C)
     for matrix in (x for x in ("B", "D", "wide") if hasattr(built, x)):
-        setattr(built, matrix, size * torch.randn(C, C, generator=torch.Generator().manual_seed(8)).double())
+        raw = getattr(built, f"raw_{matrix}")
+        raw.data = size * torch.randn(raw.shape, generator=torch.Generator().manual_seed(8)).double()
     drawn, start = inputs(made, BATCH, C, T), states(made, BATCH, C)
     drawn["lam"] *= 1e-2
     other = state_class(made)(*(x + 0.3 * y for x, y in zip(start, states(made, BATCH, C, seed=6), strict=True)))
