@@ -49,7 +49,7 @@ def density(part: str, value: Any) -> sp.Expr:
 
 def _not_scalar(part: str, value: Any) -> SpecError | None:
     """The refusal of a value that is no scalar expression, by its kind."""
-    what, fix = f"{part}= is not a scalar SymPy expression: {value!r}", f"{part}= the density alone, a scalar"
+    what, fix = "", f"{part}= the density alone, a scalar"
     if isinstance(value, str):
         what, fix = f"{part}= is a text", f"leave out the quotes: {part}={value.strip() or 'u.diff(t)**2/2'}"
     elif isinstance(value, Gradient):
@@ -75,6 +75,8 @@ def _not_scalar(part: str, value: Any) -> SpecError | None:
         pass
     else:
         return None
+    # Written only here: the text of a deep expression takes more calls inside calls than Python has.
+    what = what or f"{part}= is not a scalar SymPy expression: {value!r}"
     return SpecError(what, part=part, why=f"it is of type {type(value).__name__}", fix=fix)
 
 

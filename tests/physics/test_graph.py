@@ -300,6 +300,7 @@ def test_channels_mix_at_the_nodes() -> None:
     assert sp.expand(found.equations[pi] - expected) == 0
 
 
+FLOW = sp.Function("x", real=True)(t, graph.edges.axes[0])
 REFUSED = {
     "odd": ({"hamiltonian": w * drop(u)}, "hamiltonian", "orientation"),
     "odd metric": ({"metric": Dissipation((1 + drop(u), lambda F: drop(F[u])))}, "metric", "orientation"),
@@ -326,7 +327,7 @@ REFUSED = {
         "RK4",
     ),
     "steady": ({"metric": EDGE_METRIC, "integrator": SteadyState()}, "integrator", "conserves"),
-    "a field of the edges": ({"fields": (Field("x", graph.edges),)}, "x", "another domain"),
+    "a field of the edges": ({"fields": (FLOW,)}, "x", "another domain"),
 }
 
 
