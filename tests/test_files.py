@@ -283,7 +283,7 @@ def test_what_a_spec_changes_is_put_back(tmp_path: Path, capsys: pytest.CaptureF
     ],
 )
 def test_whatever_a_spec_raises_is_an_error_of_the_spec(tmp_path: Path, line: str) -> None:
-    with pytest.raises(SpecError, match="raised an exception|nested too deeply") as caught:
+    with pytest.raises(SpecError, match=r"raised an exception|nested too deeply") as caught:
         load_spec(spec(tmp_path, extra=line))
     assert "a.py:" in str(caught.value.where)
 
