@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -113,8 +113,9 @@ def _folder() -> Path:
 
 @cache
 def _package(family: Family) -> ModuleType:
-    system = family.system
-    target = _folder() / f"stack_of_{system.name}"
+    # A name of its own: operators are called by name and content, and those of generated/ may be loaded too.
+    system = replace(family.system, name=f"stack_{family.system.name}")
+    target = _folder() / system.name
     target.mkdir(exist_ok=True)
     for file, text in compiled(system).files.items():
         (target / file).write_text(text)
