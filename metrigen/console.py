@@ -9,7 +9,6 @@ import textwrap
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -81,7 +80,7 @@ class Patience:
         self._out.file.flush()
 
 
-@contextmanager
+@contextlib.contextmanager
 def patience() -> Iterator[Patience]:
     """On stderr, so that what is redirected stays as it is."""
     waiting = Patience(console(stderr=True))

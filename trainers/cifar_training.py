@@ -27,6 +27,7 @@ from trainers.common import (
     load_checkpoint,
     save_checkpoint,
     spec_hash,
+    tell_fallback,
 )
 from trainers.images import Images, load_images
 
@@ -142,9 +143,7 @@ def train(
         kept.restore(network, adam)
         done, elapsed = meta["step"], meta["elapsed"]
     run.begin(done)
-    if kept is not None and kept.note is not None:
-        display.say(kept.note)
-        run.log("fallback", step=done, note=kept.note)
+    tell_fallback(kept, run, display)
     world, per_epoch = fabric.world_size, steps_per_epoch(task, options, fabric.world_size)
     total = options.epochs * per_epoch
     if done == 0:

@@ -184,6 +184,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     raise ResumeError(f"no checkpoint in {folder} is whole: {'; '.join(faults)}. Start a new run")
 
 
+def tell_fallback(kept: Checkpoint | None, run: Run, display: Display) -> None:
+    """Say and log it where a run goes on from a checkpoint that is not the newest."""
+    if kept is not None and kept.note is not None:
+        display.say(kept.note)
+        run.log("fallback", step=kept.meta["step"], note=kept.note)
+
+
 def read_meta(folder: Path) -> Mapping[str, Any]:
     """The ``meta`` of ``load_checkpoint``. Raises ResumeError where there is none."""
     return load_checkpoint(folder).meta

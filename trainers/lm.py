@@ -43,6 +43,7 @@ from trainers.common import (
     read_meta,
     save_checkpoint,
     spec_hash,
+    tell_fallback,
 )
 from trainers.lm_data import SPLITS, Corpus, DataError, load_corpus, windows
 from trainers.lm_report import examine, report
@@ -152,9 +153,7 @@ def train(
         carried = kept.more.get("carried")
         state = None if carried is None else carried[fabric.global_rank].to(fabric.device)
     run.begin(done)
-    if kept is not None and kept.note is not None:
-        display.say(kept.note)
-        run.log("fallback", step=done, note=kept.note)
+    tell_fallback(kept, run, display)
     tokens = options.context * options.batch * fabric.world_size  # of a step
     steps, every = max(1, options.tokens // variant.share // tokens), max(1, options.every // tokens)
     if done == 0:

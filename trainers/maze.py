@@ -51,6 +51,7 @@ from trainers.common import (
     read_meta,
     save_checkpoint,
     spec_hash,
+    tell_fallback,
 )
 from trainers.maze_evaluate import BASELINES, Report, evaluate, to_tensors
 from trainers.maze_model import MazeNet, Prediction
@@ -148,9 +149,7 @@ def train(
         kept.restore(network, adam)
         done, elapsed = meta["step"], meta["elapsed"]
     run.begin(done)
-    if kept is not None and kept.note is not None:
-        display.say(kept.note)
-        run.log("fallback", step=done, note=kept.note)
+    tell_fallback(kept, run, display)
     if done == 0:
         run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     pool = training_pool(options)

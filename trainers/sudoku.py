@@ -56,6 +56,7 @@ from trainers.common import (
     read_meta,
     save_checkpoint,
     spec_hash,
+    tell_fallback,
 )
 from trainers.memory import keep_freed_memory
 from trainers.sudoku_evaluate import Report, evaluate, sure
@@ -167,9 +168,7 @@ def train(
             setattr(pool, name, more[f"pool.{name}"][fabric.global_rank].to(value))
         done, entered, elapsed, worked = (meta[name] for name in ("step", "entered", "elapsed", "worked"))
     run.begin(done)
-    if kept is not None and kept.note is not None:
-        display.say(kept.note)
-        run.log("fallback", step=done, note=kept.note)
+    tell_fallback(kept, run, display)
     if done == 0:
         run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     by_level = members(puzzles)

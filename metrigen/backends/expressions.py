@@ -202,7 +202,7 @@ def _as_tensor(argument: str) -> str:
     return _tensor(argument) if re.fullmatch(_PLAIN, argument) else argument
 
 
-def _beside(argument: str, other: str) -> str:
+def _filled(argument: str, other: str) -> str:
     """The argument; a plain number in the shape of its partner."""
     return f"torch.full_like({other}, {argument})" if re.fullmatch(_PLAIN, argument) else argument
 
@@ -283,7 +283,7 @@ TORCH = Dialect(
     functions={
         **_table("torch", _torch_call),
         "damped_stumpff": _of_order("damped_stumpff({}, "),
-        "stumpff": lambda k, x, d: f"stumpff({_order(k)}, {_beside(x, d)}, {_beside(d, x)})",
+        "stumpff": lambda k, x, d: f"stumpff({_order(k)}, {_filled(x, d)}, {_filled(d, x)})",
         "ratio": _call("_ratio"),
         "artanhc": _of_order("_artanhc({}, "),
     },

@@ -89,20 +89,19 @@ class Stencils:
             return g
         fixed, local = g.as_independent(Leaf, as_Add=False)
         o, e = self.origin, self.unit(axis)
-        a, b = self._kept_inside(local, o, (o, e)), self._kept_inside(local, e, (e, o))
+        a, b = self._kept_inside(local, o, e), self._kept_inside(local, e, o)
         return fixed * (a * b / ((a + b) / 2 + _TINY) if harmonic else (a + b) / 2)
 
-    def _kept_inside(self, g: sp.Expr, at: Offset, sites: tuple[Offset, ...]) -> sp.Expr:
-        """g at n + ``at``; where that site is outside, g at the other of ``sites``, which then is inside.
+    def _kept_inside(self, g: sp.Expr, at: Offset, other: Offset) -> sp.Expr:
+        """g at n + ``at``; where that site is outside, g at n + ``other``, which then is inside.
 
         The values are chosen, not the results: 1/z has no value where z reads as zero.
         """
-        if self._shut(g):
+        if self._has_values_outside(g):
             return shift(g, at)
-        (other,) = (s for s in sites if s != at)
         return g.xreplace({x: Inside(at) * x.shifted(at) + Outside(at) * x.shifted(other) for x in g.atoms(Leaf)})
 
-    def _shut(self, g: sp.Expr) -> bool:
+    def _has_values_outside(self, g: sp.Expr) -> bool:
         """Whether g may be read outside: there is no outside, or a wall multiplies what it gives there by zero."""
         boundary = self.domain.boundary
         return boundary == "periodic" or (boundary == "neumann" and bool(g.is_polynomial(*g.atoms(Leaf))))
@@ -110,7 +109,7 @@ class Stencils:
     def nearest(self, g: sp.Expr, reach: Offset) -> sp.Expr:
         """g with what is given at n, or where n is outside, at the nearest site inside, if it is within ``reach`` along
         each axis."""
-        if self._shut(g):
+        if self._has_values_outside(g):
             return g
         swap: dict[sp.Basic, sp.Expr] = {}
         for x in sorted((x for x in g.atoms(Leaf) if x.array in self.coefficients), key=lambda x: x.name):
@@ -219,8 +218,10 @@ def _site(term: Term, stencils: Stencils, at: Offset, reach: Offset | None = Non
     ``reach``, at the site nearest to n inside."""
     first = sorted(frozenset().union(*(j.axes() for j in term.slopes if j.order == 1)))
     local = _above_rest(_at_site(term.whole, stencils), term)
-    moved = {x: x.shifted(at) for x in local.atoms(Leaf) if x.array not in stencils.coefficients}
-    local = local.xreplace(moved) if reach is None else stencils.nearest(local, reach)
+    if reach is not None:
+        local = stencils.nearest(local, reach)
+    else:
+        local = local.xreplace({x: x.shifted(at) for x in local.atoms(Leaf) if x.array not in stencils.coefficients})
     wall = Inside(stencils.origin) if stencils.domain.boundary == "neumann" else sp.S.One
     total = []
     for sides in product((stencils.forward, stencils.backward), repeat=len(first)):

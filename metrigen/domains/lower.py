@@ -188,6 +188,7 @@ class Writer:
                 and made.reads == statement.reads
                 and _turned(made) == _turned(statement)
             ):
+                self._inherit(made.out, {array})
                 return Jet(made.out, orders)
         self.body.append(statement)
         self._inherit(statement.out, {array})

@@ -14,6 +14,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
+from metrigen.physics.declared import symbols_in
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import Index
 from metrigen.spec.readout import EnergyDensity, StressEnergy
@@ -88,21 +89,7 @@ def explicit_symbols(e: sp.Expr) -> set[sp.Symbol]:
     """Symbols of an expression that are no argument of a function: parameters, and coordinates that it depends on."""
     if e.has(Index):
         return {s for s in e.free_symbols if not isinstance(s, Index)}
-    found: set[sp.Symbol] = set()
-    seen: set[sp.Basic] = set()
-    stack: list[sp.Basic] = [e]
-    while stack:
-        node = stack.pop()
-        if node in seen or isinstance(node, AppliedUndef):
-            continue
-        seen.add(node)
-        if isinstance(node, sp.Symbol):
-            found.add(node)
-        elif isinstance(node, sp.Derivative):
-            stack.append(node.expr)
-        else:
-            stack.extend(node.args)
-    return found
+    return set(symbols_in(e))
 
 
 def in_state(derivation: Derivation, e: sp.Expr) -> sp.Expr:

@@ -19,6 +19,7 @@ from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
 from metrigen.errors import SpecError
 from metrigen.integrators.dynamics import Dynamics
+from metrigen.integrators.steady_state import check_one_field
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
 from metrigen.passes.name import name_quantities
@@ -44,13 +45,7 @@ class GraphSteady:
 
 def graph_steady(dynamics: Dynamics, solver: str) -> GraphSteady:
     """The programs of the solve; raises SpecError where the system is not of that form."""
-    if len(dynamics.state) != 1:
-        raise SpecError(
-            "SteadyState solves for one field",
-            part="integrator",
-            why="the state has several fields",
-            fix="one field a layer of SteadyState: solve for each by a layer of its own, or step in time with RK4",
-        )
+    check_one_field(dynamics)
     if solver != "cg":
         raise SpecError(
             f"solver={solver!r} has no form on a graph",

@@ -54,9 +54,9 @@ def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradie
     if worst > TOLERANCE:
         text = f"{what} is {worst:.2g} of an operator image of that size, on {where}"
         detail = "differences of a product are not the product rule: lost on the lattice, of the order of the spacing"
-        integrator = stencil.dynamics.derivation.system.integrator
-        restored = getattr(integrator, "restores", {}).get(name)
-        detail += f"; restored by {type(integrator).__name__}: {restored}" if restored else ""
+        restored = stencil.restored(name)
+        integrator = type(stencil.dynamics.derivation.system.integrator).__name__
+        detail += f"; restored by {integrator}: {restored}" if restored else ""
         return Law(name, "failed", f"{what} evaluated on {where}", detail, text)
     try:
         if vanishes_by_expansion(stencil, operator, gradient):

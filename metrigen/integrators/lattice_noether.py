@@ -62,8 +62,8 @@ def lattice_noether(stencil: Stencil, energy: Law) -> Law:
     names = ["the energy"] if energy.verdict != "failed" and _conserves(stencil) else []
     names += [f.name if f.proved else f"{f.name} (on random states)" for f in kept]
     how = "kept on the lattice: " + (", ".join(names) or "nothing, the energy decays")
-    restored = "restored" in energy.detail
-    gone = [] if energy.verdict != "failed" else ["the energy (restored by the step)" if restored else _ENERGY]
+    restored = "the energy (restored by the step)" if stencil.restored(energy.name) else _ENERGY
+    gone = [restored] if energy.verdict == "failed" else []
     texts = [f"{f.name} (its rate is {f.defect:.2g} of the sum of its |terms|)" for f in lost]
     detail = "lost: " + ", ".join([*gone, *texts]) if gone or texts else ""
     untested = [text for text in quantities if isinstance(text, str)]

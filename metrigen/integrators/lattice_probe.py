@@ -94,6 +94,11 @@ class Stencil:
     def operator(self, bilinear: Bilinear, part: str) -> Program:
         return operator_of(self.dynamics, bilinear, part)
 
+    def restored(self, law: str) -> str | None:
+        """How a step keeps a law that the flow of the stencil does not; None where it does not either."""
+        restores: Mapping[str, str] = getattr(self.dynamics.derivation.system.integrator, "restores", {})
+        return restores.get(law)
+
     # Numbers ---------------------------------------------------------------------------------------------------
 
     def states(self) -> Iterator[Numbers]:

@@ -68,7 +68,7 @@ class SteadyState:
 
     def equation(self, dynamics: Dynamics) -> Equation:
         """dF = 0 as a nonlinear equation, whose Jacobian is symmetric and positive definite."""
-        _check_single(dynamics)
+        check_one_field(dynamics)
         gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "gradient"))
         read = {name for s in gradient.body for name in s.reads}
         outside = tuple(a for a in gradient.inputs if a not in dynamics.state and a.name in read)
@@ -82,7 +82,7 @@ class SteadyState:
 
     def programs(self, dynamics: Dynamics) -> SteadyPrograms:
         """The programs of the solve; raises SpecError where the chosen solver does not fit."""
-        _check_single(dynamics)
+        check_one_field(dynamics)
         (unknown,) = dynamics.state
         gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "F"))
         operator, source = _split_linear(gradient, unknown.name)
@@ -103,7 +103,8 @@ class SteadyState:
         return programs
 
 
-def _check_single(dynamics: Dynamics) -> None:
+def check_one_field(dynamics: Dynamics) -> None:
+    """Raise SpecError where the state has several fields, on any domain."""
     if len(dynamics.state) != 1:
         raise SpecError(
             "SteadyState solves for one field",

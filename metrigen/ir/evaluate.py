@@ -21,9 +21,11 @@ from metrigen.ir.secants import artanhc, artanhc_values, ratio, ratio_values
 from metrigen.ir.stumpff import stumpff_values
 from metrigen.spec.neural import learned
 
-# Functions that no spec can hold.
-_OWN: dict[type, Callable[..., Any]] = {ratio: ratio_values, artanhc: artanhc_values}
-
+# Functions that are no row of the table; a spec can hold those in FUNCTIONS.
+_OWN: dict[str, Callable[..., Any]] = {
+    "stumpff": stumpff_values, "damped_stumpff": damped_stumpff_values,
+    ratio.__name__: ratio_values, artanhc.__name__: artanhc_values,
+}  # fmt: skip
 FUNCTIONS = frozenset(ROWS) | {"stumpff", "damped_stumpff"}
 Learned = Mapping[str, Callable[..., Any]]
 
@@ -45,10 +47,8 @@ def check_functions(expr: sp.Expr, part: str | None = None) -> None:
 @cache
 def _function(name: str) -> Callable[..., Any]:
     """The function of that name in numpy, its order first where it has one."""
-    if name == "stumpff":
-        return stumpff_values
-    if name == "damped_stumpff":
-        return damped_stumpff_values
+    if name in _OWN:
+        return _OWN[name]
     if name in ("Max", "Min"):
         pair = numpy_function(name)
         return lambda *args: reduce(pair, args)
@@ -90,5 +90,4 @@ def evaluate(expr: sp.Expr, values: Mapping[sp.Symbol, Any], learned_functions: 
         first, rest = parts(exponent if exponent.is_positive else -exponent)
         value = numpy_function("raised")(args[0], float(first), float(rest))
         return value if exponent.is_positive else 1.0 / value
-    own = _OWN.get(expr.func)
-    return _function(expr.func.__name__)(*args) if own is None else own(*args)
+    return _function(expr.func.__name__)(*args)

@@ -16,7 +16,7 @@ LONGEST = 100  # of the name of a system, which file names are made of
 
 def check_name(name: object, what: str) -> str:
     """Return ``name`` if emitted code can carry it as it is; raise ``SpecError`` otherwise."""
-    text = _identifier(name, what)
+    text = check_identifier(name, what)
     owner = _owner(text)
     if owner is not None:
         raise SpecError(
@@ -27,7 +27,7 @@ def check_name(name: object, what: str) -> str:
 
 def check_system_name(name: object) -> str:
     """Return the name of a system if a package, its folder and its class can be called after it; else SpecError."""
-    text = _identifier(name, "system")
+    text = check_identifier(name, "system")
     fix = f"rename it, for instance to {text[:20] + '_layer'!r}"
     if keyword.iskeyword(text):
         raise SpecError(f"system name {text!r} is reserved in Python", part=text, fix=fix)
@@ -57,7 +57,8 @@ def class_name(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
 
 
-def _identifier(name: object, what: str) -> str:
+def check_identifier(name: object, what: str) -> str:
+    """Return ``name`` if names can be made of it: those of the components of a current, say. Else SpecError."""
     if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
         raise SpecError(
             f"{what} name {name!r} is not an identifier",
@@ -73,11 +74,6 @@ def _identifier(name: object, what: str) -> str:
             fix=f"rename it, for instance to {_free(name.strip('_').replace('__', '_') or 'u')!r}",
         )
     return name
-
-
-def check_identifier(name: object, what: str) -> str:
-    """Return ``name`` if names can be made of it: those of the components of a current, say. Else SpecError."""
-    return _identifier(name, what)
 
 
 def _owner(name: str) -> str | None:
