@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from . import cpu, reference
 from .base import (
     BaseLayer, as_count, as_step, by_reference, by_sample, check_fields, check_input, check_state, exact, has_numbers,
-    pullback, registered, step_of, working
+    operator_prefix, pullback, registered, step_of, working
 )
 from .checks import checked, told
 
@@ -32,6 +32,9 @@ class CifarState(NamedTuple):
 
     phi: Tensor
     pi: Tensor
+
+
+OPERATORS = operator_prefix("cifar_3cd03d8a")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -187,7 +190,7 @@ def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int, name: str, val
     return blocks
 
 
-@torch.library.custom_op("metrigen::cifar_3cd03d8a_readout_adjoint", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -242,10 +245,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_3cd03d8a_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_3cd03d8a_readout", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
 def _readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((phi, pi), (c1, c2, m2), (), ())
@@ -287,10 +290,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_3cd03d8a_readout", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_3cd03d8a_evolve_adjoint", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_evolve_adjoint", mutates_args=())
 def _evolve_adjoint(
     phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor,
     decay: Tensor, rotation: Tensor, steps: int
@@ -359,10 +362,10 @@ def _evolve_adjoint_backward(ctx, *grads):
 
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_3cd03d8a_evolve_adjoint", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_evolve_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_3cd03d8a_evolve", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_evolve", mutates_args=())
 def _evolve(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
     steps: int
@@ -427,10 +430,10 @@ def _evolve_backward(ctx, *grads):
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_3cd03d8a_evolve", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_evolve", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_3cd03d8a_evolve_readout_adjoint", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_evolve_readout_adjoint", mutates_args=())
 def _evolve_readout_adjoint(
     grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
@@ -510,10 +513,10 @@ _evolve_readout_adjoint.register_autograd(
     _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
 )
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_3cd03d8a_evolve_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_evolve_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::cifar_3cd03d8a_evolve_readout", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_evolve_readout", mutates_args=())
 def _evolve_readout(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
     steps: int
@@ -583,7 +586,7 @@ def _evolve_readout_backward(ctx, *grads):
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::cifar_3cd03d8a_evolve_readout", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_evolve_readout", _device, torch.float32)
 
 
 class Cifar(BaseLayer):

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from . import cpu, reference
-from .base import (BaseLayer, as_count, by_reference, check_input, check_state, exact, pullback, registered, working)
+from .base import (
+    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, registered, working
+)
 from .checks import checked
 
 try:
@@ -34,6 +36,9 @@ class LmState(NamedTuple):
     def last(self) -> LmState:
         """The state after the last token, to go on from."""
         return LmState(*(x[..., -1] for x in self))
+
+
+OPERATORS = operator_prefix("lm_540d5065")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -111,7 +116,7 @@ def _available(backend: str, x: Tensor) -> None:
         cpu.insist()
 
 
-@torch.library.custom_op("metrigen::lm_540d5065_readout_adjoint", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -175,10 +180,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::lm_540d5065_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::lm_540d5065_readout", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
 def _readout(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor:
     """The readout at every token, its components one after the other along the channels."""
     _check((q__start, p__start), (q, p), ())
@@ -220,10 +225,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::lm_540d5065_readout", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::lm_540d5065_scan_adjoint", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_scan_adjoint", mutates_args=())
 def _scan_adjoint(
     q__out: Tensor, p__out: Tensor, q: Tensor, p: Tensor, q__start: Tensor, p__start: Tensor, f_p: Tensor,
     f_q: Tensor, lam: Tensor, theta: Tensor
@@ -291,10 +296,10 @@ def _scan_adjoint_backward(ctx, *grads):
 
 _scan_adjoint.register_autograd(_scan_adjoint_backward, setup_context=_scan_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::lm_540d5065_scan_adjoint", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_scan_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::lm_540d5065_scan", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_scan", mutates_args=())
 def _scan(
     q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -352,7 +357,7 @@ def _scan_backward(ctx, *grads):
 
 _scan.register_autograd(_scan_backward, setup_context=_scan_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::lm_540d5065_scan", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_scan", _device, torch.float32)
 
 
 class Lm(BaseLayer):

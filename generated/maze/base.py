@@ -266,6 +266,15 @@ def pullback(function: Callable[..., Any], at: Tensors, cotangents: Any) -> Tens
         return torch.autograd.grad(outs, given, grads, create_graph=recorded, materialize_grads=True)
 
 
+def operator_prefix(package: str) -> str:
+    """What the names of a package's operators in torch begin with; where copies of it are loaded already, numbered:
+    an operator that is registered again would leave the copy before without it.
+    """
+    copies = (package, *(f"{package}_{number}" for number in range(2, 10**6)))
+    free = next(name for name in copies if not hasattr(torch.ops.metrigen, f"{name}_readout"))
+    return f"metrigen::{free}"
+
+
 def registered(state: type) -> type:
     """The class of a state, known to torch.export by its name: programs that return it can be saved and loaded."""
     name = f"{state.__module__}.{state.__qualname__}"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, by_reference, check_input, check_state, exact, pullback, readable, registered, transformed,
-    working
+    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, readable,
+    registered, transformed, working
 )
 from .checks import checked
 
@@ -35,6 +35,9 @@ class MazeState(NamedTuple):
     iterations: Tensor
     residual: Tensor
     status: Tensor
+
+
+OPERATORS = operator_prefix("maze_2b264041")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -150,7 +153,7 @@ def _given(method: str, /, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
-@torch.library.custom_op("metrigen::maze_2b264041_readout_adjoint", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
 def _readout_adjoint(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -203,10 +206,10 @@ def _readout_adjoint_backward(ctx, *grads):
 
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2b264041_readout_adjoint", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_2b264041_readout", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
 def _readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
     """The readout, its components one after the other along the channel axis."""
     _check((u, kappa, m2, s), (), (), ())
@@ -248,10 +251,10 @@ def _readout_backward(ctx, *grads):
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2b264041_readout", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_2b264041_operator_adjoint", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_operator_adjoint", mutates_args=())
 def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
     _check((cotangent__, u, kappa, m2), (), (), ())
@@ -298,10 +301,10 @@ def _operator_adjoint_backward(ctx, *grads):
 
 _operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2b264041_operator_adjoint", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_operator_adjoint", _device, torch.float32)
 
 
-@torch.library.custom_op("metrigen::maze_2b264041_solve_linear", mutates_args=())
+@torch.library.custom_op(f"{OPERATORS}_solve_linear", mutates_args=())
 def _solve_linear(
     b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
     max_iter: int, use_kernels: bool
@@ -384,7 +387,7 @@ def _solve_linear_backward(ctx, *grads):
 
 _solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
 for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("metrigen::maze_2b264041_solve_linear", _device, torch.float32)
+    torch.library.register_autocast(f"{OPERATORS}_solve_linear", _device, torch.float32)
 
 
 class Maze(BaseLayer):

@@ -9,7 +9,7 @@ from metrigen.frame.ops import Call, returns, step_adjoint_op, tuple_of
 from metrigen.ir.nodes import Program
 
 
-def implicit_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
+def implicit_ops(body: Program, fields: tuple[str, ...]) -> list[str]:
     """``evolve``, which says of every sample how its equations were solved and keeps what the way back needs, and
     ``evolve_adjoint``."""
     call = Call(body.inputs)
@@ -18,7 +18,7 @@ def implicit_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
     n, m = len(fields), len(call.names)
     like = fields[0]
     evolve = render(
-        "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int, keep: bool"), returns=returns(n + 4),
+        "op.py.j2", name="evolve", signature=call.signature("steps: int, keep: bool"), returns=returns(n + 4),
         doc="``steps`` steps of the integrator, iterations, residual and status per sample, and what is kept.",
         check=call.check(), kernel="",
         reference=f"_own(cpu.by_reference({state}, {rest}, steps, keep), {everything})",
@@ -31,7 +31,7 @@ def implicit_ops(tag: str, body: Program, fields: tuple[str, ...]) -> list[str]:
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None, None",
         ],
     )  # fmt: skip
-    return [step_adjoint_op(tag, body, fields, cpu=True, kept=True), evolve]
+    return [step_adjoint_op(body, fields, cpu=True, kept=True), evolve]
 
 
 def implicit_steps(emission: Emission, otherwise: str) -> list[str]:

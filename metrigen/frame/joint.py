@@ -61,7 +61,7 @@ def joint(emission: Emission) -> Joint | None:
     )
 
 
-def joint_ops(tag: str, found: Joint, cpu: bool) -> list[str]:
+def joint_ops(found: Joint, cpu: bool) -> list[str]:
     """``evolve_readout`` and ``evolve_readout_adjoint``."""
     call = Call(found.arrays)
     n, m = len(found.state), len(found.arrays)
@@ -74,7 +74,7 @@ def joint_ops(tag: str, found: Joint, cpu: bool) -> list[str]:
     ahead, back = f"{state}, {rest}, {others}, steps", f"grad__, {flowed}, {state}, {rest}, {others}, steps"
     taken = tuple_of(["grad__", *adjoint.names])
     evolve = render(
-        "op.py.j2", tag=tag, name="evolve_readout", signature=call.signature("steps: int"), returns=returns(n + 1),
+        "op.py.j2", name="evolve_readout", signature=call.signature("steps: int"), returns=returns(n + 1),
         doc="The readout after ``steps`` steps, then the state.", check=call.check(),
         reference=f"_own(reference.evolve_readout({ahead}), {everything})",
         kernel=f"_own(reference.evolve_readout({ahead}, kernels.evolve, kernels.readout), {everything})",
@@ -91,7 +91,7 @@ def joint_ops(tag: str, found: Joint, cpu: bool) -> list[str]:
     )  # fmt: skip
     kernels = "kernels.evolve, kernels.evolve_adjoint, kernels.readout_adjoint"
     reverse = render(
-        "op.py.j2", tag=tag, name="evolve_readout_adjoint",
+        "op.py.j2", name="evolve_readout_adjoint",
         signature=f"grad__: Tensor, {adjoint.signature('steps: int')}", returns=returns(m),
         doc="Cotangents of everything that ``evolve_readout`` reads.", check=adjoint.check(),
         reference=first(f"_own(reference.evolve_readout_adjoint({back}), {taken})", m),

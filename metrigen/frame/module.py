@@ -42,6 +42,7 @@ def module_text(emission: Emission, header: str) -> str:
         header=header,
         title=emission.class_name,
         class_name=emission.class_name,
+        tag=emission.tag,
         rank=emission.rank,
         joint=joint(emission) is not None,
         cpu=emission.cpu is not None,
@@ -95,14 +96,14 @@ def _ops(emission: Emission) -> list[str]:
         return []
     programs = {name: program for name, (program, _, _) in emission.optimised.items()}
     cpu = emission.cpu is not None
-    ops = list(readout_ops(emission.tag, programs["readout"], cpu, not emission.without_triton))
+    ops = list(readout_ops(programs["readout"], cpu, not emission.without_triton))
     if emission.without_triton:
-        return [*ops, *implicit_ops(emission.tag, programs["step"], emission.fields)]
+        return [*ops, *implicit_ops(programs["step"], emission.fields)]
     if emission.lowered.steady is not None:
-        return [*ops, *solve_ops(emission.tag, emission.lowered.steady.unknown, programs["operator"], cpu)]
+        return [*ops, *solve_ops(emission.lowered.steady.unknown, programs["operator"], cpu)]
     found = joint(emission)
-    both = joint_ops(emission.tag, found, cpu) if found else []
-    return [*ops, *step_ops(emission.tag, programs["step"], emission.fields, cpu), *both]
+    both = joint_ops(found, cpu) if found else []
+    return [*ops, *step_ops(programs["step"], emission.fields, cpu), *both]
 
 
 def _init_args(emission: Emission) -> list[str]:

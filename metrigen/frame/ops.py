@@ -42,7 +42,7 @@ def first(text: str, count: int) -> str:
     return f"{text}[0]" if count == 1 else text
 
 
-def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> list[str]:
+def step_ops(body: Program, fields: tuple[str, ...], cpu: bool) -> list[str]:
     """``evolve`` and ``evolve_adjoint``."""
     call = Call(body.inputs)
     everything, state = tuple_of(call.names), tuple_of(fields)
@@ -50,7 +50,7 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> lis
     n, m = len(fields), len(call.names)
     kernel = f"kernels.evolve({state}, {rest}, steps)"
     evolve = render(
-        "op.py.j2", tag=tag, name="evolve", signature=call.signature("steps: int"), returns=returns(n),
+        "op.py.j2", name="evolve", signature=call.signature("steps: int"), returns=returns(n),
         doc="``steps`` steps of the integrator.", check=call.check(),
         reference=first(f"_own(reference.evolve({state}, {rest}, steps), {everything})", n),
         kernel=first(f"_own({kernel}, {everything})", n),
@@ -63,10 +63,10 @@ def step_ops(tag: str, body: Program, fields: tuple[str, ...], cpu: bool) -> lis
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None",
         ],
     )  # fmt: skip
-    return [step_adjoint_op(tag, body, fields, cpu), evolve]
+    return [step_adjoint_op(body, fields, cpu), evolve]
 
 
-def step_adjoint_op(tag: str, body: Program, fields: tuple[str, ...], cpu: bool, kept: bool = False) -> str:
+def step_adjoint_op(body: Program, fields: tuple[str, ...], cpu: bool, kept: bool = False) -> str:
     """``evolve_adjoint``; with ``kept`` that of steps that solve equations, of which the CPU is handed what it kept."""
     call, n, m = Call(body.inputs), len(fields), len(body.inputs)
     cotangents = tuple(Array(f"{f}__out", Kind.SITE) for f in fields)
@@ -75,7 +75,7 @@ def step_adjoint_op(tag: str, body: Program, fields: tuple[str, ...], cpu: bool,
     groups = f"{tuple_of([a.name for a in cotangents])}, {tuple_of(fields)}, {fixed}"
     own = tuple_of(adjoint.names)
     return render(
-        "op.py.j2", tag=tag, name="evolve_adjoint", returns=returns(m),
+        "op.py.j2", name="evolve_adjoint", returns=returns(m),
         signature=adjoint.signature("kept__: Tensor, steps: int" if kept else "steps: int"),
         doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
         reference=first(f"_own(reference.evolve_adjoint({groups}, steps), {own})", m),
@@ -92,7 +92,7 @@ def step_adjoint_op(tag: str, body: Program, fields: tuple[str, ...], cpu: bool,
     )  # fmt: skip
 
 
-def readout_ops(tag: str, readout: Program, cpu: bool, triton: bool = True) -> list[str]:
+def readout_ops(readout: Program, cpu: bool, triton: bool = True) -> list[str]:
     """``readout`` and ``readout_adjoint``."""
     call = Call(readout.inputs)
     r, m = len(readout.outputs), len(call.names)
@@ -102,7 +102,7 @@ def readout_ops(tag: str, readout: Program, cpu: bool, triton: bool = True) -> l
     split = f"*grad__.chunk({r}, 1)"
     order = f"{', '.join(call.names)}, {split}"
     forward = render(
-        "op.py.j2", tag=tag, name="readout", signature=call.signature(), returns="Tensor",
+        "op.py.j2", name="readout", signature=call.signature(), returns="Tensor",
         doc="The readout, its components one after the other along the channel axis.", check=call.check(),
         reference=f"torch.cat(reference.readout{everything}, 1)",
         kernel=f"torch.cat(kernels.readout{everything}, 1)" if triton else "",
@@ -111,7 +111,7 @@ def readout_ops(tag: str, readout: Program, cpu: bool, triton: bool = True) -> l
         backward=["return _readout_adjoint(*grads, *ctx.saved_tensors)"],
     )  # fmt: skip
     reverse = render(
-        "op.py.j2", tag=tag, name="readout_adjoint", signature=adjoint_signature, returns=returns(m),
+        "op.py.j2", name="readout_adjoint", signature=adjoint_signature, returns=returns(m),
         doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
         reference=first(f"_own(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
         kernel=first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m) if triton else "",
@@ -129,7 +129,7 @@ def readout_ops(tag: str, readout: Program, cpu: bool, triton: bool = True) -> l
     return [reverse, forward]
 
 
-def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]:
+def solve_ops(unknown: str, operator: Program, cpu: bool) -> list[str]:
     """``solve_linear`` and ``operator_adjoint``: A x = b with implicit differentiation."""
     fixed = tuple(a for a in operator.inputs if a.name != unknown)
     call = Call((Array("b__", Kind.SITE), Array("start__", Kind.SITE), *fixed))
@@ -150,7 +150,7 @@ def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]
         flowed = "flowed" if len(fixed) > 1 else "(flowed,)"
     backward.append(f"return adjoint, None, *{flowed}, None, None, None, None, None, None")
     forward = render(
-        "op.py.j2", tag=tag, name="solve_linear", signature=call.signature(options),
+        "op.py.j2", name="solve_linear", signature=call.signature(options),
         returns="tuple[Tensor, Tensor, Tensor, Tensor]",
         doc="x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.",
         check=call.check(),
@@ -174,7 +174,7 @@ def solve_ops(tag: str, unknown: str, operator: Program, cpu: bool) -> list[str]
     m = len(fixed)
     order = f"{', '.join(a.name for a in operator.inputs)}, cotangent__"
     reverse = render(
-        "op.py.j2", tag=tag, name="operator_adjoint", signature=adjoint.signature(), returns=returns(m),
+        "op.py.j2", name="operator_adjoint", signature=adjoint.signature(), returns=returns(m),
         doc="The variation of cotangent . A(fixed) u with respect to ``fixed``.", check=adjoint.check(),
         reference=first(f"_own(reference.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),
         kernel=first(f"_own(kernels.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),

@@ -22,6 +22,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         without_triton=not triton,
         title=emission.class_name,
         class_name=emission.class_name,
+        tag=emission.tag,
         cpu=cpu,
         triton=triton,
         backends=backends,
@@ -97,7 +98,7 @@ def _op(
         return first(f"_own({text}, {everything})", count) if own else f"torch.cat({text}, 2)"
 
     return render(
-        "op.py.j2", tag=emission.tag, name=name, signature=_typed(*groups), returns=returns(count), doc=doc,
+        "op.py.j2", name=name, signature=_typed(*groups), returns=returns(count), doc=doc,
         check=check, reference=of("reference"), kernel=of("kernels" if triton else "reference"),
         cpu=of("cpu") if cpu else "", fake=fake, setup=setup, backward=backward,
     )  # fmt: skip
