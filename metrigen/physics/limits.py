@@ -29,6 +29,7 @@ from metrigen.physics.derivation import Derivation
 from metrigen.physics.effort import expand
 from metrigen.physics.fit import canonical_pairs, split
 from metrigen.physics.jets import Jet, from_jets, has_unevaluated, jet, jets_of, to_jets
+from metrigen.physics.size import fits
 from metrigen.physics.variation import euler_jets
 from metrigen.spec.domain import Lattice
 from metrigen.spec.neural import learned
@@ -38,6 +39,7 @@ Rest = Mapping[sp.Basic, sp.Basic]
 Taken = Callable[[sp.Expr, Rest], sp.Expr | None]  # a slope, by what it is at the states that are meant
 AMPLITUDE = sp.Symbol("amplitude", positive=True)
 _WITHIN_ONE = (sp.sin, sp.cos, sp.tanh)
+_READ, _DIGITS = 100, 15  # nodes of a number that is written as a formula; digits of one that is not
 _DEEPEST = 30  # levels of an energy whose quadratic part is read; a value of a longer composition takes too long
 
 
@@ -144,8 +146,14 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at:
             total += c * sp.Symbol(f"norm_{matrix.name}", nonnegative=True)
         else:
             return None
-    total = expand(total)
+    total = _valued(expand(total))
     return None if total.has(t) else from_jets(total)
+
+
+def _valued(total: sp.Expr) -> sp.Expr:
+    """The numbers in a sum by their value where nobody would read them as a formula."""
+    number, rest = total.as_independent(*total.free_symbols, as_Add=True)
+    return total if fits(number, _READ) else sp.Float(number.evalf(_DIGITS)) + rest
 
 
 def _within(slope: sp.Expr, rest: Rest) -> sp.Expr | None:
