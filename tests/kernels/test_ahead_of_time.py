@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.conftest import ROOT  # noqa: E402
 from tests.kernels.ahead import TARGETS, launched, launched_planes, resources, source, vector_registers  # noqa: E402
 from tests.kernels.systems import rotating, wave  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
+from tests.lengths import LONG  # noqa: E402
 
 PLANE = (32, 32)
 ODD = (39, 39)
@@ -33,9 +33,6 @@ SPILLS = {
     ("wave_zero", "evolve_adjoint_kernel", "fp32", (64, 64)): 72,
     ("navier_stokes", "evolve_adjoint_kernel", "fp32", (16, 16)): 6104,
 }
-
-
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 
 
 def kernels_of(package: str) -> dict[str, object]:

@@ -5,7 +5,6 @@ Every energy has a channel of its own, V = sum_k s_k V_k(q) with s one-hot, so t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ import torch
 from metrigen import AverageVectorField, DiscreteGradient, Field, ImplicitMidpoint, Param, System
 from tests.integrators.methods import fields
 from tests.integrators.systems import POINT, Layers
+from tests.lengths import LONG
 
 q, p = Field("q", POINT), Field("p", POINT)
 Q = sp.Symbol("q", real=True)
@@ -29,7 +29,7 @@ STEEP = (Q**3 / 3, Q**4 / 4, Q**6 / 6 - Q**5 / 5, sp.exp(Q / 2), sp.cosh(Q) / 4,
 KINKED = (sp.Abs(Q), sp.Max(Q, 0) ** 2, sp.Abs(Q) ** 3, sp.Max(Q, -Q / 2))
 METHODS = {"midpoint": ImplicitMidpoint, "average": AverageVectorField, "gradient": DiscreteGradient}
 AMPLITUDES = (1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3)
-SEEDS = range(12 if os.environ.get("METRIGEN_LONG") else 2)
+SEEDS = range(12 if LONG else 2)
 BACKENDS = ("torch", "cpu")
 
 

@@ -13,11 +13,12 @@ from metrigen.passes.vary import bar, vary
 from metrigen.programs import optimise
 from tests.lattice.arrays import directional, dot_defect, random_values
 from tests.lattice.systems import BOUNDARIES, lattice_dynamics, screened, stepping_systems
+from tests.lengths import spread
 
 SYSTEMS = stepping_systems()
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", spread(SYSTEMS, 3))
 def test_dot_product(name: str) -> None:
     layer = lattice_dynamics(SYSTEMS[name])
     rank = len(layer.origin)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from itertools import product
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ from metrigen.integrators.dynamics import dynamics
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind
 from metrigen.programs import lower
+from tests.lengths import LONG, spread
 
 AXES = sp.symbols("x y z", real=True)
 WALLS = ("periodic", "zero", "neumann")
 AVERAGES = ("arithmetic", "harmonic")
-LONG = bool(os.environ.get("METRIGEN_LONG"))
 EXAMPLES = 200 if LONG else 4
 
 
@@ -141,9 +141,7 @@ def test_the_text_of_a_density_does_not_matter(wall: str, average: str, data: st
             np.testing.assert_allclose(value, force[name], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("index", range(9))
-@pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("wall", WALLS)
+@pytest.mark.parametrize(("wall", "average", "index"), spread(product(WALLS, AVERAGES, range(9)), 5))
 def test_a_coefficient_may_have_a_name(wall: str, average: str, index: int) -> None:
     """c written out, and an input that holds the values of c."""
     for rank in (1, 2):

@@ -39,6 +39,7 @@ from metrigen.emit.package import package_files
 from metrigen.spec.names import check_name, check_system_name
 from metrigen.spec.reserved import BUILTINS, CLASSES, EMITTED, ENDINGS, TORCH
 from tests.lattice.emitted import layer_class, package
+from tests.lengths import LONG
 from tests.names.capture import captured, derived, marked
 
 SPECS = (
@@ -48,7 +49,7 @@ SPECS = (
     "gallery/learned_mobility",
     "gallery/orthogonal_recurrence",
     "gallery/graph_poisson",
-    *(["gallery/elastic_pendulum"] if os.environ.get("METRIGEN_LONG") else []),
+    *(["gallery/elastic_pendulum"] if LONG else []),
 )
 LIBM = "log exp sin cos tan sqrt pow gamma lgamma tgamma erf j0 y0 jn yn floor ceil fabs abs fma hypot".split()
 HOSTILE = (
@@ -245,9 +246,7 @@ PICKED = (
     "log gamma new namespace linux sum id head_0 tail log_ exp_ M_PI NAN NULL at j c R V sums run u_1 max x".split()
 )
 TAKEN = [
-    w
-    for w in dict.fromkeys([*PICKED, *(WORDS if os.environ.get("METRIGEN_LONG") else WORDS[::9])])
-    if free(w) and w not in ("delete", "register")
+    w for w in dict.fromkeys([*PICKED, *(WORDS if LONG else WORDS[::9])]) if free(w) and w not in ("delete", "register")
 ]
 
 
