@@ -92,11 +92,8 @@ def run(group: Group, commit: str) -> Result:
     file = group.name.replace("/", "-")
     report = RUNS / f"{file}.xml"
     report.unlink(missing_ok=True)
-    more = (
-        ("-o", "addopts=", "-o", "faulthandler_timeout=7200", "-v", "--junitxml", str(report))
-        if "pytest" in group.command
-        else ()
-    )
+    more = ("-o", "addopts=", "-o", "faulthandler_timeout=7200", "-v", "--junitxml", str(report))
+    command = (*group.command, *more) if "pytest" in group.command else group.command
     environment = {**os.environ, "METRIGEN_LONG": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     began = time.monotonic()
     with (RUNS / f"{file}.log").open("w") as log:
