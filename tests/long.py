@@ -25,6 +25,7 @@ PAGE = ROOT / "docs" / "long-run.md"
 SPECS, RANGE = 10_000, 500  # fuzzed specs, in so many at a time
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 PYTEST = {
+    "bytes": "tests/bytes",
     "memory": "tests/kernels/test_memory.py",
     "amplitudes": "tests/kernels/test_amplitudes.py",
     "functions": "tests/functions",
