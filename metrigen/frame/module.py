@@ -30,6 +30,7 @@ from metrigen.frame.settings import (
     tolerance_lines,
 )
 from metrigen.frame.stepping import forward_readout, forward_steps, reports
+from metrigen.frame.tag import unsigned
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import learned_in
@@ -42,7 +43,7 @@ def module_text(emission: Emission, header: str) -> str:
         header=header,
         title=emission.class_name,
         class_name=emission.class_name,
-        tag=emission.tag,
+        tag=unsigned(emission.name),
         rank=emission.rank,
         joint=joint(emission) is not None,
         cpu=emission.cpu is not None,

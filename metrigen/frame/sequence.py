@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,12 +91,6 @@ class SequenceEmission:
     @property
     def stumpff(self) -> bool:
         return bool(orders(self.scan))
-
-    @cached_property
-    def tag(self) -> str:
-        """Name and content hash: two versions of a spec in one process are two sets of operators."""
-        content = repr((self.functions, self.name))
-        return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     def reads(self, program: Program) -> tuple[str, ...]:
         """The coefficients that a program reads."""
