@@ -57,7 +57,7 @@ class SequenceEmission:
     def parameters(self) -> tuple[ParameterText, ...]:
         """Learned parameters by name."""
         derivation = self.derivation
-        expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.integrator.dt]
+        expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.stepper.dt]
         named = {s.name: s for e in expressions for s in sp.sympify(e).free_symbols}
         arrays = {a.name: a for a in (*self.scan.cell.params, *self.scan.cell.turned_by)}
         return tuple(parameter_text(named[name], 0) for name in sorted(arrays))
@@ -85,7 +85,7 @@ class SequenceEmission:
     @property
     def learned_step(self) -> str:
         """The name of a learned time step, or nothing."""
-        dt = self.spec.system.integrator.dt
+        dt = self.spec.system.stepper.dt
         return dt.name if dt.is_Symbol else ""
 
     @property

@@ -56,7 +56,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
 
 def _number(emission: SequenceEmission) -> str:
     """The time step where it is a number, else nothing."""
-    dt = emission.spec.system.integrator.dt
+    dt = emission.spec.system.stepper.dt
     return repr(float(dt)) if dt.is_number else ""
 
 
