@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -55,6 +56,12 @@ class TimeStepper(Stepper):
 
     def with_dt(self, dt: sp.Expr) -> TimeStepper:
         return replace(self, dt=dt)
+
+    def over(self, h: sp.Expr) -> TimeStepper:
+        """The same method over h, of either sign: a part of the step of another."""
+        part = copy(self)
+        object.__setattr__(part, "dt", h)
+        return part
 
     def is_reversible(self, derivation: Derivation) -> bool:
         return self.symmetric and derivation.metric is None

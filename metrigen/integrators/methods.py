@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metrigen.integrators.average_vector_field import AverageVectorField
+from metrigen.integrators.composed import Composed
 from metrigen.integrators.discrete_gradient import DiscreteGradient
 from metrigen.integrators.explicit_euler import ExplicitEuler
 from metrigen.integrators.exponential import Exponential
@@ -19,6 +20,7 @@ METHODS: tuple[type[Method], ...] = (
     SymplecticEuler,
     Leapfrog,
     Strang,
+    Composed,
     Exponential,
     ImplicitMidpoint,
     AverageVectorField,

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from metrigen import DiscreteGradient, ImplicitMidpoint, Leapfrog, Strang, System
+from metrigen import Composed, DiscreteGradient, ImplicitMidpoint, Leapfrog, Strang, System
 from tests.graph import systems as graphs
 from tests.integrators import methods, test_composition, test_exponential, test_heat, test_newton
-from tests.integrators.systems import DT, coupled_wave, hot_wave
+from tests.integrators.systems import DT, coupled_wave, gallery, hot_wave
 from tests.kernels import ladder, test_implicit, test_point, test_strang
-from tests.kernels.systems import driven, rotating, transcendental
+from tests.kernels.systems import composed, driven, rotating, transcendental
 from tests.lattice import test_constraints, test_learned
 from tests.lattice.systems import membrane, oscillator, rough_wave, screened, steppers, transport
 from tests.sequence import coupled, systems
@@ -53,6 +53,8 @@ def _solved() -> dict[str, Make]:
     made["hot_wave"] = lambda: hot_wave("neumann", Strang(2, DT, bracket=Leapfrog, metric=DiscreteGradient))
     made["hot_harmonic"] = lambda: methods.harmonic(DiscreteGradient(1, DT), hot=True)
     made["coupled_wave"] = lambda: coupled_wave("zero", ImplicitMidpoint(2, DT))
+    made |= {"composed-point": lambda: gallery("henon_heiles", Composed(Strang(2, DT), order=6))}
+    made["composed-neumann"] = partial(composed, "neumann")
     made["wells"] = partial(methods.wells, DiscreteGradient(1, DT))
     return made | {"blocks": test_implicit.blocks, "solid": test_implicit.solid}
 

@@ -13,6 +13,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen import (
+    Composed,
     Derivation,
     Dissipation,
     Field,
@@ -21,6 +22,7 @@ from metrigen import (
     Lattice,
     SpecError,
     SteadyState,
+    Strang,
     System,
     derive,
     grad,
@@ -35,7 +37,9 @@ from tests.integrators.systems import DT, POINT, hot_wave, x
 from tests.sequence.systems import cell
 
 RING = Lattice(x)
-MAKE: Mapping[type[Method], Callable[[], Method]] = {SteadyState: SteadyState}
+MAKE: Mapping[type[Method], Callable[[], Method]] = {
+    SteadyState: SteadyState, Composed: lambda: Composed(Strang(1, DT)),
+}  # fmt: skip
 ORDER_SLACK, SITES = 0.25, 8
 
 
