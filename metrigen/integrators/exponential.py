@@ -66,6 +66,10 @@ class Exponential(TimeStepper):
         """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site; on a ``Sequence``
         ``integrators.scan`` says which cells have a form."""
         if isinstance(derivation.system.domain, Sequence):
+            if type(self).step is not Exponential.step:
+                raise unfit(
+                    derivation, "a token is one exact step of linear dynamics, and not its step()", "Exponential()"
+                )
             return
         if derivation.system.entropy is not None:
             why = "the friction of a two-generator system heats a field"

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 import metrigen
-from metrigen import Leapfrog, SpecError, Strang, System, derive
+from metrigen import Exponential, Leapfrog, SpecError, Strang, System, derive
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics
 from metrigen.integrators.methods import METHODS
@@ -152,6 +152,17 @@ def test_a_token_takes_an_exact_step_alone(kind: type[Method]) -> None:
     assert (refused is None) == (Sequence in kind.domains)
     if refused is not None:
         assert "one exact step of linear dynamics" in refused[1]
+
+
+def test_a_token_never_takes_the_step_of_another_class() -> None:
+    """``step`` is that of a lattice: on a sequence it would not be called, and no one would know."""
+
+    class Own(Exponential):
+        step = Unchecked.step
+
+    derive(POOL["anharmonic"](Own(1, DT)))
+    with pytest.raises(SpecError, match="Own does not fit"):
+        derive(POOL["tokens"](Own()))
 
 
 @each
