@@ -30,7 +30,7 @@ from metrigen.programs import lower
 from tests.integrators.contract import anharmonic, defect_of_reversal, planar, ring, start_of, step_of, steps
 from tests.integrators.systems import DT, coupled_wave, hot_wave, wells
 from tests.lattice.arrays import dot_defect
-from tests.lattice.emitted import compiled, layer_class, package
+from tests.lattice.emitted import layer_class, package
 
 ORDERS = tuple(SUBSTEPS)
 
@@ -97,7 +97,7 @@ def test_the_energy_does_not_drift() -> None:
             found.append(p**2 / 2 + q**2 / 2 + q**4 / 4)
         return np.array(found) - found[0]
 
-    coarse, fine = (np.abs(errors(dt)) for dt in (0.2, 0.1))
+    coarse, fine = (np.abs(errors(dt)) for dt in (0.4, 0.2))
     assert coarse[len(coarse) // 2 :].max() < 1.5 * coarse[: len(coarse) // 2].max()
     assert 10 < coarse.max() / fine.max() < 25
 
@@ -161,9 +161,9 @@ def test_the_layer(tmp_path: Path) -> None:
     """The steps of a layer are those of the interpreter, whose gradient is that of autograd; a number as dt can be
     given another value."""
     system = anharmonic(Composed(Strang(3, 0.1), order=4))
-    files = compiled(system).files
-    assert "Composed: order 4, keeps what Strang keeps: decay of phase-space volume exact" in files["DERIVATION.md"]
     kind = layer_class(package(system, tmp_path, "composed_layer"))
+    page = (tmp_path / "composed_layer" / "DERIVATION.md").read_text()
+    assert "Composed: order 4, keeps what Strang keeps: decay of phase-space volume exact" in page
     assert inspect.signature(kind).parameters["dt"].default is None
     layer, reference = kind(1, backend="torch").double(), step_of(derive(anharmonic(Composed(Strang(1, DT)))))
     start = {name: torch.full((1, 1), value, dtype=torch.float64) for name, value in (("q", 0.9), ("p", 0.55))}
