@@ -2,6 +2,7 @@
 
 from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
 from metrigen.integrators.average_vector_field import AverageVectorField
+from metrigen.integrators.composed import Composed
 from metrigen.integrators.discrete_gradient import DiscreteGradient
 from metrigen.integrators.explicit_euler import ExplicitEuler
 from metrigen.integrators.exponential import Exponential
@@ -36,6 +37,7 @@ __all__ = [
     "RK4",
     "AverageVectorField",
     "BuildError",
+    "Composed",
     "Derivation",
     "DiscreteGradient",
     "Dissipation",

@@ -75,7 +75,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     expressions += derivation.constraints.values()
-    dt = getattr(system.integrator, "dt", None)
+    dt = system.dt
     fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
     covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
     inputs: dict[sp.Basic, Array] = {}

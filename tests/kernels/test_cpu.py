@@ -28,6 +28,7 @@ from metrigen import (
     t,
     total,
 )
+from tests.kernels.systems import composed
 from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 from tests.lengths import picked
@@ -73,6 +74,7 @@ SYSTEMS = (
     {name: stepping_systems()[name] for name in CHOSEN}
     | {f"screened-{b}": screened(b) for b in BOUNDARIES}
     | {"coupled-blocks": coupled(2), "coupled-all": coupled(None, "neumann"), "solid": solid()}
+    | {"composed-4": composed("periodic"), "composed-6": composed("neumann", order=6)}
 )
 
 
