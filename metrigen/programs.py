@@ -150,18 +150,31 @@ def _merged(program: Program) -> Program:
 
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
+    fused = _fused(program)
+    found = _after_fusion(fused)
+    return found, count_ops(fused), count_ops(found)
+
+
+def passed(program: Program) -> Program:
+    """The program after the passes."""
+    return _after_fusion(_fused(program))
+
+
+def _fused(program: Program) -> Program:
     size = sum(nodes(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
     spend(size, f"the passes over {size} operations of {program.name}")
-    program = fuse(program)
-    before = count_ops(program)
+    return fuse(program)
+
+
+def _after_fusion(program: Program) -> Program:
     for run in PASSES:
         program = program if run is fuse else run(program)
-    return program, before, count_ops(program)
+    return program
 
 
 def equation_programs(equation: Equation) -> tuple[Program, ...]:
     """The programs of a nonlinear equation after the passes: residual, tangent, transposed, pullback."""
-    return tuple(optimise(_merged(program))[0] for program in equation.programs)
+    return tuple(passed(_merged(program)) for program in equation.programs)
 
 
 def _with_symbolic_dt(derivation: Derivation) -> Derivation:

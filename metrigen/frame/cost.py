@@ -8,7 +8,7 @@ in and out, inputs once. The floor in time is bytes / bandwidth.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -93,9 +93,14 @@ def default_shape(rank: int) -> tuple[int, ...]:
 
 
 def cost_of(
-    lowered: Lowered, optimised: Mapping[str, Program], shape: tuple[int, ...], bandwidth: float = BANDWIDTH
+    lowered: Lowered,
+    optimised: Mapping[str, Program],
+    shape: tuple[int, ...],
+    bandwidth: float = BANDWIDTH,
+    solved: Callable[[Equation], Sequence[Program]] = equation_programs,
 ) -> Cost:
-    """The cost of every program of a package, and of its loops over steps or iterations."""
+    """The cost of every program of a package, and of its loops over steps or iterations. ``solved`` gives the programs
+    of a nonlinear equation after the passes."""
     programs = tuple(program_cost(name, program, shape[1]) for name, program in optimised.items())
     by_name = {p.name: p for p in programs}
     integrator = lowered.dynamics.derivation.system.integrator
@@ -107,7 +112,7 @@ def cost_of(
     loops: Rows = []
     solves = len(solves_in(optimised["step"])) if "step" in optimised else 0
     if "step" in optimised and equations_in(optimised["step"]):
-        notes = _implicit(lowered, equations_in(optimised["step"]), shape)
+        notes = _implicit(lowered, {e: solved(e) for e in equations_in(optimised["step"])}, shape)
     elif solves:
         notes = [
             f"Whole calls are not counted: a step solves {solves} linear equation{'s' * (solves > 1)}, its reverse "
@@ -215,13 +220,13 @@ def _stepping(
     return rows, notes
 
 
-def _implicit(lowered: Lowered, equations: Sequence[Equation], shape: Sequence[int]) -> list[str]:
+def _implicit(lowered: Lowered, equations: Mapping[Equation, Sequence[Program]], shape: Sequence[int]) -> list[str]:
     state, channels = len(lowered.dynamics.state), shape[1]
     planes, word = _planes(lowered, channels)
     vector = _kib(planes * state * math.prod(shape[2:]) * WORD / 1024)
     notes = []
-    for equation in equations:
-        residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in equation_programs(equation))
+    for equation, programs in equations.items():
+        residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in programs)
         notes.append(
             f"Whole calls are not counted: a step solves an equation ({equation.name}) by Newton's method. An "
             f"iteration costs {residual} operations per site for the residual and {tangent} for every product with its "

@@ -20,7 +20,7 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
     lowered, derivation = emission.lowered, emission.derivation
     waves = wave_report(derivation, lowered.dynamics, lowered.step)
     optimised = {name: program for name, (program, _, _) in emission.optimised.items()}
-    cost = cost_of(lowered, optimised, default_shape(emission.rank))
+    cost = cost_of(lowered, optimised, default_shape(emission.rank), solved=emission.solved.__getitem__)
     reads = {
         name: ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
         for name, program in optimised.items()

@@ -35,7 +35,8 @@ from metrigen.ir.nodes import (
 )
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
-from metrigen.physics.effort import Partials, expand
+from metrigen.physics.effort import expand
+from metrigen.physics.partials import Partials
 from metrigen.physics.size import TooLarge, expanded_terms, nodes
 from metrigen.physics.zero import zero_test
 

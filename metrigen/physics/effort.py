@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen import budget
 from metrigen.budget import Account as Account
-from metrigen.budget import TooLarge, depth
+from metrigen.budget import TooLarge
 from metrigen.budget import limited as limited
 from metrigen.physics.size import expanded_nodes, expanded_terms, fits, nodes
 
@@ -16,7 +16,6 @@ LARGEST = 100_000  # operations of one step, whoever calls for it
 EQUATIONS = 150_000  # operations of the Legendre transform, the brackets and the equations together
 LARGE_WRITTEN = 20_000  # nodes beyond which denominators are not multiplied out
 _PER_TERM = 2  # operations that a term of an expansion takes
-_FLAT = 6  # levels of an expression that does not count as nested
 
 
 def spend(operations: int, doing: str) -> None:
@@ -69,21 +68,3 @@ def expansion(expr: sp.Expr, terms: int) -> int:
 def count_ops(expr: sp.Expr, most: int) -> int:
     """The operations of an expression as SymPy counts them, or a larger number than ``most`` for a large one."""
     return int(sp.count_ops(expr)) if fits(expr, 3 * most) else 3 * most
-
-
-class Partials:
-    """Partial derivatives of a sum, each from the terms that hold the variable. Raises TooLarge."""
-
-    def __init__(self, expr: sp.Expr) -> None:
-        self._terms = [(term, term.free_symbols, _slope_size(term)) for term in sp.Add.make_args(expr)]
-
-    def along(self, symbol: sp.Symbol) -> sp.Expr:
-        held = [(term, size) for term, free, size in self._terms if symbol in free]
-        count = sum(size for _, size in held)
-        spend(count, f"a derivative of {count} operations")
-        return sp.Add(*(term.diff(symbol) for term, _ in held))
-
-
-def _slope_size(term: sp.Expr) -> int:
-    """Operations of a derivative: the chain rule writes every level of a nested expression once more."""
-    return nodes(term) * max(_FLAT, depth(term)) // _FLAT
