@@ -114,7 +114,9 @@ def definition(name: str, target: str) -> str:
     needed = stem in ("log1p", "raised") or (row is not None and getattr(row, target) == OWN)
     if found is None or not needed:
         return ""
-    return _cpp(stem, found) if target == "cpp" else _python(stem, found, target)
+    if target != "cpp":
+        return _python(stem, found, target)
+    return _along_vectors(stem, found) if _is_arithmetic(found) else _cpp(stem, found)
 
 
 def _spelled(text: str, target: str) -> str:
@@ -186,16 +188,46 @@ def _cpp(stem: str, found: Form) -> str:
     return "\n".join([own, call, vector])
 
 
+def _is_arithmetic(found: Form) -> bool:
+    """Whether a form calls no function, so that vectors of the compiler take it as it stands."""
+    return {name for line in found.lines for name in _CALL.findall(line)} <= {"where", "like"}
+
+
+def _along_vectors(stem: str, found: Form) -> str:
+    """In the precision of the kernel, all lanes at once."""
+    names = "xyz"[: len(found.arguments)]
+    lines = [f"    const V {a} = spread({n}__);" for a, n in zip(found.arguments, names, strict=True)]
+    for line in found.lines:
+        text = re.sub(r"(?<![\w.])\d[\d.]*(?:e[-+]?\d+)?", r"R(\g<0>)", _CALL.sub(r"along::\1(", line))
+        lines.append(f"    {text};" if text.startswith("return ") else f"    const auto {text};")
+    types = ", ".join(f"class {n.upper()}" for n in names)
+    given = ", ".join(f"{n.upper()} {n}__" for n in names)
+    vector = "\n".join([f"template <{types}> inline V {stem}_({given}) {{", *lines, "}"])
+    plain, spread = ", ".join(f"R {n}" for n in names), ", ".join(f"spread({n})" for n in names)
+    return f"{vector}\ninline R {stem}_({plain}) {{ return {stem}_({spread})[0]; }}"
+
+
+_OWN_WORDS = """namespace own {
+inline double where(bool c, double a, double b) { return c ? a : b; }
+inline double like(double, double c) { return c; }
+}
+"""
+_ALONG_WORDS = """namespace along {
+template <class C> inline V where(C c, V a, V b) { return c ? a : b; }
+inline V like(V, R c) { return spread(c); }
+}
+"""
+
+
 def helpers(text: str, target: str) -> str:
     """The definitions of every helper that a text calls, and of those that these call, each before its first use."""
     found: dict[str, str] = {}
     _collect(_names(text, target), target, found)
     prelude = ""
     if target == "cpp" and any("own::" in d or "namespace own" in d for d in found.values()):
-        prelude = (
-            "namespace own {\ninline double where(bool c, double a, double b) { return c ? a : b; }\n"
-            "inline double like(double, double c) { return c; }\n}\n"
-        )
+        prelude = _OWN_WORDS
+    if target == "cpp" and any("along::" in d for d in found.values()):
+        prelude += _ALONG_WORDS
     between = "\n" if target == "cpp" else "\n\n\n"
     return prelude + between.join(found.values())
 
