@@ -1,8 +1,9 @@
 """Forms of functions that a target lacks, from exp, log, sin, cos, sqrt and arithmetic.
 
 A form is a few assignments and a return, read alike by numpy, PyTorch, Triton and C++ (``write``); where(c, a, b)
-selects, like(x, c) is the number c as x is stored. A number in where() is one that float32 holds exactly, as Triton
-rounds it. A branch that is not selected gets an argument at which it is finite: so are its derivatives by autograd.
+selects, like(x, c) is the number c as x is stored, quotient(x, y) is x/y, by autograd too at every magnitude of y. A
+number in where() is one that float32 holds exactly, as Triton rounds it. A branch that is not selected gets an argument
+at which it is finite: so are its derivatives by autograd.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ _FIXED: dict[str, Form] = {
         none = (a == 0.0) & (b == 0.0)
         large = where(a > b, a, b)
         small = where(a > b, b, a)
-        r = small / where(none, like(a, 1.0), large)
+        r = quotient(small, where(none, like(a, 1.0), large))
         return where(none, 0.5 * a + 0.5 * b, small * (2.0 / (1.0 + r)))
     """),
 }  # fmt: skip
@@ -191,7 +192,7 @@ def _share(powers: tuple[int, int], m: int) -> Form:
     lines = """
         none = (a == 0.0) & (b == 0.0)
         large = where(none, like(a, 1.0), where(a > b, a, b))
-        r = where(none, like(a, 1.0), where(a > b, b, a) / large)
+        r = where(none, like(a, 1.0), quotient(where(a > b, b, a), large))
         most = 1.0 / (1.0 + r)
         least = r * most
     """
