@@ -63,13 +63,14 @@ def _proved(sign: Sign) -> bool:
 
 def _refused(coefficient: sp.Expr, nonnegative: Set[str], part: str) -> SpecError:
     _, coefficient = coefficient.as_content_primitive()
-    free = sorted({x.array for x in coefficient.atoms(Leaf) if x.array not in nonnegative and not x.is_positive})
+    known = _declared(coefficient, nonnegative)
+    free = sorted({getattr(x, "array", x.name) for x in known.free_symbols if not x.is_nonnegative})
     declare = f"declare {' and '.join(free)} with nonnegative=True if that is so" if free else ""
-    found = sign_of(_declared(coefficient, nonnegative))
+    found = sign_of(known)
     return SpecError(
         f"the coefficient {coefficient} has no harmonic mean",
         part=part,
-        why="2ab/(a + b) of two neighbours has a pole where their signs differ, and nothing says that it is nonnegative",
+        why="2ab/(a + b) has a pole where the signs of two neighbours differ, and nothing says that it is nonnegative",
         witness=found.witness or None,
         fix=", ".join(filter(None, (declare, f"write it as sp.Max(0, {coefficient}) or as a square")))
         + ', or take average="arithmetic"',

@@ -2,6 +2,8 @@
 
     logmean(a, b)       (a - b)/(log a - log b), a where both are equal
     harmonicmean(a, b)  2 a b/(a + b), 0 where one of them is 0
+
+The first is a word of a spec, the second the mean of a ``Lattice(average="harmonic")``.
 """
 
 from __future__ import annotations

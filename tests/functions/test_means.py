@@ -27,7 +27,7 @@ LONG = os.environ.get("METRIGEN_LONG") == "1"
 WRT = ((), (a,), (b,), (a, a), (a, b), (b, b))
 MAGNITUDES = {
     np.float32: (-44, -41, -38, -37, -30, -25, -19, -12, -6, -1, 0, 1, 5, 12, 19, 25, 30, 37, 38),
-    np.float64: (-322, -310, -307, -300, -250, -160, -150, -100, -50, -30, -12, -3, 0, 2, 12, 30, 100, 154, 200, 300, 307),
+    np.float64: (-322, -310, -307, -300, -250, -160, -150, -100, -30, -12, -3, 0, 2, 12, 30, 100, 154, 200, 300, 307),
 }  # fmt: skip
 
 # What a textbook has, (a, b, s = a + b) -> the value for every entry of WRT.
@@ -76,8 +76,8 @@ def unit(dtype: type, size: Any) -> float:
 
 
 def miss(got: float, word: str, order: int, x: Any, y: Any, dtype: type) -> float:
-    """The error in units of the last place. Of what has a power of s below it, what rounding a or b does counts as none, as
-    a denormal number has few digits; and of a difference, (a - b)/s^3, its terms count: it is free where they overflow."""
+    """The error in units of the last place. Of what has a power of s below it, what rounding a or b does counts as none,
+    as a denormal number has few digits; of a difference, (a - b)/s^3, its terms count: it is free where they overflow."""
     if not x and not y:
         return 0.0 if got == AT_ZERO[word][order] else np.inf
     info, s = np.finfo(dtype), x + y
@@ -109,7 +109,9 @@ def test_every_pair(target: str, dtype: type) -> None:
         points = [(mpmath.mpf(float(x)), mpmath.mpf(float(y))) for x, y in zip(*at.values(), strict=True)]
         for i, row in enumerate(found):
             word, order = list(WORDS)[i // len(WRT)], i % len(WRT)
-            worst = max((miss(float(got), word, order, *p, dtype), p, float(got)) for got, p in zip(row, points, strict=True))
-            if not worst[0] <= ROWS[word].ulp:
-                wrong.append(f"{word} by {WRT[order]}: {worst[0]:.3g} units at {worst[1]}: {worst[2]!r}")
+            errors = [miss(float(got), word, order, *p, dtype) for got, p in zip(row, points, strict=True)]
+            at_worst = int(np.argmax(errors))
+            if not errors[at_worst] <= ROWS[word].ulp:
+                place = ", ".join(mpmath.nstr(z, 9) for z in points[at_worst])
+                wrong.append(f"{word} by {WRT[order]}: {errors[at_worst]:.3g} units at {place}: {row[at_worst]!r}")
     assert not wrong, "\n".join(wrong)

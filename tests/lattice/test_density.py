@@ -72,8 +72,8 @@ def forces_if_any(grid: Lattice, density: sp.Expr, at: dict[str, np.ndarray]) ->
     try:
         return forces(grid, density, at)
     except SpecError as refused:
-        assert grid.average == "harmonic", refused
-        assert "has no harmonic mean" in str(refused)
+        if grid.average == "arithmetic" or "has no harmonic mean" not in str(refused):
+            raise
         return {}
 
 
@@ -193,7 +193,8 @@ def test_a_coefficient_may_have_a_name(wall: str, average: str, index: int) -> N
 def test_a_closed_wall_stays_closed_however_it_is_written() -> None:
     line = Lattice(AXES[0], boundary="neumann", average="harmonic")
     u, wall = Field("u", line), Input("wall", line, nonnegative=True)
-    for coefficient in (1 - wall, (1 - wall) ** 2, 1 - 2 * wall + wall**2, (1 - wall) * (1 + u**2)):
+    open_ = sp.Max(0, 1 - wall)
+    for coefficient in (open_, (1 - wall) ** 2, 1 - 2 * wall + wall**2, open_ * (1 + u**2), open_ + open_ * u**2):
         system = System("leak", line, fields=(u,), hamiltonian=coefficient * grad(u).square / 2,
                         metric=Dissipation((1, lambda F: F[u])), integrator=ExplicitEuler(steps=1, dt=0.2))  # fmt: skip
         at = {"u": np.array([1.0, 1, 1, 0, 0, 0, 0]), "wall": np.array([0.0, 0, 0, 1, 0, 0, 0])}
@@ -202,7 +203,7 @@ def test_a_closed_wall_stays_closed_however_it_is_written() -> None:
         assert step is not None
         for _ in range(20):
             at["u"] = run(step, at)["u__next"]
-        np.testing.assert_allclose(at["u"][0, 0], [1, 1, 1, 0, 0, 0, 0], atol=1e-9)
+        np.testing.assert_array_equal(at["u"][0, 0], [1, 1, 1, 0, 0, 0, 0])
 
 
 def test_the_harmonic_mean_is_that_of_the_sum() -> None:

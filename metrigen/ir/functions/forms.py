@@ -186,8 +186,8 @@ _FIXED: dict[str, Form] = {
 
 
 def _share(powers: tuple[int, int], m: int) -> Form:
-    """p^j q^k/(a + b)^m, ``powers`` = (j, k). The smaller share comes first and quotients stand between, with a sum that
-    is small lifted by 2^60: what is formed on the way is in range where the result is, and 0 stays 0."""
+    """p^j q^k/(a + b)^m, ``powers`` = (j, k). The smaller share comes first and quotients stand between, a sum that is
+    small lifted by 2^60: what is formed on the way is in range where the result is, and 0 stays 0."""
     factors = ["least", "most"] if powers == (1, 1) else ["p"] * powers[0]
     lines = """
         none = (a == 0.0) & (b == 0.0)
