@@ -76,8 +76,8 @@ def unit(dtype: type, size: Any) -> float:
 
 
 def miss(got: float, word: str, order: int, x: Any, y: Any, dtype: type) -> float:
-    """The error in units of the last place. Of what has a power of s below it, what rounding a or b does counts as none,
-    as a denormal number has few digits; of a difference, (a - b)/s^3, its terms count: it is free where they overflow."""
+    """The error in units of the last place. Where a power of s is below, what rounding a or b does counts as none, as a
+    denormal number has few digits; of a difference, (a - b)/s^3, the terms count, it is free where they overflow."""
     if not x and not y:
         return 0.0 if got == AT_ZERO[word][order] else np.inf
     info, s = np.finfo(dtype), x + y

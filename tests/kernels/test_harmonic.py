@@ -1,9 +1,9 @@
 """Conductivities of every magnitude and closed walls: value, gradient and second derivative on every backend.
 
 H = k u_x^2/2 with a harmonic mean on the edges goes down its slope. Where k is scaled by c and the time by 1/c nothing
-may change but the derivatives by k, by 1/c and 1/c^2. Cells with k = 0 take no part. What is right is said by PyTorch in
-float64 from 2 a b/(a + b). With k (1 + u^2) the reverse has the second derivatives of the mean, and its own derivative
-the third, of size 1/k^2: it is tried where that and k^2 are numbers.
+may change but the derivatives by k, by 1/c and 1/c^2. Cells with k = 0 take no part. What is right is said by PyTorch
+in float64 from 2 a b/(a + b). With k (1 + u^2) the reverse has the second derivatives of the mean, and its own
+derivative the third, of size 1/k^2: it is tried where that and k^2 are numbers.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_a_coefficient_that_may_change_its_sign_is_refused(name: str) -> None:
     with pytest.raises(SpecError, match="has no harmonic mean") as refused:
         lower(derive(system))
     assert refused.value.part == part
-    assert "pole where their signs differ" in refused.value.why
+    assert "a pole where the signs of two neighbours differ" in refused.value.why
     assert refused.value.witness
     assert 'average="arithmetic"' in refused.value.fix
     assert words in str(refused.value)
