@@ -24,8 +24,8 @@ from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
-from metrigen.spec.functions import logmean
 from metrigen.spec.gradient import grad
+from metrigen.spec.means import logmean
 from metrigen.spec.neural import NeuralFunction
 from metrigen.spec.readout import energy_density, stress_energy
 from metrigen.spec.symbols import Field, Input, Param, mix, momentum, t, total

@@ -105,7 +105,9 @@ def dynamics(derivation: Derivation) -> Dynamics:
         lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
     else:
         given = frozenset(a.name for a in (*ordered.values(), *axes.values(), *sites))
-        lowering = Lowering(Stencils(system.lattice, coefficients=given), arrays, coefficients)
+        nonnegative = frozenset(a.name for u, a in arrays.items() if u.is_nonnegative)
+        stencils = Stencils(system.lattice, coefficients=given, nonnegative=nonnegative)
+        lowering = Lowering(stencils, arrays, coefficients)
         lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from metrigen.ir.functions.normal import normal
 from metrigen.ir.functions.slopes import slope
-from metrigen.spec.functions import logmean
+from metrigen.spec.means import logmean
 from tests.functions.evaluated import TARGETS, values
 from tests.functions.exact import value
 from tests.lengths import LONG
