@@ -142,9 +142,11 @@ def values_of(programs: tuple[Program, ...], rank: int) -> dict[str, np.ndarray]
     return {name: 0.2 + 0.3 * np.abs(rng.normal(size=shapes[a.kind])) for name, a in arrays.items()}
 
 
-@pytest.mark.parametrize(
-    "name", ["gallery/total_variation", "gallery/elastic_pendulum", "gallery/thermo_wave", "coupled_wave"]
-)
+VARIED = ("gallery/total_variation", "gallery/elastic_pendulum", "gallery/morse_oscillator", "gallery/thermo_wave",
+          "coupled_wave")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIED)
 def test_a_variation_in_let_form_is_the_variation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every program with all its expressions taken apart gives the numbers of the one written out."""
     derivation = derive(load_spec(ROOT / "specs" / f"{name}.py").system)
