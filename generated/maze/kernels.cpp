@@ -92,23 +92,24 @@ namespace along {
 template <class C> inline V where(C c, V a, V b) { return c ? a : b; }
 inline V like(V, R c) { return spread(c); }
 inline V quotient(V x, V y) { return x / y; }
+inline V largest(V x, V y) { return x > y ? x : y; }
+inline V smallest(V x, V y) { return x > y ? y : x; }
 }
 template <class X, class Y> inline V harmonicmean_(X x__, Y y__) {
     const V a = spread(x__);
     const V b = spread(y__);
     const auto none = (a == R(0.0)) & (b == R(0.0));
-    const auto large = along::where(a > b, a, b);
-    const auto small = along::where(a > b, b, a);
-    const auto r = along::quotient(small, along::where(none, along::like(a, R(1.0)), large));
-    return along::where(none, R(0.5) * a + R(0.5) * b, small * (R(2.0) / (R(1.0) + r)));
+    const auto r = along::quotient(along::smallest(a, b), along::where(none, along::like(a, R(1.0)), along::largest(a,
+        b)));
+    return along::where(none, R(0.5) * a + R(0.5) * b, along::smallest(a, b) * (R(2.0) / (R(1.0) + r)));
 }
 inline R harmonicmean_(R x, R y) { return harmonicmean_(spread(x), spread(y))[0]; }
 template <class X, class Y> inline V sharesquare0_(X x__, Y y__) {
     const V a = spread(x__);
     const V b = spread(y__);
     const auto none = (a == R(0.0)) & (b == R(0.0));
-    const auto large = along::where(none, along::like(a, R(1.0)), along::where(a > b, a, b));
-    const auto r = along::where(none, along::like(a, R(1.0)), along::quotient(along::where(a > b, b, a), large));
+    const auto large = along::where(none, along::like(a, R(1.0)), along::largest(a, b));
+    const auto r = along::where(none, along::like(a, R(1.0)), along::quotient(along::smallest(a, b), large));
     const auto most = R(1.0) / (R(1.0) + r);
     const auto least = r * most;
     const auto p = along::where(a > b, most, least);

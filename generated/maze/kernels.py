@@ -105,17 +105,18 @@ def quotient__(x, y):
 @triton.jit
 def harmonicmean__(a, b):
     none = (a == 0.0) & (b == 0.0)
-    large = tl.where(a > b, a, b)
-    small = tl.where(a > b, b, a)
-    r = quotient__(small, tl.where(none, like__(a, 1.0), large))
-    return tl.where(none, 0.5 * a + 0.5 * b, small * (2.0 / (1.0 + r)))
+    r = quotient__(
+        tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL),
+        tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL))
+    )
+    return tl.where(none, 0.5 * a + 0.5 * b, tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL) * (2.0 / (1.0 + r)))
 
 
 @triton.jit
 def sharesquare0__(a, b):
     none = (a == 0.0) & (b == 0.0)
-    large = tl.where(none, like__(a, 1.0), tl.where(a > b, a, b))
-    r = tl.where(none, like__(a, 1.0), quotient__(tl.where(a > b, b, a), large))
+    large = tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL))
+    r = tl.where(none, like__(a, 1.0), quotient__(tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL), large))
     most = 1.0 / (1.0 + r)
     least = r * most
     p = tl.where(a > b, most, least)

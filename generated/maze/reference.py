@@ -27,6 +27,10 @@ from torch import Tensor
 Tensors = tuple[Tensor, ...]
 
 
+def largest__(a, b):
+    return torch.where(a > b, a, b)
+
+
 def quotient__(x, y):
     c = y.detach()
     return (x / c) / (y / c)
@@ -37,20 +41,22 @@ def same__(*args):
     return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)
 
 
+def smallest__(a, b):
+    return torch.where(a > b, b, a)
+
+
 def harmonicmean__(a, b):
     a, b = same__(a, b)
     none = (a == 0.0) & (b == 0.0)
-    large = torch.where(a > b, a, b)
-    small = torch.where(a > b, b, a)
-    r = quotient__(small, torch.where(none, torch.full_like(a, 1.0), large))
-    return torch.where(none, 0.5 * a + 0.5 * b, small * (2.0 / (1.0 + r)))
+    r = quotient__(smallest__(a, b), torch.where(none, torch.full_like(a, 1.0), largest__(a, b)))
+    return torch.where(none, 0.5 * a + 0.5 * b, smallest__(a, b) * (2.0 / (1.0 + r)))
 
 
 def sharesquare0__(a, b):
     a, b = same__(a, b)
     none = (a == 0.0) & (b == 0.0)
-    large = torch.where(none, torch.full_like(a, 1.0), torch.where(a > b, a, b))
-    r = torch.where(none, torch.full_like(a, 1.0), quotient__(torch.where(a > b, b, a), large))
+    large = torch.where(none, torch.full_like(a, 1.0), largest__(a, b))
+    r = torch.where(none, torch.full_like(a, 1.0), quotient__(smallest__(a, b), large))
     most = 1.0 / (1.0 + r)
     least = r * most
     p = torch.where(a > b, most, least)

@@ -115,3 +115,11 @@ def test_every_pair(target: str, dtype: type) -> None:
                 place = ", ".join(mpmath.nstr(z, 9) for z in points[at_worst])
                 wrong.append(f"{word} by {WRT[order]}: {errors[at_worst]:.3g} units at {place}: {row[at_worst]!r}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nan_is_handed_on(target: str) -> None:
+    at = {a: np.array([np.nan, 1, np.nan, 0, 1, 1, 1, 1]), b: np.array([1, np.nan, 0, np.nan, 1, 1, 1, 1])}
+    found = values(target, [e for word in WORDS for e in derived(WORDS[word])], at)
+    assert np.isnan(found[:, :4]).all()
+    assert np.isfinite(found[:, 4:]).all()

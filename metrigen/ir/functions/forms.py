@@ -1,9 +1,9 @@
 """Forms of functions that a target lacks, from exp, log, sin, cos, sqrt and arithmetic.
 
 A form is a few assignments and a return, read alike by numpy, PyTorch, Triton and C++ (``write``); where(c, a, b)
-selects, like(x, c) is the number c as x is stored, quotient(x, y) is x/y, by autograd too at every magnitude of y. A
-number in where() is one that float32 holds exactly, as Triton rounds it. A branch that is not selected gets an argument
-at which it is finite: so are its derivatives by autograd.
+selects, like(x, c) is the number c as x is stored, quotient(x, y) is x/y, by autograd too at every magnitude of y;
+largest(a, b) and smallest(a, b) hand on NaN. A number in where() is one that float32 holds exactly, as Triton rounds
+it. A branch that is not selected gets an argument at which it is finite: so are its derivatives by autograd.
 """
 
 from __future__ import annotations
@@ -177,10 +177,8 @@ _FIXED: dict[str, Form] = {
     # By the ratio of both, which neither overflows nor vanishes before the mean does.
     "harmonicmean": _form("a b", """
         none = (a == 0.0) & (b == 0.0)
-        large = where(a > b, a, b)
-        small = where(a > b, b, a)
-        r = quotient(small, where(none, like(a, 1.0), large))
-        return where(none, 0.5 * a + 0.5 * b, small * (2.0 / (1.0 + r)))
+        r = quotient(smallest(a, b), where(none, like(a, 1.0), largest(a, b)))
+        return where(none, 0.5 * a + 0.5 * b, smallest(a, b) * (2.0 / (1.0 + r)))
     """),
 }  # fmt: skip
 
@@ -191,8 +189,8 @@ def _share(powers: tuple[int, int], m: int) -> Form:
     factors = ["least", "most"] if powers == (1, 1) else ["p"] * powers[0]
     lines = """
         none = (a == 0.0) & (b == 0.0)
-        large = where(none, like(a, 1.0), where(a > b, a, b))
-        r = where(none, like(a, 1.0), quotient(where(a > b, b, a), large))
+        large = where(none, like(a, 1.0), largest(a, b))
+        r = where(none, like(a, 1.0), quotient(smallest(a, b), large))
         most = 1.0 / (1.0 + r)
         least = r * most
     """

@@ -13,11 +13,15 @@ _CALL = re.compile(r"(?<![\w.])([a-z]\w*)\(")
 # The words of forms that are no functions of the table.
 _PRIMITIVE: Mapping[str, Mapping[str, str]] = {
     "numpy": {"where": "np.where", "abs": "np.abs", "sqrt": "np.sqrt", "log1p": "np.log1p", "like": "like",
-              "pow": "np.power", "floor": "np.floor", "quotient": "np.divide"},
+              "pow": "np.power", "floor": "np.floor", "quotient": "np.divide",
+              "largest": "np.maximum", "smallest": "np.minimum"},
     "torch": {"where": "torch.where", "abs": "torch.abs", "sqrt": "torch.sqrt", "log1p": "torch.log1p",
-              "like": "torch.full_like", "pow": "torch.pow", "floor": "torch.floor", "quotient": "quotient__"},
+              "like": "torch.full_like", "pow": "torch.pow", "floor": "torch.floor", "quotient": "quotient__",
+              "largest": "largest__", "smallest": "smallest__"},
     "triton": {"where": "tl.where", "abs": "tl.abs", "sqrt": "tl.sqrt", "log1p": "log1p__", "like": "like__",
-               "pow": "powered__", "floor": "tl.floor", "quotient": "quotient__"},
+               "pow": "powered__", "floor": "tl.floor", "quotient": "quotient__",
+               "largest": "tl.maximum({0}, propagate_nan=tl.PropagateNan.ALL)",
+               "smallest": "tl.minimum({0}, propagate_nan=tl.PropagateNan.ALL)"},
     "cpp": {"where": "where", "abs": "__builtin_fabs", "sqrt": "__builtin_sqrt", "log1p": "__builtin_log1p",
             "like": "like", "pow": "__builtin_pow", "floor": "__builtin_floor"},
 }  # fmt: skip
@@ -72,7 +76,14 @@ _SAME = """def same__(*args):
 _QUOTIENT = """def quotient__(x, y):
     c = y.detach()
     return (x / c) / (y / c)"""
-_TORCH: Mapping[str, str] = {"same__": _SAME, "quotient__": _QUOTIENT}
+# The slope of one argument, where torch.maximum of equal ones has half of both, which spoils a second derivative.
+_LARGEST = """def largest__(a, b):
+    return torch.where(a > b, a, b)"""
+_SMALLEST = """def smallest__(a, b):
+    return torch.where(a > b, b, a)"""
+_TORCH: Mapping[str, str] = {
+    "same__": _SAME, "quotient__": _QUOTIENT, "largest__": _LARGEST, "smallest__": _SMALLEST,
+}  # fmt: skip
 _LANES = """inline R {name}_(R x) {{ return R(__builtin_{of}(double(x))); }}
 inline V {name}_(V x) {{ for (long l = 0; l < LANES; ++l) x[l] = {name}_(R(x[l])); return x; }}"""
 _CPP: Mapping[str, str] = {
@@ -194,9 +205,12 @@ def _cpp(stem: str, found: Form) -> str:
     return "\n".join([own, call, vector])
 
 
+_ARITHMETIC = {"where", "like", "quotient", "largest", "smallest"}
+
+
 def _is_arithmetic(found: Form) -> bool:
     """Whether a form calls no function, so that vectors of the compiler take it as it stands."""
-    return {name for line in found.lines for name in _CALL.findall(line)} <= {"where", "like", "quotient"}
+    return {name for line in found.lines for name in _CALL.findall(line)} <= _ARITHMETIC
 
 
 def _along_vectors(stem: str, found: Form) -> str:
@@ -222,6 +236,8 @@ _ALONG_WORDS = """namespace along {
 template <class C> inline V where(C c, V a, V b) { return c ? a : b; }
 inline V like(V, R c) { return spread(c); }
 inline V quotient(V x, V y) { return x / y; }
+inline V largest(V x, V y) { return x > y ? x : y; }
+inline V smallest(V x, V y) { return x > y ? y : x; }
 }
 """
 
