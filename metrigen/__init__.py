@@ -1,5 +1,6 @@
 """metrigen: a compiler from field theory to neural layers. The vocabulary of a spec file."""
 
+import metrigen.caches  # noqa: F401  # before anything imports SymPy
 from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
 from metrigen.integrators.average_vector_field import AverageVectorField
 from metrigen.integrators.composed import Composed

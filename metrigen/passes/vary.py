@@ -21,6 +21,7 @@ import sympy as sp
 from metrigen.budget import nodes, spend
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import slope
+from metrigen.ir.functions.slopes import Slopes
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
@@ -342,7 +343,7 @@ class _Backwards:
             if (isinstance(s, Inside) and not isinstance(s, Leaf)) or s.name in self.constants:
                 continue
             product = cotangent * slopes.along(s)
-            if not product.is_zero:
+            if product is not sp.S.Zero:
                 self.flowed.setdefault(s, []).append(product)
 
     def _named(self, expr: sp.Expr) -> sp.Expr:
@@ -357,7 +358,7 @@ class _Slopes:
     """Partial derivatives of a sum, each from the terms that hold the variable alone."""
 
     def __init__(self, expr: sp.Expr) -> None:
-        self.terms = [(term, term.free_symbols) for term in sp.Add.make_args(expr)]
+        self.terms = [(Slopes(term), term.free_symbols) for term in sp.Add.make_args(expr)]
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
-        return sp.Add(*(slope(term, symbol) for term, free in self.terms if symbol in free))
+        return sp.Add(*(slopes.along(symbol) for slopes, free in self.terms if symbol in free))
