@@ -5,14 +5,12 @@ A fixed sample, which with the shipped specs of ``test_drift`` reaches every kin
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.bytes import table
 from tests.conftest import ROOT
+from tests.lengths import LONG
 
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 GALLERY = (
     "camassa_holm", "d_linoss", "duffing", "gas_piston", "graph_kuramoto", "graph_poisson", "hamiltonian_network",
     "heat", "heated_pendulum", "kdv", "learned_mobility", "maxwell", "modern_hopfield", "selective_decay_scan",

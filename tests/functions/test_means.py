@@ -6,7 +6,6 @@ every target, to the units of the last place that the table states, of the resul
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
 from itertools import product
@@ -21,9 +20,9 @@ from metrigen.ir.functions.slopes import slope
 from metrigen.ir.functions.table import ROWS
 from metrigen.spec.means import harmonicmean, share
 from tests.functions.evaluated import DEVICE, TARGETS, values
+from tests.lengths import LONG
 
 a, b = sp.symbols("a b", real=True)
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 WRT = ((), (a,), (b,), (a, a), (a, b), (b, b))
 MAGNITUDES = {
     np.float32: (-44, -41, -38, -37, -30, -25, -19, -12, -6, -1, 0, 1, 5, 12, 19, 25, 30, 37, 38),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 import types
 from pathlib import Path
@@ -26,9 +25,9 @@ from metrigen.physics.effort import LARGE_WRITTEN, expand
 from metrigen.physics.size import expanded_nodes
 from metrigen.programs import lower, optimise
 from metrigen.spec.load import Spec, load_spec
+from tests.lengths import LONG
 
 ROOT = Path(__file__).parents[2]
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 QUICK = ("tanh25", "sin15", "cosines80", "hidden3", "hidden4", "double_pendulum", "four_fields_3d")
 BUILT = ("double_pendulum", "hidden3", "tanh25")
 
