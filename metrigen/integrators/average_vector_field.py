@@ -25,6 +25,9 @@ from metrigen.integrators.implicit import check_arrays, solved, starts, step_equ
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import unfit
+from metrigen.spec.functions import choose, whole
+
+_KINKS = (sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside, sp.Piecewise, sp.floor, sp.ceiling, choose, whole)
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,7 @@ class AverageVectorField(TimeStepper):
     def check(self, derivation: Derivation) -> None:
         """A smooth H without learned functions, and no entropy."""
         check_arrays(derivation)
-        kinks = sorted(
-            {f.func.__name__ for f in derivation.hamiltonian.atoms(sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside)}
-        )
+        kinks = sorted({f.func.__name__ for f in derivation.hamiltonian.atoms(*_KINKS)})
         if kinks:
             why = f"the average of dH over a step is a quadrature, which is not exact across the kink of {kinks[0]}"
             raise unfit(derivation, why, "DiscreteGradient, which has the exact difference quotient of a kink")
