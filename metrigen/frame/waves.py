@@ -203,7 +203,8 @@ def matrices(
     table = {symbol(name): np.asarray(v, dtype=float) for name, v in values.items()}
     for (i, j), row in entries.items():
         for at, coefficient in row.items():
-            c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(_smooth(coefficient), table)
+            with np.errstate(all="ignore"):  # what is not finite has no eigenvalues
+                c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(_smooth(coefficient), table)
             if derivatives:
                 out[:, i, j] += c * np.prod((1j * k) ** np.asarray(at, dtype=int), axis=1)
             else:
