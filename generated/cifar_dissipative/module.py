@@ -34,7 +34,7 @@ class CifarDissipativeState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_dissipative_6a4d7596")
+OPERATORS = operator_prefix("cifar_dissipative_05d22012")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

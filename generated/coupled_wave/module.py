@@ -34,7 +34,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("coupled_wave_64a0ca2d")
+OPERATORS = operator_prefix("coupled_wave_29663055")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

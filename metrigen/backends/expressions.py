@@ -180,7 +180,8 @@ def _number(value: sp.Expr) -> tuple[str, int]:
     return (f"({value.p} / {value.q})" if _divided(value) else repr(double(value))), _ATOM
 
 
-_PLAIN = r"[-0-9.e() /]+"  # a number, as it is printed
+_DIGITS = r"\d+\.?\d*(?:e[-+]?\d+)?"
+_PLAIN = rf"(?:{_DIGITS}|[-() /])+"  # a number or a quotient of two, as it is printed; never a name such as e or e1
 
 
 def _call(spelling: str) -> Callable[..., str]:
@@ -233,7 +234,7 @@ def _triton_pair(spelling: str) -> Callable[..., str]:
 
 
 def _is_short(argument: str) -> bool:
-    if not re.fullmatch(r"-?[0-9.e-]+", argument):
+    if not re.fullmatch(rf"-?{_DIGITS}", argument):
         return not re.fullmatch(_PLAIN, argument)
     return exact_in_float32(sp.Float(argument, 20))
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.frame.emission import bytes_per_site
-from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation, SiteSum
 from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total
 from metrigen.ir.queries import equations_in, solves_in
 from metrigen.programs import Lowered, equation_programs
+from metrigen.spec.contracts import Stepper
 from metrigen.spec.symbols import Param
 
 WORD = 4  # bytes of a float32
@@ -119,7 +119,7 @@ def cost_of(
             "more, each at the cost of its iterations of conjugate gradient: one product with the operator and five "
             "sums or updates of a plane."
         ]
-    elif isinstance(integrator, TimeStepper) and {"step", "step_adjoint"} <= by_name.keys():
+    elif isinstance(integrator, Stepper) and {"step", "step_adjoint"} <= by_name.keys():
         loops, notes = _stepping(lowered, by_name, integrator.steps, shape)
     elif isinstance(integrator, SteadyState) and "operator" in by_name:
         loops, notes = _steady(lowered, by_name, integrator)
@@ -209,7 +209,7 @@ def _stepping(
         f"per site written and read again; recomputing costs {again * step.flops} operations per site. "
         + (
             "The step is reversible; recomputing adds no rounding, where running it backwards would."
-            if derivation.system.integrator.is_reversible(derivation)
+            if derivation.system.stepper.is_reversible(derivation)
             else "A step is not run backwards: undoing friction or diffusion amplifies rounding."
         ),
         "Recomputed: the intermediates of a step, by step_adjoint from the state before it. One by one they pass "

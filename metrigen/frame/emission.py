@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,12 +131,6 @@ class Emission:
             for name, (program, _, _) in self.optimised.items()
             if name in _KERNEL_PROGRAMS
         )
-
-    @cached_property
-    def tag(self) -> str:
-        """Name and content hash: two versions of a spec in one process are two sets of operators."""
-        content = repr((self.functions, self.kernels, self.cpu, self.spec.system.name))
-        return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     def statistics(self) -> dict[str, Any]:
         """Operations and bytes per site of every program, float32, each array moved once."""

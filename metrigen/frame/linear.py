@@ -23,9 +23,6 @@ Numbers = Mapping[str, Any]
 Response = dict[tuple[str, Offset], Any]
 
 KINK = "a term has a jump or a kink, or a function that is given at run time"
-# Below any coefficient: the guard of a harmonic mean against 0/0.
-_GUARD = sp.Float("1e-11")
-
 _LONGEST = 10_000  # nodes of a coefficient that is multiplied out
 
 
@@ -121,8 +118,7 @@ def _scaled(response: Response, factor: Any, by: Offset) -> Response:
 
 
 def _exact(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> sp.Expr:
-    guards = {f: sp.S.Zero for f in expr.atoms(sp.Float) if abs(f) < _GUARD}
-    out = expanded(expr.xreplace(guards).xreplace(dict(table)))
+    out = expanded(expr.xreplace(dict(table)))
     if out.has(sp.zoo, sp.nan, sp.oo):
         raise Unlinearised("a coefficient has no value at a constant state")
     if any(f.func.__name__ not in FUNCTIONS for f in out.atoms(sp.Function)):

@@ -18,7 +18,6 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.frame.linear import KINK, Linear, Unlinearised, expanded, respond, symbol
 from metrigen.frame.parameters import initial_value
-from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, after
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.evaluate import almost_everywhere, evaluate
@@ -27,6 +26,7 @@ from metrigen.physics.derivation import Derivation
 from metrigen.physics.jets import has_unevaluated, jets_of, to_jets
 from metrigen.physics.size import TooLarge
 from metrigen.physics.variation import euler_jets
+from metrigen.spec.contracts import Stepper
 from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 # (row, column) -> orders in space or offset -> coefficient
@@ -122,7 +122,7 @@ def _parameters(layer: Dynamics) -> list[sp.Symbol]:
     """The symbols of all parameters, the time step among them, in a fixed order."""
     d = layer.derivation
     parts = [d.hamiltonian, d.system.entropy, *(b.form for b in (d.bracket, d.metric) if b is not None)]
-    parts += [*d.constraints.values(), getattr(d.system.integrator, "dt", None)]
+    parts += [*d.constraints.values(), d.system.dt]
     found = {s for e in parts if e is not None for s in sp.sympify(e).free_symbols}
     for e in parts:
         found |= {a.args[0] for a in (sp.sympify(e).atoms(transposed) if e is not None else ())}
@@ -203,7 +203,8 @@ def matrices(
     table = {symbol(name): np.asarray(v, dtype=float) for name, v in values.items()}
     for (i, j), row in entries.items():
         for at, coefficient in row.items():
-            c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(_smooth(coefficient), table)
+            with np.errstate(all="ignore"):  # what is not finite has no eigenvalues
+                c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(_smooth(coefficient), table)
             if derivatives:
                 out[:, i, j] += c * np.prod((1j * k) ** np.asarray(at, dtype=int), axis=1)
             else:
@@ -249,14 +250,14 @@ def step_map(step: Program, layer: Dynamics, numbers: Numbers, dt: Sequence[floa
 
 def dt_name(layer: Dynamics) -> str:
     """The name of the time step among the parameters; "" if there is none or it is made of several."""
-    dt = getattr(layer.derivation.system.integrator, "dt", None)
+    dt = layer.derivation.system.dt
     return dt.name if isinstance(dt, sp.Symbol) else ""
 
 
 def chosen_dt(derivation: Derivation) -> float | None:
     """The declared size of a step, as a number."""
     integrator = derivation.system.integrator
-    if not isinstance(integrator, TimeStepper):
+    if not isinstance(integrator, Stepper):
         return None
     dt = sp.sympify(integrator.dt)
     return float(dt.xreplace({s: sp.Float(initial_value(s)) for s in dt.free_symbols}))

@@ -75,7 +75,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     expressions += derivation.constraints.values()
-    dt = getattr(system.integrator, "dt", None)
+    dt = system.dt
     fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
     covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
     inputs: dict[sp.Basic, Array] = {}
@@ -105,7 +105,9 @@ def dynamics(derivation: Derivation) -> Dynamics:
         lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
     else:
         given = frozenset(a.name for a in (*ordered.values(), *axes.values(), *sites))
-        lowering = Lowering(Stencils(system.lattice, coefficients=given), arrays, coefficients)
+        nonnegative = frozenset(a.name for u, a in arrays.items() if u.is_nonnegative)
+        stencils = Stencils(system.lattice, coefficients=given, nonnegative=nonnegative)
+        lowering = Lowering(stencils, arrays, coefficients)
         lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)

@@ -97,7 +97,8 @@ class Stencil:
 
     def restored(self, law: str) -> str | None:
         """How a step keeps a law that the flow of the stencil does not; None where it does not either."""
-        restores: Mapping[str, str] = getattr(self.dynamics.derivation.system.integrator, "restores", {})
+        method = self.dynamics.derivation.system.integrator
+        restores: Mapping[str, str] = {} if method is None else method.restores
         return restores.get(law)
 
     # Numbers ---------------------------------------------------------------------------------------------------

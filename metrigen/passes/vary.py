@@ -182,11 +182,15 @@ class Sweep:
         size = sum(nodes(e) for e in statement.expressions)
         spend(size, f"the variation of {size} operations of {self.program.name}")
         stores = [(c, e) for name, e in statement.stores if (c := self.cotangent(name)) is not None]
-        if stores and (statement.lets or any(is_large(e) for _, e in stores)):
+        if stores and self._by_values(statement, stores):
             self._in_lets(statement, stores)
             return
         for cotangent, expr in stores:
             self._stencil(cotangent, expr, over=statement.over)
+
+    def _by_values(self, statement: Map, stores: list[tuple[sp.Expr, sp.Expr]]) -> bool:
+        """Whether a statement is reversed value by value."""
+        return bool(statement.lets) or any(is_large(e) for _, e in stores)
 
     def _in_lets(self, statement: Map, stores: list[tuple[sp.Expr, sp.Expr]]) -> None:
         """The reverse of a long statement, value by value. What goes to a neighbour is stored before it moves, where

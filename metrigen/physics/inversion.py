@@ -10,7 +10,7 @@ from typing import Literal
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.physics import linear
+from metrigen.physics import channels, linear
 from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, label
 from metrigen.physics.refusals import refuse
@@ -18,6 +18,7 @@ from metrigen.physics.report import short, show
 from metrigen.physics.signs import sign_of
 from metrigen.physics.variation import over_common, tidy
 from metrigen.physics.zero import Evaluator, random_point
+from metrigen.spec.neural import learned
 
 Fields = Sequence[AppliedUndef]
 _STATES, _VARIED = 24, 8  # random states that a sign is looked at, and those from which a velocity is varied
@@ -112,6 +113,8 @@ def _refuse_multivalued(fields: Fields, velocities: Mapping[AppliedUndef, Jet], 
         entry = row[i]
         v = velocities[u]
         seen: dict[bool, str] = {}
+        if entry.has(learned) or channels.has_maps(entry):
+            continue  # no numbers to look at
         compiled = Evaluator.of((entry,), _STATES)
         for seed in range(_STATES):
             point = random_point(entry, seed, (2.0, 0.2, 0.9)[seed % 3])

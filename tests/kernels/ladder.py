@@ -18,6 +18,7 @@ import torch
 from metrigen import (
     RK4,
     AverageVectorField,
+    Composed,
     DiscreteGradient,
     Dissipation,
     ExplicitEuler,
@@ -45,7 +46,7 @@ METHODS = {
     "explicit": ExplicitEuler(2, DT), "rk4": RK4(2, DT), "symplectic": SymplecticEuler(2, DT),
     "leapfrog": Leapfrog(2, DT), "strang": Strang(3, DT), "midpoint": ImplicitMidpoint(2, DT),
     "gonzalez": DiscreteGradient(2, DT), "average": AverageVectorField(2, DT), "steady": SteadyState("cg", 1e-12),
-    "monotone": SteadyState("monotone", 1e-12),
+    "monotone": SteadyState("monotone", 1e-12), "composed": Composed(Strang(2, DT)),
 }  # fmt: skip
 STILL = ("steady", "monotone")
 FLOWS = ("explicit", "rk4")
