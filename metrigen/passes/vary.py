@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.budget import nodes, spend
+from metrigen.budget import spend, work
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import slope
 from metrigen.ir.functions.slopes import Slopes
@@ -179,7 +179,7 @@ class Sweep:
         return out
 
     def _map(self, statement: Map) -> None:
-        size = sum(nodes(e) for e in statement.expressions)
+        size = sum(work(e) for e in statement.expressions)
         spend(size, f"the variation of {size} operations of {self.program.name}")
         stores = [(c, e) for name, e in statement.stores if (c := self.cotangent(name)) is not None]
         if stores and self._by_values(statement, stores):

@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen import budget
 from metrigen.budget import Account as Account
-from metrigen.budget import TooLarge
+from metrigen.budget import TooLarge, work
 from metrigen.budget import limited as limited
 from metrigen.physics.size import expanded_nodes, expanded_terms, fits, nodes
 
@@ -62,7 +62,7 @@ def _without_denominators(expr: sp.Expr) -> tuple[sp.Expr, dict[sp.Basic, sp.Bas
 
 def expansion(expr: sp.Expr, terms: int) -> int:
     """Operations of an expansion: every term is written, with its denominator and its functions."""
-    return _PER_TERM * terms + expanded_nodes(expr) // 4
+    return _PER_TERM * terms + expanded_nodes(expr) // 4 + work(expr) - nodes(expr)
 
 
 def count_ops(expr: sp.Expr, most: int) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.budget import depth
+from metrigen.budget import depth, work
 from metrigen.physics.effort import spend
-from metrigen.physics.size import nodes
 
 _FLAT = 6  # levels of an expression that does not count as nested
 
@@ -28,7 +27,7 @@ class Partials:
 
 def _size(term: sp.Expr) -> int:
     """Operations of a derivative: the chain rule writes every level of a nested expression once more."""
-    return nodes(term) * max(_FLAT, depth(term)) // _FLAT
+    return work(term) * max(_FLAT, depth(term)) // _FLAT
 
 
 class _Derivative:
