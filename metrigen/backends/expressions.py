@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.backends.order import ordered_terms
 from metrigen.errors import REPORT, SpecError
 from metrigen.ir.functions.powers import exact_in_float32, parts
 from metrigen.ir.functions.table import TABLE
@@ -77,7 +78,7 @@ class Dialect:
 
     def _add(self, expr: sp.Expr) -> str:
         parts: list[str] = []
-        for term in sorted(expr.as_ordered_terms(), key=_negative):
+        for term in sorted(ordered_terms(expr), key=_negative):
             text = self._print(-term)[0] if _negative(term) else self._print(term)[0]
             if _negative(term):
                 text = f"({text})" if (-term).is_Add else text

@@ -24,6 +24,7 @@ from metrigen.ir.evaluate import almost_everywhere, evaluate
 from metrigen.ir.nodes import Map, Offset, Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.jets import has_unevaluated, jets_of, to_jets
+from metrigen.physics.partials import derivative
 from metrigen.physics.size import TooLarge
 from metrigen.physics.variation import euler_jets
 from metrigen.spec.contracts import Stepper
@@ -62,14 +63,13 @@ class Numbers:
     at_rest: bool
 
 
-def symbols_of(derivation: Derivation, layer: Dynamics) -> Symbols:
-    """Linearise the equations of a derivation and their lattice form. Raises Unlinearised."""
+def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Symbols:
+    """Linearise the equations of a derivation and their lattice form, the ``rates_program``. Raises Unlinearised."""
     domain, names = derivation.system.lattice, tuple(a.name for a in layer.state)
     axes = tuple(str(x) for x in domain.axes)
     if any(a.name in axes for a in layer.inputs):
         raise Unlinearised("the coefficients depend on the place")
     steady = isinstance(derivation.system.integrator, SteadyState)
-    program = rates_program(layer, steady)
     if sum(int(sp.count_ops(e)) for s in program if isinstance(s, Map) for e in s.expressions) > _LARGE:
         raise Unlinearised(f"the equations on the lattice have more than {_LARGE} operations")
     lattice = _entries(respond(program, names), program.outputs, names)
@@ -79,9 +79,9 @@ def symbols_of(derivation: Derivation, layer: Dynamics) -> Symbols:
         return Symbols(names, axes, domain.spacing, None, lattice, steady, str(error))
 
 
-def rates_program(layer: Dynamics, steady: bool) -> Program:
+def rates_program(layer: Dynamics) -> Program:
     """u -> u_t on the lattice, one output per field; of a steady state u -> dF/du."""
-    if steady:
+    if isinstance(layer.derivation.system.integrator, SteadyState):
         return layer.gradient(layer.derivation.hamiltonian)
     builder = Builder(layer)
     rates = RightHandSide.of(layer).at(builder, {a.name: layer.leaf(a.name) for a in layer.state})
@@ -90,13 +90,12 @@ def rates_program(layer: Dynamics, steady: bool) -> Program:
     return Program("rates", inputs, tuple(builder.body), tuple(f"{n}__rate" for n in rates), layer.lowering.periodic)
 
 
-def numbers_of(layer: Dynamics, steady: bool) -> Numbers:
+def numbers_of(layer: Dynamics, program: Program) -> Numbers:
     """A constant state at which the dynamics has finite slopes: 0 (1 for a field that is positive), else 1.
 
     Inputs are 0, or 1 if they are positive; parameters have their declared start. Raises Unlinearised.
     """
     known = {symbol(a.name): a for a in layer.lowering.inputs}
-    program = rates_program(layer, steady)
     for fallback in (0.0, 1.0):
         values = {a.name: _start(layer, a.name, fallback) for a in known.values()}
         with np.errstate(all="ignore"):
@@ -157,7 +156,7 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             array = layer.lowering.arrays.get(j.base)
             flat[j] = sp.S.Zero if j.order else symbol(array.name if array else j.base.func.__name__)
         for j in jets_of(force, *derivation.fields):
-            c = expanded(_plain(force.diff(j).xreplace(flat)))
+            c = expanded(_plain(derivative(force, j).xreplace(flat)))
             if c.has(sp.zoo, sp.nan, sp.oo):
                 raise Unlinearised("a coefficient has no value at a constant state")
             if c.has(sp.DiracDelta):

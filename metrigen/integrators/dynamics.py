@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -43,8 +44,15 @@ class Dynamics:
         return self.lowering.arrays[u].name
 
     def gradient(self, density: sp.Expr, name: str = "H", part: str = "hamiltonian") -> Program:
-        """dE/du for every field u of the state: outputs ``bar(u)``."""
-        return self.lowering.gradient(name, density, tuple(a.name for a in self.state), part)
+        """dE/du for every field u of the state: outputs ``bar(u)``. Step, laws, waves and readouts ask for the same."""
+        key = (density, name, part)
+        if key not in self._gradients:
+            self._gradients[key] = self.lowering.gradient(name, density, tuple(a.name for a in self.state), part)
+        return self._gradients[key]
+
+    @cached_property
+    def _gradients(self) -> dict[tuple[sp.Expr, str, str], Program]:
+        return {}
 
     def covectors(self, bilinear: Bilinear) -> tuple[Lowering, tuple[str, ...], tuple[str, ...]]:
         """The lowering with the covectors of a bracket added, and the names of the left and right ones."""

@@ -30,6 +30,11 @@ def _size(term: sp.Expr) -> int:
     return work(term) * max(_FLAT, depth(term)) // _FLAT
 
 
+def derivative(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """d expr/d symbol, off every account."""
+    return _Derivative(symbol).of(expr)
+
+
 class _Derivative:
     """d/d symbol, every distinct subexpression once."""
 
