@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.budget import spend, work
+from metrigen.budget import printed, spend
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
 from metrigen.domains.readout import (
@@ -161,7 +161,7 @@ def passed(program: Program) -> Program:
 
 
 def _fused(program: Program) -> Program:
-    size = sum(work(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
+    size = sum(printed(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
     spend(size, f"the passes over {size} operations of {program.name}")
     return fuse(program)
 

@@ -22,14 +22,14 @@ def spend(operations: int, doing: str) -> None:
     """Take operations off the account. Raises TooLarge where it does not hold so many, or where a step is too large for
     any account."""
     if operations > LARGEST:
-        raise TooLarge(f"{doing} was called for")
+        raise TooLarge(f"{doing} was called for, {operations} operations, and {LARGEST} are the limit of one step")
     budget.spend(operations, doing)
 
 
 def spend_on(expr: sp.Basic, times: float, doing: str) -> None:
     """Take off so many operations for every node of an expression; ``doing`` is completed by their number."""
     if not fits(expr, int(LARGEST / times)):
-        raise TooLarge(f"{doing} {nodes(expr)} operations was called for")
+        raise TooLarge(f"{doing} {nodes(expr)} operations was called for, and {LARGEST} are the limit of one step")
     count = nodes(expr)
     spend(int(count * times), f"{doing} {count} operations")
 
