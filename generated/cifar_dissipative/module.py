@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, as_step, by_reference, by_sample, check_fields, check_input, check_state, exact, has_numbers,
+    BaseLayer, as_count, as_step, by_reference, by_sample, check_fields, check_input, check_state, exact,
     operator_prefix, pullback, registered, step_of, working
 )
 from .checks import checked, told
+from .param import Param, register_parameters
 
 try:
     from . import kernels
@@ -34,7 +35,7 @@ class CifarDissipativeState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_dissipative_05d22012")
+OPERATORS = operator_prefix("cifar_dissipative_d085fa18")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -110,49 +111,6 @@ def _available(backend: str, x: Tensor) -> None:
         raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
     if backend == "cpu":
         cpu.insist()
-
-
-def _accepted(
-    value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
-    below: float | None = None,
-) -> Tensor:
-    """``value`` in float64 and in the shape of the parameter ``name``; ValueError where the parameter cannot have it."""
-    try:
-        if isinstance(value, Tensor) and value.is_complex():
-            raise TypeError
-        given = torch.as_tensor(value, dtype=torch.float64, device=getattr(value, "device", "cpu"))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} must be a real number or a tensor of them, not {value!r}") from error
-    try:
-        given = given.expand(like.shape)
-    except RuntimeError as error:
-        shapes = f"{tuple(given.shape)}; needed: {tuple(like.shape)}, or what broadcasts to it"
-        raise ValueError(f"{name} has shape {shapes}") from error
-    low = "positive" if above is not None else "nonnegative" if least is not None else ""
-    words = " and ".join(w for w in (low, "" if below is None else f"below {below}") if w) or "finite"
-    wrong = ~torch.isfinite(given)
-    if above is not None:
-        wrong = wrong | (given <= above)
-    if least is not None:
-        wrong = wrong | (given < least)
-    if below is not None:
-        wrong = wrong | (given >= below)
-    if has_numbers(given) and bool(wrong.any()):
-        raise ValueError(f"{name} must be {words}, not {given[wrong][0].item()}")
-    return given
-
-_OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic curve give exactly in every dtype
-
-
-def _between(raw: Tensor, bound: float, positive: bool) -> Tensor:
-    """A logistic curve from 0 to the bound, kept off the bound, and off 0 if it is positive, where it rounds to them."""
-    least = torch.finfo(raw.dtype).tiny if positive else 0.0
-    return (bound * torch.sigmoid(raw)).clamp(least, bound * (1 - torch.finfo(raw.dtype).eps))
-
-
-def _inverse_between(value: Tensor, bound: float) -> Tensor:
-    """log(v / (1 - v)) with v = value / bound, for 0 <= value < bound; what is set to 0 is off, and stays off."""
-    return torch.where(value > 0, torch.logit(value / bound), _OFF)
 
 
 @torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
@@ -553,6 +511,12 @@ class CifarDissipative(BaseLayer):
     INPUTS = ()
     SIGNS = {}
 
+    c1 = Param("channel", 0.5, sign="positive", below=1.75)
+    c2 = Param("channel", 0.5, sign="positive", below=1.75)
+    gamma = Param("channel", 0.3, sign="nonnegative", below=2.0)
+    k = Param("channel", 0.1, sign="positive", below=0.25)
+    m2 = Param("channel", 0.2, sign="nonnegative", below=2.0)
+
     def __init__(
         self,
         channels: int,
@@ -577,16 +541,7 @@ class CifarDissipative(BaseLayer):
         channels = as_count(channels, "channels", 1)
         self.channels, self.backend = channels, backend
         self.steps = 2 if steps is None else as_count(steps, "steps", 0)
-        self.raw_c1 = nn.Parameter(torch.zeros((channels,)))
-        self.c1 = 0.5
-        self.raw_c2 = nn.Parameter(torch.zeros((channels,)))
-        self.c2 = 0.5
-        self.raw_gamma = nn.Parameter(torch.zeros((channels,)))
-        self.gamma = 0.3
-        self.raw_k = nn.Parameter(torch.zeros((channels,)))
-        self.k = 0.1
-        self.raw_m2 = nn.Parameter(torch.zeros((channels,)))
-        self.m2 = 0.2
+        register_parameters(self)
         self.dt = 0.5 if dt is None else dt
         told(self, dt, 4.7619)
 
@@ -598,56 +553,6 @@ class CifarDissipative(BaseLayer):
     @dt.setter
     def dt(self, value: float | Tensor) -> None:
         self._dt = as_step(value, False)
-
-    @property
-    def c1(self) -> Tensor:
-        """One value per channel, positive and below 1.75. Made from ``raw_c1``: set it by assignment, writing into it changes nothing."""
-        return _between(self.raw_c1, 1.75, True)
-
-    @c1.setter
-    def c1(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_c1.copy_(_inverse_between(_accepted(value, self.c1, 'c1', above=0.0, below=1.75), 1.75))
-
-    @property
-    def c2(self) -> Tensor:
-        """One value per channel, positive and below 1.75. Made from ``raw_c2``: set it by assignment, writing into it changes nothing."""
-        return _between(self.raw_c2, 1.75, True)
-
-    @c2.setter
-    def c2(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_c2.copy_(_inverse_between(_accepted(value, self.c2, 'c2', above=0.0, below=1.75), 1.75))
-
-    @property
-    def gamma(self) -> Tensor:
-        """One value per channel, nonnegative and below 2.0. Made from ``raw_gamma``: set it by assignment, writing into it changes nothing."""
-        return _between(self.raw_gamma, 2.0, False)
-
-    @gamma.setter
-    def gamma(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_between(_accepted(value, self.gamma, 'gamma', least=0.0, below=2.0), 2.0))
-
-    @property
-    def k(self) -> Tensor:
-        """One value per channel, positive and below 0.25. Made from ``raw_k``: set it by assignment, writing into it changes nothing."""
-        return _between(self.raw_k, 0.25, True)
-
-    @k.setter
-    def k(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_k.copy_(_inverse_between(_accepted(value, self.k, 'k', above=0.0, below=0.25), 0.25))
-
-    @property
-    def m2(self) -> Tensor:
-        """One value per channel, nonnegative and below 2.0. Made from ``raw_m2``: set it by assignment, writing into it changes nothing."""
-        return _between(self.raw_m2, 2.0, False)
-
-    @m2.setter
-    def m2(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_m2.copy_(_inverse_between(_accepted(value, self.m2, 'm2', least=0.0, below=2.0), 2.0))
 
     @exact
     @checked

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, by_reference, check_fields, check_input, check_state, exact, has_numbers, operator_prefix,
-    pullback, registered, working
+    BaseLayer, as_count, by_reference, check_fields, check_input, check_state, exact, operator_prefix, pullback,
+    registered, working
 )
 from .checks import checked, told
+from .param import Param, register_parameters
 
 try:
     from . import kernels
@@ -34,7 +35,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("coupled_wave_29663055")
+OPERATORS = operator_prefix("coupled_wave_b028587c")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -110,78 +111,6 @@ def _available(backend: str, x: Tensor) -> None:
         raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
     if backend == "cpu":
         cpu.insist()
-
-
-def _accepted(
-    value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
-    below: float | None = None,
-) -> Tensor:
-    """``value`` in float64 and in the shape of the parameter ``name``; ValueError where the parameter cannot have it."""
-    try:
-        if isinstance(value, Tensor) and value.is_complex():
-            raise TypeError
-        given = torch.as_tensor(value, dtype=torch.float64, device=getattr(value, "device", "cpu"))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} must be a real number or a tensor of them, not {value!r}") from error
-    try:
-        given = given.expand(like.shape)
-    except RuntimeError as error:
-        shapes = f"{tuple(given.shape)}; needed: {tuple(like.shape)}, or what broadcasts to it"
-        raise ValueError(f"{name} has shape {shapes}") from error
-    low = "positive" if above is not None else "nonnegative" if least is not None else ""
-    words = " and ".join(w for w in (low, "" if below is None else f"below {below}") if w) or "finite"
-    wrong = ~torch.isfinite(given)
-    if above is not None:
-        wrong = wrong | (given <= above)
-    if least is not None:
-        wrong = wrong | (given < least)
-    if below is not None:
-        wrong = wrong | (given >= below)
-    if has_numbers(given) and bool(wrong.any()):
-        raise ValueError(f"{name} must be {words}, not {given[wrong][0].item()}")
-    return given
-
-
-def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:
-    """A channel matrix that is its transpose times ``sign``, to rounding; ValueError for any other."""
-    other, scale = sign * matrix.mT, matrix.abs().max() if matrix.numel() else 0.0
-    if has_numbers(matrix) and bool(((matrix - other).abs() > 1e-5 * scale).any()):
-        word, transpose = ("symmetric", "transpose") if sign > 0 else ("antisymmetric", "negative transpose")
-        raise ValueError(f"{name} must be {word}: it differs from its {transpose}")
-    return matrix
-
-_OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic curve give exactly in every dtype
-
-
-def _positive(raw: Tensor) -> Tensor:
-    """softplus, kept off zero where it underflows."""
-    return nn.functional.softplus(raw).clamp_min(torch.finfo(raw.dtype).tiny)
-
-
-def _inverse_softplus(value: Tensor) -> Tensor:
-    """log(exp(value) - 1), for value >= 0. At 0 the slope of softplus is 0: what is set to 0 is off, and stays off."""
-    return torch.where(value > 0, value + torch.log(-torch.expm1(-value)), _OFF)
-
-
-def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
-    """The channel matrix with these blocks (n, b, b) on its diagonal, cut off behind the last channel."""
-    n, b, _ = blocks.shape
-    one = torch.eye(n, dtype=blocks.dtype, device=blocks.device)
-    return (one[:, None, :, None] * blocks[:, :, None, :]).reshape(n * b, n * b)[:channels, :channels]
-
-
-def _diagonal_blocks(matrix: Tensor, like: Tensor, channels: int, name: str, value: Tensor | float) -> Tensor:
-    """The blocks on the diagonal of a channel matrix that is zero outside of them; one number stands in every entry of
-    the blocks."""
-    n, b, _ = like.shape
-    full = matrix.new_zeros(n * b, n * b)
-    full[:channels, :channels] = matrix
-    parts = full.view(n, b, n, b)
-    blocks = parts.diagonal(dim1=0, dim2=2).permute(2, 0, 1)
-    spread = torch.as_tensor(value).dim() == 0
-    if not spread and matrix.device.type != "meta" and bool(full.count_nonzero() > blocks.count_nonzero()):
-        raise ValueError(f"{name} couples blocks of {b} channels: entries outside of the blocks must be 0")
-    return blocks
 
 
 @torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
@@ -605,6 +534,14 @@ class CoupledWave(BaseLayer):
     INPUTS = ()
     SIGNS = {}
 
+    B = Param("matrix", 0.0, symmetry=-1, block=8)
+    K = Param("matrix", 0.0, symmetry=1)
+    c2 = Param("channel", 1.0, sign="positive")
+    dt = Param("scalar", 0.1, sign="positive")
+    gamma = Param("channel", 0.1, sign="nonnegative")
+    lam = Param("channel", 0.1, sign="nonnegative")
+    m2 = Param("channel", 0.1, sign="nonnegative")
+
     def __init__(
         self,
         channels: int,
@@ -629,97 +566,10 @@ class CoupledWave(BaseLayer):
         channels = as_count(channels, "channels", 1)
         self.channels, self.backend = channels, backend
         self.steps = 8 if steps is None else as_count(steps, "steps", 0)
-        self.raw_B = nn.Parameter(torch.zeros((-(-channels // 8), 8, 8)))
-        self.B = 0.0
-        self.raw_K = nn.Parameter(torch.zeros((channels, channels)))
-        self.K = 0.0
-        self.raw_c2 = nn.Parameter(torch.zeros((channels,)))
-        self.c2 = 1.0
-        self.raw_dt = nn.Parameter(torch.zeros((1,)))
-        self.dt = 0.1
-        self.raw_gamma = nn.Parameter(torch.zeros((channels,)))
-        self.gamma = 0.1
-        self.raw_lam = nn.Parameter(torch.zeros((channels,)))
-        self.lam = 0.1
-        self.raw_m2 = nn.Parameter(torch.zeros((channels,)))
-        self.m2 = 0.1
+        register_parameters(self)
         if dt is not None:
             self.dt = dt
         told(self, dt, 0.69843)
-
-    @property
-    def B(self) -> Tensor:
-        """Channel matrix, antisymmetric, in blocks of 8 channels. Made from ``raw_B``: set it by assignment, writing into it changes nothing."""
-        return _block_diagonal(0.5 * (self.raw_B - self.raw_B.mT), self.channels)
-
-    @B.setter
-    def B(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_B.copy_(
-                _diagonal_blocks(
-                    _mirrored(_accepted(value, self.B, 'B'), 'B', -1), self.raw_B, self.channels, 'B', value
-                )
-            )
-
-    @property
-    def K(self) -> Tensor:
-        """Channel matrix, symmetric. Made from ``raw_K``: set it by assignment, writing into it changes nothing."""
-        return 0.5 * (self.raw_K + self.raw_K.mT)
-
-    @K.setter
-    def K(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_K.copy_(_mirrored(_accepted(value, self.K, 'K'), 'K', 1))
-
-    @property
-    def c2(self) -> Tensor:
-        """One value per channel, positive. Made from ``raw_c2``: set it by assignment, writing into it changes nothing."""
-        return _positive(self.raw_c2)
-
-    @c2.setter
-    def c2(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_c2.copy_(_inverse_softplus(_accepted(value, self.c2, 'c2', above=0.0)))
-
-    @property
-    def dt(self) -> Tensor:
-        """A number, positive. Made from ``raw_dt``: set it by assignment, writing into it changes nothing."""
-        return _positive(self.raw_dt).squeeze(0)
-
-    @dt.setter
-    def dt(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_dt.copy_(_inverse_softplus(_accepted(value, self.dt, 'dt', above=0.0)))
-
-    @property
-    def gamma(self) -> Tensor:
-        """One value per channel, nonnegative. Made from ``raw_gamma``: set it by assignment, writing into it changes nothing."""
-        return nn.functional.softplus(self.raw_gamma)
-
-    @gamma.setter
-    def gamma(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_gamma.copy_(_inverse_softplus(_accepted(value, self.gamma, 'gamma', least=0.0)))
-
-    @property
-    def lam(self) -> Tensor:
-        """One value per channel, nonnegative. Made from ``raw_lam``: set it by assignment, writing into it changes nothing."""
-        return nn.functional.softplus(self.raw_lam)
-
-    @lam.setter
-    def lam(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_lam.copy_(_inverse_softplus(_accepted(value, self.lam, 'lam', least=0.0)))
-
-    @property
-    def m2(self) -> Tensor:
-        """One value per channel, nonnegative. Made from ``raw_m2``: set it by assignment, writing into it changes nothing."""
-        return nn.functional.softplus(self.raw_m2)
-
-    @m2.setter
-    def m2(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(_accepted(value, self.m2, 'm2', least=0.0)))
 
     @exact
     @checked

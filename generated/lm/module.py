@@ -38,7 +38,7 @@ class LmState(NamedTuple):
         return LmState(*(x[..., -1] for x in self))
 
 
-OPERATORS = operator_prefix("lm_6d9eaa71")
+OPERATORS = operator_prefix("lm_bdb5afff")
 
 
 def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

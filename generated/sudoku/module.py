@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from . import reference
-from .base import (BaseLayer, as_count, check_input, check_state, exact, has_numbers, readable, registered, working)
+from .base import (BaseLayer, as_count, check_input, check_state, exact, readable, registered, working)
 from .checks import checked
 from .graph import Dense, Sparse
+from .param import Param, register_parameters
 from .solve import LARGEST, Options, solve
 
 Graph = Dense | Sparse
@@ -105,48 +106,6 @@ def _given(method: str, /, **inputs: Tensor | None) -> None:
         raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
 
 
-def _accepted(
-    value: Tensor | float, like: Tensor, name: str, *, above: float | None = None, least: float | None = None,
-    below: float | None = None,
-) -> Tensor:
-    """``value`` in float64 and in the shape of the parameter ``name``; ValueError where the parameter cannot have it."""
-    try:
-        if isinstance(value, Tensor) and value.is_complex():
-            raise TypeError
-        given = torch.as_tensor(value, dtype=torch.float64, device=getattr(value, "device", "cpu"))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} must be a real number or a tensor of them, not {value!r}") from error
-    try:
-        given = given.expand(like.shape)
-    except RuntimeError as error:
-        shapes = f"{tuple(given.shape)}; needed: {tuple(like.shape)}, or what broadcasts to it"
-        raise ValueError(f"{name} has shape {shapes}") from error
-    low = "positive" if above is not None else "nonnegative" if least is not None else ""
-    words = " and ".join(w for w in (low, "" if below is None else f"below {below}") if w) or "finite"
-    wrong = ~torch.isfinite(given)
-    if above is not None:
-        wrong = wrong | (given <= above)
-    if least is not None:
-        wrong = wrong | (given < least)
-    if below is not None:
-        wrong = wrong | (given >= below)
-    if has_numbers(given) and bool(wrong.any()):
-        raise ValueError(f"{name} must be {words}, not {given[wrong][0].item()}")
-    return given
-
-_OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic curve give exactly in every dtype
-
-
-def _positive(raw: Tensor) -> Tensor:
-    """softplus, kept off zero where it underflows."""
-    return nn.functional.softplus(raw).clamp_min(torch.finfo(raw.dtype).tiny)
-
-
-def _inverse_softplus(value: Tensor) -> Tensor:
-    """log(exp(value) - 1), for value >= 0. At 0 the slope of softplus is 0: what is set to 0 is off, and stays off."""
-    return torch.where(value > 0, value + torch.log(-torch.expm1(-value)), _OFF)
-
-
 class Sudoku(BaseLayer):
     """Sudoku.
 
@@ -167,6 +126,8 @@ class Sudoku(BaseLayer):
     SPEC = "6bc15c86601e7f08"
     INPUTS = ('s', 'w')
     SIGNS = {'w': 'nonnegative'}
+
+    m2 = Param("channel", 1.0, sign="positive")
 
     def __init__(
         self,
@@ -193,18 +154,7 @@ class Sudoku(BaseLayer):
         self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol
         self.atol = 0.0 if atol is None else atol
         self.max_iter = 1000 if max_iter is None else max_iter
-        self.raw_m2 = nn.Parameter(torch.zeros((channels,)))
-        self.m2 = 1.0
-
-    @property
-    def m2(self) -> Tensor:
-        """One value per channel, positive. Made from ``raw_m2``: set it by assignment, writing into it changes nothing."""
-        return _positive(self.raw_m2)
-
-    @m2.setter
-    def m2(self, value: Tensor | float) -> None:
-        with torch.no_grad():
-            self.raw_m2.copy_(_inverse_softplus(_accepted(value, self.m2, 'm2', above=0.0)))
+        register_parameters(self)
 
     def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:
         """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""

@@ -28,7 +28,7 @@ def symbols(emission: Emission) -> dict[str, sp.Symbol]:
 
 
 def parameters(emission: Emission) -> list[ParameterText]:
-    return [parameter_text(symbol, emission.rank) for symbol in symbols(emission).values()]
+    return [parameter_text(symbol) for symbol in symbols(emission).values()]
 
 
 def per_site(emission: Emission) -> list[str]:

@@ -14,7 +14,6 @@ from metrigen.frame.settings import (
     dt_argument,
     dt_lines,
     fields_given,
-    helpers_of,
     steps_doc,
     steps_lines,
     tolerance_lines,
@@ -24,7 +23,6 @@ from metrigen.ir.nodes import Kind
 
 def graph_module_text(emission: Emission, header: str) -> str:
     """The layer itself."""
-    texts = parameters(emission)
     text = render(
         "graph_module.py.j2",
         header=header,
@@ -38,7 +36,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         class_doc=_class_doc(emission),
         init_args=_init_args(emission),
         init_lines=_init_lines(emission),
-        parameters=texts,
+        parameters=parameters(emission),
         **config_lines(emission, _size_names(emission)),
         methods=_methods(emission),
         **declarations(emission, [a.name for a in inputs_of(emission)]),
@@ -46,11 +44,7 @@ def graph_module_text(emission: Emission, header: str) -> str:
         cpu=False,
         obstacle="has no kernels that gather along edges",
         backends=("auto", "torch"),
-        helpers={
-            **helpers_of(texts),
-            "given": bool(inputs_of(emission)),
-            "edges": any("_pairs" in p.read for p in texts),
-        },
+        helpers={"given": bool(inputs_of(emission))},
     )
     return with_imports(text)
 
@@ -81,11 +75,7 @@ def _init_lines(emission: Emission) -> list[str]:
             *tolerance_lines(emission),
         ]
     lines += _sizes(emission)
-    for p in parameters(emission):
-        shape = p.shape.replace("*sites", "self.nodes")
-        shape = shape.replace("*edges", "*((self.nodes, self.nodes) if self.edges is None else (self.edges,))")
-        lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({shape}))")
-        lines.append(f"self.{p.name} = {p.init}")
+    lines += ["register_parameters(self)"] if parameters(emission) else []
     return lines + dt_lines(emission) if emission.stepping else lines
 
 
@@ -97,6 +87,7 @@ def _sizes(emission: Emission) -> list[str]:
             'self.register_buffer("edge_index", torch.tensor(EDGES, dtype=torch.int64).reshape(-1, 2).T, '
             "persistent=False)",
             "self.nodes, self.edges = NODES, len(EDGES)",
+            *(["self.sites = (NODES,)"] if learned_per(emission, "site") else []),
         ]
     lines = []
     if edge and not learned_per(emission, "site"):
@@ -109,7 +100,7 @@ def _sizes(emission: Emission) -> list[str]:
         lines.append("self.nodes, self.edges = nodes, edges")
     elif learned_per(emission, "site"):
         lines.append("self.nodes = nodes")
-    return lines
+    return [*lines, "self.sites = (nodes,)"] if learned_per(emission, "site") else lines
 
 
 def _size_names(emission: Emission) -> list[str]:

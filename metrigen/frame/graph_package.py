@@ -10,9 +10,11 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
+from metrigen.frame.arguments import parameters
 from metrigen.frame.emission import Emission, bytes_per_site
 from metrigen.frame.graph_arguments import network_of
 from metrigen.frame.graph_module import graph_module_text
+from metrigen.frame.runtime import runtime, shared
 from metrigen.ir.functions.write import with_functions
 from metrigen.ir.nodes import Cayley
 from metrigen.spec.contracts import Stepper
@@ -43,13 +45,11 @@ def graph_texts(emission: Emission, guarantees: Sequence[str]) -> dict[str, str]
         stepping=emission.stepping,
         cayley=prologue is not None and any(isinstance(s, Cayley) for s in prologue.body),
     )  # fmt: skip
-    solve = {} if emission.stepping else {"solve.py": render("graph_solve.py.j2", header=brief, flat=".flatten(2)")}
     return {
-        **{name: layout(text) for name, text in solve.items()},
-        "base.py": layout(render("base.py.j2", header=brief)),
-        "checks.py": render("checks.py.j2", header=brief),
+        **({} if emission.stepping else runtime("solve", flat=".flatten(2)")),
+        **shared(bool(parameters(emission))),
         "__init__.py": render("__init__.py.j2", header=brief, class_name=emission.class_name),
-        "graph.py": layout(render("graph.py.j2", header=brief)),
+        **runtime("graph"),
         "reference.py": layout(with_functions(reference, "torch")),
         "module.py": layout(graph_module_text(emission, brief)),
         "DERIVATION.md": derivation_markdown(spec, emission.derivation, emission.laws, sections(emission)),

@@ -23,7 +23,6 @@ from metrigen.frame.settings import (
     config_lines,
     dt_argument,
     dt_lines,
-    helpers_of,
     limit_lines,
     steps_doc,
     steps_lines,
@@ -83,7 +82,6 @@ def _backends(emission: Emission) -> tuple[str, ...]:
 def _helpers(emission: Emission) -> dict[str, bool]:
     """Which of the small functions of the template the module calls."""
     return {
-        **helpers_of(parameters(emission)),
         "frame": not emission.stepping,
         "given": bool(inputs_of(emission)),
         "coordinate": bool(axes(emission)),
@@ -134,9 +132,7 @@ def _init_lines(emission: Emission) -> list[str]:
         lines += steps_lines(emission)
     if per_site(emission):
         lines.append("self.sites = tuple(sites)")
-    for p in parameters(emission):
-        lines.append(f"self.raw_{p.name} = nn.Parameter(torch.zeros({p.shape}))")
-        lines.append(f"self.{p.name} = {p.init}")
+    lines += ["register_parameters(self)"] if parameters(emission) else []
     return lines + dt_lines(emission) + limit_lines(emission) if emission.stepping else lines
 
 

@@ -8,12 +8,13 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
-from metrigen.frame.arguments import symbols
+from metrigen.frame.arguments import parameters, symbols
 from metrigen.frame.emission import Emission
 from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
 from metrigen.frame.notices import notices
+from metrigen.frame.runtime import shared
 from metrigen.frame.sections import sections
 from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
@@ -75,8 +76,7 @@ def package_texts(emission: Emission) -> dict[str, str]:
     return {
         **cpu,
         **kernels,
-        "base.py": layout(render("base.py.j2", header=brief.rstrip("\n"))),
-        "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
+        **shared(bool(parameters(emission))),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(with_functions(_reference(emission, head), "torch")),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),

@@ -60,7 +60,7 @@ class SequenceEmission:
         expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.stepper.dt]
         named = {s.name: s for e in expressions for s in sp.sympify(e).free_symbols}
         arrays = {a.name: a for a in (*self.scan.cell.params, *self.scan.cell.turned_by)}
-        return tuple(parameter_text(named[name], 0) for name in sorted(arrays))
+        return tuple(parameter_text(named[name]) for name in sorted(arrays))
 
     @property
     def blocks(self) -> dict[str, int]:

@@ -7,7 +7,6 @@ from metrigen.frame.base import with_imports
 from metrigen.frame.checks import declarations
 from metrigen.frame.ops import double_backward, first, returns, tuple_of
 from metrigen.frame.sequence import SequenceEmission
-from metrigen.frame.settings import helpers_of
 from metrigen.frame.tag import unsigned
 
 
@@ -37,7 +36,6 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         matrices=emission.matrices,
         rotation=() if scan.rotation is None else tuple(a.name for a in scan.rotation.inputs),
         coupled=bool(scan.rotations),
-        helpers=helpers_of(emission.parameters),
         dt=emission.learned_step,
         number_step=_number(emission),
         spec_hash=emission.spec.sha256[:16],

@@ -8,6 +8,7 @@ from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.notices import notices
 from metrigen.frame.ops import tuple_of
+from metrigen.frame.runtime import shared
 from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, NOT_ON_CHIP, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text
@@ -42,8 +43,7 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
             else {}
         ),
         "kernels.cpp": layout_cpp(with_functions(sequence_cpp_text(emission, comment), "cpp")),
-        "base.py": layout(render("base.py.j2", header=brief.rstrip("\n"))),
-        "checks.py": render("checks.py.j2", header=brief.rstrip("\n")),
+        **shared(bool(emission.parameters)),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(with_functions(_reference(emission, head), "torch")),
         "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=emission.on_chip)),

@@ -6,21 +6,8 @@ from collections.abc import Sequence
 
 from metrigen.frame.arguments import floats, time_step
 from metrigen.frame.emission import Emission
-from metrigen.frame.parameters import ParameterText
 from metrigen.frame.waves import limit_value
 from metrigen.integrators.steady_state import steady_state
-
-
-def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
-    """Which of the small functions of the template the parameters call."""
-    return {
-        "positive": any("_positive" in p.read for p in texts),
-        "bounded": any("_inverse_between" in p.write for p in texts),
-        "softplus": any("_inverse_softplus" in p.write for p in texts),
-        "off": any("_inverse_" in p.write for p in texts),
-        "symmetric": any("_mirrored" in p.write or "_both_ways" in p.write for p in texts),
-        "blocks": any(p.block is not None for p in texts),
-    }
 
 
 def steps_lines(emission: Emission) -> list[str]:

@@ -57,7 +57,7 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Any BaseLayer Callable Dense Method NamedTuple NoCache NoCompiler NotConverged Options OtherSettings Path Report
+    Any BaseLayer Callable Dense Method NamedTuple NoCache NoCompiler NotConverged Options OtherSettings Param Path Report
     Sparse Tensor Tensors
     """.split()
 )

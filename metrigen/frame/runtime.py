@@ -1,0 +1,18 @@
+"""Files that are the same in every package that has them, to the byte: the rest of a package is its physics."""
+
+from __future__ import annotations
+
+import metrigen
+from metrigen.emit.render import render
+
+HEADER = f"# Part of every package that metrigen {metrigen.__version__} emits. Do not edit."
+
+
+def runtime(*names: str, **context: object) -> dict[str, str]:
+    """Name of a file -> its text, of the templates with these names."""
+    return {f"{name}.py": render(f"{name}.py.j2", header=HEADER, **context) for name in names}
+
+
+def shared(parameters: bool) -> dict[str, str]:
+    """What a layer on any domain stands on; ``parameters``: whether it has some that are learned."""
+    return runtime("base", "checks", *(("param",) if parameters else ()))
