@@ -23,8 +23,8 @@ TORCH = frozenset(
 # What an emitted function, method or class means by a name, beside the names of the spec.
 EMITTED = frozenset(
     """
-    BaseLayer CONFIG DYNAMICS INPUTS SIGNS SPEC as_count as_step by_reference by_sample check_fields check_input
-    check_state checked config exact from_config has_numbers pullback readable registered step_of told transformed
+    BaseLayer CONFIG DYNAMICS INPUTS Param SIGNS SPEC as_count as_step by_reference by_sample check_fields check_input
+    check_state checked config exact from_config has_numbers pullback readable register_parameters registered step_of told transformed
     working ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense Ellipsis GRADIENT LENGTH MIDPOINT NoneType NotConverged OWNED
     Options Report RuntimeError STEP Sparse Tensor TypeError ValueError after any atol auto backend backward
     balance_residual batch before bool bwd_rtol callable cayley channels constexpr ctx currents damped_stumpff dict
