@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from metrigen.backends.cpp_names import is_taken
 from metrigen.emit.render import render
-from metrigen.frame.cpu_group import Printed
+from metrigen.frame.cpu_group import Points, Printed
 from metrigen.frame.cpu_implicit import implicit_group, kept_planes
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
@@ -32,7 +32,7 @@ class CpuKernels:
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
-    flat    whether a unit is a row of numbers of all samples and channels: a system of ODEs for each
+    points  what lies along the vectors of a system of ODEs at a point
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -54,7 +54,7 @@ class CpuKernels:
     sums: tuple[Array, ...]
     readout_sums: tuple[Array, ...]
     components: int
-    flat: bool
+    points: Points
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
 
@@ -66,8 +66,8 @@ class CpuKernels:
             "kernels.cpp.j2", header=header.rstrip("\n"), title=title, rank=len(self.halo), halo=list(self.halo),
             periodic=self.periodic, used=used, functions=functions, binary=binary,
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
-            site_sums=any("site_sum<" in text for text in self.groups), flat=self.flat,
-            vector_math=self.flat and bool(functions or binary),
+            site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
+            vector_math=bool(self.points) and bool(functions or binary),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -78,7 +78,7 @@ class CpuKernels:
             operator=repr(self.operator), carried=self.carried,
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
-            readout_sums=_kinds(self.readout_sums), components=self.components, flat=self.flat,
+            readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
         )  # fmt: skip
 
 
@@ -98,14 +98,14 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         return None
     lowered = _renamed(lowered)
     solving = lowered.body is not None and bool(equations_in(lowered.body))
-    flat = _is_flat(lowered) and not solving
-    reading = readout_group(lowered, flat)
+    points: Points = "" if solving else _points(lowered)
+    reading = readout_group(lowered, points)
     if solving and not _as_units(lowered):
         return None
     if lowered.body is None:
         moving = solve_group(lowered)
     else:
-        moving = implicit_group(lowered) if solving else step_group(lowered, flat)
+        moving = implicit_group(lowered) if solving else step_group(lowered, points)
     if reading is None or moving is None:
         return None
     programs = _all_programs(lowered)
@@ -116,7 +116,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         groups=(
             reading.text,
             moving.text,
-            *((_joint(reading, moving, lowered, flat),) if lowered.body and not solving else ()),
+            *((_joint(reading, moving, lowered, points),) if lowered.body and not solving else ()),
         ),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
@@ -135,17 +135,18 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         sums=moving.group.sums,
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
-        flat=flat,
+        points=points,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in lowered.body or ()),
     )
 
 
-def _is_flat(lowered: Lowered) -> bool:
-    """Whether steps go on at each number of a tensor by itself: at a point, with no channel that meets another."""
+def _points(lowered: Lowered) -> Points:
+    """What lies along the vectors: at a point, where every number of a tensor, or every sample, goes on by itself."""
     programs = _all_programs(lowered)
-    alone = not any(isinstance(s, SiteSum) for p in programs for s in p.body) and not _is_coupled(programs)
-    return not lowered.dynamics.origin and lowered.body is not None and alone
+    if lowered.dynamics.origin or lowered.body is None or any(isinstance(s, SiteSum) for p in programs for s in p.body):
+        return ""
+    return "samples" if _is_coupled(programs) else "numbers"
 
 
 def _as_units(lowered: Lowered) -> bool:
@@ -155,17 +156,18 @@ def _as_units(lowered: Lowered) -> bool:
     return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.body))
 
 
-def _joint(reading: Printed, moving: Printed, lowered: Lowered, flat: bool) -> str:
-    """``evolve_readout`` and its adjoint, from the routines of both; all entries of a flat package."""
+def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) -> str:
+    """``evolve_readout`` and its adjoint, from the routines of both; all entries of a system at a point."""
     names = [a.name for a in reading.group.fixed]
     assert lowered.body is not None
     state = [a.name for a in lowered.body.inputs[: len(lowered.dynamics.state)]]
     return render(
-        "kernels_flat.cpp.j2" if flat else "kernels_joint.cpp.j2",
+        "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
         step_fixed=[a.kind.name for a in moving.group.fixed], read_fixed=[a.kind.name for a in reading.group.fixed],
         reads=[names.index(n) if n in names else -1 for n in state],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
-        step_sums=bool(moving.group.sums), read_sums=bool(reading.group.sums),
+        step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
+        coupled=points == "samples", given_channels="channels" if points == "samples" else "1",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from metrigen.backends.cpu import Routine, summed
 from metrigen.emit.render import render
@@ -13,6 +14,10 @@ from metrigen.passes.rotate import own_outputs
 from metrigen.passes.sink import sink_sums
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import optimise
+
+# What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel meets
+# another, else the samples; neither elsewhere.
+Points = Literal["", "numbers", "samples"]
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,18 @@ def printed(
     template: str,
     *,
     carried: int = 0,
-    flat: bool = False,
+    points: Points = "",
     **context: object,
 ) -> Printed:
-    """The namespace of a group, its entries from ``template``; ``flat`` ones have their entries elsewhere."""
-    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "flat": flat}
+    """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
+    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "points": points}
     buffers = max(r.buffers for r in routines.values())
     entries = render(template, **shared, buffers=buffers, carried=carried, **context)
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
-        flat=flat,
+        points=points,
     )  # fmt: skip
     return Printed(group, text, carried)
 
