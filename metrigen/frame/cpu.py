@@ -14,7 +14,7 @@ from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Statement, Total, renamed
+from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, renamed
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
@@ -79,11 +79,17 @@ class CpuKernels:
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
+            bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
 
 def _kinds(arrays: Sequence[Array]) -> str:
     return repr(tuple((_spec_name(a.name), a.kind.name.lower()) for a in arrays))
+
+
+def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
+    """Names of the fields among the arrays, then of the coefficients that are summed."""
+    return repr(tuple(_spec_name(a.name) for a in (*(a for a in arrays if a.kind is Kind.SITE), *sums)))
 
 
 UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")

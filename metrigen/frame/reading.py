@@ -27,7 +27,7 @@ def readout_method(emission: Emission) -> list[str]:
         "    if by_reference(self.backend):",
         "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
         f"    _available(self.backend, {emission.fields[0]})",
-        f"    return {call_of('readout', emission.cpu is not None)}(*given__).to(dtype__)",
+        f"    return as_dtype({call_of('readout', emission.cpu is not None)}(*given__), dtype__)",
         "",
     ]
     return lines
