@@ -16,6 +16,7 @@ from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, renamed
 from metrigen.ir.queries import equations_in, learned_in, solves_in
+from metrigen.passes.points import at_a_point
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
@@ -102,16 +103,16 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
-    lowered = _renamed(lowered)
+    lowered = _renamed(lowered) if lowered.dynamics.origin else _at_a_point(_renamed(lowered))
     solving = lowered.body is not None and bool(equations_in(lowered.body))
-    points: Points = "" if solving else _points(lowered)
+    points = _points(lowered, solving)
     reading = readout_group(lowered, points)
     if solving and not _as_units(lowered):
         return None
     if lowered.body is None:
         moving = solve_group(lowered)
     else:
-        moving = implicit_group(lowered) if solving else step_group(lowered, points)
+        moving = implicit_group(lowered, points) if solving else step_group(lowered, points)
     if reading is None or moving is None:
         return None
     programs = _all_programs(lowered)
@@ -122,7 +123,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         groups=(
             reading.text,
             moving.text,
-            *((_joint(reading, moving, lowered, points),) if lowered.body and not solving else ()),
+            *((_joint(reading, moving, lowered, points),) if points or (lowered.body and not solving) else ()),
         ),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
@@ -147,12 +148,24 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     )
 
 
-def _points(lowered: Lowered) -> Points:
-    """What lies along the vectors: at a point, where every number of a tensor, or every sample, goes on by itself."""
+ELIMINATED = 16  # unknowns of a number up to which its equations are eliminated in a lane
+
+
+def _points(lowered: Lowered, solving: bool) -> Points:
+    """What lies along the vectors: at a point, where every number of a tensor, or every sample, goes on by itself. An
+    equation of all channels is one of more unknowns than a lane eliminates."""
     programs = _all_programs(lowered)
     if lowered.dynamics.origin or lowered.body is None or any(isinstance(s, SiteSum) for p in programs for s in p.body):
         return ""
-    return "samples" if _is_coupled(programs) else "numbers"
+    if _is_coupled(programs):
+        return "" if solving else "samples"
+    return "" if solving and len(lowered.dynamics.state) > ELIMINATED else "numbers"
+
+
+def _at_a_point(lowered: Lowered) -> Lowered:
+    programs = ("body", "body_adjoint", "readout", "readout_adjoint")
+    found = {n: getattr(lowered, n) for n in programs}
+    return replace(lowered, **{n: at_a_point(p) for n, p in found.items() if p is not None})
 
 
 def _as_units(lowered: Lowered) -> bool:
@@ -173,7 +186,7 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         reads=[names.index(n) if n in names else -1 for n in state],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
         step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
-        coupled=points == "samples", given_channels="channels" if points == "samples" else "1",
+        solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples", given_channels="channels" if points == "samples" else "1",
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from metrigen.backends.cpu import Routine, summed
@@ -62,11 +62,12 @@ def group(
 
 @dataclass(frozen=True)
 class Printed:
-    """A group and its text; ``carried`` counts the fields that go from step to step."""
+    """A group and its text; ``carried`` counts the fields that go from step to step, ``calls`` are those of its programs."""
 
     group: Group
     text: str
     carried: int = 0
+    calls: Mapping[str, str] = field(default_factory=dict)
 
 
 def printed(
@@ -76,19 +77,20 @@ def printed(
     *,
     carried: int = 0,
     points: Points = "",
+    calls: Mapping[str, str],
     **context: object,
 ) -> Printed:
     """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
     shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "points": points}
     buffers = max(r.buffers for r in routines.values())
-    entries = render(template, **shared, buffers=buffers, carried=carried, **context)
+    entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
         points=points,
     )  # fmt: skip
-    return Printed(group, text, carried)
+    return Printed(group, text, carried, calls)
 
 
 def _member(group: Group, index: int) -> dict[str, str]:
