@@ -163,9 +163,12 @@ def _points(lowered: Lowered, solving: bool) -> Points:
 
 
 def _at_a_point(lowered: Lowered) -> Lowered:
-    programs = ("body", "body_adjoint", "readout", "readout_adjoint")
-    found = {n: getattr(lowered, n) for n in programs}
-    return replace(lowered, **{n: at_a_point(p) for n, p in found.items() if p is not None})
+    steps = {n: None if p is None else at_a_point(p) for n, p in
+             (("body", lowered.body), ("body_adjoint", lowered.body_adjoint))}  # fmt: skip
+    return replace(
+        lowered, body=steps["body"], body_adjoint=steps["body_adjoint"], readout=at_a_point(lowered.readout),
+        readout_adjoint=at_a_point(lowered.readout_adjoint),
+    )  # fmt: skip
 
 
 def _as_units(lowered: Lowered) -> bool:

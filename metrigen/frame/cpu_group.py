@@ -11,6 +11,7 @@ from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.rotate import own_outputs
+from metrigen.passes.share import share_functions
 from metrigen.passes.sink import sink_sums
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import optimise
@@ -52,7 +53,7 @@ def group(
     """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
     optimised = {n: optimise(merge_channel_maps(own_outputs(p)))[0] for n, p in programs.items()}
     cuts = {n: cut(p) for n, p in optimised.items()}
-    found = {n: sink_sums(c) for n, c in cuts.items() if c is not None}
+    found = {n: share_functions(sink_sums(c)) for n, c in cuts.items() if c is not None}
     if len(found) < len(cuts):
         return None
     near = {n for p in optimised.values() for n in near_reads(p.body)}
