@@ -8,7 +8,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ClassVar
 
@@ -197,14 +197,28 @@ def exact(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def run(self: nn.Module, *given: Any, **named: Any) -> Any:
-        first = next((x for x in (*given, *named.values()) if isinstance(x, (Tensor, tuple))), None)
-        device = next((x.device.type for x in _leaves(first) if isinstance(x, Tensor)), "cpu")
+        device = _device_of(given) or _device_of(named.values()) or "cpu"
         if device == "meta" or not torch.is_autocast_enabled(device):
             return method(self, *given, **named)
         with torch.autocast(device, enabled=False):
             return method(self, *given, **named)
 
     return run
+
+
+def as_dtype(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x.to(dtype)``, which takes a microsecond even where there is nothing to do."""
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+def _device_of(given: Iterable[Any]) -> str:
+    """The type of the device of the first tensor, or of the first one in a tuple; empty where there is none."""
+    for x in given:
+        if isinstance(x, Tensor):
+            return x.device.type
+        if isinstance(x, tuple):
+            return next((y.device.type for y in x if isinstance(y, Tensor)), "")
+    return ""
 
 
 def _leaves(x: Any) -> tuple[Any, ...]:
@@ -264,6 +278,74 @@ def pullback(function: Callable[..., Any], at: Tensors, cotangents: Any) -> Tens
             return tuple(torch.zeros_like(x) for x in at)
         outs, grads = zip(*pairs)
         return torch.autograd.grad(outs, given, grads, create_graph=recorded, materialize_grads=True)
+
+
+def _quiet() -> bool:
+    """Whether nobody listens to operators: no compiler, tracer, transform, mode, autocast or profiler is at work."""
+    listening = torch.compiler.is_compiling() or torch.is_autocast_enabled(
+        "cpu"
+    ) or torch._C._autograd._profiler_enabled()
+    if listening or torch._C._is_torch_function_mode_enabled():
+        return False
+    return torch._C._dispatch_tls_local_include_set().raw_repr() in _AT_REST
+
+
+def _keys(*keys: str) -> int:
+    found = torch._C.DispatchKeySet(torch._C.DispatchKey.Undefined)
+    for key in keys:
+        found = found.add(getattr(torch._C.DispatchKey, key))
+    return found.raw_repr()
+
+
+# What the dispatcher adds to the keys of tensors where it has nothing else to do; without the second in inference mode.
+_AT_REST = (_keys("BackendSelect", "ADInplaceOrView"), _keys("BackendSelect"))
+
+
+def undispatched(
+    operator: Callable[..., Any], kernel: Callable[..., Any], setup: Callable[..., None], backward: Callable[..., Any]
+) -> Callable[..., Any]:
+    """``operator`` without the way through torch's dispatcher, which takes longer than a small kernel.
+
+    In eager mode, for ordinary tensors in this memory, that is its ``kernel`` of the CPU, with ``setup`` and ``backward``
+    on record where a gradient is to flow. Everybody who listens to operators, or hands in something else, gets the operator.
+    """
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        results = kernel(*given)
+        setup(ctx, given, results)
+        return results
+
+    name = "_".join(operator._qualname.split("::"))
+    recorded = type(
+        name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    )
+
+    def call(*given: Any) -> Any:
+        if not _quiet():
+            return operator(*given)
+        records = False
+        for x in given:
+            if type(x) is Tensor or type(x) is nn.Parameter:
+                if not x.is_cpu or x.layout is not torch.strided or x.is_neg() or x._is_zerotensor():
+                    return operator(*given)  # what is not its numbers, in this memory
+                records = records or x.requires_grad
+            elif isinstance(x, Tensor):
+                return operator(*given)
+        return recorded.apply(*given) if records and torch.is_grad_enabled() else kernel(*given)
+
+    return call
+
+
+def unshared(results: Tensors, arguments: Tensors) -> Tensors:
+    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
+    taken = {x.untyped_storage().data_ptr() for x in arguments}
+    owned = []
+    for r in results:
+        whole = r.contiguous()
+        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
+        taken.add(own.untyped_storage().data_ptr())
+        owned.append(own)
+    return tuple(owned)
 
 
 def operator_prefix(package: str) -> str:

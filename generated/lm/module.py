@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, registered, working
+    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, registered,
+    undispatched, unshared, working
 )
 from .checks import checked
 
@@ -39,18 +40,6 @@ class LmState(NamedTuple):
 
 
 OPERATORS = operator_prefix("lm_540d5065")
-
-
-def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
-    taken = {x.untyped_storage().data_ptr() for x in arguments}
-    owned = []
-    for r in results:
-        whole = r.contiguous()
-        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
-        taken.add(own.untyped_storage().data_ptr())
-        owned.append(own)
-    return tuple(owned)
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -122,7 +111,7 @@ def _readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((q__start, p__start), (q, p), ())
-    return _own(
+    return unshared(
         reference.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
         (grad__, q__start, p__start, q, p)
     )
@@ -132,7 +121,7 @@ def _readout_adjoint_kernel(
     grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (q, p), ())
-    return _own(
+    return unshared(
         kernels.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
         (grad__, q__start, p__start, q, p)
     )
@@ -147,7 +136,7 @@ def _readout_adjoint_cpu(
     grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (q, p), ())
-    return _own(
+    return unshared(
         cpu.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
         (grad__, q__start, p__start, q, p)
     )
@@ -181,6 +170,9 @@ def _readout_adjoint_backward(ctx, *grads):
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
+_run_readout_adjoint = _readout_adjoint if INTERPRETED else undispatched(
+    _readout_adjoint, _readout_adjoint_cpu, _readout_adjoint_setup, _readout_adjoint_backward
+)
 
 
 @torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
@@ -220,12 +212,13 @@ def _readout_setup(ctx, inputs, output) -> None:
 
 
 def _readout_backward(ctx, *grads):
-    return _readout_adjoint(*grads, *ctx.saved_tensors)
+    return _run_readout_adjoint(*grads, *ctx.saved_tensors)
 
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
+_run_readout = _readout if INTERPRETED else undispatched(_readout, _readout_cpu, _readout_setup, _readout_backward)
 
 
 @torch.library.custom_op(f"{OPERATORS}_scan_adjoint", mutates_args=())
@@ -235,7 +228,7 @@ def _scan_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``scan`` reads, by the scan of the transposed steps."""
     _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return _own(
+    return unshared(
         reference.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
         (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
     )
@@ -246,7 +239,7 @@ def _scan_adjoint_kernel(
     f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return _own(
+    return unshared(
         kernels.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
         (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
     )
@@ -262,7 +255,7 @@ def _scan_adjoint_cpu(
     f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return _own(
+    return unshared(
         cpu.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
         (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
     )
@@ -297,6 +290,9 @@ def _scan_adjoint_backward(ctx, *grads):
 _scan_adjoint.register_autograd(_scan_adjoint_backward, setup_context=_scan_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_scan_adjoint", _device, torch.float32)
+_run_scan_adjoint = _scan_adjoint if INTERPRETED else undispatched(
+    _scan_adjoint, _scan_adjoint_cpu, _scan_adjoint_setup, _scan_adjoint_backward
+)
 
 
 @torch.library.custom_op(f"{OPERATORS}_scan", mutates_args=())
@@ -305,7 +301,7 @@ def _scan(
 ) -> tuple[Tensor, Tensor]:
     """The state after every token."""
     _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return _own(
+    return unshared(
         reference.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
     )
 
@@ -314,7 +310,7 @@ def _scan_kernel(
     q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return _own(
+    return unshared(
         kernels.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
     )
 
@@ -328,7 +324,7 @@ def _scan_cpu(
     q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return _own(
+    return unshared(
         cpu.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
     )
 
@@ -351,13 +347,14 @@ def _scan_setup(ctx, inputs, output) -> None:
 
 def _scan_backward(ctx, *grads):
     saved = ctx.saved_tensors
-    flowed = _scan_adjoint(*_zeros_for(grads, saved[:2]), *saved)
+    flowed = _run_scan_adjoint(*_zeros_for(grads, saved[:2]), *saved)
     return flowed
 
 
 _scan.register_autograd(_scan_backward, setup_context=_scan_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_scan", _device, torch.float32)
+_run_scan = _scan if INTERPRETED else undispatched(_scan, _scan_cpu, _scan_setup, _scan_backward)
 
 
 class Lm(BaseLayer):
@@ -414,7 +411,7 @@ class Lm(BaseLayer):
             results__ = reference.scan(start__, tokens__, fixed__)
         else:
             _available(self.backend, tokens__[0])
-            results__ = _scan(*start__, *tokens__, *fixed__)
+            results__ = _run_scan(*start__, *tokens__, *fixed__)
         return LmState(*(x.to(dtype__).mT for x in results__))
 
     @exact
@@ -442,7 +439,7 @@ class Lm(BaseLayer):
             read__ = torch.cat(reference.readout_scan(start__, states__, ()), 2)
         else:
             _available(self.backend, states__[0])
-            read__ = _readout(*start__, *states__)
+            read__ = _run_readout(*start__, *states__)
         return read__[:, 0].to(dtype__) if single__ else read__.to(dtype__).mT
 
     @exact

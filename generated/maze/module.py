@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, readable,
-    registered, transformed, working
+    BaseLayer, as_count, as_dtype, by_reference, check_input, check_state, exact, operator_prefix, pullback, readable,
+    registered, transformed, undispatched, unshared, working
 )
 from .checks import checked
 
@@ -37,19 +37,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_2b264041")
-
-
-def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
-    taken = {x.untyped_storage().data_ptr() for x in arguments}
-    owned = []
-    for r in results:
-        whole = r.contiguous()
-        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
-        taken.add(own.untyped_storage().data_ptr())
-        owned.append(own)
-    return tuple(owned)
+OPERATORS = operator_prefix("maze_86628268")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -60,18 +48,16 @@ def _check(
     sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
 ) -> None:
     """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first = sites[0]
-    if first.dim() != 4:
-        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(first.shape)}")
-    c = first.shape[1]
-    expected = [(x, first.shape) for x in sites] + [(x, (c,)) for x in channels] + [(x, (c, c)) for x in matrices]
-    expected += [(x, ()) for x in scalars]
-    for x, shape in expected:
-        if tuple(x.shape) != tuple(shape):
-            raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-    for x in (*sites, *channels, *matrices, *scalars):
-        if x.dtype != first.dtype or x.device != first.device:
-            raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {first.dtype} on {first.device}")
+    first, whole = sites[0], sites[0].shape
+    if len(whole) != 4:
+        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(whole)}")
+    c, dtype, device = whole[1], first.dtype, first.device
+    for shape, tensors in ((whole, sites), ((c,), channels), ((c, c), matrices), ((), scalars)):
+        for x in tensors:
+            if x.shape != shape:
+                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
+            if x.dtype != dtype or x.device != device:
+                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 
 
 def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -91,14 +77,14 @@ def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
 
 def _work(*fields: Tensor, channels: int) -> tuple:
     """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first = fields[0]
-    if first.dim() != 4 or first.shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(first.shape)}")
+    first, shape = fields[0], fields[0].shape
+    if len(shape) != 4 or shape[1] != channels:
+        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(shape)}")
     for x in fields:
-        if x.shape != first.shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
+        if x.shape != shape:
+            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(shape)}")
     dtype = working(*fields)
-    return (*(x.to(dtype) for x in fields), first.dtype)
+    return (*[as_dtype(x, dtype) for x in fields], first.dtype)
 
 
 def _available(backend: str, x: Tensor) -> None:
@@ -159,14 +145,14 @@ def _readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((u, kappa, m2, s), (), (), ())
-    return _own(reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
+    return unshared(reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
 def _readout_adjoint_kernel(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((u, kappa, m2, s), (), (), ())
-    return _own(kernels.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
+    return unshared(kernels.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
 for _device in KERNEL_DEVICES:
@@ -178,7 +164,7 @@ def _readout_adjoint_cpu(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((u, kappa, m2, s), (), (), ())
-    return _own(cpu.readout_adjoint(grad__, u, kappa, m2, s), (grad__, u, kappa, m2, s))
+    return cpu.readout_adjoint(grad__, u, kappa, m2, s)
 
 
 if not INTERPRETED:
@@ -207,6 +193,9 @@ def _readout_adjoint_backward(ctx, *grads):
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
+_run_readout_adjoint = _readout_adjoint if INTERPRETED else undispatched(
+    _readout_adjoint, _readout_adjoint_cpu, _readout_adjoint_setup, _readout_adjoint_backward
+)
 
 
 @torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
@@ -246,24 +235,25 @@ def _readout_setup(ctx, inputs, output) -> None:
 
 
 def _readout_backward(ctx, *grads):
-    return _readout_adjoint(*grads, *ctx.saved_tensors)
+    return _run_readout_adjoint(*grads, *ctx.saved_tensors)
 
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
+_run_readout = _readout if INTERPRETED else undispatched(_readout, _readout_cpu, _readout_setup, _readout_backward)
 
 
 @torch.library.custom_op(f"{OPERATORS}_operator_adjoint", mutates_args=())
 def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
     _check((cotangent__, u, kappa, m2), (), (), ())
-    return _own(reference.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
+    return unshared(reference.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
 def _operator_adjoint_kernel(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     _check((cotangent__, u, kappa, m2), (), (), ())
-    return _own(kernels.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
+    return unshared(kernels.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
 for _device in KERNEL_DEVICES:
@@ -273,7 +263,7 @@ for _device in KERNEL_DEVICES:
 
 def _operator_adjoint_cpu(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     _check((cotangent__, u, kappa, m2), (), (), ())
-    return _own(cpu.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
+    return cpu.operator_adjoint(u, kappa, m2, cotangent__)
 
 
 if not INTERPRETED:
@@ -302,6 +292,9 @@ def _operator_adjoint_backward(ctx, *grads):
 _operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_operator_adjoint", _device, torch.float32)
+_run_operator_adjoint = _operator_adjoint if INTERPRETED else undispatched(
+    _operator_adjoint, _operator_adjoint_cpu, _operator_adjoint_setup, _operator_adjoint_backward
+)
 
 
 @torch.library.custom_op(f"{OPERATORS}_solve_linear", mutates_args=())
@@ -311,7 +304,7 @@ def _solve_linear(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator."""
     _check((b__, start__, kappa, m2), (), (), ())
-    return _own(
+    return unshared(
         _reported(reference.solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter), max_iter),
         (b__, start__, kappa, m2)
     )
@@ -322,7 +315,7 @@ def _solve_linear_kernel(
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((b__, start__, kappa, m2), (), (), ())
-    return _own(
+    return unshared(
         _reported(
             (kernels if use_kernels else reference).solve_linear(
                 b__, start__, (kappa, m2), solver, rtol, atol, max_iter
@@ -343,7 +336,7 @@ def _solve_linear_cpu(
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((b__, start__, kappa, m2), (), (), ())
-    return _own(
+    return unshared(
         _reported(
             (cpu if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
             max_iter
@@ -378,16 +371,19 @@ def _solve_linear_backward(ctx, *grads):
     x, *fixed = ctx.saved_tensors
     grad = torch.zeros_like(x) if grads[0] is None else grads[0]
     solver, bwd_rtol, max_iter, use_kernels = ctx.options
-    adjoint, _, _, status = _solve_linear(
+    adjoint, _, _, status = _run_solve_linear(
         grad, torch.zeros_like(grad), *fixed, solver, bwd_rtol, bwd_rtol, 0.0, max_iter, use_kernels
     )
-    flowed = _operator_adjoint(-adjoint, x, *fixed)
+    flowed = _run_operator_adjoint(-adjoint, x, *fixed)
     return adjoint, None, *flowed, None, None, None, None, None, None
 
 
 _solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_solve_linear", _device, torch.float32)
+_run_solve_linear = _solve_linear if INTERPRETED else undispatched(
+    _solve_linear, _solve_linear_cpu, _solve_linear_setup, _solve_linear_backward
+)
 
 
 class Maze(BaseLayer):
@@ -458,7 +454,7 @@ class Maze(BaseLayer):
         )
         (b__,) = reference.source(like__, _site(s, like__, 's'))
         start__ = torch.zeros_like(b__) if warm_start is None else _site(warm_start, b__, "warm_start").detach()
-        u__, iterations__, residual__, status__ = _solve_linear(
+        u__, iterations__, residual__, status__ = _run_solve_linear(
             b__.contiguous(), start__.contiguous(), *fixed__, self.solver, self.rtol, self.bwd_rtol, self.atol,
             self.max_iter, self.backend != "torch",
         )
@@ -482,7 +478,7 @@ class Maze(BaseLayer):
         if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, u)
-        return _readout(*given__).to(dtype__)
+        return as_dtype(_run_readout(*given__), dtype__)
 
     @exact
     def energy(

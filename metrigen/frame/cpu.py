@@ -189,7 +189,8 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         reads=[names.index(n) if n in names else -1 for n in state],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
         step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
-        solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples", given_channels="channels" if points == "samples" else "1",
+        solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples",
+        given_channels="channels" if points == "samples" else "1",
     )  # fmt: skip
 
 

@@ -16,8 +16,8 @@ from metrigen.passes.sink import sink_sums
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import optimise
 
-# What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel meets
-# another, else the samples; neither elsewhere.
+# What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
+# meets another, else the samples; neither elsewhere.
 Points = Literal["", "numbers", "samples"]
 
 
@@ -63,7 +63,7 @@ def group(
 
 @dataclass(frozen=True)
 class Printed:
-    """A group and its text; ``carried`` counts the fields that go from step to step, ``calls`` are those of its programs."""
+    """A group and its text; ``carried`` counts the fields that go from step to step, ``calls`` are of its programs."""
 
     group: Group
     text: str

@@ -27,7 +27,8 @@ def implicit_ops(body: Program, fields: tuple[str, ...]) -> list[str]:
         setup=["*tensors, ctx.steps, _ = inputs", "ctx.save_for_backward(*tensors, output[-1])"],
         backward=[
             "*saved, kept = ctx.saved_tensors",
-            f"flowed = {call_of('evolve_adjoint', True)}(*_zeros_for(grads[:{n}], saved[:{n}]), *saved, kept, ctx.steps)",
+            f"flowed = {call_of('evolve_adjoint', True)}"
+            f"(*_zeros_for(grads[:{n}], saved[:{n}]), *saved, kept, ctx.steps)",
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None, None",
         ],
     )  # fmt: skip

@@ -119,7 +119,8 @@ def readout_ops(readout: Program, cpu: bool, triton: bool = True) -> list[str]:
         "op.py.j2", name="readout_adjoint", signature=adjoint_signature, returns=returns(m),
         doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
         reference=first(f"unshared(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
-        kernel=first(f"unshared(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m) if triton else "",
+        kernel=first(f"unshared(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m)
+        if triton else "",
         cpu=first(f"cpu.readout_adjoint(grad__, {', '.join(call.names)})", m) if cpu else "",
         fake=first(f"_empty_like{everything}", m),
         setup=["ctx.save_for_backward(*inputs)"],

@@ -1,9 +1,9 @@
-"""Evaluate a function once at a site: where the channels of a site meet, what one stage of a sweep has stored is read by the
-stages behind it instead of being evaluated again.
+"""Evaluate a function once at a site: where the channels of a site meet, what one stage of a sweep has stored is read
+by the stages behind it instead of being evaluated again.
 
     h = cos(theta); s = total(h); f = s * cos(theta)    ->    h = cos(theta); s = total(h); f = s * h
 
-A value of all coupled channels of a site is held anyway between two stages. Invariant: the value of every store and sum.
+All channels of a site are held between two stages anyway. Invariant: the value of every store and sum.
 """
 
 from __future__ import annotations
