@@ -1,7 +1,9 @@
 """metrigen: a compiler from field theory to neural layers. The vocabulary of a spec file."""
 
+import metrigen.caches  # noqa: F401  # before anything imports SymPy
 from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
 from metrigen.integrators.average_vector_field import AverageVectorField
+from metrigen.integrators.composed import Composed
 from metrigen.integrators.discrete_gradient import DiscreteGradient
 from metrigen.integrators.explicit_euler import ExplicitEuler
 from metrigen.integrators.exponential import Exponential
@@ -23,8 +25,8 @@ from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
-from metrigen.spec.functions import logmean
 from metrigen.spec.gradient import grad
+from metrigen.spec.means import logmean
 from metrigen.spec.neural import NeuralFunction
 from metrigen.spec.readout import energy_density, stress_energy
 from metrigen.spec.symbols import Field, Input, Param, mix, momentum, t, total
@@ -36,6 +38,7 @@ __all__ = [
     "RK4",
     "AverageVectorField",
     "BuildError",
+    "Composed",
     "Derivation",
     "DiscreteGradient",
     "Dissipation",

@@ -20,8 +20,10 @@ import sympy as sp
 from metrigen.errors import SpecError
 
 DERIVE = 250_000  # operations of a derivation as a whole
-BUILD = 500_000  # operations of a build as a whole, its derivation among them
+BUILD = 1_000_000  # operations of a build as a whole, its derivation among them
 DEEPEST = 100  # levels of an expression: SymPy walks down every one of them by calls inside calls
+_FACTORS = 5  # of a product that are printed in the time of one operation
+_FUNCTION = 8  # operations of a function beside the one of its node
 T = TypeVar("T")
 _ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
 _STAGE: ContextVar[str] = ContextVar("stage", default="")
@@ -115,6 +117,26 @@ def folded(expr: sp.Basic, value: Callable[[sp.Basic, list[T]], T]) -> T:
 def nodes(expr: sp.Basic) -> int:
     """The number of nodes of an expression as a tree."""
     return folded(expr, lambda _, parts: 1 + sum(parts))
+
+
+def work(expr: sp.Basic) -> int:
+    """Operations of an expression that is differentiated or rewritten: its nodes, and more for every distinct function,
+    whose argument SymPy searches for signs, periods and special values whenever it writes it."""
+    written: list[sp.Basic] = []
+
+    def count(node: sp.Basic, parts: list[int]) -> int:
+        if isinstance(node, sp.Function):
+            written.append(node)
+        return 1 + sum(parts)
+
+    return folded(expr, count) + _FUNCTION * len(written)
+
+
+def printed(expr: sp.Basic) -> int:
+    """Operations of an expression that is emitted: its work, and of its powers the factors of the products they become,
+    which are text alone."""
+    powers = (p.exp for p in expr.atoms(sp.Pow) if p.exp.is_Integer)
+    return work(expr) + sum(abs(int(n)) for n in powers) // _FACTORS
 
 
 def fits(expr: sp.Basic, most: int) -> bool:

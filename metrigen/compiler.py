@@ -16,6 +16,7 @@ from metrigen.frame.notices import notices
 from metrigen.frame.package import package_texts
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.sequence_package import sequence_texts
+from metrigen.frame.tag import signed
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
 from metrigen.integrators.sequence_laws import sequence_laws
@@ -108,7 +109,7 @@ def _compile(spec: Spec, clock: _Clock) -> Compiled:
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
         emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
-        texts = package_texts(emission)
+        texts = signed(emission.name, package_texts(emission))
     warnings = notices(derivation, spec.declared)
     return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)
 
@@ -124,6 +125,6 @@ def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Comp
         laws = (*derivation.laws, *sequence_laws(derivation, scan))
     with clock.stage("print"):
         emission = SequenceEmission(spec, derivation, laws, scan)
-        texts = sequence_texts(emission)
+        texts = signed(emission.name, sequence_texts(emission))
     warnings = notices(derivation, spec.declared)
     return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)

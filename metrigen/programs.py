@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.budget import nodes, spend
+from metrigen.budget import printed, spend
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
 from metrigen.domains.readout import (
@@ -19,10 +19,9 @@ from metrigen.domains.readout import (
     tensor_densities,
 )
 from metrigen.errors import SpecError
-from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
-from metrigen.integrators.graph_steady import GraphSteady, graph_steady
-from metrigen.integrators.steady_state import SteadyPrograms, SteadyState
+from metrigen.integrators.graph_steady import GraphSteady
+from metrigen.integrators.steady_programs import SteadyPrograms
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.ir.queries import equations_in
@@ -36,6 +35,7 @@ from metrigen.passes.prune import read_only
 from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.contracts import Stepper
 from metrigen.spec.domain import EDGE, Sequence
 from metrigen.spec.readout import StressEnergy
 from metrigen.spec.symbols import t
@@ -94,13 +94,11 @@ class Lowered:
 
 def check_buildable(system: System) -> None:
     """Raise SpecError where a system has no integrator that a package could be built with."""
-    if isinstance(system.integrator, (TimeStepper, SteadyState)):
+    if system.integrator is not None:
         return
-    missing = system.integrator is None
     raise SpecError(
         f"the system {system.name!r} has no integrator to build",
-        part="name" if missing else "integrator",
-        why=None if missing else f"integrator={system.integrator!r}",
+        part="name",
         fix="integrator=Exponential(), with dt= a number, a Param or an Input with a value a token"
         if isinstance(system.domain, Sequence)
         else "integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
@@ -110,33 +108,28 @@ def check_buildable(system: System) -> None:
 def lower(derivation: Derivation) -> Lowered:
     """Discretise the functionals and vary them; raises SpecError where integrator or readout do not fit."""
     check_buildable(derivation.system)
-    integrator = derivation.system.integrator
     symbolic = _with_symbolic_dt(derivation)
+    method = symbolic.system.integrator
+    assert method is not None
     layer = dynamics(symbolic)
     rank = len(layer.origin)
     constants = () if symbolic is derivation else ("dt",)
-    step = prologue = body = adjoint = steady = minimum = equilibrium = None
-    if isinstance(integrator, TimeStepper):
-        step = name_quantities(_merged(symbolic.system.integrator.step(layer)))
+    made, step, prologue, body, adjoint = method.programs(layer), None, None, None, None
+    if made.step is not None:
+        step = name_quantities(_merged(made.step))
         if isinstance(layer.lowering, GraphLowering) and equations_in(step):
             raise _no_implicit_step()
         prologue, body = hoist(step, [a.name for a in layer.state])
         adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank, constants=constants))
-    elif isinstance(integrator, SteadyState) and isinstance(layer.lowering, GraphLowering):
-        equilibrium = graph_steady(layer, integrator.solver)
-    elif isinstance(integrator, SteadyState) and integrator.solver == "newton":
-        minimum = integrator.equation(layer)
-    elif isinstance(integrator, SteadyState):
-        steady = integrator.programs(layer)
     readout, components = _readout(derivation, layer)
     energy = layer.lowering.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy
     return Lowered(
-        layer, step, prologue, body, adjoint, steady, minimum, readout,
+        layer, step, prologue, body, adjoint, made.steady, made.minimum, readout,
         _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
         read_only(_merged(energy)),
         read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
-        components, _diagnostics(symbolic, layer, step is not None), equilibrium, constants,
+        components, _diagnostics(symbolic, layer, step is not None), made.equilibrium, constants,
     )  # fmt: skip
 
 
@@ -157,27 +150,40 @@ def _merged(program: Program) -> Program:
 
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
-    size = sum(nodes(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
+    fused = _fused(program)
+    found = _after_fusion(fused)
+    return found, count_ops(fused), count_ops(found)
+
+
+def passed(program: Program) -> Program:
+    """The program after the passes."""
+    return _after_fusion(_fused(program))
+
+
+def _fused(program: Program) -> Program:
+    size = sum(printed(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
     spend(size, f"the passes over {size} operations of {program.name}")
-    program = fuse(program)
-    before = count_ops(program)
+    return fuse(program)
+
+
+def _after_fusion(program: Program) -> Program:
     for run in PASSES:
         program = program if run is fuse else run(program)
-    return program, before, count_ops(program)
+    return program
 
 
 def equation_programs(equation: Equation) -> tuple[Program, ...]:
     """The programs of a nonlinear equation after the passes: residual, tangent, transposed, pullback."""
-    return tuple(optimise(_merged(program))[0] for program in equation.programs)
+    return tuple(passed(_merged(program)) for program in equation.programs)
 
 
 def _with_symbolic_dt(derivation: Derivation) -> Derivation:
     """A numeric time step becomes the symbol ``dt``, so that a module can be given another one."""
     integrator = derivation.system.integrator
-    if not isinstance(integrator, TimeStepper) or not integrator.dt.is_number:
+    if not isinstance(integrator, Stepper) or not integrator.dt.is_number:
         return derivation
     symbol = sp.Symbol("dt", positive=True)
-    return replace(derivation, system=replace(derivation.system, integrator=replace(integrator, dt=symbol)))
+    return replace(derivation, system=replace(derivation.system, integrator=integrator.with_dt(symbol)))
 
 
 def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[str, ...]]:

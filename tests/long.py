@@ -24,18 +24,6 @@ RUNS = ROOT / "runs" / "long"
 PAGE = ROOT / "docs" / "long-run.md"
 SPECS, RANGE = 10_000, 500  # fuzzed specs, in so many at a time
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
-PYTEST = {
-    "memory": "tests/kernels/test_memory.py",
-    "amplitudes": "tests/kernels/test_amplitudes.py",
-    "functions": "tests/functions",
-    "torch": "tests/kernels/test_torch_stack.py",
-    "distributed": "tests/kernels/test_distributed.py",
-    "density": "tests/lattice/test_density.py",
-    "names": "tests/names/test_names.py",
-    "time": "tests/physics/test_time.py",
-    "mistakes": "tests/test_mistakes.py",
-    "crash": "tests/trainers/test_crash.py",
-}
 HEAD = """# The long run
 
 What `python3 dev.py test` has no time for: `python3 dev.py long`. Every group runs by itself and leaves its log in
@@ -53,7 +41,7 @@ class Group:
 
     @property
     def shown(self) -> str:
-        return " ".join(self.command).replace(str(ROOT) + os.sep, "").replace(sys.executable, "python")
+        return " ".join(self.command).replace(sys.executable, "python").replace(str(ROOT) + os.sep, "")
 
 
 @dataclass(frozen=True)
@@ -69,15 +57,14 @@ class Result:
 
 
 def groups(commit: str) -> tuple[Group, ...]:
-    """All that is there: tests, the fuzzer in ranges of seeds, Pythons on the path, and the soak."""
+    """All that is there: every file of tests, the fuzzer in ranges of seeds, Pythons on the path, and the soak."""
     python = sys.executable
-    tests = [(name, path) for name, path in PYTEST.items() if (ROOT / path).exists()]
-    found = [Group(name, (python, "-m", "pytest", path)) for name, path in tests]
+    files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py"))
+    found = [Group(file.removesuffix(".py"), (python, "-m", "pytest", file)) for file in files]
     found += [Group(f"python{v}", (python, "tests/long.py", "--python", v)) for v in VERSIONS if interpreter(v)]
-    if (ROOT / "tests/fuzz.py").exists():
-        for seed in range(0, SPECS, RANGE):
-            log = f"runs/long/{commit}-fuzz-{seed}.jsonl"
-            found.append(Group(f"fuzz-{seed}", (python, "tests/fuzz.py", str(RANGE), str(seed), "--log", log)))
+    for seed in range(0, SPECS, RANGE):
+        log = f"runs/long/{commit}-fuzz-{seed}.jsonl"
+        found.append(Group(f"fuzz-{seed}", (python, "tests/fuzz.py", str(RANGE), str(seed), "--log", log)))
     return (*found, Group("soak", (python, "-m", "tests.soak", "3600")))
 
 
@@ -102,13 +89,15 @@ def interpreter(version: str) -> str | None:
 
 def run(group: Group, commit: str) -> Result:
     """Run a group to its end, its output in a file."""
-    report = RUNS / f"{group.name}.xml"
+    file = group.name.replace("/", "-")
+    report = RUNS / f"{file}.xml"
     report.unlink(missing_ok=True)
-    more = ("-o", "addopts=", "-v", "--junitxml", str(report)) if "pytest" in group.command else ()
+    more = ("-o", "addopts=", "-o", "faulthandler_timeout=7200", "-v", "--junitxml", str(report))
+    command = (*group.command, *more) if "pytest" in group.command else group.command
     environment = {**os.environ, "METRIGEN_LONG": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     began = time.monotonic()
-    with (RUNS / f"{group.name}.log").open("w") as log:
-        code = subprocess.call((*group.command, *more), cwd=ROOT, env=environment, stdout=log, stderr=log)
+    with (RUNS / f"{file}.log").open("w") as log:
+        code = subprocess.call(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     passed, failed = counts(report) if report.exists() else (int(code == 0), int(code != 0))
     return Result(
         commit, group.name, group.shown, round(time.monotonic() - began, 1), passed, max(failed, int(code != 0))
@@ -142,9 +131,7 @@ def page(commit: str, wanted: tuple[Group, ...], done: dict[str, Result]) -> str
         result = done.get(group.name)
         end = f"{result.seconds:.0f} | {result.passed} | {result.failed}" if result else "not run | |"
         lines.append(f"| {group.name} | `{group.shown}` | {end} |")
-    missing = [name for name, path in PYTEST.items() if not (ROOT / path).exists()]
-    missing += [] if (ROOT / "tests/fuzz.py").exists() else ["fuzz"]
-    missing += [f"python{v}" for v in VERSIONS if not interpreter(v)]
+    missing = [f"python{v}" for v in VERSIONS if not interpreter(v)]
     where = f"Commit {commit}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores."
     absent = f"\n\nNot there to be run: {', '.join(missing)}." if missing else ""
     return HEAD + where + absent + "\n\n" + "\n".join(lines) + "\n"

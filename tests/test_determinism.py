@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
+
+from metrigen.build import compile_file
+from metrigen.frame.tag import signed, unsigned
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SEEDS = ("0", "1", "4242")
@@ -59,6 +64,45 @@ def test_the_folder_of_the_checkout_is_in_no_file(
     for name, data in contents(tmp_path / "generated").items():
         assert data == trees[0][name], name
         assert str(root).encode() not in data
+
+
+def texts(spec: str) -> dict[str, str]:
+    compiled = compile_file(Path(spec), on_spec=lambda shown: None, on_stage=lambda stage: None)
+    return dict(compiled.files)
+
+
+@pytest.mark.parametrize("spec", ["specs/maze.py", "specs/sudoku.py", "specs/lm.py"])
+def test_what_the_compiler_calls_its_classes_changes_nothing(
+    spec: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No byte of a package is made from the ``repr`` of a dataclass: one may be renamed."""
+    monkeypatch.chdir(root)
+    before = texts(spec)
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "metrigen"]
+    kinds = {x for m in modules for x in vars(m).values() if isinstance(x, type) and is_dataclass(x)}
+    called = {kind: kind.__qualname__ for kind in kinds}
+    try:
+        for kind, name in called.items():
+            kind.__qualname__ = f"Renamed{name}"
+        renamed = texts(spec)
+    finally:
+        for kind, name in called.items():
+            kind.__qualname__ = name
+    assert {file for file in before if renamed[file] != before[file]} == set()
+
+
+def test_the_tag_of_the_operators_is_that_of_the_code() -> None:
+    """What the head of a file says, and what is no code, changes no operator; a line of code does."""
+
+    def tag(**changed: str) -> str:
+        files = {"module.py": f'# made\nOPERATORS = "{unsigned("wave")}"\n', "kernels.cpp": "// made\nint a;\n"}
+        files |= {"DERIVATION.md": "# Wave\n"} | {name.replace("_", "."): text for name, text in changed.items()}
+        return signed("wave", files)["module.py"].split('"')[1]
+
+    assert tag().startswith("wave_")
+    assert tag().removeprefix("wave_").isalnum()
+    assert tag(kernels_cpp="// made again\n// twice\nint a;\n") == tag() == tag(DERIVATION_md="")
+    assert tag(kernels_cpp="// made\nint b;\n") != tag()
 
 
 def locales() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import stat
@@ -286,6 +287,25 @@ def test_whatever_a_spec_raises_is_an_error_of_the_spec(tmp_path: Path, line: st
     with pytest.raises(SpecError, match=r"raised an exception|nested too deeply") as caught:
         load_spec(spec(tmp_path, extra=line))
     assert "a.py:" in str(caught.value.where)
+
+
+def test_a_spec_may_leave_hardly_a_call(tmp_path: Path) -> None:
+    """Whichever limit it sets, and at whatever depth it is loaded, what it ran into is told with its line."""
+
+    def loaded_at(depth: int, path: Path) -> None:
+        if depth:
+            loaded_at(depth - 1, path)
+        else:
+            load_spec(path)
+
+    here = len(inspect.stack())
+    limit = sys.getrecursionlimit()
+    for left in range(8, 40):
+        path = spec(tmp_path, extra=f"import sys; sys.setrecursionlimit({here + 30}); f = lambda: f(); f()")
+        with pytest.raises(SpecError, match=r"raised an exception|nested too deeply") as caught:
+            loaded_at(40 - left, path)
+        assert "a.py:" in str(caught.value.where), left
+        assert sys.getrecursionlimit() == limit
 
 
 def test_ctrl_c_passes(tmp_path: Path) -> None:

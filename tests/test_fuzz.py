@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.fuzzing.cells import cells
 from tests.fuzzing.planted import PLANTED
 from tests.fuzzing.run import outcome_of
+from tests.lengths import LONG
 
-LONG = bool(os.environ.get("METRIGEN_LONG"))
 SEEDS = 3  # drawn for a planted fault: a term that shows it may be missing in one of them
 
 

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from metrigen.cli import app
 from tests.conftest import ROOT
+from tests.lengths import LONG
 from tests.test_bad_input import HEAT, PAIR, STEADY, WAVE
 
 POINT = """
@@ -291,7 +292,7 @@ def broken(draw: st.DrawFn) -> str:
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
-@settings(max_examples=1000 if os.environ.get("METRIGEN_LONG") else 15, phases=[Phase.generate])
+@settings(max_examples=1000 if LONG else 15, phases=[Phase.generate])
 @given(source=broken())
 def test_no_mistake_is_an_internal_error(source: str) -> None:
     with tempfile.TemporaryDirectory() as folder, inside(folder):

@@ -34,7 +34,7 @@ class CifarState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_f02ed6f7")
+OPERATORS = operator_prefix("cifar_b18e992a")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

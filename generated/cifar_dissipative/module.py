@@ -34,7 +34,7 @@ class CifarDissipativeState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_dissipative_c91bc709")
+OPERATORS = operator_prefix("cifar_dissipative_acd69d51")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -71,7 +71,7 @@ def step(
         m2__c * phi + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
         + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
     )
-    phi_1__v = k__c * dH_dphi__v
+    phi_1__v = dH_dphi__v * k__c
     pi_1__v = gamma__c * pi
     phi__next = phi - phi_1__v * dt
     pi__next = pi - pi_1__v * dt

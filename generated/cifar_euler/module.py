@@ -34,7 +34,7 @@ class CifarEulerState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_euler_b44a2491")
+OPERATORS = operator_prefix("cifar_euler_26715393")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

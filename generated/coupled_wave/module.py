@@ -34,7 +34,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("coupled_wave_ae9f713d")
+OPERATORS = operator_prefix("coupled_wave_df2856b5")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -551,10 +551,10 @@ def _plan(like: Tensor) -> tuple[int, int, int, dict]:
     whole = -(-t // 4) * 4
     length = triton.next_power_of_2(whole) if b * c >= LANES else min(CHUNK, triton.next_power_of_2(whole))
     block = min(64, triton.next_power_of_2(c))
+    wave = 64 if torch.version.hip else 32
     acc = tl.float64 if like.dtype == torch.float64 else tl.float32
-    return -(-t // length), length, block, {
-        "BLOCK": block, "ACC": acc, "num_warps": max(1, block // 32), "enable_fp_fusion": True
-    }
+    options = {"BLOCK": block, "ACC": acc, "num_warps": max(1, block // wave), "enable_fp_fusion": True}
+    return -(-t // length), length, block, options
 
 
 def _accumulator(like: Tensor) -> torch.dtype:

@@ -39,7 +39,7 @@ class LmState(NamedTuple):
         return LmState(*(x[..., -1] for x in self))
 
 
-OPERATORS = operator_prefix("lm_540d5065")
+OPERATORS = operator_prefix("lm_f93156bc")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -88,6 +88,34 @@ template <class Body> inline INLINE void columns(Body&& body) {
     if (REST) body(Yes{}, FULL);
 }
 
+namespace along {
+template <class C> inline V where(C c, V a, V b) { return c ? a : b; }
+inline V like(V, R c) { return spread(c); }
+inline V quotient(V x, V y) { return x / y; }
+inline V largest(V x, V y) { return x > y ? x : y; }
+inline V smallest(V x, V y) { return x > y ? y : x; }
+}
+template <class X, class Y> inline V harmonicmean_(X x__, Y y__) {
+    const V a = spread(x__);
+    const V b = spread(y__);
+    const auto none = (a == R(0.0)) & (b == R(0.0));
+    const auto r = along::quotient(along::smallest(a, b), along::where(none, along::like(a, R(1.0)), along::largest(a,
+        b)));
+    return along::where(none, R(0.5) * a + R(0.5) * b, along::smallest(a, b) * (R(2.0) / (R(1.0) + r)));
+}
+inline R harmonicmean_(R x, R y) { return harmonicmean_(spread(x), spread(y))[0]; }
+template <class X, class Y> inline V sharesquare0_(X x__, Y y__) {
+    const V a = spread(x__);
+    const V b = spread(y__);
+    const auto none = (a == R(0.0)) & (b == R(0.0));
+    const auto large = along::where(none, along::like(a, R(1.0)), along::largest(a, b));
+    const auto r = along::where(none, along::like(a, R(1.0)), along::quotient(along::smallest(a, b), large));
+    const auto most = R(1.0) / (R(1.0) + r);
+    const auto least = r * most;
+    const auto p = along::where(a > b, most, least);
+    return p * p;
+}
+inline R sharesquare0_(R x, R y) { return sharesquare0_(spread(x), spread(y))[0]; }
 // 1 in the columns of the lattice, 0 beside them.
 struct Columns {
     R at[LEFT + round_up(W, LANES) + LEFT + LANES];
@@ -374,33 +402,32 @@ static NOINLINE void readout_0(
                 const V u__m1_0 = load(u__row + j - at.step0());
                 const V u__p1_0 = load(u__row + j + at.step0());
                 const auto v__0 = u__p1_0 - u;
-                const auto v__1 = R(0.5) * kappa + R(1e-12);
-                const auto v__2 = R(0.25) * kappa;
-                const auto v__3 = v__2 * v__0 * v__0 * inside__p1_0 * inside__p1_0 * kappa__p1_0 / (R(0.5) *
-                    kappa__p1_0 + v__1);
-                const auto v__4 = u - u__m1_0;
-                const auto v__5 = v__2 * v__4 * v__4 * inside__m1_0 * inside__m1_0 * kappa__m1_0 / (R(0.5) *
-                    kappa__m1_0 + v__1);
-                const auto v__6 = R(0.5) * u * u * m2;
-                const auto v__7 = s * u;
-                const auto v__8 = u__0_p1 - u;
-                const auto v__9 = u - u__0_m1;
-                const auto v__10 = v__2 * v__9 * v__9 * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (R(0.5) *
-                    kappa__0_m1 + v__1) + v__2 * v__8 * v__8 * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (R(0.5) *
-                    kappa__0_p1 + v__1);
-                const auto v__11 = v__10 + v__6 - v__7;
-                const auto v__12 = -v__3 - v__5;
-                const auto v__13 = v__4 * inside__m1_0;
-                const auto v__14 = v__2 * v__9 * inside__0_m1;
-                const auto v__15 = v__0 * inside__p1_0;
-                const auto v__16 = v__2 * v__8 * inside__0_p1;
-                const auto T00__density = v__11 + v__3 + v__5;
+                const auto v__1 = R(0.25) * v__0 * v__0 * inside__p1_0 * inside__p1_0 * harmonicmean_(kappa,
+                    kappa__p1_0);
+                const auto v__2 = u - u__m1_0;
+                const auto v__3 = R(0.25) * v__2 * v__2 * inside__m1_0 * inside__m1_0 * harmonicmean_(kappa,
+                    kappa__m1_0);
+                const auto v__4 = R(0.5) * u * u * m2;
+                const auto v__5 = s * u;
+                const auto v__6 = u__0_p1 - u;
+                const auto v__7 = u - u__0_m1;
+                const auto v__8 = R(0.25) * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean_(kappa,
+                    kappa__0_m1) + R(0.25) * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean_(kappa,
+                    kappa__0_p1);
+                const auto v__9 = v__4 + v__8 - v__5;
+                const auto v__10 = -v__1 - v__3;
+                const auto v__11 = v__2 * inside__m1_0;
+                const auto v__12 = R(0.25) * kappa;
+                const auto v__13 = v__12 * v__7 * inside__0_m1;
+                const auto v__14 = v__0 * inside__p1_0;
+                const auto v__15 = v__12 * v__6 * inside__0_p1;
+                const auto T00__density = v__1 + v__3 + v__9;
                 store_result(at, last, T00__density__row + j, spread(T00__density));
-                const auto T11__density = -v__11 - v__12;
+                const auto T11__density = -v__10 - v__9;
                 store_result(at, last, T11__density__row + j, spread(T11__density));
-                const auto T12__density = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16;
+                const auto T12__density = v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15;
                 store_result(at, last, T12__density__row + j, spread(T12__density));
-                const auto T22__density = v__10 + v__12 + v__7 - v__6;
+                const auto T22__density = v__10 + v__5 + v__8 - v__4;
                 store_result(at, last, T22__density__row + j, spread(T22__density));
             });
         }
@@ -496,108 +523,88 @@ static NOINLINE void readout_adjoint_0(
                 const V u__p1_0 = load(u__row + j + at.step0());
                 const V u__p1_m1 = load(u__row + j + at.step0() - 1);
                 const V u__p1_p1 = load(u__row + j + at.step0() + 1);
-                const auto v__0 = u - u__0_m1;
-                const auto v__1 = R(0.5) * kappa;
-                const auto v__2 = v__1 + R(1e-12);
-                const auto v__3 = R(0.5) * kappa__0_m1 + v__2;
-                const auto v__4 = R(1.0) / v__3;
-                const auto v__5 = v__4 * kappa__0_m1;
-                const auto v__6 = v__0 * v__1 * v__5;
-                const auto v__7 = u - u__0_p1;
-                const auto v__8 = R(0.5) * kappa__0_p1 + v__2;
-                const auto v__9 = R(1.0) / v__8;
-                const auto v__10 = v__9 * kappa__0_p1;
-                const auto v__11 = v__1 * v__10 * v__7;
-                const auto v__12 = u - u__m1_0;
-                const auto v__13 = R(0.5) * kappa__m1_0 + v__2;
-                const auto v__14 = R(1.0) / v__13;
-                const auto v__15 = v__14 * kappa__m1_0;
-                const auto v__16 = v__1 * v__12 * v__15;
-                const auto v__17 = u - u__p1_0;
-                const auto v__18 = R(0.5) * kappa__p1_0 + v__2;
-                const auto v__19 = R(1.0) / v__18;
-                const auto v__20 = v__19 * kappa__p1_0;
-                const auto v__21 = v__1 * v__17 * v__20;
-                const auto v__22 = -u__m1_m1;
-                const auto v__23 = -u__p1_m1;
-                const auto v__24 = -u__m1_p1;
-                const auto v__25 = -u__p1_p1;
-                const auto v__26 = inside__m1_0 * kappa;
-                const auto v__27 = v__26 * inside__0_m1;
-                const auto v__28 = -v__17;
-                const auto v__29 = inside__p1_0 * kappa;
-                const auto v__30 = v__28 * v__29;
-                const auto v__31 = -v__7;
-                const auto v__32 = v__31 * inside__0_p1;
-                const auto v__33 = v__0 * inside__0_m1;
-                const auto v__34 = R(0.25) * T12__density__bar;
-                const auto v__35 = R(2.0) * u;
-                const auto v__36 = v__15 * v__26 * (v__35 - R(2.0) * u__m1_0);
-                const auto v__37 = v__20 * v__29 * (v__35 - R(2.0) * u__p1_0);
-                const auto v__38 = R(4.0) * s;
-                const auto v__39 = R(4.0) * u * m2;
-                const auto v__40 = v__5 * (v__35 - R(2.0) * u__0_m1) * inside__0_m1 * kappa + v__10 * (v__35 - R(2.0)
-                    * u__0_p1) * inside__0_p1 * kappa;
-                const auto v__41 = v__39 + v__40 - v__38;
-                const auto v__42 = -v__36 - v__37;
-                const auto v__43 = v__0 * v__0 * kappa__0_m1;
-                const auto v__44 = R(2.0) * v__4 * v__43;
-                const auto v__45 = v__43 * kappa / (v__3 * v__3);
-                const auto v__46 = v__45 - v__44;
-                const auto v__47 = v__31 * v__31 * kappa__0_p1;
-                const auto v__48 = R(2.0) * v__47 * v__9;
-                const auto v__49 = v__47 * kappa / (v__8 * v__8);
-                const auto v__50 = v__49 - v__48;
-                const auto v__51 = v__12 * v__12 * kappa__m1_0;
-                const auto v__52 = R(2.0) * v__14 * v__51;
-                const auto v__53 = v__51 / (v__13 * v__13);
-                const auto v__54 = v__53 * kappa - v__52;
-                const auto v__55 = v__28 * v__28 * kappa__p1_0;
-                const auto v__56 = R(2.0) * v__19 * v__55;
-                const auto v__57 = v__55 / (v__18 * v__18);
-                const auto v__58 = v__57 * kappa - v__56;
-                const auto v__59 = -R(0.125) * v__46;
-                const auto v__60 = -R(0.125) * v__50;
-                const auto v__61 = -R(0.125) * v__54;
-                const auto v__62 = -R(0.125) * v__58;
-                const auto v__63 = v__12 * inside__m1_0;
-                const auto v__64 = v__28 * inside__p1_0;
-                const auto v__65 = v__56 * inside__p1_0;
-                const auto v__66 = v__52 * inside__m1_0;
-                const auto v__67 = v__29 * v__57;
-                const auto v__68 = v__26 * v__53;
-                const auto v__69 = v__45 * inside__0_m1 + v__49 * inside__0_p1 - v__44 * inside__0_m1 - v__48 *
-                    inside__0_p1;
-                const auto v__70 = v__65 + v__66 + v__69 - v__67 - v__68;
-                const auto v__71 = u * u;
-                const auto v__72 = R(0.5) * v__71;
-                const auto u__bar = R(0.25) * (v__36 + v__37 + v__41) * T00__density__bar + v__6 *
-                    T00__density__bar__0_m1 + v__11 * T00__density__bar__0_p1 + v__16 * T00__density__bar__m1_0 +
-                    v__21 * T00__density__bar__p1_0 + R(0.25) * (-v__41 - v__42) * T11__density__bar + v__16 *
-                    T11__density__bar__m1_0 + v__21 * T11__density__bar__p1_0 + R(0.25) * ((u__0_m1 + v__22) *
-                    inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__23) * inside__p1_m1 * kappa__0_m1) *
-                    T12__density__bar__0_m1 + R(0.25) * (-(u__0_p1 + v__24) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1
-                    - v__25) * inside__p1_p1 * kappa__0_p1) * T12__density__bar__0_p1 + R(0.25) * ((u__m1_0 + v__22) *
-                    inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__24) * inside__m1_p1 * kappa__m1_0) *
-                    T12__density__bar__m1_0 + R(0.25) * (-(u__p1_0 + v__23) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0
-                    - v__25) * inside__p1_p1 * kappa__p1_0) * T12__density__bar__p1_0 + R(0.25) * (v__38 + v__40 +
-                    v__42 - v__39) * T22__density__bar + v__6 * T22__density__bar__0_m1 + v__11 *
-                    T22__density__bar__0_p1 + v__34 * (v__30 * inside__0_m1 + v__0 * v__27 + v__12 * v__27 + v__26 *
-                    v__32 - v__12 * v__26 * inside__0_p1 - v__30 * inside__0_p1 - v__29 * v__32 - v__29 * v__33) -
-                    v__6 * T11__density__bar__0_m1 - v__11 * T11__density__bar__0_p1 - v__16 * T22__density__bar__m1_0
-                    - v__21 * T22__density__bar__p1_0;
+                const auto v__0 = R(0.5) * T00__density__bar__0_m1;
+                const auto v__1 = harmonicmean_(kappa, kappa__0_m1);
+                const auto v__2 = u - u__0_m1;
+                const auto v__3 = v__1 * v__2;
+                const auto v__4 = R(0.5) * T00__density__bar__0_p1;
+                const auto v__5 = harmonicmean_(kappa, kappa__0_p1);
+                const auto v__6 = u - u__0_p1;
+                const auto v__7 = v__5 * v__6;
+                const auto v__8 = R(0.5) * T00__density__bar__m1_0;
+                const auto v__9 = harmonicmean_(kappa, kappa__m1_0);
+                const auto v__10 = u - u__m1_0;
+                const auto v__11 = v__10 * v__9;
+                const auto v__12 = R(0.5) * T00__density__bar__p1_0;
+                const auto v__13 = harmonicmean_(kappa, kappa__p1_0);
+                const auto v__14 = u - u__p1_0;
+                const auto v__15 = v__13 * v__14;
+                const auto v__16 = R(0.5) * v__3;
+                const auto v__17 = R(0.5) * v__7;
+                const auto v__18 = R(0.5) * v__11;
+                const auto v__19 = R(0.5) * v__15;
+                const auto v__20 = -u__m1_m1;
+                const auto v__21 = -u__p1_m1;
+                const auto v__22 = -u__m1_p1;
+                const auto v__23 = -u__p1_p1;
+                const auto v__24 = R(2.0) * u;
+                const auto v__25 = v__9 * (v__24 - R(2.0) * u__m1_0) * inside__m1_0;
+                const auto v__26 = v__13 * (v__24 - R(2.0) * u__p1_0) * inside__p1_0;
+                const auto v__27 = R(4.0) * s;
+                const auto v__28 = R(4.0) * u * m2;
+                const auto v__29 = v__1 * (v__24 - R(2.0) * u__0_m1) * inside__0_m1 + v__5 * (v__24 - R(2.0) *
+                    u__0_p1) * inside__0_p1;
+                const auto v__30 = v__28 + v__29 - v__27;
+                const auto v__31 = -v__25 - v__26;
+                const auto v__32 = inside__m1_0 * kappa;
+                const auto v__33 = v__32 * inside__0_m1;
+                const auto v__34 = -v__14;
+                const auto v__35 = inside__p1_0 * kappa;
+                const auto v__36 = v__34 * v__35;
+                const auto v__37 = -v__6;
+                const auto v__38 = v__37 * inside__0_p1;
+                const auto v__39 = v__2 * inside__0_m1;
+                const auto v__40 = R(0.25) * T12__density__bar;
+                const auto v__41 = v__2 * v__2 * sharesquare0_(kappa__0_m1, kappa);
+                const auto v__42 = v__37 * v__37 * sharesquare0_(kappa__0_p1, kappa);
+                const auto v__43 = v__10 * v__10 * sharesquare0_(kappa__m1_0, kappa);
+                const auto v__44 = v__34 * v__34 * sharesquare0_(kappa__p1_0, kappa);
+                const auto v__45 = R(0.5) * v__41;
+                const auto v__46 = R(0.5) * v__42;
+                const auto v__47 = R(0.5) * v__43;
+                const auto v__48 = R(0.5) * v__44;
+                const auto v__49 = v__44 * inside__p1_0;
+                const auto v__50 = v__43 * inside__m1_0;
+                const auto v__51 = v__41 * inside__0_m1 + v__42 * inside__0_p1;
+                const auto v__52 = v__10 * inside__m1_0;
+                const auto v__53 = v__34 * inside__p1_0;
+                const auto v__54 = v__51 - v__49 - v__50;
+                const auto v__55 = R(0.5) * T11__density__bar;
+                const auto v__56 = R(0.5) * T22__density__bar;
+                const auto v__57 = u * u;
+                const auto u__bar = R(0.25) * (v__25 + v__26 + v__30) * T00__density__bar + R(0.25) * (-v__30 - v__31)
+                    * T11__density__bar + v__18 * T11__density__bar__m1_0 + v__19 * T11__density__bar__p1_0 + R(0.25)
+                    * ((u__0_m1 + v__20) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__21) * inside__p1_m1 *
+                    kappa__0_m1) * T12__density__bar__0_m1 + R(0.25) * (-(u__0_p1 + v__22) * inside__m1_p1 *
+                    kappa__0_p1 - (-u__0_p1 - v__23) * inside__p1_p1 * kappa__0_p1) * T12__density__bar__0_p1 +
+                    R(0.25) * ((u__m1_0 + v__20) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__22) * inside__m1_p1 *
+                    kappa__m1_0) * T12__density__bar__m1_0 + R(0.25) * (-(u__p1_0 + v__21) * inside__p1_m1 *
+                    kappa__p1_0 - (-u__p1_0 - v__23) * inside__p1_p1 * kappa__p1_0) * T12__density__bar__p1_0 +
+                    R(0.25) * (v__27 + v__29 + v__31 - v__28) * T22__density__bar + v__16 * T22__density__bar__0_m1 +
+                    v__17 * T22__density__bar__0_p1 + v__0 * v__3 + v__11 * v__8 + v__12 * v__15 + v__4 * v__7 + v__40
+                    * (v__36 * inside__0_m1 + v__10 * v__33 + v__2 * v__33 + v__32 * v__38 - v__10 * v__32 *
+                    inside__0_p1 - v__36 * inside__0_p1 - v__35 * v__38 - v__35 * v__39) - v__16 *
+                    T11__density__bar__0_m1 - v__17 * T11__density__bar__0_p1 - v__18 * T22__density__bar__m1_0 -
+                    v__19 * T22__density__bar__p1_0;
                 store_dense(last, u__bar__row + j, spread(u__bar));
-                const auto kappa__bar = R(0.125) * (v__65 + v__66 - v__67 - v__68 - v__69) * T00__density__bar + v__59
-                    * T00__density__bar__0_m1 + v__60 * T00__density__bar__0_p1 + v__61 * T00__density__bar__m1_0 +
-                    v__62 * T00__density__bar__p1_0 + R(0.125) * v__70 * T11__density__bar + R(0.125) * v__46 *
-                    T11__density__bar__0_m1 + R(0.125) * v__50 * T11__density__bar__0_p1 + v__61 *
-                    T11__density__bar__m1_0 + v__62 * T11__density__bar__p1_0 + v__59 * T22__density__bar__0_m1 +
-                    v__60 * T22__density__bar__0_p1 + R(0.125) * v__54 * T22__density__bar__m1_0 + R(0.125) * v__58 *
-                    T22__density__bar__p1_0 + v__34 * (v__32 * v__63 + v__32 * v__64 + v__33 * v__63 + v__33 * v__64)
-                    - R(0.125) * v__70 * T22__density__bar;
+                const auto kappa__bar = R(0.5) * (v__49 + v__50 + v__51) * T00__density__bar + v__47 *
+                    T11__density__bar__m1_0 + v__48 * T11__density__bar__p1_0 + v__45 * T22__density__bar__0_m1 +
+                    v__46 * T22__density__bar__0_p1 + v__0 * v__41 + v__12 * v__44 + v__4 * v__42 + v__40 * (v__38 *
+                    v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53) + v__43 * v__8 + v__54 * v__56 - v__45 *
+                    T11__density__bar__0_m1 - v__46 * T11__density__bar__0_p1 - v__47 * T22__density__bar__m1_0 -
+                    v__48 * T22__density__bar__p1_0 - v__54 * v__55;
                 store_dense(last, kappa__bar__row + j, spread(kappa__bar));
-                const auto m2__bar = R(0.5) * v__71 * T00__density__bar - v__72 * T11__density__bar - v__72 *
-                    T22__density__bar;
+                const auto m2__bar = R(0.5) * v__57 * T00__density__bar - v__55 * v__57 - v__56 * v__57;
                 store_dense(last, m2__bar__row + j, spread(m2__bar));
                 const auto s__bar = T11__density__bar * u + T22__density__bar * u - T00__density__bar * u;
                 store_dense(last, s__bar__row + j, spread(s__bar));
@@ -744,16 +751,15 @@ static NOINLINE void weights_0(
                 const V kappa__m1_0 = load(kappa__row + j - at.step0());
                 const V kappa__p1_0 = load(kappa__row + j + at.step0());
                 const V m2 = load_dense(last, m2__row + j);
-                const auto v__0 = R(0.5) * kappa + R(1e-12);
                 const auto screening__ = m2;
                 store(screening____row + j, spread(screening__));
-                const auto weight__m1_0 = inside__m1_0 * kappa * kappa__m1_0 / (R(0.5) * kappa__m1_0 + v__0);
+                const auto weight__m1_0 = inside__m1_0 * harmonicmean_(kappa, kappa__m1_0);
                 store(weight__m1_0__row + j, spread(weight__m1_0));
-                const auto weight__0_m1 = inside__0_m1 * kappa * kappa__0_m1 / (R(0.5) * kappa__0_m1 + v__0);
+                const auto weight__0_m1 = inside__0_m1 * harmonicmean_(kappa, kappa__0_m1);
                 store(weight__0_m1__row + j, spread(weight__0_m1));
-                const auto weight__0_p1 = inside__0_p1 * kappa * kappa__0_p1 / (R(0.5) * kappa__0_p1 + v__0);
+                const auto weight__0_p1 = inside__0_p1 * harmonicmean_(kappa, kappa__0_p1);
                 store(weight__0_p1__row + j, spread(weight__0_p1));
-                const auto weight__p1_0 = inside__p1_0 * kappa * kappa__p1_0 / (R(0.5) * kappa__p1_0 + v__0);
+                const auto weight__p1_0 = inside__p1_0 * harmonicmean_(kappa, kappa__p1_0);
                 store(weight__p1_0__row + j, spread(weight__p1_0));
             });
         }
@@ -964,36 +970,18 @@ static NOINLINE void operator_adjoint_0(
                 const V u__image__bar__p1_0 = load(u__image__bar__row + j + at.step0());
                 const V u__m1_0 = load(u__row + j - at.step0());
                 const V u__p1_0 = load(u__row + j + at.step0());
-                const auto v__0 = u - u__0_m1;
-                const auto v__1 = -v__0;
-                const auto v__2 = R(0.5) * kappa + R(1e-12);
-                const auto v__3 = R(0.5) * kappa__0_m1 + v__2;
-                const auto v__4 = R(1.0) / v__3;
-                const auto v__5 = kappa / (v__3 * v__3);
-                const auto v__6 = u - u__0_p1;
-                const auto v__7 = -v__6;
-                const auto v__8 = R(0.5) * kappa__0_p1 + v__2;
-                const auto v__9 = R(1.0) / v__8;
-                const auto v__10 = kappa / (v__8 * v__8);
-                const auto v__11 = u - u__m1_0;
-                const auto v__12 = -v__11;
-                const auto v__13 = R(0.5) * kappa__m1_0 + v__2;
-                const auto v__14 = R(1.0) / v__13;
-                const auto v__15 = kappa / (v__13 * v__13);
-                const auto v__16 = u - u__p1_0;
-                const auto v__17 = -v__16;
-                const auto v__18 = R(0.5) * kappa__p1_0 + v__2;
-                const auto v__19 = R(1.0) / v__18;
-                const auto v__20 = kappa / (v__18 * v__18);
-                const auto kappa__bar = R(0.5) * (R(2.0) * v__0 * v__4 * inside__0_m1 * kappa__0_m1 + R(2.0) * v__6 *
-                    v__9 * inside__0_p1 * kappa__0_p1 + R(2.0) * v__11 * v__14 * inside__m1_0 * kappa__m1_0 + R(2.0) *
-                    v__16 * v__19 * inside__p1_0 * kappa__p1_0 - v__0 * v__5 * inside__0_m1 * kappa__0_m1 - v__10 *
-                    v__6 * inside__0_p1 * kappa__0_p1 - v__11 * v__15 * inside__m1_0 * kappa__m1_0 - v__16 * v__20 *
-                    inside__p1_0 * kappa__p1_0) * u__image__bar + R(0.5) * (R(2.0) * v__1 * v__4 * kappa__0_m1 - v__1
-                    * v__5 * kappa__0_m1) * u__image__bar__0_m1 + R(0.5) * (R(2.0) * v__7 * v__9 * kappa__0_p1 - v__10
-                    * v__7 * kappa__0_p1) * u__image__bar__0_p1 + R(0.5) * (R(2.0) * v__12 * v__14 * kappa__m1_0 -
-                    v__12 * v__15 * kappa__m1_0) * u__image__bar__m1_0 + R(0.5) * (R(2.0) * v__17 * v__19 *
-                    kappa__p1_0 - v__17 * v__20 * kappa__p1_0) * u__image__bar__p1_0;
+                const auto v__0 = sharesquare0_(kappa__0_m1, kappa);
+                const auto v__1 = u - u__0_m1;
+                const auto v__2 = sharesquare0_(kappa__0_p1, kappa);
+                const auto v__3 = u - u__0_p1;
+                const auto v__4 = sharesquare0_(kappa__m1_0, kappa);
+                const auto v__5 = u - u__m1_0;
+                const auto v__6 = sharesquare0_(kappa__p1_0, kappa);
+                const auto v__7 = u - u__p1_0;
+                const auto kappa__bar = R(2.0) * (v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 *
+                    v__5 * inside__m1_0 + v__6 * v__7 * inside__p1_0) * u__image__bar - R(2.0) * v__0 * v__1 *
+                    u__image__bar__0_m1 - R(2.0) * v__2 * v__3 * u__image__bar__0_p1 - R(2.0) * v__4 * v__5 *
+                    u__image__bar__m1_0 - R(2.0) * v__6 * v__7 * u__image__bar__p1_0;
                 store_dense(last, kappa__bar__row + j, spread(kappa__bar));
                 const auto m2__bar = u * u__image__bar;
                 store_dense(last, m2__bar__row + j, spread(m2__bar));

@@ -37,7 +37,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_86628268")
+OPERATORS = operator_prefix("maze_7f5bfd75")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

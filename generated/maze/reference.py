@@ -9,8 +9,8 @@
 # - lattice_metric_psd: proved
 # - lattice_energy: proved
 # - lattice_noether: proved
-# Cost per site: operator 35 operations, 16 bytes moved in float32, 1 kernel; apply 13 operations, 28 bytes moved in
-#   float32, 1 kernel; readout 68 operations, 32 bytes moved in float32, 1 kernel
+# Cost per site: operator 21 operations, 16 bytes moved in float32, 1 kernel; apply 13 operations, 28 bytes moved in
+#   float32, 1 kernel; readout 58 operations, 32 bytes moved in float32, 1 kernel
 """Maze: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
@@ -25,6 +25,42 @@ import torch
 from torch import Tensor
 
 Tensors = tuple[Tensor, ...]
+
+
+def largest__(a, b):
+    return torch.where(a > b, a, b)
+
+
+def quotient__(x, y):
+    c = y.detach()
+    return (x / c) / (y / c)
+
+
+def same__(*args):
+    like = next(x for x in args if isinstance(x, Tensor))
+    return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)
+
+
+def smallest__(a, b):
+    return torch.where(a > b, b, a)
+
+
+def harmonicmean__(a, b):
+    a, b = same__(a, b)
+    none = (a == 0.0) & (b == 0.0)
+    r = quotient__(smallest__(a, b), torch.where(none, torch.full_like(a, 1.0), largest__(a, b)))
+    return torch.where(none, 0.5 * a + 0.5 * b, smallest__(a, b) * (2.0 / (1.0 + r)))
+
+
+def sharesquare0__(a, b):
+    a, b = same__(a, b)
+    none = (a == 0.0) & (b == 0.0)
+    large = torch.where(none, torch.full_like(a, 1.0), largest__(a, b))
+    r = torch.where(none, torch.full_like(a, 1.0), quotient__(smallest__(a, b), large))
+    most = 1.0 / (1.0 + r)
+    least = r * most
+    p = torch.where(a > b, most, least)
+    return p * p
 
 
 def shift(x: Tensor, offset: tuple[int, ...]) -> Tensor:
@@ -61,29 +97,28 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
     v__0 = u__p1_0 - u
-    v__1 = 0.5 * kappa + 1e-12
-    v__2 = 0.25 * kappa
-    v__3 = v__2 * v__0 * v__0 * inside__p1_0 * inside__p1_0 * kappa__p1_0 / (0.5 * kappa__p1_0 + v__1)
-    v__4 = u - u__m1_0
-    v__5 = v__2 * v__4 * v__4 * inside__m1_0 * inside__m1_0 * kappa__m1_0 / (0.5 * kappa__m1_0 + v__1)
-    v__6 = 0.5 * u * u * m2
-    v__7 = s * u
-    v__8 = u__0_p1 - u
-    v__9 = u - u__0_m1
-    v__10 = (
-        v__2 * v__9 * v__9 * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__1)
-        + v__2 * v__8 * v__8 * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (0.5 * kappa__0_p1 + v__1)
+    v__1 = 0.25 * v__0 * v__0 * inside__p1_0 * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+    v__2 = u - u__m1_0
+    v__3 = 0.25 * v__2 * v__2 * inside__m1_0 * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
+    v__4 = 0.5 * u * u * m2
+    v__5 = s * u
+    v__6 = u__0_p1 - u
+    v__7 = u - u__0_m1
+    v__8 = (
+        0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
+        + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
     )
-    v__11 = v__10 + v__6 - v__7
-    v__12 = -v__3 - v__5
-    v__13 = v__4 * inside__m1_0
-    v__14 = v__2 * v__9 * inside__0_m1
-    v__15 = v__0 * inside__p1_0
-    v__16 = v__2 * v__8 * inside__0_p1
-    T00__density = v__11 + v__3 + v__5
-    T11__density = -v__11 - v__12
-    T12__density = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16
-    T22__density = v__10 + v__12 + v__7 - v__6
+    v__9 = v__4 + v__8 - v__5
+    v__10 = -v__1 - v__3
+    v__11 = v__2 * inside__m1_0
+    v__12 = 0.25 * kappa
+    v__13 = v__12 * v__7 * inside__0_m1
+    v__14 = v__0 * inside__p1_0
+    v__15 = v__12 * v__6 * inside__0_p1
+    T00__density = v__1 + v__3 + v__9
+    T11__density = -v__10 - v__9
+    T12__density = v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15
+    T22__density = v__10 + v__5 + v__8 - v__4
     return (T00__density, T11__density, T12__density, T22__density,)
 
 
@@ -128,117 +163,97 @@ def readout_adjoint(
     u__p1_0 = shift(u, (1, 0))
     u__p1_m1 = shift(u, (1, -1))
     u__p1_p1 = shift(u, (1, 1))
-    v__0 = u - u__0_m1
-    v__1 = 0.5 * kappa
-    v__2 = v__1 + 1e-12
-    v__3 = 0.5 * kappa__0_m1 + v__2
-    v__4 = 1.0 / v__3
-    v__5 = v__4 * kappa__0_m1
-    v__6 = v__0 * v__1 * v__5
-    v__7 = u - u__0_p1
-    v__8 = 0.5 * kappa__0_p1 + v__2
-    v__9 = 1.0 / v__8
-    v__10 = v__9 * kappa__0_p1
-    v__11 = v__1 * v__10 * v__7
-    v__12 = u - u__m1_0
-    v__13 = 0.5 * kappa__m1_0 + v__2
-    v__14 = 1.0 / v__13
-    v__15 = v__14 * kappa__m1_0
-    v__16 = v__1 * v__12 * v__15
-    v__17 = u - u__p1_0
-    v__18 = 0.5 * kappa__p1_0 + v__2
-    v__19 = 1.0 / v__18
-    v__20 = v__19 * kappa__p1_0
-    v__21 = v__1 * v__17 * v__20
-    v__22 = -u__m1_m1
-    v__23 = -u__p1_m1
-    v__24 = -u__m1_p1
-    v__25 = -u__p1_p1
-    v__26 = inside__m1_0 * kappa
-    v__27 = v__26 * inside__0_m1
-    v__28 = -v__17
-    v__29 = inside__p1_0 * kappa
-    v__30 = v__28 * v__29
-    v__31 = -v__7
-    v__32 = v__31 * inside__0_p1
-    v__33 = v__0 * inside__0_m1
-    v__34 = 0.25 * T12__density__bar
-    v__35 = 2.0 * u
-    v__36 = v__15 * v__26 * (v__35 - 2.0 * u__m1_0)
-    v__37 = v__20 * v__29 * (v__35 - 2.0 * u__p1_0)
-    v__38 = 4.0 * s
-    v__39 = 4.0 * u * m2
-    v__40 = (
-        v__5 * (v__35 - 2.0 * u__0_m1) * inside__0_m1 * kappa + v__10 * (v__35 - 2.0 * u__0_p1) * inside__0_p1 * kappa
-    )
-    v__41 = v__39 + v__40 - v__38
-    v__42 = -v__36 - v__37
-    v__43 = v__0 * v__0 * kappa__0_m1
-    v__44 = 2.0 * v__4 * v__43
-    v__45 = v__43 * kappa / (v__3 * v__3)
-    v__46 = v__45 - v__44
-    v__47 = v__31 * v__31 * kappa__0_p1
-    v__48 = 2.0 * v__47 * v__9
-    v__49 = v__47 * kappa / (v__8 * v__8)
-    v__50 = v__49 - v__48
-    v__51 = v__12 * v__12 * kappa__m1_0
-    v__52 = 2.0 * v__14 * v__51
-    v__53 = v__51 / (v__13 * v__13)
-    v__54 = v__53 * kappa - v__52
-    v__55 = v__28 * v__28 * kappa__p1_0
-    v__56 = 2.0 * v__19 * v__55
-    v__57 = v__55 / (v__18 * v__18)
-    v__58 = v__57 * kappa - v__56
-    v__59 = -0.125 * v__46
-    v__60 = -0.125 * v__50
-    v__61 = -0.125 * v__54
-    v__62 = -0.125 * v__58
-    v__63 = v__12 * inside__m1_0
-    v__64 = v__28 * inside__p1_0
-    v__65 = v__56 * inside__p1_0
-    v__66 = v__52 * inside__m1_0
-    v__67 = v__29 * v__57
-    v__68 = v__26 * v__53
-    v__69 = v__45 * inside__0_m1 + v__49 * inside__0_p1 - v__44 * inside__0_m1 - v__48 * inside__0_p1
-    v__70 = v__65 + v__66 + v__69 - v__67 - v__68
-    v__71 = u * u
-    v__72 = 0.5 * v__71
+    v__0 = 0.5 * T00__density__bar__0_m1
+    v__1 = harmonicmean__(kappa, kappa__0_m1)
+    v__2 = u - u__0_m1
+    v__3 = v__1 * v__2
+    v__4 = 0.5 * T00__density__bar__0_p1
+    v__5 = harmonicmean__(kappa, kappa__0_p1)
+    v__6 = u - u__0_p1
+    v__7 = v__5 * v__6
+    v__8 = 0.5 * T00__density__bar__m1_0
+    v__9 = harmonicmean__(kappa, kappa__m1_0)
+    v__10 = u - u__m1_0
+    v__11 = v__10 * v__9
+    v__12 = 0.5 * T00__density__bar__p1_0
+    v__13 = harmonicmean__(kappa, kappa__p1_0)
+    v__14 = u - u__p1_0
+    v__15 = v__13 * v__14
+    v__16 = 0.5 * v__3
+    v__17 = 0.5 * v__7
+    v__18 = 0.5 * v__11
+    v__19 = 0.5 * v__15
+    v__20 = -u__m1_m1
+    v__21 = -u__p1_m1
+    v__22 = -u__m1_p1
+    v__23 = -u__p1_p1
+    v__24 = 2.0 * u
+    v__25 = v__9 * (v__24 - 2.0 * u__m1_0) * inside__m1_0
+    v__26 = v__13 * (v__24 - 2.0 * u__p1_0) * inside__p1_0
+    v__27 = 4.0 * s
+    v__28 = 4.0 * u * m2
+    v__29 = v__1 * (v__24 - 2.0 * u__0_m1) * inside__0_m1 + v__5 * (v__24 - 2.0 * u__0_p1) * inside__0_p1
+    v__30 = v__28 + v__29 - v__27
+    v__31 = -v__25 - v__26
+    v__32 = inside__m1_0 * kappa
+    v__33 = v__32 * inside__0_m1
+    v__34 = -v__14
+    v__35 = inside__p1_0 * kappa
+    v__36 = v__34 * v__35
+    v__37 = -v__6
+    v__38 = v__37 * inside__0_p1
+    v__39 = v__2 * inside__0_m1
+    v__40 = 0.25 * T12__density__bar
+    v__41 = v__2 * v__2 * sharesquare0__(kappa__0_m1, kappa)
+    v__42 = v__37 * v__37 * sharesquare0__(kappa__0_p1, kappa)
+    v__43 = v__10 * v__10 * sharesquare0__(kappa__m1_0, kappa)
+    v__44 = v__34 * v__34 * sharesquare0__(kappa__p1_0, kappa)
+    v__45 = 0.5 * v__41
+    v__46 = 0.5 * v__42
+    v__47 = 0.5 * v__43
+    v__48 = 0.5 * v__44
+    v__49 = v__44 * inside__p1_0
+    v__50 = v__43 * inside__m1_0
+    v__51 = v__41 * inside__0_m1 + v__42 * inside__0_p1
+    v__52 = v__10 * inside__m1_0
+    v__53 = v__34 * inside__p1_0
+    v__54 = v__51 - v__49 - v__50
+    v__55 = 0.5 * T11__density__bar
+    v__56 = 0.5 * T22__density__bar
+    v__57 = u * u
     u__bar = (
-        0.25 * (v__36 + v__37 + v__41) * T00__density__bar + v__6 * T00__density__bar__0_m1
-        + v__11 * T00__density__bar__0_p1 + v__16 * T00__density__bar__m1_0 + v__21 * T00__density__bar__p1_0
-        + 0.25 * (-v__41 - v__42) * T11__density__bar + v__16 * T11__density__bar__m1_0
-        + v__21 * T11__density__bar__p1_0
+        0.25 * (v__25 + v__26 + v__30) * T00__density__bar + 0.25 * (-v__30 - v__31) * T11__density__bar
+        + v__18 * T11__density__bar__m1_0 + v__19 * T11__density__bar__p1_0
         + 0.25 * (
-            (u__0_m1 + v__22) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__23) * inside__p1_m1 * kappa__0_m1
+            (u__0_m1 + v__20) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__21) * inside__p1_m1 * kappa__0_m1
         ) * T12__density__bar__0_m1
         + 0.25 * (
-            -(u__0_p1 + v__24) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__25) * inside__p1_p1 * kappa__0_p1
+            -(u__0_p1 + v__22) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__23) * inside__p1_p1 * kappa__0_p1
         ) * T12__density__bar__0_p1
         + 0.25 * (
-            (u__m1_0 + v__22) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__24) * inside__m1_p1 * kappa__m1_0
+            (u__m1_0 + v__20) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__22) * inside__m1_p1 * kappa__m1_0
         ) * T12__density__bar__m1_0
         + 0.25 * (
-            -(u__p1_0 + v__23) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__25) * inside__p1_p1 * kappa__p1_0
+            -(u__p1_0 + v__21) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__23) * inside__p1_p1 * kappa__p1_0
         ) * T12__density__bar__p1_0
-        + 0.25 * (v__38 + v__40 + v__42 - v__39) * T22__density__bar + v__6 * T22__density__bar__0_m1
-        + v__11 * T22__density__bar__0_p1
-        + v__34 * (
-            v__30 * inside__0_m1 + v__0 * v__27 + v__12 * v__27 + v__26 * v__32 - v__12 * v__26 * inside__0_p1 - v__30
-            * inside__0_p1 - v__29 * v__32 - v__29 * v__33
+        + 0.25 * (v__27 + v__29 + v__31 - v__28) * T22__density__bar + v__16 * T22__density__bar__0_m1
+        + v__17 * T22__density__bar__0_p1 + v__0 * v__3 + v__11 * v__8 + v__12 * v__15 + v__4 * v__7
+        + v__40 * (
+            v__36 * inside__0_m1 + v__10 * v__33 + v__2 * v__33 + v__32 * v__38 - v__10 * v__32 * inside__0_p1 - v__36
+            * inside__0_p1 - v__35 * v__38 - v__35 * v__39
         )
-        - v__6 * T11__density__bar__0_m1 - v__11 * T11__density__bar__0_p1 - v__16 * T22__density__bar__m1_0
-        - v__21 * T22__density__bar__p1_0
+        - v__16 * T11__density__bar__0_m1 - v__17 * T11__density__bar__0_p1 - v__18 * T22__density__bar__m1_0
+        - v__19 * T22__density__bar__p1_0
     )
     kappa__bar = (
-        0.125 * (v__65 + v__66 - v__67 - v__68 - v__69) * T00__density__bar + v__59 * T00__density__bar__0_m1
-        + v__60 * T00__density__bar__0_p1 + v__61 * T00__density__bar__m1_0 + v__62 * T00__density__bar__p1_0
-        + 0.125 * v__70 * T11__density__bar + 0.125 * v__46 * T11__density__bar__0_m1
-        + 0.125 * v__50 * T11__density__bar__0_p1 + v__61 * T11__density__bar__m1_0 + v__62 * T11__density__bar__p1_0
-        + v__59 * T22__density__bar__0_m1 + v__60 * T22__density__bar__0_p1 + 0.125 * v__54 * T22__density__bar__m1_0
-        + 0.125 * v__58 * T22__density__bar__p1_0
-        + v__34 * (v__32 * v__63 + v__32 * v__64 + v__33 * v__63 + v__33 * v__64) - 0.125 * v__70 * T22__density__bar
+        0.5 * (v__49 + v__50 + v__51) * T00__density__bar + v__47 * T11__density__bar__m1_0
+        + v__48 * T11__density__bar__p1_0 + v__45 * T22__density__bar__0_m1 + v__46 * T22__density__bar__0_p1
+        + v__0 * v__41 + v__12 * v__44 + v__4 * v__42
+        + v__40 * (v__38 * v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53) + v__43 * v__8 + v__54 * v__56
+        - v__45 * T11__density__bar__0_m1 - v__46 * T11__density__bar__0_p1 - v__47 * T22__density__bar__m1_0
+        - v__48 * T22__density__bar__p1_0 - v__54 * v__55
     )
-    m2__bar = 0.5 * v__71 * T00__density__bar - v__72 * T11__density__bar - v__72 * T22__density__bar
+    m2__bar = 0.5 * v__57 * T00__density__bar - v__55 * v__57 - v__56 * v__57
     s__bar = T11__density__bar * u + T22__density__bar * u - T00__density__bar * u
     return (u__bar, kappa__bar, m2__bar, s__bar,)
 
@@ -257,19 +272,11 @@ def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     u__0_p1 = shift(u, (0, 1))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
-    v__0 = 0.5 * kappa + 1e-12
-    v__1 = 0.25 * kappa
     energy__density = (
-        v__1 * (u - u__0_m1) * (u - u__0_m1) * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
-        + v__1 * (u__0_p1 - u) * (u__0_p1 - u) * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (
-            0.5 * kappa__0_p1 + v__0
-        )
-        + v__1 * (u - u__m1_0) * (u - u__m1_0) * inside__m1_0 * inside__m1_0 * kappa__m1_0 / (
-            0.5 * kappa__m1_0 + v__0
-        )
-        + v__1 * (u__p1_0 - u) * (u__p1_0 - u) * inside__p1_0 * inside__p1_0 * kappa__p1_0 / (
-            0.5 * kappa__p1_0 + v__0
-        )
+        0.25 * (u - u__0_m1) * (u - u__0_m1) * inside__0_m1 * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
+        + 0.25 * (u__0_p1 - u) * (u__0_p1 - u) * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
+        + 0.25 * (u - u__m1_0) * (u - u__m1_0) * inside__m1_0 * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
+        + 0.25 * (u__p1_0 - u) * (u__p1_0 - u) * inside__p1_0 * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
         + 0.5 * u * u * m2 - s * u
     )
     return (energy__density,)
@@ -290,31 +297,30 @@ def stress_energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
     v__0 = u__p1_0 - u
-    v__1 = 0.5 * kappa + 1e-12
-    v__2 = 0.25 * kappa
-    v__3 = v__2 * v__0 * v__0 * inside__p1_0 * inside__p1_0 * kappa__p1_0 / (0.5 * kappa__p1_0 + v__1)
-    v__4 = u - u__m1_0
-    v__5 = v__2 * v__4 * v__4 * inside__m1_0 * inside__m1_0 * kappa__m1_0 / (0.5 * kappa__m1_0 + v__1)
-    v__6 = 0.5 * u * u * m2
-    v__7 = s * u
-    v__8 = u__0_p1 - u
-    v__9 = u - u__0_m1
-    v__10 = (
-        v__2 * v__9 * v__9 * inside__0_m1 * inside__0_m1 * kappa__0_m1 / (0.5 * kappa__0_m1 + v__1)
-        + v__2 * v__8 * v__8 * inside__0_p1 * inside__0_p1 * kappa__0_p1 / (0.5 * kappa__0_p1 + v__1)
+    v__1 = 0.25 * v__0 * v__0 * inside__p1_0 * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+    v__2 = u - u__m1_0
+    v__3 = 0.25 * v__2 * v__2 * inside__m1_0 * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
+    v__4 = 0.5 * u * u * m2
+    v__5 = s * u
+    v__6 = u__0_p1 - u
+    v__7 = u - u__0_m1
+    v__8 = (
+        0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
+        + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
     )
-    v__11 = v__10 + v__6 - v__7
-    v__12 = -v__3 - v__5
-    v__13 = v__4 * inside__m1_0
-    v__14 = v__2 * v__9 * inside__0_m1
-    v__15 = v__0 * inside__p1_0
-    v__16 = v__2 * v__8 * inside__0_p1
-    T00__density = v__11 + v__3 + v__5
+    v__9 = v__4 + v__8 - v__5
+    v__10 = -v__1 - v__3
+    v__11 = v__2 * inside__m1_0
+    v__12 = 0.25 * kappa
+    v__13 = v__12 * v__7 * inside__0_m1
+    v__14 = v__0 * inside__p1_0
+    v__15 = v__12 * v__6 * inside__0_p1
+    T00__density = v__1 + v__3 + v__9
     T01__density = torch.zeros_like(u) + 0.0
     T02__density = torch.zeros_like(u) + 0.0
-    T11__density = -v__11 - v__12
-    T12__density = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16
-    T22__density = v__10 + v__12 + v__7 - v__6
+    T11__density = -v__10 - v__9
+    T12__density = v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15
+    T22__density = v__10 + v__5 + v__8 - v__4
     return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
 
 
@@ -332,12 +338,11 @@ def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     u__0_p1 = shift(u, (0, 1))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
-    v__0 = 0.5 * kappa + 1e-12
     u__image = (
-        (u - u__0_m1) * inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
-        + (u - u__0_p1) * inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0)
-        + (u - u__m1_0) * inside__m1_0 * kappa * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0)
-        + (u - u__p1_0) * inside__p1_0 * kappa * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0) + u * m2
+        (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
+        + (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
+        + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
+        + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0) + u * m2
     )
     return (u__image,)
 
@@ -366,38 +371,21 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
     u__image__bar__p1_0 = shift(u__image__bar, (1, 0))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
-    v__0 = u - u__0_m1
-    v__1 = -v__0
-    v__2 = 0.5 * kappa + 1e-12
-    v__3 = 0.5 * kappa__0_m1 + v__2
-    v__4 = 1.0 / v__3
-    v__5 = kappa / (v__3 * v__3)
-    v__6 = u - u__0_p1
-    v__7 = -v__6
-    v__8 = 0.5 * kappa__0_p1 + v__2
-    v__9 = 1.0 / v__8
-    v__10 = kappa / (v__8 * v__8)
-    v__11 = u - u__m1_0
-    v__12 = -v__11
-    v__13 = 0.5 * kappa__m1_0 + v__2
-    v__14 = 1.0 / v__13
-    v__15 = kappa / (v__13 * v__13)
-    v__16 = u - u__p1_0
-    v__17 = -v__16
-    v__18 = 0.5 * kappa__p1_0 + v__2
-    v__19 = 1.0 / v__18
-    v__20 = kappa / (v__18 * v__18)
+    v__0 = sharesquare0__(kappa__0_m1, kappa)
+    v__1 = u - u__0_m1
+    v__2 = sharesquare0__(kappa__0_p1, kappa)
+    v__3 = u - u__0_p1
+    v__4 = sharesquare0__(kappa__m1_0, kappa)
+    v__5 = u - u__m1_0
+    v__6 = sharesquare0__(kappa__p1_0, kappa)
+    v__7 = u - u__p1_0
     kappa__bar = (
-        0.5 * (
-            2.0 * v__0 * v__4 * inside__0_m1 * kappa__0_m1 + 2.0 * v__6 * v__9 * inside__0_p1 * kappa__0_p1 + 2.0
-            * v__11 * v__14 * inside__m1_0 * kappa__m1_0 + 2.0 * v__16 * v__19 * inside__p1_0 * kappa__p1_0 - v__0
-            * v__5 * inside__0_m1 * kappa__0_m1 - v__10 * v__6 * inside__0_p1 * kappa__0_p1 - v__11 * v__15
-            * inside__m1_0 * kappa__m1_0 - v__16 * v__20 * inside__p1_0 * kappa__p1_0
+        2.0 * (
+            v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 * v__5 * inside__m1_0 + v__6 * v__7
+            * inside__p1_0
         ) * u__image__bar
-        + 0.5 * (2.0 * v__1 * v__4 * kappa__0_m1 - v__1 * v__5 * kappa__0_m1) * u__image__bar__0_m1
-        + 0.5 * (2.0 * v__7 * v__9 * kappa__0_p1 - v__10 * v__7 * kappa__0_p1) * u__image__bar__0_p1
-        + 0.5 * (2.0 * v__12 * v__14 * kappa__m1_0 - v__12 * v__15 * kappa__m1_0) * u__image__bar__m1_0
-        + 0.5 * (2.0 * v__17 * v__19 * kappa__p1_0 - v__17 * v__20 * kappa__p1_0) * u__image__bar__p1_0
+        - 2.0 * v__0 * v__1 * u__image__bar__0_m1 - 2.0 * v__2 * v__3 * u__image__bar__0_p1
+        - 2.0 * v__4 * v__5 * u__image__bar__m1_0 - 2.0 * v__6 * v__7 * u__image__bar__p1_0
     )
     m2__bar = u * u__image__bar
     return (kappa__bar, m2__bar,)
@@ -413,12 +401,11 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     kappa__0_p1 = shift(kappa, (0, 1))
     kappa__m1_0 = shift(kappa, (-1, 0))
     kappa__p1_0 = shift(kappa, (1, 0))
-    v__0 = 0.5 * kappa + 1e-12
     screening__ = m2
-    weight__m1_0 = inside__m1_0 * kappa * kappa__m1_0 / (0.5 * kappa__m1_0 + v__0)
-    weight__0_m1 = inside__0_m1 * kappa * kappa__0_m1 / (0.5 * kappa__0_m1 + v__0)
-    weight__0_p1 = inside__0_p1 * kappa * kappa__0_p1 / (0.5 * kappa__0_p1 + v__0)
-    weight__p1_0 = inside__p1_0 * kappa * kappa__p1_0 / (0.5 * kappa__p1_0 + v__0)
+    weight__m1_0 = inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
+    weight__0_m1 = inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
+    weight__0_p1 = inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
+    weight__p1_0 = inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
     return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
 
 

@@ -276,13 +276,13 @@ class _SweepPrinter:
         own = {symbol for symbol, _ in statement.lets}
         for a in atoms:
             if isinstance(a, Leaf) and a.array in inside and not any(a.offset):
-                swap[a] = sp.Symbol(f"{a.array}__at[c]" if coupled else a.array)
+                swap[a] = sp.Symbol(f"{a.array}__at[c]" if coupled else a.array, real=True)
             elif isinstance(a, Leaf):
                 lines.append(f"const V {a.name} = {self._load(a.array, plane, _steps(a.offset))};")
             elif isinstance(a, Inside):
                 lines.append(f"const V {a.name} = {_indicator(a)};")
             elif a not in own and self.kinds.get(a.name) is Kind.CHANNEL:
-                swap[a] = sp.Symbol(f"{a.name}[c]" if coupled else f"{a.name}__c")
+                swap[a] = sp.Symbol(f"{a.name}[c]" if coupled else f"{a.name}__c", real=True)
         lines += [f"const auto {s.name} = {CPP.print(e.xreplace(swap))};" for s, e in statement.lets]
         named = {s.name for s, _ in statement.lets}
         for n, e in statement.stores:

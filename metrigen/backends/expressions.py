@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.backends.order import ordered_terms
 from metrigen.errors import REPORT, SpecError
 from metrigen.ir.functions.powers import exact_in_float32, parts
 from metrigen.ir.functions.table import TABLE
@@ -77,7 +78,7 @@ class Dialect:
 
     def _add(self, expr: sp.Expr) -> str:
         parts: list[str] = []
-        for term in sorted(expr.as_ordered_terms(), key=_negative):
+        for term in sorted(ordered_terms(expr), key=_negative):
             text = self._print(-term)[0] if _negative(term) else self._print(term)[0]
             if _negative(term):
                 text = f"({text})" if (-term).is_Add else text
@@ -180,7 +181,8 @@ def _number(value: sp.Expr) -> tuple[str, int]:
     return (f"({value.p} / {value.q})" if _divided(value) else repr(double(value))), _ATOM
 
 
-_PLAIN = r"[-0-9.e() /]+"  # a number, as it is printed
+_DIGITS = r"\d+\.?\d*(?:e[-+]?\d+)?"
+_PLAIN = rf"(?:{_DIGITS}|[-() /])+"  # a number or a quotient of two, as it is printed; never a name such as e or e1
 
 
 def _call(spelling: str) -> Callable[..., str]:
@@ -233,7 +235,7 @@ def _triton_pair(spelling: str) -> Callable[..., str]:
 
 
 def _is_short(argument: str) -> bool:
-    if not re.fullmatch(r"-?[0-9.e-]+", argument):
+    if not re.fullmatch(rf"-?{_DIGITS}", argument):
         return not re.fullmatch(_PLAIN, argument)
     return exact_in_float32(sp.Float(argument, 20))
 

@@ -149,7 +149,7 @@ class _Writer:
                 complement = "1.0 - " if isinstance(atom, Outside) else ""
                 self.lines.append(f"{atom.name} = {complement}inside({self.site}, {atom.offset})")
         views = {
-            a: sp.Symbol(f"{a.name}__c")
+            a: sp.Symbol(f"{a.name}__c", real=True)
             for a in sorted(atoms, key=lambda a: a.name)
             if self.rank and self.kinds.get(a.name) is Kind.CHANNEL and not isinstance(a, Leaf)
         }

@@ -21,14 +21,12 @@ from itertools import product
 
 import sympy as sp
 
+from metrigen.domains.harmonic import split
 from metrigen.domains.jets import Jet
 from metrigen.domains.slopes import Term, slopes, terms
 from metrigen.ir.nodes import Inside, Leaf, Offset, Outside, at_site, negate, shift
 from metrigen.spec.domain import Lattice
-
-# Keeps 0/0 away from the harmonic mean of two closed sites; far below any conductivity that matters, and its square
-# is still a normal float32.
-_TINY = sp.Float("1e-12")
+from metrigen.spec.means import harmonicmean
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,15 @@ class Stencils:
 
     covectors     never averaged harmonically: a bracket is linear in them
     coefficients  arrays that are given: they go on beyond a wall, where fields are zero
+    nonnegative   arrays that are declared so: what harmonic means are made of
+    part          what of the system is discretised
     """
 
     domain: Lattice
     covectors: frozenset[str] = frozenset()
     coefficients: frozenset[str] = frozenset()
+    nonnegative: frozenset[str] = frozenset()
+    part: str = "hamiltonian"
 
     @property
     def rank(self) -> int:
@@ -78,19 +80,23 @@ class Stencils:
 
     def edge_mean(self, g: sp.Expr, axis: int) -> sp.Expr:
         """Coefficient of the edge (n, n + e) from its two sites; at a wall that of the site inside."""
-        return self._ends(g, axis, self.domain.average == "harmonic")
+        if self.domain.average != "harmonic" or not g.has(Leaf):
+            return self.edge_average(g, axis)
+        fixed, local = g.as_independent(Leaf, as_Add=False)
+        mean, rest = split(local, self.nonnegative, self.part)
+        return fixed * (harmonicmean(*self._ends(mean, axis)) if mean != 1 else 1) * self.edge_average(rest, axis)
 
     def edge_average(self, g: sp.Expr, axis: int) -> sp.Expr:
         """``edge_mean``, arithmetic on every lattice."""
-        return self._ends(g, axis, False)
-
-    def _ends(self, g: sp.Expr, axis: int, harmonic: bool) -> sp.Expr:
         if not g.has(Leaf):
             return g
         fixed, local = g.as_independent(Leaf, as_Add=False)
+        return fixed * sp.Add(*self._ends(local, axis)) / 2
+
+    def _ends(self, g: sp.Expr, axis: int) -> tuple[sp.Expr, sp.Expr]:
+        """g at the two sites of the edge (n, n + e)."""
         o, e = self.origin, self.unit(axis)
-        a, b = self._kept_inside(local, o, e), self._kept_inside(local, e, o)
-        return fixed * (a * b / ((a + b) / 2 + _TINY) if harmonic else (a + b) / 2)
+        return self._kept_inside(g, o, e), self._kept_inside(g, e, o)
 
     def _kept_inside(self, g: sp.Expr, at: Offset, other: Offset) -> sp.Expr:
         """g at n + ``at``; where that site is outside, g at n + ``other``, which then is inside.

@@ -68,7 +68,7 @@ class Lowering:
         for output, density in densities.items():
             writer = Writer(self, f"{name}__{output}", part, body)
             jets = writer.jets(normal(density))
-            stencils = replace(self.stencils, covectors=self.stencils.covectors | writer.covectors)
+            stencils = replace(self.stencils, covectors=self.stencils.covectors | writer.covectors, part=part)
             expr = normal(discretise(jets, stencils))  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))

@@ -56,7 +56,7 @@ class Cell:
 def cell_of(derivation: Derivation) -> Cell:
     """The cell of a system on a ``Sequence``. Raises SpecError for what a scan over the tokens does not carry."""
     system, fields = derivation.system, derivation.fields
-    dt = sp.sympify(system.integrator.dt)
+    dt = sp.sympify(system.stepper.dt)
     rates = [sp.expand(sp.sympify(derivation.equations[u])) for u in fields]
     density = sp.expand(derivation.hamiltonian)
     _check(derivation, [*rates, density, dt])
@@ -150,9 +150,9 @@ def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
                 'per="channel" or per="scalar", or an Input with a value a token',
                 s.name,
             )
-    if derivation.system.integrator.steps != 1:
+    if derivation.system.stepper.steps != 1:
         raise refuse(
-            f"Exponential(steps={derivation.system.integrator.steps}) on a sequence",
+            f"Exponential(steps={derivation.system.stepper.steps}) on a sequence",
             "a token is one exact step: more of them are one with a larger dt",
             "Exponential(dt=...)",
             "integrator",

@@ -132,7 +132,7 @@ def _stiffness(derivation: Derivation, u: AppliedUndef) -> sp.Expr:
 
 
 def _step(derivation: Derivation, matrix: Param) -> sp.Expr:
-    dt = sp.sympify(derivation.system.integrator.dt)
+    dt = sp.sympify(derivation.system.stepper.dt)
     if not channels.is_scalar(dt):
         raise SpecError(
             f"dt={dt} with the coupling {matrix.name} of channels",

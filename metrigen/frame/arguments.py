@@ -12,8 +12,8 @@ from metrigen.spec.symbols import InputFunction, Param
 
 def _expressions(emission: Emission) -> list[sp.Expr]:
     """What the spec says, as far as parameters and inputs may stand in it."""
-    derivation, integrator = emission.derivation, emission.spec.system.integrator
-    expressions = [derivation.hamiltonian, derivation.system.entropy, getattr(integrator, "dt", None)]
+    derivation = emission.derivation
+    expressions = [derivation.hamiltonian, derivation.system.entropy, derivation.system.dt]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     expressions += derivation.constraints.values()
     return [e for e in expressions if e is not None]
@@ -60,7 +60,7 @@ def spread(emission: Emission, name: str) -> str:
 
 def time_step(emission: Emission) -> tuple[str, str]:
     """("parameter", name), ("number", value) or ("expression", text) of the time step."""
-    dt = emission.spec.system.integrator.dt
+    dt = emission.spec.system.stepper.dt
     if dt.is_number:
         return "number", repr(float(dt))
     return ("parameter", dt.name) if dt.is_Symbol else ("expression", str(dt))

@@ -8,18 +8,18 @@ in and out, inputs once. The floor in time is bytes / bandwidth.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
 
 from metrigen.frame.emission import bytes_per_site
-from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.implicit import Equation, SiteSum
 from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total
 from metrigen.ir.queries import equations_in, solves_in
 from metrigen.programs import Lowered, equation_programs
+from metrigen.spec.contracts import Stepper
 from metrigen.spec.symbols import Param
 
 WORD = 4  # bytes of a float32
@@ -93,9 +93,14 @@ def default_shape(rank: int) -> tuple[int, ...]:
 
 
 def cost_of(
-    lowered: Lowered, optimised: Mapping[str, Program], shape: tuple[int, ...], bandwidth: float = BANDWIDTH
+    lowered: Lowered,
+    optimised: Mapping[str, Program],
+    shape: tuple[int, ...],
+    bandwidth: float = BANDWIDTH,
+    solved: Callable[[Equation], Sequence[Program]] = equation_programs,
 ) -> Cost:
-    """The cost of every program of a package, and of its loops over steps or iterations."""
+    """The cost of every program of a package, and of its loops over steps or iterations. ``solved`` gives the programs
+    of a nonlinear equation after the passes."""
     programs = tuple(program_cost(name, program, shape[1]) for name, program in optimised.items())
     by_name = {p.name: p for p in programs}
     integrator = lowered.dynamics.derivation.system.integrator
@@ -107,14 +112,14 @@ def cost_of(
     loops: Rows = []
     solves = len(solves_in(optimised["step"])) if "step" in optimised else 0
     if "step" in optimised and equations_in(optimised["step"]):
-        notes = _implicit(lowered, equations_in(optimised["step"]), shape)
+        notes = _implicit(lowered, {e: solved(e) for e in equations_in(optimised["step"])}, shape)
     elif solves:
         notes = [
             f"Whole calls are not counted: a step solves {solves} linear equation{'s' * (solves > 1)}, its reverse "
             "more, each at the cost of its iterations of conjugate gradient: one product with the operator and five "
             "sums or updates of a plane."
         ]
-    elif isinstance(integrator, TimeStepper) and {"step", "step_adjoint"} <= by_name.keys():
+    elif isinstance(integrator, Stepper) and {"step", "step_adjoint"} <= by_name.keys():
         loops, notes = _stepping(lowered, by_name, integrator.steps, shape)
     elif isinstance(integrator, SteadyState) and "operator" in by_name:
         loops, notes = _steady(lowered, by_name, integrator)
@@ -204,7 +209,7 @@ def _stepping(
         f"per site written and read again; recomputing costs {again * step.flops} operations per site. "
         + (
             "The step is reversible; recomputing adds no rounding, where running it backwards would."
-            if derivation.system.integrator.is_reversible(derivation)
+            if derivation.system.stepper.is_reversible(derivation)
             else "A step is not run backwards: undoing friction or diffusion amplifies rounding."
         ),
         "Recomputed: the intermediates of a step, by step_adjoint from the state before it. One by one they pass "
@@ -215,13 +220,13 @@ def _stepping(
     return rows, notes
 
 
-def _implicit(lowered: Lowered, equations: Sequence[Equation], shape: Sequence[int]) -> list[str]:
+def _implicit(lowered: Lowered, equations: Mapping[Equation, Sequence[Program]], shape: Sequence[int]) -> list[str]:
     state, channels = len(lowered.dynamics.state), shape[1]
     planes, word = _planes(lowered, channels)
     vector = _kib(planes * state * math.prod(shape[2:]) * WORD / 1024)
     notes = []
-    for equation in equations:
-        residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in equation_programs(equation))
+    for equation, programs in equations.items():
+        residual, tangent, *_ = (program_cost(p.name, p, channels).flops for p in programs)
         notes.append(
             f"Whole calls are not counted: a step solves an equation ({equation.name}) by Newton's method. An "
             f"iteration costs {residual} operations per site for the residual and {tangent} for every product with its "

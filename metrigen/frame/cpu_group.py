@@ -14,7 +14,7 @@ from metrigen.passes.rotate import own_outputs
 from metrigen.passes.share import share_functions
 from metrigen.passes.sink import sink_sums
 from metrigen.passes.sweeps import Cut, cut, near_reads
-from metrigen.programs import optimise
+from metrigen.programs import passed
 
 # What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
 # meets another, else the samples; neither elsewhere.
@@ -51,7 +51,7 @@ def group(
     name: str, fixed: Sequence[Array], programs: Mapping[str, Program], further: tuple[Array, ...] = ()
 ) -> Group | None:
     """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
-    optimised = {n: optimise(merge_channel_maps(own_outputs(p)))[0] for n, p in programs.items()}
+    optimised = {n: passed(merge_channel_maps(own_outputs(p))) for n, p in programs.items()}
     cuts = {n: cut(p) for n, p in optimised.items()}
     found = {n: share_functions(sink_sums(c)) for n, c in cuts.items() if c is not None}
     if len(found) < len(cuts):

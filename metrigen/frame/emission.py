@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,7 +70,7 @@ class Emission:
     @cached_property
     def operators(self) -> Mapping[Operator, Program]:
         """The operators of the elliptic constraints that the package solves."""
-        inside = [program for equation in self.equations for program in equation_programs(equation)]
+        inside = [program for programs in self.solved.values() for program in programs]
         return operators_of([*(program for program, _, _ in self.optimised.values()), *inside])
 
     @cached_property
@@ -86,6 +85,11 @@ class Emission:
                 numbered = (equation.name, *(f"{equation.name}_{k}" for k in range(2, 2 + len(found))))
                 found.setdefault(equation, next(name for name in numbered if name not in taken))
         return found
+
+    @cached_property
+    def solved(self) -> Mapping[Equation, tuple[Program, ...]]:
+        """The programs of every nonlinear equation after the passes, in the order of ``PARTS``."""
+        return {equation: equation_programs(equation) for equation in self.equations}
 
     @property
     def without_triton(self) -> bool:
@@ -104,7 +108,7 @@ class Emission:
         return {
             name: tuple(
                 print_function(program, self.rank, f"{name}_{part}", self.operators)
-                for part, program in zip(PARTS, equation_programs(equation), strict=True)
+                for part, program in zip(PARTS, self.solved[equation], strict=True)
             )
             for equation, name in self.equations.items()
         }
@@ -128,12 +132,6 @@ class Emission:
             if name in _KERNEL_PROGRAMS
         )
 
-    @cached_property
-    def tag(self) -> str:
-        """Name and content hash: two versions of a spec in one process are two sets of operators."""
-        content = repr((self.functions, self.kernels, self.cpu, self.spec.system.name))
-        return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-
     def statistics(self) -> dict[str, Any]:
         """Operations and bytes per site of every program, float32, each array moved once."""
         return {
@@ -143,7 +141,7 @@ class Emission:
 
     def _solved(self, equation: Equation) -> str:
         """What one evaluation of an equation takes: how often it is evaluated is found by the solution itself."""
-        residual, tangent = (count_ops(program) for program in equation_programs(equation)[:2])
+        residual, tangent = (count_ops(program) for program in self.solved[equation][:2])
         return f"an equation ({residual} operations for its residual, {tangent} for a product with its Jacobian)"
 
     def cost(self, name: str) -> str:

@@ -13,9 +13,9 @@ from metrigen.emit.render import render
 from metrigen.frame.emission import Emission, bytes_per_site
 from metrigen.frame.graph_arguments import network_of
 from metrigen.frame.graph_module import graph_module_text
-from metrigen.integrators.base import TimeStepper
 from metrigen.ir.functions.write import with_functions
 from metrigen.ir.nodes import Cayley
+from metrigen.spec.contracts import Stepper
 
 _DOCS = {
     "prologue": "What depends on parameters alone, computed once for all steps.",
@@ -82,7 +82,7 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
     network = network_of(emission)
     if network is not None:
         forms = f"The graph is fixed: {network.nodes} nodes, {len(network.edges)} edges."
-    if isinstance(integrator, TimeStepper):
+    if isinstance(integrator, Stepper):
         method = (
             f"{type(integrator).__name__}: order {integrator.order}, keeps {integrator.kept(emission.derivation)}. "
             f"{integrator.steps} steps of dt = {integrator.dt}."

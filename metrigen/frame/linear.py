@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import FUNCTIONS, evaluate
-from metrigen.ir.evaluate import slope as derivative
+from metrigen.ir.functions.slopes import Slopes
 from metrigen.ir.implicit import Root
 from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Solve, Total
 from metrigen.physics.size import expanded_nodes
@@ -23,9 +23,6 @@ Numbers = Mapping[str, Any]
 Response = dict[tuple[str, Offset], Any]
 
 KINK = "a term has a jump or a kink, or a function that is given at run time"
-# Below any coefficient: the guard of a harmonic mean against 0/0.
-_GUARD = sp.Float("1e-11")
-
 _LONGEST = 10_000  # nodes of a coefficient that is multiplied out
 
 
@@ -106,13 +103,14 @@ def _map(statement: Map, values: dict[str, Any], responses: dict[str, Response],
 
 def _response(expr: sp.Expr, table: Mapping[sp.Basic, Any], moved: Mapping[sp.Basic, Response], value: Any) -> Response:
     out: Response = {}
+    slopes, jumps = Slopes(expr), expr.has(sp.sign, sp.Heaviside)
     for atom in sorted((a for a in expr.free_symbols if moved.get(a)), key=lambda a: a.name):
-        if expr.has(sp.sign, sp.Heaviside) and sp.diff(expr, atom).has(sp.DiracDelta):
+        if jumps and sp.diff(expr, atom).has(sp.DiracDelta):
             raise Unlinearised(KINK)  # the slope almost everywhere says nothing of a wave across the jump
-        slope = value(derivative(expr, atom), table)
+        slope = value(slopes.along(atom), table)
         for key, coefficient in moved[atom].items():
             out[key] = out.get(key, 0) + slope * coefficient
-    return {key: c for key, c in out.items() if not (isinstance(c, sp.Basic) and c.is_zero)}
+    return {key: c for key, c in out.items() if not (isinstance(c, sp.Basic) and c.is_number and c.is_zero)}
 
 
 def _scaled(response: Response, factor: Any, by: Offset) -> Response:
@@ -120,8 +118,7 @@ def _scaled(response: Response, factor: Any, by: Offset) -> Response:
 
 
 def _exact(expr: sp.Expr, table: Mapping[sp.Basic, Any]) -> sp.Expr:
-    guards = {f: sp.S.Zero for f in expr.atoms(sp.Float) if abs(f) < _GUARD}
-    out = expanded(expr.xreplace(guards).xreplace(dict(table)))
+    out = expanded(expr.xreplace(dict(table)))
     if out.has(sp.zoo, sp.nan, sp.oo):
         raise Unlinearised("a coefficient has no value at a constant state")
     if any(f.func.__name__ not in FUNCTIONS for f in out.atoms(sp.Function)):

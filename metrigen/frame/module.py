@@ -30,7 +30,8 @@ from metrigen.frame.settings import (
     tolerance_lines,
 )
 from metrigen.frame.stepping import forward_readout, forward_steps, reports
-from metrigen.integrators.steady_state import SteadyState
+from metrigen.frame.tag import unsigned
+from metrigen.integrators.steady_state import SteadyState, steady_state
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import learned_in
 
@@ -42,7 +43,7 @@ def module_text(emission: Emission, header: str) -> str:
         header=header,
         title=emission.class_name,
         class_name=emission.class_name,
-        tag=emission.tag,
+        tag=unsigned(emission.name),
         rank=emission.rank,
         joint=joint(emission) is not None,
         cpu=emission.cpu is not None,
@@ -225,13 +226,12 @@ def _state_doc(emission: Emission) -> str:
 
 
 def _class_doc(emission: Emission) -> str:
-    integrator = emission.spec.system.integrator
     lines = ["channels  number C of channels of every field", *neural.class_doc(emission)]
     if emission.stepping:
         lines += steps_doc(emission)
     else:
         lines += [
-            f"solver    {' or '.join(_solvers(emission))} (default {integrator.solver})",
+            f"solver    {' or '.join(_solvers(emission))} (default {steady_state(emission.spec.system).solver})",
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]

@@ -87,8 +87,8 @@ def package_texts(emission: Emission) -> dict[str, str]:
 def guarantees(emission: Emission) -> list[str]:
     """One line per law, and what the integrator keeps."""
     lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in emission.laws]
-    integrator = emission.spec.system.integrator
     if emission.stepping:
+        integrator = emission.spec.system.stepper
         kept = integrator.kept(emission.derivation)
         lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
         lines += [f"backward pass: {backward_memory(emission)}", *step_notes(emission.derivation)]

@@ -16,7 +16,7 @@ from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, lower, optimise
+from metrigen.programs import Lowered, lower, passed
 from metrigen.spec.domain import Graph, Sequence
 from metrigen.spec.load import Spec
 
@@ -114,7 +114,7 @@ def _report_of(spec: Spec, begin: Callable[[str], None]) -> Report:
     begin("laws of the stencil")
     laws = derivation.laws if lowered is None else (*derivation.laws, *lattice_laws(layer))
     begin("optimise")
-    programs = {} if lowered is None else {name: optimise(p)[0] for name, p in lowered.programs().items()}
+    programs = {} if lowered is None else {name: passed(p) for name, p in lowered.programs().items()}
     begin("small waves")
     waves = wave_report(derivation, layer, None if lowered is None else lowered.step)
     return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)

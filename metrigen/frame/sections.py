@@ -9,7 +9,7 @@ from metrigen.frame.notices import limit_sentences
 from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS
 from metrigen.frame.stencils import boundary_sentence, stencil_text
 from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
-from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.steady_state import SteadyState
 from metrigen.physics.channels import has_maps
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import Sequence
@@ -20,7 +20,7 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
     lowered, derivation = emission.lowered, emission.derivation
     waves = wave_report(derivation, lowered.dynamics, lowered.step)
     optimised = {name: program for name, (program, _, _) in emission.optimised.items()}
-    cost = cost_of(lowered, optimised, default_shape(emission.rank))
+    cost = cost_of(lowered, optimised, default_shape(emission.rank), solved=emission.solved.__getitem__)
     reads = {
         name: ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
         for name, program in optimised.items()
@@ -44,11 +44,12 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
         return ["The spec has no integrator: it derives, and does not build."]
     name = type(integrator).__name__
     if isinstance(derivation.system.domain, Sequence):
-        once = f"One step of dt = {integrator.dt} a token, at any dt."
+        once = f"One step of dt = {derivation.system.dt} a token, at any dt."
         coupled = derivation.bracket is not None and has_maps(derivation.bracket.form)
         return [f"{name}: {COUPLED_KEEPS if coupled else KEEPS}.", once]
-    if not isinstance(integrator, TimeStepper):
+    if isinstance(integrator, SteadyState):
         return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
+    integrator = derivation.system.stepper
     lines = [
         f"{name}: order {integrator.order}, keeps {integrator.kept(derivation)}.",
         f"{integrator.steps} steps of dt = {waves.dt:g} at the declared start."

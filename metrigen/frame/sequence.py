@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,7 +57,7 @@ class SequenceEmission:
     def parameters(self) -> tuple[ParameterText, ...]:
         """Learned parameters by name."""
         derivation = self.derivation
-        expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.integrator.dt]
+        expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.stepper.dt]
         named = {s.name: s for e in expressions for s in sp.sympify(e).free_symbols}
         arrays = {a.name: a for a in (*self.scan.cell.params, *self.scan.cell.turned_by)}
         return tuple(parameter_text(named[name], 0) for name in sorted(arrays))
@@ -86,18 +85,12 @@ class SequenceEmission:
     @property
     def learned_step(self) -> str:
         """The name of a learned time step, or nothing."""
-        dt = self.spec.system.integrator.dt
+        dt = self.spec.system.stepper.dt
         return dt.name if dt.is_Symbol else ""
 
     @property
     def stumpff(self) -> bool:
         return bool(orders(self.scan))
-
-    @cached_property
-    def tag(self) -> str:
-        """Name and content hash: two versions of a spec in one process are two sets of operators."""
-        content = repr((self.functions, self.name))
-        return f"{self.name}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     def reads(self, program: Program) -> tuple[str, ...]:
         """The coefficients that a program reads."""

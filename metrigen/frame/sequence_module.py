@@ -8,6 +8,7 @@ from metrigen.frame.checks import declarations
 from metrigen.frame.ops import call_of, double_backward, first, returns, tuple_of
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.settings import helpers_of
+from metrigen.frame.tag import unsigned
 
 
 def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, triton: bool) -> str:
@@ -22,7 +23,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         without_triton=not triton,
         title=emission.class_name,
         class_name=emission.class_name,
-        tag=emission.tag,
+        tag=unsigned(emission.name),
         cpu=cpu,
         scan_of=call_of("scan", cpu),
         readout_of=call_of("readout", cpu),
@@ -57,7 +58,7 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
 
 def _number(emission: SequenceEmission) -> str:
     """The time step where it is a number, else nothing."""
-    dt = emission.spec.system.integrator.dt
+    dt = emission.spec.system.stepper.dt
     return repr(float(dt)) if dt.is_number else ""
 
 

@@ -8,6 +8,7 @@ from metrigen.frame.arguments import floats, time_step
 from metrigen.frame.emission import Emission
 from metrigen.frame.parameters import ParameterText
 from metrigen.frame.waves import limit_value
+from metrigen.integrators.steady_state import steady_state
 
 
 def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
@@ -25,7 +26,7 @@ def helpers_of(texts: Sequence[ParameterText]) -> dict[str, bool]:
 def steps_lines(emission: Emission) -> list[str]:
     """Lines of ``__init__`` that set the number of steps."""
     return [
-        f'self.steps = {emission.spec.system.integrator.steps} if steps is None else as_count(steps, "steps", 0)',
+        f'self.steps = {emission.spec.system.stepper.steps} if steps is None else as_count(steps, "steps", 0)',
     ]
 
 
@@ -49,7 +50,7 @@ def limit_lines(emission: Emission) -> list[str]:
 
 def tolerance_lines(emission: Emission) -> list[str]:
     """Lines of ``__init__`` that set when a solve stops."""
-    integrator = emission.spec.system.integrator
+    integrator = steady_state(emission.spec.system)
     return [
         f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
         "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",
@@ -68,7 +69,7 @@ def config_lines(emission: Emission, sizes: Sequence[str]) -> dict[str, object]:
     decide the dynamics, and whether the time step is a number that may be negative."""
     if emission.stepping:
         dynamics: tuple[str, ...] = ("steps", *(("dt",) if floats(emission) else ()))
-        integrator = emission.spec.system.integrator
+        integrator = emission.spec.system.stepper
         reversible = integrator.is_reversible(emission.derivation)
     else:
         dynamics, reversible = ("solver", "rtol", "bwd_rtol", "atol", "max_iter"), False
@@ -80,7 +81,7 @@ def config_lines(emission: Emission, sizes: Sequence[str]) -> dict[str, object]:
 
 def steps_doc(emission: Emission) -> list[str]:
     """What the docstring of the layer says of steps and dt."""
-    integrator = emission.spec.system.integrator
+    integrator = emission.spec.system.stepper
     kind, value = time_step(emission)
     start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
     sets = "; sets the start of the learned one" if kind == "parameter" else ""

@@ -16,7 +16,8 @@ from metrigen.passes.vary import bar
 def boundary_sentence(layer: Dynamics) -> str:
     """Boundary, spacing and means of a lattice."""
     domain = layer.derivation.system.lattice
-    mean = f", {domain.average} means of the coefficients on edges" if domain.axes else ""
+    formula = " 2ab/(a + b)" if domain.average == "harmonic" else ""
+    mean = f", {domain.average} means{formula} of the coefficients on edges" if domain.axes else ""
     return f"Boundary {domain.boundary}, spacing {domain.spacing}{mean}."
 
 

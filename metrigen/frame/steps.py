@@ -29,7 +29,7 @@ def step_warning(derivation: Derivation) -> Warned | None:
             why=f"the limit of {method} is {text(derivation.step_limit)}",
             fix=finer,
         )
-    learned = sp.sympify(derivation.system.integrator.dt).free_symbols
+    learned = sp.sympify(derivation.system.stepper.dt).free_symbols
     if not learned or (most.is_finite and most <= limit):
         return None
     names, bound = ", ".join(sorted(s.name for s in learned)), "nothing keeps dt below"
@@ -49,7 +49,7 @@ def step_notes(derivation: Derivation) -> list[str]:
     if found is None or step_warning(derivation) is not None:
         return []
     dt, limit, most = found
-    learned = sp.sympify(derivation.system.integrator.dt).free_symbols
+    learned = sp.sympify(derivation.system.stepper.dt).free_symbols
     moves = f"the step limit {limit:.4g} at the declared start, which moves with what is learned"
     if most <= smallest_limit(derivation.step_limit):
         return [
@@ -70,19 +70,18 @@ def _step_and_limit(derivation: Derivation) -> tuple[float, float, sp.Expr] | No
     dt, limit = chosen_dt(derivation), limit_value(derivation, {})
     if dt is None or limit is None:
         return None
-    return dt, limit, largest_step(derivation.system.integrator.dt)
+    return dt, limit, largest_step(derivation.system.stepper.dt)
 
 
 def backward_memory(emission: Emission) -> str:
     """Half a sentence: what is kept for the backward pass, and what is computed again."""
-    integrator = emission.spec.system.integrator
     if emission.equations:
         return (
             "keeps the states of all steps and the solutions of their equations (a solution costs more than it holds)"
         )
     if emission.without_triton:
         return "keeps the states of all steps and what autograd needs between them"
-    if integrator.is_reversible(emission.derivation):
+    if emission.spec.system.stepper.is_reversible(emission.derivation):
         return "keeps the first state and recomputes the others from it (the step is reversible)"
     return (
         "keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible: it is "

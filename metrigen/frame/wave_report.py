@@ -24,6 +24,7 @@ from metrigen.frame.waves import (
     limit_value,
     matrices,
     numbers_of,
+    rates_program,
     step_map,
     symbols_of,
 )
@@ -79,8 +80,8 @@ def wave_report(derivation: Derivation, layer: Dynamics | None, step: Program | 
         return WaveReport(notes=(f"No waves are shown: {why or 'there is no lattice form'}.",))
     notes: list[str] = []
     try:
-        symbols = symbols_of(derivation, layer)
-        numbers = numbers_of(layer, symbols.steady)
+        rates = rates_program(layer)
+        symbols, numbers = symbols_of(derivation, layer, rates), numbers_of(layer, rates)
     except Unlinearised as error:
         return WaveReport(notes=(f"No waves are shown: {error}.",))
     if symbols.continuum is None:

@@ -18,15 +18,16 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.frame.linear import KINK, Linear, Unlinearised, expanded, respond, symbol
 from metrigen.frame.parameters import initial_value
-from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, after
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.evaluate import almost_everywhere, evaluate
 from metrigen.ir.nodes import Map, Offset, Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.jets import has_unevaluated, jets_of, to_jets
+from metrigen.physics.partials import derivative
 from metrigen.physics.size import TooLarge
 from metrigen.physics.variation import euler_jets
+from metrigen.spec.contracts import Stepper
 from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 # (row, column) -> orders in space or offset -> coefficient
@@ -62,14 +63,13 @@ class Numbers:
     at_rest: bool
 
 
-def symbols_of(derivation: Derivation, layer: Dynamics) -> Symbols:
-    """Linearise the equations of a derivation and their lattice form. Raises Unlinearised."""
+def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Symbols:
+    """Linearise the equations of a derivation and their lattice form, the ``rates_program``. Raises Unlinearised."""
     domain, names = derivation.system.lattice, tuple(a.name for a in layer.state)
     axes = tuple(str(x) for x in domain.axes)
     if any(a.name in axes for a in layer.inputs):
         raise Unlinearised("the coefficients depend on the place")
     steady = isinstance(derivation.system.integrator, SteadyState)
-    program = rates_program(layer, steady)
     if sum(int(sp.count_ops(e)) for s in program if isinstance(s, Map) for e in s.expressions) > _LARGE:
         raise Unlinearised(f"the equations on the lattice have more than {_LARGE} operations")
     lattice = _entries(respond(program, names), program.outputs, names)
@@ -79,9 +79,9 @@ def symbols_of(derivation: Derivation, layer: Dynamics) -> Symbols:
         return Symbols(names, axes, domain.spacing, None, lattice, steady, str(error))
 
 
-def rates_program(layer: Dynamics, steady: bool) -> Program:
+def rates_program(layer: Dynamics) -> Program:
     """u -> u_t on the lattice, one output per field; of a steady state u -> dF/du."""
-    if steady:
+    if isinstance(layer.derivation.system.integrator, SteadyState):
         return layer.gradient(layer.derivation.hamiltonian)
     builder = Builder(layer)
     rates = RightHandSide.of(layer).at(builder, {a.name: layer.leaf(a.name) for a in layer.state})
@@ -90,13 +90,12 @@ def rates_program(layer: Dynamics, steady: bool) -> Program:
     return Program("rates", inputs, tuple(builder.body), tuple(f"{n}__rate" for n in rates), layer.lowering.periodic)
 
 
-def numbers_of(layer: Dynamics, steady: bool) -> Numbers:
+def numbers_of(layer: Dynamics, program: Program) -> Numbers:
     """A constant state at which the dynamics has finite slopes: 0 (1 for a field that is positive), else 1.
 
     Inputs are 0, or 1 if they are positive; parameters have their declared start. Raises Unlinearised.
     """
     known = {symbol(a.name): a for a in layer.lowering.inputs}
-    program = rates_program(layer, steady)
     for fallback in (0.0, 1.0):
         values = {a.name: _start(layer, a.name, fallback) for a in known.values()}
         with np.errstate(all="ignore"):
@@ -122,7 +121,7 @@ def _parameters(layer: Dynamics) -> list[sp.Symbol]:
     """The symbols of all parameters, the time step among them, in a fixed order."""
     d = layer.derivation
     parts = [d.hamiltonian, d.system.entropy, *(b.form for b in (d.bracket, d.metric) if b is not None)]
-    parts += [*d.constraints.values(), getattr(d.system.integrator, "dt", None)]
+    parts += [*d.constraints.values(), d.system.dt]
     found = {s for e in parts if e is not None for s in sp.sympify(e).free_symbols}
     for e in parts:
         found |= {a.args[0] for a in (sp.sympify(e).atoms(transposed) if e is not None else ())}
@@ -157,7 +156,7 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             array = layer.lowering.arrays.get(j.base)
             flat[j] = sp.S.Zero if j.order else symbol(array.name if array else j.base.func.__name__)
         for j in jets_of(force, *derivation.fields):
-            c = expanded(_plain(force.diff(j).xreplace(flat)))
+            c = expanded(_plain(derivative(force, j).xreplace(flat)))
             if c.has(sp.zoo, sp.nan, sp.oo):
                 raise Unlinearised("a coefficient has no value at a constant state")
             if c.has(sp.DiracDelta):
@@ -203,7 +202,8 @@ def matrices(
     table = {symbol(name): np.asarray(v, dtype=float) for name, v in values.items()}
     for (i, j), row in entries.items():
         for at, coefficient in row.items():
-            c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(_smooth(coefficient), table)
+            with np.errstate(all="ignore"):  # what is not finite has no eigenvalues
+                c = coefficient if isinstance(coefficient, np.ndarray) else evaluate(_smooth(coefficient), table)
             if derivatives:
                 out[:, i, j] += c * np.prod((1j * k) ** np.asarray(at, dtype=int), axis=1)
             else:
@@ -249,14 +249,14 @@ def step_map(step: Program, layer: Dynamics, numbers: Numbers, dt: Sequence[floa
 
 def dt_name(layer: Dynamics) -> str:
     """The name of the time step among the parameters; "" if there is none or it is made of several."""
-    dt = getattr(layer.derivation.system.integrator, "dt", None)
+    dt = layer.derivation.system.dt
     return dt.name if isinstance(dt, sp.Symbol) else ""
 
 
 def chosen_dt(derivation: Derivation) -> float | None:
     """The declared size of a step, as a number."""
     integrator = derivation.system.integrator
-    if not isinstance(integrator, TimeStepper):
+    if not isinstance(integrator, Stepper):
         return None
     dt = sp.sympify(integrator.dt)
     return float(dt.xreplace({s: sp.Float(initial_value(s)) for s in dt.free_symbols}))

@@ -15,13 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import sympy as sp
+
 from metrigen.integrators.averages import ANALYTIC, average, averaged
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.dynamics import dynamics as lattice_dynamics
-from metrigen.integrators.implicit import solved, starts, step_equation
+from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
+from metrigen.physics.fit import unfit
+from metrigen.spec.functions import choose, whole
+
+_KINKS = (sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside, sp.Piecewise, sp.floor, sp.ceiling, choose, whole)
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,24 @@ class AverageVectorField(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
+    edges: ClassVar[bool] = True
     keeps: ClassVar[str] = (
         "energy to rounding, for every skew J and every h (a metric lowers it); linear Casimirs of constant J"
     )
+
+    def check(self, derivation: Derivation) -> None:
+        """A smooth H without learned functions, and no entropy."""
+        check_arrays(derivation)
+        kinks = sorted({f.func.__name__ for f in derivation.hamiltonian.atoms(*_KINKS)})
+        if kinks:
+            why = f"the average of dH over a step is a quadrature, which is not exact across the kink of {kinks[0]}"
+            raise unfit(derivation, why, "DiscreteGradient, which has the exact difference quotient of a kink")
+        if derivation.system.entropy is not None:
+            raise unfit(
+                derivation,
+                "with an entropy the energy is kept by M dH = 0, which the average of dH does not obey with M at zbar",
+                "DiscreteGradient builds M from its discrete gradient: H to rounding, S never falls",
+            )
 
     def step(self, dynamics: Dynamics) -> Program:
         inside, equations = Builder(dynamics), RightHandSide.of(dynamics)

@@ -1,54 +1,77 @@
-"""What every integrator states about itself."""
+"""What every integrator states about itself, and what a method hands to the layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from abc import abstractmethod
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.contracts import Stepper
 from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
 
 if TYPE_CHECKING:
     from metrigen.integrators.dynamics import Dynamics
+    from metrigen.integrators.graph_steady import GraphSteady
+    from metrigen.integrators.steady_programs import SteadyPrograms
+    from metrigen.ir.implicit import Equation
     from metrigen.ir.nodes import Program
 
 
 @dataclass(frozen=True)
-class TimeStepper:
-    """``steps`` steps of size ``dt`` (a ``Param`` or a number).
+class Programs:
+    """What a layer runs, one of the four.
 
-    order  classical order of accuracy
-    keeps  what a step conserves exactly, in words
-    restores  law of the stencil -> how a step keeps it although the flow of the stencil does not
-    symmetric  a step of -dt undoes a step of dt, where there is no dissipation
+    step         state, inputs and parameters -> the state after a step
+    steady       the programs of a linear solve on a lattice
+    minimum      the equation dF = 0 of a nonlinear one
+    equilibrium  the programs of a solve on a graph
     """
+
+    step: Program | None = None
+    steady: SteadyPrograms | None = None
+    minimum: Equation | None = None
+    equilibrium: GraphSteady | None = None
+
+
+@dataclass(frozen=True)
+class TimeStepper(Stepper):
+    """``steps`` steps of size ``dt`` (a ``Param`` or a number)."""
 
     steps: int
     dt: sp.Expr
 
     order: ClassVar[int]
-    keeps: ClassVar[str]
-    restores: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    symmetric: ClassVar[bool] = False
 
+    @abstractmethod
     def step(self, dynamics: Dynamics) -> Program:
         """One step as a program: state, inputs and parameters -> the state after it."""
-        raise NotImplementedError(f"{type(self).__name__} has no step")
+
+    def programs(self, dynamics: Dynamics) -> Programs:
+        return Programs(step=self.step(dynamics))
+
+    def with_dt(self, dt: sp.Expr) -> TimeStepper:
+        return replace(self, dt=dt)
+
+    def over(self, h: sp.Expr) -> TimeStepper:
+        """The same method over h, of either sign: a part of the step of another."""
+        part = copy(self)
+        object.__setattr__(part, "dt", h)
+        return part
 
     def is_reversible(self, derivation: Derivation) -> bool:
-        """Whether a step of -dt undoes a step of dt, in exact arithmetic and without amplifying rounding."""
         return self.symmetric and derivation.metric is None
 
     def kept(self, derivation: Derivation) -> str:
-        """What a step conserves of this system; ``keeps`` where that does not depend on it."""
+        """``keeps``, where that does not depend on the system."""
         return self.keeps
 
     def __post_init__(self) -> None:
+        self._check_stated()
         if not isinstance(self.steps, int) or self.steps < 0:
             raise SpecError(f"steps={self.steps!r} is not a non-negative integer", part="integrator", fix="steps=8")
         if self.steps > MOST_STEPS:
@@ -65,3 +88,9 @@ class TimeStepper:
                 fix='dt=0.1, or dt=Param("dt", positive=True, init=0.1)',
             )
         object.__setattr__(self, "dt", dt)
+
+    def _check_stated(self) -> None:
+        name, missing = type(self).__name__, [part for part in ("order", "keeps") if not hasattr(self, part)]
+        if missing:
+            fix = f'order: ClassVar[int] = 2 and keeps: ClassVar[str] = "linear Casimirs", say, in class {name}'
+            raise SpecError(f"{name} does not state its {' and '.join(missing)}", part="integrator", fix=fix)

@@ -9,10 +9,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, after
 from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.fit import check_integrator, name_of, unfit
 from metrigen.physics.parts import bracket_part, metric_part
+
+
+def check_parts(derivation: Derivation, half: TimeStepper, whole: TimeStepper) -> None:
+    """Raise SpecError where there is nothing to split, or a part does not fit what is left to it."""
+    missing = [name for name, part in (("bracket", derivation.bracket), ("metric", derivation.metric)) if part is None]
+    if missing:
+        raise unfit(
+            derivation,
+            f"it splits a bracket from a metric, and there is no {missing[0]}",
+            f"the integrator of the other part alone: {type(whole if missing[0] == 'bracket' else half).__name__}",
+        )
+    for name, part in (("bracket", bracket_part(derivation, half)), ("metric", metric_part(derivation, whole))):
+        try:
+            check_integrator(part)
+        except SpecError as error:
+            why = f"{name}={name_of(part)} does not fit that part: {error.why}"
+            raise unfit(derivation, why, str(error.fix)) from error
 
 
 def composed(dynamics: Dynamics, half: TimeStepper, whole: TimeStepper) -> Program:

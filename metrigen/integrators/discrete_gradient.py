@@ -25,13 +25,14 @@ import sympy as sp
 
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
-from metrigen.integrators.implicit import solved, starts, step_equation
+from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.implicit import SiteSum
 from metrigen.ir.nodes import Leaf, Mix, Program, Total
 from metrigen.ir.secants import ratio
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, at
 from metrigen.passes.secant import secant
 from metrigen.passes.vary import bar
+from metrigen.physics.derivation import Derivation
 
 Covector = Mapping[str, Leaf]
 
@@ -42,6 +43,7 @@ class DiscreteGradient(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
+    edges: ClassVar[bool] = True
     keeps: ClassVar[str] = (
         "energy to rounding, for every J and every h (a metric without entropy lowers it); with an entropy, which "
         "never falls, as well"
@@ -52,6 +54,10 @@ class DiscreteGradient(TimeStepper):
             "lattice_entropy_degeneracy": "a step removes from J what would change the entropy, so that it never falls",
         }
     )
+
+    def check(self, derivation: Derivation) -> None:
+        """Any system without learned functions."""
+        check_arrays(derivation)
 
     def step(self, dynamics: Dynamics) -> Program:
         inside, equations = Builder(dynamics), RightHandSide.of(dynamics)

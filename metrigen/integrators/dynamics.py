@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -43,8 +44,15 @@ class Dynamics:
         return self.lowering.arrays[u].name
 
     def gradient(self, density: sp.Expr, name: str = "H", part: str = "hamiltonian") -> Program:
-        """dE/du for every field u of the state: outputs ``bar(u)``."""
-        return self.lowering.gradient(name, density, tuple(a.name for a in self.state), part)
+        """dE/du for every field u of the state: outputs ``bar(u)``. Step, laws, waves and readouts ask for the same."""
+        key = (density, name, part)
+        if key not in self._gradients:
+            self._gradients[key] = self.lowering.gradient(name, density, tuple(a.name for a in self.state), part)
+        return self._gradients[key]
+
+    @cached_property
+    def _gradients(self) -> dict[tuple[sp.Expr, str, str], Program]:
+        return {}
 
     def covectors(self, bilinear: Bilinear) -> tuple[Lowering, tuple[str, ...], tuple[str, ...]]:
         """The lowering with the covectors of a bracket added, and the names of the left and right ones."""
@@ -75,7 +83,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     expressions += derivation.constraints.values()
-    dt = getattr(system.integrator, "dt", None)
+    dt = system.dt
     fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
     covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
     inputs: dict[sp.Basic, Array] = {}
@@ -105,7 +113,9 @@ def dynamics(derivation: Derivation) -> Dynamics:
         lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
     else:
         given = frozenset(a.name for a in (*ordered.values(), *axes.values(), *sites))
-        lowering = Lowering(Stencils(system.lattice, coefficients=given), arrays, coefficients)
+        nonnegative = frozenset(a.name for u, a in arrays.items() if u.is_nonnegative)
+        stencils = Stencils(system.lattice, coefficients=given, nonnegative=nonnegative)
+        lowering = Lowering(stencils, arrays, coefficients)
         lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
     outside = (*ordered.values(), *axes.values(), *sites)
     return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import sympy as sp
+
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.limits import SmallWaves
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,14 @@ class ExplicitEuler(TimeStepper):
 
     order: ClassVar[int] = 1
     keeps: ClassVar[str] = "linear Casimirs"
+    edges: ClassVar[bool] = True
+
+    def check(self, derivation: Derivation) -> None:
+        """Any right-hand side."""
+
+    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+        """h r <= 2 for a decay; an undamped oscillation grows at any h."""
+        return waves.decaying(sp.Integer(2))
 
     def step(self, dynamics: Dynamics) -> Program:
         builder = Builder(dynamics)

@@ -24,8 +24,23 @@ from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 from metrigen.ir.stumpff import stumpff
-from metrigen.physics.fit import pointwise_stiffness
-from metrigen.physics.variation import euler
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.fit import (
+    ANY,
+    check_friction,
+    check_pairs,
+    check_quadratic,
+    check_separable,
+    everywhere,
+    pointwise_stiffness,
+    rows,
+    unfit,
+)
+from metrigen.physics.jets import from_jets, jet, to_jets
+from metrigen.physics.report import show
+from metrigen.physics.rotation import remainder
+from metrigen.physics.variation import euler, euler_jets
+from metrigen.spec.domain import Domain, Graph, Lattice, Sequence
 
 
 @dataclass(frozen=True)
@@ -41,10 +56,43 @@ class Exponential(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
+    domains: ClassVar[tuple[type[Domain], ...]] = (Lattice, Graph, Sequence)
     keeps: ClassVar[str] = (
         "the linear part of every site exact at any damping; decay of phase-space volume exact; symplectic and "
         "reversible without friction"
     )
+
+    def check(self, derivation: Derivation) -> None:
+        """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site; on a ``Sequence``
+        ``integrators.scan`` says which cells have a form."""
+        if isinstance(derivation.system.domain, Sequence):
+            if type(self).step is not Exponential.step:
+                raise unfit(
+                    derivation, "a token is one exact step of linear dynamics, and not its step()", "Exponential()"
+                )
+            return
+        if derivation.system.entropy is not None:
+            why = "the friction of a two-generator system heats a field"
+            raise unfit(derivation, why, "Strang keeps that account")
+        pairs = check_pairs(derivation)
+        for u, rest in remainder(derivation, pairs):
+            why = f"the bracket is not canonical: the row of {u.func.__name__} also holds {show(rest)}"
+            raise unfit(derivation, why, f"Strang(...) takes a rotation of the momenta; {ANY}")
+        momenta, energy = [p for _, p in pairs], check_separable(derivation, pairs)
+        check_quadratic(derivation, energy.kinetic, momenta)
+        check_friction(derivation, momenta)
+        rates = [euler_jets(to_jets(energy.kinetic), p).diff(jet(p)) for p in momenta]
+        if derivation.metric is not None:
+            slots = zip(rows(derivation.metric), derivation.metric.right, strict=True)
+            rates += [row.diff(jet(right)) for row, right in slots]
+        for value in map(from_jets, rates):
+            if not everywhere(value) or value.free_symbols & {*derivation.system.domain.axes}:
+                raise unfit(
+                    derivation,
+                    f"the coefficient {show(value)} changes from site to site, and the flow of a site is worked out "
+                    "once",
+                    "Strang(...) takes friction that changes from site to site",
+                )
 
     def step(self, dynamics: Dynamics) -> Program:
         flows = Flows.of(dynamics)

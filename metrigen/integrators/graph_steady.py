@@ -19,7 +19,7 @@ from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
 from metrigen.errors import SpecError
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.steady_state import check_one_field
+from metrigen.integrators.steady_programs import check_one_field
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
 from metrigen.passes.name import name_quantities

@@ -17,6 +17,23 @@ from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Program, Total
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import equation
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.fit import unfit
+from metrigen.spec.neural import heads
+
+
+def check_arrays(derivation: Derivation) -> None:
+    """Raise SpecError for a learned function: the gradient of a solution sees fields, inputs and parameters alone."""
+    forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    entropy = [e for e in (derivation.system.entropy,) if e is not None]
+    names = [head.name for head in heads(derivation.hamiltonian, *forms, *entropy)]
+    if names:
+        raise unfit(
+            derivation,
+            f"its step is the solution of an equation with an implicit gradient, which cannot reach the weights of the "
+            f"module {names[0]}",
+            "Strang or Leapfrog where H = T(p) + V(q), or RK4",
+        )
 
 
 def start(name: str) -> str:

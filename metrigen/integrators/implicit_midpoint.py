@@ -13,8 +13,9 @@ from typing import ClassVar
 
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
-from metrigen.integrators.implicit import solved, starts, step_equation
+from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,12 @@ class ImplicitMidpoint(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
+    edges: ClassVar[bool] = True
     keeps: ClassVar[str] = "quadratic invariants, among them quadratic Casimirs; symplectic for constant J; reversible"
+
+    def check(self, derivation: Derivation) -> None:
+        """Any system without learned functions."""
+        check_arrays(derivation)
 
     def step(self, dynamics: Dynamics) -> Program:
         inside = Builder(dynamics)

@@ -119,7 +119,7 @@ def _functional(stencil: Stencil, name: str, density: sp.Expr, *, declared: bool
 
 def _explicit(density: sp.Expr) -> bool:
     """Does a density depend on coordinates by itself, beyond the arguments of its functions?"""
-    plain = density.xreplace({f: sp.Dummy() for f in density.atoms(AppliedUndef, sp.Derivative)})
+    plain = density.xreplace({f: sp.Dummy(real=True) for f in density.atoms(AppliedUndef, sp.Derivative)})
     return any(x in plain.free_symbols for f in density.atoms(AppliedUndef) for x in f.args)
 
 

@@ -35,7 +35,8 @@ from metrigen.ir.nodes import (
 )
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
-from metrigen.physics.effort import Partials, expand
+from metrigen.physics.effort import expand
+from metrigen.physics.partials import Partials
 from metrigen.physics.size import TooLarge, expanded_terms, nodes
 from metrigen.physics.zero import zero_test
 
@@ -96,7 +97,8 @@ class Stencil:
 
     def restored(self, law: str) -> str | None:
         """How a step keeps a law that the flow of the stencil does not; None where it does not either."""
-        restores: Mapping[str, str] = getattr(self.dynamics.derivation.system.integrator, "restores", {})
+        method = self.dynamics.derivation.system.integrator
+        restores: Mapping[str, str] = {} if method is None else method.restores
         return restores.get(law)
 
     # Numbers ---------------------------------------------------------------------------------------------------

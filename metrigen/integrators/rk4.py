@@ -10,6 +10,8 @@ import sympy as sp
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.limits import SmallWaves
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,16 @@ class RK4(TimeStepper):
 
     order: ClassVar[int] = 4
     keeps: ClassVar[str] = "linear Casimirs"
+    edges: ClassVar[bool] = True
+
+    def check(self, derivation: Derivation) -> None:
+        """Any right-hand side."""
+
+    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+        """h w <= 2 sqrt(2) for an oscillation, h r <= 2.785 for a decay; not known where there are both."""
+        if waves.derivation.bracket is None:
+            return waves.decaying(sp.Rational(557, 200))
+        return waves.oscillating(2 * sp.sqrt(2)) if waves.derivation.metric is None else None
 
     def step(self, dynamics: Dynamics) -> Program:
         builder, equations = Builder(dynamics), RightHandSide.of(dynamics)

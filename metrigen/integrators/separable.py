@@ -22,11 +22,38 @@ from metrigen.domains.lower import bar
 from metrigen.integrators.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import Separable, canonical_pairs, split
+from metrigen.physics.fit import (
+    ANY,
+    Separable,
+    canonical_pairs,
+    check_pairs,
+    check_separable,
+    name_of,
+    split,
+    unfit,
+)
 from metrigen.physics.heat import Account, friction_with_heat
-from metrigen.physics.rotation import Plane, planes
+from metrigen.physics.rotation import Plane, planes, remainder
 from metrigen.physics.variation import euler
 from metrigen.spec.symbols import mix
+
+
+def check_drift_and_kick(derivation: Derivation) -> None:
+    """Raise SpecError unless drifts and kicks are all there is: H = T(p) + V(q), a canonical bracket, no metric."""
+    if derivation.metric is not None:
+        raise unfit(
+            derivation,
+            f"{name_of(derivation)} has no friction, and the system has a metric bracket",
+            f"Strang(...) takes linear friction on the momenta; {ANY}",
+        )
+    pairs = check_pairs(derivation)
+    if remainder(derivation, pairs):
+        raise unfit(
+            derivation,
+            "the bracket is not canonical: it holds more than F[q]*G[p] - F[p]*G[q]",
+            f"Strang(...) takes a rotation of the momenta, F[p]*mix(B, G[p]) or w*(F[p]*G[r] - F[r]*G[p]); {ANY}",
+        )
+    check_separable(derivation, pairs)
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def _turned(scan: Scan, values: Mapping[str, np.ndarray], apart: np.ndarray) -> 
 
 def _signs(derivation: Derivation) -> dict[str, sp.Basic]:
     """Symbols and inputs by name, for their assumptions."""
-    expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.integrator.dt]
+    expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.stepper.dt]
     atoms = [a for e in expressions for a in (*sp.sympify(e).free_symbols, *sp.sympify(e).atoms(AppliedUndef))]
     return {a.func.__name__ if isinstance(a, AppliedUndef) else a.name: a for a in atoms if not isinstance(a, Leaf)}
 

@@ -15,13 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import sympy as sp
+
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.composition import composed
+from metrigen.integrators.composition import check_parts, composed
 from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
+from metrigen.physics.fit import ANY, check_friction, check_pairs, check_quadratic, check_separable, unfit
+from metrigen.physics.heat import friction_with_heat
+from metrigen.physics.limits import SmallWaves
+from metrigen.physics.rotation import misfit
 
 _TURNING = (
     "decay of phase-space volume exact; the kinetic energy in the rotation of the momenta exact; reversible without "
@@ -67,6 +73,27 @@ class Strang(TimeStepper):
         if self.bracket is None or self.metric is None:
             return None
         return self.bracket(1, self.dt / 2), self.metric(1, self.dt)
+
+    def check(self, derivation: Derivation) -> None:
+        """Pairs with T = a p^2/2, rotations of the momenta, and friction that is linear or heats; or two parts that
+        each fit."""
+        if self.parts is not None:
+            check_parts(derivation, *self.parts)
+            return
+        pairs = check_pairs(derivation)
+        momenta, energy = [p for _, p in pairs], check_separable(derivation, pairs)
+        check_quadratic(derivation, energy.kinetic, momenta)
+        wrong = misfit(derivation, pairs, energy.kinetic)
+        if wrong is not None:
+            raise unfit(derivation, wrong[0], f"{wrong[1]}; {ANY}")
+        if derivation.system.entropy is not None:
+            friction_with_heat(derivation, pairs)
+        else:
+            check_friction(derivation, momenta)
+
+    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+        """h w <= 2 for every friction; not known for a composition."""
+        return waves.oscillating(sp.Integer(2)) if self.parts is None else None
 
     def kept(self, derivation: Derivation) -> str:
         if self.parts is not None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import sympy as sp
+
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.separable import Flows
+from metrigen.integrators.separable import Flows, check_drift_and_kick
 from metrigen.ir.nodes import Program
+from metrigen.physics.derivation import Derivation
+from metrigen.physics.limits import SmallWaves
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,14 @@ class SymplecticEuler(TimeStepper):
 
     order: ClassVar[int] = 1
     keeps: ClassVar[str] = "symplectic form, linear and bilinear momentum maps"
+
+    def check(self, derivation: Derivation) -> None:
+        """H = T(p) + V(q) with a canonical bracket, and no metric."""
+        check_drift_and_kick(derivation)
+
+    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+        """h w <= 2."""
+        return waves.oscillating(sp.Integer(2))
 
     def step(self, dynamics: Dynamics) -> Program:
         flows = Flows.of(dynamics)

@@ -7,6 +7,8 @@
     exp      exp(m) sinhc(d/2)                sin, cos  cos(m) sinc(d/2), -sin(m) sinc(d/2)
     tanh     2 sinhc(d)/(cosh(2m) + cosh(d))  log       artanhc(d/(2 m))/m       |a|       (a0 + a1)/(|a0| + |a1|)
 
+    d(2ab/(a + b)) = 2 (q0 q1 da + p0 p1 db), p = a/(a + b), q = 1 - p
+
 with m = mean(a) and d = a1 - a0. Every g_j is smooth where h is, symmetric in the two ends, and the derivative where
 they meet, so a g of this kind is a discrete gradient of second order. Nothing is subtracted that is nearly equal: g is
 as accurate at a difference of a rounding as at a large one; of log a alone the roundings grow, by a factor
@@ -28,6 +30,7 @@ from metrigen.ir.nodes import Leaf
 from metrigen.ir.secants import artanhc, ratio
 from metrigen.ir.stumpff import stumpff
 from metrigen.spec.functions import choose, logcosh
+from metrigen.spec.means import harmonicmean, share
 
 BEGIN, END, MIDDLE = "begin", "end", "middle"
 _HALF = sp.Rational(1, 2)
@@ -106,6 +109,8 @@ class Quotients:
             self._power(e, weight)
         elif isinstance(e, (sp.Max, sp.Min)):
             self._larger(e, weight)
+        elif isinstance(e, harmonicmean):
+            self._harmonic(e, weight)
         else:
             rule = _FUNCTIONS.get(e.func.__name__)
             if rule is None:
@@ -144,6 +149,12 @@ class Quotients:
         side = _abs(self, first - rest) * (1 if isinstance(e, sp.Max) else -1)
         self._flow(first, weight * (1 + side) / 2)
         self._flow(rest, weight * (1 - side) / 2)
+
+    def _harmonic(self, e: harmonicmean, weight: sp.Expr) -> None:
+        """d(2 a b/(a + b)) = 2 (q0 q1 da + p0 p1 db) with the shares p = a/(a + b), q = 1 - p of both ends."""
+        a, b = e.args
+        for one, other in ((a, b), (b, a)):
+            self._flow(one, weight * 2 * sp.Mul(*self.ends(share(0, other, one))))
 
     def _refused(self, e: sp.Expr, what: str = "") -> SpecError:
         name = what or e.func.__name__

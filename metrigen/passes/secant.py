@@ -75,6 +75,12 @@ class _Secants(Sweep):
         super().__init__(program, rank, sp.S.One, frozenset())
         self.quotients = quotients
 
+    def _by_values(self, statement: Map, stores: list[tuple[sp.Expr, sp.Expr]]) -> bool:
+        """Never: value by value a statement is reversed by derivatives, which are no quotients."""
+        if statement.lets:
+            raise TypeError(f"a density holds no named values, and {self.program.name} does")
+        return False
+
     def _stencil(self, cotangent: sp.Expr, expr: sp.Expr, held: str = "", over: object = None) -> None:
         """The quotients of y = expr at the sites; the operator of a linear equation (``held``) stands still."""
         if held:

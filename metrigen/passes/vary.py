@@ -18,9 +18,10 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.budget import nodes, spend
+from metrigen.budget import spend, work
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import slope
+from metrigen.ir.functions.slopes import Slopes
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
@@ -178,14 +179,18 @@ class Sweep:
         return out
 
     def _map(self, statement: Map) -> None:
-        size = sum(nodes(e) for e in statement.expressions)
+        size = sum(work(e) for e in statement.expressions)
         spend(size, f"the variation of {size} operations of {self.program.name}")
         stores = [(c, e) for name, e in statement.stores if (c := self.cotangent(name)) is not None]
-        if stores and (statement.lets or any(is_large(e) for _, e in stores)):
+        if stores and self._by_values(statement, stores):
             self._in_lets(statement, stores)
             return
         for cotangent, expr in stores:
             self._stencil(cotangent, expr, over=statement.over)
+
+    def _by_values(self, statement: Map, stores: list[tuple[sp.Expr, sp.Expr]]) -> bool:
+        """Whether a statement is reversed value by value."""
+        return bool(statement.lets) or any(is_large(e) for _, e in stores)
 
     def _in_lets(self, statement: Map, stores: list[tuple[sp.Expr, sp.Expr]]) -> None:
         """The reverse of a long statement, value by value. What goes to a neighbour is stored before it moves, where
@@ -338,7 +343,7 @@ class _Backwards:
             if (isinstance(s, Inside) and not isinstance(s, Leaf)) or s.name in self.constants:
                 continue
             product = cotangent * slopes.along(s)
-            if not product.is_zero:
+            if product is not sp.S.Zero:
                 self.flowed.setdefault(s, []).append(product)
 
     def _named(self, expr: sp.Expr) -> sp.Expr:
@@ -353,7 +358,7 @@ class _Slopes:
     """Partial derivatives of a sum, each from the terms that hold the variable alone."""
 
     def __init__(self, expr: sp.Expr) -> None:
-        self.terms = [(term, term.free_symbols) for term in sp.Add.make_args(expr)]
+        self.terms = [(Slopes(term), term.free_symbols) for term in sp.Add.make_args(expr)]
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
-        return sp.Add(*(slope(term, symbol) for term, free in self.terms if symbol in free))
+        return sp.Add(*(slopes.along(symbol) for slopes, free in self.terms if symbol in free))

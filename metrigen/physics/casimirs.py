@@ -110,7 +110,7 @@ def _constant(form: Form, values: Sequence[sp.Expr]) -> list[sp.Expr]:
 
 
 def _name(density: sp.Expr) -> str:
-    plain = {u: sp.Symbol(u.func.__name__) for u in density.atoms(sp.Function)}
+    plain = {u: sp.Symbol(u.func.__name__, real=True) for u in density.atoms(sp.Function)}
     return str(density.xreplace(plain)).replace(" ", "")
 
 

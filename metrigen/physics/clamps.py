@@ -35,7 +35,7 @@ def largest_step(dt: sp.Expr) -> sp.Expr:
 
 def check_step(derivation: Derivation) -> None:
     """Raise SpecError where dt is a number above the step limit for every value of the parameters."""
-    limit, dt = derivation.step_limit, getattr(derivation.system.integrator, "dt", None)
+    limit, dt = derivation.step_limit, derivation.system.dt
     if limit is None or dt is None or not dt.is_number:
         return
     most = largest_limit(limit)

@@ -72,8 +72,8 @@ def stated(system: System) -> Iterator[tuple[str, sp.Expr]]:
     for table in (system.symmetries or {}).values():
         yield from (("symmetries", sp.sympify(q)) for q in table.values())
     yield from (("casimirs", sp.sympify(c)) for c in (system.casimirs or {}).values())
-    if getattr(system.integrator, "dt", None) is not None:
-        yield "integrator", sp.sympify(system.integrator.dt)
+    if system.dt is not None:
+        yield "integrator", sp.sympify(system.dt)
 
 
 def _of_form(form: Callable[..., Any] | Dissipation | None) -> list[sp.Expr]:

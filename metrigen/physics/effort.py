@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen import budget
 from metrigen.budget import Account as Account
-from metrigen.budget import TooLarge, depth
+from metrigen.budget import TooLarge, work
 from metrigen.budget import limited as limited
 from metrigen.physics.size import expanded_nodes, expanded_terms, fits, nodes
 
@@ -16,21 +16,20 @@ LARGEST = 100_000  # operations of one step, whoever calls for it
 EQUATIONS = 150_000  # operations of the Legendre transform, the brackets and the equations together
 LARGE_WRITTEN = 20_000  # nodes beyond which denominators are not multiplied out
 _PER_TERM = 2  # operations that a term of an expansion takes
-_FLAT = 6  # levels of an expression that does not count as nested
 
 
 def spend(operations: int, doing: str) -> None:
     """Take operations off the account. Raises TooLarge where it does not hold so many, or where a step is too large for
     any account."""
     if operations > LARGEST:
-        raise TooLarge(f"{doing} was called for")
+        raise TooLarge(f"{doing} was called for, {operations} operations, and {LARGEST} are the limit of one step")
     budget.spend(operations, doing)
 
 
 def spend_on(expr: sp.Basic, times: float, doing: str) -> None:
     """Take off so many operations for every node of an expression; ``doing`` is completed by their number."""
     if not fits(expr, int(LARGEST / times)):
-        raise TooLarge(f"{doing} {nodes(expr)} operations was called for")
+        raise TooLarge(f"{doing} {nodes(expr)} operations was called for, and {LARGEST} are the limit of one step")
     count = nodes(expr)
     spend(int(count * times), f"{doing} {count} operations")
 
@@ -63,27 +62,9 @@ def _without_denominators(expr: sp.Expr) -> tuple[sp.Expr, dict[sp.Basic, sp.Bas
 
 def expansion(expr: sp.Expr, terms: int) -> int:
     """Operations of an expansion: every term is written, with its denominator and its functions."""
-    return _PER_TERM * terms + expanded_nodes(expr) // 4
+    return _PER_TERM * terms + expanded_nodes(expr) // 4 + work(expr) - nodes(expr)
 
 
 def count_ops(expr: sp.Expr, most: int) -> int:
     """The operations of an expression as SymPy counts them, or a larger number than ``most`` for a large one."""
     return int(sp.count_ops(expr)) if fits(expr, 3 * most) else 3 * most
-
-
-class Partials:
-    """Partial derivatives of a sum, each from the terms that hold the variable. Raises TooLarge."""
-
-    def __init__(self, expr: sp.Expr) -> None:
-        self._terms = [(term, term.free_symbols, _slope_size(term)) for term in sp.Add.make_args(expr)]
-
-    def along(self, symbol: sp.Symbol) -> sp.Expr:
-        held = [(term, size) for term, free, size in self._terms if symbol in free]
-        count = sum(size for _, size in held)
-        spend(count, f"a derivative of {count} operations")
-        return sp.Add(*(term.diff(symbol) for term, _ in held))
-
-
-def _slope_size(term: sp.Expr) -> int:
-    """Operations of a derivative: the chain rule writes every level of a nested expression once more."""
-    return nodes(term) * max(_FLAT, depth(term)) // _FLAT

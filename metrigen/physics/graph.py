@@ -18,7 +18,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import brackets, metric, noether
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.physics.fit import check_integrator
+from metrigen.physics.fit import ANY, check_integrator, unfit
 from metrigen.physics.graph_forms import Density, Metric, metric_on_graph, named_differences, split_density
 from metrigen.physics.graph_laws import (
     check_degeneracy,
@@ -44,7 +44,6 @@ from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
 Fields = tuple[AppliedUndef, ...]
-_EDGELESS = ("Strang", "SteadyState")  # integrators that read the metric at the nodes alone
 
 
 def derive_on_graph(system: System) -> Derivation:
@@ -223,12 +222,11 @@ def _rate(f: sp.Expr, fields: Fields, rates: Sequence[sp.Expr]) -> sp.Expr:
 
 
 def _check_integrator(derivation: Derivation, dissipation: Metric | None) -> None:
-    method = type(derivation.system.integrator).__name__
-    if dissipation is not None and dissipation.edge is not None and method in _EDGELESS:
-        raise SpecError(
-            f"{method} does not fit this system",
-            part="integrator",
-            why="the metric acts along edges: it couples the nodes, and conserves what is the same at all of them",
-            fix="RK4 or ExplicitEuler take any right-hand side",
+    method = derivation.system.integrator
+    if method is not None and not method.edges and dissipation is not None and dissipation.edge is not None:
+        raise unfit(
+            derivation,
+            "the metric acts along edges: it couples the nodes, and conserves what is the same at all of them",
+            ANY,
         )
     check_integrator(derivation)

@@ -216,7 +216,7 @@ def _form(
 
 def _shown(argument: sp.Expr, left: Sequence[AppliedUndef], state: Sequence[AppliedUndef]) -> str:
     """What a slot of the edge form stands for: dF/du is written u."""
-    named = {f: sp.Symbol(u.func.__name__) for f, u in zip(left, state, strict=True)}
+    named = {f: sp.Symbol(u.func.__name__, real=True) for f, u in zip(left, state, strict=True)}
     return show(to_jets(argument.xreplace(named)))
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.effort import expand
+from metrigen.physics.fit import unfit
 from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler, euler_jets
@@ -56,8 +56,10 @@ def friction_with_heat(derivation: Derivation, pairs: Sequence[tuple[AppliedUnde
     speeds = {p: euler(derivation.hamiltonian, p).diff(p) for p in momenta}
     for u, row in rows.items():
         if u not in momenta and u not in heats and not is_zero(row):
-            raise _refused(f"the metric acts on {u.func.__name__}, which is neither a momentum nor a heat field")
-    rates = {p: _rate(p, rows[p], derivation.fields) for p in momenta if not is_zero(rows[p])}
+            raise unfit(
+                derivation, f"the metric acts on {u.func.__name__}, which is neither a momentum nor a heat field", _FIX
+            )
+    rates = {p: _rate(derivation, p, rows[p]) for p in momenta if not is_zero(rows[p])}
     accounts = {}
     for e in heats:
         slope, growth = _internal_energy(derivation, e)
@@ -65,14 +67,16 @@ def friction_with_heat(derivation: Derivation, pairs: Sequence[tuple[AppliedUnde
         heated = tuple(p for p in rates if not is_zero(power.diff(jet(p))))
         gained = sp.Add(*(to_jets(rates[p] * speeds[p]) * jet(p) ** 2 for p in heated))
         if channels.has_maps(power) or not is_zero(power - gained):
-            raise _refused(
-                f"the heat that {e.func.__name__} takes up is more than the friction of momenta: {show(power)}"
+            raise unfit(
+                derivation,
+                f"the heat that {e.func.__name__} takes up is more than the friction of momenta: {show(power)}",
+                _FIX,
             )
         accounts[e] = Account(slope, growth, heated)
     for p in rates:
         count = sum(p in account.momenta for account in accounts.values())
         if count != 1:
-            raise _refused(f"the energy that {p.func.__name__} loses goes to {count} heat fields")
+            raise unfit(derivation, f"the energy that {p.func.__name__} loses goes to {count} heat fields", _FIX)
     return Friction(rates, accounts)
 
 
@@ -83,15 +87,15 @@ def _dissipative_rates(derivation: Derivation) -> dict[AppliedUndef, sp.Expr]:
     assert entropy is not None
     driving = {g: euler(entropy, u) for u, g in zip(derivation.fields, metric.right, strict=True)}
     if any(has_unevaluated(slope) for slope in driving.values()):
-        raise _refused("the entropy holds derivatives of functions of fields")
+        raise unfit(derivation, "the entropy holds derivatives of functions of fields", _FIX)
     density = to_jets(metric.form.xreplace(driving).doit())
     return {u: expand(euler_jets(density, f)) for u, f in zip(derivation.fields, metric.left, strict=True)}
 
 
-def _rate(p: AppliedUndef, row: sp.Expr, fields: Sequence[AppliedUndef]) -> sp.Expr:
+def _rate(derivation: Derivation, p: AppliedUndef, row: sp.Expr) -> sp.Expr:
     slope = sp.S.Zero if channels.has_maps(row) else expand(row.diff(jet(p)))
-    if jets_of(slope, *fields) or not is_zero(row - slope * jet(p)):
-        raise _refused(f"the metric is not linear friction on {p.func.__name__}: {show(row)}")
+    if jets_of(slope, *derivation.fields) or not is_zero(row - slope * jet(p)):
+        raise unfit(derivation, f"the metric is not linear friction on {p.func.__name__}: {show(row)}", _FIX)
     return from_jets(-slope)
 
 
@@ -100,12 +104,14 @@ def _internal_energy(derivation: Derivation, e: AppliedUndef) -> tuple[sp.Expr, 
     slope = to_jets(euler(derivation.hamiltonian, e))
     read = jets_of(slope, *derivation.fields)
     if any(j != jet(e) for j in read) or channels.has_maps(slope):
-        raise _refused(f"the temperature dH/d{e.func.__name__} = {show(slope)} holds more than {e.func.__name__}")
+        raise unfit(
+            derivation, f"the temperature dH/d{e.func.__name__} = {show(slope)} holds more than {e.func.__name__}", _FIX
+        )
     growth = expand(slope.diff(jet(e)) / slope)
     if jets_of(growth, *derivation.fields):
-        raise _refused(f"the energy of {e.func.__name__} is neither linear nor exponential in it: U' = {show(slope)}")
+        raise unfit(
+            derivation,
+            f"the energy of {e.func.__name__} is neither linear nor exponential in it: U' = {show(slope)}",
+            _FIX,
+        )
     return from_jets(slope), from_jets(growth)
-
-
-def _refused(why: str) -> SpecError:
-    return SpecError("Strang does not fit this system", part="integrator", why=why, fix=_FIX)

@@ -1,11 +1,8 @@
 """The largest stable time step as a formula, from the symbol of the linear part at the highest lattice frequency.
 
 With the compact Laplacian and spacing h, -D_x^2 has the largest eigenvalue 4/h^2 on every axis; the quadratic part of
-H gives the largest frequency w or decay rate r of a field.
-
-    Leapfrog, Strang, SymplecticEuler   dt = 2/w            (Strang for every friction >= 0)
-    RK4                                 dt = 2 sqrt(2)/w    or 2.785/r
-    ExplicitEuler                       dt = 2/r            (unstable for an undamped oscillation)
+H gives the largest frequency w or decay rate r of a field. A method is stable up to a number of its own, dt w <= a or
+dt r <= b, which it states in ``step_limit``.
 
 The limit is that of small waves about the state where all fields vanish: a nonlinear term changes V'' with the state,
 and the formula takes the quadratic part. Terms known to be negative are left out, they only slow a wave down. A learned
@@ -19,6 +16,7 @@ cosines and tanh by 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -29,6 +27,7 @@ from metrigen.physics.derivation import Derivation
 from metrigen.physics.effort import expand
 from metrigen.physics.fit import canonical_pairs, split
 from metrigen.physics.jets import Jet, from_jets, has_unevaluated, jet, jets_of, to_jets
+from metrigen.physics.size import fits
 from metrigen.physics.variation import euler_jets
 from metrigen.spec.domain import Lattice
 from metrigen.spec.neural import learned
@@ -38,6 +37,7 @@ Rest = Mapping[sp.Basic, sp.Basic]
 Taken = Callable[[sp.Expr, Rest], sp.Expr | None]  # a slope, by what it is at the states that are meant
 AMPLITUDE = sp.Symbol("amplitude", positive=True)
 _WITHIN_ONE = (sp.sin, sp.cos, sp.tanh)
+_READ, _DIGITS = 100, 15  # nodes of a number that is written as a formula; digits of one that is not
 _DEEPEST = 30  # levels of an energy whose quadratic part is read; a value of a longer composition takes too long
 
 
@@ -59,25 +59,38 @@ def _number(limit: sp.Expr | None) -> sp.Expr | None:
 
 
 def _limit(derivation: Derivation, at: Taken) -> sp.Expr | None:
-    if derivation.constraints or not isinstance(derivation.system.domain, Lattice):
+    method = derivation.system.integrator
+    if method is None or derivation.constraints or not isinstance(derivation.system.domain, Lattice):
         return None
     if depth(derivation.hamiltonian) > _DEEPEST:
         return None
-    method = type(derivation.system.integrator).__name__
-    if getattr(derivation.system.integrator, "parts", None) is not None:
-        return None
-    if method in ("Leapfrog", "SymplecticEuler", "Strang", "RK4") and derivation.bracket is not None:
-        squared = _largest([_frequency_squared(derivation, *pair, at) for pair in canonical_pairs(derivation) or ()])
-        if squared is None:
+    return method.step_limit(SmallWaves(derivation, at))
+
+
+@dataclass(frozen=True)
+class SmallWaves:
+    """The fastest small wave of a derivation, from which a method says how long a step may be.
+
+    at   what a slope of an energy is taken to be: where the fields vanish, or bounded within an amplitude
+    """
+
+    derivation: Derivation
+    at: Taken
+
+    def oscillating(self, bound: sp.Expr) -> sp.Expr | None:
+        """The step h with h w = bound for the largest frequency w; None where none is known."""
+        if self.derivation.bracket is None:
             return None
-        if method == "RK4":
-            return 2 * sp.sqrt(2) / sp.sqrt(squared) if derivation.metric is None else None
-        return 2 / sp.sqrt(squared)
-    if method in ("ExplicitEuler", "RK4") and derivation.bracket is None and derivation.metric is not None:
-        rate = _largest([_decay(derivation, u, at) for u in derivation.fields])
-        bound = sp.Integer(2) if method == "ExplicitEuler" else sp.Rational(557, 200)
+        pairs = canonical_pairs(self.derivation) or ()
+        squared = _largest([_frequency_squared(self.derivation, *pair, self.at) for pair in pairs])
+        return None if squared is None else bound / sp.sqrt(squared)
+
+    def decaying(self, bound: sp.Expr) -> sp.Expr | None:
+        """The step h with h r = bound for the largest decay rate r of a gradient flow; None where none is known."""
+        if self.derivation.bracket is not None or self.derivation.metric is None:
+            return None
+        rate = _largest([_decay(self.derivation, u, self.at) for u in self.derivation.fields])
         return None if rate is None else bound / rate
-    return None
 
 
 def _largest(values: Sequence[sp.Expr | None]) -> sp.Expr | None:
@@ -144,8 +157,14 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at:
             total += c * sp.Symbol(f"norm_{matrix.name}", nonnegative=True)
         else:
             return None
-    total = expand(total)
+    total = _valued(expand(total))
     return None if total.has(t) else from_jets(total)
+
+
+def _valued(total: sp.Expr) -> sp.Expr:
+    """The numbers in a sum by their value where nobody would read them as a formula."""
+    number, rest = total.as_independent(*total.free_symbols, as_Add=True)
+    return total if fits(number, _READ) else sp.Float(number.evalf(_DIGITS)) + rest
 
 
 def _within(slope: sp.Expr, rest: Rest) -> sp.Expr | None:

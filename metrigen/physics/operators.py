@@ -12,8 +12,8 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear
-from metrigen.physics.effort import Partials
 from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
+from metrigen.physics.partials import Partials
 from metrigen.physics.report import show_form
 from metrigen.physics.size import blamed_on
 from metrigen.physics.variation import diff_along, euler_jets, tidy

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from metrigen.physics.derivation import Derivation
+from metrigen.spec.contracts import Method
 
 
-def bracket_part(derivation: Derivation, integrator: Any) -> Derivation:
+def bracket_part(derivation: Derivation, integrator: Method) -> Derivation:
     """z_t = J dH: no metric, and no entropy, which the bracket leaves alone."""
     system = replace(derivation.system, metric=None, entropy=None, integrator=integrator)
     return replace(derivation, system=system, metric=None)
 
 
-def metric_part(derivation: Derivation, integrator: Any) -> Derivation:
+def metric_part(derivation: Derivation, integrator: Method) -> Derivation:
     """z_t = -M dH, or M dS with an entropy."""
     system = replace(derivation.system, bracket=None, integrator=integrator)
     return replace(derivation, system=system, bracket=None, momenta={})

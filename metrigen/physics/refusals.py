@@ -32,7 +32,7 @@ def refuse_singular(
     constraints = []
     for vector in linear.null_vectors(hessian):
         terms = [
-            n * (sp.Symbol(momentum(u).func.__name__) - momenta[u])
+            n * (sp.Symbol(momentum(u).func.__name__, real=True) - momenta[u])
             for n, u in zip(vector, fields, strict=True)
             if not n.is_zero
         ]

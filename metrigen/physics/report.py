@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import mpmath
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
@@ -13,7 +14,7 @@ from metrigen.physics.derivation import Law
 from metrigen.physics.jets import Jet, from_jets, jets_of, label
 from metrigen.physics.opaque import opaque
 from metrigen.physics.size import expanded_terms, fits, nodes
-from metrigen.physics.zero import UNPROVED, Zero, evaluate, random_point
+from metrigen.physics.zero import UNPROVED, Evaluator, Zero, random_point
 
 # What to write where the mirror image of a form is not its negative (bracket) or itself (metric).
 SYMMETRISE = {
@@ -27,14 +28,15 @@ LARGE = 2000  # nodes beyond which few points are tried for a witness
 def show(expr: sp.Expr) -> str:
     """An expression in jets as the author would write it, clipped where nobody would read on."""
     written = from_jets(_head(expr))
-    bare = {f: sp.Symbol(f.func.__name__) for f in written.atoms(AppliedUndef) if not f.args}
+    bare = {f: sp.Symbol(f.func.__name__, real=True) for f in written.atoms(AppliedUndef) if not f.args}
     return clip(str(written.xreplace(bare)))
 
 
 def labelled(expr: sp.Expr) -> str:
     """The same as it is printed in a derivation: fields by their names, phi_xx for a derivative."""
     head = _head(expr)
-    return clip(str(head.xreplace({j: sp.Symbol(label(j)) for j in head.atoms(Jet)})))
+    # A symbol that may be complex would be asked for its sign at every level, and each answer would be sought again.
+    return clip(str(head.xreplace({j: sp.Symbol(label(j), real=True) for j in head.atoms(Jet)})))
 
 
 def multiplied_out(expr: sp.Expr) -> sp.Expr:
@@ -61,7 +63,7 @@ def show_form(expr: sp.Expr, **sides: tuple[Sequence[AppliedUndef], Sequence[App
     for name, (covectors, fields) in sides.items():
         meaning = dict(zip(covectors, fields, strict=True))
         for j in jets_of(expr, *covectors):
-            table[j] = sp.Symbol(f"{name}[{meaning[j.base].func.__name__}]{_diff(j)}")
+            table[j] = sp.Symbol(f"{name}[{meaning[j.base].func.__name__}]{_diff(j)}", real=True)
     return clip(str(from_jets(expr.xreplace(table))))
 
 
@@ -93,7 +95,7 @@ def identity(name: str, how: str, test: Zero, detail: str = "") -> Law:
     return Law(name, "proved", how, detail)
 
 
-def short(value: sp.Expr) -> str:
+def short(value: sp.Expr | mpmath.mpf) -> str:
     return f"{float(value):.4g}"
 
 
@@ -103,10 +105,12 @@ def witness(expr: sp.Expr, *, attempts: int = 40) -> str:
     if not fits(expr, LARGE):
         attempts = 2
     flat = opaque(channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr)
+    compiled = Evaluator.free((flat,))
     for seed in range(attempts):
         point = random_point(flat, seed)
-        value = evaluate(flat, point)
-        if (value.is_Float or value.is_Rational) and abs(value) > sp.Float("1e-20"):
+        values = compiled.at(point)
+        if values is not None and abs(values[0]) > mpmath.mpf("1e-20"):
+            (value,) = values
             where = ", ".join(f"{label(s)}={short(v)}" for s, v in point.items())
             return f"{where} gives {short(value)}" if where else f"its value is {short(value)}"
     return ""

@@ -17,13 +17,14 @@ from metrigen.physics.opaque import opaque
 from metrigen.physics.report import short, show
 from metrigen.physics.size import expanded_nodes, expanded_terms
 from metrigen.physics.structured import sign_by_structure
-from metrigen.physics.zero import Zero, evaluate, every, random_point, zero_test
+from metrigen.physics.zero import Evaluator, Zero, every, random_point, zero_test
 from metrigen.spec.neural import learned
 
 Verdict = Literal["positive", "nonnegative", "zero", "negative", "depends", "unknown"]
 LARGE = 5000  # terms beyond which an expression is not multiplied out
 _MOST_FACTORED, _SYMBOLS_FACTORED, _DEGREE_FACTORED = 30, 6, 24  # terms, symbols and total degree of a factorisation
 _SPREADS = (2.0, 2.0, 20.0, 2.0, 0.3, 200.0)
+_SAMPLES = 36
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,13 @@ def _sample(expr: sp.Expr) -> tuple[bool, bool, str]:
     flat = opaque(channels.explicit(expr, 2)[0] if channels.has_maps(expr) else expr)
     above = below = False
     text = ""
-    spend_on(flat, 10, "the values at random points of")
-    for seed in range(36):
+    compiled = Evaluator.of((flat,), _SAMPLES)
+    for seed in range(_SAMPLES):
         point = random_point(flat, seed, _SPREADS[seed % len(_SPREADS)])
-        value = evaluate(flat, point)
-        if not (value.is_Float or value.is_Rational):
+        values = compiled.at(point)
+        if values is None:
             continue
+        (value,) = values
         above = above or value > 0
         if value < 0 and not below:
             below = True

@@ -74,7 +74,7 @@ def _written(expr: sp.Basic, parts: list[tuple[Written, Written]]) -> tuple[Writ
     if expr.is_Pow and expr.exp.is_Integer:
         n, (k, size) = min(abs(int(expr.exp)), _LARGEST_POWER), parts[0][0]
         terms = comb(k + n - 1, n)
-        power = (terms, size + n if k == 1 else terms * (2 + min(n, k) * (size // k)))
+        power = (terms, 3 * size if k == 1 else terms * (2 + min(n, k) * (size // k)))
         return (power, none) if expr.exp.is_positive else ((1, 2 + power[1]), power)
     return (1, 1 + sum(n for (_, n), _ in parts)), none
 

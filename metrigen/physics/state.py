@@ -205,7 +205,7 @@ def check_everything(
         for _, q in sorted(table.items(), key=lambda item: str(item[0]))
     ]
     characteristics += [("casimirs", sp.sympify(density)) for _, density in sorted((system.casimirs or {}).items())]
-    dt = getattr(system.integrator, "dt", None)
+    dt = system.dt
     steps = [] if dt is None else [sp.sympify(dt)]
     for part, value in (*densities, *characteristics):
         check_finite(part, value)

@@ -14,8 +14,9 @@ from sympy.core.function import AppliedUndef
 from metrigen.physics import channels
 from metrigen.physics.derivation import SteadyStateClass
 from metrigen.physics.directions import negative_direction
-from metrigen.physics.effort import Partials, expand
+from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
+from metrigen.physics.partials import Partials
 from metrigen.physics.report import labelled
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.size import nodes

@@ -13,8 +13,9 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels, linear, noether
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import LAW, Partials, expand, limited
+from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.jets import jet, jets_of, to_jets
+from metrigen.physics.partials import Partials
 from metrigen.physics.report import identity, multiplied_out, show, violation, witness
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State

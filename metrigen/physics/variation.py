@@ -14,8 +14,9 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
-from metrigen.physics.effort import Partials, expansion, spend
+from metrigen.physics.effort import expansion, spend
 from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
+from metrigen.physics.partials import Partials
 from metrigen.physics.size import expanded_terms
 from metrigen.spec.symbols import t
 

@@ -221,7 +221,7 @@ def check_names(
         for head in heads(expr):
             claim(head.name, head)
     _check_made(system, owner)
-    step = getattr(system.integrator, "dt", None)
+    step = system.dt
     if "dt" in owner and step is not None and step.is_number:
         raise SpecError(
             "'dt' is the name of the time step, and something else has it",

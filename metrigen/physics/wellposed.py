@@ -169,7 +169,12 @@ def _verdict(how: str, found: _Trials, free: tuple[str, Point] | None, metric: L
         return Law(NAME, "conditional", how, f"no growth found {where}", found.worst, holds_at=told(found.calm[0]))
     if found.outside_growing:
         return Law(NAME, "sampled", how, "no state was found at which the metric is positive", found.worst)
-    return Law(NAME, "sampled", how, f"no growth found at {len(found.calm) + found.outside_calm} states{granted}")
+    states = len(found.calm) + found.outside_calm
+    if not states:
+        return Law(
+            NAME, "sampled", how, f"not decided: the equations have no value at any state that was tried{granted}"
+        )
+    return Law(NAME, "sampled", how, f"no growth found at {states} states{granted}")
 
 
 def _premise(state: State, metric: Law | None) -> Conditions:

@@ -16,7 +16,7 @@ from metrigen.physics.effort import count_ops, expand, spend_on
 from metrigen.physics.normal import vanishes_by_algebra
 from metrigen.physics.opaque import equal_arguments, opaque
 from metrigen.physics.size import expanded_terms
-from metrigen.spec.functions import VALUES
+from metrigen.physics.values import values_of
 from metrigen.spec.neural import learned
 
 DIGITS = 40
@@ -171,11 +171,16 @@ class Evaluator:
     function: Callable[..., Sequence[object]]
 
     @classmethod
-    def of(cls, exprs: Sequence[sp.Expr]) -> Evaluator:
-        # The points are evaluated in a tenth of the time that it takes to compile an expression.
-        spend_on(sp.Tuple(*exprs), 0.6, "the values at random points of")
+    def of(cls, exprs: Sequence[sp.Expr], points: int = 3) -> Evaluator:
+        """``points``: about how many it is compiled for. Raises TooLarge."""
+        spend_on(sp.Tuple(*exprs), (1 + points) / 20, "the values at random points of")
+        return cls.free(exprs)
+
+    @classmethod
+    def free(cls, exprs: Sequence[sp.Expr]) -> Evaluator:
+        """The same off every account: for a message, which no limit may stand against."""
         symbols = tuple(random_point(sp.Tuple(*exprs), 0))
-        return cls(symbols, sp.lambdify(symbols, list(exprs), [VALUES, "mpmath"]))
+        return cls(symbols, values_of(symbols, exprs, DIGITS))
 
     def at(self, point: Point) -> list[mpmath.mpf] | None:
         """The values at a point; None where one of them is not real."""

@@ -23,7 +23,8 @@ class Lattice:
     spacing   distance h of neighbouring sites, the same on every axis; a positive rational or float
     average   how a coefficient at two sites becomes the coefficient of the edge between them: "arithmetic"
               (a + b)/2 or "harmonic" 2ab/(a + b), which keeps a wall closed; the coefficient is all that multiplies
-              a function of derivatives, however it is written
+              a function of derivatives, however it is written, and for a harmonic mean it must be known not to
+              change its sign: nonnegative=True or positive=True, a square, Max(0, ...)
 
     Grid sizes are no part of a spec: a module trained on 15x15 runs on 39x39.
     """

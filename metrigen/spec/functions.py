@@ -1,10 +1,10 @@
 """Functions of the spec language that SymPy has not, or has without a derivative; each with its value in mpmath.
 
-    logmean(a, b)   (a - b)/(log a - log b), a where both are equal: positive for positive arguments
     choose(c, a, b) a where c > 0, else b: what Piecewise becomes
     whole(x)        the largest integer not above x: floor, with the derivative 0 almost everywhere
 
 The others stand for expressions that rounding or overflow would spoil: log cosh x, log(1 + e^x), f(x)/x at 0.
+Means are in ``spec.means``.
 """
 
 from __future__ import annotations
@@ -14,23 +14,8 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-
-class Elementary(sp.Function):  # type: ignore[misc]
-    """A real function with a value in mpmath; ``plain`` is how a reader would write it."""
-
-    is_real = True
-
-    @staticmethod
-    def value(*args: Any) -> Any:
-        """The value at numbers of mpmath."""
-        raise NotImplementedError
-
-    def _eval_evalf(self, prec: int) -> sp.Expr | None:
-        with mpmath.workprec(prec):
-            values = [a._eval_evalf(prec) for a in self.args]
-            if not all(v is not None and (v.is_Float or v.is_Rational) for v in values):
-                return None
-            return sp.Float(self.value(*(mpmath.mpf(v._to_mpmath(prec)) for v in values)), precision=prec)
+from metrigen.spec.elementary import Elementary
+from metrigen.spec.means import SHARES, harmonicmean, logmean, logratio
 
 
 class choose(Elementary):
@@ -88,71 +73,6 @@ class whole(Elementary):
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         text = rf"\left\lfloor {printer._print(self.args[0])} \right\rfloor"
         return text if exp is None else f"{text}^{{{exp}}}"
-
-
-class logmean(Elementary):
-    """(a - b)/(log a - log b), and a where a = b, for a, b > 0: the weight of a jump process in detailed balance."""
-
-    nargs = 2
-
-    @staticmethod
-    def value(a: Any, b: Any) -> Any:
-        if a == b:
-            return a
-        with mpmath.workprec(2 * mpmath.mp.prec + 200):
-            return (a - b) / mpmath.log(a / b) if a and b else mpmath.mpf(0)
-
-    @classmethod
-    def eval(cls, a: sp.Expr, b: sp.Expr) -> sp.Expr | None:
-        if a == b:
-            return a
-        return logmean(b, a) if sp.default_sort_key(b) < sp.default_sort_key(a) else None
-
-    def _eval_is_positive(self) -> bool | None:
-        return True if self.args[0].is_positive and self.args[1].is_positive else None
-
-    def _eval_is_nonnegative(self) -> bool | None:
-        """It is real for numbers of one sign, and defined for those that are not negative."""
-        return True if all(a.is_nonnegative for a in self.args) else None
-
-    def fdiff(self, argindex: int = 1) -> sp.Expr:
-        """With s = (a - b)/(a + b): logmean = (a + b)/(2 T0), T0 = atanh(s)/s."""
-        a, b = self.args
-        slope = logratio(0, a, b).fdiff(argindex + 1)
-        first = logratio(0, a, b)
-        return 1 / (2 * first) - (a + b) / 2 * slope / first**2
-
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
-        a, b = (printer._print(x) for x in self.args)
-        text = rf"\Lambda\left({a}, {b}\right)"
-        return text if exp is None else rf"{text}^{{{exp}}}"
-
-
-class logratio(Elementary):
-    """T_k(s) = sum_j s^(2j)/(2j + 2k + 1), s = (a - b)/(a + b); T_0 = atanh(s)/s."""
-
-    nargs = 3
-
-    @staticmethod
-    def value(k: Any, a: Any, b: Any) -> Any:
-        with mpmath.workprec(3 * mpmath.mp.prec + 300):
-            s = (a - b) / (a + b)
-            if abs(s) < 0.5:
-                return mpmath.hyp2f1(1, k + mpmath.mpf(1) / 2, k + mpmath.mpf(3) / 2, s * s) / (2 * k + 1)
-            out = mpmath.log(a / b) / (2 * s)
-            for n in range(int(k)):
-                out = (out - mpmath.mpf(1) / (2 * n + 1)) / s**2
-            return out
-
-    def _eval_is_positive(self) -> bool | None:
-        return True if self.args[1].is_positive and self.args[2].is_positive else None
-
-    def fdiff(self, argindex: int = 1) -> sp.Expr:
-        """dT_k/ds = s (1/(1 - s^2) - (2k + 1) T_(k+1)), and 1/(1 - s^2) = (a + b)^2/(4 a b)."""
-        k, a, b = self.args
-        near, far, sign = (a, b, 1) if argindex == 2 else (b, a, -1)
-        s = (a - b) / (a + b)
-        return sign * s * (1 / (2 * near) - 2 * far * (2 * k + 1) * logratio(k + 1, a, b) / (a + b) ** 2)
 
 
 class logcosh(Elementary):
@@ -330,6 +250,6 @@ ROOTS = {_ODD[name][0]: _quotient(name, True) for name in _ODD}  # f -> f(sqrt z
 # What SymPy does not know the value of: name -> the function of numbers of mpmath.
 _OWN: tuple[type[Elementary], ...] = (
     choose, whole, logmean, logratio, logcosh, softplus, sigmoid, powlog, guard, polar, cosatan, sinatan,
-    *QUOTIENTS.values(), *ROOTS.values(),
+    harmonicmean, *SHARES.values(), *QUOTIENTS.values(), *ROOTS.values(),
 )  # fmt: skip
 VALUES = {made.__name__: made.value for made in _OWN}

@@ -30,8 +30,8 @@ def _no_exit(status: int) -> NoReturn:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Working folder, search path, streams, builtins, warning filters, recursion limit: as before, whatever happens."""
-    path, bytecode, limit = list(sys.path), sys.dont_write_bytecode, sys.getrecursionlimit()
+    """Working folder, search path, streams, builtins, warning filters: as before, whatever happens."""
+    path, bytecode = list(sys.path), sys.dont_write_bytecode
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
     own, leave, folder = dict(vars(builtins)), os._exit, _folder()
     sys.dont_write_bytecode = True
@@ -45,7 +45,6 @@ def undisturbed() -> Iterator[None]:
     finally:
         vars(builtins).update(own)
         os._exit = leave
-        sys.setrecursionlimit(limit)
         sys.path[:], sys.dont_write_bytecode = path, bytecode
         for name, stream in streams.items():
             setattr(sys, name, stream)

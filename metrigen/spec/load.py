@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 import traceback
 import types
 from collections.abc import Mapping
@@ -170,9 +171,13 @@ def _parse(source: str, shown: str) -> ast.Module:
 def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path) -> dict[str, object]:
     module = types.ModuleType("spec", None)
     module.__file__ = str(path)
+    limit = sys.getrecursionlimit()
     try:
         with undisturbed():
-            exec(compile(tree, shown, "exec", dont_inherit=True), module.__dict__)
+            try:
+                exec(compile(tree, shown, "exec", dont_inherit=True), module.__dict__)
+            finally:
+                sys.setrecursionlimit(limit)  # here, where the spec itself was called: deeper, no call may be left
     except MetrigenError as error:
         line = _running_line(error, shown)
         # Inside the System(...) call the traceback knows only its first line, but the error knows the keyword.

@@ -11,6 +11,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
+from metrigen.spec.contracts import Method, Stepper
 from metrigen.spec.density import density
 from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
@@ -53,7 +54,7 @@ class System:
     metric: Bracket | Dissipation | None = None
     symmetries: Mapping[str, Mapping[AppliedUndef, sp.Expr]] | None = None
     casimirs: Mapping[str, sp.Expr] | None = None
-    integrator: Any = None
+    integrator: Method | None = None
     readout: Readout | None = None
     almost_poisson: bool = False
     constraints: Mapping[AppliedUndef, sp.Expr] | None = None
@@ -63,6 +64,12 @@ class System:
         if not isinstance(self.domain, Domain):
             fix = "Lattice(x, y), Graph() or Sequence()"
             raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix=fix)
+        if self.integrator is not None and not isinstance(self.integrator, Method):
+            raise SpecError(
+                f"integrator= takes a method, not {self.integrator!r}",
+                part="integrator",
+                fix="Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+            )
         if self.fields is not None:
             fields = self.fields if isinstance(self.fields, (tuple, list)) else (self.fields,)
             object.__setattr__(self, "fields", tuple(fields))
@@ -96,6 +103,18 @@ class System:
         if not isinstance(self.domain, Lattice):
             raise SpecError(f"{type(self.domain).__name__}() is no lattice", part="domain", fix="Lattice(x, y)")
         return self.domain
+
+    @property
+    def stepper(self) -> Stepper:
+        """The integrator of a system that is stepped in time; SpecError for any other."""
+        if not isinstance(self.integrator, Stepper):
+            raise SpecError(f"{self.name} is not stepped in time", part="integrator", fix="Strang(steps=8, dt=0.1)")
+        return self.integrator
+
+    @property
+    def dt(self) -> sp.Expr | None:
+        """The time step; None where nothing is stepped."""
+        return self.integrator.dt if isinstance(self.integrator, Stepper) else None
 
     def _repr_latex_(self) -> str:
         density = self.lagrangian if self.lagrangian is not None else self.hamiltonian

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from metrigen.spec.functions import QUOTIENTS, ROOTS, cosatan, logcosh, logmean, sigmoid, sinatan, softplus
+from metrigen.spec.functions import QUOTIENTS, ROOTS, cosatan, logcosh, sigmoid, sinatan, softplus
+from metrigen.spec.means import harmonicmean, logmean, share
 
 x = sp.Symbol("x", real=True)
 _WHOLE = tuple(float(k) for k in range(-1000, 1001))
@@ -71,6 +72,8 @@ CASES: dict[str, Case] = {
     "huber": Case(sp.Piecewise((x**2 / 2, x < 1), (x - _HALF, True))),
     "sinc": Case(sp.sinc(x), low=-8000, high=8000),
     "logmean": Case(logmean(x, sp.Integer(3)), (x - 3) / (sp.log(x) - sp.log(3)), low=1e-15, high=1e15),
+    "harmonicmean": Case(harmonicmean(x, sp.Integer(3)), 6 * x / (x + 3), low=0),
+    "share": Case(share(0, x, sp.Integer(3)), x / (x + 3), low=0),
     "logcosh": Case(logcosh(x), sp.log(sp.cosh(x))),
     "softplus": Case(softplus(x), sp.log(1 + sp.exp(x))),
     "sigmoid": Case(sigmoid(x), 1 / (1 + sp.exp(-x))),

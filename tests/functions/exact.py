@@ -8,7 +8,8 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from metrigen.spec.functions import QUOTIENTS, ROOTS, Elementary
+from metrigen.spec.elementary import Elementary
+from metrigen.spec.functions import QUOTIENTS, ROOTS
 
 _NAMES: dict[str, Callable[..., Any]] = {
     "Abs": abs, "sign": mpmath.sign, "Max": max, "Min": min, "polygamma": mpmath.psi, "loggamma": mpmath.loggamma,

@@ -26,6 +26,7 @@ from metrigen import (
 )
 from metrigen.backends.expressions import CPP, TORCH, TRITON, Dialect
 from tests.lattice.emitted import layer_class, package
+from tests.lengths import spread
 
 point = Lattice()
 u = Field("u", point)
@@ -69,7 +70,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRIGEN_CPU_KERNELS", "1")
 
 
-@pytest.mark.parametrize("name", ENERGIES)
+@pytest.mark.parametrize("name", spread(ENERGIES, 3))
 def test_step_and_gradients(name: str, tmp_path: Path) -> None:
     energy, start, end, slope = ENERGIES[name]
     layer = layer_class(package(system(f"function_{name}", energy), tmp_path, f"function_{name}"))

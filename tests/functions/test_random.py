@@ -7,7 +7,6 @@ every subexpression moved by a few units in the last place.
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -20,12 +19,12 @@ from hypothesis import strategies as st
 
 from metrigen.ir.functions.normal import normal
 from metrigen.ir.functions.slopes import slope
-from metrigen.spec.functions import logmean
+from metrigen.spec.means import logmean
 from tests.functions.evaluated import TARGETS, values
 from tests.functions.exact import value
+from tests.lengths import LONG
 
 x, y = sp.symbols("x y", real=True)
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 COUNT = 400 if LONG else 24
 POINTS = 16
 EPS = 2.0**-52

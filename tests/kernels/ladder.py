@@ -18,6 +18,7 @@ import torch
 from metrigen import (
     RK4,
     AverageVectorField,
+    Composed,
     DiscreteGradient,
     Dissipation,
     ExplicitEuler,
@@ -47,7 +48,8 @@ METHODS = {
     "explicit": ExplicitEuler(2, DT), "rk4": RK4(2, DT), "symplectic": SymplecticEuler(2, DT),
     "leapfrog": Leapfrog(2, DT), "strang": Strang(3, DT), "midpoint": ImplicitMidpoint(2, DT),
     "gonzalez": DiscreteGradient(2, DT), "average": AverageVectorField(2, DT), "steady": SteadyState("cg", 1e-12),
-    "monotone": SteadyState("monotone", 1e-12), "coupled": Leapfrog(2, DT),
+    "monotone": SteadyState("monotone", 1e-12), "composed": Composed(Strang(2, DT)),
+    "coupled": Leapfrog(2, DT),
 }  # fmt: skip
 POINTS = ("coupled",)  # channels that are coupled by a matrix and by their sum, where samples lie along the vectors
 STILL = ("steady", "monotone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen import (
+    Composed,
     Dissipation,
     ExplicitEuler,
     Field,
@@ -87,6 +88,17 @@ def transcendental() -> System:
     )  # fmt: skip
 
 
+def composed(boundary: str, order: int = 4) -> System:
+    """A nonlinear wave of one axis in substeps that go forwards and back."""
+    line = Lattice(x, boundary=boundary)
+    phi, lam = Field("phi", line), Param("lam", per="channel", nonnegative=True)
+    return System(
+        name="composed", domain=line,
+        lagrangian=phi.diff(t) ** 2 / 2 - (1 + phi**2) * grad(phi).square / 2 - lam * phi**4 / 4,
+        integrator=Composed(Strang(steps=2, dt=DT), order=order), readout=stress_energy(),
+    )  # fmt: skip
+
+
 def on_chip_systems() -> dict[str, System]:
     """Every boundary, rank, kind of argument and statement of the fused kernels."""
     found = {f"wave-{b}": wave(b) for b in ("periodic", "zero", "neumann")}
@@ -94,5 +106,6 @@ def on_chip_systems() -> dict[str, System]:
     found |= {f"transport-{b}": transport(b) for b in ("periodic", "neumann")}
     found |= {"membrane-zero": membrane("zero"), "oscillator": oscillator(Leapfrog(steps=2, dt=DT))}
     found |= {"transcendental": transcendental()}
+    found |= {"composed-zero": composed("zero")}
     found |= {"rotating-2": rotating(2), "rotating-all": rotating(None, "periodic")}
     return found | {"rough-neumann": rough_wave("neumann", Strang(steps=2, dt=DT))}

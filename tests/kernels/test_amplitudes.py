@@ -5,7 +5,6 @@ Every energy has a channel of its own, V = sum_k s_k V_k(q) with s one-hot, so t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ import torch
 from metrigen import AverageVectorField, DiscreteGradient, Field, ImplicitMidpoint, Param, System
 from tests.integrators.methods import fields
 from tests.integrators.systems import POINT, Layers
+from tests.lengths import LONG
 
 q, p = Field("q", POINT), Field("p", POINT)
 Q = sp.Symbol("q", real=True)
@@ -29,7 +29,7 @@ STEEP = (Q**3 / 3, Q**4 / 4, Q**6 / 6 - Q**5 / 5, sp.exp(Q / 2), sp.cosh(Q) / 4,
 KINKED = (sp.Abs(Q), sp.Max(Q, 0) ** 2, sp.Abs(Q) ** 3, sp.Max(Q, -Q / 2))
 METHODS = {"midpoint": ImplicitMidpoint, "average": AverageVectorField, "gradient": DiscreteGradient}
 AMPLITUDES = (1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3)
-SEEDS = range(12 if os.environ.get("METRIGEN_LONG") else 2)
+SEEDS = range(12 if LONG else 2)
 BACKENDS = ("torch", "cpu")
 
 
@@ -44,6 +44,7 @@ class Kind:
 KINDS = {f"{name}-bounded": Kind(BOUNDED, method, 1e3, 0.3) for name, method in METHODS.items()}
 KINDS |= {f"{name}-steep": Kind(STEEP, METHODS[name], 3.0, 0.05) for name in ("average", "gradient")}
 KINDS["gradient-kinked"] = Kind(KINKED, DiscreteGradient, 1e3, 0.05)
+LINEAR = {f"{name}-linear": Kind((Q**2 / 2,), method, 1.0, 0.05) for name, method in METHODS.items()}
 
 
 def system(name: str, kind: Kind) -> System:
@@ -57,11 +58,11 @@ def system(name: str, kind: Kind) -> System:
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
-    return Layers(tmp_path_factory.mktemp("amplitudes"), {n: system(n, k) for n, k in KINDS.items()})
+    return Layers(tmp_path_factory.mktemp("amplitudes"), {n: system(n, k) for n, k in (KINDS | LINEAR).items()})
 
 
 def layer(layers: Layers, name: str, dtype: torch.dtype, backend: str) -> torch.nn.Module:
-    count = len(KINDS[name].potentials)
+    count = len((KINDS | LINEAR)[name].potentials)
     made = layers.layer(name, count, backend=backend)
     for k in range(count):
         setattr(made, f"s{k}", torch.eye(count, dtype=torch.float64)[k])
@@ -150,3 +151,30 @@ def test_a_step_moves_from_rest_in_single_precision(layers: Layers) -> None:
             moved = ends[0].abs() > 1e-3 * amplitude
             assert moved.sum() >= 6
             assert ((ends[1] - ends[0]).abs()[moved] <= 1e-5 * ends[0].abs()[moved]).all()
+
+
+FARTHEST = {
+    torch.float32: (1e-35, 1e-30, 1e-22, 1e-20, 1e19, 1e30),
+    torch.float64: (1e-290, 1e-200, 1e-160, 1e160, 1e290),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("dtype", FARTHEST)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_linear_step_knows_no_unit(layers: Layers, name: str, dtype: torch.dtype, backend: str) -> None:
+    """Where squares underflow or overflow too, a state and a cotangent of any size give the numbers of size 1."""
+    made = layer(layers, name, dtype, backend)
+    start = [torch.tensor([[0.8], [-0.3]], dtype=dtype), torch.tensor([[0.1], [0.7]], dtype=dtype)]
+
+    def stepped(state: float, cotangent: float) -> list[torch.Tensor]:
+        given = [(state * x).requires_grad_() for x in start]
+        found = made(*given)
+        flow = [torch.full_like(x, cotangent) for x in found[:2]]
+        flowed = torch.autograd.grad(found[:2], given, flow)
+        return [*(x / state for x in found[:2]), *(g / cotangent for g in flowed)]
+
+    wanted = stepped(1.0, 1.0)
+    for size in FARTHEST[dtype]:
+        for found in (stepped(size, 1.0), stepped(1.0, size)):
+            torch.testing.assert_close(found, wanted, rtol=1e-5 if dtype is torch.float32 else 1e-12, atol=0)

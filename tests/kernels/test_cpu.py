@@ -28,8 +28,10 @@ from metrigen import (
     t,
     total,
 )
+from tests.kernels.systems import composed
 from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
+from tests.lengths import picked
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
@@ -72,10 +74,16 @@ SYSTEMS = (
     {name: stepping_systems()[name] for name in CHOSEN}
     | {f"screened-{b}": screened(b) for b in BOUNDARIES}
     | {"coupled-blocks": coupled(2), "coupled-all": coupled(None, "neumann"), "solid": solid()}
+    | {"composed-4": composed("periodic"), "composed-6": composed("neumann", order=6)}
 )
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
+# One of every kind: a splitting, a transport, a point, coupled channels, a steady state, three axes.
+SHORT = ("Strang-neumann", "ExplicitEuler-periodic", "transport-neumann", "oscillator", "coupled-blocks", "coupled-all",
+         "screened-zero", "solid")  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=picked(SYSTEMS, *SHORT))
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     name = "cpu_" + request.param.lower().replace("-", "_")
     module = package(SYSTEMS[request.param], tmp_path_factory.mktemp("cpu"), name)

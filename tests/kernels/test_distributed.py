@@ -11,10 +11,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from tests.kernels.stack import FAMILIES, rand
+from tests.lengths import LONG
 
 NAMES = ("coupled", "point", "sequence", "graph steady")
 
-pytestmark = pytest.mark.skipif(os.environ.get("METRIGEN_LONG") != "1", reason="METRIGEN_LONG=1")
+pytestmark = pytest.mark.skipif(not LONG, reason="METRIGEN_LONG=1")
 
 
 class Net(nn.Module):

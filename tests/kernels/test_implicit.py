@@ -33,6 +33,7 @@ from tests.integrators.systems import DT, coupled_wave, hot_wave
 from tests.kernels.systems import driven, wave
 from tests.lattice.emitted import layer_class, package
 from tests.lattice.systems import transport
+from tests.lengths import spread
 
 Tensors = tuple[torch.Tensor, ...]
 # A gradient takes a linear solve a step, which both sides stop at 1e-13 (1e-6) of its right side; J^-1 is below 2 and
@@ -131,7 +132,7 @@ def agree(got: Tensors, expected: Tensors, dtype: torch.dtype) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=TOLERANCE[dtype] * scale)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", spread(SYSTEMS, 2))
 def test_same_numbers_as_the_reference(built: Built, name: str) -> None:
     """Fields, readout and every gradient; the equations are solved, in about as many iterations."""
     for size in SYSTEMS[name][1]:

@@ -13,6 +13,7 @@ import torch
 from metrigen import Field, Input, Lattice, Param, Strang, System, energy_density, mix, stress_energy, total
 from tests.kernels.test_point import DT, LIMIT, agree, inputs, results
 from tests.lattice.emitted import layer_class, package
+from tests.lengths import LONG
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
@@ -61,7 +62,7 @@ def pair(kind: type, channels: int, dtype: torch.dtype) -> list[torch.nn.Module]
 
 # Samples and channels: one lane, a rest in the last unit and tiles of channels that do not come out even, groups of 4.
 SIZES: dict[str, tuple[tuple[int, int], ...]] = {"whole": ((1, 3), (21, 9)), "blocks": ((13, 8),)}
-if os.environ.get("METRIGEN_LONG") == "1":
+if LONG:
     whole = (*product((1, 3, 11), (1, 3)), (150, 3), (21, 9), (5, 33))
     SIZES = {"whole": whole, "blocks": ((1, 4), (13, 8), (150, 12), (5, 6))}
 

@@ -6,6 +6,7 @@ the module of the pass, ``cpu`` or ``kernels``.
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ import torch
 from generated.lm import module as lm_module
 from tests.kernels.operators import poison
 from tests.kernels.scans import TOLERANCE, close, doubled
+from tests.lengths import spread
 from tests.sequence.systems import SYSTEMS, inputs, layer, module, part, state_class, states
 
 INTERPRETED = lm_module.INTERPRETED
@@ -39,8 +41,7 @@ def given(made: ModuleType, shape: tuple[int, int, int], dtype: torch.dtype, siz
     return tuple(x.to(dtype) for x in states(made, b, c)), drawn, fixed
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize(("name", "dtype"), spread(product(SYSTEMS, TOLERANCE), 3))
 def test_kernels_agree_with_the_reference(
     name: str, dtype: torch.dtype, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 triton = pytest.importorskip("triton")
-from tests.kernels.ahead import TARGETS, resources, source, vector_registers  # noqa: E402
+from tests.kernels.ahead import DTYPES, TARGETS, resources, source, vector_registers  # noqa: E402
 from tests.sequence.systems import module, part  # noqa: E402
 
-SIZES = {"LENGTH": 64, "BLOCK": 64, "STEP": 1}
 REGISTER_LIMIT = 128
-WARPS = {"sm_80": 2, "sm_90": 2, "gfx942": 1}
 KERNELS = (
     "scan_ends_kernel", "scan_carry_kernel", "scan_kernel", "scan_adjoint_ends_kernel", "scan_adjoint_kernel",
     "readout_kernel", "readout_adjoint_kernel",
@@ -32,14 +31,24 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
     return {"lm": importlib.import_module("generated.lm.kernels"), "selective": part(made, "kernels")}
 
 
+def launched(kernels: ModuleType, target: str, dtype: torch.dtype) -> tuple[dict[str, int], dict[str, object]]:
+    """Sizes and options of a launch for 64 channels of 64 tokens, as the package plans it on a device of this kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.version, "hip", "6" if target == "gfx942" else None)
+        _, length, _, planned = kernels._plan(torch.empty(1, 64, 64, dtype=dtype, device="meta"))
+    options = {name: planned[name] for name in ("num_warps", "enable_fp_fusion")}
+    return {"LENGTH": length, "BLOCK": planned["BLOCK"], "STEP": 1}, options
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("package", "name"), CASES)
 def test_kernels_compile_without_a_gpu(
     packages: dict[str, ModuleType], package: str, name: str, target: str, tmp_path: Path
 ) -> None:
-    """No stack, few registers, no shared memory, no exchange between threads, no double precision, no atomics."""
-    made = source(getattr(packages[package], name), "fp32", SIZES)
-    options = {"num_warps": WARPS[target], "enable_fp_fusion": True}
+    """As they are launched: no stack, few registers, no shared memory, no exchange between threads, no double
+    precision, no atomics."""
+    sizes, options = launched(packages[package], target, torch.float32)
+    made = source(getattr(packages[package], name), "fp32", sizes)
     compiled = triton.compile(made, target=TARGETS[target], options=options)
     assert compiled.metadata.shared == 0
     if target == "gfx942":
@@ -58,8 +67,9 @@ def test_kernels_compile_without_a_gpu(
 @pytest.mark.parametrize("dtype", ["bf16", "fp64"])
 def test_other_precisions(packages: dict[str, ModuleType], dtype: str) -> None:
     """Half precision is stored, float32 computed with."""
-    made = source(packages["lm"].scan_kernel, dtype, SIZES)
-    text = triton.compile(made, target=TARGETS["sm_90"], options={"num_warps": 2}).asm["ptx"]
+    sizes, options = launched(packages["lm"], "sm_90", DTYPES[dtype])
+    made = source(packages["lm"].scan_kernel, dtype, sizes)
+    text = triton.compile(made, target=TARGETS["sm_90"], options=options).asm["ptx"]
     assert (".f64" in text) == (dtype == "fp64")
     if dtype == "bf16":
         assert "fma.rn.f32" in text or "mul.f32" in text

@@ -3,6 +3,7 @@ the interpreter."""
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ import torch
 from generated.lm import module as lm_module
 from tests.kernels.operators import poison
 from tests.kernels.scans import TOLERANCE, close, doubled
+from tests.lengths import spread
 from tests.sequence.checks import check_gradients
 from tests.sequence.coupled import COUPLED, module
 from tests.sequence.systems import inputs, layer, part, states
@@ -45,8 +47,7 @@ def given(made: ModuleType, shape: tuple[int, int, int], dtype: torch.dtype) -> 
     return tuple(x.to(dtype) for x in states(made, b, c)), drawn, fixed
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", COUPLED)
+@pytest.mark.parametrize(("name", "dtype"), spread(product(COUPLED, TOLERANCE), 3))
 def test_kernels_agree_with_the_reference(
     name: str, dtype: torch.dtype, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.kernels.stack import FAMILIES, Family, called, function
+from tests.lengths import LONG
 
 pytestmark = pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the same with Triton's kernels")
 
@@ -28,7 +29,6 @@ REFUSED = {
     ("export", "learned"): "torch.export cannot record",
     **{(row, "steady"): "a steady state has no torch.func transforms" for row in ("vmap", "jvp", "func.grad")},
 }
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 SLOW = {("compile", name) for name in ("explicit", "steady", "point", "graph")}  # others take the same operators
 
 

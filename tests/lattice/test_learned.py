@@ -43,6 +43,7 @@ from metrigen.programs import Lowered, lower, optimise
 from metrigen.spec.neural import heads
 from tests.lattice.arrays import directional, random_values
 from tests.lattice.emitted import compiled, layer_class, package
+from tests.lengths import spread
 from tests.modules import Closed, Network, quartic
 
 x, y = sp.symbols("x y", real=True)
@@ -140,7 +141,7 @@ def state_of(name: str, seed: int = 0) -> tuple[list[Tensor], dict[str, Tensor]]
     return draw[:n], {a.name: v for a, v in zip(layer.inputs, draw[n:], strict=True)}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spread(NAMES, 3))
 def test_the_numbers_of_the_explicit_spec(packages, name: str) -> None:
     mine = made(packages(name), SYSTEMS[name][1])
     truth = made(packages(name, learned=False), backend="torch")

@@ -18,6 +18,7 @@ from metrigen.programs import Lowered, lower
 from tests.lattice.arrays import random_values
 from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
+from tests.lengths import spread
 
 CHOSEN = ("Strang-periodic", "Strang-neumann", "Leapfrog-zero", "RK4-zero", "transport-neumann", "membrane-periodic",
           "oscillator")  # fmt: skip
@@ -30,7 +31,7 @@ def lowered(name: str) -> Lowered:
     return lower(derive(SYSTEMS[name]))
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
+@pytest.fixture(scope="module", params=spread(SYSTEMS, 2))
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lowered, ModuleType]:
     folder: Path = tmp_path_factory.mktemp("reference")
     name = "ref_" + request.param.lower().replace("-", "_")

@@ -19,6 +19,7 @@ from torch import nn
 
 from metrigen import (
     Dissipation,
+    ExplicitEuler,
     Exponential,
     Field,
     Input,
@@ -38,7 +39,8 @@ from metrigen.build import compile_file
 from metrigen.emit.package import package_files
 from metrigen.spec.names import check_name, check_system_name
 from metrigen.spec.reserved import BUILTINS, CLASSES, EMITTED, ENDINGS, TORCH
-from tests.lattice.emitted import layer_class, package
+from tests.lattice.emitted import compiled, layer_class, package
+from tests.lengths import LONG
 from tests.names.capture import captured, derived, marked
 
 SPECS = (
@@ -48,7 +50,7 @@ SPECS = (
     "gallery/learned_mobility",
     "gallery/orthogonal_recurrence",
     "gallery/graph_poisson",
-    *(["gallery/elastic_pendulum"] if os.environ.get("METRIGEN_LONG") else []),
+    *(["gallery/elastic_pendulum"] if LONG else []),
 )
 LIBM = "log exp sin cos tan sqrt pow gamma lgamma tgamma erf j0 y0 jn yn floor ceil fabs abs fma hypot".split()
 HOSTILE = (
@@ -245,9 +247,7 @@ PICKED = (
     "log gamma new namespace linux sum id head_0 tail log_ exp_ M_PI NAN NULL at j c R V sums run u_1 max x".split()
 )
 TAKEN = [
-    w
-    for w in dict.fromkeys([*PICKED, *(WORDS if os.environ.get("METRIGEN_LONG") else WORDS[::9])])
-    if free(w) and w not in ("delete", "register")
+    w for w in dict.fromkeys([*PICKED, *(WORDS if LONG else WORDS[::9])]) if free(w) and w not in ("delete", "register")
 ]
 
 
@@ -298,3 +298,24 @@ def test_the_kernels_of_shipped_specs_are_cpp(spec: str, root: Path, tmp_path: P
     files = package_files(compiled)
     (tmp_path / "kernels.cpp").write_text(files["kernels.cpp"], encoding="utf-8")
     syntax_of(tmp_path / "kernels.cpp")
+
+
+def _all_functions(first: str, second: str, domain: Lattice) -> System:
+    """Fields by these names under every kind of function, numbers as partners."""
+    a, b = Field(first, domain), Field(second, domain)
+    energy = sp.exp(a) + sp.log(1 + b**2) + sp.Max(a, 0) ** 3 + sp.Min(b, a) ** 2 + sp.atan2(b, 2)
+    return System("named", domain, fields=(a, b), hamiltonian=energy, integrator=ExplicitEuler(steps=1, dt=0.1),
+                  metric=Dissipation((1, lambda F: F[a]), (1, lambda F: F[b])), readout=energy_density())  # fmt: skip
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("names", [("e", "e1"), ("e1", "e")])
+def test_a_name_that_looks_like_a_number_is_a_name(names: tuple[str, str], rank: int) -> None:
+    """With other names for its fields a package has the same code."""
+    domain = Lattice(*sp.symbols("x", real=True, seq=True)[:rank])
+    here, there = (compiled(_all_functions(*pair, domain)).files for pair in (names, [f"g{n[1:]}" for n in names]))
+    for file in ("reference.py", "kernels.py", "kernels.cpp"):
+        text = there[file]
+        for name in names:
+            text = re.sub(rf"(?<![A-Za-z0-9])(d?)g{name[1:]}(?![A-Za-z0-9])", rf"\g<1>{name}", text)
+        assert text == here[file]

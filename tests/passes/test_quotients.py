@@ -15,6 +15,8 @@ from metrigen.ir.nodes import Leaf
 from metrigen.ir.secants import artanhc, artanhc_values, ratio
 from metrigen.passes.quotients import Quotients, at
 from metrigen.spec.functions import logcosh, sigmoid, softplus
+from metrigen.spec.means import SHARES, harmonicmean
+from tests.lengths import spread
 
 U, W = Leaf("u", ()), Leaf("w", ())
 ENDS = {(x, place): sp.Symbol(f"{x.array}__{place}", real=True) for x in (U, W) for place in ("begin", "end", "middle")}
@@ -54,12 +56,12 @@ def values(g: sp.Expr, *ends: tuple[Leaf, float, float]) -> float:
 
 def exactly(e: sp.Expr, at: dict[sp.Symbol, mpmath.mpf]) -> mpmath.mpf:
     symbols = sorted(at, key=str)
-    own = {f.__name__: f.value for f in (logcosh, sigmoid, softplus)}
+    own = {f.__name__: f.value for f in (logcosh, sigmoid, softplus, harmonicmean, *SHARES.values())}
     e = e.xreplace({sp.Symbol("c", positive=True): sp.Float(C, 60)})
     return sp.lambdify(symbols, e, [own, "mpmath"])(*(at[s] for s in symbols))
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", spread(FUNCTIONS, 3))
 def test_values_at_every_distance(name: str) -> None:
     """To a few roundings of the derivative's terms, whether the ends are apart, near, a rounding apart or one point."""
     e, points = FUNCTIONS[name]
@@ -80,7 +82,7 @@ def test_values_at_every_distance(name: str) -> None:
             )  # a step of -dt undoes one of dt
 
 
-@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in KINKS])
+@pytest.mark.parametrize("name", spread((n for n in FUNCTIONS if n not in KINKS), 3))
 def test_derivatives(name: str) -> None:
     """The derivative by an end, which the Jacobian of a step is made of, against that of the quotient at 60 digits."""
     e, points = FUNCTIONS[name]
@@ -103,6 +105,7 @@ def test_derivatives(name: str) -> None:
 PRODUCTS = {
     "monomial": U**3 * W**2 / 7 - 2 * U * W, "factored": (U + W) ** 2 * (U - 3) * W,
     "harmonic": 2 * (1 + U**2) * (1 + W**2) / (2 + U**2 + W**2) * (W - U) ** 2,
+    "harmonic mean": harmonicmean(U**2, 1 + W**2) * (W - U) ** 2,
     "composed": sp.exp(sp.sin(U * W)) * sp.sqrt(1 + U**2 * W**4) / (2 + sp.cos(U - W)),
     "power": (1 + W**2) ** (U + sp.Rational(1, 3)), "kinks": sp.Max(U, W**2, -U * W) * sp.Abs(U - W),
     "logarithms": U * sp.log(1 + U**2 + W**2) + sp.asinh(U * W) * sp.tanh(W),
@@ -130,6 +133,16 @@ def test_the_identity_of_several_variables(name: str) -> None:
             if distance == 1e-9:
                 slope = float(exactly(sp.diff(e, x), here))
                 assert value == pytest.approx(slope, rel=1e-6)
+
+
+def test_a_harmonic_mean_that_opens() -> None:
+    """From two closed ends, where the shares are 1/2 each, and from one: the identity holds there too."""
+    g = quotients(harmonicmean(U**2, W**2))
+    for u, w, du, dw in ((0.0, 0.0, 0.3, -0.7), (0.0, 0.4, 0.3, 0.1), (0.5, 0.0, -0.5, 0.2), (1e-9, 0.0, 1e-9, 0.0)):
+        slopes = [values(g[x], (U, u, u + du), (W, w, w + dw)) for x in (U, W)]
+        a, b, c, d = u**2, w**2, (u + du) ** 2, (w + dw) ** 2
+        gap = (2 * c * d / (c + d) if c + d else 0) - (2 * a * b / (a + b) if a + b else 0)
+        assert slopes[0] * du + slopes[1] * dw == pytest.approx(gap, rel=1e-13)
 
 
 def test_artanhc() -> None:

@@ -12,7 +12,8 @@ from metrigen import Derivation, MetrigenError, StructureError, System, budget, 
 from metrigen.budget import DERIVE
 from metrigen.physics import derive as deriving
 from metrigen.physics import laws, linear, symmetry, tensor, wellposed
-from metrigen.physics.effort import LAW, Account, Partials, expand, limited, spend
+from metrigen.physics.effort import LAW, Account, expand, limited, spend
+from metrigen.physics.partials import Partials
 from metrigen.physics.size import TooLarge
 from metrigen.spec.load import load_spec
 

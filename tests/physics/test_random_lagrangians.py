@@ -1,11 +1,9 @@
 """Hypothesis against SymPy's own variational calculus, and against structure that is known by construction.
 
-``HYPOTHESIS_PROFILE=thorough pytest tests/physics/test_random_lagrangians.py`` draws a thousand examples each.
+``METRIGEN_LONG=1 pytest tests/physics/test_random_lagrangians.py`` draws a thousand examples each.
 """
 
 from __future__ import annotations
-
-import os
 
 import sympy as sp
 from hypothesis import HealthCheck, given, settings
@@ -17,10 +15,9 @@ from metrigen import MetrigenError, StructureError, System, derive
 from metrigen.physics.jets import to_jets
 from metrigen.physics.variation import euler_lagrange
 from metrigen.physics.zero import is_zero
+from tests.lengths import LONG
 
-settings.register_profile("default", max_examples=10, deadline=None, derandomize=True)
-settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
-PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+PROFILE = settings(max_examples=1000 if LONG else 10, suppress_health_check=list(HealthCheck))
 
 
 @settings(PROFILE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 import types
 from pathlib import Path
@@ -26,9 +25,9 @@ from metrigen.physics.effort import LARGE_WRITTEN, expand
 from metrigen.physics.size import expanded_nodes
 from metrigen.programs import lower, optimise
 from metrigen.spec.load import Spec, load_spec
+from tests.lengths import LONG
 
 ROOT = Path(__file__).parents[2]
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 QUICK = ("tanh25", "sin15", "cosines80", "hidden3", "hidden4", "double_pendulum", "four_fields_3d")
 BUILT = ("double_pendulum", "hidden3", "tanh25")
 
@@ -142,9 +141,11 @@ def values_of(programs: tuple[Program, ...], rank: int) -> dict[str, np.ndarray]
     return {name: 0.2 + 0.3 * np.abs(rng.normal(size=shapes[a.kind])) for name, a in arrays.items()}
 
 
-@pytest.mark.parametrize(
-    "name", ["gallery/total_variation", "gallery/elastic_pendulum", "gallery/thermo_wave", "coupled_wave"]
-)
+VARIED = ("gallery/total_variation", "gallery/elastic_pendulum", "gallery/morse_oscillator", "gallery/thermo_wave",
+          "coupled_wave")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIED)
 def test_a_variation_in_let_form_is_the_variation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every program with all its expressions taken apart gives the numbers of the one written out."""
     derivation = derive(load_spec(ROOT / "specs" / f"{name}.py").system)

@@ -31,6 +31,7 @@ from metrigen.physics.conditions import Conditions
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.effort import limited
 from metrigen.physics.signs import sign_of
+from tests.lengths import LONG
 
 u, v, w = field("u"), field("v"), field("w", PLANE)
 h = sp.Function("h", positive=True)(t, x)
@@ -254,7 +255,7 @@ def test_signs_by_structure(expr: sp.Expr) -> None:
 
 
 @given(st.lists(st.integers(-4, 4), min_size=6, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 if LONG else 12, deadline=None)
 def test_the_sign_of_a_quadratic_form_is_that_of_its_eigenvalues(c: list[int]) -> None:
     form = c[0] * A**2 + c[1] * B**2 + c[2] * C**2 + c[3] * A * B + c[4] * B * C + c[5] * C * A
     matrix = sp.hessian(form, (A, B, C))

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.lengths import LONG
 from tests.trainers.test_maze_run import fit
 from trainers.common import (
     CHECKPOINT,
@@ -26,8 +27,6 @@ from trainers.common import (
 )
 from trainers.sudoku_weights import WEIGHTS, load_weights
 from trainers.sudokus import cached_puzzles
-
-LONG = os.environ.get("METRIGEN_LONG") == "1"
 
 
 @pytest.mark.parametrize("name", ["maze", "sudoku", "lm", "cifar"])

@@ -1,18 +1,22 @@
 """Forms of functions that a target lacks, from exp, log, sin, cos, sqrt and arithmetic.
 
 A form is a few assignments and a return, read alike by numpy, PyTorch, Triton and C++ (``write``); where(c, a, b)
-selects, like(x, c) is the number c as x is stored. A number in where() is one that float32 holds exactly, as Triton
-rounds it. A branch that is not selected gets an argument at which it is finite: so are its derivatives by autograd.
+selects, like(x, c) is the number c as x is stored, quotient(x, y) is x/y, by autograd too at every magnitude of y;
+largest(a, b) and smallest(a, b) hand on NaN. A number in where() is one that float32 holds exactly, as Triton rounds
+it. A branch that is not selected gets an argument at which it is finite: so are its derivatives by autograd.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
 from math import factorial
 
 from metrigen.ir.functions.constants import ONE_MINUS_GAMMA, SCALED_ERFC, ZETA
 from metrigen.ir.functions.series import derivative, horner, odd
+from metrigen.spec.means import SHARES
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Form:
 
 
 def _form(arguments: str, text: str) -> Form:
-    lines = tuple(line.strip() for line in text.strip().splitlines())
+    lines = tuple(line.strip() for line in text.splitlines() if line.strip())
     return Form(tuple(arguments.split()), lines)
 
 
@@ -170,7 +174,35 @@ _FIXED: dict[str, Form] = {
         q = where(none, like(b, 1.0), b)
         return where(none, like(a, 0.0), 0.5 * (p + q) / logratio0(p, q))
     """),
+    # By the ratio of both, which neither overflows nor vanishes before the mean does.
+    "harmonicmean": _form("a b", """
+        none = (a == 0.0) & (b == 0.0)
+        r = quotient(smallest(a, b), where(none, like(a, 1.0), largest(a, b)))
+        return where(none, 0.5 * a + 0.5 * b, smallest(a, b) * (2.0 / (1.0 + r)))
+    """),
 }  # fmt: skip
+
+
+def _share(powers: tuple[int, int], m: int) -> Form:
+    """p^j q^k/(a + b)^m, ``powers`` = (j, k). The smaller share comes first and quotients stand between, a sum that is
+    small lifted by 2^60: what is formed on the way is in range where the result is, and 0 stays 0."""
+    factors = ["least", "most"] if powers == (1, 1) else ["p"] * powers[0]
+    lines = """
+        none = (a == 0.0) & (b == 0.0)
+        large = where(none, like(a, 1.0), largest(a, b))
+        r = where(none, like(a, 1.0), quotient(smallest(a, b), large))
+        most = 1.0 / (1.0 + r)
+        least = r * most
+    """
+    if "p" in factors:
+        lines += "p = where(a > b, most, least)\n"
+    if m:
+        lines += f"""
+            c = where(large < {2.0**-60!r}, like(a, {2.0**60!r}), like(a, 1.0))
+            w = where(none, like(a, 0.0), most / (large * c))
+        """
+    made = [f for pair in zip_longest(factors, ["w * c"] * m) for f in pair if f is not None]
+    return _form("a b", f"{lines}return {' * '.join(made)}")
 
 
 def _logratio(k: int) -> Form:
@@ -306,6 +338,7 @@ _SLOPES: dict[str, tuple[str, ...]] = {
 MOST = 3  # derivatives of a quotient
 
 _ORDERED: dict[str, Callable[[int], Form]] = {"logratio": _logratio, "powlog": _powlog, "polygamma": _polygamma}
+_ORDERED |= {made.__name__: partial(_share, powers) for powers, made in SHARES.items()}
 _ORDERED |= {
     name + ("root" if root else "over"): (lambda k, name=name, root=root: _over(name, root, k))  # type: ignore[misc]
     for name in _SLOPES

@@ -49,7 +49,17 @@ _RULES: dict[type, Rule] = {
 
 def slope(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     """d expr/d symbol almost everywhere."""
-    return normal(_Slope(symbol).of(normal(expr)))
+    return Slopes(expr).along(symbol)
+
+
+class Slopes:
+    """The derivatives of one expression by several symbols."""
+
+    def __init__(self, expr: sp.Expr) -> None:
+        self._normal = normal(expr)
+
+    def along(self, symbol: sp.Symbol) -> sp.Expr:
+        return normal(_Slope(symbol).of(self._normal))
 
 
 def almost_everywhere(derivative: sp.Expr) -> sp.Expr:
@@ -76,7 +86,7 @@ class _Slope:
             terms = []
             for i, a in enumerate(e.args):
                 d = self.of(a)
-                if not d.is_zero:
+                if d is not sp.S.Zero:
                     terms.append(sp.Mul(*e.args[:i], d, *e.args[i + 1 :]))
             return sp.Add(*terms)
         if e.is_Pow:
@@ -86,9 +96,9 @@ class _Slope:
     def _power(self, base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
         by_base, by_exponent = self.of(base), self.of(exponent)
         out = sp.S.Zero
-        if not by_base.is_zero:
+        if by_base is not sp.S.Zero:
             out += exponent * _lowered(by_base, base, exponent)
-        if not by_exponent.is_zero:
+        if by_exponent is not sp.S.Zero:
             if base.is_number:
                 out += base**exponent * sp.log(base) * by_exponent
             else:
@@ -98,9 +108,11 @@ class _Slope:
     def _function(self, e: sp.Expr) -> sp.Expr:
         if isinstance(e, learned):
             inner = [self.of(a) for a in e.arguments]
-            return sp.Add(*(learned(e.head.raised(i), *e.arguments) * d for i, d in enumerate(inner) if not d.is_zero))
+            return sp.Add(
+                *(learned(e.head.raised(i), *e.arguments) * d for i, d in enumerate(inner) if d is not sp.S.Zero)
+            )
         slopes = [self.of(a) for a in e.args]
-        if all(d.is_zero for d in slopes):
+        if all(d is sp.S.Zero for d in slopes):
             return sp.S.Zero
         if isinstance(e, choose):
             return choose(e.args[0], slopes[1], slopes[2])
@@ -112,16 +124,16 @@ class _Slope:
             return self.of(_by_square(e))
         rule = _RULES.get(e.func)
         partials = rule(*e.args) if rule else tuple(
-            e.fdiff(i) if not d.is_zero else sp.S.Zero for i, d in enumerate(slopes, 1)
+            e.fdiff(i) if d is not sp.S.Zero else sp.S.Zero for i, d in enumerate(slopes, 1)
         )  # fmt: skip
-        return sp.Add(*(p * d for p, d in zip(partials, slopes, strict=True) if not d.is_zero))
+        return sp.Add(*(p * d for p, d in zip(partials, slopes, strict=True) if d is not sp.S.Zero))
 
 
 def _extreme(e: sp.Expr, slopes: list[sp.Expr]) -> sp.Expr:
     """The slope of the largest (smallest) argument; of two that are equal, the mean."""
     terms = []
     for i, (a, d) in enumerate(zip(e.args, slopes, strict=True)):
-        if not d.is_zero:
+        if d is not sp.S.Zero:
             others = e.func(*(b for j, b in enumerate(e.args) if j != i))
             gap = a - others if isinstance(e, sp.Max) else others - a
             terms.append((1 + sp.sign(gap)) / 2 * d)
@@ -131,7 +143,7 @@ def _extreme(e: sp.Expr, slopes: list[sp.Expr]) -> sp.Expr:
 def _lowered(by_base: sp.Expr, base: sp.Expr, exponent: sp.Expr) -> sp.Expr:
     """base' base^(exponent - 1); where base' is 0 the product is, even if base is 0 and its power infinite."""
     lower = exponent - 1
-    finite = by_base.is_number or base.is_positive or lower.is_nonnegative or exponent.is_negative
+    finite = by_base.is_number or lower.is_nonnegative or exponent.is_negative or base.is_positive
     return by_base * base**lower if finite else by_base * guard(by_base, base) ** lower
 
 

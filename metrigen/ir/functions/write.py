@@ -13,11 +13,15 @@ _CALL = re.compile(r"(?<![\w.])([a-z]\w*)\(")
 # The words of forms that are no functions of the table.
 _PRIMITIVE: Mapping[str, Mapping[str, str]] = {
     "numpy": {"where": "np.where", "abs": "np.abs", "sqrt": "np.sqrt", "log1p": "np.log1p", "like": "like",
-              "pow": "np.power", "floor": "np.floor"},
+              "pow": "np.power", "floor": "np.floor", "quotient": "np.divide",
+              "largest": "np.maximum", "smallest": "np.minimum"},
     "torch": {"where": "torch.where", "abs": "torch.abs", "sqrt": "torch.sqrt", "log1p": "torch.log1p",
-              "like": "torch.full_like", "pow": "torch.pow", "floor": "torch.floor"},
+              "like": "torch.full_like", "pow": "torch.pow", "floor": "torch.floor", "quotient": "quotient__",
+              "largest": "largest__", "smallest": "smallest__"},
     "triton": {"where": "tl.where", "abs": "tl.abs", "sqrt": "tl.sqrt", "log1p": "log1p__", "like": "like__",
-               "pow": "powered__", "floor": "tl.floor"},
+               "pow": "powered__", "floor": "tl.floor", "quotient": "quotient__",
+               "largest": "tl.maximum({0}, propagate_nan=tl.PropagateNan.ALL)",
+               "smallest": "tl.minimum({0}, propagate_nan=tl.PropagateNan.ALL)"},
     "cpp": {"where": "where", "abs": "__builtin_fabs", "sqrt": "__builtin_sqrt", "log1p": "__builtin_log1p",
             "like": "like", "pow": "__builtin_pow", "floor": "__builtin_floor"},
 }  # fmt: skip
@@ -31,6 +35,7 @@ _SINE = """def {name}__(x):
         return tl.where({turned}, -value, value)"""
 # What Triton has no function for, or one with a slow path for large angles, with a stack and in double precision.
 _TRITON: Mapping[str, str] = {
+    "quotient__": "def quotient__(x, y):\n    return x / y",
     "like__": "def like__(x, c):\n    return tl.zeros_like(x) + c",
     "powered__": "def powered__(b, e):\n    return power__(b, tl.zeros_like(b) + e)",
     "sign__": "def sign__(x):\n    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)",
@@ -67,6 +72,18 @@ _TRITON: Mapping[str, str] = {
 _SAME = """def same__(*args):
     like = next(x for x in args if isinstance(x, Tensor))
     return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)"""
+# x/y by a constant c = y, whose own derivative is none: autograd forms 1/c, not the 1/y^2 that overflows before it.
+_QUOTIENT = """def quotient__(x, y):
+    c = y.detach()
+    return (x / c) / (y / c)"""
+# The slope of one argument, where torch.maximum of equal ones has half of both, which spoils a second derivative.
+_LARGEST = """def largest__(a, b):
+    return torch.where(a > b, a, b)"""
+_SMALLEST = """def smallest__(a, b):
+    return torch.where(a > b, b, a)"""
+_TORCH: Mapping[str, str] = {
+    "same__": _SAME, "quotient__": _QUOTIENT, "largest__": _LARGEST, "smallest__": _SMALLEST,
+}  # fmt: skip
 _LANES = """inline R {name}_(R x) {{ return R(__builtin_{of}(double(x))); }}
 inline V {name}_(V x) {{ for (long l = 0; l < LANES; ++l) x[l] = {name}_(R(x[l])); return x; }}"""
 _CPP: Mapping[str, str] = {
@@ -104,8 +121,8 @@ def definition(name: str, target: str) -> str:
     """The text that defines the helper ``name`` (as it is called) of a target; "" if it is none."""
     if target == "triton" and name in _TRITON:
         return f"@triton.jit\n{_TRITON[name]}"
-    if target == "torch" and name == "same__":
-        return _SAME
+    if target == "torch" and name in _TORCH:
+        return _TORCH[name]
     if target == "cpp" and name in _CPP:
         return _CPP[name]
     stem = name.rstrip("_")
@@ -114,7 +131,9 @@ def definition(name: str, target: str) -> str:
     needed = stem in ("log1p", "raised") or (row is not None and getattr(row, target) == OWN)
     if found is None or not needed:
         return ""
-    return _cpp(stem, found) if target == "cpp" else _python(stem, found, target)
+    if target != "cpp":
+        return _python(stem, found, target)
+    return _along_vectors(stem, found) if _is_arithmetic(found) else _cpp(stem, found)
 
 
 def _spelled(text: str, target: str) -> str:
@@ -186,16 +205,52 @@ def _cpp(stem: str, found: Form) -> str:
     return "\n".join([own, call, vector])
 
 
+_ARITHMETIC = {"where", "like", "quotient", "largest", "smallest"}
+
+
+def _is_arithmetic(found: Form) -> bool:
+    """Whether a form calls no function, so that vectors of the compiler take it as it stands."""
+    return {name for line in found.lines for name in _CALL.findall(line)} <= _ARITHMETIC
+
+
+def _along_vectors(stem: str, found: Form) -> str:
+    """In the precision of the kernel, all lanes at once."""
+    names = "xyz"[: len(found.arguments)]
+    lines = [f"    const V {a} = spread({n}__);" for a, n in zip(found.arguments, names, strict=True)]
+    for line in found.lines:
+        text = re.sub(r"(?<![\w.])\d[\d.]*(?:e[-+]?\d+)?", r"R(\g<0>)", _CALL.sub(r"along::\1(", line))
+        lines.append(f"    {text};" if text.startswith("return ") else f"    const auto {text};")
+    types = ", ".join(f"class {n.upper()}" for n in names)
+    given = ", ".join(f"{n.upper()} {n}__" for n in names)
+    vector = "\n".join([f"template <{types}> inline V {stem}_({given}) {{", *lines, "}"])
+    plain, spread = ", ".join(f"R {n}" for n in names), ", ".join(f"spread({n})" for n in names)
+    return f"{vector}\ninline R {stem}_({plain}) {{ return {stem}_({spread})[0]; }}"
+
+
+_OWN_WORDS = """namespace own {
+inline double where(bool c, double a, double b) { return c ? a : b; }
+inline double like(double, double c) { return c; }
+}
+"""
+_ALONG_WORDS = """namespace along {
+template <class C> inline V where(C c, V a, V b) { return c ? a : b; }
+inline V like(V, R c) { return spread(c); }
+inline V quotient(V x, V y) { return x / y; }
+inline V largest(V x, V y) { return x > y ? x : y; }
+inline V smallest(V x, V y) { return x > y ? y : x; }
+}
+"""
+
+
 def helpers(text: str, target: str) -> str:
     """The definitions of every helper that a text calls, and of those that these call, each before its first use."""
     found: dict[str, str] = {}
     _collect(_names(text, target), target, found)
     prelude = ""
     if target == "cpp" and any("own::" in d or "namespace own" in d for d in found.values()):
-        prelude = (
-            "namespace own {\ninline double where(bool c, double a, double b) { return c ? a : b; }\n"
-            "inline double like(double, double c) { return c; }\n}\n"
-        )
+        prelude = _OWN_WORDS
+    if target == "cpp" and any("along::" in d for d in found.values()):
+        prelude += _ALONG_WORDS
     between = "\n" if target == "cpp" else "\n\n\n"
     return prelude + between.join(found.values())
 

@@ -1,0 +1,166 @@
+"""The programs of ``SteadyState`` on a lattice: dF = A u - b, or dF = 0 as an equation.
+
+On the lattice dF = A u - b with A = the linear part of the variation of F and b = -dF(0). Where channels are not
+coupled A u is written as
+
+    (A u)[n] = m[n] u[n] + sum_s w_s[n] (u[n] - u[n + s])
+
+with edge weights w and screening m computed once: differences keep their accuracy where A is nearly singular, and
+with m, w >= 0 the fixed point u <- (b + sum w u[n + s]) / (m + sum w) subtracts nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.errors import SpecError
+from metrigen.integrators.dynamics import Dynamics
+from metrigen.ir.implicit import Equation
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, renamed, stem
+from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.prune import prune, read_only
+from metrigen.passes.tidy import tidy
+from metrigen.passes.vary import equation, vary
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """A u = m u + sum_s w_s (u - u[s]): ``weights`` computes m and every w_s, ``apply`` uses them, ``gather`` is
+    sum_s w_s u[s] and ``diagonal`` m + sum_s w_s."""
+
+    weights: Program
+    apply: Program
+    gather: Program
+    diagonal: Program
+    monotone: bool
+
+
+@dataclass(frozen=True)
+class SteadyPrograms:
+    """operator: u -> A u; source: -> b; adjoint: the variation of lambda . A u with respect to all but u."""
+
+    unknown: str
+    operator: Program
+    source: Program
+    adjoint: Program
+    stencil: Stencil | None
+
+
+def check_one_field(dynamics: Dynamics) -> None:
+    """Raise SpecError where the state has several fields, on any domain."""
+    if len(dynamics.state) != 1:
+        raise SpecError(
+            "SteadyState solves for one field",
+            part="integrator",
+            why="the state has several fields",
+            fix="one field a layer of SteadyState: solve for each by a layer of its own, or step in time with RK4",
+        )
+
+
+def minimum(dynamics: Dynamics) -> Equation:
+    """dF = 0 as a nonlinear equation, whose Jacobian is symmetric and positive definite."""
+    check_one_field(dynamics)
+    gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "gradient"))
+    read = {name for s in gradient.body for name in s.reads}
+    outside = tuple(a for a in gradient.inputs if a not in dynamics.state and a.name in read)
+    names = {out: f"{stem(out)}__defect" for out in gradient.outputs}
+    body = tuple(renamed(s, names) for s in gradient.body)
+    gradient = Program("gradient", (*dynamics.state, *outside), body, tuple(names.values()), dynamics.lowering.periodic)
+    coupled = any(isinstance(s, (Mix, Total)) for s in gradient.body)
+    return equation(gradient, 1, coupled, len(dynamics.origin))
+
+
+def steady_programs(dynamics: Dynamics, solver: str) -> SteadyPrograms:
+    """The programs of the solve; raises SpecError where the chosen solver does not fit."""
+    check_one_field(dynamics)
+    (unknown,) = dynamics.state
+    gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "F"))
+    operator, source = _split_linear(gradient, unknown.name)
+    stencil = _stencil(operator, unknown.name)
+    wrt = [a.name for a in operator.inputs if a.name != unknown.name]
+    programs = SteadyPrograms(unknown.name, operator, source, vary(operator, wrt, rank=len(dynamics.origin)), stencil)
+    if solver == "monotone" and not (stencil and stencil.monotone):
+        raise SpecError(
+            'solver="monotone" does not fit this system',
+            part="integrator",
+            why="it needs edge weights and a screening that are non-negative for every input"
+            if stencil
+            else "it needs channels that are not coupled",
+            fix='declare the coefficients positive=True, or use solver="cg"',
+        )
+    return programs
+
+
+def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
+    """dF(u) = A u - b, term by term."""
+    carriers = {unknown}
+    for statement in gradient.body:
+        if isinstance(statement, (Mix, Total)) and statement.src in carriers:
+            carriers.update(name for name, _ in statement.defines)
+    *head, last = gradient.body
+    if not isinstance(last, Map) or any(isinstance(s, Map) for s in head):
+        raise SpecError(
+            "the steady state couples channels in a way that cannot be solved",
+            part="integrator",
+            why="a channel map acts on a product of others",
+            fix="couple by mix(K, u) and total(u) of the field alone, or step in time with AverageVectorField",
+        )
+    ((_, expr),) = last.stores
+    linear: list[sp.Expr] = []
+    constant: list[sp.Expr] = []
+    for term in sp.Add.make_args(expr):
+        held = [leaf for leaf in leaves(term) if leaf.array in carriers]
+        at_zero = term.xreplace(dict.fromkeys(held, sp.S.Zero))
+        pieces = sp.Add.make_args(sp.expand(term)) if held and at_zero != 0 else (term,)
+        for piece in pieces:
+            (linear if any(leaf.array in carriers for leaf in leaves(piece)) else constant).append(piece)
+    inputs = gradient.inputs
+    operator = Program(
+        "operator", inputs, (*head, Map(stores=((f"{unknown}__image", tidy(sp.Add(*linear))),))),
+        (f"{unknown}__image",), gradient.periodic,
+    )  # fmt: skip
+    source = Program(
+        "source", inputs, (Map(stores=((f"{unknown}__source", tidy(-sp.Add(*constant))),)),),
+        (f"{unknown}__source",), gradient.periodic,
+    )  # fmt: skip
+    return read_only(prune(operator)), read_only(prune(source))
+
+
+def _stencil(operator: Program, unknown: str) -> Stencil | None:
+    """Weights of the operator, or None where channels are coupled or the weights do not separate."""
+    if len(operator.body) != 1 or not isinstance(operator.body[0], Map):
+        return None
+    ((_, image),) = operator.body[0].stores
+    reads = [leaf for leaf in leaves(image) if leaf.array == unknown]
+    slopes = {leaf.offset: sp.diff(image, leaf) for leaf in reads}
+    origin = (0,) * len(reads[0].offset)
+    weights: dict[Offset, sp.Expr] = {s: tidy(-c) for s, c in slopes.items() if any(s)}
+    screening = tidy(sp.expand(sp.Add(*slopes.values())))
+    if any(leaf.array == unknown for e in (*weights.values(), screening) for leaf in leaves(e)):
+        return None
+    names = {s: Leaf(unknown, s).name.replace(unknown, "weight", 1) for s in weights}
+    outside = tuple(a for a in operator.inputs if a.name != unknown)
+    stored = (("screening__", screening), *((names[s], w) for s, w in weights.items()))
+    site = tuple(Array(name, Kind.SITE, True) for name, _ in stored)
+    u = Leaf(unknown, origin)
+    leaf = {s: Leaf(names[s], origin, True) for s in weights}
+    screen = Leaf("screening__", origin, True)
+
+    def program(name: str, inputs: tuple[Array, ...], out: str, expr: sp.Expr) -> Program:
+        return Program(name, inputs, (Map(stores=((out, expr),)),), (out,), operator.periodic)
+
+    field = (Array(unknown, Kind.SITE), *site)
+    image_expr = screen * u + sp.Add(*(leaf[s] * (u - Leaf(unknown, s)) for s in weights))
+    gather_expr = sp.Add(*(leaf[s] * Leaf(unknown, s) for s in weights))
+    return Stencil(
+        weights=Program(
+            "weights", (operator.inputs[0], *outside), (Map(stores=stored),), tuple(n for n, _ in stored),
+            operator.periodic,
+        ),
+        apply=program("apply", field, "image__", image_expr),
+        gather=program("gather", field, "gathered__", gather_expr),
+        diagonal=program("diagonal", site, "diagonal__", screen + sp.Add(*leaf.values())),
+        monotone=all(e.is_nonnegative is True for e in (screening, *weights.values())),
+    )  # fmt: skip

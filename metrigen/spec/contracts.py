@@ -1,0 +1,80 @@
+"""What a part of a spec fulfils for the compiler to take it; each part keeps its own rules."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
+
+from metrigen.errors import SpecError
+from metrigen.spec.domain import Domain, Graph, Lattice
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+    from metrigen.integrators.base import Programs
+    from metrigen.integrators.dynamics import Dynamics
+    from metrigen.physics.derivation import Derivation
+    from metrigen.physics.limits import SmallWaves
+
+
+class Method(ABC):
+    """How the state of a system is found: it is stepped in time, or solved for. ``System.integrator`` is one.
+
+    order      classical order of accuracy in dt; None where nothing is stepped
+    keeps      what is conserved exactly, in words
+    symmetric  a step of -dt undoes a step of dt, where there is no dissipation
+    domains    the domains that it runs on
+    edges      it takes a metric along the edges of a graph
+    restores   law of the stencil -> how the method keeps it although the dynamics of the stencil does not
+    """
+
+    order: ClassVar[int | None]
+    keeps: ClassVar[str]
+    symmetric: ClassVar[bool] = False
+    domains: ClassVar[tuple[type[Domain], ...]] = (Lattice, Graph)
+    edges: ClassVar[bool] = False
+    restores: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    def check(self, derivation: Derivation) -> None:
+        """Raise SpecError or StructureError, with the way out, where the method does not fit the system.
+
+        A class that does not state what it handles handles nothing: a part of the dynamics that a method does not
+        know would be missing from its steps, and no one would be told.
+        """
+        name = type(self).__name__
+        raise SpecError(
+            f"{name} does not say which systems it fits",
+            part="integrator",
+            why="a method that is not checked could leave out a part of the dynamics without a word",
+            fix=f"give class {name} a check(self, derivation) that raises SpecError for what a step does not hold, or "
+            "derive it from the method whose check it shares",
+        )
+
+    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+        """The largest stable time step, from the small waves of the system; None where none is known."""
+        return None
+
+    @abstractmethod
+    def programs(self, dynamics: Dynamics) -> Programs:
+        """What the layer runs, of the discretised dynamics: one step, or a solve."""
+
+
+class Stepper(Method):
+    """A method that takes ``steps`` steps of size ``dt``."""
+
+    steps: int
+    dt: sp.Expr
+
+    @abstractmethod
+    def with_dt(self, dt: sp.Expr) -> Stepper:
+        """The same method with another step."""
+
+    @abstractmethod
+    def is_reversible(self, derivation: Derivation) -> bool:
+        """Whether a step of -dt undoes a step of dt, in exact arithmetic and without amplifying rounding."""
+
+    @abstractmethod
+    def kept(self, derivation: Derivation) -> str:
+        """What a step conserves of this system."""
