@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from . import cpu, reference
 from .base import (
     BaseLayer, as_count, as_dtype, as_step, by_reference, by_sample, check_fields, check_input, check_state, exact,
-    has_numbers, operator_prefix, pullback, registered, step_of, undispatched, unshared, working
+    has_numbers, operator_prefix, pullback, registered, step_of, unshared, working
 )
 from .checks import checked, told
 
@@ -34,7 +34,7 @@ class CifarDissipativeState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_dissipative_acd69d51")
+OPERATORS = operator_prefix("cifar_dissipative_5dbfe61d")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -199,9 +199,6 @@ def _readout_adjoint_backward(ctx, *grads):
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
-_run_readout_adjoint = _readout_adjoint if INTERPRETED else undispatched(
-    _readout_adjoint, _readout_adjoint_cpu, _readout_adjoint_setup, _readout_adjoint_backward
-)
 
 
 @torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
@@ -241,13 +238,12 @@ def _readout_setup(ctx, inputs, output) -> None:
 
 
 def _readout_backward(ctx, *grads):
-    return _run_readout_adjoint(*grads, *ctx.saved_tensors)
+    return _readout_adjoint(*grads, *ctx.saved_tensors)
 
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
-_run_readout = _readout if INTERPRETED else undispatched(_readout, _readout_cpu, _readout_setup, _readout_backward)
 
 
 @torch.library.custom_op(f"{OPERATORS}_evolve_adjoint", mutates_args=())
@@ -317,9 +313,6 @@ def _evolve_adjoint_backward(ctx, *grads):
 _evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_evolve_adjoint", _device, torch.float32)
-_run_evolve_adjoint = _evolve_adjoint if INTERPRETED else undispatched(
-    _evolve_adjoint, _evolve_adjoint_cpu, _evolve_adjoint_setup, _evolve_adjoint_backward
-)
 
 
 @torch.library.custom_op(f"{OPERATORS}_evolve", mutates_args=())
@@ -371,14 +364,13 @@ def _evolve_setup(ctx, inputs, output) -> None:
 
 def _evolve_backward(ctx, *grads):
     saved = ctx.saved_tensors
-    flowed = _run_evolve_adjoint(*_zeros_for(grads, saved[:2]), *saved, ctx.steps)
+    flowed = _evolve_adjoint(*_zeros_for(grads, saved[:2]), *saved, ctx.steps)
     return *flowed, None
 
 
 _evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_evolve", _device, torch.float32)
-_run_evolve = _evolve if INTERPRETED else undispatched(_evolve, _evolve_cpu, _evolve_setup, _evolve_backward)
 
 
 @torch.library.custom_op(f"{OPERATORS}_evolve_readout_adjoint", mutates_args=())
@@ -459,10 +451,6 @@ _evolve_readout_adjoint.register_autograd(
 )
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_evolve_readout_adjoint", _device, torch.float32)
-_run_evolve_readout_adjoint = _evolve_readout_adjoint if INTERPRETED else undispatched(
-    _evolve_readout_adjoint, _evolve_readout_adjoint_cpu, _evolve_readout_adjoint_setup,
-    _evolve_readout_adjoint_backward
-)
 
 
 @torch.library.custom_op(f"{OPERATORS}_evolve_readout", mutates_args=())
@@ -522,16 +510,13 @@ def _evolve_readout_backward(ctx, *grads):
     saved = ctx.saved_tensors
     phi = saved[0]
     grad = phi.new_zeros((phi.shape[0], 3 * phi.shape[1], *phi.shape[2:])) if grads[0] is None else grads[0]
-    flowed = _run_evolve_readout_adjoint(grad, *_nothing_for(grads[1:], saved[:2]), *saved, ctx.steps)
+    flowed = _evolve_readout_adjoint(grad, *_nothing_for(grads[1:], saved[:2]), *saved, ctx.steps)
     return *flowed, None
 
 
 _evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_evolve_readout", _device, torch.float32)
-_run_evolve_readout = _evolve_readout if INTERPRETED else undispatched(
-    _evolve_readout, _evolve_readout_cpu, _evolve_readout_setup, _evolve_readout_backward
-)
 
 
 class CifarDissipative(BaseLayer):
@@ -672,7 +657,7 @@ class CifarDissipative(BaseLayer):
         if by_reference(self.backend, dt):
             return reference.evolve((phi, pi), fixed__, self.steps)
         _available(self.backend, phi)
-        return _run_evolve(phi, pi, *fixed__, self.steps)
+        return _evolve(phi, pi, *fixed__, self.steps)
 
     @exact
     @checked
@@ -707,7 +692,7 @@ class CifarDissipative(BaseLayer):
         if by_reference(self.backend, dt):
             return reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
         _available(self.backend, phi)
-        return _run_evolve_readout(phi, pi, *fixed__, self.steps)
+        return _evolve_readout(phi, pi, *fixed__, self.steps)
 
     @exact
     def readout(self, state: CifarDissipativeState) -> Tensor:
@@ -725,7 +710,7 @@ class CifarDissipative(BaseLayer):
         if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, phi)
-        return as_dtype(_run_readout(*given__), dtype__)
+        return as_dtype(_readout(*given__), dtype__)
 
     @exact
     def energy(self, state: CifarDissipativeState) -> Tensor:

@@ -280,62 +280,6 @@ def pullback(function: Callable[..., Any], at: Tensors, cotangents: Any) -> Tens
         return torch.autograd.grad(outs, given, grads, create_graph=recorded, materialize_grads=True)
 
 
-def _quiet() -> bool:
-    """Whether nobody listens to operators: no compiler, tracer, transform, mode, autocast or profiler is at work."""
-    listening = torch.compiler.is_compiling() or torch.is_autocast_enabled(
-        "cpu"
-    ) or torch._C._autograd._profiler_enabled()
-    if listening or torch._C._is_torch_function_mode_enabled():
-        return False
-    return torch._C._dispatch_tls_local_include_set().raw_repr() in _AT_REST
-
-
-def _keys(*keys: str) -> int:
-    found = torch._C.DispatchKeySet(torch._C.DispatchKey.Undefined)
-    for key in keys:
-        found = found.add(getattr(torch._C.DispatchKey, key))
-    return found.raw_repr()
-
-
-# What the dispatcher adds to the keys of tensors where it has nothing else to do; without the second in inference mode.
-_AT_REST = (_keys("BackendSelect", "ADInplaceOrView"), _keys("BackendSelect"))
-
-
-def undispatched(
-    operator: Callable[..., Any], kernel: Callable[..., Any], setup: Callable[..., None], backward: Callable[..., Any]
-) -> Callable[..., Any]:
-    """``operator`` without the way through torch's dispatcher, which takes longer than a small kernel.
-
-    In eager mode, for ordinary tensors in this memory, that is its ``kernel`` of the CPU, with ``setup`` and ``backward``
-    on record where a gradient is to flow. Everybody who listens to operators, or hands in something else, gets the operator.
-    """
-
-    def forward(ctx: Any, *given: Any) -> Any:
-        results = kernel(*given)
-        setup(ctx, given, results)
-        return results
-
-    name = "_".join(operator._qualname.split("::"))
-    recorded = type(
-        name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-    )
-
-    def call(*given: Any) -> Any:
-        if not _quiet():
-            return operator(*given)
-        records = False
-        for x in given:
-            if type(x) is Tensor or type(x) is nn.Parameter:
-                if not x.is_cpu or x.layout is not torch.strided or x.is_neg() or x._is_zerotensor():
-                    return operator(*given)  # what is not its numbers, in this memory
-                records = records or x.requires_grad
-            elif isinstance(x, Tensor):
-                return operator(*given)
-        return recorded.apply(*given) if records and torch.is_grad_enabled() else kernel(*given)
-
-    return call
-
-
 def unshared(results: Tensors, arguments: Tensors) -> Tensors:
     """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
     taken = {x.untyped_storage().data_ptr() for x in arguments}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from . import cpu, reference
 from .base import (
     BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, registered,
-    undispatched, unshared, working
+    unshared, working
 )
 from .checks import checked
 
@@ -39,7 +39,7 @@ class LmState(NamedTuple):
         return LmState(*(x[..., -1] for x in self))
 
 
-OPERATORS = operator_prefix("lm_f93156bc")
+OPERATORS = operator_prefix("lm_3ed7adde")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -170,9 +170,6 @@ def _readout_adjoint_backward(ctx, *grads):
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
-_run_readout_adjoint = _readout_adjoint if INTERPRETED else undispatched(
-    _readout_adjoint, _readout_adjoint_cpu, _readout_adjoint_setup, _readout_adjoint_backward
-)
 
 
 @torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
@@ -212,13 +209,12 @@ def _readout_setup(ctx, inputs, output) -> None:
 
 
 def _readout_backward(ctx, *grads):
-    return _run_readout_adjoint(*grads, *ctx.saved_tensors)
+    return _readout_adjoint(*grads, *ctx.saved_tensors)
 
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
-_run_readout = _readout if INTERPRETED else undispatched(_readout, _readout_cpu, _readout_setup, _readout_backward)
 
 
 @torch.library.custom_op(f"{OPERATORS}_scan_adjoint", mutates_args=())
@@ -290,9 +286,6 @@ def _scan_adjoint_backward(ctx, *grads):
 _scan_adjoint.register_autograd(_scan_adjoint_backward, setup_context=_scan_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_scan_adjoint", _device, torch.float32)
-_run_scan_adjoint = _scan_adjoint if INTERPRETED else undispatched(
-    _scan_adjoint, _scan_adjoint_cpu, _scan_adjoint_setup, _scan_adjoint_backward
-)
 
 
 @torch.library.custom_op(f"{OPERATORS}_scan", mutates_args=())
@@ -347,14 +340,13 @@ def _scan_setup(ctx, inputs, output) -> None:
 
 def _scan_backward(ctx, *grads):
     saved = ctx.saved_tensors
-    flowed = _run_scan_adjoint(*_zeros_for(grads, saved[:2]), *saved)
+    flowed = _scan_adjoint(*_zeros_for(grads, saved[:2]), *saved)
     return flowed
 
 
 _scan.register_autograd(_scan_backward, setup_context=_scan_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_scan", _device, torch.float32)
-_run_scan = _scan if INTERPRETED else undispatched(_scan, _scan_cpu, _scan_setup, _scan_backward)
 
 
 class Lm(BaseLayer):
@@ -411,7 +403,7 @@ class Lm(BaseLayer):
             results__ = reference.scan(start__, tokens__, fixed__)
         else:
             _available(self.backend, tokens__[0])
-            results__ = _run_scan(*start__, *tokens__, *fixed__)
+            results__ = _scan(*start__, *tokens__, *fixed__)
         return LmState(*(x.to(dtype__).mT for x in results__))
 
     @exact
@@ -439,7 +431,7 @@ class Lm(BaseLayer):
             read__ = torch.cat(reference.readout_scan(start__, states__, ()), 2)
         else:
             _available(self.backend, states__[0])
-            read__ = _run_readout(*start__, *states__)
+            read__ = _readout(*start__, *states__)
         return read__[:, 0].to(dtype__) if single__ else read__.to(dtype__).mT
 
     @exact

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from . import cpu, reference
 from .base import (
     BaseLayer, as_count, as_dtype, by_reference, check_input, check_state, exact, operator_prefix, pullback, readable,
-    registered, transformed, undispatched, unshared, working
+    registered, transformed, unshared, working
 )
 from .checks import checked
 
@@ -37,7 +37,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_7f5bfd75")
+OPERATORS = operator_prefix("maze_9aee5378")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -193,9 +193,6 @@ def _readout_adjoint_backward(ctx, *grads):
 _readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
-_run_readout_adjoint = _readout_adjoint if INTERPRETED else undispatched(
-    _readout_adjoint, _readout_adjoint_cpu, _readout_adjoint_setup, _readout_adjoint_backward
-)
 
 
 @torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
@@ -235,13 +232,12 @@ def _readout_setup(ctx, inputs, output) -> None:
 
 
 def _readout_backward(ctx, *grads):
-    return _run_readout_adjoint(*grads, *ctx.saved_tensors)
+    return _readout_adjoint(*grads, *ctx.saved_tensors)
 
 
 _readout.register_autograd(_readout_backward, setup_context=_readout_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
-_run_readout = _readout if INTERPRETED else undispatched(_readout, _readout_cpu, _readout_setup, _readout_backward)
 
 
 @torch.library.custom_op(f"{OPERATORS}_operator_adjoint", mutates_args=())
@@ -292,9 +288,6 @@ def _operator_adjoint_backward(ctx, *grads):
 _operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_operator_adjoint", _device, torch.float32)
-_run_operator_adjoint = _operator_adjoint if INTERPRETED else undispatched(
-    _operator_adjoint, _operator_adjoint_cpu, _operator_adjoint_setup, _operator_adjoint_backward
-)
 
 
 @torch.library.custom_op(f"{OPERATORS}_solve_linear", mutates_args=())
@@ -371,19 +364,16 @@ def _solve_linear_backward(ctx, *grads):
     x, *fixed = ctx.saved_tensors
     grad = torch.zeros_like(x) if grads[0] is None else grads[0]
     solver, bwd_rtol, max_iter, use_kernels = ctx.options
-    adjoint, _, _, status = _run_solve_linear(
+    adjoint, _, _, status = _solve_linear(
         grad, torch.zeros_like(grad), *fixed, solver, bwd_rtol, bwd_rtol, 0.0, max_iter, use_kernels
     )
-    flowed = _run_operator_adjoint(-adjoint, x, *fixed)
+    flowed = _operator_adjoint(-adjoint, x, *fixed)
     return adjoint, None, *flowed, None, None, None, None, None, None
 
 
 _solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast(f"{OPERATORS}_solve_linear", _device, torch.float32)
-_run_solve_linear = _solve_linear if INTERPRETED else undispatched(
-    _solve_linear, _solve_linear_cpu, _solve_linear_setup, _solve_linear_backward
-)
 
 
 class Maze(BaseLayer):
@@ -454,7 +444,7 @@ class Maze(BaseLayer):
         )
         (b__,) = reference.source(like__, _site(s, like__, 's'))
         start__ = torch.zeros_like(b__) if warm_start is None else _site(warm_start, b__, "warm_start").detach()
-        u__, iterations__, residual__, status__ = _run_solve_linear(
+        u__, iterations__, residual__, status__ = _solve_linear(
             b__.contiguous(), start__.contiguous(), *fixed__, self.solver, self.rtol, self.bwd_rtol, self.atol,
             self.max_iter, self.backend != "torch",
         )
@@ -478,7 +468,7 @@ class Maze(BaseLayer):
         if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, u)
-        return as_dtype(_run_readout(*given__), dtype__)
+        return as_dtype(_readout(*given__), dtype__)
 
     @exact
     def energy(

@@ -7,7 +7,7 @@ import re
 NAMES = (
     "BaseLayer", "as_count", "as_dtype", "as_step", "by_reference", "by_sample", "check_fields", "check_input",
     "check_state", "exact", "has_numbers", "operator_prefix", "pullback", "readable", "registered", "step_of",
-    "transformed", "undispatched", "unshared", "working",
+    "transformed", "unshared", "working",
 )  # fmt: skip
 
 

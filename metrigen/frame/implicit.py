@@ -5,7 +5,7 @@ from __future__ import annotations
 from metrigen.emit.render import render
 from metrigen.frame.arguments import tuple_text
 from metrigen.frame.emission import Emission
-from metrigen.frame.ops import Call, call_of, returns, step_adjoint_op, tuple_of
+from metrigen.frame.ops import Call, returns, step_adjoint_op, tuple_of
 from metrigen.ir.nodes import Program
 
 
@@ -27,8 +27,7 @@ def implicit_ops(body: Program, fields: tuple[str, ...]) -> list[str]:
         setup=["*tensors, ctx.steps, _ = inputs", "ctx.save_for_backward(*tensors, output[-1])"],
         backward=[
             "*saved, kept = ctx.saved_tensors",
-            f"flowed = {call_of('evolve_adjoint', True)}"
-            f"(*_zeros_for(grads[:{n}], saved[:{n}]), *saved, kept, ctx.steps)",
+            f"flowed = _evolve_adjoint(*_zeros_for(grads[:{n}], saved[:{n}]), *saved, kept, ctx.steps)",
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None, None",
         ],
     )  # fmt: skip
@@ -54,6 +53,6 @@ def implicit_steps(emission: Emission, otherwise: str) -> list[str]:
         *(f"        {line}" for line in by_reference),
         f"    arrays__ = ({', '.join(emission.fields)}, *fixed__)",
         "    keep__ = torch.is_grad_enabled() and any(x.requires_grad for x in arrays__)",
-        f"    return {call_of('evolve', True)}(*arrays__, self.steps, keep__)[:{n + 3}]",
+        f"    return _evolve(*arrays__, self.steps, keep__)[:{n + 3}]",
         "",
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from metrigen.emit.render import render
 from metrigen.frame.emission import Emission
-from metrigen.frame.ops import Call, call_of, double_backward, first, returns, tuple_of
+from metrigen.frame.ops import Call, double_backward, first, returns, tuple_of
 from metrigen.ir.nodes import Array, Kind
 
 
@@ -85,8 +85,7 @@ def joint_ops(found: Joint, cpu: bool) -> list[str]:
             "saved = ctx.saved_tensors",
             f"{like} = saved[0]",
             f"grad = {like}.new_zeros({size}) if grads[0] is None else grads[0]",
-            f"flowed = {call_of('evolve_readout_adjoint', cpu)}"
-            f"(grad, *_nothing_for(grads[1:], saved[:{n}]), *saved, ctx.steps)",
+            f"flowed = _evolve_readout_adjoint(grad, *_nothing_for(grads[1:], saved[:{n}]), *saved, ctx.steps)",
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None",
         ],
     )  # fmt: skip

@@ -17,7 +17,7 @@ from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
 from metrigen.frame.implicit import implicit_ops
 from metrigen.frame.joint import joint, joint_ops
-from metrigen.frame.ops import call_of, readout_ops, solve_ops, step_ops
+from metrigen.frame.ops import readout_ops, solve_ops, step_ops
 from metrigen.frame.reading import density_method, diagnostic_methods, exactly, readout_method
 from metrigen.frame.settings import (
     config_lines,
@@ -182,7 +182,7 @@ def _forward_steady(emission: Emission) -> list[str]:
         "    )",
         f"    (b__,) = reference.source({', '.join(given)})",
         '    start__ = torch.zeros_like(b__) if warm_start is None else _site(warm_start, b__, "warm_start").detach()',
-        f"    u__, iterations__, residual__, status__ = {call_of('solve_linear', emission.cpu is not None)}(",
+        "    u__, iterations__, residual__, status__ = _solve_linear(",
         "        b__.contiguous(), start__.contiguous(), *fixed__, self.solver, self.rtol, self.bwd_rtol, self.atol,",
         '        self.max_iter, self.backend != "torch",',
         "    )",

@@ -42,11 +42,6 @@ def first(text: str, count: int) -> str:
     return f"{text}[0]" if count == 1 else text
 
 
-def call_of(name: str, cpu: bool) -> str:
-    """What is called for an operator: where the CPU has a kernel of it, the way past the dispatcher."""
-    return f"_run_{name}" if cpu else f"_{name}"
-
-
 def step_ops(body: Program, fields: tuple[str, ...], cpu: bool) -> list[str]:
     """``evolve`` and ``evolve_adjoint``."""
     call = Call(body.inputs)
@@ -64,7 +59,7 @@ def step_ops(body: Program, fields: tuple[str, ...], cpu: bool) -> list[str]:
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
             "saved = ctx.saved_tensors",
-            f"flowed = {call_of('evolve_adjoint', cpu)}(*_zeros_for(grads, saved[:{n}]), *saved, ctx.steps)",
+            f"flowed = _evolve_adjoint(*_zeros_for(grads, saved[:{n}]), *saved, ctx.steps)",
             f"return *{'(flowed,)' if m == 1 else 'flowed'}, None",
         ],
     )  # fmt: skip
@@ -113,7 +108,7 @@ def readout_ops(readout: Program, cpu: bool, triton: bool = True) -> list[str]:
         kernel=f"torch.cat(kernels.readout{everything}, 1)" if triton else "",
         cpu=f"cpu.readout{everything}" if cpu else "", fake=f"{call.names[0]}.new_empty(({size}))",
         setup=["ctx.save_for_backward(*inputs)"],
-        backward=[f"return {call_of('readout_adjoint', cpu)}(*grads, *ctx.saved_tensors)"],
+        backward=["return _readout_adjoint(*grads, *ctx.saved_tensors)"],
     )  # fmt: skip
     reverse = render(
         "op.py.j2", name="readout_adjoint", signature=adjoint_signature, returns=returns(m),
@@ -145,13 +140,13 @@ def solve_ops(unknown: str, operator: Program, cpu: bool) -> list[str]:
         "x, *fixed = ctx.saved_tensors",
         "grad = torch.zeros_like(x) if grads[0] is None else grads[0]",
         "solver, bwd_rtol, max_iter, use_kernels = ctx.options",
-        f"adjoint, _, _, status = {call_of('solve_linear', cpu)}(",
+        "adjoint, _, _, status = _solve_linear(",
         "    grad, torch.zeros_like(grad), *fixed, solver, bwd_rtol, bwd_rtol, 0.0, max_iter, use_kernels",
         ")",
     ]
     flowed = "()"
     if fixed:
-        backward.append(f"flowed = {call_of('operator_adjoint', cpu)}(-adjoint, x, *fixed)")
+        backward.append("flowed = _operator_adjoint(-adjoint, x, *fixed)")
         flowed = "flowed" if len(fixed) > 1 else "(flowed,)"
     backward.append(f"return adjoint, None, *{flowed}, None, None, None, None, None, None")
     forward = render(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from metrigen.frame.arguments import arguments, input_signature, inputs_of
 from metrigen.frame.emission import Emission
 from metrigen.frame.neural import keywords
-from metrigen.frame.ops import call_of
 from metrigen.ir.nodes import Program
 
 BALANCE_DOC = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
@@ -27,7 +26,7 @@ def readout_method(emission: Emission) -> list[str]:
         "    if by_reference(self.backend):",
         "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
         f"    _available(self.backend, {emission.fields[0]})",
-        f"    return as_dtype({call_of('readout', emission.cpu is not None)}(*given__), dtype__)",
+        "    return as_dtype(_readout(*given__), dtype__)",
         "",
     ]
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from metrigen.emit.render import render
 from metrigen.frame.base import with_imports
 from metrigen.frame.checks import declarations
-from metrigen.frame.ops import call_of, double_backward, first, returns, tuple_of
+from metrigen.frame.ops import double_backward, first, returns, tuple_of
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.settings import helpers_of
 from metrigen.frame.tag import unsigned
@@ -25,8 +25,6 @@ def sequence_module_text(emission: SequenceEmission, header: str, *, cpu: bool, 
         class_name=emission.class_name,
         tag=unsigned(emission.name),
         cpu=cpu,
-        scan_of=call_of("scan", cpu),
-        readout_of=call_of("readout", cpu),
         triton=triton,
         backends=backends,
         insists=f"{insists} insist{'s' * (insists.count('and') == 0)}; " if insists else "",
@@ -121,7 +119,7 @@ def _scan_ops(emission: SequenceEmission, cpu: bool, triton: bool) -> list[str]:
         emission, "scan", (start, tokens, fixed), n, "The state after every token.", check, f"scan({reads})", True,
         first(f"_empty_like({', '.join([tokens[0]] * n)})", n),
         ["saved = ctx.saved_tensors",
-         f"flowed = {call_of('scan_adjoint', cpu)}(*_zeros_for(grads, saved[:{n}]), *saved)",
+         f"flowed = _scan_adjoint(*_zeros_for(grads, saved[:{n}]), *saved)",
          f"return {'(flowed,)' if len(given) == 1 else 'flowed'}"],
         [f"ctx.save_for_backward({'output' if n == 1 else '*output'}, *inputs)"], cpu, triton,
     )  # fmt: skip
@@ -152,8 +150,7 @@ def _readout_ops(emission: SequenceEmission, cpu: bool, triton: bool) -> list[st
         emission, "readout", (start, fields, read), 1,
         "The readout at every token, its components one after the other along the channels.", check,
         f"readout_scan({reads})", False, f"{fields[0]}.new_empty(({size}))",
-        [f"return {call_of('readout_adjoint', cpu)}(*grads, *ctx.saved_tensors)"],
-        ["ctx.save_for_backward(*inputs)"], cpu, triton,
+        ["return _readout_adjoint(*grads, *ctx.saved_tensors)"], ["ctx.save_for_backward(*inputs)"], cpu, triton,
     )  # fmt: skip
     split = f"grad__.chunk({r}, 2)"
     m = len(given)

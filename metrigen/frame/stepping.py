@@ -11,7 +11,6 @@ from metrigen.frame.arguments import arguments, floats, input_signature, inputs_
 from metrigen.frame.emission import Emission
 from metrigen.frame.implicit import implicit_steps
 from metrigen.frame.joint import Joint
-from metrigen.frame.ops import call_of
 from metrigen.frame.settings import fields_given
 from metrigen.ir.queries import equations_in
 
@@ -37,7 +36,7 @@ def forward_steps(emission: Emission) -> list[str]:
     if emission.without_triton:
         step = neural.bound("step", emission.optimised["step"][0])
         return [*lines, f"    return reference.evolve({fields}, fixed__, self.steps, {step})", ""]
-    call = f"{call_of('evolve', emission.cpu is not None)}({', '.join(emission.fields)}, *fixed__, self.steps)"
+    call = f"_evolve({', '.join(emission.fields)}, *fixed__, self.steps)"
     return [
         *lines,
         f"    if {by_reference(emission)}:",
@@ -69,7 +68,7 @@ def forward_readout(emission: Emission, found: Joint) -> list[str]:
         f"    if {by_reference(emission)}:",
         f"        return reference.evolve_readout({fields}, fixed__, others__, self.steps)",
         f"    _available(self.backend, {first})",
-        f"    return {call_of('evolve_readout', emission.cpu is not None)}({passed})",
+        f"    return _evolve_readout({passed})",
         "",
     ]
 
