@@ -141,12 +141,14 @@ def test_bits_do_not_change(kinds: dict[str, type]) -> None:
     for k in (0, 42):
         alone = layer(**{n: x[k : k + 1] for n, x in plain.items()})
         assert all(torch.equal(x[k : k + 1], y) for x, y in zip(whole, alone, strict=True))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        wrong = layer(**(plain | {"x": plain["x"].index_fill(0, torch.tensor([7, 42]), float("nan"))}))
+    others = torch.tensor([7, 42])
     kept = torch.tensor([k for k in range(43) if k not in (7, 42)])
-    assert all(torch.equal(x[kept], y[kept]) for x, y in zip(whole, wrong, strict=True))
-    assert wrong.status[[7, 42]].tolist() == [1, 1]
+    for size, status in ((float("nan"), 1), (1e-200, 0), (0.0, 0)):  # the squares of small ones are lost
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if status else "error")
+            beside = layer(**{n: x.index_fill(0, others, size) for n, x in plain.items()})
+        assert all(torch.equal(x[kept], y[kept]) for x, y in zip(whole, beside, strict=True))
+        assert beside.status[others].tolist() == [status] * 2
 
 
 def test_nothing_is_read_that_nobody_wrote(kinds: dict[str, type], monkeypatch: pytest.MonkeyPatch) -> None:
