@@ -48,20 +48,14 @@ METHODS = {
     "explicit": ExplicitEuler(2, DT), "rk4": RK4(2, DT), "symplectic": SymplecticEuler(2, DT),
     "leapfrog": Leapfrog(2, DT), "strang": Strang(3, DT), "midpoint": ImplicitMidpoint(2, DT),
     "gonzalez": DiscreteGradient(2, DT), "average": AverageVectorField(2, DT), "steady": SteadyState("cg", 1e-12),
-    "monotone": SteadyState("monotone", 1e-12), "composed": Composed(Strang(2, DT)),
-    "coupled": Leapfrog(2, DT),
+    "monotone": SteadyState("monotone", 1e-12), "composed": Composed(Strang(2, DT)), "coupled": Leapfrog(2, DT),
 }  # fmt: skip
 POINTS = ("coupled",)  # channels that are coupled by a matrix and by their sum, where samples lie along the vectors
 STILL = ("steady", "monotone")
 FLOWS = ("explicit", "rk4")
 IMPLICIT = ("midpoint", "gonzalez", "average")
-READ = (
-    "explicit",
-    "strang",
-    "midpoint",
-    *POINTS,
-    *STILL,
-)  # whose readouts are looked at: they are the same for all integrators
+# Those whose readouts are looked at: they are the same for all integrators.
+READ = ("explicit", "strang", "midpoint", *POINTS, *STILL)
 
 
 def system(method: str, wall: str, rank: int) -> System:

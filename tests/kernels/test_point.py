@@ -27,6 +27,7 @@ from metrigen import (
     stress_energy,
     total,
 )
+from tests.kernels.owned import Owned
 from tests.lattice.emitted import compiled, layer_class, package
 
 pytestmark = pytest.mark.skipif(
@@ -206,3 +207,17 @@ def test_what_lies_along_the_vectors() -> None:
             integrator=Leapfrog(steps=1, dt=DT),
         )  # fmt: skip
         assert f"units of W {along}" in compiled(one).files["kernels.cpp"]
+
+
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_results_are_memory_of_their_own(kinds: dict[type, type], switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every operator, those of the way back among them, with kernels and without; after no steps as well."""
+    layer = pair(kinds[Strang], 3, torch.float64)[0]
+    layer.backend = "auto"
+    monkeypatch.setenv("METRIGEN_CPU_KERNELS", switch)
+    for layer.steps in (0, 2):
+        with Owned() as found:
+            results(layer, inputs(layer, 5, 3, torch.float64), True)
+        assert found.seen == {
+            f"{n}{back}" for n in ("evolve", "readout", "evolve_readout") for back in ("", "_adjoint")
+        }

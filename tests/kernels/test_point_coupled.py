@@ -11,6 +11,7 @@ import sympy as sp
 import torch
 
 from metrigen import Field, Input, Lattice, Param, Strang, System, energy_density, mix, stress_energy, total
+from tests.kernels.owned import Owned
 from tests.kernels.test_point import DT, LIMIT, agree, inputs, results
 from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
@@ -149,3 +150,17 @@ def test_nothing_is_read_that_nobody_wrote(kinds: dict[str, type], monkeypatch: 
         agree(*(results(layer, given, True) for layer in layers), LIMIT[torch.float64])
     finally:
         cpu.checking.cache_clear()
+
+
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_results_are_memory_of_their_own(kinds: dict[str, type], switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every operator, those of the way back among them, with kernels and without; after no steps as well."""
+    layer = pair(kinds["whole"], 3, torch.float64)[0]
+    layer.backend = "auto"
+    monkeypatch.setenv("METRIGEN_CPU_KERNELS", switch)
+    for layer.steps in (0, 2):
+        with Owned() as found:
+            results(layer, inputs(layer, 5, 3, torch.float64), True)
+        assert found.seen == {
+            f"{n}{back}" for n in ("evolve", "readout", "evolve_readout") for back in ("", "_adjoint")
+        }

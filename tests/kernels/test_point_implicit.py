@@ -25,6 +25,7 @@ from metrigen import (
     mix,
 )
 from tests.integrators.methods import riccati
+from tests.kernels.owned import Owned
 from tests.kernels.test_point import agree, inputs, pair
 from tests.lattice.emitted import compiled, layer_class, package
 
@@ -141,14 +142,13 @@ def test_bits_do_not_change(kinds: dict[str, type]) -> None:
     for k in (0, 42):
         alone = layer(**{n: x[k : k + 1] for n, x in plain.items()})
         assert all(torch.equal(x[k : k + 1], y) for x, y in zip(whole, alone, strict=True))
-    others = torch.tensor([7, 42])
-    kept = torch.tensor([k for k in range(43) if k not in (7, 42)])
+    others, kept = torch.arange(0, 43, 2), torch.arange(1, 43, 2)
     for size, status in ((float("nan"), 1), (1e-200, 0), (0.0, 0)):  # the squares of small ones are lost
         with warnings.catch_warnings():
             warnings.simplefilter("ignore" if status else "error")
             beside = layer(**{n: x.index_fill(0, others, size) for n, x in plain.items()})
         assert all(torch.equal(x[kept], y[kept]) for x, y in zip(whole, beside, strict=True))
-        assert beside.status[others].tolist() == [status] * 2
+        assert beside.status[others].tolist() == [status] * 22
 
 
 def test_nothing_is_read_that_nobody_wrote(kinds: dict[str, type], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,3 +174,12 @@ def test_what_is_solved_in_a_lane() -> None:
             integrator=ImplicitMidpoint(steps=1, dt=0.1),
         )  # fmt: skip
         assert ("units of W numbers" in compiled(one).files["kernels.cpp"]) == lanes
+
+
+def test_results_are_memory_of_their_own(kinds: dict[str, type]) -> None:
+    """Of both operators; after no steps as well."""
+    layer = pair(kinds["midpoint"], 3, torch.float64)[0]
+    for layer.steps in (0, 2):
+        with Owned() as found:
+            results(layer, inputs(layer, 5, 3, torch.float64))
+        assert found.seen == {"evolve", "evolve_adjoint"}
