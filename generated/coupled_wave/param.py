@@ -75,7 +75,7 @@ class Param:
         info = torch.finfo(value.dtype)
         least = info.tiny if self.sign == "positive" else 0.0  # kept off 0 and off the bound, where it rounds to them
         if self.below is None:
-            return nn.functional.softplus(value).clamp_min(least)
+            return nn.functional.threshold(nn.functional.softplus(value), least, least)
         return (self.below * torch.sigmoid(value)).clamp(least, self.below * (1 - info.eps))
 
     def _inverse(self, value: Tensor) -> Tensor:

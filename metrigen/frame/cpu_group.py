@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from metrigen.backends.cpu import Routine, summed
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.rotate import own_outputs
+from metrigen.passes.share import share_functions
 from metrigen.passes.sink import sink_sums
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import passed
+
+# What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
+# meets another, else the samples; neither elsewhere.
+Points = Literal["", "numbers", "samples"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ def group(
     """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
     optimised = {n: passed(merge_channel_maps(own_outputs(p))) for n, p in programs.items()}
     cuts = {n: cut(p) for n, p in optimised.items()}
-    found = {n: sink_sums(c) for n, c in cuts.items() if c is not None}
+    found = {n: share_functions(sink_sums(c)) for n, c in cuts.items() if c is not None}
     if len(found) < len(cuts):
         return None
     near = {n for p in optimised.values() for n in near_reads(p.body)}
@@ -57,11 +63,12 @@ def group(
 
 @dataclass(frozen=True)
 class Printed:
-    """A group and its text; ``carried`` counts the fields that go from step to step."""
+    """A group and its text; ``carried`` counts the fields that go from step to step, ``calls`` are of its programs."""
 
     group: Group
     text: str
     carried: int = 0
+    calls: Mapping[str, str] = field(default_factory=dict)
 
 
 def printed(
@@ -70,20 +77,21 @@ def printed(
     template: str,
     *,
     carried: int = 0,
-    flat: bool = False,
+    points: Points = "",
+    calls: Mapping[str, str],
     **context: object,
 ) -> Printed:
-    """The namespace of a group, its entries from ``template``; ``flat`` ones have their entries elsewhere."""
-    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "flat": flat}
+    """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
+    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "points": points}
     buffers = max(r.buffers for r in routines.values())
-    entries = render(template, **shared, buffers=buffers, carried=carried, **context)
+    entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
-        flat=flat,
+        points=points,
     )  # fmt: skip
-    return Printed(group, text, carried)
+    return Printed(group, text, carried, calls)
 
 
 def _member(group: Group, index: int) -> dict[str, str]:
