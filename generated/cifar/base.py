@@ -24,17 +24,41 @@ class OtherSettings(UserWarning):
     """A checkpoint was made by a layer with other settings, or by a package of another spec."""
 
 
+class NotConverged(RuntimeWarning):
+    """A solve gave up; the ``status`` of the state says which samples."""
+
+
 class BaseLayer(nn.Module):
     """A module whose settings are part of its checkpoints.
 
     CONFIG    names of the arguments of the constructor, each an attribute of the same name
     DYNAMICS  those of them that decide what the layer computes beside its parameters
     SPEC      hash of the spec
+    BACKENDS  what ``backend`` may be; WITHOUT: why it cannot be the others
+    OPERATORS  the operators of the package, where it has some
     """
 
     CONFIG: ClassVar[tuple[str, ...]] = ()
     DYNAMICS: ClassVar[tuple[str, ...]] = ()
     SPEC: ClassVar[str] = ""
+    BACKENDS: ClassVar[tuple[str, ...]] = ()
+    WITHOUT: ClassVar[str] = ""
+    OPERATORS: ClassVar[Any] = None
+
+    def _set_up(self, channels: int, backend: str) -> None:
+        """Channels and backend; raises ValueError where this package, or this machine, has no such backend."""
+        if backend not in self.BACKENDS:
+            if backend in ("triton", "cpu") and self.WITHOUT:
+                raise ValueError(f'backend={backend!r} {self.WITHOUT}; use "auto" or "torch"')
+            raise ValueError(f"backend={backend!r} is not emitted for this package; use one of {self.BACKENDS}")
+        if self.OPERATORS is not None:
+            self.OPERATORS.check(backend)
+        self.channels, self.backend = as_count(channels, "channels", 1), backend
+
+    def _insist(self, x: Tensor) -> None:
+        """Raise ValueError where the backend is insisted on and has no kernels for the device of ``x``."""
+        if self.OPERATORS is not None:
+            self.OPERATORS.available(self.backend, x)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -238,6 +262,13 @@ def check_state(method: str, state: Any, kind: Any) -> None:
         raise TypeError(f"{method}() reads the {kind.__name__} that forward returned, not {type(state).__name__}")
 
 
+def check_given(method: str, /, **inputs: Tensor | None) -> None:
+    """A method that reads inputs is given all of them. Raises TypeError."""
+    missing = [name for name, x in inputs.items() if x is None]
+    if missing:
+        raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
+
+
 def check_input(x: Any, name: str) -> Tensor:
     """An input that may be cast to the dtype of the fields. Raises TypeError and ValueError."""
     if not isinstance(x, Tensor):
@@ -305,3 +336,15 @@ def registered(state: type) -> type:
         warnings.simplefilter("ignore")  # of a package that is loaded again: its new class takes the name
         _pytree._register_namedtuple(state, serialized_type_name=name)
     return state
+
+
+def reported(results: Tensors, max_iter: int, title: str) -> Tensors:
+    """Results of a solve, with one warning where it failed."""
+    x, iterations, residual, status = results
+    if readable(status) and bool((status != 0).any()):
+        warnings.warn(
+            f"{title}: a solve did not converge (max_iter={max_iter}); see `status` of the state for the samples",
+            NotConverged,
+            stacklevel=2,
+        )
+    return x.contiguous(), iterations, residual, status

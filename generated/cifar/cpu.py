@@ -239,6 +239,7 @@ def wanted() -> bool:
     return os.environ.get("METRIGEN_CPU_KERNELS", "1") != "0"
 
 
+@torch.compiler.assume_constant_result
 def available() -> bool:
     """Whether this machine has a compiler for the kernels."""
     try:

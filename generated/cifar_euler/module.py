@@ -7,23 +7,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import cpu, reference
-from .base import (
-    BaseLayer, as_count, as_dtype, as_step, by_reference, by_sample, check_fields, check_input, check_state, exact,
-    operator_prefix, pullback, registered, step_of, unshared, working
-)
+from . import operators, reference
+from .base import (Tensors, as_count, as_dtype, as_step, by_reference, exact, registered)
 from .checks import checked
+from .lattice import LatticeLayer
 from .param import Param, register_parameters
 
-try:
-    from . import kernels
-except ImportError:  # a machine without Triton
-    kernels = None
-
-INTERPRETED = kernels is not None and kernels.triton.knobs.runtime.interpret
-KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERPRETED else ()))
 COMPONENTS = ('a', 'T01_a', 'T02_a', 'T11_T22_2a', 'T12_a')
 
 
@@ -35,449 +26,7 @@ class CifarEulerState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_euler_59a06eb2")
-
-
-def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return tuple(x.new_empty(x.shape) for x in tensors)
-
-
-def _check(
-    sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
-) -> None:
-    """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first, whole = sites[0], sites[0].shape
-    if len(whole) != 4:
-        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(whole)}")
-    c, dtype, device = whole[1], first.dtype, first.device
-    for shape, tensors in ((whole, sites), ((c,), channels), ((c, c), matrices), ((), scalars)):
-        for x in tensors:
-            if x.shape != shape:
-                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-            if x.dtype != dtype or x.device != device:
-                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
-
-
-def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
-
-
-
-def _nothing_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A cotangent that nothing flowed into is a zero that takes no memory."""
-    return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
-
-
-def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
-    """A prescribed field in the shape and dtype of the state."""
-    try:
-        return check_input(x, name).to(like.dtype).expand(like.shape).contiguous()
-    except RuntimeError as error:
-        raise ValueError(
-            f"{name} has shape {tuple(x.shape)}, which does not broadcast to {tuple(like.shape)}"
-        ) from error
-
-
-def _work(*fields: Tensor, channels: int) -> tuple:
-    """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first, shape = fields[0], fields[0].shape
-    if len(shape) != 4 or shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(shape)}")
-    for x in fields:
-        if x.shape != shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(shape)}")
-    dtype = working(*fields)
-    return (*[as_dtype(x, dtype) for x in fields], first.dtype)
-
-
-def _available(backend: str, x: Tensor) -> None:
-    if backend == "triton" and x.device.type not in KERNEL_DEVICES:
-        raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu" and x.device.type != "cpu":
-        raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu":
-        cpu.insist()
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
-def _readout_adjoint(
-    grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``readout`` reads."""
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return unshared(
-        reference.readout_adjoint(phi, pi, c1, c2, m2, *grad__.chunk(5, 1)), (grad__, phi, pi, c1, c2, m2)
-    )
-
-
-def _readout_adjoint_kernel(
-    grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return unshared(kernels.readout_adjoint(phi, pi, c1, c2, m2, *grad__.chunk(5, 1)), (grad__, phi, pi, c1, c2, m2))
-
-
-for _device in KERNEL_DEVICES:
-    _readout_adjoint.register_kernel(_device)(_readout_adjoint_kernel)
-
-
-
-def _readout_adjoint_cpu(
-    grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return cpu.readout_adjoint(grad__, phi, pi, c1, c2, m2)
-
-
-if not INTERPRETED:
-    _readout_adjoint.register_kernel("cpu")(_readout_adjoint_cpu)
-
-
-@_readout_adjoint.register_fake
-def _(
-    grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return _empty_like(phi, pi, c1, c2, m2)
-
-
-def _readout_adjoint_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad__, phi, pi, c1, c2, m2):
-        return reference.readout_adjoint(phi, pi, c1, c2, m2, *grad__.chunk(5, 1))
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[1:])
-    return pullback(adjoint, saved, grads)
-
-
-_readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
-def _readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
-    """The readout, its components one after the other along the channel axis."""
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return torch.cat(reference.readout(phi, pi, c1, c2, m2), 1)
-
-
-def _readout_kernel(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return torch.cat(kernels.readout(phi, pi, c1, c2, m2), 1)
-
-
-for _device in KERNEL_DEVICES:
-    _readout.register_kernel(_device)(_readout_kernel)
-
-
-
-def _readout_cpu(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return cpu.readout(phi, pi, c1, c2, m2)
-
-
-if not INTERPRETED:
-    _readout.register_kernel("cpu")(_readout_cpu)
-
-
-@_readout.register_fake
-def _(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c1, c2, m2), (), ())
-    return phi.new_empty((phi.shape[0], 5 * phi.shape[1], *phi.shape[2:]))
-
-
-def _readout_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_backward(ctx, *grads):
-    return _readout_adjoint(*grads, *ctx.saved_tensors)
-
-
-_readout.register_autograd(_readout_backward, setup_context=_readout_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve_adjoint", mutates_args=())
-def _evolve_adjoint(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
-    gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``evolve`` reads, by the varied step."""
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(
-        reference.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), steps),
-        (phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
-    )
-
-
-def _evolve_adjoint_kernel(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
-    gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(
-        kernels.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), steps),
-        (phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _evolve_adjoint.register_kernel(_device)(_evolve_adjoint_kernel)
-
-
-
-def _evolve_adjoint_cpu(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
-    gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), steps)
-
-
-if not INTERPRETED:
-    _evolve_adjoint.register_kernel("cpu")(_evolve_adjoint_cpu)
-
-
-@_evolve_adjoint.register_fake
-def _(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
-    gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _empty_like(phi, pi, B, c1, c2, dt, gamma, m2)
-
-
-def _evolve_adjoint_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_adjoint_backward(ctx, *grads):
-    def adjoint(phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2):
-        return reference.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), ctx.steps)
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[2:])
-    return *pullback(adjoint, saved, grads), None
-
-
-_evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve", mutates_args=())
-def _evolve(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    """``steps`` steps of the integrator."""
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(
-        reference.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps), (phi, pi, B, c1, c2, dt, gamma, m2)
-    )
-
-
-def _evolve_kernel(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(kernels.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps), (phi, pi, B, c1, c2, dt, gamma, m2))
-
-
-for _device in KERNEL_DEVICES:
-    _evolve.register_kernel(_device)(_evolve_kernel)
-
-
-
-def _evolve_cpu(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return cpu.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps)
-
-
-if not INTERPRETED:
-    _evolve.register_kernel("cpu")(_evolve_cpu)
-
-
-@_evolve.register_fake
-def _(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _empty_like(phi, pi)
-
-
-def _evolve_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_backward(ctx, *grads):
-    saved = ctx.saved_tensors
-    flowed = _evolve_adjoint(*_zeros_for(grads, saved[:2]), *saved, ctx.steps)
-    return *flowed, None
-
-
-_evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve_readout_adjoint", mutates_args=())
-def _evolve_readout_adjoint(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor,
-    dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``evolve_readout`` reads."""
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(
-        reference.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps
-        ),
-        (grad__, phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
-    )
-
-
-def _evolve_readout_adjoint_kernel(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor,
-    dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(
-        reference.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps, kernels.evolve,
-            kernels.evolve_adjoint, kernels.readout_adjoint
-        ),
-        (grad__, phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _evolve_readout_adjoint.register_kernel(_device)(_evolve_readout_adjoint_kernel)
-
-
-
-def _evolve_readout_adjoint_cpu(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor,
-    dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return cpu.evolve_readout_adjoint(
-        grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps
-    )
-
-
-if not INTERPRETED:
-    _evolve_readout_adjoint.register_kernel("cpu")(_evolve_readout_adjoint_cpu)
-
-
-@_evolve_readout_adjoint.register_fake
-def _(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor,
-    dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _empty_like(phi, pi, B, c1, c2, dt, gamma, m2)
-
-
-def _evolve_readout_adjoint_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad__, phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2):
-        return reference.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), ctx.steps
-        )
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[3:])
-    return *pullback(adjoint, saved, grads), None
-
-
-_evolve_readout_adjoint.register_autograd(
-    _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
-)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve_readout_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve_readout", mutates_args=())
-def _evolve_readout(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The readout after ``steps`` steps, then the state."""
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(
-        reference.evolve_readout((phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps),
-        (phi, pi, B, c1, c2, dt, gamma, m2)
-    )
-
-
-def _evolve_readout_kernel(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return unshared(
-        reference.evolve_readout(
-            (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps, kernels.evolve, kernels.readout
-        ),
-        (phi, pi, B, c1, c2, dt, gamma, m2)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _evolve_readout.register_kernel(_device)(_evolve_readout_kernel)
-
-
-
-def _evolve_readout_cpu(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return cpu.evolve_readout((phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps)
-
-
-if not INTERPRETED:
-    _evolve_readout.register_kernel("cpu")(_evolve_readout_cpu)
-
-
-@_evolve_readout.register_fake
-def _(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return phi.new_empty((phi.shape[0], 5 * phi.shape[1], *phi.shape[2:])), *_empty_like(phi, pi)
-
-
-def _evolve_readout_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_readout_backward(ctx, *grads):
-    saved = ctx.saved_tensors
-    phi = saved[0]
-    grad = phi.new_zeros((phi.shape[0], 5 * phi.shape[1], *phi.shape[2:])) if grads[0] is None else grads[0]
-    flowed = _evolve_readout_adjoint(grad, *_nothing_for(grads[1:], saved[:2]), *saved, ctx.steps)
-    return *flowed, None
-
-
-_evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve_readout", _device, torch.float32)
-
-
-class CifarEuler(BaseLayer):
+class CifarEuler(LatticeLayer):
     """CifarEuler.
 
     channels  number C of channels of every field
@@ -486,11 +35,18 @@ class CifarEuler(BaseLayer):
     backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
 
+    RANK = 2
+    STATE = CifarEulerState
+    FIELDS = ('phi', 'pi')
+    ZERO = ('pi',)
+    FREE = True
     CONFIG = ('channels', 'backend', 'steps', 'dt')
     DYNAMICS = ('steps', 'dt')
     SPEC = "7e1c6a6bed3b9909"
     INPUTS = ()
     SIGNS = {}
+    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    OPERATORS = operators.OPERATORS
 
     B = Param("matrix", 0.0, symmetry=-1, block=8)
     c1 = Param("channel", 0.5, sign="positive", below=1.75)
@@ -507,20 +63,7 @@ class CifarEuler(BaseLayer):
         dt: float | Tensor | None = None,
     ) -> None:
         super().__init__()
-        if backend not in ('auto', 'triton', 'cpu', 'torch'):
-            raise ValueError(
-                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'triton', 'cpu', 'torch')"
-            )
-        if backend == "triton" and kernels is None:
-            raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and INTERPRETED:
-            raise ValueError(
-                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
-            )
-        if backend == "cpu":
-            cpu.insist()
-        channels = as_count(channels, "channels", 1)
-        self.channels, self.backend = channels, backend
+        self._set_up(channels, backend)
         self.steps = 2 if steps is None else as_count(steps, "steps", 0)
         register_parameters(self)
         self.dt = 0.5 if dt is None else dt
@@ -538,103 +81,64 @@ class CifarEuler(BaseLayer):
     @checked
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CifarEulerState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
-        check_fields(phi=phi, pi=pi)
-        pi = torch.zeros_like(phi) if pi is None else pi
-        *fields__, dtype__ = _work(phi, pi, channels=self.channels)
-        phi, pi = fields__
-        given__ = (phi, pi)
-        dt = step_of(self.dt, phi)
-        if dt.dim():
-            results__ = by_sample(self._evolved, dt, given__, self.backend in ("cpu", "triton"))
-        else:
-            results__ = self._evolved(dt, *given__)
-        return CifarEulerState(*[as_dtype(x, dtype__) for x in results__])
+        results, dtype = self._run(self._evolved, {"phi": phi, "pi": pi}, {})
+        return CifarEulerState(*[as_dtype(x, dtype) for x in results])
 
-    def _evolved(self, dt: Tensor, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
-        fixed__ = (
-            as_dtype(self.B, phi.dtype),
-            as_dtype(self.c1, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            dt,
-            as_dtype(self.gamma, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-        )
+    def _evolved(self, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
+        state = (phi, pi)
+        fixed = self._fixed(dt, phi)
         if by_reference(self.backend, dt):
-            return reference.evolve((phi, pi), fixed__, self.steps)
-        _available(self.backend, phi)
-        return _evolve(phi, pi, *fixed__, self.steps)
+            return reference.evolve(state, fixed, self.steps)
+        self._insist(state[0])
+        return operators.evolve(*state, *fixed, self.steps)
+
+    def _fixed(self, dt: Tensor, phi: Tensor) -> Tensors:
+        """What is fixed over the steps, in the order in which a step reads it."""
+        return (
+            as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), dt,
+            as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
+        )
 
     @exact
     @checked
     def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CifarEulerState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
-        check_fields(phi=phi, pi=pi)
-        pi = torch.zeros_like(phi) if pi is None else pi
-        *fields__, dtype__ = _work(phi, pi, channels=self.channels)
-        phi, pi = fields__
-        given__ = (phi, pi)
-        dt = step_of(self.dt, phi)
-        if dt.dim():
-            results__ = by_sample(self._evolved_readout, dt, given__, self.backend in ("cpu", "triton"))
-        else:
-            results__ = self._evolved_readout(dt, *given__)
-        read__, *ends__ = [as_dtype(x, dtype__) for x in results__]
-        return CifarEulerState(*ends__), read__
+        results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {})
+        read, *ends = [as_dtype(x, dtype) for x in results]
+        return CifarEulerState(*ends), read
 
-    def _evolved_readout(self, dt: Tensor, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
-        fixed__ = (
-            as_dtype(self.B, phi.dtype),
-            as_dtype(self.c1, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            dt,
-            as_dtype(self.gamma, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-        )
-        others__ = (
-            as_dtype(self.c1, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-        )
+    def _evolved_readout(self, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
+        state = (phi, pi)
+        fixed = self._fixed(dt, phi)
+        others = (as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend, dt):
-            return reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
-        _available(self.backend, phi)
-        return _evolve_readout(phi, pi, *fixed__, self.steps)
+            return reference.evolve_readout(state, fixed, others, self.steps)
+        self._insist(state[0])
+        return operators.evolve_readout(*state, *fixed, self.steps)
 
     @exact
     def readout(self, state: CifarEulerState) -> Tensor:
         """The readout, (B, R*C, *S): a, T01_a, T02_a, T11_T22_2a, T12_a."""
-        check_state('readout', state, CifarEulerState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
-        given__ = (
-            phi,
-            pi,
-            as_dtype(self.c1, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-        )
+        phi, pi = self._fields('readout', state)
+        given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):
-            return torch.cat(reference.readout(*given__), 1).to(dtype__)
-        _available(self.backend, phi)
-        return as_dtype(_readout(*given__), dtype__)
+            return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
+        self._insist(given[0])
+        return as_dtype(operators.readout(*given), state[0].dtype)
 
     @exact
     def energy(self, state: CifarEulerState) -> Tensor:
         """The energy of each sample, (B,)."""
-        check_state('energy', state, CifarEulerState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
-        (density__,) = reference.energy(
+        phi, pi = self._fields('energy', state)
+        (density,) = reference.energy(
             phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
-        return density__.flatten(1).sum(1)
+        return density.flatten(1).sum(1)
 
     @exact
     def stress_energy(self, state: CifarEulerState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        check_state('stress_energy', state, CifarEulerState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
+        phi, pi = self._fields('stress_energy', state)
         return dict(
             zip(
                 ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
@@ -648,13 +152,11 @@ class CifarEuler(BaseLayer):
     def balance_residual(self, before: CifarEulerState, after: CifarEulerState, elapsed: float) -> Tensor:
         """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
         state = CifarEulerState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        check_state('balance_residual', state, CifarEulerState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
-        (density__,) = reference.power(
+        phi, pi = self._fields('balance_residual', state)
+        (density,) = reference.power(
             phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype),
             as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
-        power__ = 1.0 * density__.flatten(1).sum(1)
-        return (self.energy(after) - self.energy(before)) / elapsed - power__
+        power = density.flatten(1).sum(1)
+        return (self.energy(after) - self.energy(before)) / elapsed - power
 

@@ -7,23 +7,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import cpu, reference
-from .base import (
-    BaseLayer, as_count, as_dtype, by_reference, check_fields, check_input, check_state, exact, operator_prefix,
-    pullback, registered, unshared, working
-)
+from . import operators, reference
+from .base import (Tensors, as_count, as_dtype, by_reference, exact, registered)
 from .checks import checked, told
+from .lattice import LatticeLayer
 from .param import Param, register_parameters
 
-try:
-    from . import kernels
-except ImportError:  # a machine without Triton
-    kernels = None
-
-INTERPRETED = kernels is not None and kernels.triton.knobs.runtime.interpret
-KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERPRETED else ()))
 COMPONENTS = ('T00', 'T01', 'T02', 'T11', 'T12', 'T22')
 
 
@@ -35,465 +26,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("coupled_wave_420955af")
-
-
-def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return tuple(x.new_empty(x.shape) for x in tensors)
-
-
-def _check(
-    sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
-) -> None:
-    """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first, whole = sites[0], sites[0].shape
-    if len(whole) != 4:
-        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(whole)}")
-    c, dtype, device = whole[1], first.dtype, first.device
-    for shape, tensors in ((whole, sites), ((c,), channels), ((c, c), matrices), ((), scalars)):
-        for x in tensors:
-            if x.shape != shape:
-                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-            if x.dtype != dtype or x.device != device:
-                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
-
-
-def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
-
-
-
-def _nothing_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A cotangent that nothing flowed into is a zero that takes no memory."""
-    return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
-
-
-def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
-    """A prescribed field in the shape and dtype of the state."""
-    try:
-        return check_input(x, name).to(like.dtype).expand(like.shape).contiguous()
-    except RuntimeError as error:
-        raise ValueError(
-            f"{name} has shape {tuple(x.shape)}, which does not broadcast to {tuple(like.shape)}"
-        ) from error
-
-
-def _work(*fields: Tensor, channels: int) -> tuple:
-    """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first, shape = fields[0], fields[0].shape
-    if len(shape) != 4 or shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(shape)}")
-    for x in fields:
-        if x.shape != shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(shape)}")
-    dtype = working(*fields)
-    return (*[as_dtype(x, dtype) for x in fields], first.dtype)
-
-
-def _available(backend: str, x: Tensor) -> None:
-    if backend == "triton" and x.device.type not in KERNEL_DEVICES:
-        raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu" and x.device.type != "cpu":
-        raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu":
-        cpu.insist()
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
-def _readout_adjoint(
-    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``readout`` reads."""
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return unshared(
-        reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
-    )
-
-
-def _readout_adjoint_kernel(
-    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return unshared(
-        kernels.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _readout_adjoint.register_kernel(_device)(_readout_adjoint_kernel)
-
-
-
-def _readout_adjoint_cpu(
-    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return cpu.readout_adjoint(grad__, phi, pi, K, c2, lam, m2)
-
-
-if not INTERPRETED:
-    _readout_adjoint.register_kernel("cpu")(_readout_adjoint_cpu)
-
-
-@_readout_adjoint.register_fake
-def _(
-    grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return _empty_like(phi, pi, K, c2, lam, m2)
-
-
-def _readout_adjoint_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad__, phi, pi, K, c2, lam, m2):
-        return reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1))
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[1:])
-    return pullback(adjoint, saved, grads)
-
-
-_readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
-def _readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
-    """The readout, its components one after the other along the channel axis."""
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return torch.cat(reference.readout(phi, pi, K, c2, lam, m2), 1)
-
-
-def _readout_kernel(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return torch.cat(kernels.readout(phi, pi, K, c2, lam, m2), 1)
-
-
-for _device in KERNEL_DEVICES:
-    _readout.register_kernel(_device)(_readout_kernel)
-
-
-
-def _readout_cpu(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return cpu.readout(phi, pi, K, c2, lam, m2)
-
-
-if not INTERPRETED:
-    _readout.register_kernel("cpu")(_readout_cpu)
-
-
-@_readout.register_fake
-def _(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
-    _check((phi, pi), (c2, lam, m2), (K,), ())
-    return phi.new_empty((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:]))
-
-
-def _readout_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_backward(ctx, *grads):
-    return _readout_adjoint(*grads, *ctx.saved_tensors)
-
-
-_readout.register_autograd(_readout_backward, setup_context=_readout_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve_adjoint", mutates_args=())
-def _evolve_adjoint(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
-    m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``evolve`` reads, by the varied step."""
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        reference.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
-        (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-def _evolve_adjoint_kernel(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
-    m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        kernels.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
-        (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _evolve_adjoint.register_kernel(_device)(_evolve_adjoint_kernel)
-
-
-
-def _evolve_adjoint_cpu(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
-    m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps)
-
-
-if not INTERPRETED:
-    _evolve_adjoint.register_kernel("cpu")(_evolve_adjoint_cpu)
-
-
-@_evolve_adjoint.register_fake
-def _(
-    phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor,
-    m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _empty_like(phi, pi, K, c2, dt, lam, m2, decay, rotation)
-
-
-def _evolve_adjoint_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_adjoint_backward(ctx, *grads):
-    def adjoint(phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation):
-        return reference.evolve_adjoint(
-            (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), ctx.steps
-        )
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[2:])
-    return *pullback(adjoint, saved, grads), None
-
-
-_evolve_adjoint.register_autograd(_evolve_adjoint_backward, setup_context=_evolve_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve", mutates_args=())
-def _evolve(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    """``steps`` steps of the integrator."""
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        reference.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
-        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-def _evolve_kernel(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        kernels.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
-        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _evolve.register_kernel(_device)(_evolve_kernel)
-
-
-
-def _evolve_cpu(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return cpu.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps)
-
-
-if not INTERPRETED:
-    _evolve.register_kernel("cpu")(_evolve_cpu)
-
-
-@_evolve.register_fake
-def _(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _empty_like(phi, pi)
-
-
-def _evolve_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_backward(ctx, *grads):
-    saved = ctx.saved_tensors
-    flowed = _evolve_adjoint(*_zeros_for(grads, saved[:2]), *saved, ctx.steps)
-    return *flowed, None
-
-
-_evolve.register_autograd(_evolve_backward, setup_context=_evolve_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve_readout_adjoint", mutates_args=())
-def _evolve_readout_adjoint(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
-    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``evolve_readout`` reads."""
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        reference.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
-        ),
-        (grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-def _evolve_readout_adjoint_kernel(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
-    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        reference.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps,
-            kernels.evolve, kernels.evolve_adjoint, kernels.readout_adjoint
-        ),
-        (grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _evolve_readout_adjoint.register_kernel(_device)(_evolve_readout_adjoint_kernel)
-
-
-
-def _evolve_readout_adjoint_cpu(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
-    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return cpu.evolve_readout_adjoint(
-        grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
-    )
-
-
-if not INTERPRETED:
-    _evolve_readout_adjoint.register_kernel("cpu")(_evolve_readout_adjoint_cpu)
-
-
-@_evolve_readout_adjoint.register_fake
-def _(
-    grad__: Tensor, phi__out: Tensor, pi__out: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor,
-    lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _empty_like(phi, pi, K, c2, dt, lam, m2, decay, rotation)
-
-
-def _evolve_readout_adjoint_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation):
-        return reference.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), ctx.steps
-        )
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[3:])
-    return *pullback(adjoint, saved, grads), None
-
-
-_evolve_readout_adjoint.register_autograd(
-    _evolve_readout_adjoint_backward, setup_context=_evolve_readout_adjoint_setup
-)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve_readout_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_evolve_readout", mutates_args=())
-def _evolve_readout(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The readout after ``steps`` steps, then the state."""
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        reference.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps),
-        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-def _evolve_readout_kernel(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return unshared(
-        reference.evolve_readout(
-            (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps, kernels.evolve, kernels.readout
-        ),
-        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _evolve_readout.register_kernel(_device)(_evolve_readout_kernel)
-
-
-
-def _evolve_readout_cpu(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return cpu.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps)
-
-
-if not INTERPRETED:
-    _evolve_readout.register_kernel("cpu")(_evolve_readout_cpu)
-
-
-@_evolve_readout.register_fake
-def _(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return phi.new_empty((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:])), *_empty_like(phi, pi)
-
-
-def _evolve_readout_setup(ctx, inputs, output) -> None:
-    *tensors, ctx.steps = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _evolve_readout_backward(ctx, *grads):
-    saved = ctx.saved_tensors
-    phi = saved[0]
-    grad = phi.new_zeros((phi.shape[0], 6 * phi.shape[1], *phi.shape[2:])) if grads[0] is None else grads[0]
-    flowed = _evolve_readout_adjoint(grad, *_nothing_for(grads[1:], saved[:2]), *saved, ctx.steps)
-    return *flowed, None
-
-
-_evolve_readout.register_autograd(_evolve_readout_backward, setup_context=_evolve_readout_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_evolve_readout", _device, torch.float32)
-
-
-class CoupledWave(BaseLayer):
+class CoupledWave(LatticeLayer):
     """CoupledWave.
 
     channels  number C of channels of every field
@@ -502,11 +35,17 @@ class CoupledWave(BaseLayer):
     backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
 
+    RANK = 2
+    STATE = CoupledWaveState
+    FIELDS = ('phi', 'pi')
+    ZERO = ('pi',)
     CONFIG = ('channels', 'backend', 'steps')
     DYNAMICS = ('steps',)
     SPEC = "5ad44d45a0d61409"
     INPUTS = ()
     SIGNS = {}
+    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    OPERATORS = operators.OPERATORS
 
     B = Param("matrix", 0.0, symmetry=-1, block=8)
     K = Param("matrix", 0.0, symmetry=1)
@@ -525,20 +64,7 @@ class CoupledWave(BaseLayer):
         dt: float | None = None,
     ) -> None:
         super().__init__()
-        if backend not in ('auto', 'triton', 'cpu', 'torch'):
-            raise ValueError(
-                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'triton', 'cpu', 'torch')"
-            )
-        if backend == "triton" and kernels is None:
-            raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and INTERPRETED:
-            raise ValueError(
-                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
-            )
-        if backend == "cpu":
-            cpu.insist()
-        channels = as_count(channels, "channels", 1)
-        self.channels, self.backend = channels, backend
+        self._set_up(channels, backend)
         self.steps = 8 if steps is None else as_count(steps, "steps", 0)
         register_parameters(self)
         if dt is not None:
@@ -549,106 +75,74 @@ class CoupledWave(BaseLayer):
     @checked
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CoupledWaveState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
-        check_fields(phi=phi, pi=pi)
-        pi = torch.zeros_like(phi) if pi is None else pi
-        *fields__, dtype__ = _work(phi, pi, channels=self.channels)
-        phi, pi = fields__
-        given__ = (phi, pi)
-        results__ = self._evolved(*given__)
-        return CoupledWaveState(*[as_dtype(x, dtype__) for x in results__])
+        results, dtype = self._run(self._evolved, {"phi": phi, "pi": pi}, {})
+        return CoupledWaveState(*[as_dtype(x, dtype) for x in results])
 
-    def _evolved(self, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
-        decay, rotation, = reference.prologue(
+    def _evolved(self, phi: Tensor, pi: Tensor) -> Tensors:
+        state = (phi, pi)
+        fixed = self._fixed(phi)
+        if by_reference(self.backend):
+            return reference.evolve(state, fixed, self.steps)
+        self._insist(state[0])
+        return operators.evolve(*state, *fixed, self.steps)
+
+    def _fixed(self, phi: Tensor) -> Tensors:
+        """What is fixed over the steps, in the order in which a step reads it."""
+        decay, rotation = reference.prologue(
             as_dtype(self.B, phi.dtype), as_dtype(self.dt, phi.dtype), as_dtype(self.gamma, phi.dtype)
         )
-        fixed__ = (
-            as_dtype(self.K, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.dt, phi.dtype),
-            as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-            decay,
-            rotation,
+        return (
+            as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.dt, phi.dtype),
+            as_dtype(self.lam, phi.dtype), as_dtype(self.m2, phi.dtype), decay, rotation
         )
-        if by_reference(self.backend):
-            return reference.evolve((phi, pi), fixed__, self.steps)
-        _available(self.backend, phi)
-        return _evolve(phi, pi, *fixed__, self.steps)
 
     @exact
     @checked
     def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CoupledWaveState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
-        check_fields(phi=phi, pi=pi)
-        pi = torch.zeros_like(phi) if pi is None else pi
-        *fields__, dtype__ = _work(phi, pi, channels=self.channels)
-        phi, pi = fields__
-        given__ = (phi, pi)
-        results__ = self._evolved_readout(*given__)
-        read__, *ends__ = [as_dtype(x, dtype__) for x in results__]
-        return CoupledWaveState(*ends__), read__
+        results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {})
+        read, *ends = [as_dtype(x, dtype) for x in results]
+        return CoupledWaveState(*ends), read
 
-    def _evolved_readout(self, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
-        decay, rotation, = reference.prologue(
-            as_dtype(self.B, phi.dtype), as_dtype(self.dt, phi.dtype), as_dtype(self.gamma, phi.dtype)
-        )
-        fixed__ = (
-            as_dtype(self.K, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.dt, phi.dtype),
-            as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-            decay,
-            rotation,
-        )
-        others__ = (
-            as_dtype(self.K, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
+    def _evolved_readout(self, phi: Tensor, pi: Tensor) -> Tensors:
+        state = (phi, pi)
+        fixed = self._fixed(phi)
+        others = (
+            as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype)
         )
         if by_reference(self.backend):
-            return reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
-        _available(self.backend, phi)
-        return _evolve_readout(phi, pi, *fixed__, self.steps)
+            return reference.evolve_readout(state, fixed, others, self.steps)
+        self._insist(state[0])
+        return operators.evolve_readout(*state, *fixed, self.steps)
 
     @exact
     def readout(self, state: CoupledWaveState) -> Tensor:
         """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22."""
-        check_state('readout', state, CoupledWaveState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
-        given__ = (
-            phi,
-            pi,
-            as_dtype(self.K, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
+        phi, pi = self._fields('readout', state)
+        given = (
+            phi, pi, as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype)
         )
         if by_reference(self.backend):
-            return torch.cat(reference.readout(*given__), 1).to(dtype__)
-        _available(self.backend, phi)
-        return as_dtype(_readout(*given__), dtype__)
+            return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
+        self._insist(given[0])
+        return as_dtype(operators.readout(*given), state[0].dtype)
 
     @exact
     def energy(self, state: CoupledWaveState) -> Tensor:
         """The energy of each sample, (B,)."""
-        check_state('energy', state, CoupledWaveState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
-        (density__,) = reference.energy(
+        phi, pi = self._fields('energy', state)
+        (density,) = reference.energy(
             phi, pi, as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
             as_dtype(self.m2, phi.dtype)
         )
-        return density__.flatten(1).sum(1)
+        return density.flatten(1).sum(1)
 
     @exact
     def stress_energy(self, state: CoupledWaveState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        check_state('stress_energy', state, CoupledWaveState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
+        phi, pi = self._fields('stress_energy', state)
         return dict(
             zip(
                 ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
@@ -663,13 +157,11 @@ class CoupledWave(BaseLayer):
     def balance_residual(self, before: CoupledWaveState, after: CoupledWaveState, elapsed: float) -> Tensor:
         """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
         state = CoupledWaveState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        check_state('balance_residual', state, CoupledWaveState)
-        *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
-        phi, pi = fields__
-        (density__,) = reference.power(
+        phi, pi = self._fields('balance_residual', state)
+        (density,) = reference.power(
             phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype),
             as_dtype(self.gamma, phi.dtype), as_dtype(self.lam, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
-        power__ = 1.0 * density__.flatten(1).sum(1)
-        return (self.energy(after) - self.energy(before)) / elapsed - power__
+        power = density.flatten(1).sum(1)
+        return (self.energy(after) - self.energy(before)) / elapsed - power
 

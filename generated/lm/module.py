@@ -9,20 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import cpu, reference
-from .base import (
-    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, registered,
-    unshared, working
-)
+from . import operators, reference
+from .base import (BaseLayer, by_reference, check_state, exact, registered, working)
 from .checks import checked
+from .scan import as_start, as_tokens
 
-try:
-    from . import kernels
-except ImportError:  # a machine without Triton
-    kernels = None
-
-INTERPRETED = kernels is not None and kernels.triton.knobs.runtime.interpret
-KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERPRETED else ()))
 COMPONENTS = ('T00', 'J', 'M')
 
 
@@ -39,316 +30,6 @@ class LmState(NamedTuple):
         return LmState(*(x[..., -1] for x in self))
 
 
-OPERATORS = operator_prefix("lm_ae7cb214")
-
-
-def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return tuple(x.new_empty(x.shape) for x in tensors)
-
-
-def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
-
-
-def _check(start: tuple[Tensor, ...], tokens: tuple[Tensor, ...], coefficients: tuple[Tensor, ...]) -> None:
-    """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first = tokens[0]
-    if first.dim() != 3:
-        raise ValueError(f"tokens have 3 axes (B, T, C), not shape {tuple(first.shape)}")
-    b, _, c = first.shape
-    expected = [(x, (b, c)) for x in start] + [(x, first.shape) for x in tokens] + [(x, (c,)) for x in coefficients]
-    for x, shape in expected:
-        if tuple(x.shape) != tuple(shape):
-            raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-        if x.dtype != first.dtype or x.device != first.device:
-            raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first one {first.dtype} on {first.device}")
-
-
-def _tokens(channels: int, axes: int, /, **inputs: Tensor) -> tuple[tuple[Tensor, ...], torch.dtype]:
-    """The inputs in one shape, (B, C, T) as (B, T, C) in memory or (B, C), and the dtype that was given."""
-    shapes = [tuple(check_input(x, name).shape) for name, x in inputs.items()]
-    try:
-        shape = torch.broadcast_shapes(*shapes, (1, channels, *([1] * (axes - 2))))
-    except RuntimeError as error:
-        raise ValueError(f"inputs of shapes {shapes} do not broadcast to {channels} channels") from error
-    dtype = next(iter(inputs.values())).dtype
-    for x in inputs.values():
-        dtype = torch.promote_types(dtype, x.dtype)
-    if not dtype.is_floating_point or len(shape) != axes or shape[1] != channels:
-        needed = f"(B, {channels}{', T' if axes == 3 else ''})"
-        raise ValueError(f"inputs broadcast to {tuple(shape)} of {dtype}; needed: floating point, {needed}")
-    work = working(next(iter(inputs.values())).new_empty((), dtype=dtype))
-    found = (x.to(work).expand(shape) for x in inputs.values())
-    return tuple(x.mT.contiguous() if axes == 3 else x for x in found), dtype
-
-
-def _start(state: LmState | None, like: Tensor) -> tuple[Tensor, ...]:
-    """The state (B, C) before the first token; zero where none is given."""
-    shape = (like.shape[0], like.shape[-1])
-    if state is None:
-        return tuple(like.new_zeros(shape) for _ in LmState._fields)
-    for x in state:
-        check_input(x, "the state before the first token")
-        if tuple(x.shape) != shape:
-            raise ValueError(
-                f"the state before the first token has shape {shape}, not {tuple(x.shape)}; see State.last"
-            )
-    return tuple(x.to(like.dtype).contiguous() for x in state)
-
-
-def _available(backend: str, x: Tensor) -> None:
-    if backend == "triton" and x.device.type not in KERNEL_DEVICES:
-        raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu" and x.device.type != "cpu":
-        raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu":
-        cpu.insist()
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
-def _readout_adjoint(
-    grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``readout`` reads."""
-    _check((q__start, p__start), (q, p), ())
-    return unshared(
-        reference.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
-        (grad__, q__start, p__start, q, p)
-    )
-
-
-def _readout_adjoint_kernel(
-    grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((q__start, p__start), (q, p), ())
-    return unshared(
-        kernels.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
-        (grad__, q__start, p__start, q, p)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _readout_adjoint.register_kernel(_device)(_readout_adjoint_kernel)
-
-
-
-def _readout_adjoint_cpu(
-    grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((q__start, p__start), (q, p), ())
-    return unshared(
-        cpu.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
-        (grad__, q__start, p__start, q, p)
-    )
-
-
-if not INTERPRETED:
-    _readout_adjoint.register_kernel("cpu")(_readout_adjoint_cpu)
-
-
-@_readout_adjoint.register_fake
-def _(
-    grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((q__start, p__start), (q, p), ())
-    return _empty_like(q__start, p__start, q, p)
-
-
-def _readout_adjoint_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad__, q__start, p__start, q, p):
-        return reference.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ())
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[1:])
-    return pullback(adjoint, saved, grads)
-
-
-_readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
-def _readout(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor:
-    """The readout at every token, its components one after the other along the channels."""
-    _check((q__start, p__start), (q, p), ())
-    return torch.cat(reference.readout_scan((q__start, p__start), (q, p), ()), 2)
-
-
-def _readout_kernel(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor:
-    _check((q__start, p__start), (q, p), ())
-    return torch.cat(kernels.readout_scan((q__start, p__start), (q, p), ()), 2)
-
-
-for _device in KERNEL_DEVICES:
-    _readout.register_kernel(_device)(_readout_kernel)
-
-
-
-def _readout_cpu(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor:
-    _check((q__start, p__start), (q, p), ())
-    return torch.cat(cpu.readout_scan((q__start, p__start), (q, p), ()), 2)
-
-
-if not INTERPRETED:
-    _readout.register_kernel("cpu")(_readout_cpu)
-
-
-@_readout.register_fake
-def _(q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor) -> Tensor:
-    _check((q__start, p__start), (q, p), ())
-    return q.new_empty((*q.shape[:2], 3 * q.shape[2]))
-
-
-def _readout_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_backward(ctx, *grads):
-    return _readout_adjoint(*grads, *ctx.saved_tensors)
-
-
-_readout.register_autograd(_readout_backward, setup_context=_readout_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_scan_adjoint", mutates_args=())
-def _scan_adjoint(
-    q__out: Tensor, p__out: Tensor, q: Tensor, p: Tensor, q__start: Tensor, p__start: Tensor, f_p: Tensor,
-    f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``scan`` reads, by the scan of the transposed steps."""
-    _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return unshared(
-        reference.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
-        (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
-    )
-
-
-def _scan_adjoint_kernel(
-    q__out: Tensor, p__out: Tensor, q: Tensor, p: Tensor, q__start: Tensor, p__start: Tensor, f_p: Tensor,
-    f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return unshared(
-        kernels.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
-        (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _scan_adjoint.register_kernel(_device)(_scan_adjoint_kernel)
-
-
-
-def _scan_adjoint_cpu(
-    q__out: Tensor, p__out: Tensor, q: Tensor, p: Tensor, q__start: Tensor, p__start: Tensor, f_p: Tensor,
-    f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return unshared(
-        cpu.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
-        (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
-    )
-
-
-if not INTERPRETED:
-    _scan_adjoint.register_kernel("cpu")(_scan_adjoint_cpu)
-
-
-@_scan_adjoint.register_fake
-def _(
-    q__out: Tensor, p__out: Tensor, q: Tensor, p: Tensor, q__start: Tensor, p__start: Tensor, f_p: Tensor,
-    f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return _empty_like(q__start, p__start, f_p, f_q, lam, theta)
-
-
-def _scan_adjoint_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _scan_adjoint_backward(ctx, *grads):
-    def adjoint(q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta):
-        return reference.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ())
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[4:])
-    return pullback(adjoint, saved, grads)
-
-
-_scan_adjoint.register_autograd(_scan_adjoint_backward, setup_context=_scan_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_scan_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_scan", mutates_args=())
-def _scan(
-    q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The state after every token."""
-    _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return unshared(
-        reference.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
-    )
-
-
-def _scan_kernel(
-    q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor]:
-    _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return unshared(
-        kernels.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _scan.register_kernel(_device)(_scan_kernel)
-
-
-
-def _scan_cpu(
-    q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor]:
-    _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return unshared(
-        cpu.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
-    )
-
-
-if not INTERPRETED:
-    _scan.register_kernel("cpu")(_scan_cpu)
-
-
-@_scan.register_fake
-def _(
-    q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
-) -> tuple[Tensor, Tensor]:
-    _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return _empty_like(f_p, f_p)
-
-
-def _scan_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*output, *inputs)
-
-
-def _scan_backward(ctx, *grads):
-    saved = ctx.saved_tensors
-    flowed = _scan_adjoint(*_zeros_for(grads, saved[:2]), *saved)
-    return flowed
-
-
-_scan.register_autograd(_scan_backward, setup_context=_scan_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_scan", _device, torch.float32)
-
-
 class Lm(BaseLayer):
     """Lm.
 
@@ -360,23 +41,12 @@ class Lm(BaseLayer):
     SPEC = "714dbb8ba1267f3f"
     INPUTS = ('f_p', 'f_q', 'lam', 'theta')
     SIGNS = {'lam': 'nonnegative'}
+    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    OPERATORS = operators.OPERATORS
 
     def __init__(self, channels: int, *, backend: str = "auto") -> None:
         super().__init__()
-        if backend not in ('auto', 'triton', 'cpu', 'torch'):
-            raise ValueError(
-                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'triton', 'cpu', 'torch')"
-            )
-        if backend == "triton" and kernels is None:
-            raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and INTERPRETED:
-            raise ValueError(
-                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
-            )
-        if backend == "cpu":
-            cpu.insist()
-        channels = as_count(channels, "channels", 1)
-        self.channels, self.backend = channels, backend
+        self._set_up(channels, backend)
 
     @property
     def dt(self) -> float:
@@ -396,24 +66,24 @@ class Lm(BaseLayer):
 
         Inputs broadcast to (B, C, T). In memory the channels are last: an input that is the ``.mT`` of a contiguous
         (B, T, C) is read where it lies, and the ``.mT`` of a result is contiguous."""
-        tokens__, dtype__ = _tokens(self.channels, 3, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
-        start__ = _start(state, tokens__[0])
-        fixed__ = self._coefficients(tokens__[0])
+        inputs, dtype = as_tokens(self.channels, 3, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
+        start = as_start(state, LmState._fields, inputs[0])
+        fixed = self._coefficients(inputs[0])
         if by_reference(self.backend):
-            results__ = reference.scan(start__, tokens__, fixed__)
+            results = reference.scan(start, inputs, fixed)
         else:
-            _available(self.backend, tokens__[0])
-            results__ = _scan(*start__, *tokens__, *fixed__)
-        return LmState(*(x.to(dtype__).mT for x in results__))
+            self._insist(inputs[0])
+            results = operators.scan(*start, *inputs, *fixed)
+        return LmState(*(x.to(dtype).mT for x in results))
 
     @exact
     @checked
     def step(self, state: LmState | None, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> LmState:
         """The state (B, C) after one token with inputs (B, C): ``forward`` token by token, with nothing else to keep."""
-        tokens__, dtype__ = _tokens(self.channels, 2, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
-        start__ = _start(state, tokens__[0])
-        fixed__ = self._coefficients(tokens__[0])
-        return LmState(*(x.to(dtype__) for x in reference.step(*start__, *tokens__, )))
+        inputs, dtype = as_tokens(self.channels, 2, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
+        start = as_start(state, LmState._fields, inputs[0])
+        fixed = self._coefficients(inputs[0])
+        return LmState(*(x.to(dtype) for x in reference.step(*start, *inputs, )))
 
     @exact
     def readout(self, state: LmState, before: LmState | None = None) -> Tensor:
@@ -422,23 +92,21 @@ class Lm(BaseLayer):
         ``before`` is the state (B, C) before the first token of ``state``, zero by default. A state (B, C) of one token
         is read as such: (B, R*C)."""
         check_state("readout", state, LmState)
-        single__ = state[0].dim() == 2
-        dtype__ = state[0].dtype
-        states__ = tuple((x[:, :, None] if single__ else x).to(working(x)).mT.contiguous() for x in state)
-        start__ = _start(before, states__[0])
-        fixed__ = self._coefficients(states__[0])
+        single, dtype = state[0].dim() == 2, state[0].dtype
+        states = tuple((x[:, :, None] if single else x).to(working(x)).mT.contiguous() for x in state)
+        start = as_start(before, LmState._fields, states[0])
         if by_reference(self.backend):
-            read__ = torch.cat(reference.readout_scan(start__, states__, ()), 2)
+            read = torch.cat(reference.readout_scan(start, states, ()), 2)
         else:
-            _available(self.backend, states__[0])
-            read__ = _readout(*start__, *states__)
-        return read__[:, 0].to(dtype__) if single__ else read__.to(dtype__).mT
+            self._insist(states[0])
+            read = operators.readout(*start, *states)
+        return read[:, 0].to(dtype) if single else read.to(dtype).mT
 
     @exact
     def energy(self, state: LmState) -> Tensor:
         """x.P x/2 of each sample, summed over the channels: (B, T), or (B,) for a state (B, C)."""
         check_state("energy", state, LmState)
-        states__ = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
-        fixed__ = self._coefficients(states__[0])
-        (density__,) = reference.energy(*states__, )
-        return density__.expand_as(states__[0]).sum(-1)
+        states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
+        fixed = self._coefficients(states[0])
+        (density,) = reference.energy(*states, )
+        return density.expand_as(states[0]).sum(-1)

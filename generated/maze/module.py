@@ -4,26 +4,16 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import cpu, reference
-from .base import (
-    BaseLayer, as_count, as_dtype, by_reference, check_input, check_state, exact, operator_prefix, pullback, readable,
-    registered, transformed, unshared, working
-)
+from . import operators, reference
+from .base import (as_dtype, by_reference, check_given, exact, registered, transformed)
 from .checks import checked
+from .lattice import LatticeLayer
 
-try:
-    from . import kernels
-except ImportError:  # a machine without Triton
-    kernels = None
-
-INTERPRETED = kernels is not None and kernels.triton.knobs.runtime.interpret
-KERNEL_DEVICES = () if kernels is None else ("cuda", "xpu", *(("cpu",) if INTERPRETED else ()))
 COMPONENTS = ('T00', 'T11', 'T12', 'T22')
 
 
@@ -37,346 +27,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_5c8b8b61")
-
-
-def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return tuple(x.new_empty(x.shape) for x in tensors)
-
-
-def _check(
-    sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
-) -> None:
-    """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first, whole = sites[0], sites[0].shape
-    if len(whole) != 4:
-        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(whole)}")
-    c, dtype, device = whole[1], first.dtype, first.device
-    for shape, tensors in ((whole, sites), ((c,), channels), ((c, c), matrices), ((), scalars)):
-        for x in tensors:
-            if x.shape != shape:
-                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-            if x.dtype != dtype or x.device != device:
-                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
-
-
-def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
-
-
-
-def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
-    """A prescribed field in the shape and dtype of the state."""
-    try:
-        return check_input(x, name).to(like.dtype).expand(like.shape).contiguous()
-    except RuntimeError as error:
-        raise ValueError(
-            f"{name} has shape {tuple(x.shape)}, which does not broadcast to {tuple(like.shape)}"
-        ) from error
-
-
-def _work(*fields: Tensor, channels: int) -> tuple:
-    """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first, shape = fields[0], fields[0].shape
-    if len(shape) != 4 or shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(shape)}")
-    for x in fields:
-        if x.shape != shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(shape)}")
-    dtype = working(*fields)
-    return (*[as_dtype(x, dtype) for x in fields], first.dtype)
-
-
-def _available(backend: str, x: Tensor) -> None:
-    if backend == "triton" and x.device.type not in KERNEL_DEVICES:
-        raise ValueError(f'backend="triton" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu" and x.device.type != "cpu":
-        raise ValueError(f'backend="cpu" has no kernels for tensors on {x.device}; use backend="auto"')
-    if backend == "cpu":
-        cpu.insist()
-
-
-def _frame(*inputs: Tensor, channels: int) -> tuple[Tensor, torch.dtype]:
-    """An empty field of the shape that the inputs broadcast to, and the dtype that was given."""
-    for x in inputs:
-        check_input(x, "an input")
-    try:
-        shape = torch.broadcast_shapes(*(x.shape for x in inputs), (1, channels, 1, 1))
-    except RuntimeError as error:
-        raise ValueError(
-            f"inputs of shapes {[tuple(x.shape) for x in inputs]} do not broadcast to {channels} channels"
-        ) from error
-    dtype = inputs[0].dtype
-    for x in inputs[1:]:
-        dtype = torch.promote_types(dtype, x.dtype)
-    if not dtype.is_floating_point or len(shape) != 4 or shape[1] != channels:
-        raise ValueError(
-            f"inputs broadcast to {tuple(shape)} of {dtype}; needed: floating point, (B, {channels}, *S)"
-        )
-    frame = inputs[0].new_empty(shape, dtype=dtype)
-    return frame.to(working(frame)), dtype
-
-
-class NotConverged(RuntimeWarning):
-    """A solve gave up; the ``status`` of the state says which samples."""
-
-
-def _reported(results: tuple[Tensor, ...], max_iter: int) -> tuple[Tensor, ...]:
-    """Results of a solve, with one warning where it failed."""
-    x, iterations, residual, status = results
-    if readable(status) and bool((status != 0).any()):
-        warnings.warn(
-            f"Maze: a solve did not converge (max_iter={max_iter}); see `status` of the state for the samples",
-            NotConverged,
-            stacklevel=2,
-        )
-    return x.contiguous(), iterations, residual, status
-
-
-def _given(method: str, /, **inputs: Tensor | None) -> None:
-    missing = [name for name, x in inputs.items() if x is None]
-    if missing:
-        raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout_adjoint", mutates_args=())
-def _readout_adjoint(
-    grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cotangents of everything that ``readout`` reads."""
-    _check((u, kappa, m2, s), (), (), ())
-    return unshared(reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
-
-
-def _readout_adjoint_kernel(
-    grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((u, kappa, m2, s), (), (), ())
-    return unshared(kernels.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
-
-
-for _device in KERNEL_DEVICES:
-    _readout_adjoint.register_kernel(_device)(_readout_adjoint_kernel)
-
-
-
-def _readout_adjoint_cpu(
-    grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((u, kappa, m2, s), (), (), ())
-    return cpu.readout_adjoint(grad__, u, kappa, m2, s)
-
-
-if not INTERPRETED:
-    _readout_adjoint.register_kernel("cpu")(_readout_adjoint_cpu)
-
-
-@_readout_adjoint.register_fake
-def _(grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((u, kappa, m2, s), (), (), ())
-    return _empty_like(u, kappa, m2, s)
-
-
-def _readout_adjoint_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_adjoint_backward(ctx, *grads):
-    def adjoint(grad__, u, kappa, m2, s):
-        return reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1))
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[1:])
-    return pullback(adjoint, saved, grads)
-
-
-_readout_adjoint.register_autograd(_readout_adjoint_backward, setup_context=_readout_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_readout", mutates_args=())
-def _readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
-    """The readout, its components one after the other along the channel axis."""
-    _check((u, kappa, m2, s), (), (), ())
-    return torch.cat(reference.readout(u, kappa, m2, s), 1)
-
-
-def _readout_kernel(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
-    _check((u, kappa, m2, s), (), (), ())
-    return torch.cat(kernels.readout(u, kappa, m2, s), 1)
-
-
-for _device in KERNEL_DEVICES:
-    _readout.register_kernel(_device)(_readout_kernel)
-
-
-
-def _readout_cpu(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
-    _check((u, kappa, m2, s), (), (), ())
-    return cpu.readout(u, kappa, m2, s)
-
-
-if not INTERPRETED:
-    _readout.register_kernel("cpu")(_readout_cpu)
-
-
-@_readout.register_fake
-def _(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
-    _check((u, kappa, m2, s), (), (), ())
-    return u.new_empty((u.shape[0], 4 * u.shape[1], *u.shape[2:]))
-
-
-def _readout_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _readout_backward(ctx, *grads):
-    return _readout_adjoint(*grads, *ctx.saved_tensors)
-
-
-_readout.register_autograd(_readout_backward, setup_context=_readout_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_readout", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_operator_adjoint", mutates_args=())
-def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
-    _check((cotangent__, u, kappa, m2), (), (), ())
-    return unshared(reference.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
-
-
-def _operator_adjoint_kernel(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent__, u, kappa, m2), (), (), ())
-    return unshared(kernels.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
-
-
-for _device in KERNEL_DEVICES:
-    _operator_adjoint.register_kernel(_device)(_operator_adjoint_kernel)
-
-
-
-def _operator_adjoint_cpu(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent__, u, kappa, m2), (), (), ())
-    return cpu.operator_adjoint(u, kappa, m2, cotangent__)
-
-
-if not INTERPRETED:
-    _operator_adjoint.register_kernel("cpu")(_operator_adjoint_cpu)
-
-
-@_operator_adjoint.register_fake
-def _(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
-    _check((cotangent__, u, kappa, m2), (), (), ())
-    return _empty_like(kappa, m2)
-
-
-def _operator_adjoint_setup(ctx, inputs, output) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _operator_adjoint_backward(ctx, *grads):
-    def adjoint(cotangent__, u, kappa, m2):
-        return reference.operator_adjoint(u, kappa, m2, cotangent__)
-
-    saved = ctx.saved_tensors
-    grads = _zeros_for(grads, saved[2:])
-    return pullback(adjoint, saved, grads)
-
-
-_operator_adjoint.register_autograd(_operator_adjoint_backward, setup_context=_operator_adjoint_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_operator_adjoint", _device, torch.float32)
-
-
-@torch.library.custom_op(f"{OPERATORS}_solve_linear", mutates_args=())
-def _solve_linear(
-    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
-    max_iter: int, use_kernels: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator."""
-    _check((b__, start__, kappa, m2), (), (), ())
-    return unshared(
-        _reported(reference.solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter), max_iter),
-        (b__, start__, kappa, m2)
-    )
-
-
-def _solve_linear_kernel(
-    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
-    max_iter: int, use_kernels: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b__, start__, kappa, m2), (), (), ())
-    return unshared(
-        _reported(
-            (kernels if use_kernels else reference).solve_linear(
-                b__, start__, (kappa, m2), solver, rtol, atol, max_iter
-            ),
-            max_iter
-        ),
-        (b__, start__, kappa, m2)
-    )
-
-
-for _device in KERNEL_DEVICES:
-    _solve_linear.register_kernel(_device)(_solve_linear_kernel)
-
-
-
-def _solve_linear_cpu(
-    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
-    max_iter: int, use_kernels: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b__, start__, kappa, m2), (), (), ())
-    return unshared(
-        _reported(
-            (cpu if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
-            max_iter
-        ),
-        (b__, start__, kappa, m2)
-    )
-
-
-if not INTERPRETED:
-    _solve_linear.register_kernel("cpu")(_solve_linear_cpu)
-
-
-@_solve_linear.register_fake
-def _(
-    b__: Tensor, start__: Tensor, kappa: Tensor, m2: Tensor, solver: str, rtol: float, bwd_rtol: float, atol: float,
-    max_iter: int, use_kernels: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _check((b__, start__, kappa, m2), (), (), ())
-    return b__.new_empty(b__.shape), b__.new_empty(
-        b__.shape[:1], dtype=torch.int64
-    ), b__.new_empty(b__.shape[:1]), b__.new_empty(b__.shape[:1], dtype=torch.int64)
-
-
-def _solve_linear_setup(ctx, inputs, output) -> None:
-    _, _, *fixed = inputs[:4]
-    solver, _, bwd_rtol, _, max_iter, use_kernels = inputs[4:]
-    ctx.options = solver, bwd_rtol, max_iter, use_kernels
-    ctx.save_for_backward(output[0], *fixed)
-
-
-def _solve_linear_backward(ctx, *grads):
-    x, *fixed = ctx.saved_tensors
-    grad = torch.zeros_like(x) if grads[0] is None else grads[0]
-    solver, bwd_rtol, max_iter, use_kernels = ctx.options
-    adjoint, _, _, status = _solve_linear(
-        grad, torch.zeros_like(grad), *fixed, solver, bwd_rtol, bwd_rtol, 0.0, max_iter, use_kernels
-    )
-    flowed = _operator_adjoint(-adjoint, x, *fixed)
-    return adjoint, None, *flowed, None, None, None, None, None, None
-
-
-_solve_linear.register_autograd(_solve_linear_backward, setup_context=_solve_linear_setup)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast(f"{OPERATORS}_solve_linear", _device, torch.float32)
-
-
-class Maze(BaseLayer):
+class Maze(LatticeLayer):
     """Maze.
 
     channels  number C of channels of every field
@@ -386,11 +37,16 @@ class Maze(BaseLayer):
     backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
 
+    RANK = 2
+    STATE = MazeState
+    FIELDS = ('u',)
     CONFIG = ('channels', 'backend', 'solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
     DYNAMICS = ('solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
     SPEC = "e841cd2892a8d4b5"
     INPUTS = ('kappa', 'm2', 's')
     SIGNS = {'kappa': 'positive', 'm2': 'positive'}
+    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    OPERATORS = operators.OPERATORS
 
     def __init__(
         self,
@@ -406,20 +62,7 @@ class Maze(BaseLayer):
         max_iter: int | None = None,
     ) -> None:
         super().__init__()
-        if backend not in ('auto', 'triton', 'cpu', 'torch'):
-            raise ValueError(
-                f"backend={backend!r} is not emitted for this package; use one of ('auto', 'triton', 'cpu', 'torch')"
-            )
-        if backend == "triton" and kernels is None:
-            raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and INTERPRETED:
-            raise ValueError(
-                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
-            )
-        if backend == "cpu":
-            cpu.insist()
-        channels = as_count(channels, "channels", 1)
-        self.channels, self.backend = channels, backend
+        self._set_up(channels, backend)
         if steps is not None or dt is not None:
             raise ValueError("a steady state has no steps and no dt")
         self.solver = "cg" if solver is None else solver
@@ -434,67 +77,57 @@ class Maze(BaseLayer):
     @checked
     def forward(self, kappa: Tensor, m2: Tensor, s: Tensor, *, warm_start: Tensor | None = None) -> MazeState:
         """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
+        like, dtype = self._frame(kappa, m2, s)
         if transformed():
             raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")
-        like__, dtype__ = _frame(kappa, m2, s, channels=self.channels)
-        _available(self.backend, like__)
-        fixed__ = (
-            _site(kappa, like__, 'kappa'),
-            _site(m2, like__, 'm2'),
+        self._insist(like)
+        fixed = (self._site(kappa, like, 'kappa'), self._site(m2, like, 'm2'))
+        (b,) = reference.source(like, self._site(s, like, 's'))
+        start = torch.zeros_like(b) if warm_start is None else self._site(warm_start, b, "warm_start").detach()
+        options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter
+        u, iterations, residual, status = operators.solve(
+            b.contiguous(), start.contiguous(), *fixed, *options, self.backend != "torch"
         )
-        (b__,) = reference.source(like__, _site(s, like__, 's'))
-        start__ = torch.zeros_like(b__) if warm_start is None else _site(warm_start, b__, "warm_start").detach()
-        u__, iterations__, residual__, status__ = _solve_linear(
-            b__.contiguous(), start__.contiguous(), *fixed__, self.solver, self.rtol, self.bwd_rtol, self.atol,
-            self.max_iter, self.backend != "torch",
-        )
-        return MazeState(u__.to(dtype__), iterations__, residual__.detach(), status__)
+        return MazeState(u.to(dtype), iterations, residual.detach(), status)
 
     @exact
     def readout(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The readout, (B, R*C, *S): T00, T11, T12, T22."""
-        check_state('readout', state, MazeState)
-        _given('readout', kappa=kappa, m2=m2, s=s)
-        *fields__, dtype__ = _work(state.u, channels=self.channels)
-        u, = fields__
-        given__ = (
-            u,
-            _site(kappa, u, 'kappa'),
-            _site(m2, u, 'm2'),
-            _site(s, u, 's'),
-        )
+        check_given('readout', kappa=kappa, m2=m2, s=s)
+        (u,) = self._fields('readout', state)
+        given = (u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's'))
         if by_reference(self.backend):
-            return torch.cat(reference.readout(*given__), 1).to(dtype__)
-        _available(self.backend, u)
-        return as_dtype(_readout(*given__), dtype__)
+            return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
+        self._insist(given[0])
+        return as_dtype(operators.readout(*given), state[0].dtype)
 
     @exact
     def energy(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The energy of each sample, (B,)."""
-        check_state('energy', state, MazeState)
-        _given('energy', kappa=kappa, m2=m2, s=s)
-        *fields__, dtype__ = _work(state.u, channels=self.channels)
-        u, = fields__
-        (density__,) = reference.energy(u, _site(kappa, u, 'kappa'), _site(m2, u, 'm2'), _site(s, u, 's'))
-        return density__.flatten(1).sum(1)
+        check_given('energy', kappa=kappa, m2=m2, s=s)
+        (u,) = self._fields('energy', state)
+        (density,) = reference.energy(
+            u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's')
+        )
+        return density.flatten(1).sum(1)
 
     @exact
     def stress_energy(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        check_state('stress_energy', state, MazeState)
-        _given('stress_energy', kappa=kappa, m2=m2, s=s)
-        *fields__, dtype__ = _work(state.u, channels=self.channels)
-        u, = fields__
+        check_given('stress_energy', kappa=kappa, m2=m2, s=s)
+        (u,) = self._fields('stress_energy', state)
         return dict(
             zip(
                 ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
-                reference.stress_energy(u, _site(kappa, u, 'kappa'), _site(m2, u, 'm2'), _site(s, u, 's'))
+                reference.stress_energy(
+                    u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's')
+                )
             )
         )
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from . import reference
-from .base import (BaseLayer, as_count, check_input, check_state, exact, readable, registered, working)
+from .base import (
+    BaseLayer, NotConverged, check_given, check_input, check_state, exact, readable, registered, working
+)
 from .checks import checked
 from .graph import Dense, Sparse
 from .param import Param, register_parameters
@@ -100,12 +102,6 @@ def _frame(
     return frame.to(working(frame)).expand(shape), dtype
 
 
-def _given(method: str, /, **inputs: Tensor | None) -> None:
-    missing = [name for name, x in inputs.items() if x is None]
-    if missing:
-        raise TypeError(f"{method}() needs the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
-
-
 class Sudoku(BaseLayer):
     """Sudoku.
 
@@ -126,6 +122,8 @@ class Sudoku(BaseLayer):
     SPEC = "6bc15c86601e7f08"
     INPUTS = ('s', 'w')
     SIGNS = {'w': 'nonnegative'}
+    BACKENDS = ("auto", "torch")
+    WITHOUT = "has no kernels that gather along edges"
 
     m2 = Param("channel", 1.0, sign="positive")
 
@@ -141,12 +139,7 @@ class Sudoku(BaseLayer):
         max_iter: int | None = None,
     ) -> None:
         super().__init__()
-        if backend in ("triton", "cpu"):
-            raise ValueError(f'backend={backend!r} has no kernels that gather along edges; use "auto" or "torch"')
-        if backend not in ('auto', 'torch'):
-            raise ValueError(f"backend={backend!r} is not emitted for this package; use one of ('auto', 'torch')")
-        channels = as_count(channels, "channels", 1)
-        self.channels, self.backend = channels, backend
+        self._set_up(channels, backend)
         if solver not in ("auto", "cholesky", "cg"):
             raise ValueError(f"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')")
         self.solver = solver
@@ -166,27 +159,25 @@ class Sudoku(BaseLayer):
         self, s: Tensor, w: Tensor, *, edge_index: Tensor | None = None, warm_start: Tensor | None = None
     ) -> SudokuState:
         """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
-        like__, dtype__ = _frame({"s": s}, {"w": w}, edge_index is None, self.channels)
-        graph__ = self._graph(edge_index, like__.shape[2])
-        m__, w__ = reference.weights(
-            graph__, like__[:1, :1, :1], _edge(w, like__, graph__, 'w'), self.m2.to(like__.dtype)
-        )
-        (b__,) = reference.source(graph__, like__, _node(s, like__, 's'), self.m2.to(like__.dtype))
-        b__ = b__.expand(like__.shape)
-        start__ = torch.zeros_like(b__) if warm_start is None else _node(warm_start, like__, "warm_start")
-        if self.solver == "cholesky" and not isinstance(graph__, Dense):
+        _like, _dtype = _frame({"s": s}, {"w": w}, edge_index is None, self.channels)
+        _graph = self._graph(edge_index, _like.shape[2])
+        _m, _w = reference.weights(_graph, _like[:1, :1, :1], _edge(w, _like, _graph, 'w'), self.m2.to(_like.dtype))
+        (_b,) = reference.source(_graph, _like, _node(s, _like, 's'), self.m2.to(_like.dtype))
+        _b = _b.expand(_like.shape)
+        _start = torch.zeros_like(_b) if warm_start is None else _node(warm_start, _like, "warm_start")
+        if self.solver == "cholesky" and not isinstance(_graph, Dense):
             raise ValueError('solver="cholesky" factorises a dense matrix; with a list of edges use "cg"')
-        options__ = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)
-        u__, iterations__, residual__, status__ = solve(
-            graph__, m__, w__, b__, start__.expand(like__.shape), self.solver, options__
+        _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)
+        _u, _iterations, _residual, _status = solve(
+            _graph, _m, _w, _b, _start.expand(_like.shape), self.solver, _options
         )
-        if readable(status__) and bool((status__ != 0).any()):
+        if readable(_status) and bool((_status != 0).any()):
             warnings.warn(
                 f"Sudoku: a solve did not converge (max_iter={self.max_iter}); see `status` of the state for the samples",
                 NotConverged,
                 stacklevel=2,
             )
-        return SudokuState(u__.to(dtype__), iterations__, residual__, status__)
+        return SudokuState(_u.to(_dtype), _iterations, _residual, _status)
 
     @exact
     def readout(
@@ -195,13 +186,13 @@ class Sudoku(BaseLayer):
     ) -> Tensor:
         """The readout at the nodes, (B, R*C, N): T00."""
         check_state('readout', state, SudokuState)
-        _given('readout', s=s, w=w)
-        *fields__, dtype__ = _work(state.phi, channels=self.channels)
-        phi, = fields__
-        graph__ = self._graph(edge_index, phi.shape[2])
+        check_given('readout', s=s, w=w)
+        *_fields, _dtype = _work(state.phi, channels=self.channels)
+        phi, = _fields
+        _graph = self._graph(edge_index, phi.shape[2])
         return torch.cat(
-            reference.readout(graph__, phi, _node(s, phi, 's'), _edge(w, phi, graph__, 'w'), self.m2.to(phi.dtype)), 1
-        ).to(dtype__)
+            reference.readout(_graph, phi, _node(s, phi, 's'), _edge(w, phi, _graph, 'w'), self.m2.to(phi.dtype)), 1
+        ).to(_dtype)
 
     @exact
     def energy(
@@ -210,18 +201,18 @@ class Sudoku(BaseLayer):
     ) -> Tensor:
         """The energy of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."""
         check_state('energy', state, SudokuState)
-        _given('energy', s=s, w=w)
-        *fields__, dtype__ = _work(state.phi, channels=self.channels)
-        phi, = fields__
-        graph__ = self._graph(edge_index, phi.shape[2])
-        (density__,) = reference.energy(
-            graph__, phi, _node(s, phi, 's'), _edge(w, phi, graph__, 'w'), self.m2.to(phi.dtype)
+        check_given('energy', s=s, w=w)
+        *_fields, _dtype = _work(state.phi, channels=self.channels)
+        phi, = _fields
+        _graph = self._graph(edge_index, phi.shape[2])
+        (_density,) = reference.energy(
+            _graph, phi, _node(s, phi, 's'), _edge(w, phi, _graph, 'w'), self.m2.to(phi.dtype)
         )
-        nodes__ = density__.sum(1)
+        _nodes = _density.sum(1)
         if batch is None:
-            return nodes__.sum(1)
-        graphs__ = int(batch.max()) + 1 if batch.numel() else 0
-        return nodes__ @ nn.functional.one_hot(batch, graphs__).to(nodes__.dtype)
+            return _nodes.sum(1)
+        _graphs = int(batch.max()) + 1 if batch.numel() else 0
+        return _nodes @ nn.functional.one_hot(batch, _graphs).to(_nodes.dtype)
 
     @exact
     def flux(
@@ -230,11 +221,11 @@ class Sudoku(BaseLayer):
     ) -> Tensor:
         """The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."""
         check_state('flux', state, SudokuState)
-        _given('flux', s=s, w=w)
-        *fields__, dtype__ = _work(state.phi, channels=self.channels)
-        phi, = fields__
-        graph__ = self._graph(edge_index, phi.shape[2])
+        check_given('flux', s=s, w=w)
+        *_fields, _dtype = _work(state.phi, channels=self.channels)
+        phi, = _fields
+        _graph = self._graph(edge_index, phi.shape[2])
         return reference.flux(
-            graph__, phi, _node(s, phi, 's'), _edge(w, phi, graph__, 'w'), self.m2.to(phi.dtype)
-        )[0].expand(graph__.shape(phi)).to(dtype__)
+            _graph, phi, _node(s, phi, 's'), _edge(w, phi, _graph, 'w'), self.m2.to(phi.dtype)
+        )[0].expand(_graph.shape(phi)).to(_dtype)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from metrigen.frame.emission import Emission
@@ -76,10 +78,10 @@ def value(emission: Emission, name: str, kind: Kind, like: str) -> str:
     if kind is Kind.SITE:
         if name in axes(emission):
             axis = [a.name for a in emission.spec.system.domain.axes].index(name)
-            return f"_coordinate({like}, {axis}, {float(emission.spec.system.lattice.spacing)!r})"
+            return f"self._coordinate({like}, {axis}, {float(emission.spec.system.lattice.spacing)!r})"
         if name in per_site(emission):
-            return f"_site(self.{name}.unsqueeze(0), {like}, {name!r})"
-        return f"_site({spread(emission, name)}, {like}, {name!r})"
+            return f"self._site(self.{name}.unsqueeze(0), {like}, {name!r})"
+        return f"self._site({spread(emission, name)}, {like}, {name!r})"
     if name in floats(emission):
         return f"step_of(self.{name}, {like})"
     return f"as_dtype(self.{name}, {like}.dtype)"
@@ -97,7 +99,7 @@ def arguments(
     ]
 
 
-def tuple_text(names: list[str]) -> str:
+def tuple_text(names: Sequence[str]) -> str:
     return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 

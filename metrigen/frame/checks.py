@@ -18,12 +18,12 @@ class _Derived(Protocol):
     def derivation(self) -> Derivation: ...
 
 
-def declarations(emission: _Derived, inputs: Iterable[str]) -> dict[str, str]:
+def declarations(emission: _Derived, inputs: Iterable[str]) -> list[tuple[str, str]]:
     """The names of the inputs, and the sign that was declared of a field or an input, by name."""
     system = emission.derivation.system
     functions = {u for _, e in stated(system) for u in e.atoms(AppliedUndef)} | {*emission.derivation.fields}
     signs = {u.func.__name__: "positive" if u.is_positive else "nonnegative" for u in functions if u.is_nonnegative}
-    return {"inputs": repr(tuple(inputs)), "signs": repr(dict(sorted(signs.items())))}
+    return [("INPUTS", repr(tuple(inputs))), ("SIGNS", repr(dict(sorted(signs.items()))))]
 
 
 def watched(lines: Iterable[str]) -> list[str]:

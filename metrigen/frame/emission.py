@@ -98,6 +98,11 @@ class Emission:
         on_a_graph = isinstance(self.spec.system.domain, Graph)
         return bool(self.learned or self.operators or self.equations) or on_a_graph
 
+    @property
+    def has_operators(self) -> bool:
+        """Whether torch is given operators of the package, which its kernels compute."""
+        return not self.without_triton or self.cpu is not None
+
     @cached_property
     def elliptic(self) -> tuple[Function, ...]:
         return tuple(print_function(program, self.rank) for program in self.operators.values())

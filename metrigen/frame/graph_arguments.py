@@ -42,7 +42,7 @@ def value(emission: Emission, array: Array, like: str) -> str:
     if array.kind is Kind.SITE:
         return f"_node({'self.' * own}{name}, {like}, {name!r})"
     if array.kind is Kind.EDGE:
-        return f"_edge({'self.' * own}{name}, {like}, graph__, {name!r})"
+        return f"_edge({'self.' * own}{name}, {like}, _graph, {name!r})"
     return f"step_of(self.{name}, {like})" if name in floats(emission) else f"self.{name}.to({like}.dtype)"
 
 

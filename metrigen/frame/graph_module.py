@@ -10,10 +10,11 @@ from metrigen.frame.emission import Emission
 from metrigen.frame.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
 from metrigen.frame.reading import BALANCE_DOC, exactly, halfway
 from metrigen.frame.settings import (
-    config_lines,
+    config_constants,
     dt_argument,
     dt_lines,
     fields_given,
+    is_reversible,
     steps_doc,
     steps_lines,
     tolerance_lines,
@@ -36,15 +37,17 @@ def graph_module_text(emission: Emission, header: str) -> str:
         class_doc=_class_doc(emission),
         init_args=_init_args(emission),
         init_lines=_init_lines(emission),
+        base="BaseLayer",
+        constants=[
+            *config_constants(emission, _size_names(emission)),
+            *declarations(emission, [a.name for a in inputs_of(emission)]),
+            ("BACKENDS", '("auto", "torch")'),
+            ("WITHOUT", '"has no kernels that gather along edges"'),
+        ],
         parameters=parameters(emission),
-        **config_lines(emission, _size_names(emission)),
         methods=_methods(emission),
-        **declarations(emission, [a.name for a in inputs_of(emission)]),
-        without_triton=True,
-        cpu=False,
-        obstacle="has no kernels that gather along edges",
-        backends=("auto", "torch"),
-        helpers={"given": bool(inputs_of(emission))},
+        number_step=bool(floats(emission)),
+        reversible=is_reversible(emission),
     )
     return with_imports(text)
 
@@ -169,23 +172,23 @@ def _forward_steps(emission: Emission) -> list[str]:
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
         *starts,
         *_opened(emission, ", ".join(emission.fields)),
-        f"    given__ = {arrays}",
+        f"    _given = {arrays}",
     ]
     if numbers:
         lines += [
             f"    dt = step_of(self.dt, {first})",
             "    if dt.dim():",
-            "        results__ = by_sample(partial(self._evolved, graph__), dt, given__, False)",
+            "        _results = by_sample(partial(self._evolved, _graph), dt, _given, False)",
             "    else:",
-            "        results__ = self._evolved(graph__, dt, *given__)",
+            "        _results = self._evolved(_graph, dt, *_given)",
         ]
     else:
-        lines.append("    results__ = self._evolved(graph__, *given__)")
+        lines.append("    _results = self._evolved(_graph, *_given)")
     taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *emission.fields, *(a.name for a in handed)))
     lines += [
-        f"    return {state}(*(x.to(dtype__) for x in results__))",
+        f"    return {state}(*(x.to(_dtype) for x in _results))",
         "",
-        f"def _evolved(self, graph__: Graph, {taken}) -> tuple[Tensor, ...]:",
+        f"def _evolved(self, _graph: Graph, {taken}) -> tuple[Tensor, ...]:",
     ]
     ready = (*numbers, *(a.name for a in handed))
     prologue = emission.lowered.prologue
@@ -195,10 +198,10 @@ def _forward_steps(emission: Emission) -> list[str]:
     fixed = arguments_of(emission, emission.optimised["step"][0], first, emission.fields, ready)
     return [
         *lines,
-        "    fixed__ = (",
+        "    _fixed = (",
         *(f"        {value}," for value in fixed),
         "    )",
-        f"    return reference.evolve(graph__, {tuple_text(list(emission.fields))}, fixed__, self.steps)",
+        f"    return reference.evolve(_graph, {tuple_text(list(emission.fields))}, _fixed, self.steps)",
         "",
     ]
 
@@ -218,8 +221,8 @@ def _forward_steady(emission: Emission) -> list[str]:
     positional = "".join(f", {a.name}: Tensor" for a in inputs)
     dense = "False" if fixed_graph else "edge_index is None"
     weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
-    w = ", ".join(["graph__", "like__[:1, :1, :1]", *arguments_of(emission, weights, "like__", (unknown,))])
-    b = ", ".join(["graph__", "like__", *arguments_of(emission, source, "like__", (unknown,))])
+    w = ", ".join(["_graph", "_like[:1, :1, :1]", *arguments_of(emission, weights, "_like", (unknown,))])
+    b = ", ".join(["_graph", "_like", *arguments_of(emission, source, "_like", (unknown,))])
     sites, edges = table(Kind.SITE), table(Kind.EDGE)
     start = "warm_start: Tensor | None = None"
     if not sites and not edges:  # what else would tell how many nodes there are
@@ -228,26 +231,26 @@ def _forward_steady(emission: Emission) -> list[str]:
     return [
         f"def forward({signature}) -> {emission.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
-        f"    like__, dtype__ = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
-        f"    graph__ = self._graph({'' if fixed_graph else 'edge_index, '}like__.shape[2])",
-        f"    m__, w__ = reference.weights({w})",
-        f"    (b__,) = reference.source({b})",
-        "    b__ = b__.expand(like__.shape)",
-        '    start__ = torch.zeros_like(b__) if warm_start is None else _node(warm_start, like__, "warm_start")',
-        '    if self.solver == "cholesky" and not isinstance(graph__, Dense):',
+        f"    _like, _dtype = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
+        f"    _graph = self._graph({'' if fixed_graph else 'edge_index, '}_like.shape[2])",
+        f"    _m, _w = reference.weights({w})",
+        f"    (_b,) = reference.source({b})",
+        "    _b = _b.expand(_like.shape)",
+        '    _start = torch.zeros_like(_b) if warm_start is None else _node(warm_start, _like, "warm_start")',
+        '    if self.solver == "cholesky" and not isinstance(_graph, Dense):',
         '        raise ValueError(\'solver="cholesky" factorises a dense matrix; with a list of edges use "cg"\')',
-        "    options__ = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",
-        "    u__, iterations__, residual__, status__ = solve(",
-        "        graph__, m__, w__, b__, start__.expand(like__.shape), self.solver, options__",
+        "    _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",
+        "    _u, _iterations, _residual, _status = solve(",
+        "        _graph, _m, _w, _b, _start.expand(_like.shape), self.solver, _options",
         "    )",
-        "    if readable(status__) and bool((status__ != 0).any()):",
+        "    if readable(_status) and bool((_status != 0).any()):",
         "        warnings.warn(",
         f'            f"{emission.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
         'the state for the samples",',
         "            NotConverged,",
         "            stacklevel=2,",
         "        )",
-        f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__, status__)",
+        f"    return {emission.class_name}State(_u.to(_dtype), _iterations, _residual, _status)",
         "",
     ]
 
@@ -255,7 +258,7 @@ def _forward_steady(emission: Emission) -> list[str]:
 def _readout(emission: Emission) -> list[str]:
     doc = f"The readout at the nodes, (B, R*C, N): {', '.join(emission.lowered.components)}."
     lines, call = _reading(emission, "readout", doc)
-    return [*lines, f"    return torch.cat({call}, 1).to(dtype__)", ""]
+    return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
 
 
 def _density(emission: Emission, name: str) -> list[str]:
@@ -263,12 +266,12 @@ def _density(emission: Emission, name: str) -> list[str]:
     lines, call = _reading(emission, name, doc, ", batch: Tensor | None = None")
     return [
         *lines,
-        f"    (density__,) = {call}",
-        "    nodes__ = density__.sum(1)",
+        f"    (_density,) = {call}",
+        "    _nodes = _density.sum(1)",
         "    if batch is None:",
-        "        return nodes__.sum(1)",
-        "    graphs__ = int(batch.max()) + 1 if batch.numel() else 0",
-        "    return nodes__ @ nn.functional.one_hot(batch, graphs__).to(nodes__.dtype)",
+        "        return _nodes.sum(1)",
+        "    _graphs = int(batch.max()) + 1 if batch.numel() else 0",
+        "    return _nodes @ nn.functional.one_hot(batch, _graphs).to(_nodes.dtype)",
         "",
     ]
 
@@ -276,7 +279,7 @@ def _density(emission: Emission, name: str) -> list[str]:
 def _flux(emission: Emission) -> list[str]:
     doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
     lines, call = _reading(emission, "flux", doc)
-    return [*lines, f"    return {call}[0].expand(graph__.shape({emission.fields[0]})).to(dtype__)", ""]
+    return [*lines, f"    return {call}[0].expand(_graph.shape({emission.fields[0]})).to(_dtype)", ""]
 
 
 def _balance(emission: Emission) -> list[str]:
@@ -286,9 +289,9 @@ def _balance(emission: Emission) -> list[str]:
     passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(emission))])
     return [
         *halfway(emission, lines),
-        f"    (density__,) = {call}",
-        f"    gained__ = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
-        "    return gained__ - density__.flatten(1).sum(1)",
+        f"    (_density,) = {call}",
+        f"    _gained = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
+        "    return _gained - _density.flatten(1).sum(1)",
         "",
     ]
 
@@ -300,13 +303,13 @@ def _reading(
     run = emission.optimised[program or name][0]
     read = {a.name for a in run.inputs}
     needed = [a.name for a in inputs_of(emission) if a.name in read]
-    values = ", ".join(["graph__", *arguments_of(emission, run, emission.fields[0])])
+    values = ", ".join(["_graph", *arguments_of(emission, run, emission.fields[0])])
     fields = ", ".join(f"state.{f}" for f in emission.fields)
     head = [
         f"def {name}(self, state: {emission.class_name}State{keywords(emission, True, extra)}) -> Tensor:",
         f'    """{doc}"""',
         f"    check_state({name!r}, state, {emission.class_name}State)",
-        *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
+        *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         *_opened(emission, fields),
     ]
     return head, f"reference.{program or name}({values})"
@@ -317,9 +320,9 @@ def _opened(emission: Emission, given: str) -> list[str]:
     names = emission.fields
     edge_index = "" if network_of(emission) is not None else "edge_index, "
     return [
-        f"    *fields__, dtype__ = _work({given}, channels=self.channels)",
-        f"    {', '.join(names)}{',' if len(names) == 1 else ''} = fields__",
-        f"    graph__ = self._graph({edge_index}{names[0]}.shape[2])",
+        f"    *_fields, _dtype = _work({given}, channels=self.channels)",
+        f"    {', '.join(names)}{',' if len(names) == 1 else ''} = _fields",
+        f"    _graph = self._graph({edge_index}{names[0]}.shape[2])",
     ]
 
 

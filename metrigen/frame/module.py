@@ -6,30 +6,30 @@ from metrigen.emit.render import render
 from metrigen.frame import neural, without_triton
 from metrigen.frame.arguments import (
     arguments,
-    axes,
+    floats,
     inputs_of,
     parameters,
     per_site,
     spread,
+    tuple_text,
 )
 from metrigen.frame.base import with_imports
 from metrigen.frame.checks import declarations, watched
 from metrigen.frame.emission import Emission
-from metrigen.frame.implicit import implicit_ops
-from metrigen.frame.joint import joint, joint_ops
-from metrigen.frame.ops import readout_ops, solve_ops, step_ops
+from metrigen.frame.joint import joint
 from metrigen.frame.reading import density_method, diagnostic_methods, exactly, readout_method
 from metrigen.frame.settings import (
-    config_lines,
+    config_constants,
     dt_argument,
     dt_lines,
+    is_reversible,
     limit_lines,
+    momenta,
     steps_doc,
     steps_lines,
     tolerance_lines,
 )
 from metrigen.frame.stepping import forward_readout, forward_steps, reports
-from metrigen.frame.tag import unsigned
 from metrigen.integrators.steady_state import SteadyState, steady_state
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import learned_in
@@ -42,67 +42,49 @@ def module_text(emission: Emission, header: str) -> str:
         header=header,
         title=emission.class_name,
         class_name=emission.class_name,
-        tag=unsigned(emission.name),
-        rank=emission.rank,
-        joint=joint(emission) is not None,
-        cpu=emission.cpu is not None,
-        backends=_backends(emission),
-        stepping=emission.stepping,
+        base="LatticeLayer",
+        modules=", ".join([*(["cpu"] if reports(emission) and emission.cpu else []),
+                           *(["operators"] if emission.has_operators else []), "reference"]),
+        partial=bool(emission.stepping and (learned_in(emission.optimised["step"][0]) or reports(emission))),
+        learned=bool(emission.learned),
         components=repr(emission.lowered.components),
         fields=emission.fields,
+        reports=not emission.stepping or reports(emission),
         state_doc=_state_doc(emission),
-        ops=_ops(emission),
         class_doc=_class_doc(emission),
+        constants=_constants(emission),
         init_args=_init_args(emission),
         init_lines=_init_lines(emission),
         parameters=parameters(emission),
         methods=_methods(emission),
-        **declarations(emission, inputs_of(emission)),
         told=bool(limit_lines(emission)),
-        helpers=_helpers(emission),
-        **config_lines(emission, ["sites"] if per_site(emission) else []),
-        without_triton=emission.without_triton,
-        operators=_operators(emission),
-        obstacle=without_triton.obstacle(emission),
-    )
+        number_step=bool(floats(emission)),
+        reversible=is_reversible(emission),
+    )  # fmt: skip
     return with_imports(text)
 
 
-def _operators(emission: Emission) -> bool:
-    """Whether the module has operators, whose kernels it takes."""
-    return not emission.without_triton or emission.cpu is not None
+def _constants(emission: Emission) -> list[tuple[str, str]]:
+    """What the class says of itself to what every layer shares."""
+    state = f"{emission.class_name}State"
+    found = [("RANK", repr(emission.rank)), ("STATE", state), ("FIELDS", repr(emission.fields))]
+    if emission.stepping:
+        zero = momenta(emission)
+        found += [("ZERO", repr(tuple(zero)))] if zero else []
+        found += [("FREE", "True")] if floats(emission) else []
+        found += [("ALONE", "True")] if floats(emission) and (emission.operators or emission.equations) else []
+    found += config_constants(emission, ["sites"] if per_site(emission) else [])
+    found += declarations(emission, inputs_of(emission))
+    found.append(("BACKENDS", repr(_backends(emission))))
+    if emission.without_triton:
+        found.append(("WITHOUT", repr(without_triton.obstacle(emission))))
+    return [*found, ("OPERATORS", "operators.OPERATORS")] if emission.has_operators else found
 
 
 def _backends(emission: Emission) -> tuple[str, ...]:
     if emission.without_triton:
         return ("auto", "cpu", "torch") if emission.cpu else ("auto", "torch")
     return ("auto", "triton", "cpu", "torch") if emission.cpu else ("auto", "triton", "torch")
-
-
-def _helpers(emission: Emission) -> dict[str, bool]:
-    """Which of the small functions of the template the module calls."""
-    return {
-        "frame": not emission.stepping,
-        "given": bool(inputs_of(emission)),
-        "coordinate": bool(axes(emission)),
-        "partial": emission.stepping and bool(learned_in(emission.optimised["step"][0]) or reports(emission)),
-        "reports": reports(emission),
-    }
-
-
-def _ops(emission: Emission) -> list[str]:
-    if not _operators(emission):
-        return []
-    programs = {name: program for name, (program, _, _) in emission.optimised.items()}
-    cpu = emission.cpu is not None
-    ops = list(readout_ops(programs["readout"], cpu, not emission.without_triton))
-    if emission.without_triton:
-        return [*ops, *implicit_ops(programs["step"], emission.fields)]
-    if emission.lowered.steady is not None:
-        return [*ops, *solve_ops(emission.lowered.steady.unknown, programs["operator"], cpu)]
-    found = joint(emission)
-    both = joint_ops(found, cpu) if found else []
-    return [*ops, *step_ops(programs["step"], emission.fields, cpu), *both]
 
 
 def _init_args(emission: Emission) -> list[str]:
@@ -160,55 +142,49 @@ def _forward_steady(emission: Emission) -> list[str]:
     steady = emission.lowered.steady
     assert steady is not None
     operator, source = emission.optimised["operator"][0], emission.optimised["source"][0]
-    names = inputs_of(emission)
-    signature = "".join(f", {n}: Tensor" for n in names)
-    joined = ", ".join(spread(emission, n) for n in names) or "warm_start"
-    start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"  # what else would tell the lattice
-    fixed = arguments(emission, operator, "like__", (steady.unknown,))
-    given = ["like__", *arguments(emission, source, "like__", (steady.unknown,))]
+    fixed = arguments(emission, operator, "like", (steady.unknown,))
+    given = ["like", *arguments(emission, source, "like", (steady.unknown,))]
     return [
-        f"def forward(self{signature}, *, {start}) -> {emission.class_name}State:",
-        '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
+        *_forward_head(emission, "||r||"),
         "    if transformed():",
         '        raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")',
-        f"    like__, dtype__ = _frame({joined}, channels=self.channels)",
-        "    _available(self.backend, like__)",
-        "    fixed__ = (",
-        *(f"        {value}," for value in fixed),
-        "    )",
-        f"    (b__,) = reference.source({', '.join(given)})",
-        '    start__ = torch.zeros_like(b__) if warm_start is None else _site(warm_start, b__, "warm_start").detach()',
-        "    u__, iterations__, residual__, status__ = _solve_linear(",
-        "        b__.contiguous(), start__.contiguous(), *fixed__, self.solver, self.rtol, self.bwd_rtol, self.atol,",
-        '        self.max_iter, self.backend != "torch",',
-        "    )",
-        f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__.detach(), status__)",
+        "    self._insist(like)",
+        f"    fixed = {tuple_text(fixed)}",
+        f"    (rhs,) = reference.source({', '.join(given)})",
+        '    start = torch.zeros_like(rhs) if warm_start is None else self._site(warm_start, rhs, "warm_start").detach()',
+        "    options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter",
+        "    u, iterations, residual, status = operators.solve(rhs.contiguous(), start.contiguous(), *fixed, *options, "
+        'self.backend != "torch")',
+        f"    return {emission.class_name}State(solution.to(dtype), iterations, residual.detach(), status)",
         "",
     ]
 
 
 def _forward_minimum(emission: Emission, equation: Equation) -> list[str]:
-    names, fields = inputs_of(emission), emission.fields
-    like = ", ".join(spread(emission, n) for n in names) if names else "warm_start"
-    given = f", {', '.join(f'{n}: Tensor' for n in names)}" if names else ""
-    start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"
-    fixed = arguments(emission, equation.residual, "like__", fields)
+    fixed = arguments(emission, equation.residual, "like", emission.fields)
     return [
-        f"def forward(self{given}, *, {start}) -> {emission.class_name}State:",
-        '    """The field that minimises the free energy, with iterations, ||dF|| and status of every sample."""',
-        f"    like__, dtype__ = _frame({like}, channels=self.channels)",
-        "    fixed__ = (",
-        *(f"        {value}," for value in fixed),
-        "    )",
-        "    start__ = torch.zeros_like(like__)",
+        *_forward_head(emission, "||dF||"),
+        f"    fixed = {tuple_text(fixed)}",
+        "    start = torch.zeros_like(like)",
         "    if warm_start is not None:",
-        '        start__ = _site(warm_start, like__, "warm_start").detach()',
-        "    u__, iterations__, residual__, status__ = _reported(reference.minimum(",
-        f"        reference.{emission.equations[equation].upper()}, start__, fixed__, self.rtol, self.bwd_rtol,",
-        "        self.atol, self.max_iter,",
-        "    ), self.max_iter)",
-        f"    return {emission.class_name}State(u__.to(dtype__), iterations__, residual__, status__)",
+        '        start = self._site(warm_start, like, "warm_start").detach()',
+        "    options = self.rtol, self.bwd_rtol, self.atol, self.max_iter",
+        f"    found = reference.minimum(reference.{emission.equations[equation].upper()}, start, fixed, *options)",
+        f'    solution, iterations, residual, status = reported(found, self.max_iter, "{emission.class_name}")',
+        f"    return {emission.class_name}State(solution.to(dtype), iterations, residual, status)",
         "",
+    ]
+
+
+def _forward_head(emission: Emission, size: str) -> list[str]:
+    """The head of a solve; inputs tell its lattice, or the field that it starts from."""
+    names = inputs_of(emission)
+    start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"
+    joined = ", ".join(spread(emission, n) for n in names) or "warm_start"
+    return [
+        f"def forward(self{''.join(f', {n}: Tensor' for n in names)}, *, {start}) -> {emission.class_name}State:",
+        f'    """The field that minimises the free energy, with iterations, {size} and status of every sample."""',
+        f"    like, dtype = self._frame({joined})",
     ]
 
 

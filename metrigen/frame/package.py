@@ -14,7 +14,8 @@ from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
 from metrigen.frame.notices import notices
-from metrigen.frame.runtime import shared
+from metrigen.frame.operators import operators_text
+from metrigen.frame.runtime import runtime, shared
 from metrigen.frame.sections import sections
 from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
@@ -77,11 +78,19 @@ def package_texts(emission: Emission) -> dict[str, str]:
         **cpu,
         **kernels,
         **shared(bool(parameters(emission))),
+        **runtime("lattice"),
+        **_operators(emission, brief),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(with_functions(_reference(emission, head), "torch")),
         "module.py": layout(module_text(emission, brief.rstrip("\n"))),
         "DERIVATION.md": derivation_markdown(emission.spec, emission.derivation, emission.laws, sections(emission)),
     }
+
+
+def _operators(emission: Emission, brief: str) -> dict[str, str]:
+    if not emission.has_operators:
+        return {}
+    return {"operators.py": layout(operators_text(emission, brief.rstrip("\n"))), **runtime("registry")}
 
 
 def guarantees(emission: Emission) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.frame.arguments import arguments, input_signature, inputs_of
+from metrigen.frame.arguments import arguments, input_signature, inputs_of, tuple_text
 from metrigen.frame.emission import Emission
 from metrigen.frame.neural import keywords
 from metrigen.ir.nodes import Program
@@ -15,21 +15,18 @@ def readout_method(emission: Emission) -> list[str]:
     lines = _head(emission, "readout", "The readout, (B, R*C" + (", *S" if emission.rank else "") + "): "
                   + ", ".join(emission.lowered.components) + ".", program)  # fmt: skip
     values = arguments(emission, program, emission.fields[0])
-    lines += [
-        "    given__ = (",
-        *(f"        {value}," for value in values),
-        "    )",
-    ]
-    if emission.without_triton and emission.cpu is None:
-        return [*lines, f"    return torch.cat(reference.readout(*given__{keywords(program)}), 1).to(dtype__)", ""]
-    lines += [
+    read = f"reference.readout(*given{keywords(program)})"
+    lines.append(f"    given = {tuple_text(values)}")
+    if not emission.has_operators:
+        return [*lines, f"    return as_dtype(torch.cat({read}, 1), state[0].dtype)", ""]
+    return [
+        *lines,
         "    if by_reference(self.backend):",
-        "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
-        f"    _available(self.backend, {emission.fields[0]})",
-        "    return as_dtype(_readout(*given__), dtype__)",
+        f"        return as_dtype(torch.cat({read}, 1), state[0].dtype)",
+        "    self._insist(given[0])",
+        "    return as_dtype(operators.readout(*given), state[0].dtype)",
         "",
     ]
-    return lines
 
 
 def density_method(emission: Emission, name: str) -> list[str]:
@@ -38,9 +35,12 @@ def density_method(emission: Emission, name: str) -> list[str]:
     volume = float(domain.spacing**emission.rank)
     lines = _head(emission, name, f"The {name} of each sample, (B,).", program)
     values = ", ".join(arguments(emission, program, emission.fields[0]))
-    total = f"(density__,) = reference.{name}({values}{keywords(program)})"
     factor = "" if volume == 1.0 else f"{volume!r} * "
-    return [*lines, f"    {total}", f"    return {factor}density__.flatten(1).sum(1)", ""]
+    return [
+        *lines,
+        f"    return {factor}reference.{name}({values}{keywords(program)})[0].flatten(1).sum(1)",
+        "",
+    ]
 
 
 def exactly(lines: list[str]) -> list[str]:
@@ -51,16 +51,13 @@ def exactly(lines: list[str]) -> list[str]:
 
 def _head(emission: Emission, name: str, doc: str, program: Program) -> list[str]:
     needed = [n for n in inputs_of(emission) if n in {a.name for a in program.inputs}]
-    fields = ", ".join(f"state.{f}" for f in emission.fields)
     state = f"state: {emission.class_name}State"
-    target = f"{', '.join(emission.fields)}," if len(emission.fields) == 1 else ", ".join(emission.fields)
+    target = f"({emission.fields[0]},)" if len(emission.fields) == 1 else ", ".join(emission.fields)
     return [
         f"def {name}(self, {state}{input_signature(emission, True)}) -> Tensor:",
         f'    """{doc}"""',
-        f"    check_state({name!r}, state, {emission.class_name}State)",
-        *([f"    _given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
-        f"    *fields__, dtype__ = _work({fields}, channels=self.channels)",
-        f"    {target} = fields__",
+        *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
+        f"    {target} = self._state({name!r}, state)",
     ]
 
 
@@ -83,8 +80,8 @@ def diagnostic_methods(emission: Emission) -> list[str]:
         lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, tuple[Tensor, ...]]:")
         given = ", ".join(arguments(emission, program, emission.fields[0]))
         lines += [
-            f"    flat__ = reference.currents({given}{keywords(program)})",
-            f"    return {{name: flat__[{count} * k : {count} * (k + 1)] for k, name in enumerate({names})}}",
+            f"    flat = reference.currents({given}{keywords(program)})",
+            f"    return {{name: flat[{count} * k : {count} * (k + 1)] for k, name in enumerate({names})}}",
             "",
         ]
     if "power" in emission.optimised:
@@ -96,7 +93,7 @@ def halfway(emission: Emission, head: list[str]) -> list[str]:
     """The head of a method that reads a state, made to read the mean of two."""
     state = f"{emission.class_name}State"
     signature = head[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
-    at = next(i for i, line in enumerate(head) if "check_state(" in line)
+    at = next(i for i, line in enumerate(head) if "check_state(" in line or "_state(" in line)
     middle = f"    state = {state}(*(0.5 * (a + b) for a, b in zip(before, after)))"
     return [signature, *head[1:at], middle, *head[at:]]
 
@@ -108,10 +105,10 @@ def _balance(emission: Emission) -> list[str]:
     passed = "".join(f", {n}={n}" for n in inputs_of(emission))
     values = ", ".join(arguments(emission, program, emission.fields[0]))
     volume = float(domain.spacing**emission.rank)
+    factor = "" if volume == 1.0 else f"{volume!r} * "
     return [
         *halfway(emission, _head(emission, "balance_residual", BALANCE_DOC, program)),
-        f"    (density__,) = reference.power({values}{keywords(program)})",
-        f"    power__ = {volume!r} * density__.flatten(1).sum(1)",
-        f"    return (self.energy(after{passed}) - self.energy(before{passed})) / elapsed - power__",
+        f"    gained = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
+        f"    return gained - {factor}reference.power({values}{keywords(program)})[0].flatten(1).sum(1)",
         "",
     ]

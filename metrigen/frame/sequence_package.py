@@ -6,12 +6,12 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
+from metrigen.frame.arguments import tuple_text
 from metrigen.frame.notices import notices
-from metrigen.frame.ops import tuple_of
-from metrigen.frame.runtime import shared
+from metrigen.frame.runtime import runtime, shared
 from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, NOT_ON_CHIP, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
-from metrigen.frame.sequence_module import sequence_module_text
+from metrigen.frame.sequence_module import sequence_module_text, sequence_operators_text
 from metrigen.frame.sequence_sections import sequence_sections
 from metrigen.frame.sequence_triton import sequence_kernels_text
 from metrigen.ir.functions.write import with_functions
@@ -44,6 +44,10 @@ def sequence_texts(emission: SequenceEmission) -> dict[str, str]:
         ),
         "kernels.cpp": layout_cpp(with_functions(sequence_cpp_text(emission, comment), "cpp")),
         **shared(bool(emission.parameters)),
+        **runtime("registry", "scan"),
+        "operators.py": layout(
+            sequence_operators_text(emission, brief.rstrip("\n"), cpu=True, triton=emission.on_chip)
+        ),
         "__init__.py": render("__init__.py.j2", header=brief.rstrip("\n"), class_name=emission.class_name),
         "reference.py": layout(with_functions(_reference(emission, head), "torch")),
         "module.py": layout(sequence_module_text(emission, brief.rstrip("\n"), cpu=True, triton=emission.on_chip)),
@@ -83,7 +87,7 @@ def _reference(emission: SequenceEmission, head: str) -> str:
         docs=_DOCS | ({"step": _COUPLED_STEP} if scan.rotations else {}),
         coupled=bool(scan.rotations),
         blocks=repr(scan.blocks),
-        back_tokens=tuple_of([f"tokens[{i}]" for i, name in enumerate(scan.tokens) if name in read]),
+        back_tokens=tuple_text([f"tokens[{i}]" for i, name in enumerate(scan.tokens) if name in read]),
         back_reads=_chosen(emission, emission.reads(moves)),
         propagator_reads=_chosen(emission, emission.reads(scan.propagator)),
         step_reads=_chosen(emission, emission.reads(scan.step)),
@@ -96,4 +100,4 @@ def _chosen(emission: SequenceEmission, names: tuple[str, ...]) -> str:
     """Coefficients by their place, in the order in which a program takes them."""
     if names == emission.scan.coefficients:
         return "coefficients"
-    return tuple_of([f"coefficients[{emission.scan.coefficients.index(n)}]" for n in names])
+    return tuple_text([f"coefficients[{emission.scan.coefficients.index(n)}]" for n in names])

@@ -51,19 +51,18 @@ def dt_argument(emission: Emission) -> str:
     return "dt: float | Tensor | None = None" if floats(emission) else "dt: float | None = None"
 
 
-def config_lines(emission: Emission, sizes: Sequence[str]) -> dict[str, object]:
-    """What the template of a layer says of its settings: names of the arguments that ``config`` holds, those that
-    decide the dynamics, and whether the time step is a number that may be negative."""
-    if emission.stepping:
-        dynamics: tuple[str, ...] = ("steps", *(("dt",) if floats(emission) else ()))
-        integrator = emission.spec.system.stepper
-        reversible = integrator.is_reversible(emission.derivation)
-    else:
-        dynamics, reversible = ("solver", "rtol", "bwd_rtol", "atol", "max_iter"), False
-    return {
-        "config": ("channels", "backend", *sizes, *dynamics), "dynamics": dynamics, "reversible": reversible,
-        "number_step": bool(floats(emission)), "spec_hash": emission.spec.sha256[:16],
-    }  # fmt: skip
+def config_constants(emission: Emission, sizes: Sequence[str]) -> list[tuple[str, str]]:
+    """What the class of a layer says of its settings: names of the arguments that ``config`` holds, those that decide
+    the dynamics, and the spec."""
+    solve = ("solver", "rtol", "bwd_rtol", "atol", "max_iter")
+    dynamics = ("steps", *floats(emission)) if emission.stepping else solve
+    config = ("channels", "backend", *sizes, *dynamics)
+    return [("CONFIG", repr(config)), ("DYNAMICS", repr(dynamics)), ("SPEC", f'"{emission.spec.sha256[:16]}"')]
+
+
+def is_reversible(emission: Emission) -> bool:
+    """Whether the time step may be negative."""
+    return emission.stepping and emission.spec.system.stepper.is_reversible(emission.derivation)
 
 
 def steps_doc(emission: Emission) -> list[str]:
@@ -79,13 +78,21 @@ def steps_doc(emission: Emission) -> list[str]:
     ]
 
 
+def momenta(emission: Emission) -> list[str]:
+    """The fields that start at zero where they are not given."""
+    found = {emission.lowered.dynamics.array(p) for p in emission.derivation.momenta.values()}
+    return [f for f in emission.fields[1:] if f in found]
+
+
+def field_signature(emission: Emission) -> str:
+    """The fields of the signature of ``forward``."""
+    optional = momenta(emission)
+    return ", ".join(f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in emission.fields)
+
+
 def fields_given(emission: Emission) -> tuple[str, list[str]]:
-    """The fields of the signature of ``forward``, and the lines that start a momentum that is not given at zero."""
-    first, *others = emission.fields
-    layer = emission.lowered.dynamics
-    momenta = {layer.array(p) for p in emission.derivation.momenta.values()}
-    optional = [f for f in others if f in momenta]
-    typed = [f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in emission.fields]
+    """``field_signature``, and the lines that start a momentum that is not given at zero."""
     given = f"    check_fields({', '.join(f'{f}={f}' for f in emission.fields)})"
-    starts = [f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in optional]
-    return ", ".join(typed), [given, *starts]
+    first = emission.fields[0]
+    starts = [f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in momenta(emission)]
+    return field_signature(emission), [given, *starts]

@@ -1,7 +1,7 @@
 """The methods of a layer on a lattice that take steps: ``forward``, ``forward_readout``, and what both call.
 
-A public method puts fields and inputs into the shape and dtype of work; the private one beside it takes the steps for
-one time step dt, or is called for every sample where each has its own.
+A public method hands fields and inputs to the private one beside it, which takes the steps of samples that share a time
+step: they come to it in the shape and dtype of work.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from metrigen.frame.arguments import arguments, floats, input_signature, inputs_
 from metrigen.frame.emission import Emission
 from metrigen.frame.implicit import implicit_steps
 from metrigen.frame.joint import Joint
-from metrigen.frame.settings import fields_given
+from metrigen.frame.settings import field_signature
 from metrigen.ir.queries import equations_in
 
 
@@ -21,54 +21,53 @@ def reports(emission: Emission) -> bool:
 
 
 def forward_steps(emission: Emission) -> list[str]:
-    fields, state = tuple_text(list(emission.fields)), f"{emission.class_name}State"
+    state = f"{emission.class_name}State"
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
-    lines = _opened(emission, "forward", state, doc) + _called(emission, "_evolved")
+    lines = _opened(emission, "forward", state, doc, "_evolved")
     if reports(emission):
-        lines += [
-            "    *ends__, iterations__, residual__, status__ = results__",
-            "    ends__ = [as_dtype(x, dtype__) for x in ends__]",
-            f"    return {state}(*ends__, iterations__, residual__.detach(), status__)",
+        return [
+            *lines,
+            "    *ends, iterations, residual, status = results",
+            f"    return {state}(*[as_dtype(x, dtype) for x in ends], iterations, residual.detach(), status)",
             "",
+            *_private(emission, "_evolved"),
+            *implicit_steps(emission, by_reference(emission)),
+            *_fixed(emission),
         ]
-        return [*lines, *_private(emission, "_evolved"), *implicit_steps(emission, by_reference(emission))]
-    lines += [f"    return {state}(*[as_dtype(x, dtype__) for x in results__])", "", *_private(emission, "_evolved")]
+    lines += [f"    return {state}(*[as_dtype(x, dtype) for x in results])", "", *_private(emission, "_evolved")]
     if emission.without_triton:
         step = neural.bound("step", emission.optimised["step"][0])
-        return [*lines, f"    return reference.evolve({fields}, fixed__, self.steps, {step})", ""]
-    call = f"_evolve({', '.join(emission.fields)}, *fixed__, self.steps)"
+        return [*lines, f"    return reference.evolve(state, fixed, self.steps, {step})", "", *_fixed(emission)]
+    call = "operators.evolve(*state, *fixed, self.steps)"
     return [
         *lines,
         f"    if {by_reference(emission)}:",
-        f"        return reference.evolve({fields}, fixed__, self.steps)",
-        f"    _available(self.backend, {emission.fields[0]})",
+        "        return reference.evolve(state, fixed, self.steps)",
+        "    self._insist(state[0])",
         f"    return {f'({call},)' if len(emission.fields) == 1 else call}",
         "",
+        *_fixed(emission),
     ]
 
 
 def forward_readout(emission: Emission, found: Joint) -> list[str]:
-    fields, first = tuple_text(list(emission.fields)), emission.fields[0]
     state = f"{emission.class_name}State"
-    read = arguments(emission, emission.optimised["readout"][0], first, emission.fields, _ready(emission))
+    read = arguments(emission, emission.optimised["readout"][0], emission.fields[0], emission.fields, _ready(emission))
     fixed = [a.name for a in found.fixed]
-    further = [f"others__[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
-    passed = ", ".join([*emission.fields, "*fixed__", *further, "self.steps"])
+    further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
+    passed = ", ".join(["*state", "*fixed", *further, "self.steps"])
     doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
     return [
-        *_opened(emission, "forward_readout", f"tuple[{state}, Tensor]", doc),
-        *_called(emission, "_evolved_readout"),
-        "    read__, *ends__ = [as_dtype(x, dtype__) for x in results__]",
-        f"    return {state}(*ends__), read__",
+        *_opened(emission, "forward_readout", f"tuple[{state}, Tensor]", doc, "_evolved_readout"),
+        "    read, *ends = [as_dtype(x, dtype) for x in results]",
+        f"    return {state}(*ends), read",
         "",
         *_private(emission, "_evolved_readout"),
-        "    others__ = (",
-        *(f"        {value}," for value in read),
-        "    )",
+        f"    others = {tuple_text(read)}",
         f"    if {by_reference(emission)}:",
-        f"        return reference.evolve_readout({fields}, fixed__, others__, self.steps)",
-        f"    _available(self.backend, {first})",
-        f"    return _evolve_readout({passed})",
+        "        return reference.evolve_readout(state, fixed, others, self.steps)",
+        "    self._insist(state[0])",
+        f"    return operators.evolve_readout({passed})",
         "",
     ]
 
@@ -83,45 +82,46 @@ def _ready(emission: Emission) -> tuple[str, ...]:
     return (*floats(emission), *inputs_of(emission))
 
 
-def _opened(emission: Emission, name: str, returns: str, doc: str) -> list[str]:
-    """The head of a public method: fields in the dtype of work, inputs in the shape of the fields."""
-    signature, starts = fields_given(emission)
-    first, *others = emission.fields
-    inputs = [f"_site({spread(emission, n)}, {first}, {n!r})" for n in inputs_of(emission)]
+def _taken(emission: Emission) -> list[str]:
+    """Everything that a private method is handed."""
+    return [*floats(emission), *emission.fields, *inputs_of(emission)]
+
+
+def _opened(emission: Emission, name: str, returns: str, doc: str, private: str) -> list[str]:
+    """The head of a public method, and the call of the private one."""
+    inputs = inputs_of(emission)
+    fields = ", ".join(f'"{f}": {f}' for f in emission.fields)
+    given = ", ".join(f'"{n}": {spread(emission, n)}' for n in inputs)
     return [
-        f"def {name}(self, {signature}{input_signature(emission, False)}) -> {returns}:",
+        f"def {name}(self, {field_signature(emission)}{input_signature(emission, False)}) -> {returns}:",
         f'    """{doc}"""',
-        *starts,
-        f"    *fields__, dtype__ = _work({', '.join(emission.fields)}, channels=self.channels)",
-        f"    {first}{',' if not others else ''}{''.join(', ' + f for f in others)} = fields__",
-        f"    given__ = {tuple_text([*emission.fields, *inputs])}",
-    ]
-
-
-def _called(emission: Emission, name: str) -> list[str]:
-    """The call of the private method, of every sample by itself where each has its own time step."""
-    if not floats(emission):
-        return [f"    results__ = self.{name}(*given__)"]
-    alone = "True" if emission.operators or emission.equations else 'self.backend in ("cpu", "triton")'
-    return [
-        f"    dt = step_of(self.dt, {emission.fields[0]})",
-        "    if dt.dim():",
-        f"        results__ = by_sample(self.{name}, dt, given__, {alone})",
-        "    else:",
-        f"        results__ = self.{name}(dt, *given__)",
+        f"    results, dtype = self._run(self.{private}, {{{fields}}}, {{{given}}})",
     ]
 
 
 def _private(emission: Emission, name: str) -> list[str]:
-    """The head of a private method: what depends on parameters alone, then all that is fixed over the steps."""
+    """The head of a private method: the state and all that is fixed over the steps."""
+    handed = [*floats(emission), emission.fields[0], *inputs_of(emission)]
+    return [
+        f"def {name}(self, {', '.join(f'{n}: Tensor' for n in _taken(emission))}) -> Tensors:",
+        f"    state = {tuple_text(emission.fields)}",
+        f"    fixed = self._fixed({', '.join(handed)})",
+    ]
+
+
+def _fixed(emission: Emission) -> list[str]:
+    """What depends on parameters and inputs alone, in the order in which a step reads it."""
     body, prologue = emission.optimised["step"][0], emission.lowered.prologue
     first, ready = emission.fields[0], _ready(emission)
-    taken = [*floats(emission), *emission.fields, *inputs_of(emission)]
-    lines = [f"def {name}(self, {', '.join(f'{n}: Tensor' for n in taken)}) -> tuple[Tensor, ...]:"]
+    handed = [*floats(emission), first, *inputs_of(emission)]
+    lines = [
+        f"def _fixed(self, {', '.join(f'{n}: Tensor' for n in handed)}) -> Tensors:",
+        '    """What is fixed over the steps, in the order in which a step reads it."""',
+    ]
     if prologue is not None and prologue.body:
         given = ", ".join(
             a.name if a.name in ready else value(emission, a.name, a.kind, first) for a in prologue.inputs
         )
-        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
-    fixed = arguments(emission, body, first, emission.fields, ready)
-    return [*lines, "    fixed__ = (", *(f"        {value}," for value in fixed), "    )"]
+        made = tuple_text(prologue.outputs) if len(prologue.outputs) == 1 else ", ".join(prologue.outputs)
+        lines.append(f"    {made} = reference.prologue({given})")
+    return [*lines, f"    return {tuple_text(arguments(emission, body, first, emission.fields, ready))}", ""]

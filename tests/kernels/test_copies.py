@@ -45,7 +45,7 @@ def test_copies_of_a_package_work_side_by_side(name: str, tmp_path: Path, monkey
         torch.manual_seed(0)
         found.append(RUNS[name](package))
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
-    readouts = [package.module._readout for package in packages]
+    readouts = [package.module.operators.OPERATORS.registered["readout"] for package in packages]
     assert len({readout._qualname for readout in readouts}) == 2
     given = [torch.rand(shape) for shape in SHAPES[name]]
     for readout in readouts:

@@ -13,7 +13,7 @@ from generated.coupled_wave import module as wave_module
 from generated.maze import module as maze_module
 from tests.kernels.operators import fields, inputs, maze, poison, wave
 
-INTERPRETED = wave_module.INTERPRETED
+INTERPRETED = wave_module.operators.OPERATORS.interpreted
 
 
 def readout(layer: torch.nn.Module, *state: torch.Tensor) -> torch.Tensor:
@@ -31,16 +31,18 @@ def step_arguments(layer: torch.nn.Module) -> tuple:  # type: ignore[type-arg]
 
 def test_opcheck_of_the_step() -> None:
     arguments = step_arguments(wave())
-    torch.library.opcheck(wave_module._evolve, arguments)
+    torch.library.opcheck(wave_module.operators.OPERATORS.registered["evolve"], arguments)
     cotangents = tuple(torch.randn_like(x) for x in arguments[:2])
-    torch.library.opcheck(wave_module._evolve_adjoint, (*cotangents, *arguments))
+    torch.library.opcheck(wave_module.operators.OPERATORS.registered["evolve_adjoint"], (*cotangents, *arguments))
 
 
 def test_opcheck_of_the_readout() -> None:
     phi, pi, K, c2, _, lam, m2, *_ = step_arguments(wave())
-    torch.library.opcheck(wave_module._readout, (phi, pi, K, c2, lam, m2))
+    torch.library.opcheck(wave_module.operators.OPERATORS.registered["readout"], (phi, pi, K, c2, lam, m2))
     grad = torch.randn(1, 12, 3, 4, dtype=torch.float64)
-    torch.library.opcheck(wave_module._readout_adjoint, (grad, phi, pi, K, c2, lam, m2))
+    torch.library.opcheck(
+        wave_module.operators.OPERATORS.registered["readout_adjoint"], (grad, phi, pi, K, c2, lam, m2)
+    )
 
 
 def test_opcheck_of_the_solve() -> None:
@@ -49,9 +51,13 @@ def test_opcheck_of_the_solve() -> None:
     options = ("cg", 1e-12, 1e-12, 0.0, 200, True)
     tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
     torch.library.opcheck(
-        maze_module._solve_linear, (b, start, given["kappa"], given["m2"], *options), test_utils=tests
+        maze_module.operators.OPERATORS.registered["solve_linear"],
+        (b, start, given["kappa"], given["m2"], *options),
+        test_utils=tests,
     )
-    torch.library.opcheck(maze_module._operator_adjoint, (b, start + 1, given["kappa"], given["m2"]))
+    torch.library.opcheck(
+        maze_module.operators.OPERATORS.registered["operator_adjoint"], (b, start + 1, given["kappa"], given["m2"])
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -252,7 +258,9 @@ def test_forward_and_readout_in_one_go(steps: int) -> None:
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
     if steps:
         arguments = step_arguments(wave())
-        torch.library.opcheck(wave_module._evolve_readout, arguments)
+        torch.library.opcheck(wave_module.operators.OPERATORS.registered["evolve_readout"], arguments)
         grad = torch.randn(1, 12, 3, 4, dtype=torch.float64)
         cotangents = tuple(torch.randn_like(x) for x in arguments[:2])
-        torch.library.opcheck(wave_module._evolve_readout_adjoint, (grad, *cotangents, *arguments))
+        torch.library.opcheck(
+            wave_module.operators.OPERATORS.registered["evolve_readout_adjoint"], (grad, *cotangents, *arguments)
+        )

@@ -19,7 +19,7 @@ from tests.kernels.scans import TOLERANCE, close, doubled
 from tests.lengths import spread
 from tests.sequence.systems import SYSTEMS, inputs, layer, module, part, state_class, states
 
-INTERPRETED = lm_module.INTERPRETED
+INTERPRETED = lm_module.operators.OPERATORS.interpreted
 # One channel and several vectors with a rest; one token, whole and broken pieces (of 64, in the interpreter of 8).
 SHAPES = ((1, 1, 1), (2, 3, 17), (1, 5, 8)) if INTERPRETED else ((1, 1, 1), (2, 3, 17), (1, 16, 64), (2, 37, 130))
 
@@ -121,13 +121,13 @@ def test_opcheck(folder: Path) -> None:
     reference = part(made, "reference")
     start, tokens, fixed = given(made, (2, 3, 5), torch.float64)
     arguments = tuple(x.requires_grad_() for x in (*start, *tokens, *fixed))
-    torch.library.opcheck(ops._scan, arguments)
+    torch.library.opcheck(ops.operators.OPERATORS.registered["scan"], arguments)
     states_ = tuple(torch.randn_like(tokens[0]) for _ in start)
-    torch.library.opcheck(ops._scan_adjoint, (*states_, *states_, *arguments))
+    torch.library.opcheck(ops.operators.OPERATORS.registered["scan_adjoint"], (*states_, *states_, *arguments))
     read = tuple(fixed[reference.COEFFICIENTS.index(n)] for n in reference.READS)
-    torch.library.opcheck(ops._readout, (*start, *states_, *read))
+    torch.library.opcheck(ops.operators.OPERATORS.registered["readout"], (*start, *states_, *read))
     grad = torch.cat(reference.readout_scan(start, states_, read), 2).detach()
-    torch.library.opcheck(ops._readout_adjoint, (grad, *start, *states_, *read))
+    torch.library.opcheck(ops.operators.OPERATORS.registered["readout_adjoint"], (grad, *start, *states_, *read))
 
 
 @pytest.mark.parametrize("name", ["isotropic", "constant", "scalar"])

@@ -18,7 +18,7 @@ from tests.sequence.checks import check_gradients
 from tests.sequence.coupled import COUPLED, module
 from tests.sequence.systems import inputs, layer, part, states
 
-INTERPRETED = lm_module.INTERPRETED
+INTERPRETED = lm_module.operators.OPERATORS.interpreted
 # One channel, parts of blocks and of vectors; several programs a sample, whole and broken rounds of tokens; for the CPU
 # more than one unit of work, broken pieces of 64 tokens.
 SHAPES = (
@@ -157,9 +157,11 @@ def test_operators_and_compile(folder: Path) -> None:
     start, tokens, fixed = given(made, (2, 3, 5), torch.float64)
     arguments = tuple(x.requires_grad_() for x in (*start, *tokens, *fixed))
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
-    torch.library.opcheck(ops._scan, arguments, test_utils=checks)
+    torch.library.opcheck(ops.operators.OPERATORS.registered["scan"], arguments, test_utils=checks)
     states_ = tuple(torch.randn_like(tokens[0]) for _ in start)
-    torch.library.opcheck(ops._scan_adjoint, (*states_, *states_, *arguments), test_utils=checks)
+    torch.library.opcheck(
+        ops.operators.OPERATORS.registered["scan_adjoint"], (*states_, *states_, *arguments), test_utils=checks
+    )
     built, drawn = layer(made, 3), inputs(made, 2, 3, 9)
     leaves = tuple(x.requires_grad_() for x in drawn.values())
 

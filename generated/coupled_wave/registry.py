@@ -1,0 +1,355 @@
+# Part of every package that metrigen 0.1.0 emits. Do not edit.
+"""Operators in torch: what it records, compiles and differentiates as one call, by kernels where a device has them.
+
+An operator is differentiated by the one that is its adjoint, and the adjoint by autograd of its reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .base import Tensors, operator_prefix, pullback, reported, unshared
+
+Names = Sequence[str]
+Run = Callable[..., Any]
+# What an operator is handed beside the arrays of the spec, none of which begins like this.
+_OWN = {"_b": "field", "_start": "field", "_cotangent": "field", "_grad": "any"}
+
+
+class Operators:
+    """The operators of a package, registered under its name.
+
+    kinds      name of an array -> "field", "channel" (C), "matrix" (C, C) or "scalar" ()
+    axes       axes of a field: batch, channels and those of the lattice
+    reference, kernels, cpu   modules with one function an operator; None where there are no such kernels
+    """
+
+    layout = "(B, C, *S)"
+    cpu_owns = True  # whether results of the CPU's kernels share no memory with what they are of
+
+    def __init__(
+        self,
+        package: str,
+        kinds: Mapping[str, str],
+        axes: int,
+        reference: ModuleType,
+        *,
+        kernels: ModuleType | None = None,
+        cpu: ModuleType | None = None,
+    ) -> None:
+        self.prefix, self.kinds, self.axes = operator_prefix(package), kinds, axes
+        self.reference, self.kernels, self.cpu = reference, kernels, cpu
+        self.registered: dict[str, Run] = {}
+        self.interpreted = kernels is not None and kernels.triton.knobs.runtime.interpret
+        interpreted = ("cpu",) if self.interpreted else ()
+        self.devices = () if kernels is None else ("cuda", "xpu", *interpreted)
+
+    def check(self, backend: str) -> None:
+        """Raise ValueError where this machine does not have a backend that is insisted on."""
+        if backend == "triton" and self.kernels is None:
+            raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
+        if backend == "cpu" and self.interpreted:
+            raise ValueError(
+                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
+            )
+        if backend == "cpu":
+            self.cpu.insist()
+
+    def available(self, backend: str, x: Tensor) -> None:
+        """Raise ValueError where a backend is insisted on that has no kernels for the device of ``x``."""
+        devices = {"triton": self.devices, "cpu": ("cpu",)}.get(backend)
+        if devices is not None and x.device.type not in devices:
+            raise ValueError(f'backend="{backend}" has no kernels for tensors on {x.device}; use backend="auto"')
+        if backend == "cpu":
+            self.cpu.insist()
+
+    def readout(self, arrays: Names, components: int) -> Run:
+        """The readout, its components one after the other along the channels, and its adjoint."""
+
+        def forward(module: ModuleType) -> Run:
+            if module is self.cpu:
+                return lambda *given: (module.readout(*given),)
+            return lambda *given: (torch.cat(module.readout(*given), 1),)
+
+        def reverse(module: ModuleType) -> Run:
+            if module is self.cpu:
+                return module.readout_adjoint
+            return lambda grad, *given: module.readout_adjoint(*given, *grad.chunk(components, 1))
+
+        adjoint = self.adjoint("readout_adjoint", ("_grad",), arrays, self._each(reverse))
+        return self.operator(
+            "readout",
+            arrays,
+            1,
+            self._each(forward),
+            fake=lambda x, *_: (_read_from(x, components),),
+            backward=lambda ctx, grad: adjoint(grad, *ctx.saved_tensors),
+        )
+
+    def evolve(self, state: Names, fixed: Names) -> Run:
+        """``steps`` steps of the integrator, and their adjoint, the varied steps backwards. ``fixed``: what a step
+        reads beside the state."""
+        n, out = len(state), tuple(f"{name}__out" for name in state)
+        adjoint = self.adjoint(
+            "evolve_adjoint",
+            out,
+            (*state, *fixed),
+            self._each(lambda module: lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -1], x[-1])),
+            numbers=("SymInt steps",),
+        )
+
+        def backward(ctx: Any, *grads: Tensor | None) -> Any:
+            saved = ctx.saved_tensors
+            return adjoint(*_zeros(grads, saved), *saved, *ctx.numbers)
+
+        return self.operator(
+            "evolve",
+            (*state, *fixed),
+            n,
+            self._each(lambda module: lambda *x: module.evolve(x[:n], x[n:-1], x[-1])),
+            numbers=("SymInt steps",),
+            fake=lambda *x: _like(*x[:n]),
+            backward=backward,
+        )
+
+    def evolve_readout(self, state: Names, fixed: Names, others: Names, components: int) -> Run:
+        """The readout after ``steps`` steps, then the state: less memory is moved than by one after the other.
+        ``others``: what the readout reads beside the state."""
+        arrays = (*state, *fixed, *(name for name in others if name not in fixed))
+        n, m, out = len(state), len(state) + len(fixed), tuple(f"{name}__out" for name in state)
+        places = [arrays.index(name) for name in others]
+
+        def groups(*given: Any) -> tuple[Any, ...]:
+            return given[:n], given[n:m], tuple(given[i] for i in places), given[-1]
+
+        def forward(module: ModuleType) -> Run:
+            if module is self.kernels:
+                return lambda *x: self.reference.evolve_readout(*groups(*x), module.evolve, module.readout)
+            return lambda *x: module.evolve_readout(*groups(*x))
+
+        def reverse(module: ModuleType) -> Run:
+            if module is self.kernels:
+                calls = module.evolve, module.evolve_adjoint, module.readout_adjoint
+                return lambda grad, *x: self.reference.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]), *calls)
+            return lambda grad, *x: module.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]))
+
+        adjoint = self.adjoint(
+            "evolve_readout_adjoint", ("_grad", *out), arrays, self._each(reverse), numbers=("SymInt steps",)
+        )
+
+        def backward(ctx: Any, read: Tensor | None, *ends: Tensor | None) -> Any:
+            saved = ctx.saved_tensors
+            grad = torch.zeros_like(_read_from(saved[0], components)) if read is None else read
+            # A cotangent that nothing flowed into is a zero that takes no memory.
+            flowed = [x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(ends, saved)]
+            return adjoint(grad, *flowed, *saved, *ctx.numbers)
+
+        return self.operator(
+            "evolve_readout",
+            arrays,
+            1 + n,
+            self._each(forward),
+            numbers=("SymInt steps",),
+            fake=lambda *x: (_read_from(x[0], components), *_like(*x[:n])),
+            backward=backward,
+        )
+
+    def implicit(self, state: Names, fixed: Names) -> Run:
+        """``steps`` steps that solve equations: the state, iterations, residual and status of every sample, and what
+        the adjoint needs (empty unless ``keep``)."""
+        n, cpu, out = len(state), self.cpu, tuple(f"{name}__out" for name in state)
+        reverse = {
+            "reference": lambda *x: self.reference.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], x[-1]),
+            "cpu": lambda *x: cpu.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], *x[-2:]),
+        }
+        adjoint = self.adjoint(
+            "evolve_adjoint", out, (*state, *fixed), reverse, numbers=("Tensor _kept", "SymInt steps")
+        )
+
+        def backward(ctx: Any, *grads: Tensor | None) -> Any:
+            *saved, kept = ctx.saved_tensors
+            return adjoint(*_zeros(grads[:n], saved), *saved, kept, ctx.numbers[0])
+
+        return self.operator(
+            "evolve",
+            (*state, *fixed),
+            n + 4,
+            {
+                "reference": lambda *x: cpu.by_reference(x[:n], x[n:-2], *x[-2:]),
+                "cpu": lambda *x: cpu.evolve(x[:n], x[n:-2], *x[-2:]),
+            },
+            numbers=("SymInt steps", "bool keep"),
+            fake=lambda *x: (*_like(*x[:n]), *_reports(x[0]), x[0].new_empty(cpu.kept_shape(x[0], *x[-2:]))),
+            backward=backward,
+            saved=lambda tensors, results: (*tensors, results[-1]),
+        )
+
+    def solve(self, unknown: str, fixed: Names, title: str) -> Run:
+        """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.
+        A solve that gives up is told of under ``title``."""
+        flowed = None
+        if fixed:
+            flowed = self.adjoint(
+                "operator_adjoint",
+                ("_cotangent", unknown),
+                fixed,
+                self._each(lambda module: lambda cotangent, *x: module.operator_adjoint(*x, cotangent)),
+            )
+
+        def forward(module: ModuleType) -> Run:
+            def run(*given: Any) -> Tensors:
+                b, start, *arrays = given[:-6]
+                solver, rtol, _, atol, max_iter, use_kernels = given[-6:]
+                by = module if use_kernels else self.reference
+                found = by.solve_linear(b, start, tuple(arrays), solver, rtol, atol, max_iter)
+                return reported(found, max_iter, title)
+
+            return run
+
+        def backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> Tensors:
+            x, *arrays = ctx.saved_tensors
+            solver, _, rtol, _, max_iter, use_kernels = ctx.numbers
+            b = torch.zeros_like(x) if grad is None else grad
+            found = solve(b, torch.zeros_like(b), *arrays, solver, rtol, rtol, 0.0, max_iter, use_kernels)[0]
+            return found, None, *(() if flowed is None else _tuple(flowed(-found, x, *arrays)))
+
+        solve = self.operator(
+            "solve_linear",
+            ("_b", "_start", *fixed),
+            4,
+            self._each(forward),
+            numbers=("str solver", "float rtol", "float bwd_rtol", "float atol", "SymInt max_iter", "bool use_kernels"),
+            fake=lambda b, *_: (*_like(b), *_reports(b)),
+            backward=backward,
+            saved=lambda tensors, results: (results[0], *tensors[2:]),
+        )
+        return solve
+
+    def adjoint(self, name: str, ahead: Names, arrays: Names, runs: Mapping[str, Run], numbers: Names = ()) -> Run:
+        """An operator of cotangents and arrays with a cotangent of each of the arrays behind ``ahead``."""
+        first, count = len(ahead), len(ahead) + len(arrays)
+
+        def backward(ctx: Any, *grads: Tensor | None) -> Tensors:
+            saved = ctx.saved_tensors
+            given = _zeros(grads, saved[first:])
+            adjoint = runs["reference"]
+            return pullback(lambda *x: tuple(adjoint(*x, *ctx.numbers)), saved[:count], given)
+
+        return self.operator(
+            name,
+            (*ahead, *arrays),
+            len(arrays),
+            runs,
+            numbers=numbers,
+            fake=lambda *x: _like(*x[first:count]),
+            backward=backward,
+        )
+
+    def operator(
+        self,
+        name: str,
+        arrays: Names,
+        results: int,
+        runs: Mapping[str, Run],
+        *,
+        numbers: Names = (),
+        fake: Run,
+        backward: Run,
+        saved: Run = lambda tensors, results: tensors,
+    ) -> Run:
+        """Register one operator.
+
+        runs       "reference", and "kernels" and "cpu" where there are some: functions of tensors and numbers
+        numbers    what is handed over behind the arrays, as torch writes it in a schema; it has no cotangent
+        fake       empty results, of the same arguments
+        backward   cotangents of the arrays, of those of the results
+        saved      what ``backward`` finds in ``ctx.saved_tensors``, of the arrays and the results
+        """
+        count, kinds = len(arrays), [self._kind(a) for a in arrays]
+
+        def checked(run: Run, owned: bool) -> Run:
+            def call(*given: Any) -> Any:
+                self._check(kinds, given[:count])
+                made = tuple(run(*given))
+                made = made if owned else unshared(made, given[:count])
+                return made[0] if results == 1 else made
+
+            return call
+
+        def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.numbers = tuple(None if isinstance(x, Tensor) else x for x in inputs[count:])
+            ctx.save_for_backward(*saved(inputs[:count], _tuple(output)))
+
+        taken = ", ".join([*(f"Tensor {a}" for a in arrays), *numbers])
+        returned = "Tensor" if results == 1 else f"({', '.join(['Tensor'] * results)})"
+        qualified = f"{self.prefix}_{name}"
+        made = torch.library.custom_op(
+            qualified, checked(runs["reference"], False), mutates_args=(), schema=f"({taken}) -> {returned}"
+        )
+        for device in self.devices if "kernels" in runs else ():
+            made.register_kernel(device)(checked(runs["kernels"], False))
+        if "cpu" in runs and not self.interpreted:
+            made.register_kernel("cpu")(checked(runs["cpu"], self.cpu_owns))
+        made.register_fake(checked(fake, True))
+        made.register_autograd(
+            lambda ctx, *grads: (*_tuple(backward(ctx, *grads)), *(None for _ in numbers)), setup_context=keep
+        )
+        for device in ("cpu", "cuda"):
+            torch.library.register_autocast(qualified, device, torch.float32)
+        self.registered[name] = made
+        return made
+
+    def _each(self, make: Callable[[ModuleType], Run]) -> dict[str, Run]:
+        modules = {"reference": self.reference, "kernels": self.kernels, "cpu": self.cpu}
+        return {name: make(module) for name, module in modules.items() if module is not None}
+
+    def _kind(self, array: str) -> str:
+        """The kind of an array, of the cotangent ``NAME__out`` of one, or of what an operator is handed beside."""
+        return _OWN.get(array) or self.kinds.get(array) or self.kinds[array.split("__")[0]]
+
+    def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
+        """The shape of every kind of array, of that of a field."""
+        return {"field": whole, "channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": ()}
+
+    def _check(self, kinds: Names, tensors: Tensors) -> None:
+        """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
+        first = next(x for x, kind in zip(tensors, kinds) if kind == "field")
+        whole, dtype, device = first.shape, first.dtype, first.device
+        if len(whole) != self.axes:
+            raise ValueError(f"fields have {self.axes} axes {self.layout}, not shape {tuple(whole)}")
+        shapes = self.shapes(whole)
+        for x, kind in zip(tensors, kinds):
+            if kind == "any":
+                continue
+            if x.shape != shapes[kind]:
+                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
+            if x.dtype != dtype or x.device != device:
+                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
+
+
+def _tuple(x: Any) -> tuple[Any, ...]:
+    return x if isinstance(x, tuple) else tuple(x) if isinstance(x, list) else (x,)
+
+
+def _like(*tensors: Tensor) -> Tensors:
+    return tuple(x.new_empty(x.shape) for x in tensors)
+
+
+def _zeros(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
+    return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
+
+
+def _reports(x: Tensor) -> Tensors:
+    """Iterations, residual and status of every sample, empty."""
+    counts = (x.new_empty(x.shape[:1], dtype=torch.int64) for _ in range(2))
+    return next(counts), x.new_empty(x.shape[:1]), next(counts)
+
+
+def _read_from(x: Tensor, components: int) -> Tensor:
+    """An empty readout of a field."""
+    return x.new_empty((x.shape[0], components * x.shape[1], *x.shape[2:]))
