@@ -1,6 +1,7 @@
 """Functions that difference quotients are written in (``passes.quotients``), with all their derivatives.
 
-    ratio(a, b)    a/b, and 0 where b = 0: the value at a kink that is the mean of both sides
+    ratio(a, b)    a/b, and 0 where b = 0: the value at a kink that is the mean of both sides. Below the normal numbers
+                   b counts as 0, as 1/b, a derivative, would be beyond the largest
     artanhc(k, y)  sum_n y^n/(2 n + 2 k + 1), y < 1; artanhc(0, x^2) = artanh(x)/x, artanhc(0, -x^2) = arctan(x)/x
                    artanhc(k, y)' = (1/(1 - y) - (2 k + 1) artanhc(k + 1, y))/2
 
@@ -49,7 +50,7 @@ class artanhc(sp.Function):
 def ratio_values(a: Any, b: Any) -> np.ndarray:
     """``ratio`` on arrays, complex ones included."""
     a, b = np.broadcast_arrays(np.asarray(a), np.asarray(b))
-    zero = b == 0
+    zero = np.abs(b) < np.finfo(b.dtype if b.dtype.kind in "fc" else float).tiny
     return np.where(zero, 0.0, a / np.where(zero, 1.0, b))
 
 

@@ -6,6 +6,7 @@ ten times as long as the values do. It serves for what the list has no operation
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,12 @@ _NAMES = (
     "loggamma sign polygamma"
 ).split()
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(mpmath, name) for name in _NAMES}, "Abs": abs, "Max": max, "Min": min, **VALUES,
+    **{name: getattr(mpmath, name) for name in _NAMES}, "Abs": abs, "Max": max, "Min": min,
+    "floor": mpmath.floor, "ceiling": mpmath.ceil, "Heaviside": lambda x, _: _beside(x) > 0,
+    "DiracDelta": lambda x, *_: 0 * _beside(x), **VALUES,
+    "StrictLessThan": operator.lt, "LessThan": operator.le, "StrictGreaterThan": operator.gt,
+    "GreaterThan": operator.ge, "Equality": operator.eq, "Unequality": operator.ne,
+    "And": lambda *given: all(given), "Or": lambda *given: any(given), "Not": operator.not_,
 }  # fmt: skip
 _HALF = sp.Rational(1, 2)
 _Step = tuple[Callable[..., Any], tuple[int, ...]]
@@ -64,12 +70,11 @@ def _compiled(symbols: Sequence[sp.Symbol], exprs: Sequence[sp.Expr]) -> Operati
     steps: list[_Step] = []
     for node in nodes:
         if node.args:
-            function = _function(node)
+            function = _cases(symbols, node) if isinstance(node, sp.Piecewise) else _function(node)
             if function is None:
                 return None
-            read = node.args[:1] if node.is_Pow and node.exp.is_Rational else node.args
             register[node] = len(register)
-            steps.append((function, tuple(register[a] for a in read)))
+            steps.append((function, tuple(register[a] for a in _read(symbols, node))))
     return Operations(tuple(constants), tuple(steps), tuple(register[e] for e in exprs))
 
 
@@ -78,7 +83,8 @@ def _in_order(exprs: Sequence[sp.Expr]) -> list[sp.Basic]:
     done: dict[sp.Basic, None] = {}
     stack: list[sp.Basic] = list(reversed(exprs))
     while stack:
-        missing = [a for a in stack[-1].args if a not in done] if stack[-1] not in done else []
+        inside = () if isinstance(stack[-1], sp.Piecewise) else stack[-1].args
+        missing = [a for a in inside if a not in done] if stack[-1] not in done else []
         if missing:
             stack.extend(reversed(missing))
         else:
@@ -86,7 +92,41 @@ def _in_order(exprs: Sequence[sp.Expr]) -> list[sp.Basic]:
     return list(done)
 
 
+def _read(symbols: Sequence[sp.Symbol], node: sp.Basic) -> Sequence[sp.Basic]:
+    """What the step of a node is a function of."""
+    if isinstance(node, sp.Piecewise):
+        return symbols
+    return node.args[:1] if node.is_Pow and node.exp.is_Rational else node.args
+
+
+def _cases(symbols: Sequence[sp.Symbol], node: sp.Piecewise) -> Callable[..., Any] | None:
+    """A function of the symbols that takes the first case that holds: the others may have no value there."""
+    cases: list[tuple[Operations, Operations]] = []
+    for case in node.args:
+        condition, value = _compiled(symbols, [case.cond]), _compiled(symbols, [case.expr])
+        if condition is None or value is None:
+            return None
+        cases.append((condition, value))
+
+    def chosen(*values: Any) -> Any:
+        for condition, value in cases:
+            if condition(*values)[0]:
+                return value(*values)[0]
+        raise ValueError("no case of a Piecewise holds")
+
+    return chosen
+
+
+def _beside(x: Any) -> Any:
+    """What stands in a jump, which has no value at 0."""
+    if x == 0:
+        raise ValueError("a jump")
+    return x
+
+
 def _constant(node: sp.Basic) -> Any:
+    if node in (sp.true, sp.false):
+        return bool(node)
     if node.is_Integer:
         return int(node)
     if node.is_Rational:

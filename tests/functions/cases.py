@@ -18,7 +18,8 @@ _HALF = sp.Rational(1, 2)
 @dataclass(frozen=True)
 class Case:
     """``expr`` as a spec says it; ``plain``, if another formula is the textbook's; values between ``low`` and ``high``,
-    the ends included where they are finite; ``orders``: derivatives that are checked; without ``without``."""
+    the ends included where they are finite; ``orders``: derivatives that are checked; without ``without``;
+    ``ulp``: its accuracy, where no function in it states another."""
 
     expr: sp.Expr
     plain: sp.Expr | None = None
@@ -26,6 +27,7 @@ class Case:
     high: float = np.inf
     orders: int = 2
     without: tuple[float, ...] = ()
+    ulp: float = 4
 
     @property
     def exact(self) -> sp.Expr:
@@ -94,6 +96,15 @@ CASES: dict[str, Case] = {
     "log of exps": Case(sp.log(sp.exp(x) + sp.exp(-x))),
     "abs power": Case(sp.Abs(x) ** sp.Rational(5, 2), without=(0.0,)),
     "atanh over": Case(sp.atanh(x) / x, low=-1, high=1, without=(-1.0, 1.0)),
+    "expm1 over": Case((sp.exp(x) - 1) / x, high=80),
+    "bernoulli": Case(x / (sp.exp(x) - 1), low=-4, high=80),
+    "1 - cos over": Case((1 - sp.cos(x)) / x**2, 2 * sp.sin(x / 2) ** 2 / x**2, low=-8000, high=8000),
+    "cosh - 1 over": Case((sp.cosh(3 * x) - 1) / x**2, 2 * sp.sinh(3 * x / 2) ** 2 / x**2, low=-25, high=25),
+    "root - 1 over": Case((sp.sqrt(1 + x**2) - 1) / x**2, low=-1e6, high=1e6, ulp=6),
+    "log1p over": Case(sp.log(1 + 2 * x) / x, low=-0.5, high=1e15, without=(-0.5,)),
+    "exps over": Case(sp.exp(2 * x) / x - sp.exp(-x) / x, low=-30, high=30),
+    "x coth x": Case(x * sp.coth(x), low=-4, high=4),
+    "sin 3x over": Case(sp.sin(3 * x) / x, low=-2000, high=2000),
 }
 for _of in QUOTIENTS:
     _low, _high = (

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import mpmath
 import pytest
 import sympy as sp
 import torch
 
-from metrigen import AverageVectorField, DiscreteGradient, Field, ImplicitMidpoint, Param, System
+from metrigen import AverageVectorField, DiscreteGradient, Field, ImplicitMidpoint, Param, System, canonical
 from tests.integrators.methods import fields
 from tests.integrators.systems import POINT, Layers
+from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
 
 q, p = Field("q", POINT), Field("p", POINT)
@@ -178,3 +180,21 @@ def test_a_linear_step_knows_no_unit(layers: Layers, name: str, dtype: torch.dty
     for size in FARTHEST[dtype]:
         for found in (stepped(size, 1.0), stepped(1.0, size)):
             torch.testing.assert_close(found, wanted, rtol=1e-5 if dtype is torch.float32 else 1e-12, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("power", [3, sp.Rational(5, 2)], ids=str)
+def test_gradients_at_denormal_states(tmp_path: Path, power: sp.Expr, dtype: torch.dtype) -> None:
+    """Beside a kink of |q|^n, n > 2, the energy is flat: a step is free flight, and so is its gradient."""
+    dt = 0.1
+    tunnel = System("flat", POINT, fields=(q, p), hamiltonian=p**2 / 2 + sp.Abs(q) ** power,
+                    bracket=canonical((q, p)), integrator=DiscreteGradient(steps=2, dt=dt))  # fmt: skip
+    made = layer_class(package(tunnel, tmp_path, "flat"))
+    least = float(torch.finfo(dtype).tiny)
+    for backend in ("torch", "cpu"):
+        layer = made(channels=1, backend=backend).to(dtype)
+        for start in ((least / 8, 0.0), (0.0, least / 8), (least / 8, least / 64), (least, least / 8)):
+            given = [torch.tensor([[v]], dtype=dtype, requires_grad=True) for v in start]
+            end = layer(*given).q
+            found = torch.autograd.grad(end.sum(), given)
+            assert [g.item() for g in found] == pytest.approx([1.0, 2 * dt], rel=1e-5), (backend, start)

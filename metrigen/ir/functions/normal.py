@@ -5,7 +5,7 @@ Heaviside(x)                (1 + sign x)/2
 x**(a + 1)/x                x**a: powers of one base are one power
 log(cosh x), sinh x/cosh x  logcosh x, tanh x; 1/cosh x is sech x, 1/sinh x is csch x
 log(1 + e^x), 1/(1 + e^x)   softplus x, sigmoid(-x)
-f(x)/x                      its own function, f odd: the limit at 0 is its value
+f(x)/x, (e^x - 1)/x, ...    forms with a value at 0 (removable)
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from fractions import Fraction
 
 import sympy as sp
 
+from metrigen.ir.functions.removable import joined, powers, product, without_zeros
 from metrigen.ir.nodes import Inside
-from metrigen.spec.functions import QUOTIENTS, ROOTS, logcosh, sigmoid, softplus
+from metrigen.spec.functions import logcosh, sigmoid, softplus
 from metrigen.spec.neural import learned
 from metrigen.spec.words import worded
 
@@ -47,6 +48,8 @@ class _Normal:
             return _power(made)
         if isinstance(made, sp.Mul):
             return _product(made)
+        if isinstance(made, sp.Add):
+            return joined(made)
         return _logarithm(made) if isinstance(made, sp.log) else made
 
 
@@ -113,26 +116,22 @@ def _logarithm(e: sp.log) -> sp.Expr:
 
 def _product(e: sp.Mul) -> sp.Expr:
     """Powers of one base as one power; then quotients with a name of their own."""
-    powers: dict[sp.Expr, list[sp.Expr]] = {}
+    exponents: dict[sp.Expr, list[sp.Expr]] = {}
     for factor in e.args:
         base, exponent = (factor.base, factor.exp) if factor.is_Pow else (factor, sp.S.One)
-        powers.setdefault(factor if base.is_number else base, []).append(sp.S.One if base.is_number else exponent)
-    if any(len(found) > 1 for found in powers.values()):
-        merged = sp.Mul(*(base ** sp.Add(*found) for base, found in powers.items()))
+        exponents.setdefault(factor if base.is_number else base, []).append(sp.S.One if base.is_number else exponent)
+    if any(len(found) > 1 for found in exponents.values()):
+        merged = sp.Mul(*(base ** sp.Add(*found) for base, found in exponents.items()))
         if not merged.is_Mul:
             return merged
         e = merged
     e = _hyperbolic(e)
-    return _exponentials(_quotients(e)) if e.is_Mul else e
-
-
-def _factors(e: sp.Expr) -> dict[sp.Expr, sp.Expr]:
-    return {f.base if f.is_Pow else f: f.exp if f.is_Pow else sp.S.One for f in sp.Mul.make_args(e)}
+    return _exponentials(without_zeros(e)) if e.is_Mul else e
 
 
 def _hyperbolic(e: sp.Mul) -> sp.Expr:
     """sinh x sech x = tanh x, cosh x csch x = coth x."""
-    table = _factors(e)
+    table = powers(e)
     changed = False
     for up, down, made in ((sp.sinh, sp.sech, sp.tanh), (sp.cosh, sp.csch, sp.coth)):
         for base in [b for b in table if isinstance(b, up)]:
@@ -144,12 +143,12 @@ def _hyperbolic(e: sp.Mul) -> sp.Expr:
                 quotient = made(*base.args)
                 table[quotient] = table.get(quotient, sp.S.Zero) + least
                 changed = True
-    return sp.Mul(*(b**n for b, n in table.items())) if changed else e
+    return product(table) if changed else e
 
 
 def _exponentials(e: sp.Expr) -> sp.Expr:
     """e^x sigmoid(-x) = sigmoid(x)."""
-    table = _factors(e)
+    table = powers(e)
     for base in [b for b in table if isinstance(b, sp.exp)]:
         other = sigmoid(-base.args[0])
         n, m = table[base], table.get(other, sp.S.Zero)
@@ -157,27 +156,5 @@ def _exponentials(e: sp.Expr) -> sp.Expr:
             table[base], table[other] = sp.S.Zero, m - 1
             made = sigmoid(base.args[0])
             table[made] = table.get(made, sp.S.Zero) + 1
-            return sp.Mul(*(b**k for b, k in table.items()))
+            return product(table)
     return e
-
-
-def _quotients(e: sp.Mul) -> sp.Expr:
-    """f(x)/x for odd f, at any power of x that is left."""
-    table = _factors(e)
-    changed = False
-    for base in [b for b in table if type(b) in QUOTIENTS]:
-        argument, count = base.args[0], table[base]
-        number, x = argument.as_coeff_Mul()
-        root = x.is_Pow and x.exp == sp.Rational(1, 2)
-        inner, power = (x.base, sp.Rational(1, 2)) if root else (x, sp.S.One)
-        below = -table.get(inner, sp.S.Zero) / power
-        if not (count.is_Integer and count > 0 and below.is_Integer and below > 0 and not x.is_number):
-            continue
-        times = min(count, below)
-        quotient = ROOTS[type(base)](0, number**2 * inner) if root else QUOTIENTS[type(base)](0, argument)
-        table[base] = count - times
-        table[inner] = table[inner] + times * power
-        table[quotient] = table.get(quotient, sp.S.Zero) + times
-        table[number] = table.get(number, sp.S.Zero) + times
-        changed = True
-    return sp.Mul(*(b**n for b, n in table.items())) if changed else e
