@@ -23,16 +23,18 @@ TORCH = frozenset(
 # What an emitted function, method or class means by a name, beside the names of the spec.
 EMITTED = frozenset(
     """
-    BaseLayer CONFIG DYNAMICS INPUTS Param SIGNS SPEC as_count as_step by_reference by_sample check_fields
-    check_input check_state checked config exact from_config has_numbers pullback readable register_parameters
-    registered step_of told transformed working ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense Ellipsis GRADIENT LENGTH
-    MIDPOINT NoneType NotConverged OWNED Options Report RuntimeError STEP Sparse Tensor TypeError ValueError after
-    any atol auto backend backward balance_residual batch before bool bwd_rtol callable cayley channels constexpr
-    ctx currents damped_stumpff dict edge_index edges elapsed energy entropy enumerate flowed flux forward_readout
-    grad grads graph inputs inside int isinstance iterations keep kernels last launch len libdevice like linear list
-    math max_iter nn nodes object partial partials print products program_id property range readout reference report
-    residual root rtol saved self set shift sites solve solver state status step steps stress_energy stumpff super
-    tl torch triton tuple turned turned_back use_kernels warm_start warnings zip
+    ACC after any as_count as_dtype as_start as_step as_tokens atol auto AVERAGE backend backward balance_residual
+    BaseLayer batch before BLOCK bool bwd_rtol by_reference by_sample callable cayley channels check_fields
+    check_given check_input check_state checked CONFIG config constexpr ctx currents damped_stumpff Dense dict
+    DISCRETE_GRADIENT dtype DYNAMICS edge_index edges elapsed Ellipsis ends energy entropy enumerate exact fixed
+    flowed flux forward_readout from_config gained given grad GRADIENT grads graph has_numbers INPUTS inputs inside
+    int isinstance iterations keep kernels last launch len LENGTH libdevice like linear list math max_iter MIDPOINT
+    nn nodes NoneType NotConverged object operators Options options others OWNED Param partial partials print
+    products program_id property pullback range read readable readout reference register_parameters registered
+    Report report residual results rhs root rtol RuntimeError saved self set shift SIGNS sites solution solve solver
+    Sparse SPEC start state status STEP step step_of steps stress_energy stumpff super Tensor tl told torch
+    transformed triton tuple turned turned_back TypeError use_kernels ValueError warm_start warnings within working
+    zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.
