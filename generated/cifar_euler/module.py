@@ -119,7 +119,7 @@ class CifarEuler(LatticeLayer):
     @exact
     def readout(self, state: CifarEulerState) -> Tensor:
         """The readout, (B, R*C, *S): a, T01_a, T02_a, T11_T22_2a, T12_a."""
-        phi, pi = self._fields('readout', state)
+        phi, pi = self._state('readout', state)
         given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
@@ -129,16 +129,15 @@ class CifarEuler(LatticeLayer):
     @exact
     def energy(self, state: CifarEulerState) -> Tensor:
         """The energy of each sample, (B,)."""
-        phi, pi = self._fields('energy', state)
-        (density,) = reference.energy(
+        phi, pi = self._state('energy', state)
+        return reference.energy(
             phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-        )
-        return density.flatten(1).sum(1)
+        )[0].flatten(1).sum(1)
 
     @exact
     def stress_energy(self, state: CifarEulerState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        phi, pi = self._fields('stress_energy', state)
+        phi, pi = self._state('stress_energy', state)
         return dict(
             zip(
                 ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
@@ -152,11 +151,13 @@ class CifarEuler(LatticeLayer):
     def balance_residual(self, before: CifarEulerState, after: CifarEulerState, elapsed: float) -> Tensor:
         """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
         state = CifarEulerState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        phi, pi = self._fields('balance_residual', state)
-        (density,) = reference.power(
-            phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype),
-            as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
+        phi, pi = self._state('balance_residual', state)
+        gained = (self.energy(after) - self.energy(before)) / elapsed
+        return (
+            gained
+            - reference.power(
+                phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype),
+                as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
+            )[0].flatten(1).sum(1)
         )
-        power = density.flatten(1).sum(1)
-        return (self.energy(after) - self.energy(before)) / elapsed - power
 

@@ -108,5 +108,4 @@ class Lm(BaseLayer):
         check_state("energy", state, LmState)
         states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
         fixed = self._coefficients(states[0])
-        (density,) = reference.energy(*states, )
-        return density.expand_as(states[0]).sum(-1)
+        return reference.energy(*states, )[0].expand_as(states[0]).sum(-1)

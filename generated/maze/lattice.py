@@ -58,7 +58,7 @@ class LatticeLayer(BaseLayer):
             return by_sample(evolved, dt, given, self.ALONE or self.backend in ("cpu", "triton")), dtype
         return evolved(dt, *given), dtype
 
-    def _fields(self, method: str, state: Any) -> Tensors:
+    def _state(self, method: str, state: Any) -> Tensors:
         """The fields of a state that a method is given, in the dtype of work."""
         check_state(method, state, self.STATE)
         return self._work(*state[: len(self.FIELDS)])[0]

@@ -82,13 +82,13 @@ class Maze(LatticeLayer):
             raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")
         self._insist(like)
         fixed = (self._site(kappa, like, 'kappa'), self._site(m2, like, 'm2'))
-        (b,) = reference.source(like, self._site(s, like, 's'))
-        start = torch.zeros_like(b) if warm_start is None else self._site(warm_start, b, "warm_start").detach()
+        (rhs,) = reference.source(like, self._site(s, like, 's'))
+        start = torch.zeros_like(rhs) if warm_start is None else self._site(warm_start, rhs, "warm_start").detach()
         options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter
-        u, iterations, residual, status = operators.solve(
-            b.contiguous(), start.contiguous(), *fixed, *options, self.backend != "torch"
+        solution, iterations, residual, status = operators.solve(
+            rhs.contiguous(), start.contiguous(), *fixed, *options, self.backend != "torch"
         )
-        return MazeState(u.to(dtype), iterations, residual.detach(), status)
+        return MazeState(solution.to(dtype), iterations, residual.detach(), status)
 
     @exact
     def readout(
@@ -96,7 +96,7 @@ class Maze(LatticeLayer):
     ) -> Tensor:
         """The readout, (B, R*C, *S): T00, T11, T12, T22."""
         check_given('readout', kappa=kappa, m2=m2, s=s)
-        (u,) = self._fields('readout', state)
+        (u,) = self._state('readout', state)
         given = (u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's'))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
@@ -109,11 +109,10 @@ class Maze(LatticeLayer):
     ) -> Tensor:
         """The energy of each sample, (B,)."""
         check_given('energy', kappa=kappa, m2=m2, s=s)
-        (u,) = self._fields('energy', state)
-        (density,) = reference.energy(
+        (u,) = self._state('energy', state)
+        return reference.energy(
             u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's')
-        )
-        return density.flatten(1).sum(1)
+        )[0].flatten(1).sum(1)
 
     @exact
     def stress_energy(
@@ -121,7 +120,7 @@ class Maze(LatticeLayer):
     ) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
         check_given('stress_energy', kappa=kappa, m2=m2, s=s)
-        (u,) = self._fields('stress_energy', state)
+        (u,) = self._state('stress_energy', state)
         return dict(
             zip(
                 ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),

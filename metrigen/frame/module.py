@@ -153,7 +153,7 @@ def _forward_steady(emission: Emission) -> list[str]:
         f"    (rhs,) = reference.source({', '.join(given)})",
         '    start = torch.zeros_like(rhs) if warm_start is None else self._site(warm_start, rhs, "warm_start").detach()',
         "    options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter",
-        "    u, iterations, residual, status = operators.solve(rhs.contiguous(), start.contiguous(), *fixed, *options, "
+        "    solution, iterations, residual, status = operators.solve(rhs.contiguous(), start.contiguous(), *fixed, *options, "
         'self.backend != "torch")',
         f"    return {emission.class_name}State(solution.to(dtype), iterations, residual.detach(), status)",
         "",
