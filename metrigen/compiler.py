@@ -20,7 +20,7 @@ from metrigen.frame.tag import signed
 from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
 from metrigen.integrators.sequence_laws import sequence_laws
-from metrigen.ir.queries import check_closed
+from metrigen.ir.verify import verify
 from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
@@ -104,7 +104,7 @@ def _compile(spec: Spec, clock: _Clock) -> Compiled:
     with clock.stage("optimise") as counts:
         optimised = {name: optimise(program) for name, program in lowered.programs().items()}
         for program, _, _ in optimised.values():
-            check_closed(program)
+            verify(program)
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
@@ -119,7 +119,7 @@ def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Comp
     with clock.stage("discretise and vary") as counts:
         scan = scan_of(derivation)
         for program in (scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint):
-            check_closed(program)
+            verify(program)
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):
         laws = (*derivation.laws, *sequence_laws(derivation, scan))

@@ -24,15 +24,10 @@ from metrigen.integrators.graph_steady import GraphSteady
 from metrigen.integrators.steady_programs import SteadyPrograms
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program
-from metrigen.ir.queries import equations_in
-from metrigen.passes import PASSES
-from metrigen.passes.channels import merge_channel_maps
+from metrigen.ir.queries import equations_in, maps_in
 from metrigen.passes.cse import count_ops
-from metrigen.passes.fuse import fuse
 from metrigen.passes.hoist import hoist
-from metrigen.passes.name import name_quantities
-from metrigen.passes.prune import read_only
-from metrigen.passes.solves import share_solves
+from metrigen.passes.pipeline import BUILT, FUSED, SHARED, STEP, VALUES, apply
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
@@ -116,19 +111,19 @@ def lower(derivation: Derivation) -> Lowered:
     constants = () if symbolic is derivation else ("dt",)
     made, step, prologue, body, adjoint = method.programs(layer), None, None, None, None
     if made.step is not None:
-        step = name_quantities(_merged(made.step))
+        step = apply(STEP, made.step)
         if isinstance(layer.lowering, GraphLowering) and equations_in(step):
             raise _no_implicit_step()
         prologue, body = hoist(step, [a.name for a in layer.state])
-        adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank, constants=constants))
+        adjoint = apply(BUILT, vary(body, [a.name for a in body.inputs], rank=rank, constants=constants))
     readout, components = _readout(derivation, layer)
     energy = layer.lowering.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy
     return Lowered(
         layer, step, prologue, body, adjoint, made.steady, made.minimum, readout,
-        _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
-        read_only(_merged(energy)),
-        read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
+        apply(BUILT, vary(readout, [a.name for a in readout.inputs], rank=rank)),
+        apply(VALUES, energy),
+        apply(VALUES, layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
         components, _diagnostics(symbolic, layer, step is not None), made.equilibrium, constants,
     )  # fmt: skip
 
@@ -143,38 +138,27 @@ def _no_implicit_step() -> SpecError:
     )
 
 
-def _merged(program: Program) -> Program:
-    """Channel maps and linear equations, each once."""
-    return merge_channel_maps(share_solves(program))
-
-
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
     fused = _fused(program)
-    found = _after_fusion(fused)
+    found = apply(SHARED, fused)
     return found, count_ops(fused), count_ops(found)
 
 
 def passed(program: Program) -> Program:
     """The program after the passes."""
-    return _after_fusion(_fused(program))
+    return apply(SHARED, _fused(program))
 
 
 def _fused(program: Program) -> Program:
-    size = sum(printed(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
+    size = sum(printed(e) for s in maps_in(program, "fuse") for e in s.expressions)
     spend(size, f"the passes over {size} operations of {program.name}")
-    return fuse(program)
-
-
-def _after_fusion(program: Program) -> Program:
-    for run in PASSES:
-        program = program if run is fuse else run(program)
-    return program
+    return apply(FUSED, program)
 
 
 def equation_programs(equation: Equation) -> tuple[Program, ...]:
     """The programs of a nonlinear equation after the passes: residual, tangent, transposed, pullback."""
-    return tuple(passed(_merged(program)) for program in equation.programs)
+    return tuple(passed(apply(BUILT, program)) for program in equation.programs)
 
 
 def _with_symbolic_dt(derivation: Derivation) -> Derivation:
@@ -193,14 +177,14 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
     if degree_one:
         densities = numerators(densities, rank)
     names = {name: f"{name}__density" for name in densities}
-    raw = _merged(layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()}))
+    raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
     if not degree_one:
-        return read_only(raw), tuple(densities)
+        return apply(VALUES, raw), tuple(densities)
     leaves: dict[str, sp.Expr] = {name: Leaf(names[name], layer.origin) for name in densities}
     scaled = normalised(leaves, Leaf("a__density", layer.origin, positive=True))
     stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
     outputs = tuple(f"{name}__density" for name in scaled)
-    return read_only(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
+    return apply(VALUES, replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
 
 
 def _diagnostics(derivation: Derivation, layer: Dynamics, stepping: bool) -> dict[str, Program]:
@@ -213,7 +197,7 @@ def _diagnostics(derivation: Derivation, layer: Dynamics, stepping: bool) -> dic
         for name, current in current_densities(derivation).items()
         for coordinate, j in zip(("t", *(axis.name for axis in derivation.system.domain.axes)), current, strict=True)
     }
-    found = {name: read_only(_merged(layer.lowering.sites(name, parts))) for name, parts in densities.items() if parts}
+    found = {name: apply(VALUES, layer.lowering.sites(name, parts)) for name, parts in densities.items() if parts}
     if isinstance(layer.lowering, GraphLowering):
         found = {"flux": _flux(derivation, layer.lowering)}
     return found | ({"power": _power(layer)} if stepping else {})
@@ -222,7 +206,7 @@ def _diagnostics(derivation: Derivation, layer: Dynamics, stepping: bool) -> dic
 def _flux(derivation: Derivation, lowering: GraphLowering) -> Program:
     """T^e_t, what of the energy flows along every edge from its tail to its head."""
     flux = in_state(derivation, derivation.stress_energy[EDGE, t])
-    return read_only(_merged(lowering.edges("flux", {"flux__": flux})))
+    return apply(VALUES, lowering.edges("flux", {"flux__": flux}))
 
 
 def _power(layer: Dynamics) -> Program:
@@ -235,4 +219,4 @@ def _power(layer: Dynamics) -> Program:
     builder.body.append(Map(stores=(("power__density", power),)))
     inputs = (*layer.state, *layer.inputs, *layer.params)
     program = Program("power", inputs, tuple(builder.body), ("power__density",), layer.lowering.periodic)
-    return read_only(_merged(program))
+    return apply(VALUES, program)

@@ -22,6 +22,7 @@ from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, afte
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.evaluate import almost_everywhere, evaluate
 from metrigen.ir.nodes import Map, Offset, Program
+from metrigen.ir.queries import maps_in
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.jets import has_unevaluated, jets_of, to_jets
 from metrigen.physics.partials import derivative
@@ -70,7 +71,7 @@ def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Sym
     if any(a.name in axes for a in layer.inputs):
         raise Unlinearised("the coefficients depend on the place")
     steady = isinstance(derivation.system.integrator, SteadyState)
-    if sum(int(sp.count_ops(e)) for s in program if isinstance(s, Map) for e in s.expressions) > _LARGE:
+    if sum(int(sp.count_ops(e)) for s in maps_in(program, "small waves") for e in s.expressions) > _LARGE:
         raise Unlinearised(f"the equations on the lattice have more than {_LARGE} operations")
     lattice = _entries(respond(program, names), program.outputs, names)
     try:

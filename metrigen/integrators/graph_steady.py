@@ -22,8 +22,8 @@ from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.steady_programs import check_one_field
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
-from metrigen.passes.name import name_quantities
-from metrigen.passes.prune import prune, read_only
+from metrigen.ir.statement import unknown
+from metrigen.passes.pipeline import PRUNED, STEADY, apply
 from metrigen.passes.tidy import tidy
 from metrigen.physics.graph_forms import split_places
 from metrigen.physics.incidence import outermost
@@ -65,7 +65,7 @@ def graph_steady(dynamics: Dynamics, solver: str) -> GraphSteady:
     source = _at_zero(dynamics.gradient(derivation.hamiltonian, "F"), unknown.name)
     negated = Map(stores=((SOURCE, -Leaf(bar(unknown.name), ())),))
     source = replace(source, body=(*source.body, negated), outputs=(SOURCE,))
-    return GraphSteady(unknown.name, read_only(weights), read_only(prune(name_quantities(source))))
+    return GraphSteady(unknown.name, apply(STEADY, weights), apply(STEADY, source))
 
 
 def _conductance(edge: sp.Expr, u: sp.Expr) -> sp.Expr:
@@ -101,5 +101,5 @@ def _at_zero(program: Program, name: str) -> Program:
             zero.update(out for out, e in stores if e == 0)
             body.append(replace(statement, stores=stores))
         else:
-            raise AssertionError(f"no {type(statement).__name__} in the gradient of a quadratic form")
-    return prune(replace(program, body=tuple(body)))
+            raise unknown(statement, "the gradient of a quadratic form")
+    return apply(PRUNED, replace(program, body=tuple(body)))

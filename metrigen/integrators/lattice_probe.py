@@ -33,6 +33,7 @@ from metrigen.ir.nodes import (
     renamed,
     shift,
 )
+from metrigen.ir.queries import known
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
 from metrigen.physics.effort import expand
@@ -151,7 +152,7 @@ class Stencil:
     def inline(self, program: Program, bind: Vector | None = None) -> dict[str, sp.Expr]:
         """The outputs of a program as expressions at the site, inputs replaced as ``bind`` says. Raises Unwritten."""
         env: dict[str, sp.Expr] = dict(bind or {})
-        for statement in program.body:
+        for statement in known(program, "the laws of a stencil written out"):
             if isinstance(statement, Solve):
                 raise Unwritten("a constraint is solved, which couples all sites")
             if not isinstance(statement, Map) or statement.sums:

@@ -34,8 +34,7 @@ from metrigen.integrators.lattice_probe import Stencil, applied, dot, slopes
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Map, Program, Solve
 from metrigen.ir.queries import solves_in
-from metrigen.passes import PASSES
-from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.pipeline import BUILT, KERNELS
 from metrigen.passes.solves import share_solves
 from metrigen.programs import Lowered, lower, optimise
 from tests.lattice.arrays import directional, dot_defect, random_values
@@ -159,7 +158,7 @@ def test_passes_keep_every_value(name: str) -> None:
     values = random_values(step.inputs, len(layer.origin))
     expected = run(step, values)
     solves = len(solves_in(step))
-    for run_pass in (share_solves, merge_channel_maps, *PASSES):
+    for run_pass in (*BUILT, *KERNELS):
         step = run_pass(step)
         for out, value in run(step, values).items():
             np.testing.assert_allclose(value, expected[out], rtol=1e-10, atol=1e-12)
