@@ -1043,16 +1043,19 @@ def conjugate_gradient_kernel(
     # In its unit every plane is near 1, and the numbers of the solve are the same.
     b__ *= scale__
     square__ = tl.sum(b__ * b__)
+    # Of a plane that is no number there is no solution.
+    unit__ = tl.where(square__ < float('inf'), unit__, float('nan'))
     tolerance__ = tl.maximum(rtol__ * tl.sqrt(square__), tl.load(atol___ptr).to(ACC) * scale__)
     x__ = _load_plane(start___ptr, base__, ok__, ACC) * scale__
     far__ = tl.where(
         square__ == 0.0, 0.0, 3.8812952307517723e+230 if ACC == tl.float64 else 1.9807040628566084e+28
     ).to(ACC)
     x__ = tl.where(tl.abs(x__) > far__, 0.0, x__)
-    r__ = b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
+    image__ = _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
+    r__ = b__ - image__
     lost__ = tl.sum(r__ * r__) > (6.703903964971299e+153 if ACC == tl.float64 else 9.223372036854776e+18) * square__
     x__ = tl.where(lost__, 0.0, x__)
-    r__ = tl.where(lost__, b__, r__)
+    r__ = b__ - tl.where(lost__, 0.0, image__)
     z__ = r__ / diagonal__
     p__ = z__
     rz__ = tl.sum(r__ * z__)
@@ -1089,13 +1092,10 @@ def conjugate_gradient_kernel(
             active__ = active__ & False
     r__ = b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
     left__ = tl.sqrt(tl.sum(r__ * r__))
-    # Of a plane that is no number there is no solution.
-    x__ += 0.0 * square__
     _store_plane(x___ptr, base__, x__ * unit__, ok__)
     tl.store(iterations___ptr + plane__, iterations__)
     tl.store(residual___ptr + plane__, left__ * unit__)
-    solved__ = (left__ <= tolerance__) & (square__ < float('inf'))
-    tl.store(failed___ptr + plane__, tl.where(solved__, 0, 1))
+    tl.store(failed___ptr + plane__, tl.where((left__ <= tolerance__) & (unit__ > 0.0), 0, 1))
     tl.store(indefinite___ptr + plane__, indefinite__)
 
 
