@@ -37,7 +37,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_9aee5378")
+OPERATORS = operator_prefix("maze_8f732377")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
