@@ -36,7 +36,7 @@ from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
-from metrigen.spec.domain import EDGE, Sequence
+from metrigen.spec.domain import EDGE
 from metrigen.spec.readout import StressEnergy
 from metrigen.spec.symbols import t
 from metrigen.spec.system import System
@@ -99,9 +99,7 @@ def check_buildable(system: System) -> None:
     raise SpecError(
         f"the system {system.name!r} has no integrator to build",
         part="name",
-        fix="integrator=Exponential(), with dt= a number, a Param or an Input with a value a token"
-        if isinstance(system.domain, Sequence)
-        else "integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+        fix=f"integrator={system.domain.example}",
     )
 
 

@@ -62,15 +62,13 @@ class Exponential(TimeStepper):
         "reversible without friction"
     )
 
+    def check_token(self, derivation: Derivation) -> None:
+        """``integrators.scan`` says which cells have a form; it does not call ``step``."""
+        if type(self).step is not Exponential.step:
+            raise unfit(derivation, "a token is one exact step of linear dynamics, and not its step()", "Exponential()")
+
     def check(self, derivation: Derivation) -> None:
-        """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site; on a ``Sequence``
-        ``integrators.scan`` says which cells have a form."""
-        if isinstance(derivation.system.domain, Sequence):
-            if type(self).step is not Exponential.step:
-                raise unfit(
-                    derivation, "a token is one exact step of linear dynamics, and not its step()", "Exponential()"
-                )
-            return
+        """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site."""
         if derivation.system.entropy is not None:
             why = "the friction of a two-generator system heats a field"
             raise unfit(derivation, why, "Strang keeps that account")

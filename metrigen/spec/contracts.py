@@ -43,14 +43,21 @@ class Method(ABC):
         A class that does not state what it handles handles nothing: a part of the dynamics that a method does not
         know would be missing from its steps, and no one would be told.
         """
+        raise self._unstated("a step", "check")
+
+    def _unstated(self, step: str, check: str) -> SpecError:
         name = type(self).__name__
-        raise SpecError(
+        return SpecError(
             f"{name} does not say which systems it fits",
             part="integrator",
             why="a method that is not checked could leave out a part of the dynamics without a word",
-            fix=f"give class {name} a check(self, derivation) that raises SpecError for what a step does not hold, or "
-            "derive it from the method whose check it shares",
+            fix=f"give class {name} a {check}(self, derivation) that raises SpecError for what {step} does not hold, "
+            "or derive it from the method whose check it shares",
         )
+
+    def check_token(self, derivation: Derivation) -> None:
+        """``check`` on a ``Sequence``: a token takes the exact step of linear dynamics, whatever ``programs`` makes."""
+        raise self._unstated("a token", "check_token")
 
     def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
         """The largest stable time step, from the small waves of the system; None where none is known."""
