@@ -9,7 +9,6 @@ from metrigen.frame.notices import limit_sentences
 from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS
 from metrigen.frame.stencils import boundary_sentence, stencil_text
 from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
-from metrigen.integrators.steady_state import SteadyState
 from metrigen.physics.channels import has_maps
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import Sequence
@@ -47,11 +46,11 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
         once = f"One step of dt = {derivation.system.dt} a token, at any dt."
         coupled = derivation.bracket is not None and has_maps(derivation.bracket.form)
         return [f"{name}: {COUPLED_KEEPS if coupled else KEEPS}.", once]
-    if isinstance(integrator, SteadyState):
-        return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
+    if derivation.system.solves:
+        return [integrator.summary(derivation)]
     integrator = derivation.system.stepper
     lines = [
-        f"{name}: order {integrator.order}, keeps {integrator.kept(derivation)}.",
+        integrator.summary(derivation),
         f"{integrator.steps} steps of dt = {waves.dt:g} at the declared start."
         if waves.dt is not None
         else f"{integrator.steps} steps of dt = {integrator.dt}.",

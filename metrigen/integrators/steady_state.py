@@ -15,16 +15,15 @@ from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import ANY, rows, unfit
 from metrigen.physics.jets import jets_of, to_jets
 from metrigen.physics.zero import is_zero
-from metrigen.spec.contracts import Method
+from metrigen.spec.contracts import Solver
 from metrigen.spec.neural import heads
 from metrigen.spec.numbers import MOST_STEPS, check_number
-from metrigen.spec.system import System
 
 SOLVERS = ("cg", "monotone", "newton")
 
 
 @dataclass(frozen=True)
-class SteadyState(Method):
+class SteadyState(Solver):
     """Solve dF = 0.
 
     solver    "cg": conjugate gradient, error small in norm. "monotone": the fixed point u <- (s + sum w u_nb)/(m2 +
@@ -41,7 +40,6 @@ class SteadyState(Method):
     atol: float = 0.0
     max_iter: int = 1000
 
-    order: ClassVar[None] = None
     keeps: ClassVar[str] = "nothing that moves: it is where a descent ends, to the tolerance"
 
     def __post_init__(self) -> None:
@@ -76,13 +74,6 @@ class SteadyState(Method):
         if self.solver == "newton":
             return Programs(minimum=minimum(dynamics))
         return Programs(steady=steady_programs(dynamics, self.solver))
-
-
-def steady_state(system: System) -> SteadyState:
-    """The integrator of a system that is solved for; SpecError for any other."""
-    if not isinstance(system.integrator, SteadyState):
-        raise SpecError(f"{system.name} is not solved for", part="integrator", fix="SteadyState()")
-    return system.integrator
 
 
 def _check_flow(derivation: Derivation) -> None:

@@ -67,6 +67,10 @@ class Method(ABC):
     def programs(self, dynamics: Dynamics) -> Programs:
         """What the layer runs, of the discretised dynamics: one step, or a solve."""
 
+    @abstractmethod
+    def summary(self, derivation: Derivation) -> str:
+        """One sentence: what the method is, and what it keeps of this system or when it stops."""
+
 
 class Stepper(Method):
     """A method that takes ``steps`` steps of size ``dt``."""
@@ -85,3 +89,24 @@ class Stepper(Method):
     @abstractmethod
     def kept(self, derivation: Derivation) -> str:
         """What a step conserves of this system."""
+
+    def summary(self, derivation: Derivation) -> str:
+        return f"{type(self).__name__}: order {self.order}, keeps {self.kept(derivation)}."
+
+
+class Solver(Method):
+    """A method that solves dF = 0: nothing is stepped.
+
+    solver, rtol, atol, max_iter  the start of what a layer may be told for a call
+    """
+
+    solver: str
+    rtol: float
+    atol: float
+    max_iter: int
+
+    order: ClassVar[None] = None
+
+    def summary(self, derivation: Derivation) -> str:
+        name = type(self).__name__
+        return f"{name}, solver {self.solver}: stops at a relative residual of {self.rtol:g}."
