@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metrigen.budget import BUILD, limited, shallow, stage
+from metrigen.domains.lattice_laws import lattice_laws
+from metrigen.domains.sequence_laws import sequence_laws
 from metrigen.errors import Warned
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission
@@ -17,9 +19,7 @@ from metrigen.frame.package import package_texts
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.sequence_package import sequence_texts
 from metrigen.frame.tag import signed
-from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
-from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.queries import check_closed
 from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.budget import printed, spend
+from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide, dynamics
 from metrigen.domains.graph import GraphLowering
+from metrigen.domains.graph_steady import GraphSteady
 from metrigen.domains.lower import bar
 from metrigen.domains.readout import (
     current_densities,
@@ -18,10 +20,8 @@ from metrigen.domains.readout import (
     readout_densities,
     tensor_densities,
 )
+from metrigen.domains.steady_programs import SteadyPrograms
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
-from metrigen.integrators.graph_steady import GraphSteady
-from metrigen.integrators.steady_programs import SteadyPrograms
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.ir.queries import equations_in

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from metrigen.budget import BUILD, limited, shallow
+from metrigen.domains.dynamics import Dynamics, dynamics
+from metrigen.domains.lattice_laws import lattice_laws
+from metrigen.domains.sequence_laws import sequence_laws
 from metrigen.errors import SpecError
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.wave_report import WaveReport, wave_report
-from metrigen.integrators.dynamics import Dynamics, dynamics
-from metrigen.integrators.lattice_laws import lattice_laws
 from metrigen.integrators.scan import scan_of
-from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive

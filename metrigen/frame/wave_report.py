@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
+from metrigen.domains.dynamics import Dynamics
 from metrigen.emit.notation import latex, text
 from metrigen.frame.linear import Unlinearised
 from metrigen.frame.waves import (
@@ -28,7 +29,6 @@ from metrigen.frame.waves import (
     step_map,
     symbols_of,
 )
-from metrigen.integrators.dynamics import Dynamics
 from metrigen.ir.nodes import Offset, Program
 from metrigen.physics.derivation import Derivation
 

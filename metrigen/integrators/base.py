@@ -15,9 +15,9 @@ from metrigen.spec.contracts import Stepper
 from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
 
 if TYPE_CHECKING:
-    from metrigen.integrators.dynamics import Dynamics
-    from metrigen.integrators.graph_steady import GraphSteady
-    from metrigen.integrators.steady_programs import SteadyPrograms
+    from metrigen.domains.dynamics import Dynamics
+    from metrigen.domains.graph_steady import GraphSteady
+    from metrigen.domains.steady_programs import SteadyPrograms
     from metrigen.ir.implicit import Equation
     from metrigen.ir.nodes import Program
 

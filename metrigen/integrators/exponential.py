@@ -18,9 +18,9 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.domains.dynamics import Dynamics
 from metrigen.domains.lower import bar
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 from metrigen.ir.stumpff import stumpff

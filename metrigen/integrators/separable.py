@@ -18,8 +18,8 @@ from functools import partial
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.domains.dynamics import Builder, Dynamics
 from metrigen.domains.lower import bar
-from metrigen.integrators.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (

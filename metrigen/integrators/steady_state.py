@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from metrigen.domains.dynamics import Dynamics
 from metrigen.domains.graph import GraphLowering
+from metrigen.domains.graph_steady import graph_steady
+from metrigen.domains.steady_programs import minimum, steady_programs
 from metrigen.errors import SpecError
 from metrigen.integrators.base import Programs
-from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.graph_steady import graph_steady
-from metrigen.integrators.steady_programs import minimum, steady_programs
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import ANY, rows, unfit
 from metrigen.physics.jets import jets_of, to_jets

@@ -13,8 +13,8 @@ from metrigen.spec.domain import Domain, Graph, Lattice
 if TYPE_CHECKING:
     import sympy as sp
 
+    from metrigen.domains.dynamics import Dynamics
     from metrigen.integrators.base import Programs
-    from metrigen.integrators.dynamics import Dynamics
     from metrigen.physics.derivation import Derivation
     from metrigen.physics.limits import SmallWaves
 

@@ -12,7 +12,7 @@ import sympy as sp
 
 from metrigen.backends import expressions
 from metrigen.domains import lattice
-from metrigen.integrators.dynamics import Dynamics
+from metrigen.domains.dynamics import Dynamics
 from metrigen.passes import vary
 from tests.fuzzing import chain
 from tests.fuzzing.cells import Cell

@@ -9,8 +9,8 @@ import pytest
 import sympy as sp
 
 from metrigen import derive
-from metrigen.integrators.dynamics import dynamics
-from metrigen.integrators.lattice_probe import Stencil, applied, dot
+from metrigen.domains.dynamics import dynamics
+from metrigen.domains.lattice_probe import Stencil, applied, dot
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.growth import Linearised
 from metrigen.physics.state import build_state

@@ -32,7 +32,7 @@ from metrigen import (
     momentum,
     t,
 )
-from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.domains.dynamics import Dynamics, dynamics
 from metrigen.ir.nodes import Array, Kind
 from metrigen.physics.derive import derive
 from tests.lattice.arrays import drawn

@@ -22,9 +22,9 @@ from metrigen import (
     grad,
     mix,
 )
+from metrigen.domains.dynamics import Dynamics, dynamics
 from metrigen.domains.graph import GraphLowering
-from metrigen.integrators.dynamics import Dynamics, dynamics
-from metrigen.integrators.graph_laws import graph_laws
+from metrigen.domains.graph_laws import graph_laws
 from metrigen.ir.edges import Along
 from metrigen.ir.interpreter import run
 from metrigen.passes.vary import bar

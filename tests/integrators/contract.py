@@ -27,8 +27,8 @@ from metrigen import (
     derive,
     grad,
 )
+from metrigen.domains.dynamics import after, dynamics
 from metrigen.integrators.base import Programs
-from metrigen.integrators.dynamics import after, dynamics
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import equations_in

@@ -25,7 +25,7 @@ from metrigen import (
     t,
     total,
 )
-from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.domains.dynamics import Dynamics, dynamics
 
 x, y, z = sp.symbols("x y z", real=True)
 BOUNDARIES = ("periodic", "zero", "neumann")

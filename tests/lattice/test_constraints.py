@@ -30,7 +30,7 @@ from metrigen import (
     grad,
     mix,
 )
-from metrigen.integrators.lattice_probe import Stencil, applied, dot, slopes
+from metrigen.domains.lattice_probe import Stencil, applied, dot, slopes
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Map, Program, Solve
 from metrigen.ir.queries import solves_in

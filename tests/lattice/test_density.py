@@ -23,9 +23,9 @@ from metrigen import (
     energy_density,
     grad,
 )
+from metrigen.domains.dynamics import dynamics
 from metrigen.domains.lattice import Stencils
 from metrigen.domains.lower import Lowering, bar
-from metrigen.integrators.dynamics import dynamics
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind
 from metrigen.programs import lower

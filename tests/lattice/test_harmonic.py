@@ -23,10 +23,10 @@ from metrigen import (
     stress_energy,
     t,
 )
+from metrigen.domains.dynamics import dynamics
 from metrigen.domains.lattice import Stencils
 from metrigen.domains.lower import Lowering
 from metrigen.frame.linear import respond
-from metrigen.integrators.dynamics import dynamics
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.passes.vary import bar

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metrigen.integrators.lattice_probe import (
+from metrigen.domains.lattice_probe import (
     TOLERANCE,
     Numbers,
     Stencil,

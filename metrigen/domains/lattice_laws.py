@@ -12,15 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 import sympy as sp
 
+from metrigen.domains.dynamics import Dynamics
+from metrigen.domains.graph_laws import graph_laws
+from metrigen.domains.lattice_casimir import lattice_casimir
+from metrigen.domains.lattice_energy import lattice_energy
+from metrigen.domains.lattice_jacobi import lattice_jacobi
+from metrigen.domains.lattice_noether import lattice_noether
+from metrigen.domains.lattice_positivity import lattice_positivity
+from metrigen.domains.lattice_probe import CHANNELS, TOLERANCE, TRIALS, Stencil, applied
 from metrigen.errors import StructureError
-from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.graph_laws import graph_laws
-from metrigen.integrators.lattice_casimir import lattice_casimir
-from metrigen.integrators.lattice_energy import lattice_energy
-from metrigen.integrators.lattice_jacobi import lattice_jacobi
-from metrigen.integrators.lattice_noether import lattice_noether
-from metrigen.integrators.lattice_positivity import lattice_positivity
-from metrigen.integrators.lattice_probe import CHANNELS, TOLERANCE, TRIALS, Stencil, applied
 from metrigen.ir.nodes import Map, Program
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.physics.derivation import Bilinear, Law

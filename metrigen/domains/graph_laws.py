@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.domains.lower import bar
 from metrigen.errors import REPORT, StructureError
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
 from metrigen.physics import channels

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from metrigen.domains.dynamics import Dynamics
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.lower import bar
+from metrigen.domains.steady_programs import check_one_field
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.steady_programs import check_one_field
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
 from metrigen.passes.name import name_quantities

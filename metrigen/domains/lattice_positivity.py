@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
+from metrigen.domains.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, dot, writing
 from metrigen.errors import StructureError
-from metrigen.integrators.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, dot, writing
 from metrigen.ir.nodes import Leaf, leaves
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import expand
