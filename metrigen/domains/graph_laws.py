@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
-from metrigen.domains.lower import bar
 from metrigen.errors import REPORT, StructureError
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
+from metrigen.passes.vary import bar
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited

@@ -13,7 +13,6 @@ import numpy as np
 import sympy as sp
 
 from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.graph_laws import graph_laws
 from metrigen.domains.lattice_casimir import lattice_casimir
 from metrigen.domains.lattice_energy import lattice_energy
 from metrigen.domains.lattice_jacobi import lattice_jacobi
@@ -27,7 +26,6 @@ from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.report import SYMMETRISE
 from metrigen.physics.size import TooLarge
-from metrigen.spec.domain import Graph
 
 
 def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:
@@ -38,8 +36,6 @@ def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:
     or the positivity of the metric; what discretisation usually costs (Jacobi, momentum, a degeneracy that needs the
     product rule) is reported as failed with the size of the defect.
     """
-    if isinstance(dynamics.derivation.system.domain, Graph):
-        return graph_laws(dynamics)
     derivation, stencil = dynamics.derivation, Stencil.of(dynamics)
     laws: list[Law] = []
     if derivation.bracket is not None:

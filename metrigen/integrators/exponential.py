@@ -18,12 +18,14 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.domains.base import Programs
 from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.lower import bar
 from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.scan import scan_of
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 from metrigen.ir.stumpff import stumpff
+from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     ANY,
@@ -91,6 +93,9 @@ class Exponential(TimeStepper):
                     "once",
                     "Strang(...) takes friction that changes from site to site",
                 )
+
+    def token_programs(self, dynamics: Dynamics) -> Programs:
+        return Programs(scan=scan_of(dynamics.derivation))
 
     def step(self, dynamics: Dynamics) -> Program:
         flows = Flows.of(dynamics)

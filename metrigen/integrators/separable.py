@@ -19,8 +19,8 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.domains.dynamics import Builder, Dynamics
-from metrigen.domains.lower import bar
 from metrigen.ir.nodes import Leaf, Mix
+from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     ANY,

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from metrigen.domains.base import Programs
 from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.graph import GraphLowering
-from metrigen.domains.graph_steady import graph_steady
-from metrigen.domains.steady_programs import minimum, steady_programs
 from metrigen.errors import SpecError
-from metrigen.integrators.base import Programs
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import ANY, rows, unfit
 from metrigen.physics.jets import jets_of, to_jets
@@ -69,11 +66,7 @@ class SteadyState(Solver):
         _check_solvable(derivation, self.solver == "newton")
 
     def programs(self, dynamics: Dynamics) -> Programs:
-        if isinstance(dynamics.lowering, GraphLowering):
-            return Programs(equilibrium=graph_steady(dynamics, self.solver))
-        if self.solver == "newton":
-            return Programs(minimum=minimum(dynamics))
-        return Programs(steady=steady_programs(dynamics, self.solver))
+        return dynamics.lowering.solve(dynamics, self.solver)
 
 
 def _check_flow(derivation: Derivation) -> None:

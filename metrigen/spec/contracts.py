@@ -13,8 +13,8 @@ from metrigen.spec.domain import Domain, Graph, Lattice
 if TYPE_CHECKING:
     import sympy as sp
 
+    from metrigen.domains.base import Programs
     from metrigen.domains.dynamics import Dynamics
-    from metrigen.integrators.base import Programs
     from metrigen.physics.derivation import Derivation
     from metrigen.physics.limits import SmallWaves
 
@@ -66,6 +66,10 @@ class Method(ABC):
     @abstractmethod
     def programs(self, dynamics: Dynamics) -> Programs:
         """What the layer runs, of the discretised dynamics: one step, or a solve."""
+
+    def token_programs(self, dynamics: Dynamics) -> Programs:
+        """``programs`` on a ``Sequence``: those of a token."""
+        raise self._unstated("a token", "check_token")
 
     @abstractmethod
     def summary(self, derivation: Derivation) -> str:

@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 from metrigen import derive
-from metrigen.domains.dynamics import dynamics
+from metrigen.domains.arrays import dynamics
 from metrigen.domains.lattice_probe import Stencil, applied, dot
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.growth import Linearised

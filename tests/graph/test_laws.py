@@ -22,7 +22,8 @@ from metrigen import (
     grad,
     mix,
 )
-from metrigen.domains.dynamics import Dynamics, dynamics
+from metrigen.domains.arrays import dynamics
+from metrigen.domains.dynamics import Dynamics
 from metrigen.domains.graph import GraphLowering
 from metrigen.domains.graph_laws import graph_laws
 from metrigen.ir.edges import Along

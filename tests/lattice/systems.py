@@ -25,7 +25,8 @@ from metrigen import (
     t,
     total,
 )
-from metrigen.domains.dynamics import Dynamics, dynamics
+from metrigen.domains.arrays import dynamics
+from metrigen.domains.dynamics import Dynamics
 
 x, y, z = sp.symbols("x y z", real=True)
 BOUNDARIES = ("periodic", "zero", "neumann")
