@@ -241,12 +241,6 @@ def pairing(operator: Program, names: Sequence[str], origin: Offset) -> Program:
     return vary(whole, names, seed=sp.S.One, rank=len(origin))
 
 
-def dot(a: Numbers, b: Numbers) -> tuple[float, float]:
-    """(a . b, the sum of its absolute terms)."""
-    products = [a[name] * b[name] for name in a]
-    return sum(float(p.sum()) for p in products), sum(float(np.abs(p).sum()) for p in products)
-
-
 def _walls(expr: sp.Expr, offsets: Sequence[Offset]) -> Iterator[sp.Expr]:
     """The expression for every way in which the sites at ``offsets`` lie on the lattice or not."""
     for inside in product((sp.S.Zero, sp.S.One), repeat=len(offsets)):
