@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.budget import printed, spend
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.base import Programs
-from metrigen.domains.discretisations import discretisation_of
-from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
-from metrigen.domains.graph_steady import GraphSteady
-from metrigen.domains.readout import normalised, numerators, readout_densities
-from metrigen.domains.steady_programs import SteadyPrograms
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.base import Programs
+from metrigen.discretise.discretisations import discretisation_of
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.discretise.graph_steady import GraphSteady
+from metrigen.discretise.readout import normalised, numerators, readout_densities
+from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.errors import SpecError
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program

@@ -29,14 +29,14 @@ from metrigen import (
     derive,
     grad,
 )
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.base import Discretisation
-from metrigen.domains.discretisations import DISCRETISATIONS, discretisation_of
-from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.graph import GraphLowering
-from metrigen.domains.lower import Lowering
-from metrigen.domains.sequence import cell_of
-from metrigen.domains.tokens import SequenceLowering
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.base import Discretisation
+from metrigen.discretise.discretisations import DISCRETISATIONS, discretisation_of
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.graph import GraphLowering
+from metrigen.discretise.lower import Lowering
+from metrigen.discretise.sequence import cell_of
+from metrigen.discretise.tokens import SequenceLowering
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Program
@@ -62,7 +62,7 @@ LAW: dict[type[Discretisation], str] = {
     SequenceLowering: "step_contraction",
 }
 LENGTH, CHANNELS, STEP = 7, 2, 1e-5
-HOME = "domains"  # of the discretisations
+HOME = "discretise"  # of the discretisations
 DOMAINS = frozenset({"Lattice", "Graph", "Sequence"}) | {kind.__name__ for kind in DISCRETISATIONS}
 MOST = 3
 each = pytest.mark.parametrize("kind", DISCRETISATIONS, ids=lambda kind: kind.domain.__name__)
@@ -286,7 +286,7 @@ def test_domains_are_told_apart_at_home() -> None:
         ("from metrigen import Lattice\nif type(d) == Lattice: pass", 1),
         ("from metrigen import Lattice\nmatch d:\n    case Lattice(): pass", 1),
         ("from metrigen import Lattice\n{Lattice: 1}[type(d)]", 1),
-        ("from metrigen.domains.graph import GraphLowering\nisinstance(d, GraphLowering)", 1),
+        ("from metrigen.discretise.graph import GraphLowering\nisinstance(d, GraphLowering)", 1),
         ("from metrigen import Lattice\nLattice(x)", 0),
     ],
 )

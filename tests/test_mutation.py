@@ -28,10 +28,10 @@ from metrigen import (
     mix,
     t,
 )
-from metrigen.domains.lattice_laws import _symmetry, lattice_laws
-from metrigen.domains.lattice_positivity import lattice_positivity
-from metrigen.domains.lattice_probe import Stencil, slopes
-from metrigen.domains.sequence_laws import sequence_laws
+from metrigen.discretise.lattice_laws import _symmetry, lattice_laws
+from metrigen.discretise.lattice_positivity import lattice_positivity
+from metrigen.discretise.lattice_probe import Stencil, slopes
+from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import scan_of
 from metrigen.ir.nodes import Mix
 from metrigen.physics.derivation import Bilinear, Law
@@ -302,9 +302,9 @@ MUTANTS = (
     Mutant("constraint", "metrigen.physics.elliptic:_keeps_sign", lambda *a: True, refused("constraint", not_elliptic)),
     Mutant("contraction", "metrigen.physics.contraction:signs_of_matrix", lambda rows: (),
            refused("contraction", energy_without_a_square)),
-    Mutant("step_contraction", "metrigen.domains.sequence_laws:_error", lambda *a: (0.0, (0, 0)),
+    Mutant("step_contraction", "metrigen.discretise.sequence_laws:_error", lambda *a: (0.0, (0, 0)),
            a_step_that_shrinks_too_little_is_refused),
-    Mutant("step_contraction", "metrigen.domains.sequence_laws:_check_turned", lambda *a: None,
+    Mutant("step_contraction", "metrigen.discretise.sequence_laws:_check_turned", lambda *a: None,
            a_rotation_the_other_way_is_refused),
     Mutant("learned_function", "metrigen.physics.learned_law:_smooth", lambda *a: 0, smoothness_is_stated),
     Mutant("lattice_antisymmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("bracket", 1)),

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from metrigen.budget import BUILD, limited, shallow
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.discretisations import discretisation_of
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.discretisations import discretisation_of
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.wave_report import WaveReport, wave_report

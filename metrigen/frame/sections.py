@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.domains.discretisations import discretisation_of
+from metrigen.discretise.discretisations import discretisation_of
 from metrigen.frame import neural, without_triton
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.domains.tokens import COUPLED_KEEPS, KEEPS
+from metrigen.discretise.tokens import COUPLED_KEEPS, KEEPS
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp

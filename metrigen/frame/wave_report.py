@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.emit.notation import latex, text
 from metrigen.frame.linear import Unlinearised
 from metrigen.frame.waves import (

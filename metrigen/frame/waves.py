@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide, after
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide, after
 from metrigen.frame.linear import KINK, Linear, Unlinearised, expanded, respond, symbol
 from metrigen.frame.parameters import initial_value
 from metrigen.ir.evaluate import almost_everywhere, evaluate

@@ -17,8 +17,8 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.arrays import dynamics as lattice_dynamics
-from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.discretise.arrays import dynamics as lattice_dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.averages import ANALYTIC, average, averaged
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 from sympy.integrals.quadrature import gauss_legendre
 
-from metrigen.domains.dynamics import Builder, Dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Solve, Total
 from metrigen.passes.prune import prune

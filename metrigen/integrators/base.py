@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
-from metrigen.domains.base import Programs
+from metrigen.discretise.base import Programs
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
 from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
 
 if TYPE_CHECKING:
-    from metrigen.domains.dynamics import Dynamics
+    from metrigen.discretise.dynamics import Dynamics
     from metrigen.ir.nodes import Program
 
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Builder, Dynamics, after
+from metrigen.discretise.dynamics import Builder, Dynamics, after
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.leapfrog import Leapfrog

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from metrigen.domains.dynamics import Builder, Dynamics, after
+from metrigen.discretise.dynamics import Builder, Dynamics, after
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program

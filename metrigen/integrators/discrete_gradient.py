@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.implicit import SiteSum

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation

@@ -18,8 +18,8 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.base import Programs
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.base import Programs
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.scan import scan_of
 from metrigen.integrators.separable import Flows

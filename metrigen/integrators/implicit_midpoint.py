@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.nodes import Program

@@ -18,7 +18,7 @@ from functools import partial
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.dynamics import Builder, Dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrigen.domains.base import Programs
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.base import Programs
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import ANY, rows, unfit

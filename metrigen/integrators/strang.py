@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.composition import check_parts, composed

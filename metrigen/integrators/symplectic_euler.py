@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.separable import Flows, check_drift_and_kick
 from metrigen.ir.nodes import Program

@@ -13,8 +13,8 @@ from metrigen.spec.domain import Domain, Graph, Lattice
 if TYPE_CHECKING:
     import sympy as sp
 
-    from metrigen.domains.base import Programs
-    from metrigen.domains.dynamics import Dynamics
+    from metrigen.discretise.base import Programs
+    from metrigen.discretise.dynamics import Dynamics
     from metrigen.physics.derivation import Derivation
     from metrigen.physics.limits import SmallWaves
 

@@ -1,4 +1,4 @@
-"""Domains as a user names them: where the fields live. How a domain discretises is in ``metrigen.domains``."""
+"""Domains as a user names them: where the fields live. How a domain discretises is in ``metrigen.discretise``."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ from metrigen import (
     momentum,
     t,
 )
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.ir.nodes import Array, Kind
 from metrigen.physics.derive import derive
 from tests.lattice.arrays import drawn

@@ -22,10 +22,10 @@ from metrigen import (
     grad,
     mix,
 )
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.graph import GraphLowering
-from metrigen.domains.graph_laws import graph_laws
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.graph import GraphLowering
+from metrigen.discretise.graph_laws import graph_laws
 from metrigen.ir.edges import Along
 from metrigen.ir.interpreter import run
 from metrigen.passes.vary import bar

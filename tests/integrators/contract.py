@@ -27,9 +27,9 @@ from metrigen import (
     derive,
     grad,
 )
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.base import Programs
-from metrigen.domains.dynamics import after
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.base import Programs
+from metrigen.discretise.dynamics import after
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import equations_in

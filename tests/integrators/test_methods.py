@@ -9,7 +9,7 @@ import pytest
 
 import metrigen
 from metrigen import Exponential, Leapfrog, SpecError, Strang, System, derive
-from metrigen.domains.dynamics import Builder, Dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.methods import METHODS
 from metrigen.ir.nodes import Program

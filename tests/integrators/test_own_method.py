@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from metrigen import Derivation, SpecError, Strang, derive
-from metrigen.domains.dynamics import Builder, Dynamics, after
+from metrigen.discretise.dynamics import Builder, Dynamics, after
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program
 from tests.integrators import test_methods

@@ -25,8 +25,8 @@ from metrigen import (
     t,
     total,
 )
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.dynamics import Dynamics
 
 x, y, z = sp.symbols("x y z", real=True)
 BOUNDARIES = ("periodic", "zero", "neumann")

@@ -23,9 +23,9 @@ from metrigen import (
     energy_density,
     grad,
 )
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.lattice import Stencils
-from metrigen.domains.lower import Lowering
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.lattice import Stencils
+from metrigen.discretise.lower import Lowering
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind
 from metrigen.passes.vary import bar

@@ -23,9 +23,9 @@ from metrigen import (
     stress_energy,
     t,
 )
-from metrigen.domains.arrays import dynamics
-from metrigen.domains.lattice import Stencils
-from metrigen.domains.lower import Lowering
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.lattice import Stencils
+from metrigen.discretise.lower import Lowering
 from metrigen.frame.linear import respond
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program

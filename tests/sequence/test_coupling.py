@@ -14,7 +14,7 @@ import sympy as sp
 import torch
 
 from metrigen import Dissipation, Exponential, Param, SpecError, StructureError, canonical, derive, mix, total
-from metrigen.domains.sequence_laws import sequence_laws
+from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import Scan, scan_of
 from metrigen.ir.nodes import Cayley, Mix, Program
 from tests.lattice.emitted import compiled

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.errors import REPORT, StructureError
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total

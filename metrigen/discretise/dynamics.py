@@ -9,7 +9,7 @@ from functools import cached_property
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.base import Discretisation
+from metrigen.discretise.base import Discretisation
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed, stem
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.discretisations import discretisation_of
-from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.lower import param_array
-from metrigen.domains.readout import explicit_symbols
+from metrigen.discretise.discretisations import discretisation_of
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.lower import param_array
+from metrigen.discretise.readout import explicit_symbols
 from metrigen.ir.nodes import Array, Kind
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import EDGE

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.steady_programs import check_one_field
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.steady_programs import check_one_field
 from metrigen.errors import SpecError
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
@@ -29,7 +29,7 @@ from metrigen.physics.graph_forms import split_places
 from metrigen.physics.incidence import outermost
 
 if TYPE_CHECKING:
-    from metrigen.domains.graph import GraphLowering
+    from metrigen.discretise.graph import GraphLowering
 
 SOURCE = "source__"
 

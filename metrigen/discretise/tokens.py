@@ -1,6 +1,6 @@
 """A sequence token by token: every token is a lattice without axes, and its time step is an exact one.
 
-H = sum_t x_t.P x_t/2 + x_t.c        dH/dx = P (x - f)        (``domains.sequence``)
+H = sum_t x_t.P x_t/2 + x_t.c        dH/dx = P (x - f)        (``discretise.sequence``)
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.base import Discretisation, Programs
-from metrigen.domains.lattice import Stencils
-from metrigen.domains.lower import Lowering
-from metrigen.domains.sequence_laws import sequence_laws
+from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.lattice import Stencils
+from metrigen.discretise.lower import Lowering
+from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Program
 from metrigen.physics.channels import has_maps
@@ -25,7 +25,7 @@ from metrigen.spec.contracts import Method
 from metrigen.spec.system import System
 
 if TYPE_CHECKING:
-    from metrigen.domains.dynamics import Dynamics
+    from metrigen.discretise.dynamics import Dynamics
 
 KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
 COUPLED_KEEPS = (

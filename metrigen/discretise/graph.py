@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
-from metrigen.domains.base import Discretisation, Programs
-from metrigen.domains.graph_laws import graph_laws
-from metrigen.domains.graph_steady import graph_steady
-from metrigen.domains.jets import Jet
-from metrigen.domains.lattice import Stencils
-from metrigen.domains.lower import Lowering, Writer
-from metrigen.domains.readout import in_state
+from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.graph_laws import graph_laws
+from metrigen.discretise.graph_steady import graph_steady
+from metrigen.discretise.jets import Jet
+from metrigen.discretise.lattice import Stencils
+from metrigen.discretise.lower import Lowering, Writer
+from metrigen.discretise.readout import in_state
 from metrigen.errors import SpecError
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.evaluate import check_functions
@@ -40,7 +40,7 @@ from metrigen.spec.symbols import mix, t, total
 from metrigen.spec.system import System
 
 if TYPE_CHECKING:
-    from metrigen.domains.dynamics import Dynamics
+    from metrigen.discretise.dynamics import Dynamics
 
 _ALONG = {
     difference: Along.DIFFERENCE,

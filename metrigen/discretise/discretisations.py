@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from metrigen.domains.base import Discretisation
-from metrigen.domains.graph import GraphLowering
-from metrigen.domains.lower import Lowering
-from metrigen.domains.tokens import SequenceLowering
+from metrigen.discretise.base import Discretisation
+from metrigen.discretise.graph import GraphLowering
+from metrigen.discretise.lower import Lowering
+from metrigen.discretise.tokens import SequenceLowering
 from metrigen.spec.domain import Domain
 
 DISCRETISATIONS: tuple[type[Discretisation], ...] = (Lowering, GraphLowering, SequenceLowering)

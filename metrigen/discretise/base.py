@@ -20,7 +20,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.elliptic import Equation
+from metrigen.discretise.elliptic import Equation
 from metrigen.errors import SpecError
 from metrigen.ir import implicit
 from metrigen.ir.nodes import Array, Offset, Program
@@ -33,9 +33,9 @@ from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
 if TYPE_CHECKING:
-    from metrigen.domains.dynamics import Dynamics
-    from metrigen.domains.graph_steady import GraphSteady
-    from metrigen.domains.steady_programs import SteadyPrograms
+    from metrigen.discretise.dynamics import Dynamics
+    from metrigen.discretise.graph_steady import GraphSteady
+    from metrigen.discretise.steady_programs import SteadyPrograms
     from metrigen.integrators.scan import Scan
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metrigen.domains.lattice_probe import (
+from metrigen.discretise.lattice_probe import (
     TOLERANCE,
     Numbers,
     Stencil,

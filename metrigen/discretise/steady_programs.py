@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, renamed, stem

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
-from metrigen.domains.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, writing
+from metrigen.discretise.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, writing
 from metrigen.errors import StructureError
 from metrigen.ir.nodes import Leaf, leaves
 from metrigen.physics.derivation import Bilinear, Law

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import sympy as sp
 
-from metrigen.domains.lattice_energy import defect, vanishes_by_expansion
-from metrigen.domains.lattice_probe import TOLERANCE, Stencil, Unwritten
+from metrigen.discretise.lattice_energy import defect, vanishes_by_expansion
+from metrigen.discretise.lattice_probe import TOLERANCE, Stencil, Unwritten
 from metrigen.errors import SpecError
 from metrigen.physics.casimirs import family
 from metrigen.physics.derivation import Law

@@ -10,14 +10,14 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.elliptic import Equation, Weak, refusal, weak_forms
+from metrigen.discretise.elliptic import Equation, Weak, refusal, weak_forms
 from metrigen.ir.interpreter import dense
 from metrigen.ir.nodes import Array, Inside, Kind, Map, Solve, leaves
 from metrigen.passes.tidy import indicators, tidy
 from metrigen.passes.vary import bar
 
 if TYPE_CHECKING:
-    from metrigen.domains.lower import Lowering
+    from metrigen.discretise.lower import Lowering
 
 _SITES = {0: 1, 1: 9, 2: 6, 3: 4}  # per axis of the lattice on which the sign of A is read off
 _DRAWS = 3

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 import sympy as sp
 
-from metrigen.domains.dynamics import Dynamics
-from metrigen.domains.lattice_casimir import lattice_casimir
-from metrigen.domains.lattice_energy import lattice_energy
-from metrigen.domains.lattice_jacobi import lattice_jacobi
-from metrigen.domains.lattice_noether import lattice_noether
-from metrigen.domains.lattice_positivity import lattice_positivity
-from metrigen.domains.lattice_probe import CHANNELS, TOLERANCE, TRIALS, Stencil, applied
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.lattice_casimir import lattice_casimir
+from metrigen.discretise.lattice_energy import lattice_energy
+from metrigen.discretise.lattice_jacobi import lattice_jacobi
+from metrigen.discretise.lattice_noether import lattice_noether
+from metrigen.discretise.lattice_positivity import lattice_positivity
+from metrigen.discretise.lattice_probe import CHANNELS, TOLERANCE, TRIALS, Stencil, applied
 from metrigen.errors import StructureError
 from metrigen.ir.nodes import Map, Program
 from metrigen.passes.channels import merge_channel_maps

@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import sympy as sp
 
-from metrigen.domains.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import (

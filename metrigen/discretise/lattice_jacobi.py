@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.domains.lattice_probe import (
+from metrigen.discretise.lattice_probe import (
     TOLERANCE,
     Numbers,
     Stencil,

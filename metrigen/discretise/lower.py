@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.base import Discretisation, Programs
-from metrigen.domains.constraint import equations_of
-from metrigen.domains.elliptic import Equation
-from metrigen.domains.jets import Jet
-from metrigen.domains.lattice import Stencils, functional_density, site_density
-from metrigen.domains.lattice_laws import lattice_laws
-from metrigen.domains.readout import current_densities, tensor_densities
-from metrigen.domains.steady_programs import minimum, steady_programs
+from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.constraint import equations_of
+from metrigen.discretise.elliptic import Equation
+from metrigen.discretise.jets import Jet
+from metrigen.discretise.lattice import Stencils, functional_density, site_density
+from metrigen.discretise.lattice_laws import lattice_laws
+from metrigen.discretise.readout import current_densities, tensor_densities
+from metrigen.discretise.steady_programs import minimum, steady_programs
 from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal
@@ -33,7 +33,7 @@ from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 if TYPE_CHECKING:
-    from metrigen.domains.dynamics import Dynamics
+    from metrigen.discretise.dynamics import Dynamics
 
 
 @dataclass(frozen=True)
