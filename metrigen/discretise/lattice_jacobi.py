@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from metrigen.discretise.base import Discretisation
 from metrigen.discretise.lattice_probe import (
     TOLERANCE,
     Numbers,
@@ -67,7 +68,7 @@ def _defect(stencil: Stencil, operator: Program, slope: Program, trial: int, sta
     for A, B, C in ((P, Q, R), (Q, R, P), (R, P, Q)):
         bind = {**{f"{u}__right": x for u, x in B.items()}, **{f"{u}__test": x for u, x in A.items()}}
         moved = {name.removesuffix(bar("")): x for name, x in run(slope, {**state, **bind}).items()}
-        part, terms = stencil.dynamics.lowering.inner(moved, applied(operator, state, C))
+        part, terms = Discretisation.inner(moved, applied(operator, state, C))
         value, size = value + part, size + terms
     return abs(value) / size if size else 0.0
 

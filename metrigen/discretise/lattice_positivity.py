@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
+from metrigen.discretise.base import Discretisation
 from metrigen.discretise.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, writing
 from metrigen.errors import StructureError
 from metrigen.ir.nodes import Leaf, leaves
@@ -30,7 +31,7 @@ def lattice_positivity(stencil: Stencil, metric: Bilinear) -> Law:
         return Law(NAME, "proved", "LDL^T of the density of f.M f in the values around a site")
     assert stencil.metric is not None
     ratios = []
-    inner = stencil.dynamics.lowering.inner
+    inner = Discretisation.inner
     for trial, state in enumerate(stencil.states()):
         f = stencil.covector(trial, 1)
         ratios.append(inner(f, applied(stencil.metric, state, f))[0] / inner(f, f)[0])
