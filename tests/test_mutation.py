@@ -267,7 +267,8 @@ class Mutant:
 slope_of = lambda F: F[u].diff(x)
 FRICTION = Dissipation((1, lambda F: F[u]))
 FORM = "metrigen.physics.operators:Form"
-LATTICE = "metrigen.integrators.lattice_"
+LATTICE = "metrigen.discretise.lattice_"
+_PARTS = ("physics", "discretise", "integrators")  # that name laws
 MUTANTS = (
     Mutant("antisymmetry", f"{FORM}.swapped", property(lambda form: -form.density),
            refused("antisymmetry", lambda: system((u,), u**2, bracket=lambda F, G: F[u] * G[u].diff(x, 2)))),
@@ -339,9 +340,7 @@ def test_a_broken_law_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch
 
 def test_no_law_is_left_out() -> None:
     """The names of laws in the sources, and those that a mutant breaks."""
-    text = "\n".join(
-        f.read_text() for part in ("physics", "integrators") for f in (ROOT / "metrigen" / part).glob("*.py")
-    )
+    text = "\n".join(f.read_text() for part in _PARTS for f in (ROOT / "metrigen" / part).glob("*.py"))
     named = re.findall(r'(?:Law\(|identity\(|law=|NAME = |ENERGY, DEGENERACY = |, )"((?:lattice_)?[a-z_]+)"', text)
     laws = {name for name in named if name in LAWS or name.startswith("lattice_")}
     assert laws == LAWS == {mutant.law for mutant in MUTANTS}
