@@ -20,7 +20,6 @@ from metrigen.passes.points import at_a_point
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
-from metrigen.spec.domain import Graph
 from metrigen.spec.symbols import Param
 
 
@@ -98,8 +97,8 @@ UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asi
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
-    or solves a constraint, or gathers along the edges of a graph."""
-    if isinstance(derivation.system.domain, Graph) or lowered.minimum is not None:
+    or solves a constraint."""
+    if lowered.minimum is not None:
         return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.integrators.dynamics import Builder, Dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.ir.implicit import Equation, Root, SiteSum
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Program, Total
 from metrigen.passes.channels import merge_channel_maps
