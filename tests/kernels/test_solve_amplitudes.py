@@ -121,6 +121,12 @@ CELLS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def subnormal() -> None:
+    """Numbers below the normal ones are numbers here, whatever library of another test has switched them off."""
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
     return Layers(tmp_path_factory.mktemp("solve_amplitudes"), SYSTEMS)
