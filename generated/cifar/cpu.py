@@ -23,13 +23,15 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from . import reference
+from .base import unshared
 
 Tensors = tuple[Tensor, ...]
 SOURCE = Path(__file__).with_name("kernels.cpp")
@@ -56,7 +58,12 @@ def compiler() -> tuple[str, ...]:
 
     Raises FileNotFoundError where there is none: a CXX that names none is not replaced by another compiler.
     """
-    wish = os.environ.get("CXX", "").strip()
+    return _found(os.environ.get("CXX", "").strip(), os.environ.get("PATH", ""))
+
+
+@lru_cache(maxsize=None)
+def _found(wish: str, path: str) -> tuple[str, ...]:
+    """The command for these environment variables."""
     if not wish:
         found = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
         if found is None:
@@ -144,6 +151,14 @@ def _opened(dtype: torch.dtype, width: int, group: int, entry: str, checked: boo
         return _open(dtype, width, group, entry, checked)
     except (_Unusable, OSError) as error:
         return str(error)
+
+
+@lru_cache(maxsize=None)
+def _function(library: ctypes.CDLL, entry: str) -> Callable[..., int]:
+    """An entry, which returns a long."""
+    found = getattr(library, entry)
+    found.restype = ctypes.c_long
+    return found
 
 
 def _open(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool) -> ctypes.CDLL:
@@ -267,27 +282,28 @@ def _group(channels: int) -> int:
     return BLOCK if BLOCK and channels % BLOCK == 0 else channels
 
 
-class _Unit:
-    """One call of an entry: samples, channels, sizes, and how many channels a unit holds."""
+def _dense(*tensors: Tensor) -> Tensors:
+    return tuple([x.contiguous() for x in tensors])
 
-    def __init__(self, entry: str, like: Tensor) -> None:
+
+class _Unit:
+    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its kernels,
+    compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be taken."""
+
+    def __init__(self, entry: str, like: Tensor, steps: int = 1) -> None:
         self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
-
-    @cached_property
-    def library(self) -> ctypes.CDLL | None:
-        """The kernels of the entry, compiled where it is asked for the first time; None where there are none."""
-        if not (self.like.numel() and wanted()):
-            return None
-        return library(self.like.dtype, self.like.shape[-1] if RANK else 1, self.group, self.entry)
+        self.library = None
+        if steps and like.numel() and wanted():
+            self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry)
 
     def run(
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
         """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
-        pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
+        pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         threads = torch.get_num_threads()
         numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), threads]
@@ -297,9 +313,7 @@ class _Unit:
         for x in options:
             kind = ctypes.c_long if isinstance(x, int) else ctypes.c_double
             arguments.append(ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kind(x))
-        entry = getattr(self.library, self.entry)
-        entry.restype = ctypes.c_long
-        if missing := entry(*arguments):
+        if missing := _function(self.library, self.entry)(*arguments):
             what = f"a unit has the shape {(self.group, *self.like.shape[2:])}" + (
                 "" if steps is None else f", {steps} steps"
             )
@@ -326,11 +340,6 @@ class _Unit:
         return found
 
 
-def _dense(*tensors: Tensor) -> Tensors:
-    return tuple(x.contiguous() for x in tensors)
-
-
-
 FIXED = (
     ('c1', 'channel'), ('c2', 'channel'), ('dt', 'scalar'), ('m2', 'channel'), ('decay', 'channel'),
     ('rotation', 'matrix')
@@ -342,12 +351,12 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a plane before the next one."""
     if steps and (size := _window(state[0])) is not None:
         return _evolve_windows(state, fixed, steps, size)
-    unit = _Unit("evolve", state[0])
-    if steps == 0 or unit.library is None:
-        return reference.evolve(state, fixed, steps)
-    state, fixed = _dense(*state), _dense(*fixed)
-    out = tuple(_new(x) for x in state)
-    unit.run((*state, *fixed, *out), steps)
+    unit = _Unit("evolve", state[0], steps)
+    if unit.library is None:
+        return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
+    given = _dense(*state, *fixed)
+    out = tuple([_new(x) for x in state])
+    unit.run((*given, *out), steps)
     return out
 
 
@@ -371,7 +380,7 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
     whole = state[0]
     unit = _Unit("evolve_windows", whole[:, :, : size[0], : size[1]])
     if unit.library is None:
-        return reference.evolve(state, fixed, steps)
+        return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
     state, fixed = _dense(*state), _dense(*fixed)
     passes = -(-steps // STEPS_AT_ONCE)
     free: Tensors = ()  # what an earlier pass wrote and nobody reads any more: new memory would cost more than a pass
@@ -386,9 +395,9 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_adjoint", state[0])
-    if steps == 0 or unit.library is None:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps)
+    unit = _Unit("evolve_adjoint", state[0], steps)
+    if unit.library is None:
+        return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
     flowed = tuple(_new(x) for x in state)
     fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
@@ -419,7 +428,7 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
     unit = _Unit("readout_adjoint", given[0])
     if unit.library is None:
-        return reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1))
+        return unshared(reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1)), (grad, *given))
     grad, *given = _dense(grad, *given)
     fields = {n: _new(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
     sums = unit.new_sums(READOUT_SUMS)
@@ -444,10 +453,10 @@ def _or_nothing(x: Tensor) -> Tensor:
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
     """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    large = _window(state[0]) is not None
-    unit = _Unit("evolve_readout", state[0])
-    if steps == 0 or large or unit.library is None:
-        return reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
+    unit = _Unit("evolve_readout", state[0], steps if _window(state[0]) is None else 0)
+    if unit.library is None:
+        found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
+        return unshared(found, (*state, *fixed, *others))
     state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
     out = tuple(_new(x) for x in state)
     first = state[0]
@@ -460,9 +469,10 @@ def evolve_readout_adjoint(
     grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int
 ) -> Tensors:
     """Cotangents of the state, of what is fixed and of what else the readout reads."""
-    unit = _Unit("evolve_readout_adjoint", state[0])
-    if steps == 0 or unit.library is None:
-        return reference.evolve_readout_adjoint(grad, cotangents, state, fixed, others, steps)
+    unit = _Unit("evolve_readout_adjoint", state[0], steps)
+    if unit.library is None:
+        found = reference.evolve_readout_adjoint(grad, cotangents, state, fixed, others, steps)
+        return unshared(found, (grad, *cotangents, *state, *fixed, *others))
     (grad,), state = _dense(grad), _dense(*state)
     cotangents = tuple(_or_nothing(x) for x in cotangents)
     fixed, others = _dense(*fixed), _dense(*others)
@@ -472,10 +482,10 @@ def evolve_readout_adjoint(
     read = {
         n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
     }
-    sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
     arrays = (
         grad, *cotangents, *state, *fixed, *_read(reference.OTHERS, others), *flowed, *fields.values(), *read.values()
     )
+    sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
     unit.run(arrays, steps, sums, read_sums)
     found, other = fields | unit.added(sums, SUMS), read | unit.added(read_sums, READOUT_SUMS)
     bars = (

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, as_step, by_reference, by_sample, check_fields, check_input, check_state, exact, has_numbers,
-    operator_prefix, pullback, registered, step_of, working
+    BaseLayer, as_count, as_dtype, as_step, by_reference, by_sample, check_fields, check_input, check_state, exact,
+    has_numbers, operator_prefix, pullback, registered, step_of, unshared, working
 )
 from .checks import checked
 
@@ -34,19 +34,7 @@ class CifarEulerState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_euler_6314194e")
-
-
-def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
-    taken = {x.untyped_storage().data_ptr() for x in arguments}
-    owned = []
-    for r in results:
-        whole = r.contiguous()
-        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
-        taken.add(own.untyped_storage().data_ptr())
-        owned.append(own)
-    return tuple(owned)
+OPERATORS = operator_prefix("cifar_euler_f15521f0")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -57,18 +45,16 @@ def _check(
     sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
 ) -> None:
     """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first = sites[0]
-    if first.dim() != 4:
-        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(first.shape)}")
-    c = first.shape[1]
-    expected = [(x, first.shape) for x in sites] + [(x, (c,)) for x in channels] + [(x, (c, c)) for x in matrices]
-    expected += [(x, ()) for x in scalars]
-    for x, shape in expected:
-        if tuple(x.shape) != tuple(shape):
-            raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-    for x in (*sites, *channels, *matrices, *scalars):
-        if x.dtype != first.dtype or x.device != first.device:
-            raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {first.dtype} on {first.device}")
+    first, whole = sites[0], sites[0].shape
+    if len(whole) != 4:
+        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(whole)}")
+    c, dtype, device = whole[1], first.dtype, first.device
+    for shape, tensors in ((whole, sites), ((c,), channels), ((c, c), matrices), ((), scalars)):
+        for x in tensors:
+            if x.shape != shape:
+                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
+            if x.dtype != dtype or x.device != device:
+                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 
 
 def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -93,14 +79,14 @@ def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
 
 def _work(*fields: Tensor, channels: int) -> tuple:
     """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first = fields[0]
-    if first.dim() != 4 or first.shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(first.shape)}")
+    first, shape = fields[0], fields[0].shape
+    if len(shape) != 4 or shape[1] != channels:
+        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(shape)}")
     for x in fields:
-        if x.shape != first.shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
+        if x.shape != shape:
+            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(shape)}")
     dtype = working(*fields)
-    return (*(x.to(dtype) for x in fields), first.dtype)
+    return (*[as_dtype(x, dtype) for x in fields], first.dtype)
 
 
 def _available(backend: str, x: Tensor) -> None:
@@ -196,14 +182,16 @@ def _readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((phi, pi), (c1, c2, m2), (), ())
-    return _own(reference.readout_adjoint(phi, pi, c1, c2, m2, *grad__.chunk(5, 1)), (grad__, phi, pi, c1, c2, m2))
+    return unshared(
+        reference.readout_adjoint(phi, pi, c1, c2, m2, *grad__.chunk(5, 1)), (grad__, phi, pi, c1, c2, m2)
+    )
 
 
 def _readout_adjoint_kernel(
     grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi, pi), (c1, c2, m2), (), ())
-    return _own(kernels.readout_adjoint(phi, pi, c1, c2, m2, *grad__.chunk(5, 1)), (grad__, phi, pi, c1, c2, m2))
+    return unshared(kernels.readout_adjoint(phi, pi, c1, c2, m2, *grad__.chunk(5, 1)), (grad__, phi, pi, c1, c2, m2))
 
 
 for _device in KERNEL_DEVICES:
@@ -215,7 +203,7 @@ def _readout_adjoint_cpu(
     grad__: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi, pi), (c1, c2, m2), (), ())
-    return _own(cpu.readout_adjoint(grad__, phi, pi, c1, c2, m2), (grad__, phi, pi, c1, c2, m2))
+    return cpu.readout_adjoint(grad__, phi, pi, c1, c2, m2)
 
 
 if not INTERPRETED:
@@ -300,7 +288,7 @@ def _evolve_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``evolve`` reads, by the varied step."""
     _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), steps),
         (phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
     )
@@ -311,7 +299,7 @@ def _evolve_adjoint_kernel(
     gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
+    return unshared(
         kernels.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), steps),
         (phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
     )
@@ -327,10 +315,7 @@ def _evolve_adjoint_cpu(
     gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
-        cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), steps),
-        (phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
-    )
+    return cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), steps)
 
 
 if not INTERPRETED:
@@ -371,14 +356,16 @@ def _evolve(
 ) -> tuple[Tensor, Tensor]:
     """``steps`` steps of the integrator."""
     _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(reference.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps), (phi, pi, B, c1, c2, dt, gamma, m2))
+    return unshared(
+        reference.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps), (phi, pi, B, c1, c2, dt, gamma, m2)
+    )
 
 
 def _evolve_kernel(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(kernels.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps), (phi, pi, B, c1, c2, dt, gamma, m2))
+    return unshared(kernels.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps), (phi, pi, B, c1, c2, dt, gamma, m2))
 
 
 for _device in KERNEL_DEVICES:
@@ -390,7 +377,7 @@ def _evolve_cpu(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(cpu.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps), (phi, pi, B, c1, c2, dt, gamma, m2))
+    return cpu.evolve((phi, pi), (B, c1, c2, dt, gamma, m2), steps)
 
 
 if not INTERPRETED:
@@ -428,7 +415,7 @@ def _evolve_readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``evolve_readout`` reads."""
     _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout_adjoint(
             grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps
         ),
@@ -441,7 +428,7 @@ def _evolve_readout_adjoint_kernel(
     dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout_adjoint(
             grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps, kernels.evolve,
             kernels.evolve_adjoint, kernels.readout_adjoint
@@ -460,11 +447,8 @@ def _evolve_readout_adjoint_cpu(
     dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
-        cpu.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps
-        ),
-        (grad__, phi__out, pi__out, phi, pi, B, c1, c2, dt, gamma, m2)
+    return cpu.evolve_readout_adjoint(
+        grad__, (phi__out, pi__out), (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps
     )
 
 
@@ -510,7 +494,7 @@ def _evolve_readout(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The readout after ``steps`` steps, then the state."""
     _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout((phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps),
         (phi, pi, B, c1, c2, dt, gamma, m2)
     )
@@ -520,7 +504,7 @@ def _evolve_readout_kernel(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout(
             (phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps, kernels.evolve, kernels.readout
         ),
@@ -537,10 +521,7 @@ def _evolve_readout_cpu(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check((phi, pi), (c1, c2, gamma, m2), (B,), (dt,))
-    return _own(
-        cpu.evolve_readout((phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps),
-        (phi, pi, B, c1, c2, dt, gamma, m2)
-    )
+    return cpu.evolve_readout((phi, pi), (B, c1, c2, dt, gamma, m2), (c1, c2, m2), steps)
 
 
 if not INTERPRETED:
@@ -701,16 +682,16 @@ class CifarEuler(BaseLayer):
             results__ = by_sample(self._evolved, dt, given__, self.backend in ("cpu", "triton"))
         else:
             results__ = self._evolved(dt, *given__)
-        return CifarEulerState(*(x.to(dtype__) for x in results__))
+        return CifarEulerState(*[as_dtype(x, dtype__) for x in results__])
 
     def _evolved(self, dt: Tensor, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
         fixed__ = (
-            self.B.to(phi.dtype),
-            self.c1.to(phi.dtype),
-            self.c2.to(phi.dtype),
+            as_dtype(self.B, phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
             dt,
-            self.gamma.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend, dt):
             return reference.evolve((phi, pi), fixed__, self.steps)
@@ -731,22 +712,22 @@ class CifarEuler(BaseLayer):
             results__ = by_sample(self._evolved_readout, dt, given__, self.backend in ("cpu", "triton"))
         else:
             results__ = self._evolved_readout(dt, *given__)
-        read__, *ends__ = (x.to(dtype__) for x in results__)
+        read__, *ends__ = [as_dtype(x, dtype__) for x in results__]
         return CifarEulerState(*ends__), read__
 
     def _evolved_readout(self, dt: Tensor, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
         fixed__ = (
-            self.B.to(phi.dtype),
-            self.c1.to(phi.dtype),
-            self.c2.to(phi.dtype),
+            as_dtype(self.B, phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
             dt,
-            self.gamma.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         others__ = (
-            self.c1.to(phi.dtype),
-            self.c2.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend, dt):
             return reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
@@ -762,14 +743,14 @@ class CifarEuler(BaseLayer):
         given__ = (
             phi,
             pi,
-            self.c1.to(phi.dtype),
-            self.c2.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, phi)
-        return _readout(*given__).to(dtype__)
+        return as_dtype(_readout(*given__), dtype__)
 
     @exact
     def energy(self, state: CifarEulerState) -> Tensor:
@@ -777,7 +758,9 @@ class CifarEuler(BaseLayer):
         check_state('energy', state, CifarEulerState)
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
-        (density__,) = reference.energy(phi, pi, self.c1.to(phi.dtype), self.c2.to(phi.dtype), self.m2.to(phi.dtype))
+        (density__,) = reference.energy(
+            phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
+        )
         return density__.flatten(1).sum(1)
 
     @exact
@@ -789,7 +772,9 @@ class CifarEuler(BaseLayer):
         return dict(
             zip(
                 ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
-                reference.stress_energy(phi, pi, self.c1.to(phi.dtype), self.c2.to(phi.dtype), self.m2.to(phi.dtype))
+                reference.stress_energy(
+                    phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
+                )
             )
         )
 
@@ -801,8 +786,8 @@ class CifarEuler(BaseLayer):
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
         (density__,) = reference.power(
-            phi, pi, self.B.to(phi.dtype), self.c1.to(phi.dtype), self.c2.to(phi.dtype), self.gamma.to(phi.dtype),
-            self.m2.to(phi.dtype)
+            phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype),
+            as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
         power__ = 1.0 * density__.flatten(1).sum(1)
         return (self.energy(after) - self.energy(before)) / elapsed - power__

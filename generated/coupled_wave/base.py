@@ -8,7 +8,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ClassVar
 
@@ -197,14 +197,28 @@ def exact(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def run(self: nn.Module, *given: Any, **named: Any) -> Any:
-        first = next((x for x in (*given, *named.values()) if isinstance(x, (Tensor, tuple))), None)
-        device = next((x.device.type for x in _leaves(first) if isinstance(x, Tensor)), "cpu")
+        device = _device_of(given) or _device_of(named.values()) or "cpu"
         if device == "meta" or not torch.is_autocast_enabled(device):
             return method(self, *given, **named)
         with torch.autocast(device, enabled=False):
             return method(self, *given, **named)
 
     return run
+
+
+def as_dtype(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x.to(dtype)``, which takes a microsecond even where there is nothing to do."""
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+def _device_of(given: Iterable[Any]) -> str:
+    """The type of the device of the first tensor, or of the first one in a tuple; empty where there is none."""
+    for x in given:
+        if isinstance(x, Tensor):
+            return x.device.type
+        if isinstance(x, tuple):
+            return next((y.device.type for y in x if isinstance(y, Tensor)), "")
+    return ""
 
 
 def _leaves(x: Any) -> tuple[Any, ...]:
@@ -264,6 +278,18 @@ def pullback(function: Callable[..., Any], at: Tensors, cotangents: Any) -> Tens
             return tuple(torch.zeros_like(x) for x in at)
         outs, grads = zip(*pairs)
         return torch.autograd.grad(outs, given, grads, create_graph=recorded, materialize_grads=True)
+
+
+def unshared(results: Tensors, arguments: Tensors) -> Tensors:
+    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
+    taken = {x.untyped_storage().data_ptr() for x in arguments}
+    owned = []
+    for r in results:
+        whole = r.contiguous()
+        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
+        taken.add(own.untyped_storage().data_ptr())
+        owned.append(own)
+    return tuple(owned)
 
 
 def operator_prefix(package: str) -> str:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, by_reference, check_fields, check_input, check_state, exact, has_numbers, operator_prefix,
-    pullback, registered, working
+    BaseLayer, as_count, as_dtype, by_reference, check_fields, check_input, check_state, exact, has_numbers,
+    operator_prefix, pullback, registered, unshared, working
 )
 from .checks import checked, told
 
@@ -34,19 +34,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("coupled_wave_29663055")
-
-
-def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
-    taken = {x.untyped_storage().data_ptr() for x in arguments}
-    owned = []
-    for r in results:
-        whole = r.contiguous()
-        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
-        taken.add(own.untyped_storage().data_ptr())
-        owned.append(own)
-    return tuple(owned)
+OPERATORS = operator_prefix("coupled_wave_119ab144")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -57,18 +45,16 @@ def _check(
     sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
 ) -> None:
     """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first = sites[0]
-    if first.dim() != 4:
-        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(first.shape)}")
-    c = first.shape[1]
-    expected = [(x, first.shape) for x in sites] + [(x, (c,)) for x in channels] + [(x, (c, c)) for x in matrices]
-    expected += [(x, ()) for x in scalars]
-    for x, shape in expected:
-        if tuple(x.shape) != tuple(shape):
-            raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-    for x in (*sites, *channels, *matrices, *scalars):
-        if x.dtype != first.dtype or x.device != first.device:
-            raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {first.dtype} on {first.device}")
+    first, whole = sites[0], sites[0].shape
+    if len(whole) != 4:
+        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(whole)}")
+    c, dtype, device = whole[1], first.dtype, first.device
+    for shape, tensors in ((whole, sites), ((c,), channels), ((c, c), matrices), ((), scalars)):
+        for x in tensors:
+            if x.shape != shape:
+                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
+            if x.dtype != dtype or x.device != device:
+                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 
 
 def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -93,14 +79,14 @@ def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
 
 def _work(*fields: Tensor, channels: int) -> tuple:
     """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first = fields[0]
-    if first.dim() != 4 or first.shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(first.shape)}")
+    first, shape = fields[0], fields[0].shape
+    if len(shape) != 4 or shape[1] != channels:
+        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(shape)}")
     for x in fields:
-        if x.shape != first.shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
+        if x.shape != shape:
+            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(shape)}")
     dtype = working(*fields)
-    return (*(x.to(dtype) for x in fields), first.dtype)
+    return (*[as_dtype(x, dtype) for x in fields], first.dtype)
 
 
 def _available(backend: str, x: Tensor) -> None:
@@ -155,7 +141,8 @@ _OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic
 
 def _positive(raw: Tensor) -> Tensor:
     """softplus, kept off zero where it underflows."""
-    return nn.functional.softplus(raw).clamp_min(torch.finfo(raw.dtype).tiny)
+    least = torch.finfo(raw.dtype).tiny
+    return nn.functional.threshold(nn.functional.softplus(raw), least, least)
 
 
 def _inverse_softplus(value: Tensor) -> Tensor:
@@ -190,7 +177,7 @@ def _readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((phi, pi), (c2, lam, m2), (K,), ())
-    return _own(
+    return unshared(
         reference.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
     )
 
@@ -199,7 +186,7 @@ def _readout_adjoint_kernel(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2), (K,), ())
-    return _own(
+    return unshared(
         kernels.readout_adjoint(phi, pi, K, c2, lam, m2, *grad__.chunk(6, 1)), (grad__, phi, pi, K, c2, lam, m2)
     )
 
@@ -213,7 +200,7 @@ def _readout_adjoint_cpu(
     grad__: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2), (K,), ())
-    return _own(cpu.readout_adjoint(grad__, phi, pi, K, c2, lam, m2), (grad__, phi, pi, K, c2, lam, m2))
+    return cpu.readout_adjoint(grad__, phi, pi, K, c2, lam, m2)
 
 
 if not INTERPRETED:
@@ -298,7 +285,7 @@ def _evolve_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``evolve`` reads, by the varied step."""
     _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
     )
@@ -309,7 +296,7 @@ def _evolve_adjoint_kernel(
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         kernels.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
     )
@@ -325,10 +312,7 @@ def _evolve_adjoint_cpu(
     m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
-        cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
-        (phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
+    return cpu.evolve_adjoint((phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps)
 
 
 if not INTERPRETED:
@@ -372,7 +356,7 @@ def _evolve(
 ) -> tuple[Tensor, Tensor]:
     """``steps`` steps of the integrator."""
     _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         reference.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
     )
@@ -383,7 +367,7 @@ def _evolve_kernel(
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         kernels.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
     )
@@ -399,10 +383,7 @@ def _evolve_cpu(
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
-        cpu.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps),
-        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
+    return cpu.evolve((phi, pi), (K, c2, dt, lam, m2, decay, rotation), steps)
 
 
 if not INTERPRETED:
@@ -441,7 +422,7 @@ def _evolve_readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``evolve_readout`` reads."""
     _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout_adjoint(
             grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
         ),
@@ -454,7 +435,7 @@ def _evolve_readout_adjoint_kernel(
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout_adjoint(
             grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps,
             kernels.evolve, kernels.evolve_adjoint, kernels.readout_adjoint
@@ -473,11 +454,8 @@ def _evolve_readout_adjoint_cpu(
     lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((phi__out, pi__out, phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
-        cpu.evolve_readout_adjoint(
-            grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
-        ),
-        (grad__, phi__out, pi__out, phi, pi, K, c2, dt, lam, m2, decay, rotation)
+    return cpu.evolve_readout_adjoint(
+        grad__, (phi__out, pi__out), (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps
     )
 
 
@@ -524,7 +502,7 @@ def _evolve_readout(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The readout after ``steps`` steps, then the state."""
     _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps),
         (phi, pi, K, c2, dt, lam, m2, decay, rotation)
     )
@@ -535,7 +513,7 @@ def _evolve_readout_kernel(
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
+    return unshared(
         reference.evolve_readout(
             (phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps, kernels.evolve, kernels.readout
         ),
@@ -553,10 +531,7 @@ def _evolve_readout_cpu(
     rotation: Tensor, steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check((phi, pi), (c2, lam, m2, decay), (K, rotation), (dt,))
-    return _own(
-        cpu.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps),
-        (phi, pi, K, c2, dt, lam, m2, decay, rotation)
-    )
+    return cpu.evolve_readout((phi, pi), (K, c2, dt, lam, m2, decay, rotation), (K, c2, lam, m2), steps)
 
 
 if not INTERPRETED:
@@ -731,16 +706,18 @@ class CoupledWave(BaseLayer):
         phi, pi = fields__
         given__ = (phi, pi)
         results__ = self._evolved(*given__)
-        return CoupledWaveState(*(x.to(dtype__) for x in results__))
+        return CoupledWaveState(*[as_dtype(x, dtype__) for x in results__])
 
     def _evolved(self, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
-        decay, rotation, = reference.prologue(self.B.to(phi.dtype), self.dt.to(phi.dtype), self.gamma.to(phi.dtype))
+        decay, rotation, = reference.prologue(
+            as_dtype(self.B, phi.dtype), as_dtype(self.dt, phi.dtype), as_dtype(self.gamma, phi.dtype)
+        )
         fixed__ = (
-            self.K.to(phi.dtype),
-            self.c2.to(phi.dtype),
-            self.dt.to(phi.dtype),
-            self.lam.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.dt, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
             decay,
             rotation,
         )
@@ -759,25 +736,27 @@ class CoupledWave(BaseLayer):
         phi, pi = fields__
         given__ = (phi, pi)
         results__ = self._evolved_readout(*given__)
-        read__, *ends__ = (x.to(dtype__) for x in results__)
+        read__, *ends__ = [as_dtype(x, dtype__) for x in results__]
         return CoupledWaveState(*ends__), read__
 
     def _evolved_readout(self, phi: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
-        decay, rotation, = reference.prologue(self.B.to(phi.dtype), self.dt.to(phi.dtype), self.gamma.to(phi.dtype))
+        decay, rotation, = reference.prologue(
+            as_dtype(self.B, phi.dtype), as_dtype(self.dt, phi.dtype), as_dtype(self.gamma, phi.dtype)
+        )
         fixed__ = (
-            self.K.to(phi.dtype),
-            self.c2.to(phi.dtype),
-            self.dt.to(phi.dtype),
-            self.lam.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.dt, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
             decay,
             rotation,
         )
         others__ = (
-            self.K.to(phi.dtype),
-            self.c2.to(phi.dtype),
-            self.lam.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend):
             return reference.evolve_readout((phi, pi), fixed__, others__, self.steps)
@@ -793,15 +772,15 @@ class CoupledWave(BaseLayer):
         given__ = (
             phi,
             pi,
-            self.K.to(phi.dtype),
-            self.c2.to(phi.dtype),
-            self.lam.to(phi.dtype),
-            self.m2.to(phi.dtype),
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, phi)
-        return _readout(*given__).to(dtype__)
+        return as_dtype(_readout(*given__), dtype__)
 
     @exact
     def energy(self, state: CoupledWaveState) -> Tensor:
@@ -810,7 +789,8 @@ class CoupledWave(BaseLayer):
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
         (density__,) = reference.energy(
-            phi, pi, self.K.to(phi.dtype), self.c2.to(phi.dtype), self.lam.to(phi.dtype), self.m2.to(phi.dtype)
+            phi, pi, as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype)
         )
         return density__.flatten(1).sum(1)
 
@@ -824,8 +804,8 @@ class CoupledWave(BaseLayer):
             zip(
                 ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
                 reference.stress_energy(
-                    phi, pi, self.K.to(phi.dtype), self.c2.to(phi.dtype), self.lam.to(phi.dtype),
-                    self.m2.to(phi.dtype)
+                    phi, pi, as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
+                    as_dtype(self.m2, phi.dtype)
                 )
             )
         )
@@ -838,8 +818,8 @@ class CoupledWave(BaseLayer):
         *fields__, dtype__ = _work(state.phi, state.pi, channels=self.channels)
         phi, pi = fields__
         (density__,) = reference.power(
-            phi, pi, self.B.to(phi.dtype), self.K.to(phi.dtype), self.c2.to(phi.dtype), self.gamma.to(phi.dtype),
-            self.lam.to(phi.dtype), self.m2.to(phi.dtype)
+            phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype),
+            as_dtype(self.gamma, phi.dtype), as_dtype(self.lam, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
         power__ = 1.0 * density__.flatten(1).sum(1)
         return (self.energy(after) - self.energy(before)) / elapsed - power__

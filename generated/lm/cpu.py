@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,7 +55,12 @@ def compiler() -> tuple[str, ...]:
 
     Raises FileNotFoundError where there is none: a CXX that names none is not replaced by another compiler.
     """
-    wish = os.environ.get("CXX", "").strip()
+    return _found(os.environ.get("CXX", "").strip(), os.environ.get("PATH", ""))
+
+
+@lru_cache(maxsize=None)
+def _found(wish: str, path: str) -> tuple[str, ...]:
+    """The command for these environment variables."""
     if not wish:
         found = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
         if found is None:
@@ -142,6 +148,14 @@ def _opened(dtype: torch.dtype, checked: bool) -> ctypes.CDLL | str:
         return _open(dtype, checked)
     except (_Unusable, OSError) as error:
         return str(error)
+
+
+@lru_cache(maxsize=None)
+def _function(library: ctypes.CDLL, entry: str) -> Callable[..., int]:
+    """An entry, which returns a long."""
+    found = getattr(library, entry)
+    found.restype = ctypes.c_long
+    return found
 
 
 def _open(dtype: torch.dtype, checked: bool) -> ctypes.CDLL:
@@ -261,10 +275,9 @@ def _runs(like: Tensor) -> bool:
 
 def _run(entry: str, like: Tensor, arrays: Tensors, sums: Tensor | None = None) -> None:
     """Call an entry of the library on whole contiguous tensors."""
-    pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
+    pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
     threads = torch.get_num_threads()
-    call = getattr(library(like.dtype), entry)
-    call.restype = ctypes.c_long
+    call = _function(library(like.dtype), entry)
     more = () if sums is None else (ctypes.c_void_p(sums.data_ptr()),)
     if missing := call(pointers, *map(ctypes.c_long, (*like.shape, threads)), *more):
         raise _refused(entry, missing, threads, f"tokens have the shape {tuple(like.shape)}")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, registered, working
+    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, registered,
+    unshared, working
 )
 from .checks import checked
 
@@ -38,19 +39,7 @@ class LmState(NamedTuple):
         return LmState(*(x[..., -1] for x in self))
 
 
-OPERATORS = operator_prefix("lm_6d9eaa71")
-
-
-def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
-    taken = {x.untyped_storage().data_ptr() for x in arguments}
-    owned = []
-    for r in results:
-        whole = r.contiguous()
-        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
-        taken.add(own.untyped_storage().data_ptr())
-        owned.append(own)
-    return tuple(owned)
+OPERATORS = operator_prefix("lm_3ed7adde")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -122,7 +111,7 @@ def _readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((q__start, p__start), (q, p), ())
-    return _own(
+    return unshared(
         reference.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
         (grad__, q__start, p__start, q, p)
     )
@@ -132,7 +121,7 @@ def _readout_adjoint_kernel(
     grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (q, p), ())
-    return _own(
+    return unshared(
         kernels.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
         (grad__, q__start, p__start, q, p)
     )
@@ -147,7 +136,7 @@ def _readout_adjoint_cpu(
     grad__: Tensor, q__start: Tensor, p__start: Tensor, q: Tensor, p: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (q, p), ())
-    return _own(
+    return unshared(
         cpu.readout_scan_adjoint(grad__.chunk(3, 2), (q__start, p__start), (q, p), ()),
         (grad__, q__start, p__start, q, p)
     )
@@ -235,7 +224,7 @@ def _scan_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``scan`` reads, by the scan of the transposed steps."""
     _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return _own(
+    return unshared(
         reference.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
         (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
     )
@@ -246,7 +235,7 @@ def _scan_adjoint_kernel(
     f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return _own(
+    return unshared(
         kernels.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
         (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
     )
@@ -262,7 +251,7 @@ def _scan_adjoint_cpu(
     f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta, q__out, p__out, q, p), ())
-    return _own(
+    return unshared(
         cpu.scan_adjoint((q__out, p__out), (q, p), (q__start, p__start), (f_p, f_q, lam, theta), ()),
         (q__out, p__out, q, p, q__start, p__start, f_p, f_q, lam, theta)
     )
@@ -305,7 +294,7 @@ def _scan(
 ) -> tuple[Tensor, Tensor]:
     """The state after every token."""
     _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return _own(
+    return unshared(
         reference.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
     )
 
@@ -314,7 +303,7 @@ def _scan_kernel(
     q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return _own(
+    return unshared(
         kernels.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
     )
 
@@ -328,7 +317,7 @@ def _scan_cpu(
     q__start: Tensor, p__start: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor
 ) -> tuple[Tensor, Tensor]:
     _check((q__start, p__start), (f_p, f_q, lam, theta), ())
-    return _own(
+    return unshared(
         cpu.scan((q__start, p__start), (f_p, f_q, lam, theta), ()), (q__start, p__start, f_p, f_q, lam, theta)
     )
 

@@ -23,13 +23,15 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from . import reference
+from .base import unshared
 
 Tensors = tuple[Tensor, ...]
 SOURCE = Path(__file__).with_name("kernels.cpp")
@@ -56,7 +58,12 @@ def compiler() -> tuple[str, ...]:
 
     Raises FileNotFoundError where there is none: a CXX that names none is not replaced by another compiler.
     """
-    wish = os.environ.get("CXX", "").strip()
+    return _found(os.environ.get("CXX", "").strip(), os.environ.get("PATH", ""))
+
+
+@lru_cache(maxsize=None)
+def _found(wish: str, path: str) -> tuple[str, ...]:
+    """The command for these environment variables."""
     if not wish:
         found = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
         if found is None:
@@ -144,6 +151,14 @@ def _opened(dtype: torch.dtype, width: int, group: int, entry: str, checked: boo
         return _open(dtype, width, group, entry, checked)
     except (_Unusable, OSError) as error:
         return str(error)
+
+
+@lru_cache(maxsize=None)
+def _function(library: ctypes.CDLL, entry: str) -> Callable[..., int]:
+    """An entry, which returns a long."""
+    found = getattr(library, entry)
+    found.restype = ctypes.c_long
+    return found
 
 
 def _open(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool) -> ctypes.CDLL:
@@ -267,27 +282,28 @@ def _group(channels: int) -> int:
     return BLOCK if BLOCK and channels % BLOCK == 0 else channels
 
 
-class _Unit:
-    """One call of an entry: samples, channels, sizes, and how many channels a unit holds."""
+def _dense(*tensors: Tensor) -> Tensors:
+    return tuple([x.contiguous() for x in tensors])
 
-    def __init__(self, entry: str, like: Tensor) -> None:
+
+class _Unit:
+    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its kernels,
+    compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be taken."""
+
+    def __init__(self, entry: str, like: Tensor, steps: int = 1) -> None:
         self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
-
-    @cached_property
-    def library(self) -> ctypes.CDLL | None:
-        """The kernels of the entry, compiled where it is asked for the first time; None where there are none."""
-        if not (self.like.numel() and wanted()):
-            return None
-        return library(self.like.dtype, self.like.shape[-1] if RANK else 1, self.group, self.entry)
+        self.library = None
+        if steps and like.numel() and wanted():
+            self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry)
 
     def run(
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
         """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
-        pointers = (ctypes.c_void_p * len(arrays))(*(x.data_ptr() for x in arrays))
+        pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         threads = torch.get_num_threads()
         numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), threads]
@@ -297,9 +313,7 @@ class _Unit:
         for x in options:
             kind = ctypes.c_long if isinstance(x, int) else ctypes.c_double
             arguments.append(ctypes.c_void_p(x.data_ptr()) if isinstance(x, Tensor) else kind(x))
-        entry = getattr(self.library, self.entry)
-        entry.restype = ctypes.c_long
-        if missing := entry(*arguments):
+        if missing := _function(self.library, self.entry)(*arguments):
             what = f"a unit has the shape {(self.group, *self.like.shape[2:])}" + (
                 "" if steps is None else f", {steps} steps"
             )
@@ -326,11 +340,6 @@ class _Unit:
         return found
 
 
-def _dense(*tensors: Tensor) -> Tensors:
-    return tuple(x.contiguous() for x in tensors)
-
-
-
 OPERATOR, UNKNOWN = ('u', 'kappa', 'm2'), "u"
 FIXED = (('kappa', 'site'), ('m2', 'site'))
 SUMS = (('curvature', 'channel'),)
@@ -346,19 +355,21 @@ def solve_linear(
     if unit.library is None:
         return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter)
     b, start, fixed = *_dense(b, start), _dense(*fixed)
-    x, reports = _new(b), torch.zeros(unit.units, 4, dtype=torch.float64)
+    x, reports = _new(b), torch.zeros(unit.units, 5, dtype=torch.float64)
     absolute = atol / b.shape[1] ** 0.5
     unit.run((b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
-    iterations, residual2, failed, indefinite = reports.reshape(unit.samples, -1, 4).unbind(-1)
+    iterations, residual2, failed, indefinite, scale = reports.reshape(unit.samples, -1, 5).unbind(-1)
+    most = scale.amax(1, keepdim=True)
+    residual = most[:, 0] * (residual2 * (scale / most).square()).sum(1).sqrt()
     status = torch.where(indefinite.amax(1) > 0, NOT_POSITIVE, torch.where(failed.amax(1) > 0, GAVE_UP, CONVERGED))
-    return x, iterations.amax(1).to(torch.int64), residual2.sum(1).sqrt().to(b.dtype), status
+    return x, iterations.amax(1).to(torch.int64), residual.to(b.dtype), status
 
 
 def operator_adjoint(*arrays: Tensor) -> Tensors:
     """``reference.operator_adjoint``: what the operator reads, then the cotangent of its image."""
     unit = _Unit("operator_adjoint", arrays[0])
     if unit.library is None:
-        return reference.operator_adjoint(*arrays)
+        return unshared(reference.operator_adjoint(*arrays), arrays)
     *read, cotangent = _dense(*arrays)
     named = dict(zip(OPERATOR, read))
     field = named.pop(UNKNOWN)
@@ -390,7 +401,7 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
     unit = _Unit("readout_adjoint", given[0])
     if unit.library is None:
-        return reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1))
+        return unshared(reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1)), (grad, *given))
     grad, *given = _dense(grad, *given)
     fields = {n: _new(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
     sums = unit.new_sums(READOUT_SUMS)

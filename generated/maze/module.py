@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from . import cpu, reference
 from .base import (
-    BaseLayer, as_count, by_reference, check_input, check_state, exact, operator_prefix, pullback, readable,
-    registered, transformed, working
+    BaseLayer, as_count, as_dtype, by_reference, check_input, check_state, exact, operator_prefix, pullback, readable,
+    registered, transformed, unshared, working
 )
 from .checks import checked
 
@@ -37,19 +37,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_fef68889")
-
-
-def _own(results: tuple[Tensor, ...], arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Contiguous results that share no memory with an argument or with one another, as an operator must return them."""
-    taken = {x.untyped_storage().data_ptr() for x in arguments}
-    owned = []
-    for r in results:
-        whole = r.contiguous()
-        own = whole.clone() if whole.untyped_storage().data_ptr() in taken else whole
-        taken.add(own.untyped_storage().data_ptr())
-        owned.append(own)
-    return tuple(owned)
+OPERATORS = operator_prefix("maze_8f732377")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -60,18 +48,16 @@ def _check(
     sites: tuple[Tensor, ...], channels: tuple[Tensor, ...], matrices: tuple[Tensor, ...], scalars: tuple[Tensor, ...]
 ) -> None:
     """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
-    first = sites[0]
-    if first.dim() != 4:
-        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(first.shape)}")
-    c = first.shape[1]
-    expected = [(x, first.shape) for x in sites] + [(x, (c,)) for x in channels] + [(x, (c, c)) for x in matrices]
-    expected += [(x, ()) for x in scalars]
-    for x, shape in expected:
-        if tuple(x.shape) != tuple(shape):
-            raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
-    for x in (*sites, *channels, *matrices, *scalars):
-        if x.dtype != first.dtype or x.device != first.device:
-            raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {first.dtype} on {first.device}")
+    first, whole = sites[0], sites[0].shape
+    if len(whole) != 4:
+        raise ValueError(f"fields have 4 axes (B, C, *S), not shape {tuple(whole)}")
+    c, dtype, device = whole[1], first.dtype, first.device
+    for shape, tensors in ((whole, sites), ((c,), channels), ((c, c), matrices), ((), scalars)):
+        for x in tensors:
+            if x.shape != shape:
+                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shape)} is needed")
+            if x.dtype != dtype or x.device != device:
+                raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 
 
 def _zeros_for(grads: tuple[Tensor | None, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -91,14 +77,14 @@ def _site(x: Tensor, like: Tensor, name: str) -> Tensor:
 
 def _work(*fields: Tensor, channels: int) -> tuple:
     """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first = fields[0]
-    if first.dim() != 4 or first.shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(first.shape)}")
+    first, shape = fields[0], fields[0].shape
+    if len(shape) != 4 or shape[1] != channels:
+        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, *S), not {tuple(shape)}")
     for x in fields:
-        if x.shape != first.shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
+        if x.shape != shape:
+            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(shape)}")
     dtype = working(*fields)
-    return (*(x.to(dtype) for x in fields), first.dtype)
+    return (*[as_dtype(x, dtype) for x in fields], first.dtype)
 
 
 def _available(backend: str, x: Tensor) -> None:
@@ -159,14 +145,14 @@ def _readout_adjoint(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Cotangents of everything that ``readout`` reads."""
     _check((u, kappa, m2, s), (), (), ())
-    return _own(reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
+    return unshared(reference.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
 def _readout_adjoint_kernel(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((u, kappa, m2, s), (), (), ())
-    return _own(kernels.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
+    return unshared(kernels.readout_adjoint(u, kappa, m2, s, *grad__.chunk(4, 1)), (grad__, u, kappa, m2, s))
 
 
 for _device in KERNEL_DEVICES:
@@ -178,7 +164,7 @@ def _readout_adjoint_cpu(
     grad__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((u, kappa, m2, s), (), (), ())
-    return _own(cpu.readout_adjoint(grad__, u, kappa, m2, s), (grad__, u, kappa, m2, s))
+    return cpu.readout_adjoint(grad__, u, kappa, m2, s)
 
 
 if not INTERPRETED:
@@ -258,12 +244,12 @@ for _device in ("cpu", "cuda"):
 def _operator_adjoint(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     """The variation of cotangent . A(fixed) u with respect to ``fixed``."""
     _check((cotangent__, u, kappa, m2), (), (), ())
-    return _own(reference.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
+    return unshared(reference.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
 def _operator_adjoint_kernel(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     _check((cotangent__, u, kappa, m2), (), (), ())
-    return _own(kernels.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
+    return unshared(kernels.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
 
 
 for _device in KERNEL_DEVICES:
@@ -273,7 +259,7 @@ for _device in KERNEL_DEVICES:
 
 def _operator_adjoint_cpu(cotangent__: Tensor, u: Tensor, kappa: Tensor, m2: Tensor) -> tuple[Tensor, Tensor]:
     _check((cotangent__, u, kappa, m2), (), (), ())
-    return _own(cpu.operator_adjoint(u, kappa, m2, cotangent__), (cotangent__, u, kappa, m2))
+    return cpu.operator_adjoint(u, kappa, m2, cotangent__)
 
 
 if not INTERPRETED:
@@ -311,7 +297,7 @@ def _solve_linear(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator."""
     _check((b__, start__, kappa, m2), (), (), ())
-    return _own(
+    return unshared(
         _reported(reference.solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter), max_iter),
         (b__, start__, kappa, m2)
     )
@@ -322,7 +308,7 @@ def _solve_linear_kernel(
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((b__, start__, kappa, m2), (), (), ())
-    return _own(
+    return unshared(
         _reported(
             (kernels if use_kernels else reference).solve_linear(
                 b__, start__, (kappa, m2), solver, rtol, atol, max_iter
@@ -343,7 +329,7 @@ def _solve_linear_cpu(
     max_iter: int, use_kernels: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     _check((b__, start__, kappa, m2), (), (), ())
-    return _own(
+    return unshared(
         _reported(
             (cpu if use_kernels else reference).solve_linear(b__, start__, (kappa, m2), solver, rtol, atol, max_iter),
             max_iter
@@ -482,7 +468,7 @@ class Maze(BaseLayer):
         if by_reference(self.backend):
             return torch.cat(reference.readout(*given__), 1).to(dtype__)
         _available(self.backend, u)
-        return _readout(*given__).to(dtype__)
+        return as_dtype(_readout(*given__), dtype__)
 
     @exact
     def energy(

@@ -139,7 +139,8 @@ _OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic
 
 def _positive(raw: Tensor) -> Tensor:
     """softplus, kept off zero where it underflows."""
-    return nn.functional.softplus(raw).clamp_min(torch.finfo(raw.dtype).tiny)
+    least = torch.finfo(raw.dtype).tiny
+    return nn.functional.threshold(nn.functional.softplus(raw), least, least)
 
 
 def _inverse_softplus(value: Tensor) -> Tensor:

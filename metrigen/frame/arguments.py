@@ -82,7 +82,7 @@ def value(emission: Emission, name: str, kind: Kind, like: str) -> str:
         return f"_site({spread(emission, name)}, {like}, {name!r})"
     if name in floats(emission):
         return f"step_of(self.{name}, {like})"
-    return f"self.{name}.to({like}.dtype)"
+    return f"as_dtype(self.{name}, {like}.dtype)"
 
 
 def arguments(

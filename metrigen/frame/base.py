@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 NAMES = (
-    "BaseLayer", "as_count", "as_step", "by_reference", "by_sample", "check_fields", "check_input", "check_state",
-    "exact", "has_numbers", "operator_prefix", "pullback", "readable", "registered", "step_of", "transformed",
-    "working",
+    "BaseLayer", "as_count", "as_dtype", "as_step", "by_reference", "by_sample", "check_fields", "check_input",
+    "check_state", "exact", "has_numbers", "operator_prefix", "pullback", "readable", "registered", "step_of",
+    "transformed", "unshared", "working",
 )  # fmt: skip
 
 

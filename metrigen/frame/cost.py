@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.frame.emission import bytes_per_site
-from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
@@ -34,7 +33,7 @@ from metrigen.ir.nodes import (
 from metrigen.ir.queries import equations_in, known, solves_in
 from metrigen.ir.statement import unknown
 from metrigen.programs import Lowered, equation_programs
-from metrigen.spec.contracts import Stepper
+from metrigen.spec.contracts import Solver, Stepper
 from metrigen.spec.symbols import Param
 
 WORD = 4  # bytes of a float32
@@ -138,7 +137,7 @@ def cost_of(
         ]
     elif isinstance(integrator, Stepper) and {"step", "step_adjoint"} <= by_name.keys():
         loops, notes = _stepping(lowered, by_name, integrator.steps, shape)
-    elif isinstance(integrator, SteadyState) and "operator" in by_name:
+    elif isinstance(integrator, Solver) and "operator" in by_name:
         loops, notes = _steady(lowered, by_name, integrator)
     else:
         notes = ["Whole calls are not counted: the integrator runs programs of its own."]
@@ -263,7 +262,7 @@ def _implicit(lowered: Lowered, equations: Mapping[Equation, Sequence[Program]],
     ]
 
 
-def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: SteadyState) -> tuple[Rows, list[str]]:
+def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: Solver) -> tuple[Rows, list[str]]:
     name = "apply" if "apply" in by_name else "operator"
     apply, adjoint = by_name[name], by_name.get("operator_adjoint")
     varied = f"operator_adjoint once ({adjoint.flops} operations) and " if adjoint is not None else ""

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field, replace
 
 from metrigen.backends.cpp_names import is_taken
 from metrigen.emit.render import render
-from metrigen.frame.cpu_group import Printed
+from metrigen.frame.cpu_group import Points, Printed
 from metrigen.frame.cpu_implicit import implicit_group, kept_planes
 from metrigen.frame.cpu_reading import readout_group
 from metrigen.frame.cpu_solve import solve_group
 from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Array, Inside, Leaf, Map, Mix, Program, Statement, Total, renamed
+from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, renamed
 from metrigen.ir.queries import equations_in, learned_in, solves_in
+from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
-from metrigen.spec.domain import Graph
 from metrigen.spec.symbols import Param
 
 
@@ -32,7 +32,7 @@ class CpuKernels:
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
-    flat    whether a unit is a row of numbers of all samples and channels: a system of ODEs for each
+    points  what lies along the vectors of a system of ODEs at a point
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -54,7 +54,7 @@ class CpuKernels:
     sums: tuple[Array, ...]
     readout_sums: tuple[Array, ...]
     components: int
-    flat: bool
+    points: Points
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
 
@@ -66,8 +66,8 @@ class CpuKernels:
             "kernels.cpp.j2", header=header.rstrip("\n"), title=title, rank=len(self.halo), halo=list(self.halo),
             periodic=self.periodic, used=used, functions=functions, binary=binary,
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
-            site_sums=any("site_sum<" in text for text in self.groups), flat=self.flat,
-            vector_math=self.flat and bool(functions or binary),
+            site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
+            vector_math=bool(self.points) and bool(functions or binary),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -78,7 +78,8 @@ class CpuKernels:
             operator=repr(self.operator), carried=self.carried,
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
-            readout_sums=_kinds(self.readout_sums), components=self.components, flat=self.flat,
+            readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
+            bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
 
@@ -86,26 +87,31 @@ def _kinds(arrays: Sequence[Array]) -> str:
     return repr(tuple((_spec_name(a.name), a.kind.name.lower()) for a in arrays))
 
 
+def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
+    """Names of the fields among the arrays, then of the coefficients that are summed."""
+    return repr(tuple(_spec_name(a.name) for a in (*(a for a in arrays if a.kind is Kind.SITE), *sums)))
+
+
 UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
 
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
-    or solves a constraint, or gathers along the edges of a graph."""
-    if isinstance(derivation.system.domain, Graph) or lowered.minimum is not None:
+    or solves a constraint."""
+    if lowered.minimum is not None:
         return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
-    lowered = _renamed(lowered)
+    lowered = _renamed(lowered) if lowered.dynamics.origin else _at_a_point(_renamed(lowered))
     solving = lowered.body is not None and bool(equations_in(lowered.body))
-    flat = _is_flat(lowered) and not solving
-    reading = readout_group(lowered, flat)
+    points = _points(lowered, solving)
+    reading = readout_group(lowered, points)
     if solving and not _as_units(lowered):
         return None
     if lowered.body is None:
         moving = solve_group(lowered)
     else:
-        moving = implicit_group(lowered) if solving else step_group(lowered, flat)
+        moving = implicit_group(lowered, points) if solving else step_group(lowered, points)
     if reading is None or moving is None:
         return None
     programs = _all_programs(lowered)
@@ -116,7 +122,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         groups=(
             reading.text,
             moving.text,
-            *((_joint(reading, moving, lowered, flat),) if lowered.body and not solving else ()),
+            *((_joint(reading, moving, lowered, points),) if points or (lowered.body and not solving) else ()),
         ),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
@@ -135,17 +141,33 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         sums=moving.group.sums,
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
-        flat=flat,
+        points=points,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in lowered.body or ()),
     )
 
 
-def _is_flat(lowered: Lowered) -> bool:
-    """Whether steps go on at each number of a tensor by itself: at a point, with no channel that meets another."""
+ELIMINATED = 16  # unknowns of a number up to which its equations are eliminated in a lane
+
+
+def _points(lowered: Lowered, solving: bool) -> Points:
+    """What lies along the vectors: at a point, where every number of a tensor, or every sample, goes on by itself. An
+    equation of all channels is one of more unknowns than a lane eliminates."""
     programs = _all_programs(lowered)
-    alone = not any(isinstance(s, SiteSum) for p in programs for s in p.body) and not _is_coupled(programs)
-    return not lowered.dynamics.origin and lowered.body is not None and alone
+    if lowered.dynamics.origin or lowered.body is None or any(isinstance(s, SiteSum) for p in programs for s in p.body):
+        return ""
+    if _is_coupled(programs):
+        return "" if solving else "samples"
+    return "" if solving and len(lowered.dynamics.state) > ELIMINATED else "numbers"
+
+
+def _at_a_point(lowered: Lowered) -> Lowered:
+    steps = {n: None if p is None else apply(AT_A_POINT, p) for n, p in
+             (("body", lowered.body), ("body_adjoint", lowered.body_adjoint))}  # fmt: skip
+    return replace(
+        lowered, body=steps["body"], body_adjoint=steps["body_adjoint"], readout=apply(AT_A_POINT, lowered.readout),
+        readout_adjoint=apply(AT_A_POINT, lowered.readout_adjoint),
+    )  # fmt: skip
 
 
 def _as_units(lowered: Lowered) -> bool:
@@ -155,17 +177,19 @@ def _as_units(lowered: Lowered) -> bool:
     return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.body))
 
 
-def _joint(reading: Printed, moving: Printed, lowered: Lowered, flat: bool) -> str:
-    """``evolve_readout`` and its adjoint, from the routines of both; all entries of a flat package."""
+def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) -> str:
+    """``evolve_readout`` and its adjoint, from the routines of both; all entries of a system at a point."""
     names = [a.name for a in reading.group.fixed]
     assert lowered.body is not None
     state = [a.name for a in lowered.body.inputs[: len(lowered.dynamics.state)]]
     return render(
-        "kernels_flat.cpp.j2" if flat else "kernels_joint.cpp.j2",
+        "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
         step_fixed=[a.kind.name for a in moving.group.fixed], read_fixed=[a.kind.name for a in reading.group.fixed],
         reads=[names.index(n) if n in names else -1 for n in state],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
-        step_sums=bool(moving.group.sums), read_sums=bool(reading.group.sums),
+        step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
+        solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples",
+        given_channels="channels" if points == "samples" else "1",
     )  # fmt: skip
 
 

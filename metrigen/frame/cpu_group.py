@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from metrigen.backends.cpu import Routine, summed
 from metrigen.emit.render import render
@@ -11,6 +12,10 @@ from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.passes.pipeline import OWNED, apply, sweep
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import passed
+
+# What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
+# meets another, else the samples; neither elsewhere.
+Points = Literal["", "numbers", "samples"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,12 @@ def group(
 
 @dataclass(frozen=True)
 class Printed:
-    """A group and its text; ``carried`` counts the fields that go from step to step."""
+    """A group and its text; ``carried`` counts the fields that go from step to step, ``calls`` are of its programs."""
 
     group: Group
     text: str
     carried: int = 0
+    calls: Mapping[str, str] = field(default_factory=dict)
 
 
 def printed(
@@ -68,20 +74,21 @@ def printed(
     template: str,
     *,
     carried: int = 0,
-    flat: bool = False,
+    points: Points = "",
+    calls: Mapping[str, str],
     **context: object,
 ) -> Printed:
-    """The namespace of a group, its entries from ``template``; ``flat`` ones have their entries elsewhere."""
-    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "flat": flat}
+    """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
+    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "points": points}
     buffers = max(r.buffers for r in routines.values())
-    entries = render(template, **shared, buffers=buffers, carried=carried, **context)
+    entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
-        flat=flat,
+        points=points,
     )  # fmt: skip
-    return Printed(group, text, carried)
+    return Printed(group, text, carried, calls)
 
 
 def _member(group: Group, index: int) -> dict[str, str]:

@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from metrigen.backends.cpu import Layout, Routine, call, print_routine
-from metrigen.frame.cpu_group import Group, Printed, group, printed
+from metrigen.frame.cpu_group import Group, Points, Printed, group, printed
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement, renamed
 from metrigen.ir.queries import equations_in
+from metrigen.passes.points import jacobian
 from metrigen.passes.prune import prune
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
 
-PARTS = ("residual", "tangent", "transposed")
+PARTS, AT_A_POINT = ("residual", "tangent", "transposed"), ("residual", "jacobian")
 
 
-def implicit_group(lowered: Lowered) -> Printed | None:
+def implicit_group(lowered: Lowered, points: Points) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``; None where what an equation is given has no name in the step."""
     body, rank = lowered.body, len(lowered.dynamics.origin)
     assert body is not None
@@ -32,14 +33,16 @@ def implicit_group(lowered: Lowered) -> Printed | None:
         return None
     step = _step(body)
     adjoint = vary(body, [a.name for a in body.inputs], rank=rank, constants=lowered.constants)
-    programs = {f"{name}_{part}": program for e, name in named.items()
-                for part, program in zip(PARTS, (e.residual, e.tangent, e.transposed), strict=True)}  # fmt: skip
-    programs = {name: _given_names(program, body, named) for name, program in programs.items()}
+    programs = {
+        f"{name}_{part}": _given_names(program, body, e)
+        for e, name in named.items()
+        for part, program in _parts(e, points).items()
+    }
     programs |= {"step": step, "step_adjoint": _with_solutions(adjoint, _solutions(body))}
     found = group("steps", fixed, programs)
     if found is None or any(_sums_a_tensor(p, found) for p in found.programs.values()):
         return None
-    return _print(found, named, body, step, state)
+    return _print(found, named, body, step, state, points)
 
 
 def kept_planes(lowered: Lowered) -> int:
@@ -60,9 +63,15 @@ def _named(body: Program, fixed: set[str]) -> dict[Equation, str] | None:
     return found
 
 
-def _given_names(program: Program, body: Program, named: Mapping[Equation, str]) -> Program:
+def _parts(equation: Equation, points: Points) -> dict[str, Program]:
+    """The programs of an equation that its solver calls."""
+    if points:
+        return {"residual": equation.residual, "jacobian": jacobian(equation.tangent, equation.unknowns)}
+    return {name: getattr(equation, name) for name in PARTS}
+
+
+def _given_names(program: Program, body: Program, equation: Equation) -> Program:
     """What is fixed over the steps goes by its name in the step."""
-    equation = next(e for e, name in named.items() if program in (e.residual, e.tangent, e.transposed))
     root = next(s for s in body.body if isinstance(s, Root) and s.equation == equation)
     made = {name for s in body.body for name, _ in s.defines} | set(root.starts)
     pairs = zip(equation.residual.inputs[equation.unknowns :], root.given, strict=True)
@@ -106,7 +115,9 @@ def _sums_a_tensor(program: Program, group: Group) -> bool:
     return any(isinstance(s, SiteSum) and s.src in group.layout_base for s in program.body)
 
 
-def _print(group: Group, named: Mapping[Equation, str], body: Program, step: Program, state: list[str]) -> Printed:
+def _print(
+    group: Group, named: Mapping[Equation, str], body: Program, step: Program, state: list[str], points: Points
+) -> Printed:
     given, solutions = frozenset(a.name for a in group.fixed), _solutions(body)
     programs, outputs = group.programs, list(step.outputs)
     back = dict(zip((bar(a.name) for a in body.inputs), programs["step_adjoint"].outputs, strict=True))
@@ -116,9 +127,12 @@ def _print(group: Group, named: Mapping[Equation, str], body: Program, step: Pro
     }
     types = {e: f"{name}__equation" for e, name in named.items()}
     routines: dict[str, Routine] = {
-        n: print_routine(n, p, group.cuts[n], Layout(group.layout_base, given, frozenset(filled.get(n, ()))), types)
+        n: print_routine(
+            n, p, group.cuts[n],
+            Layout(group.layout_base, given, frozenset(filled.get(n, ())), flat=points == "numbers"), types,
+        )
         for n, p in programs.items()
-    }
+    }  # fmt: skip
     sites = [a.name for a in group.fixed if a.kind is Kind.SITE]
     before = {n: f"before[{i}]" for i, n in enumerate(state)}
     after = {n: f"after[{outputs.index(n)}]" for n in solutions}
@@ -132,10 +146,11 @@ def _print(group: Group, named: Mapping[Equation, str], body: Program, step: Pro
     own = {name: routine for name, routine in routines.items() if name not in calls}
     moving = [routines[name] for name in calls]
     return printed(
-        group, own, "kernels_implicit.cpp.j2", carried=len(state), calls=calls, state=state, site_fixed=sites,
-        after=len(outputs), solves=sum(isinstance(s, Root) for s in body.body),
+        group, own, "kernels_lanes.cpp.j2" if points else "kernels_implicit.cpp.j2", points=points,
+        carried=len(state), calls=calls, state=state, site_fixed=sites, after=len(outputs),
+        solves=sum(isinstance(s, Root) for s in body.body),
         local=max(r.buffers for r in moving), steps=[f for r in moving for f in (*r.sweeps, r.body)],
-        equations=[_equation(name, e, group, own) for e, name in named.items()],
+        equations=[_equation(name, e, group, own, AT_A_POINT if points else PARTS) for e, name in named.items()],
     )  # fmt: skip
 
 
@@ -144,10 +159,12 @@ def _solved_from(program: Program) -> set[str]:
     return {n for s in program.body if isinstance(s, (Root, RootAdjoint)) for n in s.reads}
 
 
-def _equation(name: str, equation: Equation, group: Group, routines: Mapping[str, Routine]) -> dict[str, object]:
+def _equation(
+    name: str, equation: Equation, group: Group, routines: Mapping[str, Routine], parts: tuple[str, ...]
+) -> dict[str, object]:
     """The calls of the programs of an equation, with vectors z, v and out of all unknowns."""
     given = {a.name for a in group.fixed}
-    programs = {part: group.programs[f"{name}_{part}"] for part in PARTS}
+    programs = {part: group.programs[f"{name}_{part}"] for part in parts}
     unknown = [a.name for a in equation.residual.inputs[: equation.unknowns]]
     arrays = programs["residual"].inputs[equation.unknowns :]
     begin = [a.name for a in arrays if a.kind is Kind.SITE and a.name not in given]
@@ -155,7 +172,7 @@ def _equation(name: str, equation: Equation, group: Group, routines: Mapping[str
     places |= {n: f"begin[{i}]" for i, n in enumerate(begin)}
     calls = {}
     for part, program in programs.items():
-        along = [a.name for a in program.inputs[-equation.unknowns :]] if part != "residual" else []
+        along = [a.name for a in program.inputs[-equation.unknowns :]] if part in ("tangent", "transposed") else []
         read = places | {n: f"v + {i} * at.block" for i, n in enumerate(along)}
         calls[part] = call(routines[f"{name}_{part}"], read, {n: f"out + {i} * at.block"
                                                              for i, n in enumerate(program.outputs)})  # fmt: skip

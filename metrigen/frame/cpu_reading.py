@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from metrigen.backends.cpu import Layout, call, print_routine
-from metrigen.frame.cpu_group import Printed, group, printed
+from metrigen.frame.cpu_group import Points, Printed, group, printed
 from metrigen.ir.nodes import Kind
 from metrigen.passes.sweeps import near_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
 
 
-def readout_group(lowered: Lowered, flat: bool) -> Printed | None:
+def readout_group(lowered: Lowered, points: Points) -> Printed | None:
     """``readout`` and ``readout_adjoint``."""
     forward, back = lowered.readout, lowered.readout_adjoint
     found = group("reading", forward.inputs, {"readout": forward, "readout_adjoint": back})
@@ -23,6 +23,7 @@ def readout_group(lowered: Lowered, flat: bool) -> Printed | None:
     given = frozenset(a.name for a in found.fixed)
     imported = [n for n in grads if n in near]
     wanted = [n for n in adjoint.outputs if adjoint.kinds()[n] is Kind.SITE]
+    flat = points == "numbers"
     routines = {
         "readout": print_routine(
             "readout", program, found.cuts["readout"],
@@ -42,5 +43,5 @@ def readout_group(lowered: Lowered, flat: bool) -> Printed | None:
     }  # fmt: skip
     return printed(
         found, routines, "kernels_reading.cpp.j2", calls=calls, components=len(components), sites=sites,
-        imported=[grads.index(n) for n in imported], flat=flat,
+        imported=[grads.index(n) for n in imported], points=points,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from metrigen.backends.cpu import Layout, call, print_routine
-from metrigen.frame.cpu_group import Group, Printed, group, printed
+from metrigen.frame.cpu_group import Group, Points, Printed, group, printed
 from metrigen.ir.nodes import Kind, Leaf, Map
 from metrigen.passes.collect import collect_coefficients
 from metrigen.passes.rotate import Loop, rotate
@@ -15,7 +15,7 @@ from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
 
 
-def step_group(lowered: Lowered, flat: bool) -> Printed | None:
+def step_group(lowered: Lowered, points: Points) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``."""
     body = lowered.body
     assert body is not None
@@ -29,13 +29,13 @@ def step_group(lowered: Lowered, flat: bool) -> Printed | None:
     found = group("steps", fixed, programs)
     if found is None:
         return None
-    if flat:  # coefficients are no numbers of a row that could be made once
-        return _print_steps(found, loop, state, rank, flat)
+    if points == "numbers":  # coefficients are no numbers of a row that could be made once
+        return _print_steps(found, loop, state, rank, points)
     cuts = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.cuts.items()}
-    return _print_steps(replace(found, cuts=cuts), loop, state, rank, flat)
+    return _print_steps(replace(found, cuts=cuts), loop, state, rank, points)
 
 
-def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, flat: bool) -> Printed:
+def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: Points) -> Printed:
     programs = group.programs
     outputs = list(programs["tail"].outputs)
     actual = {
@@ -72,7 +72,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, flat: bo
         n: print_routine(
             n, p, group.cuts[n],
             Layout(group.layout_base | dense[n], frozenset(a.name for a in group.fixed), frozenset(filled.get(n, ())),
-                   flat=flat),
+                   flat=points == "numbers"),
         )
         for n, p in programs.items()
     }  # fmt: skip
@@ -116,7 +116,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, flat: bo
     }
     return printed(
         group, routines, "kernels_steps.cpp.j2", calls=calls, state=state, carried=len(carried), site_fixed=site_fixed,
-        touched=touched, windows=rank == 2, imported=[cotangents.index(n) for n in imported], flat=flat,
+        touched=touched, windows=rank == 2, imported=[cotangents.index(n) for n in imported], points=points,
     )  # fmt: skip
 
 

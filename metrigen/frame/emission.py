@@ -16,7 +16,6 @@ from metrigen.ir.queries import equations_in, maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered, equation_programs
-from metrigen.spec.domain import Graph
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
 from metrigen.spec.neural import Head, heads
@@ -91,10 +90,9 @@ class Emission:
 
     @property
     def without_triton(self) -> bool:
-        """Whether the package has no Triton kernels: it calls a module, solves in the midst of a step, or runs along
-        the edges of a graph. On the CPU it may have some (``cpu``)."""
-        on_a_graph = isinstance(self.spec.system.domain, Graph)
-        return bool(self.learned or self.operators or self.equations) or on_a_graph
+        """Whether the package has no Triton kernels: it calls a module or solves in the midst of a step. On the CPU it
+        may have some (``cpu``)."""
+        return bool(self.learned or self.operators or self.equations)
 
     @cached_property
     def elliptic(self) -> tuple[Function, ...]:
@@ -151,6 +149,14 @@ class Emission:
         kernels = len(maps_in(program, "the count of kernels"))
         text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
         return text if self.without_triton else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
+
+
+class GraphEmission(Emission):
+    """A compiled spec whose programs run along the edges of a graph, which no kernel does."""
+
+    @property
+    def without_triton(self) -> bool:
+        return True
 
 
 def bytes_per_site(program: Program) -> int:

@@ -21,8 +21,8 @@ def implicit_ops(body: Program, fields: tuple[str, ...]) -> list[str]:
         "op.py.j2", name="evolve", signature=call.signature("steps: int, keep: bool"), returns=returns(n + 4),
         doc="``steps`` steps of the integrator, iterations, residual and status per sample, and what is kept.",
         check=call.check(), kernel="",
-        reference=f"_own(cpu.by_reference({state}, {rest}, steps, keep), {everything})",
-        cpu=f"_own(cpu.evolve({state}, {rest}, steps, keep), {everything})",
+        reference=f"unshared(cpu.by_reference({state}, {rest}, steps, keep), {everything})",
+        cpu=f"cpu.evolve({state}, {rest}, steps, keep)",
         fake=f"*_empty_like{state}, *_reports_like({like}), {like}.new_empty(cpu.kept_shape({like}, steps, keep))",
         setup=["*tensors, ctx.steps, _ = inputs", "ctx.save_for_backward(*tensors, output[-1])"],
         backward=[

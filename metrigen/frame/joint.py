@@ -76,9 +76,9 @@ def joint_ops(found: Joint, cpu: bool) -> list[str]:
     evolve = render(
         "op.py.j2", name="evolve_readout", signature=call.signature("steps: int"), returns=returns(n + 1),
         doc="The readout after ``steps`` steps, then the state.", check=call.check(),
-        reference=f"_own(reference.evolve_readout({ahead}), {everything})",
-        kernel=f"_own(reference.evolve_readout({ahead}, kernels.evolve, kernels.readout), {everything})",
-        cpu=f"_own(cpu.evolve_readout({ahead}), {everything})" if cpu else "",
+        reference=f"unshared(reference.evolve_readout({ahead}), {everything})",
+        kernel=f"unshared(reference.evolve_readout({ahead}, kernels.evolve, kernels.readout), {everything})",
+        cpu=f"cpu.evolve_readout({ahead})" if cpu else "",
         fake=f"{like}.new_empty({size}), *_empty_like{state}",
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
@@ -94,9 +94,9 @@ def joint_ops(found: Joint, cpu: bool) -> list[str]:
         "op.py.j2", name="evolve_readout_adjoint",
         signature=f"grad__: Tensor, {adjoint.signature('steps: int')}", returns=returns(m),
         doc="Cotangents of everything that ``evolve_readout`` reads.", check=adjoint.check(),
-        reference=first(f"_own(reference.evolve_readout_adjoint({back}), {taken})", m),
-        kernel=first(f"_own(reference.evolve_readout_adjoint({back}, {kernels}), {taken})", m),
-        cpu=first(f"_own(cpu.evolve_readout_adjoint({back}), {taken})", m) if cpu else "",
+        reference=first(f"unshared(reference.evolve_readout_adjoint({back}), {taken})", m),
+        kernel=first(f"unshared(reference.evolve_readout_adjoint({back}, {kernels}), {taken})", m),
+        cpu=first(f"cpu.evolve_readout_adjoint({back})", m) if cpu else "",
         fake=first(f"_empty_like{everything}", m),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[

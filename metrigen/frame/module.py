@@ -31,7 +31,6 @@ from metrigen.frame.settings import (
 )
 from metrigen.frame.stepping import forward_readout, forward_steps, reports
 from metrigen.frame.tag import unsigned
-from metrigen.integrators.steady_state import SteadyState, steady_state
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import learned_in
 
@@ -108,9 +107,8 @@ def _ops(emission: Emission) -> list[str]:
 
 
 def _init_args(emission: Emission) -> list[str]:
-    integrator = emission.spec.system.integrator
     args = [*neural.init_args(emission), "steps: int | None = None", dt_argument(emission)]
-    if isinstance(integrator, SteadyState):
+    if emission.spec.system.solves:
         args += ["solver: str | None = None", "rtol: float | None = None", "bwd_rtol: float | None = None",
                  "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
     if per_site(emission):
@@ -119,13 +117,12 @@ def _init_args(emission: Emission) -> list[str]:
 
 
 def _init_lines(emission: Emission) -> list[str]:
-    integrator = emission.spec.system.integrator
     lines = neural.init_lines(emission)
-    if isinstance(integrator, SteadyState):
+    if emission.spec.system.solves:
         lines += [
             "if steps is not None or dt is not None:",
             '    raise ValueError("a steady state has no steps and no dt")',
-            f'self.solver = "{integrator.solver}" if solver is None else solver',
+            f'self.solver = "{emission.spec.system.solver.solver}" if solver is None else solver',
             f"if self.solver not in {_solvers(emission)}:",
             f'    raise ValueError(f"solver={{self.solver!r}} is not one of {_solvers(emission)}")',
             *tolerance_lines(emission),
@@ -231,7 +228,7 @@ def _class_doc(emission: Emission) -> str:
         lines += steps_doc(emission)
     else:
         lines += [
-            f"solver    {' or '.join(_solvers(emission))} (default {steady_state(emission.spec.system).solver})",
+            f"solver    {' or '.join(_solvers(emission))} (default {emission.spec.system.solver.solver})",
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]

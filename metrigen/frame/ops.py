@@ -52,9 +52,9 @@ def step_ops(body: Program, fields: tuple[str, ...], cpu: bool) -> list[str]:
     evolve = render(
         "op.py.j2", name="evolve", signature=call.signature("steps: int"), returns=returns(n),
         doc="``steps`` steps of the integrator.", check=call.check(),
-        reference=first(f"_own(reference.evolve({state}, {rest}, steps), {everything})", n),
-        kernel=first(f"_own({kernel}, {everything})", n),
-        cpu=first(f"_own(cpu.evolve({state}, {rest}, steps), {everything})", n) if cpu else "",
+        reference=first(f"unshared(reference.evolve({state}, {rest}, steps), {everything})", n),
+        kernel=first(f"unshared({kernel}, {everything})", n),
+        cpu=first(f"cpu.evolve({state}, {rest}, steps)", n) if cpu else "",
         fake=first(f"_empty_like{state}", n),
         setup=["*tensors, ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
@@ -78,9 +78,9 @@ def step_adjoint_op(body: Program, fields: tuple[str, ...], cpu: bool, kept: boo
         "op.py.j2", name="evolve_adjoint", returns=returns(m),
         signature=adjoint.signature("kept__: Tensor, steps: int" if kept else "steps: int"),
         doc="Cotangents of everything that ``evolve`` reads, by the varied step.", check=adjoint.check(),
-        reference=first(f"_own(reference.evolve_adjoint({groups}, steps), {own})", m),
-        kernel="" if kept else first(f"_own(kernels.evolve_adjoint({groups}, steps), {own})", m),
-        cpu=first(f"_own(cpu.evolve_adjoint({groups}, {'kept__, ' if kept else ''}steps), {own})", m) if cpu else "",
+        reference=first(f"unshared(reference.evolve_adjoint({groups}, steps), {own})", m),
+        kernel="" if kept else first(f"unshared(kernels.evolve_adjoint({groups}, steps), {own})", m),
+        cpu=first(f"cpu.evolve_adjoint({groups}, {'kept__, ' if kept else ''}steps)", m) if cpu else "",
         fake=first(f"_empty_like{tuple_of(call.names)}", m),
         setup=[f"*tensors, {'_, ' if kept else ''}ctx.steps = inputs", "ctx.save_for_backward(*tensors)"],
         backward=[
@@ -113,10 +113,10 @@ def readout_ops(readout: Program, cpu: bool, triton: bool = True) -> list[str]:
     reverse = render(
         "op.py.j2", name="readout_adjoint", signature=adjoint_signature, returns=returns(m),
         doc="Cotangents of everything that ``readout`` reads.", check=call.check(),
-        reference=first(f"_own(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
-        kernel=first(f"_own(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m) if triton else "",
-        cpu=first(f"_own(cpu.readout_adjoint(grad__, {', '.join(call.names)}), (grad__, {', '.join(call.names)}))", m)
-        if cpu else "",
+        reference=first(f"unshared(reference.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m),
+        kernel=first(f"unshared(kernels.readout_adjoint({order}), (grad__, {', '.join(call.names)}))", m)
+        if triton else "",
+        cpu=first(f"cpu.readout_adjoint(grad__, {', '.join(call.names)})", m) if cpu else "",
         fake=first(f"_empty_like{everything}", m),
         setup=["ctx.save_for_backward(*inputs)"],
         backward=[
@@ -154,9 +154,9 @@ def solve_ops(unknown: str, operator: Program, cpu: bool) -> list[str]:
         returns="tuple[Tensor, Tensor, Tensor, Tensor]",
         doc="x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.",
         check=call.check(),
-        reference=f"_own(_reported(reference.{solve}, max_iter), {taken})",
-        kernel=f"_own(_reported((kernels if use_kernels else reference).{solve}, max_iter), {taken})",
-        cpu=f"_own(_reported((cpu if use_kernels else reference).{solve}, max_iter), {taken})" if cpu else "",
+        reference=f"unshared(_reported(reference.{solve}, max_iter), {taken})",
+        kernel=f"unshared(_reported((kernels if use_kernels else reference).{solve}, max_iter), {taken})",
+        cpu=f"unshared(_reported((cpu if use_kernels else reference).{solve}, max_iter), {taken})" if cpu else "",
         fake="b__.new_empty(b__.shape), b__.new_empty(b__.shape[:1], dtype=torch.int64), b__.new_empty(b__.shape[:1]), "
              "b__.new_empty(b__.shape[:1], dtype=torch.int64)",
         setup=[
@@ -176,9 +176,9 @@ def solve_ops(unknown: str, operator: Program, cpu: bool) -> list[str]:
     reverse = render(
         "op.py.j2", name="operator_adjoint", signature=adjoint.signature(), returns=returns(m),
         doc="The variation of cotangent . A(fixed) u with respect to ``fixed``.", check=adjoint.check(),
-        reference=first(f"_own(reference.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),
-        kernel=first(f"_own(kernels.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),
-        cpu=first(f"_own(cpu.operator_adjoint({order}), {tuple_of(adjoint.names)})", m) if cpu else "",
+        reference=first(f"unshared(reference.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),
+        kernel=first(f"unshared(kernels.operator_adjoint({order}), {tuple_of(adjoint.names)})", m),
+        cpu=first(f"cpu.operator_adjoint({order})", m) if cpu else "",
         fake=first(f"_empty_like{names}", m),
         setup=["ctx.save_for_backward(*inputs)"],
         backward=[

@@ -26,7 +26,7 @@ def readout_method(emission: Emission) -> list[str]:
         "    if by_reference(self.backend):",
         "        return torch.cat(reference.readout(*given__), 1).to(dtype__)",
         f"    _available(self.backend, {emission.fields[0]})",
-        "    return _readout(*given__).to(dtype__)",
+        "    return as_dtype(_readout(*given__), dtype__)",
         "",
     ]
     return lines

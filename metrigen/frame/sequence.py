@@ -19,11 +19,6 @@ from metrigen.physics.derivation import Derivation, Law
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
 
-KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
-COUPLED_KEEPS = (
-    "the flow of every channel exact, then an exact rotation of coupled channels about the same fixed point: of first "
-    "order in the step where the two do not commute, orthogonal for every weight"
-)
 NOT_ON_CHIP = (
     "backends: cpu and torch; no Triton kernels, as no program can hold what has whole blocks of both rotations, too "
     "unlike in size: on a GPU torch runs"

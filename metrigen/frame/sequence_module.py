@@ -96,7 +96,7 @@ def _op(
 
     def of(module: str) -> str:
         text = f"{module}.{call}"
-        return first(f"_own({text}, {everything})", count) if own else f"torch.cat({text}, 2)"
+        return first(f"unshared({text}, {everything})", count) if own else f"torch.cat({text}, 2)"
 
     return render(
         "op.py.j2", name=name, signature=_typed(*groups), returns=returns(count), doc=doc,

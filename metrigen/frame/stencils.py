@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from metrigen.integrators.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.ir.nodes import Inside, Leaf, Map, Mix, Solve, Statement, Total, stem
 from metrigen.ir.queries import known
 from metrigen.passes.pipeline import BUILT, apply

@@ -27,12 +27,12 @@ def forward_steps(emission: Emission) -> list[str]:
     if reports(emission):
         lines += [
             "    *ends__, iterations__, residual__, status__ = results__",
-            "    ends__ = (x.to(dtype__) for x in ends__)",
+            "    ends__ = [as_dtype(x, dtype__) for x in ends__]",
             f"    return {state}(*ends__, iterations__, residual__.detach(), status__)",
             "",
         ]
         return [*lines, *_private(emission, "_evolved"), *implicit_steps(emission, by_reference(emission))]
-    lines += [f"    return {state}(*(x.to(dtype__) for x in results__))", "", *_private(emission, "_evolved")]
+    lines += [f"    return {state}(*[as_dtype(x, dtype__) for x in results__])", "", *_private(emission, "_evolved")]
     if emission.without_triton:
         step = neural.bound("step", emission.optimised["step"][0])
         return [*lines, f"    return reference.evolve({fields}, fixed__, self.steps, {step})", ""]
@@ -58,7 +58,7 @@ def forward_readout(emission: Emission, found: Joint) -> list[str]:
     return [
         *_opened(emission, "forward_readout", f"tuple[{state}, Tensor]", doc),
         *_called(emission, "_evolved_readout"),
-        "    read__, *ends__ = (x.to(dtype__) for x in results__)",
+        "    read__, *ends__ = [as_dtype(x, dtype__) for x in results__]",
         f"    return {state}(*ends__), read__",
         "",
         *_private(emission, "_evolved_readout"),

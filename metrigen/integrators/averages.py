@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 import sympy as sp
 from sympy.integrals.quadrature import gauss_legendre
 
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Solve, Total
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import GRADIENT, PRUNED, apply

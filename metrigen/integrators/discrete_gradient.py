@@ -23,8 +23,8 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.implicit import SiteSum
 from metrigen.ir.nodes import Leaf, Program

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.domains.sequence import Cell
+from metrigen.discretise.sequence import Cell
 from metrigen.ir.nodes import Cayley, Kind, Local, Program, Statement
 from metrigen.passes.pipeline import NAMED, apply
 

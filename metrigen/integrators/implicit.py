@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.integrators.dynamics import Builder, Dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.ir.implicit import Equation, Root
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.ir.queries import couples_channels

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.domains.readout import AMPLITUDE_FLOOR
-from metrigen.domains.sequence import Cell, cell_of
-from metrigen.integrators.dynamics import after
+from metrigen.discretise.dynamics import after
+from metrigen.discretise.readout import AMPLITUDE_FLOOR
+from metrigen.discretise.sequence import Cell, cell_of
 from metrigen.integrators.exponential_cell import Propagator, propagator
 from metrigen.integrators.exponential_rotation import rotation_of
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Mix, Program, Statement

@@ -23,16 +23,16 @@ TORCH = frozenset(
 # What an emitted function, method or class means by a name, beside the names of the spec.
 EMITTED = frozenset(
     """
-    BaseLayer CONFIG DYNAMICS INPUTS SIGNS SPEC as_count as_step by_reference by_sample check_fields check_input
-    check_state checked config exact from_config has_numbers pullback readable registered step_of told transformed
-    working ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense Ellipsis GRADIENT LENGTH MIDPOINT NoneType NotConverged OWNED
-    Options Report RuntimeError STEP Sparse Tensor TypeError ValueError after any atol auto backend backward
-    balance_residual batch before bool bwd_rtol callable cayley channels constexpr ctx currents damped_stumpff dict
-    edge_index edges elapsed energy entropy enumerate flowed flux forward_readout grad grads graph inputs inside int
-    isinstance iterations keep kernels last launch len libdevice like linear list math max_iter nn nodes object
-    partial partials print products program_id property range readout reference report residual root rtol saved self
-    set shift sites solve solver state status step steps stress_energy stumpff super tl torch triton tuple turned
-    turned_back use_kernels warm_start warnings zip
+    as_dtype unshared BaseLayer CONFIG DYNAMICS INPUTS SIGNS SPEC as_count as_step by_reference by_sample
+    check_fields check_input check_state checked config exact from_config has_numbers pullback readable registered
+    step_of told transformed working ACC AVERAGE BLOCK DISCRETE_GRADIENT Dense Ellipsis GRADIENT LENGTH MIDPOINT
+    NoneType NotConverged OWNED Options Report RuntimeError STEP Sparse Tensor TypeError ValueError after any atol
+    auto backend backward balance_residual batch before bool bwd_rtol callable cayley channels constexpr ctx
+    currents damped_stumpff dict edge_index edges elapsed energy entropy enumerate flowed flux forward_readout grad
+    grads graph inputs inside int isinstance iterations keep kernels last launch len libdevice like linear list math
+    max_iter nn nodes object partial partials print products program_id property range readout reference report
+    residual root rtol saved self set shift sites solve solver state status step steps stress_energy stumpff super
+    tl torch triton tuple turned turned_back use_kernels warm_start warnings zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.

@@ -30,7 +30,8 @@ def _steppers() -> dict[str, Make]:
     made |= {"driven-zero": partial(driven, "zero"), "transcendental": transcendental}
     made |= {"rotating-2": partial(rotating, 2), "rotating-all": partial(rotating, None, "periodic")}
     made |= {f"strang-{n}": partial(test_strang.SYSTEMS.__getitem__, n) for n in ("space", "rough", "turning", "axis")}
-    cells = ("explicit-zero-1", "rk4-neumann-2", "symplectic-periodic-3", "leapfrog-neumann-3", "strang-zero-1")
+    cells = ("explicit-zero-1", "rk4-neumann-2", "symplectic-periodic-3", "leapfrog-neumann-3", "strang-zero-1",
+             "coupled-periodic-0")  # fmt: skip
     return made | {f"ladder-{cell}": partial(_ladder, cell) for cell in cells}
 
 

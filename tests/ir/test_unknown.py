@@ -17,12 +17,12 @@ from metrigen.backends.triton import print_kernels
 from metrigen.backends.triton_evolve import print_evolution
 from metrigen.backends.triton_plane import Near, near_of, plane_functions
 from metrigen.backends.walk import walk_of
+from metrigen.discretise.graph_laws import Written
 from metrigen.errors import InternalError
 from metrigen.frame.cost import program_cost
 from metrigen.frame.cpu_group import group
 from metrigen.frame.emission import bytes_per_site, stencil_points
 from metrigen.frame.linear import respond
-from metrigen.integrators.graph_laws import Written
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.ir.queries import couples_channels, maps_in

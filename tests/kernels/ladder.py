@@ -34,6 +34,8 @@ from metrigen import (
     System,
     energy_density,
     grad,
+    mix,
+    total,
 )
 from tests.lattice.emitted import layer_class, package
 
@@ -46,12 +48,14 @@ METHODS = {
     "explicit": ExplicitEuler(2, DT), "rk4": RK4(2, DT), "symplectic": SymplecticEuler(2, DT),
     "leapfrog": Leapfrog(2, DT), "strang": Strang(3, DT), "midpoint": ImplicitMidpoint(2, DT),
     "gonzalez": DiscreteGradient(2, DT), "average": AverageVectorField(2, DT), "steady": SteadyState("cg", 1e-12),
-    "monotone": SteadyState("monotone", 1e-12), "composed": Composed(Strang(2, DT)),
+    "monotone": SteadyState("monotone", 1e-12), "composed": Composed(Strang(2, DT)), "coupled": Leapfrog(2, DT),
 }  # fmt: skip
+POINTS = ("coupled",)  # channels that are coupled by a matrix and by their sum, where samples lie along the vectors
 STILL = ("steady", "monotone")
 FLOWS = ("explicit", "rk4")
 IMPLICIT = ("midpoint", "gonzalez", "average")
-READ = ("explicit", "strang", "midpoint", *STILL)  # whose readouts are looked at: they are the same for all integrators
+# Those whose readouts are looked at: they are the same for all integrators.
+READ = ("explicit", "strang", "midpoint", *POINTS, *STILL)
 
 
 def system(method: str, wall: str, rank: int) -> System:
@@ -75,6 +79,9 @@ def system(method: str, wall: str, rank: int) -> System:
     energy = p**2 / 2 + k * q**4 / 4 + (kappa * grad(q).square / 2 if rank else kappa * q**2 / 2)
     if method in IMPLICIT:
         energy += sp.cos(q) / 3
+    if method in POINTS:
+        K = Param("K", shape=("C", "C"), symmetric=True)
+        energy += q * mix(K, q) / 2 + total(sp.sin(q)) ** 2 / 2
     metric = (lambda F, G: k * F[p] * G[p]) if method == "strang" else None
     return System(method, grid, (q, p), hamiltonian=energy, bracket=lambda F, G: F[q] * G[p] - F[p] * G[q],
                   metric=metric, integrator=integrator, readout=energy_density())  # fmt: skip
@@ -82,7 +89,8 @@ def system(method: str, wall: str, rank: int) -> System:
 
 def cells() -> tuple[str, ...]:
     """All cells; a point has no walls."""
-    found = [f"{m}-{w}-{r}" for m in METHODS for w in WALLS for r in (1, 2, 3) if m != "monotone" or r == 2]
+    found = [f"{m}-{w}-{r}" for m in METHODS for w in WALLS for r in (1, 2, 3)
+             if m not in POINTS and (m != "monotone" or r == 2)]  # fmt: skip
     return (*(f"{m}-periodic-0" for m in METHODS if m not in STILL), *found)
 
 

@@ -27,6 +27,7 @@ from metrigen import (
     stress_energy,
     total,
 )
+from tests.kernels.owned import Owned
 from tests.lattice.emitted import compiled, layer_class, package
 
 pytestmark = pytest.mark.skipif(
@@ -197,12 +198,26 @@ def test_a_bad_number_stays_where_it_is(kinds: dict[type, type]) -> None:
         assert not wrong.q[[7, 49]].isfinite().any()
 
 
-def test_coupled_channels_are_no_row() -> None:
-    """Only what goes on by itself is laid along the vectors."""
+def test_what_lies_along_the_vectors() -> None:
+    """Numbers where each goes on by itself, samples where channels are coupled."""
     q, p, K = Field("q", POINT), Field("p", POINT), Param("K", shape=("C", "C"), symmetric=True)
-    for energy, flat in ((q**2 / 2, True), (q * mix(K, q) / 2, False), (total(q) ** 2 / 2, False)):
+    for energy, along in ((q**2 / 2, "numbers"), (q * mix(K, q) / 2, "samples"), (total(q) ** 2 / 2, "samples")):
         one = System(
             "row", POINT, (q, p), hamiltonian=p**2 / 2 + energy, bracket=lambda F, G: F[q] * G[p] - F[p] * G[q],
             integrator=Leapfrog(steps=1, dt=DT),
         )  # fmt: skip
-        assert ("namespace flat" in compiled(one).files["kernels.cpp"]) == flat
+        assert f"units of W {along}" in compiled(one).files["kernels.cpp"]
+
+
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_results_are_memory_of_their_own(kinds: dict[type, type], switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every operator, those of the way back among them, with kernels and without; after no steps as well."""
+    layer = pair(kinds[Strang], 3, torch.float64)[0]
+    layer.backend = "auto"
+    monkeypatch.setenv("METRIGEN_CPU_KERNELS", switch)
+    for layer.steps in (0, 2):
+        with Owned() as found:
+            results(layer, inputs(layer, 5, 3, torch.float64), True)
+        assert found.seen == {
+            f"{n}{back}" for n in ("evolve", "readout", "evolve_readout") for back in ("", "_adjoint")
+        }

@@ -30,7 +30,8 @@ from metrigen import (
     grad,
     mix,
 )
-from metrigen.integrators.lattice_probe import Stencil, applied, dot, slopes
+from metrigen.discretise.base import Discretisation
+from metrigen.discretise.lattice_probe import Stencil, applied, slopes
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Map, Program, Solve
 from metrigen.ir.queries import solves_in
@@ -177,7 +178,7 @@ def test_energy_is_kept_by_the_bracket(name: str) -> None:
     assert stencil.bracket is not None
     for state in stencil.states():
         slope = slopes(stencil.energy, state)
-        power, terms = dot(slope, applied(stencil.bracket, state, slope))
+        power, terms = Discretisation.inner(slope, applied(stencil.bracket, state, slope))
         assert abs(power) < 1e-12 * terms
 
 

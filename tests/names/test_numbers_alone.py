@@ -31,7 +31,7 @@ from metrigen import (
     grad,
     t,
 )
-from metrigen.domains.lower import param_array
+from metrigen.discretise.lower import param_array
 from metrigen.emit.check import check_files
 from metrigen.errors import InternalError
 from metrigen.integrators.base import TimeStepper

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Dynamics
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, renamed, stem
 from metrigen.ir.queries import couples_channels

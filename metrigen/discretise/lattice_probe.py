@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import sympy as sp
 
-from metrigen.integrators.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import (
@@ -240,12 +240,6 @@ def pairing(operator: Program, names: Sequence[str], origin: Offset) -> Program:
         operator.periodic,
     )  # fmt: skip
     return vary(whole, names, seed=sp.S.One, rank=len(origin))
-
-
-def dot(a: Numbers, b: Numbers) -> tuple[float, float]:
-    """(a . b, the sum of its absolute terms)."""
-    products = [a[name] * b[name] for name in a]
-    return sum(float(p.sum()) for p in products), sum(float(np.abs(p).sum()) for p in products)
 
 
 def _walls(expr: sp.Expr, offsets: Sequence[Offset]) -> Iterator[sp.Expr]:
