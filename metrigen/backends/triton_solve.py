@@ -78,9 +78,9 @@ class _Writer:
     def _image(self, of: str) -> str:
         return self.function["apply"].call(rename={self.unknown: of})
 
-    def _conjugate_gradient(self) -> ChipKernel:
-        lines = [
-            *self._start(),
+    def _scaled_start(self) -> list[str]:
+        """b, the start and its residual in the unit of b; a start whose residual would lose its square is zero."""
+        return [
             "# In its unit every plane is near 1, and the numbers of the solve are the same.",
             "b__ *= scale__",
             "square__ = tl.sum(b__ * b__)",
@@ -95,6 +95,12 @@ class _Writer:
             f"lost__ = tl.sum(r__ * r__) > ({2.0**511!r} if ACC == tl.float64 else {2.0**63!r}) * square__",
             "x__ = tl.where(lost__, 0.0, x__)",
             "r__ = b__ - tl.where(lost__, 0.0, image__)",
+        ]
+
+    def _conjugate_gradient(self) -> ChipKernel:
+        lines = [
+            *self._start(),
+            *self._scaled_start(),
             "z__ = r__ / diagonal__",
             "p__ = z__",
             "rz__ = tl.sum(r__ * z__)",
