@@ -11,21 +11,19 @@ from typing import Any
 from metrigen.budget import BUILD, limited, shallow, stage
 from metrigen.errors import Warned
 from metrigen.frame.cpu import cpu_kernels
-from metrigen.frame.emission import Emission
+from metrigen.frame.emission import Emission, GraphEmission
+from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.notices import notices
-from metrigen.frame.package import package_texts
+from metrigen.frame.package import guarantees, package_texts
 from metrigen.frame.sequence import SequenceEmission
 from metrigen.frame.sequence_package import sequence_texts
 from metrigen.frame.tag import signed
-from metrigen.integrators.lattice_laws import lattice_laws
-from metrigen.integrators.scan import scan_of
-from metrigen.integrators.sequence_laws import sequence_laws
-from metrigen.ir.queries import check_closed
+from metrigen.ir.verify import verify
 from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, check_buildable, lower, optimise
-from metrigen.spec.domain import Sequence
+from metrigen.programs import Lowered, assembled, check_buildable, discretised, optimise
+from metrigen.spec.domain import Graph, Sequence
 from metrigen.spec.load import Spec
 
 
@@ -97,19 +95,25 @@ def _compile(spec: Spec, clock: _Clock) -> Compiled:
     if isinstance(spec.system.domain, Sequence):
         return _compile_sequence(spec, derivation, clock)
     with clock.stage("discretise and vary") as counts:
-        lowered: Lowered = lower(derivation)
+        layer, made = discretised(derivation)
+        lowered: Lowered = assembled(derivation, layer, made)
         counts["equations"] = len(lowered.dynamics.state)
     with clock.stage("laws of the stencil"):
-        laws = (*derivation.laws, *lattice_laws(lowered.dynamics))
+        laws = (*derivation.laws, *layer.lowering.laws(layer, made))
     with clock.stage("optimise") as counts:
         optimised = {name: optimise(program) for name, program in lowered.programs().items()}
         for program, _, _ in optimised.values():
-            check_closed(program)
+            verify(program)
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
-        emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
-        texts = signed(emission.name, package_texts(emission))
+        if isinstance(spec.system.domain, Graph):
+            emission: Emission = GraphEmission(spec, derivation, laws, lowered, optimised, None)
+            texts = graph_texts(emission, guarantees(emission))
+        else:
+            emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
+            texts = package_texts(emission)
+        texts = signed(emission.name, texts)
     warnings = notices(derivation, spec.declared)
     return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)
 
@@ -117,12 +121,14 @@ def _compile(spec: Spec, clock: _Clock) -> Compiled:
 def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Compiled:
     """The stages of a system whose time is the token axis."""
     with clock.stage("discretise and vary") as counts:
-        scan = scan_of(derivation)
+        layer, made = discretised(derivation)
+        scan = made.scan
+        assert scan is not None
         for program in (scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint):
-            check_closed(program)
+            verify(program)
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):
-        laws = (*derivation.laws, *sequence_laws(derivation, scan))
+        laws = (*derivation.laws, *layer.lowering.laws(layer, made))
     with clock.stage("print"):
         emission = SequenceEmission(spec, derivation, laws, scan)
         texts = signed(emission.name, sequence_texts(emission))

@@ -8,37 +8,23 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.budget import printed, spend
-from metrigen.domains.graph import GraphLowering
-from metrigen.domains.lower import bar
-from metrigen.domains.readout import (
-    current_densities,
-    in_state,
-    normalised,
-    numerators,
-    readout_densities,
-    tensor_densities,
-)
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.base import Programs
+from metrigen.discretise.discretisations import discretisation_of
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
+from metrigen.discretise.graph_steady import GraphSteady
+from metrigen.discretise.readout import normalised, numerators, readout_densities
+from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, dynamics
-from metrigen.integrators.graph_steady import GraphSteady
-from metrigen.integrators.steady_programs import SteadyPrograms
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program
-from metrigen.ir.queries import equations_in
-from metrigen.passes import PASSES
-from metrigen.passes.channels import merge_channel_maps
+from metrigen.ir.queries import maps_in
 from metrigen.passes.cse import count_ops
-from metrigen.passes.fuse import fuse
 from metrigen.passes.hoist import hoist
-from metrigen.passes.name import name_quantities
-from metrigen.passes.prune import read_only
-from metrigen.passes.solves import share_solves
-from metrigen.passes.vary import vary
+from metrigen.passes.pipeline import BUILT, FUSED, SHARED, STEP, VALUES, apply
+from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
-from metrigen.spec.contracts import Stepper
-from metrigen.spec.domain import EDGE, Sequence
 from metrigen.spec.readout import StressEnergy
-from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
 
@@ -99,91 +85,67 @@ def check_buildable(system: System) -> None:
     raise SpecError(
         f"the system {system.name!r} has no integrator to build",
         part="name",
-        fix="integrator=Exponential(), with dt= a number, a Param or an Input with a value a token"
-        if isinstance(system.domain, Sequence)
-        else "integrator=Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+        fix=f"integrator={system.domain.example}",
     )
 
 
 def lower(derivation: Derivation) -> Lowered:
     """Discretise the functionals and vary them; raises SpecError where integrator or readout do not fit."""
+    return assembled(derivation, *discretised(derivation))
+
+
+def discretised(derivation: Derivation) -> tuple[Dynamics, Programs]:
+    """The dynamics on its domain, and what the method makes of it; raises SpecError where that has no form."""
     check_buildable(derivation.system)
-    symbolic = _with_symbolic_dt(derivation)
-    method = symbolic.system.integrator
+    kind = discretisation_of(derivation.system.domain)
+    kind.check_readout(derivation.system)
+    layer = dynamics(kind.with_step(derivation))
+    method = layer.derivation.system.integrator
     assert method is not None
-    layer = dynamics(symbolic)
-    rank = len(layer.origin)
-    constants = () if symbolic is derivation else ("dt",)
-    made, step, prologue, body, adjoint = method.programs(layer), None, None, None, None
+    return layer, layer.lowering.programs(method, layer)
+
+
+def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowered:
+    """All programs of a layer that steps or solves."""
+    on, constants = layer.lowering, () if layer.derivation is derivation else ("dt",)
+    step, prologue, body, adjoint = None, None, None, None
     if made.step is not None:
-        step = name_quantities(_merged(made.step))
-        if isinstance(layer.lowering, GraphLowering) and equations_in(step):
-            raise _no_implicit_step()
+        step = apply(STEP, made.step)
         prologue, body = hoist(step, [a.name for a in layer.state])
-        adjoint = _merged(vary(body, [a.name for a in body.inputs], rank=rank, constants=constants))
+        adjoint = apply(BUILT, on.adjoint(body, constants))
     readout, components = _readout(derivation, layer)
-    energy = layer.lowering.sites("energy", {"energy__density": derivation.hamiltonian})
+    energy = on.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy
     return Lowered(
         layer, step, prologue, body, adjoint, made.steady, made.minimum, readout,
-        _merged(vary(readout, [a.name for a in readout.inputs], rank=rank)),
-        read_only(_merged(energy)),
-        read_only(layer.lowering.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
-        components, _diagnostics(symbolic, layer, step is not None), made.equilibrium, constants,
+        apply(BUILT, on.adjoint(readout)),
+        apply(VALUES, energy),
+        apply(VALUES, on.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
+        components, _diagnostics(layer, step is not None), made.equilibrium, constants,
     )  # fmt: skip
-
-
-def _no_implicit_step() -> SpecError:
-    return SpecError(
-        "an implicit step has no form on a graph",
-        part="integrator",
-        why="its equation is solved plane by plane with the stencil of a lattice",
-        fix="Strang or Exponential keep the symplectic form explicitly, RK4 takes any right-hand side; SteadyState() "
-        "solves for the end of a descent",
-    )
-
-
-def _merged(program: Program) -> Program:
-    """Channel maps and linear equations, each once."""
-    return merge_channel_maps(share_solves(program))
 
 
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
     fused = _fused(program)
-    found = _after_fusion(fused)
+    found = apply(SHARED, fused)
     return found, count_ops(fused), count_ops(found)
 
 
 def passed(program: Program) -> Program:
     """The program after the passes."""
-    return _after_fusion(_fused(program))
+    return apply(SHARED, _fused(program))
 
 
 def _fused(program: Program) -> Program:
-    size = sum(printed(e) for s in program.body if isinstance(s, Map) for e in s.expressions)
+    size = sum(printed(e) for s in maps_in(program, "fuse") for e in s.expressions)
     spend(size, f"the passes over {size} operations of {program.name}")
-    return fuse(program)
-
-
-def _after_fusion(program: Program) -> Program:
-    for run in PASSES:
-        program = program if run is fuse else run(program)
-    return program
+    return apply(FUSED, program)
 
 
 def equation_programs(equation: Equation) -> tuple[Program, ...]:
     """The programs of a nonlinear equation after the passes: residual, tangent, transposed, pullback."""
-    return tuple(passed(_merged(program)) for program in equation.programs)
-
-
-def _with_symbolic_dt(derivation: Derivation) -> Derivation:
-    """A numeric time step becomes the symbol ``dt``, so that a module can be given another one."""
-    integrator = derivation.system.integrator
-    if not isinstance(integrator, Stepper) or not integrator.dt.is_number:
-        return derivation
-    symbol = sp.Symbol("dt", positive=True)
-    return replace(derivation, system=replace(derivation.system, integrator=integrator.with_dt(symbol)))
+    return tuple(passed(apply(BUILT, program)) for program in equation.programs)
 
 
 def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[str, ...]]:
@@ -193,36 +155,20 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
     if degree_one:
         densities = numerators(densities, rank)
     names = {name: f"{name}__density" for name in densities}
-    raw = _merged(layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()}))
+    raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
     if not degree_one:
-        return read_only(raw), tuple(densities)
+        return apply(VALUES, raw), tuple(densities)
     leaves: dict[str, sp.Expr] = {name: Leaf(names[name], layer.origin) for name in densities}
     scaled = normalised(leaves, Leaf("a__density", layer.origin, positive=True))
     stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
     outputs = tuple(f"{name}__density" for name in scaled)
-    return read_only(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
+    return apply(VALUES, replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
 
 
-def _diagnostics(derivation: Derivation, layer: Dynamics, stepping: bool) -> dict[str, Program]:
-    """What helps to watch a layer: the tensor, the declared currents, and the power dH/dt of its dynamics."""
-    densities: dict[str, dict[str, sp.Expr]] = {}
-    if derivation.stress_energy:
-        densities["stress_energy"] = {f"{name}__density": e for name, e in tensor_densities(derivation).items()}
-    densities["currents"] = {
-        f"{name}__{coordinate}": j
-        for name, current in current_densities(derivation).items()
-        for coordinate, j in zip(("t", *(axis.name for axis in derivation.system.domain.axes)), current, strict=True)
-    }
-    found = {name: read_only(_merged(layer.lowering.sites(name, parts))) for name, parts in densities.items() if parts}
-    if isinstance(layer.lowering, GraphLowering):
-        found = {"flux": _flux(derivation, layer.lowering)}
+def _diagnostics(layer: Dynamics, stepping: bool) -> dict[str, Program]:
+    """What helps to watch a layer: what its domain gives, and the power dH/dt of its dynamics."""
+    found = {name: apply(VALUES, p) for name, p in layer.lowering.diagnostics(layer.derivation).items()}
     return found | ({"power": _power(layer)} if stepping else {})
-
-
-def _flux(derivation: Derivation, lowering: GraphLowering) -> Program:
-    """T^e_t, what of the energy flows along every edge from its tail to its head."""
-    flux = in_state(derivation, derivation.stress_energy[EDGE, t])
-    return read_only(_merged(lowering.edges("flux", {"flux__": flux})))
 
 
 def _power(layer: Dynamics) -> Program:
@@ -235,4 +181,4 @@ def _power(layer: Dynamics) -> Program:
     builder.body.append(Map(stores=(("power__density", power),)))
     inputs = (*layer.state, *layer.inputs, *layer.params)
     program = Program("power", inputs, tuple(builder.body), ("power__density",), layer.lowering.periodic)
-    return read_only(_merged(program))
+    return apply(VALUES, program)

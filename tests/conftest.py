@@ -21,6 +21,7 @@ hypothesis.settings.load_profile("metrigen")
 # Only the tests of the kernels compile any; what they compile is kept beside what pytest keeps.
 os.environ.setdefault("METRIGEN_CACHE", str(ROOT / ".pytest_cache" / "metrigen"))
 os.environ.setdefault("METRIGEN_CPU_KERNELS", "0")
+os.environ.setdefault("METRIGEN_VERIFY", "1")  # the program between any two passes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = (
-    "caches", "errors", "budget", "spec", "ir", "passes", "physics", "domains", "integrators", "backends", "programs",
-    "emit", "frame", "compiler", "build", "show", "tune", "console", "cli", "__main__",
+    "caches", "errors", "budget", "spec", "ir", "passes", "physics", "discretise", "integrators", "backends",
+    "programs", "emit", "frame", "compiler", "build", "show", "tune", "console", "cli", "__main__",
 )  # fmt: skip
 FILES = sorted((ROOT / "metrigen").rglob("*.py"))
 

@@ -28,11 +28,11 @@ from metrigen import (
     mix,
     t,
 )
-from metrigen.integrators.lattice_laws import _symmetry, lattice_laws
-from metrigen.integrators.lattice_positivity import lattice_positivity
-from metrigen.integrators.lattice_probe import Stencil, slopes
+from metrigen.discretise.lattice_laws import _symmetry, lattice_laws
+from metrigen.discretise.lattice_positivity import lattice_positivity
+from metrigen.discretise.lattice_probe import Stencil, slopes
+from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import scan_of
-from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.nodes import Mix
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.signs import Sign
@@ -267,7 +267,8 @@ class Mutant:
 slope_of = lambda F: F[u].diff(x)
 FRICTION = Dissipation((1, lambda F: F[u]))
 FORM = "metrigen.physics.operators:Form"
-LATTICE = "metrigen.integrators.lattice_"
+LATTICE = "metrigen.discretise.lattice_"
+_PARTS = ("physics", "discretise", "integrators")  # that name laws
 MUTANTS = (
     Mutant("antisymmetry", f"{FORM}.swapped", property(lambda form: -form.density),
            refused("antisymmetry", lambda: system((u,), u**2, bracket=lambda F, G: F[u] * G[u].diff(x, 2)))),
@@ -302,9 +303,9 @@ MUTANTS = (
     Mutant("constraint", "metrigen.physics.elliptic:_keeps_sign", lambda *a: True, refused("constraint", not_elliptic)),
     Mutant("contraction", "metrigen.physics.contraction:signs_of_matrix", lambda rows: (),
            refused("contraction", energy_without_a_square)),
-    Mutant("step_contraction", "metrigen.integrators.sequence_laws:_error", lambda *a: (0.0, (0, 0)),
+    Mutant("step_contraction", "metrigen.discretise.sequence_laws:_error", lambda *a: (0.0, (0, 0)),
            a_step_that_shrinks_too_little_is_refused),
-    Mutant("step_contraction", "metrigen.integrators.sequence_laws:_check_turned", lambda *a: None,
+    Mutant("step_contraction", "metrigen.discretise.sequence_laws:_check_turned", lambda *a: None,
            a_rotation_the_other_way_is_refused),
     Mutant("learned_function", "metrigen.physics.learned_law:_smooth", lambda *a: 0, smoothness_is_stated),
     Mutant("lattice_antisymmetry", f"{LATTICE}laws:_cancels", lambda exprs: True, stencil_is_refused("bracket", 1)),
@@ -339,9 +340,7 @@ def test_a_broken_law_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch
 
 def test_no_law_is_left_out() -> None:
     """The names of laws in the sources, and those that a mutant breaks."""
-    text = "\n".join(
-        f.read_text() for part in ("physics", "integrators") for f in (ROOT / "metrigen" / part).glob("*.py")
-    )
+    text = "\n".join(f.read_text() for part in _PARTS for f in (ROOT / "metrigen" / part).glob("*.py"))
     named = re.findall(r'(?:Law\(|identity\(|law=|NAME = |ENERGY, DEGENERACY = |, )"((?:lattice_)?[a-z_]+)"', text)
     laws = {name for name in named if name in LAWS or name.startswith("lattice_")}
     assert laws == LAWS == {mutant.law for mutant in MUTANTS}

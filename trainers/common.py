@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -50,7 +51,15 @@ def make_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
         nodes = int(os.environ["WORLD_SIZE"]) // devices
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision)
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """Leave the group of processes. The threads of one that is still open when Python ends may abort the process."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def gather(fabric: Fabric, tensor: Tensor) -> Tensor:

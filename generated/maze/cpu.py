@@ -356,12 +356,14 @@ def solve_linear(
     if unit.library is None:
         return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter)
     b, start, fixed = *_dense(b, start), _dense(*fixed)
-    x, reports = _new(b), torch.zeros(unit.units, 4, dtype=torch.float64)
+    x, reports = _new(b), torch.zeros(unit.units, 5, dtype=torch.float64)
     absolute = atol / b.shape[1] ** 0.5
     unit.run((b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
-    iterations, residual2, failed, indefinite = reports.reshape(unit.samples, -1, 4).unbind(-1)
+    iterations, residual2, failed, indefinite, scale = reports.reshape(unit.samples, -1, 5).unbind(-1)
+    most = scale.amax(1, keepdim=True)
+    residual = most[:, 0] * (residual2 * (scale / most).square()).sum(1).sqrt()
     status = torch.where(indefinite.amax(1) > 0, NOT_POSITIVE, torch.where(failed.amax(1) > 0, GAVE_UP, CONVERGED))
-    return x, iterations.amax(1).to(torch.int64), residual2.sum(1).sqrt().to(b.dtype), status
+    return x, iterations.amax(1).to(torch.int64), residual.to(b.dtype), status
 
 
 def operator_adjoint(*arrays: Tensor) -> Tensors:

@@ -1016,14 +1016,20 @@ struct Team {
 #pragma omp barrier
         }
     }
-    double sum(double part) const {
+    template <class Join> double join(double part, Join&& join) const {
         if (members == 1) return part;
         shared[member] = part;
         wait();
-        double total = 0;
-        for (int m = 0; m < members; ++m) total += shared[m];
+        double total = shared[0];
+        for (int m = 1; m < members; ++m) total = join(total, shared[m]);
         wait();
         return total;
+    }
+    double sum(double part) const {
+        return join(part, [](double a, double b) { return a + b; });
+    }
+    double largest(double part) const {
+        return join(part, [](double a, double b) { return a > b ? a : b; });
     }
     Lattice rows(Lattice at) const {
         at.begin = at.rows * member / members;
@@ -1074,6 +1080,32 @@ template <class Body> inline void each(const Lattice& at, Body&& body) {
             const long from = c * at.padded + at.padded_row(row);
             columns([&](auto, const long j) INLINE { body(from + j); });
         }
+}
+
+// The largest |x| of the rows; what is no number is not compared.
+inline double largest_of(const Lattice& at, const R* x) {
+    V most{};
+    for (long c = 0; c < G; ++c)
+        for (long row = at.begin; row < at.end; ++row) {
+            const long from = c * at.padded + at.padded_row(row);
+            columns([&](auto last, const long j) INLINE {
+                const V own = valid(last, load(x + from + j)), size = own < R(0) ? -own : own;
+                most = size > most ? size : most;
+            });
+        }
+    double found = 0;
+    for (long k = 0; k < LANES; ++k) found = most[k] > found ? most[k] : found;
+    return found;
+}
+
+// A power of two near the largest number, 1 for zeros or what is no number. To divide by it changes no digit, and the
+// squares of what is left neither underflow nor overflow.
+inline R unit_of(double largest) {
+    if (!(largest > 0 && largest < __builtin_inf())) return R(1);
+    constexpr int MOST = sizeof(R) == 8 ? 1022 : 126;
+    int power;
+    __builtin_frexp(largest, &power);
+    return R(__builtin_ldexp(1.0, power < 1 - MOST ? 1 - MOST : power > MOST ? MOST : power));
 }
 
 // What lies beside the columns, up to a whole vector: zero there, and zero it stays in every field of a solve.
@@ -1274,7 +1306,7 @@ struct Multigrid {
 };
 
 struct Report {
-    double iterations, residual2, failed, indefinite;
+    double iterations, residual2, failed, indefinite, scale;  // the residual in units of the scale
 };
 
 struct System {
@@ -1318,7 +1350,7 @@ struct System {
 
     // Jacobi-preconditioned conjugate gradient, as in reference.py: converged means ||b - A x|| <= tolerance, checked
     // against the true residual wherever the recurrence says so.
-    Report conjugate_gradient(const R* b, R* x, R* r, R* p, R* q, double tolerance, long most) {
+    Report conjugate_gradient(const R* b, R* x, R* r, R* p, R* q, double norm, double tolerance, long most) {
         Report report{};
         const R* z = r;
         const auto conditioned = [&] {  // z = M r; r.z
@@ -1335,7 +1367,13 @@ struct System {
             else
             each(at, [&](long i) { store(p + i, load(r + i) * load(inverse + i) + beta * load(p + i)); });
         };
-        double rr = residual(b, x, r, q), best = __builtin_huge_val(), rz = conditioned();
+        double rr = residual(b, x, r, q), best = __builtin_huge_val();
+        // A start so far off that squares run out of range gives way to zero.
+        if (rr > (sizeof(R) == 8 ? 0x1p511 : 0x1p63) * norm * norm) {
+            each(at, [&](long i) { store(x + i, V{}), store(r + i, load(b + i)); });
+            rr = norm * norm;
+        }
+        double rz = conditioned();
         each(at, [&](long i) { store(p + i, V{}); });
         turn(R(0));
         bool active = __builtin_sqrt(rr) > tolerance;
@@ -1406,8 +1444,14 @@ struct System {
         each(at, [&](long i) { store(inverse + i, R(1) / load(inverse + i)); });
         for (R* planes : {b, x, inverse}) clear_sides(at, planes);
         for (long i = 0; i < WEIGHTS; ++i) clear_sides(at, weight[i]);
-        const double norm = __builtin_sqrt(team.sum(sum_over(at, [&](long i) { return load(b + i) * load(b + i); })));
-        const double tolerance = rtol * norm > atol ? rtol * norm : atol;
+        // A is linear: in a unit of its own every right-hand side is near 1, and the numbers are the same.
+        const R unit = unit_of(team.largest(largest_of(at, b))), scale = R(1) / unit;
+        const double norm = __builtin_sqrt(team.sum(sum_over(at, [&](long i) {
+            const V part = scale * load(b + i);
+            return part * part;
+        })));
+        // Of what is no number there is no solution.
+        const R back = norm < __builtin_inf() ? unit : R(__builtin_nan(""));
         Report report{};
         if (solver == 1) {
             const double negative = team.sum(sum_over(at, [&](long i) { return load(b + i) < R(0) ? spread(R(1)) :
@@ -1425,17 +1469,30 @@ struct System {
                 each(at, [&](long i) { store(x + i, load(x + i) - load(p + i)); });
             }
             image_of(x, q);
-            report.residual2 = team.sum(sum_over(at, [&](long i) { const V e = load(b + i) - load(q + i); return e *
-                e; }));
-            report.failed = !(stopped && too);
+            report.residual2 = team.sum(sum_over(at, [&](long i) {
+                const V left = scale * (load(b + i) - load(q + i));
+                return left * left;
+            }));
+            report.failed = !(stopped && too && report.residual2 < __builtin_inf());
+            each(at, [&](long i) { store(x + i, load(x + i) * (back / unit)); });
         } else
         {
             R *const z = work + PLANES * at.block, *const other = z + at.block;
             alignas(Multigrid) unsigned char room[sizeof(Multigrid)];
             if (has_levels(at) && is_stiff()) grid = new (room) Multigrid(team, at, weight, inverse, r, z, other,
                 other + at.block);
-            report = conjugate_gradient(b, x, r, p, q, tolerance, most);
+            const R far = norm == 0 ? R(0) : sizeof(R) == 8 ? R(0x1p766) : R(0x1p94);
+            each(at, [&](long i) {
+                const V first = scale * load(x + i), size = first < R(0) ? -first : first;
+                store(b + i, scale * load(b + i));
+                store(x + i, size > far ? V{} : first);
+            });
+            const double floor = atol / unit, tolerance = rtol * norm > floor ? rtol * norm : floor;
+            report = conjugate_gradient(b, x, r, p, q, norm, tolerance, most);
+            if (!(norm < __builtin_inf())) report.failed = 1;
+            each(at, [&](long i) { store(x + i, load(x + i) * back); });
         }
+        report.scale = unit;
         for (long c = 0; c < G; ++c)
             for (long row = at.begin; row < at.end; ++row)
                 std::memcpy(out + c * at.dense + row * W, x + c * at.padded + at.padded_row(row), W * sizeof(R));
@@ -1474,7 +1531,7 @@ extern "C" long solve(
             const Report report = system.solve(
                 arrays[0] + from, arrays[1] + from, arrays[2 + FIXED] + from, solver, rtol, atol, most
             );
-            if (team.member == 0) std::memcpy(reports + 4 * unit, &report, sizeof report);
+            if (team.member == 0) std::memcpy(reports + 5 * unit, &report, sizeof report);
         };
         if (together) {
             for (long unit = 0; unit < units; ++unit) one(unit);

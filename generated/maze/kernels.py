@@ -981,10 +981,23 @@ class Programs:
     diagonal = staticmethod(diagonal)
 
 
+@triton.jit
+def _unit(largest, ACC: tl.constexpr):
+    """A power of two near ``largest`` and its inverse, by their exponents; 1 for zero and for what is no number. To
+    multiply by it changes no digit, and the squares of what is left neither underflow nor overflow."""
+    if ACC == tl.float64:
+        power = largest.to(tl.int64, bitcast=True) >> 52
+        power = tl.where((power == 2047) | (largest == 0.0), 1023, tl.minimum(tl.maximum(power + 1, 2), 2045))
+        return (power << 52).to(tl.float64, bitcast=True), ((2046 - power) << 52).to(tl.float64, bitcast=True)
+    power = largest.to(tl.int32, bitcast=True) >> 23
+    power = tl.where((power == 255) | (largest == 0.0), 127, tl.minimum(tl.maximum(power + 1, 2), 253))
+    return (power << 23).to(tl.float32, bitcast=True), ((254 - power) << 23).to(tl.float32, bitcast=True)
+
+
 @triton.jit(do_not_specialize=["C__", "max_iter__"])
 def conjugate_gradient_kernel(
-    kappa_ptr, m2_ptr, b___ptr, start___ptr, tolerance___ptr, x___ptr, iterations___ptr, residual___ptr, failed___ptr,
-    indefinite___ptr, C__, max_iter__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
+    kappa_ptr, m2_ptr, b___ptr, start___ptr, rtol___ptr, atol___ptr, x___ptr, iterations___ptr, residual___ptr,
+    failed___ptr, indefinite___ptr, C__, max_iter__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
     PATIENCE__: tl.constexpr, TILE__: tl.constexpr, ACC: tl.constexpr
 ):
     """Conjugate gradient, preconditioned by the diagonal, until ||b - A x|| <= tolerance."""
@@ -1025,9 +1038,24 @@ def conjugate_gradient_kernel(
     weight__0_p1 = tl.where(ok__, weight__0_p1, 0.0)
     weight__p1_0 = tl.where(ok__, weight__p1_0, 0.0)
     diagonal__ = tl.where(ok__, _diagonal_0(screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0), 1.0)
-    tolerance__ = tl.load(tolerance___ptr + plane__).to(ACC)
-    x__ = _load_plane(start___ptr, base__, ok__, ACC)
-    r__ = b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
+    unit__, scale__ = _unit(tl.max(tl.abs(b__)), ACC)
+    rtol__ = tl.load(rtol___ptr).to(ACC)
+    # In its unit every plane is near 1, and the numbers of the solve are the same.
+    b__ *= scale__
+    square__ = tl.sum(b__ * b__)
+    # Of a plane that is no number there is no solution.
+    unit__ = tl.where(square__ < float('inf'), unit__, float('nan'))
+    tolerance__ = tl.maximum(rtol__ * tl.sqrt(square__), tl.load(atol___ptr).to(ACC) * scale__)
+    x__ = _load_plane(start___ptr, base__, ok__, ACC) * scale__
+    far__ = tl.where(
+        square__ == 0.0, 0.0, 3.8812952307517723e+230 if ACC == tl.float64 else 1.9807040628566084e+28
+    ).to(ACC)
+    x__ = tl.where(tl.abs(x__) > far__, 0.0, x__)
+    image__ = _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
+    r__ = b__ - image__
+    lost__ = tl.sum(r__ * r__) > (6.703903964971299e+153 if ACC == tl.float64 else 9.223372036854776e+18) * square__
+    x__ = tl.where(lost__, 0.0, x__)
+    r__ = b__ - tl.where(lost__, 0.0, image__)
     z__ = r__ / diagonal__
     p__ = z__
     rz__ = tl.sum(r__ * z__)
@@ -1064,16 +1092,16 @@ def conjugate_gradient_kernel(
             active__ = active__ & False
     r__ = b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
     left__ = tl.sqrt(tl.sum(r__ * r__))
-    _store_plane(x___ptr, base__, x__, ok__)
+    _store_plane(x___ptr, base__, x__ * unit__, ok__)
     tl.store(iterations___ptr + plane__, iterations__)
-    tl.store(residual___ptr + plane__, left__)
-    tl.store(failed___ptr + plane__, tl.where(left__ <= tolerance__, 0, 1))
+    tl.store(residual___ptr + plane__, left__ * unit__)
+    tl.store(failed___ptr + plane__, tl.where((left__ <= tolerance__) & (unit__ > 0.0), 0, 1))
     tl.store(indefinite___ptr + plane__, indefinite__)
 
 
 @triton.jit(do_not_specialize=["C__", "max_iter__"])
 def monotone_kernel(
-    kappa_ptr, m2_ptr, b___ptr, start___ptr, tolerance___ptr, x___ptr, iterations___ptr, residual___ptr, failed___ptr,
+    kappa_ptr, m2_ptr, b___ptr, start___ptr, rtol___ptr, x___ptr, iterations___ptr, residual___ptr, failed___ptr,
     negative___ptr, C__, max_iter__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr,
     ACC: tl.constexpr
 ):
@@ -1115,7 +1143,8 @@ def monotone_kernel(
     weight__0_p1 = tl.where(ok__, weight__0_p1, 0.0)
     weight__p1_0 = tl.where(ok__, weight__p1_0, 0.0)
     diagonal__ = tl.where(ok__, _diagonal_0(screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0), 1.0)
-    tolerance__ = tl.load(tolerance___ptr + plane__).to(ACC)
+    unit__, scale__ = _unit(tl.max(tl.abs(b__)), ACC)
+    rtol__ = tl.load(rtol___ptr).to(ACC)
     start__ = _load_plane(start___ptr, base__, ok__, ACC)
     x__ = tl.zeros([TILE__], ACC)
     iterations__ = 0
@@ -1128,7 +1157,7 @@ def monotone_kernel(
         new__ = (
             source__ + _gather_0(u__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
         ) / diagonal__
-        moving__ = tl.abs(new__ - u__) > tolerance__ * tl.abs(new__)
+        moving__ = tl.abs(new__ - u__) > rtol__ * tl.abs(new__)
         active__ = tl.max((ok__ & moving__).to(tl.int32)) > 0
         u__ = tl.where(ok__, new__, 0.0)
         count__ += 1
@@ -1144,18 +1173,21 @@ def monotone_kernel(
             new__ = (
                 source__ + _gather_0(u__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
             ) / diagonal__
-            moving__ = tl.abs(new__ - u__) > tolerance__ * tl.abs(new__)
+            moving__ = tl.abs(new__ - u__) > rtol__ * tl.abs(new__)
             active__ = tl.max((ok__ & moving__).to(tl.int32)) > 0
             u__ = tl.where(ok__, new__, 0.0)
             count__ += 1
         x__ -= u__
         iterations__ = tl.maximum(iterations__, count__)
         failed__ = tl.maximum(failed__, active__.to(tl.int32))
-    r__ = b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
+    r__ = (
+        b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
+    ) * scale__
+    left__ = tl.sqrt(tl.sum(r__ * r__))
     _store_plane(x___ptr, base__, x__, ok__)
     tl.store(iterations___ptr + plane__, iterations__)
-    tl.store(residual___ptr + plane__, tl.sqrt(tl.sum(r__ * r__)))
-    tl.store(failed___ptr + plane__, failed__)
+    tl.store(residual___ptr + plane__, left__ * unit__)
+    tl.store(failed___ptr + plane__, tl.where(left__ < float('inf'), failed__, 1))
 
 
 def solve_linear(
@@ -1168,22 +1200,22 @@ def solve_linear(
     iterations, failed, indefinite = (b.new_zeros(b.shape[:2], dtype=torch.int64) for _ in range(3))
     residual = _new(b, b.shape[:2], _accumulator(b))
     arguments = tuple(fixed[k] for k in (0, 1))
+    relative, absolute = (
+        torch.full((), x, dtype=residual.dtype, device=b.device) for x in (rtol, atol / b.shape[1] ** 0.5)
+    )
     if solver == "monotone":
-        tolerance = torch.full_like(residual, rtol)
         negative = (b < 0).any().to(torch.int32)
         _launch_planes(
-            monotone_kernel, b, 1, max_iter, *arguments, b, start, tolerance, x, iterations, residual, failed, negative
+            monotone_kernel, b, 1, max_iter, *arguments, b, start, relative, x, iterations, residual, failed, negative
         )
         return x, iterations.amax(1), _sample_residual(residual, b), failed.amax(1)
-    norm = torch.linalg.vector_norm(b.flatten(2), dim=2)
-    tolerance = torch.clamp(rtol * norm, min=atol / b.shape[1] ** 0.5)
     _launch_planes(
-        conjugate_gradient_kernel, b, 1, max_iter, *arguments, b, start, tolerance, x, iterations, residual, failed,
-        indefinite, PATIENCE__=reference.PATIENCE
+        conjugate_gradient_kernel, b, 1, max_iter, *arguments, b, start, relative, absolute, x, iterations, residual,
+        failed, indefinite, PATIENCE__=reference.PATIENCE
     )
     status = torch.where(indefinite.amax(1) > 0, reference.NOT_POSITIVE, failed.amax(1))
     return x, iterations.amax(1), _sample_residual(residual, b), status
 
 
 def _sample_residual(residual: Tensor, like: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(residual, dim=1).to(like.dtype)
+    return reference._row_norm(residual).to(like.dtype)

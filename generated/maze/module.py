@@ -83,10 +83,12 @@ class Maze(LatticeLayer):
         self._insist(like)
         fixed = (self._site(kappa, like, 'kappa'), self._site(m2, like, 'm2'))
         (rhs,) = reference.source(like, self._site(s, like, 's'))
-        start = torch.zeros_like(rhs) if warm_start is None else self._site(warm_start, rhs, "warm_start").detach()
+        start = torch.zeros_like(rhs)
+        if warm_start is not None:
+            start = self._site(warm_start, rhs, "warm_start").detach().contiguous()
         options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter
         solution, iterations, residual, status = operators.solve(
-            rhs.contiguous(), start.contiguous(), *fixed, *options, self.backend != "torch"
+            rhs.contiguous(), start, *fixed, *options, self.backend != "torch"
         )
         return MazeState(solution.to(dtype), iterations, residual.detach(), status)
 

@@ -459,6 +459,53 @@ def _plane(value: Tensor, like: Tensor) -> Tensor:
     return value.reshape(*value.shape, *[1] * (like.dim() - value.dim()))
 
 
+def _unit(rows: Tensor) -> Tensor:
+    """A power of two near the largest number of each row, 1 for a row of zeros or with what is no number. To divide by
+    it changes no digit, and the squares of what is left neither underflow nor overflow."""
+    sizes, tiny = rows.abs(), torch.finfo(rows.dtype).tiny
+    largest = sizes.amax(-1) if sizes.numel() else sizes.sum(-1)
+    held = largest.clamp(tiny, 0.5 / tiny)
+    return torch.where((largest > 0) & largest.isfinite(), held / torch.frexp(held).mantissa, 1)
+
+
+def _row_norm(rows: Tensor) -> Tensor:
+    """||x|| of each row, of numbers of any size."""
+    unit = _unit(rows)
+    return unit * torch.linalg.vector_norm(rows / unit.unsqueeze(-1), dim=-1)
+
+
+def _norm_of(x: Tensor) -> Tensor:
+    """||x|| of each plane, of numbers of any size."""
+    unit = _unit(x.flatten(2))
+    x = x / _plane(unit, x)
+    return unit * _dot(x, x).sqrt()
+
+
+def solve_scaled(
+    apply: Callable[[Tensor], Tensor],
+    b: Tensor,
+    start: Tensor,
+    diagonal: Tensor | None,
+    rtol: float,
+    atol: float,
+    max_iter: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """A x = b by ``conjugate_gradient`` to ||b - A x|| <= max(rtol ||b||, atol), each plane in a unit of its own: A is
+    linear, so that the numbers are those of a right-hand side near 1. A plane of b that is no number has no solution.
+    Returns x, iterations, the flags and b - A x; then, in the units, the norm of that and where a plane stops."""
+    unit = _unit(b.flatten(2))
+    b, start = b / _plane(unit, b), start / _plane(unit, b)
+    norm = _dot(b, b).sqrt()
+    far = (norm != 0).to(b.dtype) * torch.finfo(b.dtype).tiny ** -0.75
+    start = torch.where(start.abs() > _plane(far, start), 0, start)
+    tolerance = torch.maximum(rtol * norm, atol / unit)
+    x, iterations, indefinite = conjugate_gradient(apply, b, start, diagonal, tolerance, max_iter)
+    x = x + 0 * _plane(norm, x)
+    r = b - apply(x)
+    unit = _plane(unit, x)
+    return unit * x, iterations, indefinite, unit * r, _dot(r, r).sqrt(), tolerance
+
+
 def conjugate_gradient(
     apply: Callable[
         [Tensor], Tensor
@@ -468,11 +515,13 @@ def conjugate_gradient(
 
     The recurrence for the residual drifts from the true one in finite precision: a plane that looks converged is
     checked against b - A x and restarted from it if it is not, and given up where restarts gain nothing any more: the
-    end of the precision. Returns x, iterations and a flag per plane that is set where p.Ap <= 0 showed A not to be
-    positive definite.
+    end of the precision. A start so far off that squares of residuals run out of range gives way to zero. Returns x,
+    iterations and a flag per plane that is set where p.Ap <= 0 showed A not to be positive definite.
     """
     x = start.clone()
     r = b - apply(x)
+    lost = _plane(_dot(r, r) > torch.finfo(b.dtype).tiny ** -0.5 * _dot(b, b), x)
+    x, r = torch.where(lost, 0, x), torch.where(lost, b, r)
     z = r if diagonal is None else r / diagonal
     p, rz = z.clone(), _dot(r, z)
     iterations = torch.zeros_like(tolerance, dtype=torch.int64)
@@ -546,8 +595,6 @@ def solve_linear(
     def apply(x: Tensor) -> Tensor:
         return run.apply(x, *weights)[0]
 
-    norm = _dot(b, b).sqrt()
-    tolerance = torch.clamp(rtol * norm, min=atol / b.shape[1] ** 0.5)
     if solver == "monotone":
 
         def gather(x: Tensor) -> Tensor:
@@ -558,20 +605,17 @@ def solve_linear(
             v, more, too = monotone(gather, (-b).clamp(min=0), (-start).clamp(min=0), diagonal, rtol, max_iter)
             u, iterations, failed = u - v, torch.maximum(iterations, more), failed | too
         r = b - apply(u)
-        return u, _sample_max(iterations), _sample_norm(r), _sample_max(failed.to(torch.int64))
-    u, iterations, indefinite = conjugate_gradient(apply, b, start, diagonal, tolerance, max_iter)
-    r = b - apply(u)
-    failed = _sample_max((~(_dot(r, r).sqrt() <= tolerance)).to(torch.int64))
+        failed |= ~r.isfinite().flatten(2).all(-1)
+        return u, _sample_max(iterations), _row_norm(r.flatten(1)), _sample_max(failed.to(torch.int64))
+    atol /= b.shape[1] ** 0.5
+    u, iterations, indefinite, r, left, tolerance = solve_scaled(apply, b, start, diagonal, rtol, atol, max_iter)
+    failed = _sample_max((~(left <= tolerance)).to(torch.int64))
     status = torch.where(_sample_max(indefinite.to(torch.int64)) > 0, NOT_POSITIVE, failed)
-    return u, _sample_max(iterations), _sample_norm(r), status
+    return u, _sample_max(iterations), _row_norm(r.flatten(1)), status
 
 
 def _sample_max(value: Tensor) -> Tensor:
     return value.amax(1) if value.shape[1] else value.new_zeros(value.shape[0])
-
-
-def _sample_norm(r: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(r.flatten(1), dim=1)
 
 
 class Programs:

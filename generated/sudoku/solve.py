@@ -117,7 +117,7 @@ def by_factor(graph: Graph, options: Options, b: Tensor, start: Tensor, made: Te
     matrix, factor, failed = made
     columns = _columns(b, factor)
     u = torch.cholesky_solve(columns, factor)
-    residual = torch.linalg.vector_norm(_fields(columns - matrix @ u, b, factor).flatten(1), dim=1)
+    residual = _row_norm(_fields(columns - matrix @ u, b, factor).flatten(1))
     status = torch.where(residual.isfinite(), CONVERGED, GAVE_UP)
     status = torch.where(failed.expand(status.shape), NOT_POSITIVE, status)
     return _fields(u, b, factor), torch.zeros_like(status), residual, status
@@ -155,13 +155,14 @@ def by_iteration(graph: Graph, options: Options, b: Tensor, start: Tensor, made:
         """(B^T w B + m) x."""
         return m * x + (graph.laplacian(w, degree, x) if isinstance(graph, Dense) else graph.flows(w, x))
 
-    tolerance = torch.clamp(options.rtol * _dot(b, b).sqrt(), min=options.atol / max(b.shape[1], 1) ** 0.5)
-    u, iterations, indefinite = conjugate_gradient(apply, b, start, m + degree, tolerance, options.max_iter)
-    r = b - apply(u)
-    failed = (~(_dot(r, r).sqrt() <= tolerance)).any(1)
+    atol = options.atol / max(b.shape[1], 1) ** 0.5
+    u, iterations, indefinite, r, left, tolerance = solve_scaled(
+        apply, b, start, m + degree, options.rtol, atol, options.max_iter
+    )
+    failed = (~(left <= tolerance)).any(1)
     status = torch.where(indefinite.any(1), NOT_POSITIVE, torch.where(failed, GAVE_UP, CONVERGED))
     most = iterations.amax(1) if iterations.shape[1] else iterations.sum(1)
-    return u, most, torch.linalg.vector_norm(r.flatten(1), dim=1), status
+    return u, most, _row_norm(r.flatten(1)), status
 
 
 METHODS = {"cholesky": Method(factorised, by_factor), "cg": Method(weighted, by_iteration)}
@@ -181,6 +182,53 @@ def _plane(value: Tensor, like: Tensor) -> Tensor:
     return value.reshape(*value.shape, *[1] * (like.dim() - value.dim()))
 
 
+def _unit(rows: Tensor) -> Tensor:
+    """A power of two near the largest number of each row, 1 for a row of zeros or with what is no number. To divide by
+    it changes no digit, and the squares of what is left neither underflow nor overflow."""
+    sizes, tiny = rows.abs(), torch.finfo(rows.dtype).tiny
+    largest = sizes.amax(-1) if sizes.numel() else sizes.sum(-1)
+    held = largest.clamp(tiny, 0.5 / tiny)
+    return torch.where((largest > 0) & largest.isfinite(), held / torch.frexp(held).mantissa, 1)
+
+
+def _row_norm(rows: Tensor) -> Tensor:
+    """||x|| of each row, of numbers of any size."""
+    unit = _unit(rows)
+    return unit * torch.linalg.vector_norm(rows / unit.unsqueeze(-1), dim=-1)
+
+
+def _norm_of(x: Tensor) -> Tensor:
+    """||x|| of each plane, of numbers of any size."""
+    unit = _unit(x.flatten(2))
+    x = x / _plane(unit, x)
+    return unit * _dot(x, x).sqrt()
+
+
+def solve_scaled(
+    apply: Callable[[Tensor], Tensor],
+    b: Tensor,
+    start: Tensor,
+    diagonal: Tensor | None,
+    rtol: float,
+    atol: float,
+    max_iter: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """A x = b by ``conjugate_gradient`` to ||b - A x|| <= max(rtol ||b||, atol), each plane in a unit of its own: A is
+    linear, so that the numbers are those of a right-hand side near 1. A plane of b that is no number has no solution.
+    Returns x, iterations, the flags and b - A x; then, in the units, the norm of that and where a plane stops."""
+    unit = _unit(b.flatten(2))
+    b, start = b / _plane(unit, b), start / _plane(unit, b)
+    norm = _dot(b, b).sqrt()
+    far = (norm != 0).to(b.dtype) * torch.finfo(b.dtype).tiny ** -0.75
+    start = torch.where(start.abs() > _plane(far, start), 0, start)
+    tolerance = torch.maximum(rtol * norm, atol / unit)
+    x, iterations, indefinite = conjugate_gradient(apply, b, start, diagonal, tolerance, max_iter)
+    x = x + 0 * _plane(norm, x)
+    r = b - apply(x)
+    unit = _plane(unit, x)
+    return unit * x, iterations, indefinite, unit * r, _dot(r, r).sqrt(), tolerance
+
+
 def conjugate_gradient(
     apply: Callable[[Tensor], Tensor], b: Tensor, start: Tensor, diagonal: Tensor | None, tolerance: Tensor, max_iter: int
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -188,11 +236,13 @@ def conjugate_gradient(
 
     The recurrence for the residual drifts from the true one in finite precision: a plane that looks converged is
     checked against b - A x and restarted from it if it is not, and given up where restarts gain nothing any more: the
-    end of the precision. Returns x, iterations and a flag per plane that is set where p.Ap <= 0 showed A not to be
-    positive definite.
+    end of the precision. A start so far off that squares of residuals run out of range gives way to zero. Returns x,
+    iterations and a flag per plane that is set where p.Ap <= 0 showed A not to be positive definite.
     """
     x = start.clone()
     r = b - apply(x)
+    lost = _plane(_dot(r, r) > torch.finfo(b.dtype).tiny ** -0.5 * _dot(b, b), x)
+    x, r = torch.where(lost, 0, x), torch.where(lost, b, r)
     z = r if diagonal is None else r / diagonal
     p, rz = z.clone(), _dot(r, z)
     iterations = torch.zeros_like(tolerance, dtype=torch.int64)

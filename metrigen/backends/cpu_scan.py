@@ -11,6 +11,7 @@ from metrigen.backends.cpp_names import is_taken
 from metrigen.backends.expressions import CPP
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Map, Program, renamed
+from metrigen.ir.statement import unknown
 
 # Names that the C++ around a function uses itself.
 TAKEN = frozenset("R V LANES load store spread std Turn Stumpff turn Word Bits omp".split())
@@ -35,7 +36,8 @@ def print_pointwise(program: Program) -> Pointwise:
     made: dict[tuple[sp.Expr, ...], str] = {}
     tops = _tops(body)
     for statement in body:
-        assert isinstance(statement, Map)
+        if not isinstance(statement, Map):
+            raise unknown(statement, "the C++ printer of tokens")
         for symbol, expr in statement.lets:
             declared = "" if symbol.name in program.outputs else "const V "
             lines.append(f"{declared}{symbol.name} = spread({CPP.print(_together(expr, made, lines, tops))});")

@@ -30,6 +30,7 @@ from metrigen.ir.nodes import (
     stem,
 )
 from metrigen.ir.queries import learned_in, solves_in, summed_into
+from metrigen.ir.statement import unknown
 
 
 @dataclass(frozen=True)
@@ -204,4 +205,4 @@ def statement_line(statement: Statement) -> list[str]:
         outs = f"{statement.out_matrix}, {statement.out_scale}"
         reads = f"{statement.matrix}, {statement.scale}, {statement.rotation}, {statement.cotangent}"
         return [f"{outs} = cayley_adjoint({reads})"]
-    raise TypeError(f"no torch line for {type(statement).__name__}")
+    raise unknown(statement, "the torch printer")

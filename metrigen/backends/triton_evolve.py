@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from metrigen.backends.triton_plane import Near, PlaneFunction, plane_functions
 from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.statement import unknown
 from metrigen.passes.vary import bar
 
 
@@ -165,7 +166,7 @@ class _Writer:
                 self.helpers.add("total")
                 lines.append(f"{statement.out} = _total({self._planes(statement.src, memory)}, GROUP__)")
             elif not isinstance(statement, (Outer, Accumulate)):
-                raise AssertionError(f"{type(statement).__name__} is no statement of a step or of its variation")
+                raise unknown(statement, "the Triton printer of steps")
         return lines
 
     def _planes(self, name: str, memory: Mapping[str, str]) -> str:

@@ -7,12 +7,13 @@ index holds every offset at once; outside the lattice the index is -1 and the va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from metrigen.backends.expressions import TRITON
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
+from metrigen.ir.queries import maps_in
 
 Offsets = tuple[Offset, ...]
 
@@ -167,11 +168,7 @@ def inlined(statement: Map) -> Map:
             numbers[symbol] = expr
     if not numbers:
         return statement
-    return Map(
-        stores=tuple((n, e.xreplace(numbers)) for n, e in statement.stores),
-        sums=tuple((n, k, e.xreplace(numbers)) for n, k, e in statement.sums),
-        lets=tuple(lets),
-    )
+    return replace(statement, lets=tuple(lets)).with_expressions(lambda e: e.xreplace(numbers))
 
 
 def near_of(programs: Iterable[Program], rank: int, periodic: bool) -> Near:
@@ -179,10 +176,9 @@ def near_of(programs: Iterable[Program], rank: int, periodic: bool) -> Near:
     sets: set[Offsets] = set()
     marks: set[Inside] = set()
     for program in programs:
-        for statement in program.body:
-            if isinstance(statement, Map):
-                sets |= {offsets for offsets in reads_of(statement).values() if offsets}
-                marks |= {a for e in statement.expressions for a in e.free_symbols if isinstance(a, Inside)}
+        for statement in maps_in(program, "near_of"):
+            sets |= {offsets for offsets in reads_of(statement).values() if offsets}
+            marks |= {a for e in statement.expressions for a in e.free_symbols if isinstance(a, Inside)}
     order: Callable[[Offsets], tuple[int, Offsets]] = lambda s: (len(s), s)
     return Near(tuple(sorted(sets, key=order)), tuple(sorted(marks, key=lambda m: m.name)), rank, periodic)
 
@@ -231,5 +227,5 @@ def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], near: N
 def plane_functions(program: Program, name: str, near: Near) -> tuple[PlaneFunction, ...]:
     """One function for each ``Map`` of a program, in order."""
     kinds = program.kinds()
-    maps = [s for s in program.body if isinstance(s, Map)]
+    maps = maps_in(program, "the Triton printer of planes")
     return tuple(plane_function(s, f"_{name}_{k}", kinds, near) for k, s in enumerate(maps))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from metrigen.backends.expressions import TRITON
 from metrigen.ir.nodes import Map, Program
+from metrigen.ir.statement import unknown
 
 # Tokens that are loaded before the first of them is used, so that the loads are in flight together; backward, where
 # there is more to hold, fewer. A chunk is a multiple of both.
@@ -28,7 +29,8 @@ def print_pointwise(program: Program) -> Pointwise:
     lines = []
     first = program.inputs[0].name
     for statement in program.body:
-        assert isinstance(statement, Map)
+        if not isinstance(statement, Map):
+            raise unknown(statement, "the Triton printer of tokens")
         lines += [f"{symbol.name} = {TRITON.print(e)}" for symbol, e in statement.lets]
         for name, e in statement.stores:
             if not (e.is_Symbol and e.name == name):

@@ -71,17 +71,36 @@ class _Writer:
             f"{', '.join(weights.results)} = {weights.call()}",
             *(f"{n} = tl.where(ok__, {n}, 0.0)" for n in weights.results),
             f"diagonal__ = tl.where(ok__, {self.function['diagonal'].call()}, 1.0)",
-            "tolerance__ = tl.load(tolerance___ptr + plane__).to(ACC)",
+            "unit__, scale__ = _unit(tl.max(tl.abs(b__)), ACC)",
+            "rtol__ = tl.load(rtol___ptr).to(ACC)",
         ]
 
     def _image(self, of: str) -> str:
         return self.function["apply"].call(rename={self.unknown: of})
 
+    def _scaled_start(self) -> list[str]:
+        """b, the start and its residual in the unit of b; a start whose residual would lose its square is zero."""
+        return [
+            "# In its unit every plane is near 1, and the numbers of the solve are the same.",
+            "b__ *= scale__",
+            "square__ = tl.sum(b__ * b__)",
+            "# Of a plane that is no number there is no solution.",
+            "unit__ = tl.where(square__ < float('inf'), unit__, float('nan'))",
+            "tolerance__ = tl.maximum(rtol__ * tl.sqrt(square__), tl.load(atol___ptr).to(ACC) * scale__)",
+            "x__ = _load_plane(start___ptr, base__, ok__, ACC) * scale__",
+            f"far__ = tl.where(square__ == 0.0, 0.0, {2.0**766!r} if ACC == tl.float64 else {2.0**94!r}).to(ACC)",
+            "x__ = tl.where(tl.abs(x__) > far__, 0.0, x__)",
+            f"image__ = {self._image('x__')}",
+            "r__ = b__ - image__",
+            f"lost__ = tl.sum(r__ * r__) > ({2.0**511!r} if ACC == tl.float64 else {2.0**63!r}) * square__",
+            "x__ = tl.where(lost__, 0.0, x__)",
+            "r__ = b__ - tl.where(lost__, 0.0, image__)",
+        ]
+
     def _conjugate_gradient(self) -> ChipKernel:
         lines = [
             *self._start(),
-            "x__ = _load_plane(start___ptr, base__, ok__, ACC)",
-            f"r__ = b__ - {self._image('x__')}",
+            *self._scaled_start(),
             "z__ = r__ / diagonal__",
             "p__ = z__",
             "rz__ = tl.sum(r__ * z__)",
@@ -116,13 +135,13 @@ class _Writer:
             "        active__ = active__ & False",
             f"r__ = b__ - {self._image('x__')}",
             "left__ = tl.sqrt(tl.sum(r__ * r__))",
-            "_store_plane(x___ptr, base__, x__, ok__)",
+            "_store_plane(x___ptr, base__, x__ * unit__, ok__)",
             "tl.store(iterations___ptr + plane__, iterations__)",
-            "tl.store(residual___ptr + plane__, left__)",
-            "tl.store(failed___ptr + plane__, tl.where(left__ <= tolerance__, 0, 1))",
+            "tl.store(residual___ptr + plane__, left__ * unit__)",
+            "tl.store(failed___ptr + plane__, tl.where((left__ <= tolerance__) & (unit__ > 0.0), 0, 1))",
             "tl.store(indefinite___ptr + plane__, indefinite__)",
         ]
-        pointers = (*self.read, "b__", "start__", "tolerance__", "x__", "iterations__", "residual__", "failed__",
+        pointers = (*self.read, "b__", "start__", "rtol__", "atol__", "x__", "iterations__", "residual__", "failed__",
                     "indefinite__")  # fmt: skip
         doc = "Conjugate gradient, preconditioned by the diagonal, until ||b - A x|| <= tolerance."
         return self._kernel("conjugate_gradient", doc, pointers, lines, ("PATIENCE__",))
@@ -136,7 +155,7 @@ class _Writer:
                 "count__ = 0",
                 "while active__ & (count__ < max_iter__):",
                 f"    new__ = (source__ + {neighbours}) / diagonal__",
-                "    moving__ = tl.abs(new__ - u__) > tolerance__ * tl.abs(new__)",
+                "    moving__ = tl.abs(new__ - u__) > rtol__ * tl.abs(new__)",
                 "    active__ = tl.max((ok__ & moving__).to(tl.int32)) > 0",
                 "    u__ = tl.where(ok__, new__, 0.0)",
                 "    count__ += 1",
@@ -158,13 +177,14 @@ class _Writer:
             "    source__ = tl.where(b__ > 0.0, 0.0, -b__)",
             "    u__ = tl.where(start__ > 0.0, 0.0, -start__)",
             *(f"    {line}" for line in fixed_point("-")),
-            f"r__ = b__ - {self._image('x__')}",
+            f"r__ = (b__ - {self._image('x__')}) * scale__",
+            "left__ = tl.sqrt(tl.sum(r__ * r__))",
             "_store_plane(x___ptr, base__, x__, ok__)",
             "tl.store(iterations___ptr + plane__, iterations__)",
-            "tl.store(residual___ptr + plane__, tl.sqrt(tl.sum(r__ * r__)))",
-            "tl.store(failed___ptr + plane__, failed__)",
+            "tl.store(residual___ptr + plane__, left__ * unit__)",
+            "tl.store(failed___ptr + plane__, tl.where(left__ < float('inf'), failed__, 1))",
         ]
-        pointers = (*self.read, "b__", "start__", "tolerance__", "x__", "iterations__", "residual__", "failed__",
+        pointers = (*self.read, "b__", "start__", "rtol__", "x__", "iterations__", "residual__", "failed__",
                     "negative__")  # fmt: skip
         doc = "The fixed point u <- (b + sum w u_nb) / (m + sum w) of the positive and of the negative part of b."
         return self._kernel("monotone", doc, pointers, lines, ())

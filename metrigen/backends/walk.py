@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program
 from metrigen.ir.queries import summed_into
+from metrigen.ir.statement import unknown
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def walk_of(program: Program) -> Walk:
             whole.append(statement)
             late.update((statement.out,) if isinstance(statement, Mix) else ())
         elif not isinstance(statement, Accumulate):
-            raise AssertionError(f"{type(statement).__name__} is no statement of a token")
+            raise unknown(statement, "a token of coupled channels")
     owner = summed_into(program)
     made = {name for s in before for name, _ in s.defines}
     sources = [n for s in whole for n in ((s.src,) if isinstance(s, Mix) else (s.left, s.right))]

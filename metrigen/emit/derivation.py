@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.readout import unread_currents
+from metrigen.discretise.readout import unread_currents
 from metrigen.emit.header import origin, rebuild_command
 from metrigen.emit.notation import Covectors, covectors_of, latex, text
 from metrigen.emit.render import render

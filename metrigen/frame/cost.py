@@ -14,12 +14,26 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.frame.emission import bytes_per_site
-from metrigen.integrators.steady_state import SteadyState
-from metrigen.ir.implicit import Equation, SiteSum
-from metrigen.ir.nodes import Cayley, Inside, Kind, Leaf, Map, Mix, Outer, Program, Total
-from metrigen.ir.queries import equations_in, solves_in
+from metrigen.ir.edges import EdgeMap
+from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
+from metrigen.ir.nodes import (
+    Accumulate,
+    Cayley,
+    CayleyAdjoint,
+    Fold,
+    Kind,
+    Local,
+    Map,
+    Mix,
+    Outer,
+    Program,
+    Solve,
+    Total,
+)
+from metrigen.ir.queries import equations_in, known, solves_in
+from metrigen.ir.statement import unknown
 from metrigen.programs import Lowered, equation_programs
-from metrigen.spec.contracts import Stepper
+from metrigen.spec.contracts import Solver, Stepper
 from metrigen.spec.symbols import Param
 
 WORD = 4  # bytes of a float32
@@ -28,6 +42,8 @@ BATCH, CHANNELS, SIDE = 32, 64, 32
 # Arrays moved by the vector updates of an iteration of conjugate gradient:
 # p.Ap, x += a p, r -= a Ap, r.r, p = r + b p.
 _CG_ARRAYS = 2 + 3 + 3 + 1 + 3
+_OF_PARAMETERS = (Local, Fold, Accumulate, Cayley, CayleyAdjoint)  # nothing at a site
+_IN_WORDS = (EdgeMap, SiteSum, Solve, Root, RootAdjoint)  # a note says what they take
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,7 @@ def cost_of(
         ]
     elif isinstance(integrator, Stepper) and {"step", "step_adjoint"} <= by_name.keys():
         loops, notes = _stepping(lowered, by_name, integrator.steps, shape)
-    elif isinstance(integrator, SteadyState) and "operator" in by_name:
+    elif isinstance(integrator, Solver) and "operator" in by_name:
         loops, notes = _steady(lowered, by_name, integrator)
     else:
         notes = ["Whole calls are not counted: the integrator runs programs of its own."]
@@ -130,16 +146,20 @@ def cost_of(
 
 def program_cost(name: str, program: Program, channels: int) -> ProgramCost:
     """Operations and bytes of one program; a channel map reads its array and writes its image."""
-    ops = Ops()
+    ops, kernels, maps, totals = Ops(), 0, 0, 0
     for statement in program:
         if isinstance(statement, Map):
+            kernels += 1
             for e in statement.expressions:
                 ops += operations(e)
             ops += Ops(adds=len(statement.sums))
-    maps = sum(isinstance(s, (Mix, Outer)) for s in program)
-    totals = sum(isinstance(s, Total) for s in program)
+        elif isinstance(statement, (Mix, Outer)):
+            maps += 1
+        elif isinstance(statement, Total):
+            totals += 1
+        elif not isinstance(statement, (*_OF_PARAMETERS, *_IN_WORDS)):
+            raise unknown(statement, "the cost model")
     moved = bytes_per_site(program) + 2 * WORD * (maps + totals)
-    kernels = sum(isinstance(s, Map) for s in program)
     return ProgramCost(name, kernels, maps, ops, moved, ops.total + 2 * channels * maps + totals)
 
 
@@ -242,7 +262,7 @@ def _implicit(lowered: Lowered, equations: Mapping[Equation, Sequence[Program]],
     ]
 
 
-def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: SteadyState) -> tuple[Rows, list[str]]:
+def _steady(lowered: Lowered, by_name: Mapping[str, ProgramCost], integrator: Solver) -> tuple[Rows, list[str]]:
     name = "apply" if "apply" in by_name else "operator"
     apply, adjoint = by_name[name], by_name.get("operator_adjoint")
     varied = f"operator_adjoint once ({adjoint.flops} operations) and " if adjoint is not None else ""
@@ -270,8 +290,6 @@ def _site_inputs(lowered: Lowered) -> int:
     """Site arrays beside the state that the layer reads."""
     programs = lowered.programs()
     read = {name for p in programs.values() for s in p for name in s.reads}
-    read |= {a.array for p in programs.values() for s in p if isinstance(s, Map) for e in s.expressions
-             for a in e.free_symbols if isinstance(a, Leaf) and not isinstance(a, Inside)}  # fmt: skip
     return sum(a.kind is Kind.SITE and a.name in read for a in lowered.dynamics.inputs)
 
 
@@ -280,16 +298,16 @@ def _planes(lowered: Lowered, channels: int) -> tuple[int, str]:
     assert lowered.body is not None
     turns = {s.out: s.matrix for s in lowered.prologue or () if isinstance(s, Cayley)}
     inside = [s for e in equations_in(lowered.body) for p in e.programs for s in p]
-    body = [*lowered.body, *inside]
+    body = known([*lowered.body, *inside], "the cost model")
     across = any(isinstance(s, Total) or (isinstance(s, SiteSum) and s.channels) for s in body)
     matrices = sorted({turns.get(s.matrix, s.matrix) for s in body if isinstance(s, Mix)})
     if not matrices and not across:
         return 1, "one plane"
     blocks = {s.name: s.block for s in _symbols(lowered) if isinstance(s, Param)}
     sizes = [blocks.get(name) for name in matrices]
-    known = [size for size in sizes if size is not None]
-    if len(known) == len(sizes) and known and not across:
-        return max(known), f"the {max(known)} planes of a block of channels"
+    given = [size for size in sizes if size is not None]
+    if len(given) == len(sizes) and given and not across:
+        return max(given), f"the {max(given)} planes of a block of channels"
     return channels, f"all {channels} channels of a sample (a channel map without block= couples them in every step)"
 
 

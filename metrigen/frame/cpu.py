@@ -16,11 +16,10 @@ from metrigen.frame.cpu_steps import reach, step_group
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, renamed
 from metrigen.ir.queries import equations_in, learned_in, solves_in
-from metrigen.passes.points import at_a_point
+from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import Lowered
-from metrigen.spec.domain import Graph
 from metrigen.spec.symbols import Param
 
 
@@ -98,8 +97,8 @@ UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asi
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
-    or solves a constraint, or gathers along the edges of a graph."""
-    if isinstance(derivation.system.domain, Graph) or lowered.minimum is not None:
+    or solves a constraint."""
+    if lowered.minimum is not None:
         return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
@@ -163,11 +162,11 @@ def _points(lowered: Lowered, solving: bool) -> Points:
 
 
 def _at_a_point(lowered: Lowered) -> Lowered:
-    steps = {n: None if p is None else at_a_point(p) for n, p in
+    steps = {n: None if p is None else apply(AT_A_POINT, p) for n, p in
              (("body", lowered.body), ("body_adjoint", lowered.body_adjoint))}  # fmt: skip
     return replace(
-        lowered, body=steps["body"], body_adjoint=steps["body_adjoint"], readout=at_a_point(lowered.readout),
-        readout_adjoint=at_a_point(lowered.readout_adjoint),
+        lowered, body=steps["body"], body_adjoint=steps["body_adjoint"], readout=apply(AT_A_POINT, lowered.readout),
+        readout_adjoint=apply(AT_A_POINT, lowered.readout_adjoint),
     )  # fmt: skip
 
 

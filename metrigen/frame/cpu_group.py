@@ -9,10 +9,7 @@ from typing import Literal
 from metrigen.backends.cpu import Routine, summed
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Program
-from metrigen.passes.channels import merge_channel_maps
-from metrigen.passes.rotate import own_outputs
-from metrigen.passes.share import share_functions
-from metrigen.passes.sink import sink_sums
+from metrigen.passes.pipeline import OWNED, apply, sweep
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import passed
 
@@ -51,9 +48,9 @@ def group(
     name: str, fixed: Sequence[Array], programs: Mapping[str, Program], further: tuple[Array, ...] = ()
 ) -> Group | None:
     """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
-    optimised = {n: passed(merge_channel_maps(own_outputs(p))) for n, p in programs.items()}
+    optimised = {n: passed(apply(OWNED, p)) for n, p in programs.items()}
     cuts = {n: cut(p) for n, p in optimised.items()}
-    found = {n: share_functions(sink_sums(c)) for n, c in cuts.items() if c is not None}
+    found = {n: sweep(c) for n, c in cuts.items() if c is not None}
     if len(found) < len(cuts):
         return None
     near = {n for p in optimised.values() for n in near_reads(p.body)}

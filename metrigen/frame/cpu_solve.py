@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from metrigen.backends.cpu import Layout, Routine, call, print_routine
+from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.frame.cpu_group import Group, Printed, group, printed
-from metrigen.integrators.steady_programs import SteadyPrograms
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program
 from metrigen.passes.sweeps import near_reads
 from metrigen.passes.vary import bar

@@ -11,12 +11,11 @@ from metrigen.backends.torch import Function, Operator, operators_of, print_func
 from metrigen.backends.triton import Driver, Kernel, print_kernels
 from metrigen.frame.cpu import CpuKernels
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Inside, Leaf, Map, Program
-from metrigen.ir.queries import equations_in
+from metrigen.ir.nodes import Leaf, Program
+from metrigen.ir.queries import equations_in, maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered, equation_programs
-from metrigen.spec.domain import Graph
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
 from metrigen.spec.neural import Head, heads
@@ -63,9 +62,7 @@ class Emission:
     @cached_property
     def learned(self) -> tuple[Head, ...]:
         """The learned functions that the package evaluates."""
-        expressions = [e for program, _, _ in self.optimised.values() for s in program.body if isinstance(s, Map)
-                       for e in s.expressions]  # fmt: skip
-        return heads(*expressions)
+        return heads(*(e for program, _, _ in self.optimised.values() for s in program for e in s.expressions))
 
     @cached_property
     def operators(self) -> Mapping[Operator, Program]:
@@ -93,10 +90,9 @@ class Emission:
 
     @property
     def without_triton(self) -> bool:
-        """Whether the package has no Triton kernels: it calls a module, solves in the midst of a step, or runs along
-        the edges of a graph. On the CPU it may have some (``cpu``)."""
-        on_a_graph = isinstance(self.spec.system.domain, Graph)
-        return bool(self.learned or self.operators or self.equations) or on_a_graph
+        """Whether the package has no Triton kernels: it calls a module or solves in the midst of a step. On the CPU it
+        may have some (``cpu``)."""
+        return bool(self.learned or self.operators or self.equations)
 
     @property
     def has_operators(self) -> bool:
@@ -155,28 +151,33 @@ class Emission:
         if solved:
             each = " and ".join(self._solved(equation) for equation in solved)
             return f"{name} {after} operations beside the solution of {each}"
-        kernels = sum(isinstance(s, Map) for s in program.body)
+        kernels = len(maps_in(program, "the count of kernels"))
         text = f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32"
         return text if self.without_triton else f"{text}, {kernels} kernel{'s' * (kernels != 1)}"
+
+
+class GraphEmission(Emission):
+    """A compiled spec whose programs run along the edges of a graph, which no kernel does."""
+
+    @property
+    def without_triton(self) -> bool:
+        return True
 
 
 def bytes_per_site(program: Program) -> int:
     """Bytes per site that the kernels of a program read and write in float32: every array once per kernel."""
     total = 0
-    for statement in program.body:
-        if isinstance(statement, Map):
-            leaves = {a.array for e in statement.expressions for a in e.free_symbols if isinstance(a, Leaf)}
-            total += 4 * (len(leaves) + len(statement.stores))
+    for statement in maps_in(program, "bytes_per_site"):
+        leaves = {a.array for e in statement.expressions for a in e.free_symbols if isinstance(a, Leaf)}
+        total += 4 * (len(leaves) + len(statement.stores))
     return total
 
 
 def stencil_points(program: Program) -> dict[str, int]:
     """Array -> number of sites of it that the program reads around each site."""
     points: dict[str, set[tuple[int, ...]]] = {}
-    for statement in program.body:
-        if isinstance(statement, Map):
-            for e in statement.expressions:
-                for atom in e.free_symbols:
-                    if isinstance(atom, Leaf) and not isinstance(atom, Inside):
-                        points.setdefault(atom.array, set()).add(atom.offset)
+    for statement in maps_in(program, "stencil_points"):
+        for e in statement.expressions:
+            for leaf in e.atoms(Leaf):
+                points.setdefault(leaf.array, set()).add(leaf.offset)
     return {name: len(offsets) for name, offsets in sorted(points.items())}

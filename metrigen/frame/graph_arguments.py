@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from metrigen.frame.arguments import floats, symbols
 from metrigen.frame.emission import Emission
 from metrigen.ir.nodes import Array, Kind, Program
-from metrigen.spec.domain import Graph, Network
+from metrigen.spec.domain import Network
 from metrigen.spec.symbols import Param
 
 
 def network_of(emission: Emission) -> Network | None:
-    domain = emission.spec.system.domain
-    return domain.network if isinstance(domain, Graph) else None
+    return emission.spec.system.domain.network
 
 
 def learned_per(emission: Emission, per: str) -> list[str]:

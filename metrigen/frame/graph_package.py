@@ -83,10 +83,7 @@ def sections(emission: Emission) -> list[tuple[str, str]]:
     if network is not None:
         forms = f"The graph is fixed: {network.nodes} nodes, {len(network.edges)} edges."
     if isinstance(integrator, Stepper):
-        method = (
-            f"{type(integrator).__name__}: order {integrator.order}, keeps {integrator.kept(emission.derivation)}. "
-            f"{integrator.steps} steps of dt = {integrator.dt}."
-        )
+        method = f"{integrator.summary(emission.derivation)} {integrator.steps} steps of dt = {integrator.dt}."
     else:
         method = (
             "SteadyState: (B^T w B + m) u = b by one Cholesky factor for every matrix that differs where the graph is "

@@ -17,6 +17,7 @@ from metrigen.ir.evaluate import FUNCTIONS, evaluate
 from metrigen.ir.functions.slopes import Slopes
 from metrigen.ir.implicit import Root
 from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Solve, Total
+from metrigen.ir.queries import known
 from metrigen.physics.size import expanded_nodes
 
 Numbers = Mapping[str, Any]
@@ -59,7 +60,7 @@ def respond(program: Program, fields: Sequence[str], at: Numbers | None = None) 
         if a.symmetry < 0:
             values[a.name] = sp.S.Zero if at is None else np.asarray(0.0)
     with np.errstate(all="ignore"):
-        for statement in program:
+        for statement in known(program, "the linear response"):
             if isinstance(statement, Map) and not statement.sums:
                 _map(statement, values, responses, value)
             elif isinstance(statement, Local):

@@ -30,7 +30,6 @@ from metrigen.frame.settings import (
     tolerance_lines,
 )
 from metrigen.frame.stepping import forward_readout, forward_steps, reports
-from metrigen.integrators.steady_state import SteadyState, steady_state
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import learned_in
 
@@ -88,9 +87,8 @@ def _backends(emission: Emission) -> tuple[str, ...]:
 
 
 def _init_args(emission: Emission) -> list[str]:
-    integrator = emission.spec.system.integrator
     args = [*neural.init_args(emission), "steps: int | None = None", dt_argument(emission)]
-    if isinstance(integrator, SteadyState):
+    if emission.spec.system.solves:
         args += ["solver: str | None = None", "rtol: float | None = None", "bwd_rtol: float | None = None",
                  "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
     if per_site(emission):
@@ -99,13 +97,12 @@ def _init_args(emission: Emission) -> list[str]:
 
 
 def _init_lines(emission: Emission) -> list[str]:
-    integrator = emission.spec.system.integrator
     lines = neural.init_lines(emission)
-    if isinstance(integrator, SteadyState):
+    if emission.spec.system.solves:
         lines += [
             "if steps is not None or dt is not None:",
             '    raise ValueError("a steady state has no steps and no dt")',
-            f'self.solver = "{integrator.solver}" if solver is None else solver',
+            f'self.solver = "{emission.spec.system.solver.solver}" if solver is None else solver',
             f"if self.solver not in {_solvers(emission)}:",
             f'    raise ValueError(f"solver={{self.solver!r}} is not one of {_solvers(emission)}")',
             *tolerance_lines(emission),
@@ -151,9 +148,11 @@ def _forward_steady(emission: Emission) -> list[str]:
         "    self._insist(like)",
         f"    fixed = {tuple_text(fixed)}",
         f"    (rhs,) = reference.source({', '.join(given)})",
-        '    start = torch.zeros_like(rhs) if warm_start is None else self._site(warm_start, rhs, "warm_start").detach()',
+        "    start = torch.zeros_like(rhs)",
+        "    if warm_start is not None:",
+        '        start = self._site(warm_start, rhs, "warm_start").detach().contiguous()',
         "    options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter",
-        "    solution, iterations, residual, status = operators.solve(rhs.contiguous(), start.contiguous(), *fixed, *options, "
+        "    solution, iterations, residual, status = operators.solve(rhs.contiguous(), start, *fixed, *options, "
         'self.backend != "torch")',
         f"    return {emission.class_name}State(solution.to(dtype), iterations, residual.detach(), status)",
         "",
@@ -203,7 +202,7 @@ def _class_doc(emission: Emission) -> str:
         lines += steps_doc(emission)
     else:
         lines += [
-            f"solver    {' or '.join(_solvers(emission))} (default {steady_state(emission.spec.system).solver})",
+            f"solver    {' or '.join(_solvers(emission))} (default {emission.spec.system.solver.solver})",
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]

@@ -12,7 +12,6 @@ from metrigen.physics.declared import unused
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.limits import AMPLITUDE, amplitude_limit
 from metrigen.physics.ranges import undefined
-from metrigen.spec.domain import Lattice
 from metrigen.spec.symbols import InputFunction
 from metrigen.spec.system import System
 
@@ -58,7 +57,7 @@ def _undefined(system: System) -> list[Warned]:
 
 def limit_sentences(derivation: Derivation) -> list[str]:
     """About which states a step limit speaks; nothing where none is known."""
-    if derivation.step_limit is None or not isinstance(derivation.system.domain, Lattice):
+    if derivation.step_limit is None:
         return []
     state = ", ".join(f"{text(u)} = 0" for u in derivation.fields)
     bound = amplitude_limit(derivation)

@@ -10,7 +10,6 @@ from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.render import render
 from metrigen.frame.arguments import parameters, symbols
 from metrigen.frame.emission import Emission
-from metrigen.frame.graph_package import graph_texts
 from metrigen.frame.joint import joint
 from metrigen.frame.module import module_text
 from metrigen.frame.notices import notices
@@ -21,7 +20,7 @@ from metrigen.frame.steps import backward_memory, step_notes
 from metrigen.frame.triton import kernels_text, solve_programs
 from metrigen.ir.functions.write import with_functions
 from metrigen.ir.nodes import Cayley
-from metrigen.spec.domain import Graph, Lattice
+from metrigen.spec.domain import Lattice
 from metrigen.spec.symbols import Param
 
 _DOCS = {
@@ -58,8 +57,6 @@ _EQUATION_DOCS = (
 
 def package_texts(emission: Emission) -> dict[str, str]:
     """Relative name -> text of every file but the manifest."""
-    if isinstance(emission.spec.system.domain, Graph):
-        return graph_texts(emission, guarantees(emission))
     head = header(emission.spec, guarantees(emission), cost(emission))
     brief = header(emission.spec, (), None)
     kernels = (

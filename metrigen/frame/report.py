@@ -6,21 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from metrigen.budget import BUILD, limited, shallow
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.discretisations import discretisation_of
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.wave_report import WaveReport, wave_report
-from metrigen.integrators.dynamics import Dynamics, dynamics
-from metrigen.integrators.lattice_laws import lattice_laws
-from metrigen.integrators.scan import scan_of
-from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, lower, passed
-from metrigen.spec.domain import Graph, Sequence
+from metrigen.programs import Lowered, assembled, discretised, passed
 from metrigen.spec.load import Spec
-
-_GRAPH = "a graph has nodes and edges, and the programs of its layer run over both"
 
 
 @dataclass(frozen=True)
@@ -43,20 +39,8 @@ class Report:
 
     def cost(self, shape: tuple[int, ...] | None, bandwidth: float) -> Cost:
         """The cost of the layer; raises SpecError for a spec that does not build."""
-        if isinstance(self.derivation.system.domain, Graph):
-            raise SpecError(
-                "the cost of a layer on a graph is not worked out",
-                part="domain",
-                why="it goes with the numbers of nodes and edges of a call, and no kernel runs it",
-                fix="metrigen show without --cost; DERIVATION.md of the package has the operations of its programs",
-            )
-        if isinstance(self.derivation.system.domain, Sequence) and self.derivation.system.integrator is not None:
-            raise SpecError(
-                "the cost of a sequence is not shown here",
-                part="domain",
-                why="there are no sites and no steps to count by",
-                fix="DERIVATION.md and manifest.json of the package have operations and bytes per state element",
-            )
+        system = self.derivation.system
+        discretisation_of(system.domain).check_cost(system)
         if self.lowered is None:
             raise SpecError(
                 "there is no cost to show: the spec does not build",
@@ -85,49 +69,31 @@ def report_of(spec: Spec, on_begin: Callable[[str], None] | None = None) -> Repo
 def _report_of(spec: Spec, begin: Callable[[str], None]) -> Report:
     begin("derive")
     derivation = derive(spec.system)
-    if isinstance(spec.system.domain, Sequence):
-        return _on_a_sequence(spec, derivation)
+
+    def only(laws: tuple[Law, ...], why: str) -> Report:
+        waves = wave_report(derivation, None, None, why)
+        return Report(spec, derivation, laws, None, None, {}, waves, why)
+
     begin("discretise and vary")
+    lowered, laws, unshown = None, derivation.laws, discretisation_of(spec.system.domain).unshown
     try:
         if spec.system.integrator is None:
-            layer, lowered = dynamics(derivation), None
+            layer, unbuilt = dynamics(derivation), "it has no integrator"
             layer.gradient(derivation.hamiltonian)
-            unbuilt = "it has no integrator"
         else:
-            lowered = lower(derivation)
-            layer, unbuilt = lowered.dynamics, ""
-        if isinstance(spec.system.domain, Graph):
-            laws = derivation.laws if lowered is None else (*derivation.laws, *lattice_laws(layer))
-            waves = wave_report(derivation, None, None, _GRAPH)
-            return Report(spec, derivation, laws, None, None, {}, waves, _GRAPH)
+            (layer, made), unbuilt = discretised(derivation), ""
+            lowered = None if made.scan is not None else assembled(derivation, layer, made)
+            if unshown:
+                laws = (*laws, *layer.lowering.laws(layer, made))
     except SpecError as error:
-        return Report(
-            spec,
-            derivation,
-            derivation.laws,
-            None,
-            None,
-            {},
-            wave_report(derivation, None, None, error.what),
-            error.what,
-        )
+        return only(derivation.laws, error.what)
+    if unshown:
+        return only(laws, unbuilt or unshown)
     begin("laws of the stencil")
-    laws = derivation.laws if lowered is None else (*derivation.laws, *lattice_laws(layer))
+    if lowered is not None:
+        laws = (*laws, *layer.lowering.laws(layer, made))
     begin("optimise")
     programs = {} if lowered is None else {name: passed(p) for name, p in lowered.programs().items()}
     begin("small waves")
     waves = wave_report(derivation, layer, None if lowered is None else lowered.step)
     return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)
-
-
-def _on_a_sequence(spec: Spec, derivation: Derivation) -> Report:
-    """A sequence has no lattice form: its time is the token axis."""
-    laws, unbuilt = derivation.laws, "it has no integrator"
-    if spec.system.integrator is not None:
-        try:
-            laws = (*laws, *sequence_laws(derivation, scan_of(derivation)))
-            unbuilt = "the time is the token axis, and a token is one exact step"
-        except SpecError as error:
-            unbuilt = error.what
-    waves = wave_report(derivation, None, None, unbuilt)
-    return Report(spec, derivation, laws, None, None, {}, waves, unbuilt)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from metrigen.discretise.discretisations import discretisation_of
 from metrigen.frame import neural, without_triton
 from metrigen.frame.cost import Cost, cost_of, default_shape
 from metrigen.frame.emission import Emission, stencil_points
 from metrigen.frame.notices import limit_sentences
-from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS
 from metrigen.frame.stencils import boundary_sentence, stencil_text
 from metrigen.frame.wave_report import WaveReport, wave_markdown, wave_report
-from metrigen.integrators.steady_state import SteadyState
-from metrigen.physics.channels import has_maps
 from metrigen.physics.derivation import Derivation
-from metrigen.spec.domain import Sequence
+from metrigen.spec.contracts import Stepper
 
 
 def sections(emission: Emission) -> list[tuple[str, str]]:
@@ -42,25 +40,14 @@ def integrator_sentences(derivation: Derivation, waves: WaveReport) -> list[str]
     integrator = derivation.system.integrator
     if integrator is None:
         return ["The spec has no integrator: it derives, and does not build."]
-    name = type(integrator).__name__
-    if isinstance(derivation.system.domain, Sequence):
-        once = f"One step of dt = {derivation.system.dt} a token, at any dt."
-        coupled = derivation.bracket is not None and has_maps(derivation.bracket.form)
-        return [f"{name}: {COUPLED_KEEPS if coupled else KEEPS}.", once]
-    if isinstance(integrator, SteadyState):
-        return [f"{name}, solver {integrator.solver}: stops at a relative residual of {integrator.rtol:g}."]
-    integrator = derivation.system.stepper
-    lines = [
-        f"{name}: order {integrator.order}, keeps {integrator.kept(derivation)}.",
-        f"{integrator.steps} steps of dt = {waves.dt:g} at the declared start."
-        if waves.dt is not None
-        else f"{integrator.steps} steps of dt = {integrator.dt}.",
-    ]
-    if derivation.step_limit is None:
-        lines.append("Its step limit is not known as a formula.")
-    elif waves.limit is not None:
-        lines.append(f"Its step limit is dt = {waves.limit:.4g} there.")
-    return [*lines, *limit_sentences(derivation)]
+    steps, limits = "", ["Its step limit is not known as a formula."]
+    if isinstance(integrator, Stepper):
+        dt = f"{integrator.dt}." if waves.dt is None else f"{waves.dt:g} at the declared start."
+        steps = f"{integrator.steps} steps of dt = {dt}"
+    if derivation.step_limit is not None:
+        limits = [] if waves.limit is None else [f"Its step limit is dt = {waves.limit:.4g} there."]
+        limits += limit_sentences(derivation)
+    return discretisation_of(derivation.system.domain).method_sentences(derivation, steps, limits)
 
 
 def cost_markdown(cost: Cost, reads: dict[str, str]) -> str:

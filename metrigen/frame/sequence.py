@@ -14,16 +14,11 @@ from metrigen.backends.triton_walk import fits
 from metrigen.frame.parameters import ParameterText, parameter_text
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
-from metrigen.ir.nodes import Local, Map, Program, Statement
+from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
 
-KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
-COUPLED_KEEPS = (
-    "the flow of every channel exact, then an exact rotation of coupled channels about the same fixed point: of first "
-    "order in the step where the two do not commute, orthogonal for every weight"
-)
 NOT_ON_CHIP = (
     "backends: cpu and torch; no Triton kernels, as no program can hold what has whole blocks of both rotations, too "
     "unlike in size: on a GPU torch runs"
@@ -106,14 +101,8 @@ class SequenceEmission:
 def orders(scan: Scan) -> tuple[int, ...]:
     """The orders of the Stumpff functions that the programs evaluate."""
     programs = [*scan.programs().values(), *((scan.prologue,) if scan.prologue else ())]
-    found = {int(f.args[0]) for p in programs for s in p.body for e in _expressions(s) for f in e.atoms(damped_stumpff)}
+    found = {int(f.args[0]) for p in programs for s in p.body for e in s.expressions for f in e.atoms(damped_stumpff)}
     return tuple(sorted(found))
-
-
-def _expressions(statement: Statement) -> tuple[sp.Expr, ...]:
-    if isinstance(statement, Map):
-        return statement.expressions
-    return (statement.expr,) if isinstance(statement, Local) else ()
 
 
 def traffic(scan: Scan) -> Mapping[str, int]:

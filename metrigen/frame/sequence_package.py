@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from metrigen.discretise.tokens import COUPLED_KEEPS, KEEPS
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
@@ -9,7 +10,7 @@ from metrigen.emit.render import render
 from metrigen.frame.arguments import tuple_text
 from metrigen.frame.notices import notices
 from metrigen.frame.runtime import runtime, shared
-from metrigen.frame.sequence import COUPLED_KEEPS, KEEPS, NOT_ON_CHIP, SequenceEmission, traffic
+from metrigen.frame.sequence import NOT_ON_CHIP, SequenceEmission, traffic
 from metrigen.frame.sequence_cpu import sequence_cpp_text, sequence_loader_text
 from metrigen.frame.sequence_module import sequence_module_text, sequence_operators_text
 from metrigen.frame.sequence_sections import sequence_sections

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from metrigen.frame.arguments import floats, time_step
 from metrigen.frame.emission import Emission
 from metrigen.frame.waves import limit_value
-from metrigen.integrators.steady_state import steady_state
 
 
 def steps_lines(emission: Emission) -> list[str]:
@@ -37,7 +36,7 @@ def limit_lines(emission: Emission) -> list[str]:
 
 def tolerance_lines(emission: Emission) -> list[str]:
     """Lines of ``__init__`` that set when a solve stops."""
-    integrator = steady_state(emission.spec.system)
+    integrator = emission.spec.system.solver
     return [
         f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
         "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",

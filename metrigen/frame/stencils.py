@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from metrigen.integrators.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.ir.nodes import Inside, Leaf, Map, Mix, Solve, Statement, Total, stem
-from metrigen.passes.channels import merge_channel_maps
+from metrigen.ir.queries import known
+from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar
 
@@ -24,7 +25,7 @@ def boundary_sentence(layer: Dynamics) -> str:
 def stencil_text(layer: Dynamics) -> str:
     """H summed over sites, and dH/du for every field u; u[+1, 0] is u one site ahead on axis one."""
     density = layer.derivation.hamiltonian
-    gradient = merge_channel_maps(layer.gradient(density))
+    gradient = apply(BUILT, layer.gradient(density))
     return "\n".join(
         (
             _written("H, summed over sites:", layer.lowering.functional("H", density).body),
@@ -35,7 +36,7 @@ def stencil_text(layer: Dynamics) -> str:
 
 def _written(title: str, body: Sequence[Statement]) -> str:
     lines = [title]
-    for statement in body:
+    for statement in known(body, "the stencils in words"):
         if isinstance(statement, Mix):
             turned = "^T" if statement.transpose else ""
             lines.append(f"  {_plain(statement.out)} = {statement.matrix}{turned} {_plain(statement.src)}")

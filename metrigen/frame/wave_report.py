@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.emit.notation import latex, text
 from metrigen.frame.linear import Unlinearised
 from metrigen.frame.waves import (
@@ -28,8 +29,6 @@ from metrigen.frame.waves import (
     step_map,
     symbols_of,
 )
-from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.nodes import Offset, Program
 from metrigen.physics.derivation import Derivation
 
@@ -87,7 +86,7 @@ def wave_report(derivation: Derivation, layer: Dynamics | None, step: Program | 
     if symbols.continuum is None:
         notes.append(f"The continuum is left out: {symbols.why}.")
     found = WaveReport(symbols, numbers, notes=tuple(notes), dt_name=dt_name(layer))
-    if isinstance(derivation.system.integrator, SteadyState):
+    if derivation.system.solves:
         note = "A steady state has no steps and no frequencies: its operator dF/du is shown instead."
         return WaveReport(symbols, numbers, notes=(*notes, note))
     dt = chosen_dt(derivation)

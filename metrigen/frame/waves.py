@@ -16,12 +16,12 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide, after
 from metrigen.frame.linear import KINK, Linear, Unlinearised, expanded, respond, symbol
 from metrigen.frame.parameters import initial_value
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide, after
-from metrigen.integrators.steady_state import SteadyState
 from metrigen.ir.evaluate import almost_everywhere, evaluate
 from metrigen.ir.nodes import Map, Offset, Program
+from metrigen.ir.queries import maps_in
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.jets import has_unevaluated, jets_of, to_jets
 from metrigen.physics.partials import derivative
@@ -69,8 +69,8 @@ def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Sym
     axes = tuple(str(x) for x in domain.axes)
     if any(a.name in axes for a in layer.inputs):
         raise Unlinearised("the coefficients depend on the place")
-    steady = isinstance(derivation.system.integrator, SteadyState)
-    if sum(int(sp.count_ops(e)) for s in program if isinstance(s, Map) for e in s.expressions) > _LARGE:
+    steady = derivation.system.solves
+    if sum(int(sp.count_ops(e)) for s in maps_in(program, "small waves") for e in s.expressions) > _LARGE:
         raise Unlinearised(f"the equations on the lattice have more than {_LARGE} operations")
     lattice = _entries(respond(program, names), program.outputs, names)
     try:
@@ -81,7 +81,7 @@ def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Sym
 
 def rates_program(layer: Dynamics) -> Program:
     """u -> u_t on the lattice, one output per field; of a steady state u -> dF/du."""
-    if isinstance(layer.derivation.system.integrator, SteadyState):
+    if layer.derivation.system.solves:
         return layer.gradient(layer.derivation.hamiltonian)
     builder = Builder(layer)
     rates = RightHandSide.of(layer).at(builder, {a.name: layer.leaf(a.name) for a in layer.state})

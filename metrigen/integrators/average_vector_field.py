@@ -17,10 +17,10 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.arrays import dynamics as lattice_dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.averages import ANALYTIC, average, averaged
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
-from metrigen.integrators.dynamics import dynamics as lattice_dynamics
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation

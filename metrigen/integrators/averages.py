@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 import sympy as sp
 from sympy.integrals.quadrature import gauss_legendre
 
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Solve, Total
-from metrigen.passes.prune import prune
+from metrigen.ir.statement import unknown
+from metrigen.passes.pipeline import GRADIENT, PRUNED, apply
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
 from metrigen.passes.secant import followed, secant
-from metrigen.passes.solves import share_solves
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.effort import expand
 
@@ -62,7 +62,7 @@ def averaged(dynamics: Dynamics, density: sp.Expr) -> Averaged:
 
     def of(terms: list[sp.Expr]) -> Program:
         body = (*before, replace(last, stores=((output, sp.Add(*terms)),)))
-        return prune(replace(program, body=body))
+        return apply(PRUNED, replace(program, body=body))
 
     parts = {n: of(by_nodes[n]) for n in sorted(by_nodes)}
     return Averaged(of(closed) if closed else None, parts, tuple(rest))
@@ -80,7 +80,7 @@ def average(
         slopes = builder.call(secant(parts.closed, state, rank, "hamiltonian"), ends)
         total = {name: total[name] + slopes[bar(name)] for name in state}
     for count, functional in parts.quadrature.items():
-        gradient = share_solves(vary(functional, state, seed=sp.S.One, rank=rank))
+        gradient = apply(GRADIENT, vary(functional, state, seed=sp.S.One, rank=rank))
         for x, weight in zip(*gauss_legendre(count, 17), strict=True):
             # From the nearer end, where a rounding of the place is one of the difference.
             s, (near, far) = ((1 + x) / 2, (begin, end)) if x < 0 else ((1 - x) / 2, (end, begin))
@@ -129,6 +129,8 @@ def _degrees(program: Program, state: tuple[str, ...]) -> dict[str, int | None]:
             source = statement.rhs if isinstance(statement, Solve) else statement.src
             if source in degrees:
                 degrees[statement.out] = degrees[source]
+        else:
+            raise unknown(statement, "the degree of an energy")
     return degrees
 
 

@@ -9,33 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.base import Programs
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
 from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
 
 if TYPE_CHECKING:
-    from metrigen.integrators.dynamics import Dynamics
-    from metrigen.integrators.graph_steady import GraphSteady
-    from metrigen.integrators.steady_programs import SteadyPrograms
-    from metrigen.ir.implicit import Equation
+    from metrigen.discretise.dynamics import Dynamics
     from metrigen.ir.nodes import Program
-
-
-@dataclass(frozen=True)
-class Programs:
-    """What a layer runs, one of the four.
-
-    step         state, inputs and parameters -> the state after a step
-    steady       the programs of a linear solve on a lattice
-    minimum      the equation dF = 0 of a nonlinear one
-    equilibrium  the programs of a solve on a graph
-    """
-
-    step: Program | None = None
-    steady: SteadyPrograms | None = None
-    minimum: Equation | None = None
-    equilibrium: GraphSteady | None = None
 
 
 @dataclass(frozen=True)

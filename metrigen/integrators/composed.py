@@ -19,9 +19,9 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Builder, Dynamics, after
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, after
 from metrigen.integrators.leapfrog import Leapfrog
 from metrigen.integrators.strang import Strang
 from metrigen.ir.nodes import Program

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from metrigen.discretise.dynamics import Builder, Dynamics, after
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, after
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import check_integrator, name_of, unfit

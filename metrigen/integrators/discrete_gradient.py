@@ -23,11 +23,12 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.implicit import SiteSum
-from metrigen.ir.nodes import Leaf, Mix, Program, Total
+from metrigen.ir.nodes import Leaf, Program
+from metrigen.ir.queries import couples_channels
 from metrigen.ir.secants import ratio
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, at
 from metrigen.passes.secant import secant
@@ -94,7 +95,7 @@ class _Segment:
         begin, end = starts(dynamics), {a.name: dynamics.leaf(a.name) for a in dynamics.state}
         middle = {name: builder.map(f"{name}__middle", (begin[name] + end[name]) / 2) for name in begin}
         programs = [*equations.slopes.values(), *(operator for operator, _, _ in equations.parts)]
-        coupled = any(isinstance(s, (Mix, Total)) for p in programs for s in p.body)
+        coupled = couples_channels(*programs)
         return cls(builder, equations, begin, end, middle, coupled)
 
     def gradient(self, generator: str) -> dict[str, Leaf]:

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.limits import SmallWaves

@@ -18,12 +18,14 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.domains.lower import bar
+from metrigen.discretise.base import Programs
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Dynamics
+from metrigen.integrators.scan import scan_of
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 from metrigen.ir.stumpff import stumpff
+from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     ANY,
@@ -62,15 +64,13 @@ class Exponential(TimeStepper):
         "reversible without friction"
     )
 
+    def check_token(self, derivation: Derivation) -> None:
+        """``integrators.scan`` says which cells have a form; it does not call ``step``."""
+        if type(self).step is not Exponential.step:
+            raise unfit(derivation, "a token is one exact step of linear dynamics, and not its step()", "Exponential()")
+
     def check(self, derivation: Derivation) -> None:
-        """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site; on a ``Sequence``
-        ``integrators.scan`` says which cells have a form."""
-        if isinstance(derivation.system.domain, Sequence):
-            if type(self).step is not Exponential.step:
-                raise unfit(
-                    derivation, "a token is one exact step of linear dynamics, and not its step()", "Exponential()"
-                )
-            return
+        """Pairs with T = a p^2/2 and linear friction, whose coefficients are those of every site."""
         if derivation.system.entropy is not None:
             why = "the friction of a two-generator system heats a field"
             raise unfit(derivation, why, "Strang keeps that account")
@@ -93,6 +93,9 @@ class Exponential(TimeStepper):
                     "once",
                     "Strang(...) takes friction that changes from site to site",
                 )
+
+    def token_programs(self, dynamics: Dynamics) -> Programs:
+        return Programs(scan=scan_of(dynamics.derivation))
 
     def step(self, dynamics: Dynamics) -> Program:
         flows = Flows.of(dynamics)

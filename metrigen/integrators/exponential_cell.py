@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import mpmath
 import sympy as sp
 
-from metrigen.domains.sequence import Cell, Matrix
+from metrigen.discretise.sequence import Cell, Matrix
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Leaf
 

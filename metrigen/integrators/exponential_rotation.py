@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.domains.sequence import Cell
+from metrigen.discretise.sequence import Cell
 from metrigen.ir.nodes import Cayley, Kind, Local, Program, Statement
-from metrigen.passes.name import name_quantities
+from metrigen.passes.pipeline import NAMED, apply
 
 
 def rotation_of(cell: Cell) -> tuple[Program | None, dict[str, str]]:
@@ -30,4 +30,4 @@ def rotation_of(cell: Cell) -> tuple[Program | None, dict[str, str]]:
         turned[turn.field] = made[key]
     if not turned:
         return None, {}
-    return name_quantities(Program("rotation", cell.turned_by, tuple(body), tuple(made.values()))), turned
+    return apply(NAMED, Program("rotation", cell.turned_by, tuple(body), tuple(made.values()))), turned

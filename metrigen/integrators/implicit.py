@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.integrators.dynamics import Builder, Dynamics
-from metrigen.ir.implicit import Equation, Root, SiteSum
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Program, Total
-from metrigen.passes.channels import merge_channel_maps
-from metrigen.passes.solves import share_solves
+from metrigen.discretise.dynamics import Builder, Dynamics
+from metrigen.ir.implicit import Equation, Root
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.queries import couples_channels
+from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import equation
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import unfit
@@ -56,11 +56,10 @@ def step_equation(inside: Builder, name: str, defects: Mapping[str, sp.Expr]) ->
     program = Program(
         name, (*dynamics.state, *outside), tuple(inside.body), tuple(stored.values()), dynamics.lowering.periodic
     )
-    program = merge_channel_maps(share_solves(program))
+    program = apply(BUILT, program)
     read = {array for s in program.body for array in s.reads}
     program = replace(program, inputs=(*dynamics.state, *(a for a in outside if a.name in read)))
-    coupled = any(isinstance(s, (Mix, Total)) or (isinstance(s, SiteSum) and s.channels) for s in program.body)
-    return equation(program, len(dynamics.state), coupled, len(dynamics.origin))
+    return equation(program, len(dynamics.state), couples_channels(program), len(dynamics.origin))
 
 
 def solved(builder: Builder, equation: Equation, state: Mapping[str, Leaf]) -> dict[str, Leaf]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.separable import Flows, check_drift_and_kick
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation

@@ -15,17 +15,14 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.domains.readout import AMPLITUDE_FLOOR
-from metrigen.domains.sequence import Cell, cell_of
-from metrigen.integrators.dynamics import after
+from metrigen.discretise.dynamics import after
+from metrigen.discretise.readout import AMPLITUDE_FLOOR
+from metrigen.discretise.sequence import Cell, cell_of
 from metrigen.integrators.exponential_cell import Propagator, propagator
 from metrigen.integrators.exponential_rotation import rotation_of
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Mix, Program, Statement
-from metrigen.passes import PASSES
 from metrigen.passes.cse import count_ops
-from metrigen.passes.fuse import fuse
-from metrigen.passes.name import name_quantities
-from metrigen.passes.prune import prune
+from metrigen.passes.pipeline import FUSED, NAMED, TOKEN, apply
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.readout import StressEnergy
@@ -109,13 +106,13 @@ def scan_of(derivation: Derivation) -> Scan:
         prologue=prologue,
         rotation=rotation,
         coefficients=(*coefficients, *rotations),
-        step=_optimised(sites["step"]),
-        step_adjoint=_optimised(_varied(sites["step"])),
+        step=apply(TOKEN, sites["step"]),
+        step_adjoint=apply(TOKEN, _varied(sites["step"])),
         step_back=_back(sites["step"], cell) if rotations else None,
-        propagator=_optimised(sites["propagator"]),
-        readout=_optimised(sites["readout"]),
-        readout_adjoint=_optimised(_varied(sites["readout"])),
-        energy=_optimised(sites["energy"]),
+        propagator=apply(TOKEN, sites["propagator"]),
+        readout=apply(TOKEN, sites["readout"]),
+        readout_adjoint=apply(TOKEN, _varied(sites["readout"])),
+        energy=apply(TOKEN, sites["energy"]),
         components=tuple(name.split("__")[0] for name in readout.outputs),
     )
 
@@ -138,7 +135,7 @@ def _prologue(cell: Cell, found: Propagator) -> Program:
     read = {s.name for local in body for s in local.expr.free_symbols}
     inputs = tuple(replace(a, kind=Kind.CHANNEL) for a in cell.params if a.name in read)
     outputs = tuple(entry(u, v) for u in names for v in names)
-    return name_quantities(Program("prologue", inputs, tuple(body), outputs))
+    return apply(NAMED, Program("prologue", inputs, tuple(body), outputs))
 
 
 def _written(cell: Cell, found: Propagator) -> tuple[list[Statement], dict[tuple[str, str], sp.Expr]]:
@@ -222,20 +219,18 @@ def _with_coefficients(program: Program, coefficients: tuple[str, ...], rotation
         swap = {s: Leaf(s.name, (), bool(s.is_positive)) for s in e.free_symbols if not isinstance(s, Leaf)}
         return e.xreplace(swap)
 
-    body = tuple(
-        Map(stores=tuple((n, sited(e)) for n, e in s.stores)) if isinstance(s, Map) else s for s in program.body
-    )
+    body = tuple(s.with_expressions(sited) for s in program.body)
     read = {name for s in body for name in s.reads}
     maps = [s for s in body if isinstance(s, Map)]
     positive = {leaf.name for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if leaf.is_positive}
     found = [Array(n, Kind.SITE, n in positive) for n in coefficients if n in read]
     found += [Array(n, Kind.MATRIX) for n in rotations if n in read]
-    return name_quantities(replace(program, inputs=(*program.inputs, *found), body=body))
+    return apply(NAMED, replace(program, inputs=(*program.inputs, *found), body=body))
 
 
 def _back(step: Program, cell: Cell) -> Program:
     """E^T R^T: what a cotangent of the state after a token is before it; a linear step reads no state for that."""
-    found = _optimised(vary(step, [a.name for a in cell.state], rank=0))
+    found = apply(TOKEN, vary(step, [a.name for a in cell.state], rank=0))
     read = {name for s in found.body for name in s.reads}
     return replace(found, name="step_back", inputs=tuple(a for a in found.inputs if a.name in read))
 
@@ -244,15 +239,9 @@ def _varied(program: Program) -> Program:
     return vary(program, [a.name for a in program.inputs], rank=0)
 
 
-def _optimised(program: Program) -> Program:
-    for run in PASSES:
-        program = run(program)
-    return prune(program)
-
-
 def operations(program: Program) -> int:
     """Operations per site."""
-    return count_ops(fuse(program))
+    return count_ops(apply(FUSED, program))
 
 
 __all__ = ["Scan", "after", "bar", "before", "entry", "operations", "scan_of"]

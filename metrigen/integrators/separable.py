@@ -18,9 +18,9 @@ from functools import partial
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.lower import bar
-from metrigen.integrators.dynamics import Builder, Dynamics
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Mix
+from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     ANY,

@@ -5,26 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrigen.domains.graph import GraphLowering
+from metrigen.discretise.base import Programs
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
-from metrigen.integrators.base import Programs
-from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.graph_steady import graph_steady
-from metrigen.integrators.steady_programs import minimum, steady_programs
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import ANY, rows, unfit
 from metrigen.physics.jets import jets_of, to_jets
 from metrigen.physics.zero import is_zero
-from metrigen.spec.contracts import Method
+from metrigen.spec.contracts import Solver
 from metrigen.spec.neural import heads
 from metrigen.spec.numbers import MOST_STEPS, check_number
-from metrigen.spec.system import System
 
 SOLVERS = ("cg", "monotone", "newton")
 
 
 @dataclass(frozen=True)
-class SteadyState(Method):
+class SteadyState(Solver):
     """Solve dF = 0.
 
     solver    "cg": conjugate gradient, error small in norm. "monotone": the fixed point u <- (s + sum w u_nb)/(m2 +
@@ -41,7 +37,6 @@ class SteadyState(Method):
     atol: float = 0.0
     max_iter: int = 1000
 
-    order: ClassVar[None] = None
     keeps: ClassVar[str] = "nothing that moves: it is where a descent ends, to the tolerance"
 
     def __post_init__(self) -> None:
@@ -71,18 +66,7 @@ class SteadyState(Method):
         _check_solvable(derivation, self.solver == "newton")
 
     def programs(self, dynamics: Dynamics) -> Programs:
-        if isinstance(dynamics.lowering, GraphLowering):
-            return Programs(equilibrium=graph_steady(dynamics, self.solver))
-        if self.solver == "newton":
-            return Programs(minimum=minimum(dynamics))
-        return Programs(steady=steady_programs(dynamics, self.solver))
-
-
-def steady_state(system: System) -> SteadyState:
-    """The integrator of a system that is solved for; SpecError for any other."""
-    if not isinstance(system.integrator, SteadyState):
-        raise SpecError(f"{system.name} is not solved for", part="integrator", fix="SteadyState()")
-    return system.integrator
+        return dynamics.lowering.solve(dynamics, self.solver)
 
 
 def _check_flow(derivation: Derivation) -> None:

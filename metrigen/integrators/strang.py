@@ -17,10 +17,10 @@ from typing import ClassVar
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.composition import check_parts, composed
-from metrigen.integrators.dynamics import Dynamics
 from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Annotated
 
 from metrigen.ir.kinds import Kind
+from metrigen.ir.statement import DATA, Statement, defines, reads
 
 
 class Along(Enum):
@@ -43,17 +45,14 @@ _TRANSPOSES = {
 
 
 @dataclass(frozen=True)
-class EdgeMap:
+class EdgeMap(Statement):
     """out = along(src)."""
 
-    out: str
-    along: Along
-    src: str
+    out: Annotated[str, defines("onto")]
+    along: Annotated[Along, DATA]
+    src: Annotated[str, reads(Kind.SITE, Kind.EDGE)]
 
     @property
-    def defines(self) -> tuple[tuple[str, Kind], ...]:
-        return ((self.out, self.along.onto),)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.src,)
+    def onto(self) -> Kind:
+        """Where its values live."""
+        return self.along.onto

@@ -11,29 +11,22 @@ cotangent of z as c, then the variation of R in ``given`` with the cotangent -w.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from metrigen.ir.kinds import Kind
+from metrigen.ir.statement import DATA, Statement, defines, reads
 
 if TYPE_CHECKING:
     from metrigen.ir.nodes import Program
 
 
 @dataclass(frozen=True)
-class SiteSum:
+class SiteSum(Statement):
     """out[b, c, n] = sum_m src[b, c, m]; with ``channels`` the sum over all channels as well. Its own transpose."""
 
-    out: str
-    src: str
-    channels: bool
-
-    @property
-    def defines(self) -> tuple[tuple[str, Kind], ...]:
-        return ((self.out, Kind.SITE),)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.src,)
+    out: Annotated[str, defines(Kind.SITE)]
+    src: Annotated[str, reads(Kind.SITE)]
+    channels: Annotated[bool, DATA]
 
 
 @dataclass(frozen=True)
@@ -61,37 +54,21 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class Root:
+class Root(Statement):
     """outs = z of ``equation``, iterated from ``starts``, which have no influence on it."""
 
-    outs: tuple[str, ...]
-    equation: Equation
-    starts: tuple[str, ...]
-    given: tuple[str, ...]
-
-    @property
-    def defines(self) -> tuple[tuple[str, Kind], ...]:
-        return tuple((name, Kind.SITE) for name in self.outs)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.starts, *self.given)))
+    outs: Annotated[tuple[str, ...], defines(Kind.SITE)]
+    equation: Annotated[Equation, DATA]
+    starts: Annotated[tuple[str, ...], reads(Kind.SITE)]
+    given: Annotated[tuple[str, ...], reads()]
 
 
 @dataclass(frozen=True)
-class RootAdjoint:
+class RootAdjoint(Statement):
     """outs = w of J^T w = sources, with J of ``equation`` at the solution ``at``."""
 
-    outs: tuple[str, ...]
-    equation: Equation
-    at: tuple[str, ...]
-    given: tuple[str, ...]
-    sources: tuple[str, ...]
-
-    @property
-    def defines(self) -> tuple[tuple[str, Kind], ...]:
-        return tuple((name, Kind.SITE) for name in self.outs)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.at, *self.given, *self.sources)))
+    outs: Annotated[tuple[str, ...], defines(Kind.SITE)]
+    equation: Annotated[Equation, DATA]
+    at: Annotated[tuple[str, ...], reads(Kind.SITE)]
+    given: Annotated[tuple[str, ...], reads()]
+    sources: Annotated[tuple[str, ...], reads(Kind.SITE)]

@@ -30,6 +30,7 @@ from metrigen.ir.nodes import (
     Solve,
     Total,
 )
+from metrigen.ir.statement import unknown
 
 Values = Mapping[str, Any]
 
@@ -107,6 +108,8 @@ def run(
             env |= root_values(statement, env, run)
         elif isinstance(statement, RootAdjoint):
             env |= adjoint_values(statement, env, run)
+        else:
+            raise unknown(statement, "the interpreter")
     return {name: env[name] for name in program.outputs}
 
 

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from metrigen.errors import InternalError
-from metrigen.ir.implicit import Equation, Root, RootAdjoint
-from metrigen.ir.nodes import Accumulate, Map, Program, Solve
+from collections.abc import Iterable
+from typing import TypeVar
+
+from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
+from metrigen.ir.nodes import STATEMENTS, Accumulate, Map, Mix, Program, Solve, Statement, Total
+from metrigen.ir.statement import unknown
 from metrigen.spec.neural import Head, heads
+
+_Body = TypeVar("_Body", bound=Iterable[Statement])
+
+
+def known(body: _Body, where: str) -> _Body:
+    """The statements, if all are of known kinds; InternalError in the name of ``where``, who is to deal with them."""
+    for statement in body:
+        if not isinstance(statement, STATEMENTS):
+            raise unknown(statement, where)
+    return body
+
+
+def maps_in(body: Iterable[Statement], where: str) -> tuple[Map, ...]:
+    """The kernels among the statements, in order; of the other known kinds none is one."""
+    return tuple(s for s in known(body, where) if isinstance(s, Map))
+
+
+def couples_channels(*programs: Program) -> bool:
+    """Whether a statement takes values of several channels to one."""
+    return any(
+        isinstance(s, (Mix, Total))
+        or (isinstance(s, SiteSum) and s.channels)
+        or (isinstance(s, (Root, RootAdjoint)) and s.equation.coupled)
+        for program in programs
+        for s in known(program, "couples_channels")
+    )
 
 
 def learned_in(program: Program) -> tuple[Head, ...]:
     """The learned functions that a program evaluates, by name."""
-    return heads(*(e for s in program.body if isinstance(s, Map) for e in s.expressions))
+    return heads(*(e for s in program.body for e in s.expressions))
 
 
 def solves_in(program: Program) -> tuple[Solve, ...]:
@@ -27,17 +56,3 @@ def summed_into(program: Program) -> dict[str, str]:
     """Every term of a sum -> the array whose cotangent the sum is."""
     sums = (s for s in program.body if isinstance(s, Accumulate))
     return {term: s.out.removesuffix("__bar") for s in sums for term in s.terms}
-
-
-def check_closed(program: Program) -> None:
-    """Raise InternalError if a statement reads what is no input and was not defined before it, or if a name that is
-    put out is not defined."""
-    known = {array.name for array in program.inputs}
-    for statement in program.body:
-        missing = sorted(set(statement.reads) - known)
-        if missing:
-            raise InternalError(f"the program {program.name} reads {missing[0]!r}, which nothing defines")
-        known.update(name for name, _ in statement.defines)
-    lost = [name for name in program.outputs if name not in known]
-    if lost:
-        raise InternalError(f"the program {program.name} puts out {lost[0]!r}, which nothing defines")

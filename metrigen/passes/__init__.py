@@ -1,10 +1,2 @@
-"""Passes: pure functions from program to program, in the order in which every program goes through them."""
-
-from metrigen.passes.cse import cse
-from metrigen.passes.fuse import fuse
-from metrigen.passes.gather import gather_sums
-from metrigen.passes.name import name_stores
-
-PASSES = (fuse, gather_sums, cse, name_stores)
-
-__all__ = ["PASSES"]
+"""Passes: pure functions from program to program; ``passes.pipeline`` says in which order
+a program goes through them."""

@@ -5,108 +5,84 @@ Invariant: the value of every output.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Leaf, Map, Mix, Outer, Program, Solve, Statement, Total
+from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
+from metrigen.ir.queries import known
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import tidy
 
 
 def merge_channel_maps(program: Program) -> Program:
     """Apply symmetry, pull numbers out and share equal channel maps."""
-    symmetry = {array.name: array.symmetry for array in program.inputs}
-    scaled: dict[str, tuple[sp.Expr, str]] = {}
-    value: dict[str, tuple[sp.Expr, str]] = {}
-    seen: dict[tuple[str, str, bool], str] = {}
-    body: list[Statement] = []
-    for statement in program.body:
+    merger = _Merger(program)
+    for statement in known(program, "merge_channel_maps"):
+        merger.write(statement)
+    return prune(replace(program, body=tuple(merger.body)))
+
+
+class _Merger:
+    """The statements written so far. The name of a channel map in the program is one thing, and what is stored under it
+    another, once a number has been pulled out: ``value`` says what a name stands for, (number, what is stored), and
+    every statement is written in terms of what is stored."""
+
+    def __init__(self, program: Program) -> None:
+        self.symmetry = {array.name: array.symmetry for array in program.inputs}
+        self.outputs, self.taken = set(program.outputs), set(program.kinds())
+        self.rank = next((len(leaf.offset) for s in program for e in s.expressions for leaf in e.atoms(Leaf)), 0)
+        self.value: dict[str, tuple[sp.Expr, str]] = {}
+        self.multiple: dict[str, tuple[sp.Expr, str]] = {}  # what is a number times an array, as it is stored
+        self.seen: dict[tuple[str, str, bool], str] = {}
+        self.scaled: dict[str, str] = {}
+        self.body: list[Statement] = []
+
+    def write(self, statement: Statement) -> None:
         if isinstance(statement, Map):
-            statement = _replace_values(statement, value)
-            for name, expr in statement.stores:
-                number, leaf = expr.as_coeff_Mul()
-                if isinstance(leaf, Leaf) and not any(leaf.offset):
-                    scaled[name] = (number, leaf.array)
-        elif isinstance(statement, (Mix, Total)):
-            number, source = scaled.get(statement.src, (sp.S.One, statement.src))
-            matrix = statement.matrix if isinstance(statement, Mix) else ""
-            turned = isinstance(statement, Mix) and statement.transpose
-            if turned and symmetry.get(matrix):
-                number, turned = number * symmetry[matrix], False
-            if (matrix, source, turned) in seen:
-                value[statement.out] = (number, seen[matrix, source, turned])
-                continue
-            seen[matrix, source, turned] = statement.out
-            if number != 1:
-                value[statement.out] = (number, statement.out)
-            statement = replace(statement, src=source)
-            if isinstance(statement, Mix):
-                statement = replace(statement, transpose=turned)
-        body.append(statement)
-    return prune(replace(program, body=tuple(_read_stored(body, value, set(program.outputs)))))
+            self._map(statement)
+        elif isinstance(statement, (Mix, Total)) and statement.out not in self.outputs:
+            self._channel_map(statement)
+        else:
+            self.body.append(statement.with_reads(self._stored))
 
+    def _map(self, statement: Map) -> None:
+        found = {leaf for e in statement.expressions for leaf in e.atoms(Leaf) if leaf.array in self.value}
+        swap = {leaf: self.value[leaf.array][0] * leaf.renamed(self.value[leaf.array][1]) for leaf in found}
+        if swap:
+            statement = statement.with_expressions(lambda e: e.xreplace(swap))
+            statement = replace(statement, stores=tuple((n, tidy(e)) for n, e in statement.stores))
+        for name, expr in statement.stores:
+            number, leaf = expr.as_coeff_Mul()
+            if isinstance(leaf, Leaf) and not any(leaf.offset):
+                self.multiple[name] = (number, leaf.array)
+        self.body.append(statement)
 
-def _replace_values(statement: Map, value: dict[str, tuple[sp.Expr, str]]) -> Map:
-    swap = {
-        leaf: value[leaf.array][0] * leaf.renamed(value[leaf.array][1])
-        for e in statement.expressions
-        for leaf in e.atoms(Leaf)
-        if leaf.array in value
-    }
-    if not swap:
-        return statement
-    return replace(
-        statement,
-        stores=tuple((n, tidy(e.xreplace(swap))) for n, e in statement.stores),
-        sums=tuple((n, k, e.xreplace(swap)) for n, k, e in statement.sums),
-        lets=tuple((s, e.xreplace(swap)) for s, e in statement.lets),
-    )
+    def _channel_map(self, statement: Mix | Total) -> None:
+        src = statement.src
+        number, source = self.multiple[src] if src in self.multiple else (sp.S.One, self._stored(src))
+        matrix, turned = (statement.matrix, statement.transpose) if isinstance(statement, Mix) else ("", False)
+        if turned and self.symmetry.get(matrix):
+            number, turned = number * self.symmetry[matrix], False
+        stored = self.seen.setdefault((matrix, source, turned), statement.out)
+        if number != 1 or stored != statement.out:
+            self.value[statement.out] = (number, stored)
+        if stored == statement.out:
+            made = Mix(stored, matrix, source, turned) if isinstance(statement, Mix) else Total(stored, source)
+            self.body.append(made)
 
-
-def _read_stored(body: list[Statement], value: dict[str, tuple[sp.Expr, str]], outputs: set[str]) -> list[Statement]:
-    """Statements that read whole arrays (and outputs) still need the scaled array itself."""
-    stored: list[Statement] = []
-    made: dict[str, str] = {}
-    taken = {name for s in body for name, _ in s.defines}
-
-    def array(name: str) -> str:
-        if name not in value:
+    def _stored(self, name: str) -> str:
+        """The array that a name stands for, for those who read the whole of it: written here, once."""
+        if name not in self.value:
             return name
-        if name not in made:
-            number, source = value[name]
-            made[name] = f"{name}__scaled"
-            while made[name] in taken:  # of a chain of scaled maps, which are merged one by one
-                made[name] += "__scaled"
-            leaf = _leaf_like(body, source)
-            stored.append(Map(stores=((made[name], number * leaf),)))
-        return made[name]
-
-    for statement in body:
-        if isinstance(statement, (Mix, Total)):
-            statement = replace(statement, src=array(statement.src))
-        elif isinstance(statement, Outer):
-            statement = replace(statement, left=array(statement.left), right=array(statement.right))
-        elif isinstance(statement, Solve):
-            statement = replace(statement, rhs=array(statement.rhs))
-        elif isinstance(statement, SiteSum):
-            statement = replace(statement, src=array(statement.src))
-        elif isinstance(statement, Root):
-            statement = replace(statement, starts=_each(array, statement.starts), given=_each(array, statement.given))
-        elif isinstance(statement, RootAdjoint):
-            statement = replace(statement, given=_each(array, statement.given), sources=_each(array, statement.sources))
-        stored.append(statement)
-    if outputs & value.keys():
-        raise AssertionError(f"a channel map is itself an output: {sorted(outputs & value.keys())}")
-    return stored
-
-
-def _each(array: Callable[[str], str], names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(array(name) for name in names)
-
-
-def _leaf_like(body: list[Statement], array: str) -> Leaf:
-    rank = next(len(leaf.offset) for s in body if isinstance(s, Map) for e in s.expressions for leaf in e.atoms(Leaf))
-    return Leaf(array, (0,) * rank)
+        number, stored = self.value[name]
+        if number == 1:
+            return stored
+        if name not in self.scaled:
+            scaled = f"{name}__scaled"
+            while scaled in self.taken:
+                scaled += "__scaled"
+            self.scaled[name] = scaled
+            self.taken.add(scaled)
+            self.body.append(Map(stores=((scaled, number * Leaf(stored, (0,) * self.rank)),)))
+        return self.scaled[name]

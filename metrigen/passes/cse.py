@@ -8,6 +8,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.nodes import Map, Program
+from metrigen.ir.queries import maps_in
 
 
 def cse(program: Program) -> Program:
@@ -54,6 +55,4 @@ def ordered(lets: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> tuple[tuple[sp.Symbo
 
 def count_ops(program: Program) -> int:
     """Arithmetic operations per site of all kernels of a program."""
-    return sum(
-        int(sp.count_ops(e)) for s in program.body if isinstance(s, Map) for e in s.expressions if not e.is_Symbol
-    )
+    return sum(int(sp.count_ops(e)) for s in maps_in(program, "count_ops") for e in s.expressions if not e.is_Symbol)

@@ -69,11 +69,9 @@ def _merge(first: Statement, second: Map) -> Map:
             lets[value] = stores[leaf.array]
             stores[leaf.array] = value
         swap[leaf] = value
+    second = second.with_expressions(lambda e: e.xreplace(swap))
     return Map(
-        stores=(*stores.items(), *((n, e.xreplace(swap)) for n, e in second.stores)),
-        sums=(*first.sums, *((n, k, e.xreplace(swap)) for n, k, e in second.sums)),
-        lets=(*lets.items(), *((s, e.xreplace(swap)) for s, e in second.lets)),
-        over=first.over,
+        (*stores.items(), *second.stores), (*first.sums, *second.sums), (*lets.items(), *second.lets), first.over
     )
 
 
@@ -96,12 +94,7 @@ def _apart(first: Map, second: Map) -> Map:
             lets.append((table[symbol], expr))
     if not table and len(lets) == len(second.lets):
         return second
-    return replace(
-        second,
-        stores=tuple((n, e.xreplace(table)) for n, e in second.stores),
-        sums=tuple((n, k, e.xreplace(table)) for n, k, e in second.sums),
-        lets=tuple(lets),
-    )
+    return replace(second, lets=tuple(lets)).with_expressions(lambda e: e.xreplace(table))
 
 
 def _drop_private(program: Program, groups: list[Statement]) -> list[Statement]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrigen.ir.nodes import Array, Cayley, Local, Program
+from metrigen.ir.queries import known
 
 
 def hoist(program: Program, state: Sequence[str]) -> tuple[Program, Program]:
     """(prologue, body): the prologue's outputs are inputs of the body and constant over the steps. The body takes
     every array of ``state``, and of the other inputs those that it reads."""
     kinds = program.kinds()
-    early = tuple(s for s in program.body if isinstance(s, (Local, Cayley)))
+    early = tuple(s for s in known(program, "hoist") if isinstance(s, (Local, Cayley)))
     late = tuple(s for s in program.body if not isinstance(s, (Local, Cayley)))
     read = {name for s in late for name in s.reads}
     made = [name for s in early for name, _ in s.defines]

@@ -48,9 +48,5 @@ def _name_stores(statement: Map) -> Map:
             swap[value] = sp.Symbol(name, real=True)
     for symbol in list(swap):
         swap[symbol] = swap.get(swap[symbol], swap[symbol])
-    return replace(
-        statement,
-        stores=tuple((n, e.xreplace(swap)) for n, e in statement.stores),
-        sums=tuple((n, k, e.xreplace(swap)) for n, k, e in statement.sums),
-        lets=tuple((swap.get(s, s), e.xreplace(swap)) for s, e in lets.items()),
-    )
+    renamed_lets = tuple((swap.get(s, s), e) for s, e in lets.items())
+    return replace(statement, lets=renamed_lets).with_expressions(lambda e: e.xreplace(swap))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from metrigen.ir.nodes import Kind, Map, Program, Statement
+from metrigen.ir.nodes import Accumulate, Kind, Map, Program, Statement
 
 
 def prune(program: Program) -> Program:
@@ -40,5 +40,8 @@ def prune_lets(statement: Map) -> Map:
 def read_only(program: Program) -> Program:
     """Only the inputs that are read, and the first site array, which gives the shape of the lattice."""
     read = {name for s in program.body for name in s.reads}
+    read |= {
+        s.out.removesuffix("__bar") for s in program.body if isinstance(s, Accumulate) and not s.terms
+    }  # its shape
     first = next(a for a in program.inputs if a.kind is Kind.SITE)
     return replace(program, inputs=tuple(a for a in program.inputs if a.name in read or a == first))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement, renamed
+from metrigen.ir.queries import known
 from metrigen.passes.prune import prune
 from metrigen.passes.sweeps import near_reads
 
@@ -36,7 +37,7 @@ class Loop:
 
 def rotate(body: Program, state: Sequence[str]) -> Loop:
     """The loop of ``body``, whose outputs are the next values of ``state`` in this order."""
-    body = own_outputs(body)
+    body = own_outputs(known(body, "rotate"))
     early = _early(body, set(state))
     rest = tuple(s for s in body.body if s not in early)
     inside = {name for s in rest for name in s.reads}
@@ -96,5 +97,5 @@ def own_outputs(body: Program) -> Program:
 
 
 def _rank(body: Program) -> int:
-    atoms = (x for s in body.body if isinstance(s, Map) for e in s.expressions for x in sp.sympify(e).atoms(Leaf))
+    atoms = (x for s in body.body for e in s.expressions for x in sp.sympify(e).atoms(Leaf))
     return next((len(leaf.offset) for leaf in atoms), 0)

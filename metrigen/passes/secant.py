@@ -14,6 +14,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.nodes import Array, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, negate, renamed, shift
+from metrigen.ir.statement import unknown
 from metrigen.passes.prune import prune
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
 from metrigen.passes.solves import share_solves
@@ -62,7 +63,7 @@ def followed(program: Program, wrt: Sequence[str], part: str) -> Quotients:
             moved = {statement.out} if source in moving else set()
             straight = moved if source in affine else set()
         else:
-            raise TypeError(f"no density holds a {type(statement).__name__}")
+            raise unknown(statement, "the difference quotient of a density")
         moving, affine = moving | moved, affine | straight
     rules.moving, rules.affine = moving, affine
     return rules

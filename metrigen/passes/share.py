@@ -62,11 +62,4 @@ def _with_known(statement: Map, known: Known) -> Map:
                 swap[function] = Leaf(known[function.func, argument.array], argument.offset)
     if not swap:
         return statement
-    return prune_lets(
-        replace(
-            statement,
-            stores=tuple((n, e.xreplace(swap)) for n, e in statement.stores),
-            sums=tuple((n, k, e.xreplace(swap)) for n, k, e in statement.sums),
-            lets=tuple((s, e.xreplace(swap)) for s, e in statement.lets),
-        )
-    )
+    return prune_lets(statement.with_expressions(lambda e: e.xreplace(swap)))

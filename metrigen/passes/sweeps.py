@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.queries import known, maps_in
 
 Sited = Map | Mix | Total
 Alone = Outer | SiteSum | Root | RootAdjoint
@@ -46,7 +47,7 @@ def cut(program: Program) -> Cut | None:
     """The sweeps of a program; None where it holds statements on parameters that are more than sums."""
     groups: list[list[Sited] | Alone] = []
     totals: list[Accumulate] = []
-    for statement in program.body:
+    for statement in known(program, "cut"):
         if isinstance(statement, Accumulate):
             totals.append(statement)
         elif isinstance(statement, Alone):
@@ -69,7 +70,7 @@ def cut(program: Program) -> Cut | None:
 
 def near_reads(statements: Sequence[Statement]) -> set[str]:
     """Arrays that are read at a neighbour."""
-    maps = [s for s in statements if isinstance(s, Map)]
+    maps = maps_in(statements, "near_reads")
     return {leaf.array for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if any(leaf.offset)}
 
 

@@ -47,6 +47,8 @@ from metrigen.ir.nodes import (
     renamed,
     shift,
 )
+from metrigen.ir.queries import maps_in
+from metrigen.ir.statement import unknown
 from metrigen.passes.lets import Lets, is_large, let_form
 from metrigen.passes.prune import prune, prune_lets
 from metrigen.passes.tidy import tidy
@@ -104,7 +106,7 @@ class Sweep:
         self.site: dict[str, list[sp.Expr]] = {}
         self.param: dict[str, list[str]] = {}
         self.count = 0
-        self.values = {symbol.name for s in program.body if isinstance(s, Map) for symbol, _ in s.lets}
+        self.values = {symbol.name for s in maps_in(program, "vary") for symbol, _ in s.lets}
         self.cotangents = tuple(Array(bar(y), self.kinds[y]) for y in program.outputs) if seed is None else ()
         for y in program.outputs:
             if self.kinds[y] in _PLACES:
@@ -153,7 +155,7 @@ class Sweep:
         elif isinstance(statement, Root):
             self._root(statement)
         else:
-            raise TypeError(f"{type(statement).__name__} is written by vary and has no reverse of its own")
+            raise unknown(statement, "vary, which reverses no statement that it alone writes,")
 
     def cotangent(self, name: str) -> sp.Expr | None:
         """Cotangent of a site array as one leaf (stored first if it is more than that) or as a number."""
@@ -179,6 +181,8 @@ class Sweep:
         return out
 
     def _map(self, statement: Map) -> None:
+        if any(self.param.get(name) for name, _, _ in statement.sums):
+            raise unknown(statement, "vary, which reverses no sum over the sites,")
         size = sum(work(e) for e in statement.expressions)
         spend(size, f"the variation of {size} operations of {self.program.name}")
         stores = [(c, e) for name, e in statement.stores if (c := self.cotangent(name)) is not None]

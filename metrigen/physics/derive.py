@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import sympy as sp
@@ -25,8 +26,11 @@ from metrigen.physics.state import State, build_state, equations
 from metrigen.physics.symmetry import currents
 from metrigen.physics.tensor import tensor_of
 from metrigen.physics.wellposed import check_well_posed
-from metrigen.spec.domain import Graph, Lattice, Sequence
+from metrigen.spec.domain import Graph
 from metrigen.spec.system import System
+
+# Laws that a domain asks of its systems, by name.
+_OF_DOMAINS: Mapping[str, Callable[[State, Sequence[Law]], Law]] = {"contraction": check_contraction}
 
 
 def derive(system: System) -> Derivation:
@@ -51,9 +55,9 @@ def _check_depths(system: System) -> None:
 
 
 def _derive(system: System) -> Derivation:
-    if isinstance(system.domain, Graph):
+    if isinstance(system.domain, Graph):  # differences along edges in the place of derivatives
         with limited(EQUATIONS):
-            return derive_on_graph(system)
+            return derive_on_graph(system, system.domain)
     with limited(EQUATIONS):
         state = build_state(system)
     auxiliary = state.constrained
@@ -61,8 +65,7 @@ def _derive(system: System) -> Derivation:
         laws = structure_laws(state)
         if auxiliary is not None:
             laws = (check_constraint(auxiliary, state.rates), *laws)
-        if isinstance(system.domain, Sequence):
-            laws = (*laws, check_contraction(state, laws))
+        laws = (*laws, *(_OF_DOMAINS[name](state, laws) for name in system.domain.laws))
         tensor = tensor_of(state)
         conserved, current_law = currents(state)
         invariants, casimir_law = casimirs(state)
@@ -117,13 +120,11 @@ def _noether(tensor: Law, currents: Law | None) -> Law:
 
 
 def _steady(state: State) -> SteadyStateClass | None:
-    domain = state.system.domain
-    if state.bracket is not None or state.entropy is not None or state.constrained is not None:
-        return None
-    if not isinstance(domain, Lattice):
+    boundary = state.system.domain.boundary
+    if state.bracket is not None or state.entropy is not None or state.constrained is not None or boundary is None:
         return None
     try:
         with limited(LAW):
-            return steady.classify(state.hamiltonian, state.fields, domain.boundary)
+            return steady.classify(state.hamiltonian, state.fields, boundary)
     except TooLarge as error:
         return SteadyStateClass(False, False, f"not decided: {error.short}")

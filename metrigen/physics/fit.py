@@ -16,12 +16,11 @@ from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
-from metrigen.spec import domain as spec_domain
+from metrigen.spec.domain import ANY
 from metrigen.spec.neural import heads
 from metrigen.spec.symbols import Param, mix, t, total
 
 Pair = tuple[AppliedUndef, AppliedUndef]
-ANY = "RK4 or ExplicitEuler take any right-hand side"
 _IMPLICIT = (
     "ImplicitMidpoint keeps the symplectic form, AverageVectorField and DiscreteGradient the energy, of any H without "
     f"learned functions; {ANY}, and keep neither"
@@ -54,10 +53,8 @@ def check_integrator(derivation: Derivation) -> None:
         return
     domain = derivation.system.domain
     if not isinstance(domain, method.domains):
-        if isinstance(domain, spec_domain.Sequence):
-            raise unfit(derivation, "a token of a Sequence is one exact step of linear dynamics", "Exponential()")
-        raise unfit(derivation, f"it does not run on a {type(domain).__name__}", ANY)
-    method.check(derivation)
+        raise unfit(derivation, *domain.unsteppable)
+    domain.check_method(method, derivation)
 
 
 def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:

@@ -46,10 +46,8 @@ from metrigen.spec.system import System
 Fields = tuple[AppliedUndef, ...]
 
 
-def derive_on_graph(system: System) -> Derivation:
-    """Derive a system whose domain is a ``Graph``. Raises SpecError and StructureError as ``derive`` does."""
-    graph = system.domain
-    assert isinstance(graph, Graph)
+def derive_on_graph(system: System, graph: Graph) -> Derivation:
+    """Derive a system whose domain is ``graph``. Raises SpecError and StructureError as ``derive`` does."""
     _refuse(system)
     fields, energy, legendre = _energy(system, graph)
     entropy = None if system.entropy is None else _density("entropy", system.entropy, graph)

@@ -29,7 +29,6 @@ from metrigen.physics.fit import canonical_pairs, split
 from metrigen.physics.jets import Jet, from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.size import fits
 from metrigen.physics.variation import euler_jets
-from metrigen.spec.domain import Lattice
 from metrigen.spec.neural import learned
 from metrigen.spec.symbols import t, transposed
 
@@ -60,7 +59,7 @@ def _number(limit: sp.Expr | None) -> sp.Expr | None:
 
 def _limit(derivation: Derivation, at: Taken) -> sp.Expr | None:
     method = derivation.system.integrator
-    if method is None or derivation.constraints or not isinstance(derivation.system.domain, Lattice):
+    if method is None or derivation.constraints:
         return None
     if depth(derivation.hamiltonian) > _DEEPEST:
         return None
@@ -126,7 +125,6 @@ def _symbol(derivation: Derivation, density: sp.Expr, u: AppliedUndef, at: Taken
 def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at: Taken) -> sp.Expr | None:
     """sum of c_alpha |k|^alpha at k_i^2 = 4/h^2 over the part of ``force`` that is linear in u; None if it is coupled
     to another field or has a derivative of odd order with a constant coefficient."""
-    lattice = 4 / derivation.system.lattice.spacing**2
     flat, maps = channels.lift(channels.canonical(force))
     rest = dict.fromkeys(jets_of(flat, *derivation.fields), sp.S.Zero)
     silent = dict.fromkeys(maps, sp.S.Zero)
@@ -139,7 +137,7 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at:
             continue
         if j.base != u or any(n % 2 for n in j.orders):
             return None
-        term = c * (-1) ** (j.order // 2) * lattice ** (j.order // 2)
+        term = c * _shortest(derivation, j.order) if j.order else c
         total += sp.Add(*(part for part in sp.Add.make_args(expand(term)) if not part.is_nonpositive))
     for symbol, atom in maps.items():
         c = at(flat.diff(symbol), {**rest, **silent})
@@ -159,6 +157,11 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at:
             return None
     total = _valued(expand(total))
     return None if total.has(t) else from_jets(total)
+
+
+def _shortest(derivation: Derivation, order: int) -> sp.Expr:
+    """(-4/h^2)^(order/2): what a derivative of even order makes of the shortest wave of the lattice."""
+    return (-4 / derivation.system.lattice.spacing**2) ** (order // 2)
 
 
 def _valued(total: sp.Expr) -> sp.Expr:

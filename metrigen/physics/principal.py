@@ -27,7 +27,6 @@ from metrigen.physics.report import show
 from metrigen.physics.signs import sign_of
 from metrigen.physics.state import State, functional_derivatives
 from metrigen.physics.zero import all_zero, zero_test
-from metrigen.spec.domain import Lattice
 
 NAME = "well_posed"
 _LOCAL = "locally in time, while the fields stay bounded and inside their declared range"
@@ -75,11 +74,10 @@ class Principal:
 
 def by_principal_part(state: State) -> Law | None:
     """The law where the principal part decides it, else None. Raises TooLarge."""
-    domain = state.system.domain
-    if not isinstance(domain, Lattice) or not state.rates or any(map(channels.has_maps, state.rates)):
+    if not state.rates or any(map(channels.has_maps, state.rates)):
         return None
     principal = Principal.of_state(state)
-    periodic = domain.boundary == "periodic"
+    periodic = state.system.domain.boundary == "periodic"
     second_order = principal.order == 2 and len(state.fields) == 1
     arguments: tuple[Callable[[Principal], Law | None], ...] = (_parabolic, _symmetric, _hyperbolic, _wave)
     if not periodic:

@@ -9,7 +9,6 @@ from metrigen.physics.effort import LAW, limited
 from metrigen.physics.jets import from_jets, has_unevaluated, jets_of, to_jets
 from metrigen.physics.signs import sign_of
 from metrigen.physics.size import TooLarge
-from metrigen.spec.domain import Lattice
 from metrigen.spec.system import System
 
 _DENSITIES = ("lagrangian", "hamiltonian", "entropy")
@@ -20,8 +19,6 @@ def undefined(system: System) -> tuple[tuple[str, sp.Expr, sp.Expr, bool], ...]:
 
     A density without fields is no affair of the states; one that is too large to be decided is left out.
     """
-    if not isinstance(system.domain, Lattice):
-        return ()
     found: dict[sp.Expr, tuple[str, sp.Expr, sp.Expr, bool]] = {}
     for part, expr in stated(system):
         if part not in _DENSITIES or has_unevaluated(expr):

@@ -10,7 +10,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Bilinear
 from metrigen.spec.density import check_evaluated
-from metrigen.spec.domain import Graph, Index
+from metrigen.spec.domain import EDGE, Index
 from metrigen.spec.functional import Functional
 from metrigen.spec.names import check_name, class_name
 from metrigen.spec.neural import Head, heads
@@ -153,7 +153,7 @@ def check_real(u: AppliedUndef) -> None:
 def check_functions(system: System, part: str, expr: sp.Expr) -> None:
     """Every function in an expression must live on the domain: fields on (t, *axes), inputs on some coordinates."""
     check_evaluated(part, expr)
-    want = (t, *system.domain.axes, *((system.domain.edge,) if isinstance(system.domain, Graph) else ()))
+    want = (t, *system.domain.coordinates)
     complex_parts = expr.atoms(sp.conjugate, sp.re, sp.im, sp.arg)
     for u in functions_in(expr):
         if complex_parts and any(part_.has(u) for part_ in complex_parts) and u.is_real is not True:
@@ -212,7 +212,7 @@ def check_names(
                     fix=f"{symbol.name} = Param({symbol.name!r}), or Input({symbol.name!r}, domain)",
                 )
             claim(symbol.name, symbol)
-            if isinstance(symbol, Param) and symbol.per == "edge" and not isinstance(system.domain, Graph):
+            if isinstance(symbol, Param) and symbol.per == "edge" and EDGE not in system.domain.coordinates:
                 raise SpecError(
                     f"parameter {symbol.name!r} is given on edges, and the domain has none",
                     part=symbol.name,

@@ -13,8 +13,8 @@ from metrigen.spec.domain import Domain, Graph, Lattice
 if TYPE_CHECKING:
     import sympy as sp
 
-    from metrigen.integrators.base import Programs
-    from metrigen.integrators.dynamics import Dynamics
+    from metrigen.discretise.base import Programs
+    from metrigen.discretise.dynamics import Dynamics
     from metrigen.physics.derivation import Derivation
     from metrigen.physics.limits import SmallWaves
 
@@ -43,14 +43,21 @@ class Method(ABC):
         A class that does not state what it handles handles nothing: a part of the dynamics that a method does not
         know would be missing from its steps, and no one would be told.
         """
+        raise self._unstated("a step", "check")
+
+    def _unstated(self, step: str, check: str) -> SpecError:
         name = type(self).__name__
-        raise SpecError(
+        return SpecError(
             f"{name} does not say which systems it fits",
             part="integrator",
             why="a method that is not checked could leave out a part of the dynamics without a word",
-            fix=f"give class {name} a check(self, derivation) that raises SpecError for what a step does not hold, or "
-            "derive it from the method whose check it shares",
+            fix=f"give class {name} a {check}(self, derivation) that raises SpecError for what {step} does not hold, "
+            "or derive it from the method whose check it shares",
         )
+
+    def check_token(self, derivation: Derivation) -> None:
+        """``check`` on a ``Sequence``: a token takes the exact step of linear dynamics, whatever ``programs`` makes."""
+        raise self._unstated("a token", "check_token")
 
     def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
         """The largest stable time step, from the small waves of the system; None where none is known."""
@@ -59,6 +66,14 @@ class Method(ABC):
     @abstractmethod
     def programs(self, dynamics: Dynamics) -> Programs:
         """What the layer runs, of the discretised dynamics: one step, or a solve."""
+
+    def token_programs(self, dynamics: Dynamics) -> Programs:
+        """``programs`` on a ``Sequence``: those of a token."""
+        raise self._unstated("a token", "check_token")
+
+    @abstractmethod
+    def summary(self, derivation: Derivation) -> str:
+        """One sentence: what the method is, and what it keeps of this system or when it stops."""
 
 
 class Stepper(Method):
@@ -78,3 +93,24 @@ class Stepper(Method):
     @abstractmethod
     def kept(self, derivation: Derivation) -> str:
         """What a step conserves of this system."""
+
+    def summary(self, derivation: Derivation) -> str:
+        return f"{type(self).__name__}: order {self.order}, keeps {self.kept(derivation)}."
+
+
+class Solver(Method):
+    """A method that solves dF = 0: nothing is stepped.
+
+    solver, rtol, atol, max_iter  the start of what a layer may be told for a call
+    """
+
+    solver: str
+    rtol: float
+    atol: float
+    max_iter: int
+
+    order: ClassVar[None] = None
+
+    def summary(self, derivation: Derivation) -> str:
+        name = type(self).__name__
+        return f"{name}, solver {self.solver}: stops at a relative residual of {self.rtol:g}."

@@ -1,21 +1,66 @@
-"""Domains as a user names them: where the fields live. How a domain discretises is in ``metrigen.domains``."""
+"""Domains as a user names them: where the fields live. How a domain discretises is in ``metrigen.discretise``."""
 
 from __future__ import annotations
 
+from abc import ABC
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.spec.names import check_name
 
+if TYPE_CHECKING:
+    from metrigen.physics.derivation import Derivation
+    from metrigen.spec.contracts import Method
+
+ANY = "RK4 or ExplicitEuler take any right-hand side"
 BOUNDARIES = ("periodic", "zero", "neumann")
 AVERAGES = ("arithmetic", "harmonic")
 
 
+class Support(ABC):
+    """What values are given on: the sites of a domain, or the edges of a graph. ``axes``: coordinates of a value."""
+
+    axes: tuple[sp.Symbol, ...]
+
+    def input_arguments(self, time: sp.Symbol, moving: bool) -> tuple[sp.Symbol, ...]:
+        """What a prescribed field is a function of; ``moving``: of the time as well."""
+        return (*((time,) if moving else ()), *self.axes)
+
+
+class Domain(Support):
+    """Where the fields of a system live: what the continuum has to know of it. A field is a function of (t, *axes).
+
+    boundary   what a field is beyond the walls, one of BOUNDARIES; None where there is nothing beyond
+    laws       names of the laws that a system has to fulfil to live there, beside those of its brackets
+    network    nodes and edges that a spec fixes; None where there are none, or where they are given at run time
+    example    what ``integrator=`` may be, as a spec writes it
+    unsteppable  why a method that does not state that it runs there does not, and which method does
+    """
+
+    boundary: str | None = None
+    laws: ClassVar[tuple[str, ...]] = ()
+    network: Network | None = None
+    example: ClassVar[str] = "Strang(steps=8, dt=0.1), or SteadyState() for a stationary field"
+
+    @property
+    def coordinates(self) -> tuple[sp.Symbol, ...]:
+        """Everything beside the time that fields, inputs and parameters of the domain may be functions of."""
+        return self.axes
+
+    @property
+    def unsteppable(self) -> tuple[str, str]:
+        return f"it does not run on a {type(self).__name__}", ANY
+
+    def check_method(self, method: Method, derivation: Derivation) -> None:
+        """Raise SpecError or StructureError where a method that runs on the domain does not fit a system on it."""
+        method.check(derivation)
+
+
 @dataclass(frozen=True, init=False)
-class Lattice:
+class Lattice(Domain):
     """A regular lattice of cell-centred sites with one axis per coordinate symbol, or no axis (ODEs per channel).
 
     boundary  "periodic" wraps; "zero": the field vanishes outside and both wall edges carry energy; "neumann": no
@@ -92,7 +137,7 @@ NODE, EDGE = Index("node"), Index("edge")
 
 
 @dataclass(frozen=True)
-class Edges:
+class Edges(Support):
     """The edges of a graph, for what lives on them: ``Input("w", graph.edges, nonnegative=True)``."""
 
     axes: tuple[sp.Symbol, ...] = field(default=(EDGE,), init=False)
@@ -107,7 +152,7 @@ class Network:
 
 
 @dataclass(frozen=True, init=False)
-class Graph:
+class Graph(Domain):
     """An undirected graph whose nodes carry the fields; its edges are given at run time.
 
     ``grad(u)`` is the edge difference (B u)_e = u_head - u_tail, B the incidence matrix. The orientation of an edge is
@@ -136,6 +181,10 @@ class Graph:
     def edges(self) -> Edges:
         return Edges()
 
+    @property
+    def coordinates(self) -> tuple[sp.Symbol, ...]:
+        return NODE, EDGE
+
 
 def _network(graph: Any) -> Network:
     """The nodes and edges of a ``networkx.Graph``, in an order that its history does not change."""
@@ -162,7 +211,7 @@ def _network(graph: Any) -> Network:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Sequence(Domain):
     """A causal axis of tokens, which is the time t: the state has channels and no sites, an input one value a token.
 
     The dynamics is linear in the state; what depends on the tokens stands in the bracket, the metric and the drive.
@@ -170,5 +219,15 @@ class Sequence:
 
     axes: tuple[sp.Symbol, ...] = field(default=(), init=False)
 
+    laws: ClassVar[tuple[str, ...]] = ("contraction",)
+    example: ClassVar[str] = "Exponential(), with dt= a number, a Param or an Input with a value a token"
 
-Domain = Lattice | Graph | Sequence
+    @property
+    def unsteppable(self) -> tuple[str, str]:
+        return "a token of a Sequence is one exact step of linear dynamics", "Exponential()"
+
+    def input_arguments(self, time: sp.Symbol, moving: bool) -> tuple[sp.Symbol, ...]:
+        return (time,)
+
+    def check_method(self, method: Method, derivation: Derivation) -> None:
+        method.check_token(derivation)

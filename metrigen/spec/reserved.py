@@ -33,8 +33,8 @@ EMITTED = frozenset(
     products program_id property pullback range read readable readout reference register_parameters registered
     Report report residual results rhs root rtol RuntimeError saved self set shift SIGNS sites solution solve solver
     Sparse SPEC start state status STEP step step_of steps stress_energy stumpff super Tensor tl told torch
-    transformed triton tuple turned turned_back TypeError use_kernels ValueError warm_start warnings within working
-    zip
+    transformed triton tuple turned turned_back TypeError unshared use_kernels ValueError warm_start warnings within
+    working zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.

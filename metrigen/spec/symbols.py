@@ -12,7 +12,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef, UndefinedFunction
 
 from metrigen.errors import SpecError
-from metrigen.spec.domain import Domain, Edges, Sequence
+from metrigen.spec.domain import Domain, Support
 from metrigen.spec.names import check_name
 from metrigen.spec.numbers import check_number
 
@@ -45,7 +45,7 @@ class InputFunction(AppliedUndef):
 
 def Input(
     name: str,
-    domain: Domain | Edges,
+    domain: Support,
     *,
     positive: bool = False,
     nonnegative: bool = False,
@@ -55,15 +55,14 @@ def Input(
 
     On a ``Sequence`` it has one value a token, and so depends on the time; on ``graph.edges`` one value an edge.
     """
-    _check_domain("Input", name, domain, (Domain, Edges))
+    _check_domain("Input", name, domain, Support)
     assumptions = {"real": True, **_signs(positive, nonnegative)}
     function = UndefinedFunction(check_name(name, "input"), bases=(InputFunction,), role="input", **assumptions)
-    moving = time_dependent or isinstance(domain, Sequence)
-    return function(*((t,) if moving else ()), *domain.axes)
+    return function(*domain.input_arguments(t, time_dependent))
 
 
-def _check_domain(word: str, name: object, domain: object, kinds: Any) -> None:
-    if isinstance(domain, kinds):
+def _check_domain(word: str, name: object, domain: object, kind: type[Support]) -> None:
+    if isinstance(domain, kind):
         return
     axis = isinstance(domain, sp.Symbol)
     raise SpecError(

@@ -11,7 +11,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
-from metrigen.spec.contracts import Method, Stepper
+from metrigen.spec.contracts import Method, Solver, Stepper
 from metrigen.spec.density import density
 from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
@@ -109,6 +109,18 @@ class System:
         """The integrator of a system that is stepped in time; SpecError for any other."""
         if not isinstance(self.integrator, Stepper):
             raise SpecError(f"{self.name} is not stepped in time", part="integrator", fix="Strang(steps=8, dt=0.1)")
+        return self.integrator
+
+    @property
+    def solves(self) -> bool:
+        """Whether the state is solved for, and not stepped."""
+        return isinstance(self.integrator, Solver)
+
+    @property
+    def solver(self) -> Solver:
+        """The integrator of a system that is solved for; SpecError for any other."""
+        if not isinstance(self.integrator, Solver):
+            raise SpecError(f"{self.name} is not solved for", part="integrator", fix="SteadyState()")
         return self.integrator
 
     @property

@@ -73,7 +73,7 @@ def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> 
     text = render(
         "kernels.cpp.j2", header="", title="expressions", rank=1, halo=[0], periodic=True, used=used,
         functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False,
-        flat=flat, vector_math=flat,
+        points="numbers" if flat else "", vector_math=flat,
         binary=[f for f in ("pow", "atan2") if f"{f}_" in used],
     )  # fmt: skip
     text = text.replace("// FUNCTIONS\n", "// FUNCTIONS\n" + "".join(f"// {line}\n" for line in lines))

@@ -19,6 +19,7 @@ from tests.graph.systems import all_pairs, incidence
 
 Faults = Iterator[str]
 PLACES = ("latti", "graph")  # where laws of the stencil begin
+_STABLE = 1e3  # largest value after steps that did not leave their limit
 
 
 def gap(a: torch.Tensor | np.ndarray, b: torch.Tensor | np.ndarray) -> float:
@@ -74,9 +75,12 @@ def slopes(chain: Chain) -> Faults:
         state, rest = tuple(moved[: len(chain.state)]), moved[len(chain.state) :]
         out = outputs(chain, layer, state, dict(zip(chain.inputs, rest, strict=True)))
         loss.moved = moved  # type: ignore[attr-defined]
+        loss.largest = max(x.detach().abs().max().item() for x in out if x.numel())  # type: ignore[attr-defined]
         return sum((x.sin()).sum() for x in out if x.is_floating_point())
 
     middle = loss(0.0)
+    if not loss.largest < _STABLE:  # type: ignore[attr-defined]  # steps above their limit: no difference quotient holds
+        return
     grads = torch.autograd.grad(middle, loss.moved, allow_unused=True)  # type: ignore[attr-defined]
     exact = sum((g * a).sum() for g, a in zip(grads, along, strict=True) if g is not None)
     h = 1e-5
@@ -117,7 +121,8 @@ def interpreted(chain: Chain) -> Faults:
 
 
 def _on_edges(chain: Chain, name: str) -> bool:
-    assert chain.lowered is not None
+    if chain.lowered is None:  # of a sequence, which has no edges
+        return False
     d = chain.lowered.dynamics
     return any(a.name == name and a.kind.name == "EDGE" for a in (*d.inputs, *d.params))
 

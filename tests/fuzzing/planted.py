@@ -11,8 +11,8 @@ import pytest
 import sympy as sp
 
 from metrigen.backends import expressions
-from metrigen.domains import lattice
-from metrigen.integrators.dynamics import Dynamics
+from metrigen.discretise import lattice
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.passes import vary
 from tests.fuzzing import chain
 from tests.fuzzing.cells import Cell
@@ -47,7 +47,7 @@ def _walls_count_half(patch: pytest.MonkeyPatch) -> None:
     def half(expr: sp.Expr, stencils: Any) -> sp.Expr:
         return whole(expr, stencils).replace(lambda e: isinstance(e, lattice.Outside), lambda e: e / 2)
 
-    patch.setattr("metrigen.domains.lower.site_density", half)
+    patch.setattr("metrigen.discretise.lower.site_density", half)
 
 
 def _spelled(dialect: expressions.Dialect, name: str, other: str) -> Plant:

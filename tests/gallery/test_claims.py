@@ -9,8 +9,9 @@ import pytest
 import sympy as sp
 
 from metrigen import derive
-from metrigen.integrators.dynamics import dynamics
-from metrigen.integrators.lattice_probe import Stencil, applied, dot
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.base import Discretisation
+from metrigen.discretise.lattice_probe import Stencil, applied
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.growth import Linearised
 from metrigen.physics.state import build_state
@@ -39,11 +40,12 @@ def test_brackets_are_skew_and_metrics_positive(name: str) -> None:
     stencil = Stencil.of(dynamics(found))
     for trial, state in enumerate(stencil.states()):
         f = stencil.covector(trial, 1)
-        size = dot(f, f)[0]
+        inner = Discretisation.inner
+        size = inner(f, f)[0]
         if stencil.bracket is not None and proved(found, "antisymmetry"):
-            assert abs(dot(f, applied(stencil.bracket, state, f))[0]) <= _ROUNDING * size * (1 + _largest(state))
+            assert abs(inner(f, applied(stencil.bracket, state, f))[0]) <= _ROUNDING * size * (1 + _largest(state))
         if stencil.metric is not None and proved(found, "metric_psd"):
-            assert dot(f, applied(stencil.metric, state, f))[0] >= -_ROUNDING * size
+            assert inner(f, applied(stencil.metric, state, f))[0] >= -_ROUNDING * size
 
 
 def _largest(state: dict) -> float:

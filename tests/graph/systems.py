@@ -32,7 +32,8 @@ from metrigen import (
     momentum,
     t,
 )
-from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.ir.nodes import Array, Kind
 from metrigen.physics.derive import derive
 from tests.lattice.arrays import drawn

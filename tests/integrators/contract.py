@@ -27,8 +27,9 @@ from metrigen import (
     derive,
     grad,
 )
-from metrigen.integrators.base import Programs
-from metrigen.integrators.dynamics import after, dynamics
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.base import Programs
+from metrigen.discretise.dynamics import after
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import equations_in

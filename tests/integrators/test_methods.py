@@ -9,8 +9,8 @@ import pytest
 
 import metrigen
 from metrigen import Exponential, Leapfrog, SpecError, Strang, System, derive
+from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics
 from metrigen.integrators.methods import METHODS
 from metrigen.ir.nodes import Program
 from metrigen.spec.contracts import Method, Stepper

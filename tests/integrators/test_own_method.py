@@ -10,8 +10,8 @@ from typing import ClassVar
 import pytest
 
 from metrigen import Derivation, SpecError, Strang, derive
+from metrigen.discretise.dynamics import Builder, Dynamics, after
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.dynamics import Builder, Dynamics, after
 from metrigen.ir.nodes import Program
 from tests.integrators import test_methods
 from tests.integrators.contract import anharmonic

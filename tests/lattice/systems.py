@@ -25,7 +25,8 @@ from metrigen import (
     t,
     total,
 )
-from metrigen.integrators.dynamics import Dynamics, dynamics
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.dynamics import Dynamics
 
 x, y, z = sp.symbols("x y z", real=True)
 BOUNDARIES = ("periodic", "zero", "neumann")

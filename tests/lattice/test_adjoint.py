@@ -7,8 +7,8 @@ import pytest
 
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Program
-from metrigen.passes import PASSES
 from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.pipeline import KERNELS
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import optimise
 from tests.lattice.arrays import directional, dot_defect, random_values
@@ -81,7 +81,7 @@ def test_passes_keep_every_value(name: str) -> None:
     step = layer.derivation.system.integrator.step(layer)
     values = random_values(step.inputs, len(layer.origin))
     expected = run(step, values)
-    for run_pass in (merge_channel_maps, *PASSES):
+    for run_pass in (merge_channel_maps, *KERNELS):
         step = run_pass(step)
         got = run(step, values)
         for out, value in expected.items():

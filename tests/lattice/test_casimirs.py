@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 
 from metrigen import Field, Lattice, System
-from metrigen.integrators.lattice_laws import lattice_laws
+from metrigen.discretise.lattice_laws import lattice_laws
 from metrigen.physics.derivation import Law
 from tests.lattice.systems import lattice_dynamics, x, y
 

@@ -30,12 +30,12 @@ from metrigen import (
     grad,
     mix,
 )
-from metrigen.integrators.lattice_probe import Stencil, applied, dot, slopes
+from metrigen.discretise.base import Discretisation
+from metrigen.discretise.lattice_probe import Stencil, applied, slopes
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Map, Program, Solve
 from metrigen.ir.queries import solves_in
-from metrigen.passes import PASSES
-from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.pipeline import BUILT, KERNELS
 from metrigen.passes.solves import share_solves
 from metrigen.programs import Lowered, lower, optimise
 from tests.lattice.arrays import directional, dot_defect, random_values
@@ -159,7 +159,7 @@ def test_passes_keep_every_value(name: str) -> None:
     values = random_values(step.inputs, len(layer.origin))
     expected = run(step, values)
     solves = len(solves_in(step))
-    for run_pass in (share_solves, merge_channel_maps, *PASSES):
+    for run_pass in (*BUILT, *KERNELS):
         step = run_pass(step)
         for out, value in run(step, values).items():
             np.testing.assert_allclose(value, expected[out], rtol=1e-10, atol=1e-12)
@@ -178,7 +178,7 @@ def test_energy_is_kept_by_the_bracket(name: str) -> None:
     assert stencil.bracket is not None
     for state in stencil.states():
         slope = slopes(stencil.energy, state)
-        power, terms = dot(slope, applied(stencil.bracket, state, slope))
+        power, terms = Discretisation.inner(slope, applied(stencil.bracket, state, slope))
         assert abs(power) < 1e-12 * terms
 
 

@@ -23,11 +23,12 @@ from metrigen import (
     energy_density,
     grad,
 )
-from metrigen.domains.lattice import Stencils
-from metrigen.domains.lower import Lowering, bar
-from metrigen.integrators.dynamics import dynamics
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.lattice import Stencils
+from metrigen.discretise.lower import Lowering
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind
+from metrigen.passes.vary import bar
 from metrigen.programs import lower
 from tests.lengths import LONG, spread
 
@@ -48,7 +49,7 @@ def names(grid: Lattice) -> tuple[sp.Expr, ...]:
 
 def lowering(grid: Lattice) -> Lowering:
     arrays = {f: Array(f.func.__name__, Kind.SITE, bool(f.is_positive)) for f in names(grid)}
-    return Lowering(Stencils(grid, coefficients=frozenset("kw")), arrays, ())
+    return Lowering(arrays, (), Stencils(grid, coefficients=frozenset("kw")))
 
 
 def values(rank: int, sizes: tuple[int, ...], seed: int) -> dict[str, np.ndarray]:

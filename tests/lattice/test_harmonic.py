@@ -23,10 +23,10 @@ from metrigen import (
     stress_energy,
     t,
 )
-from metrigen.domains.lattice import Stencils
-from metrigen.domains.lower import Lowering
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.lattice import Stencils
+from metrigen.discretise.lower import Lowering
 from metrigen.frame.linear import respond
-from metrigen.integrators.dynamics import dynamics
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.passes.vary import bar
@@ -62,7 +62,7 @@ def test_a_weight_is_exact_at_every_magnitude(a: float, b: float) -> None:
     found = force(flow(hamiltonian=w * D), u=[0, 1], w=[a, b])["u__bar"]
     assert found[1] == -found[0] == pytest.approx(float(weight), rel=4e-16, abs=0)
     arrays = {f: Array(f.func.__name__, Kind.SITE) for f in (u, w)}
-    lowering = Lowering(Stencils(LINE, coefficients=frozenset("w"), nonnegative=frozenset("w")), arrays, ())
+    lowering = Lowering(arrays, (), Stencils(LINE, coefficients=frozenset("w"), nonnegative=frozenset("w")))
     at = {"u": np.array([[[0.0, 1.0]]]), "w": np.array([[[a, b]]])}
     slope = run(lowering.gradient("H", w * D, ("w",)), at)[bar("w")][0, 0]
     shares = [(Fraction(z) / (Fraction(a) + Fraction(b))) ** 2 if a or b else Fraction(1, 4) for z in (b, a)]
@@ -140,7 +140,7 @@ def test_what_conducts_is_harmonic_in_a_readout_of_either_sign() -> None:
     """k pi of an energy flux is k times what has a sign of its own, however it is written."""
     q, p = Field("q", LINE), Field("p", LINE)
     arrays = {f: Array(f.func.__name__, Kind.SITE) for f in (q, p, w)}
-    lowering = Lowering(Stencils(LINE, coefficients=frozenset("w"), nonnegative=frozenset("w")), arrays, ())
+    lowering = Lowering(arrays, (), Stencils(LINE, coefficients=frozenset("w"), nonnegative=frozenset("w")))
     at = {"q": [0.0, 1.0], "p": [1.0, -3.0], "w": [2.0, 1e-20]}
     given = {name: np.array([[row]]) for name, row in at.items()}
     for flux in ((w + w**2) * p * q.diff(x), w * p * q.diff(x) + p * w**2 * q.diff(x)):

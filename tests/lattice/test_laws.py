@@ -10,9 +10,9 @@ import pytest
 import sympy as sp
 
 from metrigen import DiscreteGradient, Dissipation, Field, Lattice, Param, System, grad, mix, t, total
-from metrigen.integrators.lattice_jacobi import _defect
-from metrigen.integrators.lattice_laws import lattice_laws
-from metrigen.integrators.lattice_probe import Stencil, applied, pairing, slopes
+from metrigen.discretise.lattice_jacobi import _defect
+from metrigen.discretise.lattice_laws import lattice_laws
+from metrigen.discretise.lattice_probe import Stencil, applied, pairing, slopes
 from metrigen.physics.derivation import Law
 from tests.lattice.systems import lattice_dynamics, x, y
 

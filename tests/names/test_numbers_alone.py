@@ -31,13 +31,13 @@ from metrigen import (
     grad,
     t,
 )
-from metrigen.domains.lower import param_array
+from metrigen.discretise.lower import param_array
 from metrigen.emit.check import check_files
 from metrigen.errors import InternalError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.explicit_euler import ExplicitEuler
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
-from metrigen.ir.queries import check_closed
+from metrigen.ir.verify import verify
 from metrigen.physics.jets import jet
 from tests.lattice.emitted import compiled, layer_class, package
 
@@ -184,9 +184,9 @@ def test_a_program_reads_what_is_defined() -> None:
     u = Array("u", Kind.SITE)
     stray = Map(stores=(("out", Leaf("u", ()) * sp.Symbol("stray", real=True)),))
     with pytest.raises(InternalError, match="stray"):
-        check_closed(Program("step", (u,), (stray,), ("out",)))
+        verify(Program("step", (u,), (stray,), ("out",)))
     with pytest.raises(InternalError, match="lost"):
-        check_closed(Program("step", (u,), (), ("lost",)))
+        verify(Program("step", (u,), (), ("lost",)))
 
 
 def test_a_symbol_of_the_compiler_is_no_parameter() -> None:

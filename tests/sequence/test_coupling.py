@@ -14,8 +14,8 @@ import sympy as sp
 import torch
 
 from metrigen import Dissipation, Exponential, Param, SpecError, StructureError, canonical, derive, mix, total
+from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import Scan, scan_of
-from metrigen.integrators.sequence_laws import sequence_laws
 from metrigen.ir.nodes import Cayley, Mix, Program
 from tests.lattice.emitted import compiled
 from tests.sequence.checks import check_gradients, walked

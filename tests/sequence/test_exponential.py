@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrigen import Dissipation, Exponential, Input, StructureError, derive
-from metrigen.integrators import sequence_laws as laws
+from metrigen.discretise import sequence_laws as laws
 from metrigen.integrators.scan import scan_of
 from metrigen.ir.damped_stumpff import damped_stumpff, damped_stumpff_values
 from metrigen.ir.nodes import Map

@@ -1,41 +1,34 @@
-"""The lattice dynamics of a derivation, as an integrator sees it, and the builder it writes its step with."""
+"""The discretised dynamics of a derivation, as an integrator sees it, and the builder it writes its step with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.constraint import equations_of
-from metrigen.domains.graph import GraphLowering
-from metrigen.domains.lattice import Stencils
-from metrigen.domains.lower import Lowering, bar, bracket_program, param_array
-from metrigen.domains.readout import explicit_symbols
-from metrigen.errors import SpecError
+from metrigen.discretise.base import Discretisation
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed, stem
 from metrigen.passes.tidy import tidy
+from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Bilinear, Derivation
-from metrigen.spec.domain import EDGE, Graph, Lattice
-from metrigen.spec.neural import heads
-from metrigen.spec.symbols import t
 
 
 @dataclass(frozen=True)
 class Dynamics:
-    """Arrays of the state, the inputs and the parameters of a derivation on its lattice."""
+    """Arrays of the state, the inputs and the parameters of a derivation on its domain."""
 
     derivation: Derivation
-    lowering: Lowering
+    lowering: Discretisation
     state: tuple[Array, ...]
     inputs: tuple[Array, ...]
     params: tuple[Array, ...]
 
     @property
     def origin(self) -> tuple[int, ...]:
-        return self.lowering.stencils.origin
+        return self.lowering.origin
 
     def leaf(self, name: str) -> Leaf:
         return Leaf(name, self.origin)
@@ -54,16 +47,15 @@ class Dynamics:
     def _gradients(self) -> dict[tuple[sp.Expr, str, str], Program]:
         return {}
 
-    def covectors(self, bilinear: Bilinear) -> tuple[Lowering, tuple[str, ...], tuple[str, ...]]:
+    def covectors(self, bilinear: Bilinear) -> tuple[Discretisation, tuple[str, ...], tuple[str, ...]]:
         """The lowering with the covectors of a bracket added, and the names of the left and right ones."""
-        arrays = dict(self.lowering.arrays)
+        arrays: dict[sp.Basic, Array] = {}
         names: list[tuple[str, ...]] = []
         for side, functions in (("left", bilinear.left), ("right", bilinear.right)):
             row = tuple(f"{a.name}__{side}" for a in self.state)
             arrays.update({f: Array(n, Kind.SITE) for f, n in zip(functions, row, strict=True)})
             names.append(row)
-        lowering = replace(self.lowering, arrays=arrays).with_covectors((*names[0], *names[1]))
-        return lowering, names[0], names[1]
+        return self.lowering.with_covectors(arrays), names[0], names[1]
 
     def operator(self, bilinear: Bilinear, part: str) -> Program:
         """The operator of a bracket on the lattice, exactly skew or symmetric: b -> (b(f, g) -+ b(g, f))/2 where
@@ -74,66 +66,7 @@ class Dynamics:
             both = (*bilinear.left, *bilinear.right)
             swapped = form.xreplace(dict(zip(both, (*bilinear.right, *bilinear.left), strict=True)))
             form = (form - swapped if part == "bracket" else form + swapped) / 2
-        return bracket_program(lowering, part, form, left, part)
-
-
-def dynamics(derivation: Derivation) -> Dynamics:
-    """Name the arrays: fields by their function, momenta ``pi`` when there is one, inputs and axes by their name."""
-    system = derivation.system
-    expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
-    expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-    expressions += derivation.constraints.values()
-    dt = system.dt
-    fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
-    covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
-    inputs: dict[sp.Basic, Array] = {}
-    symbols: dict[str, sp.Symbol] = {}
-    for e in expressions:
-        for f in e.atoms(AppliedUndef):
-            if f not in fields and f not in covectors and f not in derivation.constraints:
-                inputs[f] = Array(f.func.__name__, Kind.EDGE if EDGE in f.args else Kind.SITE, bool(f.is_positive))
-        symbols.update({s.name: s for s in explicit_symbols(e)})
-    if dt is not None:
-        symbols.update({s.name: s for s in dt.free_symbols})
-    for f in inputs:
-        if t in f.args:
-            raise SpecError(
-                f"the input {f} depends on the time",
-                part=f.func.__name__,
-                why="a step reads inputs that are constant over the steps of one call",
-                fix="drop time_dependent=, and call forward once per interval",
-            )
-    axes = {s: Array(s.name, Kind.SITE) for s in system.domain.axes if s.name in symbols and symbols[s.name] == s}
-    params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] != t and symbols[n] not in axes]
-    ordered = {f: inputs[f] for f in sorted(inputs, key=lambda f: inputs[f].name)}
-    sites = [p for p in params if p.kind in (Kind.SITE, Kind.EDGE)]
-    arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}
-    coefficients = tuple(p for p in params if p not in sites)
-    if isinstance(system.domain, Graph):
-        lowering: Lowering = GraphLowering(Stencils(Lattice()), arrays, coefficients)
-    else:
-        given = frozenset(a.name for a in (*ordered.values(), *axes.values(), *sites))
-        nonnegative = frozenset(a.name for u, a in arrays.items() if u.is_nonnegative)
-        stencils = Stencils(system.lattice, coefficients=given, nonnegative=nonnegative)
-        lowering = Lowering(stencils, arrays, coefficients)
-        lowering = replace(lowering, equations=equations_of(lowering, derivation.constraints, derivation.fields))
-    outside = (*ordered.values(), *axes.values(), *sites)
-    return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
-
-
-def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dict[sp.Basic, Array]:
-    """The arrays of the fields; a single momentum is ``pi`` where nothing else in ``expressions`` has that name."""
-    momenta = set(derivation.momenta.values())
-    taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
-    taken |= {f.func.__name__ for e in expressions for f in e.atoms(AppliedUndef) if f not in momenta}
-    taken |= {s.name for e in expressions for s in e.free_symbols} | {head.name for head in heads(*expressions)}
-    arrays: dict[sp.Basic, Array] = {}
-    for u in derivation.fields:
-        name = u.func.__name__
-        if u in momenta and len(momenta) == 1 and "pi" not in taken:
-            name = "pi"
-        arrays[u] = Array(name, Kind.SITE)
-    return arrays
+        return lowering.gradient(part, form, left, part)
 
 
 @dataclass

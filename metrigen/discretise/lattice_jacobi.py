@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.integrators.lattice_probe import (
+from metrigen.discretise.base import Discretisation
+from metrigen.discretise.lattice_probe import (
     TOLERANCE,
     Numbers,
     Stencil,
@@ -20,7 +21,6 @@ from metrigen.integrators.lattice_probe import (
     Vector,
     acting,
     applied,
-    dot,
     pairing,
 )
 from metrigen.ir.interpreter import run
@@ -68,7 +68,7 @@ def _defect(stencil: Stencil, operator: Program, slope: Program, trial: int, sta
     for A, B, C in ((P, Q, R), (Q, R, P), (R, P, Q)):
         bind = {**{f"{u}__right": x for u, x in B.items()}, **{f"{u}__test": x for u, x in A.items()}}
         moved = {name.removesuffix(bar("")): x for name, x in run(slope, {**state, **bind}).items()}
-        part, terms = dot(moved, applied(operator, state, C))
+        part, terms = Discretisation.inner(moved, applied(operator, state, C))
         value, size = value + part, size + terms
     return abs(value) / size if size else 0.0
 

@@ -8,25 +8,38 @@ become statements between the two. A functional is the sum of a density at the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
-from metrigen.domains.jets import Jet
-from metrigen.domains.lower import Lowering, Writer
+from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.graph_laws import graph_laws
+from metrigen.discretise.graph_steady import graph_steady
+from metrigen.discretise.jets import Jet
+from metrigen.discretise.lattice import Stencils
+from metrigen.discretise.lower import Lowering, Writer
+from metrigen.discretise.readout import in_state
 from metrigen.errors import SpecError
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
-from metrigen.passes.name import name_quantities
-from metrigen.passes.prune import prune
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement
+from metrigen.ir.queries import equations_in
+from metrigen.passes.pipeline import ON_GRAPH, apply
+from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.graph_forms import split_places
 from metrigen.physics.incidence import outermost, places
-from metrigen.spec.domain import Index
+from metrigen.spec.contracts import Method
+from metrigen.spec.domain import EDGE, Domain, Graph, Index, Lattice
 from metrigen.spec.edges import average, codifference, difference, share
-from metrigen.spec.symbols import mix, total
+from metrigen.spec.readout import EnergyDensity, Readout
+from metrigen.spec.symbols import mix, t, total
+from metrigen.spec.system import System
+
+if TYPE_CHECKING:
+    from metrigen.discretise.dynamics import Dynamics
 
 _ALONG = {
     difference: Along.DIFFERENCE,
@@ -38,7 +51,48 @@ _ALONG = {
 
 @dataclass(frozen=True)
 class GraphLowering(Lowering):
-    """Names of the arrays on the nodes and edges of one graph; ``stencils`` are those of no axes."""
+    """On the nodes and edges of a graph; ``stencils`` are those of no axes. Densities on edges count once in a sum."""
+
+    domain: ClassVar[type[Domain]] = Graph
+    readouts: ClassVar[tuple[type[Readout], ...]] = (EnergyDensity,)
+    unshown: ClassVar[str] = "a graph has nodes and edges, and the programs of its layer run over both"
+
+    @classmethod
+    def of(
+        cls, derivation: Derivation, arrays: Mapping[sp.Basic, Array], given: Iterable[Array], params: tuple[Array, ...]
+    ) -> Discretisation:
+        return cls(arrays, params, Stencils(Lattice()))
+
+    @classmethod
+    def check_cost(cls, system: System) -> None:
+        raise SpecError(
+            "the cost of a layer on a graph is not worked out",
+            part="domain",
+            why="it goes with the numbers of nodes and edges of a call, and no kernel runs it",
+            fix="metrigen show without --cost; DERIVATION.md of the package has the operations of its programs",
+        )
+
+    def programs(self, method: Method, dynamics: Dynamics) -> Programs:
+        made = super().programs(method, dynamics)
+        if made.step is not None and equations_in(made.step):
+            raise SpecError(
+                "an implicit step has no form on a graph",
+                part="integrator",
+                why="its equation is solved plane by plane with the stencil of a lattice",
+                fix="Strang or Exponential keep the symplectic form explicitly, RK4 takes any right-hand side; "
+                "SteadyState() solves for the end of a descent",
+            )
+        return made
+
+    def solve(self, dynamics: Dynamics, solver: str) -> Programs:
+        return Programs(equilibrium=graph_steady(self, dynamics, solver))
+
+    def laws(self, dynamics: Dynamics, programs: Programs) -> tuple[Law, ...]:
+        return graph_laws(dynamics)
+
+    def diagnostics(self, derivation: Derivation) -> dict[str, Program]:
+        """``flux``: T^e_t, what of the energy flows along every edge from its tail to its head."""
+        return {"flux": self.edges("flux", {"flux__": in_state(derivation, derivation.stress_energy[EDGE, t])})}
 
     def functional(self, name: str, density: sp.Expr, part: str = "hamiltonian") -> Program:
         """The densities of a functional at the nodes and on the edges, to be varied: every edge once."""
@@ -69,7 +123,7 @@ class GraphLowering(Lowering):
             expr = _GraphWriter(self, f"{name}__{output}", part, body).value(normal(density))
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),), over=kind))
-        return name_quantities(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))
+        return apply(ON_GRAPH, Program(name, self.inputs, tuple(body), tuple(densities), self.periodic))
 
 
 class _GraphWriter(Writer):

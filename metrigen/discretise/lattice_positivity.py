@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
+from metrigen.discretise.base import Discretisation
+from metrigen.discretise.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, writing
 from metrigen.errors import StructureError
-from metrigen.integrators.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, dot, writing
 from metrigen.ir.nodes import Leaf, leaves
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import expand
@@ -30,9 +31,10 @@ def lattice_positivity(stencil: Stencil, metric: Bilinear) -> Law:
         return Law(NAME, "proved", "LDL^T of the density of f.M f in the values around a site")
     assert stencil.metric is not None
     ratios = []
+    inner = Discretisation.inner
     for trial, state in enumerate(stencil.states()):
         f = stencil.covector(trial, 1)
-        ratios.append(dot(f, applied(stencil.metric, state, f))[0] / dot(f, f)[0])
+        ratios.append(inner(f, applied(stencil.metric, state, f))[0] / inner(f, f)[0])
     smallest = min(ratios)
     if not np.isfinite(smallest):
         return Law(NAME, "sampled", "not decided: no real value on random states")

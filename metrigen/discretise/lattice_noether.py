@@ -16,9 +16,9 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.readout import in_state, tensor_densities
+from metrigen.discretise.lattice_probe import TOLERANCE, Numbers, Stencil, Unwritten, acting, applied, slopes
+from metrigen.discretise.readout import in_state, tensor_densities
 from metrigen.errors import SpecError
-from metrigen.integrators.lattice_probe import TOLERANCE, Numbers, Stencil, Unwritten, acting, applied, slopes
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
 from metrigen.passes.vary import bar

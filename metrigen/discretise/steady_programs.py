@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Dynamics
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, renamed, stem
-from metrigen.passes.channels import merge_channel_maps
-from metrigen.passes.prune import prune, read_only
+from metrigen.ir.queries import couples_channels
+from metrigen.passes.pipeline import BUILT, SPLIT, apply
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import equation, vary
 
@@ -62,21 +62,20 @@ def check_one_field(dynamics: Dynamics) -> None:
 def minimum(dynamics: Dynamics) -> Equation:
     """dF = 0 as a nonlinear equation, whose Jacobian is symmetric and positive definite."""
     check_one_field(dynamics)
-    gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "gradient"))
+    gradient = apply(BUILT, dynamics.gradient(dynamics.derivation.hamiltonian, "gradient"))
     read = {name for s in gradient.body for name in s.reads}
     outside = tuple(a for a in gradient.inputs if a not in dynamics.state and a.name in read)
     names = {out: f"{stem(out)}__defect" for out in gradient.outputs}
     body = tuple(renamed(s, names) for s in gradient.body)
     gradient = Program("gradient", (*dynamics.state, *outside), body, tuple(names.values()), dynamics.lowering.periodic)
-    coupled = any(isinstance(s, (Mix, Total)) for s in gradient.body)
-    return equation(gradient, 1, coupled, len(dynamics.origin))
+    return equation(gradient, 1, couples_channels(gradient), len(dynamics.origin))
 
 
 def steady_programs(dynamics: Dynamics, solver: str) -> SteadyPrograms:
     """The programs of the solve; raises SpecError where the chosen solver does not fit."""
     check_one_field(dynamics)
     (unknown,) = dynamics.state
-    gradient = merge_channel_maps(dynamics.gradient(dynamics.derivation.hamiltonian, "F"))
+    gradient = apply(BUILT, dynamics.gradient(dynamics.derivation.hamiltonian, "F"))
     operator, source = _split_linear(gradient, unknown.name)
     stencil = _stencil(operator, unknown.name)
     wrt = [a.name for a in operator.inputs if a.name != unknown.name]
@@ -125,7 +124,7 @@ def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
         "source", inputs, (Map(stores=((f"{unknown}__source", tidy(-sp.Add(*constant))),)),),
         (f"{unknown}__source",), gradient.periodic,
     )  # fmt: skip
-    return read_only(prune(operator)), read_only(prune(source))
+    return apply(SPLIT, operator), apply(SPLIT, source)
 
 
 def _stencil(operator: Program, unknown: str) -> Stencil | None:

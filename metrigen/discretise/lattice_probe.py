@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import sympy as sp
 
-from metrigen.integrators.dynamics import Dynamics
+from metrigen.discretise.dynamics import Dynamics
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import (
@@ -33,6 +33,7 @@ from metrigen.ir.nodes import (
     renamed,
     shift,
 )
+from metrigen.ir.queries import known
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
 from metrigen.physics.effort import expand
@@ -151,7 +152,7 @@ class Stencil:
     def inline(self, program: Program, bind: Vector | None = None) -> dict[str, sp.Expr]:
         """The outputs of a program as expressions at the site, inputs replaced as ``bind`` says. Raises Unwritten."""
         env: dict[str, sp.Expr] = dict(bind or {})
-        for statement in program.body:
+        for statement in known(program, "the laws of a stencil written out"):
             if isinstance(statement, Solve):
                 raise Unwritten("a constraint is solved, which couples all sites")
             if not isinstance(statement, Map) or statement.sums:
@@ -239,12 +240,6 @@ def pairing(operator: Program, names: Sequence[str], origin: Offset) -> Program:
         operator.periodic,
     )  # fmt: skip
     return vary(whole, names, seed=sp.S.One, rank=len(origin))
-
-
-def dot(a: Numbers, b: Numbers) -> tuple[float, float]:
-    """(a . b, the sum of its absolute terms)."""
-    products = [a[name] * b[name] for name in a]
-    return sum(float(p.sum()) for p in products), sum(float(np.abs(p).sum()) for p in products)
 
 
 def _walls(expr: sp.Expr, offsets: Sequence[Offset]) -> Iterator[sp.Expr]:

@@ -21,9 +21,9 @@ from itertools import product
 
 import sympy as sp
 
-from metrigen.domains.harmonic import split
-from metrigen.domains.jets import Jet
-from metrigen.domains.slopes import Term, slopes, terms
+from metrigen.discretise.harmonic import split
+from metrigen.discretise.jets import Jet
+from metrigen.discretise.slopes import Term, slopes, terms
 from metrigen.ir.nodes import Inside, Leaf, Offset, Outside, at_site, negate, shift
 from metrigen.spec.domain import Lattice
 from metrigen.spec.means import harmonicmean

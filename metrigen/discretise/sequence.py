@@ -2,9 +2,9 @@
 
     x_t = A (x - f) over one token,   A = (J - K) P,   H = x.P x/2 + x.c,   f = -P^-1 c
 
-in every channel by itself; what couples channels turns them about f (``domains.sequence_coupling``). P is constant and
-positive definite (the law ``contraction``), so the fixed point f exists for every token, whether A can be inverted or
-not: the drive enters as b = (J - K) c = -A f.
+in every channel by itself; what couples channels turns them about f (``discretise.sequence_coupling``). P is constant
+and positive definite (the law ``contraction``), so the fixed point f exists for every token, whether A can be inverted
+or not: the drive enters as b = (J - K) c = -A f.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.lower import param_array
-from metrigen.domains.sequence_coupling import Turn, turns_of
+from metrigen.discretise.lower import param_array
+from metrigen.discretise.sequence_coupling import Turn, turns_of
 from metrigen.errors import SpecError
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal

@@ -9,7 +9,7 @@ channels follows it by a rotation, orthogonal in the same norm; the whole step i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mpmath
 import numpy as np
@@ -17,11 +17,13 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.errors import REPORT, StructureError
-from metrigen.integrators.scan import Scan
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Kind, Leaf
 from metrigen.physics.derivation import Derivation, Law
+
+if TYPE_CHECKING:
+    from metrigen.integrators.scan import Scan
 
 POINTS = 40
 # Entries are at most one and sums of a few products; the argument of an exponential of size 30 costs 30 roundings.

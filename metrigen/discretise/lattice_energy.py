@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metrigen.integrators.lattice_probe import (
+from metrigen.discretise.lattice_probe import (
     TOLERANCE,
     Numbers,
     Stencil,

@@ -12,22 +12,21 @@ from collections.abc import Sequence
 import numpy as np
 import sympy as sp
 
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.lattice_casimir import lattice_casimir
+from metrigen.discretise.lattice_energy import lattice_energy
+from metrigen.discretise.lattice_jacobi import lattice_jacobi
+from metrigen.discretise.lattice_noether import lattice_noether
+from metrigen.discretise.lattice_positivity import lattice_positivity
+from metrigen.discretise.lattice_probe import CHANNELS, TOLERANCE, TRIALS, Stencil, applied
 from metrigen.errors import StructureError
-from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.graph_laws import graph_laws
-from metrigen.integrators.lattice_casimir import lattice_casimir
-from metrigen.integrators.lattice_energy import lattice_energy
-from metrigen.integrators.lattice_jacobi import lattice_jacobi
-from metrigen.integrators.lattice_noether import lattice_noether
-from metrigen.integrators.lattice_positivity import lattice_positivity
-from metrigen.integrators.lattice_probe import CHANNELS, TOLERANCE, TRIALS, Stencil, applied
-from metrigen.ir.nodes import Map, Program
-from metrigen.passes.channels import merge_channel_maps
+from metrigen.ir.nodes import Program
+from metrigen.ir.queries import maps_in
+from metrigen.passes.pipeline import BUILT, apply
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.report import SYMMETRISE
 from metrigen.physics.size import TooLarge
-from metrigen.spec.domain import Graph
 
 
 def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:
@@ -38,8 +37,6 @@ def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:
     or the positivity of the metric; what discretisation usually costs (Jacobi, momentum, a degeneracy that needs the
     product rule) is reported as failed with the size of the defect.
     """
-    if isinstance(dynamics.derivation.system.domain, Graph):
-        return graph_laws(dynamics)
     derivation, stencil = dynamics.derivation, Stencil.of(dynamics)
     laws: list[Law] = []
     if derivation.bracket is not None:
@@ -80,8 +77,8 @@ def _symmetry(stencil: Stencil, bilinear: Bilinear, part: str, name: str) -> Law
     sum_ = Bilinear(bilinear.form + sign * mirrored.form, bilinear.left, bilinear.right)
     if _cancels([sum_.form]):
         return Law(name, "proved", "the density is its own mirror image at every site")
-    operator = merge_channel_maps(stencil.operator(sum_, part))
-    rows = [e for s in operator.body if isinstance(s, Map) for _, e in s.stores]
+    operator = apply(BUILT, stencil.operator(sum_, part))
+    rows = [e for s in maps_in(operator, f"the law {name}") for _, e in s.stores]
     if _cancels(rows):
         return Law(name, "proved", "discrete variation of b(f, g) " + ("+" if sign > 0 else "-") + " b(g, f) vanishes")
     worst = _largest(stencil, operator)

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from metrigen.domains.lower import bar
+from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.errors import REPORT, StructureError
-from metrigen.integrators.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
+from metrigen.ir.statement import unknown
+from metrigen.passes.vary import bar
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
@@ -99,7 +100,7 @@ class Written:
             elif isinstance(statement, Total):
                 values[statement.out] = total(values[statement.src])
             else:
-                raise AssertionError(f"no {type(statement).__name__} in the programs of a graph")
+                raise unknown(statement, "the programs of a graph written out")
         return {name: values[name] for name in program.outputs}
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 
 import sympy as sp
 
+from metrigen.discretise.lattice_energy import defect, vanishes_by_expansion
+from metrigen.discretise.lattice_probe import TOLERANCE, Stencil, Unwritten
 from metrigen.errors import SpecError
-from metrigen.integrators.lattice_energy import defect, vanishes_by_expansion
-from metrigen.integrators.lattice_probe import TOLERANCE, Stencil, Unwritten
 from metrigen.physics.casimirs import family
 from metrigen.physics.derivation import Law
 from metrigen.spec.symbols import Param

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.elliptic import Equation, Weak, refusal, weak_forms
-from metrigen.domains.lower import Lowering
+from metrigen.discretise.elliptic import Equation, Weak, refusal, weak_forms
 from metrigen.ir.interpreter import dense
 from metrigen.ir.nodes import Array, Inside, Kind, Map, Solve, leaves
 from metrigen.passes.tidy import indicators, tidy
 from metrigen.passes.vary import bar
+
+if TYPE_CHECKING:
+    from metrigen.discretise.lower import Lowering
 
 _SITES = {0: 1, 1: 9, 2: 6, 3: 4}  # per axis of the lattice on which the sign of A is read off
 _DRAWS = 3
@@ -33,7 +37,7 @@ def _equation(lowering: Lowering, weak: Weak) -> Equation:
     out = name if name not in taken else f"{name}__solved"
     test = Array(f"{out}__test", Kind.SITE)
     arrays = {**lowering.arrays, weak.psi: Array(out, Kind.SITE), weak.test: test}
-    program = Lowering(lowering.stencils, arrays, lowering.params).gradient("A", weak.form, (test.name,), "constraints")
+    program = replace(lowering, arrays=arrays).gradient("A", weak.form, (test.name,), "constraints")
     (statement,) = program.body
     assert isinstance(statement, Map)
     operator = dict(statement.stores)[bar(test.name)]

@@ -14,7 +14,7 @@ from functools import reduce
 
 import sympy as sp
 
-from metrigen.domains.jets import Jet
+from metrigen.discretise.jets import Jet
 
 _Sum = dict[sp.Expr, sp.Expr]  # f -> c
 

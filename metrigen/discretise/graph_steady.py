@@ -12,21 +12,24 @@ need nothing else of the system.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from metrigen.domains.graph import GraphLowering
-from metrigen.domains.lower import bar
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.steady_programs import check_one_field
 from metrigen.errors import SpecError
-from metrigen.integrators.dynamics import Dynamics
-from metrigen.integrators.steady_programs import check_one_field
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
-from metrigen.passes.name import name_quantities
-from metrigen.passes.prune import prune, read_only
+from metrigen.ir.statement import unknown
+from metrigen.passes.pipeline import PRUNED, STEADY, apply
 from metrigen.passes.tidy import tidy
+from metrigen.passes.vary import bar
 from metrigen.physics.graph_forms import split_places
 from metrigen.physics.incidence import outermost
+
+if TYPE_CHECKING:
+    from metrigen.discretise.graph import GraphLowering
 
 SOURCE = "source__"
 
@@ -43,7 +46,7 @@ class GraphSteady:
         return {"weights": self.weights, "source": self.source}
 
 
-def graph_steady(dynamics: Dynamics, solver: str) -> GraphSteady:
+def graph_steady(lowering: GraphLowering, dynamics: Dynamics, solver: str) -> GraphSteady:
     """The programs of the solve; raises SpecError where the system is not of that form."""
     check_one_field(dynamics)
     if solver != "cg":
@@ -54,8 +57,7 @@ def graph_steady(dynamics: Dynamics, solver: str) -> GraphSteady:
             "gradients elsewhere",
             fix='SteadyState(solver="cg")',
         )
-    lowering, derivation = dynamics.lowering, dynamics.derivation
-    assert isinstance(lowering, GraphLowering)
+    derivation = dynamics.derivation
     (u,) = derivation.fields
     (unknown,) = dynamics.state
     node, edge = split_places("hamiltonian", derivation.hamiltonian)
@@ -65,7 +67,7 @@ def graph_steady(dynamics: Dynamics, solver: str) -> GraphSteady:
     source = _at_zero(dynamics.gradient(derivation.hamiltonian, "F"), unknown.name)
     negated = Map(stores=((SOURCE, -Leaf(bar(unknown.name), ())),))
     source = replace(source, body=(*source.body, negated), outputs=(SOURCE,))
-    return GraphSteady(unknown.name, read_only(weights), read_only(prune(name_quantities(source))))
+    return GraphSteady(unknown.name, apply(STEADY, weights), apply(STEADY, source))
 
 
 def _conductance(edge: sp.Expr, u: sp.Expr) -> sp.Expr:
@@ -101,5 +103,5 @@ def _at_zero(program: Program, name: str) -> Program:
             zero.update(out for out, e in stores if e == 0)
             body.append(replace(statement, stores=stores))
         else:
-            raise AssertionError(f"no {type(statement).__name__} in the gradient of a quadratic form")
-    return prune(replace(program, body=tuple(body)))
+            raise unknown(statement, "the gradient of a quadratic form")
+    return apply(PRUNED, replace(program, body=tuple(body)))

@@ -6,46 +6,85 @@ channels commutes with every derivative, so it is applied to the array and diffe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.domains.elliptic import Equation
-from metrigen.domains.jets import Jet
-from metrigen.domains.lattice import Stencils, functional_density, site_density
+from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.constraint import equations_of
+from metrigen.discretise.elliptic import Equation
+from metrigen.discretise.jets import Jet
+from metrigen.discretise.lattice import Stencils, functional_density, site_density
+from metrigen.discretise.lattice_laws import lattice_laws
+from metrigen.discretise.readout import current_densities, tensor_densities
+from metrigen.discretise.steady_programs import minimum, steady_programs
 from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
-from metrigen.passes.prune import prune
-from metrigen.passes.solves import share_solves
+from metrigen.passes.pipeline import GRADIENT, WRITTEN, apply
 from metrigen.passes.vary import bar, vary
+from metrigen.physics.derivation import Derivation, Law
+from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.symbols import Param, mix, t, total, transposed
+
+if TYPE_CHECKING:
+    from metrigen.discretise.dynamics import Dynamics
 
 
 @dataclass(frozen=True)
-class Lowering:
-    """Names of the arrays on one lattice: ``arrays`` for functions and coordinates, ``params`` for parameters;
-    ``equations`` of the auxiliary fields, which are solved for wherever they are read."""
+class Lowering(Discretisation):
+    """On a lattice, by its ``stencils``."""
 
     stencils: Stencils
-    arrays: Mapping[sp.Basic, Array]
-    params: tuple[Array, ...]
-    equations: Mapping[AppliedUndef, Equation] = field(default_factory=dict)
+
+    domain: ClassVar[type[Domain]] = Lattice
+
+    @classmethod
+    def of(
+        cls, derivation: Derivation, arrays: Mapping[sp.Basic, Array], given: Iterable[Array], params: tuple[Array, ...]
+    ) -> Discretisation:
+        nonnegative = frozenset(a.name for u, a in arrays.items() if u.is_nonnegative)
+        coefficients = frozenset(a.name for a in given)
+        stencils = Stencils(derivation.system.lattice, coefficients=coefficients, nonnegative=nonnegative)
+        plain = cls(arrays, params, stencils)
+        return replace(plain, equations=equations_of(plain, derivation.constraints, derivation.fields))
 
     @property
-    def inputs(self) -> tuple[Array, ...]:
-        return (*self.arrays.values(), *self.params)
+    def origin(self) -> Offset:
+        return self.stencils.origin
 
     @property
     def periodic(self) -> bool:
         return self.stencils.domain.boundary == "periodic"
 
-    def with_covectors(self, names: tuple[str, ...]) -> Lowering:
-        """The lowering with arrays in which every functional is linear."""
-        return replace(self, stencils=replace(self.stencils, covectors=self.stencils.covectors.union(names)))
+    def with_covectors(self, arrays: Mapping[sp.Basic, Array]) -> Lowering:
+        names = {a.name for a in arrays.values()}
+        stencils = replace(self.stencils, covectors=self.stencils.covectors | names)
+        return replace(self, arrays={**self.arrays, **arrays}, stencils=stencils)
+
+    def solve(self, dynamics: Dynamics, solver: str) -> Programs:
+        if solver == "newton":
+            return Programs(minimum=minimum(dynamics))
+        return Programs(steady=steady_programs(dynamics, solver))
+
+    def laws(self, dynamics: Dynamics, programs: Programs) -> tuple[Law, ...]:
+        return lattice_laws(dynamics)
+
+    def diagnostics(self, derivation: Derivation) -> dict[str, Program]:
+        """``stress_energy`` and ``currents`` at the sites, as far as there are such."""
+        tensor = tensor_densities(derivation) if derivation.stress_energy else {}
+        coordinates = ("t", *(axis.name for axis in derivation.system.domain.axes))
+        currents = {
+            f"{name}__{coordinate}": j
+            for name, current in current_densities(derivation).items()
+            for coordinate, j in zip(coordinates, current, strict=True)
+        }
+        found = {"stress_energy": {f"{name}__density": e for name, e in tensor.items()}, "currents": currents}
+        return {name: self.sites(name, densities) for name, densities in found.items() if densities}
 
     def functional(self, name: str, density: sp.Expr, part: str = "hamiltonian") -> Program:
         """The density of a functional, to be varied: output ``density__``."""
@@ -61,7 +100,7 @@ class Lowering:
         for statement in varied.body:
             for expr in statement.expressions if isinstance(statement, Map) else ():
                 check_functions(expr, part)
-        return share_solves(varied)
+        return apply(GRADIENT, varied)
 
     def _program(self, name: str, densities: Mapping[str, sp.Expr], discretise: object, part: str) -> Program:
         body: list[Statement] = []
@@ -72,7 +111,7 @@ class Lowering:
             expr = normal(discretise(jets, stencils))  # type: ignore[operator]
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),)))
-        return share_solves(prune(Program(name, self.inputs, tuple(body), tuple(densities), self.periodic)))
+        return apply(WRITTEN, Program(name, self.inputs, tuple(body), tuple(densities), self.periodic))
 
 
 @dataclass
@@ -203,9 +242,7 @@ class Writer:
         out = equation.out
         if not any(isinstance(s, Solve) and s.out == out for s in self.body):
             test, source = Array(f"{out}__test", Kind.SITE), f"source_{out}__{len(self.body)}"
-            lowering = replace(
-                self.lowering.with_covectors((test.name,)), arrays={**self.lowering.arrays, equation.test: test}
-            )
+            lowering = self.lowering.with_covectors({equation.test: test})
             program = lowering.gradient(f"source_{out}", equation.source, (test.name,), "constraints")
             names = {name: f"{name}__{out}" for s in program.body for name, _ in s.defines} | {bar(test.name): source}
             self.body.extend(renamed(s, names) for s in program.body)
@@ -262,11 +299,3 @@ def param_array(symbol: sp.Symbol) -> Array:
     per = symbol.per if isinstance(symbol, Param) else "scalar"
     kind = {"scalar": Kind.SCALAR, "channel": Kind.CHANNEL, "site": Kind.SITE, "edge": Kind.EDGE}[per]
     return Array(symbol.name, kind, bool(symbol.is_positive))
-
-
-def bracket_program(lowering: Lowering, name: str, form: sp.Expr, left: tuple[str, ...], part: str) -> Program:
-    """The operator of a bilinear density applied to its right covectors, by varying it in its left ones."""
-    return lowering.gradient(name, form, left, part)
-
-
-__all__ = ["Lowering", "bar", "bracket_program", "param_array"]

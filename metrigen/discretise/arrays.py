@@ -1,0 +1,63 @@
+"""The arrays of a derivation on its domain, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.discretise.discretisations import discretisation_of
+from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.lower import param_array
+from metrigen.discretise.readout import explicit_symbols
+from metrigen.ir.nodes import Array, Kind
+from metrigen.physics.derivation import Derivation
+from metrigen.spec.domain import EDGE
+from metrigen.spec.neural import heads
+from metrigen.spec.symbols import t
+
+
+def dynamics(derivation: Derivation) -> Dynamics:
+    """Name the arrays: fields by their function, momenta ``pi`` when there is one, inputs and axes by their name."""
+    system, kind = derivation.system, discretisation_of(derivation.system.domain)
+    expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
+    expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
+    expressions += derivation.constraints.values()
+    dt = system.dt
+    fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
+    covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
+    inputs: dict[sp.Basic, Array] = {}
+    symbols: dict[str, sp.Symbol] = {}
+    for e in expressions:
+        for f in e.atoms(AppliedUndef):
+            if f not in fields and f not in covectors and f not in derivation.constraints:
+                inputs[f] = Array(f.func.__name__, Kind.EDGE if EDGE in f.args else Kind.SITE, bool(f.is_positive))
+        symbols.update({s.name: s for s in explicit_symbols(e)})
+    if dt is not None:
+        symbols.update({s.name: s for s in dt.free_symbols})
+    for f in inputs:
+        kind.check_input(f)
+    axes = {s: Array(s.name, Kind.SITE) for s in system.domain.axes if s.name in symbols and symbols[s.name] == s}
+    params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] != t and symbols[n] not in axes]
+    ordered = {f: inputs[f] for f in sorted(inputs, key=lambda f: inputs[f].name)}
+    sites = [p for p in params if p.kind in (Kind.SITE, Kind.EDGE)]
+    arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}
+    coefficients, outside = tuple(p for p in params if p not in sites), (*ordered.values(), *axes.values(), *sites)
+    lowering = kind.of(derivation, arrays, outside, coefficients)
+    return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
+
+
+def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dict[sp.Basic, Array]:
+    """The arrays of the fields; a single momentum is ``pi`` where nothing else in ``expressions`` has that name."""
+    momenta = set(derivation.momenta.values())
+    taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
+    taken |= {f.func.__name__ for e in expressions for f in e.atoms(AppliedUndef) if f not in momenta}
+    taken |= {s.name for e in expressions for s in e.free_symbols} | {head.name for head in heads(*expressions)}
+    arrays: dict[sp.Basic, Array] = {}
+    for u in derivation.fields:
+        name = u.func.__name__
+        if u in momenta and len(momenta) == 1 and "pi" not in taken:
+            name = "pi"
+        arrays[u] = Array(name, Kind.SITE)
+    return arrays

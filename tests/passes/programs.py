@@ -1,0 +1,162 @@
+"""Programs written by hand, which hold every kind of statement between them, and their values."""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+
+from metrigen.ir.edges import Along, EdgeMap
+from metrigen.ir.implicit import Root, SiteSum
+from metrigen.ir.interpreter import run
+from metrigen.ir.nodes import (
+    Accumulate,
+    Array,
+    Cayley,
+    Fold,
+    Inside,
+    Kind,
+    Leaf,
+    Local,
+    Map,
+    Mix,
+    Outer,
+    Program,
+    Solve,
+    Total,
+)
+from metrigen.passes.vary import equation, vary
+from tests.lattice.arrays import SIZES, Values, drawn
+
+INCIDENCE = np.array([[-1, 1, 0, 0, 0], [0, -1, 0, 1, 0], [0, 0, -1, 0, 1], [1, 0, 0, 0, -1], [0, -1, 1, 0, 0]], float)
+c, d, h, value = sp.symbols("c d h value", real=True)
+HERE, AHEAD, BACK = (0,), (1,), (-1,)
+PARAMS = (Array("c", Kind.CHANNEL), Array("d", Kind.CHANNEL), Array("h", Kind.SCALAR))
+SITES = (Array("u", Kind.SITE), Array("w", Kind.SITE))
+MATRICES = (Array("K", Kind.MATRIX, symmetry=1), Array("A", Kind.MATRIX, symmetry=-1), Array("M", Kind.MATRIX))
+
+
+def leaf(name: str, at: tuple[int, ...] = HERE) -> Leaf:
+    return Leaf(name, at)
+
+
+def store(name: str, expr: sp.Expr, over: Kind = Kind.SITE) -> Map:
+    return Map(stores=((name, expr),), over=over)
+
+
+def pointwise() -> Program:
+    """Stores at sites and neighbours, named values, sums that add up, and what nothing needs."""
+    force = c * (2 * leaf("u") - Inside(AHEAD) * leaf("u", AHEAD) - leaf("u", BACK)) + leaf("u") ** 3
+    body = (
+        store("f__1", force),
+        Map((("kick__2", leaf("w") - h * leaf("f__1")),), (("s__1", Kind.CHANNEL, leaf("f__1") * leaf("w")),)),
+        Map(stores=(("drift__3", leaf("u") + h * value),), lets=((value, leaf("kick__2") + sp.sin(c * leaf("u"))),)),
+        Map(sums=(("s__2", Kind.CHANNEL, leaf("kick__2") * sp.sin(c * leaf("u"))), ("r", Kind.SCALAR, leaf("u")))),
+        store("lost__4", leaf("u") * leaf("w")),
+        store("next", leaf("drift__3", AHEAD) * sp.sin(c * leaf("u")) + d),
+        Accumulate("c__bar", Kind.CHANNEL, ("s__1", "s__2")),
+        Accumulate("d__bar", Kind.CHANNEL, ()),
+    )  # fmt: skip
+    return Program("pointwise", (*SITES, *PARAMS), body, ("next", "kick__2", "c__bar", "d__bar", "r", "u"), False)
+
+
+def channels() -> Program:
+    """Channel maps of numbers times arrays, of one array twice, and matrices that are their transposes up to a sign."""
+    body = (
+        store("twice__1", 2 * leaf("u")),
+        Mix("K_u__1", "K", "u"),
+        Mix("K_u__2", "K", "twice__1", True),
+        Mix("A_u__1", "A", "u", True),
+        Mix("A_A_u__1", "A", "A_u__1"),
+        Mix("M_u__1", "M", "u", True),
+        Total("total_u__1", "twice__1"),
+        SiteSum("all__1", "A_u__1", True),
+        store("next", leaf("K_u__1") + leaf("K_u__2", AHEAD) + leaf("A_u__1") * leaf("M_u__1") + leaf("total_u__1")),
+        store("other", leaf("all__1") + leaf("A_A_u__1")),
+        Outer("M__bar", "A_u__1", "K_u__2"),
+    )
+    return Program("channels", (*SITES, *MATRICES), body, ("next", "other", "M__bar"))
+
+
+def solves() -> Program:
+    """One equation twice, and a third whose solution is a multiple of the first."""
+    one = leaf("psi__1")
+    act = lambda name: (2 + h) * leaf(name) - leaf(name, AHEAD) - leaf(name, BACK)
+    body = (
+        store("r__1", leaf("u") * c),
+        store("r__2", leaf("u") * c),
+        Solve("psi__1", act("psi__1"), "r__1", False),
+        Solve("psi__2", act("psi__2"), "r__2", False),
+        store("r__3", 3 * act("psi__1")),
+        Solve("psi__3", act("psi__3"), "r__3", False),
+        store("next", one + leaf("psi__2", AHEAD) * leaf("psi__3")),
+    )
+    return Program("solves", (*SITES, *PARAMS), body, ("next",))
+
+
+def graph() -> Program:
+    """Edges, and a channel map with a sign that is read whole by a difference."""
+    drop, u = Leaf("drop__1", ()), Leaf("u", ())
+    body = (
+        Mix("A_u__1", "A", "u", True),
+        EdgeMap("drop__1", Along.DIFFERENCE, "A_u__1"),
+        EdgeMap("mean__1", Along.AVERAGE, "u"),
+        store("flow__1", c * drop * Leaf("mean__1", ()), Kind.EDGE),
+        store("square__1", drop * drop, Kind.EDGE),
+        EdgeMap("back__1", Along.CODIFFERENCE, "flow__1"),
+        EdgeMap("half__1", Along.SHARE, "square__1"),
+        store("next", u - h * Leaf("back__1", ()) + Leaf("half__1", ())),
+    )
+    return Program("graph", (SITES[0], MATRICES[1], *PARAMS), body, ("next",))
+
+
+def parameters() -> Program:
+    """What depends on parameters alone, and a step that reads it."""
+    body = (
+        Local("decay__1", Kind.CHANNEL, sp.exp(-h * c)),
+        Local("half__1", Kind.SCALAR, h / 2),
+        Fold("sum__1", "d"),
+        Cayley("turn__1", "A", "half__1"),
+        Mix("turned__1", "turn__1", "u"),
+        store("next", sp.Symbol("decay__1", real=True) * leaf("turned__1") + sp.Symbol("sum__1", real=True)),
+    )
+    return Program("parameters", (SITES[0], MATRICES[1], *PARAMS), body, ("next",))
+
+
+def turned() -> Program:
+    """``parameters`` without what nobody reverses."""
+    made = parameters()
+    body = tuple(s for s in made.body if not isinstance(s, Fold))
+    last = store("next", sp.Symbol("decay__1", real=True) * leaf("turned__1") ** 2)
+    return Program("turned", made.inputs, (*body[:-1], last), made.outputs)
+
+
+def implicit() -> Program:
+    """z + h z^3 - c (z[n+1] - z)/4 = u, from u."""
+    z, u = leaf("z"), leaf("u")
+    inputs = (Array("z", Kind.SITE), SITES[0], PARAMS[0], PARAMS[2])
+    stencil = z + h * z**3 - sp.tanh(c) * (leaf("z", AHEAD) - z) / 4 - u
+    found = equation(Program("step", inputs, (store("defect", stencil),), ("defect",)), 1, False, 1)
+    body = (Root(("z__1",), found, ("u",), ("u", "c", "h")), store("next", leaf("z__1") ** 2))
+    return Program("implicit", inputs[1:], body, ("next",))
+
+
+def reverse(program: Program, rank: int) -> Program:
+    return vary(program, [a.name for a in program.inputs], rank=rank)
+
+
+FORWARD = {p.name: p for p in (pointwise(), channels(), solves(), graph(), turned(), implicit())}
+REVERSIBLE = {n: p for n, p in FORWARD.items() if n not in ("pointwise", "channels")}
+PROGRAMS = FORWARD | {"parameters": parameters()} | {
+    f"{n}_adjoint": reverse(p, 0 if n == "graph" else 1) for n, p in REVERSIBLE.items()
+}  # fmt: skip
+
+
+def values_of(program: Program, seed: int = 0) -> Values:
+    """Random values of the inputs: two samples of three channels; nodes and edges of the graph are as many as sites."""
+    return drawn(program.inputs, {Kind.SITE: (2, 3, SIZES[0]), Kind.EDGE: (2, 3, len(INCIDENCE))}, seed, 3)
+
+
+def results(program: Program, values: Values) -> list[np.ndarray]:
+    """The outputs in order, one that is put out twice twice."""
+    found = run(program, values, incidence=INCIDENCE)
+    return [found[name] for name in program.outputs]
