@@ -13,7 +13,7 @@ from . import operators, reference
 from .base import (Tensors, as_count, as_dtype, as_step, by_reference, exact, registered)
 from .checks import checked, told
 from .lattice import LatticeLayer
-from .param import Param, register_parameters
+from .param import LayerParam, register_parameters
 
 COMPONENTS = ('a', 'T11_T22_2a', 'T12_a')
 
@@ -47,11 +47,11 @@ class CifarDissipative(LatticeLayer):
     BACKENDS = ('auto', 'triton', 'cpu', 'torch')
     OPERATORS = operators.OPERATORS
 
-    c1 = Param("channel", 0.5, sign="positive", below=1.75)
-    c2 = Param("channel", 0.5, sign="positive", below=1.75)
-    gamma = Param("channel", 0.3, sign="nonnegative", below=2.0)
-    k = Param("channel", 0.1, sign="positive", below=0.25)
-    m2 = Param("channel", 0.2, sign="nonnegative", below=2.0)
+    c1 = LayerParam("channel", 0.5, sign="positive", below=1.75)
+    c2 = LayerParam("channel", 0.5, sign="positive", below=1.75)
+    gamma = LayerParam("channel", 0.3, sign="nonnegative", below=2.0)
+    k = LayerParam("channel", 0.1, sign="positive", below=0.25)
+    m2 = LayerParam("channel", 0.2, sign="nonnegative", below=2.0)
 
     def __init__(
         self,

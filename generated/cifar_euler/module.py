@@ -13,7 +13,7 @@ from . import operators, reference
 from .base import (Tensors, as_count, as_dtype, as_step, by_reference, exact, registered)
 from .checks import checked
 from .lattice import LatticeLayer
-from .param import Param, register_parameters
+from .param import LayerParam, register_parameters
 
 COMPONENTS = ('a', 'T01_a', 'T02_a', 'T11_T22_2a', 'T12_a')
 
@@ -48,11 +48,11 @@ class CifarEuler(LatticeLayer):
     BACKENDS = ('auto', 'triton', 'cpu', 'torch')
     OPERATORS = operators.OPERATORS
 
-    B = Param("matrix", 0.0, symmetry=-1, block=8)
-    c1 = Param("channel", 0.5, sign="positive", below=1.75)
-    c2 = Param("channel", 0.5, sign="positive", below=1.75)
-    gamma = Param("channel", 0.3, sign="nonnegative")
-    m2 = Param("channel", 0.2, sign="nonnegative", below=2.0)
+    B = LayerParam("matrix", 0.0, symmetry=-1, block=8)
+    c1 = LayerParam("channel", 0.5, sign="positive", below=1.75)
+    c2 = LayerParam("channel", 0.5, sign="positive", below=1.75)
+    gamma = LayerParam("channel", 0.3, sign="nonnegative")
+    m2 = LayerParam("channel", 0.2, sign="nonnegative", below=2.0)
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from . import operators, reference
 from .base import (Tensors, as_count, as_dtype, by_reference, exact, registered)
 from .checks import checked, told
 from .lattice import LatticeLayer
-from .param import Param, register_parameters
+from .param import LayerParam, register_parameters
 
 COMPONENTS = ('T00', 'T01', 'T02', 'T11', 'T12', 'T22')
 
@@ -47,13 +47,13 @@ class CoupledWave(LatticeLayer):
     BACKENDS = ('auto', 'triton', 'cpu', 'torch')
     OPERATORS = operators.OPERATORS
 
-    B = Param("matrix", 0.0, symmetry=-1, block=8)
-    K = Param("matrix", 0.0, symmetry=1)
-    c2 = Param("channel", 1.0, sign="positive")
-    dt = Param("scalar", 0.1, sign="positive")
-    gamma = Param("channel", 0.1, sign="nonnegative")
-    lam = Param("channel", 0.1, sign="nonnegative")
-    m2 = Param("channel", 0.1, sign="nonnegative")
+    B = LayerParam("matrix", 0.0, symmetry=-1, block=8)
+    K = LayerParam("matrix", 0.0, symmetry=1)
+    c2 = LayerParam("channel", 1.0, sign="positive")
+    dt = LayerParam("scalar", 0.1, sign="positive")
+    gamma = LayerParam("channel", 0.1, sign="nonnegative")
+    lam = LayerParam("channel", 0.1, sign="nonnegative")
+    m2 = LayerParam("channel", 0.1, sign="nonnegative")
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from .base import (
 )
 from .checks import checked
 from .graph import Dense, Sparse
-from .param import Param, register_parameters
+from .param import LayerParam, register_parameters
 from .solve import LARGEST, Options, solve
 
 Graph = Dense | Sparse
@@ -125,7 +125,7 @@ class Sudoku(BaseLayer):
     BACKENDS = ("auto", "torch")
     WITHOUT = "has no kernels that gather along edges"
 
-    m2 = Param("channel", 1.0, sign="positive")
+    m2 = LayerParam("channel", 1.0, sign="positive")
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ _OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic
 _EACH = {"scalar": "A number", "matrix": "Channel matrix"}
 
 
-class Param:
+class LayerParam:
     """An attribute of a layer, made from its tensor ``raw_NAME``: it is set by assignment alone.
 
     per          what has a value of its own: "scalar": the layer, "channel", "site", "edge", "matrix": two channels
@@ -122,7 +122,7 @@ def register_parameters(layer: nn.Module) -> None:
     """Make the raw tensors of a layer in the order in which its class names the parameters, at their start."""
     named = {name: found for kind in reversed(type(layer).__mro__) for name, found in vars(kind).items()}
     for name, param in named.items():
-        if isinstance(param, Param):
+        if isinstance(param, LayerParam):
             layer.register_parameter(param.raw_name, nn.Parameter(torch.zeros(param.shape(layer))))
             setattr(layer, name, param.init)
 
@@ -143,7 +143,7 @@ def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
     return (one[:, None, :, None] * blocks[:, :, None, :]).reshape(n * b, n * b)[:channels, :channels]
 
 
-def _diagonal_blocks(matrix: Tensor, like: Tensor, param: Param, value: Tensor | float) -> Tensor:
+def _diagonal_blocks(matrix: Tensor, like: Tensor, param: LayerParam, value: Tensor | float) -> Tensor:
     """The blocks on the diagonal of a channel matrix that is zero outside of them; one number stands in every entry of
     the blocks."""
     n, b, _ = like.shape

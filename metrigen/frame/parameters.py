@@ -28,7 +28,7 @@ def parameter_text(symbol: sp.Symbol) -> ParameterText:
         arguments += [f"below={float(param.below)!r}"] if param.below is not None else []
         arguments += [f"symmetry={1 if param.symmetric else -1}"] if param.symmetric or param.antisymmetric else []
         arguments += [f"block={param.block}"] if param.block is not None else []
-    return ParameterText(symbol.name, f"{symbol.name} = Param({', '.join(arguments)})")
+    return ParameterText(symbol.name, f"{symbol.name} = LayerParam({', '.join(arguments)})")
 
 
 def initial_value(symbol: sp.Symbol) -> float:

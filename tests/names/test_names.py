@@ -130,7 +130,11 @@ def test_what_the_emitted_code_uses_is_reserved(spec: str, root: Path, tmp_path:
     }
     own = {compiled.spec.system.name.title().replace("_", ""), "Programs"}
     assert {n for n in classes if n[0].isupper()} - own - {f"{n}State" for n in own} <= BUILTINS | CLASSES | {
-        n for n in classes if n[0] == "_" or n in ("Equation", "Learned", "Graph", "Cholesky", "ConjugateGradient")
+        n
+        for n in classes
+        if n[0] == "_"
+        or n
+        in ("Equation", "Learned", "Graph", "Cholesky", "ConjugateGradient", "ModuleType", "Operators", "ScanOperators")
     }
     shapes = {re.sub(r"\d+", "k", name) for name in derived(compiled.files)}
     plain = {
