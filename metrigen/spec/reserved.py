@@ -28,9 +28,9 @@ EMITTED = frozenset(
     check_given check_input check_state checked CONFIG config constexpr ctx currents damped_stumpff Dense dict
     DISCRETE_GRADIENT dtype DYNAMICS edge_index edges elapsed Ellipsis ends energy entropy enumerate exact fixed
     flowed flux forward_readout from_config gained given grad GRADIENT grads graph has_numbers INPUTS inputs inside
-    int isinstance iterations keep kernels last launch len LENGTH libdevice like linear list math max_iter MIDPOINT
-    nn nodes NoneType NotConverged object operators Options options others OWNED Param partial partials print
-    products program_id property pullback range read readable readout reference register_parameters registered
+    int isinstance iterations keep kernels last launch LayerParam len LENGTH libdevice like linear list math
+    max_iter MIDPOINT nn nodes NoneType NotConverged object operators Options options others OWNED partial partials
+    print products program_id property pullback range read readable readout reference register_parameters registered
     Report report residual results rhs root rtol RuntimeError saved self set shift SIGNS sites solution solve solver
     Sparse SPEC start state status STEP step step_of steps stress_energy stumpff super Tensor tl told torch
     transformed triton tuple turned turned_back TypeError unshared use_kernels ValueError warm_start warnings within
