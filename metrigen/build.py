@@ -16,10 +16,10 @@ from metrigen.emit.package import package_files
 from metrigen.emit.tree import Difference, compare_trees
 from metrigen.emit.tree import write_packages as write_trees
 from metrigen.errors import BuildError, MetrigenError, SpecError, Warned
-from metrigen.frame.cost import Cost
-from metrigen.frame.notices import notices
-from metrigen.frame.page import page
-from metrigen.frame.report import Report, report_of
+from metrigen.package.cost import Cost
+from metrigen.package.notices import notices
+from metrigen.package.page import page
+from metrigen.package.report import Report, report_of
 from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
 
 

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from metrigen.backends.cpu.kernels import cpu_kernels
 from metrigen.budget import BUILD, limited, shallow, stage
 from metrigen.errors import Warned
-from metrigen.frame.cpu import cpu_kernels
-from metrigen.frame.emission import Emission, GraphEmission
-from metrigen.frame.graph_package import graph_texts
-from metrigen.frame.notices import notices
-from metrigen.frame.package import guarantees, package_texts
-from metrigen.frame.sequence import SequenceEmission
-from metrigen.frame.sequence_package import sequence_texts
-from metrigen.frame.tag import signed
 from metrigen.ir.verify import verify
+from metrigen.layer.layer import Emission, GraphEmission
+from metrigen.layer.scan import SequenceEmission
+from metrigen.package.graph_package import graph_texts
+from metrigen.package.notices import notices
+from metrigen.package.package import guarantees, package_texts
+from metrigen.package.sequence_package import sequence_texts
+from metrigen.package.tag import signed
 from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive

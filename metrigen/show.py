@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.table import Table
 
 from metrigen.emit.derivation import derivation_text, docstring, wrapped
-from metrigen.frame.cost import Cost
-from metrigen.frame.report import Report
-from metrigen.frame.sections import integrator_sentences, shape_text
-from metrigen.frame.stencils import boundary_sentence, stencil_text
-from metrigen.frame.wave_report import wave_text
+from metrigen.package.cost import Cost
+from metrigen.package.report import Report
+from metrigen.package.sections import integrator_sentences, shape_text
+from metrigen.package.stencils import boundary_sentence, stencil_text
+from metrigen.package.wave_report import wave_text
 
 WIDTH = 80
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from metrigen.build import compile_file
-from metrigen.frame.tag import signed, unsigned
+from metrigen.package.tag import signed, unsigned
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SEEDS = ("0", "1", "4242")

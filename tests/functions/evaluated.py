@@ -16,9 +16,9 @@ import numpy as np
 import sympy as sp
 import torch
 
+from metrigen.backends.cpu.kernels import UNARY
 from metrigen.backends.expressions import CPP, TORCH, TRITON
 from metrigen.emit.render import render
-from metrigen.frame.cpu import UNARY
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.functions.write import helpers, with_functions
 from tests.conftest import ROOT

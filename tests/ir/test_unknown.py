@@ -10,24 +10,25 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from metrigen.backends import cpu_scan, triton_scan
-from metrigen.backends.torch import print_function
-from metrigen.backends.torch_graph import print_graph_function
-from metrigen.backends.triton import print_kernels
-from metrigen.backends.triton_evolve import print_evolution
-from metrigen.backends.triton_plane import Near, near_of, plane_functions
+from metrigen.backends.cpu import scan as cpu_scan
+from metrigen.backends.cpu.group import group
+from metrigen.backends.torch.graph import print_graph_function
+from metrigen.backends.torch.printer import print_function
+from metrigen.backends.triton import scan as triton_scan
+from metrigen.backends.triton.evolve import print_evolution
+from metrigen.backends.triton.plane import Near, near_of, plane_functions
+from metrigen.backends.triton.printer import print_kernels
 from metrigen.backends.walk import walk_of
 from metrigen.discretise.graph_laws import Written
 from metrigen.errors import InternalError
-from metrigen.frame.cost import program_cost
-from metrigen.frame.cpu_group import group
-from metrigen.frame.emission import bytes_per_site, stencil_points
-from metrigen.frame.linear import respond
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.ir.queries import couples_channels, maps_in
 from metrigen.ir.statement import Statement, defines, reads
 from metrigen.ir.verify import verify
+from metrigen.layer.layer import bytes_per_site, stencil_points
+from metrigen.package.cost import program_cost
+from metrigen.package.linear import respond
 from metrigen.passes import pipeline
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist

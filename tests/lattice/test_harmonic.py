@@ -26,9 +26,9 @@ from metrigen import (
 from metrigen.discretise.arrays import dynamics
 from metrigen.discretise.lattice import Stencils
 from metrigen.discretise.lower import Lowering
-from metrigen.frame.linear import respond
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.package.linear import respond
 from metrigen.passes.vary import bar
 from metrigen.programs import lower
 

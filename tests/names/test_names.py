@@ -34,7 +34,7 @@ from metrigen import (
     energy_density,
     t,
 )
-from metrigen.backends.cpp_names import KEYWORDS, MACROS
+from metrigen.backends.cpu.names import KEYWORDS, MACROS
 from metrigen.build import compile_file
 from metrigen.emit.package import package_files
 from metrigen.spec.names import check_name, check_system_name

@@ -23,7 +23,7 @@ from metrigen import (
     momentum,
     t,
 )
-from metrigen.frame.report import Report, report_of
+from metrigen.package.report import Report, report_of
 from metrigen.spec.load import Spec
 
 x, y = sp.symbols("x y", real=True)

@@ -9,9 +9,9 @@ import sympy as sp
 
 from metrigen.build import report_file
 from metrigen.errors import SpecError
-from metrigen.frame.cost import Ops, ProgramCost, cost_of, default_shape, operations
-from metrigen.frame.report import Report
-from metrigen.frame.sections import cost_markdown
+from metrigen.package.cost import Ops, ProgramCost, cost_of, default_shape, operations
+from metrigen.package.report import Report
+from metrigen.package.sections import cost_markdown
 from tests.show.systems import decay, heat, report, screened, wave, x, y
 
 a, b, c = sp.symbols("a b c", real=True)

@@ -16,8 +16,8 @@ from metrigen.emit.mathml import mathml
 from metrigen.emit.notation import latex
 from metrigen.emit.svg import Line, Mark, line_plot, stencil_grid, ticks
 from metrigen.errors import BuildError
-from metrigen.frame.page import page
-from metrigen.frame.pictures import stencil_pictures, wave_pictures
+from metrigen.package.page import page
+from metrigen.package.pictures import stencil_pictures, wave_pictures
 from tests.conftest import ROOT
 from tests.show.systems import decay, heat, report, screened, wave, x, y
 
@@ -178,7 +178,7 @@ def test_plots_have_round_ticks_and_break_where_there_is_no_value() -> None:
 
 
 def test_a_field_called_like_the_matrix_has_it_called_otherwise() -> None:
-    from metrigen.frame.wave_report import Symbols, letter
+    from metrigen.package.wave_report import Symbols, letter
 
     def symbols(*names: str) -> Symbols:
         return Symbols(names, (), sp.S.One, None, {}, False)

@@ -9,8 +9,8 @@ import pytest
 import sympy as sp
 
 from metrigen import RK4, Field, Lattice, Leapfrog, Param, System, derive, t
-from metrigen.frame.wave_report import WaveReport, directions, formulas, wave_markdown, wave_vectors
 from metrigen.ir.interpreter import run
+from metrigen.package.wave_report import WaveReport, directions, formulas, wave_markdown, wave_vectors
 from metrigen.physics.latex import formula
 from tests.lattice.emitted import compiled
 from tests.show.systems import decay, flow, heat, report, screened, wave, x, y

@@ -1,0 +1,112 @@
+"""Programs that share their coefficients, as one namespace of ``kernels.cpp``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from metrigen.backends.cpu.printer import Routine, summed
+from metrigen.emit.render import render
+from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.passes.pipeline import OWNED, apply, sweep
+from metrigen.passes.sweeps import Cut, cut, near_reads
+from metrigen.programs import passed
+
+# What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
+# meets another, else the samples; neither elsewhere.
+Points = Literal["", "numbers", "samples"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Programs that share their coefficients: one namespace of ``kernels.cpp``.
+
+    fixed    arrays that come with the unit; ``imported`` are those of its site arrays that are read at neighbours
+    sums     parameters whose cotangents are summed, and ``further`` numbers
+    """
+
+    name: str
+    fixed: tuple[Array, ...]
+    imported: frozenset[str]
+    programs: Mapping[str, Program]
+    cuts: Mapping[str, Cut]
+    further: tuple[Array, ...] = ()
+
+    @property
+    def sums(self) -> tuple[Array, ...]:
+        wanted = {summed(t) for c in self.cuts.values() for t in c.totals if t.terms}
+        return tuple(a for a in (*self.fixed, *self.further) if a.name in wanted)
+
+    @property
+    def layout_base(self) -> frozenset[str]:
+        """Given site arrays that lie in memory as in their tensors."""
+        return frozenset(a.name for a in self.fixed if a.kind is Kind.SITE and a.name not in self.imported)
+
+
+def group(
+    name: str, fixed: Sequence[Array], programs: Mapping[str, Program], further: tuple[Array, ...] = ()
+) -> Group | None:
+    """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
+    optimised = {n: passed(apply(OWNED, p)) for n, p in programs.items()}
+    cuts = {n: cut(p) for n, p in optimised.items()}
+    found = {n: sweep(c) for n, c in cuts.items() if c is not None}
+    if len(found) < len(cuts):
+        return None
+    near = {n for p in optimised.values() for n in near_reads(p.body)}
+    return Group(name, tuple(fixed), frozenset(a.name for a in fixed if a.kind is Kind.SITE and a.name in near),
+                 optimised, found, further)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A group and its text; ``carried`` counts the fields that go from step to step, ``calls`` are of its programs."""
+
+    group: Group
+    text: str
+    carried: int = 0
+    calls: Mapping[str, str] = field(default_factory=dict)
+
+
+def printed(
+    group: Group,
+    routines: Mapping[str, Routine],
+    template: str,
+    *,
+    carried: int = 0,
+    points: Points = "",
+    calls: Mapping[str, str],
+    **context: object,
+) -> Printed:
+    """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
+    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "points": points}
+    buffers = max(r.buffers for r in routines.values())
+    entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
+    text = render(
+        "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
+        imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
+        functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
+        points=points,
+    )  # fmt: skip
+    return Printed(group, text, carried, calls)
+
+
+def _member(group: Group, index: int) -> dict[str, str]:
+    array = group.fixed[index]
+    name, at = array.name, f"arrays[{index}]"
+    unit = f"{at} + (sample * channels + first) * at.dense"
+    if array.kind is Kind.MATRIX:
+        return {
+            "declaration": f"R {name}[G * G]",
+            "initial": "",
+            "line": f"import_matrix({at}, channels, first, {name});",
+        }
+    if array.kind is Kind.SCALAR:
+        return {"declaration": f"R {name}", "initial": f"{name}(*{at})", "line": ""}
+    if array.kind is Kind.CHANNEL:
+        return {"declaration": f"const R* {name}", "initial": f"{name}({at} + first)", "line": ""}
+    if name not in group.imported:
+        return {"declaration": f"const R* {name}", "initial": f"{name}({unit})", "line": ""}
+    k = sorted(group.imported).index(name)
+    return {"declaration": f"R* {name}", "initial": f"{name}(work + {k} * at.block)",
+            "line": f"import_planes(at, {unit}, {name});"}  # fmt: skip

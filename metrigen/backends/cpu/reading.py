@@ -1,0 +1,47 @@
+"""The readout and its adjoint on the CPU: ``readout`` and ``readout_adjoint`` of ``kernels.cpp``."""
+
+from __future__ import annotations
+
+from metrigen.backends.cpu.group import Points, Printed, group, printed
+from metrigen.backends.cpu.printer import Layout, call, print_routine
+from metrigen.ir.nodes import Kind
+from metrigen.passes.sweeps import near_reads
+from metrigen.passes.vary import bar
+from metrigen.programs import Lowered
+
+
+def readout_group(lowered: Lowered, points: Points) -> Printed | None:
+    """``readout`` and ``readout_adjoint``."""
+    forward, back = lowered.readout, lowered.readout_adjoint
+    found = group("reading", forward.inputs, {"readout": forward, "readout_adjoint": back})
+    if found is None:
+        return None
+    program, adjoint = found.programs["readout"], found.programs["readout_adjoint"]
+    components, grads = list(program.outputs), [bar(n) for n in forward.outputs]
+    near = near_reads(adjoint.body)
+    sites = [a.name for a in forward.inputs if a.kind is Kind.SITE]
+    given = frozenset(a.name for a in found.fixed)
+    imported = [n for n in grads if n in near]
+    wanted = [n for n in adjoint.outputs if adjoint.kinds()[n] is Kind.SITE]
+    flat = points == "numbers"
+    routines = {
+        "readout": print_routine(
+            "readout", program, found.cuts["readout"],
+            Layout(found.layout_base | {*components}, given, frozenset(), frozenset(components), flat),
+        ),
+        "readout_adjoint": print_routine(
+            "readout_adjoint", adjoint, found.cuts["readout_adjoint"],
+            Layout(found.layout_base | {*grads, *wanted} - {*imported}, given, frozenset(), flat=flat),
+        ),
+    }  # fmt: skip
+    calls = {
+        "readout": call(routines["readout"], {}, {n: f"out[{i}]" for i, n in enumerate(components)}),
+        "readout_adjoint": call(
+            routines["readout_adjoint"], {n: f"grads[{i}]" for i, n in enumerate(grads)},
+            {n: f"out[{i}]" for i, n in enumerate(wanted)}
+        ),
+    }  # fmt: skip
+    return printed(
+        found, routines, "kernels_reading.cpp.j2", calls=calls, components=len(components), sites=sites,
+        imported=[grads.index(n) for n in imported], points=points,
+    )  # fmt: skip

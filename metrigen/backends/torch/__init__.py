@@ -1,0 +1,1 @@
+"""The reference: programs as plain PyTorch, which autograd differentiates. Every layer has it."""

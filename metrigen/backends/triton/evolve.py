@@ -1,0 +1,365 @@
+"""All steps of a plane in one Triton kernel, forward and in reverse.
+
+One program owns one (sample, channel) plane, or the planes of a group of channels that a matrix couples; the state
+stays in registers over the steps. The reverse computes the states once more, keeps what the varied step reads of
+them, and walks back. Sums over sites leave one partial per program: the same bits at every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
+from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.statement import unknown
+from metrigen.passes.vary import bar
+
+
+@dataclass(frozen=True)
+class ChipKernel:
+    """A kernel, or a helper called by kernels, with its parameters in order and its lines."""
+
+    name: str
+    doc: str
+    parameters: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """The fused kernels of a step and the lines that launch them.
+
+    grouped   whether channels are coupled, so that a program owns a group of planes
+    helpers   names of the templates' helper functions that are used
+    """
+
+    grouped: bool
+    functions: tuple[PlaneFunction, ...]
+    step: ChipKernel
+    evolve: ChipKernel
+    adjoint: ChipKernel
+    launch: tuple[str, ...]
+    launch_adjoint: tuple[str, ...]
+    helpers: frozenset[str]
+
+
+def print_evolution(step: Program, adjoint: Program, fields: tuple[str, ...], near: Near) -> Evolution:
+    """The kernels of ``step`` and of its variation."""
+    return _Writer(step, adjoint, fields, near).evolution()
+
+
+class _Writer:
+    def __init__(self, step: Program, adjoint: Program, fields: tuple[str, ...], near: Near) -> None:
+        self.step, self.adjoint, self.fields, self.near = step, adjoint, fields, near
+        self.grouped = any(isinstance(s, (Mix, Total)) for s in step.body)
+        self.functions = plane_functions(step, "step", near)
+        self.reverse = plane_functions(adjoint, "step_adjoint", near)
+        self.kinds = {a.name: a.kind for a in step.inputs}
+        self.fixed = tuple(a.name for a in step.inputs if a.name not in fields)
+        self.helpers: set[str] = set()
+        self.sizes = ["N__", *(f"N{axis}__" for axis in range(near.rank)), "TILE__"]
+        self.sizes += ["GROUP__"] if self.grouped else []
+        everything = (*self.functions, *self.reverse)
+        self.nears = [f"near__{k}" for k in range(len(near.sets))]
+        self.insides = [m.name for m in near.inside if any(m.name in f.insides for f in everything)]
+
+    def evolution(self) -> Evolution:
+        step, evolve, adjoint = self._step(), self._evolve(), self._adjoint()
+        return Evolution(
+            self.grouped, (*self.functions, *self.reverse), step, evolve, adjoint,
+            tuple(self._launch()), tuple(self._launch_adjoint()), frozenset(self.helpers),
+        )  # fmt: skip
+
+    # What both kernels share.
+
+    def _read(self, program: Program, kind: Kind) -> list[str]:
+        """Fixed arrays of a kind that a program reads."""
+        read = {name for s in program.body for name in s.reads}
+        return [n for n in self.fixed if self.kinds[n] is kind and n in read]
+
+    def _place(self) -> list[str]:
+        """Which planes the program owns, and their sites."""
+        lines = ["plane__ = tl.program_id(0).to(tl.int64)"]
+        if self.grouped:
+            lines = [
+                "plane__ = tl.program_id(0).to(tl.int64) * GROUP__",
+                "first__ = plane__ % C__",
+            ]
+        else:
+            lines.append("channel__ = plane__ % C__")
+        return [*lines, "at__ = tl.arange(0, TILE__)", "ok__ = at__ < N__", "base__ = plane__ * N__ + at__"]
+
+    def _load(self, name: str, pointer: str = "", base: str = "base__") -> str:
+        source = pointer or f"{name}_ptr"
+        helper = "load_planes" if self.grouped else "load_plane"
+        self.helpers.add(helper)
+        group = ", N__, GROUP__" if self.grouped else ""
+        return f"{name} = _{helper}({source}, {base}, ok__{group}, ACC)"
+
+    def _store(self, name: str, pointer: str, base: str = "base__") -> str:
+        helper = "store_planes" if self.grouped else "store_plane"
+        self.helpers.add(helper)
+        group = ", N__, GROUP__" if self.grouped else ""
+        return f"_{helper}({pointer}, {base}, {name}, ok__{group})"
+
+    def _load_fixed(self, program: Program) -> list[str]:
+        lines = [self._load(n) for n in self._read(program, Kind.SITE)]
+        if not self.grouped:
+            channels = self._read(program, Kind.CHANNEL)
+            lines += [f"{n} = tl.load({n}_ptr + channel__).to(ACC)" for n in channels]
+        return lines + [f"{n} = tl.load({n}_ptr).to(ACC)" for n in self._read(program, Kind.SCALAR)]
+
+    def _needed(self, functions: tuple[PlaneFunction, ...]) -> list[str]:
+        """Index tiles and indicators that the functions take."""
+        names = {n for f in functions for n in (*f.nears, *f.insides)}
+        return [n for n in (*self.nears, *self.insides) if n in names]
+
+    def _pointers(self, program: Program) -> list[str]:
+        kinds = (Kind.SITE, Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX)
+        return [n for kind in kinds for n in self._read(program, kind)]
+
+    # One step.
+
+    def _step_parameters(self) -> list[str]:
+        tiles = [*self.fields, *self._read(self.step, Kind.SITE), *self._needed(self.functions)]
+        channels = self._read(self.step, Kind.CHANNEL)
+        numbers = [f"{n}_ptr" if self.grouped else n for n in channels] + self._read(self.step, Kind.SCALAR)
+        group = [*(f"{m}_ptr" for m in self._read(self.step, Kind.MATRIX)), "first__", "C__"] if self.grouped else []
+        return [*tiles, *numbers, *group]
+
+    def _step_call(self) -> str:
+        constants = ["TILE__", *(["GROUP__"] if self.grouped else []), "ACC"]
+        targets = ", ".join(self.fields)
+        return f"{targets} = _step({', '.join([*self._step_parameters(), *constants])})"
+
+    def _step(self) -> ChipKernel:
+        lines = self._statements(self.step.body, self.functions, {})
+        if self.grouped:
+            lines = ["# Keeps loads in the loop: lifted out, every matrix entry would take a register.",
+                     "tl.debug_barrier()", *lines]  # fmt: skip
+        lines.append(f"return {', '.join(self.step.outputs)}")
+        what = "the planes of a group" if self.grouped else "a plane"
+        constants = ["TILE__: tl.constexpr", *(["GROUP__: tl.constexpr"] if self.grouped else []), "ACC: tl.constexpr"]
+        return ChipKernel("_step", f"One step of {what} in registers.", (*self._step_parameters(), *constants),
+                          tuple(lines))  # fmt: skip
+
+    def _statements(
+        self, body: tuple[Statement, ...], functions: tuple[PlaneFunction, ...], memory: Mapping[str, str]
+    ) -> list[str]:
+        """The statements on tiles; ``Outer`` and ``Accumulate`` are for the adjoint kernel. Arrays with an address in
+        ``memory`` are loaded at every use."""
+        lines: list[str] = []
+        ready = iter(functions)
+        for statement in body:
+            if isinstance(statement, Map):
+                function = next(ready)
+                lines += self._map(function, memory)
+                lines += self._collect(function) if functions is self.reverse else []
+            elif isinstance(statement, Mix):
+                helper = "mix_transposed" if statement.transpose else "mix"
+                self.helpers.add(helper)
+                source = self._planes(statement.src, memory)
+                given = f"{statement.matrix}_ptr, {source}, first__, C__, GROUP__, ACC"
+                lines.append(f"{statement.out} = _{helper}({given})")
+            elif isinstance(statement, Total):
+                self.helpers.add("total")
+                lines.append(f"{statement.out} = _total({self._planes(statement.src, memory)}, GROUP__)")
+            elif not isinstance(statement, (Outer, Accumulate)):
+                raise unknown(statement, "the Triton printer of steps")
+        return lines
+
+    def _planes(self, name: str, memory: Mapping[str, str]) -> str:
+        return f"_load_planes({memory[name]}, ok__, N__, GROUP__, ACC)" if name in memory else name
+
+    def _map(self, function: PlaneFunction, memory: Mapping[str, str]) -> list[str]:
+        if not self.grouped:
+            return [f"{', '.join(function.results)} = {function.call()}"]
+        targets = ", ".join(f"{n}__c" for n in function.results)
+        return [
+            *(f"{n} = ()" for n in function.results),
+            "for c__ in tl.static_range(GROUP__):",
+            f"    {targets} = {function.call_in_group(memory)}",
+            *(f"    {n} += ({n}__c,)" for n in function.results),
+        ]
+
+    # Forward.
+
+    def _evolve(self) -> ChipKernel:
+        lines = [*self._place(), *self.near.lines(self._needed(self.functions))]
+        lines += [self._load(f) for f in self.fields]
+        lines += self._load_fixed(self.step)
+        lines += ["for _ in range(K__):", f"    {self._step_call()}"]
+        lines += [self._store(f, f"{f}__out_ptr") for f in self.fields]
+        pointers = [*self.fields, *self._pointers(self.step), *(f"{f}__out" for f in self.fields)]
+        return self._kernel("evolve", "``K__`` steps: the state stays on chip.", pointers, lines)
+
+    def _kernel(self, name: str, doc: str, pointers: list[str], lines: list[str]) -> ChipKernel:
+        sizes = [f"{n}: tl.constexpr" for n in self.sizes]
+        parameters = (*(f"{p}_ptr" for p in pointers), "C__", "K__", *sizes, "ACC: tl.constexpr")
+        return ChipKernel(f"{name}_kernel", doc, parameters, tuple(lines))
+
+    def _launch(self) -> list[str]:
+        args = [*self.fields, *self._pointers(self.step), *(f"{f}__out" for f in self.fields)]
+        return [
+            *(f"{f}__out = _new({f})" for f in self.fields),
+            f"_launch_planes(evolve_kernel, {self.fields[0]}, group__, steps, {', '.join(args)}{self._constants})",
+            f"return ({', '.join(f'{f}__out' for f in self.fields)},)",
+        ]
+
+    @property
+    def _constants(self) -> str:
+        return ", GROUP__=group__" if self.grouped else ""
+
+    # Reverse.
+
+    @property
+    def _kept(self) -> list[str]:
+        """State arrays that the varied step reads."""
+        read = {name for s in self.adjoint.body for name in s.reads}
+        return [f for f in self.fields if f in read]
+
+    @property
+    def _flowing(self) -> dict[str, str]:
+        """Field -> the name of the cotangent that flows into a step, an input of the varied step."""
+        return dict(zip(self.fields, (bar(out) for out in self.step.outputs), strict=True))
+
+    @property
+    def _terms(self) -> dict[str, tuple[str, ...]]:
+        """Fixed array -> the sums or outer products that make its cotangent; (itself,) for a site array."""
+        sums = {s.out: s.terms for s in self.adjoint.body if isinstance(s, Accumulate)}
+        return {n: (bar(n),) if self.kinds[n] is Kind.SITE else sums.get(bar(n), ()) for n in self.fixed}
+
+    @property
+    def _outers(self) -> dict[str, Outer]:
+        return {s.out: s for s in self.adjoint.body if isinstance(s, Outer)}
+
+    @property
+    def _factors(self) -> list[str]:
+        """Site arrays whose outer products torch sums at the end; one plane of each is kept per step."""
+        return sorted({n for s in self._outers.values() for n in (s.left, s.right)} - set(self._kept))
+
+    def _summed(self, kind: Kind) -> list[str]:
+        return [n for n in self.fixed if self.kinds[n] is kind and self._terms[n]]
+
+    def _adjoint(self) -> ChipKernel:
+        lines = [*self._place(), *self.near.lines(self._needed((*self.functions, *self.reverse)))]
+        if self._kept or self._factors or self.grouped:
+            many = "planes__ = tl.num_programs(0).to(tl.int64)"
+            lines += [f"{many} * GROUP__" if self.grouped else many, "all__ = planes__ * N__"]
+        lines += self._load_fixed(_joined(self.step, self.adjoint) if self._kept else self.adjoint)
+        if self._kept:
+            lines += [self._load(f) for f in self.fields]
+            lines += ["# The states once more, kept as far as the variation reads them."]
+            lines += ["for k__ in range(K__ - 1):"]
+            lines += [f"    {self._store(f, f'{f}__kept_ptr', 'base__ + k__ * all__')}" for f in self._kept]
+            lines += [f"    {self._step_call()}"]
+            lines += [self._store(f, f"{f}__kept_ptr", "base__ + (K__ - 1) * all__") for f in self._kept]
+            lines += ["tl.debug_barrier()"]
+        lines += [self._load(self._flowing[f], f"{f}__out_bar_ptr") for f in self.fields]
+        lines += self._zeros()
+        lines += ["for back__ in range(K__):"]
+        body = []
+        if self._kept or self._factors:
+            body.append("at_step__ = base__ + (K__ - 1 - back__) * all__")
+        memory: dict[str, str] = {}
+        if self.grouped:
+            body.append("tl.debug_barrier()")
+            memory = {f: f"{f}__kept_ptr, at_step__" for f in self._kept}
+            memory |= {n: f"{n}_ptr, base__" for n in self._read(self.adjoint, Kind.SITE)}
+            self.helpers |= {"load_plane", "load_planes"}
+        else:
+            body += [self._load(f, f"{f}__kept_ptr", "at_step__") for f in self._kept]
+        body += self._statements(self.adjoint.body, self.reverse, memory)
+        body += [self._store(n, f"{n}__kept_ptr", "at_step__") for n in self._factors]
+        body.append(f"{', '.join(self._flowing.values())} = {', '.join(bar(f) for f in self.fields)}")
+        lines += [f"    {line}" for line in body]
+        lines += [self._store(self._flowing[f], f"{bar(f)}_ptr") for f in self.fields]
+        lines += self._finish()
+        doc = "The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."
+        return self._kernel("evolve_adjoint", doc, self._adjoint_pointers(), lines)
+
+    def _adjoint_pointers(self) -> list[str]:
+        program = _joined(self.step, self.adjoint) if self._kept else self.adjoint
+        state = list(self.fields) if self._kept else []
+        kept = [f"{n}__kept" for n in (*self._kept, *self._factors)]
+        out = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE), *self._partial())]
+        return [*state, *self._pointers(program), *(f"{f}__out_bar" for f in self.fields), *kept, *out]
+
+    def _partial(self) -> list[str]:
+        return [*self._summed(Kind.CHANNEL), *self._summed(Kind.SCALAR)]
+
+    def _zeros(self) -> list[str]:
+        """Sums over the steps, lane by lane. A group keeps those of its channels in memory: see ``_add``."""
+        zero = "tl.zeros([TILE__], ACC)"
+        if not self.grouped:
+            return [f"{bar(n)}__sum = {zero}" for n in (*self._summed(Kind.SITE), *self._partial())]
+        if self._summed(Kind.SITE):
+            self.helpers.add("zero_planes")
+        lines = [f"{bar(n)}__sum = _zero_planes(TILE__, GROUP__, ACC)" for n in self._summed(Kind.SITE)]
+        return lines + [f"{bar(n)}__sum = {zero}" for n in self._summed(Kind.SCALAR)]
+
+    def _collect(self, function: PlaneFunction) -> list[str]:
+        """What the sums of one ``Map`` add to the cotangents of the fixed arrays, at once: they need not be kept."""
+        lines = []
+        for n in (*self._summed(Kind.SITE), *self._partial()):
+            for at, term in enumerate(self._terms[n]):
+                if term in function.results:
+                    lines.append(self._add(n, at, term))
+        return lines
+
+    def _add(self, n: str, at: int, term: str) -> str:
+        if not self.grouped:
+            return f"{bar(n)}__sum += {term}"
+        if self.kinds[n] is Kind.SCALAR:
+            self.helpers.add("add_all")
+            return f"{bar(n)}__sum = _add_all({bar(n)}__sum, {term}, GROUP__)"
+        if self.kinds[n] is Kind.SITE:
+            self.helpers.add("add_planes")
+            return f"{bar(n)}__sum = _add_planes({bar(n)}__sum, {term}, GROUP__)"
+        self.helpers.add("add_lanes")
+        row = f" + {at} * all__" if at else ""
+        return f"_add_lanes({bar(n)}_ptr, base__{row}, {term}, ok__, N__, GROUP__)"
+
+    def _finish(self) -> list[str]:
+        lines = [self._store(f"{bar(n)}__sum", f"{bar(n)}_ptr") for n in self._summed(Kind.SITE)]
+        for n in self._partial():
+            if self.kinds[n] is Kind.SCALAR or not self.grouped:
+                at = "tl.program_id(0)" if self.grouped else "plane__"
+                lines.append(f"tl.store({bar(n)}_ptr + {at}, tl.sum(tl.where(ok__, {bar(n)}__sum, 0.0), axis=0))")
+        return lines
+
+    def _launch_adjoint(self) -> list[str]:
+        first = self.fields[0]
+        lines = []
+        kept = [*self._kept, *self._factors]
+        if kept:
+            lines.append(f"keep__ = (steps, *{first}.shape)")
+        lines += [f"{n}__kept = _new({first}, keep__, _accumulator({first}))" for n in kept]
+        tiles = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE))]
+        lines += [f"{n} = _new({first})" for n in tiles]
+        for n in self._summed(Kind.CHANNEL):
+            shape, acc = f"({len(self._terms[n])}, *{first}.shape)", f"_accumulator({first})"
+            apart = f"_new({first}, {first}.shape[:2], {acc})"
+            lines.append(f"{bar(n)} = " + (f"{first}.new_zeros({shape}, dtype={acc})" if self.grouped else apart))
+        count = f"{first}.shape[0] * {first}.shape[1] // group__"
+        lines += [f"{bar(n)} = _new({first}, ({count},), _accumulator({first}))"
+                  for n in self._summed(Kind.SCALAR)]  # fmt: skip
+        args = ", ".join(self._adjoint_pointers())
+        lines.append(f"_launch_planes(evolve_adjoint_kernel, {first}, group__, steps, {args}{self._constants})")
+        over = f"{(0, 1, *range(3, 3 + self.near.rank))}" if self.grouped else "0"
+        lines += [f"{bar(n)} = {bar(n)}.sum({over}).to({first}.dtype)" for n in self._summed(Kind.CHANNEL)]
+        lines += [f"{bar(n)} = {bar(n)}.sum().to({first}.dtype)" for n in self._summed(Kind.SCALAR)]
+        for n in self.fixed:
+            if self.kinds[n] is Kind.MATRIX and self._terms[n]:
+                pairs = [self._outers[t] for t in self._terms[n]]
+                text = " + ".join(f"_outer({s.left}__kept, {s.right}__kept).to({first}.dtype)" for s in pairs)
+                lines.append(f"{bar(n)} = {text}")
+            elif not self._terms[n]:
+                lines.append(f"{bar(n)} = torch.zeros_like({n})")
+        return [*lines, f"return ({', '.join(bar(n) for n in (*self.fields, *self.fixed))},)"]
+
+
+def _joined(step: Program, adjoint: Program) -> Program:
+    """Both bodies, to ask what either reads."""
+    return Program("joined", step.inputs, (*step.body, *adjoint.body), (), step.periodic)

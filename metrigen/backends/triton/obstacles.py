@@ -1,0 +1,92 @@
+"""Packages without Triton kernels: what stands against them, and what a reader is told of it."""
+
+from __future__ import annotations
+
+from metrigen.layer.layer import Emission
+
+_MINIMUM = (
+    "dF = 0 for a convex F: Newton's method with conjugate gradient inside, every plane (every sample where channels "
+    "are coupled) by itself; a step is halved until it lowers ||dF||. `iterations` counts products with F''. Gradients "
+    "are those of the solution, one solve with F'' each (implicit function theorem), and can be differentiated again. "
+    "The layer runs the torch reference throughout."
+)
+
+_ON_CHIP = (
+    "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "
+    "way back where a gradient is wanted; elsewhere the torch reference runs."
+)
+
+
+def obstacle(emission: Emission) -> str:
+    """What a kernel cannot do, to follow the name of a backend; empty where there is nothing."""
+    found = []
+    if emission.learned:
+        names = [head.name for head in emission.learned]
+        found.append(f"call the module{'s' * (len(names) > 1)} {', '.join(names)}")
+    if emission.operators:
+        names = _auxiliary(emission)
+        found.append(f"solve the constraint{'s' * (len(names) > 1)} of {', '.join(names)}")
+    if emission.lowered.minimum is not None:
+        found.append("solve a nonlinear steady state")
+    elif emission.equations:
+        found.append("solve the equation of an implicit step")
+    return f"cannot {' or '.join(found)}" if found else ""
+
+
+def reason(emission: Emission) -> str:
+    """Half a sentence, to be followed by where it happens."""
+    solved = ["elliptic constraints"] * bool(emission.operators) + [
+        "implicit steps" if emission.stepping else "nonlinear steady states"
+    ] * bool(emission.equations)
+    if not solved:
+        return "learned functions are called from"
+    return " and ".join(["learned functions"] * bool(emission.learned) + solved) + " are left to"
+
+
+def section(emission: Emission) -> list[tuple[str, str]]:
+    """What DERIVATION.md says of the solves."""
+    return [*_elliptic(emission), *_implicit(emission)]
+
+
+def _implicit(emission: Emission) -> list[tuple[str, str]]:
+    if emission.lowered.minimum is not None:
+        return [("Nonlinear steady state", _MINIMUM)]
+    if not emission.equations:
+        return []
+    what = "every sample, whose channels are coupled," if any(e.coupled for e in emission.equations) else "every plane"
+    text = (
+        "A step is the solution of an equation R = 0 in the fields after it. Newton's method starts at the state "
+        f"before the step and stops for {what} by itself at a residual of 4e-16 of the state in float64, 2e-7 in "
+        "float32, or where rounding lets it gain no more; its linear equations are solved by GMRES. `iterations`, "
+        "`residual` and `status` (0 solved, 1 not) of the returned state say per sample what became of it, with one "
+        "warning a call; a residual above 1e-11 in float64, 1e-4 in float32, counts as not solved. Gradients are those "
+        "of the solution, by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in "
+        "float64, 1e-6 in float32, and can be differentiated again. "
+    )
+    return [("Implicit step", text + (_ON_CHIP if emission.cpu else "The layer runs the torch reference throughout."))]
+
+
+def _elliptic(emission: Emission) -> list[tuple[str, str]]:
+    if not emission.operators:
+        return []
+    names = ", ".join(f"`{name}`" for name in _auxiliary(emission))
+    equations = emission.lowered.dynamics.lowering.equations
+    singular = [f"`{psi.func.__name__}`" for psi, equation in equations.items() if equation.singular]
+    text = (
+        f"Auxiliary fields: {names}. Their constraints are discretised in the weak form, so the matrix A of each is "
+        "symmetric, and solved wherever the field is read, at every stage of a step: conjugate gradient from zero, to "
+        "a residual of 1e-12 of the right side r in float64, 1e-6 in float32, or to the end of the precision. The "
+        "energy is varied with the solution put in, dH/dz = E_z(h) + (dr/dz)^T A^-1 E_psi(h): what the bracket keeps "
+        "on the lattice is kept to that tolerance. Gradients are those of the solution, not of the iterations, with "
+        "one more solve by the same A for every solve. The layer runs the torch reference throughout."
+    )
+    if singular:
+        text += (
+            f" The constants are in the kernel of the operator of {', '.join(singular)}: the mean over the sites of "
+            "the right side is dropped, and the solution has zero mean, in every channel."
+        )
+    return [("Elliptic constraints", text)]
+
+
+def _auxiliary(emission: Emission) -> list[str]:
+    return [psi.func.__name__ for psi in emission.derivation.constraints]

@@ -1,0 +1,140 @@
+"""Programs as Triton: one kernel per ``Map``, launched in program order with torch for the channel maps between.
+
+A kernel program owns a block of sites of one (sample, channel) plane. Neighbours are loaded from memory with the
+sizes of the lattice as compile-time constants; a sum over sites leaves one partial per program and is finished by
+torch, so gradients are the same bits at every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from metrigen.backends.expressions import TRITON
+from metrigen.backends.torch.printer import statement_line
+from metrigen.backends.triton.plane import inlined
+from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, offset_text
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One Triton kernel: its arguments in order and the lines of its body."""
+
+    name: str
+    sites: tuple[str, ...]
+    channels: tuple[str, ...]
+    scalars: tuple[str, ...]
+    stores: tuple[str, ...]
+    sums: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The sequence of launches of one program."""
+
+    name: str
+    args: tuple[str, ...]
+    lines: tuple[str, ...]
+    results: tuple[str, ...]
+
+
+def print_kernels(program: Program, rank: int, name: str | None = None) -> tuple[tuple[Kernel, ...], Driver]:
+    """The kernels of a program and the function that launches them."""
+    name = name or program.name
+    kinds = program.kinds()
+    kernels: list[Kernel] = []
+    lines: list[str] = []
+    site = next((a.name for a in program.inputs if a.kind is Kind.SITE), "")
+    for statement in program.body:
+        if not isinstance(statement, Map):
+            lines.extend(statement_line(statement))
+            continue
+        statement = inlined(statement)
+        kernel = _kernel(statement, f"{name}_{len(kernels)}", kinds, rank, program.periodic)
+        kernels.append(kernel)
+        lines.extend(_launch(kernel, statement, site))
+    args = tuple(a.name for a in program.inputs)
+    return tuple(kernels), Driver(name, args, tuple(lines), tuple(program.outputs))
+
+
+def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, periodic: bool) -> Kernel:
+    atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
+    own = {symbol for symbol, _ in statement.lets}
+    found = [a for a in atoms if isinstance(a, Leaf)]
+    by_kind = {
+        kind: tuple(
+            a.name for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own and kinds[a.name] is kind
+        )
+        for kind in (Kind.CHANNEL, Kind.SCALAR)
+    }
+    lines = _addressing({a.offset for a in atoms if isinstance(a, (Leaf, Inside))}, rank, periodic)
+    lines += [f"{c} = tl.load({c}_ptr + channel__).to(ACC)" for c in by_kind[Kind.CHANNEL]]
+    lines += [f"{s} = tl.load({s}_ptr).to(ACC)" for s in by_kind[Kind.SCALAR]]
+    for leaf in found:
+        at = _suffix(leaf.offset)
+        lines.append(f"{leaf.name} = tl.load({leaf.array}_ptr + base__ + at{at}, mask=ok{at}, other=0.0).to(ACC)")
+    for a in atoms:
+        if isinstance(a, Inside):
+            complement = "1.0 - " if isinstance(a, Outside) else ""
+            lines.append(f"{a.name} = {complement}ok{_suffix(a.offset)}.to(ACC)")
+    lines += [f"{s.name} = {TRITON.print(e)}" for s, e in statement.lets]
+    for out, expr in statement.stores:
+        lines.append(f"tl.store({out}_ptr + base__ + at__, ({_tile(expr)}).to({out}_ptr.dtype.element_ty), mask=ok__)")
+    for out, _, expr in statement.sums:
+        lines.append(f"tl.store({out}_ptr + partial__, tl.sum(tl.where(ok__, {_tile(expr)}, 0.0), axis=0))")
+    return Kernel(
+        name,
+        tuple(sorted({leaf.array for leaf in found})),
+        by_kind[Kind.CHANNEL],
+        by_kind[Kind.SCALAR],
+        tuple(n for n, _ in statement.stores),
+        tuple(n for n, _, _ in statement.sums),
+        tuple(lines),
+    )
+
+
+def _tile(expr: sp.Expr) -> str:
+    text = TRITON.print(expr)
+    return text if expr.free_symbols else f"tl.full([BLOCK], {text}, ACC)"
+
+
+def _suffix(offset: Offset) -> str:
+    return f"__{offset_text(offset)}" if any(offset) else "__"
+
+
+def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:
+    """Addresses and masks of the sites n + s: ``at__s``, ``ok__s``."""
+    lines: list[str] = []
+    for axis in range(rank):
+        inner = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
+        quotient = f"at__ // ({inner})" if inner else "at__"
+        lines.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = ({quotient}) % N{axis}__")
+    for offset in sorted(o for o in offsets if any(o)):
+        terms, masks = [], ["ok__"]
+        for axis, step in enumerate(offset):
+            stride = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
+            index = f"i{axis}__"
+            if step and periodic:
+                index = f"((i{axis}__ + {abs(step)} * N{axis}__ + {step}) % N{axis}__)"
+            elif step:
+                index = f"(i{axis}__ + {step})"
+                masks.append(f"({index} >= 0) & ({index} < N{axis}__)")
+            terms.append(f"{index} * ({stride})" if stride else index)
+        at = _suffix(offset)
+        lines.append(f"at{at} = {' + '.join(terms)}")
+        lines.append(f"ok{at} = {' & '.join(masks)}")
+    return lines
+
+
+def _launch(kernel: Kernel, statement: Map, site: str) -> list[str]:
+    lines = [f"{out} = _new({site})" for out in kernel.stores]
+    lines += [f"{out}__parts = partials({site})" for out in kernel.sums]
+    args = ", ".join(
+        (*kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{out}__parts" for out in kernel.sums))
+    )
+    lines.append(f"launch({kernel.name}_kernel, {site}, {args})")
+    for out, kind, _ in statement.sums:
+        lines.append(f"{out} = {out}__parts.sum({'dim=(0, 2)' if kind is Kind.CHANNEL else ''})")
+    return lines

@@ -1,0 +1,1 @@
+"""What is emitted, said once and without a target: a layer and its operators."""

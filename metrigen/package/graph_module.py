@@ -1,0 +1,363 @@
+"""The text of ``module.py`` of a graph system: parameters, the form of the edges, and the methods of the layer."""
+
+from __future__ import annotations
+
+from metrigen.emit.render import render
+from metrigen.ir.nodes import Kind
+from metrigen.layer.layer import Emission
+from metrigen.package.arguments import floats, parameters, tuple_text
+from metrigen.package.base import with_imports
+from metrigen.package.checks import declarations, watched
+from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
+from metrigen.package.reading import BALANCE_DOC, exactly, halfway
+from metrigen.package.settings import (
+    config_constants,
+    dt_argument,
+    dt_lines,
+    fields_given,
+    is_reversible,
+    steps_doc,
+    steps_lines,
+    tolerance_lines,
+)
+
+
+def graph_module_text(emission: Emission, header: str) -> str:
+    """The layer itself."""
+    text = render(
+        "graph_module.py.j2",
+        header=header,
+        title=emission.class_name,
+        class_name=emission.class_name,
+        stepping=emission.stepping,
+        components=repr(emission.lowered.components),
+        fields=emission.fields,
+        network=network_of(emission),
+        state_doc=_state_doc(emission),
+        class_doc=_class_doc(emission),
+        init_args=_init_args(emission),
+        init_lines=_init_lines(emission),
+        base="BaseLayer",
+        constants=[
+            *config_constants(emission, _size_names(emission)),
+            *declarations(emission, [a.name for a in inputs_of(emission)]),
+            ("BACKENDS", '("auto", "torch")'),
+            ("WITHOUT", '"has no kernels that gather along edges"'),
+        ],
+        parameters=parameters(emission),
+        methods=_methods(emission),
+        number_step=bool(floats(emission)),
+        reversible=is_reversible(emission),
+    )
+    return with_imports(text)
+
+
+def _init_args(emission: Emission) -> list[str]:
+    args = ["steps: int | None = None", dt_argument(emission)]
+    if not emission.stepping:
+        args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
+                "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
+    if network_of(emission) is None:
+        if learned_per(emission, "site"):
+            args.append("nodes: int")
+        elif learned_per(emission, "edge"):
+            args.append("nodes: int | None = None")
+        if learned_per(emission, "edge"):
+            args.append("edges: int | None = None")
+    return args
+
+
+def _init_lines(emission: Emission) -> list[str]:
+    if emission.stepping:
+        lines = steps_lines(emission)
+    else:
+        lines = [
+            'if solver not in ("auto", "cholesky", "cg"):',
+            "    raise ValueError(f\"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')\")",
+            "self.solver = solver",
+            *tolerance_lines(emission),
+        ]
+    lines += _sizes(emission)
+    lines += ["register_parameters(self)"] if parameters(emission) else []
+    return lines + dt_lines(emission) if emission.stepping else lines
+
+
+def _sizes(emission: Emission) -> list[str]:
+    """What the shapes of parameters of nodes and edges need."""
+    edge = learned_per(emission, "edge")
+    if network_of(emission) is not None:
+        return [
+            'self.register_buffer("edge_index", torch.tensor(EDGES, dtype=torch.int64).reshape(-1, 2).T, '
+            "persistent=False)",
+            "self.nodes, self.edges = NODES, len(EDGES)",
+            *(["self.sites = (NODES,)"] if learned_per(emission, "site") else []),
+        ]
+    lines = []
+    if edge and not learned_per(emission, "site"):
+        lines += [
+            "if (nodes is None) == (edges is None):",
+            f'    raise ValueError("{", ".join(edge)}: give edges=E for a list of edges, or nodes=N for weights of all '
+            'pairs of nodes")',
+        ]
+    if edge:
+        lines.append("self.nodes, self.edges = nodes, edges")
+    elif learned_per(emission, "site"):
+        lines.append("self.nodes = nodes")
+    return [*lines, "self.sites = (nodes,)"] if learned_per(emission, "site") else lines
+
+
+def _size_names(emission: Emission) -> list[str]:
+    """Arguments of the constructor that say how many nodes and edges the parameters have."""
+    if network_of(emission) is not None:
+        return []
+    edge = learned_per(emission, "edge")
+    nodes = ["nodes"] if edge or learned_per(emission, "site") else []
+    return [*nodes, *(["edges"] if edge else [])]
+
+
+def _methods(emission: Emission) -> list[str]:
+    lines = ["", *_graph_method(emission)]
+    lines += _forward_steps(emission) if emission.stepping else _forward_steady(emission)
+    lines += _readout(emission)
+    for name in ("energy", "entropy"):
+        if name in emission.optimised:
+            lines += _density(emission, name)
+    lines += _flux(emission)
+    if emission.stepping:
+        lines += _balance(emission)
+    return [f"    {line}" if line else "" for line in watched(exactly(lines))]
+
+
+def _graph_method(emission: Emission) -> list[str]:
+    if network_of(emission) is not None:
+        return [
+            "def _graph(self, nodes: int) -> Graph:",
+            "    if nodes != NODES:",
+            '        raise ValueError(f"fields have {nodes} nodes, the graph of this layer has {NODES}")',
+            "    return Sparse(self.edge_index, NODES)",
+            "",
+        ]
+    lines = [
+        "def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:",
+        '    """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""',
+    ]
+    edge, site = learned_per(emission, "edge"), learned_per(emission, "site")
+    if edge:
+        names = ", ".join(edge)
+        lines += [
+            "    if self.edges is None and edge_index is not None:",
+            f'        raise ValueError("{names} was made for all pairs of nodes; for edge_index make the layer with '
+            'edges=E")',
+            "    if self.edges is not None and (edge_index is None or edge_index.shape[-1:] != (self.edges,)):",
+            '        given = "nothing" if edge_index is None else f"shape {tuple(edge_index.shape)}"',
+            f'        raise ValueError(f"edge_index is {{given}}; needed: (2, {{self.edges}}), for {names}")',
+        ]
+    if edge or site:
+        known = "self.nodes is not None and " if not site else ""
+        lines += [
+            f"    if {known}nodes != self.nodes:",
+            f'        raise ValueError(f"fields have {{nodes}} nodes, {", ".join([*site, *edge])} of this layer '
+            '{self.nodes}")',
+        ]
+    return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
+
+
+def _forward_steps(emission: Emission) -> list[str]:
+    first, state = emission.fields[0], f"{emission.class_name}State"
+    signature, starts = fields_given(emission)
+    handed, numbers = inputs_of(emission), floats(emission)
+    arrays = tuple_text([*emission.fields, *(value(emission, a, first) for a in handed)])
+    lines = [
+        f"def forward(self, {signature}{keywords(emission, False)}) -> {state}:",
+        '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
+        *starts,
+        *_opened(emission, ", ".join(emission.fields)),
+        f"    _given = {arrays}",
+    ]
+    if numbers:
+        lines += [
+            f"    dt = step_of(self.dt, {first})",
+            "    if dt.dim():",
+            "        _results = by_sample(partial(self._evolved, _graph), dt, _given, False)",
+            "    else:",
+            "        _results = self._evolved(_graph, dt, *_given)",
+        ]
+    else:
+        lines.append("    _results = self._evolved(_graph, *_given)")
+    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *emission.fields, *(a.name for a in handed)))
+    lines += [
+        f"    return {state}(*(x.to(_dtype) for x in _results))",
+        "",
+        f"def _evolved(self, _graph: Graph, {taken}) -> tuple[Tensor, ...]:",
+    ]
+    ready = (*numbers, *(a.name for a in handed))
+    prologue = emission.lowered.prologue
+    if prologue is not None and prologue.body:
+        given = ", ".join(a.name if a.name in ready else value(emission, a, first) for a in prologue.inputs)
+        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
+    fixed = arguments_of(emission, emission.optimised["step"][0], first, emission.fields, ready)
+    return [
+        *lines,
+        "    _fixed = (",
+        *(f"        {value}," for value in fixed),
+        "    )",
+        f"    return reference.evolve(_graph, {tuple_text(list(emission.fields))}, _fixed, self.steps)",
+        "",
+    ]
+
+
+def _forward_steady(emission: Emission) -> list[str]:
+    steady = emission.lowered.equilibrium
+    assert steady is not None
+    unknown, inputs = steady.unknown, inputs_of(emission)
+    learned = {n: f"self.{n}" for per in ("site", "edge") for n in learned_per(emission, per)}
+    arrays = emission.lowered.dynamics.inputs
+
+    def table(kind: Kind) -> str:
+        return ", ".join(f'"{a.name}": {learned.get(a.name, a.name)}' for a in arrays if a.kind is kind)
+
+    fixed_graph = network_of(emission) is not None
+    edge_index = "" if fixed_graph else "edge_index: Tensor | None = None, "
+    positional = "".join(f", {a.name}: Tensor" for a in inputs)
+    dense = "False" if fixed_graph else "edge_index is None"
+    weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
+    w = ", ".join(["_graph", "_like[:1, :1, :1]", *arguments_of(emission, weights, "_like", (unknown,))])
+    b = ", ".join(["_graph", "_like", *arguments_of(emission, source, "_like", (unknown,))])
+    sites, edges = table(Kind.SITE), table(Kind.EDGE)
+    start = "warm_start: Tensor | None = None"
+    if not sites and not edges:  # what else would tell how many nodes there are
+        start, sites = "warm_start: Tensor", '"warm_start": warm_start'
+    signature = f"self{positional}, *, {edge_index}{start}"
+    return [
+        f"def forward({signature}) -> {emission.class_name}State:",
+        '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
+        f"    _like, _dtype = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
+        f"    _graph = self._graph({'' if fixed_graph else 'edge_index, '}_like.shape[2])",
+        f"    _m, _w = reference.weights({w})",
+        f"    (_b,) = reference.source({b})",
+        "    _b = _b.expand(_like.shape)",
+        '    _start = torch.zeros_like(_b) if warm_start is None else _node(warm_start, _like, "warm_start")',
+        '    if self.solver == "cholesky" and not isinstance(_graph, Dense):',
+        '        raise ValueError(\'solver="cholesky" factorises a dense matrix; with a list of edges use "cg"\')',
+        "    _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",
+        "    _u, _iterations, _residual, _status = solve(",
+        "        _graph, _m, _w, _b, _start.expand(_like.shape), self.solver, _options",
+        "    )",
+        "    if readable(_status) and bool((_status != 0).any()):",
+        "        warnings.warn(",
+        f'            f"{emission.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
+        'the state for the samples",',
+        "            NotConverged,",
+        "            stacklevel=2,",
+        "        )",
+        f"    return {emission.class_name}State(_u.to(_dtype), _iterations, _residual, _status)",
+        "",
+    ]
+
+
+def _readout(emission: Emission) -> list[str]:
+    doc = f"The readout at the nodes, (B, R*C, N): {', '.join(emission.lowered.components)}."
+    lines, call = _reading(emission, "readout", doc)
+    return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
+
+
+def _density(emission: Emission, name: str) -> list[str]:
+    doc = f"The {name} of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."
+    lines, call = _reading(emission, name, doc, ", batch: Tensor | None = None")
+    return [
+        *lines,
+        f"    (_density,) = {call}",
+        "    _nodes = _density.sum(1)",
+        "    if batch is None:",
+        "        return _nodes.sum(1)",
+        "    _graphs = int(batch.max()) + 1 if batch.numel() else 0",
+        "    return _nodes @ nn.functional.one_hot(batch, _graphs).to(_nodes.dtype)",
+        "",
+    ]
+
+
+def _flux(emission: Emission) -> list[str]:
+    doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
+    lines, call = _reading(emission, "flux", doc)
+    return [*lines, f"    return {call}[0].expand(_graph.shape({emission.fields[0]})).to(_dtype)", ""]
+
+
+def _balance(emission: Emission) -> list[str]:
+    """The balance law dE/dt = (power of the dynamics), in integrated form."""
+    lines, call = _reading(emission, "balance_residual", BALANCE_DOC, program="power")
+    edge_index = [] if network_of(emission) is not None else ["edge_index"]
+    passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(emission))])
+    return [
+        *halfway(emission, lines),
+        f"    (_density,) = {call}",
+        f"    _gained = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
+        "    return _gained - _density.flatten(1).sum(1)",
+        "",
+    ]
+
+
+def _reading(
+    emission: Emission, name: str, doc: str, extra: str = "", program: str | None = None
+) -> tuple[list[str], str]:
+    """The head of a method that reads a state, and the call of its program."""
+    run = emission.optimised[program or name][0]
+    read = {a.name for a in run.inputs}
+    needed = [a.name for a in inputs_of(emission) if a.name in read]
+    values = ", ".join(["_graph", *arguments_of(emission, run, emission.fields[0])])
+    fields = ", ".join(f"state.{f}" for f in emission.fields)
+    head = [
+        f"def {name}(self, state: {emission.class_name}State{keywords(emission, True, extra)}) -> Tensor:",
+        f'    """{doc}"""',
+        f"    check_state({name!r}, state, {emission.class_name}State)",
+        *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
+        *_opened(emission, fields),
+    ]
+    return head, f"reference.{program or name}({values})"
+
+
+def _opened(emission: Emission, given: str) -> list[str]:
+    """The fields in the dtype of work, and the graph that they live on."""
+    names = emission.fields
+    edge_index = "" if network_of(emission) is not None else "edge_index, "
+    return [
+        f"    *_fields, _dtype = _work({given}, channels=self.channels)",
+        f"    {', '.join(names)}{',' if len(names) == 1 else ''} = _fields",
+        f"    _graph = self._graph({edge_index}{names[0]}.shape[2])",
+    ]
+
+
+def _state_doc(emission: Emission) -> str:
+    if emission.stepping:
+        return "Fields (B, C, N)."
+    return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
+
+
+def _class_doc(emission: Emission) -> str:
+    lines = ["channels  number C of channels of every field"]
+    if emission.stepping:
+        lines += steps_doc(emission)
+    else:
+        lines += [
+            'solver    "cholesky": one factor for every matrix that differs; "cg": conjugate gradient; "auto": the',
+            "          first for weights of all pairs of up to solve.LARGEST nodes, else the second",
+            "rtol, atol, max_iter  conjugate gradient stops at ||r|| <= max(rtol ||b||, atol), gives up after max_iter",
+            "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
+        ]
+    network, edge = network_of(emission), learned_per(emission, "edge")
+    if network is None:
+        if learned_per(emission, "site") or edge:
+            lines.append(f"nodes     number N of nodes, of the parameters {', '.join(_per(emission))}")
+        if edge:
+            lines.append("edges     number E of edges, for edge_index; None: weights of all pairs of nodes")
+        lines += [
+            "",
+            "The edges of a call are listed in ``edge_index`` (2, E), tail and head of each, and edge inputs are",
+            "(B, C, E) or broadcast to it; without it every pair of nodes is an edge, and edge inputs are symmetric",
+            "(B, C, N, N). Node inputs are (B, C, N). Several graphs are one graph of several components.",
+        ]
+    lines.append('backend   "auto" and "torch" are the reference: no kernel gathers along edges')
+    return "\n".join(lines)
+
+
+def _per(emission: Emission) -> list[str]:
+    return [*learned_per(emission, "site"), *learned_per(emission, "edge")]

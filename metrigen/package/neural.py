@@ -1,0 +1,78 @@
+"""Learned functions in a package: arguments of the layer, what its programs are handed, and what a reader is told.
+
+A custom operator cannot hold a module, so a package with learned functions runs the torch reference under autograd:
+its gradients reach the weights of the modules as well as fields and parameters.
+"""
+
+from __future__ import annotations
+
+from metrigen.ir.nodes import Program
+from metrigen.ir.queries import learned_in
+from metrigen.layer.layer import Emission
+from metrigen.spec.neural import Head
+
+
+def init_args(emission: Emission) -> list[str]:
+    """One required keyword of the layer per learned function."""
+    return [f"{head.name}: nn.Module" for head in emission.learned]
+
+
+def init_lines(emission: Emission) -> list[str]:
+    lines: list[str] = []
+    for head in emission.learned:
+        lines += [
+            f"if not callable({head.name}):",
+            f'    raise TypeError(f"{head.name} is a module from tensors to tensors, not {{{head.name}!r}}")',
+            f"self.{head.name} = {head.name}",
+        ]
+    return lines
+
+
+def class_doc(emission: Emission) -> list[str]:
+    return [f"{head.name:<9} torch module: {_arguments(head)} to a tensor of the same shape, elementwise"
+            + ("; softplus is taken of its output" if head.sign else "")
+            for head in emission.learned]  # fmt: skip
+
+
+def keywords(program: Program) -> str:
+    """The learned functions that a function of the reference is called with: ", V=reference.Learned(...)"."""
+    return "".join(f", {head.name}={_made(head)}" for head in learned_in(program))
+
+
+def bound(name: str, program: Program) -> str:
+    """A function of the reference with its learned functions filled in."""
+    given = keywords(program)
+    return f"partial(reference.{name}{given})" if given else f"reference.{name}"
+
+
+def section(emission: Emission) -> list[tuple[str, str]]:
+    """What DERIVATION.md says about them."""
+    if not emission.learned:
+        return []
+    rows = [f"- `{head.name}`: {_words(head)}" for head in emission.learned]
+    text = (
+        "A torch module is given for each when the layer is made. The derivation holds for every smooth function, and "
+        "the laws above say where they assume more. A prime, or the orders in brackets, is a derivative with respect "
+        "to the argument; the layer takes it by autograd of the module. The layer runs the torch reference throughout: "
+        "there are no kernels, since they could not call a module.\n\n"
+    )
+    return [("Learned functions", text + "\n".join(rows))]
+
+
+def _made(head: Head) -> str:
+    sign = ", positive=True" if head.sign else ""
+    return f'reference.Learned("{head.name}", self.{head.name}{sign})'
+
+
+def _arguments(head: Head) -> str:
+    count = len(head.orders)
+    return "a tensor" if count == 1 else f"{count} tensors of one shape"
+
+
+def _words(head: Head) -> str:
+    words = [f"{_arguments(head)} to a tensor of the same shape, elementwise"]
+    if head.sign:
+        words.append(f"{head.name} = softplus(module), which is positive for every module")
+    if head.convex:
+        words.append("declared convex: a condition on the module, kept by nothing")
+    return "; ".join(words)
