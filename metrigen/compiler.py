@@ -8,22 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from metrigen.backends.cpu.kernels import cpu_kernels
+from metrigen.backends.backends import BACKENDS
+from metrigen.backends.base import Backend
 from metrigen.budget import BUILD, limited, shallow, stage
 from metrigen.errors import Warned
 from metrigen.ir.verify import verify
-from metrigen.layer.layer import Emission, GraphEmission
-from metrigen.layer.scan import SequenceEmission
-from metrigen.package.graph_package import graph_texts
+from metrigen.layer.fields import FieldLayer
+from metrigen.layer.tokens import TokenLayer
 from metrigen.package.notices import notices
-from metrigen.package.package import guarantees, package_texts
-from metrigen.package.sequence_package import sequence_texts
+from metrigen.package.package import package_texts
 from metrigen.package.tag import signed
 from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, assembled, check_buildable, discretised, optimise
-from metrigen.spec.domain import Graph, Sequence
+from metrigen.spec.domain import Sequence
 from metrigen.spec.load import Spec
 
 
@@ -76,30 +75,32 @@ def compile_spec(
     spec: Spec,
     on_stage: Callable[[Stage], None] | None = None,
     on_begin: Callable[[str], None] | None = None,
+    backends: tuple[type[Backend], ...] = BACKENDS,
 ) -> Compiled:
     """Derive, check, discretise, vary, optimise and print a spec; writes nothing. ``on_begin`` is told the name of a
-    stage as it begins, ``on_stage`` what it took.
+    stage as it begins, ``on_stage`` what it took; ``backends`` are those that may have kernels, and the reference.
 
     Raises SpecError or StructureError where the spec is refused.
     """
     check_buildable(spec.system)
     check_declared(spec.system, spec.declared)
     with limited(BUILD), shallow():
-        return _compile(spec, _Clock(on_stage or (lambda done: None), on_begin or (lambda name: None)))
+        clock = _Clock(on_stage or (lambda done: None), on_begin or (lambda name: None))
+        return _compile(spec, clock, backends)
 
 
-def _compile(spec: Spec, clock: _Clock) -> Compiled:
+def _compile(spec: Spec, clock: _Clock, backends: tuple[type[Backend], ...]) -> Compiled:
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)
         counts["equations"] = len(derivation.equations)
     if isinstance(spec.system.domain, Sequence):
-        return _compile_sequence(spec, derivation, clock)
+        return _compile_sequence(spec, derivation, clock, backends)
     with clock.stage("discretise and vary") as counts:
-        layer, made = discretised(derivation)
-        lowered: Lowered = assembled(derivation, layer, made)
+        dynamics, made = discretised(derivation)
+        lowered: Lowered = assembled(derivation, dynamics, made)
         counts["equations"] = len(lowered.dynamics.state)
     with clock.stage("laws of the stencil"):
-        laws = (*derivation.laws, *layer.lowering.laws(layer, made))
+        laws = (*derivation.laws, *dynamics.lowering.laws(dynamics, made))
     with clock.stage("optimise") as counts:
         optimised = {name: optimise(program) for name, program in lowered.programs().items()}
         for program, _, _ in optimised.values():
@@ -107,30 +108,27 @@ def _compile(spec: Spec, clock: _Clock) -> Compiled:
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
     with clock.stage("print"):
-        if isinstance(spec.system.domain, Graph):
-            emission: Emission = GraphEmission(spec, derivation, laws, lowered, optimised, None)
-            texts = graph_texts(emission, guarantees(emission))
-        else:
-            emission = Emission(spec, derivation, laws, lowered, optimised, cpu_kernels(derivation, lowered))
-            texts = package_texts(emission)
-        texts = signed(emission.name, texts)
+        layer = FieldLayer(spec, derivation, laws, lowered, optimised)
+        texts = signed(layer.name, package_texts(layer, backends))
     warnings = notices(derivation, spec.declared)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, layer.statistics(), warnings)
 
 
-def _compile_sequence(spec: Spec, derivation: Derivation, clock: _Clock) -> Compiled:
+def _compile_sequence(
+    spec: Spec, derivation: Derivation, clock: _Clock, backends: tuple[type[Backend], ...]
+) -> Compiled:
     """The stages of a system whose time is the token axis."""
     with clock.stage("discretise and vary") as counts:
-        layer, made = discretised(derivation)
+        dynamics, made = discretised(derivation)
         scan = made.scan
         assert scan is not None
         for program in (scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint):
             verify(program)
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):
-        laws = (*derivation.laws, *layer.lowering.laws(layer, made))
+        laws = (*derivation.laws, *dynamics.lowering.laws(dynamics, made))
     with clock.stage("print"):
-        emission = SequenceEmission(spec, derivation, laws, scan)
-        texts = signed(emission.name, sequence_texts(emission))
+        layer = TokenLayer(spec, derivation, laws, scan)
+        texts = signed(layer.name, package_texts(layer, backends))
     warnings = notices(derivation, spec.declared)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, emission.statistics(), warnings)
+    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, layer.statistics(), warnings)

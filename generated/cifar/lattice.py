@@ -55,7 +55,7 @@ class LatticeLayer(BaseLayer):
             return evolved(*given), dtype
         dt = step_of(self.dt, state[0])
         if dt.dim():
-            return by_sample(evolved, dt, given, self.ALONE or self.backend in ("cpu", "triton")), dtype
+            return by_sample(evolved, dt, given, self.ALONE or self.backend not in ("auto", "torch")), dtype
         return evolved(dt, *given), dtype
 
     def _state(self, method: str, state: Any) -> Tensors:

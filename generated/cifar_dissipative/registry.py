@@ -26,11 +26,12 @@ class Operators:
 
     kinds      name of an array -> "field", "channel" (C), "matrix" (C, C) or "scalar" ()
     axes       axes of a field: batch, channels and those of the lattice
-    reference, kernels, cpu   modules with one function an operator; None where there are no such kernels
+    reference  the module with one function an operator, in torch
+    backends   name of a backend -> its module, None where what it needs is not installed; a device goes to the first
+               that has it among its DEVICES, an operator that a module has no function for to the reference
     """
 
     layout = "(B, C, *S)"
-    cpu_owns = True  # whether results of the CPU's kernels share no memory with what they are of
 
     def __init__(
         self,
@@ -38,55 +39,61 @@ class Operators:
         kinds: Mapping[str, str],
         axes: int,
         reference: ModuleType,
-        *,
-        kernels: ModuleType | None = None,
-        cpu: ModuleType | None = None,
+        backends: Mapping[str, ModuleType | None],
     ) -> None:
         self.prefix, self.kinds, self.axes = operator_prefix(package), kinds, axes
-        self.reference, self.kernels, self.cpu = reference, kernels, cpu
-        self.registered: dict[str, Run] = {}
-        self.interpreted = kernels is not None and kernels.triton.knobs.runtime.interpret
-        interpreted = ("cpu",) if self.interpreted else ()
-        self.devices = () if kernels is None else ("cuda", "xpu", *interpreted)
+        self.reference, self.registered = reference, dict[str, Run]()
+        self.missing = tuple(name for name, module in backends.items() if module is None)
+        self.backends = {name: module for name, module in backends.items() if module is not None}
+        self.device_of = dict[str, str]()  # type of a device -> the backend that it goes to
+        for name, module in self.backends.items():
+            for device in module.DEVICES:
+                self.device_of.setdefault(device, name)
 
     def check(self, backend: str) -> None:
         """Raise ValueError where this machine does not have a backend that is insisted on."""
-        if backend == "triton" and self.kernels is None:
-            raise ValueError('backend="triton" needs the package triton; use "auto" or "torch"')
-        if backend == "cpu" and self.interpreted:
-            raise ValueError(
-                'backend="cpu" cannot run where TRITON_INTERPRET=1 gives tensors on a CPU to the Triton kernels'
-            )
-        if backend == "cpu":
-            self.cpu.insist()
+        if backend in self.missing:
+            raise ValueError(f'backend="{backend}" needs the package {backend}; use "auto" or "torch"')
+        if backend not in self.backends:
+            return
+        module = self.backends[backend]
+        if backend not in self.device_of.values():
+            taken = " and ".join(f'"{self.device_of[device]}" takes tensors on {device}' for device in module.DEVICES)
+            raise ValueError(f'backend="{backend}" cannot run where {taken}, as Triton does with TRITON_INTERPRET=1')
+        module.insist()
 
     def available(self, backend: str, x: Tensor) -> None:
         """Raise ValueError where a backend is insisted on that has no kernels for the device of ``x``."""
-        devices = {"triton": self.devices, "cpu": ("cpu",)}.get(backend)
-        if devices is not None and x.device.type not in devices:
+        if backend not in self.backends:
+            return
+        if self.device_of.get(x.device.type) != backend:
             raise ValueError(f'backend="{backend}" has no kernels for tensors on {x.device}; use backend="auto"')
-        if backend == "cpu":
-            self.cpu.insist()
+        self.backends[backend].insist()
+
+    def takes(self, x: Tensor) -> bool:
+        """Whether a backend has kernels for the device of ``x``, and can run them."""
+        name = self.device_of.get(x.device.type)
+        return x.is_meta or (name is not None and self.backends[name].available())
 
     def readout(self, arrays: Names, components: int) -> Run:
         """The readout, its components one after the other along the channels, and its adjoint."""
 
         def forward(module: ModuleType) -> Run:
-            if module is self.cpu:
+            if getattr(module, "JOINED", False):
                 return lambda *given: (module.readout(*given),)
             return lambda *given: (torch.cat(module.readout(*given), 1),)
 
         def reverse(module: ModuleType) -> Run:
-            if module is self.cpu:
+            if getattr(module, "JOINED", False):
                 return module.readout_adjoint
             return lambda grad, *given: module.readout_adjoint(*given, *grad.chunk(components, 1))
 
-        adjoint = self.adjoint("readout_adjoint", ("_grad",), arrays, self._each(reverse))
+        adjoint = self.adjoint("readout_adjoint", ("_grad",), arrays, self._each("readout_adjoint", reverse))
         return self.operator(
             "readout",
             arrays,
             1,
-            self._each(forward),
+            self._each("readout", forward),
             fake=lambda x, *_: (_read_from(x, components),),
             backward=lambda ctx, grad: adjoint(grad, *ctx.saved_tensors),
         )
@@ -99,7 +106,10 @@ class Operators:
             "evolve_adjoint",
             out,
             (*state, *fixed),
-            self._each(lambda module: lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -1], x[-1])),
+            self._each(
+                "evolve_adjoint",
+                lambda module: lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -1], x[-1]),
+            ),
             numbers=("SymInt steps",),
         )
 
@@ -111,7 +121,7 @@ class Operators:
             "evolve",
             (*state, *fixed),
             n,
-            self._each(lambda module: lambda *x: module.evolve(x[:n], x[n:-1], x[-1])),
+            self._each("evolve", lambda module: lambda *x: module.evolve(x[:n], x[n:-1], x[-1])),
             numbers=("SymInt steps",),
             fake=lambda *x: _like(*x[:n]),
             backward=backward,
@@ -128,18 +138,18 @@ class Operators:
             return given[:n], given[n:m], tuple(given[i] for i in places), given[-1]
 
         def forward(module: ModuleType) -> Run:
-            if module is self.kernels:
+            if not hasattr(module, "evolve_readout"):  # one after the other
                 return lambda *x: self.reference.evolve_readout(*groups(*x), module.evolve, module.readout)
             return lambda *x: module.evolve_readout(*groups(*x))
 
         def reverse(module: ModuleType) -> Run:
-            if module is self.kernels:
+            if not hasattr(module, "evolve_readout_adjoint"):
                 calls = module.evolve, module.evolve_adjoint, module.readout_adjoint
                 return lambda grad, *x: self.reference.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]), *calls)
             return lambda grad, *x: module.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]))
 
         adjoint = self.adjoint(
-            "evolve_readout_adjoint", ("_grad", *out), arrays, self._each(reverse), numbers=("SymInt steps",)
+            "evolve_readout_adjoint", ("_grad", *out), arrays, self._each("evolve_adjoint", reverse), numbers=("SymInt steps",)
         )
 
         def backward(ctx: Any, read: Tensor | None, *ends: Tensor | None) -> Any:
@@ -153,7 +163,7 @@ class Operators:
             "evolve_readout",
             arrays,
             1 + n,
-            self._each(forward),
+            self._each("evolve", forward),
             numbers=("SymInt steps",),
             fake=lambda *x: (_read_from(x[0], components), *_like(*x[:n])),
             backward=backward,
@@ -162,11 +172,14 @@ class Operators:
     def implicit(self, state: Names, fixed: Names) -> Run:
         """``steps`` steps that solve equations: the state, iterations, residual and status of every sample, and what
         the adjoint needs (empty unless ``keep``)."""
-        n, cpu, out = len(state), self.cpu, tuple(f"{name}__out" for name in state)
-        reverse = {
-            "reference": lambda *x: self.reference.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], x[-1]),
-            "cpu": lambda *x: cpu.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], *x[-2:]),
-        }
+        n, out = len(state), tuple(f"{name}__out" for name in state)
+        keeper = next(module for module in self.backends.values() if hasattr(module, "kept_shape"))
+        forward = self._each("kept_shape", lambda module: lambda *x: module.evolve(x[:n], x[n:-2], *x[-2:]))
+        reverse = self._each(
+            "kept_shape", lambda module: lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], *x[-2:])
+        )
+        forward["reference"] = lambda *x: keeper.by_reference(x[:n], x[n:-2], *x[-2:])
+        reverse["reference"] = lambda *x: self.reference.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], x[-1])
         adjoint = self.adjoint(
             "evolve_adjoint", out, (*state, *fixed), reverse, numbers=("Tensor _kept", "SymInt steps")
         )
@@ -179,12 +192,9 @@ class Operators:
             "evolve",
             (*state, *fixed),
             n + 4,
-            {
-                "reference": lambda *x: cpu.by_reference(x[:n], x[n:-2], *x[-2:]),
-                "cpu": lambda *x: cpu.evolve(x[:n], x[n:-2], *x[-2:]),
-            },
+            forward,
             numbers=("SymInt steps", "bool keep"),
-            fake=lambda *x: (*_like(*x[:n]), *_reports(x[0]), x[0].new_empty(cpu.kept_shape(x[0], *x[-2:]))),
+            fake=lambda *x: (*_like(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.kept_shape(x[0], *x[-2:]))),
             backward=backward,
             saved=lambda tensors, results: (*tensors, results[-1]),
         )
@@ -198,7 +208,9 @@ class Operators:
                 "operator_adjoint",
                 ("_cotangent", unknown),
                 fixed,
-                self._each(lambda module: lambda cotangent, *x: module.operator_adjoint(*x, cotangent)),
+                self._each(
+                    "operator_adjoint", lambda module: lambda cotangent, *x: module.operator_adjoint(*x, cotangent)
+                ),
             )
 
         def forward(module: ModuleType) -> Run:
@@ -222,7 +234,7 @@ class Operators:
             "solve_linear",
             ("_b", "_start", *fixed),
             4,
-            self._each(forward),
+            self._each("solve_linear", forward),
             numbers=("str solver", "float rtol", "float bwd_rtol", "float atol", "SymInt max_iter", "bool use_kernels"),
             fake=lambda b, *_: (*_like(b), *_reports(b)),
             backward=backward,
@@ -264,7 +276,7 @@ class Operators:
     ) -> Run:
         """Register one operator.
 
-        runs       "reference", and "kernels" and "cpu" where there are some: functions of tensors and numbers
+        runs       "reference", and backends by name: functions of tensors and numbers
         numbers    what is handed over behind the arrays, as torch writes it in a schema; it has no cotangent
         fake       empty results, of the same arguments
         backward   cotangents of the arrays, of those of the results
@@ -291,10 +303,9 @@ class Operators:
         made = torch.library.custom_op(
             qualified, checked(runs["reference"], False), mutates_args=(), schema=f"({taken}) -> {returned}"
         )
-        for device in self.devices if "kernels" in runs else ():
-            made.register_kernel(device)(checked(runs["kernels"], False))
-        if "cpu" in runs and not self.interpreted:
-            made.register_kernel("cpu")(checked(runs["cpu"], self.cpu_owns))
+        for device, backend in self.device_of.items():
+            if backend in runs:
+                made.register_kernel(device)(checked(runs[backend], self.backends[backend].OWNED))
         made.register_fake(checked(fake, True))
         made.register_autograd(
             lambda ctx, *grads: (*_tuple(backward(ctx, *grads)), *(None for _ in numbers)), setup_context=keep
@@ -304,9 +315,10 @@ class Operators:
         self.registered[name] = made
         return made
 
-    def _each(self, make: Callable[[ModuleType], Run]) -> dict[str, Run]:
-        modules = {"reference": self.reference, "kernels": self.kernels, "cpu": self.cpu}
-        return {name: make(module) for name, module in modules.items() if module is not None}
+    def _each(self, function: str, make: Callable[[ModuleType], Run]) -> dict[str, Run]:
+        """``make`` of the reference and of every backend that has a function of that name."""
+        found = {name: make(module) for name, module in self.backends.items() if hasattr(module, function)}
+        return {"reference": make(self.reference), **found}
 
     def _kind(self, array: str) -> str:
         """The kind of an array, of the cotangent ``NAME__out`` of one, or of what an operator is handed beside."""

@@ -26,6 +26,8 @@ from torch import Tensor
 from . import reference
 
 Tensors = tuple[Tensor, ...]
+DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
+OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
@@ -47,6 +49,15 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     numbers, margin = math.prod(shape), 4096
     around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
     return around[margin : margin + numbers].view(shape)
+
+
+def available() -> bool:
+    """Whether the kernels can run: where Triton is there."""
+    return True
+
+
+def insist() -> None:
+    """Nothing stands against the kernels on a device of Triton's."""
 
 
 def _block(n: int) -> int:

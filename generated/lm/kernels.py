@@ -24,6 +24,8 @@ from torch import Tensor
 from . import reference
 
 Tensors = tuple[Tensor, ...]
+DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
+OWNED = False  # results may share memory with arguments
 
 
 @functools.lru_cache(maxsize=1)
@@ -43,6 +45,15 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     numbers, margin = math.prod(shape), 4096
     around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
     return around[margin : margin + numbers].view(shape)
+
+
+def available() -> bool:
+    """Whether the kernels can run: where Triton is there."""
+    return True
+
+
+def insist() -> None:
+    """Nothing stands against the kernels on a device of Triton's."""
 
 
 CHUNK = 64  # tokens

@@ -18,7 +18,6 @@ class ScanOperators(Operators):
     are its blocks, of which ``kinds`` says the number of channels."""
 
     layout = "(B, T, C)"
-    cpu_owns = False
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         b, _, c = whole
@@ -38,7 +37,7 @@ class ScanOperators(Operators):
         def reverse(module: ModuleType) -> Run:
             return lambda *x: module.scan_adjoint(x[:n], x[n : 2 * n], *groups(*x[2 * n :]))
 
-        adjoint = self.adjoint("scan_adjoint", (*out, *state), arrays, self._each(reverse))
+        adjoint = self.adjoint("scan_adjoint", (*out, *state), arrays, self._each("scan_adjoint", reverse))
 
         def backward(ctx: Any, *grads: Tensor | None) -> Any:
             saved = ctx.saved_tensors
@@ -48,7 +47,7 @@ class ScanOperators(Operators):
             "scan",
             arrays,
             n,
-            self._each(lambda module: lambda *x: module.scan(*groups(*x))),
+            self._each("scan", lambda module: lambda *x: module.scan(*groups(*x))),
             fake=lambda *x: tuple(x[n].new_empty(x[n].shape) for _ in state),
             backward=backward,
             saved=lambda tensors, results: (*results, *tensors),
@@ -68,12 +67,12 @@ class ScanOperators(Operators):
         def reverse(module: ModuleType) -> Run:
             return lambda grad, *x: module.readout_scan_adjoint(grad.chunk(components, 2), *groups(*x))
 
-        adjoint = self.adjoint("readout_adjoint", ("_grad",), arrays, self._each(reverse))
+        adjoint = self.adjoint("readout_adjoint", ("_grad",), arrays, self._each("readout_scan_adjoint", reverse))
         return self.operator(
             "readout",
             arrays,
             1,
-            self._each(forward),
+            self._each("readout_scan", forward),
             fake=lambda *x: (x[n].new_empty((*x[n].shape[:2], components * x[n].shape[2])),),
             backward=lambda ctx, grad: adjoint(grad, *ctx.saved_tensors),
         )

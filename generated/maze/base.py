@@ -34,7 +34,7 @@ class BaseLayer(nn.Module):
     CONFIG    names of the arguments of the constructor, each an attribute of the same name
     DYNAMICS  those of them that decide what the layer computes beside its parameters
     SPEC      hash of the spec
-    BACKENDS  what ``backend`` may be; WITHOUT: why it cannot be the others
+    BACKENDS  what ``backend`` may be; WITHOUT: why it cannot be the others, by name
     OPERATORS  the operators of the package, where it has some
     """
 
@@ -42,14 +42,14 @@ class BaseLayer(nn.Module):
     DYNAMICS: ClassVar[tuple[str, ...]] = ()
     SPEC: ClassVar[str] = ""
     BACKENDS: ClassVar[tuple[str, ...]] = ()
-    WITHOUT: ClassVar[str] = ""
+    WITHOUT: ClassVar[Mapping[str, str]] = {}
     OPERATORS: ClassVar[Any] = None
 
     def _set_up(self, channels: int, backend: str) -> None:
         """Channels and backend; raises ValueError where this package, or this machine, has no such backend."""
         if backend not in self.BACKENDS:
-            if backend in ("triton", "cpu") and self.WITHOUT:
-                raise ValueError(f'backend={backend!r} {self.WITHOUT}; use "auto" or "torch"')
+            if backend in self.WITHOUT:
+                raise ValueError(f'backend={backend!r} {self.WITHOUT[backend]}; use one of {self.BACKENDS}')
             raise ValueError(f"backend={backend!r} is not emitted for this package; use one of {self.BACKENDS}")
         if self.OPERATORS is not None:
             self.OPERATORS.check(backend)

@@ -122,8 +122,8 @@ class Sudoku(BaseLayer):
     SPEC = "6bc15c86601e7f08"
     INPUTS = ('s', 'w')
     SIGNS = {'w': 'nonnegative'}
-    BACKENDS = ("auto", "torch")
-    WITHOUT = "has no kernels that gather along edges"
+    BACKENDS = ('auto', 'torch')
+    WITHOUT = {'triton': 'cannot gather along edges', 'cpu': 'cannot gather along edges'}
 
     m2 = LayerParam("channel", 1.0, sign="positive")
 

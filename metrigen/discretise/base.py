@@ -68,6 +68,7 @@ class Discretisation(ABC):
     domain     the domain that it discretises
     readouts   what ``readout=`` may be, beside None for the fields themselves
     unshown    why ``metrigen show`` has no stencils and no waves of it; empty where it has
+    along_edges  whether programs hold maps between nodes and edges, not offsets of a site
     """
 
     arrays: Mapping[sp.Basic, Array]
@@ -77,6 +78,7 @@ class Discretisation(ABC):
     domain: ClassVar[type[Domain]]
     readouts: ClassVar[tuple[type[Readout], ...]] = (StressEnergy, EnergyDensity)
     unshown: ClassVar[str] = ""
+    along_edges: ClassVar[bool] = False
 
     # Of a system, before its arrays are named ----------------------------------------------------------------------
 

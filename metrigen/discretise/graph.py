@@ -56,6 +56,7 @@ class GraphLowering(Lowering):
     domain: ClassVar[type[Domain]] = Graph
     readouts: ClassVar[tuple[type[Readout], ...]] = (EnergyDensity,)
     unshown: ClassVar[str] = "a graph has nodes and edges, and the programs of its layer run over both"
+    along_edges: ClassVar[bool] = True
 
     @classmethod
     def of(

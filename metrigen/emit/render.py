@@ -56,3 +56,8 @@ def _tensors(names: Sequence[str]) -> str:
 def _returned(names: Sequence[str]) -> str:
     """The names as the tuple that a function returns, which may be the empty one."""
     return f"({', '.join(names)},)" if names else "()"
+
+
+def tuple_text(names: Sequence[str]) -> str:
+    """The text of a tuple of expressions."""
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"

@@ -18,10 +18,10 @@ class _Derived(Protocol):
     def derivation(self) -> Derivation: ...
 
 
-def declarations(emission: _Derived, inputs: Iterable[str]) -> list[tuple[str, str]]:
+def declarations(layer: _Derived, inputs: Iterable[str]) -> list[tuple[str, str]]:
     """The names of the inputs, and the sign that was declared of a field or an input, by name."""
-    system = emission.derivation.system
-    functions = {u for _, e in stated(system) for u in e.atoms(AppliedUndef)} | {*emission.derivation.fields}
+    system = layer.derivation.system
+    functions = {u for _, e in stated(system) for u in e.atoms(AppliedUndef)} | {*layer.derivation.fields}
     signs = {u.func.__name__: "positive" if u.is_positive else "nonnegative" for u in functions if u.is_nonnegative}
     return [("INPUTS", repr(tuple(inputs))), ("SIGNS", repr(dict(sorted(signs.items()))))]
 

@@ -5,50 +5,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrigen.ir.nodes import Array, Kind, Program
-from metrigen.layer.layer import Emission
-from metrigen.package.arguments import floats, symbols
+from metrigen.layer.fields import FieldLayer
+from metrigen.package.arguments import floats
 from metrigen.spec.domain import Network
 from metrigen.spec.symbols import Param
 
 
-def network_of(emission: Emission) -> Network | None:
-    return emission.spec.system.domain.network
+def network_of(layer: FieldLayer) -> Network | None:
+    return layer.spec.system.domain.network
 
 
-def learned_per(emission: Emission, per: str) -> list[str]:
+def learned_per(layer: FieldLayer, per: str) -> list[str]:
     """Parameters with one value a node ("site"), or one an edge."""
-    return [n for n, s in symbols(emission).items() if isinstance(s, Param) and s.per == per and not s.is_matrix]
+    return [n for n, s in layer.parameters.items() if isinstance(s, Param) and s.per == per and not s.is_matrix]
 
 
-def inputs_of(emission: Emission) -> list[Array]:
+def inputs_of(layer: FieldLayer) -> list[Array]:
     """Arrays that ``forward`` is handed."""
-    own = {*learned_per(emission, "site"), *learned_per(emission, "edge")}
-    return [a for a in emission.lowered.dynamics.inputs if a.name not in own]
+    own = {*learned_per(layer, "site"), *learned_per(layer, "edge")}
+    return [a for a in layer.lowered.dynamics.inputs if a.name not in own]
 
 
-def keywords(emission: Emission, optional: bool, extra: str = "") -> str:
+def keywords(layer: FieldLayer, optional: bool, extra: str = "") -> str:
     default = " | None = None" if optional else ""
-    names = [f"{a.name}: Tensor{default}" for a in inputs_of(emission)]
-    first = [] if network_of(emission) is not None else ["edge_index: Tensor | None = None"]
+    names = [f"{a.name}: Tensor{default}" for a in inputs_of(layer)]
+    first = [] if network_of(layer) is not None else ["edge_index: Tensor | None = None"]
     text = ", ".join([*first, *names]) + extra
     return f", *, {text.removeprefix(', ')}" if text else ""
 
 
-def value(emission: Emission, array: Array, like: str) -> str:
+def value(layer: FieldLayer, array: Array, like: str) -> str:
     """Expression of one argument of a program inside a method, in the dtype of the state."""
     name = array.name
-    own = name in learned_per(emission, "site") or name in learned_per(emission, "edge")
+    own = name in learned_per(layer, "site") or name in learned_per(layer, "edge")
     if array.kind is Kind.SITE:
         return f"_node({'self.' * own}{name}, {like}, {name!r})"
     if array.kind is Kind.EDGE:
         return f"_edge({'self.' * own}{name}, {like}, _graph, {name!r})"
-    return f"step_of(self.{name}, {like})" if name in floats(emission) else f"self.{name}.to({like}.dtype)"
+    return f"step_of(self.{name}, {like})" if name in floats(layer) else f"self.{name}.to({like}.dtype)"
 
 
 def arguments_of(
-    emission: Emission, program: Program, like: str, skip: Sequence[str] = (), ready: Sequence[str] = ()
+    layer: FieldLayer, program: Program, like: str, skip: Sequence[str] = (), ready: Sequence[str] = ()
 ) -> list[str]:
     """Expressions of the arguments of a program but those in ``skip``; those in ``ready`` are variables at hand."""
-    hoisted = set(emission.lowered.prologue.outputs) if emission.lowered.prologue else set()
-    made = {*hoisted, *emission.fields, *ready} - set(skip)
-    return [a.name if a.name in made else value(emission, a, like) for a in program.inputs if a.name not in skip]
+    hoisted = set(layer.lowered.prologue.outputs) if layer.lowered.prologue else set()
+    made = {*hoisted, *layer.fields, *ready} - set(skip)
+    return [a.name if a.name in made else value(layer, a, like) for a in program.inputs if a.name not in skip]

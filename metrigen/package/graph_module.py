@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from metrigen.emit.render import render
+from metrigen.emit.render import render, tuple_text
 from metrigen.ir.nodes import Kind
-from metrigen.layer.layer import Emission
-from metrigen.package.arguments import floats, parameters, tuple_text
+from metrigen.layer.fields import FieldLayer
+from metrigen.package.arguments import floats, parameters
+from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
@@ -22,78 +23,78 @@ from metrigen.package.settings import (
 )
 
 
-def graph_module_text(emission: Emission, header: str) -> str:
+def graph_module_text(package: Package[FieldLayer], header: str) -> str:
     """The layer itself."""
+    layer = package.layer
     text = render(
         "graph_module.py.j2",
         header=header,
-        title=emission.class_name,
-        class_name=emission.class_name,
-        stepping=emission.stepping,
-        components=repr(emission.lowered.components),
-        fields=emission.fields,
-        network=network_of(emission),
-        state_doc=_state_doc(emission),
-        class_doc=_class_doc(emission),
-        init_args=_init_args(emission),
-        init_lines=_init_lines(emission),
+        title=layer.class_name,
+        class_name=layer.class_name,
+        stepping=layer.stepping,
+        components=repr(layer.lowered.components),
+        fields=layer.fields,
+        network=network_of(layer),
+        state_doc=_state_doc(layer),
+        class_doc=_class_doc(layer),
+        init_args=_init_args(layer),
+        init_lines=_init_lines(layer),
         base="BaseLayer",
         constants=[
-            *config_constants(emission, _size_names(emission)),
-            *declarations(emission, [a.name for a in inputs_of(emission)]),
-            ("BACKENDS", '("auto", "torch")'),
-            ("WITHOUT", '"has no kernels that gather along edges"'),
+            *config_constants(layer, _size_names(layer)),
+            *declarations(layer, [a.name for a in inputs_of(layer)]),
+            *backend_constants(package),
         ],
-        parameters=parameters(emission),
-        methods=_methods(emission),
-        number_step=bool(floats(emission)),
-        reversible=is_reversible(emission),
+        parameters=parameters(layer),
+        methods=_methods(layer),
+        number_step=bool(floats(layer)),
+        reversible=is_reversible(layer),
     )
     return with_imports(text)
 
 
-def _init_args(emission: Emission) -> list[str]:
-    args = ["steps: int | None = None", dt_argument(emission)]
-    if not emission.stepping:
+def _init_args(layer: FieldLayer) -> list[str]:
+    args = ["steps: int | None = None", dt_argument(layer)]
+    if not layer.stepping:
         args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
                 "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
-    if network_of(emission) is None:
-        if learned_per(emission, "site"):
+    if network_of(layer) is None:
+        if learned_per(layer, "site"):
             args.append("nodes: int")
-        elif learned_per(emission, "edge"):
+        elif learned_per(layer, "edge"):
             args.append("nodes: int | None = None")
-        if learned_per(emission, "edge"):
+        if learned_per(layer, "edge"):
             args.append("edges: int | None = None")
     return args
 
 
-def _init_lines(emission: Emission) -> list[str]:
-    if emission.stepping:
-        lines = steps_lines(emission)
+def _init_lines(layer: FieldLayer) -> list[str]:
+    if layer.stepping:
+        lines = steps_lines(layer)
     else:
         lines = [
             'if solver not in ("auto", "cholesky", "cg"):',
             "    raise ValueError(f\"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')\")",
             "self.solver = solver",
-            *tolerance_lines(emission),
+            *tolerance_lines(layer),
         ]
-    lines += _sizes(emission)
-    lines += ["register_parameters(self)"] if parameters(emission) else []
-    return lines + dt_lines(emission) if emission.stepping else lines
+    lines += _sizes(layer)
+    lines += ["register_parameters(self)"] if parameters(layer) else []
+    return lines + dt_lines(layer) if layer.stepping else lines
 
 
-def _sizes(emission: Emission) -> list[str]:
+def _sizes(layer: FieldLayer) -> list[str]:
     """What the shapes of parameters of nodes and edges need."""
-    edge = learned_per(emission, "edge")
-    if network_of(emission) is not None:
+    edge = learned_per(layer, "edge")
+    if network_of(layer) is not None:
         return [
             'self.register_buffer("edge_index", torch.tensor(EDGES, dtype=torch.int64).reshape(-1, 2).T, '
             "persistent=False)",
             "self.nodes, self.edges = NODES, len(EDGES)",
-            *(["self.sites = (NODES,)"] if learned_per(emission, "site") else []),
+            *(["self.sites = (NODES,)"] if learned_per(layer, "site") else []),
         ]
     lines = []
-    if edge and not learned_per(emission, "site"):
+    if edge and not learned_per(layer, "site"):
         lines += [
             "if (nodes is None) == (edges is None):",
             f'    raise ValueError("{", ".join(edge)}: give edges=E for a list of edges, or nodes=N for weights of all '
@@ -101,35 +102,35 @@ def _sizes(emission: Emission) -> list[str]:
         ]
     if edge:
         lines.append("self.nodes, self.edges = nodes, edges")
-    elif learned_per(emission, "site"):
+    elif learned_per(layer, "site"):
         lines.append("self.nodes = nodes")
-    return [*lines, "self.sites = (nodes,)"] if learned_per(emission, "site") else lines
+    return [*lines, "self.sites = (nodes,)"] if learned_per(layer, "site") else lines
 
 
-def _size_names(emission: Emission) -> list[str]:
+def _size_names(layer: FieldLayer) -> list[str]:
     """Arguments of the constructor that say how many nodes and edges the parameters have."""
-    if network_of(emission) is not None:
+    if network_of(layer) is not None:
         return []
-    edge = learned_per(emission, "edge")
-    nodes = ["nodes"] if edge or learned_per(emission, "site") else []
+    edge = learned_per(layer, "edge")
+    nodes = ["nodes"] if edge or learned_per(layer, "site") else []
     return [*nodes, *(["edges"] if edge else [])]
 
 
-def _methods(emission: Emission) -> list[str]:
-    lines = ["", *_graph_method(emission)]
-    lines += _forward_steps(emission) if emission.stepping else _forward_steady(emission)
-    lines += _readout(emission)
+def _methods(layer: FieldLayer) -> list[str]:
+    lines = ["", *_graph_method(layer)]
+    lines += _forward_steps(layer) if layer.stepping else _forward_steady(layer)
+    lines += _readout(layer)
     for name in ("energy", "entropy"):
-        if name in emission.optimised:
-            lines += _density(emission, name)
-    lines += _flux(emission)
-    if emission.stepping:
-        lines += _balance(emission)
+        if name in layer.optimised:
+            lines += _density(layer, name)
+    lines += _flux(layer)
+    if layer.stepping:
+        lines += _balance(layer)
     return [f"    {line}" if line else "" for line in watched(exactly(lines))]
 
 
-def _graph_method(emission: Emission) -> list[str]:
-    if network_of(emission) is not None:
+def _graph_method(layer: FieldLayer) -> list[str]:
+    if network_of(layer) is not None:
         return [
             "def _graph(self, nodes: int) -> Graph:",
             "    if nodes != NODES:",
@@ -141,7 +142,7 @@ def _graph_method(emission: Emission) -> list[str]:
         "def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:",
         '    """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""',
     ]
-    edge, site = learned_per(emission, "edge"), learned_per(emission, "site")
+    edge, site = learned_per(layer, "edge"), learned_per(layer, "site")
     if edge:
         names = ", ".join(edge)
         lines += [
@@ -162,16 +163,16 @@ def _graph_method(emission: Emission) -> list[str]:
     return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
 
 
-def _forward_steps(emission: Emission) -> list[str]:
-    first, state = emission.fields[0], f"{emission.class_name}State"
-    signature, starts = fields_given(emission)
-    handed, numbers = inputs_of(emission), floats(emission)
-    arrays = tuple_text([*emission.fields, *(value(emission, a, first) for a in handed)])
+def _forward_steps(layer: FieldLayer) -> list[str]:
+    first, state = layer.fields[0], f"{layer.class_name}State"
+    signature, starts = fields_given(layer)
+    handed, numbers = inputs_of(layer), floats(layer)
+    arrays = tuple_text([*layer.fields, *(value(layer, a, first) for a in handed)])
     lines = [
-        f"def forward(self, {signature}{keywords(emission, False)}) -> {state}:",
+        f"def forward(self, {signature}{keywords(layer, False)}) -> {state}:",
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
         *starts,
-        *_opened(emission, ", ".join(emission.fields)),
+        *_opened(layer, ", ".join(layer.fields)),
         f"    _given = {arrays}",
     ]
     if numbers:
@@ -184,52 +185,52 @@ def _forward_steps(emission: Emission) -> list[str]:
         ]
     else:
         lines.append("    _results = self._evolved(_graph, *_given)")
-    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *emission.fields, *(a.name for a in handed)))
+    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *(a.name for a in handed)))
     lines += [
         f"    return {state}(*(x.to(_dtype) for x in _results))",
         "",
         f"def _evolved(self, _graph: Graph, {taken}) -> tuple[Tensor, ...]:",
     ]
     ready = (*numbers, *(a.name for a in handed))
-    prologue = emission.lowered.prologue
+    prologue = layer.lowered.prologue
     if prologue is not None and prologue.body:
-        given = ", ".join(a.name if a.name in ready else value(emission, a, first) for a in prologue.inputs)
+        given = ", ".join(a.name if a.name in ready else value(layer, a, first) for a in prologue.inputs)
         lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
-    fixed = arguments_of(emission, emission.optimised["step"][0], first, emission.fields, ready)
+    fixed = arguments_of(layer, layer.optimised["step"][0], first, layer.fields, ready)
     return [
         *lines,
         "    _fixed = (",
         *(f"        {value}," for value in fixed),
         "    )",
-        f"    return reference.evolve(_graph, {tuple_text(list(emission.fields))}, _fixed, self.steps)",
+        f"    return reference.evolve(_graph, {tuple_text(list(layer.fields))}, _fixed, self.steps)",
         "",
     ]
 
 
-def _forward_steady(emission: Emission) -> list[str]:
-    steady = emission.lowered.equilibrium
+def _forward_steady(layer: FieldLayer) -> list[str]:
+    steady = layer.lowered.equilibrium
     assert steady is not None
-    unknown, inputs = steady.unknown, inputs_of(emission)
-    learned = {n: f"self.{n}" for per in ("site", "edge") for n in learned_per(emission, per)}
-    arrays = emission.lowered.dynamics.inputs
+    unknown, inputs = steady.unknown, inputs_of(layer)
+    learned = {n: f"self.{n}" for per in ("site", "edge") for n in learned_per(layer, per)}
+    arrays = layer.lowered.dynamics.inputs
 
     def table(kind: Kind) -> str:
         return ", ".join(f'"{a.name}": {learned.get(a.name, a.name)}' for a in arrays if a.kind is kind)
 
-    fixed_graph = network_of(emission) is not None
+    fixed_graph = network_of(layer) is not None
     edge_index = "" if fixed_graph else "edge_index: Tensor | None = None, "
     positional = "".join(f", {a.name}: Tensor" for a in inputs)
     dense = "False" if fixed_graph else "edge_index is None"
-    weights, source = (emission.optimised[name][0] for name in ("weights", "source"))
-    w = ", ".join(["_graph", "_like[:1, :1, :1]", *arguments_of(emission, weights, "_like", (unknown,))])
-    b = ", ".join(["_graph", "_like", *arguments_of(emission, source, "_like", (unknown,))])
+    weights, source = (layer.optimised[name][0] for name in ("weights", "source"))
+    w = ", ".join(["_graph", "_like[:1, :1, :1]", *arguments_of(layer, weights, "_like", (unknown,))])
+    b = ", ".join(["_graph", "_like", *arguments_of(layer, source, "_like", (unknown,))])
     sites, edges = table(Kind.SITE), table(Kind.EDGE)
     start = "warm_start: Tensor | None = None"
     if not sites and not edges:  # what else would tell how many nodes there are
         start, sites = "warm_start: Tensor", '"warm_start": warm_start'
     signature = f"self{positional}, *, {edge_index}{start}"
     return [
-        f"def forward({signature}) -> {emission.class_name}State:",
+        f"def forward({signature}) -> {layer.class_name}State:",
         '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
         f"    _like, _dtype = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
         f"    _graph = self._graph({'' if fixed_graph else 'edge_index, '}_like.shape[2])",
@@ -245,25 +246,25 @@ def _forward_steady(emission: Emission) -> list[str]:
         "    )",
         "    if readable(_status) and bool((_status != 0).any()):",
         "        warnings.warn(",
-        f'            f"{emission.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
+        f'            f"{layer.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
         'the state for the samples",',
         "            NotConverged,",
         "            stacklevel=2,",
         "        )",
-        f"    return {emission.class_name}State(_u.to(_dtype), _iterations, _residual, _status)",
+        f"    return {layer.class_name}State(_u.to(_dtype), _iterations, _residual, _status)",
         "",
     ]
 
 
-def _readout(emission: Emission) -> list[str]:
-    doc = f"The readout at the nodes, (B, R*C, N): {', '.join(emission.lowered.components)}."
-    lines, call = _reading(emission, "readout", doc)
+def _readout(layer: FieldLayer) -> list[str]:
+    doc = f"The readout at the nodes, (B, R*C, N): {', '.join(layer.lowered.components)}."
+    lines, call = _reading(layer, "readout", doc)
     return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
 
 
-def _density(emission: Emission, name: str) -> list[str]:
+def _density(layer: FieldLayer, name: str) -> list[str]:
     doc = f"The {name} of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."
-    lines, call = _reading(emission, name, doc, ", batch: Tensor | None = None")
+    lines, call = _reading(layer, name, doc, ", batch: Tensor | None = None")
     return [
         *lines,
         f"    (_density,) = {call}",
@@ -276,19 +277,19 @@ def _density(emission: Emission, name: str) -> list[str]:
     ]
 
 
-def _flux(emission: Emission) -> list[str]:
+def _flux(layer: FieldLayer) -> list[str]:
     doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
-    lines, call = _reading(emission, "flux", doc)
-    return [*lines, f"    return {call}[0].expand(_graph.shape({emission.fields[0]})).to(_dtype)", ""]
+    lines, call = _reading(layer, "flux", doc)
+    return [*lines, f"    return {call}[0].expand(_graph.shape({layer.fields[0]})).to(_dtype)", ""]
 
 
-def _balance(emission: Emission) -> list[str]:
+def _balance(layer: FieldLayer) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
-    lines, call = _reading(emission, "balance_residual", BALANCE_DOC, program="power")
-    edge_index = [] if network_of(emission) is not None else ["edge_index"]
-    passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(emission))])
+    lines, call = _reading(layer, "balance_residual", BALANCE_DOC, program="power")
+    edge_index = [] if network_of(layer) is not None else ["edge_index"]
+    passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(layer))])
     return [
-        *halfway(emission, lines),
+        *halfway(layer, lines),
         f"    (_density,) = {call}",
         f"    _gained = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
         "    return _gained - _density.flatten(1).sum(1)",
@@ -297,28 +298,28 @@ def _balance(emission: Emission) -> list[str]:
 
 
 def _reading(
-    emission: Emission, name: str, doc: str, extra: str = "", program: str | None = None
+    layer: FieldLayer, name: str, doc: str, extra: str = "", program: str | None = None
 ) -> tuple[list[str], str]:
     """The head of a method that reads a state, and the call of its program."""
-    run = emission.optimised[program or name][0]
+    run = layer.optimised[program or name][0]
     read = {a.name for a in run.inputs}
-    needed = [a.name for a in inputs_of(emission) if a.name in read]
-    values = ", ".join(["_graph", *arguments_of(emission, run, emission.fields[0])])
-    fields = ", ".join(f"state.{f}" for f in emission.fields)
+    needed = [a.name for a in inputs_of(layer) if a.name in read]
+    values = ", ".join(["_graph", *arguments_of(layer, run, layer.fields[0])])
+    fields = ", ".join(f"state.{f}" for f in layer.fields)
     head = [
-        f"def {name}(self, state: {emission.class_name}State{keywords(emission, True, extra)}) -> Tensor:",
+        f"def {name}(self, state: {layer.class_name}State{keywords(layer, True, extra)}) -> Tensor:",
         f'    """{doc}"""',
-        f"    check_state({name!r}, state, {emission.class_name}State)",
+        f"    check_state({name!r}, state, {layer.class_name}State)",
         *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
-        *_opened(emission, fields),
+        *_opened(layer, fields),
     ]
     return head, f"reference.{program or name}({values})"
 
 
-def _opened(emission: Emission, given: str) -> list[str]:
+def _opened(layer: FieldLayer, given: str) -> list[str]:
     """The fields in the dtype of work, and the graph that they live on."""
-    names = emission.fields
-    edge_index = "" if network_of(emission) is not None else "edge_index, "
+    names = layer.fields
+    edge_index = "" if network_of(layer) is not None else "edge_index, "
     return [
         f"    *_fields, _dtype = _work({given}, channels=self.channels)",
         f"    {', '.join(names)}{',' if len(names) == 1 else ''} = _fields",
@@ -326,16 +327,16 @@ def _opened(emission: Emission, given: str) -> list[str]:
     ]
 
 
-def _state_doc(emission: Emission) -> str:
-    if emission.stepping:
+def _state_doc(layer: FieldLayer) -> str:
+    if layer.stepping:
         return "Fields (B, C, N)."
     return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
 
-def _class_doc(emission: Emission) -> str:
+def _class_doc(layer: FieldLayer) -> str:
     lines = ["channels  number C of channels of every field"]
-    if emission.stepping:
-        lines += steps_doc(emission)
+    if layer.stepping:
+        lines += steps_doc(layer)
     else:
         lines += [
             'solver    "cholesky": one factor for every matrix that differs; "cg": conjugate gradient; "auto": the',
@@ -343,10 +344,10 @@ def _class_doc(emission: Emission) -> str:
             "rtol, atol, max_iter  conjugate gradient stops at ||r|| <= max(rtol ||b||, atol), gives up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]
-    network, edge = network_of(emission), learned_per(emission, "edge")
+    network, edge = network_of(layer), learned_per(layer, "edge")
     if network is None:
-        if learned_per(emission, "site") or edge:
-            lines.append(f"nodes     number N of nodes, of the parameters {', '.join(_per(emission))}")
+        if learned_per(layer, "site") or edge:
+            lines.append(f"nodes     number N of nodes, of the parameters {', '.join(_per(layer))}")
         if edge:
             lines.append("edges     number E of edges, for edge_index; None: weights of all pairs of nodes")
         lines += [
@@ -359,5 +360,5 @@ def _class_doc(emission: Emission) -> str:
     return "\n".join(lines)
 
 
-def _per(emission: Emission) -> list[str]:
-    return [*learned_per(emission, "site"), *learned_per(emission, "edge")]
+def _per(layer: FieldLayer) -> list[str]:
+    return [*learned_per(layer, "site"), *learned_per(layer, "edge")]

@@ -1,25 +1,26 @@
-"""The steps of a layer that solve equations, by kernels of the CPU or by the reference."""
+"""The steps of a layer that solve equations, by kernels or by the reference."""
 
 from __future__ import annotations
 
-from metrigen.layer.layer import Emission
+from metrigen.layer.fields import FieldLayer
+from metrigen.package.assembly import Package
 
 
-def implicit_steps(emission: Emission, otherwise: str) -> list[str]:
+def implicit_steps(package: Package[FieldLayer], otherwise: str) -> list[str]:
     """The lines that take the steps: the fields at the end, then iterations, residual and status of every sample.
     ``otherwise``: the condition on which the reference takes them."""
-    n = len(emission.fields)
+    n = len(package.layer.fields)
     by_reference = [
         "report = reference.Report()",
         "step = partial(reference.step, report=report)",
         "results = reference.evolve(state, fixed, self.steps, step)",
         "return *results, *report.finish(state[0])",
     ]
-    if emission.cpu is None:
+    if not package.registers("evolve"):
         return [*(f"    {line}" for line in by_reference), ""]
     return [
         "    self._insist(state[0])",
-        f'    if {otherwise} or state[0].device.type not in ("cpu", "meta") or not cpu.available():',
+        f"    if {otherwise} or not self.OPERATORS.takes(state[0]):",
         *(f"        {line}" for line in by_reference),
         "    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (*state, *fixed))",
         f"    return operators.evolve(*state, *fixed, self.steps, keep)[:{n + 3}]",

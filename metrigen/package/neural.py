@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import learned_in
-from metrigen.layer.layer import Emission
+from metrigen.layer.fields import FieldLayer
 from metrigen.spec.neural import Head
 
 
-def init_args(emission: Emission) -> list[str]:
+def init_args(layer: FieldLayer) -> list[str]:
     """One required keyword of the layer per learned function."""
-    return [f"{head.name}: nn.Module" for head in emission.learned]
+    return [f"{head.name}: nn.Module" for head in layer.learned]
 
 
-def init_lines(emission: Emission) -> list[str]:
+def init_lines(layer: FieldLayer) -> list[str]:
     lines: list[str] = []
-    for head in emission.learned:
+    for head in layer.learned:
         lines += [
             f"if not callable({head.name}):",
             f'    raise TypeError(f"{head.name} is a module from tensors to tensors, not {{{head.name}!r}}")',
@@ -28,10 +28,10 @@ def init_lines(emission: Emission) -> list[str]:
     return lines
 
 
-def class_doc(emission: Emission) -> list[str]:
+def class_doc(layer: FieldLayer) -> list[str]:
     return [f"{head.name:<9} torch module: {_arguments(head)} to a tensor of the same shape, elementwise"
             + ("; softplus is taken of its output" if head.sign else "")
-            for head in emission.learned]  # fmt: skip
+            for head in layer.learned]  # fmt: skip
 
 
 def keywords(program: Program) -> str:
@@ -45,11 +45,11 @@ def bound(name: str, program: Program) -> str:
     return f"partial(reference.{name}{given})" if given else f"reference.{name}"
 
 
-def section(emission: Emission) -> list[tuple[str, str]]:
+def section(layer: FieldLayer) -> list[tuple[str, str]]:
     """What DERIVATION.md says about them."""
-    if not emission.learned:
+    if not layer.learned:
         return []
-    rows = [f"- `{head.name}`: {_words(head)}" for head in emission.learned]
+    rows = [f"- `{head.name}`: {_words(head)}" for head in layer.learned]
     text = (
         "A torch module is given for each when the layer is made. The derivation holds for every smooth function, and "
         "the laws above say where they assume more. A prime, or the orders in brackets, is a derivative with respect "

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from metrigen.backends.triton import obstacles as without_triton
 from metrigen.discretise.discretisations import discretisation_of
-from metrigen.layer.layer import Emission, stencil_points
+from metrigen.layer.fields import FieldLayer, stencil_points
 from metrigen.package import neural
+from metrigen.package.assembly import Package
 from metrigen.package.cost import Cost, cost_of, default_shape
 from metrigen.package.notices import limit_sentences
+from metrigen.package.solves import solve_sections
 from metrigen.package.stencils import boundary_sentence, stencil_text
 from metrigen.package.wave_report import WaveReport, wave_markdown, wave_report
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
 
 
-def sections(emission: Emission) -> list[tuple[str, str]]:
+def sections(package: Package[FieldLayer]) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
-    lowered, derivation = emission.lowered, emission.derivation
+    layer = package.layer
+    lowered, derivation = layer.lowered, layer.derivation
     waves = wave_report(derivation, lowered.dynamics, lowered.step)
-    optimised = {name: program for name, (program, _, _) in emission.optimised.items()}
-    cost = cost_of(lowered, optimised, default_shape(emission.rank), solved=emission.solved.__getitem__)
+    optimised = {name: program for name, (program, _, _) in layer.optimised.items()}
+    cost = cost_of(lowered, optimised, default_shape(layer.rank), solved=layer.solved.__getitem__)
     reads = {
         name: ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
         for name, program in optimised.items()
     }
     readout = f"Components of the readout, in order along the channel axis: {', '.join(lowered.components)}."
     return [
-        *neural.section(emission),
-        *without_triton.section(emission),
+        *neural.section(layer),
+        *solve_sections(package),
         ("Stencils", f"{boundary_sentence(lowered.dynamics)}\n\n```text\n{stencil_text(lowered.dynamics)}\n```"),
         ("Small waves", wave_markdown(waves)),
         ("Integrator", " ".join(integrator_sentences(derivation, waves))),

@@ -7,22 +7,24 @@ import sympy as sp
 from metrigen.emit.notation import text
 from metrigen.integrators.scan import ACTION, OVERLAP, Scan, operations
 from metrigen.ir.nodes import Leaf
-from metrigen.layer.scan import NOT_ON_CHIP, SequenceEmission, traffic
+from metrigen.layer.tokens import TokenLayer, traffic
+from metrigen.package.assembly import Package
 
 
-def sequence_sections(emission: SequenceEmission) -> list[tuple[str, str]]:
+def sequence_sections(package: Package[TokenLayer]) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
-    scan = emission.scan
+    scan = package.layer.scan
     return [
         ("One token", _token(scan)),
-        ("Scan", _walk(emission) if scan.rotations else _SCAN),
+        ("Scan", _walk(package) if scan.rotations else _SCAN),
         ("Readout", _readout(scan)),
         ("Cost per state element", _cost(scan)),
     ]
 
 
-def _walk(emission: SequenceEmission) -> str:
-    return _WALK + (_ON_CHIP if emission.on_chip else f"{NOT_ON_CHIP[:1].upper()}{NOT_ON_CHIP[1:]}.")
+def _walk(package: Package[TokenLayer]) -> str:
+    missing = [f"Backend {name} {why}." for name, why in package.without.items()]
+    return " ".join([_WALK, *missing, *filter(None, map(package.about, package.registered))])
 
 
 def _plain(e: sp.Expr) -> str:
@@ -74,12 +76,7 @@ _WALK = (
     "The token axis is the time: the state after token t depends on tokens up to t alone. Coupled channels are walked "
     "token by token. Backward g_t = y_t + E_(t+1)^T R^T g_(t+1) against the time; what flows into inputs and "
     "parameters is the variation of one step, seeded with g_t. The states are kept, as they are the result; "
-    "exponentials and what they move are made again. "
-)
-_ON_CHIP = (
-    "On a GPU a program walks whole blocks of channels of a sample, a channel a lane: the rotations stay in registers, "
-    "one gather fetches the channels that turn together, and what flows into the rotations is summed where they lie, "
-    "one partial a sample."
+    "exponentials and what they move are made again."
 )
 _ENERGY = "T00 = x.P x/2 is the energy of an oscillator without that of its drive: the norm that no step increases."
 _OVERLAP = "M = x_(t-1).P x_t is the same form between a token and the one before."

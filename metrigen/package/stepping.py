@@ -6,65 +6,62 @@ step: they come to it in the shape and dtype of work.
 
 from __future__ import annotations
 
-from metrigen.ir.queries import equations_in
-from metrigen.layer.layer import Emission
+from metrigen.emit.render import tuple_text
+from metrigen.layer.fields import FieldLayer
+from metrigen.layer.joint import Joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, input_signature, inputs_of, spread, tuple_text, value
+from metrigen.package.arguments import arguments, floats, input_signature, inputs_of, spread, value
+from metrigen.package.assembly import Package
 from metrigen.package.implicit import implicit_steps
-from metrigen.package.joint import Joint
 from metrigen.package.settings import field_signature
 
 
-def reports(emission: Emission) -> bool:
-    """Whether a step solves an equation, whose end every sample is told of."""
-    return emission.stepping and bool(equations_in(emission.optimised["step"][0]))
-
-
-def forward_steps(emission: Emission) -> list[str]:
-    state = f"{emission.class_name}State"
+def forward_steps(package: Package[FieldLayer]) -> list[str]:
+    layer = package.layer
+    state = f"{layer.class_name}State"
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
-    lines = _opened(emission, "forward", state, doc, "_evolved")
-    if reports(emission):
+    lines = _opened(layer, "forward", state, doc, "_evolved")
+    if layer.reports:
         return [
             *lines,
             "    *ends, iterations, residual, status = results",
             f"    return {state}(*[as_dtype(x, dtype) for x in ends], iterations, residual.detach(), status)",
             "",
-            *_private(emission, "_evolved"),
-            *implicit_steps(emission, by_reference(emission)),
-            *_fixed(emission),
+            *_private(layer, "_evolved"),
+            *implicit_steps(package, by_reference(layer)),
+            *_fixed(layer),
         ]
-    lines += [f"    return {state}(*[as_dtype(x, dtype) for x in results])", "", *_private(emission, "_evolved")]
-    if emission.without_triton:
-        step = neural.bound("step", emission.optimised["step"][0])
-        return [*lines, f"    return reference.evolve(state, fixed, self.steps, {step})", "", *_fixed(emission)]
+    lines += [f"    return {state}(*[as_dtype(x, dtype) for x in results])", "", *_private(layer, "_evolved")]
+    if not package.registers("evolve"):
+        step = neural.bound("step", layer.optimised["step"][0])
+        return [*lines, f"    return reference.evolve(state, fixed, self.steps, {step})", "", *_fixed(layer)]
     call = "operators.evolve(*state, *fixed, self.steps)"
     return [
         *lines,
-        f"    if {by_reference(emission)}:",
+        f"    if {by_reference(layer)}:",
         "        return reference.evolve(state, fixed, self.steps)",
         "    self._insist(state[0])",
-        f"    return {f'({call},)' if len(emission.fields) == 1 else call}",
+        f"    return {f'({call},)' if len(layer.fields) == 1 else call}",
         "",
-        *_fixed(emission),
+        *_fixed(layer),
     ]
 
 
-def forward_readout(emission: Emission, found: Joint) -> list[str]:
-    state = f"{emission.class_name}State"
-    read = arguments(emission, emission.optimised["readout"][0], emission.fields[0], emission.fields, _ready(emission))
+def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
+    state = f"{layer.class_name}State"
+    read = arguments(layer, layer.optimised["readout"][0], layer.fields[0], layer.fields, _ready(layer))
     fixed = [a.name for a in found.fixed]
     further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
     passed = ", ".join(["*state", "*fixed", *further, "self.steps"])
     doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
     return [
-        *_opened(emission, "forward_readout", f"tuple[{state}, Tensor]", doc, "_evolved_readout"),
+        *_opened(layer, "forward_readout", f"tuple[{state}, Tensor]", doc, "_evolved_readout"),
         "    read, *ends = [as_dtype(x, dtype) for x in results]",
         f"    return {state}(*ends), read",
         "",
-        *_private(emission, "_evolved_readout"),
+        *_private(layer, "_evolved_readout"),
         f"    others = {tuple_text(read)}",
-        f"    if {by_reference(emission)}:",
+        f"    if {by_reference(layer)}:",
         "        return reference.evolve_readout(state, fixed, others, self.steps)",
         "    self._insist(state[0])",
         f"    return operators.evolve_readout({passed})",
@@ -72,56 +69,54 @@ def forward_readout(emission: Emission, found: Joint) -> list[str]:
     ]
 
 
-def by_reference(emission: Emission) -> str:
+def by_reference(layer: FieldLayer) -> str:
     """The condition on which the reference takes the steps."""
-    return f"by_reference(self.backend{', dt' if floats(emission) else ''})"
+    return f"by_reference(self.backend{', dt' if floats(layer) else ''})"
 
 
-def _ready(emission: Emission) -> tuple[str, ...]:
+def _ready(layer: FieldLayer) -> tuple[str, ...]:
     """What a private method is handed as its programs take it: dt that is not learned, and inputs."""
-    return (*floats(emission), *inputs_of(emission))
+    return (*floats(layer), *inputs_of(layer))
 
 
-def _taken(emission: Emission) -> list[str]:
+def _taken(layer: FieldLayer) -> list[str]:
     """Everything that a private method is handed."""
-    return [*floats(emission), *emission.fields, *inputs_of(emission)]
+    return [*floats(layer), *layer.fields, *inputs_of(layer)]
 
 
-def _opened(emission: Emission, name: str, returns: str, doc: str, private: str) -> list[str]:
+def _opened(layer: FieldLayer, name: str, returns: str, doc: str, private: str) -> list[str]:
     """The head of a public method, and the call of the private one."""
-    inputs = inputs_of(emission)
-    fields = ", ".join(f'"{f}": {f}' for f in emission.fields)
-    given = ", ".join(f'"{n}": {spread(emission, n)}' for n in inputs)
+    inputs = inputs_of(layer)
+    fields = ", ".join(f'"{f}": {f}' for f in layer.fields)
+    given = ", ".join(f'"{n}": {spread(layer, n)}' for n in inputs)
     return [
-        f"def {name}(self, {field_signature(emission)}{input_signature(emission, False)}) -> {returns}:",
+        f"def {name}(self, {field_signature(layer)}{input_signature(layer, False)}) -> {returns}:",
         f'    """{doc}"""',
         f"    results, dtype = self._run(self.{private}, {{{fields}}}, {{{given}}})",
     ]
 
 
-def _private(emission: Emission, name: str) -> list[str]:
+def _private(layer: FieldLayer, name: str) -> list[str]:
     """The head of a private method: the state and all that is fixed over the steps."""
-    handed = [*floats(emission), emission.fields[0], *inputs_of(emission)]
+    handed = [*floats(layer), layer.fields[0], *inputs_of(layer)]
     return [
-        f"def {name}(self, {', '.join(f'{n}: Tensor' for n in _taken(emission))}) -> Tensors:",
-        f"    state = {tuple_text(emission.fields)}",
+        f"def {name}(self, {', '.join(f'{n}: Tensor' for n in _taken(layer))}) -> Tensors:",
+        f"    state = {tuple_text(layer.fields)}",
         f"    fixed = self._fixed({', '.join(handed)})",
     ]
 
 
-def _fixed(emission: Emission) -> list[str]:
+def _fixed(layer: FieldLayer) -> list[str]:
     """What depends on parameters and inputs alone, in the order in which a step reads it."""
-    body, prologue = emission.optimised["step"][0], emission.lowered.prologue
-    first, ready = emission.fields[0], _ready(emission)
-    handed = [*floats(emission), first, *inputs_of(emission)]
+    body, prologue = layer.optimised["step"][0], layer.lowered.prologue
+    first, ready = layer.fields[0], _ready(layer)
+    handed = [*floats(layer), first, *inputs_of(layer)]
     lines = [
         f"def _fixed(self, {', '.join(f'{n}: Tensor' for n in handed)}) -> Tensors:",
         '    """What is fixed over the steps, in the order in which a step reads it."""',
     ]
     if prologue is not None and prologue.body:
-        given = ", ".join(
-            a.name if a.name in ready else value(emission, a.name, a.kind, first) for a in prologue.inputs
-        )
+        given = ", ".join(a.name if a.name in ready else value(layer, a.name, a.kind, first) for a in prologue.inputs)
         made = tuple_text(prologue.outputs) if len(prologue.outputs) == 1 else ", ".join(prologue.outputs)
         lines.append(f"    {made} = reference.prologue({given})")
-    return [*lines, f"    return {tuple_text(arguments(emission, body, first, emission.fields, ready))}", ""]
+    return [*lines, f"    return {tuple_text(arguments(layer, body, first, layer.fields, ready))}", ""]

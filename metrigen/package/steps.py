@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen.emit.notation import text
 from metrigen.errors import Warned
-from metrigen.layer.layer import Emission
+from metrigen.layer.fields import FieldLayer
 from metrigen.package.waves import chosen_dt, limit_value
 from metrigen.physics.clamps import largest_limit, largest_step, smallest_limit
 from metrigen.physics.derivation import Derivation
@@ -73,15 +73,15 @@ def _step_and_limit(derivation: Derivation) -> tuple[float, float, sp.Expr] | No
     return dt, limit, largest_step(derivation.system.stepper.dt)
 
 
-def backward_memory(emission: Emission) -> str:
+def backward_memory(layer: FieldLayer) -> str:
     """Half a sentence: what is kept for the backward pass, and what is computed again."""
-    if emission.equations:
+    if layer.equations:
         return (
             "keeps the states of all steps and the solutions of their equations (a solution costs more than it holds)"
         )
-    if emission.without_triton:
+    if layer.obstacle:
         return "keeps the states of all steps and what autograd needs between them"
-    if emission.spec.system.stepper.is_reversible(emission.derivation):
+    if layer.spec.system.stepper.is_reversible(layer.derivation):
         return "keeps the first state and recomputes the others from it (the step is reversible)"
     return (
         "keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible: it is "

@@ -11,34 +11,34 @@ from metrigen.backends.cpu.scan import print_pointwise
 from metrigen.backends.walk import Walk, walk_of
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Program
-from metrigen.layer.scan import SequenceEmission
+from metrigen.layer.tokens import TokenLayer
 from metrigen.passes.vary import bar
 
 _LANE_BY_LANE = ("log", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
 
 
-def sequence_cpp_text(emission: SequenceEmission, header: str) -> str:
+def sequence_cpp_text(layer: TokenLayer, header: str) -> str:
     """The text of ``kernels.cpp``."""
-    scan = emission.scan
+    scan = layer.scan
     moving: tuple[Program, ...] = (scan.step, scan.step_adjoint)
     coupled: dict[str, Any] = {}
     if scan.rotations:
         walks = walk_of(scan.step), walk_of(scan.step_adjoint)
         moving = tuple(part for walk in walks for part in (walk.head, walk.tail))
-        coupled = _coupled(emission, *walks)
+        coupled = _coupled(layer, *walks)
     pointwise = [print_pointwise(p) for p in (*moving, scan.readout, scan.readout_adjoint)]
     used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(line for f in pointwise for line in f.lines)))
     n, m, r = len(scan.fields), len(scan.tokens), len(scan.components)
-    read, step_fixed = emission.reads(scan.readout), _step_fixed(emission)
-    sources, back = _sources(emission), _places("back", n)
+    read, step_fixed = layer.reads(scan.readout), _step_fixed(layer)
+    sources, back = _sources(layer), _places("back", n)
     past, tokens = [sources[u] for u in scan.fields], [sources[u] for u in scan.tokens]
-    fixed = [sources[emission.channelwise[k]] for k in step_fixed]
+    fixed = [sources[layer.channelwise[k]] for k in step_fixed]
     states = [f"load(all, states[{i}] + row + c, count)" for i in range(n)]
     seen = [f"load(all, fixed[{k}] + c, count)" for k in range(len(read))]
     return render(
-        "sequence_kernels.cpp.j2", header=header.rstrip("\n"), title=emission.class_name, fields=n, tokens=m,
-        coefficients=len(emission.channelwise), reads=len(read), components=r, pointwise=pointwise, used=used,
-        functions=[f for f in _LANE_BY_LANE if f"{f}_" in used], stumpff=emission.stumpff,
+        "sequence_kernels.cpp.j2", header=header.rstrip("\n"), title=layer.class_name, fields=n, tokens=m,
+        coefficients=len(layer.channelwise), reads=len(read), components=r, pointwise=pointwise, used=used,
+        functions=[f for f in _LANE_BY_LANE if f"{f}_" in used], stumpff=layer.stumpff,
         step_call=", ".join([*past, *tokens, *fixed, *_places("next", n)]),
         step_adjoint_call=", ".join([*past, *tokens, *fixed, *_places("g", n), *back, *_places("into", m),
                                      *(f"own[{k}]" for k in step_fixed)]),
@@ -53,42 +53,38 @@ def _places(name: str, count: int) -> list[str]:
     return [f"{name}[{i}]" for i in range(count)]
 
 
-def _step_fixed(emission: SequenceEmission) -> list[int]:
+def _step_fixed(layer: TokenLayer) -> list[int]:
     """Places of the numbers a channel that a step reads."""
-    read = emission.reads(emission.scan.step)
-    return [k for k, name in enumerate(emission.channelwise) if name in read]
+    read = layer.reads(layer.scan.step)
+    return [k for k, name in enumerate(layer.channelwise) if name in read]
 
 
-def _sources(emission: SequenceEmission) -> dict[str, str]:
+def _sources(layer: TokenLayer) -> dict[str, str]:
     """How the vectors that a token reads are loaded."""
-    fixed, tokens, fields = emission.channelwise, emission.scan.tokens, emission.scan.fields
+    fixed, tokens, fields = layer.channelwise, layer.scan.tokens, layer.scan.fields
     found = {name: f"load(all, fixed[{k}] + c, count)" for k, name in enumerate(fixed)}
     found |= {name: f"load(all, tokens[{i}] + row + c, count)" for i, name in enumerate(tokens)}
     return found | {name: f"load(all, past[{i}] + c, count)" for i, name in enumerate(fields)}
 
 
-def _coupled(emission: SequenceEmission, step: Walk, adjoint: Walk) -> dict[str, Any]:
+def _coupled(layer: TokenLayer, step: Walk, adjoint: Walk) -> dict[str, Any]:
     """What the walk over coupled channels is written from."""
-    scan, fixed = emission.scan, _step_fixed(emission)
+    scan, fixed = layer.scan, _step_fixed(layer)
     cotangents = {bar(out): f"g[{i}]" for i, out in enumerate(scan.step.outputs)}
     flowed = [*_places("back", len(scan.fields)), *_places("into", len(scan.tokens)), *(f"own[{k}]" for k in fixed)]
     return {
         "rotations": len(scan.rotations),
         "rows": sum(scan.blocks),
         "common": math.lcm(*scan.blocks),
-        "step": _parts(
-            emission, step, {}, dict(zip(scan.step.outputs, _places("next", len(scan.fields)), strict=True))
-        ),
-        "adjoint": _parts(emission, adjoint, cotangents, dict(zip(scan.step_adjoint.outputs, flowed, strict=False))),
+        "step": _parts(layer, step, {}, dict(zip(scan.step.outputs, _places("next", len(scan.fields)), strict=True))),
+        "adjoint": _parts(layer, adjoint, cotangents, dict(zip(scan.step_adjoint.outputs, flowed, strict=False))),
     }
 
 
-def _parts(
-    emission: SequenceEmission, walk: Walk, cotangents: Mapping[str, str], results: Mapping[str, str]
-) -> dict[str, Any]:
+def _parts(layer: TokenLayer, walk: Walk, cotangents: Mapping[str, str], results: Mapping[str, str]) -> dict[str, Any]:
     """Calls of the head and the tail of a token, and what is done with whole rows in between."""
     rows = {n: f"load(Whole{{}}, held + {i} * width + (c - from), LANES)" for i, n in enumerate(walk.held)}
-    sources = {**rows, **_sources(emission), **cotangents}
+    sources = {**rows, **_sources(layer), **cotangents}
     kept = len(walk.head.outputs)
     return {
         "held": len(walk.held),
@@ -96,15 +92,15 @@ def _parts(
         "head_call": ", ".join([*(sources[a.name] for a in walk.head.inputs), *_places("kept", kept)]),
         "tail_call": ", ".join([sources[a.name] for a in walk.tail.inputs] + [results[n] for n in walk.tail.outputs]),
         "early": [f"{results[n]} = {rows[walk.held[i]]};" for n, i in walk.early.items()],
-        "turned": _by_matrix(emission, [(t.matrix, t.src, t.dst) for t in walk.turned]),
-        "products": _by_matrix(emission, [(p.matrix, p.left, p.right) for p in walk.products]),
+        "turned": _by_matrix(layer, [(t.matrix, t.src, t.dst) for t in walk.turned]),
+        "products": _by_matrix(layer, [(p.matrix, p.left, p.right) for p in walk.products]),
     }
 
 
-def _by_matrix(emission: SequenceEmission, found: Sequence[tuple[str, int, int]]) -> list[dict[str, Any]]:
+def _by_matrix(layer: TokenLayer, found: Sequence[tuple[str, int, int]]) -> list[dict[str, Any]]:
     """For each rotation its place, the size of its blocks, where its sums begin, and the rows that it turns."""
-    made, sums = [], len(emission.channelwise)
-    for r, (name, block) in enumerate(emission.blocks.items()):
+    made, sums = [], len(layer.channelwise)
+    for r, (name, block) in enumerate(layer.blocks.items()):
         own = [one for one in found if one[0] == name]
         sides = ([f"{one} * width" for _, one, _ in own], [f"{two} * width" for _, _, two in own])
         made.append({"place": r, "block": block, "sums": sums, "count": len(own), "rows": sides})
@@ -112,10 +108,10 @@ def _by_matrix(emission: SequenceEmission, found: Sequence[tuple[str, int, int]]
     return made
 
 
-def sequence_loader_text(emission: SequenceEmission, header: str) -> str:
+def sequence_loader_text(layer: TokenLayer, header: str) -> str:
     """The text of ``cpu.py``."""
     return render(
-        "sequence_cpu.py.j2", header=header.rstrip("\n"), title=emission.class_name, name=emission.name,
-        components=len(emission.scan.components), rotations=len(emission.scan.rotations),
-        blocks=repr(emission.scan.blocks),
+        "sequence_cpu.py.j2", header=header.rstrip("\n"), title=layer.class_name, name=layer.name,
+        components=len(layer.scan.components), rotations=len(layer.scan.rotations),
+        blocks=repr(layer.scan.blocks),
     )  # fmt: skip

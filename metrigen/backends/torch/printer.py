@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import sympy as sp
 
 from metrigen.backends.expressions import TORCH
+from metrigen.ir.constraints import Constraint, constraint_key
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
-    Array,
     Cayley,
     CayleyAdjoint,
     Fold,
@@ -27,9 +27,8 @@ from metrigen.ir.nodes import (
     Solve,
     Statement,
     Total,
-    stem,
 )
-from metrigen.ir.queries import learned_in, solves_in, summed_into
+from metrigen.ir.queries import learned_in, summed_into
 from metrigen.ir.statement import unknown
 
 
@@ -46,44 +45,18 @@ class Function:
     reports: bool = field(default=False, repr=False)
 
 
-# What makes two solves one: the operator, acting on an array of no name, and whether it is singular.
-Operator = tuple[sp.Expr, bool]
-
-
-def operators_of(programs: Iterable[Program]) -> dict[Operator, Program]:
-    """The operator of every linear equation that the programs solve, as a program psi, coefficients -> A psi."""
-    found: dict[Operator, Program] = {}
-    for program in programs:
-        kinds = program.kinds()
-        for statement in solves_in(program):
-            if _key(statement) in found:
-                continue
-            what = stem(statement.out)
-            unknown = what if what not in statement.coefficients else f"{what}__solved"
-            taken = {p.name for p in found.values()}
-            name = next(n for k in range(len(taken) + 1) if (n := f"elliptic__{what}{k or ''}") not in taken)
-            inputs = (Array(unknown, Kind.SITE), *(Array(c, kinds[c]) for c in statement.coefficients))
-            image = Map(stores=((f"{unknown}__image", statement.acting_on(unknown)),))
-            found[_key(statement)] = Program(name, inputs, (image,), (f"{unknown}__image",), program.periodic)
-    return found
-
-
-def _key(statement: Solve) -> Operator:
-    return statement.acting_on("unknown__"), statement.singular
-
-
 def print_function(
     program: Program,
     rank: int,
     name: str | None = None,
-    operators: Mapping[Operator, Program] | None = None,
+    constraints: Mapping[Constraint, Program] | None = None,
     equations: Mapping[Equation, str] | None = None,
     blocks: Mapping[str, int] | None = None,
 ) -> Function:
-    """The program as one function of its inputs; ``operators`` are those of the linear equations that it solves,
+    """The program as one function of its inputs; ``constraints`` are those of the linear equations that it solves,
     ``equations`` the names of the others. ``blocks``: channel matrices that come as the blocks on their diagonal, of so
     many channels; functions of the file multiply by them."""
-    writer = _Writer(program, rank, operators or {}, equations or {}, blocks or {})
+    writer = _Writer(program, rank, constraints or {}, equations or {}, blocks or {})
     for statement in program.body:
         writer.write(statement)
     args = tuple(a.name for a in program.inputs)
@@ -94,10 +67,10 @@ def print_function(
 
 class _Writer:
     def __init__(
-        self, program: Program, rank: int, operators: Mapping[Operator, Program], equations: Mapping[Equation, str],
+        self, program: Program, rank: int, constraints: Mapping[Constraint, Program], equations: Mapping[Equation, str],
         blocks: Mapping[str, int],
     ) -> None:  # fmt: skip
-        self.operators, self.equations, self.blocks = operators, equations, blocks
+        self.constraints, self.equations, self.blocks = constraints, equations, blocks
         self.owner = summed_into(program)
         self.kinds, self.rank = program.kinds(), rank
         self.lines: list[str] = []
@@ -110,7 +83,7 @@ class _Writer:
             return
         if isinstance(statement, Solve):
             given = ", ".join((statement.rhs, *statement.coefficients))
-            operator = self.operators[_key(statement)].name
+            operator = self.constraints[constraint_key(statement)].name
             self.lines.append(f"{statement.out} = solve({operator}, {statement.singular}, {given})")
             return
         if isinstance(statement, (Root, RootAdjoint)):

@@ -9,13 +9,18 @@ from typing import Any
 
 from metrigen.backends.triton.evolve import Evolution, print_evolution
 from metrigen.backends.triton.plane import near_of, read_helper, width
+from metrigen.backends.triton.printer import Driver, Kernel, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley, Mix, Total
-from metrigen.layer.layer import Emission
-from metrigen.package.arguments import symbols
+from metrigen.layer.fields import FieldLayer
 from metrigen.spec.symbols import Param
 
+# Loops over steps and iterations are torch in every backend; these are the programs they call.
+_KERNEL_PROGRAMS = (
+    "step", "step_adjoint", "readout", "readout_adjoint", "operator", "operator_adjoint", "weights", "apply", "gather",
+    "diagonal",
+)  # fmt: skip
 _PER_MAP = """One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
 neighbours from memory; channel matrices go through torch. {more}
 Sums over sites leave one partial per program, so that gradients are the same bits at every run."""
@@ -25,45 +30,53 @@ _ON_CHIP = {
 }
 
 
-def kernels_text(emission: Emission, head: str) -> str:
+def kernels_text(layer: FieldLayer, head: str) -> str:
     """The text of ``kernels.py``."""
-    evolution, solve = _evolution(emission), _solve(emission)
+    evolution, solve = _evolution(layer), _solve(layer)
     return render(
         "kernels.py.j2",
         header=head.rstrip("\n"),
-        title=emission.class_name,
-        name=emission.name,
+        title=layer.class_name,
+        name=layer.name,
         about=_PER_MAP.format(more=_ON_CHIP["evolve" if evolution else "solve"] if evolution or solve else "").replace(
             " \n", "\n"
         ),
-        rank=emission.rank,
-        kernels=_map_kernels(emission),
-        drivers=[driver for _, driver in emission.kernels],
-        stepping=emission.stepping,
-        solve_programs=solve_programs(emission),
+        rank=layer.rank,
+        kernels=_map_kernels(layer),
+        drivers=[driver for _, driver in _kernels(layer)],
+        stepping=layer.stepping,
+        solve_programs=layer.solve_programs,
         on_chip=bool(evolution or solve),
         table=launch_table(),
         evolution=evolution,
         solve=solve,
-        **_on_chip(emission, evolution, solve),
+        **_on_chip(layer, evolution, solve),
     )
 
 
-def _on_chip(emission: Emission, evolution: Evolution | None, solve: Solve | None) -> dict[str, Any]:
+def _on_chip(layer: FieldLayer, evolution: Evolution | None, solve: Solve | None) -> dict[str, Any]:
     """What the templates of the fused kernels take."""
     functions = evolution.functions if evolution else solve.functions if solve else ()
-    periodic = emission.lowered.readout.periodic
-    counts = sorted({width(s) for s in _near(emission).sets}) if functions else []
+    periodic = layer.lowered.readout.periodic
+    counts = sorted({width(s) for s in _near(layer).sets}) if functions else []
     outer = evolution is not None and any("_outer(" in line for line in evolution.launch_adjoint)
     return {
         "functions": functions,
         "reads": [read_helper(count, periodic) for count in counts],
         "helpers": evolution.helpers if evolution else {"load_plane", "store_plane"},
-        "block": _block(emission) if evolution else None,
+        "block": _block(layer) if evolution else None,
         "outer": outer,
-        "step_names": [a.name for a in emission.optimised["step"][0].inputs] if evolution else [],
-        "cotangent_names": [f"{f}__out_bar" for f in emission.fields],
+        "step_names": [a.name for a in layer.optimised["step"][0].inputs] if evolution else [],
+        "cotangent_names": [f"{f}__out_bar" for f in layer.fields],
     }
+
+
+def _kernels(layer: FieldLayer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
+    return tuple(
+        print_kernels(program, layer.rank, name)
+        for name, (program, _, _) in layer.optimised.items()
+        if name in _KERNEL_PROGRAMS
+    )
 
 
 def launch_table() -> dict[str, int]:
@@ -72,44 +85,44 @@ def launch_table() -> dict[str, int]:
     return dict(sorted(json.loads(text).items()))
 
 
-def _near(emission: Emission) -> Any:
-    names = ("step", "step_adjoint") if emission.stepping else ("weights", "apply", "gather", "diagonal")
-    programs = [emission.optimised[name][0] for name in names if name in emission.optimised]
-    return near_of(programs, emission.rank, emission.lowered.readout.periodic)
+def _near(layer: FieldLayer) -> Any:
+    names = ("step", "step_adjoint") if layer.stepping else ("weights", "apply", "gather", "diagonal")
+    programs = [layer.optimised[name][0] for name in names if name in layer.optimised]
+    return near_of(programs, layer.rank, layer.lowered.readout.periodic)
 
 
-def _evolution(emission: Emission) -> Evolution | None:
-    if not emission.stepping:
+def _evolution(layer: FieldLayer) -> Evolution | None:
+    if not layer.stepping:
         return None
-    step, adjoint = (emission.optimised[name][0] for name in ("step", "step_adjoint"))
-    return print_evolution(step, adjoint, emission.fields, _near(emission))
+    step, adjoint = (layer.optimised[name][0] for name in ("step", "step_adjoint"))
+    return print_evolution(step, adjoint, layer.fields, _near(layer))
 
 
-def _solve(emission: Emission) -> Solve | None:
-    programs = {name: program for name, (program, _, _) in emission.optimised.items()}
-    steady = emission.lowered.steady
+def _solve(layer: FieldLayer) -> Solve | None:
+    programs = {name: program for name, (program, _, _) in layer.optimised.items()}
+    steady = layer.lowered.steady
     if steady is None or steady.stencil is None or not solvable(programs):
         return None
-    return print_solve(programs, steady.unknown, _near(emission), steady.stencil.monotone)
+    return print_solve(programs, steady.unknown, _near(layer), steady.stencil.monotone)
 
 
-def _block(emission: Emission) -> int | None:
+def _block(layer: FieldLayer) -> int | None:
     """Channels in a block that no matrix of a step leaves; None where one couples all channels."""
-    body, prologue = emission.optimised["step"][0], emission.lowered.prologue
+    body, prologue = layer.optimised["step"][0], layer.lowered.prologue
     turned = {s.out: s.matrix for s in (prologue.body if prologue else ()) if isinstance(s, Cayley)}
     blocks = []
     for statement in body.body:
         if isinstance(statement, Total):
             return None
         if isinstance(statement, Mix):
-            param = symbols(emission).get(turned.get(statement.matrix, statement.matrix))
+            param = layer.parameters.get(turned.get(statement.matrix, statement.matrix))
             if not isinstance(param, Param) or param.block is None:
                 return None
             blocks.append(param.block)
     return math.lcm(*blocks) if blocks else None
 
 
-def _map_kernels(emission: Emission) -> list[dict[str, Any]]:
+def _map_kernels(layer: FieldLayer) -> list[dict[str, Any]]:
     return [
         {
             "name": kernel.name,
@@ -120,12 +133,6 @@ def _map_kernels(emission: Emission) -> list[dict[str, Any]]:
             "sums": kernel.sums,
             "lines": kernel.lines,
         }
-        for group, _ in emission.kernels
+        for group, _ in _kernels(layer)
         for kernel in group
     ]  # fmt: skip
-
-
-def solve_programs(emission: Emission) -> list[str]:
-    """The programs of a solve, as the class ``Programs`` names them."""
-    names = ("operator", "weights", "apply", "gather", "diagonal")
-    return [name for name in names if name in emission.optimised] if not emission.stepping else []

@@ -8,20 +8,20 @@ from typing import Any
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, loops, print_pointwise
 from metrigen.backends.triton.walk_kernels import block, load_numbers, walk_text
 from metrigen.emit.render import render
-from metrigen.layer.scan import SequenceEmission
+from metrigen.layer.tokens import TokenLayer
 
 
-def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
+def sequence_kernels_text(layer: TokenLayer, header: str) -> str:
     """The text of ``kernels.py``."""
-    scan = emission.scan
-    read, readouts = emission.reads(scan.readout), (scan.readout, scan.readout_adjoint)
-    moving, parts = walk_text(emission) if scan.rotations else _chunked(emission)
+    scan = layer.scan
+    read, readouts = layer.reads(scan.readout), (scan.readout, scan.readout_adjoint)
+    moving, parts = walk_text(layer) if scan.rotations else _chunked(layer)
     pointwise = [*moving, *(print_pointwise(p) for p in readouts)]
     text = "\n".join(line for f in pointwise for line in f.lines)
     return render(
         "sequence_kernels.py.j2",
         header=header.rstrip("\n"),
-        title=emission.class_name,
+        title=layer.class_name,
         coupled=bool(scan.rotations),
         stumpff="_damped_stumpff(" in text,
         pointwise=pointwise,
@@ -29,15 +29,15 @@ def sequence_kernels_text(emission: SequenceEmission, header: str) -> str:
         **parts,
         **_pointers(scan.fields, scan.tokens, scan.coefficients, read),
         load_read=block(load_numbers(read)),
-        **_reading(emission),
+        **_reading(layer),
     )
 
 
-def _chunked(emission: SequenceEmission) -> tuple[list[Pointwise], dict[str, Any]]:
+def _chunked(layer: TokenLayer) -> tuple[list[Pointwise], dict[str, Any]]:
     """The pointwise parts of a token, and what the template of the chunks reads."""
-    scan = emission.scan
+    scan = layer.scan
     fields, tokens, fixed = scan.fields, scan.tokens, scan.coefficients
-    moves, step = emission.reads(scan.propagator), emission.reads(scan.step)
+    moves, step = layer.reads(scan.propagator), layer.reads(scan.step)
     n = len(fields)
     return [print_pointwise(p) for p in (scan.propagator, scan.step, scan.step_adjoint)], {
         "at_once": TOKENS_AT_ONCE,
@@ -119,10 +119,10 @@ def _chunks(fields: Sequence[str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _reading(emission: SequenceEmission) -> dict[str, str]:
+def _reading(layer: TokenLayer) -> dict[str, str]:
     """The lines of the readout and of its adjoint."""
-    scan = emission.scan
-    fields, read, names = scan.fields, emission.reads(scan.readout), scan.components
+    scan = layer.scan
+    fields, read, names = scan.fields, layer.reads(scan.readout), scan.components
     r = len(names)
     pair = []
     for u in fields:

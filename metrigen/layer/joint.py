@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metrigen.ir.nodes import Array
-from metrigen.layer.layer import Emission
+from metrigen.layer.fields import FieldLayer
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Joint:
         }  # fmt: skip
 
 
-def joint(emission: Emission) -> Joint | None:
+def joint(layer: FieldLayer) -> Joint | None:
     """The joint operator of a package that steps; None for a solve and without Triton."""
-    body = emission.lowered.body
-    if body is None or emission.without_triton:
+    body = layer.lowered.body
+    if body is None or layer.obstacle:
         return None
-    program = emission.optimised["readout"][0]
-    fields = set(emission.fields)
+    program = layer.optimised["readout"][0]
+    fields = set(layer.fields)
     return Joint(
         tuple(a for a in body.inputs if a.name in fields),
         tuple(a for a in body.inputs if a.name not in fields),

@@ -1,8 +1,9 @@
-"""Packages without Triton kernels: what stands against them, and what a reader is told of it."""
+"""What DERIVATION.md says of equations that a layer solves: constraints, implicit steps, nonlinear steady states."""
 
 from __future__ import annotations
 
-from metrigen.layer.layer import Emission
+from metrigen.layer.fields import FieldLayer
+from metrigen.package.assembly import Package
 
 _MINIMUM = (
     "dF = 0 for a convex F: Newton's method with conjugate gradient inside, every plane (every sample where channels "
@@ -11,49 +12,19 @@ _MINIMUM = (
     "The layer runs the torch reference throughout."
 )
 
-_ON_CHIP = (
-    "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "
-    "way back where a gradient is wanted; elsewhere the torch reference runs."
-)
 
-
-def obstacle(emission: Emission) -> str:
-    """What a kernel cannot do, to follow the name of a backend; empty where there is nothing."""
-    found = []
-    if emission.learned:
-        names = [head.name for head in emission.learned]
-        found.append(f"call the module{'s' * (len(names) > 1)} {', '.join(names)}")
-    if emission.operators:
-        names = _auxiliary(emission)
-        found.append(f"solve the constraint{'s' * (len(names) > 1)} of {', '.join(names)}")
-    if emission.lowered.minimum is not None:
-        found.append("solve a nonlinear steady state")
-    elif emission.equations:
-        found.append("solve the equation of an implicit step")
-    return f"cannot {' or '.join(found)}" if found else ""
-
-
-def reason(emission: Emission) -> str:
-    """Half a sentence, to be followed by where it happens."""
-    solved = ["elliptic constraints"] * bool(emission.operators) + [
-        "implicit steps" if emission.stepping else "nonlinear steady states"
-    ] * bool(emission.equations)
-    if not solved:
-        return "learned functions are called from"
-    return " and ".join(["learned functions"] * bool(emission.learned) + solved) + " are left to"
-
-
-def section(emission: Emission) -> list[tuple[str, str]]:
+def solve_sections(package: Package[FieldLayer]) -> list[tuple[str, str]]:
     """What DERIVATION.md says of the solves."""
-    return [*_elliptic(emission), *_implicit(emission)]
+    return [*_elliptic(package.layer), *_implicit(package)]
 
 
-def _implicit(emission: Emission) -> list[tuple[str, str]]:
-    if emission.lowered.minimum is not None:
+def _implicit(package: Package[FieldLayer]) -> list[tuple[str, str]]:
+    layer = package.layer
+    if layer.lowered.minimum is not None:
         return [("Nonlinear steady state", _MINIMUM)]
-    if not emission.equations:
+    if not layer.equations:
         return []
-    what = "every sample, whose channels are coupled," if any(e.coupled for e in emission.equations) else "every plane"
+    what = "every sample, whose channels are coupled," if any(e.coupled for e in layer.equations) else "every plane"
     text = (
         "A step is the solution of an equation R = 0 in the fields after it. Newton's method starts at the state "
         f"before the step and stops for {what} by itself at a residual of 4e-16 of the state in float64, 2e-7 in "
@@ -63,14 +34,15 @@ def _implicit(emission: Emission) -> list[tuple[str, str]]:
         "of the solution, by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in "
         "float64, 1e-6 in float32, and can be differentiated again. "
     )
-    return [("Implicit step", text + (_ON_CHIP if emission.cpu else "The layer runs the torch reference throughout."))]
+    run = " ".join(filter(None, (package.about(o) for o in package.registered)))
+    return [("Implicit step", text + (run or "The layer runs the torch reference throughout."))]
 
 
-def _elliptic(emission: Emission) -> list[tuple[str, str]]:
-    if not emission.operators:
+def _elliptic(layer: FieldLayer) -> list[tuple[str, str]]:
+    if not layer.constraints:
         return []
-    names = ", ".join(f"`{name}`" for name in _auxiliary(emission))
-    equations = emission.lowered.dynamics.lowering.equations
+    names = ", ".join(f"`{name}`" for name in _auxiliary(layer))
+    equations = layer.lowered.dynamics.lowering.equations
     singular = [f"`{psi.func.__name__}`" for psi, equation in equations.items() if equation.singular]
     text = (
         f"Auxiliary fields: {names}. Their constraints are discretised in the weak form, so the matrix A of each is "
@@ -88,5 +60,5 @@ def _elliptic(emission: Emission) -> list[tuple[str, str]]:
     return [("Elliptic constraints", text)]
 
 
-def _auxiliary(emission: Emission) -> list[str]:
-    return [psi.func.__name__ for psi in emission.derivation.constraints]
+def _auxiliary(layer: FieldLayer) -> list[str]:
+    return [psi.func.__name__ for psi in layer.derivation.constraints]

@@ -1,4 +1,4 @@
-"""Everything that the files of a package on a sequence are made from."""
+"""A layer on a sequence: its operators walk along the tokens."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from typing import Any
 
 import sympy as sp
 
-from metrigen.backends.torch.printer import Function, print_function
-from metrigen.backends.triton.walk import fits
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Program
-from metrigen.package.parameters import ParameterText, parameter_text
-from metrigen.physics.derivation import Derivation, Law
-from metrigen.spec.load import Spec
-from metrigen.spec.names import class_name
-
-NOT_ON_CHIP = (
-    "backends: cpu and torch; no Triton kernels, as no program can hold what has whole blocks of both rotations, too "
-    "unlike in size: on a GPU torch runs"
-)
+from metrigen.layer.layer import Layer
+from metrigen.layer.operator import Operator
 
 
 @dataclass(frozen=True)
-class SequenceEmission:
-    """A compiled sequence on its way to text."""
+class TokenLayer(Layer):
+    """A layer whose time is the token axis: the programs of one token."""
 
-    spec: Spec
-    derivation: Derivation
-    laws: tuple[Law, ...]
     scan: Scan
 
     @property
-    def name(self) -> str:
-        return self.spec.system.name
+    def axes(self) -> int:
+        return 3
 
     @property
-    def class_name(self) -> str:
-        return class_name(self.name)
+    def fields(self) -> tuple[str, ...]:
+        return self.scan.fields
+
+    @property
+    def obstacle(self) -> str:
+        return ""
 
     @cached_property
-    def functions(self) -> tuple[Function, ...]:
-        prologue = self.scan.prologue
-        first = tuple(print_function(p, 0) for p in (prologue, self.scan.rotation) if p is not None)
-        return (*first, *(print_function(p, 0, name, blocks=self.blocks) for name, p in self.scan.programs().items()))
+    def operators(self) -> tuple[Operator, ...]:
+        scan, read = self.scan, self.reads(self.scan.readout)
+        reading, moving = (scan.fields, read, len(scan.components)), (scan.fields, scan.tokens, scan.coefficients)
+        return (
+            Operator("readout", "map", "readout_scan", reading, scan.readout, scan.readout_adjoint),
+            Operator("scan", "scan", "scan", moving, scan.step, scan.step_adjoint),
+        )
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        fields, blocks = self.scan.fields, self.blocks
+        found = dict.fromkeys((*fields, *self.scan.tokens), "field") | {f"{f}__start": "start" for f in fields}
+        return found | {n: str(blocks[n]) if n in blocks else "channel" for n in self.scan.coefficients}
 
     @cached_property
-    def parameters(self) -> tuple[ParameterText, ...]:
-        """Learned parameters by name."""
+    def parameters(self) -> Mapping[str, sp.Symbol]:
         derivation = self.derivation
         expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.stepper.dt]
         named = {s.name: s for e in expressions for s in sp.sympify(e).free_symbols}
-        arrays = {a.name: a for a in (*self.scan.cell.params, *self.scan.cell.turned_by)}
-        return tuple(parameter_text(named[name]) for name in sorted(arrays))
+        arrays = {a.name for a in (*self.scan.cell.params, *self.scan.cell.turned_by)}
+        return {name: named[name] for name in sorted(arrays)}
 
     @property
     def blocks(self) -> dict[str, int]:
@@ -66,11 +66,6 @@ class SequenceEmission:
     def matrices(self) -> frozenset[str]:
         """Names of the parameters that are channel matrices."""
         return frozenset(turn.matrix.name for turn in self.scan.cell.turns)
-
-    @property
-    def on_chip(self) -> bool:
-        """Whether there are Triton kernels: where channels are coupled, a program must hold their rotations."""
-        return not self.scan.rotations or fits(self.scan.blocks)
 
     @property
     def channelwise(self) -> tuple[str, ...]:

@@ -1,0 +1,54 @@
+"""What a backend is: a folder that implements operators, and says of each that it does not implement why not.
+
+A package holds one file of calls for every backend that implements one of its operators. The runtime (``registry.py``)
+asks of such a file:
+
+    DEVICES             types of devices whose tensors its functions take
+    OWNED               whether their results share no memory with arguments or one another
+    JOINED              whether a readout is one tensor, its components one after the other along the channels
+    insist()            raises ValueError where this machine cannot run them
+    NAME(...)           one function for every operator and every adjoint that the backend implements
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from metrigen.layer.layer import Layer
+from metrigen.layer.operator import Operator
+
+
+@dataclass(frozen=True)
+class Backend(ABC):
+    """A backend at work on one layer.
+
+    name    what a user insists on: ``backend="name"``
+    module  the file of a package with its functions, without ``.py``
+    needs   the package that the file imports and a machine may lack; empty for none
+    reference  whether it is what autograd differentiates and kernels are measured by: it has every operator
+    """
+
+    layer: Layer
+
+    name: ClassVar[str]
+    module: ClassVar[str]
+    needs: ClassVar[str] = ""
+    reference: ClassVar[bool] = False
+
+    @abstractmethod
+    def why_not(self, operator: Operator) -> str:
+        """Why it does not implement an operator, to follow its name ("cannot solve ..."); empty where it does."""
+
+    @abstractmethod
+    def files(self, head: str) -> Mapping[str, str]:
+        """Name -> text of what it adds to the package, if it implements one of the operators.
+
+        head  comment with all guarantees, for the file that a reader opens first; others have ``header(spec, (), None)``
+        """
+
+    def about(self, operator: Operator) -> str:
+        """A sentence for DERIVATION.md on how an operator runs; empty where there is nothing to say."""
+        return ""

@@ -1,0 +1,58 @@
+"""The CPU as a backend: ``kernels.cpp``, and the ``cpu.py`` that compiles and calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from metrigen.backends.base import Backend
+from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels
+from metrigen.backends.cpu.scan_kernels import sequence_cpp_text, sequence_loader_text
+from metrigen.emit.header import header
+from metrigen.emit.layout import layout, layout_cpp
+from metrigen.ir.functions.write import with_functions
+from metrigen.layer.fields import FieldLayer
+from metrigen.layer.operator import Operator
+from metrigen.layer.tokens import TokenLayer
+
+_SOLVING = (
+    "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "
+    "way back where a gradient is wanted; elsewhere the torch reference runs."
+)
+
+
+@dataclass(frozen=True)
+class Cpu(Backend):
+    """C++ that the machine compiles when a package is first used."""
+
+    name: ClassVar[str] = "cpu"
+    module: ClassVar[str] = "cpu"
+
+    @cached_property
+    def kernels(self) -> CpuKernels | None:
+        """What its files are made from; None where a program does not fit the tiles of the CPU."""
+        layer = self.layer
+        if not isinstance(layer, FieldLayer) or layer.on_edges:
+            return None
+        return cpu_kernels(layer.derivation, layer.lowered)
+
+    def why_not(self, operator: Operator) -> str:
+        if isinstance(self.layer, TokenLayer) or self.kernels is not None:
+            return ""
+        return self.layer.obstacle or "has no kernels for what the programs of this layer read"
+
+    def files(self, head: str) -> Mapping[str, str]:
+        layer = self.layer
+        brief, comment = header(layer.spec, (), None), header(layer.spec, (), None, "//")
+        if isinstance(layer, TokenLayer):
+            loader, source = sequence_loader_text(layer, brief), sequence_cpp_text(layer, comment)
+        else:
+            assert self.kernels is not None
+            loader = self.kernels.loader(brief, layer.class_name, layer.name)
+            source = self.kernels.source(comment, layer.class_name)
+        return {"cpu.py": layout(loader), "kernels.cpp": layout_cpp(with_functions(source, "cpp"))}
+
+    def about(self, operator: Operator) -> str:
+        return _SOLVING if operator.maker == "implicit" else ""

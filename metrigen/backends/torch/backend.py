@@ -1,0 +1,38 @@
+"""PyTorch as a backend: ``reference.py``, which every package has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from metrigen.backends.base import Backend
+from metrigen.backends.torch.graph_reference import graph_reference_text
+from metrigen.backends.torch.reference import reference_text
+from metrigen.backends.torch.scan_reference import scan_reference_text
+from metrigen.emit.layout import layout
+from metrigen.ir.functions.write import with_functions
+from metrigen.layer.fields import FieldLayer
+from metrigen.layer.operator import Operator
+from metrigen.layer.tokens import TokenLayer
+
+
+@dataclass(frozen=True)
+class Torch(Backend):
+    """The whole computation in plain PyTorch, differentiable by autograd: documentation and test oracle."""
+
+    name: ClassVar[str] = "torch"
+    module: ClassVar[str] = "reference"
+    reference: ClassVar[bool] = True
+
+    def why_not(self, operator: Operator) -> str:
+        return ""
+
+    def files(self, head: str) -> Mapping[str, str]:
+        layer = self.layer
+        if isinstance(layer, TokenLayer):
+            text = scan_reference_text(layer, head)
+        else:
+            assert isinstance(layer, FieldLayer)
+            text = graph_reference_text(layer, head) if layer.on_edges else reference_text(layer, head)
+        return {"reference.py": layout(with_functions(text, self.name))}

@@ -1,0 +1,139 @@
+"""The text of ``reference.py``: every program as a function of PyTorch, and the loops that call them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from metrigen.backends.torch.printer import Function, print_function
+from metrigen.emit.render import render
+from metrigen.ir.nodes import Cayley
+from metrigen.layer.fields import PARTS, FieldLayer
+from metrigen.layer.joint import joint
+from metrigen.spec.domain import Lattice
+from metrigen.spec.symbols import Param
+
+_DOCS = {
+    "prologue": "What depends on parameters alone, computed once for all steps.",
+    "step": "One step of the integrator.",
+    "step_adjoint": "The variation of ``step``: cotangents of all its arguments.",
+    "readout": "The components of the readout at every site.",
+    "readout_adjoint": "The variation of ``readout``: cotangents of all its arguments.",
+    "energy": "The energy density at every site.",
+    "entropy": "The entropy density at every site.",
+    "stress_energy": "Raw components of the stress-energy tensor at every site.",
+    "currents": "Noether currents of the declared symmetries at every site.",
+    "power": "The density of dH/dt under the dynamics of the lattice.",
+    "operator": "A u, the linear part of the variation dF of the free energy.",
+    "operator_adjoint": "The variation of (cotangent . A u) with respect to inputs and coefficients.",
+    "source": "b = -dF(0), the right-hand side of A u = b.",
+    "weights": "Screening and edge weights of A, computed once for a solve.",
+    "apply": "A u = screening u + sum_s weight_s (u - u[n + s]).",
+    "gather": "sum_s weight_s u[n + s].",
+    "diagonal": "screening + sum_s weight_s.",
+}
+
+
+_OPERATOR_DOC = "A psi at every site, the symmetric operator of an elliptic constraint."
+
+
+_EQUATION_DOCS = (
+    "What vanishes at the solution: one output per unknown.",
+    "The residual along a direction of the unknowns, J v.",
+    "The cotangent of the unknowns, J^T w.",
+    "The cotangents of what is given.",
+)
+
+
+def elliptic(layer: FieldLayer) -> tuple[Function, ...]:
+    """The operators of the elliptic constraints."""
+    return tuple(print_function(program, layer.rank) for program in layer.constraints.values())
+
+
+def implicit(layer: FieldLayer) -> Mapping[str, tuple[Function, ...]]:
+    """The functions of every nonlinear equation, by its name."""
+    return {
+        name: tuple(
+            print_function(program, layer.rank, f"{name}_{part}", layer.constraints)
+            for part, program in zip(PARTS, layer.solved[equation], strict=True)
+        )
+        for equation, name in layer.equations.items()
+    }
+
+
+def functions(layer: FieldLayer) -> tuple[Function, ...]:
+    """The programs, the prologue first."""
+    printed = [
+        print_function(program, layer.rank, name, layer.constraints, layer.equations)
+        for name, (program, _, _) in layer.optimised.items()
+    ]
+    prologue = layer.lowered.prologue
+    return (*((print_function(prologue, layer.rank),) if prologue and prologue.body else ()), *printed)
+
+
+def reference_text(layer: FieldLayer, head: str) -> str:
+    stencil = layer.lowered.steady.stencil if layer.lowered.steady else None
+    domain: Lattice = layer.spec.system.lattice
+    found, called = joint(layer), _called(layer)
+    return render(
+        "reference.py.j2",
+        header=head.rstrip("\n"),
+        title=layer.class_name,
+        rank=layer.rank,
+        boundary=domain.boundary,
+        periodic=domain.boundary == "periodic",
+        cayley=_uses_cayley(layer),
+        cayley_block=_cayley_block(layer),
+        stumpff="stumpff" in called,
+        secants=bool(called & {"_ratio", "_artanhc"}),
+        called=called,
+        learned=bool(layer.learned),
+        functions=functions(layer),
+        elliptic=elliptic(layer),
+        implicit=implicit(layer),
+        minimum=layer.lowered.minimum is not None,
+        planes=layer.lowered.minimum is not None and not layer.lowered.minimum.coupled,
+        equations={layer.equations[e]: e for e in layer.equations},
+        docs=_DOCS
+        | {f.name: _OPERATOR_DOC for f in elliptic(layer)}
+        | {f.name: doc for own in implicit(layer).values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
+        stepping=layer.stepping,
+        joint=found is not None,
+        **(found.context() if found else {}),
+        stencil=stencil is not None,
+        monotone=stencil is not None and stencil.monotone,
+        flat=_flatten(layer.rank, _by_plane(layer)),
+        solve_programs=layer.solve_programs,
+    )
+
+
+def _by_plane(layer: FieldLayer) -> bool:
+    """Whether the vectors of a solve are planes, not samples."""
+    lowered = layer.lowered
+    separate = lowered.minimum is not None and not lowered.minimum.coupled
+    return separate or bool(elliptic(layer)) or (lowered.steady is not None and lowered.steady.stencil is not None)
+
+
+def _flatten(rank: int, planes: bool) -> str:
+    if not planes:
+        return ".flatten(1)"
+    return ".flatten(2)" if rank else ".unsqueeze(-1)"
+
+
+def _uses_cayley(layer: FieldLayer) -> bool:
+    prologue = layer.lowered.prologue
+    return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
+
+
+def _cayley_block(layer: FieldLayer) -> int | None:
+    """Channels in the blocks of every matrix that turns into a rotation; None where one couples all channels."""
+    prologue = layer.lowered.prologue
+    turned = [layer.parameters[s.matrix] for s in (prologue.body if prologue else ()) if isinstance(s, Cayley)]
+    blocks = {s.block if isinstance(s, Param) else None for s in turned}
+    return blocks.pop() if len(blocks) == 1 else None
+
+
+def _called(layer: FieldLayer) -> set[str]:
+    """Names of the functions that the printed programs call."""
+    programs = [*functions(layer), *(f for own in implicit(layer).values() for f in own)]
+    return {name for f in programs for line in f.lines for name in re.findall(r"\b(\w+)\(", line)}

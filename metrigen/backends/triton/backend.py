@@ -1,0 +1,54 @@
+"""Triton as a backend: ``kernels.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from metrigen.backends.base import Backend
+from metrigen.backends.triton.kernels import kernels_text
+from metrigen.backends.triton.scan_kernels import sequence_kernels_text
+from metrigen.backends.triton.walk import fits
+from metrigen.emit.header import header
+from metrigen.emit.layout import layout
+from metrigen.ir.functions.write import with_functions
+from metrigen.layer.fields import FieldLayer
+from metrigen.layer.operator import Operator
+from metrigen.layer.tokens import TokenLayer
+
+_WALK = "has no program that can hold what has whole blocks of both rotations, too unlike in size: on a GPU torch runs"
+
+_ON_CHIP = (
+    "On a GPU a program walks whole blocks of channels of a sample, a channel a lane: the rotations stay in registers, "
+    "one gather fetches the channels that turn together, and what flows into the rotations is summed where they lie, "
+    "one partial a sample."
+)
+
+
+@dataclass(frozen=True)
+class Triton(Backend):
+    """Kernels of a GPU; a kernel can neither call a module nor solve in the midst of a step."""
+
+    name: ClassVar[str] = "triton"
+    module: ClassVar[str] = "kernels"
+    needs: ClassVar[str] = "triton"
+
+    def why_not(self, operator: Operator) -> str:
+        if isinstance(self.layer, TokenLayer):
+            scan = self.layer.scan
+            return "" if not scan.rotations or fits(scan.blocks) else _WALK
+        return self.layer.obstacle
+
+    def about(self, operator: Operator) -> str:
+        turned = isinstance(self.layer, TokenLayer) and self.layer.scan.rotations
+        return _ON_CHIP if turned and operator.kind == "scan" else ""
+
+    def files(self, head: str) -> Mapping[str, str]:
+        brief = header(self.layer.spec, (), None)
+        if isinstance(self.layer, TokenLayer):
+            text = sequence_kernels_text(self.layer, brief)
+        else:
+            assert isinstance(self.layer, FieldLayer)
+            text = kernels_text(self.layer, brief)
+        return {"kernels.py": layout(with_functions(text, self.name))}

@@ -1,0 +1,47 @@
+"""What torch takes as one call of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from metrigen.ir.nodes import Array, Program
+
+# map: values at the sites; steps: steps of a method; solve: the unknown of an equation; scan: a state after every token
+Kind = Literal["map", "steps", "solve", "scan"]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator, without a target.
+
+    name      in the package
+    kind      what it does
+    maker     method of the runtime (``registry.py``, ``scan.py``) that registers it
+    groups    names of the arrays that it is handed, group by group as ``maker`` takes them, and counts behind them
+    forward, adjoint  its programs: one step of ``steps``, the operator A of a linear ``solve``
+    """
+
+    name: str
+    kind: Kind
+    maker: str
+    groups: tuple[tuple[str, ...] | str | int, ...]
+    forward: Program
+    adjoint: Program | None = None
+
+    @property
+    def call(self) -> str:
+        """The call that registers it: ``readout(("phi",), 1)``."""
+        return f"{self.maker}({', '.join(map(_text, self.groups))})"
+
+
+def _text(group: tuple[str, ...] | str | int) -> str:
+    if isinstance(group, tuple):
+        names = [f'"{n}"' for n in group]
+        return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+    return f'"{group}"' if isinstance(group, str) else str(group)
+
+
+def names_of(arrays: Sequence[Array], but: Sequence[str] = ()) -> tuple[str, ...]:
+    return tuple(a.name for a in arrays if a.name not in but)

@@ -1,0 +1,56 @@
+"""What a package says at its head: one line a law, what its method keeps, and what its programs cost."""
+
+from __future__ import annotations
+
+from metrigen.discretise.tokens import COUPLED_KEEPS, KEEPS
+from metrigen.layer.fields import FieldLayer, bytes_per_site
+from metrigen.layer.layer import Layer
+from metrigen.layer.tokens import TokenLayer, traffic
+from metrigen.package.assembly import Package
+from metrigen.package.notices import notices
+from metrigen.package.steps import backward_memory, step_notes
+
+
+def field_guarantees(package: Package[FieldLayer]) -> list[str]:
+    """One line per law, and what the integrator keeps."""
+    layer = package.layer
+    lines = _laws(layer)
+    if layer.stepping:
+        integrator = layer.spec.system.stepper
+        kept = integrator.kept(layer.derivation)
+        lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
+        lines += [f"backward pass: {backward_memory(layer)}", *step_notes(layer.derivation)]
+    return [*lines, *(f"WARNING: {w.what}" for w in notices(layer.derivation, layer.spec.declared))]
+
+
+def _laws(layer: Layer) -> list[str]:
+    return [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in layer.laws]
+
+
+def field_cost(layer: FieldLayer) -> str:
+    return "; ".join(layer.cost(name) for name in ("step", "operator", "apply", "readout") if name in layer.optimised)
+
+
+def token_guarantees(package: Package[TokenLayer]) -> list[str]:
+    """One line per law, and what the integrator keeps."""
+    layer = package.layer
+    lines = _laws(layer)
+    lines += [f"WARNING: {w.what}" for w in notices(layer.derivation, layer.spec.declared)]
+    if not layer.scan.rotations:
+        return [*lines, f"Exponential: keeps {KEEPS}"]
+    missing = [f"backend {name} {why}" for name, why in package.without.items()]
+    return [*lines, f"Exponential: {COUPLED_KEEPS}", *missing]
+
+
+def token_cost(layer: TokenLayer) -> str:
+    moved = ", ".join(f"{name} {count}" for name, count in traffic(layer.scan).items())
+    return f"bytes moved in float32, every array once: {moved}"
+
+
+def graph_cost(layer: FieldLayer) -> str:
+    """Operations and bytes per node and edge."""
+    found = {name: layer.optimised[name] for name in ("step", "readout") if name in layer.optimised}
+    return "; ".join(
+        f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32, a node and an edge together"
+        for name, (program, _, after) in found.items()
+    )
