@@ -46,7 +46,7 @@ class Backend(ABC):
     def files(self, head: str) -> Mapping[str, str]:
         """Name -> text of what it adds to the package, if it implements one of the operators.
 
-        head  comment with all guarantees, for the file that a reader opens first; others have ``header(spec, (), None)``
+        head  comment with all guarantees, for the file opened first; others begin with ``header(spec, (), None)``
         """
 
     def about(self, operator: Operator) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 
 from metrigen.errors import SpecError
-from metrigen.spec.reserved import BUILTINS, CLASSES, DEVICES, EMITTED, ENDINGS, TORCH
+from metrigen.spec.reserved import BUILTINS, CLASSES, DEVICES, EMITTED, ENDINGS, IMPORTED, TORCH
 
 LONGEST = 100  # of the name of a system, which file names are made of
 
@@ -31,7 +31,7 @@ def check_system_name(name: object) -> str:
     fix = f"rename it, for instance to {text[:20] + '_layer'!r}"
     if keyword.iskeyword(text):
         raise SpecError(f"system name {text!r} is reserved in Python", part=text, fix=fix)
-    if text in ("torch", "triton"):
+    if text in IMPORTED:
         raise SpecError(f"system name {text!r} is that of a package which the layer imports", part=text, fix=fix)
     if text.lower() in DEVICES:
         why = "Windows keeps that name for a device: no folder can have it there"

@@ -64,5 +64,8 @@ CLASSES = frozenset(
     """.split()
 )
 
+# Packages that the files of a layer import.
+IMPORTED = frozenset("torch triton".split())
+
 # Names that some file systems keep for devices, whatever their case and ending.
 DEVICES = frozenset(["con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))])

@@ -121,10 +121,12 @@ def results(layer: torch.nn.Module, given: dict[str, torch.Tensor], reads: bool)
     return named | {f"d {n}": g for n, g in zip(leaves, flowed, strict=True)}
 
 
-def worst(kind: type, shape: tuple[int, ...], reads: bool = True) -> dict[str, float]:
+def worst(
+    kind: type, shape: tuple[int, ...], reads: bool = True, backends: tuple[str, str] = ("cpu", "torch")
+) -> dict[str, float]:
     """How far the kernels are from the reference, in units of the largest number, by name."""
     torch.manual_seed(sum(shape) + 1)
-    layers = [kind(3, backend=backend).double() for backend in ("cpu", "torch")]
+    layers = [kind(3, backend=backend).double() for backend in backends]
     for parameter, same in zip(*(x.parameters() for x in layers), strict=True):
         parameter.data += 0.2 * torch.rand_like(parameter)
         same.data.copy_(parameter.data)

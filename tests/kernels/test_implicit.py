@@ -239,7 +239,7 @@ def test_operators(built: Built) -> None:
     assert torch.equal(got.u, expected.u)
     assert torch.equal(*(torch.autograd.grad(x.u.sum(), u)[0] for x in (got, expected)))
     module = importlib.import_module(f"{built.module('riccati').__name__}.module")
-    fixed = [torch.tensor(0.1, dtype=torch.float64, requires_grad=True) for _ in module.cpu.FIXED]
+    fixed = [torch.tensor(0.1, dtype=torch.float64, requires_grad=True) for _ in module.operators.cpu.FIXED]
     torch.library.opcheck(module.operators.OPERATORS.registered["evolve"], (u, *fixed, 2, True))
     with pytest.raises(ValueError, match="'triton' cannot solve the equation of an implicit step"):
         built.layer("riccati", "triton")

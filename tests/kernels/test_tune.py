@@ -1,4 +1,4 @@
-"""``metrigen.tune``: what is chosen, what the file looks like, that a reader never sees half of it."""
+"""``metrigen.backends.triton.tune``: what is chosen, what the file looks like, that a reader never sees half of it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from metrigen import SpecError
-from metrigen import tune as tuning
-from metrigen.tune import choose, measure, read_settings, tune, write_settings
+from metrigen.backends.triton import tune as tuning
+from metrigen.backends.triton.tune import choose, measure, read_settings, tune, write_settings
 
 
 def test_the_fastest_wins_only_if_it_is_clearly_faster() -> None:

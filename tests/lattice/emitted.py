@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 from metrigen import System
+from metrigen.backends.backends import BACKENDS
+from metrigen.backends.base import Backend
 from metrigen.compiler import Compiled, compile_spec
 from metrigen.spec.load import Spec
 
@@ -21,9 +23,9 @@ def compiled(system: System) -> Compiled:
     return compile_spec(spec_of(system))
 
 
-def package(system: System, folder: Path, name: str) -> ModuleType:
+def package(system: System, folder: Path, name: str, backends: tuple[type[Backend], ...] = BACKENDS) -> ModuleType:
     """The imported package of a system under a module name of its own."""
-    result = compiled(replace(system, name=name))
+    result = compile_spec(spec_of(replace(system, name=name)), backends=backends)
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
     for file, text in result.files.items():

@@ -1,0 +1,1 @@
+"""What holds for every backend, and one that stands in a test alone."""
