@@ -11,6 +11,7 @@ edges; a stress T^ij needs directions in a space, which edges do not have.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -75,7 +76,9 @@ def derive_on_graph(system: System, graph: Graph) -> Derivation:
     irreversible = (sp.S.Zero,) * len(fields) if dissipation is None else dissipation.apply(driving)
     rates = tuple(tidy(a + sign * b) for a, b in zip(reversible, irreversible, strict=True))
     laws = _laws(system, fields, legendre, bracket, dissipation, slopes, None if entropy is None else driving)
-    tensor, source, balance = _balance(graph, fields, energy, bracket, dissipation, slopes, driving, rates, sign)
+    tensor, source, balance = _balance(
+        graph, fields, energy, bracket, dissipation, _Motion(slopes, driving, rates, sign)
+    )
     derivation = Derivation(
         system=system,
         fields=fields,
@@ -174,22 +177,29 @@ def _laws(
     return tuple(out)
 
 
+class _Motion(NamedTuple):
+    """dH/dz, dS/dz (or dH/dz again), the rates z' of the fields, and the sign of the metric part of them."""
+
+    slopes: Sequence[sp.Expr]
+    driving: Sequence[sp.Expr]
+    rates: Sequence[sp.Expr]
+    sign: int
+
+
 def _balance(
     graph: Graph,
     fields: Fields,
     energy: Density,
     bracket: Form | None,
     dissipation: Metric | None,
-    slopes: Sequence[sp.Expr],
-    driving: Sequence[sp.Expr],
-    rates: Sequence[sp.Expr],
-    sign: int,
+    motion: _Motion,
 ) -> tuple[dict[tuple[sp.Symbol, sp.Symbol], sp.Expr], sp.Expr, Law]:
     """T^t_t, T^e_t and s with  d/dt T^t_t - B^T T^e_t = s  on solutions.
 
     For the part z' = sign A B^T j of the metric the same identity moves  a.B^T j = share(j B a) + B^T(mean(a) j),
     a = A.dH: the first is dissipated in the edge, half at each end, the second flows.
     """
+    slopes, driving, rates, sign = motion
     moved = {d: noether.explicit_derivative(f, fields, t) for d, f in energy.differences.items()}
     slope = {d: energy.spelled(s) for d, s in energy.slopes().items()}
     flux = [-average(_rate(f, fields, rates) + moved[d]) * slope[d] for d, f in energy.differences.items()]
