@@ -34,7 +34,7 @@ class CifarState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_0c50d288")
+OPERATORS = operator_prefix("cifar_8d81c6a8")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -37,7 +37,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_8f732377")
+OPERATORS = operator_prefix("maze_71d1d36c")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -45,4 +45,4 @@ def _product(expr: sp.Expr) -> sp.Expr:
             content, base = primitive(base)
             number *= content**exponent
         found[base] = found.get(base, 0) + exponent
-    return joined(number, found)
+    return expr if found == powers else joined(number, found)

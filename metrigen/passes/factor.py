@@ -44,7 +44,10 @@ class _Factoring:
         self.names, self.own = fresh(self.statement), self.statement.own
 
     def of(self, expr: sp.Expr) -> sp.Expr:
-        return self._sum(self._over_denominators([split(term) for term in expr.args])) if expr.is_Add else expr
+        if not expr.is_Add:
+            return expr
+        terms = [split(term) for term in expr.args]
+        return expr if self._commonest(terms) is None else self._sum(self._over_denominators(terms))
 
     def _over_denominators(self, terms: Sequence[Product]) -> list[Product]:
         """Terms of one denominator as one sum divided by it."""
@@ -52,7 +55,7 @@ class _Factoring:
         for number, powers in terms:
             under = {b: n for b, n in powers.items() if _divides(b, n)}
             over = {b: n for b, n in powers.items() if b not in under}
-            groups.setdefault(joined(sp.S.One, under), []).append((number, over))
+            groups.setdefault(joined(sp.S.One, under) if under else sp.S.One, []).append((number, over))
         found: list[Product] = []
         for under, group in groups.items():
             parts = self._collected(group)

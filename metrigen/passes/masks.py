@@ -34,6 +34,8 @@ def _named(statement: Map) -> Map:
 
 def _commonest(statement: Map) -> Pair | None:
     counts: dict[Pair, int] = {}
+    if not any(e.has(Inside) for e in statement.expressions):
+        return None
     for product in distinct(statement.expressions, sp.Mul):
         for pair in _pairs(split(product)[1], statement.own):
             counts[pair] = counts.get(pair, 0) + 1
