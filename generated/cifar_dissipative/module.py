@@ -34,7 +34,7 @@ class CifarDissipativeState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_dissipative_5dbfe61d")
+OPERATORS = operator_prefix("cifar_dissipative_41f44304")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -34,7 +34,7 @@ class CifarEulerState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_euler_f15521f0")
+OPERATORS = operator_prefix("cifar_euler_7adb164b")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -34,7 +34,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("coupled_wave_119ab144")
+OPERATORS = operator_prefix("coupled_wave_eada18ba")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -39,7 +39,7 @@ class LmState(NamedTuple):
         return LmState(*(x[..., -1] for x in self))
 
 
-OPERATORS = operator_prefix("lm_3ed7adde")
+OPERATORS = operator_prefix("lm_7aa0fc7b")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
