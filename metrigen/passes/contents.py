@@ -15,6 +15,7 @@ import sympy as sp
 from metrigen.ir.nodes import Inside, Map, Program
 from metrigen.passes.products import Powers, joined, rewritten, split
 
+
 def take_contents(program: Program) -> Program:
     return replace(program, body=tuple(rewritten(s, _product, {}) if isinstance(s, Map) else s for s in program.body))
 

@@ -11,7 +11,8 @@ What is built by ``metrigen.programs``, and by ``metrigen.integrators.scan`` for
     values      VALUES: readout, energy, entropy, diagnostics
     token       NAMED: a step of a sequence, its prologue and its rotations
 
-What is printed goes through KERNELS, or TOKEN for a sequence.
+What is printed goes through KERNELS, or TOKEN for a sequence: readouts and diagnostics as steps do. Sums are factored
+before common subexpressions are found, and contents and masks taken out before that, as each sees what the last made.
 
 The CPU takes what is built another way: AT_A_POINT where the one site is a point; ``rotate`` turns the loop over the
 steps, ``vary`` reverses its parts, and each goes through OWNED and KERNELS; ``cut`` makes sweeps of it, on which run

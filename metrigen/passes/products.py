@@ -52,7 +52,7 @@ def rewritten(statement: Map, rule: Rule, made: dict[sp.Expr, sp.Symbol]) -> Map
     def rebuilt(node: sp.Basic, parts: list[sp.Basic]) -> sp.Basic:
         if not node.args or isinstance(node, learned) or (node is not whole and node.is_number):
             return node
-        node = node if all(a is b for a, b in zip(node.args, parts)) else node.func(*parts)
+        node = node if all(a is b for a, b in zip(node.args, parts, strict=True)) else node.func(*parts)
         return rule(node) if isinstance(node, sp.Expr) and node.args else node
 
     swap = dict(zip(whole.args, folded(whole, rebuilt).args, strict=True))
