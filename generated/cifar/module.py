@@ -34,7 +34,7 @@ class CifarState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_8d81c6a8")
+OPERATORS = operator_prefix("cifar_b3aa4e36")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

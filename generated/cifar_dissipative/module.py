@@ -34,7 +34,7 @@ class CifarDissipativeState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_dissipative_41f44304")
+OPERATORS = operator_prefix("cifar_dissipative_b6da7669")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -34,7 +34,7 @@ class CifarEulerState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("cifar_euler_7adb164b")
+OPERATORS = operator_prefix("cifar_euler_63627d38")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -147,13 +147,13 @@ def step_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     decay = tl.load(decay_ptr + channel__).to(ACC)
@@ -286,13 +286,13 @@ def step_adjoint_1_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     decay = tl.load(decay_ptr + channel__).to(ACC)
@@ -389,13 +389,13 @@ def step_adjoint_3_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
@@ -458,13 +458,13 @@ def step_adjoint_4_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     lam = tl.load(lam_ptr + channel__).to(ACC)
@@ -522,13 +522,13 @@ def readout_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     lam = tl.load(lam_ptr + channel__).to(ACC)
@@ -615,13 +615,13 @@ def readout_adjoint_0_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     T01__density__bar = tl.load(T01__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -705,21 +705,21 @@ def readout_adjoint_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_m1 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__m1_m1 = ((i0__ + N0__ - 1) % N0__) * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__m1_m1 = ok__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__m1_p1 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__m1_p1 = ((i0__ + N0__ - 1) % N0__) * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__m1_p1 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_m1 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__p1_m1 = ((i0__ + N0__ + 1) % N0__) * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__p1_m1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
-    at__p1_p1 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__p1_p1 = ((i0__ + N0__ + 1) % N0__) * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__p1_p1 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     lam = tl.load(lam_ptr + channel__).to(ACC)
@@ -1293,12 +1293,12 @@ def evolve_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__, ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__), at__)
+                tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__)
             ),
             tl.join(
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__, at__)
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
+                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__)
             )
         ),
         [4 * TILE__]
@@ -1335,12 +1335,12 @@ def evolve_adjoint_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__, ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__), at__)
+                tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__)
             ),
             tl.join(
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__, at__)
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
+                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__)
             )
         ),
         [4 * TILE__]

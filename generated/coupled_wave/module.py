@@ -34,7 +34,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-OPERATORS = operator_prefix("coupled_wave_eada18ba")
+OPERATORS = operator_prefix("coupled_wave_268cffa9")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -37,7 +37,7 @@ class MazeState(NamedTuple):
     status: Tensor
 
 
-OPERATORS = operator_prefix("maze_71d1d36c")
+OPERATORS = operator_prefix("maze_dc31a9ee")
 
 
 def _empty_like(*tensors: Tensor) -> tuple[Tensor, ...]:
