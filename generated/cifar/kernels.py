@@ -160,10 +160,10 @@ def step_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -295,10 +295,10 @@ def step_adjoint_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -382,10 +382,10 @@ def step_adjoint_3_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -405,7 +405,7 @@ def step_adjoint_3_kernel(
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
+    dV_dphi__bar9 = -0.5 * dt * (pi_5__bar2 + pi_1__bar8)
     tl.store(pi_1__bar8_ptr + base__ + at__, (pi_1__bar8).to(pi_1__bar8_ptr.dtype.element_ty), mask=ok__)
     tl.store(dV_dphi__bar9_ptr + base__ + at__, (dV_dphi__bar9).to(dV_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
     tl.store(decay__bar7_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar5, 0.0), axis=0))
@@ -458,10 +458,10 @@ def step_adjoint_4_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -483,8 +483,8 @@ def step_adjoint_4_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
-        + phi__next__bar + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
-        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
+        + phi__next__bar - (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0) * c1
+        - (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1) * c2
     )
     dT_dpi__bar14__v = 0.5 * phi__bar * dt
     tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
@@ -518,10 +518,10 @@ def readout_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -543,50 +543,39 @@ def readout_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = 0.25 * c2
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = phi__0_p1 - phi
-    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
-    v__5 = 0.25 * c1
-    v__6 = phi - phi__m1_0
-    v__7 = v__6 * v__6
-    v__8 = inside__m1_0 * inside__m1_0
-    v__9 = phi__p1_0 - phi
-    v__10 = v__9 * v__9
-    v__11 = inside__p1_0 * inside__p1_0
-    v__12 = 0.5 * pi
-    v__13 = v__6 * inside__m1_0
-    v__14 = v__9 * inside__p1_0
-    v__15 = v__1 * inside__0_m1
-    v__16 = v__3 * inside__0_p1
-    v__17 = 0.5 * c2
-    v__18 = v__15 * v__5
-    v__19 = v__16 * v__5
-    T00__density__v = (
-        0.5 * phi * phi * m2 + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5 + v__5 * v__7 * v__8
-    )
+    v__0 = (phi - phi__m1_0) * inside__m1_0
+    v__1 = (phi - phi__p1_0) * inside__p1_0
+    v__2 = (v__0 * v__0 + v__1 * v__1) * c1
+    v__3 = (phi - phi__0_p1) * inside__0_p1
+    v__4 = (phi - phi__0_m1) * inside__0_m1
+    v__5 = (v__3 * v__3 + v__4 * v__4) * c2
+    v__6 = phi * phi * m2 + pi * pi
+    v__7 = v__2 + v__5
+    T00__density__v = 0.5 * v__6 + 0.25 * v__7
     a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__20 = 1.0 / a__density
-    T01__density__v = 0.5 * v__13 * (-0.5 * pi__m1_0 - v__12) + 0.5 * v__14 * (-0.5 * pi__p1_0 - v__12)
-    T02__density__v = 0.5 * v__15 * (-0.5 * pi__0_m1 - v__12) + 0.5 * v__16 * (-0.5 * pi__0_p1 - v__12)
-    T11_T22__density__v = 0.5 * v__10 * v__11 * c1 + 0.5 * v__7 * v__8 * c1 - v__17 * v__2 - v__17 * v__4
-    T12__density__v = v__13 * v__18 + v__13 * v__19 + v__14 * v__18 + v__14 * v__19
+    v__8 = 1.0 / a__density
+    v__9 = v__2 - v__5
+    v__10 = v__3 * (pi + pi__0_p1) - v__4 * (pi + pi__0_m1)
+    v__11 = v__0 * (pi + pi__m1_0) - v__1 * (pi + pi__p1_0)
+    T01__density__v = -0.25 * v__11
+    T02__density__v = 0.25 * v__10
+    T11_T22__density__v = 0.5 * v__9
+    T12__density__v = -0.25 * (v__0 - v__1) * (v__3 - v__4) * c1
     tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        T01_a__density_ptr + base__ + at__, (T01__density__v * v__20).to(T01_a__density_ptr.dtype.element_ty),
+        T01_a__density_ptr + base__ + at__, (T01__density__v * v__8).to(T01_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        T02_a__density_ptr + base__ + at__, (T02__density__v * v__20).to(T02_a__density_ptr.dtype.element_ty),
+        T02_a__density_ptr + base__ + at__, (T02__density__v * v__8).to(T02_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
         T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * T11_T22__density__v * v__20).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
+        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__20).to(T12_a__density_ptr.dtype.element_ty),
+        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -627,10 +616,10 @@ def readout_adjoint_0_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -657,53 +646,41 @@ def readout_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = 0.5 * phi * phi
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = 0.25 * v__2
-    v__4 = phi__0_p1 - phi
-    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
-    v__6 = 0.25 * v__5
-    v__7 = phi - phi__m1_0
-    v__8 = v__7 * v__7
-    v__9 = inside__m1_0 * inside__m1_0
-    v__10 = v__8 * v__9
-    v__11 = 0.25 * v__10
-    v__12 = phi__p1_0 - phi
-    v__13 = v__12 * v__12
-    v__14 = inside__p1_0 * inside__p1_0
-    v__15 = v__13 * v__14
-    v__16 = 0.25 * v__15
-    v__17 = 0.5 * pi
-    v__18 = v__7 * inside__m1_0
-    v__19 = v__12 * inside__p1_0
-    v__20 = v__1 * inside__0_m1
-    v__21 = v__4 * inside__0_p1
-    v__22 = 0.5 * v__2
-    v__23 = 0.5 * v__5
-    v__24 = 0.25 * v__20
-    v__25 = v__18 * v__24
-    v__26 = v__19 * v__24
-    v__27 = 0.25 * v__21
-    v__28 = v__18 * v__27
-    v__29 = v__19 * v__27
-    T00__density__v = 0.5 * pi * pi + v__11 * c1 + v__16 * c1 + v__3 * c2 + v__6 * c2 + v__0 * m2
-    v__30 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__31 = 1.0 / v__30
-    v__32 = 0.5 * T11_T22_2a__density__bar
-    v__33 = 1.0 / (v__30 * v__30)
-    T01__density__v = 0.5 * v__18 * (-0.5 * pi__m1_0 - v__17) + 0.5 * v__19 * (-0.5 * pi__p1_0 - v__17)
-    T02__density__v = 0.5 * v__20 * (-0.5 * pi__0_m1 - v__17) + 0.5 * v__21 * (-0.5 * pi__0_p1 - v__17)
-    T11_T22__density__v = 0.5 * v__13 * v__14 * c1 + 0.5 * v__8 * v__9 * c1 - v__22 * c2 - v__23 * c2
-    T12__density__v = v__25 * c1 + v__26 * c1 + v__28 * c1 + v__29 * c1
-    T12__density__bar2 = v__31 * T12_a__density__bar
-    T11_T22__density__bar4 = v__31 * v__32
+    v__0 = (phi - phi__p1_0) * inside__p1_0
+    v__1 = (phi - phi__m1_0) * inside__m1_0
+    v__2 = v__0 * v__0 + v__1 * v__1
+    v__3 = v__2 * c1
+    v__4 = (phi - phi__0_p1) * inside__0_p1
+    v__5 = (phi - phi__0_m1) * inside__0_m1
+    v__6 = v__4 * v__4 + v__5 * v__5
+    v__7 = v__6 * c2
+    v__8 = phi * phi
+    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
+    v__10 = pi * pi + v__8 * m2
+    v__11 = v__3 + v__7
+    T00__density__v = 0.5 * v__10 + 0.25 * v__11
+    v__12 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
+    v__13 = 1.0 / v__12
+    v__14 = 0.5 * T11_T22_2a__density__bar
+    v__15 = v__0 * (pi + pi__p1_0) - v__1 * (pi + pi__m1_0)
+    T01__density__v = 0.25 * v__15
+    v__16 = v__4 * (pi + pi__0_p1) - v__5 * (pi + pi__0_m1)
+    T02__density__v = 0.25 * v__16
+    v__17 = v__3 - v__7
+    T11_T22__density__v = 0.5 * v__17
+    T12__density__v = v__9 * c1
     a__density__bar1__v = (
-        a__density__bar - T01__density__v * v__33 * T01_a__density__bar
-        - T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar
-        - T11_T22__density__v * v__32 * v__33
+        a__density__bar
+        - (
+            T01__density__v * T01_a__density__bar + T02__density__v * T02_a__density__bar + T12__density__v
+            * T12_a__density__bar + T11_T22__density__v * v__14
+        ) / (v__12 * v__12)
     )
-    T00__density__bar9 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__30
+    T00__density__bar9 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__12
+    v__18 = 0.25 * T00__density__bar9
+    T11_T22__density__bar4 = v__13 * v__14
+    v__19 = 0.5 * T11_T22__density__bar4
+    T12__density__bar2 = v__13 * T12_a__density__bar
     tl.store(
         T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
         mask=ok__
@@ -714,11 +691,11 @@ def readout_adjoint_0_kernel(
     )
     tl.store(
         T02__density__bar7_ptr + base__ + at__,
-        (v__31 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty), mask=ok__
+        (v__13 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
         T01__density__bar8_ptr + base__ + at__,
-        (v__31 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty), mask=ok__
+        (v__13 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
         T00__density__bar9_ptr + base__ + at__, (T00__density__bar9).to(T00__density__bar9_ptr.dtype.element_ty),
@@ -726,25 +703,10 @@ def readout_adjoint_0_kernel(
     )
     tl.store(
         c1__bar3_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__,
-                T00__density__bar9 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
-                    v__25 + v__26 + v__28 + v__29
-                ),
-                0.0
-            ),
-            axis=0
-        )
+        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__18 + v__19), 0.0), axis=0)
     )
-    tl.store(
-        c2__bar6_ptr + partial__,
-        tl.sum(
-            tl.where(ok__, T00__density__bar9 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__22 - v__23), 0.0),
-            axis=0
-        )
-    )
-    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, T00__density__bar9 * v__0, 0.0), axis=0))
+    tl.store(c2__bar6_ptr + partial__, tl.sum(tl.where(ok__, v__6 * (v__18 - v__19), 0.0), axis=0))
+    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * T00__density__bar9 * v__8, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -776,18 +738,18 @@ def readout_adjoint_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ + -1) * (N1__) + (i1__ + -1)
-    ok__m1_m1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__m1_p1 = (i0__ + -1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
+    ok__m1_m1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
+    ok__m1_p1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ + -1)
-    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
+    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
     ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
     at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
@@ -846,75 +808,62 @@ def readout_adjoint_1_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     inside__p1_m1 = ok__p1_m1.to(ACC)
     inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = 0.25 * T01__density__bar8__m1_0
-    v__1 = 0.25 * T01__density__bar8__p1_0
-    v__2 = 0.25 * T02__density__bar7__0_m1
-    v__3 = 0.25 * T02__density__bar7__0_p1
-    v__4 = -phi__m1_m1
-    v__5 = inside__m1_m1 * c1
-    v__6 = -phi__p1_m1
-    v__7 = inside__p1_m1 * c1
-    v__8 = -phi__m1_p1
-    v__9 = inside__m1_p1 * c1
-    v__10 = -phi__p1_p1
-    v__11 = inside__p1_p1 * c1
-    v__12 = 0.5 * pi
-    v__13 = phi - phi__m1_0
-    v__14 = phi - phi__p1_0
-    v__15 = phi - phi__0_m1
-    v__16 = phi - phi__0_p1
-    v__17 = 2.0 * phi
-    v__18 = v__17 - 2.0 * phi__m1_0
-    v__19 = v__17 - 2.0 * phi__p1_0
-    v__20 = (v__17 - 2.0 * phi__0_m1) * inside__0_m1 * c2 + (v__17 - 2.0 * phi__0_p1) * inside__0_p1 * c2
-    v__21 = inside__m1_0 * c1
-    v__22 = inside__p1_0 * c1
-    v__23 = v__15 * inside__0_m1
-    v__24 = v__13 * inside__m1_0
-    v__25 = inside__0_m1 * c1
-    v__26 = -v__14
-    v__27 = v__26 * inside__p1_0
-    v__28 = -v__16
-    v__29 = v__28 * inside__0_p1
-    v__30 = inside__0_p1 * c1
+    v__0 = phi - phi__p1_0
+    v__1 = phi - phi__0_p1
+    v__2 = phi - phi__0_m1
+    v__3 = phi - phi__m1_0
+    v__4 = v__0 * inside__p1_0
+    v__5 = v__3 * inside__m1_0
+    v__6 = v__4 - v__5
+    v__7 = v__1 * inside__0_p1
+    v__8 = v__2 * inside__0_m1
+    v__9 = v__7 - v__8
+    v__10 = (v__4 + v__5) * c1
+    v__11 = v__7 + v__8
+    v__12 = pi + pi__m1_0
+    v__13 = pi + pi__0_m1
+    v__14 = pi + pi__p1_0
+    v__15 = pi + pi__0_p1
+    v__16 = -phi__m1_p1
+    v__17 = -phi__p1_p1
+    v__18 = -phi__p1_m1
+    v__19 = -phi__m1_m1
+    v__20 = (
+        v__3 * T01__density__bar8__m1_0 + v__2 * T02__density__bar7__0_m1 - v__6 * T01__density__bar8
+        - v__0 * T01__density__bar8__p1_0 - v__9 * T02__density__bar7 - v__1 * T02__density__bar7__0_p1
+    )
+    v__21 = v__11 * c2 + v__10
+    v__22 = (
+        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8 + v__12 * T01__density__bar8__m1_0
+        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7 + v__13 * T02__density__bar7__0_m1
+        + (
+            (v__6 * (inside__0_m1 - inside__0_p1) + v__9 * (inside__m1_0 - inside__p1_0)) * T12__density__bar2
+            + ((phi__0_p1 + v__16) * inside__m1_p1 - (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1
+            + ((phi__p1_0 + v__18) * inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0
+            - ((phi__0_m1 + v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1
+            - ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) * T12__density__bar2__m1_0
+        ) * c1
+        - (4.0 * phi * m2 + 2.0 * v__21) * T00__density__bar9 - v__14 * T01__density__bar8__p1_0
+        - v__15 * T02__density__bar7__0_p1
+    )
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            0.25 * (4.0 * phi * m2 + v__18 * v__21 + v__19 * v__22 + v__20) * T00__density__bar9 + 0.5
-            * ((-0.5 * pi__m1_0 - v__12) * inside__m1_0 - (-0.5 * pi__p1_0 - v__12) * inside__p1_0)
-            * T01__density__bar8 + 0.5
-            * ((-0.5 * pi__0_m1 - v__12) * inside__0_m1 - (-0.5 * pi__0_p1 - v__12) * inside__0_p1)
-            * T02__density__bar7 + 0.5 * (v__18 * inside__m1_0 * c1 + v__19 * inside__p1_0 * c1 - v__20)
-            * T11_T22__density__bar4 + 0.25
-            * (
-                v__21 * v__23 + v__21 * v__29 + v__24 * v__25 + v__25 * v__27 - v__22 * v__23 - v__22 * v__29 - v__24
-                * v__30 - v__27 * v__30
-            )
-            * T12__density__bar2 + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6))
-            * T12__density__bar2__0_m1 + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8))
-            * T12__density__bar2__0_p1 + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8))
-            * T12__density__bar2__m1_0 + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6))
-            * T12__density__bar2__p1_0
-            + (
-                0.5 * v__13 * T00__density__bar9__m1_0 + 0.5 * v__14 * T00__density__bar9__p1_0 + v__13
-                * T11_T22__density__bar4__m1_0 + v__14 * T11_T22__density__bar4__p1_0
+            (
+                v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0) + v__3
+                * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
             )
             * c1
             + (
-                0.5 * v__15 * T00__density__bar9__0_m1 + 0.5 * v__16 * T00__density__bar9__0_p1 - v__15
-                * T11_T22__density__bar4__0_m1 - v__16 * T11_T22__density__bar4__0_p1
+                v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1) + v__2
+                * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
             )
-            * c2 + v__0 * (-pi - pi__m1_0) + v__2 * (-pi - pi__0_m1) - v__1 * (-pi - pi__p1_0) - v__3
-            * (-pi - pi__0_p1)
+            * c2 - (v__11 * c2 - v__10) * T11_T22__density__bar4 - 0.25 * v__22
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
     tl.store(
-        pi__bar_ptr + base__ + at__,
-        (
-            T00__density__bar9 * pi + 0.25 * (-v__24 - v__27) * T01__density__bar8 + 0.25 * (-v__23 - v__29)
-            * T02__density__bar7 - v__0 * v__13 - v__1 * v__26 - v__15 * v__2 - v__28 * v__3
-        ).to(pi__bar_ptr.dtype.element_ty),
+        pi__bar_ptr + base__ + at__, (T00__density__bar9 * pi - 0.25 * v__20).to(pi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -1293,7 +1242,7 @@ def _step_adjoint_3(
 ):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
+    dV_dphi__bar9 = -0.5 * dt * (pi_5__bar2 + pi_1__bar8)
     decay__bar7 = pi_1 * pi_2__bar5
     c1__bar10 = dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
     c2__bar11 = dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
@@ -1311,8 +1260,8 @@ def _step_adjoint_4(
     )
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
-        + phi__next__bar + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
-        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
+        + phi__next__bar - (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0) * c1
+        - (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1) * c2
     )
     dT_dpi__bar14__v = 0.5 * phi__bar * dt
     pi__bar = pi_1__bar8 + dT_dpi__bar14__v
@@ -1371,8 +1320,8 @@ def evolve_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
@@ -1381,9 +1330,9 @@ def evolve_kernel(
         ),
         [4 * TILE__]
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
     pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
@@ -1416,8 +1365,8 @@ def evolve_adjoint_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
@@ -1426,9 +1375,9 @@ def evolve_adjoint_kernel(
         ),
         [4 * TILE__]
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     planes__ = tl.num_programs(0).to(tl.int64) * GROUP__
     all__ = planes__ * N__

@@ -19,7 +19,7 @@
 # - backward pass: keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible:
 #   it is never run backwards)
 # - dt = 0.5 is at most 0.5, and so below its step limit for every value of the parameters
-# Cost per site: step 28 operations, 48 bytes moved in float32, 3 kernels; readout 91 operations, 28 bytes moved in
+# Cost per site: step 28 operations, 48 bytes moved in float32, 3 kernels; readout 56 operations, 28 bytes moved in
 #   float32, 1 kernel
 """Cifar: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
@@ -139,7 +139,7 @@ def step_adjoint(
     pi_2__bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar4)
     rotation__bar6 = torch.einsum("bc...,bd...->cd", pi_3__bar4, pi_2)
     pi_1__bar8 = decay__c * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
+    dV_dphi__bar9 = -0.5 * dt * (pi_5__bar2 + pi_1__bar8)
     decay__bar7 = sites(pi_1 * pi_2__bar5, phi).sum(dim=[0, 2, 3])
     c1__bar10 = sites(
         dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0), phi
@@ -154,8 +154,8 @@ def step_adjoint(
     dV_dphi__bar9__p1_0 = shift(dV_dphi__bar9, (1, 0))
     phi__bar = (
         (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dV_dphi__bar9
-        + phi__next__bar + c1__c * (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0)
-        + c2__c * (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1)
+        + phi__next__bar - c1__c * (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0)
+        - c2__c * (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1)
     )
     dT_dpi__bar14__v = 0.5 * phi__bar * dt
     pi__bar = pi_1__bar8 + dT_dpi__bar14__v
@@ -185,40 +185,28 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.25 * c2__c
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = phi__0_p1 - phi
-    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
-    v__5 = 0.25 * c1__c
-    v__6 = phi - phi__m1_0
-    v__7 = v__6 * v__6
-    v__8 = inside__m1_0 * inside__m1_0
-    v__9 = phi__p1_0 - phi
-    v__10 = v__9 * v__9
-    v__11 = inside__p1_0 * inside__p1_0
-    v__12 = 0.5 * pi
-    v__13 = v__6 * inside__m1_0
-    v__14 = v__9 * inside__p1_0
-    v__15 = v__1 * inside__0_m1
-    v__16 = v__3 * inside__0_p1
-    v__17 = 0.5 * c2__c
-    v__18 = v__15 * v__5
-    v__19 = v__16 * v__5
-    T00__density__v = (
-        0.5 * m2__c * phi * phi + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5
-        + v__5 * v__7 * v__8
-    )
+    v__0 = (phi - phi__m1_0) * inside__m1_0
+    v__1 = (phi - phi__p1_0) * inside__p1_0
+    v__2 = c1__c * (v__0 * v__0 + v__1 * v__1)
+    v__3 = (phi - phi__0_p1) * inside__0_p1
+    v__4 = (phi - phi__0_m1) * inside__0_m1
+    v__5 = c2__c * (v__3 * v__3 + v__4 * v__4)
+    v__6 = m2__c * phi * phi + pi * pi
+    v__7 = v__2 + v__5
+    T00__density__v = 0.5 * v__6 + 0.25 * v__7
     a__density = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__20 = 1.0 / a__density
-    T01__density__v = 0.5 * v__13 * (-0.5 * pi__m1_0 - v__12) + 0.5 * v__14 * (-0.5 * pi__p1_0 - v__12)
-    T02__density__v = 0.5 * v__15 * (-0.5 * pi__0_m1 - v__12) + 0.5 * v__16 * (-0.5 * pi__0_p1 - v__12)
-    T11_T22__density__v = 0.5 * c1__c * v__10 * v__11 + 0.5 * c1__c * v__7 * v__8 - v__17 * v__2 - v__17 * v__4
-    T12__density__v = v__13 * v__18 + v__13 * v__19 + v__14 * v__18 + v__14 * v__19
-    T01_a__density = T01__density__v * v__20
-    T02_a__density = T02__density__v * v__20
-    T11_T22_2a__density = 0.5 * T11_T22__density__v * v__20
-    T12_a__density = T12__density__v * v__20
+    v__8 = 1.0 / a__density
+    v__9 = v__2 - v__5
+    v__10 = v__3 * (pi + pi__0_p1) - v__4 * (pi + pi__0_m1)
+    v__11 = v__0 * (pi + pi__m1_0) - v__1 * (pi + pi__p1_0)
+    T01__density__v = -0.25 * v__11
+    T02__density__v = 0.25 * v__10
+    T11_T22__density__v = 0.5 * v__9
+    T12__density__v = -0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
+    T01_a__density = T01__density__v * v__8
+    T02_a__density = T02__density__v * v__8
+    T11_T22_2a__density = 0.5 * T11_T22__density__v * v__8
+    T12_a__density = T12__density__v * v__8
     return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density,)
 
 
@@ -242,65 +230,46 @@ def readout_adjoint(
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.5 * phi * phi
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = 0.25 * v__2
-    v__4 = phi__0_p1 - phi
-    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
-    v__6 = 0.25 * v__5
-    v__7 = phi - phi__m1_0
-    v__8 = v__7 * v__7
-    v__9 = inside__m1_0 * inside__m1_0
-    v__10 = v__8 * v__9
-    v__11 = 0.25 * v__10
-    v__12 = phi__p1_0 - phi
-    v__13 = v__12 * v__12
-    v__14 = inside__p1_0 * inside__p1_0
-    v__15 = v__13 * v__14
-    v__16 = 0.25 * v__15
-    v__17 = 0.5 * pi
-    v__18 = v__7 * inside__m1_0
-    v__19 = v__12 * inside__p1_0
-    v__20 = v__1 * inside__0_m1
-    v__21 = v__4 * inside__0_p1
-    v__22 = 0.5 * v__2
-    v__23 = 0.5 * v__5
-    v__24 = 0.25 * v__20
-    v__25 = v__18 * v__24
-    v__26 = v__19 * v__24
-    v__27 = 0.25 * v__21
-    v__28 = v__18 * v__27
-    v__29 = v__19 * v__27
-    T00__density__v = 0.5 * pi * pi + c1__c * v__11 + c1__c * v__16 + c2__c * v__3 + c2__c * v__6 + m2__c * v__0
-    v__30 = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__31 = 1.0 / v__30
-    v__32 = 0.5 * T11_T22_2a__density__bar
-    v__33 = 1.0 / (v__30 * v__30)
-    T01__density__v = 0.5 * v__18 * (-0.5 * pi__m1_0 - v__17) + 0.5 * v__19 * (-0.5 * pi__p1_0 - v__17)
-    T02__density__v = 0.5 * v__20 * (-0.5 * pi__0_m1 - v__17) + 0.5 * v__21 * (-0.5 * pi__0_p1 - v__17)
-    T11_T22__density__v = 0.5 * c1__c * v__13 * v__14 + 0.5 * c1__c * v__8 * v__9 - c2__c * v__22 - c2__c * v__23
-    T12__density__v = c1__c * v__25 + c1__c * v__26 + c1__c * v__28 + c1__c * v__29
-    T12__density__bar2 = v__31 * T12_a__density__bar
-    T11_T22__density__bar4 = v__31 * v__32
+    v__0 = (phi - phi__p1_0) * inside__p1_0
+    v__1 = (phi - phi__m1_0) * inside__m1_0
+    v__2 = v__0 * v__0 + v__1 * v__1
+    v__3 = c1__c * v__2
+    v__4 = (phi - phi__0_p1) * inside__0_p1
+    v__5 = (phi - phi__0_m1) * inside__0_m1
+    v__6 = v__4 * v__4 + v__5 * v__5
+    v__7 = c2__c * v__6
+    v__8 = phi * phi
+    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
+    v__10 = pi * pi + m2__c * v__8
+    v__11 = v__3 + v__7
+    T00__density__v = 0.5 * v__10 + 0.25 * v__11
+    v__12 = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
+    v__13 = 1.0 / v__12
+    v__14 = 0.5 * T11_T22_2a__density__bar
+    v__15 = v__0 * (pi + pi__p1_0) - v__1 * (pi + pi__m1_0)
+    T01__density__v = 0.25 * v__15
+    v__16 = v__4 * (pi + pi__0_p1) - v__5 * (pi + pi__0_m1)
+    T02__density__v = 0.25 * v__16
+    v__17 = v__3 - v__7
+    T11_T22__density__v = 0.5 * v__17
+    T12__density__v = c1__c * v__9
     a__density__bar1__v = (
-        a__density__bar - T01__density__v * v__33 * T01_a__density__bar
-        - T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar
-        - T11_T22__density__v * v__32 * v__33
+        a__density__bar
+        - (
+            T01__density__v * T01_a__density__bar + T02__density__v * T02_a__density__bar + T12__density__v
+            * T12_a__density__bar + T11_T22__density__v * v__14
+        ) / (v__12 * v__12)
     )
-    T00__density__bar9 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__30
-    T02__density__bar7 = v__31 * T02_a__density__bar
-    T01__density__bar8 = v__31 * T01_a__density__bar
-    c1__bar3 = sites(
-        T00__density__bar9 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
-            v__25 + v__26 + v__28 + v__29
-        ),
-        phi
-    ).sum(dim=[0, 2, 3])
-    c2__bar6 = sites(
-        T00__density__bar9 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__22 - v__23), phi
-    ).sum(dim=[0, 2, 3])
-    m2__bar12 = sites(T00__density__bar9 * v__0, phi).sum(dim=[0, 2, 3])
+    T00__density__bar9 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__12
+    v__18 = 0.25 * T00__density__bar9
+    T11_T22__density__bar4 = v__13 * v__14
+    v__19 = 0.5 * T11_T22__density__bar4
+    T12__density__bar2 = v__13 * T12_a__density__bar
+    T02__density__bar7 = v__13 * T02_a__density__bar
+    T01__density__bar8 = v__13 * T01_a__density__bar
+    c1__bar3 = sites(T12__density__bar2 * v__9 + v__2 * (v__18 + v__19), phi).sum(dim=[0, 2, 3])
+    c2__bar6 = sites(v__6 * (v__18 - v__19), phi).sum(dim=[0, 2, 3])
+    m2__bar12 = sites(0.5 * T00__density__bar9 * v__8, phi).sum(dim=[0, 2, 3])
     T00__density__bar9__0_m1 = shift(T00__density__bar9, (0, -1))
     T00__density__bar9__0_p1 = shift(T00__density__bar9, (0, 1))
     T00__density__bar9__m1_0 = shift(T00__density__bar9, (-1, 0))
@@ -325,68 +294,56 @@ def readout_adjoint(
     phi__m1_p1 = shift(phi, (-1, 1))
     phi__p1_m1 = shift(phi, (1, -1))
     phi__p1_p1 = shift(phi, (1, 1))
-    v__0 = 0.25 * T01__density__bar8__m1_0
-    v__1 = 0.25 * T01__density__bar8__p1_0
-    v__2 = 0.25 * T02__density__bar7__0_m1
-    v__3 = 0.25 * T02__density__bar7__0_p1
-    v__4 = -phi__m1_m1
-    v__5 = c1__c * inside__m1_m1
-    v__6 = -phi__p1_m1
-    v__7 = c1__c * inside__p1_m1
-    v__8 = -phi__m1_p1
-    v__9 = c1__c * inside__m1_p1
-    v__10 = -phi__p1_p1
-    v__11 = c1__c * inside__p1_p1
-    v__12 = 0.5 * pi
-    v__13 = phi - phi__m1_0
-    v__14 = phi - phi__p1_0
-    v__15 = phi - phi__0_m1
-    v__16 = phi - phi__0_p1
-    v__17 = 2.0 * phi
-    v__18 = v__17 - 2.0 * phi__m1_0
-    v__19 = v__17 - 2.0 * phi__p1_0
-    v__20 = c2__c * (v__17 - 2.0 * phi__0_m1) * inside__0_m1 + c2__c * (v__17 - 2.0 * phi__0_p1) * inside__0_p1
-    v__21 = c1__c * inside__m1_0
-    v__22 = c1__c * inside__p1_0
-    v__23 = v__15 * inside__0_m1
-    v__24 = v__13 * inside__m1_0
-    v__25 = c1__c * inside__0_m1
-    v__26 = -v__14
-    v__27 = v__26 * inside__p1_0
-    v__28 = -v__16
-    v__29 = v__28 * inside__0_p1
-    v__30 = c1__c * inside__0_p1
-    phi__bar = (
-        0.25 * (4.0 * m2__c * phi + v__18 * v__21 + v__19 * v__22 + v__20) * T00__density__bar9
-        + 0.5 * (
-            (-0.5 * pi__m1_0 - v__12) * inside__m1_0 - (-0.5 * pi__p1_0 - v__12) * inside__p1_0
-        ) * T01__density__bar8
-        + 0.5 * (
-            (-0.5 * pi__0_m1 - v__12) * inside__0_m1 - (-0.5 * pi__0_p1 - v__12) * inside__0_p1
-        ) * T02__density__bar7
-        + 0.5 * (c1__c * v__18 * inside__m1_0 + c1__c * v__19 * inside__p1_0 - v__20) * T11_T22__density__bar4
-        + 0.25 * (
-            v__21 * v__23 + v__21 * v__29 + v__24 * v__25 + v__25 * v__27 - v__22 * v__23 - v__22 * v__29 - v__24
-            * v__30 - v__27 * v__30
-        ) * T12__density__bar2
-        + 0.25 * (v__5 * (phi__0_m1 + v__4) + v__7 * (-phi__0_m1 - v__6)) * T12__density__bar2__0_m1
-        + 0.25 * (-v__11 * (-phi__0_p1 - v__10) - v__9 * (phi__0_p1 + v__8)) * T12__density__bar2__0_p1
-        + 0.25 * (v__5 * (phi__m1_0 + v__4) + v__9 * (-phi__m1_0 - v__8)) * T12__density__bar2__m1_0
-        + 0.25 * (-v__11 * (-phi__p1_0 - v__10) - v__7 * (phi__p1_0 + v__6)) * T12__density__bar2__p1_0
+    v__0 = phi - phi__p1_0
+    v__1 = phi - phi__0_p1
+    v__2 = phi - phi__0_m1
+    v__3 = phi - phi__m1_0
+    v__4 = v__0 * inside__p1_0
+    v__5 = v__3 * inside__m1_0
+    v__6 = v__4 - v__5
+    v__7 = v__1 * inside__0_p1
+    v__8 = v__2 * inside__0_m1
+    v__9 = v__7 - v__8
+    v__10 = c1__c * (v__4 + v__5)
+    v__11 = v__7 + v__8
+    v__12 = pi + pi__m1_0
+    v__13 = pi + pi__0_m1
+    v__14 = pi + pi__p1_0
+    v__15 = pi + pi__0_p1
+    v__16 = -phi__m1_p1
+    v__17 = -phi__p1_p1
+    v__18 = -phi__p1_m1
+    v__19 = -phi__m1_m1
+    v__20 = (
+        v__3 * T01__density__bar8__m1_0 + v__2 * T02__density__bar7__0_m1 - v__6 * T01__density__bar8
+        - v__0 * T01__density__bar8__p1_0 - v__9 * T02__density__bar7 - v__1 * T02__density__bar7__0_p1
+    )
+    v__21 = c2__c * v__11 + v__10
+    v__22 = (
+        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8 + v__12 * T01__density__bar8__m1_0
+        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7 + v__13 * T02__density__bar7__0_m1
         + c1__c * (
-            0.5 * v__13 * T00__density__bar9__m1_0 + 0.5 * v__14 * T00__density__bar9__p1_0 + v__13
-            * T11_T22__density__bar4__m1_0 + v__14 * T11_T22__density__bar4__p1_0
+            (v__6 * (inside__0_m1 - inside__0_p1) + v__9 * (inside__m1_0 - inside__p1_0)) * T12__density__bar2
+            + ((phi__0_p1 + v__16) * inside__m1_p1 - (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1
+            + ((phi__p1_0 + v__18) * inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0
+            - ((phi__0_m1 + v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1
+            - ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) * T12__density__bar2__m1_0
+        )
+        - (4.0 * m2__c * phi + 2.0 * v__21) * T00__density__bar9 - v__14 * T01__density__bar8__p1_0
+        - v__15 * T02__density__bar7__0_p1
+    )
+    phi__bar = (
+        c1__c * (
+            v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0) + v__3
+            * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
         )
         + c2__c * (
-            0.5 * v__15 * T00__density__bar9__0_m1 + 0.5 * v__16 * T00__density__bar9__0_p1 - v__15
-            * T11_T22__density__bar4__0_m1 - v__16 * T11_T22__density__bar4__0_p1
+            v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1) + v__2
+            * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
         )
-        + v__0 * (-pi - pi__m1_0) + v__2 * (-pi - pi__0_m1) - v__1 * (-pi - pi__p1_0) - v__3 * (-pi - pi__0_p1)
+        - (c2__c * v__11 - v__10) * T11_T22__density__bar4 - 0.25 * v__22
     )
-    pi__bar = (
-        T00__density__bar9 * pi + 0.25 * (-v__24 - v__27) * T01__density__bar8
-        + 0.25 * (-v__23 - v__29) * T02__density__bar7 - v__0 * v__13 - v__1 * v__26 - v__15 * v__2 - v__28 * v__3
-    )
+    pi__bar = T00__density__bar9 * pi - 0.25 * v__20
     c1__bar = c1__bar3
     c2__bar = c2__bar6
     m2__bar = m2__bar12
@@ -406,15 +363,18 @@ def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tenso
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.25 * c2__c
-    v__1 = 0.25 * c1__c
-    energy__density = (
-        v__0 * (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 * inside__0_m1
-        + v__0 * (phi__0_p1 - phi) * (phi__0_p1 - phi) * inside__0_p1 * inside__0_p1
-        + v__1 * (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 * inside__m1_0
-        + v__1 * (phi__p1_0 - phi) * (phi__p1_0 - phi) * inside__p1_0 * inside__p1_0 + 0.5 * m2__c * phi * phi
-        + 0.5 * pi * pi
+    v__0 = m2__c * phi * phi + pi * pi
+    v__1 = (
+        c1__c * (
+            (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0)
+            * inside__p1_0
+        )
+        + c2__c * (
+            (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1)
+            * inside__0_p1
+        )
     )
+    energy__density = 0.5 * v__0 + 0.25 * v__1
     return (energy__density,)
 
 
@@ -436,33 +396,27 @@ def stress_energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
     v__0 = pi * pi
-    v__1 = 0.5 * v__0
-    v__2 = phi__p1_0 - phi
-    v__3 = 0.25 * c1__c
-    v__4 = v__3 * v__2 * v__2 * inside__p1_0 * inside__p1_0
-    v__5 = phi - phi__m1_0
-    v__6 = v__3 * v__5 * v__5 * inside__m1_0 * inside__m1_0
-    v__7 = 0.5 * m2__c * phi * phi
-    v__8 = phi__0_p1 - phi
-    v__9 = 0.25 * c2__c
-    v__10 = v__9 * v__8 * v__8 * inside__0_p1 * inside__0_p1
-    v__11 = phi - phi__0_m1
-    v__12 = v__9 * v__11 * v__11 * inside__0_m1 * inside__0_m1
-    v__13 = v__10 + v__12 + v__7
-    v__14 = 0.5 * pi
-    v__15 = v__5 * inside__m1_0
-    v__16 = v__2 * inside__p1_0
-    v__17 = v__11 * inside__0_m1
-    v__18 = v__8 * inside__0_p1
-    v__19 = -v__4 - v__6
-    v__20 = v__17 * v__3
-    v__21 = v__18 * v__3
-    T00__density = v__1 + v__13 + v__4 + v__6
-    T01__density = 0.5 * v__15 * (-0.5 * pi__m1_0 - v__14) + 0.5 * v__16 * (-0.5 * pi__p1_0 - v__14)
-    T02__density = 0.5 * v__17 * (-0.5 * pi__0_m1 - v__14) + 0.5 * v__18 * (-0.5 * pi__0_p1 - v__14)
-    T11__density = 0.5 * v__0 - v__13 - v__19
-    T12__density = v__15 * v__20 + v__15 * v__21 + v__16 * v__20 + v__16 * v__21
-    T22__density = v__1 + v__10 + v__12 + v__19 - v__7
+    v__1 = m2__c * phi * phi
+    v__2 = (phi - phi__p1_0) * inside__p1_0
+    v__3 = (phi - phi__m1_0) * inside__m1_0
+    v__4 = c1__c * (v__2 * v__2 + v__3 * v__3)
+    v__5 = (phi - phi__0_p1) * inside__0_p1
+    v__6 = (phi - phi__0_m1) * inside__0_m1
+    v__7 = c2__c * (v__5 * v__5 + v__6 * v__6)
+    v__8 = v__1 - v__0
+    v__9 = 0.5 * v__8
+    v__10 = v__4 - v__7
+    v__11 = 0.25 * v__10
+    v__12 = v__5 * (pi + pi__0_p1) - v__6 * (pi + pi__0_m1)
+    v__13 = v__2 * (pi + pi__p1_0) - v__3 * (pi + pi__m1_0)
+    v__14 = v__0 + v__1
+    v__15 = v__4 + v__7
+    T00__density = 0.5 * v__14 + 0.25 * v__15
+    T01__density = 0.25 * v__13
+    T02__density = 0.25 * v__12
+    T11__density = v__11 - v__9
+    T12__density = 0.25 * c1__c * (v__2 - v__3) * (v__5 - v__6)
+    T22__density = -v__11 - v__9
     return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
 
 

@@ -135,10 +135,10 @@ def step_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -204,10 +204,10 @@ def step_adjoint_0_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -271,10 +271,10 @@ def step_adjoint_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -296,8 +296,8 @@ def step_adjoint_1_kernel(
         phi__bar_ptr + base__ + at__,
         (
             ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
-            + phi__next__bar + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
-            + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
+            + phi__next__bar - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
+            - (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
@@ -328,10 +328,10 @@ def readout_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -349,37 +349,27 @@ def readout_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = 0.25 * c2
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = phi__0_p1 - phi
-    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
-    v__5 = 0.25 * c1
-    v__6 = phi - phi__m1_0
-    v__7 = v__6 * v__6
-    v__8 = inside__m1_0 * inside__m1_0
-    v__9 = phi__p1_0 - phi
-    v__10 = v__9 * v__9
-    v__11 = inside__p1_0 * inside__p1_0
-    v__12 = 0.5 * c2
-    v__13 = v__6 * inside__m1_0
-    v__14 = v__1 * v__5 * inside__0_m1
-    v__15 = v__9 * inside__p1_0
-    v__16 = v__3 * v__5 * inside__0_p1
-    T00__density__v = (
-        0.5 * phi * phi * m2 + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5 + v__5 * v__7 * v__8
-    )
+    v__0 = (phi - phi__m1_0) * inside__m1_0
+    v__1 = (phi - phi__p1_0) * inside__p1_0
+    v__2 = (v__0 * v__0 + v__1 * v__1) * c1
+    v__3 = (phi - phi__0_p1) * inside__0_p1
+    v__4 = (phi - phi__0_m1) * inside__0_m1
+    v__5 = (v__3 * v__3 + v__4 * v__4) * c2
+    v__6 = phi * phi * m2 + pi * pi
+    v__7 = v__2 + v__5
+    T00__density__v = 0.5 * v__6 + 0.25 * v__7
     a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__17 = 1.0 / a__density
-    T11_T22__density__v = 0.5 * v__10 * v__11 * c1 + 0.5 * v__7 * v__8 * c1 - v__12 * v__2 - v__12 * v__4
-    T12__density__v = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16
+    v__8 = 1.0 / a__density
+    v__9 = v__2 - v__5
+    T11_T22__density__v = 0.5 * v__9
+    T12__density__v = -0.25 * (v__0 - v__1) * (v__3 - v__4) * c1
     tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * T11_T22__density__v * v__17).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
+        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__17).to(T12_a__density_ptr.dtype.element_ty),
+        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty),
         mask=ok__
     )
 
@@ -417,10 +407,10 @@ def readout_adjoint_0_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -441,46 +431,33 @@ def readout_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = 0.5 * phi * phi
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = 0.25 * v__2
-    v__4 = phi__0_p1 - phi
-    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
-    v__6 = 0.25 * v__5
-    v__7 = phi - phi__m1_0
-    v__8 = v__7 * v__7
-    v__9 = inside__m1_0 * inside__m1_0
-    v__10 = v__8 * v__9
-    v__11 = 0.25 * v__10
-    v__12 = phi__p1_0 - phi
-    v__13 = v__12 * v__12
-    v__14 = inside__p1_0 * inside__p1_0
-    v__15 = v__13 * v__14
-    v__16 = 0.25 * v__15
-    v__17 = 0.5 * v__2
-    v__18 = 0.5 * v__5
-    v__19 = v__7 * inside__m1_0
-    v__20 = 0.25 * v__1 * inside__0_m1
-    v__21 = v__19 * v__20
-    v__22 = v__12 * inside__p1_0
-    v__23 = v__20 * v__22
-    v__24 = 0.25 * v__4 * inside__0_p1
-    v__25 = v__19 * v__24
-    v__26 = v__22 * v__24
-    T00__density__v = 0.5 * pi * pi + v__11 * c1 + v__16 * c1 + v__3 * c2 + v__6 * c2 + v__0 * m2
-    v__27 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__28 = 1.0 / v__27
-    v__29 = 0.5 * T11_T22_2a__density__bar
-    v__30 = 1.0 / (v__27 * v__27)
-    T11_T22__density__v = 0.5 * v__13 * v__14 * c1 + 0.5 * v__8 * v__9 * c1 - v__17 * c2 - v__18 * c2
-    T12__density__v = v__21 * c1 + v__23 * c1 + v__25 * c1 + v__26 * c1
-    T12__density__bar2 = v__28 * T12_a__density__bar
-    T11_T22__density__bar4 = v__28 * v__29
+    v__0 = (phi - phi__p1_0) * inside__p1_0
+    v__1 = (phi - phi__m1_0) * inside__m1_0
+    v__2 = v__0 * v__0 + v__1 * v__1
+    v__3 = v__2 * c1
+    v__4 = (phi - phi__0_p1) * inside__0_p1
+    v__5 = (phi - phi__0_m1) * inside__0_m1
+    v__6 = v__4 * v__4 + v__5 * v__5
+    v__7 = v__6 * c2
+    v__8 = phi * phi
+    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
+    v__10 = pi * pi + v__8 * m2
+    v__11 = v__3 + v__7
+    T00__density__v = 0.5 * v__10 + 0.25 * v__11
+    v__12 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
+    v__13 = 1.0 / v__12
+    v__14 = 0.5 * T11_T22_2a__density__bar
+    v__15 = v__3 - v__7
+    T11_T22__density__v = 0.5 * v__15
+    T12__density__v = v__9 * c1
     a__density__bar1__v = (
-        a__density__bar - T12__density__v * v__30 * T12_a__density__bar - T11_T22__density__v * v__29 * v__30
+        a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (v__12 * v__12)
     )
-    T00__density__bar7 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__27
+    T00__density__bar7 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__12
+    v__16 = 0.25 * T00__density__bar7
+    T11_T22__density__bar4 = v__13 * v__14
+    v__17 = 0.5 * T11_T22__density__bar4
+    T12__density__bar2 = v__13 * T12_a__density__bar
     tl.store(
         T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
         mask=ok__
@@ -496,25 +473,10 @@ def readout_adjoint_0_kernel(
     tl.store(pi__bar_ptr + base__ + at__, (T00__density__bar7 * pi).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         c1__bar3_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__,
-                T00__density__bar7 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
-                    v__21 + v__23 + v__25 + v__26
-                ),
-                0.0
-            ),
-            axis=0
-        )
+        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__16 + v__17), 0.0), axis=0)
     )
-    tl.store(
-        c2__bar6_ptr + partial__,
-        tl.sum(
-            tl.where(ok__, T00__density__bar7 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__17 - v__18), 0.0),
-            axis=0
-        )
-    )
-    tl.store(m2__bar10_ptr + partial__, tl.sum(tl.where(ok__, T00__density__bar7 * v__0, 0.0), axis=0))
+    tl.store(c2__bar6_ptr + partial__, tl.sum(tl.where(ok__, v__6 * (v__16 - v__17), 0.0), axis=0))
+    tl.store(m2__bar10_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * T00__density__bar7 * v__8, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -542,18 +504,18 @@ def readout_adjoint_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ + -1) * (N1__) + (i1__ + -1)
-    ok__m1_m1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__m1_p1 = (i0__ + -1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
+    ok__m1_m1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
+    ok__m1_p1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ + -1)
-    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
+    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
     ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
     at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
@@ -601,51 +563,44 @@ def readout_adjoint_1_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     inside__p1_m1 = ok__p1_m1.to(ACC)
     inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = -phi__m1_m1
-    v__1 = inside__m1_m1 * c1
-    v__2 = -phi__p1_m1
-    v__3 = inside__p1_m1 * c1
-    v__4 = -phi__m1_p1
-    v__5 = inside__m1_p1 * c1
-    v__6 = -phi__p1_p1
-    v__7 = inside__p1_p1 * c1
-    v__8 = phi - phi__m1_0
-    v__9 = phi - phi__p1_0
-    v__10 = phi - phi__0_m1
-    v__11 = phi - phi__0_p1
-    v__12 = 2.0 * phi
-    v__13 = v__12 - 2.0 * phi__m1_0
-    v__14 = v__12 - 2.0 * phi__p1_0
-    v__15 = (v__12 - 2.0 * phi__0_m1) * inside__0_m1 * c2 + (v__12 - 2.0 * phi__0_p1) * inside__0_p1 * c2
-    v__16 = inside__m1_0 * c1
-    v__17 = inside__p1_0 * c1
-    v__18 = v__16 * inside__0_m1
-    v__19 = -v__17 * v__9
-    v__20 = -v__11 * inside__0_p1
+    v__0 = phi - phi__p1_0
+    v__1 = phi - phi__m1_0
+    v__2 = phi - phi__0_p1
+    v__3 = phi - phi__0_m1
+    v__4 = v__0 * inside__p1_0
+    v__5 = v__1 * inside__m1_0
+    v__6 = (v__4 + v__5) * c1
+    v__7 = v__2 * inside__0_p1
+    v__8 = v__3 * inside__0_m1
+    v__9 = v__7 + v__8
+    v__10 = -phi__m1_p1
+    v__11 = -phi__p1_p1
+    v__12 = -phi__p1_m1
+    v__13 = -phi__m1_m1
+    v__14 = v__9 * c2 + v__6
+    v__15 = (
+        (
+            (v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0)
+        ) * T12__density__bar2
+        + ((phi__0_p1 + v__10) * inside__m1_p1 - (phi__0_p1 + v__11) * inside__p1_p1) * T12__density__bar2__0_p1
+        + ((phi__p1_0 + v__12) * inside__p1_m1 - (phi__p1_0 + v__11) * inside__p1_p1) * T12__density__bar2__p1_0
+        - ((phi__0_m1 + v__13) * inside__m1_m1 - (phi__0_m1 + v__12) * inside__p1_m1) * T12__density__bar2__0_m1
+        - ((phi__m1_0 + v__13) * inside__m1_m1 - (phi__m1_0 + v__10) * inside__m1_p1) * T12__density__bar2__m1_0
+    )
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            0.25 * (4.0 * phi * m2 + v__13 * v__16 + v__14 * v__17 + v__15) * T00__density__bar7 + 0.5
-            * (v__13 * inside__m1_0 * c1 + v__14 * inside__p1_0 * c1 - v__15) * T11_T22__density__bar4 + 0.25
-            * (
-                v__19 * inside__0_m1 + v__10 * v__18 + v__16 * v__20 + v__18 * v__8 - v__10 * v__17 * inside__0_m1
-                - v__16 * v__8 * inside__0_p1 - v__19 * inside__0_p1 - v__17 * v__20
-            )
-            * T12__density__bar2 + 0.25 * (v__1 * (phi__0_m1 + v__0) + v__3 * (-phi__0_m1 - v__2))
-            * T12__density__bar2__0_m1 + 0.25 * (-v__5 * (phi__0_p1 + v__4) - v__7 * (-phi__0_p1 - v__6))
-            * T12__density__bar2__0_p1 + 0.25 * (v__1 * (phi__m1_0 + v__0) + v__5 * (-phi__m1_0 - v__4))
-            * T12__density__bar2__m1_0 + 0.25 * (-v__3 * (phi__p1_0 + v__2) - v__7 * (-phi__p1_0 - v__6))
-            * T12__density__bar2__p1_0
+            0.25 * (4.0 * phi * m2 + 2.0 * v__14) * T00__density__bar7
             + (
-                0.5 * v__8 * T00__density__bar7__m1_0 + 0.5 * v__9 * T00__density__bar7__p1_0 + v__8
-                * T11_T22__density__bar4__m1_0 + v__9 * T11_T22__density__bar4__p1_0
+                v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0) + v__1
+                * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0) - 0.25 * v__15
             )
             * c1
             + (
-                0.5 * v__10 * T00__density__bar7__0_m1 + 0.5 * v__11 * T00__density__bar7__0_p1 - v__10
-                * T11_T22__density__bar4__0_m1 - v__11 * T11_T22__density__bar4__0_p1
+                v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1) + v__3
+                * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
             )
-            * c2
+            * c2 - (v__9 * c2 - v__6) * T11_T22__density__bar4
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
@@ -925,8 +880,8 @@ def _step_adjoint_1(
     )
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
-        + phi__next__bar + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
-        + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
+        + phi__next__bar - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
+        - (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1) * c2
     )
     return phi__bar
 
@@ -960,8 +915,8 @@ def evolve_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
@@ -970,9 +925,9 @@ def evolve_kernel(
         ),
         [4 * TILE__]
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     phi = _load_plane(phi_ptr, base__, ok__, ACC)
     pi = _load_plane(pi_ptr, base__, ok__, ACC)
@@ -1010,8 +965,8 @@ def evolve_adjoint_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
@@ -1020,9 +975,9 @@ def evolve_adjoint_kernel(
         ),
         [4 * TILE__]
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     planes__ = tl.num_programs(0).to(tl.int64)
     all__ = planes__ * N__

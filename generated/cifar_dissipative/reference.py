@@ -13,7 +13,7 @@
 # - backward pass: keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible:
 #   it is never run backwards)
 # - dt = 0.5 is below the step limit 4.762 at the declared start, which moves with what is learned
-# Cost per site: step 21 operations, 16 bytes moved in float32, 1 kernel; readout 66 operations, 20 bytes moved in
+# Cost per site: step 21 operations, 16 bytes moved in float32, 1 kernel; readout 41 operations, 20 bytes moved in
 #   float32, 1 kernel
 """CifarDissipative: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
@@ -115,8 +115,8 @@ def step_adjoint(
     dH_dphi__bar6__p1_0 = shift(dH_dphi__bar6, (1, 0))
     phi__bar = (
         (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar6
-        + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0)
-        + c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1)
+        + phi__next__bar - c1__c * (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0)
+        - c2__c * (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1)
     )
     c1__bar = c1__bar7
     c2__bar = c2__bar8
@@ -140,33 +140,22 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.25 * c2__c
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = phi__0_p1 - phi
-    v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1
-    v__5 = 0.25 * c1__c
-    v__6 = phi - phi__m1_0
-    v__7 = v__6 * v__6
-    v__8 = inside__m1_0 * inside__m1_0
-    v__9 = phi__p1_0 - phi
-    v__10 = v__9 * v__9
-    v__11 = inside__p1_0 * inside__p1_0
-    v__12 = 0.5 * c2__c
-    v__13 = v__6 * inside__m1_0
-    v__14 = v__1 * v__5 * inside__0_m1
-    v__15 = v__9 * inside__p1_0
-    v__16 = v__3 * v__5 * inside__0_p1
-    T00__density__v = (
-        0.5 * m2__c * phi * phi + 0.5 * pi * pi + v__0 * v__2 + v__0 * v__4 + v__10 * v__11 * v__5
-        + v__5 * v__7 * v__8
-    )
+    v__0 = (phi - phi__m1_0) * inside__m1_0
+    v__1 = (phi - phi__p1_0) * inside__p1_0
+    v__2 = c1__c * (v__0 * v__0 + v__1 * v__1)
+    v__3 = (phi - phi__0_p1) * inside__0_p1
+    v__4 = (phi - phi__0_m1) * inside__0_m1
+    v__5 = c2__c * (v__3 * v__3 + v__4 * v__4)
+    v__6 = m2__c * phi * phi + pi * pi
+    v__7 = v__2 + v__5
+    T00__density__v = 0.5 * v__6 + 0.25 * v__7
     a__density = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__17 = 1.0 / a__density
-    T11_T22__density__v = 0.5 * c1__c * v__10 * v__11 + 0.5 * c1__c * v__7 * v__8 - v__12 * v__2 - v__12 * v__4
-    T12__density__v = v__13 * v__14 + v__13 * v__16 + v__14 * v__15 + v__15 * v__16
-    T11_T22_2a__density = 0.5 * T11_T22__density__v * v__17
-    T12_a__density = T12__density__v * v__17
+    v__8 = 1.0 / a__density
+    v__9 = v__2 - v__5
+    T11_T22__density__v = 0.5 * v__9
+    T12__density__v = -0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
+    T11_T22_2a__density = 0.5 * T11_T22__density__v * v__8
+    T12_a__density = T12__density__v * v__8
     return (a__density, T11_T22_2a__density, T12_a__density,)
 
 
@@ -186,57 +175,37 @@ def readout_adjoint(
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.5 * phi * phi
-    v__1 = phi - phi__0_m1
-    v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1
-    v__3 = 0.25 * v__2
-    v__4 = phi__0_p1 - phi
-    v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1
-    v__6 = 0.25 * v__5
-    v__7 = phi - phi__m1_0
-    v__8 = v__7 * v__7
-    v__9 = inside__m1_0 * inside__m1_0
-    v__10 = v__8 * v__9
-    v__11 = 0.25 * v__10
-    v__12 = phi__p1_0 - phi
-    v__13 = v__12 * v__12
-    v__14 = inside__p1_0 * inside__p1_0
-    v__15 = v__13 * v__14
-    v__16 = 0.25 * v__15
-    v__17 = 0.5 * v__2
-    v__18 = 0.5 * v__5
-    v__19 = v__7 * inside__m1_0
-    v__20 = 0.25 * v__1 * inside__0_m1
-    v__21 = v__19 * v__20
-    v__22 = v__12 * inside__p1_0
-    v__23 = v__20 * v__22
-    v__24 = 0.25 * v__4 * inside__0_p1
-    v__25 = v__19 * v__24
-    v__26 = v__22 * v__24
-    T00__density__v = 0.5 * pi * pi + c1__c * v__11 + c1__c * v__16 + c2__c * v__3 + c2__c * v__6 + m2__c * v__0
-    v__27 = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__28 = 1.0 / v__27
-    v__29 = 0.5 * T11_T22_2a__density__bar
-    v__30 = 1.0 / (v__27 * v__27)
-    T11_T22__density__v = 0.5 * c1__c * v__13 * v__14 + 0.5 * c1__c * v__8 * v__9 - c2__c * v__17 - c2__c * v__18
-    T12__density__v = c1__c * v__21 + c1__c * v__23 + c1__c * v__25 + c1__c * v__26
-    T12__density__bar2 = v__28 * T12_a__density__bar
-    T11_T22__density__bar4 = v__28 * v__29
+    v__0 = (phi - phi__p1_0) * inside__p1_0
+    v__1 = (phi - phi__m1_0) * inside__m1_0
+    v__2 = v__0 * v__0 + v__1 * v__1
+    v__3 = c1__c * v__2
+    v__4 = (phi - phi__0_p1) * inside__0_p1
+    v__5 = (phi - phi__0_m1) * inside__0_m1
+    v__6 = v__4 * v__4 + v__5 * v__5
+    v__7 = c2__c * v__6
+    v__8 = phi * phi
+    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
+    v__10 = pi * pi + m2__c * v__8
+    v__11 = v__3 + v__7
+    T00__density__v = 0.5 * v__10 + 0.25 * v__11
+    v__12 = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
+    v__13 = 1.0 / v__12
+    v__14 = 0.5 * T11_T22_2a__density__bar
+    v__15 = v__3 - v__7
+    T11_T22__density__v = 0.5 * v__15
+    T12__density__v = c1__c * v__9
     a__density__bar1__v = (
-        a__density__bar - T12__density__v * v__30 * T12_a__density__bar - T11_T22__density__v * v__29 * v__30
+        a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (v__12 * v__12)
     )
-    T00__density__bar7 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__27
+    T00__density__bar7 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__12
+    v__16 = 0.25 * T00__density__bar7
+    T11_T22__density__bar4 = v__13 * v__14
+    v__17 = 0.5 * T11_T22__density__bar4
+    T12__density__bar2 = v__13 * T12_a__density__bar
     pi__bar = T00__density__bar7 * pi
-    c1__bar3 = sites(
-        T00__density__bar7 * (v__11 + v__16) + T11_T22__density__bar4 * (0.5 * v__10 + 0.5 * v__15) + T12__density__bar2 * (
-            v__21 + v__23 + v__25 + v__26
-        ),
-        phi
-    ).sum(dim=[0, 2, 3])
-    c2__bar6 = sites(
-        T00__density__bar7 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__17 - v__18), phi
-    ).sum(dim=[0, 2, 3])
-    m2__bar10 = sites(T00__density__bar7 * v__0, phi).sum(dim=[0, 2, 3])
+    c1__bar3 = sites(T12__density__bar2 * v__9 + v__2 * (v__16 + v__17), phi).sum(dim=[0, 2, 3])
+    c2__bar6 = sites(v__6 * (v__16 - v__17), phi).sum(dim=[0, 2, 3])
+    m2__bar10 = sites(0.5 * T00__density__bar7 * v__8, phi).sum(dim=[0, 2, 3])
     T00__density__bar7__0_m1 = shift(T00__density__bar7, (0, -1))
     T00__density__bar7__0_p1 = shift(T00__density__bar7, (0, 1))
     T00__density__bar7__m1_0 = shift(T00__density__bar7, (-1, 0))
@@ -257,46 +226,41 @@ def readout_adjoint(
     phi__m1_p1 = shift(phi, (-1, 1))
     phi__p1_m1 = shift(phi, (1, -1))
     phi__p1_p1 = shift(phi, (1, 1))
-    v__0 = -phi__m1_m1
-    v__1 = c1__c * inside__m1_m1
-    v__2 = -phi__p1_m1
-    v__3 = c1__c * inside__p1_m1
-    v__4 = -phi__m1_p1
-    v__5 = c1__c * inside__m1_p1
-    v__6 = -phi__p1_p1
-    v__7 = c1__c * inside__p1_p1
-    v__8 = phi - phi__m1_0
-    v__9 = phi - phi__p1_0
-    v__10 = phi - phi__0_m1
-    v__11 = phi - phi__0_p1
-    v__12 = 2.0 * phi
-    v__13 = v__12 - 2.0 * phi__m1_0
-    v__14 = v__12 - 2.0 * phi__p1_0
-    v__15 = c2__c * (v__12 - 2.0 * phi__0_m1) * inside__0_m1 + c2__c * (v__12 - 2.0 * phi__0_p1) * inside__0_p1
-    v__16 = c1__c * inside__m1_0
-    v__17 = c1__c * inside__p1_0
-    v__18 = v__16 * inside__0_m1
-    v__19 = -v__17 * v__9
-    v__20 = -v__11 * inside__0_p1
-    phi__bar = (
-        0.25 * (4.0 * m2__c * phi + v__13 * v__16 + v__14 * v__17 + v__15) * T00__density__bar7
-        + 0.5 * (c1__c * v__13 * inside__m1_0 + c1__c * v__14 * inside__p1_0 - v__15) * T11_T22__density__bar4
-        + 0.25 * (
-            v__19 * inside__0_m1 + v__10 * v__18 + v__16 * v__20 + v__18 * v__8 - v__10 * v__17 * inside__0_m1 - v__16
-            * v__8 * inside__0_p1 - v__19 * inside__0_p1 - v__17 * v__20
+    v__0 = phi - phi__p1_0
+    v__1 = phi - phi__m1_0
+    v__2 = phi - phi__0_p1
+    v__3 = phi - phi__0_m1
+    v__4 = v__0 * inside__p1_0
+    v__5 = v__1 * inside__m1_0
+    v__6 = c1__c * (v__4 + v__5)
+    v__7 = v__2 * inside__0_p1
+    v__8 = v__3 * inside__0_m1
+    v__9 = v__7 + v__8
+    v__10 = -phi__m1_p1
+    v__11 = -phi__p1_p1
+    v__12 = -phi__p1_m1
+    v__13 = -phi__m1_m1
+    v__14 = c2__c * v__9 + v__6
+    v__15 = (
+        (
+            (v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0)
         ) * T12__density__bar2
-        + 0.25 * (v__1 * (phi__0_m1 + v__0) + v__3 * (-phi__0_m1 - v__2)) * T12__density__bar2__0_m1
-        + 0.25 * (-v__5 * (phi__0_p1 + v__4) - v__7 * (-phi__0_p1 - v__6)) * T12__density__bar2__0_p1
-        + 0.25 * (v__1 * (phi__m1_0 + v__0) + v__5 * (-phi__m1_0 - v__4)) * T12__density__bar2__m1_0
-        + 0.25 * (-v__3 * (phi__p1_0 + v__2) - v__7 * (-phi__p1_0 - v__6)) * T12__density__bar2__p1_0
+        + ((phi__0_p1 + v__10) * inside__m1_p1 - (phi__0_p1 + v__11) * inside__p1_p1) * T12__density__bar2__0_p1
+        + ((phi__p1_0 + v__12) * inside__p1_m1 - (phi__p1_0 + v__11) * inside__p1_p1) * T12__density__bar2__p1_0
+        - ((phi__0_m1 + v__13) * inside__m1_m1 - (phi__0_m1 + v__12) * inside__p1_m1) * T12__density__bar2__0_m1
+        - ((phi__m1_0 + v__13) * inside__m1_m1 - (phi__m1_0 + v__10) * inside__m1_p1) * T12__density__bar2__m1_0
+    )
+    phi__bar = (
+        0.25 * (4.0 * m2__c * phi + 2.0 * v__14) * T00__density__bar7
         + c1__c * (
-            0.5 * v__8 * T00__density__bar7__m1_0 + 0.5 * v__9 * T00__density__bar7__p1_0 + v__8
-            * T11_T22__density__bar4__m1_0 + v__9 * T11_T22__density__bar4__p1_0
+            v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0) + v__1
+            * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0) - 0.25 * v__15
         )
         + c2__c * (
-            0.5 * v__10 * T00__density__bar7__0_m1 + 0.5 * v__11 * T00__density__bar7__0_p1 - v__10
-            * T11_T22__density__bar4__0_m1 - v__11 * T11_T22__density__bar4__0_p1
+            v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1) + v__3
+            * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
         )
+        - (c2__c * v__9 - v__6) * T11_T22__density__bar4
     )
     c1__bar = c1__bar3
     c2__bar = c2__bar6
@@ -317,15 +281,18 @@ def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tenso
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.25 * c2__c
-    v__1 = 0.25 * c1__c
-    energy__density = (
-        v__0 * (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 * inside__0_m1
-        + v__0 * (phi__0_p1 - phi) * (phi__0_p1 - phi) * inside__0_p1 * inside__0_p1
-        + v__1 * (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 * inside__m1_0
-        + v__1 * (phi__p1_0 - phi) * (phi__p1_0 - phi) * inside__p1_0 * inside__p1_0 + 0.5 * m2__c * phi * phi
-        + 0.5 * pi * pi
+    v__0 = m2__c * phi * phi + pi * pi
+    v__1 = (
+        c1__c * (
+            (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0)
+            * inside__p1_0
+        )
+        + c2__c * (
+            (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1)
+            * inside__0_p1
+        )
     )
+    energy__density = 0.5 * v__0 + 0.25 * v__1
     return (energy__density,)
 
 
@@ -342,30 +309,23 @@ def stress_energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.5 * pi * pi
-    v__1 = 0.5 * m2__c * phi * phi
-    v__2 = phi__0_p1 - phi
-    v__3 = 0.25 * c2__c
-    v__4 = v__3 * v__2 * v__2 * inside__0_p1 * inside__0_p1
-    v__5 = phi - phi__0_m1
-    v__6 = v__3 * v__5 * v__5 * inside__0_m1 * inside__0_m1
-    v__7 = v__0 + v__1 + v__4 + v__6
-    v__8 = phi__p1_0 - phi
-    v__9 = 0.25 * c1__c
-    v__10 = v__9 * v__8 * v__8 * inside__p1_0 * inside__p1_0
-    v__11 = phi - phi__m1_0
-    v__12 = v__9 * v__11 * v__11 * inside__m1_0 * inside__m1_0
-    v__13 = v__10 + v__12
-    v__14 = v__11 * inside__m1_0
-    v__15 = v__5 * v__9 * inside__0_m1
-    v__16 = v__8 * inside__p1_0
-    v__17 = v__2 * v__9 * inside__0_p1
-    T00__density = v__13 + v__7
+    v__0 = (phi - phi__p1_0) * inside__p1_0
+    v__1 = (phi - phi__m1_0) * inside__m1_0
+    v__2 = c1__c * (v__0 * v__0 + v__1 * v__1)
+    v__3 = (phi - phi__0_p1) * inside__0_p1
+    v__4 = (phi - phi__0_m1) * inside__0_m1
+    v__5 = c2__c * (v__3 * v__3 + v__4 * v__4)
+    v__6 = m2__c * phi * phi + pi * pi
+    v__7 = 0.5 * v__6
+    v__8 = v__2 - v__5
+    v__9 = 0.25 * v__8
+    v__10 = v__2 + v__5
+    T00__density = 0.25 * v__10 + v__7
     T01__density = torch.zeros_like(phi) + 0.0
     T02__density = torch.zeros_like(phi) + 0.0
-    T11__density = v__10 + v__12 - v__7
-    T12__density = v__14 * v__15 + v__14 * v__17 + v__15 * v__16 + v__16 * v__17
-    T22__density = v__4 + v__6 - v__0 - v__1 - v__13
+    T11__density = v__9 - v__7
+    T12__density = 0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
+    T22__density = -v__7 - v__9
     return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
 
 

@@ -446,45 +446,32 @@ static NOINLINE void readout_0(
                 const V pi__0_p1 = load(pi__row + j + 1);
                 const V pi__m1_0 = load(pi__row + j - at.step0());
                 const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = R(0.25) * c2__c;
-                const auto v__1 = phi - phi__0_m1;
-                const auto v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1;
-                const auto v__3 = phi__0_p1 - phi;
-                const auto v__4 = v__3 * v__3 * inside__0_p1 * inside__0_p1;
-                const auto v__5 = R(0.25) * c1__c;
-                const auto v__6 = phi - phi__m1_0;
-                const auto v__7 = v__6 * v__6;
-                const auto v__8 = inside__m1_0 * inside__m1_0;
-                const auto v__9 = phi__p1_0 - phi;
-                const auto v__10 = v__9 * v__9;
-                const auto v__11 = inside__p1_0 * inside__p1_0;
-                const auto v__12 = R(0.5) * pi;
-                const auto v__13 = v__6 * inside__m1_0;
-                const auto v__14 = v__9 * inside__p1_0;
-                const auto v__15 = v__1 * inside__0_m1;
-                const auto v__16 = v__3 * inside__0_p1;
-                const auto v__17 = R(0.5) * c2__c;
-                const auto v__18 = v__15 * v__5;
-                const auto v__19 = v__16 * v__5;
-                const auto T00__density__v = R(0.5) * m2__c * phi * phi + R(0.5) * pi * pi + v__0 * v__2 + v__0 * v__4
-                    + v__10 * v__11 * v__5 + v__5 * v__7 * v__8;
+                const auto v__0 = (phi - phi__m1_0) * inside__m1_0;
+                const auto v__1 = (phi - phi__p1_0) * inside__p1_0;
+                const auto v__2 = c1__c * (v__0 * v__0 + v__1 * v__1);
+                const auto v__3 = (phi - phi__0_p1) * inside__0_p1;
+                const auto v__4 = (phi - phi__0_m1) * inside__0_m1;
+                const auto v__5 = c2__c * (v__3 * v__3 + v__4 * v__4);
+                const auto v__6 = m2__c * phi * phi + pi * pi;
+                const auto v__7 = v__2 + v__5;
+                const auto T00__density__v = R(0.5) * v__6 + R(0.25) * v__7;
                 const auto a__density = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__20 = R(1.0) / a__density;
-                const auto T01__density__v = R(0.5) * v__13 * (-R(0.5) * pi__m1_0 - v__12) + R(0.5) * v__14 * (-R(0.5)
-                    * pi__p1_0 - v__12);
-                const auto T02__density__v = R(0.5) * v__15 * (-R(0.5) * pi__0_m1 - v__12) + R(0.5) * v__16 * (-R(0.5)
-                    * pi__0_p1 - v__12);
-                const auto T11_T22__density__v = R(0.5) * c1__c * v__10 * v__11 + R(0.5) * c1__c * v__7 * v__8 - v__17
-                    * v__2 - v__17 * v__4;
-                const auto T12__density__v = v__13 * v__18 + v__13 * v__19 + v__14 * v__18 + v__14 * v__19;
+                const auto v__8 = R(1.0) / a__density;
+                const auto v__9 = v__2 - v__5;
+                const auto v__10 = v__3 * (pi + pi__0_p1) - v__4 * (pi + pi__0_m1);
+                const auto v__11 = v__0 * (pi + pi__m1_0) - v__1 * (pi + pi__p1_0);
+                const auto T01__density__v = -R(0.25) * v__11;
+                const auto T02__density__v = R(0.25) * v__10;
+                const auto T11_T22__density__v = R(0.5) * v__9;
+                const auto T12__density__v = -R(0.25) * c1__c * (v__0 - v__1) * (v__3 - v__4);
                 store_result(at, last, a__density__row + j, spread(a__density));
-                const auto T01_a__density = T01__density__v * v__20;
+                const auto T01_a__density = T01__density__v * v__8;
                 store_result(at, last, T01_a__density__row + j, spread(T01_a__density));
-                const auto T02_a__density = T02__density__v * v__20;
+                const auto T02_a__density = T02__density__v * v__8;
                 store_result(at, last, T02_a__density__row + j, spread(T02_a__density));
-                const auto T11_T22_2a__density = R(0.5) * T11_T22__density__v * v__20;
+                const auto T11_T22_2a__density = R(0.5) * T11_T22__density__v * v__8;
                 store_result(at, last, T11_T22_2a__density__row + j, spread(T11_T22_2a__density));
-                const auto T12_a__density = T12__density__v * v__20;
+                const auto T12_a__density = T12__density__v * v__8;
                 store_result(at, last, T12_a__density__row + j, spread(T12_a__density));
             });
         }
@@ -568,67 +555,47 @@ static NOINLINE void readout_adjoint_0(
                 const V pi__0_p1 = load(pi__row + j + 1);
                 const V pi__m1_0 = load(pi__row + j - at.step0());
                 const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = R(0.5) * phi * phi;
-                const auto v__1 = phi - phi__0_m1;
-                const auto v__2 = v__1 * v__1 * inside__0_m1 * inside__0_m1;
-                const auto v__3 = R(0.25) * v__2;
-                const auto v__4 = phi__0_p1 - phi;
-                const auto v__5 = v__4 * v__4 * inside__0_p1 * inside__0_p1;
-                const auto v__6 = R(0.25) * v__5;
-                const auto v__7 = phi - phi__m1_0;
-                const auto v__8 = v__7 * v__7;
-                const auto v__9 = inside__m1_0 * inside__m1_0;
-                const auto v__10 = v__8 * v__9;
-                const auto v__11 = R(0.25) * v__10;
-                const auto v__12 = phi__p1_0 - phi;
-                const auto v__13 = v__12 * v__12;
-                const auto v__14 = inside__p1_0 * inside__p1_0;
-                const auto v__15 = v__13 * v__14;
-                const auto v__16 = R(0.25) * v__15;
-                const auto v__17 = R(0.5) * pi;
-                const auto v__18 = v__7 * inside__m1_0;
-                const auto v__19 = v__12 * inside__p1_0;
-                const auto v__20 = v__1 * inside__0_m1;
-                const auto v__21 = v__4 * inside__0_p1;
-                const auto v__22 = R(0.5) * v__2;
-                const auto v__23 = R(0.5) * v__5;
-                const auto v__24 = R(0.25) * v__20;
-                const auto v__25 = v__18 * v__24;
-                const auto v__26 = v__19 * v__24;
-                const auto v__27 = R(0.25) * v__21;
-                const auto v__28 = v__18 * v__27;
-                const auto v__29 = v__19 * v__27;
-                const auto T00__density__v = R(0.5) * pi * pi + c1__c * v__11 + c1__c * v__16 + c2__c * v__3 + c2__c *
-                    v__6 + m2__c * v__0;
-                const auto v__30 = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__31 = R(1.0) / v__30;
-                const auto v__32 = R(0.5) * T11_T22_2a__density__bar;
-                const auto v__33 = R(1.0) / (v__30 * v__30);
-                const auto T01__density__v = R(0.5) * v__18 * (-R(0.5) * pi__m1_0 - v__17) + R(0.5) * v__19 * (-R(0.5)
-                    * pi__p1_0 - v__17);
-                const auto T02__density__v = R(0.5) * v__20 * (-R(0.5) * pi__0_m1 - v__17) + R(0.5) * v__21 * (-R(0.5)
-                    * pi__0_p1 - v__17);
-                const auto T11_T22__density__v = R(0.5) * c1__c * v__13 * v__14 + R(0.5) * c1__c * v__8 * v__9 - c2__c
-                    * v__22 - c2__c * v__23;
-                const auto T12__density__v = c1__c * v__25 + c1__c * v__26 + c1__c * v__28 + c1__c * v__29;
-                const auto T12__density__bar2 = v__31 * T12_a__density__bar;
-                const auto T11_T22__density__bar4 = v__31 * v__32;
-                const auto a__density__bar1__v = a__density__bar - T01__density__v * v__33 * T01_a__density__bar -
-                    T02__density__v * v__33 * T02_a__density__bar - T12__density__v * v__33 * T12_a__density__bar -
-                    T11_T22__density__v * v__32 * v__33;
-                const auto T00__density__bar9 = R(0.5) * a__density__bar1__v * sign_(T00__density__v) / v__30;
+                const auto v__0 = (phi - phi__p1_0) * inside__p1_0;
+                const auto v__1 = (phi - phi__m1_0) * inside__m1_0;
+                const auto v__2 = v__0 * v__0 + v__1 * v__1;
+                const auto v__3 = c1__c * v__2;
+                const auto v__4 = (phi - phi__0_p1) * inside__0_p1;
+                const auto v__5 = (phi - phi__0_m1) * inside__0_m1;
+                const auto v__6 = v__4 * v__4 + v__5 * v__5;
+                const auto v__7 = c2__c * v__6;
+                const auto v__8 = phi * phi;
+                const auto v__9 = R(0.25) * (v__0 - v__1) * (v__4 - v__5);
+                const auto v__10 = pi * pi + m2__c * v__8;
+                const auto v__11 = v__3 + v__7;
+                const auto T00__density__v = R(0.5) * v__10 + R(0.25) * v__11;
+                const auto v__12 = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
+                const auto v__13 = R(1.0) / v__12;
+                const auto v__14 = R(0.5) * T11_T22_2a__density__bar;
+                const auto v__15 = v__0 * (pi + pi__p1_0) - v__1 * (pi + pi__m1_0);
+                const auto T01__density__v = R(0.25) * v__15;
+                const auto v__16 = v__4 * (pi + pi__0_p1) - v__5 * (pi + pi__0_m1);
+                const auto T02__density__v = R(0.25) * v__16;
+                const auto v__17 = v__3 - v__7;
+                const auto T11_T22__density__v = R(0.5) * v__17;
+                const auto T12__density__v = c1__c * v__9;
+                const auto a__density__bar1__v = a__density__bar - (T01__density__v * T01_a__density__bar +
+                    T02__density__v * T02_a__density__bar + T12__density__v * T12_a__density__bar +
+                    T11_T22__density__v * v__14) / (v__12 * v__12);
+                const auto T00__density__bar9 = R(0.5) * a__density__bar1__v * sign_(T00__density__v) / v__12;
+                const auto v__18 = R(0.25) * T00__density__bar9;
+                const auto T11_T22__density__bar4 = v__13 * v__14;
+                const auto v__19 = R(0.5) * T11_T22__density__bar4;
+                const auto T12__density__bar2 = v__13 * T12_a__density__bar;
                 store(T12__density__bar2__row + j, spread(T12__density__bar2));
                 store(T11_T22__density__bar4__row + j, spread(T11_T22__density__bar4));
-                const auto T02__density__bar7 = v__31 * T02_a__density__bar;
+                const auto T02__density__bar7 = v__13 * T02_a__density__bar;
                 store(T02__density__bar7__row + j, spread(T02__density__bar7));
-                const auto T01__density__bar8 = v__31 * T01_a__density__bar;
+                const auto T01__density__bar8 = v__13 * T01_a__density__bar;
                 store(T01__density__bar8__row + j, spread(T01__density__bar8));
                 store(T00__density__bar9__row + j, spread(T00__density__bar9));
-                c1__sum += valid(last, T00__density__bar9 * (v__11 + v__16) + T11_T22__density__bar4 * (R(0.5) * v__10
-                    + R(0.5) * v__15) + T12__density__bar2 * (v__25 + v__26 + v__28 + v__29));
-                c2__sum += valid(last, T00__density__bar9 * (v__3 + v__6) + T11_T22__density__bar4 * (-v__22 -
-                    v__23));
-                m2__sum += valid(last, T00__density__bar9 * v__0);
+                c1__sum += valid(last, T12__density__bar2 * v__9 + v__2 * (v__18 + v__19));
+                c2__sum += valid(last, v__6 * (v__18 - v__19));
+                m2__sum += valid(last, R(0.5) * T00__density__bar9 * v__8);
             });
         }
         sums.c1[c] += across(c1__sum);
@@ -713,58 +680,48 @@ static NOINLINE void readout_adjoint_1(
                 const V pi__0_p1 = load(pi__row + j + 1);
                 const V pi__m1_0 = load(pi__row + j - at.step0());
                 const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = R(0.25) * T01__density__bar8__m1_0;
-                const auto v__1 = R(0.25) * T01__density__bar8__p1_0;
-                const auto v__2 = R(0.25) * T02__density__bar7__0_m1;
-                const auto v__3 = R(0.25) * T02__density__bar7__0_p1;
-                const auto v__4 = -phi__m1_m1;
-                const auto v__5 = c1__c * inside__m1_m1;
-                const auto v__6 = -phi__p1_m1;
-                const auto v__7 = c1__c * inside__p1_m1;
-                const auto v__8 = -phi__m1_p1;
-                const auto v__9 = c1__c * inside__m1_p1;
-                const auto v__10 = -phi__p1_p1;
-                const auto v__11 = c1__c * inside__p1_p1;
-                const auto v__12 = R(0.5) * pi;
-                const auto v__13 = phi - phi__m1_0;
-                const auto v__14 = phi - phi__p1_0;
-                const auto v__15 = phi - phi__0_m1;
-                const auto v__16 = phi - phi__0_p1;
-                const auto v__17 = R(2.0) * phi;
-                const auto v__18 = v__17 - R(2.0) * phi__m1_0;
-                const auto v__19 = v__17 - R(2.0) * phi__p1_0;
-                const auto v__20 = c2__c * (v__17 - R(2.0) * phi__0_m1) * inside__0_m1 + c2__c * (v__17 - R(2.0) *
-                    phi__0_p1) * inside__0_p1;
-                const auto v__21 = c1__c * inside__m1_0;
-                const auto v__22 = c1__c * inside__p1_0;
-                const auto v__23 = v__15 * inside__0_m1;
-                const auto v__24 = v__13 * inside__m1_0;
-                const auto v__25 = c1__c * inside__0_m1;
-                const auto v__26 = -v__14;
-                const auto v__27 = v__26 * inside__p1_0;
-                const auto v__28 = -v__16;
-                const auto v__29 = v__28 * inside__0_p1;
-                const auto v__30 = c1__c * inside__0_p1;
-                const auto phi__bar = R(0.25) * (R(4.0) * m2__c * phi + v__18 * v__21 + v__19 * v__22 + v__20) *
-                    T00__density__bar9 + R(0.5) * ((-R(0.5) * pi__m1_0 - v__12) * inside__m1_0 - (-R(0.5) * pi__p1_0 -
-                    v__12) * inside__p1_0) * T01__density__bar8 + R(0.5) * ((-R(0.5) * pi__0_m1 - v__12) *
-                    inside__0_m1 - (-R(0.5) * pi__0_p1 - v__12) * inside__0_p1) * T02__density__bar7 + R(0.5) * (c1__c
-                    * v__18 * inside__m1_0 + c1__c * v__19 * inside__p1_0 - v__20) * T11_T22__density__bar4 + R(0.25)
-                    * (v__21 * v__23 + v__21 * v__29 + v__24 * v__25 + v__25 * v__27 - v__22 * v__23 - v__22 * v__29 -
-                    v__24 * v__30 - v__27 * v__30) * T12__density__bar2 + R(0.25) * (v__5 * (phi__0_m1 + v__4) + v__7
-                    * (-phi__0_m1 - v__6)) * T12__density__bar2__0_m1 + R(0.25) * (-v__11 * (-phi__0_p1 - v__10) -
-                    v__9 * (phi__0_p1 + v__8)) * T12__density__bar2__0_p1 + R(0.25) * (v__5 * (phi__m1_0 + v__4) +
-                    v__9 * (-phi__m1_0 - v__8)) * T12__density__bar2__m1_0 + R(0.25) * (-v__11 * (-phi__p1_0 - v__10)
-                    - v__7 * (phi__p1_0 + v__6)) * T12__density__bar2__p1_0 + c1__c * (R(0.5) * v__13 *
-                    T00__density__bar9__m1_0 + R(0.5) * v__14 * T00__density__bar9__p1_0 + v__13 *
-                    T11_T22__density__bar4__m1_0 + v__14 * T11_T22__density__bar4__p1_0) + c2__c * (R(0.5) * v__15 *
-                    T00__density__bar9__0_m1 + R(0.5) * v__16 * T00__density__bar9__0_p1 - v__15 *
-                    T11_T22__density__bar4__0_m1 - v__16 * T11_T22__density__bar4__0_p1) + v__0 * (-pi - pi__m1_0) +
-                    v__2 * (-pi - pi__0_m1) - v__1 * (-pi - pi__p1_0) - v__3 * (-pi - pi__0_p1);
+                const auto v__0 = phi - phi__p1_0;
+                const auto v__1 = phi - phi__0_p1;
+                const auto v__2 = phi - phi__0_m1;
+                const auto v__3 = phi - phi__m1_0;
+                const auto v__4 = v__0 * inside__p1_0;
+                const auto v__5 = v__3 * inside__m1_0;
+                const auto v__6 = v__4 - v__5;
+                const auto v__7 = v__1 * inside__0_p1;
+                const auto v__8 = v__2 * inside__0_m1;
+                const auto v__9 = v__7 - v__8;
+                const auto v__10 = c1__c * (v__4 + v__5);
+                const auto v__11 = v__7 + v__8;
+                const auto v__12 = pi + pi__m1_0;
+                const auto v__13 = pi + pi__0_m1;
+                const auto v__14 = pi + pi__p1_0;
+                const auto v__15 = pi + pi__0_p1;
+                const auto v__16 = -phi__m1_p1;
+                const auto v__17 = -phi__p1_p1;
+                const auto v__18 = -phi__p1_m1;
+                const auto v__19 = -phi__m1_m1;
+                const auto v__20 = v__3 * T01__density__bar8__m1_0 + v__2 * T02__density__bar7__0_m1 - v__6 *
+                    T01__density__bar8 - v__0 * T01__density__bar8__p1_0 - v__9 * T02__density__bar7 - v__1 *
+                    T02__density__bar7__0_p1;
+                const auto v__21 = c2__c * v__11 + v__10;
+                const auto v__22 = (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8 + v__12 *
+                    T01__density__bar8__m1_0 + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7 +
+                    v__13 * T02__density__bar7__0_m1 + c1__c * ((v__6 * (inside__0_m1 - inside__0_p1) + v__9 *
+                    (inside__m1_0 - inside__p1_0)) * T12__density__bar2 + ((phi__0_p1 + v__16) * inside__m1_p1 -
+                    (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1 + ((phi__p1_0 + v__18) *
+                    inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0 - ((phi__0_m1 +
+                    v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1 -
+                    ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) *
+                    T12__density__bar2__m1_0) - (R(4.0) * m2__c * phi + R(2.0) * v__21) * T00__density__bar9 - v__14 *
+                    T01__density__bar8__p1_0 - v__15 * T02__density__bar7__0_p1;
+                const auto phi__bar = c1__c * (v__0 * (R(0.5) * T00__density__bar9__p1_0 +
+                    T11_T22__density__bar4__p1_0) + v__3 * (R(0.5) * T00__density__bar9__m1_0 +
+                    T11_T22__density__bar4__m1_0)) + c2__c * (v__1 * (R(0.5) * T00__density__bar9__0_p1 -
+                    T11_T22__density__bar4__0_p1) + v__2 * (R(0.5) * T00__density__bar9__0_m1 -
+                    T11_T22__density__bar4__0_m1)) - (c2__c * v__11 - v__10) * T11_T22__density__bar4 - R(0.25) *
+                    v__22;
                 store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = T00__density__bar9 * pi + R(0.25) * (-v__24 - v__27) * T01__density__bar8 +
-                    R(0.25) * (-v__23 - v__29) * T02__density__bar7 - v__0 * v__13 - v__1 * v__26 - v__15 * v__2 -
-                    v__28 * v__3;
+                const auto pi__bar = T00__density__bar9 * pi - R(0.25) * v__20;
                 store_dense(last, pi__bar__row + j, spread(pi__bar));
             });
         }
@@ -981,7 +938,7 @@ static NOINLINE void inner_0(
             mix(B, pi__at, B_pi__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_1__v = B_pi__at[c] - dH_dphi__at[c];
-                const auto pi__next = dt * (pi_1__v - pi_2__at[c]) + pi__at[c];
+                const auto pi__next = pi__at[c] - dt * (pi_2__at[c] - pi_1__v);
                 store(pi__next__row + c * at.padded + j, spread(pi__next));
             }
         });
@@ -1050,7 +1007,7 @@ static NOINLINE void tail_0(
             mix(B, pi__at, B_pi__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_1__v = B_pi__at[c] - dH_dphi__at[c];
-                const auto pi__next = dt * (pi_1__v - pi_2__at[c]) + pi__at[c];
+                const auto pi__next = pi__at[c] - dt * (pi_2__at[c] - pi_1__v);
                 store_dense(last, pi__next__row + c * at.dense + j, spread(pi__next));
             }
         });
@@ -1223,8 +1180,8 @@ static NOINLINE void inner_adjoint_1(
                 const V pi__bar6 = load(pi__bar6__row + j);
                 const V pi__next__bar = load(pi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
-                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
+                    m2__c) * dH_dphi__bar9 + phi__next__bar - c1__c * (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) -
+                    c2__c * (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
                 const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
                 store(pi__bar__row + j, spread(pi__bar));
@@ -1372,8 +1329,8 @@ static NOINLINE void tail_adjoint_1(
                 const V pi__bar6 = load(pi__bar6__row + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
-                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
+                    m2__c) * dH_dphi__bar9 + phi__next__bar - c1__c * (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) -
+                    c2__c * (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
                 const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
                 store(pi__bar__row + j, spread(pi__bar));

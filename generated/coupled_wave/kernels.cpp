@@ -428,37 +428,37 @@ static NOINLINE void readout_0(
                 const V pi__m1_0 = load(pi__row + c * at.padded + j - at.step0());
                 const V pi__p1_0 = load(pi__row + c * at.padded + j + at.step0());
                 const auto v__0 = pi * pi;
-                const auto v__1 = R(0.5) * m2[c] * phi__at[c] * phi__at[c];
-                const auto v__2 = R(0.5) * K_phi__readout__T00__density_0__at[c] * phi__at[c];
-                const auto v__3 = phi__0_p1 - phi__at[c];
-                const auto v__4 = R(0.25) * c2[c];
-                const auto v__5 = v__4 * v__3 * v__3;
-                const auto v__6 = phi__at[c] - phi__0_m1;
-                const auto v__7 = v__4 * v__6 * v__6;
-                const auto v__8 = R(0.25) * lam[c] * phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c];
-                const auto v__9 = v__1 + v__2 + v__5 + v__7 + v__8;
-                const auto v__10 = phi__p1_0 - phi__at[c];
-                const auto v__11 = v__4 * v__10 * v__10;
-                const auto v__12 = phi__at[c] - phi__m1_0;
-                const auto v__13 = v__4 * v__12 * v__12;
-                const auto v__14 = v__11 + v__13;
-                const auto v__15 = R(0.5) * pi;
-                const auto v__16 = -R(0.5) * v__0;
-                const auto v__17 = v__3 * v__4;
-                const auto v__18 = v__4 * v__6;
-                const auto T00__density = R(0.5) * v__0 + v__14 + v__9;
+                const auto v__1 = phi__at[c] * (K_phi__readout__T00__density_0__at[c] + m2[c] * phi__at[c]);
+                const auto v__2 = lam[c] * phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c];
+                const auto v__3 = phi__at[c] - phi__m1_0;
+                const auto v__4 = v__3 * v__3;
+                const auto v__5 = -phi__p1_0;
+                const auto v__6 = phi__at[c] + v__5;
+                const auto v__7 = v__6 * v__6;
+                const auto v__8 = phi__at[c] - phi__0_m1;
+                const auto v__9 = -phi__0_p1;
+                const auto v__10 = phi__at[c] + v__9;
+                const auto v__11 = v__10 * v__10 + v__8 * v__8;
+                const auto v__12 = c2[c] * (v__11 - v__4 - v__7);
+                const auto v__13 = v__1 - v__0;
+                const auto v__14 = R(0.5) * v__13;
+                const auto v__15 = v__2 - v__12;
+                const auto v__16 = v__12 + v__2;
+                const auto v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1);
+                const auto v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0);
+                const auto v__19 = v__0 + v__1;
+                const auto v__20 = c2[c] * (v__11 + v__4 + v__7) + v__2;
+                const auto T00__density = R(0.5) * v__19 + R(0.25) * v__20;
                 store_result(at, last, T00__density__row + c * at.dense + j, spread(T00__density));
-                const auto T01__density = R(0.5) * v__10 * (-R(0.5) * pi__p1_0 - v__15) + R(0.5) * v__12 * (-R(0.5) *
-                    pi__m1_0 - v__15);
+                const auto T01__density = -R(0.25) * v__18;
                 store_result(at, last, T01__density__row + c * at.dense + j, spread(T01__density));
-                const auto T02__density = R(0.5) * v__3 * (-R(0.5) * pi__0_p1 - v__15) + R(0.5) * v__6 * (-R(0.5) *
-                    pi__0_m1 - v__15);
+                const auto T02__density = -R(0.25) * v__17;
                 store_result(at, last, T02__density__row + c * at.dense + j, spread(T02__density));
-                const auto T11__density = v__11 + v__13 - v__16 - v__9;
+                const auto T11__density = -v__14 - R(0.25) * v__16;
                 store_result(at, last, T11__density__row + c * at.dense + j, spread(T11__density));
-                const auto T12__density = v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18;
+                const auto T12__density = R(0.25) * c2[c] * (phi__m1_0 + v__5) * (phi__0_m1 + v__9);
                 store_result(at, last, T12__density__row + c * at.dense + j, spread(T12__density));
-                const auto T22__density = v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8;
+                const auto T22__density = -v__14 - R(0.25) * v__15;
                 store_result(at, last, T22__density__row + c * at.dense + j, spread(T22__density));
             }
         });
@@ -539,42 +539,34 @@ static NOINLINE void readout_adjoint_0(
                 const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
                 const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
-                const auto v__0 = R(0.5) * phi__at[c];
-                const auto v__1 = -phi__p1_0;
-                const auto v__2 = phi__at[c] - phi__m1_0;
-                const auto v__3 = phi__at[c] + v__1;
-                const auto v__4 = -phi__0_p1;
-                const auto v__5 = phi__at[c] - phi__0_m1;
-                const auto v__6 = phi__at[c] + v__4;
-                const auto v__7 = -v__3;
-                const auto v__8 = v__7 * v__7;
-                const auto v__9 = v__2 * v__2;
-                const auto v__10 = -v__6;
-                const auto v__11 = R(0.25) * v__10 * v__10 + R(0.25) * v__5 * v__5;
-                const auto v__12 = v__11 - R(0.25) * v__8 - R(0.25) * v__9;
-                const auto v__13 = R(0.25) * v__10;
-                const auto v__14 = R(0.25) * v__5;
-                const auto v__15 = phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c];
-                const auto v__16 = R(0.25) * v__15;
-                const auto v__17 = phi__at[c] * phi__at[c];
-                const auto v__18 = R(0.5) * v__17;
-                const auto K_phi__readout__T00__density_0__bar11 = R(0.5) * phi__at[c] * T00__density__bar - v__0 *
-                    T11__density__bar - v__0 * T22__density__bar;
+                const auto v__0 = -phi__0_p1;
+                const auto v__1 = phi__0_m1 + v__0;
+                const auto v__2 = -phi__p1_0;
+                const auto v__3 = phi__m1_0 + v__2;
+                const auto v__4 = phi__at[c] - phi__m1_0;
+                const auto v__5 = v__4 * v__4;
+                const auto v__6 = phi__at[c] + v__2;
+                const auto v__7 = v__6 * v__6;
+                const auto v__8 = phi__at[c] - phi__0_m1;
+                const auto v__9 = phi__at[c] + v__0;
+                const auto v__10 = v__8 * v__8 + v__9 * v__9;
+                const auto v__11 = T11__density__bar + T22__density__bar;
+                const auto v__12 = v__11 - T00__density__bar;
+                const auto v__13 = R(0.5) * v__12;
+                const auto v__14 = (v__10 + v__5 + v__7) * T00__density__bar + v__1 * v__3 * T12__density__bar -
+                    (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7);
+                const auto v__15 = v__3 * T01__density__bar + v__6 * T01__density__bar__p1_0 + v__1 *
+                    T02__density__bar + v__9 * T02__density__bar__0_p1 - v__4 * T01__density__bar__m1_0 - v__8 *
+                    T02__density__bar__0_m1;
+                const auto K_phi__readout__T00__density_0__bar11 = -phi__at[c] * v__13;
                 K_phi__readout__T00__density_0__bar11__at[c] = spread(K_phi__readout__T00__density_0__bar11);
                 store(K_phi__readout__T00__density_0__bar11__row + c * at.padded + j,
                     spread(K_phi__readout__T00__density_0__bar11));
-                const auto pi__bar = T00__density__bar * pi + R(0.25) * (phi__m1_0 + v__1) * T01__density__bar +
-                    R(0.25) * v__3 * T01__density__bar__p1_0 + R(0.25) * (phi__0_m1 + v__4) * T02__density__bar +
-                    R(0.25) * v__6 * T02__density__bar__0_p1 + T11__density__bar * pi + T22__density__bar * pi -
-                    R(0.25) * v__2 * T01__density__bar__m1_0 - R(0.25) * v__5 * T02__density__bar__0_m1;
+                const auto pi__bar = (T00__density__bar + v__11) * pi + R(0.25) * v__15;
                 store_dense(last, pi__bar__row + c * at.dense + j, spread(pi__bar));
-                c2__sum[c] += valid(last, (v__11 + R(0.25) * v__8 + R(0.25) * v__9) * T00__density__bar + (v__13 *
-                    v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7) * T12__density__bar + v__12 * T22__density__bar
-                    - v__12 * T11__density__bar);
-                lam__sum[c] += valid(last, R(0.25) * v__15 * T00__density__bar - v__16 * T11__density__bar - v__16 *
-                    T22__density__bar);
-                m2__sum[c] += valid(last, R(0.5) * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 *
-                    T22__density__bar);
+                c2__sum[c] += valid(last, R(0.25) * v__14);
+                lam__sum[c] += valid(last, -R(0.25) * v__12 * phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c]);
+                m2__sum[c] += valid(last, -v__13 * phi__at[c] * phi__at[c]);
             }
             mix(K, K_phi__readout__T00__density_0__bar11__at, phi__bar12__at);
             for (long c = 0; c < G; ++c) {
@@ -616,38 +608,30 @@ static NOINLINE void readout_adjoint_0(
                 const V pi__0_p1 = load(pi__row + c * at.padded + j + 1);
                 const V pi__m1_0 = load(pi__row + c * at.padded + j - at.step0());
                 const V pi__p1_0 = load(pi__row + c * at.padded + j + at.step0());
-                const auto v__0 = -phi__p1_m1;
-                const auto v__1 = -phi__m1_m1;
-                const auto v__2 = -phi__m1_p1;
-                const auto v__3 = -phi__p1_p1;
-                const auto v__4 = R(2.0) * phi__at[c];
-                const auto v__5 = c2[c] * (v__4 - R(2.0) * phi__m1_0);
-                const auto v__6 = c2[c] * (v__4 - R(2.0) * phi__p1_0);
-                const auto v__7 = R(2.0) * K_phi__readout__T00__density_0__at[c] + R(4.0) * lam[c] * phi__at[c] *
-                    phi__at[c] * phi__at[c] + R(4.0) * m2[c] * phi__at[c];
-                const auto v__8 = v__5 + v__6 + v__7;
-                const auto v__9 = c2[c] * (v__4 - R(2.0) * phi__0_m1);
-                const auto v__10 = c2[c] * (v__4 - R(2.0) * phi__0_p1);
-                const auto v__11 = v__10 + v__9;
-                const auto v__12 = R(0.5) * phi__at[c] - R(0.5) * phi__0_m1;
-                const auto v__13 = R(0.5) * phi__at[c] - R(0.5) * phi__0_p1;
-                const auto v__14 = R(0.5) * phi__at[c] - R(0.5) * phi__m1_0;
-                const auto v__15 = R(0.5) * phi__at[c] - R(0.5) * phi__p1_0;
-                const auto phi__bar = R(0.25) * (v__11 + v__8) * T00__density__bar + R(0.25) * (pi__p1_0 - pi__m1_0) *
-                    T01__density__bar + R(0.25) * (-pi - pi__m1_0) * T01__density__bar__m1_0 + R(0.25) * (pi +
-                    pi__p1_0) * T01__density__bar__p1_0 + R(0.25) * (pi__0_p1 - pi__0_m1) * T02__density__bar +
-                    R(0.25) * (-pi - pi__0_m1) * T02__density__bar__0_m1 + R(0.25) * (pi + pi__0_p1) *
-                    T02__density__bar__0_p1 + R(0.25) * (v__5 + v__6 - v__11 - v__7) * T11__density__bar + R(0.25) *
-                    (c2[c] * (-phi__0_m1 - v__0) + c2[c] * (phi__0_m1 + v__1)) * T12__density__bar__0_m1 + R(0.25) *
-                    (-c2[c] * (-phi__0_p1 - v__3) - c2[c] * (phi__0_p1 + v__2)) * T12__density__bar__0_p1 + R(0.25) *
-                    (c2[c] * (-phi__m1_0 - v__2) + c2[c] * (phi__m1_0 + v__1)) * T12__density__bar__m1_0 + R(0.25) *
-                    (-c2[c] * (-phi__p1_0 - v__3) - c2[c] * (phi__p1_0 + v__0)) * T12__density__bar__p1_0 + R(0.25) *
-                    (v__10 + v__9 - v__8) * T22__density__bar + c2[c] * (v__12 * T00__density__bar__0_m1 + v__13 *
-                    T00__density__bar__0_p1 + v__14 * T00__density__bar__m1_0 + v__15 * T00__density__bar__p1_0 +
-                    v__14 * T11__density__bar__m1_0 + v__15 * T11__density__bar__p1_0 + v__12 *
-                    T22__density__bar__0_m1 + v__13 * T22__density__bar__0_p1 - v__12 * T11__density__bar__0_m1 -
-                    v__13 * T11__density__bar__0_p1 - v__14 * T22__density__bar__m1_0 - v__15 *
-                    T22__density__bar__p1_0) + phi__bar12__at[c];
+                const auto v__0 = R(4.0) * phi__at[c];
+                const auto v__1 = phi__0_m1 + phi__0_p1;
+                const auto v__2 = -phi__m1_0;
+                const auto v__3 = -phi__p1_0;
+                const auto v__4 = c2[c] * (v__1 + v__2 + v__3);
+                const auto v__5 = v__0 * (lam[c] * phi__at[c] * phi__at[c] + m2[c]);
+                const auto v__6 = -phi__p1_p1;
+                const auto v__7 = K_phi__readout__T00__density_0__at[c] - c2[c] * (phi__m1_0 + phi__p1_0 + v__1 -
+                    v__0);
+                const auto v__8 = K_phi__readout__T00__density_0__at[c] - v__4;
+                const auto v__9 = K_phi__readout__T00__density_0__at[c] + v__4;
+                const auto v__10 = (pi__m1_0 - pi__p1_0) * T01__density__bar + (pi + pi__m1_0) *
+                    T01__density__bar__m1_0 + (pi__0_m1 - pi__0_p1) * T02__density__bar + (pi + pi__0_m1) *
+                    T02__density__bar__0_m1 + (v__5 + R(2.0) * v__8) * T11__density__bar + (v__5 + R(2.0) * v__9) *
+                    T22__density__bar + c2[c] * ((phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1 + (phi__m1_m1 -
+                    phi__m1_p1) * T12__density__bar__m1_0 - (phi__m1_p1 + v__6) * T12__density__bar__0_p1 -
+                    (phi__p1_m1 + v__6) * T12__density__bar__p1_0) - (v__5 + R(2.0) * v__7) * T00__density__bar - (pi
+                    + pi__p1_0) * T01__density__bar__p1_0 - (pi + pi__0_p1) * T02__density__bar__0_p1;
+                const auto phi__bar = R(0.5) * c2[c] * ((phi__at[c] - phi__0_m1) * (T00__density__bar__0_m1 +
+                    T22__density__bar__0_m1 - T11__density__bar__0_m1) + (phi__at[c] - phi__0_p1) *
+                    (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1) + (phi__at[c] +
+                    v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0) +
+                    (phi__at[c] + v__3) * (T00__density__bar__p1_0 + T11__density__bar__p1_0 -
+                    T22__density__bar__p1_0)) + phi__bar12__at[c] - R(0.25) * v__10;
                 store_dense(last, phi__bar__row + c * at.dense + j, spread(phi__bar));
             }
         });
@@ -861,9 +845,8 @@ static NOINLINE void inner_0(
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
+                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
+                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
                 const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
                 dV_dphi__at[c] = spread(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1__v;
@@ -931,9 +914,8 @@ static NOINLINE void tail_0(
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
+                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
+                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
                 const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
                 dV_dphi__at[c] = spread(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1__v;
@@ -1073,9 +1055,8 @@ static NOINLINE void inner_adjoint_0(
                 const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
                 const auto v__0 = R(0.5) * dt;
                 const auto v__1 = v__0 * phi_1__ahead__bar;
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
+                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
+                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
                 const auto pi_1 = pi - dV_dphi * v__0;
                 const auto pi__next__bar3__v = pi__next__bar + v__1;
                 const auto pi_5__bar6 = pi__next__bar3__v + v__1;
@@ -1092,21 +1073,20 @@ static NOINLINE void inner_adjoint_0(
             mix(rotation, pi_2__at, pi_3__at);
             for (long c = 0; c < G; ++c) {
                 const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + c * at.padded + j);
-                const auto v__0 = R(0.5) * phi_1__ahead__bar;
                 const auto pi_4__v = decay[c] * pi_3__at[c];
                 const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
-                dt__sum[c] += valid(last, R(2.0) * pi_5__v * v__0);
+                dt__sum[c] += valid(last, pi_5__v * phi_1__ahead__bar);
             }
             mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi__bar = decay[c] * pi_2__bar10__at[c];
-                const auto v__0 = R(0.5) * pi__bar;
-                const auto dV_dphi__bar15 = (-R(0.5) * pi_5__bar6__at[c] - v__0) * dt;
+                const auto dV_dphi__bar15 = -R(0.5) * (pi_5__bar6__at[c] + pi__bar) * dt;
                 dV_dphi__bar15__at[c] = spread(dV_dphi__bar15);
                 store(dV_dphi__bar15__row + c * at.padded + j, spread(dV_dphi__bar15));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c] + pi_3__at[c] * pi_5__bar6__at[c]);
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar6__at[c] - dV_dphi__at[c] * v__0);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar6__at[c] - R(0.5) * dV_dphi__at[c] *
+                    pi__bar);
             }
             mix(K, dV_dphi__bar15__at, phi_1__bar19__at);
             for (long c = 0; c < G; ++c) store(phi_1__bar19__row + c * at.padded + j, phi_1__bar19__at[c]);
@@ -1161,7 +1141,7 @@ static NOINLINE void inner_adjoint_1(
                     phi_1__bar19 + k__2 * (dV_dphi__bar15__0_m1 + dV_dphi__bar15__0_p1 + dV_dphi__bar15__m1_0 +
                     dV_dphi__bar15__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
-                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
+                c2__sum += valid(last, -(phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1) *
                     dV_dphi__bar15);
                 lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar15);
                 m2__sum += valid(last, dV_dphi__bar15 * phi_1);
@@ -1255,9 +1235,8 @@ static NOINLINE void tail_adjoint_0(
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
                 const auto v__0 = R(0.5) * dt;
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
+                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
+                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
                 const auto pi_1 = pi - dV_dphi * v__0;
                 const auto dT_dpi_1__bar2__v = v__0 * phi__next__bar;
                 const auto pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v;
@@ -1281,13 +1260,13 @@ static NOINLINE void tail_adjoint_0(
             mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi__bar = decay[c] * pi_2__bar7__at[c];
-                const auto v__0 = R(0.5) * pi__bar;
-                const auto dV_dphi__bar12 = (-R(0.5) * pi_5__bar3__at[c] - v__0) * dt;
+                const auto dV_dphi__bar12 = -R(0.5) * (pi_5__bar3__at[c] + pi__bar) * dt;
                 dV_dphi__bar12__at[c] = spread(dV_dphi__bar12);
                 store(dV_dphi__bar12__row + c * at.padded + j, spread(dV_dphi__bar12));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar3__at[c]);
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar3__at[c] - dV_dphi__at[c] * v__0);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar3__at[c] - R(0.5) * dV_dphi__at[c] *
+                    pi__bar);
             }
             mix(K, dV_dphi__bar12__at, phi_1__bar16__at);
             for (long c = 0; c < G; ++c) store(phi_1__bar16__row + c * at.padded + j, phi_1__bar16__at[c]);
@@ -1342,7 +1321,7 @@ static NOINLINE void tail_adjoint_1(
                     + k__2 * (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 +
                     dV_dphi__bar12__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
-                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
+                c2__sum += valid(last, -(phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1) *
                     dV_dphi__bar12);
                 lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar12);
                 m2__sum += valid(last, dV_dphi__bar12 * phi_1);

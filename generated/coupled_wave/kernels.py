@@ -158,13 +158,13 @@ def step_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     decay = tl.load(decay_ptr + channel__).to(ACC)
@@ -179,8 +179,8 @@ def step_1_kernel(
     phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
-        K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
@@ -297,13 +297,13 @@ def step_adjoint_1_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     decay = tl.load(decay_ptr + channel__).to(ACC)
@@ -319,8 +319,8 @@ def step_adjoint_1_kernel(
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
-        K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -400,13 +400,13 @@ def step_adjoint_3_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
@@ -420,17 +420,16 @@ def step_adjoint_3_kernel(
     pi_2__bar7 = tl.load(pi_2__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_1__bar10 = decay * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
+    dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
     tl.store(pi_1__bar10_ptr + base__ + at__, (pi_1__bar10).to(pi_1__bar10_ptr.dtype.element_ty), mask=ok__)
     tl.store(dV_dphi__bar12_ptr + base__ + at__, (dV_dphi__bar12).to(dV_dphi__bar12_ptr.dtype.element_ty), mask=ok__)
     tl.store(decay__bar9_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar7, 0.0), axis=0))
-    tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * dV_dphi, 0.0), axis=0))
+    tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -0.5 * pi_1__bar10 * dV_dphi, 0.0), axis=0))
     tl.store(
         c2__bar13_ptr + partial__,
         tl.sum(
             tl.where(
-                ok__, dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), 0.0
+                ok__, -dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1), 0.0
             ),
             axis=0
         )
@@ -470,13 +469,13 @@ def step_adjoint_4_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     lam = tl.load(lam_ptr + channel__).to(ACC)
@@ -494,7 +493,7 @@ def step_adjoint_4_kernel(
     pi_1__bar10 = tl.load(pi_1__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__bar = (
         (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
-        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
+        - (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0) * c2
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
@@ -534,13 +533,13 @@ def readout_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     lam = tl.load(lam_ptr + channel__).to(ACC)
@@ -559,53 +558,41 @@ def readout_0_kernel(
     pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     v__0 = pi * pi
-    v__1 = 0.5 * phi * phi * m2
-    v__2 = 0.5 * K_phi__readout__T00__density_0 * phi
-    v__3 = phi__0_p1 - phi
-    v__4 = 0.25 * c2
-    v__5 = v__4 * v__3 * v__3
-    v__6 = phi - phi__0_m1
-    v__7 = v__4 * v__6 * v__6
-    v__8 = 0.25 * phi * phi * phi * phi * lam
-    v__9 = v__1 + v__2 + v__5 + v__7 + v__8
-    v__10 = phi__p1_0 - phi
-    v__11 = v__4 * v__10 * v__10
-    v__12 = phi - phi__m1_0
-    v__13 = v__4 * v__12 * v__12
-    v__14 = v__11 + v__13
-    v__15 = 0.5 * pi
-    v__16 = -0.5 * v__0
-    v__17 = v__3 * v__4
-    v__18 = v__4 * v__6
+    v__1 = (K_phi__readout__T00__density_0 + phi * m2) * phi
+    v__2 = phi * phi * phi * phi * lam
+    v__3 = phi - phi__m1_0
+    v__4 = v__3 * v__3
+    v__5 = -phi__p1_0
+    v__6 = phi + v__5
+    v__7 = v__6 * v__6
+    v__8 = phi - phi__0_m1
+    v__9 = -phi__0_p1
+    v__10 = phi + v__9
+    v__11 = v__10 * v__10 + v__8 * v__8
+    v__12 = (v__11 - v__4 - v__7) * c2
+    v__13 = v__1 - v__0
+    v__14 = 0.5 * v__13
+    v__15 = v__2 - v__12
+    v__16 = v__12 + v__2
+    v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1)
+    v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0)
+    v__19 = v__0 + v__1
+    v__20 = (v__11 + v__4 + v__7) * c2 + v__2
     tl.store(
-        T00__density_ptr + base__ + at__, (0.5 * v__0 + v__14 + v__9).to(T00__density_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        T01__density_ptr + base__ + at__,
-        (
-            0.5 * v__10 * (-0.5 * pi__p1_0 - v__15) + 0.5 * v__12 * (-0.5 * pi__m1_0 - v__15)
-        ).to(T01__density_ptr.dtype.element_ty),
+        T00__density_ptr + base__ + at__, (0.5 * v__19 + 0.25 * v__20).to(T00__density_ptr.dtype.element_ty),
         mask=ok__
     )
+    tl.store(T01__density_ptr + base__ + at__, (-0.25 * v__18).to(T01__density_ptr.dtype.element_ty), mask=ok__)
+    tl.store(T02__density_ptr + base__ + at__, (-0.25 * v__17).to(T02__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        T02__density_ptr + base__ + at__,
-        (
-            0.5 * v__3 * (-0.5 * pi__0_p1 - v__15) + 0.5 * v__6 * (-0.5 * pi__0_m1 - v__15)
-        ).to(T02__density_ptr.dtype.element_ty),
-        mask=ok__
-    )
-    tl.store(
-        T11__density_ptr + base__ + at__, (v__11 + v__13 - v__16 - v__9).to(T11__density_ptr.dtype.element_ty),
-        mask=ok__
+        T11__density_ptr + base__ + at__, (-v__14 - 0.25 * v__16).to(T11__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
         T12__density_ptr + base__ + at__,
-        (v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18).to(T12__density_ptr.dtype.element_ty),
-        mask=ok__
+        (0.25 * (phi__m1_0 + v__5) * (phi__0_m1 + v__9) * c2).to(T12__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T22__density_ptr + base__ + at__,
-        (v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8).to(T22__density_ptr.dtype.element_ty), mask=ok__
+        T22__density_ptr + base__ + at__, (-v__14 - 0.25 * v__15).to(T22__density_ptr.dtype.element_ty), mask=ok__
     )
 
 
@@ -639,13 +626,13 @@ def readout_adjoint_0_kernel(
     partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
     T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     T01__density__bar = tl.load(T01__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -663,73 +650,39 @@ def readout_adjoint_0_kernel(
     phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    v__0 = 0.5 * phi
-    v__1 = -phi__p1_0
-    v__2 = phi - phi__m1_0
-    v__3 = phi + v__1
-    v__4 = -phi__0_p1
-    v__5 = phi - phi__0_m1
-    v__6 = phi + v__4
-    v__7 = -v__3
-    v__8 = v__7 * v__7
-    v__9 = v__2 * v__2
-    v__10 = -v__6
-    v__11 = 0.25 * v__10 * v__10 + 0.25 * v__5 * v__5
-    v__12 = v__11 - 0.25 * v__8 - 0.25 * v__9
-    v__13 = 0.25 * v__10
-    v__14 = 0.25 * v__5
-    v__15 = phi * phi * phi * phi
-    v__16 = 0.25 * v__15
-    v__17 = phi * phi
-    v__18 = 0.5 * v__17
+    v__0 = -phi__0_p1
+    v__1 = phi__0_m1 + v__0
+    v__2 = -phi__p1_0
+    v__3 = phi__m1_0 + v__2
+    v__4 = phi - phi__m1_0
+    v__5 = v__4 * v__4
+    v__6 = phi + v__2
+    v__7 = v__6 * v__6
+    v__8 = phi - phi__0_m1
+    v__9 = phi + v__0
+    v__10 = v__8 * v__8 + v__9 * v__9
+    v__11 = T11__density__bar + T22__density__bar
+    v__12 = v__11 - T00__density__bar
+    v__13 = 0.5 * v__12
+    v__14 = (
+        (v__10 + v__5 + v__7) * T00__density__bar + v__1 * v__3 * T12__density__bar
+        - (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7)
+    )
+    v__15 = (
+        v__3 * T01__density__bar + v__6 * T01__density__bar__p1_0 + v__1 * T02__density__bar
+        + v__9 * T02__density__bar__0_p1 - v__4 * T01__density__bar__m1_0 - v__8 * T02__density__bar__0_m1
+    )
     tl.store(
         K_phi__readout__T00__density_0__bar11_ptr + base__ + at__,
-        (
-            0.5 * T00__density__bar * phi - v__0 * T11__density__bar - v__0 * T22__density__bar
-        ).to(K_phi__readout__T00__density_0__bar11_ptr.dtype.element_ty),
-        mask=ok__
+        (-v__13 * phi).to(K_phi__readout__T00__density_0__bar11_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
         pi__bar_ptr + base__ + at__,
-        (
-            T00__density__bar * pi + 0.25 * (phi__m1_0 + v__1) * T01__density__bar + 0.25 * v__3
-            * T01__density__bar__p1_0 + 0.25 * (phi__0_m1 + v__4) * T02__density__bar + 0.25 * v__6
-            * T02__density__bar__0_p1 + T11__density__bar * pi + T22__density__bar * pi - 0.25 * v__2
-            * T01__density__bar__m1_0 - 0.25 * v__5 * T02__density__bar__0_m1
-        ).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        ((T00__density__bar + v__11) * pi + 0.25 * v__15).to(pi__bar_ptr.dtype.element_ty), mask=ok__
     )
-    tl.store(
-        c2__bar1_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__,
-                (v__11 + 0.25 * v__8 + 0.25 * v__9) * T00__density__bar + (
-                    v__13 * v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7
-                ) * T12__density__bar + v__12 * T22__density__bar - v__12 * T11__density__bar,
-                0.0
-            ),
-            axis=0
-        )
-    )
-    tl.store(
-        lam__bar2_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__, 0.25 * v__15 * T00__density__bar - v__16 * T11__density__bar - v__16 * T22__density__bar, 0.0
-            ),
-            axis=0
-        )
-    )
-    tl.store(
-        m2__bar3_ptr + partial__,
-        tl.sum(
-            tl.where(
-                ok__, 0.5 * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 * T22__density__bar, 0.0
-            ),
-            axis=0
-        )
-    )
+    tl.store(c2__bar1_ptr + partial__, tl.sum(tl.where(ok__, 0.25 * v__14, 0.0), axis=0))
+    tl.store(lam__bar2_ptr + partial__, tl.sum(tl.where(ok__, -0.25 * v__12 * phi * phi * phi * phi, 0.0), axis=0))
+    tl.store(m2__bar3_ptr + partial__, tl.sum(tl.where(ok__, -v__13 * phi * phi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -763,21 +716,21 @@ def readout_adjoint_1_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_m1 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__m1_m1 = ((i0__ + N0__ - 1) % N0__) * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__m1_m1 = ok__
-    at__m1_0 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__
+    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
     ok__m1_0 = ok__
-    at__m1_p1 = ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__m1_p1 = ((i0__ + N0__ - 1) % N0__) * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__m1_p1 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__0_p1 = ok__
-    at__p1_m1 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__)
+    at__p1_m1 = ((i0__ + N0__ + 1) % N0__) * (N1__) + ((i1__ + N1__ - 1) % N1__)
     ok__p1_m1 = ok__
-    at__p1_0 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__
+    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
     ok__p1_0 = ok__
-    at__p1_p1 = ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__)
+    at__p1_p1 = ((i0__ + N0__ + 1) % N0__) * (N1__) + ((i1__ + N1__ + 1) % N1__)
     ok__p1_p1 = ok__
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     lam = tl.load(lam_ptr + channel__).to(ACC)
@@ -825,41 +778,38 @@ def readout_adjoint_1_kernel(
     pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
     pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    v__0 = -phi__p1_m1
-    v__1 = -phi__m1_m1
-    v__2 = -phi__m1_p1
-    v__3 = -phi__p1_p1
-    v__4 = 2.0 * phi
-    v__5 = (v__4 - 2.0 * phi__m1_0) * c2
-    v__6 = (v__4 - 2.0 * phi__p1_0) * c2
-    v__7 = 2.0 * K_phi__readout__T00__density_0 + 4.0 * phi * phi * phi * lam + 4.0 * phi * m2
-    v__8 = v__5 + v__6 + v__7
-    v__9 = (v__4 - 2.0 * phi__0_m1) * c2
-    v__10 = (v__4 - 2.0 * phi__0_p1) * c2
-    v__11 = v__10 + v__9
-    v__12 = 0.5 * phi - 0.5 * phi__0_m1
-    v__13 = 0.5 * phi - 0.5 * phi__0_p1
-    v__14 = 0.5 * phi - 0.5 * phi__m1_0
-    v__15 = 0.5 * phi - 0.5 * phi__p1_0
+    v__0 = 4.0 * phi
+    v__1 = phi__0_m1 + phi__0_p1
+    v__2 = -phi__m1_0
+    v__3 = -phi__p1_0
+    v__4 = (v__1 + v__2 + v__3) * c2
+    v__5 = v__0 * (phi * phi * lam + m2)
+    v__6 = -phi__p1_p1
+    v__7 = K_phi__readout__T00__density_0 - (phi__m1_0 + phi__p1_0 + v__1 - v__0) * c2
+    v__8 = K_phi__readout__T00__density_0 - v__4
+    v__9 = K_phi__readout__T00__density_0 + v__4
+    v__10 = (
+        (pi__m1_0 - pi__p1_0) * T01__density__bar + (pi + pi__m1_0) * T01__density__bar__m1_0
+        + (pi__0_m1 - pi__0_p1) * T02__density__bar + (pi + pi__0_m1) * T02__density__bar__0_m1
+        + (v__5 + 2.0 * v__8) * T11__density__bar + (v__5 + 2.0 * v__9) * T22__density__bar
+        + (
+            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1 + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
+            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1 - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
+        ) * c2
+        - (v__5 + 2.0 * v__7) * T00__density__bar - (pi + pi__p1_0) * T01__density__bar__p1_0
+        - (pi + pi__0_p1) * T02__density__bar__0_p1
+    )
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            0.25 * (v__11 + v__8) * T00__density__bar + 0.25 * (pi__p1_0 - pi__m1_0) * T01__density__bar + 0.25
-            * (-pi - pi__m1_0) * T01__density__bar__m1_0 + 0.25 * (pi + pi__p1_0) * T01__density__bar__p1_0 + 0.25
-            * (pi__0_p1 - pi__0_m1) * T02__density__bar + 0.25 * (-pi - pi__0_m1) * T02__density__bar__0_m1 + 0.25
-            * (pi + pi__0_p1) * T02__density__bar__0_p1 + 0.25 * (v__5 + v__6 - v__11 - v__7) * T11__density__bar
-            + 0.25 * ((-phi__0_m1 - v__0) * c2 + (phi__0_m1 + v__1) * c2) * T12__density__bar__0_m1 + 0.25
-            * (-(-phi__0_p1 - v__3) * c2 - (phi__0_p1 + v__2) * c2) * T12__density__bar__0_p1 + 0.25
-            * ((-phi__m1_0 - v__2) * c2 + (phi__m1_0 + v__1) * c2) * T12__density__bar__m1_0 + 0.25
-            * (-(-phi__p1_0 - v__3) * c2 - (phi__p1_0 + v__0) * c2) * T12__density__bar__p1_0 + 0.25
-            * (v__10 + v__9 - v__8) * T22__density__bar + phi__bar12
-            + (
-                v__12 * T00__density__bar__0_m1 + v__13 * T00__density__bar__0_p1 + v__14 * T00__density__bar__m1_0
-                + v__15 * T00__density__bar__p1_0 + v__14 * T11__density__bar__m1_0 + v__15 * T11__density__bar__p1_0
-                + v__12 * T22__density__bar__0_m1 + v__13 * T22__density__bar__0_p1 - v__12 * T11__density__bar__0_m1
-                - v__13 * T11__density__bar__0_p1 - v__14 * T22__density__bar__m1_0 - v__15 * T22__density__bar__p1_0
+            phi__bar12 + 0.5
+            * (
+                (phi - phi__0_m1) * (T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1)
+                + (phi - phi__0_p1) * (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1)
+                + (phi + v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0)
+                + (phi + v__3) * (T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0)
             )
-            * c2
+            * c2 - 0.25 * v__10
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__
     )
@@ -1218,8 +1168,8 @@ def _step_0(phi, pi, dt):
 def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
-        K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     pi_2 = decay * pi_1__v
@@ -1250,8 +1200,8 @@ def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
 def _step_adjoint_1(K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
-        K_phi + phi_1 * phi_1 * phi_1 * lam + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -1273,11 +1223,10 @@ def _step_adjoint_2(dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt):
 def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, near__0, TILE__: tl.constexpr):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     pi_1__bar10 = decay * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
+    dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
     decay__bar9 = pi_1 * pi_2__bar7
-    dt__bar11 = -v__0 * dV_dphi
-    c2__bar13 = dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
+    dt__bar11 = -0.5 * pi_1__bar10 * dV_dphi
+    c2__bar13 = -dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1)
     lam__bar14 = dV_dphi__bar12 * phi_1 * phi_1 * phi_1
     m2__bar15 = dV_dphi__bar12 * phi_1
     return pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13, lam__bar14, m2__bar15
@@ -1293,7 +1242,7 @@ def _step_adjoint_4(
     )
     phi__bar = (
         (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
-        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
+        - (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0) * c2
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
@@ -1355,12 +1304,12 @@ def evolve_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__, ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__), at__)
+                tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__)
             ),
             tl.join(
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__, at__)
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
+                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__)
             )
         ),
         [4 * TILE__]
@@ -1397,12 +1346,12 @@ def evolve_adjoint_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__, ((i0__ + 1 * N0__ + -1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + -1) % N1__), at__)
+                tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__)
             ),
             tl.join(
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + 1 * N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + 1 * N0__ + 1) % N0__) * (N1__) + i1__, at__)
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
+                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__)
             )
         ),
         [4 * TILE__]

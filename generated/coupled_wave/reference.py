@@ -20,7 +20,7 @@
 # - backward pass: keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible:
 #   it is never run backwards)
 # - WARNING: dt is learned and nothing keeps dt below its step limit, 0.6984 at the declared start (dt = 0.1 there)
-# Cost per site: step 25 operations, 52 bytes moved in float32, 3 kernels; readout 73 operations, 36 bytes moved in
+# Cost per site: step 25 operations, 52 bytes moved in float32, 3 kernels; readout 57 operations, 36 bytes moved in
 #   float32, 1 kernel
 """CoupledWave: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
@@ -87,8 +87,8 @@ def step(
     decay__c = decay[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dV_dphi = K_phi + lam__c * phi_1 * phi_1 * phi_1 + m2__c * phi_1 + c2__c * (
-        4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0
+    dV_dphi = K_phi + (lam__c * phi_1 * phi_1 + m2__c) * phi_1 - c2__c * (
+        phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     pi_2 = decay__c * pi_1__v
@@ -120,8 +120,8 @@ def step_adjoint(
     c2__c = c2[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dV_dphi = K_phi + lam__c * phi_1 * phi_1 * phi_1 + m2__c * phi_1 + c2__c * (
-        4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0
+    dV_dphi = K_phi + (lam__c * phi_1 * phi_1 + m2__c) * phi_1 - c2__c * (
+        phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -135,12 +135,11 @@ def step_adjoint(
     pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
     rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
     pi_1__bar10 = decay__c * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
+    dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
     decay__bar9 = sites(pi_1 * pi_2__bar7, phi).sum(dim=[0, 2, 3])
-    dt__bar11 = sites(-v__0 * dV_dphi, phi).sum()
+    dt__bar11 = sites(-0.5 * pi_1__bar10 * dV_dphi, phi).sum()
     c2__bar13 = sites(
-        dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), phi
+        -dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1), phi
     ).sum(dim=[0, 2, 3])
     lam__bar14 = sites(dV_dphi__bar12 * phi_1 * phi_1 * phi_1, phi).sum(dim=[0, 2, 3])
     m2__bar15 = sites(dV_dphi__bar12 * phi_1, phi).sum(dim=[0, 2, 3])
@@ -150,8 +149,8 @@ def step_adjoint(
     dV_dphi__bar12__0_p1 = shift(dV_dphi__bar12, (0, 1))
     dV_dphi__bar12__m1_0 = shift(dV_dphi__bar12, (-1, 0))
     dV_dphi__bar12__p1_0 = shift(dV_dphi__bar12, (1, 0))
-    phi__bar = (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar + c2__c * (
-        -dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0
+    phi__bar = (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar - c2__c * (
+        dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
@@ -182,30 +181,32 @@ def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Ten
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
     v__0 = pi * pi
-    v__1 = 0.5 * m2__c * phi * phi
-    v__2 = 0.5 * K_phi__readout__T00__density_0 * phi
-    v__3 = phi__0_p1 - phi
-    v__4 = 0.25 * c2__c
-    v__5 = v__4 * v__3 * v__3
-    v__6 = phi - phi__0_m1
-    v__7 = v__4 * v__6 * v__6
-    v__8 = 0.25 * lam__c * phi * phi * phi * phi
-    v__9 = v__1 + v__2 + v__5 + v__7 + v__8
-    v__10 = phi__p1_0 - phi
-    v__11 = v__4 * v__10 * v__10
-    v__12 = phi - phi__m1_0
-    v__13 = v__4 * v__12 * v__12
-    v__14 = v__11 + v__13
-    v__15 = 0.5 * pi
-    v__16 = -0.5 * v__0
-    v__17 = v__3 * v__4
-    v__18 = v__4 * v__6
-    T00__density = 0.5 * v__0 + v__14 + v__9
-    T01__density = 0.5 * v__10 * (-0.5 * pi__p1_0 - v__15) + 0.5 * v__12 * (-0.5 * pi__m1_0 - v__15)
-    T02__density = 0.5 * v__3 * (-0.5 * pi__0_p1 - v__15) + 0.5 * v__6 * (-0.5 * pi__0_m1 - v__15)
-    T11__density = v__11 + v__13 - v__16 - v__9
-    T12__density = v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18
-    T22__density = v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8
+    v__1 = (K_phi__readout__T00__density_0 + m2__c * phi) * phi
+    v__2 = lam__c * phi * phi * phi * phi
+    v__3 = phi - phi__m1_0
+    v__4 = v__3 * v__3
+    v__5 = -phi__p1_0
+    v__6 = phi + v__5
+    v__7 = v__6 * v__6
+    v__8 = phi - phi__0_m1
+    v__9 = -phi__0_p1
+    v__10 = phi + v__9
+    v__11 = v__10 * v__10 + v__8 * v__8
+    v__12 = c2__c * (v__11 - v__4 - v__7)
+    v__13 = v__1 - v__0
+    v__14 = 0.5 * v__13
+    v__15 = v__2 - v__12
+    v__16 = v__12 + v__2
+    v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1)
+    v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0)
+    v__19 = v__0 + v__1
+    v__20 = c2__c * (v__11 + v__4 + v__7) + v__2
+    T00__density = 0.5 * v__19 + 0.25 * v__20
+    T01__density = -0.25 * v__18
+    T02__density = -0.25 * v__17
+    T11__density = -v__14 - 0.25 * v__16
+    T12__density = 0.25 * c2__c * (phi__m1_0 + v__5) * (phi__0_m1 + v__9)
+    T22__density = -v__14 - 0.25 * v__15
     return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
 
 
@@ -224,46 +225,33 @@ def readout_adjoint(
     phi__0_p1 = shift(phi, (0, 1))
     phi__m1_0 = shift(phi, (-1, 0))
     phi__p1_0 = shift(phi, (1, 0))
-    v__0 = 0.5 * phi
-    v__1 = -phi__p1_0
-    v__2 = phi - phi__m1_0
-    v__3 = phi + v__1
-    v__4 = -phi__0_p1
-    v__5 = phi - phi__0_m1
-    v__6 = phi + v__4
-    v__7 = -v__3
-    v__8 = v__7 * v__7
-    v__9 = v__2 * v__2
-    v__10 = -v__6
-    v__11 = 0.25 * v__10 * v__10 + 0.25 * v__5 * v__5
-    v__12 = v__11 - 0.25 * v__8 - 0.25 * v__9
-    v__13 = 0.25 * v__10
-    v__14 = 0.25 * v__5
-    v__15 = phi * phi * phi * phi
-    v__16 = 0.25 * v__15
-    v__17 = phi * phi
-    v__18 = 0.5 * v__17
-    K_phi__readout__T00__density_0__bar11 = (
-        0.5 * T00__density__bar * phi - v__0 * T11__density__bar - v__0 * T22__density__bar
+    v__0 = -phi__0_p1
+    v__1 = phi__0_m1 + v__0
+    v__2 = -phi__p1_0
+    v__3 = phi__m1_0 + v__2
+    v__4 = phi - phi__m1_0
+    v__5 = v__4 * v__4
+    v__6 = phi + v__2
+    v__7 = v__6 * v__6
+    v__8 = phi - phi__0_m1
+    v__9 = phi + v__0
+    v__10 = v__8 * v__8 + v__9 * v__9
+    v__11 = T11__density__bar + T22__density__bar
+    v__12 = v__11 - T00__density__bar
+    v__13 = 0.5 * v__12
+    v__14 = (
+        (v__10 + v__5 + v__7) * T00__density__bar + v__1 * v__3 * T12__density__bar
+        - (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7)
     )
-    pi__bar = (
-        T00__density__bar * pi + 0.25 * (phi__m1_0 + v__1) * T01__density__bar + 0.25 * v__3 * T01__density__bar__p1_0
-        + 0.25 * (phi__0_m1 + v__4) * T02__density__bar + 0.25 * v__6 * T02__density__bar__0_p1
-        + T11__density__bar * pi + T22__density__bar * pi - 0.25 * v__2 * T01__density__bar__m1_0
-        - 0.25 * v__5 * T02__density__bar__0_m1
+    v__15 = (
+        v__3 * T01__density__bar + v__6 * T01__density__bar__p1_0 + v__1 * T02__density__bar
+        + v__9 * T02__density__bar__0_p1 - v__4 * T01__density__bar__m1_0 - v__8 * T02__density__bar__0_m1
     )
-    c2__bar1 = sites(
-        (v__11 + 0.25 * v__8 + 0.25 * v__9) * T00__density__bar + (
-            v__13 * v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7
-        ) * T12__density__bar + v__12 * T22__density__bar - v__12 * T11__density__bar,
-        phi
-    ).sum(dim=[0, 2, 3])
-    lam__bar2 = sites(
-        0.25 * v__15 * T00__density__bar - v__16 * T11__density__bar - v__16 * T22__density__bar, phi
-    ).sum(dim=[0, 2, 3])
-    m2__bar3 = sites(
-        0.5 * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 * T22__density__bar, phi
-    ).sum(dim=[0, 2, 3])
+    K_phi__readout__T00__density_0__bar11 = -v__13 * phi
+    pi__bar = (T00__density__bar + v__11) * pi + 0.25 * v__15
+    c2__bar1 = sites(0.25 * v__14, phi).sum(dim=[0, 2, 3])
+    lam__bar2 = sites(-0.25 * v__12 * phi * phi * phi * phi, phi).sum(dim=[0, 2, 3])
+    m2__bar3 = sites(-v__13 * phi * phi, phi).sum(dim=[0, 2, 3])
     phi__bar12 = torch.einsum("cd,bd...->bc...", K, K_phi__readout__T00__density_0__bar11)
     K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
     T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
@@ -293,27 +281,36 @@ def readout_adjoint(
     c2__c = c2[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = -phi__p1_m1
-    v__1 = -phi__m1_m1
-    v__2 = -phi__m1_p1
-    v__3 = -phi__p1_p1
-    v__4 = 2.0 * phi
-    v__5 = c2__c * (v__4 - 2.0 * phi__m1_0)
-    v__6 = c2__c * (v__4 - 2.0 * phi__p1_0)
-    v__7 = 2.0 * K_phi__readout__T00__density_0 + 4.0 * lam__c * phi * phi * phi + 4.0 * m2__c * phi
-    v__8 = v__5 + v__6 + v__7
-    v__9 = c2__c * (v__4 - 2.0 * phi__0_m1)
-    v__10 = c2__c * (v__4 - 2.0 * phi__0_p1)
-    v__11 = v__10 + v__9
-    v__12 = 0.5 * phi - 0.5 * phi__0_m1
-    v__13 = 0.5 * phi - 0.5 * phi__0_p1
-    v__14 = 0.5 * phi - 0.5 * phi__m1_0
-    v__15 = 0.5 * phi - 0.5 * phi__p1_0
-    phi__bar = 0.25 * (v__11 + v__8) * T00__density__bar + 0.25 * (pi__p1_0 - pi__m1_0) * T01__density__bar + 0.25 * (-pi - pi__m1_0) * T01__density__bar__m1_0 + 0.25 * (pi + pi__p1_0) * T01__density__bar__p1_0 + 0.25 * (pi__0_p1 - pi__0_m1) * T02__density__bar + 0.25 * (-pi - pi__0_m1) * T02__density__bar__0_m1 + 0.25 * (pi + pi__0_p1) * T02__density__bar__0_p1 + 0.25 * (v__5 + v__6 - v__11 - v__7) * T11__density__bar + 0.25 * (c2__c * (-phi__0_m1 - v__0) + c2__c * (phi__0_m1 + v__1)) * T12__density__bar__0_m1 + 0.25 * (-c2__c * (-phi__0_p1 - v__3) - c2__c * (phi__0_p1 + v__2)) * T12__density__bar__0_p1 + 0.25 * (c2__c * (-phi__m1_0 - v__2) + c2__c * (phi__m1_0 + v__1)) * T12__density__bar__m1_0 + 0.25 * (-c2__c * (-phi__p1_0 - v__3) - c2__c * (phi__p1_0 + v__0)) * T12__density__bar__p1_0 + 0.25 * (v__10 + v__9 - v__8) * T22__density__bar + phi__bar12 + c2__c * (
-        v__12 * T00__density__bar__0_m1 + v__13 * T00__density__bar__0_p1 + v__14 * T00__density__bar__m1_0 + v__15
-        * T00__density__bar__p1_0 + v__14 * T11__density__bar__m1_0 + v__15 * T11__density__bar__p1_0 + v__12
-        * T22__density__bar__0_m1 + v__13 * T22__density__bar__0_p1 - v__12 * T11__density__bar__0_m1 - v__13
-        * T11__density__bar__0_p1 - v__14 * T22__density__bar__m1_0 - v__15 * T22__density__bar__p1_0
+    v__0 = 4.0 * phi
+    v__1 = phi__0_m1 + phi__0_p1
+    v__2 = -phi__m1_0
+    v__3 = -phi__p1_0
+    v__4 = c2__c * (v__1 + v__2 + v__3)
+    v__5 = v__0 * (lam__c * phi * phi + m2__c)
+    v__6 = -phi__p1_p1
+    v__7 = K_phi__readout__T00__density_0 - c2__c * (phi__m1_0 + phi__p1_0 + v__1 - v__0)
+    v__8 = K_phi__readout__T00__density_0 - v__4
+    v__9 = K_phi__readout__T00__density_0 + v__4
+    v__10 = (
+        (pi__m1_0 - pi__p1_0) * T01__density__bar + (pi + pi__m1_0) * T01__density__bar__m1_0
+        + (pi__0_m1 - pi__0_p1) * T02__density__bar + (pi + pi__0_m1) * T02__density__bar__0_m1
+        + (v__5 + 2.0 * v__8) * T11__density__bar + (v__5 + 2.0 * v__9) * T22__density__bar
+        + c2__c * (
+            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1 + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
+            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1 - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
+        )
+        - (v__5 + 2.0 * v__7) * T00__density__bar - (pi + pi__p1_0) * T01__density__bar__p1_0
+        - (pi + pi__0_p1) * T02__density__bar__0_p1
+    )
+    phi__bar = (
+        phi__bar12
+        + 0.5 * c2__c * (
+            (phi - phi__0_m1) * (T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1)
+            + (phi - phi__0_p1) * (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1)
+            + (phi + v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0)
+            + (phi + v__3) * (T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0)
+        )
+        - 0.25 * v__10
     )
     K__bar = K__bar13
     c2__bar = c2__bar1
@@ -332,12 +329,12 @@ def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tens
     c2__c = c2[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    v__0 = 0.25 * c2__c
-    energy__density = (
-        0.5 * K_phi__energy__energy__density_0 * phi + 0.25 * lam__c * phi * phi * phi * phi + 0.5 * m2__c * phi * phi
-        + 0.5 * pi * pi + v__0 * (phi__0_p1 - phi) * (phi__0_p1 - phi) + v__0 * (phi__p1_0 - phi) * (phi__p1_0 - phi)
-        + v__0 * (phi - phi__0_m1) * (phi - phi__0_m1) + v__0 * (phi - phi__m1_0) * (phi - phi__m1_0)
+    v__0 = (K_phi__energy__energy__density_0 + m2__c * phi) * phi + pi * pi
+    v__1 = lam__c * phi * phi * phi * phi + c2__c * (
+        (phi - phi__0_m1) * (phi - phi__0_m1) + (phi - phi__0_p1) * (phi - phi__0_p1) + (phi - phi__m1_0)
+        * (phi - phi__m1_0) + (phi - phi__p1_0) * (phi - phi__p1_0)
     )
+    energy__density = 0.5 * v__0 + 0.25 * v__1
     return (energy__density,)
 
 
@@ -356,30 +353,32 @@ def stress_energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
     v__0 = pi * pi
-    v__1 = 0.5 * m2__c * phi * phi
-    v__2 = 0.5 * K_phi__stress_energy__T00__density_0 * phi
-    v__3 = phi__0_p1 - phi
-    v__4 = 0.25 * c2__c
-    v__5 = v__4 * v__3 * v__3
-    v__6 = phi - phi__0_m1
-    v__7 = v__4 * v__6 * v__6
-    v__8 = 0.25 * lam__c * phi * phi * phi * phi
-    v__9 = v__1 + v__2 + v__5 + v__7 + v__8
-    v__10 = phi__p1_0 - phi
-    v__11 = v__4 * v__10 * v__10
-    v__12 = phi - phi__m1_0
-    v__13 = v__4 * v__12 * v__12
-    v__14 = v__11 + v__13
-    v__15 = 0.5 * pi
-    v__16 = -0.5 * v__0
-    v__17 = v__3 * v__4
-    v__18 = v__4 * v__6
-    T00__density = 0.5 * v__0 + v__14 + v__9
-    T01__density = 0.5 * v__10 * (-0.5 * pi__p1_0 - v__15) + 0.5 * v__12 * (-0.5 * pi__m1_0 - v__15)
-    T02__density = 0.5 * v__3 * (-0.5 * pi__0_p1 - v__15) + 0.5 * v__6 * (-0.5 * pi__0_m1 - v__15)
-    T11__density = v__11 + v__13 - v__16 - v__9
-    T12__density = v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18
-    T22__density = v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8
+    v__1 = (K_phi__stress_energy__T00__density_0 + m2__c * phi) * phi
+    v__2 = lam__c * phi * phi * phi * phi
+    v__3 = phi - phi__m1_0
+    v__4 = v__3 * v__3
+    v__5 = -phi__p1_0
+    v__6 = phi + v__5
+    v__7 = v__6 * v__6
+    v__8 = phi - phi__0_m1
+    v__9 = -phi__0_p1
+    v__10 = phi + v__9
+    v__11 = v__10 * v__10 + v__8 * v__8
+    v__12 = c2__c * (v__11 - v__4 - v__7)
+    v__13 = v__1 - v__0
+    v__14 = 0.5 * v__13
+    v__15 = v__2 - v__12
+    v__16 = v__12 + v__2
+    v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1)
+    v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0)
+    v__19 = v__0 + v__1
+    v__20 = c2__c * (v__11 + v__4 + v__7) + v__2
+    T00__density = 0.5 * v__19 + 0.25 * v__20
+    T01__density = -0.25 * v__18
+    T02__density = -0.25 * v__17
+    T11__density = -v__14 - 0.25 * v__16
+    T12__density = 0.25 * c2__c * (phi__m1_0 + v__5) * (phi__0_m1 + v__9)
+    T22__density = -v__14 - 0.25 * v__15
     return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
 
 
@@ -396,8 +395,8 @@ def power(
     gamma__c = gamma[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dH_dphi__4 = K_phi__H__density___0__1 + lam__c * phi * phi * phi + m2__c * phi + c2__c * (
-        4.0 * phi - phi__0_m1 - phi__0_p1 - phi__m1_0 - phi__p1_0
+    dH_dphi__4 = K_phi__H__density___0__1 + (lam__c * phi * phi + m2__c) * phi - c2__c * (
+        phi__0_m1 + phi__0_p1 + phi__m1_0 + phi__p1_0 - 4.0 * phi
     )
     pi__left__bar__10 = gamma__c * pi
     dH_dphi__14 = dH_dphi__4

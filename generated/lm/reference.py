@@ -29,16 +29,14 @@ FIELDS, TOKENS, COEFFICIENTS = ('q', 'p'), ('f_p', 'f_q', 'lam', 'theta'), ()
 
 def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
     """One token: x <- f + E (x - f)."""
-    v__0 = torch.sin(theta)
     rate__v = -lam
-    v__1 = torch.exp(rate__v)
+    v__0 = torch.exp(rate__v)
+    v__1 = torch.sin(theta)
+    v__2 = torch.cos(theta)
     offset_p__v = p - f_p
-    v__2 = offset_p__v * v__1
-    v__3 = torch.cos(theta)
     offset_q__v = q - f_q
-    v__4 = offset_q__v * v__1
-    q__next = f_q + v__0 * v__2 + v__3 * v__4
-    p__next = f_p + v__2 * v__3 - v__0 * v__4
+    q__next = f_q + v__0 * (offset_p__v * v__1 + offset_q__v * v__2)
+    p__next = f_p + v__0 * (offset_p__v * v__2 - offset_q__v * v__1)
     return (q__next, p__next,)
 
 
@@ -49,17 +47,16 @@ def step_adjoint(
     """The variation of ``step``: cotangents of all its arguments."""
     rate__v = -lam
     v__0 = torch.exp(rate__v)
-    v__1 = v__0 * torch.sin(theta)
+    v__1 = torch.sin(theta)
     v__2 = torch.cos(theta)
-    v__3 = v__0 * v__2
     offset_p__v = p - f_p
     offset_q__v = q - f_q
-    v__4 = offset_p__v * v__1 + offset_q__v * v__3
-    v__5 = offset_p__v * v__3 - offset_q__v * v__1
-    q__bar = v__0 * v__2 * q__next__bar - v__1 * p__next__bar
-    p__bar = v__3 * p__next__bar + v__1 * q__next__bar
-    rate__bar4__v = v__5 * p__next__bar + v__4 * q__next__bar
-    theta__bar = v__5 * q__next__bar - v__4 * p__next__bar
+    v__3 = offset_p__v * v__1 + offset_q__v * v__2
+    v__4 = offset_p__v * v__2 - offset_q__v * v__1
+    q__bar = -v__0 * (v__1 * p__next__bar - v__2 * q__next__bar)
+    p__bar = v__0 * (v__2 * p__next__bar + v__1 * q__next__bar)
+    rate__bar4__v = v__0 * (v__4 * p__next__bar + v__3 * q__next__bar)
+    theta__bar = -v__0 * (v__3 * p__next__bar - v__4 * q__next__bar)
     f_p__bar = p__next__bar - p__bar
     f_q__bar = q__next__bar - q__bar
     lam__bar = -rate__bar4__v
@@ -70,18 +67,21 @@ def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
     """E = exp(h A) by rows, then the drive (1 - E) f."""
     rate__v = -lam
     v__0 = torch.exp(rate__v)
-    q__from_q__t = v__0 * torch.cos(theta)
-    q__from_p__t = v__0 * torch.sin(theta)
+    v__1 = torch.cos(theta)
+    q__from_q__t = v__0 * v__1
+    v__3 = torch.sin(theta)
+    q__from_p__t = v__0 * v__3
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
-    q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
-    p__drive = f_p + q__from_p__t * f_q - q__from_q__t * f_p
+    q__drive = f_q - v__0 * (v__3 * f_p + v__1 * f_q)
+    p__drive = f_p - v__0 * (v__1 * f_p - v__3 * f_q)
     return (q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive,)
 
 
 def readout(q__before: Tensor, p__before: Tensor, q: Tensor, p: Tensor) -> Tensors:
     """The components of the readout from the states before and after a token."""
-    T00__density = 0.5 * p * p + 0.5 * q * q
+    v__0 = p * p + q * q
+    T00__density = 0.5 * v__0
     J__density = p * q__before - p__before * q
     M__density = p * p__before + q * q__before
     return (T00__density, J__density, M__density,)
@@ -101,7 +101,8 @@ def readout_adjoint(
 
 def energy(q: Tensor, p: Tensor) -> Tensors:
     """The energy x.P x/2 of the state."""
-    energy__density = 0.5 * p * p + 0.5 * q * q
+    v__0 = p * p + q * q
+    energy__density = 0.5 * v__0
     return (energy__density,)
 
 

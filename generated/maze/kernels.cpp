@@ -401,33 +401,25 @@ static NOINLINE void readout_0(
                 const V u__0_p1 = load(u__row + j + 1);
                 const V u__m1_0 = load(u__row + j - at.step0());
                 const V u__p1_0 = load(u__row + j + at.step0());
-                const auto v__0 = u__p1_0 - u;
-                const auto v__1 = R(0.25) * v__0 * v__0 * inside__p1_0 * inside__p1_0 * harmonicmean_(kappa,
-                    kappa__p1_0);
-                const auto v__2 = u - u__m1_0;
-                const auto v__3 = R(0.25) * v__2 * v__2 * inside__m1_0 * inside__m1_0 * harmonicmean_(kappa,
-                    kappa__m1_0);
-                const auto v__4 = R(0.5) * u * u * m2;
-                const auto v__5 = s * u;
-                const auto v__6 = u__0_p1 - u;
-                const auto v__7 = u - u__0_m1;
-                const auto v__8 = R(0.25) * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean_(kappa,
-                    kappa__0_m1) + R(0.25) * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean_(kappa,
-                    kappa__0_p1);
-                const auto v__9 = v__4 + v__8 - v__5;
-                const auto v__10 = -v__1 - v__3;
-                const auto v__11 = v__2 * inside__m1_0;
-                const auto v__12 = R(0.25) * kappa;
-                const auto v__13 = v__12 * v__7 * inside__0_m1;
-                const auto v__14 = v__0 * inside__p1_0;
-                const auto v__15 = v__12 * v__6 * inside__0_p1;
-                const auto T00__density = v__1 + v__3 + v__9;
+                const auto v__0 = (u - u__p1_0) * inside__p1_0;
+                const auto v__1 = v__0 * v__0 * harmonicmean_(kappa, kappa__p1_0);
+                const auto v__2 = (u - u__m1_0) * inside__m1_0;
+                const auto v__3 = v__2 * v__2 * harmonicmean_(kappa, kappa__m1_0);
+                const auto v__4 = (u - u__0_p1) * inside__0_p1;
+                const auto v__5 = (u - u__0_m1) * inside__0_m1;
+                const auto v__6 = v__4 * v__4 * harmonicmean_(kappa, kappa__0_p1) + v__5 * v__5 * harmonicmean_(kappa,
+                    kappa__0_m1);
+                const auto v__7 = (R(0.5) * u * m2 - s) * u;
+                const auto v__8 = v__6 - v__1 - v__3;
+                const auto v__9 = R(0.25) * v__8;
+                const auto v__10 = v__1 + v__3 + v__6;
+                const auto T00__density = R(0.25) * v__10 + v__7;
                 store_result(at, last, T00__density__row + j, spread(T00__density));
-                const auto T11__density = -v__10 - v__9;
+                const auto T11__density = -v__7 - v__9;
                 store_result(at, last, T11__density__row + j, spread(T11__density));
-                const auto T12__density = v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15;
+                const auto T12__density = R(0.25) * (v__0 - v__2) * (v__4 - v__5) * kappa;
                 store_result(at, last, T12__density__row + j, spread(T12__density));
-                const auto T22__density = v__10 + v__5 + v__8 - v__4;
+                const auto T22__density = v__9 - v__7;
                 store_result(at, last, T22__density__row + j, spread(T22__density));
             });
         }
@@ -523,90 +515,67 @@ static NOINLINE void readout_adjoint_0(
                 const V u__p1_0 = load(u__row + j + at.step0());
                 const V u__p1_m1 = load(u__row + j + at.step0() - 1);
                 const V u__p1_p1 = load(u__row + j + at.step0() + 1);
-                const auto v__0 = R(0.5) * T00__density__bar__0_m1;
-                const auto v__1 = harmonicmean_(kappa, kappa__0_m1);
+                const auto v__0 = u - u__m1_0;
+                const auto v__1 = u - u__p1_0;
                 const auto v__2 = u - u__0_m1;
-                const auto v__3 = v__1 * v__2;
-                const auto v__4 = R(0.5) * T00__density__bar__0_p1;
-                const auto v__5 = harmonicmean_(kappa, kappa__0_p1);
-                const auto v__6 = u - u__0_p1;
-                const auto v__7 = v__5 * v__6;
-                const auto v__8 = R(0.5) * T00__density__bar__m1_0;
-                const auto v__9 = harmonicmean_(kappa, kappa__m1_0);
-                const auto v__10 = u - u__m1_0;
-                const auto v__11 = v__10 * v__9;
-                const auto v__12 = R(0.5) * T00__density__bar__p1_0;
-                const auto v__13 = harmonicmean_(kappa, kappa__p1_0);
-                const auto v__14 = u - u__p1_0;
-                const auto v__15 = v__13 * v__14;
-                const auto v__16 = R(0.5) * v__3;
-                const auto v__17 = R(0.5) * v__7;
-                const auto v__18 = R(0.5) * v__11;
-                const auto v__19 = R(0.5) * v__15;
-                const auto v__20 = -u__m1_m1;
-                const auto v__21 = -u__p1_m1;
-                const auto v__22 = -u__m1_p1;
-                const auto v__23 = -u__p1_p1;
-                const auto v__24 = R(2.0) * u;
-                const auto v__25 = v__9 * (v__24 - R(2.0) * u__m1_0) * inside__m1_0;
-                const auto v__26 = v__13 * (v__24 - R(2.0) * u__p1_0) * inside__p1_0;
-                const auto v__27 = R(4.0) * s;
-                const auto v__28 = R(4.0) * u * m2;
-                const auto v__29 = v__1 * (v__24 - R(2.0) * u__0_m1) * inside__0_m1 + v__5 * (v__24 - R(2.0) *
-                    u__0_p1) * inside__0_p1;
-                const auto v__30 = v__28 + v__29 - v__27;
-                const auto v__31 = -v__25 - v__26;
-                const auto v__32 = inside__m1_0 * kappa;
-                const auto v__33 = v__32 * inside__0_m1;
-                const auto v__34 = -v__14;
-                const auto v__35 = inside__p1_0 * kappa;
-                const auto v__36 = v__34 * v__35;
-                const auto v__37 = -v__6;
-                const auto v__38 = v__37 * inside__0_p1;
-                const auto v__39 = v__2 * inside__0_m1;
-                const auto v__40 = R(0.25) * T12__density__bar;
-                const auto v__41 = v__2 * v__2 * sharesquare0_(kappa__0_m1, kappa);
-                const auto v__42 = v__37 * v__37 * sharesquare0_(kappa__0_p1, kappa);
-                const auto v__43 = v__10 * v__10 * sharesquare0_(kappa__m1_0, kappa);
-                const auto v__44 = v__34 * v__34 * sharesquare0_(kappa__p1_0, kappa);
-                const auto v__45 = R(0.5) * v__41;
-                const auto v__46 = R(0.5) * v__42;
-                const auto v__47 = R(0.5) * v__43;
-                const auto v__48 = R(0.5) * v__44;
-                const auto v__49 = v__44 * inside__p1_0;
-                const auto v__50 = v__43 * inside__m1_0;
-                const auto v__51 = v__41 * inside__0_m1 + v__42 * inside__0_p1;
-                const auto v__52 = v__10 * inside__m1_0;
-                const auto v__53 = v__34 * inside__p1_0;
-                const auto v__54 = v__51 - v__49 - v__50;
-                const auto v__55 = R(0.5) * T11__density__bar;
-                const auto v__56 = R(0.5) * T22__density__bar;
-                const auto v__57 = u * u;
-                const auto u__bar = R(0.25) * (v__25 + v__26 + v__30) * T00__density__bar + R(0.25) * (-v__30 - v__31)
-                    * T11__density__bar + v__18 * T11__density__bar__m1_0 + v__19 * T11__density__bar__p1_0 + R(0.25)
-                    * ((u__0_m1 + v__20) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__21) * inside__p1_m1 *
-                    kappa__0_m1) * T12__density__bar__0_m1 + R(0.25) * (-(u__0_p1 + v__22) * inside__m1_p1 *
-                    kappa__0_p1 - (-u__0_p1 - v__23) * inside__p1_p1 * kappa__0_p1) * T12__density__bar__0_p1 +
-                    R(0.25) * ((u__m1_0 + v__20) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__22) * inside__m1_p1 *
-                    kappa__m1_0) * T12__density__bar__m1_0 + R(0.25) * (-(u__p1_0 + v__21) * inside__p1_m1 *
-                    kappa__p1_0 - (-u__p1_0 - v__23) * inside__p1_p1 * kappa__p1_0) * T12__density__bar__p1_0 +
-                    R(0.25) * (v__27 + v__29 + v__31 - v__28) * T22__density__bar + v__16 * T22__density__bar__0_m1 +
-                    v__17 * T22__density__bar__0_p1 + v__0 * v__3 + v__11 * v__8 + v__12 * v__15 + v__4 * v__7 + v__40
-                    * (v__36 * inside__0_m1 + v__10 * v__33 + v__2 * v__33 + v__32 * v__38 - v__10 * v__32 *
-                    inside__0_p1 - v__36 * inside__0_p1 - v__35 * v__38 - v__35 * v__39) - v__16 *
-                    T11__density__bar__0_m1 - v__17 * T11__density__bar__0_p1 - v__18 * T22__density__bar__m1_0 -
-                    v__19 * T22__density__bar__p1_0;
+                const auto v__3 = u - u__0_p1;
+                const auto v__4 = sharesquare0_(kappa__0_m1, kappa);
+                const auto v__5 = T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1;
+                const auto v__6 = sharesquare0_(kappa__0_p1, kappa);
+                const auto v__7 = T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1;
+                const auto v__8 = sharesquare0_(kappa__m1_0, kappa);
+                const auto v__9 = T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0;
+                const auto v__10 = sharesquare0_(kappa__p1_0, kappa);
+                const auto v__11 = T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0;
+                const auto v__12 = v__2 * inside__0_m1;
+                const auto v__13 = v__12 * v__12;
+                const auto v__14 = v__3 * inside__0_p1;
+                const auto v__15 = v__14 * v__14;
+                const auto v__16 = v__0 * inside__m1_0;
+                const auto v__17 = v__1 * inside__p1_0;
+                const auto v__18 = v__10 * v__17 * v__17 + v__8 * v__16 * v__16;
+                const auto v__19 = harmonicmean_(kappa, kappa__0_m1);
+                const auto v__20 = v__12 * v__19;
+                const auto v__21 = harmonicmean_(kappa, kappa__0_p1);
+                const auto v__22 = v__14 * v__21;
+                const auto v__23 = harmonicmean_(kappa, kappa__m1_0);
+                const auto v__24 = harmonicmean_(kappa, kappa__p1_0);
+                const auto v__25 = v__16 * v__23 + v__17 * v__24;
+                const auto v__26 = u * m2 - s;
+                const auto v__27 = R(4.0) * v__26;
+                const auto v__28 = v__25 - v__20 - v__22;
+                const auto v__29 = R(2.0) * v__28;
+                const auto v__30 = -u__m1_m1;
+                const auto v__31 = -u__p1_m1;
+                const auto v__32 = -u__m1_p1;
+                const auto v__33 = -u__p1_p1;
+                const auto v__34 = v__16 - v__17;
+                const auto v__35 = v__12 - v__14;
+                const auto v__36 = T11__density__bar + T22__density__bar - T00__density__bar;
+                const auto v__37 = (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar + v__8 * v__9 * v__0 *
+                    v__0 + v__10 * v__11 * v__1 * v__1 + v__4 * v__5 * v__2 * v__2 + v__6 * v__7 * v__3 * v__3 -
+                    (T11__density__bar - T22__density__bar) * (v__13 * v__4 + v__15 * v__6 - v__18);
+                const auto v__38 = v__20 + v__22 + v__25;
+                const auto v__39 = inside__m1_0 * kappa;
+                const auto v__40 = inside__p1_0 * kappa;
+                const auto v__41 = inside__0_m1 * kappa;
+                const auto v__42 = inside__0_p1 * kappa;
+                const auto v__43 = (v__27 + R(2.0) * v__38) * T00__density__bar + (v__34 * (v__41 - v__42) + v__35 *
+                    (v__39 - v__40)) * T12__density__bar + ((u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) *
+                    inside__p1_m1) * T12__density__bar__0_m1 * kappa__0_m1 + ((u__m1_0 + v__30) * inside__m1_m1 -
+                    (u__m1_0 + v__32) * inside__m1_p1) * T12__density__bar__m1_0 * kappa__m1_0 + (-v__27 - v__29) *
+                    T22__density__bar - (v__27 - v__29) * T11__density__bar - ((u__0_p1 + v__32) * inside__m1_p1 -
+                    (u__0_p1 + v__33) * inside__p1_p1) * T12__density__bar__0_p1 * kappa__0_p1 - ((u__p1_0 + v__31) *
+                    inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1) * T12__density__bar__p1_0 * kappa__p1_0;
+                const auto v__44 = v__0 * v__23 * v__9 + v__1 * v__11 * v__24 + v__19 * v__2 * v__5 + v__21 * v__3 *
+                    v__7;
+                const auto u__bar = R(0.25) * v__43 + R(0.5) * v__44;
                 store_dense(last, u__bar__row + j, spread(u__bar));
-                const auto kappa__bar = R(0.5) * (v__49 + v__50 + v__51) * T00__density__bar + v__47 *
-                    T11__density__bar__m1_0 + v__48 * T11__density__bar__p1_0 + v__45 * T22__density__bar__0_m1 +
-                    v__46 * T22__density__bar__0_p1 + v__0 * v__41 + v__12 * v__44 + v__4 * v__42 + v__40 * (v__38 *
-                    v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53) + v__43 * v__8 + v__54 * v__56 - v__45 *
-                    T11__density__bar__0_m1 - v__46 * T11__density__bar__0_p1 - v__47 * T22__density__bar__m1_0 -
-                    v__48 * T22__density__bar__p1_0 - v__54 * v__55;
+                const auto kappa__bar = R(0.25) * v__34 * v__35 * T12__density__bar + R(0.5) * v__37;
                 store_dense(last, kappa__bar__row + j, spread(kappa__bar));
-                const auto m2__bar = R(0.5) * v__57 * T00__density__bar - v__55 * v__57 - v__56 * v__57;
+                const auto m2__bar = -R(0.5) * v__36 * u * u;
                 store_dense(last, m2__bar__row + j, spread(m2__bar));
-                const auto s__bar = T11__density__bar * u + T22__density__bar * u - T00__density__bar * u;
+                const auto s__bar = v__36 * u;
                 store_dense(last, s__bar__row + j, spread(s__bar));
             });
         }
@@ -970,18 +939,14 @@ static NOINLINE void operator_adjoint_0(
                 const V u__image__bar__p1_0 = load(u__image__bar__row + j + at.step0());
                 const V u__m1_0 = load(u__row + j - at.step0());
                 const V u__p1_0 = load(u__row + j + at.step0());
-                const auto v__0 = sharesquare0_(kappa__0_m1, kappa);
-                const auto v__1 = u - u__0_m1;
-                const auto v__2 = sharesquare0_(kappa__0_p1, kappa);
-                const auto v__3 = u - u__0_p1;
-                const auto v__4 = sharesquare0_(kappa__m1_0, kappa);
-                const auto v__5 = u - u__m1_0;
-                const auto v__6 = sharesquare0_(kappa__p1_0, kappa);
-                const auto v__7 = u - u__p1_0;
-                const auto kappa__bar = R(2.0) * (v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 *
-                    v__5 * inside__m1_0 + v__6 * v__7 * inside__p1_0) * u__image__bar - R(2.0) * v__0 * v__1 *
-                    u__image__bar__0_m1 - R(2.0) * v__2 * v__3 * u__image__bar__0_p1 - R(2.0) * v__4 * v__5 *
-                    u__image__bar__m1_0 - R(2.0) * v__6 * v__7 * u__image__bar__p1_0;
+                const auto v__0 = (u - u__0_m1) * sharesquare0_(kappa__0_m1, kappa);
+                const auto v__1 = (u - u__0_p1) * sharesquare0_(kappa__0_p1, kappa);
+                const auto v__2 = (u - u__m1_0) * sharesquare0_(kappa__m1_0, kappa);
+                const auto v__3 = (u - u__p1_0) * sharesquare0_(kappa__p1_0, kappa);
+                const auto v__4 = v__0 * u__image__bar__0_m1 + v__1 * u__image__bar__0_p1 + v__2 * u__image__bar__m1_0
+                    + v__3 * u__image__bar__p1_0 - (v__0 * inside__0_m1 + v__1 * inside__0_p1 + v__2 * inside__m1_0 +
+                    v__3 * inside__p1_0) * u__image__bar;
+                const auto kappa__bar = -R(2.0) * v__4;
                 store_dense(last, kappa__bar__row + j, spread(kappa__bar));
                 const auto m2__bar = u * u__image__bar;
                 store_dense(last, m2__bar__row + j, spread(m2__bar));

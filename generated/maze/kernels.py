@@ -158,10 +158,10 @@ def readout_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -182,36 +182,24 @@ def readout_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = u__p1_0 - u
-    v__1 = 0.25 * v__0 * v__0 * inside__p1_0 * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
-    v__2 = u - u__m1_0
-    v__3 = 0.25 * v__2 * v__2 * inside__m1_0 * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-    v__4 = 0.5 * u * u * m2
-    v__5 = s * u
-    v__6 = u__0_p1 - u
-    v__7 = u - u__0_m1
-    v__8 = (
-        0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-        + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-    )
-    v__9 = v__4 + v__8 - v__5
-    v__10 = -v__1 - v__3
-    v__11 = v__2 * inside__m1_0
-    v__12 = 0.25 * kappa
-    v__13 = v__12 * v__7 * inside__0_m1
-    v__14 = v__0 * inside__p1_0
-    v__15 = v__12 * v__6 * inside__0_p1
-    tl.store(T00__density_ptr + base__ + at__, (v__1 + v__3 + v__9).to(T00__density_ptr.dtype.element_ty), mask=ok__)
-    tl.store(T11__density_ptr + base__ + at__, (-v__10 - v__9).to(T11__density_ptr.dtype.element_ty), mask=ok__)
+    v__0 = (u - u__p1_0) * inside__p1_0
+    v__1 = v__0 * v__0 * harmonicmean__(kappa, kappa__p1_0)
+    v__2 = (u - u__m1_0) * inside__m1_0
+    v__3 = v__2 * v__2 * harmonicmean__(kappa, kappa__m1_0)
+    v__4 = (u - u__0_p1) * inside__0_p1
+    v__5 = (u - u__0_m1) * inside__0_m1
+    v__6 = v__4 * v__4 * harmonicmean__(kappa, kappa__0_p1) + v__5 * v__5 * harmonicmean__(kappa, kappa__0_m1)
+    v__7 = (0.5 * u * m2 - s) * u
+    v__8 = v__6 - v__1 - v__3
+    v__9 = 0.25 * v__8
+    v__10 = v__1 + v__3 + v__6
+    tl.store(T00__density_ptr + base__ + at__, (0.25 * v__10 + v__7).to(T00__density_ptr.dtype.element_ty), mask=ok__)
+    tl.store(T11__density_ptr + base__ + at__, (-v__7 - v__9).to(T11__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         T12__density_ptr + base__ + at__,
-        (v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15).to(T12__density_ptr.dtype.element_ty),
-        mask=ok__
+        (0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa).to(T12__density_ptr.dtype.element_ty), mask=ok__
     )
-    tl.store(
-        T22__density_ptr + base__ + at__, (v__10 + v__5 + v__8 - v__4).to(T22__density_ptr.dtype.element_ty),
-        mask=ok__
-    )
+    tl.store(T22__density_ptr + base__ + at__, (v__9 - v__7).to(T22__density_ptr.dtype.element_ty), mask=ok__)
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -242,18 +230,18 @@ def readout_adjoint_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ + -1) * (N1__) + (i1__ + -1)
-    ok__m1_m1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__m1_p1 = (i0__ + -1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
+    ok__m1_m1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
+    ok__m1_p1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ + -1)
-    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
+    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
     ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
     at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
@@ -302,109 +290,78 @@ def readout_adjoint_0_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     inside__p1_m1 = ok__p1_m1.to(ACC)
     inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = 0.5 * T00__density__bar__0_m1
-    v__1 = harmonicmean__(kappa, kappa__0_m1)
+    v__0 = u - u__m1_0
+    v__1 = u - u__p1_0
     v__2 = u - u__0_m1
-    v__3 = v__1 * v__2
-    v__4 = 0.5 * T00__density__bar__0_p1
-    v__5 = harmonicmean__(kappa, kappa__0_p1)
-    v__6 = u - u__0_p1
-    v__7 = v__5 * v__6
-    v__8 = 0.5 * T00__density__bar__m1_0
-    v__9 = harmonicmean__(kappa, kappa__m1_0)
-    v__10 = u - u__m1_0
-    v__11 = v__10 * v__9
-    v__12 = 0.5 * T00__density__bar__p1_0
-    v__13 = harmonicmean__(kappa, kappa__p1_0)
-    v__14 = u - u__p1_0
-    v__15 = v__13 * v__14
-    v__16 = 0.5 * v__3
-    v__17 = 0.5 * v__7
-    v__18 = 0.5 * v__11
-    v__19 = 0.5 * v__15
-    v__20 = -u__m1_m1
-    v__21 = -u__p1_m1
-    v__22 = -u__m1_p1
-    v__23 = -u__p1_p1
-    v__24 = 2.0 * u
-    v__25 = v__9 * (v__24 - 2.0 * u__m1_0) * inside__m1_0
-    v__26 = v__13 * (v__24 - 2.0 * u__p1_0) * inside__p1_0
-    v__27 = 4.0 * s
-    v__28 = 4.0 * u * m2
-    v__29 = v__1 * (v__24 - 2.0 * u__0_m1) * inside__0_m1 + v__5 * (v__24 - 2.0 * u__0_p1) * inside__0_p1
-    v__30 = v__28 + v__29 - v__27
-    v__31 = -v__25 - v__26
-    v__32 = inside__m1_0 * kappa
-    v__33 = v__32 * inside__0_m1
-    v__34 = -v__14
-    v__35 = inside__p1_0 * kappa
-    v__36 = v__34 * v__35
-    v__37 = -v__6
-    v__38 = v__37 * inside__0_p1
-    v__39 = v__2 * inside__0_m1
-    v__40 = 0.25 * T12__density__bar
-    v__41 = v__2 * v__2 * sharesquare0__(kappa__0_m1, kappa)
-    v__42 = v__37 * v__37 * sharesquare0__(kappa__0_p1, kappa)
-    v__43 = v__10 * v__10 * sharesquare0__(kappa__m1_0, kappa)
-    v__44 = v__34 * v__34 * sharesquare0__(kappa__p1_0, kappa)
-    v__45 = 0.5 * v__41
-    v__46 = 0.5 * v__42
-    v__47 = 0.5 * v__43
-    v__48 = 0.5 * v__44
-    v__49 = v__44 * inside__p1_0
-    v__50 = v__43 * inside__m1_0
-    v__51 = v__41 * inside__0_m1 + v__42 * inside__0_p1
-    v__52 = v__10 * inside__m1_0
-    v__53 = v__34 * inside__p1_0
-    v__54 = v__51 - v__49 - v__50
-    v__55 = 0.5 * T11__density__bar
-    v__56 = 0.5 * T22__density__bar
-    v__57 = u * u
-    tl.store(
-        u__bar_ptr + base__ + at__,
-        (
-            0.25 * (v__25 + v__26 + v__30) * T00__density__bar + 0.25 * (-v__30 - v__31) * T11__density__bar + v__18
-            * T11__density__bar__m1_0 + v__19 * T11__density__bar__p1_0 + 0.25
-            * ((u__0_m1 + v__20) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__21) * inside__p1_m1 * kappa__0_m1)
-            * T12__density__bar__0_m1 + 0.25
-            * (-(u__0_p1 + v__22) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__23) * inside__p1_p1 * kappa__0_p1)
-            * T12__density__bar__0_p1 + 0.25
-            * ((u__m1_0 + v__20) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__22) * inside__m1_p1 * kappa__m1_0)
-            * T12__density__bar__m1_0 + 0.25
-            * (-(u__p1_0 + v__21) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__23) * inside__p1_p1 * kappa__p1_0)
-            * T12__density__bar__p1_0 + 0.25 * (v__27 + v__29 + v__31 - v__28) * T22__density__bar + v__16
-            * T22__density__bar__0_m1 + v__17 * T22__density__bar__0_p1 + v__0 * v__3 + v__11 * v__8 + v__12 * v__15
-            + v__4 * v__7 + v__40
-            * (
-                v__36 * inside__0_m1 + v__10 * v__33 + v__2 * v__33 + v__32 * v__38 - v__10 * v__32 * inside__0_p1
-                - v__36 * inside__0_p1 - v__35 * v__38 - v__35 * v__39
-            )
-            - v__16 * T11__density__bar__0_m1 - v__17 * T11__density__bar__0_p1 - v__18 * T22__density__bar__m1_0
-            - v__19 * T22__density__bar__p1_0
-        ).to(u__bar_ptr.dtype.element_ty),
-        mask=ok__
+    v__3 = u - u__0_p1
+    v__4 = sharesquare0__(kappa__0_m1, kappa)
+    v__5 = T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1
+    v__6 = sharesquare0__(kappa__0_p1, kappa)
+    v__7 = T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1
+    v__8 = sharesquare0__(kappa__m1_0, kappa)
+    v__9 = T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0
+    v__10 = sharesquare0__(kappa__p1_0, kappa)
+    v__11 = T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0
+    v__12 = v__2 * inside__0_m1
+    v__13 = v__12 * v__12
+    v__14 = v__3 * inside__0_p1
+    v__15 = v__14 * v__14
+    v__16 = v__0 * inside__m1_0
+    v__17 = v__1 * inside__p1_0
+    v__18 = v__10 * v__17 * v__17 + v__8 * v__16 * v__16
+    v__19 = harmonicmean__(kappa, kappa__0_m1)
+    v__20 = v__12 * v__19
+    v__21 = harmonicmean__(kappa, kappa__0_p1)
+    v__22 = v__14 * v__21
+    v__23 = harmonicmean__(kappa, kappa__m1_0)
+    v__24 = harmonicmean__(kappa, kappa__p1_0)
+    v__25 = v__16 * v__23 + v__17 * v__24
+    v__26 = u * m2 - s
+    v__27 = 4.0 * v__26
+    v__28 = v__25 - v__20 - v__22
+    v__29 = 2.0 * v__28
+    v__30 = -u__m1_m1
+    v__31 = -u__p1_m1
+    v__32 = -u__m1_p1
+    v__33 = -u__p1_p1
+    v__34 = v__16 - v__17
+    v__35 = v__12 - v__14
+    v__36 = T11__density__bar + T22__density__bar - T00__density__bar
+    v__37 = (
+        (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar + v__8 * v__9 * v__0 * v__0
+        + v__10 * v__11 * v__1 * v__1 + v__4 * v__5 * v__2 * v__2 + v__6 * v__7 * v__3 * v__3
+        - (T11__density__bar - T22__density__bar) * (v__13 * v__4 + v__15 * v__6 - v__18)
     )
+    v__38 = v__20 + v__22 + v__25
+    v__39 = inside__m1_0 * kappa
+    v__40 = inside__p1_0 * kappa
+    v__41 = inside__0_m1 * kappa
+    v__42 = inside__0_p1 * kappa
+    v__43 = (
+        (v__27 + 2.0 * v__38) * T00__density__bar
+        + (v__34 * (v__41 - v__42) + v__35 * (v__39 - v__40)) * T12__density__bar
+        + (
+            (u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) * inside__p1_m1
+        ) * T12__density__bar__0_m1 * kappa__0_m1
+        + (
+            (u__m1_0 + v__30) * inside__m1_m1 - (u__m1_0 + v__32) * inside__m1_p1
+        ) * T12__density__bar__m1_0 * kappa__m1_0
+        + (-v__27 - v__29) * T22__density__bar - (v__27 - v__29) * T11__density__bar
+        - (
+            (u__0_p1 + v__32) * inside__m1_p1 - (u__0_p1 + v__33) * inside__p1_p1
+        ) * T12__density__bar__0_p1 * kappa__0_p1
+        - (
+            (u__p1_0 + v__31) * inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1
+        ) * T12__density__bar__p1_0 * kappa__p1_0
+    )
+    v__44 = v__0 * v__23 * v__9 + v__1 * v__11 * v__24 + v__19 * v__2 * v__5 + v__21 * v__3 * v__7
+    tl.store(u__bar_ptr + base__ + at__, (0.25 * v__43 + 0.5 * v__44).to(u__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         kappa__bar_ptr + base__ + at__,
-        (
-            0.5 * (v__49 + v__50 + v__51) * T00__density__bar + v__47 * T11__density__bar__m1_0 + v__48
-            * T11__density__bar__p1_0 + v__45 * T22__density__bar__0_m1 + v__46 * T22__density__bar__0_p1 + v__0
-            * v__41 + v__12 * v__44 + v__4 * v__42 + v__40
-            * (v__38 * v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53) + v__43 * v__8 + v__54 * v__56 - v__45
-            * T11__density__bar__0_m1 - v__46 * T11__density__bar__0_p1 - v__47 * T22__density__bar__m1_0 - v__48
-            * T22__density__bar__p1_0 - v__54 * v__55
-        ).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok__
+        (0.25 * v__34 * v__35 * T12__density__bar + 0.5 * v__37).to(kappa__bar_ptr.dtype.element_ty), mask=ok__
     )
-    tl.store(
-        m2__bar_ptr + base__ + at__,
-        (0.5 * v__57 * T00__density__bar - v__55 * v__57 - v__56 * v__57).to(m2__bar_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        s__bar_ptr + base__ + at__,
-        (T11__density__bar * u + T22__density__bar * u - T00__density__bar * u).to(s__bar_ptr.dtype.element_ty),
-        mask=ok__
-    )
+    tl.store(m2__bar_ptr + base__ + at__, (-0.5 * v__36 * u * u).to(m2__bar_ptr.dtype.element_ty), mask=ok__)
+    tl.store(s__bar_ptr + base__ + at__, (v__36 * u).to(s__bar_ptr.dtype.element_ty), mask=ok__)
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -427,10 +384,10 @@ def operator_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -482,10 +439,10 @@ def operator_adjoint_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -509,27 +466,16 @@ def operator_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = sharesquare0__(kappa__0_m1, kappa)
-    v__1 = u - u__0_m1
-    v__2 = sharesquare0__(kappa__0_p1, kappa)
-    v__3 = u - u__0_p1
-    v__4 = sharesquare0__(kappa__m1_0, kappa)
-    v__5 = u - u__m1_0
-    v__6 = sharesquare0__(kappa__p1_0, kappa)
-    v__7 = u - u__p1_0
-    tl.store(
-        kappa__bar_ptr + base__ + at__,
-        (
-            2.0
-            * (
-                v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 * v__5 * inside__m1_0 + v__6 * v__7
-                * inside__p1_0
-            )
-            * u__image__bar - 2.0 * v__0 * v__1 * u__image__bar__0_m1 - 2.0 * v__2 * v__3 * u__image__bar__0_p1 - 2.0
-            * v__4 * v__5 * u__image__bar__m1_0 - 2.0 * v__6 * v__7 * u__image__bar__p1_0
-        ).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok__
+    v__0 = (u - u__0_m1) * sharesquare0__(kappa__0_m1, kappa)
+    v__1 = (u - u__0_p1) * sharesquare0__(kappa__0_p1, kappa)
+    v__2 = (u - u__m1_0) * sharesquare0__(kappa__m1_0, kappa)
+    v__3 = (u - u__p1_0) * sharesquare0__(kappa__p1_0, kappa)
+    v__4 = (
+        v__0 * u__image__bar__0_m1 + v__1 * u__image__bar__0_p1 + v__2 * u__image__bar__m1_0
+        + v__3 * u__image__bar__p1_0
+        - (v__0 * inside__0_m1 + v__1 * inside__0_p1 + v__2 * inside__m1_0 + v__3 * inside__p1_0) * u__image__bar
     )
+    tl.store(kappa__bar_ptr + base__ + at__, (-2.0 * v__4).to(kappa__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(m2__bar_ptr + base__ + at__, (u * u__image__bar).to(m2__bar_ptr.dtype.element_ty), mask=ok__)
 
 
@@ -556,10 +502,10 @@ def weights_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -616,10 +562,10 @@ def apply_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -666,10 +612,10 @@ def gather_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
     ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
@@ -1023,8 +969,8 @@ def conjugate_gradient_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
@@ -1033,9 +979,9 @@ def conjugate_gradient_kernel(
         ),
         [4 * TILE__]
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     kappa = _load_plane(kappa_ptr, base__, ok__, ACC)
     m2 = _load_plane(m2_ptr, base__, ok__, ACC)
@@ -1128,8 +1074,8 @@ def monotone_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
@@ -1138,9 +1084,9 @@ def monotone_kernel(
         ),
         [4 * TILE__]
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     kappa = _load_plane(kappa_ptr, base__, ok__, ACC)
     m2 = _load_plane(m2_ptr, base__, ok__, ACC)

@@ -68,9 +68,7 @@ def flux(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors
     codifference = graph.flows(w, phi)
     average_2 = graph.average(codifference)
     m2__e = graph.channels(m2)
-    v__0 = difference * w
-    v__1 = m2__e * v__0
-    flux__ = v__1 * average + v__0 * average_2 - v__1 * average_1
+    flux__ = (average_2 + m2__e * (average - average_1)) * difference * w
     return (flux__,)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Iterator, Set
 from dataclasses import replace
 
 import sympy as sp
@@ -17,21 +19,30 @@ def cse(program: Program) -> Program:
 
 def _cse(statement: Map) -> Map:
     expressions = [e for _, e in statement.lets] + [e for _, e in statement.stores] + [e for _, _, e in statement.sums]
-    shared, reduced = sp.cse(expressions, symbols=_names(), optimizations=[])
+    shared, reduced = sp.cse(expressions, symbols=unnamed(statement.own), optimizations=[])
     n, m = len(statement.lets), len(statement.lets) + len(statement.stores)
-    return replace(
-        statement,
-        stores=tuple((name, e) for (name, _), e in zip(statement.stores, reduced[n:m], strict=True)),
-        sums=tuple((name, kind, e) for (name, kind, _), e in zip(statement.sums, reduced[m:], strict=True)),
-        lets=ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),
+    return _numbered(
+        replace(
+            statement,
+            stores=tuple((name, e) for (name, _), e in zip(statement.stores, reduced[n:m], strict=True)),
+            sums=tuple((name, kind, e) for (name, kind, _), e in zip(statement.sums, reduced[m:], strict=True)),
+            lets=ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),
+        )
     )
 
 
-def _names() -> Iterator[sp.Symbol]:
-    index = 0
-    while True:
-        yield sp.Symbol(f"v__{index}", real=True)
-        index += 1
+def unnamed(taken: Set[sp.Symbol]) -> Iterator[sp.Symbol]:
+    """Names of values that have no quantity to be named after."""
+    names = {s.name for s in taken}
+    return (sp.Symbol(f"v__{k}", real=True) for k in itertools.count() if f"v__{k}" not in names)
+
+
+def _numbered(statement: Map) -> Map:
+    """Such values numbered in their order."""
+    order = [s for s, _ in statement.lets if re.fullmatch(r"v__\d+", s.name)]
+    names = dict(zip(order, unnamed(statement.own - set(order)), strict=False))
+    lets = tuple((names.get(s, s), e) for s, e in statement.lets)
+    return replace(statement, lets=lets).with_expressions(lambda e: e.xreplace(names))
 
 
 def ordered(lets: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:

@@ -11,7 +11,8 @@ What is built by ``metrigen.programs``, and by ``metrigen.integrators.scan`` for
     values      VALUES: readout, energy, entropy, diagnostics
     token       NAMED: a step of a sequence, its prologue and its rotations
 
-What is printed goes through KERNELS, or TOKEN for a sequence.
+What is printed goes through KERNELS, or TOKEN for a sequence: readouts and diagnostics as steps do. Sums are factored
+before common subexpressions are found, and contents and masks taken out before that, as each sees what the last made.
 
 The CPU takes what is built another way: AT_A_POINT where the one site is a point; ``rotate`` turns the loop over the
 steps, ``vary`` reverses its parts, and each goes through OWNED and KERNELS; ``cut`` makes sweeps of it, on which run
@@ -31,9 +32,12 @@ from metrigen.ir.nodes import Program
 from metrigen.ir.queries import known
 from metrigen.ir.verify import verify
 from metrigen.passes.channels import merge_channel_maps
+from metrigen.passes.contents import take_contents
 from metrigen.passes.cse import cse
+from metrigen.passes.factor import factor_sums
 from metrigen.passes.fuse import fuse
 from metrigen.passes.gather import gather_sums
+from metrigen.passes.masks import name_masked
 from metrigen.passes.name import name_quantities, name_stores
 from metrigen.passes.points import at_a_point
 from metrigen.passes.prune import prune, read_only
@@ -57,7 +61,7 @@ STEADY: Passes = (name_quantities, *SPLIT)
 NAMED: Passes = (name_quantities,)
 
 FUSED: Passes = (fuse,)  # operations are counted here, and once more at the end
-SHARED: Passes = (gather_sums, cse, name_stores)
+SHARED: Passes = (gather_sums, take_contents, name_masked, factor_sums, cse, name_stores)
 KERNELS: Passes = (*FUSED, *SHARED)
 TOKEN: Passes = (*KERNELS, prune)
 AT_A_POINT: Passes = (at_a_point,)

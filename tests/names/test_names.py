@@ -134,7 +134,7 @@ def test_what_the_emitted_code_uses_is_reserved(spec: str, root: Path, tmp_path:
         for n in classes
         if n[0] == "_"
         or n
-        in ("Equation", "Learned", "Graph", "Cholesky", "ConjugateGradient", "ModuleType", "Operators", "ScanOperators")
+        in ("Equation", "Learned", "Graph", "Cholesky", "ConjugateGradient", "LatticeLayer", "ModuleType", "Operators", "ScanOperators")
     }
     shapes = {re.sub(r"\d+", "k", name) for name in derived(compiled.files)}
     plain = {

@@ -140,12 +140,29 @@ def implicit() -> Program:
     return Program("implicit", inputs[1:], body, ("next",))
 
 
+def tensor() -> Program:
+    """Energy, flux and stress at a site between walls, as a readout comes from its density: nothing is shared."""
+    ahead, back = (leaf("u", AHEAD) - leaf("u")) * Inside(AHEAD), (leaf("u") - leaf("u", BACK)) * Inside(BACK)
+    mean = -(leaf("w", AHEAD) + leaf("w")) / 2, -(leaf("w", BACK) + leaf("w")) / 2
+    energy = c * ahead**2 / 4 + c * back**2 / 4 + leaf("w") ** 2 / 2 + d * leaf("u") ** 2 / 2
+    body = (
+        store("energy__density", energy),
+        store("flux__density", ahead * mean[0] / 2 + back * mean[1] / 2),
+        store("stress__density", leaf("w") ** 2 / 2 - d * leaf("u") ** 2 / 2 + c * ahead**2 / 4 + c * back**2 / 4),
+        store(
+            "ratio__density",
+            (leaf("flux__density") + h * leaf("w")) / (1 + leaf("energy__density") ** 2) + leaf("w") ** 3 / 3,
+        ),
+    )
+    return Program("tensor", (*SITES, *PARAMS), body, tuple(s.stores[0][0] for s in body), False)
+
+
 def reverse(program: Program, rank: int) -> Program:
     return vary(program, [a.name for a in program.inputs], rank=rank)
 
 
-FORWARD = {p.name: p for p in (pointwise(), channels(), solves(), graph(), turned(), implicit())}
-REVERSIBLE = {n: p for n, p in FORWARD.items() if n not in ("pointwise", "channels")}
+FORWARD = {p.name: p for p in (pointwise(), channels(), solves(), graph(), turned(), implicit(), tensor())}
+REVERSIBLE = {n: p for n, p in FORWARD.items() if n not in ("pointwise", "channels", "tensor")}
 PROGRAMS = FORWARD | {"parameters": parameters()} | {
     f"{n}_adjoint": reverse(p, 0 if n == "graph" else 1) for n, p in REVERSIBLE.items()
 }  # fmt: skip

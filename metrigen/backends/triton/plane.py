@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.backends.expressions import TRITON
+from metrigen.ir.leaves import moved
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
 from metrigen.ir.queries import maps_in
 
@@ -63,9 +64,9 @@ class Near:
             stride = " * ".join(f"N{k}__" for k in range(axis + 1, self.rank))
             index = f"i{axis}__"
             if step and self.periodic:
-                index = f"((i{axis}__ + {abs(step)} * N{axis}__ + {step}) % N{axis}__)"
+                index = f"(({moved(axis, step, wrapped=True)}) % N{axis}__)"
             elif step:
-                index = f"(i{axis}__ + {step})"
+                index = f"({moved(axis, step)})"
             terms.append(f"{index} * ({stride})" if stride else index)
         outside = "at__" if self.periodic else "-1"
         return f"tl.where({self._within(offset)}, {' + '.join(terms)}, {outside})"
@@ -75,7 +76,7 @@ class Near:
         masks = ["ok__"]
         for axis, step in enumerate(offset):
             if step and not self.periodic:
-                masks += [f"(i{axis}__ + {step} >= 0)", f"(i{axis}__ + {step} < N{axis}__)"]
+                masks += [f"({moved(axis, step)} >= 0)", f"({moved(axis, step)} < N{axis}__)"]
         return " & ".join(masks)
 
 

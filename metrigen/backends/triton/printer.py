@@ -14,6 +14,7 @@ import sympy as sp
 from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch.printer import statement_line
 from metrigen.backends.triton.plane import inlined
+from metrigen.ir.leaves import moved
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, offset_text
 
 
@@ -117,9 +118,9 @@ def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:
             stride = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
             index = f"i{axis}__"
             if step and periodic:
-                index = f"((i{axis}__ + {abs(step)} * N{axis}__ + {step}) % N{axis}__)"
+                index = f"(({moved(axis, step, wrapped=True)}) % N{axis}__)"
             elif step:
-                index = f"(i{axis}__ + {step})"
+                index = f"({moved(axis, step)})"
                 masks.append(f"({index} >= 0) & ({index} < N{axis}__)")
             terms.append(f"{index} * ({stride})" if stride else index)
         at = _suffix(offset)

@@ -1,0 +1,74 @@
+"""What a product is made of: a number, and powers of whatever is not one; and names for values of a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import sympy as sp
+
+from metrigen.budget import folded
+from metrigen.ir.nodes import Inside, Leaf, Map
+from metrigen.passes.cse import ordered, unnamed
+from metrigen.spec.neural import learned
+
+Powers = dict[sp.Expr, int]  # base -> exponent; a power that is not whole is a base of its own
+Product = tuple[sp.Expr, Powers]
+Rule = Callable[[sp.Expr], sp.Expr]
+
+
+def split(expr: sp.Expr) -> Product:
+    """The number and the powers of a product, in the order of SymPy."""
+    number, rest = expr.as_coeff_Mul()
+    if number.is_Float and abs(float(number)) == 1:
+        number = sp.sign(number)
+    powers: Powers = {}
+    for factor in sp.Mul.make_args(rest) if rest is not sp.S.One else ():
+        whole = factor.is_Pow and factor.exp.is_Integer
+        powers[factor.base if whole else factor] = int(factor.exp) if whole else 1
+    return number, powers
+
+
+def joined(number: sp.Expr, powers: Powers) -> sp.Expr:
+    """The product of them. A number times one sum is multiplied out: SymPy has no other form of it."""
+    return sp.Mul(number, *(base**exponent for base, exponent in powers.items()))
+
+
+def of_site(expr: sp.Expr, own: frozenset[sp.Symbol]) -> bool:
+    """Whether a value depends on the site: it reads an array, or a named value of its statement."""
+    return expr.has(Leaf, Inside) or not own.isdisjoint(expr.free_symbols)
+
+
+def fresh(statement: Map) -> Iterator[sp.Symbol]:
+    """Names for new values of a statement."""
+    return unnamed({s for e in statement.expressions for s in e.free_symbols} | statement.own)
+
+
+def rewritten(statement: Map, rule: Rule, made: dict[sp.Expr, sp.Symbol]) -> Map:
+    """The statement with ``rule`` applied to every subexpression once its arguments are rewritten; ``made`` are the
+    values that the rule has named meanwhile."""
+    whole = sp.Tuple(*statement.expressions)
+
+    def rebuilt(node: sp.Basic, parts: list[sp.Basic]) -> sp.Basic:
+        if not node.args or isinstance(node, learned) or (node is not whole and node.is_number):
+            return node
+        node = node if all(a is b for a, b in zip(node.args, parts, strict=True)) else node.func(*parts)
+        return rule(node) if isinstance(node, sp.Expr) and node.args else node
+
+    swap = dict(zip(whole.args, folded(whole, rebuilt).args, strict=True))
+    statement = statement.with_expressions(swap.__getitem__)
+    return named(statement, made)
+
+
+def named(statement: Map, made: dict[sp.Expr, sp.Symbol]) -> Map:
+    """The statement with more named values of its own."""
+    if not made:
+        return statement
+    return replace(statement, lets=ordered((*((s, e) for e, s in made.items()), *statement.lets)))
+
+
+def distinct(exprs: Iterable[sp.Expr], kind: type[sp.Basic]) -> list[sp.Expr]:
+    """Every subexpression of a kind once, in the order in which they are met."""
+    found: dict[sp.Expr, None] = {}
+    folded(sp.Tuple(*exprs), lambda node, _: found.setdefault(node) if isinstance(node, kind) else None)
+    return list(found)
