@@ -163,11 +163,6 @@ class Statement:
 _S = TypeVar("_S", bound=Statement)
 
 
-def renamed(statement: _S, names: Mapping[str, str]) -> _S:
-    """The statement with arrays renamed, definitions and reads alike."""
-    return statement.renamed(names)
-
-
 def unknown(statement: object, where: str) -> InternalError:
     """What is raised by one who meets a kind of statement that it has no rule for."""
     return InternalError(f"{where} has no rule for the statement {type(statement).__name__}: {statement}; {REPORT}")
