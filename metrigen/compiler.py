@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metrigen.budget import BUILD, limited, shallow, stage
-from metrigen.errors import Warned
+from metrigen.errors import Warned, faults
 from metrigen.frame.cpu import cpu_kernels
 from metrigen.frame.emission import Emission, GraphEmission
 from metrigen.frame.graph_package import graph_texts
@@ -63,7 +63,7 @@ class _Clock:
         start = time.perf_counter()
         counts: dict[str, int] = {}
         self.begin(name)
-        with stage(name):
+        with faults(stage=name), stage(name):
             yield counts
         done = Stage(
             name, time.perf_counter() - start, counts.get("equations"), counts.get("before"), counts.get("after")
@@ -80,7 +80,7 @@ def compile_spec(
     """Derive, check, discretise, vary, optimise and print a spec; writes nothing. ``on_begin`` is told the name of a
     stage as it begins, ``on_stage`` what it took.
 
-    Raises SpecError or StructureError where the spec is refused.
+    Raises SpecError or StructureError where the spec is refused, InternalError where the compiler is at fault.
     """
     check_buildable(spec.system)
     check_declared(spec.system, spec.declared)

@@ -118,7 +118,7 @@ def test_a_field_without_a_role_is_an_error() -> None:
         out: Annotated[str, defines(Kind.SITE)]
         src: str
 
-    with pytest.raises(InternalError, match=r"field 'src' of the statement Sloppy .* please report"):
+    with pytest.raises(InternalError, match=r"(?s)field 'src' of the statement Sloppy .* please report"):
         _ = Sloppy("a", "u").reads
 
 

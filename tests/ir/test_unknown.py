@@ -88,7 +88,7 @@ WHO: dict[str, Callable[[Program], object]] = {
 
 @pytest.mark.parametrize("who", WHO)
 def test_an_unknown_statement_is_an_error(who: str) -> None:
-    with pytest.raises(InternalError, match=r"has no rule for the statement Alien: Alien\(.*please report"):
+    with pytest.raises(InternalError, match=r"(?s)has no rule for the statement Alien: Alien\(.*please report"):
         WHO[who](alien())
 
 
