@@ -161,7 +161,7 @@ class Writer:
         if isinstance(atom, AppliedUndef):
             return self._array(atom, self.lowering.stencils.origin)
         jet = self._channel_map(atom)
-        self.made[atom] = jet  # type: ignore[assignment]
+        self.made[atom] = jet
         return jet
 
     def _composite(self, base: sp.Expr, orders: Offset) -> Jet:
