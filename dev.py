@@ -1,6 +1,7 @@
 """Commands on a machine that has nothing but Python 3.10 to 3.13:
 
     python3 dev.py demo    set up, build specs/maze.py, train a maze solver for a minute or two
+    python3 dev.py quick   set up, run what takes a minute: lint, types, arrows, passes, a spec a domain; time of each
     python3 dev.py test    set up, run ruff, mypy and all tests; print the time of each
     python3 dev.py long    set up, run what takes hours (tests/long.py), from where it stopped; docs/long-run.md
 
@@ -22,6 +23,8 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 PINS = ROOT / "requirements.txt"
+CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
+QUICK = ["specs/coupled_wave.py", "specs/gallery/graph_heat.py", "specs/lm.py"]  # one of each domain
 SUPPORTED = [(3, 10), (3, 11), (3, 12), (3, 13)]
 
 
@@ -68,13 +71,38 @@ def demo() -> int:
     )
 
 
+def timed(command: "list[object]", **environment: str) -> "tuple[int, float]":
+    """Run a module of Python: 1 if it failed, else 0, and the seconds that it took."""
+    began = time.monotonic()
+    return int(run(PYTHON, "-m", *command, **environment) != 0), time.monotonic() - began
+
+
+def quick() -> int:
+    """What is worth a look before a commit, in a minute where nothing else runs: 1 if a part failed, else 0."""
+    with tempfile.TemporaryDirectory() as folder:
+        pytest = ["pytest", "-q", "-p", "no:cacheprovider"]
+        parts = {
+            "lint": CHECKS[0],
+            "format": CHECKS[1],
+            "types": CHECKS[2],
+            "arrows": [*pytest, "tests/test_layers.py"],
+            "passes": [*pytest, "tests/passes", "tests/ir"],
+            "a spec a domain": ["metrigen", "build", *QUICK, "--out", folder],
+        }
+        found = {name: timed(command, OMP_NUM_THREADS="1") for name, command in parts.items()}
+    print("\nseconds")
+    for name, (bad, seconds) in found.items():
+        print("{:7.1f}  {}{}".format(seconds, name, "  FAILED" if bad else ""))
+    print("{:7.1f}  in all".format(sum(seconds for _, seconds in found.values())), flush=True)  # noqa: UP032
+    return int(any(bad for bad, _ in found.values()))
+
+
 def test() -> int:
     """Static checks, then the suite; Triton fixes its mode at import, so its interpreter gets a process of its own."""
     rows = []  # name, seconds, passed, failed
-    for check in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
-        began = time.monotonic()
-        bad = int(run(PYTHON, "-m", *check) != 0)
-        rows.append((" ".join(check), time.monotonic() - began, 1 - bad, bad))
+    for check in CHECKS:
+        bad, seconds = timed(check)
+        rows.append((" ".join(check), seconds, 1 - bad, bad))
     for name, arguments, environment in (
         ("pytest", [], {}),
         ("pytest, Triton's interpreter", ["tests/kernels"], {"TRITON_INTERPRET": "1"}),
@@ -122,7 +150,7 @@ def long() -> int:
 
 
 if __name__ == "__main__":
-    commands = {"demo": demo, "test": test, "long": long}
+    commands = {"demo": demo, "quick": quick, "test": test, "long": long}
     if (sys.argv[1:2] != ["long"] and len(sys.argv) != 2) or sys.argv[1] not in commands:
         sys.exit(__doc__)
     set_up()

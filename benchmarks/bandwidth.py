@@ -93,4 +93,4 @@ def _native(folder: Path) -> Callable[..., object] | None:
         return None
     function = ctypes.CDLL(str(library)).triad
     function.restype = None
-    return function  # type: ignore[no-any-return]
+    return function

@@ -33,7 +33,7 @@ def contender(
 ) -> Contender:
     """``forward`` takes nothing and returns the outputs; ``leaves`` in the order of ``race.wanted``."""
     cotangents = tuple(torch.tensor(array, device=device) for array in race.cotangents)
-    settle = torch.cuda.synchronize if device == "cuda" else (lambda: None)
+    settle: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else (lambda: None)
 
     def call() -> Tensors:
         if race.backward:

@@ -15,12 +15,12 @@ from metrigen.emit.file import write_text
 from metrigen.emit.package import package_files
 from metrigen.emit.tree import Difference, compare_trees
 from metrigen.emit.tree import write_packages as write_trees
-from metrigen.errors import BuildError, MetrigenError, SpecError, Warned
+from metrigen.errors import BuildError, InternalError, MetrigenError, SpecError, Warned, faults
 from metrigen.package.cost import Cost
 from metrigen.package.notices import notices
 from metrigen.package.page import page
 from metrigen.package.report import Report, report_of
-from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
+from metrigen.spec.load import Spec, line_of_system, load_spec, locate, raised_in_spec, shown_path
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,15 @@ def warnings_of(report: Report) -> tuple[Warned, ...]:
 def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Report:
     """Load one spec file and work out everything that can be shown of it; every error points into it."""
     spec = load_spec(path)
-    with blaming(spec):
-        return report_of(spec, on_begin)
+    at = ["load"]
+
+    def begin(stage: str) -> None:
+        at.append(stage)
+        if on_begin is not None:
+            on_begin(stage)
+
+    with blaming(spec), faults(stage=lambda: at[-1]):
+        return report_of(spec, begin)
 
 
 def report_markdown(report: Report) -> str:
@@ -112,7 +119,8 @@ def packages_of(compiled: Sequence[Compiled], out: Path) -> tuple[Package, ...]:
                 + ("" if same else " where a file system ignores case"),
                 fix="give one of them another name=",
             )
-        packages[name.casefold()] = Package(one, out / name, package_files(one))
+        with blaming(one.spec), faults(stage="check what is printed"):
+            packages[name.casefold()] = Package(one, out / name, package_files(one))
     return tuple(packages.values())
 
 
@@ -147,7 +155,7 @@ def differences(package: Package) -> list[Difference]:
 
 @contextmanager
 def blaming(spec: Spec) -> Iterator[None]:
-    """Let errors raised inside point at the line of the spec that is to blame."""
+    """Let errors raised inside point at the line of the spec that is to blame, faults of the compiler at the system."""
     try:
         yield
     except MetrigenError as error:
@@ -156,7 +164,10 @@ def blaming(spec: Spec) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        mine = raised_in_spec(error, spec)
-        if mine is None:
-            raise
-        raise mine from error
+        foreign = (error.__cause__ or error) if isinstance(error, InternalError) else error
+        mine = raised_in_spec(foreign, spec)
+        if mine is not None:
+            raise mine from foreign
+        if isinstance(error, InternalError):
+            error.where = error.where or line_of_system(spec)
+        raise

@@ -151,7 +151,7 @@ def tune(
     """Measure launch settings of the Triton kernels on this machine's GPU and keep the best."""
     with _errors(debug):
         from metrigen import console as c
-        from metrigen.backends.triton.printer import tune as t
+        from metrigen.backends.triton import tune as t
 
         screen = c.console()
         batch, channels, *sites = _shape(shape, least=2) or ()

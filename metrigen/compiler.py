@@ -11,7 +11,7 @@ from typing import Any
 from metrigen.backends.backends import BACKENDS
 from metrigen.backends.base import Backend
 from metrigen.budget import BUILD, limited, shallow, stage
-from metrigen.errors import Warned
+from metrigen.errors import Warned, faults
 from metrigen.ir.verify import verify
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.tokens import TokenLayer
@@ -62,7 +62,7 @@ class _Clock:
         start = time.perf_counter()
         counts: dict[str, int] = {}
         self.begin(name)
-        with stage(name):
+        with faults(stage=name), stage(name):
             yield counts
         done = Stage(
             name, time.perf_counter() - start, counts.get("equations"), counts.get("before"), counts.get("after")
@@ -80,7 +80,7 @@ def compile_spec(
     """Derive, check, discretise, vary, optimise and print a spec; writes nothing. ``on_begin`` is told the name of a
     stage as it begins, ``on_stage`` what it took; ``backends`` are those that may have kernels, and the reference.
 
-    Raises SpecError or StructureError where the spec is refused.
+    Raises SpecError or StructureError where the spec is refused, InternalError where the compiler is at fault.
     """
     check_buildable(spec.system)
     check_declared(spec.system, spec.declared)

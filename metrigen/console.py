@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from metrigen.errors import MetrigenError, Warned
+from metrigen.errors import InternalError, MetrigenError, Warned, short
 
 if TYPE_CHECKING:
     from metrigen.compiler import Stage
@@ -120,9 +120,13 @@ def difference_lines(differences: Sequence[Difference]) -> str:
 def error_text(error: MetrigenError, width: int | None = None) -> Text:
     """``error: ...`` or ``warning: ...`` and its labelled rows, wrapped with a hanging indent if ``width`` is given."""
     word, style = ("warning: ", "bold yellow") if isinstance(error, Warned) else ("error: ", "bold red")
+    return _text(word, style, error.what, error.rows(), width)
+
+
+def _text(word: str, style: str, what: str, rows: Sequence[tuple[str, str]], width: int | None) -> Text:
     text = Text()
-    text.append(word, style=style).append(_hang(error.what, "", width, len(word)))
-    for label, content in error.rows():
+    text.append(word, style=style).append(_hang(what, "", width, len(word)))
+    for label, content in rows:
         text.append(f"\n  {label:<{_LABEL}} ", style="dim")
         text.append(_hang(content, " " * (_LABEL + 3), width, 0))
     return text
@@ -133,7 +137,7 @@ def print_error(error: MetrigenError, debug: bool) -> None:
     if debug:
         traceback.print_exception(error)
     out = console(stderr=True)
-    out.print(error_text(error, out.width if out.is_terminal else None), soft_wrap=True)
+    out.print(error_text(error, _width(out)), soft_wrap=True)
 
 
 def print_warnings(warnings: Sequence[Warned]) -> None:
@@ -147,10 +151,15 @@ def print_unexpected(error: Exception, debug: bool) -> None:
     """A fault of the compiler itself: short, with the way to tell more."""
     if debug:
         traceback.print_exception(error)
-    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
-    fix = "please report it with your spec" + ("" if debug else "; --debug shows the traceback to send along")
-    print_error(MetrigenError("internal error of metrigen, not of your spec", why=reason, fix=fix), debug=False)
+    out = console(stderr=True)
+    fault = error if isinstance(error, InternalError) else InternalError(short(error))
+    text = _text("error: ", "bold red", "internal error of metrigen, not of your spec", fault.rows(), _width(out))
+    out.print(text, soft_wrap=True)
     sys.stderr.flush()
+
+
+def _width(out: Console) -> int | None:
+    return out.width if out.is_terminal else None
 
 
 def _hang(content: str, indent: str, width: int | None, used: int) -> str:

@@ -89,11 +89,6 @@ def check_buildable(system: System) -> None:
     )
 
 
-def lower(derivation: Derivation) -> Lowered:
-    """Discretise the functionals and vary them; raises SpecError where integrator or readout do not fit."""
-    return assembled(derivation, *discretised(derivation))
-
-
 def discretised(derivation: Derivation) -> tuple[Dynamics, Programs]:
     """The dynamics on its domain, and what the method makes of it; raises SpecError where that has no form."""
     check_buildable(derivation.system)

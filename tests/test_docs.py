@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.test_layers import EDGES
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 TUTORIAL = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
@@ -60,3 +61,18 @@ def test_every_command_of_the_guarantees_names_what_is_there() -> None:
                 assert (ROOT / word).exists(), word
             if word.startswith("tests."):
                 assert (ROOT / (word.replace(".", "/") + ".py")).is_file(), word
+
+
+def test_the_map_of_contributing_names_every_part_and_its_files_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("| part of") : text.index("How one spec")]
+    named = {
+        name for line in table.splitlines() if line[:1] == "|" for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert named == EDGES.keys() - {"__init__", "__main__", "caches"}
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (ROOT / link).is_file(), link
+    for file in re.findall(r"`((?:spec|physics|discretise|integrators|backends)/[a-z_]+\.py)`", text):
+        assert (ROOT / "metrigen" / file).is_file(), file
+    for file in re.findall(r"`(tests/[\w/]+\.py)`", text):
+        assert (ROOT / file).is_file(), file

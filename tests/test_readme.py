@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bytes import table
 from tests.conftest import ROOT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -74,6 +75,16 @@ def test_the_two_commands_exist() -> None:
 
 def test_ci_runs_the_second_command() -> None:
     assert "python3 dev.py test" in (ROOT / ".ci/run").read_text()
+
+
+def test_the_figures_of_the_gallery() -> None:
+    """How many systems there are, and which kernels their packages have, by the table of what is emitted."""
+    emitted = {name: files for name, files in table.read().items() if name.startswith("specs/gallery/")}
+    kernels = [("kernels.cpp" in files, "kernels.py" in files) for files in emitted.values()]
+    count = [kernels.count(pair) for pair in ((True, True), (True, False), (False, False))]
+    row = next(line for line in README.splitlines() if line.startswith("| `specs/gallery` |"))
+    assert [int(number) for number in re.findall(r"\d+", row)] == [len(list(ROOT.glob("specs/gallery/*.py"))), *count]
+    assert len(kernels) == sum(count)
 
 
 def test_files_and_folders_named_exist() -> None:

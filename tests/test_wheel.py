@@ -45,6 +45,7 @@ def test_the_wheel_carries_the_templates_and_the_licence(root: Path, wheel: Path
     for template in (root / "templates").glob("*.j2"):
         assert f"metrigen/_templates/{template.name}" in inside
     assert any(name.endswith("LICENSE") for name in inside)
+    assert "metrigen/py.typed" in inside  # its annotations are there to be read
     assert not any(name.startswith(("tests", "specs", "trainers", "generated")) for name in inside)
 
 

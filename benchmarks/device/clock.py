@@ -65,7 +65,8 @@ def _replayed(call: Call, count: int) -> float:
         stop.record()
         samples.append((start, stop))
     torch.cuda.synchronize()
-    return 1e3 * statistics.median(a.elapsed_time(b) for a, b in samples)
+    middle: float = statistics.median(a.elapsed_time(b) for a, b in samples)
+    return 1e3 * middle
 
 
 def floor(shape: tuple[int, ...], fields: int, speed: float) -> Values:

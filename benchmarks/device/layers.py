@@ -58,7 +58,8 @@ def data(run: Run, layer: Any, shape: tuple[int, ...], dtype: torch.dtype, offse
 
 def read(layer: Any, state: Any, given: dict[str, Tensor]) -> Tensor:
     wanted = inspect.signature(layer.readout).parameters
-    return layer.readout(state, **{n: x for n, x in given.items() if n in wanted})
+    features: Tensor = layer.readout(state, **{n: x for n, x in given.items() if n in wanted})
+    return features
 
 
 def outputs(layer: Any, given: dict[str, Tensor], reads: bool = True) -> Tensors:

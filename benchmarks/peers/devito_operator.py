@@ -48,7 +48,8 @@ class _Planes:
         return made[self.lead[0]]
 
     def flat(self, x: Array) -> Array:
-        return x.reshape(self.grid.shape)
+        flat: Array = x.reshape(self.grid.shape)
+        return flat
 
 
 def _steps(race: Race) -> Callable[[], tuple[Array, ...]]:

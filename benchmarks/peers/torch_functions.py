@@ -68,7 +68,8 @@ def rotation(raw: Tensor, dt: float) -> Tensor:
     """Cayley rotations (1 - dt/2 B)^-1 (1 + dt/2 B) of the blocks (C / size, size, size)."""
     b = (0.25 * dt) * (raw - raw.mT)
     one = torch.eye(raw.shape[-1], dtype=raw.dtype, device=raw.device)
-    return torch.linalg.solve(one - b, one + b)
+    turned: Tensor = torch.linalg.solve(one - b, one + b)
+    return turned
 
 
 def coupled(given: Given, steps: int, dt: float, size: int, shift: Shift) -> tuple[Tensor, Tensor]:
@@ -213,5 +214,7 @@ class Solve(torch.autograd.Function):
 
 def poisson(given: Given, rtol: float, most: int, chunk: int, run: Callable[..., Iterate] = iterations) -> Tensor:
     down, right = edges(given["kappa"])
-    found: Tensor = Solve.apply(given["s"], down, right, given["m2"], (rtol, most, chunk, run))
+    found: Tensor = Solve.apply(  # type: ignore[no-untyped-call]
+        given["s"], down, right, given["m2"], (rtol, most, chunk, run)
+    )
     return found

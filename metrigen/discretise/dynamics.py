@@ -10,7 +10,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.base import Discretisation
-from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, renamed, stem
+from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, stem
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Bilinear, Derivation
@@ -116,7 +116,7 @@ class Builder:
             for name, _ in statement.defines:
                 field = stem(name)
                 names[name] = self.fresh(f"d{program.name.split('_')[0]}_d{field}" if name == bar(field) else name)
-        self.body.extend(renamed(statement, names) for statement in program.body)
+        self.body.extend(statement.renamed(names) for statement in program.body)
         return {name: self.dynamics.leaf(names.get(name, name)) for name in program.outputs}
 
     def finish(self, values: Mapping[str, sp.Expr]) -> Program:

@@ -16,9 +16,9 @@ class Jet(sp.Symbol):
     array: str
     orders: Offset
 
-    def __new__(cls, array: str, orders: Offset, positive: bool = False) -> Jet:  # type: ignore[misc]
+    def __new__(cls, array: str, orders: Offset, positive: bool = False) -> Jet:
         signs = {"positive": True} if positive else {}
-        self = sp.Symbol.__xnew__(cls, f"{array}__d{''.join(map(str, orders))}", real=True, **signs)
+        self: Jet = sp.Symbol.__xnew__(cls, f"{array}__d{''.join(map(str, orders))}", real=True, **signs)
         self.array, self.orders = array, orders
         return self
 

@@ -30,7 +30,6 @@ from metrigen.ir.nodes import (
     at_site,
     leaves,
     negate,
-    renamed,
     shift,
 )
 from metrigen.ir.queries import known
@@ -232,7 +231,7 @@ def acting(covector: Vector) -> dict[str, sp.Expr]:
 def pairing(operator: Program, names: Sequence[str], origin: Offset) -> Program:
     """d/dz of sum_n A . J B, with A in ``u__test`` and B in ``u__right``: outputs ``bar(u)``."""
     inner = {name: f"inner__{name}" for s in operator.body for name, _ in s.defines}
-    body = tuple(renamed(s, inner) for s in operator.body)
+    body = tuple(s.renamed(inner) for s in operator.body)
     density = sp.Add(*(Leaf(f"{u}__test", origin) * Leaf(inner[bar(f"{u}__left")], origin) for u in names))
     tests = tuple(type(operator.inputs[0])(f"{u}__test", Kind.SITE) for u in names)
     whole = Program(

@@ -24,7 +24,7 @@ from metrigen.discretise.steady_programs import minimum, steady_programs
 from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, renamed, stem
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, stem
 from metrigen.passes.pipeline import GRADIENT, WRITTEN, apply
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Derivation, Law
@@ -161,7 +161,7 @@ class Writer:
         if isinstance(atom, AppliedUndef):
             return self._array(atom, self.lowering.stencils.origin)
         jet = self._channel_map(atom)
-        self.made[atom] = jet  # type: ignore[assignment]
+        self.made[atom] = jet
         return jet
 
     def _composite(self, base: sp.Expr, orders: Offset) -> Jet:
@@ -245,7 +245,7 @@ class Writer:
             lowering = self.lowering.with_covectors({equation.test: test})
             program = lowering.gradient(f"source_{out}", equation.source, (test.name,), "constraints")
             names = {name: f"{name}__{out}" for s in program.body for name, _ in s.defines} | {bar(test.name): source}
-            self.body.extend(renamed(s, names) for s in program.body)
+            self.body.extend(s.renamed(names) for s in program.body)
             self.body.append(Solve(out, equation.operator, source, equation.singular))
         return out
 

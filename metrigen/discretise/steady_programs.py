@@ -18,7 +18,7 @@ import sympy as sp
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, renamed, stem
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, stem
 from metrigen.ir.queries import couples_channels
 from metrigen.passes.pipeline import BUILT, SPLIT, apply
 from metrigen.passes.tidy import tidy
@@ -66,7 +66,7 @@ def minimum(dynamics: Dynamics) -> Equation:
     read = {name for s in gradient.body for name in s.reads}
     outside = tuple(a for a in gradient.inputs if a not in dynamics.state and a.name in read)
     names = {out: f"{stem(out)}__defect" for out in gradient.outputs}
-    body = tuple(renamed(s, names) for s in gradient.body)
+    body = tuple(s.renamed(names) for s in gradient.body)
     gradient = Program("gradient", (*dynamics.state, *outside), body, tuple(names.values()), dynamics.lowering.periodic)
     return equation(gradient, 1, couples_channels(gradient), len(dynamics.origin))
 

@@ -29,7 +29,8 @@ class _Latex(LatexPrinter):
 
     def _print_Function(self, expr: Any, exp: str | None = None) -> str:
         if not isinstance(expr, AppliedUndef):
-            return super()._print_Function(expr, exp)
+            plain: str = super()._print_Function(expr, exp)
+            return plain
         if expr in self._covectors:
             field = self._print(sp.Symbol(self._covectors[expr][1]))
             head = rf"\frac{{\delta {self._covectors[expr][0]}}}{{\delta {field}}}"
@@ -52,7 +53,7 @@ class _Latex(LatexPrinter):
         return bool(super()._needs_mul_brackets(expr, first, last))
 
     def _print_Derivative(self, expr: sp.Derivative) -> str:
-        inner = self._print(expr.expr)
+        inner: str = self._print(expr.expr)
         if not isinstance(expr.expr, (AppliedUndef, sp.Symbol)):
             inner = rf"\left({inner}\right)"
         powers = (f"^{{{count}}}" if count != 1 else "" for _, count in expr.variable_count)
@@ -73,7 +74,7 @@ class _Text(StrPrinter):
 
     def _print_Derivative(self, expr: sp.Derivative) -> str:
         variables = "".join(f"{v}" * int(count) for v, count in expr.variable_count)
-        inner = self._print(expr.expr)
+        inner: str = self._print(expr.expr)
         return f"{inner}_{variables}" if isinstance(expr.expr, AppliedUndef) else f"d_{variables}({inner})"
 
 

@@ -142,4 +142,5 @@ def _degree(e: sp.Expr, degrees: Mapping[str, int | None]) -> int | None:
     if any(degrees[x.array] is None for x in moving) or not e.is_polynomial(*moving):
         return None
     powers = sp.Poly(expand(e), *moving).monoms()
-    return max(sum(n * int(degrees[x.array] or 0) for n, x in zip(p, moving, strict=True)) for p in powers)
+    found: int = max(sum(n * int(degrees[x.array] or 0) for n, x in zip(p, moving, strict=True)) for p in powers)
+    return found

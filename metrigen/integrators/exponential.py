@@ -28,7 +28,6 @@ from metrigen.ir.stumpff import stumpff
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
-    ANY,
     check_friction,
     check_pairs,
     check_quadratic,
@@ -42,7 +41,7 @@ from metrigen.physics.jets import from_jets, jet, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.rotation import remainder
 from metrigen.physics.variation import euler, euler_jets
-from metrigen.spec.domain import Domain, Graph, Lattice, Sequence
+from metrigen.spec.domain import ANY, Domain, Graph, Lattice, Sequence
 
 
 @dataclass(frozen=True)

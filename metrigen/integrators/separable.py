@@ -23,7 +23,6 @@ from metrigen.ir.nodes import Leaf, Mix
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
-    ANY,
     Separable,
     canonical_pairs,
     check_pairs,
@@ -35,6 +34,7 @@ from metrigen.physics.fit import (
 from metrigen.physics.heat import Account, friction_with_heat
 from metrigen.physics.rotation import Plane, planes, remainder
 from metrigen.physics.variation import euler
+from metrigen.spec.domain import ANY
 from metrigen.spec.symbols import mix
 
 

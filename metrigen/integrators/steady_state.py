@@ -9,10 +9,11 @@ from metrigen.discretise.base import Programs
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import ANY, rows, unfit
+from metrigen.physics.fit import rows, unfit
 from metrigen.physics.jets import jets_of, to_jets
 from metrigen.physics.zero import is_zero
 from metrigen.spec.contracts import Solver
+from metrigen.spec.domain import ANY
 from metrigen.spec.neural import heads
 from metrigen.spec.numbers import MOST_STEPS, check_number
 

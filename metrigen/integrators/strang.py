@@ -24,10 +24,11 @@ from metrigen.integrators.composition import check_parts, composed
 from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import ANY, check_friction, check_pairs, check_quadratic, check_separable, unfit
+from metrigen.physics.fit import check_friction, check_pairs, check_quadratic, check_separable, unfit
 from metrigen.physics.heat import friction_with_heat
 from metrigen.physics.limits import SmallWaves
 from metrigen.physics.rotation import misfit
+from metrigen.spec.domain import ANY
 
 _TURNING = (
     "decay of phase-space volume exact; the kinetic energy in the rotation of the momenta exact; reversible without "

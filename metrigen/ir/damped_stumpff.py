@@ -34,7 +34,7 @@ class damped_stumpff(sp.Function):
             return -(damped_stumpff(k + 1, r, z, m) - k * damped_stumpff(k + 2, r, z, m)) / 2
         if argindex == 4:
             return sp.S.Zero
-        raise sp.ArgumentIndexError(self, argindex)  # type: ignore[attr-defined]
+        raise sp.ArgumentIndexError(self, argindex)
 
 
 def damped_stumpff_values(k: Any, r: Any, z: Any, m: Any) -> np.ndarray:

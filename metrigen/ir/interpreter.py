@@ -139,11 +139,12 @@ def along(which: Along, x: np.ndarray, incidence: np.ndarray | None) -> np.ndarr
     """One of the four maps between nodes and edges, by the incidence matrix."""
     if incidence is None:
         raise ValueError("a program with maps along edges needs the incidence matrix of its graph")
-    if which is Along.DIFFERENCE:
-        return x @ incidence.T
-    if which is Along.CODIFFERENCE:
-        return x @ incidence
-    return x @ np.abs(incidence).T / 2 if which is Along.AVERAGE else x @ np.abs(incidence) / 2
+    if which in (Along.DIFFERENCE, Along.CODIFFERENCE):
+        matrix = incidence
+    else:
+        matrix = np.abs(incidence)
+    across: np.ndarray = x @ (matrix.T if which in (Along.DIFFERENCE, Along.AVERAGE) else matrix)
+    return across if matrix is incidence else across / 2
 
 
 def _values(

@@ -34,10 +34,10 @@ class Leaf(sp.Symbol):
     array: str
     offset: Offset
 
-    def __new__(cls, array: str, offset: Offset, positive: bool = False) -> Leaf:  # type: ignore[misc]
+    def __new__(cls, array: str, offset: Offset, positive: bool = False) -> Leaf:
         signs = {"positive": True} if positive else {}
         name = f"{array}__{offset_text(offset)}" if any(offset) else array
-        self = sp.Symbol.__xnew__(cls, name, real=True, **signs)
+        self: Leaf = sp.Symbol.__xnew__(cls, name, real=True, **signs)
         self.array, self.offset = array, offset
         return self
 
@@ -61,9 +61,9 @@ class Inside(sp.Symbol):
     __slots__ = ("offset",)
     offset: Offset
 
-    def __new__(cls, offset: Offset) -> Inside:  # type: ignore[misc]
+    def __new__(cls, offset: Offset) -> Inside:
         name = f"{cls.__name__.lower()}__{offset_text(offset)}"
-        self = sp.Symbol.__xnew__(cls, name, real=True, nonnegative=True)
+        self: Inside = sp.Symbol.__xnew__(cls, name, real=True, nonnegative=True)
         self.offset = offset
         return self
 

@@ -41,7 +41,6 @@ from metrigen.ir.leaves import shift as shift
 from metrigen.ir.leaves import stem as stem
 from metrigen.ir.statement import DATA, OWN, defines, reads
 from metrigen.ir.statement import Statement as Statement
-from metrigen.ir.statement import renamed as renamed
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class ratio(sp.Function):
             return ratio(sp.S.One, b)
         if argindex == 2:
             return -ratio(ratio(a, b), b)
-        raise sp.ArgumentIndexError(self, argindex)  # type: ignore[attr-defined]
+        raise sp.ArgumentIndexError(self, argindex)
 
 
 class artanhc(sp.Function):
@@ -44,7 +44,7 @@ class artanhc(sp.Function):
         k, y = self.args
         if argindex == 2:
             return (1 / (1 - y) - (2 * k + 1) * artanhc(k + 1, y)) / 2
-        raise sp.ArgumentIndexError(self, argindex)  # type: ignore[attr-defined]
+        raise sp.ArgumentIndexError(self, argindex)
 
 
 def ratio_values(a: Any, b: Any) -> np.ndarray:

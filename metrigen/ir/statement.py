@@ -30,7 +30,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import sympy as sp
 
-from metrigen.errors import REPORT, InternalError
+from metrigen.errors import InternalError
 from metrigen.ir.kinds import Kind
 from metrigen.ir.leaves import Inside, Leaf, arrays_of
 
@@ -78,7 +78,7 @@ def roles_of(kind: Any) -> Mapping[str, Role]:
         marks = get_args(hints[field.name])[1:] if get_origin(hints[field.name]) is Annotated else ()
         role = next((mark for mark in marks if isinstance(mark, Role)), None)
         if role is None:
-            raise InternalError(f"the field {field.name!r} of the statement {kind.__name__} declares no role; {REPORT}")
+            raise InternalError(f"the field {field.name!r} of the statement {kind.__name__} declares no role")
         found[field.name] = role
     return found
 
@@ -163,14 +163,9 @@ class Statement:
 _S = TypeVar("_S", bound=Statement)
 
 
-def renamed(statement: _S, names: Mapping[str, str]) -> _S:
-    """The statement with arrays renamed, definitions and reads alike."""
-    return statement.renamed(names)
-
-
 def unknown(statement: object, where: str) -> InternalError:
     """What is raised by one who meets a kind of statement that it has no rule for."""
-    return InternalError(f"{where} has no rule for the statement {type(statement).__name__}: {statement}; {REPORT}")
+    return InternalError(f"{where} has no rule for the statement {type(statement).__name__}: {statement}")
 
 
 def _mapped(value: Any, name: Callable[[str], str], new: Callable[[sp.Expr], sp.Expr]) -> Any:

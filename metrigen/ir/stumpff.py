@@ -46,4 +46,5 @@ def stumpff_values(k: float, x: Any, d: Any) -> np.ndarray:
     far = np.where(x.real > 0, turning, falling)
     for n in range(int(k) % 2, int(k), 2):
         far = (np.exp(-d) / float(factorial(n)) - far) / np.where(np.abs(x.real) > 1, x, 1)
-    return np.where(np.abs(x.real) <= 1, series, far)
+    found: np.ndarray = np.where(np.abs(x.real) <= 1, series, far)
+    return found

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import sympy as sp
 
-from metrigen.errors import REPORT, InternalError
+from metrigen.errors import InternalError
 from metrigen.ir.kinds import Kind
 from metrigen.ir.leaves import Inside, Leaf
 from metrigen.ir.nodes import Map, Program, Statement
@@ -26,7 +26,7 @@ _PARAMETERS = (Kind.CHANNEL, Kind.SCALAR)
 def verify(program: Program, after: str = "") -> None:
     """Raise InternalError at the first thing that is not true of ``program``; ``after`` is the pass that made it."""
     for what in _faults(program, f"the verifier{_behind(after)}"):
-        raise InternalError(f"the program {program.name}{_behind(after)} {what}; {REPORT}")
+        raise InternalError(f"the program {program.name}{_behind(after)} {what}", passed=after)
 
 
 def _behind(after: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
+from metrigen.layer.layer import Layer
 from metrigen.layer.tokens import TokenLayer
 from metrigen.package.assembly import Package
 from metrigen.package.tag import unsigned
 
 
-def operators_text(package: Package, header: str) -> str:
+def operators_text(package: Package[Layer], header: str) -> str:
     """Every operator with the names of its arrays, the kinds of those, and the backends that have kernels for them."""
     layer, used = package.layer, package.used
     kind, file = ("ScanOperators", "scan") if isinstance(layer, TokenLayer) else ("Operators", "registry")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,11 +75,11 @@ def _dispersion(report: WaveReport, fractions: np.ndarray, curves: list[Curve], 
     assert report.symbols is not None
     x_label = "k h / π" + (f" {label}" if label else "")
     finite = [s[np.isfinite(s)] for _, s in curves]
+    parts: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = []
     if report.symbols.steady:
         title = f"Eigenvalues of the operator dF/du against wavenumber{_along(label)}"
-        parts = [(title, "eigenvalue", lambda s: np.sort(s.real, axis=1))]
+        parts.append((title, "eigenvalue", lambda s: np.sort(s.real, axis=1)))
     else:
-        parts = []
         if any((np.abs(s.imag) > _SMALL).any() for s in finite):
             title = f"Dispersion relation: frequency ω against wavenumber{_along(label)}"
             parts.append((title, "frequency ω", lambda s: np.sort(np.abs(s.imag), axis=1)))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Map, Program, renamed, stem
+from metrigen.ir.nodes import Map, Program, stem
 from metrigen.ir.queries import learned_in
 
 
@@ -26,7 +26,7 @@ def name_quantities(program: Program) -> Program:
             free = next(n for n in (what, *(f"{what}_{k}" for k in range(1, len(taken) + 2))) if n not in taken)
             names[name] = free
             taken.add(free)
-    return replace(program, body=tuple(renamed(statement, names) for statement in program.body))
+    return replace(program, body=tuple(statement.renamed(names) for statement in program.body))
 
 
 def name_stores(program: Program) -> Program:

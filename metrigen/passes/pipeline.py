@@ -28,6 +28,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
+from metrigen.errors import faults
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import known
 from metrigen.ir.verify import verify
@@ -73,12 +74,14 @@ PASSES: Passes = tuple(dict.fromkeys((*STEP, *VALUES, *SPLIT, *TOKEN, *AT_A_POIN
 
 def apply(passes: Sequence[Callable[[Program], Program]], program: Program) -> Program:
     """The program after ``passes``, one after the other. Raises InternalError at a statement of no known kind, and with
-    METRIGEN_VERIFY=1 at anything that is not true of the program or that a pass leaves untrue (``ir.verify``)."""
+    METRIGEN_VERIFY=1 at anything that is not true of the program or that a pass leaves untrue (``ir.verify``); what a
+    pass raises by mistake is one as well, and names it."""
     verifying = os.environ.get("METRIGEN_VERIFY") == "1"
     if verifying:
         verify(program)
     for run in passes:
-        program = run(known(program, run.__name__))
+        with faults(passed=run.__name__):
+            program = run(known(program, run.__name__))
         if verifying:
             verify(program, run.__name__)
     return program
@@ -87,5 +90,6 @@ def apply(passes: Sequence[Callable[[Program], Program]], program: Program) -> P
 def sweep(parts: Cut) -> Cut:
     """The sweeps after SWEPT."""
     for run in SWEPT:
-        parts = run(parts)
+        with faults(passed=run.__name__):
+            parts = run(parts)
     return parts

@@ -12,7 +12,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Leaf, Map, Program, Statement, renamed
+from metrigen.ir.nodes import Leaf, Map, Program, Statement
 
 
 def at_a_point(program: Program) -> Program:
@@ -45,7 +45,7 @@ def jacobian(tangent: Program, unknowns: int) -> Program:
     for k in range(unknowns):
         names = {name: f"{name}__along{k}" for name in made}
         unit = {name: sp.Integer(int(j == k)) for j, name in enumerate(along)}
-        body += [renamed(_with_values(s, unit, f"__along{k}"), names) for s in tangent.body]
+        body += [_with_values(s, unit, f"__along{k}").renamed(names) for s in tangent.body]
         outputs += [names[name] for name in tangent.outputs]
     return Program("jacobian", tangent.inputs[:-unknowns], tuple(body), tuple(outputs), tangent.periodic)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement, renamed
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement
 from metrigen.ir.queries import known
 from metrigen.passes.prune import prune
 from metrigen.passes.sweeps import near_reads
@@ -57,7 +57,7 @@ def rotate(body: Program, state: Sequence[str]) -> Loop:
     head = program("head", given, (*early, *copying), [copies.get(a.name, a.name) for a in carried])
     tail = program("tail", carried, rest, list(body.outputs))
     next_of = dict(zip(state, body.outputs, strict=True)) | {n: f"{n}{AHEAD}" for n in made}
-    ahead = tuple(renamed(s, next_of) for s in early)
+    ahead = tuple(s.renamed(next_of) for s in early)
     inner = program("inner", carried, (*rest, *ahead), [next_of[a.name] for a in carried])
     return Loop(carried, head, inner, tail)
 

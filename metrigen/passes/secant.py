@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Array, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, negate, renamed, shift
+from metrigen.ir.nodes import Array, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, negate, shift
 from metrigen.ir.statement import unknown
 from metrigen.passes.prune import prune
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
@@ -46,7 +46,7 @@ def secant(program: Program, wrt: Sequence[str], rank: int, part: str) -> Progra
 
 def _placed(statement: Statement, quotients: Quotients, place: str) -> Statement:
     """The statement at one end of the segment."""
-    return renamed(statement, {name: at(name, place) for name in quotients.moving}) if place else statement
+    return statement.renamed({name: at(name, place) for name in quotients.moving}) if place else statement
 
 
 def followed(program: Program, wrt: Sequence[str], part: str) -> Quotients:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Inside, Leaf, Map, Program, Solve, Statement, leaves, renamed
+from metrigen.ir.nodes import Inside, Leaf, Map, Program, Solve, Statement, leaves
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import indicators
 
@@ -27,7 +27,7 @@ def share_solves(program: Program) -> Program:
     solved: list[Solve] = []
     body: list[Statement] = []
     for original in program.body:
-        statement = renamed(original, names)
+        statement = original.renamed(names)
         if isinstance(statement, Map):
             _share_stores(statement, made, names, set(program.outputs))
         elif isinstance(statement, Solve):

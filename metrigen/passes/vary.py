@@ -44,7 +44,6 @@ from metrigen.ir.nodes import (
     at_site,
     leaves,
     negate,
-    renamed,
     shift,
 )
 from metrigen.ir.queries import maps_in
@@ -85,7 +84,7 @@ def equation(residual: Program, unknowns: int, coupled: bool, rank: int) -> Equa
     transposed = vary(residual, [a.name for a in z], rank=rank)
     made = [name for s in transposed.body for name, _ in s.defines if name not in transposed.outputs]
     inside = {name: f"{name}__reverse" for name in made}
-    apart = replace(transposed, body=tuple(renamed(s, inside) for s in transposed.body))
+    apart = replace(transposed, body=tuple(s.renamed(inside) for s in transposed.body))
     tangent = vary(apart, [bar(out) for out in residual.outputs], rank=rank)
     kept = (*residual.inputs, *(a for a in tangent.inputs if a.name in {bar(out) for out in transposed.outputs}))
     pullback = vary(residual, [a.name for a in given], rank=rank)
@@ -275,7 +274,7 @@ class Sweep:
         given = (*statement.outs, *statement.given, *turned)
         names = {a.name: name for a, name in zip(pull.inputs, given, strict=True)}
         names |= {name: self._fresh(name) for s in pull.body for name, _ in s.defines}
-        self.statements.extend(renamed(s, names) for s in pull.body)
+        self.statements.extend(s.renamed(names) for s in pull.body)
         for name, flowed in zip(statement.given, pull.outputs, strict=True):
             if self.kinds[name] is Kind.SITE:
                 self.site.setdefault(name, []).append(Leaf(names[flowed], self.origin))

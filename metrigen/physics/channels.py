@@ -27,15 +27,15 @@ class Lifted(sp.Symbol):
     __slots__ = ("of",)
     of: sp.Expr
 
-    def __new__(cls, name: str, of: sp.Expr) -> Lifted:  # type: ignore[misc]
-        self = sp.Symbol.__xnew__(cls, name, real=True)
+    def __new__(cls, name: str, of: sp.Expr) -> Lifted:
+        self: Lifted = sp.Symbol.__xnew__(cls, name, real=True)
         self.of = of
         return self
 
     def _hashable_content(self) -> tuple[object, ...]:
         return (*super()._hashable_content(), self.of)
 
-    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:  # type: ignore[override]
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
         return Lifted, (self.name, self.of)
 
 

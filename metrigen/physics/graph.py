@@ -19,7 +19,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import brackets, metric, noether
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.physics.fit import ANY, check_integrator, unfit
+from metrigen.physics.fit import check_integrator, unfit
 from metrigen.physics.graph_forms import Density, Metric, metric_on_graph, named_differences, split_density
 from metrigen.physics.graph_laws import (
     check_degeneracy,
@@ -37,7 +37,7 @@ from metrigen.physics.state import bracket_of, check_everything
 from metrigen.physics.variation import diff_jets, tidy
 from metrigen.physics.vocabulary import check_names, hamiltonian_fields, lagrangian_fields
 from metrigen.physics.zero import every
-from metrigen.spec.domain import Graph
+from metrigen.spec.domain import ANY, Graph
 from metrigen.spec.edges import average, codifference, difference, share
 from metrigen.spec.neural import heads
 from metrigen.spec.readout import StressEnergy

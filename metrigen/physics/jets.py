@@ -31,13 +31,13 @@ class Jet(sp.Symbol):
     base: AppliedUndef
     orders: tuple[int, ...]
 
-    def __new__(cls, base: AppliedUndef, orders: tuple[int, ...]) -> Jet:  # type: ignore[misc]
+    def __new__(cls, base: AppliedUndef, orders: tuple[int, ...]) -> Jet:
         return _jet(base, tuple(orders))
 
     def _hashable_content(self) -> tuple[object, ...]:
         return (*super()._hashable_content(), self.base, self.orders)
 
-    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:  # type: ignore[override]
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
         return Jet, (self.base, self.orders)
 
     @property

@@ -16,7 +16,7 @@ from metrigen.physics.jets import Jet, label
 from metrigen.spec.neural import learned
 
 
-class LearnedValue(sp.Symbol):  # type: ignore[misc]
+class LearnedValue(sp.Symbol):
     """The value ``atom`` of a learned function, or of a derivative of it, as a real number."""
 
     __slots__ = ("atom",)

@@ -122,7 +122,7 @@ def _definite(rows: Matrix) -> bool:
 def _elliptic(p: Principal, symbol: Mapping[Orders, sp.Expr], order: int) -> bool:
     """sum c_alpha k^alpha > 0 for every k: a quadratic form, or even powers alone with all pure ones."""
     axes = range(len(p.state.axes))
-    unit = lambda *at: tuple(sum(1 for a in at if a == x) for x in axes)
+    unit: Callable[..., tuple[int, ...]] = lambda *at: tuple(sum(1 for a in at if a == x) for x in axes)
     if order == 2:
         return _definite(_quadratic_form(symbol, len(axes)))
     even = all(n % 2 == 0 for alpha in symbol for n in alpha) and all(sign_of(c).holds for c in symbol.values())
@@ -132,8 +132,11 @@ def _elliptic(p: Principal, symbol: Mapping[Orders, sp.Expr], order: int) -> boo
 
 def _quadratic_form(symbol: Mapping[Orders, sp.Expr], axes: int) -> Matrix:
     """a_xy in sum a_xy k_x k_y, from the coefficients of second order."""
-    at = lambda a, b: tuple(int(x == a) + int(x == b) for x in range(axes))
-    entry = lambda a, b: symbol.get(at(a, b), sp.S.Zero) / (1 if a == b else 2)
+
+    def entry(a: int, b: int) -> sp.Expr:
+        at = tuple(int(x == a) + int(x == b) for x in range(axes))
+        return symbol.get(at, sp.S.Zero) / (1 if a == b else 2)
+
     return [[entry(a, b) for b in range(axes)] for a in range(axes)]
 
 
@@ -272,7 +275,7 @@ def _control(quadratic: sp.Expr, u: Jet) -> int:
     """The largest r with D_x^r u in Q for every axis x, with a positive weight."""
     axes = u.base.args[1:]
     orders = {sum(j.orders) for j in jets_of(quadratic, u.base)}
-    pure = lambda r, x: jet(u.base, *[x] * r)
+    pure: Callable[[int, sp.Symbol], Jet] = lambda r, x: jet(u.base, *[x] * r)
     fit = [r for r in orders if all(sign_of(_weight(quadratic, pure(r, x))).verdict == "positive" for x in axes)]
     return max(fit, default=0)
 

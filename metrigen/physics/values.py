@@ -96,7 +96,8 @@ def _read(symbols: Sequence[sp.Symbol], node: sp.Basic) -> Sequence[sp.Basic]:
     """What the step of a node is a function of."""
     if isinstance(node, sp.Piecewise):
         return symbols
-    return node.args[:1] if node.is_Pow and node.exp.is_Rational else node.args
+    args: Sequence[sp.Basic] = node.args
+    return args[:1] if node.is_Pow and node.exp.is_Rational else args
 
 
 def _cases(symbols: Sequence[sp.Symbol], node: sp.Piecewise) -> Callable[..., Any] | None:

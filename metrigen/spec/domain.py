@@ -126,10 +126,10 @@ class Index(sp.Symbol):
 
     __slots__ = ()
 
-    def __new__(cls, name: str) -> Index:  # type: ignore[misc]
+    def __new__(cls, name: str) -> Index:
         return sp.Symbol.__xnew__(cls, name, real=True)  # type: ignore[no-any-return]
 
-    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:  # type: ignore[override]
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
         return Index, (self.name,)
 
 

@@ -8,7 +8,7 @@ import mpmath
 import sympy as sp
 
 
-class Elementary(sp.Function):  # type: ignore[misc]
+class Elementary(sp.Function):
     """A real function with a value in mpmath; ``plain`` is how a reader would write it."""
 
     is_real = True

@@ -205,7 +205,7 @@ class Quotient(Elementary):
     root = False
 
     @classmethod
-    def value(cls, k: Any, x: Any) -> Any:  # type: ignore[override]
+    def value(cls, k: Any, x: Any) -> Any:
         with mpmath.workprec(3 * mpmath.mp.prec + 300):
             if abs(x) < mpmath.mpf(1) / 10:
                 return _near(cls._plain, int(k), x)

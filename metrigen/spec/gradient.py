@@ -45,7 +45,8 @@ class Gradient:
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> Gradient:
-        return self * (1 / sp.sympify(divisor))
+        part: Gradient = self * (1 / sp.sympify(divisor))
+        return part
 
     def __neg__(self) -> Gradient:
         return self * -1
@@ -58,10 +59,12 @@ class Gradient:
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Gradient:
-        return self + (-other)
+        difference: Gradient = self + (-other)
+        return difference
 
     def __rsub__(self, other: Any) -> Gradient:
-        return -self + other
+        difference: Gradient = -self + other
+        return difference
 
     def __pow__(self, power: Any) -> NoReturn:
         raise _no_number(f"a gradient to the power {power}", _SQUARE)

@@ -35,7 +35,7 @@ def undisturbed() -> Iterator[None]:
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
     own, leave, folder = dict(vars(builtins)), os._exit, _folder()
     sys.dont_write_bytecode = True
-    os._exit = _no_exit  # type: ignore[assignment]
+    os._exit = _no_exit
     for name, stream in streams.items():
         if stream is not None:
             setattr(sys, name, _Lent(stream))

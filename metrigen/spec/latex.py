@@ -10,7 +10,7 @@ from sympy.printing.latex import LatexPrinter
 _SPELLED = {"lam": "lambda", "lamda": "lambda", "eps": "epsilon"}
 
 
-class _Printer(LatexPrinter):  # type: ignore[misc]
+class _Printer(LatexPrinter):
     """Fields without their arguments, derivatives as subscripts: phi_{xx} for d2 phi/dx2."""
 
     def _print_AppliedUndef(self, expr: AppliedUndef, exp: str | None = None) -> str:

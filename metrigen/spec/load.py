@@ -130,6 +130,12 @@ def raised_in_spec(error: BaseException, spec: Spec) -> SpecError | None:
     return None if line is None else _foreign(error, spec.path, spec.source, line)
 
 
+def line_of_system(spec: Spec) -> str:
+    """``file:line   source text`` of what the spec defines."""
+    line = spec.keyword_lines.get("name")
+    return quote(spec.path, spec.source, line) if line else spec.path
+
+
 def _read(path: Path, shown: str) -> bytes:
     if not str(shown).isprintable():
         raise SpecError(f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file")

@@ -132,7 +132,7 @@ class Share(Elementary):
     powers = (1, 0)
 
     @classmethod
-    def value(cls, m: Any, a: Any, b: Any) -> Any:  # type: ignore[override]
+    def value(cls, m: Any, a: Any, b: Any) -> Any:
         j, k = cls.powers
         if not a and not b:
             return mpmath.mpf(0) if m else mpmath.mpf(1) / 2 ** (j + k)

@@ -20,7 +20,7 @@ _PRIMES = 3  # derivatives written with primes
 _OWN = ("dt",)  # arguments of every emitted layer that a parameter may set, and a module may not
 
 
-class Head(Atom):  # type: ignore[misc]
+class Head(Atom):
     """Which function stands in a ``learned`` expression, and how often it is differentiated in each argument.
 
     sign    "positive" or "nonnegative": kept by the emitted code; "" otherwise

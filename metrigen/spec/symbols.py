@@ -109,7 +109,7 @@ class Param(sp.Symbol):
     below: float | None
     init: float | None
 
-    def __new__(  # type: ignore[misc]
+    def __new__(
         cls,
         name: str,
         per: str = "scalar",
@@ -129,7 +129,7 @@ class Param(sp.Symbol):
         _check_init(name, init, positive, nonnegative, antisymmetric, below)
         # The uncached constructor: SymPy's symbol cache is keyed without our declarations, and two specs in one
         # process may declare the same name differently.
-        self = sp.Symbol.__xnew__(cls, name, real=True, **_signs(positive, nonnegative))
+        self: Param = sp.Symbol.__xnew__(cls, name, real=True, **_signs(positive, nonnegative))
         self.per, self.shape, self.block = per, tuple(shape) if shape else None, block
         self.symmetric, self.antisymmetric = symmetric, antisymmetric
         self.below, self.init = below, init

@@ -15,12 +15,13 @@ from metrigen import Sequence, System, derive
 from metrigen.compiler import Compiled, compile_spec
 from metrigen.ir.nodes import Kind
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.programs import Lowered, lower
+from metrigen.programs import Lowered
 from metrigen.spec.domain import EDGE, Graph
 from metrigen.spec.neural import heads
 from metrigen.spec.symbols import InputFunction
 from tests.fuzzing.cells import Cell
 from tests.lattice.emitted import layer_class, package, spec_of
+from tests.lowered import lower
 from tests.modules import Network
 
 CHANNELS, NODES, TOKENS = 2, 5, 7

@@ -13,9 +13,9 @@ import torch
 from metrigen import Graph, Sequence, derive
 from metrigen.ir.interpreter import run
 from metrigen.passes.vary import bar
-from metrigen.programs import lower
 from tests.fuzzing.chain import Chain
 from tests.graph.systems import all_pairs, incidence
+from tests.lowered import lower
 
 Faults = Iterator[str]
 PLACES = ("latti", "graph")  # where laws of the stencil begin

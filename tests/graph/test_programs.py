@@ -13,7 +13,7 @@ from metrigen.ir.interpreter import along, run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.passes.vary import vary
 from metrigen.physics.derive import derive
-from metrigen.programs import lower, optimise
+from metrigen.programs import optimise
 from tests.graph.systems import (
     EDGE_INDEX,
     NODES,
@@ -27,6 +27,7 @@ from tests.graph.systems import (
     values_of,
 )
 from tests.lattice.arrays import defect_between
+from tests.lowered import lower
 
 STEPPING = tuple(SYSTEMS)
 B = incidence(EDGE_INDEX, NODES)

@@ -15,8 +15,8 @@ from generated.sudoku import Sudoku
 from metrigen import Dissipation, Field, SteadyState, System, energy_density, grad
 from metrigen.errors import SpecError
 from metrigen.physics.derive import derive
-from metrigen.programs import lower
 from tests.graph.systems import EDGE_INDEX, NODES, a, as_matrix, class_of, graph, poisson, q, s, w
+from tests.lowered import lower
 
 
 def rand(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -26,11 +26,11 @@ from metrigen import (
 )
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.composed import STABLE, SUBSTEPS
-from metrigen.programs import lower
 from tests.integrators.contract import anharmonic, defect_of_reversal, planar, ring, start_of, step_of, steps
 from tests.integrators.systems import DT, coupled_wave, hot_wave, wells
 from tests.lattice.arrays import dot_defect
 from tests.lattice.emitted import layer_class, package
+from tests.lowered import lower
 
 ORDERS = tuple(SUBSTEPS)
 

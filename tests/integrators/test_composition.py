@@ -25,9 +25,10 @@ from metrigen import (
     derive,
 )
 from metrigen.physics.derive import derive as derive_system
-from metrigen.programs import lower, optimise
+from metrigen.programs import optimise
 from tests.integrators.systems import DT, Layers, column, coupled_wave, energy_of, gallery
 from tests.lattice.arrays import dot_defect
+from tests.lowered import lower
 
 
 def split(half: type, whole: type) -> Strang:

@@ -19,9 +19,9 @@ from metrigen.ir.stumpff import stumpff_values
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.vary import vary
 from metrigen.physics.derive import derive as derive_system
-from metrigen.programs import lower
 from tests.integrators.systems import DT, POINT, Layers, gallery, x
 from tests.lattice.arrays import dot_defect, random_values
+from tests.lowered import lower
 
 METHOD = Exponential(1, DT)
 q, k, r = Field("q", POINT), Param("k", per="channel"), Param("r", per="channel", nonnegative=True)

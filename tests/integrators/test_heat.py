@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from metrigen import Dissipation, Field, Param, SpecError, Strang, System, canonical, derive, friction_to_heat
 from metrigen.ir.interpreter import run
 from metrigen.physics.derive import derive as derive_system
-from metrigen.programs import lower
 from tests.integrators.systems import DT, POINT, Layers, column, energy_of, gallery, hot_wave
 from tests.lattice.arrays import dot_defect, random_values
+from tests.lowered import lower
 
 q, p, e, s, p2 = (Field(name, POINT) for name in ("q", "p", "e", "s", "p2"))
 gamma = Param("gamma", nonnegative=True, init=0.7)

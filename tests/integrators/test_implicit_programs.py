@@ -14,11 +14,12 @@ import torch
 from metrigen import AverageVectorField, Field, ImplicitMidpoint, NeuralFunction, Param, SpecError, System, derive
 from metrigen.ir.interpreter import run
 from metrigen.physics.derive import derive as derive_system
-from metrigen.programs import lower, optimise
+from metrigen.programs import optimise
 from tests.integrators.methods import METHODS, fields, systems
 from tests.integrators.systems import DT, POINT, Layers, column, gallery
 from tests.lattice.arrays import dot_defect, random_values
 from tests.lattice.systems import rough_wave, transport
+from tests.lowered import lower
 
 
 @pytest.fixture(scope="module")

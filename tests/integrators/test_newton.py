@@ -15,10 +15,10 @@ from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
 from metrigen.passes.vary import vary
 from metrigen.physics.derive import derive as derive_system
-from metrigen.programs import lower
 from tests.integrators.systems import Layers, x, y
 from tests.lattice.arrays import dot_defect, random_values
 from tests.lattice.systems import BOUNDARIES
+from tests.lowered import lower
 
 
 def quartic(boundary: str, solver: str = "newton") -> System:

@@ -58,7 +58,7 @@ FAULTS: dict[str, tuple[Program, str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults(name: str) -> None:
     wrong, what = FAULTS[name]
-    with pytest.raises(InternalError, match=rf"the program p behind the pass fuse .*{what}.*please report"):
+    with pytest.raises(InternalError, match=rf"(?s)the program p behind the pass fuse .*{what}.*please report"):
         verify(wrong, "fuse")
 
 

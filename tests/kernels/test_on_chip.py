@@ -17,10 +17,10 @@ import torch
 triton = pytest.importorskip("triton")
 from metrigen.ir.nodes import Array, Kind  # noqa: E402
 from metrigen.physics.derive import derive  # noqa: E402
-from metrigen.programs import lower  # noqa: E402
 from tests.kernels.systems import on_chip_systems  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
 from tests.lattice.systems import screened  # noqa: E402
+from tests.lowered import lower  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter")
 

@@ -29,9 +29,9 @@ from metrigen import (
     t,
 )
 from metrigen.physics.derive import derive as derive_system
-from metrigen.programs import lower
 from tests.integrators.systems import DT, POINT, Layers, gallery
 from tests.lattice.arrays import dot_defect
+from tests.lowered import lower
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"

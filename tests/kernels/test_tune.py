@@ -1,4 +1,4 @@
-"""``metrigen.backends.triton.printer.tune``: what is chosen, what the file looks like, that a reader never sees half of it."""
+"""``metrigen.backends.triton.tune``: what is chosen, what the file looks like, that a reader never sees half of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from metrigen import SpecError
-from metrigen.backends.triton.printer import tune as tuning
+from metrigen.backends.triton import tune as tuning
 from metrigen.backends.triton.tune import choose, measure, read_settings, tune, write_settings
 
 

@@ -37,10 +37,11 @@ from metrigen.ir.nodes import Map, Program, Solve
 from metrigen.ir.queries import solves_in
 from metrigen.passes.pipeline import BUILT, KERNELS
 from metrigen.passes.solves import share_solves
-from metrigen.programs import Lowered, lower, optimise
+from metrigen.programs import Lowered, optimise
 from tests.lattice.arrays import directional, dot_defect, random_values
 from tests.lattice.emitted import compiled, layer_class, package
 from tests.lattice.systems import BOUNDARIES
+from tests.lowered import lower
 
 x, y = sp.symbols("x y", real=True)
 c, K = Param("c", per="channel", positive=True), Param("K", shape=("C", "C"), symmetric=True)

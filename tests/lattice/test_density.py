@@ -29,8 +29,8 @@ from metrigen.discretise.lower import Lowering
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind
 from metrigen.passes.vary import bar
-from metrigen.programs import lower
 from tests.lengths import LONG, spread
+from tests.lowered import lower
 
 AXES = sp.symbols("x y z", real=True)
 WALLS = ("periodic", "zero", "neumann")

@@ -30,7 +30,7 @@ from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.package.linear import respond
 from metrigen.passes.vary import bar
-from metrigen.programs import lower
+from tests.lowered import lower
 
 x = sp.Symbol("x", real=True)
 LINE = Lattice(x, boundary="neumann", average="harmonic")

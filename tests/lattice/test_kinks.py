@@ -11,8 +11,8 @@ import torch
 from metrigen import Dissipation, ExplicitEuler, Field, Lattice, SpecError, System, derive, energy_density, grad
 from metrigen.backends.expressions import CPP, TORCH, TRITON
 from metrigen.ir.evaluate import slope
-from metrigen.programs import lower
 from tests.lattice.emitted import layer_class, package
+from tests.lowered import lower
 
 x = sp.Symbol("x", real=True)
 line = Lattice(x)

@@ -39,11 +39,12 @@ from metrigen import (
 from metrigen.ir.interpreter import run
 from metrigen.ir.queries import learned_in
 from metrigen.passes.vary import bar
-from metrigen.programs import Lowered, lower, optimise
+from metrigen.programs import Lowered, optimise
 from metrigen.spec.neural import heads
 from tests.lattice.arrays import directional, random_values
 from tests.lattice.emitted import compiled, layer_class, package
 from tests.lengths import spread
+from tests.lowered import lower
 from tests.modules import Closed, Network, quartic
 
 x, y = sp.symbols("x y", real=True)

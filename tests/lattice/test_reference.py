@@ -14,11 +14,12 @@ import torch
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, lower
+from metrigen.programs import Lowered
 from tests.lattice.arrays import random_values
 from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 from tests.lengths import spread
+from tests.lowered import lower
 
 CHOSEN = ("Strang-periodic", "Strang-neumann", "Leapfrog-zero", "RK4-zero", "transport-neumann", "membrane-periodic",
           "oscillator")  # fmt: skip

@@ -7,12 +7,12 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
-from metrigen.frame.cost import program_cost
 
 from metrigen.backends.expressions import TORCH
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.nodes import Array, Inside, Kind, Map, Program
 from metrigen.ir.queries import maps_in
+from metrigen.package.cost import program_cost
 from metrigen.passes.contents import primitive, take_contents
 from metrigen.passes.cse import cse
 from metrigen.passes.factor import factor_sums

@@ -25,7 +25,7 @@ from metrigen import (
     mix,
     t,
 )
-from metrigen.programs import lower
+from tests.lowered import lower
 
 tokens = Sequence()
 q, p = Field("q", tokens), Field("p", tokens)

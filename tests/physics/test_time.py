@@ -23,9 +23,10 @@ from metrigen.passes import lets
 from metrigen.passes.fuse import fuse
 from metrigen.physics.effort import LARGE_WRITTEN, expand
 from metrigen.physics.size import expanded_nodes
-from metrigen.programs import lower, optimise
+from metrigen.programs import optimise
 from metrigen.spec.load import Spec, load_spec
 from tests.lengths import LONG
+from tests.lowered import lower
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("tanh25", "sin15", "cosines80", "hidden3", "hidden4", "double_pendulum", "four_fields_3d")

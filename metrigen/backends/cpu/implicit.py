@@ -12,10 +12,9 @@ from dataclasses import replace
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement, renamed
+from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement
 from metrigen.ir.queries import equations_in
 from metrigen.passes.points import jacobian
-from metrigen.passes.prune import prune
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
 
@@ -77,7 +76,7 @@ def _given_names(program: Program, body: Program, equation: Equation) -> Program
     pairs = zip(equation.residual.inputs[equation.unknowns :], root.given, strict=True)
     names = {a.name: name for a, name in pairs if name not in made and a.name != name}
     inputs = tuple(replace(a, name=names.get(a.name, a.name)) for a in program.inputs)
-    return replace(program, inputs=inputs, body=tuple(renamed(s, names) for s in program.body))
+    return replace(program, inputs=inputs, body=tuple(s.renamed(names) for s in program.body))
 
 
 def _solutions(body: Program) -> list[str]:
@@ -94,7 +93,7 @@ def _step(body: Program) -> Program:
         if isinstance(expr, Leaf) and expr.array in solutions and not any(expr.offset)
     }  # fmt: skip
     outputs = [same.get(name, name) for name in body.outputs]
-    return prune(replace(body, name="step", outputs=tuple(dict.fromkeys((*outputs, *solutions)))))
+    return replace(body, name="step", outputs=tuple(dict.fromkeys((*outputs, *solutions))))
 
 
 def _with_solutions(adjoint: Program, solutions: Sequence[str]) -> Program:
@@ -107,7 +106,7 @@ def _with_solutions(adjoint: Program, solutions: Sequence[str]) -> Program:
 
     body = [replace(s, terms=flat(s.terms)) if isinstance(s, Accumulate) else s for s in body]
     inputs = (*adjoint.inputs, *(Array(name, Kind.SITE) for name in solutions))
-    return prune(replace(adjoint, name="step_adjoint", inputs=inputs, body=tuple(body)))
+    return replace(adjoint, name="step_adjoint", inputs=inputs, body=tuple(body))
 
 
 def _sums_a_tensor(program: Program, group: Group) -> bool:

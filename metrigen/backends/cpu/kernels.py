@@ -14,7 +14,7 @@ from metrigen.backends.cpu.solve import solve_group
 from metrigen.backends.cpu.steps import reach, step_group
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, renamed
+from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
@@ -212,7 +212,7 @@ def _renamed(lowered: Lowered) -> Lowered:
 
     def program(p: Program) -> Program:
         found = tuple(replace(a, name=names.get(a.name, a.name)) for a in p.inputs)
-        body = tuple(equation(renamed(s, names)) for s in p.body)
+        body = tuple(equation(s.renamed(names)) for s in p.body)
         return replace(p, inputs=found, body=body, outputs=tuple(names.get(n, n) for n in p.outputs))
 
     def equation(s: Statement) -> Statement:

@@ -10,7 +10,7 @@ import sympy as sp
 from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.expressions import CPP
 from metrigen.ir.damped_stumpff import damped_stumpff
-from metrigen.ir.nodes import Map, Program, renamed
+from metrigen.ir.nodes import Map, Program
 from metrigen.ir.statement import unknown
 
 # Names that the C++ around a function uses itself.
@@ -31,7 +31,7 @@ def print_pointwise(program: Program) -> Pointwise:
     """The program as a C++ function; sine and cosine of one angle, and all Stumpff functions of one argument, are
     evaluated together."""
     names = {a.name: f"{a.name}__of_spec" for a in program.inputs if a.name in TAKEN or is_taken(a.name)}
-    body = tuple(renamed(s, names) for s in program.body)
+    body = tuple(s.renamed(names) for s in program.body)
     lines: list[str] = []
     made: dict[tuple[sp.Expr, ...], str] = {}
     tops = _tops(body)

@@ -1,4 +1,4 @@
-"""``kernels.py`` of a package on a sequence: what surrounds the loops of ``metrigen.backends.triton.printer.scan``."""
+"""``kernels.py`` of a package on a sequence: what surrounds the loops of ``metrigen.backends.triton.scan``."""
 
 from __future__ import annotations
 

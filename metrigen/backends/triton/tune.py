@@ -220,6 +220,7 @@ def _device_timer(torch: Any, repeats: int = 20) -> Timer:
             stop.record()
             stop.synchronize()
             seconds.append(start.elapsed_time(stop) / 1000)
-        return statistics.median(seconds)
+        middle: float = statistics.median(seconds)
+        return middle
 
     return timer

@@ -1,4 +1,4 @@
-"""What ``kernels.py`` of a package with coupled channels has of its own, around ``metrigen.backends.triton.printer.walk``."""
+"""What ``kernels.py`` of a package with coupled channels has of its own, around ``metrigen.backends.triton.walk``."""
 
 from __future__ import annotations
 

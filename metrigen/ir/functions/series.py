@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 from math import comb, factorial, pi, sqrt
@@ -16,8 +16,9 @@ def odd(name: str, terms: int) -> tuple[float, ...]:
 
 def _tangent(n: int) -> Fraction:
     k = n + 1
-    b = abs(_bernoulli(2 * k))
-    return b * 2 ** (2 * k) * (2 ** (2 * k) - 1) / factorial(2 * k)
+    b: Fraction = abs(_bernoulli(2 * k))
+    power: int = 2 ** (2 * k)
+    return b * power * (power - 1) / factorial(2 * k)
 
 
 @cache
@@ -33,7 +34,7 @@ def _arc(n: int) -> Fraction:
     return Fraction(comb(2 * n, n), 4**n * (2 * n + 1))
 
 
-_COEFFICIENTS = {
+_COEFFICIENTS: Mapping[str, Callable[[int], Fraction]] = {
     "sin": lambda n: Fraction((-1) ** n, factorial(2 * n + 1)),
     "sinh": lambda n: Fraction(1, factorial(2 * n + 1)),
     "tan": _tangent,
