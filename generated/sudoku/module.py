@@ -14,7 +14,7 @@ from . import reference
 from .base import (BaseLayer, as_count, check_input, check_state, exact, has_numbers, readable, registered, working)
 from .checks import checked
 from .graph import Dense, Sparse
-from .solve import LARGEST, Options, solve
+from .solve import LARGEST, NotConverged, Options, solve
 
 Graph = Dense | Sparse
 COMPONENTS = ('T00',)
@@ -28,10 +28,6 @@ class SudokuState(NamedTuple):
     iterations: Tensor
     residual: Tensor
     status: Tensor
-
-
-class NotConverged(RuntimeWarning):
-    """A solve gave up; the ``status`` of the state says which samples."""
 
 
 def _work(*fields: Tensor, channels: int) -> tuple:
