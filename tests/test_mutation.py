@@ -16,6 +16,7 @@ from metrigen import (
     Dissipation,
     Exponential,
     Field,
+    Graph,
     Input,
     Lattice,
     MetrigenError,
@@ -28,12 +29,15 @@ from metrigen import (
     mix,
     t,
 )
+from metrigen.discretise.arrays import dynamics
+from metrigen.discretise.graph_laws import graph_laws
 from metrigen.discretise.lattice_laws import _symmetry, lattice_laws
 from metrigen.discretise.lattice_positivity import lattice_positivity
 from metrigen.discretise.lattice_probe import Stencil, slopes
 from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import scan_of
-from metrigen.ir.nodes import Mix
+from metrigen.ir.nodes import Mix, Program
+from metrigen.passes import channels
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.signs import Sign
 from metrigen.physics.variation import diff_along, tidy
@@ -336,6 +340,36 @@ def test_a_broken_law_is_noticed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(target, name, mutant.by)
     with pytest.raises((AssertionError, MetrigenError, pytest.fail.Exception)):
         mutant.truth()
+
+
+MIXED = Param("K", shape=("C", "C"))
+
+
+def through_channels(F, G):
+    """J = [[0, K], [-K^T, 0]]."""
+    return F[u] * mix(MIXED, G[v]) - G[u] * mix(MIXED, F[v])
+
+
+@pytest.mark.parametrize("domain", ["lattice", "graph"])
+def test_a_pass_that_breaks_a_law_is_noticed(domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laws are those of what is emitted: here the pass that merges channel maps takes every matrix for symmetric."""
+    if domain == "lattice":
+        laws = lambda: on_lattice(system((u, v), u**2 + v**2, bracket=through_channels))
+    else:
+        a, b = (Field(name, Graph()) for name in "ab")
+        made = System("s", Graph(), (a, b), hamiltonian=a**2 + b**2, bracket=lambda F, G: (
+            F[a] * mix(MIXED, G[b]) - G[a] * mix(MIXED, F[b])))  # fmt: skip
+        laws = lambda: graph_laws(dynamics(derive(made)))
+    assert {law.verdict for law in laws()} == {"proved"}
+    start = channels._Merger.__init__
+
+    def symmetric(self, program: Program) -> None:
+        start(self, program)
+        self.symmetry = dict.fromkeys(self.symmetry, 1)
+
+    monkeypatch.setattr(channels._Merger, "__init__", symmetric)
+    with pytest.raises(StructureError, match=r"is not the derived one|breaks"):
+        laws()
 
 
 def test_no_law_is_left_out() -> None:

@@ -8,6 +8,7 @@ Gradients are those of the solution, of every order: with lam = (B^T w B + m)^-1
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .base import readable
 from .graph import Dense, Sparse
 
 Graph = Dense | Sparse
@@ -25,14 +27,20 @@ PATIENCE = 10  # restarts in a row without a tenth of progress
 LARGEST = 256  # nodes of a dense graph up to which its matrix is factorised
 
 
+class NotConverged(RuntimeWarning):
+    """A solve gave up; the ``status`` of the state says which samples."""
+
+
 @dataclass(frozen=True)
 class Options:
-    """When an iteration stops: at ||r|| <= max(rtol ||b||, atol), or after max_iter; ``bwd_rtol`` in the reverse."""
+    """When an iteration stops: at ||r|| <= max(rtol ||b||, atol), or after max_iter; ``bwd_rtol`` in the reverse. Of a
+    ``derivative`` no state tells the status: there a solve that fails warns by itself."""
 
     rtol: float
     bwd_rtol: float
     atol: float
     max_iter: int
+    derivative: bool = False
 
 
 def solve(graph: Graph, m: Tensor, w: Tensor, b: Tensor, start: Tensor, solver: str, options: Options) -> Solved:
@@ -61,12 +69,17 @@ class Method(NamedTuple):
 class _Equilibrium(torch.autograd.Function):
     @staticmethod
     def forward(method: str, graph: Graph, options: Options, m, w, b: Tensor, start: Tensor, *made: Tensor) -> Solved:
-        return METHODS[method].solve(graph, options, b, start, made)
+        solved = METHODS[method].solve(graph, options, b, start, made)
+        if options.derivative and readable(solved[3]) and bool((solved[3] != 0).any()):
+            text = f"the solve of a gradient did not converge (max_iter={options.max_iter})"
+            warnings.warn(text, NotConverged, stacklevel=2)
+        return solved
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
         ctx.method, ctx.graph, options, m, w, _, _, *made = inputs
-        ctx.options, ctx.count = replace(options, rtol=options.bwd_rtol, atol=0.0), len(made)
+        ctx.options = replace(options, rtol=options.bwd_rtol, atol=0.0, derivative=True)
+        ctx.count = len(made)
         ctx.save_for_backward(m, w, output[0], *made)
         ctx.save_for_forward(m, w, output[0], *made)
         ctx.mark_non_differentiable(*output[1:])

@@ -111,8 +111,9 @@ class Dialect:
             return f"{self.sqrt}({self.print(base)})", _ATOM
         if (exponent.is_Rational or exponent.is_Float) and exponent.is_negative:
             return f"{self._one} / {self._wrap(base**-exponent, _POW)}", _MUL
-        if exponent.is_Rational and exponent.q == 2:
-            # A product with a root: a vector instruction each, where a power is a call for every lane.
+        if exponent.is_Rational and exponent.q == 2 and (base.is_positive or not self.modules):
+            # A product with a root: a vector instruction each, where a power is a call for every lane. Where autograd
+            # goes through the text, the root of what may be 0 has an infinite derivative that 0 is multiplied with.
             return self._mul(sp.Mul(base ** (exponent - sp.Rational(1, 2)), sp.sqrt(base), evaluate=False))
         if exponent.is_Integer:
             half = base ** (exponent // 2)

@@ -24,6 +24,7 @@ from metrigen.errors import REPORT, StructureError
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
 from metrigen.ir.statement import unknown
+from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Law
@@ -95,8 +96,8 @@ class Written:
             elif isinstance(statement, EdgeMap):
                 values[statement.out] = _MAPS[statement.along](values[statement.src])
             elif isinstance(statement, Mix):
-                apply = mix_transposed if statement.transpose else mix
-                values[statement.out] = apply(values[statement.matrix], values[statement.src])
+                mixed = mix_transposed if statement.transpose else mix
+                values[statement.out] = mixed(values[statement.matrix], values[statement.src])
             elif isinstance(statement, Total):
                 values[statement.out] = total(values[statement.src])
             else:
@@ -128,7 +129,7 @@ def _equations(dynamics: Dynamics) -> Law:
     builder.body += [Map(stores=((f"{name}__rate", rate),)) for name, rate in rates.items()]
     outputs = tuple(f"{name}__rate" for name in rates)
     program = Program("rates", dynamics.lowering.inputs, tuple(builder.body), outputs, True)
-    found = Written.of(dynamics).out(program)
+    found = Written.of(dynamics).out(apply(BUILT, program))
     tests = []
     for u, rate in dynamics.derivation.equations.items():
         defect = found[f"{dynamics.array(u)}__rate"] - rate
@@ -146,7 +147,11 @@ def _symmetry(dynamics: Dynamics, bilinear: Bilinear, part: str) -> Law:
     both = (*bilinear.left, *bilinear.right)
     mirrored = bilinear.form.xreplace(dict(zip(both, (*bilinear.right, *bilinear.left), strict=True)))
     sum_ = Bilinear(bilinear.form + sign * mirrored, bilinear.left, bilinear.right)
-    rows = [] if sum_.form == 0 else list(Written.of(dynamics, sum_).out(dynamics.operator(sum_, part)).values())
+    rows = (
+        []
+        if sum_.form == 0
+        else list(Written.of(dynamics, sum_).out(apply(BUILT, dynamics.operator(sum_, part))).values())
+    )
     test = _vanish(rows)
     if not test:
         raise StructureError(
@@ -177,9 +182,9 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
 def _degenerate(dynamics: Dynamics, name: str, what: str, bilinear: Bilinear, part: str, density: sp.Expr) -> Law:
     """Does the operator annihilate the gradient of a functional?"""
     with limited(LAW):
-        slopes = Written.of(dynamics).out(dynamics.gradient(density))
+        slopes = Written.of(dynamics).out(apply(BUILT, dynamics.gradient(density)))
         given = {f"{a.name}__right": slopes[bar(a.name)] for a in dynamics.state}
-        image = Written.of(dynamics).out(dynamics.operator(bilinear, part), given)
+        image = Written.of(dynamics).out(apply(BUILT, dynamics.operator(bilinear, part)), given)
         test = _vanish(list(image.values()))
     if not test:
         defect = next(e for e in image.values() if not _vanish([e]))

@@ -33,6 +33,7 @@ from metrigen.ir.nodes import (
     shift,
 )
 from metrigen.ir.queries import known
+from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
 from metrigen.physics.effort import expand
@@ -64,7 +65,7 @@ def writing() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Stencil:
-    """The maps that a dynamics is made of: dH, dS, J and M on its lattice."""
+    """The maps that a dynamics is made of: dH, dS, J and M on its lattice, as they are emitted: after the passes."""
 
     dynamics: Dynamics
     energy: Program
@@ -78,8 +79,8 @@ class Stencil:
         entropy = derivation.system.entropy
         return cls(
             dynamics,
-            dynamics.gradient(derivation.hamiltonian),
-            None if entropy is None else dynamics.gradient(entropy, "S", "entropy"),
+            apply(BUILT, dynamics.gradient(derivation.hamiltonian)),
+            None if entropy is None else apply(BUILT, dynamics.gradient(entropy, "S", "entropy")),
             None if derivation.bracket is None else operator_of(dynamics, derivation.bracket, "bracket"),
             None if derivation.metric is None else operator_of(dynamics, derivation.metric, "metric"),
         )
@@ -205,8 +206,8 @@ class Stencil:
 
 
 def operator_of(dynamics: Dynamics, bilinear: Bilinear, part: str) -> Program:
-    """The operator of a bracket without its left covectors, which it is varied by and does not read."""
-    program = dynamics.operator(bilinear, part)
+    """The operator of a bracket after the passes, without its left covectors: it is varied by them, and reads none."""
+    program = apply(BUILT, dynamics.operator(bilinear, part))
     return replace(program, inputs=tuple(a for a in program.inputs if not a.name.endswith("__left")))
 
 

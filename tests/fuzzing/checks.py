@@ -40,14 +40,16 @@ def outputs(chain: Chain, layer: torch.nn.Module, state: tuple, inputs: dict) ->
 
 
 def backends(chain: Chain, names: tuple[str, ...]) -> Faults:
-    """Values and gradients of every backend are those of the torch reference."""
-    found = {}
+    """Values and gradients of every backend are those of the torch reference. The gradients are of sines of the results
+    in units of their size: the sine of 1e11 knows no digit that two orders of summation share."""
+    found: dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
     for name in ("torch", *names):
         layer = chain.layer(name)
         state = tuple(x.clone().requires_grad_() for x in chain.state)
         inputs = {n: x.clone().requires_grad_() for n, x in chain.inputs.items()}
         out = outputs(chain, layer, state, inputs)
-        loss = sum((x.sin() if x.is_floating_point() else 0 * x).sum() for x in out)
+        sizes = [x.detach().abs().max().clamp(min=1) if x.numel() else 1 for x in (found["torch"][0] if found else out)]
+        loss = sum(((x / n).sin() if x.is_floating_point() else 0 * x).sum() for x, n in zip(out, sizes, strict=True))
         leaves = [*state, *inputs.values(), *layer.parameters()]
         grads = torch.autograd.grad(loss, leaves, allow_unused=True)
         found[name] = (out, [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, grads, strict=True)])
@@ -58,6 +60,23 @@ def backends(chain: Chain, names: tuple[str, ...]) -> Faults:
                 yield f"{what} on {name} differ from the reference by {worst:.1e}"
     if not all(torch.isfinite(x).all() for part in found["torch"] for x in part):
         yield "a value or a gradient of the reference is not finite"
+
+
+def told(chain: Chain, names: tuple[str, ...]) -> Faults:
+    """Every backend says of the same samples that it did not solve their steps."""
+    found = {name: statuses(chain, name) for name in ("torch", *names)}
+    for name in names:
+        if not torch.equal(found[name], found["torch"]):
+            yield f"the status on {name} is {found[name].tolist()}, that of the reference {found['torch'].tolist()}"
+
+
+def statuses(chain: Chain, backend: str = "torch") -> torch.Tensor:
+    """The status of every sample after implicit steps, empty for what has none. A state that makes the metric negative
+    has a rate that grows without bound, which may leave an equation without a solution: then only this is checked."""
+    if chain.steady or isinstance(chain.system.domain, Sequence):
+        return torch.zeros(0)
+    end = chain.call(chain.layer(backend), chain.state, chain.inputs)
+    return getattr(end, "status", torch.zeros(0))
 
 
 def slopes(chain: Chain) -> Faults:
@@ -292,4 +311,5 @@ class _Probe:
         return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
 
 
+ANYWHERE = (forces, rewritten, proved_laws)  # whatever becomes of the steps
 CHECKS = (slopes, interpreted, forces, split_steps, batch_and_layout, shifts, rewritten, proved_laws)

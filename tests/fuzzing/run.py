@@ -16,7 +16,7 @@ from pathlib import Path
 from metrigen import MetrigenError
 from tests.fuzzing.cells import Cell, cells
 from tests.fuzzing.chain import chain_of
-from tests.fuzzing.checks import CHECKS, backends
+from tests.fuzzing.checks import ANYWHERE, CHECKS, backends, statuses, told
 from tests.fuzzing.specs import system_of
 
 BUDGET = 120  # seconds of processor time for a spec with all its checks
@@ -68,8 +68,9 @@ def _attempt(cell: Cell, seed: int, kernels: tuple[str, ...], folder: Path) -> t
     except MetrigenError as error:
         return str(error).splitlines()[0], [] if error.fix or error.why else [f"a refusal without a reason: {error}"]
     names = tuple(n for n in kernels if _has(chain.layer_class, n))
-    faults = [*backends(chain, names)]
-    for check in CHECKS:
+    solved = not statuses(chain).any()
+    faults = [*(backends if solved else told)(chain, names)]
+    for check in CHECKS if solved else ANYWHERE:
         faults += check(chain)
     return "", faults
 

@@ -12,6 +12,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
 
 from generated.sudoku import Sudoku
+from generated.sudoku.module import NotConverged
 from metrigen import Dissipation, Field, SteadyState, System, energy_density, grad
 from metrigen.errors import SpecError
 from metrigen.physics.derive import derive
@@ -297,3 +298,21 @@ def test_small_cases() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made(torch.zeros(2, 2, 5, dtype=torch.float64), symmetric(5, 5))
+
+
+@pytest.mark.parametrize(("solver", "wrong"), [("cg", "gave up"), ("cg", "not positive"), ("cg", "no number"),
+                                               ("cholesky", "not positive"), ("cholesky", "no number")])  # fmt: skip
+def test_a_solve_of_a_gradient_that_fails_is_told(solver: str, wrong: str) -> None:
+    """The reverse looks at its status, and so does the reverse of that."""
+    made = layer(1, solver=solver, rtol=1e-10, max_iter=2 if wrong == "gave up" else 1000)
+    source, pairs = rand(2, 1, 40, seed=1).requires_grad_(), symmetric(1, 40, 40)
+    pairs = -3 * pairs if wrong == "not positive" else pairs
+    cotangent = torch.full_like(source, torch.nan if wrong == "no number" else 1) * rand(2, 1, 40, seed=2)
+    cotangent.requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConverged)
+        phi = made(source, pairs).phi
+    with pytest.warns(NotConverged, match="of a gradient"):
+        (first,) = torch.autograd.grad(phi, source, cotangent, create_graph=True)
+    with pytest.warns(NotConverged, match="of a gradient"):
+        torch.autograd.grad(first, cotangent, cotangent.detach())

@@ -262,3 +262,46 @@ def test_what_stays_with_the_reference(tmp_path: Path) -> None:
         layer_class(module)(2, backend="cpu")
     end = layer_class(module)(2).double()(*torch.randn(2, 1, 2, 5, dtype=torch.float64))
     assert end.status.tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["wave", "coupled", "transport", "riccati"])
+@pytest.mark.parametrize("backend", ["torch", "cpu"])
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_a_gradient_is_linear_in_its_cotangent(built: Built, name: str, backend: str, dtype: torch.dtype) -> None:
+    """Down to the smallest numbers, where the products of a step keep few digits, and up to the largest."""
+    layer, info = built.layer(name, backend, dtype), torch.finfo(dtype)
+    given = arguments(layer, SYSTEMS[name][1][0], dtype)
+    state = layer(**given)
+    fields, leaves = state[: len(state) - 3], list(given.values())
+    flow = [torch.linspace(-1, 2, x.numel(), dtype=dtype).reshape_as(x) for x in fields]
+
+    def flowed(unit: float) -> Tensors:
+        found = torch.autograd.grad(fields, leaves, [unit * x for x in flow], retain_graph=True)
+        return tuple(x / unit for x in found)
+
+    wanted = flowed(1.0)
+    for unit in (info.tiny * 2**4, info.tiny / 2**6, info.max / 2**10):
+        lost = 128 * info.tiny * info.eps / unit
+        for found, right in zip(flowed(unit), wanted, strict=True):
+            torch.testing.assert_close(found, right, rtol=TOLERANCE[dtype], atol=lost + TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("name", ["wave", "riccati"])  # by GMRES, by elimination
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_the_solve_of_a_gradient_knows_no_unit(built: Built, name: str, dtype: torch.dtype) -> None:
+    """A right-hand side of any size: the same products with the Jacobian, and the same digits."""
+    reference, info = importlib.import_module(f"{built.module(name).__name__}.reference"), torch.finfo(dtype)
+    b = torch.linspace(-1, 2, 4 * 99, dtype=dtype).reshape(4, 99)[:, : 3 if name == "riccati" else 99]
+    products = []
+
+    def apply(v: torch.Tensor) -> torch.Tensor:  # skew beside 1, as J is
+        products.append(v)
+        return v + 0.4 * (v.roll(1, -1) - v.roll(-1, -1))
+
+    counts, found = [], []
+    for unit in (1.0, info.tiny * 2**4, info.tiny / 2**6, 2**-3 / info.tiny):
+        products.clear()
+        found.append(reference._solved(apply, unit * b, reference.LINEAR[dtype]) / unit)
+        counts.append(len(products))
+        torch.testing.assert_close(found[-1], found[0], rtol=1e-14, atol=4 * info.tiny * info.eps / unit)
+    assert counts == counts[:1] * len(counts)

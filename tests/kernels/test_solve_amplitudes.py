@@ -160,7 +160,6 @@ def solved(made: torch.nn.Module, given: dict[str, torch.Tensor], source: float,
 
 
 # Where the constants are the kernel, rounding may show p.Ap < 0 beside a residual that is small; also at size 1.
-@pytest.mark.filterwarnings("ignore:the solve of an elliptic constraint")
 @pytest.mark.parametrize(("name", "backend", "dtype", "size"), CELLS)
 def test_a_linear_solve_knows_no_unit(layers: Layers, name: str, backend: str, dtype: torch.dtype, size: float) -> None:
     """A source and a cotangent of any size give the numbers of size 1, and no warning."""
@@ -288,3 +287,15 @@ def test_threads_that_share_a_plane_share_its_unit(layers: Layers) -> None:
                 torch.testing.assert_close(one, other, rtol=1e-6, atol=0)
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("name", "backend"), [run for run in REPORTED if run[0] != "monotone"])
+def test_a_cotangent_that_is_no_number_is_told(layers: Layers, name: str, backend: str) -> None:
+    made, given = layer(layers, name, backend, torch.float64), CASES[name].given(torch.float64)
+    given["s"].requires_grad_()
+    (phi, *_) = made(**given)
+    cotangent = torch.ones_like(phi)
+    cotangent.view(-1)[3] = math.nan
+    with pytest.warns(RuntimeWarning, match="did not converge"):
+        (found,) = torch.autograd.grad(phi, given["s"], cotangent)
+    assert not found.isfinite().all()

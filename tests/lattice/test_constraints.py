@@ -295,6 +295,51 @@ def test_a_solve_that_fails_says_so(modules) -> None:
         torch.testing.assert_close(reference.solve(lambda u: (2 * u,), False, b), b / 2)
 
 
+SOURCES = {
+    "random": lambda n: torch.randn(2, 2, *n, generator=torch.Generator().manual_seed(1), dtype=torch.float64),
+    "a slope": lambda n: torch.linspace(-1, 2, 4 * n[0] * n[1], dtype=torch.float64).reshape(2, 2, *n),
+    "a wave": lambda n: (
+        torch.linspace(0, 2 * torch.pi, n[0] + 1, dtype=torch.float64)[:-1, None].sin().expand(2, 2, *n)
+    ),
+    "beside a large mean": lambda n: SOURCES["random"](n) + 1000,
+}
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (16, 16), (33, 31)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_solve_with_constants_as_kernel(modules, source: str, dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    """-lap u = b less its mean, against the eigenvectors of the periodic lattice: no warning, and to the digits that
+    the smallest eigenvalue leaves; a right-hand side that is not solved warns."""
+    reference = importlib.import_module(f"{modules('nested-periodic').__name__}.reference")
+
+    def minus_laplacian(u: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (4 * u - u.roll(1, 2) - u.roll(-1, 2) - u.roll(1, 3) - u.roll(-1, 3),)
+
+    b = SOURCES[source](shape).to(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = reference.solve(minus_laplacian, True, b).double()
+    i, j = (2 - 2 * torch.cos(2 * torch.pi * torch.arange(n, dtype=torch.float64) / n) for n in shape)
+    eigenvalues = i[:, None] + j
+    eigenvalues[0, 0] = torch.inf
+    wanted = torch.fft.ifft2(torch.fft.fft2(b.double()) / eigenvalues).real
+    stop = reference.TOLERANCE[dtype][0]
+    error = (found - wanted).flatten(2).norm(dim=-1) / wanted.flatten(2).norm(dim=-1)
+    assert (error < 20 * stop / float(eigenvalues.min())).all()
+    with pytest.warns(reference.NotConverged):
+        reference.solve(lambda u: (-minus_laplacian(u)[0],), True, b)
+
+
+@pytest.mark.parametrize("singular", [False, True])
+def test_a_source_that_is_no_number_has_no_solution(modules, singular: bool) -> None:
+    reference = importlib.import_module(f"{modules('nested-periodic').__name__}.reference")
+    b = torch.ones(1, 1, 3, 4)
+    b[0, 0, 1, 1] = torch.nan
+    with pytest.warns(reference.NotConverged):
+        assert not reference.solve(lambda u: (2 * u,), singular, b).isfinite().any()
+
+
 def test_the_package_is_the_reference_alone(modules) -> None:
     result = compiled(SYSTEMS["nested-periodic"])
     assert sorted(result.files) == ["DERIVATION.md", "__init__.py", "base.py", "checks.py", "module.py", "reference.py"]

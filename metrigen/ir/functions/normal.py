@@ -3,6 +3,7 @@
 x**2.0                      x**2: exponents that are whole or halves are exact
 Heaviside(x)                (1 + sign x)/2
 x**(a + 1)/x                x**a: powers of one base are one power
+Max(x, 0)**a x              Max(x, 0)**(a + 1), and |x|**a x**2 = |x|**(a + 2), for a that is no whole number
 log(cosh x), sinh x/cosh x  logcosh x, tanh x; 1/cosh x is sech x, 1/sinh x is csch x
 log(1 + e^x), 1/(1 + e^x)   softplus x, sigmoid(-x)
 f(x)/x, (e^x - 1)/x, ...    forms with a value at 0 (removable)
@@ -125,8 +126,32 @@ def _product(e: sp.Mul) -> sp.Expr:
         if not merged.is_Mul:
             return merged
         e = merged
-    e = _hyperbolic(e)
+    e = _kinks(e)
+    e = _hyperbolic(e) if e.is_Mul else e
     return _exponentials(without_zeros(e)) if e.is_Mul else e
+
+
+def _kinks(e: sp.Mul) -> sp.Expr:
+    """Max(x, 0)^a x^n = Max(x, 0)^(a + n), |x|^a x^n = |x|^(a + n) for even n, and for odd n beside sign(x), where
+    a + n > 0: the derivative of one power is finite at 0, that of the product has 0 times infinite there. Whole a need
+    no such form."""
+    table = powers(e)
+    number, changed = sp.S.One, False
+    for base, a in list(table.items()):
+        clamped = isinstance(base, sp.Max) and len(base.args) == 2 and base.args[0] == 0
+        if not (clamped or isinstance(base, sp.Abs)) or not a.is_number or a.is_integer or not a.is_positive:
+            continue
+        factor, x = base.args[-1].as_coeff_Mul()
+        n = table.get(x, sp.S.Zero)
+        side = sp.sign(x)
+        signed = not clamped and bool(n.is_odd and table.get(side, sp.S.Zero).is_odd)
+        n = n if clamped or signed or not n.is_Integer else n - n % 2
+        if n.is_Integer and n != 0 and a + n > 0:
+            table[base], table[x] = a + n, table[x] - n
+            if signed:
+                table[side] = sp.S.Zero
+            number, changed = number * factor**-n, True
+    return number * product(table) if changed else e
 
 
 def _hyperbolic(e: sp.Mul) -> sp.Expr:
