@@ -13,13 +13,17 @@ except ImportError:  # a machine without Triton
     kernels = None
 
 KINDS = {
-    'c1': 'channel', 'c2': 'channel', 'dt': 'scalar', 'gamma': 'channel', 'k': 'channel', 'm2': 'channel',
-    'phi': 'field', 'pi': 'field'
+    "c1": "channel",
+    "c2": "channel",
+    "dt": "scalar",
+    "gamma": "channel",
+    "k": "channel",
+    "m2": "channel",
+    "phi": "field",
+    "pi": "field",
 }
-OPERATORS = Operators("cifar_dissipative_25dd8cac", KINDS, 4, reference, kernels=kernels, cpu=cpu)
+OPERATORS = Operators("cifar_dissipative_d1b6efd2", KINDS, 4, reference, kernels=kernels, cpu=cpu)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 3)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"))
-evolve_readout = OPERATORS.evolve_readout(
-    ("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"), ("c1", "c2", "m2"), 3
-)
+evolve_readout = OPERATORS.evolve_readout(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"), ("c1", "c2", "m2"), 3)

@@ -69,12 +69,11 @@ def prologue(B: Tensor, dt: Tensor, gamma: Tensor) -> Tensors:
     decay = torch.exp(-0.5 * gamma * dt)
     angle = 0.5 * dt
     rotation = cayley(B, angle)
-    return (decay, rotation,)
+    return (decay, rotation)
 
 
 def step(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
     """One step of the integrator."""
     phi_1 = phi + 0.5 * pi * dt
@@ -87,8 +86,11 @@ def step(
     decay__c = decay[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dV_dphi = K_phi + lam__c * phi_1 * phi_1 * phi_1 + m2__c * phi_1 + c2__c * (
-        4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0
+    dV_dphi = (
+        K_phi
+        + lam__c * phi_1 * phi_1 * phi_1
+        + m2__c * phi_1
+        + c2__c * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     pi_2 = decay__c * pi_1__v
@@ -97,12 +99,21 @@ def step(
     pi_4__v = decay__c * pi_3
     pi__next = pi_4__v - v__0 * dV_dphi
     phi__next = phi_1 + pi__next * v__0
-    return (phi__next, pi__next,)
+    return (phi__next, pi__next)
 
 
 def step_adjoint(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, phi__next__bar: Tensor, pi__next__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    decay: Tensor,
+    rotation: Tensor,
+    phi__next__bar: Tensor,
+    pi__next__bar: Tensor,
 ) -> Tensors:
     """The variation of ``step``: cotangents of all its arguments."""
     decay__c = decay[:, None, None]
@@ -120,8 +131,11 @@ def step_adjoint(
     c2__c = c2[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dV_dphi = K_phi + lam__c * phi_1 * phi_1 * phi_1 + m2__c * phi_1 + c2__c * (
-        4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0
+    dV_dphi = (
+        K_phi
+        + lam__c * phi_1 * phi_1 * phi_1
+        + m2__c * phi_1
+        + c2__c * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -139,9 +153,9 @@ def step_adjoint(
     dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
     decay__bar9 = sites(pi_1 * pi_2__bar7, phi).sum(dim=[0, 2, 3])
     dt__bar11 = sites(-v__0 * dV_dphi, phi).sum()
-    c2__bar13 = sites(
-        dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), phi
-    ).sum(dim=[0, 2, 3])
+    c2__bar13 = sites(dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), phi).sum(
+        dim=[0, 2, 3]
+    )
     lam__bar14 = sites(dV_dphi__bar12 * phi_1 * phi_1 * phi_1, phi).sum(dim=[0, 2, 3])
     m2__bar15 = sites(dV_dphi__bar12 * phi_1, phi).sum(dim=[0, 2, 3])
     phi_1__bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi__bar12)
@@ -150,8 +164,11 @@ def step_adjoint(
     dV_dphi__bar12__0_p1 = shift(dV_dphi__bar12, (0, 1))
     dV_dphi__bar12__m1_0 = shift(dV_dphi__bar12, (-1, 0))
     dV_dphi__bar12__p1_0 = shift(dV_dphi__bar12, (1, 0))
-    phi__bar = (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar + c2__c * (
-        -dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0
+    phi__bar = (
+        (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12
+        + phi_1__bar16
+        + phi__next__bar
+        + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0)
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
@@ -164,7 +181,7 @@ def step_adjoint(
     m2__bar = m2__bar15
     decay__bar = decay__bar5 + decay__bar9
     rotation__bar = rotation__bar8
-    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar,)
+    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar)
 
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
@@ -206,13 +223,22 @@ def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Ten
     T11__density = v__11 + v__13 - v__16 - v__9
     T12__density = v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18
     T22__density = v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
 def readout_adjoint(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor, T00__density__bar: Tensor,
-    T01__density__bar: Tensor, T02__density__bar: Tensor, T11__density__bar: Tensor, T12__density__bar: Tensor,
-    T22__density__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    T00__density__bar: Tensor,
+    T01__density__bar: Tensor,
+    T02__density__bar: Tensor,
+    T11__density__bar: Tensor,
+    T12__density__bar: Tensor,
+    T22__density__bar: Tensor,
 ) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
@@ -247,23 +273,29 @@ def readout_adjoint(
         0.5 * T00__density__bar * phi - v__0 * T11__density__bar - v__0 * T22__density__bar
     )
     pi__bar = (
-        T00__density__bar * pi + 0.25 * (phi__m1_0 + v__1) * T01__density__bar + 0.25 * v__3 * T01__density__bar__p1_0
-        + 0.25 * (phi__0_m1 + v__4) * T02__density__bar + 0.25 * v__6 * T02__density__bar__0_p1
-        + T11__density__bar * pi + T22__density__bar * pi - 0.25 * v__2 * T01__density__bar__m1_0
+        T00__density__bar * pi
+        + 0.25 * (phi__m1_0 + v__1) * T01__density__bar
+        + 0.25 * v__3 * T01__density__bar__p1_0
+        + 0.25 * (phi__0_m1 + v__4) * T02__density__bar
+        + 0.25 * v__6 * T02__density__bar__0_p1
+        + T11__density__bar * pi
+        + T22__density__bar * pi
+        - 0.25 * v__2 * T01__density__bar__m1_0
         - 0.25 * v__5 * T02__density__bar__0_m1
     )
     c2__bar1 = sites(
-        (v__11 + 0.25 * v__8 + 0.25 * v__9) * T00__density__bar + (
-            v__13 * v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7
-        ) * T12__density__bar + v__12 * T22__density__bar - v__12 * T11__density__bar,
-        phi
+        (v__11 + 0.25 * v__8 + 0.25 * v__9) * T00__density__bar
+        + (v__13 * v__2 + v__13 * v__7 + v__14 * v__2 + v__14 * v__7) * T12__density__bar
+        + v__12 * T22__density__bar
+        - v__12 * T11__density__bar,
+        phi,
     ).sum(dim=[0, 2, 3])
     lam__bar2 = sites(
         0.25 * v__15 * T00__density__bar - v__16 * T11__density__bar - v__16 * T22__density__bar, phi
     ).sum(dim=[0, 2, 3])
-    m2__bar3 = sites(
-        0.5 * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 * T22__density__bar, phi
-    ).sum(dim=[0, 2, 3])
+    m2__bar3 = sites(0.5 * v__17 * T00__density__bar - v__18 * T11__density__bar - v__18 * T22__density__bar, phi).sum(
+        dim=[0, 2, 3]
+    )
     phi__bar12 = torch.einsum("cd,bd...->bc...", K, K_phi__readout__T00__density_0__bar11)
     K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
     T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
@@ -309,17 +341,42 @@ def readout_adjoint(
     v__13 = 0.5 * phi - 0.5 * phi__0_p1
     v__14 = 0.5 * phi - 0.5 * phi__m1_0
     v__15 = 0.5 * phi - 0.5 * phi__p1_0
-    phi__bar = 0.25 * (v__11 + v__8) * T00__density__bar + 0.25 * (pi__p1_0 - pi__m1_0) * T01__density__bar + 0.25 * (-pi - pi__m1_0) * T01__density__bar__m1_0 + 0.25 * (pi + pi__p1_0) * T01__density__bar__p1_0 + 0.25 * (pi__0_p1 - pi__0_m1) * T02__density__bar + 0.25 * (-pi - pi__0_m1) * T02__density__bar__0_m1 + 0.25 * (pi + pi__0_p1) * T02__density__bar__0_p1 + 0.25 * (v__5 + v__6 - v__11 - v__7) * T11__density__bar + 0.25 * (c2__c * (-phi__0_m1 - v__0) + c2__c * (phi__0_m1 + v__1)) * T12__density__bar__0_m1 + 0.25 * (-c2__c * (-phi__0_p1 - v__3) - c2__c * (phi__0_p1 + v__2)) * T12__density__bar__0_p1 + 0.25 * (c2__c * (-phi__m1_0 - v__2) + c2__c * (phi__m1_0 + v__1)) * T12__density__bar__m1_0 + 0.25 * (-c2__c * (-phi__p1_0 - v__3) - c2__c * (phi__p1_0 + v__0)) * T12__density__bar__p1_0 + 0.25 * (v__10 + v__9 - v__8) * T22__density__bar + phi__bar12 + c2__c * (
-        v__12 * T00__density__bar__0_m1 + v__13 * T00__density__bar__0_p1 + v__14 * T00__density__bar__m1_0 + v__15
-        * T00__density__bar__p1_0 + v__14 * T11__density__bar__m1_0 + v__15 * T11__density__bar__p1_0 + v__12
-        * T22__density__bar__0_m1 + v__13 * T22__density__bar__0_p1 - v__12 * T11__density__bar__0_m1 - v__13
-        * T11__density__bar__0_p1 - v__14 * T22__density__bar__m1_0 - v__15 * T22__density__bar__p1_0
+    phi__bar = (
+        0.25 * (v__11 + v__8) * T00__density__bar
+        + 0.25 * (pi__p1_0 - pi__m1_0) * T01__density__bar
+        + 0.25 * (-pi - pi__m1_0) * T01__density__bar__m1_0
+        + 0.25 * (pi + pi__p1_0) * T01__density__bar__p1_0
+        + 0.25 * (pi__0_p1 - pi__0_m1) * T02__density__bar
+        + 0.25 * (-pi - pi__0_m1) * T02__density__bar__0_m1
+        + 0.25 * (pi + pi__0_p1) * T02__density__bar__0_p1
+        + 0.25 * (v__5 + v__6 - v__11 - v__7) * T11__density__bar
+        + 0.25 * (c2__c * (-phi__0_m1 - v__0) + c2__c * (phi__0_m1 + v__1)) * T12__density__bar__0_m1
+        + 0.25 * (-c2__c * (-phi__0_p1 - v__3) - c2__c * (phi__0_p1 + v__2)) * T12__density__bar__0_p1
+        + 0.25 * (c2__c * (-phi__m1_0 - v__2) + c2__c * (phi__m1_0 + v__1)) * T12__density__bar__m1_0
+        + 0.25 * (-c2__c * (-phi__p1_0 - v__3) - c2__c * (phi__p1_0 + v__0)) * T12__density__bar__p1_0
+        + 0.25 * (v__10 + v__9 - v__8) * T22__density__bar
+        + phi__bar12
+        + c2__c
+        * (
+            v__12 * T00__density__bar__0_m1
+            + v__13 * T00__density__bar__0_p1
+            + v__14 * T00__density__bar__m1_0
+            + v__15 * T00__density__bar__p1_0
+            + v__14 * T11__density__bar__m1_0
+            + v__15 * T11__density__bar__p1_0
+            + v__12 * T22__density__bar__0_m1
+            + v__13 * T22__density__bar__0_p1
+            - v__12 * T11__density__bar__0_m1
+            - v__13 * T11__density__bar__0_p1
+            - v__14 * T22__density__bar__m1_0
+            - v__15 * T22__density__bar__p1_0
+        )
     )
     K__bar = K__bar13
     c2__bar = c2__bar1
     lam__bar = lam__bar2
     m2__bar = m2__bar3
-    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar,)
+    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar)
 
 
 def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
@@ -334,9 +391,14 @@ def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tens
     m2__c = m2[:, None, None]
     v__0 = 0.25 * c2__c
     energy__density = (
-        0.5 * K_phi__energy__energy__density_0 * phi + 0.25 * lam__c * phi * phi * phi * phi + 0.5 * m2__c * phi * phi
-        + 0.5 * pi * pi + v__0 * (phi__0_p1 - phi) * (phi__0_p1 - phi) + v__0 * (phi__p1_0 - phi) * (phi__p1_0 - phi)
-        + v__0 * (phi - phi__0_m1) * (phi - phi__0_m1) + v__0 * (phi - phi__m1_0) * (phi - phi__m1_0)
+        0.5 * K_phi__energy__energy__density_0 * phi
+        + 0.25 * lam__c * phi * phi * phi * phi
+        + 0.5 * m2__c * phi * phi
+        + 0.5 * pi * pi
+        + v__0 * (phi__0_p1 - phi) * (phi__0_p1 - phi)
+        + v__0 * (phi__p1_0 - phi) * (phi__p1_0 - phi)
+        + v__0 * (phi - phi__0_m1) * (phi - phi__0_m1)
+        + v__0 * (phi - phi__m1_0) * (phi - phi__m1_0)
     )
     return (energy__density,)
 
@@ -380,12 +442,10 @@ def stress_energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m
     T11__density = v__11 + v__13 - v__16 - v__9
     T12__density = v__10 * v__17 + v__10 * v__18 + v__12 * v__17 + v__12 * v__18
     T22__density = v__5 + v__7 - v__1 - v__14 - v__16 - v__2 - v__8
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
-def power(
-    phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tensor, lam: Tensor, m2: Tensor
-) -> Tensors:
+def power(phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """The density of dH/dt under the dynamics of the lattice."""
     K_phi__H__density___0__1 = torch.einsum("cd,bd...->bc...", K, phi)
     phi__0_m1 = shift(phi, (0, -1))
@@ -396,8 +456,11 @@ def power(
     gamma__c = gamma[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dH_dphi__4 = K_phi__H__density___0__1 + lam__c * phi * phi * phi + m2__c * phi + c2__c * (
-        4.0 * phi - phi__0_m1 - phi__0_p1 - phi__m1_0 - phi__p1_0
+    dH_dphi__4 = (
+        K_phi__H__density___0__1
+        + lam__c * phi * phi * phi
+        + m2__c * phi
+        + c2__c * (4.0 * phi - phi__0_m1 - phi__0_p1 - phi__m1_0 - phi__p1_0)
     )
     pi__left__bar__10 = gamma__c * pi
     dH_dphi__14 = dH_dphi__4
@@ -436,7 +499,8 @@ def evolve_adjoint(
         totals = tuple(a + b for a, b in zip(totals, flowed[len(state) :]))
     return (*cotangents, *totals)
 
-OTHERS = ('K', 'c2', 'lam', 'm2')  # what the readout reads beside the state
+
+OTHERS = ("K", "c2", "lam", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(
@@ -466,13 +530,20 @@ def evolve_readout_adjoint(
     """Cotangents of all arguments of ``evolve_readout``."""
     end = evolve(state, fixed, steps)
     flowed = readout_adjoint(end[0], end[1], others[0], others[1], others[2], others[3], *grad.chunk(6, 1))
-    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1], )
-    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4], flowed[5], ))
+    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1])
+    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4], flowed[5]))
 
 
 def joined(flowed: Tensors) -> Tensors:
     """One cotangent for each argument: what both the steps and the readout read gets two of them."""
     return (
-        flowed[0], flowed[1], flowed[2] + flowed[9], flowed[3] + flowed[10], flowed[4], flowed[5] + flowed[11],
-        flowed[6] + flowed[12], flowed[7], flowed[8], 
+        flowed[0],
+        flowed[1],
+        flowed[2] + flowed[9],
+        flowed[3] + flowed[10],
+        flowed[4],
+        flowed[5] + flowed[11],
+        flowed[6] + flowed[12],
+        flowed[7],
+        flowed[8],
     )

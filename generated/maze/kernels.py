@@ -37,7 +37,8 @@ def checking() -> bool:
 
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
+    what
     lies before and behind it."""
     if not checking():
         if shape is None:
@@ -55,7 +56,8 @@ def _block(n: int) -> int:
 
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
-    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane; the
+    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
+    the
     blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
@@ -65,11 +67,17 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
         raise ValueError(
             f"fields of shape {tuple(shape)} need {programs} programs on planes of {n} sites: both end at {MOST}"
         )
-    return programs, {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)}, "BLOCK": block,
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
-        "num_warps": 4 if block > 128 else 2 if block > 64 else 1, "enable_fp_fusion": True,
-    }
+    return (
+        programs,
+        {
+            "N__": n,
+            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "BLOCK": block,
+            "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+            "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
+            "enable_fp_fusion": True,
+        },
+    )
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -107,7 +115,7 @@ def harmonicmean__(a, b):
     none = (a == 0.0) & (b == 0.0)
     r = quotient__(
         tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL),
-        tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL))
+        tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)),
     )
     return tl.where(none, 0.5 * a + 0.5 * b, tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL) * (2.0 / (1.0 + r)))
 
@@ -147,14 +155,14 @@ def readout_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -179,10 +187,9 @@ def readout_0_kernel(
     v__5 = s * u
     v__6 = u__0_p1 - u
     v__7 = u - u__0_m1
-    v__8 = (
-        0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-        + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-    )
+    v__8 = 0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(
+        kappa, kappa__0_m1
+    ) + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
     v__9 = v__4 + v__8 - v__5
     v__10 = -v__1 - v__3
     v__11 = v__2 * inside__m1_0
@@ -195,11 +202,10 @@ def readout_0_kernel(
     tl.store(
         T12__density_ptr + base__ + at__,
         (v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15).to(T12__density_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
     tl.store(
-        T22__density_ptr + base__ + at__, (v__10 + v__5 + v__8 - v__4).to(T22__density_ptr.dtype.element_ty),
-        mask=ok__
+        T22__density_ptr + base__ + at__, (v__10 + v__5 + v__8 - v__4).to(T22__density_ptr.dtype.element_ty), mask=ok__
     )
 
 
@@ -231,22 +237,22 @@ def readout_adjoint_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ + -1) * (N1__) + (i1__ + -1)
-    ok__m1_m1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__m1_p1 = (i0__ + -1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
+    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
+    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
+    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ + -1)
-    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
+    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
+    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -352,47 +358,78 @@ def readout_adjoint_0_kernel(
     tl.store(
         u__bar_ptr + base__ + at__,
         (
-            0.25 * (v__25 + v__26 + v__30) * T00__density__bar + 0.25 * (-v__30 - v__31) * T11__density__bar + v__18
-            * T11__density__bar__m1_0 + v__19 * T11__density__bar__p1_0 + 0.25
+            0.25 * (v__25 + v__26 + v__30) * T00__density__bar
+            + 0.25 * (-v__30 - v__31) * T11__density__bar
+            + v__18 * T11__density__bar__m1_0
+            + v__19 * T11__density__bar__p1_0
+            + 0.25
             * ((u__0_m1 + v__20) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__21) * inside__p1_m1 * kappa__0_m1)
-            * T12__density__bar__0_m1 + 0.25
+            * T12__density__bar__0_m1
+            + 0.25
             * (-(u__0_p1 + v__22) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__23) * inside__p1_p1 * kappa__0_p1)
-            * T12__density__bar__0_p1 + 0.25
+            * T12__density__bar__0_p1
+            + 0.25
             * ((u__m1_0 + v__20) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__22) * inside__m1_p1 * kappa__m1_0)
-            * T12__density__bar__m1_0 + 0.25
+            * T12__density__bar__m1_0
+            + 0.25
             * (-(u__p1_0 + v__21) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__23) * inside__p1_p1 * kappa__p1_0)
-            * T12__density__bar__p1_0 + 0.25 * (v__27 + v__29 + v__31 - v__28) * T22__density__bar + v__16
-            * T22__density__bar__0_m1 + v__17 * T22__density__bar__0_p1 + v__0 * v__3 + v__11 * v__8 + v__12 * v__15
-            + v__4 * v__7 + v__40
+            * T12__density__bar__p1_0
+            + 0.25 * (v__27 + v__29 + v__31 - v__28) * T22__density__bar
+            + v__16 * T22__density__bar__0_m1
+            + v__17 * T22__density__bar__0_p1
+            + v__0 * v__3
+            + v__11 * v__8
+            + v__12 * v__15
+            + v__4 * v__7
+            + v__40
             * (
-                v__36 * inside__0_m1 + v__10 * v__33 + v__2 * v__33 + v__32 * v__38 - v__10 * v__32 * inside__0_p1
-                - v__36 * inside__0_p1 - v__35 * v__38 - v__35 * v__39
+                v__36 * inside__0_m1
+                + v__10 * v__33
+                + v__2 * v__33
+                + v__32 * v__38
+                - v__10 * v__32 * inside__0_p1
+                - v__36 * inside__0_p1
+                - v__35 * v__38
+                - v__35 * v__39
             )
-            - v__16 * T11__density__bar__0_m1 - v__17 * T11__density__bar__0_p1 - v__18 * T22__density__bar__m1_0
+            - v__16 * T11__density__bar__0_m1
+            - v__17 * T11__density__bar__0_p1
+            - v__18 * T22__density__bar__m1_0
             - v__19 * T22__density__bar__p1_0
         ).to(u__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
     tl.store(
         kappa__bar_ptr + base__ + at__,
         (
-            0.5 * (v__49 + v__50 + v__51) * T00__density__bar + v__47 * T11__density__bar__m1_0 + v__48
-            * T11__density__bar__p1_0 + v__45 * T22__density__bar__0_m1 + v__46 * T22__density__bar__0_p1 + v__0
-            * v__41 + v__12 * v__44 + v__4 * v__42 + v__40
-            * (v__38 * v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53) + v__43 * v__8 + v__54 * v__56 - v__45
-            * T11__density__bar__0_m1 - v__46 * T11__density__bar__0_p1 - v__47 * T22__density__bar__m1_0 - v__48
-            * T22__density__bar__p1_0 - v__54 * v__55
+            0.5 * (v__49 + v__50 + v__51) * T00__density__bar
+            + v__47 * T11__density__bar__m1_0
+            + v__48 * T11__density__bar__p1_0
+            + v__45 * T22__density__bar__0_m1
+            + v__46 * T22__density__bar__0_p1
+            + v__0 * v__41
+            + v__12 * v__44
+            + v__4 * v__42
+            + v__40 * (v__38 * v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53)
+            + v__43 * v__8
+            + v__54 * v__56
+            - v__45 * T11__density__bar__0_m1
+            - v__46 * T11__density__bar__0_p1
+            - v__47 * T22__density__bar__m1_0
+            - v__48 * T22__density__bar__p1_0
+            - v__54 * v__55
         ).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
     tl.store(
         m2__bar_ptr + base__ + at__,
-        (0.5 * v__57 * T00__density__bar - v__55 * v__57 - v__56 * v__57).to(m2__bar_ptr.dtype.element_ty), mask=ok__
+        (0.5 * v__57 * T00__density__bar - v__55 * v__57 - v__56 * v__57).to(m2__bar_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         s__bar_ptr + base__ + at__,
         (T11__density__bar * u + T22__density__bar * u - T00__density__bar * u).to(s__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -416,14 +453,14 @@ def operator_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -442,11 +479,13 @@ def operator_0_kernel(
     tl.store(
         u__image_ptr + base__ + at__,
         (
-            (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1) + (u - u__0_p1) * inside__0_p1
-            * harmonicmean__(kappa, kappa__0_p1) + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-            + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0) + u * m2
+            (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
+            + (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
+            + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
+            + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+            + u * m2
         ).to(u__image_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -471,14 +510,14 @@ def operator_adjoint_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -511,13 +550,18 @@ def operator_adjoint_0_kernel(
         (
             2.0
             * (
-                v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 * v__5 * inside__m1_0 + v__6 * v__7
-                * inside__p1_0
+                v__0 * v__1 * inside__0_m1
+                + v__2 * v__3 * inside__0_p1
+                + v__4 * v__5 * inside__m1_0
+                + v__6 * v__7 * inside__p1_0
             )
-            * u__image__bar - 2.0 * v__0 * v__1 * u__image__bar__0_m1 - 2.0 * v__2 * v__3 * u__image__bar__0_p1 - 2.0
-            * v__4 * v__5 * u__image__bar__m1_0 - 2.0 * v__6 * v__7 * u__image__bar__p1_0
+            * u__image__bar
+            - 2.0 * v__0 * v__1 * u__image__bar__0_m1
+            - 2.0 * v__2 * v__3 * u__image__bar__0_p1
+            - 2.0 * v__4 * v__5 * u__image__bar__m1_0
+            - 2.0 * v__6 * v__7 * u__image__bar__p1_0
         ).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
     tl.store(m2__bar_ptr + base__ + at__, (u * u__image__bar).to(m2__bar_ptr.dtype.element_ty), mask=ok__)
 
@@ -545,14 +589,14 @@ def weights_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -566,19 +610,23 @@ def weights_0_kernel(
     tl.store(screening___ptr + base__ + at__, (m2).to(screening___ptr.dtype.element_ty), mask=ok__)
     tl.store(
         weight__m1_0_ptr + base__ + at__,
-        (inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)).to(weight__m1_0_ptr.dtype.element_ty), mask=ok__
+        (inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)).to(weight__m1_0_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         weight__0_m1_ptr + base__ + at__,
-        (inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)).to(weight__0_m1_ptr.dtype.element_ty), mask=ok__
+        (inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)).to(weight__0_m1_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         weight__0_p1_ptr + base__ + at__,
-        (inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)).to(weight__0_p1_ptr.dtype.element_ty), mask=ok__
+        (inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)).to(weight__0_p1_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         weight__p1_0_ptr + base__ + at__,
-        (inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)).to(weight__p1_0_ptr.dtype.element_ty), mask=ok__
+        (inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)).to(weight__p1_0_ptr.dtype.element_ty),
+        mask=ok__,
     )
 
 
@@ -605,14 +653,14 @@ def apply_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
@@ -626,10 +674,13 @@ def apply_0_kernel(
     tl.store(
         image___ptr + base__ + at__,
         (
-            u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0)
-            * weight__m1_0 + (u - u__p1_0) * weight__p1_0
+            u * screening__
+            + (u - u__0_m1) * weight__0_m1
+            + (u - u__0_p1) * weight__0_p1
+            + (u - u__m1_0) * weight__m1_0
+            + (u - u__p1_0) * weight__p1_0
         ).to(image___ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -655,14 +706,14 @@ def gather_0_kernel(
     base__ = plane__ * N__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
-    at__m1_0 = (i0__ + -1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ + -1) >= 0) & ((i0__ + -1) < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ + -1)
-    ok__0_m1 = ok__ & ((i1__ + -1) >= 0) & ((i1__ + -1) < N1__)
+    at__m1_0 = (i0__ - 1) * (N1__) + i1__
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
+    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
     u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
@@ -673,10 +724,10 @@ def gather_0_kernel(
     weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
         gathered___ptr + base__ + at__,
-        (
-            u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
-        ).to(gathered___ptr.dtype.element_ty),
-        mask=ok__
+        (u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0).to(
+            gathered___ptr.dtype.element_ty
+        ),
+        mask=ok__,
     )
 
 
@@ -700,8 +751,6 @@ def diagonal_0_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
     screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -710,7 +759,7 @@ def diagonal_0_kernel(
     tl.store(
         diagonal___ptr + base__ + at__,
         (screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0).to(diagonal___ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -720,22 +769,40 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     T12__density = _new(u)
     T22__density = _new(u)
     launch(readout_0_kernel, u, kappa, m2, s, u, T00__density, T11__density, T12__density, T22__density)
-    return (T00__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T11__density, T12__density, T22__density)
 
 
 def readout_adjoint(
-    u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__density__bar: Tensor, T11__density__bar: Tensor,
-    T12__density__bar: Tensor, T22__density__bar: Tensor
+    u: Tensor,
+    kappa: Tensor,
+    m2: Tensor,
+    s: Tensor,
+    T00__density__bar: Tensor,
+    T11__density__bar: Tensor,
+    T12__density__bar: Tensor,
+    T22__density__bar: Tensor,
 ) -> Tensors:
     u__bar = _new(u)
     kappa__bar = _new(u)
     m2__bar = _new(u)
     s__bar = _new(u)
     launch(
-        readout_adjoint_0_kernel, u, T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar,
-        kappa, m2, s, u, u__bar, kappa__bar, m2__bar, s__bar
+        readout_adjoint_0_kernel,
+        u,
+        T00__density__bar,
+        T11__density__bar,
+        T12__density__bar,
+        T22__density__bar,
+        kappa,
+        m2,
+        s,
+        u,
+        u__bar,
+        kappa__bar,
+        m2__bar,
+        s__bar,
     )
-    return (u__bar, kappa__bar, m2__bar, s__bar,)
+    return (u__bar, kappa__bar, m2__bar, s__bar)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -748,7 +815,7 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
     kappa__bar = _new(u)
     m2__bar = _new(u)
     launch(operator_adjoint_0_kernel, u, kappa, u, u__image__bar, kappa__bar, m2__bar)
-    return (kappa__bar, m2__bar,)
+    return (kappa__bar, m2__bar)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -758,12 +825,16 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     weight__0_p1 = _new(u)
     weight__p1_0 = _new(u)
     launch(weights_0_kernel, u, kappa, m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
-    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
+    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
 
 
 def apply(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     image__ = _new(u)
     launch(apply_0_kernel, u, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__)
@@ -771,8 +842,12 @@ def apply(
 
 
 def gather(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     gathered__ = _new(u)
     launch(gather_0_kernel, u, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__)
@@ -784,8 +859,7 @@ def diagonal(
 ) -> Tensors:
     diagonal__ = _new(screening__)
     launch(
-        diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0,
-        diagonal__
+        diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__
     )
     return (diagonal__,)
 
@@ -793,8 +867,7 @@ def diagonal(
 MAX_SITES = 4096  # of a plane that one program holds
 # Warps of a program, measured: "kernel tile group dtype architecture", and what these kernels are where this machine
 # measured them. What is missing follows ``_heuristic``.
-TABLE: dict[str, int] = {
-}
+TABLE: dict[str, int] = {}
 
 
 def _tile(like: Tensor) -> int:
@@ -862,7 +935,8 @@ def _warps(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch
 
 @functools.lru_cache(maxsize=1)
 def content() -> str:
-    """What these kernels are, in short: a package that is built anew with others does not take the settings of the old."""
+    """What these kernels are, in short: a package that is built anew with others does not take the settings of the
+    old."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
@@ -898,9 +972,11 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)},
+        "N__": n,
+        **{f"N{axis}__": length for axis, length in enumerate(size)},
         "TILE__": max(16, triton.next_power_of_2(n)),
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32, "enable_fp_fusion": True,
+        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+        "enable_fp_fusion": True,
     }
 
 
@@ -913,7 +989,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
-            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants,
+            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
@@ -952,7 +1028,10 @@ def _weights_0(kappa, m2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0
 def _apply_0(screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__: tl.constexpr):
     u__m1_0, u__0_m1, u__0_p1, u__p1_0 = _read4(u, near__0, TILE__)
     image__ = (
-        u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
+        u * screening__
+        + (u - u__0_m1) * weight__0_m1
+        + (u - u__0_p1) * weight__0_p1
+        + (u - u__m1_0) * weight__m1_0
         + (u - u__p1_0) * weight__p1_0
     )
     return image__
@@ -996,13 +1075,28 @@ def _unit(largest, ACC: tl.constexpr):
 
 @triton.jit(do_not_specialize=["C__", "max_iter__"])
 def conjugate_gradient_kernel(
-    kappa_ptr, m2_ptr, b___ptr, start___ptr, rtol___ptr, atol___ptr, x___ptr, iterations___ptr, residual___ptr,
-    failed___ptr, indefinite___ptr, C__, max_iter__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
-    PATIENCE__: tl.constexpr, TILE__: tl.constexpr, ACC: tl.constexpr
+    kappa_ptr,
+    m2_ptr,
+    b___ptr,
+    start___ptr,
+    rtol___ptr,
+    atol___ptr,
+    x___ptr,
+    iterations___ptr,
+    residual___ptr,
+    failed___ptr,
+    indefinite___ptr,
+    C__,
+    max_iter__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    PATIENCE__: tl.constexpr,
+    TILE__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """Conjugate gradient, preconditioned by the diagonal, until ||b - A x|| <= tolerance."""
     plane__ = tl.program_id(0).to(tl.int64)
-    channel__ = plane__ % C__
     at__ = tl.arange(0, TILE__)
     ok__ = at__ < N__
     base__ = plane__ * N__ + at__
@@ -1012,19 +1106,19 @@ def conjugate_gradient_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     kappa = _load_plane(kappa_ptr, base__, ok__, ACC)
     m2 = _load_plane(m2_ptr, base__, ok__, ACC)
@@ -1044,16 +1138,16 @@ def conjugate_gradient_kernel(
     b__ *= scale__
     square__ = tl.sum(b__ * b__)
     # Of a plane that is no number there is no solution.
-    unit__ = tl.where(square__ < float('inf'), unit__, float('nan'))
+    unit__ = tl.where(square__ < float("inf"), unit__, float("nan"))
     tolerance__ = tl.maximum(rtol__ * tl.sqrt(square__), tl.load(atol___ptr).to(ACC) * scale__)
     x__ = _load_plane(start___ptr, base__, ok__, ACC) * scale__
-    far__ = tl.where(
-        square__ == 0.0, 0.0, 3.8812952307517723e+230 if ACC == tl.float64 else 1.9807040628566084e+28
-    ).to(ACC)
+    far__ = tl.where(square__ == 0.0, 0.0, 3.8812952307517723e230 if ACC == tl.float64 else 1.9807040628566084e28).to(
+        ACC
+    )
     x__ = tl.where(tl.abs(x__) > far__, 0.0, x__)
     image__ = _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
     r__ = b__ - image__
-    lost__ = tl.sum(r__ * r__) > (6.703903964971299e+153 if ACC == tl.float64 else 9.223372036854776e+18) * square__
+    lost__ = tl.sum(r__ * r__) > (6.703903964971299e153 if ACC == tl.float64 else 9.223372036854776e18) * square__
     x__ = tl.where(lost__, 0.0, x__)
     r__ = b__ - tl.where(lost__, 0.0, image__)
     z__ = r__ / diagonal__
@@ -1101,13 +1195,26 @@ def conjugate_gradient_kernel(
 
 @triton.jit(do_not_specialize=["C__", "max_iter__"])
 def monotone_kernel(
-    kappa_ptr, m2_ptr, b___ptr, start___ptr, rtol___ptr, x___ptr, iterations___ptr, residual___ptr, failed___ptr,
-    negative___ptr, C__, max_iter__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr,
-    ACC: tl.constexpr
+    kappa_ptr,
+    m2_ptr,
+    b___ptr,
+    start___ptr,
+    rtol___ptr,
+    x___ptr,
+    iterations___ptr,
+    residual___ptr,
+    failed___ptr,
+    negative___ptr,
+    C__,
+    max_iter__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The fixed point u <- (b + sum w u_nb) / (m + sum w) of the positive and of the negative part of b."""
     plane__ = tl.program_id(0).to(tl.int64)
-    channel__ = plane__ % C__
     at__ = tl.arange(0, TILE__)
     ok__ = at__ < N__
     base__ = plane__ * N__ + at__
@@ -1117,19 +1224,19 @@ def monotone_kernel(
     near__0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__), (i0__ + -1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__), i0__ * (N1__) + (i1__ + -1), -1)
+                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
-    inside__0_m1 = (ok__ & (i1__ + -1 >= 0) & (i1__ + -1 < N1__)).to(ACC)
+    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ + -1 >= 0) & (i0__ + -1 < N0__)).to(ACC)
+    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
     inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
     kappa = _load_plane(kappa_ptr, base__, ok__, ACC)
     m2 = _load_plane(m2_ptr, base__, ok__, ACC)
@@ -1187,7 +1294,7 @@ def monotone_kernel(
     _store_plane(x___ptr, base__, x__, ok__)
     tl.store(iterations___ptr + plane__, iterations__)
     tl.store(residual___ptr + plane__, left__ * unit__)
-    tl.store(failed___ptr + plane__, tl.where(left__ < float('inf'), failed__, 1))
+    tl.store(failed___ptr + plane__, tl.where(left__ < float("inf"), failed__, 1))
 
 
 def solve_linear(
@@ -1210,8 +1317,21 @@ def solve_linear(
         )
         return x, iterations.amax(1), _sample_residual(residual, b), failed.amax(1)
     _launch_planes(
-        conjugate_gradient_kernel, b, 1, max_iter, *arguments, b, start, relative, absolute, x, iterations, residual,
-        failed, indefinite, PATIENCE__=reference.PATIENCE
+        conjugate_gradient_kernel,
+        b,
+        1,
+        max_iter,
+        *arguments,
+        b,
+        start,
+        relative,
+        absolute,
+        x,
+        iterations,
+        residual,
+        failed,
+        indefinite,
+        PATIENCE__=reference.PATIENCE,
     )
     status = torch.where(indefinite.amax(1) > 0, reference.NOT_POSITIVE, failed.amax(1))
     return x, iterations.amax(1), _sample_residual(residual, b), status

@@ -12,8 +12,8 @@ try:
 except ImportError:  # a machine without Triton
     kernels = None
 
-KINDS = {'kappa': 'field', 'm2': 'field', 's': 'field', 'u': 'field'}
-OPERATORS = Operators("maze_9587092b", KINDS, 4, reference, kernels=kernels, cpu=cpu)
+KINDS = {"kappa": "field", "m2": "field", "s": "field", "u": "field"}
+OPERATORS = Operators("maze_bcd6c185", KINDS, 4, reference, kernels=kernels, cpu=cpu)
 
 readout = OPERATORS.readout(("u", "kappa", "m2", "s"), 4)
 solve = OPERATORS.solve("u", ("kappa", "m2"), "Maze")

@@ -104,10 +104,9 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     v__5 = s * u
     v__6 = u__0_p1 - u
     v__7 = u - u__0_m1
-    v__8 = (
-        0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-        + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-    )
+    v__8 = 0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(
+        kappa, kappa__0_m1
+    ) + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
     v__9 = v__4 + v__8 - v__5
     v__10 = -v__1 - v__3
     v__11 = v__2 * inside__m1_0
@@ -119,12 +118,18 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     T11__density = -v__10 - v__9
     T12__density = v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15
     T22__density = v__10 + v__5 + v__8 - v__4
-    return (T00__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T11__density, T12__density, T22__density)
 
 
 def readout_adjoint(
-    u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__density__bar: Tensor, T11__density__bar: Tensor,
-    T12__density__bar: Tensor, T22__density__bar: Tensor
+    u: Tensor,
+    kappa: Tensor,
+    m2: Tensor,
+    s: Tensor,
+    T00__density__bar: Tensor,
+    T11__density__bar: Tensor,
+    T12__density__bar: Tensor,
+    T22__density__bar: Tensor,
 ) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
@@ -222,40 +227,66 @@ def readout_adjoint(
     v__56 = 0.5 * T22__density__bar
     v__57 = u * u
     u__bar = (
-        0.25 * (v__25 + v__26 + v__30) * T00__density__bar + 0.25 * (-v__30 - v__31) * T11__density__bar
-        + v__18 * T11__density__bar__m1_0 + v__19 * T11__density__bar__p1_0
-        + 0.25 * (
-            (u__0_m1 + v__20) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__21) * inside__p1_m1 * kappa__0_m1
-        ) * T12__density__bar__0_m1
-        + 0.25 * (
-            -(u__0_p1 + v__22) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__23) * inside__p1_p1 * kappa__0_p1
-        ) * T12__density__bar__0_p1
-        + 0.25 * (
-            (u__m1_0 + v__20) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__22) * inside__m1_p1 * kappa__m1_0
-        ) * T12__density__bar__m1_0
-        + 0.25 * (
-            -(u__p1_0 + v__21) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__23) * inside__p1_p1 * kappa__p1_0
-        ) * T12__density__bar__p1_0
-        + 0.25 * (v__27 + v__29 + v__31 - v__28) * T22__density__bar + v__16 * T22__density__bar__0_m1
-        + v__17 * T22__density__bar__0_p1 + v__0 * v__3 + v__11 * v__8 + v__12 * v__15 + v__4 * v__7
-        + v__40 * (
-            v__36 * inside__0_m1 + v__10 * v__33 + v__2 * v__33 + v__32 * v__38 - v__10 * v__32 * inside__0_p1 - v__36
-            * inside__0_p1 - v__35 * v__38 - v__35 * v__39
+        0.25 * (v__25 + v__26 + v__30) * T00__density__bar
+        + 0.25 * (-v__30 - v__31) * T11__density__bar
+        + v__18 * T11__density__bar__m1_0
+        + v__19 * T11__density__bar__p1_0
+        + 0.25
+        * ((u__0_m1 + v__20) * inside__m1_m1 * kappa__0_m1 + (-u__0_m1 - v__21) * inside__p1_m1 * kappa__0_m1)
+        * T12__density__bar__0_m1
+        + 0.25
+        * (-(u__0_p1 + v__22) * inside__m1_p1 * kappa__0_p1 - (-u__0_p1 - v__23) * inside__p1_p1 * kappa__0_p1)
+        * T12__density__bar__0_p1
+        + 0.25
+        * ((u__m1_0 + v__20) * inside__m1_m1 * kappa__m1_0 + (-u__m1_0 - v__22) * inside__m1_p1 * kappa__m1_0)
+        * T12__density__bar__m1_0
+        + 0.25
+        * (-(u__p1_0 + v__21) * inside__p1_m1 * kappa__p1_0 - (-u__p1_0 - v__23) * inside__p1_p1 * kappa__p1_0)
+        * T12__density__bar__p1_0
+        + 0.25 * (v__27 + v__29 + v__31 - v__28) * T22__density__bar
+        + v__16 * T22__density__bar__0_m1
+        + v__17 * T22__density__bar__0_p1
+        + v__0 * v__3
+        + v__11 * v__8
+        + v__12 * v__15
+        + v__4 * v__7
+        + v__40
+        * (
+            v__36 * inside__0_m1
+            + v__10 * v__33
+            + v__2 * v__33
+            + v__32 * v__38
+            - v__10 * v__32 * inside__0_p1
+            - v__36 * inside__0_p1
+            - v__35 * v__38
+            - v__35 * v__39
         )
-        - v__16 * T11__density__bar__0_m1 - v__17 * T11__density__bar__0_p1 - v__18 * T22__density__bar__m1_0
+        - v__16 * T11__density__bar__0_m1
+        - v__17 * T11__density__bar__0_p1
+        - v__18 * T22__density__bar__m1_0
         - v__19 * T22__density__bar__p1_0
     )
     kappa__bar = (
-        0.5 * (v__49 + v__50 + v__51) * T00__density__bar + v__47 * T11__density__bar__m1_0
-        + v__48 * T11__density__bar__p1_0 + v__45 * T22__density__bar__0_m1 + v__46 * T22__density__bar__0_p1
-        + v__0 * v__41 + v__12 * v__44 + v__4 * v__42
-        + v__40 * (v__38 * v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53) + v__43 * v__8 + v__54 * v__56
-        - v__45 * T11__density__bar__0_m1 - v__46 * T11__density__bar__0_p1 - v__47 * T22__density__bar__m1_0
-        - v__48 * T22__density__bar__p1_0 - v__54 * v__55
+        0.5 * (v__49 + v__50 + v__51) * T00__density__bar
+        + v__47 * T11__density__bar__m1_0
+        + v__48 * T11__density__bar__p1_0
+        + v__45 * T22__density__bar__0_m1
+        + v__46 * T22__density__bar__0_p1
+        + v__0 * v__41
+        + v__12 * v__44
+        + v__4 * v__42
+        + v__40 * (v__38 * v__52 + v__38 * v__53 + v__39 * v__52 + v__39 * v__53)
+        + v__43 * v__8
+        + v__54 * v__56
+        - v__45 * T11__density__bar__0_m1
+        - v__46 * T11__density__bar__0_p1
+        - v__47 * T22__density__bar__m1_0
+        - v__48 * T22__density__bar__p1_0
+        - v__54 * v__55
     )
     m2__bar = 0.5 * v__57 * T00__density__bar - v__55 * v__57 - v__56 * v__57
     s__bar = T11__density__bar * u + T22__density__bar * u - T00__density__bar * u
-    return (u__bar, kappa__bar, m2__bar, s__bar,)
+    return (u__bar, kappa__bar, m2__bar, s__bar)
 
 
 def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
@@ -277,7 +308,8 @@ def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
         + 0.25 * (u__0_p1 - u) * (u__0_p1 - u) * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
         + 0.25 * (u - u__m1_0) * (u - u__m1_0) * inside__m1_0 * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
         + 0.25 * (u__p1_0 - u) * (u__p1_0 - u) * inside__p1_0 * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
-        + 0.5 * u * u * m2 - s * u
+        + 0.5 * u * u * m2
+        - s * u
     )
     return (energy__density,)
 
@@ -304,10 +336,9 @@ def stress_energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     v__5 = s * u
     v__6 = u__0_p1 - u
     v__7 = u - u__0_m1
-    v__8 = (
-        0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-        + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-    )
+    v__8 = 0.25 * v__7 * v__7 * inside__0_m1 * inside__0_m1 * harmonicmean__(
+        kappa, kappa__0_m1
+    ) + 0.25 * v__6 * v__6 * inside__0_p1 * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
     v__9 = v__4 + v__8 - v__5
     v__10 = -v__1 - v__3
     v__11 = v__2 * inside__m1_0
@@ -321,7 +352,7 @@ def stress_energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     T11__density = -v__10 - v__9
     T12__density = v__11 * v__13 + v__11 * v__15 + v__13 * v__14 + v__14 * v__15
     T22__density = v__10 + v__5 + v__8 - v__4
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -342,7 +373,8 @@ def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
         (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
         + (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
         + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-        + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0) + u * m2
+        + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+        + u * m2
     )
     return (u__image,)
 
@@ -380,15 +412,21 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
     v__6 = sharesquare0__(kappa__p1_0, kappa)
     v__7 = u - u__p1_0
     kappa__bar = (
-        2.0 * (
-            v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 * v__5 * inside__m1_0 + v__6 * v__7
-            * inside__p1_0
-        ) * u__image__bar
-        - 2.0 * v__0 * v__1 * u__image__bar__0_m1 - 2.0 * v__2 * v__3 * u__image__bar__0_p1
-        - 2.0 * v__4 * v__5 * u__image__bar__m1_0 - 2.0 * v__6 * v__7 * u__image__bar__p1_0
+        2.0
+        * (
+            v__0 * v__1 * inside__0_m1
+            + v__2 * v__3 * inside__0_p1
+            + v__4 * v__5 * inside__m1_0
+            + v__6 * v__7 * inside__p1_0
+        )
+        * u__image__bar
+        - 2.0 * v__0 * v__1 * u__image__bar__0_m1
+        - 2.0 * v__2 * v__3 * u__image__bar__0_p1
+        - 2.0 * v__4 * v__5 * u__image__bar__m1_0
+        - 2.0 * v__6 * v__7 * u__image__bar__p1_0
     )
     m2__bar = u * u__image__bar
-    return (kappa__bar, m2__bar,)
+    return (kappa__bar, m2__bar)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -406,12 +444,16 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     weight__0_m1 = inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
     weight__0_p1 = inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
     weight__p1_0 = inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
-    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
+    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
 
 
 def apply(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     """A u = screening u + sum_s weight_s (u - u[n + s])."""
     u__0_m1 = shift(u, (0, -1))
@@ -419,15 +461,22 @@ def apply(
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
     image__ = (
-        u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
+        u * screening__
+        + (u - u__0_m1) * weight__0_m1
+        + (u - u__0_p1) * weight__0_p1
+        + (u - u__m1_0) * weight__m1_0
         + (u - u__p1_0) * weight__p1_0
     )
     return (image__,)
 
 
 def gather(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     """sum_s weight_s u[n + s]."""
     u__0_m1 = shift(u, (0, -1))
@@ -507,9 +556,12 @@ def solve_scaled(
 
 
 def conjugate_gradient(
-    apply: Callable[
-        [Tensor], Tensor
-    ], b: Tensor, start: Tensor, diagonal: Tensor | None, tolerance: Tensor, max_iter: int
+    apply: Callable[[Tensor], Tensor],
+    b: Tensor,
+    start: Tensor,
+    diagonal: Tensor | None,
+    tolerance: Tensor,
+    max_iter: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Jacobi-preconditioned conjugate gradient; every plane stops by itself at ||b - A x|| <= tolerance.
 
@@ -587,7 +639,8 @@ def solve_linear(
     programs: Programs | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Solve A(fixed) x = b. Returns x and, per sample, iterations, ||b - A x|| and status (0 converged, 1 gave up
-    at max_iter or at the end of the precision, -1 A is not positive definite). A plane stops at ||r|| <= max(rtol ||b||, atol / sqrt(C))."""
+    at max_iter or at the end of the precision, -1 A is not positive definite). A plane stops at ||r|| <= max(rtol
+    ||b||, atol / sqrt(C))."""
     run = programs or Programs()
     weights = run.weights(b, *fixed)
     (diagonal,) = run.diagonal(*weights)

@@ -98,13 +98,16 @@ class _Equilibrium(torch.autograd.Function):
     @staticmethod
     def vmap(info, in_dims, method, graph, options, *tensors: Tensor) -> tuple[Tensors, tuple[int, ...]]:
         """One solve after the other; what ``prepare`` made is of all of them already."""
-        each = [[x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims[3:])] for i in range(info.batch_size)]
-        return tuple(map(torch.stack, zip(*(_Equilibrium.apply(method, graph, options, *own) for own in each)))), (0,) * 4
+        each = [
+            [x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims[3:])] for i in range(info.batch_size)
+        ]
+        found = zip(*(_Equilibrium.apply(method, graph, options, *own) for own in each))
+        return tuple(map(torch.stack, found)), (0, 0, 0, 0)
 
 
 def factorised(graph: Dense, m: Tensor, w: Tensor) -> Tensors:
-    """A = L L^T of every matrix that differs, (Bo, Co, N, N), Bo and Co one where samples or channels share it: A, L, and
-    whether A is not positive definite."""
+    """A = L L^T of every matrix that differs, (Bo, Co, N, N), Bo and Co one where samples or channels share it: A, L,
+    and whether A is not positive definite."""
     w = graph.matrix(w, m)
     diagonal = (m + w.sum(-1)).expand(*torch.broadcast_shapes(m.shape[:2], w.shape[:2]), graph.nodes)
     matrix = torch.diag_embed(diagonal) - w
@@ -230,7 +233,12 @@ def solve_scaled(
 
 
 def conjugate_gradient(
-    apply: Callable[[Tensor], Tensor], b: Tensor, start: Tensor, diagonal: Tensor | None, tolerance: Tensor, max_iter: int
+    apply: Callable[[Tensor], Tensor],
+    b: Tensor,
+    start: Tensor,
+    diagonal: Tensor | None,
+    tolerance: Tensor,
+    max_iter: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Jacobi-preconditioned conjugate gradient; every plane stops by itself at ||b - A x|| <= tolerance.
 

@@ -11,6 +11,7 @@ from metrigen.emit.style.rows import WIDTH as PYTHON_WIDTH
 from metrigen.emit.style.statements import statement_rows
 
 WIDTH = 118
+_QUOTES = '"""'
 # What a line that is short enough may have and is written otherwise: quotes, commas before an end, parentheses.
 _UNTIDY = re.compile(r"'|,\s*(?:[)\]}=]|$)|\(\(|(?:=|return|import|in|if) \(|\de\+")
 
@@ -25,11 +26,29 @@ def layout(text: str) -> str:
 
 def _laid_out(statement: Statement) -> list[str]:
     lines = list(statement.lines)
-    if statement.raw or (len(lines) == 1 and len(lines[0]) <= PYTHON_WIDTH and not _UNTIDY.search(lines[0])):
+    if statement.raw:
+        return _wrapped(lines)
+    if lines[0].lstrip().startswith(_QUOTES) and len(lines[0]) > PYTHON_WIDTH:
+        return _wrapped(lines)
+    if len(lines) == 1 and len(lines[0]) <= PYTHON_WIDTH and not _UNTIDY.search(lines[0]):
         return lines
     first = lines[0].lstrip()
     found = statement_rows("\n".join([first, *lines[1:]]), lines[0][: len(lines[0]) - len(first)])
     return lines if found is None else found
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    """A comment or a docstring, lines that are too long broken at blanks."""
+    first = lines[0].lstrip()
+    if not first.startswith(("#", _QUOTES)):
+        return lines
+    out: list[str] = []
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())] + ("# " if first[0] == "#" else "")
+        out += [line] if len(line) <= PYTHON_WIDTH else textwrap.wrap(
+            line, PYTHON_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )  # fmt: skip
+    return out
 
 
 def layout_cpp(text: str) -> str:

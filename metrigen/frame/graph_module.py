@@ -245,8 +245,8 @@ def _forward_steady(emission: Emission) -> list[str]:
         "    )",
         "    if readable(_status) and bool((_status != 0).any()):",
         "        warnings.warn(",
-        f'            f"{emission.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
-        'the state for the samples",',
+        f'            f"{emission.class_name}: a solve did not converge (max_iter={{self.max_iter}}); "',
+        '            "see `status` of the state for the samples",',
         "            NotConverged,",
         "            stacklevel=2,",
         "        )",

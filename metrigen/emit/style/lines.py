@@ -13,7 +13,7 @@ _TRIPLE = '"""'
 
 
 class Statement(NamedTuple):
-    """Lines of one statement without trailing blanks; ``raw``: a comment, an empty line or a string of several lines."""
+    """Lines of one statement, no blanks at their ends; ``raw``: a comment, an empty line, a string of several lines."""
 
     lines: tuple[str, ...]
     raw: bool

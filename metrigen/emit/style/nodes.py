@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 NAME, TEXT, STRINGS, CHAIN, BRACKET, INFIX, PREFIX, CHOICE, CLAUSES, BARE = range(10)
 
-# What a bracket is: values one by one, the arguments of a call or the index of an array, or one expression.
-VALUES, ARGUMENTS, ONE = range(3)
+# What a bracket is: values, the arguments of a call or the index of an array, one expression, or what a function takes.
+VALUES, ARGUMENTS, ONE, PARAMETERS = range(4)
 
 
 class Node(NamedTuple):
@@ -20,7 +21,7 @@ class Node(NamedTuple):
     flat   the text on one line
     parts  what it is made of
     words  INFIX and CHOICE: what stands between the parts; BRACKET: its two ends; PREFIX: the text before
-    rank   INFIX: the rank of its operators; BRACKET: VALUES, ARGUMENTS or ONE
+    rank   INFIX: the rank of its operators; BRACKET: what it is
     """
 
     kind: int
@@ -67,7 +68,7 @@ def is_fluent(node: Node) -> bool:
 def links(node: Node) -> tuple[Node, ...]:
     """The parts of a chain of calls, each from an attribute that follows a bracket to the next one."""
     cuts = [0, *_after_brackets(node), len(node.parts)]
-    return tuple(chain(node.parts[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+    return tuple(chain(node.parts[a:b]) for a, b in pairwise(cuts))
 
 
 def _after_brackets(node: Node) -> Iterator[int]:

@@ -5,9 +5,27 @@ from __future__ import annotations
 import re
 
 from metrigen.emit.style.nodes import (
-    ARGUMENTS, BARE, BRACKET, CHAIN, CHOICE, CLAUSES, INFIX, NAME, ONE, PREFIX, STRINGS, TEXT, VALUES, Node, bracket,
-    chain, joined, prefixed, text,
-)  # fmt: skip
+    ARGUMENTS,
+    BARE,
+    BRACKET,
+    CHAIN,
+    CHOICE,
+    CLAUSES,
+    INFIX,
+    NAME,
+    ONE,
+    PARAMETERS,
+    PREFIX,
+    STRINGS,
+    TEXT,
+    VALUES,
+    Node,
+    bracket,
+    chain,
+    joined,
+    prefixed,
+    text,
+)
 
 # Operators by rank, weakest first. "and" and "or" break at the same places.
 OR, AND, COMPARE, POWER = 1, 2, 4, 12
@@ -133,11 +151,11 @@ class Reader:
             return text(token)
         raise Unreadable(token)
 
-    def bracketed(self, rank: int, annotated: bool = False) -> Node:
-        """A bracket with what is in it; ``annotated``: it holds the parameters of a function."""
+    def bracketed(self, rank: int) -> Node:
+        """A bracket with what is in it."""
         start = self.take()
         end = _ENDS[start]
-        colon = SLICE if start == "[" and rank == ARGUMENTS else PAIR if start == "{" or annotated else ""
+        colon = SLICE if start == "[" and rank == ARGUMENTS else PAIR if start == "{" or rank == PARAMETERS else ""
         items: list[Node] = []
         comma = False
         while self.next != end:
@@ -153,7 +171,7 @@ class Reader:
         return bracket(start + end, items, rank)
 
     def item(self, colon: str) -> Node:
-        """One element of a bracket: a value, a starred one, a keyword, a pair, a slice, a parameter, a comprehension."""
+        """One element of a bracket: a value, starred, a keyword, a pair, a slice, a parameter or a comprehension."""
         if self.next in ("*", "**", "/"):
             star = self.take()
             return text(star) if self.next in (",", ")") else prefixed(star, self.item(colon))

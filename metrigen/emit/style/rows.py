@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrigen.emit.style.nodes import (
-    ARGUMENTS, BARE, BRACKET, CHAIN, CHOICE, CLAUSES, INFIX, ONE, PREFIX, STRINGS, VALUES, Node, is_fluent, links,
-)  # fmt: skip
+    ARGUMENTS,
+    BARE,
+    BRACKET,
+    CHAIN,
+    CHOICE,
+    CLAUSES,
+    INFIX,
+    ONE,
+    PARAMETERS,
+    PREFIX,
+    STRINGS,
+    VALUES,
+    Node,
+    is_fluent,
+    links,
+)
 
 WIDTH = 120
 STEP = "    "
@@ -100,7 +114,9 @@ def _inside(node: Node, indent: str) -> list[str]:
     together = ", ".join([item.flat for item in items])
     if node.rank != VALUES and len(indent) + len(together) <= WIDTH:
         return [indent + together]
-    return [line for item in items for line in rows(item, indent, indent, ",")]
+    one = node.rank == PARAMETERS or (node.rank == VALUES and node.words[0] == "(")
+    comma = "," if len(items) > 1 or one else ""
+    return [line for item in items for line in rows(item, indent, indent, comma)]
 
 
 def _is_index(node: Node) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.emit.style.nodes import ARGUMENTS, BARE, BRACKET, VALUES, Node, bracket, joined, text
+from metrigen.emit.style.nodes import ARGUMENTS, BARE, BRACKET, PARAMETERS, VALUES, Node, bracket, joined, text
 from metrigen.emit.style.parse import Reader, Unreadable
 from metrigen.emit.style.rows import STEP, WIDTH, fits, rows, spine_rows
 from metrigen.emit.style.tokens import tokens
@@ -78,8 +78,9 @@ def _keyword(reader: Reader, indent: str) -> list[str]:
 
 
 def _definition(reader: Reader, indent: str) -> list[str]:
-    start = f"{indent}{reader.take()} {reader.take()}"
-    given = reader.bracketed(ARGUMENTS, annotated=True) if reader.next == "(" else text("")
+    word = reader.take()
+    start = f"{indent}{word} {reader.take()}"
+    given = reader.bracketed(PARAMETERS if word == "def" else ARGUMENTS) if reader.next == "(" else text("")
     after = f" -> {reader.expression().flat}" if reader.accept("->") else ""
     reader.take(":")
     pieces: list[str | Node] = [given if given.parts else given.flat]

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from metrigen.emit.style.nodes import (
-    ARGUMENTS, BARE, BRACKET, CHAIN, CHOICE, CLAUSES, INFIX, NAME, ONE, PREFIX, STRINGS, TEXT, Node, is_attribute,
+    BARE,
+    BRACKET,
+    CHAIN,
+    CHOICE,
+    INFIX,
+    NAME,
+    ONE,
+    PREFIX,
+    STRINGS,
+    TEXT,
+    Node,
+    is_attribute,
     is_fluent,
-)  # fmt: skip
+)
 from metrigen.emit.style.rows import STEP, WIDTH, between, fits, rows, spine, spine_rows
 
 NEVER, IF_IT_HELPS, IF_BROKEN = range(3)
 
 
 def value_rows(node: Node, before: str, indent: str, after: str) -> list[str]:
-    """Lines of a value outside of brackets, after ``before`` ("x = ", "return ") and with ``after`` (":") at the end."""
+    """Lines of a value outside of brackets, after ``before`` ("x = ", "return "), ``after`` (":") at the end."""
     if node.kind == BRACKET and node.rank == ONE:
         node = node.parts[0]
     if fits(before, node, after):
@@ -60,7 +71,7 @@ def _fit_broken(pieces: list[str | Node], before: str, indent: str, after: str) 
 
 def may_do_without(node: Node) -> bool:
     """Whether a value may be broken at its brackets alone: one operator of the weakest kind, brackets at an end."""
-    weakest, count, brackets = _operators(node)
+    _, count, brackets = _operators(node)
     if not brackets or count > 1:
         return False
     return _in_brackets(_last(node), True) or _in_brackets(_first(node), False)
