@@ -9,7 +9,6 @@ import sympy as sp
 
 from metrigen.ir.nodes import Map, Program
 from metrigen.ir.queries import maps_in
-from metrigen.passes.prune import prune_lets
 
 
 def cse(program: Program) -> Program:
@@ -20,13 +19,12 @@ def _cse(statement: Map) -> Map:
     expressions = [e for _, e in statement.lets] + [e for _, e in statement.stores] + [e for _, _, e in statement.sums]
     shared, reduced = sp.cse(expressions, symbols=_names(), optimizations=[])
     n, m = len(statement.lets), len(statement.lets) + len(statement.stores)
-    found = replace(
+    return replace(
         statement,
         stores=tuple((name, e) for (name, _), e in zip(statement.stores, reduced[n:m], strict=True)),
         sums=tuple((name, kind, e) for (name, kind, _), e in zip(statement.sums, reduced[m:], strict=True)),
         lets=ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),
     )
-    return prune_lets(found)  # a value that one store alone read may be in a larger one by now
 
 
 def _names() -> Iterator[sp.Symbol]:
