@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import (Tensors, as_count, as_dtype, as_step, by_reference, exact, registered)
+from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact, registered
 from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
 
-COMPONENTS = ('a', 'T01_a', 'T02_a', 'T11_T22_2a', 'T12_a')
+COMPONENTS = ("a", "T01_a", "T02_a", "T11_T22_2a", "T12_a")
 
 
 @registered
@@ -37,15 +37,15 @@ class Cifar(LatticeLayer):
 
     RANK = 2
     STATE = CifarState
-    FIELDS = ('phi', 'pi')
-    ZERO = ('pi',)
+    FIELDS = ("phi", "pi")
+    ZERO = ("pi",)
     FREE = True
-    CONFIG = ('channels', 'backend', 'steps', 'dt')
-    DYNAMICS = ('steps', 'dt')
+    CONFIG = ("channels", "backend", "steps", "dt")
+    DYNAMICS = ("steps", "dt")
     SPEC = "6cbff0019ca1f131"
     INPUTS = ()
     SIGNS = {}
-    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
 
     B = LayerParam("matrix", 0.0, symmetry=-1, block=8)
@@ -55,12 +55,7 @@ class Cifar(LatticeLayer):
     m2 = LayerParam("channel", 0.2, sign="nonnegative", below=2.0)
 
     def __init__(
-        self,
-        channels: int,
-        *,
-        backend: str = "auto",
-        steps: int | None = None,
-        dt: float | Tensor | None = None,
+        self, channels: int, *, backend: str = "auto", steps: int | None = None, dt: float | Tensor | None = None
     ) -> None:
         super().__init__()
         self._set_up(channels, backend)
@@ -71,7 +66,8 @@ class Cifar(LatticeLayer):
 
     @property
     def dt(self) -> float | Tensor:
-        """The time step: a number, or a tensor of shape () or (B,), one number a sample. Gradients flow into a tensor."""
+        """The time step: a number, or a tensor of shape () or (B,), one number a sample. Gradients flow into a
+        tensor."""
         return self._dt
 
     @dt.setter
@@ -97,8 +93,12 @@ class Cifar(LatticeLayer):
         """What is fixed over the steps, in the order in which a step reads it."""
         decay, rotation = reference.prologue(as_dtype(self.B, phi.dtype), dt, as_dtype(self.gamma, phi.dtype))
         return (
-            as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), dt, as_dtype(self.m2, phi.dtype), decay,
-            rotation
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            dt,
+            as_dtype(self.m2, phi.dtype),
+            decay,
+            rotation,
         )
 
     @exact
@@ -121,7 +121,7 @@ class Cifar(LatticeLayer):
     @exact
     def readout(self, state: CifarState) -> Tensor:
         """The readout, (B, R*C, *S): a, T01_a, T02_a, T11_T22_2a, T12_a."""
-        phi, pi = self._state('readout', state)
+        phi, pi = self._state("readout", state)
         given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
@@ -131,21 +131,25 @@ class Cifar(LatticeLayer):
     @exact
     def energy(self, state: CifarState) -> Tensor:
         """The energy of each sample, (B,)."""
-        phi, pi = self._state('energy', state)
-        return reference.energy(
-            phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-        )[0].flatten(1).sum(1)
+        phi, pi = self._state("energy", state)
+        return (
+            reference.energy(
+                phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
+            )[0]
+            .flatten(1)
+            .sum(1)
+        )
 
     @exact
     def stress_energy(self, state: CifarState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        phi, pi = self._state('stress_energy', state)
+        phi, pi = self._state("stress_energy", state)
         return dict(
             zip(
-                ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
+                ("T00", "T01", "T02", "T11", "T12", "T22"),
                 reference.stress_energy(
                     phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-                )
+                ),
             )
         )
 
@@ -153,13 +157,14 @@ class Cifar(LatticeLayer):
     def balance_residual(self, before: CifarState, after: CifarState, elapsed: float) -> Tensor:
         """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
         state = CifarState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        phi, pi = self._state('balance_residual', state)
+        phi, pi = self._state("balance_residual", state)
         gained = (self.energy(after) - self.energy(before)) / elapsed
-        return (
-            gained
-            - reference.power(
-                phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype),
-                as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
-            )[0].flatten(1).sum(1)
-        )
-
+        return gained - reference.power(
+            phi,
+            pi,
+            as_dtype(self.B, phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
+        )[0].flatten(1).sum(1)

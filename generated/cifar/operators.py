@@ -13,10 +13,16 @@ except ImportError:  # a machine without Triton
     kernels = None
 
 KINDS = {
-    'c1': 'channel', 'c2': 'channel', 'decay': 'channel', 'dt': 'scalar', 'm2': 'channel', 'phi': 'field',
-    'pi': 'field', 'rotation': 'matrix'
+    "c1": "channel",
+    "c2": "channel",
+    "decay": "channel",
+    "dt": "scalar",
+    "m2": "channel",
+    "phi": "field",
+    "pi": "field",
+    "rotation": "matrix",
 }
-OPERATORS = Operators("cifar_4ea79870", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_e7718bee", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))

@@ -72,7 +72,7 @@ def prologue(B: Tensor, dt: Tensor, gamma: Tensor) -> Tensors:
     decay = torch.exp(-0.5 * dt * gamma)
     angle = 0.5 * dt
     rotation = cayley(B, angle)
-    return (decay, rotation,)
+    return (decay, rotation)
 
 
 def step(
@@ -93,7 +93,8 @@ def step(
     decay__c = decay[:, None, None]
     m2__c = m2[:, None, None]
     dV_dphi = (
-        m2__c * phi_1 + c1__c * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
+        m2__c * phi_1
+        + c1__c * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
         + c2__c * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
@@ -103,12 +104,20 @@ def step(
     pi_4__v = decay__c * pi_3
     pi__next = pi_4__v - v__0 * dV_dphi
     phi__next = phi_1 + pi__next * v__0
-    return (phi__next, pi__next,)
+    return (phi__next, pi__next)
 
 
 def step_adjoint(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor,
-    phi__next__bar: Tensor, pi__next__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    m2: Tensor,
+    decay: Tensor,
+    rotation: Tensor,
+    phi__next__bar: Tensor,
+    pi__next__bar: Tensor,
 ) -> Tensors:
     """The variation of ``step``: cotangents of all its arguments."""
     decay__c = decay[:, None, None]
@@ -129,7 +138,8 @@ def step_adjoint(
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
     dV_dphi__v = (
-        m2__c * phi_1 + c1__c * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
+        m2__c * phi_1
+        + c1__c * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
         + c2__c * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
     )
     pi_1 = pi - 0.5 * dV_dphi__v * dt
@@ -154,7 +164,8 @@ def step_adjoint(
     dV_dphi__bar9__p1_0 = shift(dV_dphi__bar9, (1, 0))
     phi__bar = (
         (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dV_dphi__bar9
-        + phi__next__bar - c1__c * (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0)
+        + phi__next__bar
+        - c1__c * (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0)
         - c2__c * (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1)
     )
     dT_dpi__bar14__v = 0.5 * phi__bar * dt
@@ -165,7 +176,7 @@ def step_adjoint(
     m2__bar = m2__bar12
     decay__bar = decay__bar3 + decay__bar7
     rotation__bar = rotation__bar6
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -207,12 +218,20 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
     T02_a__density = T02__density__v * v__8
     T11_T22_2a__density = 0.5 * T11_T22__density__v * v__8
     T12_a__density = T12__density__v * v__8
-    return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density,)
+    return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density)
 
 
 def readout_adjoint(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor, T01_a__density__bar: Tensor,
-    T02_a__density__bar: Tensor, T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    m2: Tensor,
+    a__density__bar: Tensor,
+    T01_a__density__bar: Tensor,
+    T02_a__density__bar: Tensor,
+    T11_T22_2a__density__bar: Tensor,
+    T12_a__density__bar: Tensor,
 ) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     inside__0_m1 = inside(phi, (0, -1))
@@ -253,13 +272,12 @@ def readout_adjoint(
     v__17 = v__3 - v__7
     T11_T22__density__v = 0.5 * v__17
     T12__density__v = c1__c * v__9
-    a__density__bar1__v = (
-        a__density__bar
-        - (
-            T01__density__v * T01_a__density__bar + T02__density__v * T02_a__density__bar + T12__density__v
-            * T12_a__density__bar + T11_T22__density__v * v__14
-        ) / (v__12 * v__12)
-    )
+    a__density__bar1__v = a__density__bar - (
+        T01__density__v * T01_a__density__bar
+        + T02__density__v * T02_a__density__bar
+        + T12__density__v * T12_a__density__bar
+        + T11_T22__density__v * v__14
+    ) / (v__12 * v__12)
     T00__density__bar9 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__12
     v__18 = 0.25 * T00__density__bar9
     T11_T22__density__bar4 = v__13 * v__14
@@ -315,39 +333,50 @@ def readout_adjoint(
     v__18 = -phi__p1_m1
     v__19 = -phi__m1_m1
     v__20 = (
-        v__3 * T01__density__bar8__m1_0 + v__2 * T02__density__bar7__0_m1 - v__6 * T01__density__bar8
-        - v__0 * T01__density__bar8__p1_0 - v__9 * T02__density__bar7 - v__1 * T02__density__bar7__0_p1
+        v__3 * T01__density__bar8__m1_0
+        + v__2 * T02__density__bar7__0_m1
+        - v__6 * T01__density__bar8
+        - v__0 * T01__density__bar8__p1_0
+        - v__9 * T02__density__bar7
+        - v__1 * T02__density__bar7__0_p1
     )
     v__21 = c2__c * v__11 + v__10
     v__22 = (
-        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8 + v__12 * T01__density__bar8__m1_0
-        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7 + v__13 * T02__density__bar7__0_m1
-        + c1__c * (
+        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8
+        + v__12 * T01__density__bar8__m1_0
+        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7
+        + v__13 * T02__density__bar7__0_m1
+        + c1__c
+        * (
             (v__6 * (inside__0_m1 - inside__0_p1) + v__9 * (inside__m1_0 - inside__p1_0)) * T12__density__bar2
             + ((phi__0_p1 + v__16) * inside__m1_p1 - (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1
             + ((phi__p1_0 + v__18) * inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0
             - ((phi__0_m1 + v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1
             - ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) * T12__density__bar2__m1_0
         )
-        - (4.0 * m2__c * phi + 2.0 * v__21) * T00__density__bar9 - v__14 * T01__density__bar8__p1_0
+        - (4.0 * m2__c * phi + 2.0 * v__21) * T00__density__bar9
+        - v__14 * T01__density__bar8__p1_0
         - v__15 * T02__density__bar7__0_p1
     )
     phi__bar = (
-        c1__c * (
-            v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0) + v__3
-            * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
+        c1__c
+        * (
+            v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0)
+            + v__3 * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
         )
-        + c2__c * (
-            v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1) + v__2
-            * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
+        + c2__c
+        * (
+            v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1)
+            + v__2 * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
         )
-        - (c2__c * v__11 - v__10) * T11_T22__density__bar4 - 0.25 * v__22
+        - (c2__c * v__11 - v__10) * T11_T22__density__bar4
+        - 0.25 * v__22
     )
     pi__bar = T00__density__bar9 * pi - 0.25 * v__20
     c1__bar = c1__bar3
     c2__bar = c2__bar6
     m2__bar = m2__bar12
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
 
 
 def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -364,15 +393,10 @@ def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tenso
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
     v__0 = m2__c * phi * phi + pi * pi
-    v__1 = (
-        c1__c * (
-            (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0)
-            * inside__p1_0
-        )
-        + c2__c * (
-            (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1)
-            * inside__0_p1
-        )
+    v__1 = c1__c * (
+        (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0) * inside__p1_0
+    ) + c2__c * (
+        (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1) * inside__0_p1
     )
     energy__density = 0.5 * v__0 + 0.25 * v__1
     return (energy__density,)
@@ -417,7 +441,7 @@ def stress_energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -
     T11__density = v__11 - v__9
     T12__density = 0.25 * c1__c * (v__2 - v__3) * (v__5 - v__6)
     T22__density = -v__11 - v__9
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
 def power(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:
@@ -435,7 +459,8 @@ def power(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Ten
     gamma__c = gamma[:, None, None]
     m2__c = m2[:, None, None]
     dH_dphi__1 = (
-        m2__c * phi + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
+        m2__c * phi
+        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
         + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
     )
     pi__left__bar__7 = gamma__c * pi
@@ -475,7 +500,8 @@ def evolve_adjoint(
         totals = tuple(a + b for a, b in zip(totals, flowed[len(state) :]))
     return (*cotangents, *totals)
 
-OTHERS = ('c1', 'c2', 'm2')  # what the readout reads beside the state
+
+OTHERS = ("c1", "c2", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(
@@ -505,13 +531,19 @@ def evolve_readout_adjoint(
     """Cotangents of all arguments of ``evolve_readout``."""
     end = evolve(state, fixed, steps)
     flowed = readout_adjoint(end[0], end[1], others[0], others[1], others[2], *grad.chunk(5, 1))
-    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1], )
-    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4], ))
+    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1])
+    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4]))
 
 
 def joined(flowed: Tensors) -> Tensors:
     """One cotangent for each argument: what both the steps and the readout read gets two of them."""
     return (
-        flowed[0], flowed[1], flowed[2] + flowed[8], flowed[3] + flowed[9], flowed[4], flowed[5] + flowed[10],
-        flowed[6], flowed[7], 
+        flowed[0],
+        flowed[1],
+        flowed[2] + flowed[8],
+        flowed[3] + flowed[9],
+        flowed[4],
+        flowed[5] + flowed[10],
+        flowed[6],
+        flowed[7],
     )

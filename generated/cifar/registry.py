@@ -149,7 +149,11 @@ class Operators:
             return lambda grad, *x: module.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]))
 
         adjoint = self.adjoint(
-            "evolve_readout_adjoint", ("_grad", *out), arrays, self._each("evolve_adjoint", reverse), numbers=("SymInt steps",)
+            "evolve_readout_adjoint",
+            ("_grad", *out),
+            arrays,
+            self._each("evolve_adjoint", reverse),
+            numbers=("SymInt steps",),
         )
 
         def backward(ctx: Any, read: Tensor | None, *ends: Tensor | None) -> Any:

@@ -37,8 +37,19 @@ Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
 OWNED, JOINED = True, True  # results share no memory with arguments; a readout is one tensor
 SOURCE = Path(__file__).with_name("kernels.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math",
-         "-ffp-contract=fast", "-fno-signed-zeros", "-w")  # fmt: skip
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fopenmp",
+    "-fPIC",
+    "-shared",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fno-signed-zeros",
+    "-w",
+)  # fmt: skip
 BLOCK = 1  # channels that are coupled: this many, or all of them (None)
 RANK = 2
 
@@ -177,7 +188,8 @@ def _open(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool)
 
 
 def _load(name: str, text: str, defines: tuple[str, ...]) -> ctypes.CDLL:
-    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the process."""
+    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the
+    process."""
     command = compiler()
     key = hashlib.sha256("\n".join((text, _machine(command), *FLAGS, *defines)).encode()).hexdigest()[:24]
     made = functools.partial(_compiled, f"{name}_{key}", text, (*command, *FLAGS, *defines))
@@ -228,14 +240,20 @@ def _tell(category: type[Warning], message: str) -> None:
 
 @lru_cache(maxsize=None)
 def _warn(reason: str) -> None:
-    _tell(NoCompiler, f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
-          "clang++ with OpenMP, on the path or named by CXX")  # fmt: skip
+    _tell(
+        NoCompiler,
+        f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
+        "clang++ with OpenMP, on the path or named by CXX",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=None)
 def _tell_of_cache(where: str) -> None:
-    _tell(NoCache, f"compiled kernels cannot be kept {where}. They last as long as this process, and the next one compiles "
-          "them again; set METRIGEN_CACHE to a folder that can be written and whose files may run")  # fmt: skip
+    _tell(
+        NoCache,
+        f"compiled kernels cannot be kept {where}. They last as long as this process, and the next one compiles "
+        "them again; set METRIGEN_CACHE to a folder that can be written and whose files may run",
+    )  # fmt: skip
 
 
 def wanted() -> bool:
@@ -278,9 +296,9 @@ def _trial() -> str:
 def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
     """What to raise where an entry could not have its workspace."""
     return MemoryError(
-        f"CifarDissipative: {entry} needs a workspace of {missing / 2**20:,.1f} MiB for each of {threads} threads, and the "
-        f"system does not grant it ({what}). Less is needed with fewer steps at a time, smaller or fewer axes, or "
-        "fewer threads (torch.set_num_threads)"
+        f"CifarDissipative: {entry} needs a workspace of {missing / 2**20:,.1f} MiB for each "
+        f"of {threads} threads, and the system does not grant it ({what}). Less is needed with fewer steps at a time, "
+        "smaller or fewer axes, or fewer threads (torch.set_num_threads)"
     )
 
 
@@ -294,7 +312,8 @@ def _dense(*tensors: Tensor) -> Tensors:
 
 
 class _Unit:
-    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its kernels,
+    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its
+    kernels,
     compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be taken."""
 
     def __init__(self, entry: str, like: Tensor, steps: int = 1) -> None:
@@ -329,9 +348,7 @@ class _Unit:
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:
         """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
         g = self.group
-        return torch.zeros(
-            self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64
-        )
+        return torch.zeros(self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
 
     def added(self, sums: Tensor, kinds: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
         """The sums of all units, in a fixed order, in the shape of each coefficient."""
@@ -348,9 +365,14 @@ class _Unit:
 
 
 FIXED = (
-    ('c1', 'channel'), ('c2', 'channel'), ('dt', 'scalar'), ('gamma', 'channel'), ('k', 'channel'), ('m2', 'channel')
+    ("c1", "channel"),
+    ("c2", "channel"),
+    ("dt", "scalar"),
+    ("gamma", "channel"),
+    ("k", "channel"),
+    ("m2", "channel"),
 )
-SUMS = (('c1', 'channel'), ('c2', 'channel'), ('gamma', 'channel'), ('k', 'channel'), ('m2', 'channel'))
+SUMS = (("c1", "channel"), ("c2", "channel"), ("gamma", "channel"), ("k", "channel"), ("m2", "channel"))
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -413,8 +435,8 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     return (*flowed, *(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(FIXED, fixed)))
 
 
-GIVEN = (('phi', 'site'), ('pi', 'site'), ('c1', 'channel'), ('c2', 'channel'), ('m2', 'channel'))
-READOUT_SUMS = (('c1', 'channel'), ('c2', 'channel'), ('m2', 'channel'))
+GIVEN = (("phi", "site"), ("pi", "site"), ("c1", "channel"), ("c2", "channel"), ("m2", "channel"))
+READOUT_SUMS = (("c1", "channel"), ("c2", "channel"), ("m2", "channel"))
 COMPONENTS = 3
 
 
@@ -441,7 +463,6 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     unit.run((grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))
-
 
 
 def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
@@ -489,7 +510,14 @@ def evolve_readout_adjoint(
         n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
     }
     arrays = (
-        grad, *cotangents, *state, *fixed, *_read(reference.OTHERS, others), *flowed, *fields.values(), *read.values()
+        grad,
+        *cotangents,
+        *state,
+        *fixed,
+        *_read(reference.OTHERS, others),
+        *flowed,
+        *fields.values(),
+        *read.values(),
     )
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
     unit.run(arrays, steps, sums, read_sums)

@@ -3,7 +3,8 @@
 """CifarDissipative: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all steps.
+neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
+steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -39,7 +40,8 @@ def checking() -> bool:
 
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
+    what
     lies before and behind it."""
     if not checking():
         if shape is None:
@@ -66,7 +68,8 @@ def _block(n: int) -> int:
 
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
-    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane; the
+    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
+    the
     blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
@@ -76,11 +79,17 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
         raise ValueError(
             f"fields of shape {tuple(shape)} need {programs} programs on planes of {n} sites: both end at {MOST}"
         )
-    return programs, {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)}, "BLOCK": block,
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
-        "num_warps": 4 if block > 128 else 2 if block > 64 else 1, "enable_fp_fusion": True,
-    }
+    return (
+        programs,
+        {
+            "N__": n,
+            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "BLOCK": block,
+            "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+            "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
+            "enable_fp_fusion": True,
+        },
+    )
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -136,13 +145,13 @@ def step_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     gamma = tl.load(gamma_ptr + channel__).to(ACC)
@@ -160,7 +169,8 @@ def step_0_kernel(
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     dH_dphi__v = (
-        phi * m2 + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
+        phi * m2
+        + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
         + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
     )
     phi_1__v = dH_dphi__v * k
@@ -205,13 +215,13 @@ def step_adjoint_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     gamma = tl.load(gamma_ptr + channel__).to(ACC)
@@ -238,9 +248,7 @@ def step_adjoint_0_kernel(
     dH_dphi__bar6 = phi_1__bar3__v * k
     dH_dpi__bar5__v = pi_1__bar1__v * gamma
     tl.store(dH_dphi__bar6_ptr + base__ + at__, (dH_dphi__bar6).to(dH_dphi__bar6_ptr.dtype.element_ty), mask=ok__)
-    tl.store(
-        pi__bar_ptr + base__ + at__, (pi__next__bar + dH_dpi__bar5__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__
-    )
+    tl.store(pi__bar_ptr + base__ + at__, (pi__next__bar + dH_dpi__bar5__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_1__bar1__v * pi, 0.0), axis=0))
     tl.store(k__bar4_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__v * phi_1__bar3__v, 0.0), axis=0))
     tl.store(c1__bar7_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * v__0, 0.0), axis=0))
@@ -272,13 +280,13 @@ def step_adjoint_1_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -296,10 +304,11 @@ def step_adjoint_1_kernel(
         phi__bar_ptr + base__ + at__,
         (
             ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
-            + phi__next__bar - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
+            + phi__next__bar
+            - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
             - (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -329,13 +338,13 @@ def readout_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -366,11 +375,11 @@ def readout_0_kernel(
     tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
+        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty),
-        mask=ok__
+        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty), mask=ok__
     )
 
 
@@ -408,13 +417,13 @@ def readout_adjoint_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -450,8 +459,8 @@ def readout_adjoint_0_kernel(
     v__15 = v__3 - v__7
     T11_T22__density__v = 0.5 * v__15
     T12__density__v = v__9 * c1
-    a__density__bar1__v = (
-        a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (v__12 * v__12)
+    a__density__bar1__v = a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (
+        v__12 * v__12
     )
     T00__density__bar7 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__12
     v__16 = 0.25 * T00__density__bar7
@@ -459,21 +468,24 @@ def readout_adjoint_0_kernel(
     v__17 = 0.5 * T11_T22__density__bar4
     T12__density__bar2 = v__13 * T12_a__density__bar
     tl.store(
-        T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
-        mask=ok__
+        T12__density__bar2_ptr + base__ + at__,
+        (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         T11_T22__density__bar4_ptr + base__ + at__,
-        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty), mask=ok__
+        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
-        T00__density__bar7_ptr + base__ + at__, (T00__density__bar7).to(T00__density__bar7_ptr.dtype.element_ty),
-        mask=ok__
+        T00__density__bar7_ptr + base__ + at__,
+        (T00__density__bar7).to(T00__density__bar7_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(pi__bar_ptr + base__ + at__, (T00__density__bar7 * pi).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         c1__bar3_ptr + partial__,
-        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__16 + v__17), 0.0), axis=0)
+        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__16 + v__17), 0.0), axis=0),
     )
     tl.store(c2__bar6_ptr + partial__, tl.sum(tl.where(ok__, v__6 * (v__16 - v__17), 0.0), axis=0))
     tl.store(m2__bar10_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * T00__density__bar7 * v__8, 0.0), axis=0))
@@ -505,21 +517,21 @@ def readout_adjoint_1_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
-    ok__m1_m1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
-    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -529,18 +541,18 @@ def readout_adjoint_1_kernel(
     T00__density__bar7__m1_0 = tl.load(T00__density__bar7_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     T00__density__bar7__p1_0 = tl.load(T00__density__bar7_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11_T22__density__bar4__0_m1 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0
-    ).to(ACC)
-    T11_T22__density__bar4__0_p1 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0
-    ).to(ACC)
-    T11_T22__density__bar4__m1_0 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0
-    ).to(ACC)
-    T11_T22__density__bar4__p1_0 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0
-    ).to(ACC)
+    T11_T22__density__bar4__0_m1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(
+        ACC
+    )
+    T11_T22__density__bar4__0_p1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(
+        ACC
+    )
+    T11_T22__density__bar4__m1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(
+        ACC
+    )
+    T11_T22__density__bar4__p1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(
+        ACC
+    )
     T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -579,9 +591,8 @@ def readout_adjoint_1_kernel(
     v__13 = -phi__m1_m1
     v__14 = v__9 * c2 + v__6
     v__15 = (
-        (
-            (v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0)
-        ) * T12__density__bar2
+        ((v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0))
+        * T12__density__bar2
         + ((phi__0_p1 + v__10) * inside__m1_p1 - (phi__0_p1 + v__11) * inside__p1_p1) * T12__density__bar2__0_p1
         + ((phi__p1_0 + v__12) * inside__p1_m1 - (phi__p1_0 + v__11) * inside__p1_p1) * T12__density__bar2__p1_0
         - ((phi__0_m1 + v__13) * inside__m1_m1 - (phi__0_m1 + v__12) * inside__p1_m1) * T12__density__bar2__0_m1
@@ -592,32 +603,40 @@ def readout_adjoint_1_kernel(
         (
             0.25 * (4.0 * phi * m2 + 2.0 * v__14) * T00__density__bar7
             + (
-                v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0) + v__1
-                * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0) - 0.25 * v__15
+                v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0)
+                + v__1 * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0)
+                - 0.25 * v__15
             )
             * c1
             + (
-                v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1) + v__3
-                * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
+                v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1)
+                + v__3 * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
             )
-            * c2 - (v__9 * c2 - v__6) * T11_T22__density__bar4
+            * c2
+            - (v__9 * c2 - v__6) * T11_T22__density__bar4
         ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
-def step(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor
-) -> Tensors:
+def step(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
     phi__next = _new(phi)
     pi__next = _new(phi)
     launch(step_0_kernel, phi, phi, pi, c1, c2, gamma, k, m2, dt, phi__next, pi__next)
-    return (phi__next, pi__next,)
+    return (phi__next, pi__next)
 
 
 def step_adjoint(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor,
-    phi__next__bar: Tensor, pi__next__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    gamma: Tensor,
+    k: Tensor,
+    m2: Tensor,
+    phi__next__bar: Tensor,
+    pi__next__bar: Tensor,
 ) -> Tensors:
     dH_dphi__bar6 = _new(phi)
     pi__bar = _new(phi)
@@ -627,8 +646,25 @@ def step_adjoint(
     c2__bar8__parts = partials(phi)
     m2__bar9__parts = partials(phi)
     launch(
-        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, c1, c2, gamma, k, m2, dt, dH_dphi__bar6,
-        pi__bar, gamma__bar2__parts, k__bar4__parts, c1__bar7__parts, c2__bar8__parts, m2__bar9__parts
+        step_adjoint_0_kernel,
+        phi,
+        phi,
+        phi__next__bar,
+        pi,
+        pi__next__bar,
+        c1,
+        c2,
+        gamma,
+        k,
+        m2,
+        dt,
+        dH_dphi__bar6,
+        pi__bar,
+        gamma__bar2__parts,
+        k__bar4__parts,
+        c1__bar7__parts,
+        c2__bar8__parts,
+        m2__bar9__parts,
     )
     gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
     k__bar4 = k__bar4__parts.sum(dim=(0, 2))
@@ -643,7 +679,7 @@ def step_adjoint(
     gamma__bar = gamma__bar2
     k__bar = k__bar4
     m2__bar = m2__bar9
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -651,12 +687,18 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
     T11_T22_2a__density = _new(phi)
     T12_a__density = _new(phi)
     launch(readout_0_kernel, phi, phi, pi, c1, c2, m2, a__density, T11_T22_2a__density, T12_a__density)
-    return (a__density, T11_T22_2a__density, T12_a__density,)
+    return (a__density, T11_T22_2a__density, T12_a__density)
 
 
 def readout_adjoint(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor,
-    T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    m2: Tensor,
+    a__density__bar: Tensor,
+    T11_T22_2a__density__bar: Tensor,
+    T12_a__density__bar: Tensor,
 ) -> Tensors:
     T12__density__bar2 = _new(phi)
     T11_T22__density__bar4 = _new(phi)
@@ -666,29 +708,50 @@ def readout_adjoint(
     c2__bar6__parts = partials(phi)
     m2__bar10__parts = partials(phi)
     launch(
-        readout_adjoint_0_kernel, phi, T11_T22_2a__density__bar, T12_a__density__bar, a__density__bar, phi, pi, c1,
-        c2, m2, T12__density__bar2, T11_T22__density__bar4, T00__density__bar7, pi__bar, c1__bar3__parts,
-        c2__bar6__parts, m2__bar10__parts
+        readout_adjoint_0_kernel,
+        phi,
+        T11_T22_2a__density__bar,
+        T12_a__density__bar,
+        a__density__bar,
+        phi,
+        pi,
+        c1,
+        c2,
+        m2,
+        T12__density__bar2,
+        T11_T22__density__bar4,
+        T00__density__bar7,
+        pi__bar,
+        c1__bar3__parts,
+        c2__bar6__parts,
+        m2__bar10__parts,
     )
     c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
     c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
     m2__bar10 = m2__bar10__parts.sum(dim=(0, 2))
     phi__bar = _new(phi)
     launch(
-        readout_adjoint_1_kernel, phi, T00__density__bar7, T11_T22__density__bar4, T12__density__bar2, phi, c1, c2,
-        m2, phi__bar
+        readout_adjoint_1_kernel,
+        phi,
+        T00__density__bar7,
+        T11_T22__density__bar4,
+        T12__density__bar2,
+        phi,
+        c1,
+        c2,
+        m2,
+        phi__bar,
     )
     c1__bar = c1__bar3
     c2__bar = c2__bar6
     m2__bar = m2__bar10
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
 # Warps of a program, measured: "kernel tile group dtype architecture", and what these kernels are where this machine
 # measured them. What is missing follows ``_heuristic``.
-TABLE: dict[str, int] = {
-}
+TABLE: dict[str, int] = {}
 
 
 def _tile(like: Tensor) -> int:
@@ -756,7 +819,8 @@ def _warps(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch
 
 @functools.lru_cache(maxsize=1)
 def content() -> str:
-    """What these kernels are, in short: a package that is built anew with others does not take the settings of the old."""
+    """What these kernels are, in short: a package that is built anew with others does not take the settings of the
+    old."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
@@ -792,9 +856,11 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)},
+        "N__": n,
+        **{f"N{axis}__": length for axis, length in enumerate(size)},
         "TILE__": max(16, triton.next_power_of_2(n)),
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32, "enable_fp_fusion": True,
+        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+        "enable_fp_fusion": True,
     }
 
 
@@ -807,7 +873,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
-            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants,
+            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
@@ -833,12 +899,25 @@ def _store_plane(pointer, at, value, ok):
 
 @triton.jit
 def _step_0(
-    phi, pi, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, k, m2, dt, near__0,
-    TILE__: tl.constexpr
+    phi,
+    pi,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    c1,
+    c2,
+    gamma,
+    k,
+    m2,
+    dt,
+    near__0,
+    TILE__: tl.constexpr,
 ):
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     dH_dphi__v = (
-        phi * m2 + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
+        phi * m2
+        + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
         + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
     )
     phi_1__v = dH_dphi__v * k
@@ -850,8 +929,22 @@ def _step_0(
 
 @triton.jit
 def _step_adjoint_0(
-    phi, phi__next__bar, pi, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, k,
-    m2, dt, near__0, TILE__: tl.constexpr
+    phi,
+    phi__next__bar,
+    pi,
+    pi__next__bar,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    c1,
+    c2,
+    gamma,
+    k,
+    m2,
+    dt,
+    near__0,
+    TILE__: tl.constexpr,
 ):
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
@@ -872,15 +965,25 @@ def _step_adjoint_0(
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi__bar6, phi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, m2, near__0,
-    TILE__: tl.constexpr
+    dH_dphi__bar6,
+    phi__next__bar,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    c1,
+    c2,
+    m2,
+    near__0,
+    TILE__: tl.constexpr,
 ):
     dH_dphi__bar6__m1_0, dH_dphi__bar6__0_m1, dH_dphi__bar6__0_p1, dH_dphi__bar6__p1_0 = _read4(
         dH_dphi__bar6, near__0, TILE__
     )
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
-        + phi__next__bar - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
+        + phi__next__bar
+        - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
         - (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1) * c2
     )
     return phi__bar
@@ -888,8 +991,21 @@ def _step_adjoint_1(
 
 @triton.jit
 def _step(
-    phi, pi, near__0, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, k, m2, dt,
-    TILE__: tl.constexpr, ACC: tl.constexpr
+    phi,
+    pi,
+    near__0,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    c1,
+    c2,
+    gamma,
+    k,
+    m2,
+    dt,
+    TILE__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """One step of a plane in registers."""
     phi__next, pi__next = _step_0(
@@ -900,8 +1016,23 @@ def _step(
 
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_kernel(
-    phi_ptr, pi_ptr, c1_ptr, c2_ptr, gamma_ptr, k_ptr, m2_ptr, dt_ptr, phi__out_ptr, pi__out_ptr, C__, K__,
-    N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr, ACC: tl.constexpr
+    phi_ptr,
+    pi_ptr,
+    c1_ptr,
+    c2_ptr,
+    gamma_ptr,
+    k_ptr,
+    m2_ptr,
+    dt_ptr,
+    phi__out_ptr,
+    pi__out_ptr,
+    C__,
+    K__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """``K__`` steps: the state stays on chip."""
     plane__ = tl.program_id(0).to(tl.int64)
@@ -916,14 +1047,14 @@ def evolve_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
@@ -939,8 +1070,21 @@ def evolve_kernel(
     dt = tl.load(dt_ptr).to(ACC)
     for _ in range(K__):
         phi, pi = _step(
-            phi, pi, near__0, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, k, m2, dt,
-            TILE__, ACC
+            phi,
+            pi,
+            near__0,
+            inside__0_m1,
+            inside__0_p1,
+            inside__m1_0,
+            inside__p1_0,
+            c1,
+            c2,
+            gamma,
+            k,
+            m2,
+            dt,
+            TILE__,
+            ACC,
         )
     _store_plane(phi__out_ptr, base__, phi, ok__)
     _store_plane(pi__out_ptr, base__, pi, ok__)
@@ -948,10 +1092,32 @@ def evolve_kernel(
 
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_adjoint_kernel(
-    phi_ptr, pi_ptr, c1_ptr, c2_ptr, gamma_ptr, k_ptr, m2_ptr, dt_ptr, phi__out_bar_ptr, pi__out_bar_ptr,
-    phi__kept_ptr, pi__kept_ptr, phi__bar_ptr, pi__bar_ptr, c1__bar_ptr, c2__bar_ptr, gamma__bar_ptr, k__bar_ptr,
-    m2__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr,
-    ACC: tl.constexpr
+    phi_ptr,
+    pi_ptr,
+    c1_ptr,
+    c2_ptr,
+    gamma_ptr,
+    k_ptr,
+    m2_ptr,
+    dt_ptr,
+    phi__out_bar_ptr,
+    pi__out_bar_ptr,
+    phi__kept_ptr,
+    pi__kept_ptr,
+    phi__bar_ptr,
+    pi__bar_ptr,
+    c1__bar_ptr,
+    c2__bar_ptr,
+    gamma__bar_ptr,
+    k__bar_ptr,
+    m2__bar_ptr,
+    C__,
+    K__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64)
@@ -966,14 +1132,14 @@ def evolve_adjoint_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
@@ -994,8 +1160,21 @@ def evolve_adjoint_kernel(
         _store_plane(phi__kept_ptr, base__ + k__ * all__, phi, ok__)
         _store_plane(pi__kept_ptr, base__ + k__ * all__, pi, ok__)
         phi, pi = _step(
-            phi, pi, near__0, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, k, m2, dt,
-            TILE__, ACC
+            phi,
+            pi,
+            near__0,
+            inside__0_m1,
+            inside__0_p1,
+            inside__m1_0,
+            inside__p1_0,
+            c1,
+            c2,
+            gamma,
+            k,
+            m2,
+            dt,
+            TILE__,
+            ACC,
         )
     _store_plane(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__)
     _store_plane(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__)
@@ -1012,8 +1191,22 @@ def evolve_adjoint_kernel(
         phi = _load_plane(phi__kept_ptr, at_step__, ok__, ACC)
         pi = _load_plane(pi__kept_ptr, at_step__, ok__, ACC)
         dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8, m2__bar9 = _step_adjoint_0(
-            phi, phi__next__bar, pi, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2,
-            gamma, k, m2, dt, near__0, TILE__
+            phi,
+            phi__next__bar,
+            pi,
+            pi__next__bar,
+            inside__0_m1,
+            inside__0_p1,
+            inside__m1_0,
+            inside__p1_0,
+            c1,
+            c2,
+            gamma,
+            k,
+            m2,
+            dt,
+            near__0,
+            TILE__,
         )
         c1__bar__sum += c1__bar7
         c2__bar__sum += c2__bar8
@@ -1021,8 +1214,17 @@ def evolve_adjoint_kernel(
         k__bar__sum += k__bar4
         m2__bar__sum += m2__bar9
         phi__bar = _step_adjoint_1(
-            dH_dphi__bar6, phi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, m2,
-            near__0, TILE__
+            dH_dphi__bar6,
+            phi__next__bar,
+            inside__0_m1,
+            inside__0_p1,
+            inside__m1_0,
+            inside__p1_0,
+            c1,
+            c2,
+            m2,
+            near__0,
+            TILE__,
         )
         phi__next__bar, pi__next__bar = phi__bar, pi__bar
     _store_plane(phi__bar_ptr, base__, phi__next__bar, ok__)
@@ -1040,18 +1242,36 @@ def _channels_together(like: Tensor, most: int) -> int:
 
 
 def _evolve_planes(
-    group__: int, steps: int, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor,
-    m2: Tensor
+    group__: int,
+    steps: int,
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    gamma: Tensor,
+    k: Tensor,
+    m2: Tensor,
 ) -> Tensors:
     phi__out = _new(phi)
     pi__out = _new(pi)
     _launch_planes(evolve_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, k, m2, dt, phi__out, pi__out)
-    return (phi__out, pi__out,)
+    return (phi__out, pi__out)
 
 
 def _evolve_planes_adjoint(
-    group__: int, steps: int, phi__out_bar: Tensor, pi__out_bar: Tensor,
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor
+    group__: int,
+    steps: int,
+    phi__out_bar: Tensor,
+    pi__out_bar: Tensor,
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    gamma: Tensor,
+    k: Tensor,
+    m2: Tensor,
 ) -> Tensors:
     keep__ = (steps, *phi.shape)
     phi__kept = _new(phi, keep__, _accumulator(phi))
@@ -1064,8 +1284,29 @@ def _evolve_planes_adjoint(
     k__bar = _new(phi, phi.shape[:2], _accumulator(phi))
     m2__bar = _new(phi, phi.shape[:2], _accumulator(phi))
     _launch_planes(
-        evolve_adjoint_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, k, m2, dt, phi__out_bar, pi__out_bar,
-        phi__kept, pi__kept, phi__bar, pi__bar, c1__bar, c2__bar, gamma__bar, k__bar, m2__bar
+        evolve_adjoint_kernel,
+        phi,
+        group__,
+        steps,
+        phi,
+        pi,
+        c1,
+        c2,
+        gamma,
+        k,
+        m2,
+        dt,
+        phi__out_bar,
+        pi__out_bar,
+        phi__kept,
+        pi__kept,
+        phi__bar,
+        pi__bar,
+        c1__bar,
+        c2__bar,
+        gamma__bar,
+        k__bar,
+        m2__bar,
     )
     c1__bar = c1__bar.sum(0).to(phi.dtype)
     c2__bar = c2__bar.sum(0).to(phi.dtype)
@@ -1073,7 +1314,7 @@ def _evolve_planes_adjoint(
     k__bar = k__bar.sum(0).to(phi.dtype)
     m2__bar = m2__bar.sum(0).to(phi.dtype)
     dt__bar = torch.zeros_like(dt)
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

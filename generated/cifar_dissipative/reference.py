@@ -50,9 +50,7 @@ def sites(value: Tensor, like: Tensor) -> Tensor:
     return value.expand_as(like)
 
 
-def step(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor
-) -> Tensors:
+def step(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
     """One step of the integrator."""
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
@@ -68,19 +66,28 @@ def step(
     k__c = k[:, None, None]
     m2__c = m2[:, None, None]
     dH_dphi__v = (
-        m2__c * phi + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
+        m2__c * phi
+        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
         + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
     )
     phi_1__v = dH_dphi__v * k__c
     pi_1__v = gamma__c * pi
     phi__next = phi - phi_1__v * dt
     pi__next = pi - pi_1__v * dt
-    return (phi__next, pi__next,)
+    return (phi__next, pi__next)
 
 
 def step_adjoint(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor,
-    phi__next__bar: Tensor, pi__next__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    gamma: Tensor,
+    k: Tensor,
+    m2: Tensor,
+    phi__next__bar: Tensor,
+    pi__next__bar: Tensor,
 ) -> Tensors:
     """The variation of ``step``: cotangents of all its arguments."""
     inside__0_m1 = inside(phi, (0, -1))
@@ -115,7 +122,8 @@ def step_adjoint(
     dH_dphi__bar6__p1_0 = shift(dH_dphi__bar6, (1, 0))
     phi__bar = (
         (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar6
-        + phi__next__bar - c1__c * (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0)
+        + phi__next__bar
+        - c1__c * (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0)
         - c2__c * (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1)
     )
     c1__bar = c1__bar7
@@ -124,7 +132,7 @@ def step_adjoint(
     gamma__bar = gamma__bar2
     k__bar = k__bar4
     m2__bar = m2__bar9
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -156,12 +164,18 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
     T12__density__v = -0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
     T11_T22_2a__density = 0.5 * T11_T22__density__v * v__8
     T12_a__density = T12__density__v * v__8
-    return (a__density, T11_T22_2a__density, T12_a__density,)
+    return (a__density, T11_T22_2a__density, T12_a__density)
 
 
 def readout_adjoint(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor,
-    T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    m2: Tensor,
+    a__density__bar: Tensor,
+    T11_T22_2a__density__bar: Tensor,
+    T12_a__density__bar: Tensor,
 ) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     inside__0_m1 = inside(phi, (0, -1))
@@ -194,8 +208,8 @@ def readout_adjoint(
     v__15 = v__3 - v__7
     T11_T22__density__v = 0.5 * v__15
     T12__density__v = c1__c * v__9
-    a__density__bar1__v = (
-        a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (v__12 * v__12)
+    a__density__bar1__v = a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (
+        v__12 * v__12
     )
     T00__density__bar7 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__12
     v__16 = 0.25 * T00__density__bar7
@@ -242,9 +256,8 @@ def readout_adjoint(
     v__13 = -phi__m1_m1
     v__14 = c2__c * v__9 + v__6
     v__15 = (
-        (
-            (v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0)
-        ) * T12__density__bar2
+        ((v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0))
+        * T12__density__bar2
         + ((phi__0_p1 + v__10) * inside__m1_p1 - (phi__0_p1 + v__11) * inside__p1_p1) * T12__density__bar2__0_p1
         + ((phi__p1_0 + v__12) * inside__p1_m1 - (phi__p1_0 + v__11) * inside__p1_p1) * T12__density__bar2__p1_0
         - ((phi__0_m1 + v__13) * inside__m1_m1 - (phi__0_m1 + v__12) * inside__p1_m1) * T12__density__bar2__0_m1
@@ -252,20 +265,23 @@ def readout_adjoint(
     )
     phi__bar = (
         0.25 * (4.0 * m2__c * phi + 2.0 * v__14) * T00__density__bar7
-        + c1__c * (
-            v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0) + v__1
-            * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0) - 0.25 * v__15
+        + c1__c
+        * (
+            v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0)
+            + v__1 * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0)
+            - 0.25 * v__15
         )
-        + c2__c * (
-            v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1) + v__3
-            * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
+        + c2__c
+        * (
+            v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1)
+            + v__3 * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
         )
         - (c2__c * v__9 - v__6) * T11_T22__density__bar4
     )
     c1__bar = c1__bar3
     c2__bar = c2__bar6
     m2__bar = m2__bar10
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
 
 
 def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -282,15 +298,10 @@ def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tenso
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
     v__0 = m2__c * phi * phi + pi * pi
-    v__1 = (
-        c1__c * (
-            (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0)
-            * inside__p1_0
-        )
-        + c2__c * (
-            (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1)
-            * inside__0_p1
-        )
+    v__1 = c1__c * (
+        (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0) * inside__p1_0
+    ) + c2__c * (
+        (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1) * inside__0_p1
     )
     energy__density = 0.5 * v__0 + 0.25 * v__1
     return (energy__density,)
@@ -326,7 +337,7 @@ def stress_energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -
     T11__density = v__9 - v__7
     T12__density = 0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
     T22__density = -v__7 - v__9
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
 def power(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
@@ -345,7 +356,8 @@ def power(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, k: Ten
     k__c = k[:, None, None]
     m2__c = m2[:, None, None]
     v__0 = (
-        m2__c * phi + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
+        m2__c * phi
+        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
         + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
     )
     phi__left__bar__3__v = k__c * v__0
@@ -382,7 +394,8 @@ def evolve_adjoint(
         totals = tuple(a + b for a, b in zip(totals, flowed[len(state) :]))
     return (*cotangents, *totals)
 
-OTHERS = ('c1', 'c2', 'm2')  # what the readout reads beside the state
+
+OTHERS = ("c1", "c2", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(
@@ -412,13 +425,19 @@ def evolve_readout_adjoint(
     """Cotangents of all arguments of ``evolve_readout``."""
     end = evolve(state, fixed, steps)
     flowed = readout_adjoint(end[0], end[1], others[0], others[1], others[2], *grad.chunk(3, 1))
-    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1], )
-    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4], ))
+    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1])
+    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4]))
 
 
 def joined(flowed: Tensors) -> Tensors:
     """One cotangent for each argument: what both the steps and the readout read gets two of them."""
     return (
-        flowed[0], flowed[1], flowed[2] + flowed[8], flowed[3] + flowed[9], flowed[4], flowed[5], flowed[6],
-        flowed[7] + flowed[10], 
+        flowed[0],
+        flowed[1],
+        flowed[2] + flowed[8],
+        flowed[3] + flowed[9],
+        flowed[4],
+        flowed[5],
+        flowed[6],
+        flowed[7] + flowed[10],
     )

@@ -3,7 +3,8 @@
 """CifarEuler: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all steps.
+neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
+steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -39,7 +40,8 @@ def checking() -> bool:
 
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
+    what
     lies before and behind it."""
     if not checking():
         if shape is None:
@@ -66,7 +68,8 @@ def _block(n: int) -> int:
 
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
-    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane; the
+    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
+    the
     blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
@@ -76,11 +79,17 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
         raise ValueError(
             f"fields of shape {tuple(shape)} need {programs} programs on planes of {n} sites: both end at {MOST}"
         )
-    return programs, {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)}, "BLOCK": block,
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
-        "num_warps": 4 if block > 128 else 2 if block > 64 else 1, "enable_fp_fusion": True,
-    }
+    return (
+        programs,
+        {
+            "N__": n,
+            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "BLOCK": block,
+            "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+            "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
+            "enable_fp_fusion": True,
+        },
+    )
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -136,13 +145,13 @@ def step_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     gamma = tl.load(gamma_ptr + channel__).to(ACC)
@@ -161,10 +170,11 @@ def step_0_kernel(
     tl.store(
         dH_dphi_ptr + base__ + at__,
         (
-            phi * m2 + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
+            phi * m2
+            + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
             + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
         ).to(dH_dphi_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
     tl.store(pi_2_ptr + base__ + at__, (pi * gamma).to(pi_2_ptr.dtype.element_ty), mask=ok__)
     tl.store(phi__next_ptr + base__ + at__, (phi + dt * pi).to(phi__next_ptr.dtype.element_ty), mask=ok__)
@@ -190,8 +200,6 @@ def step_1_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
     dt = tl.load(dt_ptr).to(ACC)
     B_pi = tl.load(B_pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dH_dphi = tl.load(dH_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -233,13 +241,13 @@ def step_adjoint_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     gamma = tl.load(gamma_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -261,27 +269,24 @@ def step_adjoint_0_kernel(
     tl.store(pi_1__bar4_ptr + base__ + at__, (pi_1__bar4).to(pi_1__bar4_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         dH_dpi__bar8_ptr + base__ + at__,
-        (pi_2__bar1__v * gamma + phi_1__bar5__v).to(dH_dpi__bar8_ptr.dtype.element_ty), mask=ok__
+        (pi_2__bar1__v * gamma + phi_1__bar5__v).to(dH_dpi__bar8_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(dH_dphi__bar9_ptr + base__ + at__, (dH_dphi__bar9).to(dH_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
     tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_2__bar1__v * pi, 0.0), axis=0))
     tl.store(
         c1__bar10_ptr + partial__,
         tl.sum(
-            tl.where(
-                ok__, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0), 0.0
-            ),
-            axis=0
-        )
+            tl.where(ok__, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0), 0.0),
+            axis=0,
+        ),
     )
     tl.store(
         c2__bar11_ptr + partial__,
         tl.sum(
-            tl.where(
-                ok__, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1), 0.0
-            ),
-            axis=0
-        )
+            tl.where(ok__, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1), 0.0),
+            axis=0,
+        ),
     )
     tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar9 * phi, 0.0), axis=0))
 
@@ -314,13 +319,13 @@ def step_adjoint_1_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -341,14 +346,16 @@ def step_adjoint_1_kernel(
         phi__bar_ptr + base__ + at__,
         (
             ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
-            + phi__next__bar - (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) * c1
+            + phi__next__bar
+            - (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) * c1
             - (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
     tl.store(
-        pi__bar_ptr + base__ + at__, (dH_dpi__bar8 + pi__next__bar - pi__bar6).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        pi__bar_ptr + base__ + at__,
+        (dH_dpi__bar8 + pi__next__bar - pi__bar6).to(pi__bar_ptr.dtype.element_ty),
+        mask=ok__,
     )
 
 
@@ -380,13 +387,13 @@ def readout_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -424,20 +431,18 @@ def readout_0_kernel(
     T12__density__v = -0.25 * (v__0 - v__1) * (v__3 - v__4) * c1
     tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        T01_a__density_ptr + base__ + at__, (T01__density__v * v__8).to(T01_a__density_ptr.dtype.element_ty),
-        mask=ok__
+        T01_a__density_ptr + base__ + at__, (T01__density__v * v__8).to(T01_a__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
-        T02_a__density_ptr + base__ + at__, (T02__density__v * v__8).to(T02_a__density_ptr.dtype.element_ty),
-        mask=ok__
+        T02_a__density_ptr + base__ + at__, (T02__density__v * v__8).to(T02_a__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(
         T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty), mask=ok__
+        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty),
-        mask=ok__
+        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty), mask=ok__
     )
 
 
@@ -478,13 +483,13 @@ def readout_adjoint_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -530,41 +535,45 @@ def readout_adjoint_0_kernel(
     v__17 = v__3 - v__7
     T11_T22__density__v = 0.5 * v__17
     T12__density__v = v__9 * c1
-    a__density__bar1__v = (
-        a__density__bar
-        - (
-            T01__density__v * T01_a__density__bar + T02__density__v * T02_a__density__bar + T12__density__v
-            * T12_a__density__bar + T11_T22__density__v * v__14
-        ) / (v__12 * v__12)
-    )
+    a__density__bar1__v = a__density__bar - (
+        T01__density__v * T01_a__density__bar
+        + T02__density__v * T02_a__density__bar
+        + T12__density__v * T12_a__density__bar
+        + T11_T22__density__v * v__14
+    ) / (v__12 * v__12)
     T00__density__bar9 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__12
     v__18 = 0.25 * T00__density__bar9
     T11_T22__density__bar4 = v__13 * v__14
     v__19 = 0.5 * T11_T22__density__bar4
     T12__density__bar2 = v__13 * T12_a__density__bar
     tl.store(
-        T12__density__bar2_ptr + base__ + at__, (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
-        mask=ok__
+        T12__density__bar2_ptr + base__ + at__,
+        (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         T11_T22__density__bar4_ptr + base__ + at__,
-        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty), mask=ok__
+        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         T02__density__bar7_ptr + base__ + at__,
-        (v__13 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty), mask=ok__
+        (v__13 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         T01__density__bar8_ptr + base__ + at__,
-        (v__13 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty), mask=ok__
+        (v__13 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
-        T00__density__bar9_ptr + base__ + at__, (T00__density__bar9).to(T00__density__bar9_ptr.dtype.element_ty),
-        mask=ok__
+        T00__density__bar9_ptr + base__ + at__,
+        (T00__density__bar9).to(T00__density__bar9_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         c1__bar3_ptr + partial__,
-        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__18 + v__19), 0.0), axis=0)
+        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__18 + v__19), 0.0), axis=0),
     )
     tl.store(c2__bar6_ptr + partial__, tl.sum(tl.where(ok__, v__6 * (v__18 - v__19), 0.0), axis=0))
     tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * T00__density__bar9 * v__8, 0.0), axis=0))
@@ -600,21 +609,21 @@ def readout_adjoint_1_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
-    ok__m1_m1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
-    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
@@ -630,18 +639,18 @@ def readout_adjoint_1_kernel(
     T02__density__bar7__0_m1 = tl.load(T02__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     T02__density__bar7__0_p1 = tl.load(T02__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
     T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11_T22__density__bar4__0_m1 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0
-    ).to(ACC)
-    T11_T22__density__bar4__0_p1 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0
-    ).to(ACC)
-    T11_T22__density__bar4__m1_0 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0
-    ).to(ACC)
-    T11_T22__density__bar4__p1_0 = tl.load(
-        T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0
-    ).to(ACC)
+    T11_T22__density__bar4__0_m1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(
+        ACC
+    )
+    T11_T22__density__bar4__0_p1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(
+        ACC
+    )
+    T11_T22__density__bar4__m1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(
+        ACC
+    )
+    T11_T22__density__bar4__p1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(
+        ACC
+    )
     T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -690,48 +699,57 @@ def readout_adjoint_1_kernel(
     v__18 = -phi__p1_m1
     v__19 = -phi__m1_m1
     v__20 = (
-        v__3 * T01__density__bar8__m1_0 + v__2 * T02__density__bar7__0_m1 - v__6 * T01__density__bar8
-        - v__0 * T01__density__bar8__p1_0 - v__9 * T02__density__bar7 - v__1 * T02__density__bar7__0_p1
+        v__3 * T01__density__bar8__m1_0
+        + v__2 * T02__density__bar7__0_m1
+        - v__6 * T01__density__bar8
+        - v__0 * T01__density__bar8__p1_0
+        - v__9 * T02__density__bar7
+        - v__1 * T02__density__bar7__0_p1
     )
     v__21 = v__11 * c2 + v__10
     v__22 = (
-        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8 + v__12 * T01__density__bar8__m1_0
-        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7 + v__13 * T02__density__bar7__0_m1
+        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8
+        + v__12 * T01__density__bar8__m1_0
+        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7
+        + v__13 * T02__density__bar7__0_m1
         + (
             (v__6 * (inside__0_m1 - inside__0_p1) + v__9 * (inside__m1_0 - inside__p1_0)) * T12__density__bar2
             + ((phi__0_p1 + v__16) * inside__m1_p1 - (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1
             + ((phi__p1_0 + v__18) * inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0
             - ((phi__0_m1 + v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1
             - ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) * T12__density__bar2__m1_0
-        ) * c1
-        - (4.0 * phi * m2 + 2.0 * v__21) * T00__density__bar9 - v__14 * T01__density__bar8__p1_0
+        )
+        * c1
+        - (4.0 * phi * m2 + 2.0 * v__21) * T00__density__bar9
+        - v__14 * T01__density__bar8__p1_0
         - v__15 * T02__density__bar7__0_p1
     )
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
             (
-                v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0) + v__3
-                * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
+                v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0)
+                + v__3 * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
             )
             * c1
             + (
-                v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1) + v__2
-                * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
+                v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1)
+                + v__2 * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
             )
-            * c2 - (v__11 * c2 - v__10) * T11_T22__density__bar4 - 0.25 * v__22
+            * c2
+            - (v__11 * c2 - v__10) * T11_T22__density__bar4
+            - 0.25 * v__22
         ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
     tl.store(
-        pi__bar_ptr + base__ + at__, (T00__density__bar9 * pi - 0.25 * v__20).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        pi__bar_ptr + base__ + at__,
+        (T00__density__bar9 * pi - 0.25 * v__20).to(pi__bar_ptr.dtype.element_ty),
+        mask=ok__,
     )
 
 
-def step(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor
-) -> Tensors:
+def step(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:
     dH_dphi = _new(phi)
     pi_2 = _new(phi)
     phi__next = _new(phi)
@@ -739,12 +757,20 @@ def step(
     B_pi = torch.einsum("cd,bd...->bc...", B, pi)
     pi__next = _new(phi)
     launch(step_1_kernel, phi, B_pi, dH_dphi, pi, pi_2, dt, pi__next)
-    return (phi__next, pi__next,)
+    return (phi__next, pi__next)
 
 
 def step_adjoint(
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor,
-    phi__next__bar: Tensor, pi__next__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    B: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    gamma: Tensor,
+    m2: Tensor,
+    phi__next__bar: Tensor,
+    pi__next__bar: Tensor,
 ) -> Tensors:
     pi_1__bar4 = _new(phi)
     dH_dpi__bar8 = _new(phi)
@@ -754,8 +780,21 @@ def step_adjoint(
     c2__bar11__parts = partials(phi)
     m2__bar12__parts = partials(phi)
     launch(
-        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, gamma, dt, pi_1__bar4, dH_dpi__bar8,
-        dH_dphi__bar9, gamma__bar2__parts, c1__bar10__parts, c2__bar11__parts, m2__bar12__parts
+        step_adjoint_0_kernel,
+        phi,
+        phi,
+        phi__next__bar,
+        pi,
+        pi__next__bar,
+        gamma,
+        dt,
+        pi_1__bar4,
+        dH_dpi__bar8,
+        dH_dphi__bar9,
+        gamma__bar2__parts,
+        c1__bar10__parts,
+        c2__bar11__parts,
+        m2__bar12__parts,
     )
     gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
     c1__bar10 = c1__bar10__parts.sum(dim=(0, 2))
@@ -766,8 +805,18 @@ def step_adjoint(
     phi__bar = _new(phi)
     pi__bar = _new(phi)
     launch(
-        step_adjoint_1_kernel, phi, dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, c1, c2, m2,
-        phi__bar, pi__bar
+        step_adjoint_1_kernel,
+        phi,
+        dH_dphi__bar9,
+        dH_dpi__bar8,
+        phi__next__bar,
+        pi__bar6,
+        pi__next__bar,
+        c1,
+        c2,
+        m2,
+        phi__bar,
+        pi__bar,
     )
     B__bar = B__bar7
     c1__bar = c1__bar10
@@ -775,7 +824,7 @@ def step_adjoint(
     dt__bar = torch.zeros_like(dt)
     gamma__bar = gamma__bar2
     m2__bar = m2__bar12
-    return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar,)
+    return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -785,15 +834,33 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
     T11_T22_2a__density = _new(phi)
     T12_a__density = _new(phi)
     launch(
-        readout_0_kernel, phi, phi, pi, c1, c2, m2, a__density, T01_a__density, T02_a__density, T11_T22_2a__density,
-        T12_a__density
+        readout_0_kernel,
+        phi,
+        phi,
+        pi,
+        c1,
+        c2,
+        m2,
+        a__density,
+        T01_a__density,
+        T02_a__density,
+        T11_T22_2a__density,
+        T12_a__density,
     )
-    return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density,)
+    return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density)
 
 
 def readout_adjoint(
-    phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor, T01_a__density__bar: Tensor,
-    T02_a__density__bar: Tensor, T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    m2: Tensor,
+    a__density__bar: Tensor,
+    T01_a__density__bar: Tensor,
+    T02_a__density__bar: Tensor,
+    T11_T22_2a__density__bar: Tensor,
+    T12_a__density__bar: Tensor,
 ) -> Tensors:
     T12__density__bar2 = _new(phi)
     T11_T22__density__bar4 = _new(phi)
@@ -804,9 +871,26 @@ def readout_adjoint(
     c2__bar6__parts = partials(phi)
     m2__bar12__parts = partials(phi)
     launch(
-        readout_adjoint_0_kernel, phi, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar,
-        T12_a__density__bar, a__density__bar, phi, pi, c1, c2, m2, T12__density__bar2, T11_T22__density__bar4,
-        T02__density__bar7, T01__density__bar8, T00__density__bar9, c1__bar3__parts, c2__bar6__parts, m2__bar12__parts
+        readout_adjoint_0_kernel,
+        phi,
+        T01_a__density__bar,
+        T02_a__density__bar,
+        T11_T22_2a__density__bar,
+        T12_a__density__bar,
+        a__density__bar,
+        phi,
+        pi,
+        c1,
+        c2,
+        m2,
+        T12__density__bar2,
+        T11_T22__density__bar4,
+        T02__density__bar7,
+        T01__density__bar8,
+        T00__density__bar9,
+        c1__bar3__parts,
+        c2__bar6__parts,
+        m2__bar12__parts,
     )
     c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
     c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
@@ -814,13 +898,25 @@ def readout_adjoint(
     phi__bar = _new(phi)
     pi__bar = _new(phi)
     launch(
-        readout_adjoint_1_kernel, phi, T00__density__bar9, T01__density__bar8, T02__density__bar7,
-        T11_T22__density__bar4, T12__density__bar2, phi, pi, c1, c2, m2, phi__bar, pi__bar
+        readout_adjoint_1_kernel,
+        phi,
+        T00__density__bar9,
+        T01__density__bar8,
+        T02__density__bar7,
+        T11_T22__density__bar4,
+        T12__density__bar2,
+        phi,
+        pi,
+        c1,
+        c2,
+        m2,
+        phi__bar,
+        pi__bar,
     )
     c1__bar = c1__bar3
     c2__bar = c2__bar6
     m2__bar = m2__bar12
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar,)
+    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
@@ -828,8 +924,7 @@ MAX_SITES = 4096  # of a plane that one program holds
 MAX_GROUP, MAX_VALUES, MAX_VALUES_REVERSE = 8, 8192, 2048
 # Warps of a program, measured: "kernel tile group dtype architecture", and what these kernels are where this machine
 # measured them. What is missing follows ``_heuristic``.
-TABLE: dict[str, int] = {
-}
+TABLE: dict[str, int] = {}
 
 
 def _tile(like: Tensor) -> int:
@@ -897,7 +992,8 @@ def _warps(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch
 
 @functools.lru_cache(maxsize=1)
 def content() -> str:
-    """What these kernels are, in short: a package that is built anew with others does not take the settings of the old."""
+    """What these kernels are, in short: a package that is built anew with others does not take the settings of the
+    old."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
@@ -933,9 +1029,11 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)},
+        "N__": n,
+        **{f"N{axis}__": length for axis, length in enumerate(size)},
         "TILE__": max(16, triton.next_power_of_2(n)),
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32, "enable_fp_fusion": True,
+        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+        "enable_fp_fusion": True,
     }
 
 
@@ -948,7 +1046,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
-            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants,
+            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
@@ -1014,12 +1112,24 @@ def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr
 
 @triton.jit
 def _step_0(
-    phi, pi, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, m2, dt, near__0,
-    TILE__: tl.constexpr
+    phi,
+    pi,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    c1,
+    c2,
+    gamma,
+    m2,
+    dt,
+    near__0,
+    TILE__: tl.constexpr,
 ):
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     dH_dphi = (
-        phi * m2 + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
+        phi * m2
+        + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
         + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
     )
     pi_2 = pi * gamma
@@ -1036,8 +1146,18 @@ def _step_1(B_pi, dH_dphi, pi, pi_2, dt):
 
 @triton.jit
 def _step_adjoint_0(
-    phi, phi__next__bar, pi, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, gamma, dt,
-    near__0, TILE__: tl.constexpr
+    phi,
+    phi__next__bar,
+    pi,
+    pi__next__bar,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    gamma,
+    dt,
+    near__0,
+    TILE__: tl.constexpr,
 ):
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     pi_1__bar4 = dt * pi__next__bar
@@ -1054,15 +1174,28 @@ def _step_adjoint_0(
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0,
-    inside__p1_0, c1, c2, m2, near__0, TILE__: tl.constexpr
+    dH_dphi__bar9,
+    dH_dpi__bar8,
+    phi__next__bar,
+    pi__bar6,
+    pi__next__bar,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    c1,
+    c2,
+    m2,
+    near__0,
+    TILE__: tl.constexpr,
 ):
     dH_dphi__bar9__m1_0, dH_dphi__bar9__0_m1, dH_dphi__bar9__0_p1, dH_dphi__bar9__p1_0 = _read4(
         dH_dphi__bar9, near__0, TILE__
     )
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
-        + phi__next__bar - (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) * c1
+        + phi__next__bar
+        - (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) * c1
         - (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1) * c2
     )
     pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
@@ -1071,8 +1204,24 @@ def _step_adjoint_1(
 
 @triton.jit
 def _step(
-    phi, pi, near__0, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1_ptr, c2_ptr, gamma_ptr, m2_ptr, dt,
-    B_ptr, first__, C__, TILE__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr
+    phi,
+    pi,
+    near__0,
+    inside__0_m1,
+    inside__0_p1,
+    inside__m1_0,
+    inside__p1_0,
+    c1_ptr,
+    c2_ptr,
+    gamma_ptr,
+    m2_ptr,
+    dt,
+    B_ptr,
+    first__,
+    C__,
+    TILE__: tl.constexpr,
+    GROUP__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """One step of the planes of a group in registers."""
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
@@ -1082,9 +1231,19 @@ def _step(
     phi__next = ()
     for c__ in tl.static_range(GROUP__):
         dH_dphi__c, pi_2__c, phi__next__c = _step_0(
-            phi[c__], pi[c__], inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0,
-            _coefficient(c1_ptr, first__ + c__, ACC), _coefficient(c2_ptr, first__ + c__, ACC),
-            _coefficient(gamma_ptr, first__ + c__, ACC), _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
+            phi[c__],
+            pi[c__],
+            inside__0_m1,
+            inside__0_p1,
+            inside__m1_0,
+            inside__p1_0,
+            _coefficient(c1_ptr, first__ + c__, ACC),
+            _coefficient(c2_ptr, first__ + c__, ACC),
+            _coefficient(gamma_ptr, first__ + c__, ACC),
+            _coefficient(m2_ptr, first__ + c__, ACC),
+            dt,
+            near__0,
+            TILE__,
         )
         dH_dphi += (dH_dphi__c,)
         pi_2 += (pi_2__c,)
@@ -1099,9 +1258,24 @@ def _step(
 
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_kernel(
-    phi_ptr, pi_ptr, c1_ptr, c2_ptr, gamma_ptr, m2_ptr, dt_ptr, B_ptr, phi__out_ptr, pi__out_ptr, C__, K__,
-    N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr, GROUP__: tl.constexpr,
-    ACC: tl.constexpr
+    phi_ptr,
+    pi_ptr,
+    c1_ptr,
+    c2_ptr,
+    gamma_ptr,
+    m2_ptr,
+    dt_ptr,
+    B_ptr,
+    phi__out_ptr,
+    pi__out_ptr,
+    C__,
+    K__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    GROUP__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """``K__`` steps: the state stays on chip."""
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
@@ -1116,14 +1290,14 @@ def evolve_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
@@ -1134,8 +1308,24 @@ def evolve_kernel(
     dt = tl.load(dt_ptr).to(ACC)
     for _ in range(K__):
         phi, pi = _step(
-            phi, pi, near__0, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1_ptr, c2_ptr, gamma_ptr,
-            m2_ptr, dt, B_ptr, first__, C__, TILE__, GROUP__, ACC
+            phi,
+            pi,
+            near__0,
+            inside__0_m1,
+            inside__0_p1,
+            inside__m1_0,
+            inside__p1_0,
+            c1_ptr,
+            c2_ptr,
+            gamma_ptr,
+            m2_ptr,
+            dt,
+            B_ptr,
+            first__,
+            C__,
+            TILE__,
+            GROUP__,
+            ACC,
         )
     _store_planes(phi__out_ptr, base__, phi, ok__, N__, GROUP__)
     _store_planes(pi__out_ptr, base__, pi, ok__, N__, GROUP__)
@@ -1143,10 +1333,33 @@ def evolve_kernel(
 
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_adjoint_kernel(
-    phi_ptr, pi_ptr, c1_ptr, c2_ptr, gamma_ptr, m2_ptr, dt_ptr, B_ptr, phi__out_bar_ptr, pi__out_bar_ptr,
-    phi__kept_ptr, pi__kept_ptr, pi_1__bar4__kept_ptr, phi__bar_ptr, pi__bar_ptr, c1__bar_ptr, c2__bar_ptr,
-    gamma__bar_ptr, m2__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
-    TILE__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr
+    phi_ptr,
+    pi_ptr,
+    c1_ptr,
+    c2_ptr,
+    gamma_ptr,
+    m2_ptr,
+    dt_ptr,
+    B_ptr,
+    phi__out_bar_ptr,
+    pi__out_bar_ptr,
+    phi__kept_ptr,
+    pi__kept_ptr,
+    pi_1__bar4__kept_ptr,
+    phi__bar_ptr,
+    pi__bar_ptr,
+    c1__bar_ptr,
+    c2__bar_ptr,
+    gamma__bar_ptr,
+    m2__bar_ptr,
+    C__,
+    K__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    GROUP__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
@@ -1161,14 +1374,14 @@ def evolve_adjoint_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
@@ -1184,8 +1397,24 @@ def evolve_adjoint_kernel(
         _store_planes(phi__kept_ptr, base__ + k__ * all__, phi, ok__, N__, GROUP__)
         _store_planes(pi__kept_ptr, base__ + k__ * all__, pi, ok__, N__, GROUP__)
         phi, pi = _step(
-            phi, pi, near__0, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1_ptr, c2_ptr, gamma_ptr,
-            m2_ptr, dt, B_ptr, first__, C__, TILE__, GROUP__, ACC
+            phi,
+            pi,
+            near__0,
+            inside__0_m1,
+            inside__0_p1,
+            inside__m1_0,
+            inside__p1_0,
+            c1_ptr,
+            c2_ptr,
+            gamma_ptr,
+            m2_ptr,
+            dt,
+            B_ptr,
+            first__,
+            C__,
+            TILE__,
+            GROUP__,
+            ACC,
         )
     _store_planes(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__, N__, GROUP__)
     _store_planes(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__, N__, GROUP__)
@@ -1203,11 +1432,27 @@ def evolve_adjoint_kernel(
         c2__bar11 = ()
         m2__bar12 = ()
         for c__ in tl.static_range(GROUP__):
-            pi_1__bar4__c, dH_dpi__bar8__c, dH_dphi__bar9__c, gamma__bar2__c, c1__bar10__c, c2__bar11__c, m2__bar12__c = _step_adjoint_0(
-                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), phi__next__bar[c__],
-                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi__next__bar[c__], inside__0_m1,
-                inside__0_p1, inside__m1_0, inside__p1_0, _coefficient(gamma_ptr, first__ + c__, ACC), dt, near__0,
-                TILE__
+            (
+                pi_1__bar4__c,
+                dH_dpi__bar8__c,
+                dH_dphi__bar9__c,
+                gamma__bar2__c,
+                c1__bar10__c,
+                c2__bar11__c,
+                m2__bar12__c,
+            ) = _step_adjoint_0(
+                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
+                phi__next__bar[c__],
+                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
+                pi__next__bar[c__],
+                inside__0_m1,
+                inside__0_p1,
+                inside__m1_0,
+                inside__p1_0,
+                _coefficient(gamma_ptr, first__ + c__, ACC),
+                dt,
+                near__0,
+                TILE__,
             )
             pi_1__bar4 += (pi_1__bar4__c,)
             dH_dpi__bar8 += (dH_dpi__bar8__c,)
@@ -1225,9 +1470,20 @@ def evolve_adjoint_kernel(
         pi__bar = ()
         for c__ in tl.static_range(GROUP__):
             phi__bar__c, pi__bar__c = _step_adjoint_1(
-                dH_dphi__bar9[c__], dH_dpi__bar8[c__], phi__next__bar[c__], pi__bar6[c__], pi__next__bar[c__],
-                inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, _coefficient(c1_ptr, first__ + c__, ACC),
-                _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(m2_ptr, first__ + c__, ACC), near__0, TILE__
+                dH_dphi__bar9[c__],
+                dH_dpi__bar8[c__],
+                phi__next__bar[c__],
+                pi__bar6[c__],
+                pi__next__bar[c__],
+                inside__0_m1,
+                inside__0_p1,
+                inside__m1_0,
+                inside__p1_0,
+                _coefficient(c1_ptr, first__ + c__, ACC),
+                _coefficient(c2_ptr, first__ + c__, ACC),
+                _coefficient(m2_ptr, first__ + c__, ACC),
+                near__0,
+                TILE__,
             )
             phi__bar += (phi__bar__c,)
             pi__bar += (pi__bar__c,)
@@ -1251,20 +1507,38 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _evolve_planes(
-    group__: int, steps: int, phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor,
-    m2: Tensor
+    group__: int,
+    steps: int,
+    phi: Tensor,
+    pi: Tensor,
+    B: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    gamma: Tensor,
+    m2: Tensor,
 ) -> Tensors:
     phi__out = _new(phi)
     pi__out = _new(pi)
     _launch_planes(
         evolve_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, m2, dt, B, phi__out, pi__out, GROUP__=group__
     )
-    return (phi__out, pi__out,)
+    return (phi__out, pi__out)
 
 
 def _evolve_planes_adjoint(
-    group__: int, steps: int, phi__out_bar: Tensor, pi__out_bar: Tensor,
-    phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor
+    group__: int,
+    steps: int,
+    phi__out_bar: Tensor,
+    pi__out_bar: Tensor,
+    phi: Tensor,
+    pi: Tensor,
+    B: Tensor,
+    c1: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    gamma: Tensor,
+    m2: Tensor,
 ) -> Tensors:
     keep__ = (steps, *phi.shape)
     phi__kept = _new(phi, keep__, _accumulator(phi))
@@ -1277,9 +1551,30 @@ def _evolve_planes_adjoint(
     gamma__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     _launch_planes(
-        evolve_adjoint_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, m2, dt, B, phi__out_bar, pi__out_bar,
-        phi__kept, pi__kept, pi_1__bar4__kept, phi__bar, pi__bar, c1__bar, c2__bar, gamma__bar, m2__bar,
-        GROUP__=group__
+        evolve_adjoint_kernel,
+        phi,
+        group__,
+        steps,
+        phi,
+        pi,
+        c1,
+        c2,
+        gamma,
+        m2,
+        dt,
+        B,
+        phi__out_bar,
+        pi__out_bar,
+        phi__kept,
+        pi__kept,
+        pi_1__bar4__kept,
+        phi__bar,
+        pi__bar,
+        c1__bar,
+        c2__bar,
+        gamma__bar,
+        m2__bar,
+        GROUP__=group__,
     )
     c1__bar = c1__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
@@ -1287,7 +1582,7 @@ def _evolve_planes_adjoint(
     m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     B__bar = _outer(pi_1__bar4__kept, pi__kept).to(phi.dtype)
     dt__bar = torch.zeros_like(dt)
-    return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar,)
+    return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

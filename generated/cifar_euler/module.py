@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import (Tensors, as_count, as_dtype, as_step, by_reference, exact, registered)
+from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact, registered
 from .checks import checked
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
 
-COMPONENTS = ('a', 'T01_a', 'T02_a', 'T11_T22_2a', 'T12_a')
+COMPONENTS = ("a", "T01_a", "T02_a", "T11_T22_2a", "T12_a")
 
 
 @registered
@@ -37,15 +37,15 @@ class CifarEuler(LatticeLayer):
 
     RANK = 2
     STATE = CifarEulerState
-    FIELDS = ('phi', 'pi')
-    ZERO = ('pi',)
+    FIELDS = ("phi", "pi")
+    ZERO = ("pi",)
     FREE = True
-    CONFIG = ('channels', 'backend', 'steps', 'dt')
-    DYNAMICS = ('steps', 'dt')
+    CONFIG = ("channels", "backend", "steps", "dt")
+    DYNAMICS = ("steps", "dt")
     SPEC = "7e1c6a6bed3b9909"
     INPUTS = ()
     SIGNS = {}
-    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
 
     B = LayerParam("matrix", 0.0, symmetry=-1, block=8)
@@ -55,12 +55,7 @@ class CifarEuler(LatticeLayer):
     m2 = LayerParam("channel", 0.2, sign="nonnegative", below=2.0)
 
     def __init__(
-        self,
-        channels: int,
-        *,
-        backend: str = "auto",
-        steps: int | None = None,
-        dt: float | Tensor | None = None,
+        self, channels: int, *, backend: str = "auto", steps: int | None = None, dt: float | Tensor | None = None
     ) -> None:
         super().__init__()
         self._set_up(channels, backend)
@@ -70,7 +65,8 @@ class CifarEuler(LatticeLayer):
 
     @property
     def dt(self) -> float | Tensor:
-        """The time step: a number, or a tensor of shape () or (B,), one number a sample. Gradients flow into a tensor."""
+        """The time step: a number, or a tensor of shape () or (B,), one number a sample. Gradients flow into a
+        tensor."""
         return self._dt
 
     @dt.setter
@@ -95,8 +91,12 @@ class CifarEuler(LatticeLayer):
     def _fixed(self, dt: Tensor, phi: Tensor) -> Tensors:
         """What is fixed over the steps, in the order in which a step reads it."""
         return (
-            as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), dt,
-            as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
+            as_dtype(self.B, phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            dt,
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
 
     @exact
@@ -119,7 +119,7 @@ class CifarEuler(LatticeLayer):
     @exact
     def readout(self, state: CifarEulerState) -> Tensor:
         """The readout, (B, R*C, *S): a, T01_a, T02_a, T11_T22_2a, T12_a."""
-        phi, pi = self._state('readout', state)
+        phi, pi = self._state("readout", state)
         given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
@@ -129,21 +129,25 @@ class CifarEuler(LatticeLayer):
     @exact
     def energy(self, state: CifarEulerState) -> Tensor:
         """The energy of each sample, (B,)."""
-        phi, pi = self._state('energy', state)
-        return reference.energy(
-            phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-        )[0].flatten(1).sum(1)
+        phi, pi = self._state("energy", state)
+        return (
+            reference.energy(
+                phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
+            )[0]
+            .flatten(1)
+            .sum(1)
+        )
 
     @exact
     def stress_energy(self, state: CifarEulerState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        phi, pi = self._state('stress_energy', state)
+        phi, pi = self._state("stress_energy", state)
         return dict(
             zip(
-                ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
+                ("T00", "T01", "T02", "T11", "T12", "T22"),
                 reference.stress_energy(
                     phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-                )
+                ),
             )
         )
 
@@ -151,13 +155,14 @@ class CifarEuler(LatticeLayer):
     def balance_residual(self, before: CifarEulerState, after: CifarEulerState, elapsed: float) -> Tensor:
         """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
         state = CifarEulerState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        phi, pi = self._state('balance_residual', state)
+        phi, pi = self._state("balance_residual", state)
         gained = (self.energy(after) - self.energy(before)) / elapsed
-        return (
-            gained
-            - reference.power(
-                phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype),
-                as_dtype(self.gamma, phi.dtype), as_dtype(self.m2, phi.dtype)
-            )[0].flatten(1).sum(1)
-        )
-
+        return gained - reference.power(
+            phi,
+            pi,
+            as_dtype(self.B, phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
+        )[0].flatten(1).sum(1)

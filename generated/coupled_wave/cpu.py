@@ -37,8 +37,19 @@ Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
 OWNED, JOINED = True, True  # results share no memory with arguments; a readout is one tensor
 SOURCE = Path(__file__).with_name("kernels.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math",
-         "-ffp-contract=fast", "-fno-signed-zeros", "-w")  # fmt: skip
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fopenmp",
+    "-fPIC",
+    "-shared",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fno-signed-zeros",
+    "-w",
+)  # fmt: skip
 BLOCK = None  # channels that are coupled: this many, or all of them (None)
 RANK = 2
 
@@ -175,7 +186,8 @@ def _open(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool)
 
 
 def _load(name: str, text: str, defines: tuple[str, ...]) -> ctypes.CDLL:
-    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the process."""
+    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the
+    process."""
     command = compiler()
     key = hashlib.sha256("\n".join((text, _machine(command), *FLAGS, *defines)).encode()).hexdigest()[:24]
     made = functools.partial(_compiled, f"{name}_{key}", text, (*command, *FLAGS, *defines))
@@ -226,14 +238,20 @@ def _tell(category: type[Warning], message: str) -> None:
 
 @lru_cache(maxsize=None)
 def _warn(reason: str) -> None:
-    _tell(NoCompiler, f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
-          "clang++ with OpenMP, on the path or named by CXX")  # fmt: skip
+    _tell(
+        NoCompiler,
+        f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
+        "clang++ with OpenMP, on the path or named by CXX",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=None)
 def _tell_of_cache(where: str) -> None:
-    _tell(NoCache, f"compiled kernels cannot be kept {where}. They last as long as this process, and the next one compiles "
-          "them again; set METRIGEN_CACHE to a folder that can be written and whose files may run")  # fmt: skip
+    _tell(
+        NoCache,
+        f"compiled kernels cannot be kept {where}. They last as long as this process, and the next one compiles "
+        "them again; set METRIGEN_CACHE to a folder that can be written and whose files may run",
+    )  # fmt: skip
 
 
 def wanted() -> bool:
@@ -255,9 +273,7 @@ def insist() -> None:
     """Raise ValueError, with the reason, where kernels cannot run here; from then on nothing of this package falls back
     to the torch reference."""
     if not wanted():
-        raise ValueError(
-            'CoupledWave: backend="cpu" insists on the kernels, which METRIGEN_CPU_KERNELS=0 switches off'
-        )
+        raise ValueError('CoupledWave: backend="cpu" insists on the kernels, which METRIGEN_CPU_KERNELS=0 switches off')
     if reason := _trial():
         raise ValueError(f'CoupledWave: backend="cpu" insists on the kernels, which cannot run here: {reason}')
 
@@ -276,9 +292,9 @@ def _trial() -> str:
 def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
     """What to raise where an entry could not have its workspace."""
     return MemoryError(
-        f"CoupledWave: {entry} needs a workspace of {missing / 2**20:,.1f} MiB for each of {threads} threads, and the "
-        f"system does not grant it ({what}). Less is needed with fewer steps at a time, smaller or fewer axes, or "
-        "fewer threads (torch.set_num_threads)"
+        f"CoupledWave: {entry} needs a workspace of {missing / 2**20:,.1f} MiB for each "
+        f"of {threads} threads, and the system does not grant it ({what}). Less is needed with fewer steps at a time, "
+        "smaller or fewer axes, or fewer threads (torch.set_num_threads)"
     )
 
 
@@ -292,7 +308,8 @@ def _dense(*tensors: Tensor) -> Tensors:
 
 
 class _Unit:
-    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its kernels,
+    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its
+    kernels,
     compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be taken."""
 
     def __init__(self, entry: str, like: Tensor, steps: int = 1) -> None:
@@ -327,9 +344,7 @@ class _Unit:
     def new_sums(self, kinds: tuple[tuple[str, str], ...]) -> Tensor:
         """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
         g = self.group
-        return torch.zeros(
-            self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64
-        )
+        return torch.zeros(self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
 
     def added(self, sums: Tensor, kinds: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
         """The sums of all units, in a fixed order, in the shape of each coefficient."""
@@ -346,12 +361,22 @@ class _Unit:
 
 
 FIXED = (
-    ('K', 'matrix'), ('c2', 'channel'), ('dt', 'scalar'), ('lam', 'channel'), ('m2', 'channel'), ('decay', 'channel'),
-    ('rotation', 'matrix')
+    ("K", "matrix"),
+    ("c2", "channel"),
+    ("dt", "scalar"),
+    ("lam", "channel"),
+    ("m2", "channel"),
+    ("decay", "channel"),
+    ("rotation", "matrix"),
 )
 SUMS = (
-    ('K', 'matrix'), ('c2', 'channel'), ('dt', 'scalar'), ('lam', 'channel'), ('m2', 'channel'), ('decay', 'channel'),
-    ('rotation', 'matrix')
+    ("K", "matrix"),
+    ("c2", "channel"),
+    ("dt", "scalar"),
+    ("lam", "channel"),
+    ("m2", "channel"),
+    ("decay", "channel"),
+    ("rotation", "matrix"),
 )
 
 
@@ -415,8 +440,8 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     return (*flowed, *(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(FIXED, fixed)))
 
 
-GIVEN = (('phi', 'site'), ('pi', 'site'), ('K', 'matrix'), ('c2', 'channel'), ('lam', 'channel'), ('m2', 'channel'))
-READOUT_SUMS = (('K', 'matrix'), ('c2', 'channel'), ('lam', 'channel'), ('m2', 'channel'))
+GIVEN = (("phi", "site"), ("pi", "site"), ("K", "matrix"), ("c2", "channel"), ("lam", "channel"), ("m2", "channel"))
+READOUT_SUMS = (("K", "matrix"), ("c2", "channel"), ("lam", "channel"), ("m2", "channel"))
 COMPONENTS = 6
 
 
@@ -443,7 +468,6 @@ def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     unit.run((grad, *given, *fields.values()), None, sums)
     found = fields | unit.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))
-
 
 
 def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
@@ -491,7 +515,14 @@ def evolve_readout_adjoint(
         n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
     }
     arrays = (
-        grad, *cotangents, *state, *fixed, *_read(reference.OTHERS, others), *flowed, *fields.values(), *read.values()
+        grad,
+        *cotangents,
+        *state,
+        *fixed,
+        *_read(reference.OTHERS, others),
+        *flowed,
+        *fields.values(),
+        *read.values(),
     )
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
     unit.run(arrays, steps, sums, read_sums)

@@ -3,7 +3,8 @@
 """CoupledWave: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all steps.
+neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
+steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -39,7 +40,8 @@ def checking() -> bool:
 
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
+    what
     lies before and behind it."""
     if not checking():
         if shape is None:
@@ -66,7 +68,8 @@ def _block(n: int) -> int:
 
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
-    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane; the
+    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
+    the
     blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
@@ -76,11 +79,17 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
         raise ValueError(
             f"fields of shape {tuple(shape)} need {programs} programs on planes of {n} sites: both end at {MOST}"
         )
-    return programs, {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)}, "BLOCK": block,
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
-        "num_warps": 4 if block > 128 else 2 if block > 64 else 1, "enable_fp_fusion": True,
-    }
+    return (
+        programs,
+        {
+            "N__": n,
+            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "BLOCK": block,
+            "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+            "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
+            "enable_fp_fusion": True,
+        },
+    )
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -103,8 +112,6 @@ def partials(like: Tensor) -> Tensor:
     )
 
 
-
-
 @triton.jit(do_not_specialize=["C__"])
 def step_0_kernel(
     phi_ptr,
@@ -123,8 +130,6 @@ def step_0_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -179,7 +184,8 @@ def step_1_kernel(
     phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
-        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        K_phi
+        + (phi_1 * phi_1 * lam + m2) * phi_1
         - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
@@ -209,8 +215,6 @@ def step_2_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
     decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -249,8 +253,6 @@ def step_adjoint_0_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
     decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -319,7 +321,8 @@ def step_adjoint_1_kernel(
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
-        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        K_phi
+        + (phi_1 * phi_1 * lam + m2) * phi_1
         - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     v__0 = 0.5 * dV_dphi
@@ -354,8 +357,6 @@ def step_adjoint_2_kernel(
     ok__ = at__ < N__
     base__ = plane__ * N__
     partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
     decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -431,8 +432,8 @@ def step_adjoint_3_kernel(
             tl.where(
                 ok__, -dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1), 0.0
             ),
-            axis=0
-        )
+            axis=0,
+        ),
     )
     tl.store(lam__bar14_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1 * phi_1 * phi_1, 0.0), axis=0))
     tl.store(m2__bar15_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1, 0.0), axis=0))
@@ -492,15 +493,15 @@ def step_adjoint_4_kernel(
     phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_1__bar10 = tl.load(pi_1__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__bar = (
-        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
+        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12
+        + phi_1__bar16
+        + phi__next__bar
         - (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0) * c2
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
     tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(
-        pi__bar_ptr + base__ + at__, (pi_1__bar10 + dT_dpi__bar20__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__
-    )
+    tl.store(pi__bar_ptr + base__ + at__, (pi_1__bar10 + dT_dpi__bar20__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(dt__bar19_ptr + partial__, tl.sum(tl.where(ok__, v__0 * dT_dpi, 0.0), axis=0))
 
 
@@ -579,21 +580,17 @@ def readout_0_kernel(
     v__19 = v__0 + v__1
     v__20 = (v__11 + v__4 + v__7) * c2 + v__2
     tl.store(
-        T00__density_ptr + base__ + at__, (0.5 * v__19 + 0.25 * v__20).to(T00__density_ptr.dtype.element_ty),
-        mask=ok__
+        T00__density_ptr + base__ + at__, (0.5 * v__19 + 0.25 * v__20).to(T00__density_ptr.dtype.element_ty), mask=ok__
     )
     tl.store(T01__density_ptr + base__ + at__, (-0.25 * v__18).to(T01__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(T02__density_ptr + base__ + at__, (-0.25 * v__17).to(T02__density_ptr.dtype.element_ty), mask=ok__)
-    tl.store(
-        T11__density_ptr + base__ + at__, (-v__14 - 0.25 * v__16).to(T11__density_ptr.dtype.element_ty), mask=ok__
-    )
+    tl.store(T11__density_ptr + base__ + at__, (-v__14 - 0.25 * v__16).to(T11__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         T12__density_ptr + base__ + at__,
-        (0.25 * (phi__m1_0 + v__5) * (phi__0_m1 + v__9) * c2).to(T12__density_ptr.dtype.element_ty), mask=ok__
+        (0.25 * (phi__m1_0 + v__5) * (phi__0_m1 + v__9) * c2).to(T12__density_ptr.dtype.element_ty),
+        mask=ok__,
     )
-    tl.store(
-        T22__density_ptr + base__ + at__, (-v__14 - 0.25 * v__15).to(T22__density_ptr.dtype.element_ty), mask=ok__
-    )
+    tl.store(T22__density_ptr + base__ + at__, (-v__14 - 0.25 * v__15).to(T22__density_ptr.dtype.element_ty), mask=ok__)
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -665,20 +662,27 @@ def readout_adjoint_0_kernel(
     v__12 = v__11 - T00__density__bar
     v__13 = 0.5 * v__12
     v__14 = (
-        (v__10 + v__5 + v__7) * T00__density__bar + v__1 * v__3 * T12__density__bar
+        (v__10 + v__5 + v__7) * T00__density__bar
+        + v__1 * v__3 * T12__density__bar
         - (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7)
     )
     v__15 = (
-        v__3 * T01__density__bar + v__6 * T01__density__bar__p1_0 + v__1 * T02__density__bar
-        + v__9 * T02__density__bar__0_p1 - v__4 * T01__density__bar__m1_0 - v__8 * T02__density__bar__0_m1
+        v__3 * T01__density__bar
+        + v__6 * T01__density__bar__p1_0
+        + v__1 * T02__density__bar
+        + v__9 * T02__density__bar__0_p1
+        - v__4 * T01__density__bar__m1_0
+        - v__8 * T02__density__bar__0_m1
     )
     tl.store(
         K_phi__readout__T00__density_0__bar11_ptr + base__ + at__,
-        (-v__13 * phi).to(K_phi__readout__T00__density_0__bar11_ptr.dtype.element_ty), mask=ok__
+        (-v__13 * phi).to(K_phi__readout__T00__density_0__bar11_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         pi__bar_ptr + base__ + at__,
-        ((T00__density__bar + v__11) * pi + 0.25 * v__15).to(pi__bar_ptr.dtype.element_ty), mask=ok__
+        ((T00__density__bar + v__11) * pi + 0.25 * v__15).to(pi__bar_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(c2__bar1_ptr + partial__, tl.sum(tl.where(ok__, 0.25 * v__14, 0.0), axis=0))
     tl.store(lam__bar2_ptr + partial__, tl.sum(tl.where(ok__, -0.25 * v__12 * phi * phi * phi * phi, 0.0), axis=0))
@@ -789,35 +793,43 @@ def readout_adjoint_1_kernel(
     v__8 = K_phi__readout__T00__density_0 - v__4
     v__9 = K_phi__readout__T00__density_0 + v__4
     v__10 = (
-        (pi__m1_0 - pi__p1_0) * T01__density__bar + (pi + pi__m1_0) * T01__density__bar__m1_0
-        + (pi__0_m1 - pi__0_p1) * T02__density__bar + (pi + pi__0_m1) * T02__density__bar__0_m1
-        + (v__5 + 2.0 * v__8) * T11__density__bar + (v__5 + 2.0 * v__9) * T22__density__bar
+        (pi__m1_0 - pi__p1_0) * T01__density__bar
+        + (pi + pi__m1_0) * T01__density__bar__m1_0
+        + (pi__0_m1 - pi__0_p1) * T02__density__bar
+        + (pi + pi__0_m1) * T02__density__bar__0_m1
+        + (v__5 + 2.0 * v__8) * T11__density__bar
+        + (v__5 + 2.0 * v__9) * T22__density__bar
         + (
-            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1 + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
-            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1 - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
-        ) * c2
-        - (v__5 + 2.0 * v__7) * T00__density__bar - (pi + pi__p1_0) * T01__density__bar__p1_0
+            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1
+            + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
+            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1
+            - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
+        )
+        * c2
+        - (v__5 + 2.0 * v__7) * T00__density__bar
+        - (pi + pi__p1_0) * T01__density__bar__p1_0
         - (pi + pi__0_p1) * T02__density__bar__0_p1
     )
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            phi__bar12 + 0.5
+            phi__bar12
+            + 0.5
             * (
                 (phi - phi__0_m1) * (T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1)
                 + (phi - phi__0_p1) * (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1)
                 + (phi + v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0)
                 + (phi + v__3) * (T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0)
             )
-            * c2 - 0.25 * v__10
+            * c2
+            - 0.25 * v__10
         ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
 def step(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
     phi_1 = _new(phi)
     launch(step_0_kernel, phi, phi, pi, dt, phi_1)
@@ -829,20 +841,39 @@ def step(
     phi__next = _new(phi)
     pi__next = _new(phi)
     launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi__next, pi__next)
-    return (phi__next, pi__next,)
+    return (phi__next, pi__next)
 
 
 def step_adjoint(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, phi__next__bar: Tensor, pi__next__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    decay: Tensor,
+    rotation: Tensor,
+    phi__next__bar: Tensor,
+    pi__next__bar: Tensor,
 ) -> Tensors:
     dT_dpi = _new(phi)
     phi_1 = _new(phi)
     pi_5__bar3 = _new(phi)
     pi_3__bar6 = _new(phi)
     launch(
-        step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, decay, dt, dT_dpi, phi_1, pi_5__bar3,
-        pi_3__bar6
+        step_adjoint_0_kernel,
+        phi,
+        phi,
+        phi__next__bar,
+        pi,
+        pi__next__bar,
+        decay,
+        dt,
+        dT_dpi,
+        phi_1,
+        pi_5__bar3,
+        pi_3__bar6,
     )
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
     dV_dphi = _new(phi)
@@ -850,16 +881,37 @@ def step_adjoint(
     pi_2 = _new(phi)
     dt__bar4__parts = partials(phi)
     launch(
-        step_adjoint_1_kernel, phi, K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, dV_dphi, pi_1, pi_2,
-        dt__bar4__parts
+        step_adjoint_1_kernel,
+        phi,
+        K_phi,
+        phi_1,
+        pi,
+        pi_5__bar3,
+        c2,
+        decay,
+        lam,
+        m2,
+        dt,
+        dV_dphi,
+        pi_1,
+        pi_2,
+        dt__bar4__parts,
     )
     dt__bar4 = dt__bar4__parts.sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
     dt__bar1__parts = partials(phi)
     decay__bar5__parts = partials(phi)
     launch(
-        step_adjoint_2_kernel, phi, dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt, dt__bar1__parts,
-        decay__bar5__parts
+        step_adjoint_2_kernel,
+        phi,
+        dV_dphi,
+        phi__next__bar,
+        pi_3,
+        pi_5__bar3,
+        decay,
+        dt,
+        dt__bar1__parts,
+        decay__bar5__parts,
     )
     dt__bar1 = dt__bar1__parts.sum()
     decay__bar5 = decay__bar5__parts.sum(dim=(0, 2))
@@ -873,8 +925,22 @@ def step_adjoint(
     lam__bar14__parts = partials(phi)
     m2__bar15__parts = partials(phi)
     launch(
-        step_adjoint_3_kernel, phi, dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, pi_1__bar10,
-        dV_dphi__bar12, decay__bar9__parts, dt__bar11__parts, c2__bar13__parts, lam__bar14__parts, m2__bar15__parts
+        step_adjoint_3_kernel,
+        phi,
+        dV_dphi,
+        phi_1,
+        pi_1,
+        pi_2__bar7,
+        pi_5__bar3,
+        decay,
+        dt,
+        pi_1__bar10,
+        dV_dphi__bar12,
+        decay__bar9__parts,
+        dt__bar11__parts,
+        c2__bar13__parts,
+        lam__bar14__parts,
+        m2__bar15__parts,
     )
     decay__bar9 = decay__bar9__parts.sum(dim=(0, 2))
     dt__bar11 = dt__bar11__parts.sum()
@@ -887,8 +953,21 @@ def step_adjoint(
     pi__bar = _new(phi)
     dt__bar19__parts = partials(phi)
     launch(
-        step_adjoint_4_kernel, phi, dT_dpi, dV_dphi__bar12, phi_1, phi_1__bar16, phi__next__bar, pi_1__bar10, c2, lam,
-        m2, dt, phi__bar, pi__bar, dt__bar19__parts
+        step_adjoint_4_kernel,
+        phi,
+        dT_dpi,
+        dV_dphi__bar12,
+        phi_1,
+        phi_1__bar16,
+        phi__next__bar,
+        pi_1__bar10,
+        c2,
+        lam,
+        m2,
+        dt,
+        phi__bar,
+        pi__bar,
+        dt__bar19__parts,
     )
     dt__bar19 = dt__bar19__parts.sum()
     K__bar = K__bar17
@@ -898,7 +977,7 @@ def step_adjoint(
     m2__bar = m2__bar15
     decay__bar = decay__bar5 + decay__bar9
     rotation__bar = rotation__bar8
-    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar,)
+    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar)
 
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
@@ -910,16 +989,37 @@ def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Ten
     T12__density = _new(phi)
     T22__density = _new(phi)
     launch(
-        readout_0_kernel, phi, K_phi__readout__T00__density_0, phi, pi, c2, lam, m2, T00__density, T01__density,
-        T02__density, T11__density, T12__density, T22__density
+        readout_0_kernel,
+        phi,
+        K_phi__readout__T00__density_0,
+        phi,
+        pi,
+        c2,
+        lam,
+        m2,
+        T00__density,
+        T01__density,
+        T02__density,
+        T11__density,
+        T12__density,
+        T22__density,
     )
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
 def readout_adjoint(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor, T00__density__bar: Tensor,
-    T01__density__bar: Tensor, T02__density__bar: Tensor, T11__density__bar: Tensor, T12__density__bar: Tensor,
-    T22__density__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    T00__density__bar: Tensor,
+    T01__density__bar: Tensor,
+    T02__density__bar: Tensor,
+    T11__density__bar: Tensor,
+    T12__density__bar: Tensor,
+    T22__density__bar: Tensor,
 ) -> Tensors:
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
     K_phi__readout__T00__density_0__bar11 = _new(phi)
@@ -928,9 +1028,21 @@ def readout_adjoint(
     lam__bar2__parts = partials(phi)
     m2__bar3__parts = partials(phi)
     launch(
-        readout_adjoint_0_kernel, phi, T00__density__bar, T01__density__bar, T02__density__bar, T11__density__bar,
-        T12__density__bar, T22__density__bar, phi, pi, K_phi__readout__T00__density_0__bar11, pi__bar,
-        c2__bar1__parts, lam__bar2__parts, m2__bar3__parts
+        readout_adjoint_0_kernel,
+        phi,
+        T00__density__bar,
+        T01__density__bar,
+        T02__density__bar,
+        T11__density__bar,
+        T12__density__bar,
+        T22__density__bar,
+        phi,
+        pi,
+        K_phi__readout__T00__density_0__bar11,
+        pi__bar,
+        c2__bar1__parts,
+        lam__bar2__parts,
+        m2__bar3__parts,
     )
     c2__bar1 = c2__bar1__parts.sum(dim=(0, 2))
     lam__bar2 = lam__bar2__parts.sum(dim=(0, 2))
@@ -939,15 +1051,28 @@ def readout_adjoint(
     K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
     phi__bar = _new(phi)
     launch(
-        readout_adjoint_1_kernel, phi, K_phi__readout__T00__density_0, T00__density__bar, T01__density__bar,
-        T02__density__bar, T11__density__bar, T12__density__bar, T22__density__bar, phi, phi__bar12, pi, c2, lam, m2,
-        phi__bar
+        readout_adjoint_1_kernel,
+        phi,
+        K_phi__readout__T00__density_0,
+        T00__density__bar,
+        T01__density__bar,
+        T02__density__bar,
+        T11__density__bar,
+        T12__density__bar,
+        T22__density__bar,
+        phi,
+        phi__bar12,
+        pi,
+        c2,
+        lam,
+        m2,
+        phi__bar,
     )
     K__bar = K__bar13
     c2__bar = c2__bar1
     lam__bar = lam__bar2
     m2__bar = m2__bar3
-    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar,)
+    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
@@ -955,8 +1080,7 @@ MAX_SITES = 4096  # of a plane that one program holds
 MAX_GROUP, MAX_VALUES, MAX_VALUES_REVERSE = 8, 8192, 2048
 # Warps of a program, measured: "kernel tile group dtype architecture", and what these kernels are where this machine
 # measured them. What is missing follows ``_heuristic``.
-TABLE: dict[str, int] = {
-}
+TABLE: dict[str, int] = {}
 
 
 def _tile(like: Tensor) -> int:
@@ -1024,7 +1148,8 @@ def _warps(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch
 
 @functools.lru_cache(maxsize=1)
 def content() -> str:
-    """What these kernels are, in short: a package that is built anew with others does not take the settings of the old."""
+    """What these kernels are, in short: a package that is built anew with others does not take the settings of the
+    old."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
@@ -1060,9 +1185,11 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)},
+        "N__": n,
+        **{f"N{axis}__": length for axis, length in enumerate(size)},
         "TILE__": max(16, triton.next_power_of_2(n)),
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32, "enable_fp_fusion": True,
+        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+        "enable_fp_fusion": True,
     }
 
 
@@ -1075,7 +1202,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
-            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants,
+            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
@@ -1168,7 +1295,8 @@ def _step_0(phi, pi, dt):
 def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
-        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        K_phi
+        + (phi_1 * phi_1 * lam + m2) * phi_1
         - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
@@ -1200,7 +1328,8 @@ def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
 def _step_adjoint_1(K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
-        K_phi + (phi_1 * phi_1 * lam + m2) * phi_1
+        K_phi
+        + (phi_1 * phi_1 * lam + m2) * phi_1
         - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
     )
     v__0 = 0.5 * dV_dphi
@@ -1234,14 +1363,26 @@ def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, nea
 
 @triton.jit
 def _step_adjoint_4(
-    dT_dpi, dV_dphi__bar12, phi_1, phi_1__bar16, phi__next__bar, pi_1__bar10, c2, lam, m2, dt, near__0,
-    TILE__: tl.constexpr
+    dT_dpi,
+    dV_dphi__bar12,
+    phi_1,
+    phi_1__bar16,
+    phi__next__bar,
+    pi_1__bar10,
+    c2,
+    lam,
+    m2,
+    dt,
+    near__0,
+    TILE__: tl.constexpr,
 ):
     dV_dphi__bar12__m1_0, dV_dphi__bar12__0_m1, dV_dphi__bar12__0_p1, dV_dphi__bar12__p1_0 = _read4(
         dV_dphi__bar12, near__0, TILE__
     )
     phi__bar = (
-        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
+        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12
+        + phi_1__bar16
+        + phi__next__bar
         - (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0) * c2
     )
     v__0 = 0.5 * phi__bar
@@ -1253,8 +1394,21 @@ def _step_adjoint_4(
 
 @triton.jit
 def _step(
-    phi, pi, near__0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first__, C__, TILE__: tl.constexpr,
-    GROUP__: tl.constexpr, ACC: tl.constexpr
+    phi,
+    pi,
+    near__0,
+    c2_ptr,
+    lam_ptr,
+    m2_ptr,
+    decay_ptr,
+    dt,
+    K_ptr,
+    rotation_ptr,
+    first__,
+    C__,
+    TILE__: tl.constexpr,
+    GROUP__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """One step of the planes of a group in registers."""
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
@@ -1268,9 +1422,16 @@ def _step(
     pi_2 = ()
     for c__ in tl.static_range(GROUP__):
         dV_dphi__c, pi_2__c = _step_1(
-            K_phi[c__], phi_1[c__], pi[c__], _coefficient(c2_ptr, first__ + c__, ACC),
-            _coefficient(decay_ptr, first__ + c__, ACC), _coefficient(lam_ptr, first__ + c__, ACC),
-            _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
+            K_phi[c__],
+            phi_1[c__],
+            pi[c__],
+            _coefficient(c2_ptr, first__ + c__, ACC),
+            _coefficient(decay_ptr, first__ + c__, ACC),
+            _coefficient(lam_ptr, first__ + c__, ACC),
+            _coefficient(m2_ptr, first__ + c__, ACC),
+            dt,
+            near__0,
+            TILE__,
         )
         dV_dphi += (dV_dphi__c,)
         pi_2 += (pi_2__c,)
@@ -1288,9 +1449,25 @@ def _step(
 
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_kernel(
-    phi_ptr, pi_ptr, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt_ptr, K_ptr, rotation_ptr, phi__out_ptr, pi__out_ptr, C__,
-    K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr, GROUP__: tl.constexpr,
-    ACC: tl.constexpr
+    phi_ptr,
+    pi_ptr,
+    c2_ptr,
+    lam_ptr,
+    m2_ptr,
+    decay_ptr,
+    dt_ptr,
+    K_ptr,
+    rotation_ptr,
+    phi__out_ptr,
+    pi__out_ptr,
+    C__,
+    K__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    GROUP__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """``K__`` steps: the state stays on chip."""
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
@@ -1305,22 +1482,35 @@ def evolve_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__)
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__),
             ),
             tl.join(
                 tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__)
-            )
+                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
     pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
     dt = tl.load(dt_ptr).to(ACC)
     for _ in range(K__):
         phi, pi = _step(
-            phi, pi, near__0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first__, C__, TILE__,
-            GROUP__, ACC
+            phi,
+            pi,
+            near__0,
+            c2_ptr,
+            lam_ptr,
+            m2_ptr,
+            decay_ptr,
+            dt,
+            K_ptr,
+            rotation_ptr,
+            first__,
+            C__,
+            TILE__,
+            GROUP__,
+            ACC,
         )
     _store_planes(phi__out_ptr, base__, phi, ok__, N__, GROUP__)
     _store_planes(pi__out_ptr, base__, pi, ok__, N__, GROUP__)
@@ -1328,11 +1518,38 @@ def evolve_kernel(
 
 @triton.jit(do_not_specialize=["C__", "K__"])
 def evolve_adjoint_kernel(
-    phi_ptr, pi_ptr, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt_ptr, K_ptr, rotation_ptr, phi__out_bar_ptr,
-    pi__out_bar_ptr, phi__kept_ptr, pi__kept_ptr, dV_dphi__bar12__kept_ptr, phi_1__kept_ptr, pi_2__kept_ptr,
-    pi_3__bar6__kept_ptr, phi__bar_ptr, pi__bar_ptr, c2__bar_ptr, lam__bar_ptr, m2__bar_ptr, decay__bar_ptr,
-    dt__bar_ptr, C__, K__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr,
-    GROUP__: tl.constexpr, ACC: tl.constexpr
+    phi_ptr,
+    pi_ptr,
+    c2_ptr,
+    lam_ptr,
+    m2_ptr,
+    decay_ptr,
+    dt_ptr,
+    K_ptr,
+    rotation_ptr,
+    phi__out_bar_ptr,
+    pi__out_bar_ptr,
+    phi__kept_ptr,
+    pi__kept_ptr,
+    dV_dphi__bar12__kept_ptr,
+    phi_1__kept_ptr,
+    pi_2__kept_ptr,
+    pi_3__bar6__kept_ptr,
+    phi__bar_ptr,
+    pi__bar_ptr,
+    c2__bar_ptr,
+    lam__bar_ptr,
+    m2__bar_ptr,
+    decay__bar_ptr,
+    dt__bar_ptr,
+    C__,
+    K__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    GROUP__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
@@ -1347,14 +1564,14 @@ def evolve_adjoint_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__)
+                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__),
             ),
             tl.join(
                 tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__)
-            )
+                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     planes__ = tl.num_programs(0).to(tl.int64) * GROUP__
     all__ = planes__ * N__
@@ -1366,8 +1583,21 @@ def evolve_adjoint_kernel(
         _store_planes(phi__kept_ptr, base__ + k__ * all__, phi, ok__, N__, GROUP__)
         _store_planes(pi__kept_ptr, base__ + k__ * all__, pi, ok__, N__, GROUP__)
         phi, pi = _step(
-            phi, pi, near__0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first__, C__, TILE__,
-            GROUP__, ACC
+            phi,
+            pi,
+            near__0,
+            c2_ptr,
+            lam_ptr,
+            m2_ptr,
+            decay_ptr,
+            dt,
+            K_ptr,
+            rotation_ptr,
+            first__,
+            C__,
+            TILE__,
+            GROUP__,
+            ACC,
         )
     _store_planes(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__, N__, GROUP__)
     _store_planes(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__, N__, GROUP__)
@@ -1384,9 +1614,12 @@ def evolve_adjoint_kernel(
         pi_3__bar6 = ()
         for c__ in tl.static_range(GROUP__):
             dT_dpi__c, phi_1__c, pi_5__bar3__c, pi_3__bar6__c = _step_adjoint_0(
-                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), phi__next__bar[c__],
-                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi__next__bar[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC), dt
+                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
+                phi__next__bar[c__],
+                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
+                pi__next__bar[c__],
+                _coefficient(decay_ptr, first__ + c__, ACC),
+                dt,
             )
             dT_dpi += (dT_dpi__c,)
             phi_1 += (phi_1__c,)
@@ -1399,10 +1632,17 @@ def evolve_adjoint_kernel(
         dt__bar4 = ()
         for c__ in tl.static_range(GROUP__):
             dV_dphi__c, pi_1__c, pi_2__c, dt__bar4__c = _step_adjoint_1(
-                K_phi[c__], phi_1[c__], _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC), pi_5__bar3[c__],
-                _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(decay_ptr, first__ + c__, ACC),
-                _coefficient(lam_ptr, first__ + c__, ACC), _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0,
-                TILE__
+                K_phi[c__],
+                phi_1[c__],
+                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
+                pi_5__bar3[c__],
+                _coefficient(c2_ptr, first__ + c__, ACC),
+                _coefficient(decay_ptr, first__ + c__, ACC),
+                _coefficient(lam_ptr, first__ + c__, ACC),
+                _coefficient(m2_ptr, first__ + c__, ACC),
+                dt,
+                near__0,
+                TILE__,
             )
             dV_dphi += (dV_dphi__c,)
             pi_1 += (pi_1__c,)
@@ -1414,8 +1654,12 @@ def evolve_adjoint_kernel(
         decay__bar5 = ()
         for c__ in tl.static_range(GROUP__):
             dt__bar1__c, decay__bar5__c = _step_adjoint_2(
-                dV_dphi[c__], phi__next__bar[c__], pi_3[c__], pi_5__bar3[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC), dt
+                dV_dphi[c__],
+                phi__next__bar[c__],
+                pi_3[c__],
+                pi_5__bar3[c__],
+                _coefficient(decay_ptr, first__ + c__, ACC),
+                dt,
             )
             dt__bar1 += (dt__bar1__c,)
             decay__bar5 += (decay__bar5__c,)
@@ -1430,9 +1674,24 @@ def evolve_adjoint_kernel(
         lam__bar14 = ()
         m2__bar15 = ()
         for c__ in tl.static_range(GROUP__):
-            pi_1__bar10__c, dV_dphi__bar12__c, decay__bar9__c, dt__bar11__c, c2__bar13__c, lam__bar14__c, m2__bar15__c = _step_adjoint_3(
-                dV_dphi[c__], phi_1[c__], pi_1[c__], pi_2__bar7[c__], pi_5__bar3[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC), dt, near__0, TILE__
+            (
+                pi_1__bar10__c,
+                dV_dphi__bar12__c,
+                decay__bar9__c,
+                dt__bar11__c,
+                c2__bar13__c,
+                lam__bar14__c,
+                m2__bar15__c,
+            ) = _step_adjoint_3(
+                dV_dphi[c__],
+                phi_1[c__],
+                pi_1[c__],
+                pi_2__bar7[c__],
+                pi_5__bar3[c__],
+                _coefficient(decay_ptr, first__ + c__, ACC),
+                dt,
+                near__0,
+                TILE__,
             )
             pi_1__bar10 += (pi_1__bar10__c,)
             dV_dphi__bar12 += (dV_dphi__bar12__c,)
@@ -1452,9 +1711,18 @@ def evolve_adjoint_kernel(
         dt__bar19 = ()
         for c__ in tl.static_range(GROUP__):
             phi__bar__c, pi__bar__c, dt__bar19__c = _step_adjoint_4(
-                dT_dpi[c__], dV_dphi__bar12[c__], phi_1[c__], phi_1__bar16[c__], phi__next__bar[c__],
-                pi_1__bar10[c__], _coefficient(c2_ptr, first__ + c__, ACC), _coefficient(lam_ptr, first__ + c__, ACC),
-                _coefficient(m2_ptr, first__ + c__, ACC), dt, near__0, TILE__
+                dT_dpi[c__],
+                dV_dphi__bar12[c__],
+                phi_1[c__],
+                phi_1__bar16[c__],
+                phi__next__bar[c__],
+                pi_1__bar10[c__],
+                _coefficient(c2_ptr, first__ + c__, ACC),
+                _coefficient(lam_ptr, first__ + c__, ACC),
+                _coefficient(m2_ptr, first__ + c__, ACC),
+                dt,
+                near__0,
+                TILE__,
             )
             phi__bar += (phi__bar__c,)
             pi__bar += (pi__bar__c,)
@@ -1484,21 +1752,55 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _evolve_planes(
-    group__: int, steps: int, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor,
-    decay: Tensor, rotation: Tensor
+    group__: int,
+    steps: int,
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    decay: Tensor,
+    rotation: Tensor,
 ) -> Tensors:
     phi__out = _new(phi)
     pi__out = _new(pi)
     _launch_planes(
-        evolve_kernel, phi, group__, steps, phi, pi, c2, lam, m2, decay, dt, K, rotation, phi__out, pi__out,
-        GROUP__=group__
+        evolve_kernel,
+        phi,
+        group__,
+        steps,
+        phi,
+        pi,
+        c2,
+        lam,
+        m2,
+        decay,
+        dt,
+        K,
+        rotation,
+        phi__out,
+        pi__out,
+        GROUP__=group__,
     )
-    return (phi__out, pi__out,)
+    return (phi__out, pi__out)
 
 
 def _evolve_planes_adjoint(
-    group__: int, steps: int, phi__out_bar: Tensor, pi__out_bar: Tensor,
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
+    group__: int,
+    steps: int,
+    phi__out_bar: Tensor,
+    pi__out_bar: Tensor,
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    decay: Tensor,
+    rotation: Tensor,
 ) -> Tensors:
     keep__ = (steps, *phi.shape)
     phi__kept = _new(phi, keep__, _accumulator(phi))
@@ -1515,9 +1817,35 @@ def _evolve_planes_adjoint(
     decay__bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
     dt__bar = _new(phi, (phi.shape[0] * phi.shape[1] // group__,), _accumulator(phi))
     _launch_planes(
-        evolve_adjoint_kernel, phi, group__, steps, phi, pi, c2, lam, m2, decay, dt, K, rotation, phi__out_bar,
-        pi__out_bar, phi__kept, pi__kept, dV_dphi__bar12__kept, phi_1__kept, pi_2__kept, pi_3__bar6__kept, phi__bar,
-        pi__bar, c2__bar, lam__bar, m2__bar, decay__bar, dt__bar, GROUP__=group__
+        evolve_adjoint_kernel,
+        phi,
+        group__,
+        steps,
+        phi,
+        pi,
+        c2,
+        lam,
+        m2,
+        decay,
+        dt,
+        K,
+        rotation,
+        phi__out_bar,
+        pi__out_bar,
+        phi__kept,
+        pi__kept,
+        dV_dphi__bar12__kept,
+        phi_1__kept,
+        pi_2__kept,
+        pi_3__bar6__kept,
+        phi__bar,
+        pi__bar,
+        c2__bar,
+        lam__bar,
+        m2__bar,
+        decay__bar,
+        dt__bar,
+        GROUP__=group__,
     )
     c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     lam__bar = lam__bar.sum((0, 1, 3, 4)).to(phi.dtype)
@@ -1526,7 +1854,7 @@ def _evolve_planes_adjoint(
     dt__bar = dt__bar.sum().to(phi.dtype)
     K__bar = _outer(dV_dphi__bar12__kept, phi_1__kept).to(phi.dtype)
     rotation__bar = _outer(pi_3__bar6__kept, pi_2__kept).to(phi.dtype)
-    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar,)
+    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

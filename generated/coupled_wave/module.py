@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import (Tensors, as_count, as_dtype, by_reference, exact, registered)
+from .base import Tensors, as_count, as_dtype, by_reference, exact, registered
 from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
 
-COMPONENTS = ('T00', 'T01', 'T02', 'T11', 'T12', 'T22')
+COMPONENTS = ("T00", "T01", "T02", "T11", "T12", "T22")
 
 
 @registered
@@ -37,14 +37,14 @@ class CoupledWave(LatticeLayer):
 
     RANK = 2
     STATE = CoupledWaveState
-    FIELDS = ('phi', 'pi')
-    ZERO = ('pi',)
-    CONFIG = ('channels', 'backend', 'steps')
-    DYNAMICS = ('steps',)
+    FIELDS = ("phi", "pi")
+    ZERO = ("pi",)
+    CONFIG = ("channels", "backend", "steps")
+    DYNAMICS = ("steps",)
     SPEC = "5ad44d45a0d61409"
     INPUTS = ()
     SIGNS = {}
-    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
 
     B = LayerParam("matrix", 0.0, symmetry=-1, block=8)
@@ -56,12 +56,7 @@ class CoupledWave(LatticeLayer):
     m2 = LayerParam("channel", 0.1, sign="nonnegative")
 
     def __init__(
-        self,
-        channels: int,
-        *,
-        backend: str = "auto",
-        steps: int | None = None,
-        dt: float | None = None,
+        self, channels: int, *, backend: str = "auto", steps: int | None = None, dt: float | None = None
     ) -> None:
         super().__init__()
         self._set_up(channels, backend)
@@ -92,8 +87,13 @@ class CoupledWave(LatticeLayer):
             as_dtype(self.B, phi.dtype), as_dtype(self.dt, phi.dtype), as_dtype(self.gamma, phi.dtype)
         )
         return (
-            as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.dt, phi.dtype),
-            as_dtype(self.lam, phi.dtype), as_dtype(self.m2, phi.dtype), decay, rotation
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.dt, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
+            decay,
+            rotation,
         )
 
     @exact
@@ -108,8 +108,10 @@ class CoupledWave(LatticeLayer):
         state = (phi, pi)
         fixed = self._fixed(phi)
         others = (
-            as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype)
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend):
             return reference.evolve_readout(state, fixed, others, self.steps)
@@ -119,10 +121,14 @@ class CoupledWave(LatticeLayer):
     @exact
     def readout(self, state: CoupledWaveState) -> Tensor:
         """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22."""
-        phi, pi = self._state('readout', state)
+        phi, pi = self._state("readout", state)
         given = (
-            phi, pi, as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype)
+            phi,
+            pi,
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
@@ -132,23 +138,35 @@ class CoupledWave(LatticeLayer):
     @exact
     def energy(self, state: CoupledWaveState) -> Tensor:
         """The energy of each sample, (B,)."""
-        phi, pi = self._state('energy', state)
-        return reference.energy(
-            phi, pi, as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype)
-        )[0].flatten(1).sum(1)
+        phi, pi = self._state("energy", state)
+        return (
+            reference.energy(
+                phi,
+                pi,
+                as_dtype(self.K, phi.dtype),
+                as_dtype(self.c2, phi.dtype),
+                as_dtype(self.lam, phi.dtype),
+                as_dtype(self.m2, phi.dtype),
+            )[0]
+            .flatten(1)
+            .sum(1)
+        )
 
     @exact
     def stress_energy(self, state: CoupledWaveState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        phi, pi = self._state('stress_energy', state)
+        phi, pi = self._state("stress_energy", state)
         return dict(
             zip(
-                ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
+                ("T00", "T01", "T02", "T11", "T12", "T22"),
                 reference.stress_energy(
-                    phi, pi, as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.lam, phi.dtype),
-                    as_dtype(self.m2, phi.dtype)
-                )
+                    phi,
+                    pi,
+                    as_dtype(self.K, phi.dtype),
+                    as_dtype(self.c2, phi.dtype),
+                    as_dtype(self.lam, phi.dtype),
+                    as_dtype(self.m2, phi.dtype),
+                ),
             )
         )
 
@@ -156,13 +174,15 @@ class CoupledWave(LatticeLayer):
     def balance_residual(self, before: CoupledWaveState, after: CoupledWaveState, elapsed: float) -> Tensor:
         """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
         state = CoupledWaveState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        phi, pi = self._state('balance_residual', state)
+        phi, pi = self._state("balance_residual", state)
         gained = (self.energy(after) - self.energy(before)) / elapsed
-        return (
-            gained
-            - reference.power(
-                phi, pi, as_dtype(self.B, phi.dtype), as_dtype(self.K, phi.dtype), as_dtype(self.c2, phi.dtype),
-                as_dtype(self.gamma, phi.dtype), as_dtype(self.lam, phi.dtype), as_dtype(self.m2, phi.dtype)
-            )[0].flatten(1).sum(1)
-        )
-
+        return gained - reference.power(
+            phi,
+            pi,
+            as_dtype(self.B, phi.dtype),
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
+        )[0].flatten(1).sum(1)

@@ -69,12 +69,11 @@ def prologue(B: Tensor, dt: Tensor, gamma: Tensor) -> Tensors:
     decay = torch.exp(-0.5 * gamma * dt)
     angle = 0.5 * dt
     rotation = cayley(B, angle)
-    return (decay, rotation,)
+    return (decay, rotation)
 
 
 def step(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor
+    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
     """One step of the integrator."""
     phi_1 = phi + 0.5 * pi * dt
@@ -87,8 +86,10 @@ def step(
     decay__c = decay[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dV_dphi = K_phi + (lam__c * phi_1 * phi_1 + m2__c) * phi_1 - c2__c * (
-        phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1
+    dV_dphi = (
+        K_phi
+        + (lam__c * phi_1 * phi_1 + m2__c) * phi_1
+        - c2__c * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1)
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     pi_2 = decay__c * pi_1__v
@@ -97,12 +98,21 @@ def step(
     pi_4__v = decay__c * pi_3
     pi__next = pi_4__v - v__0 * dV_dphi
     phi__next = phi_1 + pi__next * v__0
-    return (phi__next, pi__next,)
+    return (phi__next, pi__next)
 
 
 def step_adjoint(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor,
-    rotation: Tensor, phi__next__bar: Tensor, pi__next__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    dt: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    decay: Tensor,
+    rotation: Tensor,
+    phi__next__bar: Tensor,
+    pi__next__bar: Tensor,
 ) -> Tensors:
     """The variation of ``step``: cotangents of all its arguments."""
     decay__c = decay[:, None, None]
@@ -120,8 +130,10 @@ def step_adjoint(
     c2__c = c2[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dV_dphi = K_phi + (lam__c * phi_1 * phi_1 + m2__c) * phi_1 - c2__c * (
-        phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1
+    dV_dphi = (
+        K_phi
+        + (lam__c * phi_1 * phi_1 + m2__c) * phi_1
+        - c2__c * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1)
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -138,9 +150,9 @@ def step_adjoint(
     dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
     decay__bar9 = sites(pi_1 * pi_2__bar7, phi).sum(dim=[0, 2, 3])
     dt__bar11 = sites(-0.5 * pi_1__bar10 * dV_dphi, phi).sum()
-    c2__bar13 = sites(
-        -dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1), phi
-    ).sum(dim=[0, 2, 3])
+    c2__bar13 = sites(-dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1), phi).sum(
+        dim=[0, 2, 3]
+    )
     lam__bar14 = sites(dV_dphi__bar12 * phi_1 * phi_1 * phi_1, phi).sum(dim=[0, 2, 3])
     m2__bar15 = sites(dV_dphi__bar12 * phi_1, phi).sum(dim=[0, 2, 3])
     phi_1__bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi__bar12)
@@ -149,8 +161,11 @@ def step_adjoint(
     dV_dphi__bar12__0_p1 = shift(dV_dphi__bar12, (0, 1))
     dV_dphi__bar12__m1_0 = shift(dV_dphi__bar12, (-1, 0))
     dV_dphi__bar12__p1_0 = shift(dV_dphi__bar12, (1, 0))
-    phi__bar = (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar - c2__c * (
-        dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0
+    phi__bar = (
+        (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12
+        + phi_1__bar16
+        + phi__next__bar
+        - c2__c * (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0)
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
@@ -163,7 +178,7 @@ def step_adjoint(
     m2__bar = m2__bar15
     decay__bar = decay__bar5 + decay__bar9
     rotation__bar = rotation__bar8
-    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar,)
+    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar)
 
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
@@ -207,13 +222,22 @@ def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Ten
     T11__density = -v__14 - 0.25 * v__16
     T12__density = 0.25 * c2__c * (phi__m1_0 + v__5) * (phi__0_m1 + v__9)
     T22__density = -v__14 - 0.25 * v__15
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
 def readout_adjoint(
-    phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor, T00__density__bar: Tensor,
-    T01__density__bar: Tensor, T02__density__bar: Tensor, T11__density__bar: Tensor, T12__density__bar: Tensor,
-    T22__density__bar: Tensor
+    phi: Tensor,
+    pi: Tensor,
+    K: Tensor,
+    c2: Tensor,
+    lam: Tensor,
+    m2: Tensor,
+    T00__density__bar: Tensor,
+    T01__density__bar: Tensor,
+    T02__density__bar: Tensor,
+    T11__density__bar: Tensor,
+    T12__density__bar: Tensor,
+    T22__density__bar: Tensor,
 ) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
@@ -240,12 +264,17 @@ def readout_adjoint(
     v__12 = v__11 - T00__density__bar
     v__13 = 0.5 * v__12
     v__14 = (
-        (v__10 + v__5 + v__7) * T00__density__bar + v__1 * v__3 * T12__density__bar
+        (v__10 + v__5 + v__7) * T00__density__bar
+        + v__1 * v__3 * T12__density__bar
         - (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7)
     )
     v__15 = (
-        v__3 * T01__density__bar + v__6 * T01__density__bar__p1_0 + v__1 * T02__density__bar
-        + v__9 * T02__density__bar__0_p1 - v__4 * T01__density__bar__m1_0 - v__8 * T02__density__bar__0_m1
+        v__3 * T01__density__bar
+        + v__6 * T01__density__bar__p1_0
+        + v__1 * T02__density__bar
+        + v__9 * T02__density__bar__0_p1
+        - v__4 * T01__density__bar__m1_0
+        - v__8 * T02__density__bar__0_m1
     )
     K_phi__readout__T00__density_0__bar11 = -v__13 * phi
     pi__bar = (T00__density__bar + v__11) * pi + 0.25 * v__15
@@ -292,19 +321,28 @@ def readout_adjoint(
     v__8 = K_phi__readout__T00__density_0 - v__4
     v__9 = K_phi__readout__T00__density_0 + v__4
     v__10 = (
-        (pi__m1_0 - pi__p1_0) * T01__density__bar + (pi + pi__m1_0) * T01__density__bar__m1_0
-        + (pi__0_m1 - pi__0_p1) * T02__density__bar + (pi + pi__0_m1) * T02__density__bar__0_m1
-        + (v__5 + 2.0 * v__8) * T11__density__bar + (v__5 + 2.0 * v__9) * T22__density__bar
-        + c2__c * (
-            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1 + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
-            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1 - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
+        (pi__m1_0 - pi__p1_0) * T01__density__bar
+        + (pi + pi__m1_0) * T01__density__bar__m1_0
+        + (pi__0_m1 - pi__0_p1) * T02__density__bar
+        + (pi + pi__0_m1) * T02__density__bar__0_m1
+        + (v__5 + 2.0 * v__8) * T11__density__bar
+        + (v__5 + 2.0 * v__9) * T22__density__bar
+        + c2__c
+        * (
+            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1
+            + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
+            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1
+            - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
         )
-        - (v__5 + 2.0 * v__7) * T00__density__bar - (pi + pi__p1_0) * T01__density__bar__p1_0
+        - (v__5 + 2.0 * v__7) * T00__density__bar
+        - (pi + pi__p1_0) * T01__density__bar__p1_0
         - (pi + pi__0_p1) * T02__density__bar__0_p1
     )
     phi__bar = (
         phi__bar12
-        + 0.5 * c2__c * (
+        + 0.5
+        * c2__c
+        * (
             (phi - phi__0_m1) * (T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1)
             + (phi - phi__0_p1) * (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1)
             + (phi + v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0)
@@ -316,7 +354,7 @@ def readout_adjoint(
     c2__bar = c2__bar1
     lam__bar = lam__bar2
     m2__bar = m2__bar3
-    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar,)
+    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar)
 
 
 def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
@@ -331,8 +369,10 @@ def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tens
     m2__c = m2[:, None, None]
     v__0 = (K_phi__energy__energy__density_0 + m2__c * phi) * phi + pi * pi
     v__1 = lam__c * phi * phi * phi * phi + c2__c * (
-        (phi - phi__0_m1) * (phi - phi__0_m1) + (phi - phi__0_p1) * (phi - phi__0_p1) + (phi - phi__m1_0)
-        * (phi - phi__m1_0) + (phi - phi__p1_0) * (phi - phi__p1_0)
+        (phi - phi__0_m1) * (phi - phi__0_m1)
+        + (phi - phi__0_p1) * (phi - phi__0_p1)
+        + (phi - phi__m1_0) * (phi - phi__m1_0)
+        + (phi - phi__p1_0) * (phi - phi__p1_0)
     )
     energy__density = 0.5 * v__0 + 0.25 * v__1
     return (energy__density,)
@@ -379,12 +419,10 @@ def stress_energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m
     T11__density = -v__14 - 0.25 * v__16
     T12__density = 0.25 * c2__c * (phi__m1_0 + v__5) * (phi__0_m1 + v__9)
     T22__density = -v__14 - 0.25 * v__15
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
-def power(
-    phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tensor, lam: Tensor, m2: Tensor
-) -> Tensors:
+def power(phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """The density of dH/dt under the dynamics of the lattice."""
     K_phi__H__density___0__1 = torch.einsum("cd,bd...->bc...", K, phi)
     phi__0_m1 = shift(phi, (0, -1))
@@ -395,8 +433,10 @@ def power(
     gamma__c = gamma[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dH_dphi__4 = K_phi__H__density___0__1 + (lam__c * phi * phi + m2__c) * phi - c2__c * (
-        phi__0_m1 + phi__0_p1 + phi__m1_0 + phi__p1_0 - 4.0 * phi
+    dH_dphi__4 = (
+        K_phi__H__density___0__1
+        + (lam__c * phi * phi + m2__c) * phi
+        - c2__c * (phi__0_m1 + phi__0_p1 + phi__m1_0 + phi__p1_0 - 4.0 * phi)
     )
     pi__left__bar__10 = gamma__c * pi
     dH_dphi__14 = dH_dphi__4
@@ -435,7 +475,8 @@ def evolve_adjoint(
         totals = tuple(a + b for a, b in zip(totals, flowed[len(state) :]))
     return (*cotangents, *totals)
 
-OTHERS = ('K', 'c2', 'lam', 'm2')  # what the readout reads beside the state
+
+OTHERS = ("K", "c2", "lam", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(
@@ -465,13 +506,20 @@ def evolve_readout_adjoint(
     """Cotangents of all arguments of ``evolve_readout``."""
     end = evolve(state, fixed, steps)
     flowed = readout_adjoint(end[0], end[1], others[0], others[1], others[2], others[3], *grad.chunk(6, 1))
-    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1], )
-    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4], flowed[5], ))
+    cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1])
+    return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4], flowed[5]))
 
 
 def joined(flowed: Tensors) -> Tensors:
     """One cotangent for each argument: what both the steps and the readout read gets two of them."""
     return (
-        flowed[0], flowed[1], flowed[2] + flowed[9], flowed[3] + flowed[10], flowed[4], flowed[5] + flowed[11],
-        flowed[6] + flowed[12], flowed[7], flowed[8], 
+        flowed[0],
+        flowed[1],
+        flowed[2] + flowed[9],
+        flowed[3] + flowed[10],
+        flowed[4],
+        flowed[5] + flowed[11],
+        flowed[6] + flowed[12],
+        flowed[7],
+        flowed[8],
     )

@@ -35,8 +35,19 @@ Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
 OWNED, JOINED = False, False  # results share no memory with arguments; a readout is one tensor
 SOURCE = Path(__file__).with_name("kernels.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math",
-         "-ffp-contract=fast", "-fno-signed-zeros", "-w")  # fmt: skip
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fopenmp",
+    "-fPIC",
+    "-shared",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fno-signed-zeros",
+    "-w",
+)  # fmt: skip
 COMPONENTS = 3
 
 
@@ -167,7 +178,8 @@ def _open(dtype: torch.dtype, checked: bool) -> ctypes.CDLL:
 
 
 def _load(name: str, text: str, defines: tuple[str, ...]) -> ctypes.CDLL:
-    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the process."""
+    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the
+    process."""
     command = compiler()
     key = hashlib.sha256("\n".join((text, _machine(command), *FLAGS, *defines)).encode()).hexdigest()[:24]
     made = functools.partial(_compiled, f"{name}_{key}", text, (*command, *FLAGS, *defines))
@@ -218,14 +230,20 @@ def _tell(category: type[Warning], message: str) -> None:
 
 @lru_cache(maxsize=None)
 def _warn(reason: str) -> None:
-    _tell(NoCompiler, f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
-          "clang++ with OpenMP, on the path or named by CXX")  # fmt: skip
+    _tell(
+        NoCompiler,
+        f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
+        "clang++ with OpenMP, on the path or named by CXX",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=None)
 def _tell_of_cache(where: str) -> None:
-    _tell(NoCache, f"compiled kernels cannot be kept {where}. They last as long as this process, and the next one compiles "
-          "them again; set METRIGEN_CACHE to a folder that can be written and whose files may run")  # fmt: skip
+    _tell(
+        NoCache,
+        f"compiled kernels cannot be kept {where}. They last as long as this process, and the next one compiles "
+        "them again; set METRIGEN_CACHE to a folder that can be written and whose files may run",
+    )  # fmt: skip
 
 
 def wanted() -> bool:
@@ -266,9 +284,9 @@ def _trial() -> str:
 def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
     """What to raise where an entry could not have its workspace."""
     return MemoryError(
-        f"Lm: {entry} needs a workspace of {missing / 2**20:,.1f} MiB for each of {threads} threads, and the "
-        f"system does not grant it ({what}). Less is needed with fewer steps at a time, smaller or fewer axes, or "
-        "fewer threads (torch.set_num_threads)"
+        f"Lm: {entry} needs a workspace of {missing / 2**20:,.1f} MiB for each "
+        f"of {threads} threads, and the system does not grant it ({what}). Less is needed with fewer steps at a time, "
+        "smaller or fewer axes, or fewer threads (torch.set_num_threads)"
     )
 
 

@@ -35,7 +35,8 @@ def checking() -> bool:
 
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
+    what
     lies before and behind it."""
     if not checking():
         if shape is None:
@@ -170,7 +171,18 @@ def _readout_adjoint(q__before, p__before, q, p, T00__density__bar, J__density__
 
 @triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
 def scan_ends_kernel(
-    f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, map_ptr, end_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
+    f_p_ptr,
+    f_q_ptr,
+    lam_ptr,
+    theta_ptr,
+    map_ptr,
+    end_ptr,
+    T__,
+    C__,
+    chunks__,
+    LENGTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The map x -> M x + end of every chunk."""
     sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
@@ -188,30 +200,30 @@ def scan_ends_kernel(
     for start__ in range(0, LENGTH, 4):
         t__ = chunk__ * LENGTH + start__
         at0__ = base__ + (t__ + 0) * C__ + channel__
-        ok0__ = ok__ & (((t__ + 0 < T__)) | (channel__ < 0))
+        ok0__ = ok__ & ((t__ + 0 < T__) | (channel__ < 0))
         f_p__0 = tl.load(f_p_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         f_q__0 = tl.load(f_q_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         lam__0 = tl.load(lam_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         theta__0 = tl.load(theta_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         at1__ = base__ + (t__ + 1) * C__ + channel__
-        ok1__ = ok__ & (((t__ + 1 < T__)) | (channel__ < 0))
+        ok1__ = ok__ & ((t__ + 1 < T__) | (channel__ < 0))
         f_p__1 = tl.load(f_p_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         f_q__1 = tl.load(f_q_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         lam__1 = tl.load(lam_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         theta__1 = tl.load(theta_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         at2__ = base__ + (t__ + 2) * C__ + channel__
-        ok2__ = ok__ & (((t__ + 2 < T__)) | (channel__ < 0))
+        ok2__ = ok__ & ((t__ + 2 < T__) | (channel__ < 0))
         f_p__2 = tl.load(f_p_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         f_q__2 = tl.load(f_q_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         lam__2 = tl.load(lam_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         theta__2 = tl.load(theta_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         at3__ = base__ + (t__ + 3) * C__ + channel__
-        ok3__ = ok__ & (((t__ + 3 < T__)) | (channel__ < 0))
+        ok3__ = ok__ & ((t__ + 3 < T__) | (channel__ < 0))
         f_p__3 = tl.load(f_p_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
         f_q__3 = tl.load(f_q_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
         lam__3 = tl.load(lam_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
         theta__3 = tl.load(theta_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__0, f_q__0, lam__0, theta__0)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__0, f_q__0, lam__0, theta__0)
         q__new = q__q__E * q__x + q__p__E * p__x + q__d
         q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
         q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
@@ -224,7 +236,7 @@ def scan_ends_kernel(
         q__p__M = q__p__new
         p__q__M = p__q__new
         p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__1, f_q__1, lam__1, theta__1)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__1, f_q__1, lam__1, theta__1)
         q__new = q__q__E * q__x + q__p__E * p__x + q__d
         q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
         q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
@@ -237,7 +249,7 @@ def scan_ends_kernel(
         q__p__M = q__p__new
         p__q__M = p__q__new
         p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__2, f_q__2, lam__2, theta__2)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__2, f_q__2, lam__2, theta__2)
         q__new = q__q__E * q__x + q__p__E * p__x + q__d
         q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
         q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
@@ -250,7 +262,7 @@ def scan_ends_kernel(
         q__p__M = q__p__new
         p__q__M = p__q__new
         p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__3, f_q__3, lam__3, theta__3)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__3, f_q__3, lam__3, theta__3)
         q__new = q__q__E * q__x + q__p__E * p__x + q__d
         q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
         q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
@@ -273,8 +285,16 @@ def scan_ends_kernel(
 
 @triton.jit(do_not_specialize=["C__", "chunks__"])
 def scan_carry_kernel(
-    map_ptr, end_ptr, first_ptr, carry_ptr, last_ptr, C__, chunks__, STEP: tl.constexpr, BLOCK: tl.constexpr,
-    ACC: tl.constexpr
+    map_ptr,
+    end_ptr,
+    first_ptr,
+    carry_ptr,
+    last_ptr,
+    C__,
+    chunks__,
+    STEP: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The state before every chunk, in the order of time (STEP 1) or against it (STEP -1), and that after the last."""
     sample__ = tl.program_id(0).to(tl.int64)
@@ -302,7 +322,19 @@ def scan_carry_kernel(
 
 @triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
 def scan_kernel(
-    f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, carry_ptr, q_ptr, p_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
+    f_p_ptr,
+    f_q_ptr,
+    lam_ptr,
+    theta_ptr,
+    carry_ptr,
+    q_ptr,
+    p_ptr,
+    T__,
+    C__,
+    chunks__,
+    LENGTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The states of a chunk from the state before it."""
     sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
@@ -311,55 +343,68 @@ def scan_kernel(
     ok__ = channel__ < C__
     base__ = sample__ * T__ * C__
 
-    q__x = tl.load(
-        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0
-    ).to(ACC)
-    p__x = tl.load(
-        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0
-    ).to(ACC)
+    q__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0).to(
+        ACC
+    )
+    p__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0).to(
+        ACC
+    )
     for start__ in range(0, LENGTH, 4):
         t__ = chunk__ * LENGTH + start__
         at0__ = base__ + (t__ + 0) * C__ + channel__
-        ok0__ = ok__ & (((t__ + 0 < T__)) | (channel__ < 0))
+        ok0__ = ok__ & ((t__ + 0 < T__) | (channel__ < 0))
         f_p__0 = tl.load(f_p_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         f_q__0 = tl.load(f_q_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         lam__0 = tl.load(lam_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         theta__0 = tl.load(theta_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
         at1__ = base__ + (t__ + 1) * C__ + channel__
-        ok1__ = ok__ & (((t__ + 1 < T__)) | (channel__ < 0))
+        ok1__ = ok__ & ((t__ + 1 < T__) | (channel__ < 0))
         f_p__1 = tl.load(f_p_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         f_q__1 = tl.load(f_q_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         lam__1 = tl.load(lam_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         theta__1 = tl.load(theta_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
         at2__ = base__ + (t__ + 2) * C__ + channel__
-        ok2__ = ok__ & (((t__ + 2 < T__)) | (channel__ < 0))
+        ok2__ = ok__ & ((t__ + 2 < T__) | (channel__ < 0))
         f_p__2 = tl.load(f_p_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         f_q__2 = tl.load(f_q_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         lam__2 = tl.load(lam_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         theta__2 = tl.load(theta_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
         at3__ = base__ + (t__ + 3) * C__ + channel__
-        ok3__ = ok__ & (((t__ + 3 < T__)) | (channel__ < 0))
+        ok3__ = ok__ & ((t__ + 3 < T__) | (channel__ < 0))
         f_p__3 = tl.load(f_p_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
         f_q__3 = tl.load(f_q_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
         lam__3 = tl.load(lam_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
         theta__3 = tl.load(theta_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        q__x, p__x, = _step(q__x, p__x, f_p__0, f_q__0, lam__0, theta__0)
+        q__x, p__x = _step(q__x, p__x, f_p__0, f_q__0, lam__0, theta__0)
         tl.store(q_ptr + at0__, q__x.to(q_ptr.dtype.element_ty), mask=ok0__)
         tl.store(p_ptr + at0__, p__x.to(p_ptr.dtype.element_ty), mask=ok0__)
-        q__x, p__x, = _step(q__x, p__x, f_p__1, f_q__1, lam__1, theta__1)
+        q__x, p__x = _step(q__x, p__x, f_p__1, f_q__1, lam__1, theta__1)
         tl.store(q_ptr + at1__, q__x.to(q_ptr.dtype.element_ty), mask=ok1__)
         tl.store(p_ptr + at1__, p__x.to(p_ptr.dtype.element_ty), mask=ok1__)
-        q__x, p__x, = _step(q__x, p__x, f_p__2, f_q__2, lam__2, theta__2)
+        q__x, p__x = _step(q__x, p__x, f_p__2, f_q__2, lam__2, theta__2)
         tl.store(q_ptr + at2__, q__x.to(q_ptr.dtype.element_ty), mask=ok2__)
         tl.store(p_ptr + at2__, p__x.to(p_ptr.dtype.element_ty), mask=ok2__)
-        q__x, p__x, = _step(q__x, p__x, f_p__3, f_q__3, lam__3, theta__3)
+        q__x, p__x = _step(q__x, p__x, f_p__3, f_q__3, lam__3, theta__3)
         tl.store(q_ptr + at3__, q__x.to(q_ptr.dtype.element_ty), mask=ok3__)
         tl.store(p_ptr + at3__, p__x.to(p_ptr.dtype.element_ty), mask=ok3__)
 
 
 @triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
 def scan_adjoint_ends_kernel(
-    f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, q__out_ptr, p__out_ptr, map_ptr, end_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
+    f_p_ptr,
+    f_q_ptr,
+    lam_ptr,
+    theta_ptr,
+    q__out_ptr,
+    p__out_ptr,
+    map_ptr,
+    end_ptr,
+    T__,
+    C__,
+    chunks__,
+    LENGTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The map that every chunk is, backward in time."""
     sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
@@ -409,7 +454,7 @@ def scan_adjoint_ends_kernel(
         theta__3 = tl.load(theta_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
         q__out__3 = tl.load(q__out_ptr + at3__, mask=ok3__, other=0.0).to(ACC)
         p__out__3 = tl.load(p__out_ptr + at3__, mask=ok3__, other=0.0).to(ACC)
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__0, f_q__0, lam__0, theta__0)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__0, f_q__0, lam__0, theta__0)
         q__g = q__x + q__out__0
         p__g = p__x + p__out__0
         q__new = q__q__E * q__g + p__q__E * p__g
@@ -424,7 +469,7 @@ def scan_adjoint_ends_kernel(
         q__p__M = q__p__new
         p__q__M = p__q__new
         p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__1, f_q__1, lam__1, theta__1)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__1, f_q__1, lam__1, theta__1)
         q__g = q__x + q__out__1
         p__g = p__x + p__out__1
         q__new = q__q__E * q__g + p__q__E * p__g
@@ -439,7 +484,7 @@ def scan_adjoint_ends_kernel(
         q__p__M = q__p__new
         p__q__M = p__q__new
         p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__2, f_q__2, lam__2, theta__2)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__2, f_q__2, lam__2, theta__2)
         q__g = q__x + q__out__2
         p__g = p__x + p__out__2
         q__new = q__q__E * q__g + p__q__E * p__g
@@ -454,7 +499,7 @@ def scan_adjoint_ends_kernel(
         q__p__M = q__p__new
         p__q__M = p__q__new
         p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d, = _propagator(f_p__3, f_q__3, lam__3, theta__3)
+        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__3, f_q__3, lam__3, theta__3)
         q__g = q__x + q__out__3
         p__g = p__x + p__out__3
         q__new = q__q__E * q__g + p__q__E * p__g
@@ -479,7 +524,28 @@ def scan_adjoint_ends_kernel(
 
 @triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
 def scan_adjoint_kernel(
-    f_p_ptr, f_q_ptr, lam_ptr, theta_ptr, q__out_ptr, p__out_ptr, q_ptr, p_ptr, q__start_ptr, p__start_ptr, carry_ptr, f_p__bar_ptr, f_q__bar_ptr, lam__bar_ptr, theta__bar_ptr, begin_ptr, T__, C__, chunks__, LENGTH: tl.constexpr, BLOCK: tl.constexpr, ACC: tl.constexpr
+    f_p_ptr,
+    f_q_ptr,
+    lam_ptr,
+    theta_ptr,
+    q__out_ptr,
+    p__out_ptr,
+    q_ptr,
+    p_ptr,
+    q__start_ptr,
+    p__start_ptr,
+    carry_ptr,
+    f_p__bar_ptr,
+    f_q__bar_ptr,
+    lam__bar_ptr,
+    theta__bar_ptr,
+    begin_ptr,
+    T__,
+    C__,
+    chunks__,
+    LENGTH: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The cotangents of a chunk from the one that comes back from the tokens after it."""
     sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
@@ -489,12 +555,12 @@ def scan_adjoint_kernel(
     base__ = sample__ * T__ * C__
     low__ = chunk__ * LENGTH
 
-    q__x = tl.load(
-        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0
-    ).to(ACC)
-    p__x = tl.load(
-        carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0
-    ).to(ACC)
+    q__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0).to(
+        ACC
+    )
+    p__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0).to(
+        ACC
+    )
 
     for start__ in range(0, LENGTH, 2):
         t__ = low__ + LENGTH - 1 - start__
@@ -508,14 +574,12 @@ def scan_adjoint_kernel(
         p__out__0 = tl.load(p__out_ptr + at0__, mask=ok0__, other=0.0).to(ACC)
         later0__ = ok0__ & ((t__ - 0 > 0) | (channel__ < 0))
         first0__ = ok0__ & ((t__ - 0 == 0) | (channel__ < 0))
-        q__0 = (
-            tl.load(q_ptr + at0__ - C__, mask=later0__, other=0.0).to(ACC)
-            + tl.load(q__start_ptr + sample__ * C__ + channel__, mask=first0__, other=0.0).to(ACC)
-        )
-        p__0 = (
-            tl.load(p_ptr + at0__ - C__, mask=later0__, other=0.0).to(ACC)
-            + tl.load(p__start_ptr + sample__ * C__ + channel__, mask=first0__, other=0.0).to(ACC)
-        )
+        q__0 = tl.load(q_ptr + at0__ - C__, mask=later0__, other=0.0).to(ACC) + tl.load(
+            q__start_ptr + sample__ * C__ + channel__, mask=first0__, other=0.0
+        ).to(ACC)
+        p__0 = tl.load(p_ptr + at0__ - C__, mask=later0__, other=0.0).to(ACC) + tl.load(
+            p__start_ptr + sample__ * C__ + channel__, mask=first0__, other=0.0
+        ).to(ACC)
         at1__ = base__ + (t__ - 1) * C__ + channel__
         ok1__ = ok__ & (((t__ - 1 < T__) & (t__ - 1 >= low__)) | (channel__ < 0))
         f_p__1 = tl.load(f_p_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
@@ -526,17 +590,15 @@ def scan_adjoint_kernel(
         p__out__1 = tl.load(p__out_ptr + at1__, mask=ok1__, other=0.0).to(ACC)
         later1__ = ok1__ & ((t__ - 1 > 0) | (channel__ < 0))
         first1__ = ok1__ & ((t__ - 1 == 0) | (channel__ < 0))
-        q__1 = (
-            tl.load(q_ptr + at1__ - C__, mask=later1__, other=0.0).to(ACC)
-            + tl.load(q__start_ptr + sample__ * C__ + channel__, mask=first1__, other=0.0).to(ACC)
-        )
-        p__1 = (
-            tl.load(p_ptr + at1__ - C__, mask=later1__, other=0.0).to(ACC)
-            + tl.load(p__start_ptr + sample__ * C__ + channel__, mask=first1__, other=0.0).to(ACC)
-        )
+        q__1 = tl.load(q_ptr + at1__ - C__, mask=later1__, other=0.0).to(ACC) + tl.load(
+            q__start_ptr + sample__ * C__ + channel__, mask=first1__, other=0.0
+        ).to(ACC)
+        p__1 = tl.load(p_ptr + at1__ - C__, mask=later1__, other=0.0).to(ACC) + tl.load(
+            p__start_ptr + sample__ * C__ + channel__, mask=first1__, other=0.0
+        ).to(ACC)
         q__g = q__x + q__out__0
         p__g = p__x + p__out__0
-        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into, = _step_adjoint(
+        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into = _step_adjoint(
             q__0, p__0, f_p__0, f_q__0, lam__0, theta__0, q__g, p__g
         )
         tl.store(f_p__bar_ptr + at0__, f_p__into.to(f_p_ptr.dtype.element_ty), mask=ok0__)
@@ -545,7 +607,7 @@ def scan_adjoint_kernel(
         tl.store(theta__bar_ptr + at0__, theta__into.to(theta_ptr.dtype.element_ty), mask=ok0__)
         q__g = q__x + q__out__1
         p__g = p__x + p__out__1
-        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into, = _step_adjoint(
+        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into = _step_adjoint(
             q__1, p__1, f_p__1, f_q__1, lam__1, theta__1, q__g, p__g
         )
         tl.store(f_p__bar_ptr + at1__, f_p__into.to(f_p_ptr.dtype.element_ty), mask=ok1__)
@@ -633,16 +695,27 @@ def scan_adjoint(
             )
         grid = (b * chunks, triton.cdiv(c, block))
         scan_adjoint_kernel[grid](
-            *tokens, *coefficients, *cotangents, *states, *start, carry, *bars, *sums, begin, t, c, chunks, LENGTH=length, **options
+            *tokens,
+            *coefficients,
+            *cotangents,
+            *states,
+            *start,
+            carry,
+            *bars,
+            *sums,
+            begin,
+            t,
+            c,
+            chunks,
+            LENGTH=length,
+            **options,
         )
     first = (x.to(like.dtype, copy=True) for x in begin[:, 0].unbind(1))
     return (*first, *bars, *(x.sum((0, 1)).to(like.dtype) for x in sums))
 
 
 @triton.jit(do_not_specialize=["T__", "C__"])
-def readout_kernel(
-    q__start_ptr, p__start_ptr, q_ptr, p_ptr, out_ptr, T__, C__, BLOCK: tl.constexpr, ACC: tl.constexpr
-):
+def readout_kernel(q__start_ptr, p__start_ptr, q_ptr, p_ptr, out_ptr, T__, C__, BLOCK: tl.constexpr, ACC: tl.constexpr):
     """The components at one token."""
     row__ = tl.program_id(0).to(tl.int64)
     sample__ = row__ // T__
@@ -653,16 +726,14 @@ def readout_kernel(
     first__ = ok__ & ((t__ == 0) | (channel__ < 0))
 
     q = tl.load(q_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    q__before = (
-        tl.load(q_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC)
-        + tl.load(q__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0).to(ACC)
-    )
+    q__before = tl.load(q_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
+        q__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    ).to(ACC)
     p = tl.load(p_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    p__before = (
-        tl.load(p_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC)
-        + tl.load(p__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0).to(ACC)
-    )
-    T00__value, J__value, M__value, = _readout(q__before, p__before, q, p)
+    p__before = tl.load(p_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
+        p__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    ).to(ACC)
+    T00__value, J__value, M__value = _readout(q__before, p__before, q, p)
     tl.store(out_ptr + (row__ * 3 + 0) * C__ + channel__, T00__value.to(out_ptr.dtype.element_ty), mask=ok__)
     tl.store(out_ptr + (row__ * 3 + 1) * C__ + channel__, J__value.to(out_ptr.dtype.element_ty), mask=ok__)
     tl.store(out_ptr + (row__ * 3 + 2) * C__ + channel__, M__value.to(out_ptr.dtype.element_ty), mask=ok__)
@@ -670,7 +741,19 @@ def readout_kernel(
 
 @triton.jit(do_not_specialize=["T__", "C__"])
 def readout_adjoint_kernel(
-    grad_ptr, q__start_ptr, p__start_ptr, q_ptr, p_ptr, q__bar_ptr, p__bar_ptr, q__begin_ptr, p__begin_ptr, T__, C__, BLOCK: tl.constexpr, ACC: tl.constexpr
+    grad_ptr,
+    q__start_ptr,
+    p__start_ptr,
+    q_ptr,
+    p_ptr,
+    q__bar_ptr,
+    p__bar_ptr,
+    q__begin_ptr,
+    p__begin_ptr,
+    T__,
+    C__,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The cotangents at one token: what flows into its state from its own readout and from the next one."""
     row__ = tl.program_id(0).to(tl.int64)
@@ -683,15 +766,13 @@ def readout_adjoint_kernel(
     after__ = ok__ & ((t__ + 1 < T__) | (channel__ < 0))
 
     q = tl.load(q_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    q__before = (
-        tl.load(q_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC)
-        + tl.load(q__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0).to(ACC)
-    )
+    q__before = tl.load(q_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
+        q__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    ).to(ACC)
     p = tl.load(p_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    p__before = (
-        tl.load(p_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC)
-        + tl.load(p__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0).to(ACC)
-    )
+    p__before = tl.load(p_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
+        p__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    ).to(ACC)
     T00__g = tl.load(grad_ptr + (row__ * 3 + 0) * C__ + channel__, mask=ok__, other=0.0).to(ACC)
     J__g = tl.load(grad_ptr + (row__ * 3 + 1) * C__ + channel__, mask=ok__, other=0.0).to(ACC)
     M__g = tl.load(grad_ptr + (row__ * 3 + 2) * C__ + channel__, mask=ok__, other=0.0).to(ACC)
@@ -700,16 +781,18 @@ def readout_adjoint_kernel(
     M__h = tl.load(grad_ptr + ((row__ + 1) * 3 + 2) * C__ + channel__, mask=after__, other=0.0).to(ACC)
     q__after = tl.load(q_ptr + (row__ + 1) * C__ + channel__, mask=after__, other=0.0).to(ACC)
     p__after = tl.load(p_ptr + (row__ + 1) * C__ + channel__, mask=after__, other=0.0).to(ACC)
-    q__back, p__back, q__own, p__own, = _readout_adjoint(q__before, p__before, q, p, T00__g, J__g, M__g)
-    q__come, p__come, q__x, p__x, = _readout_adjoint(q, p, q__after, p__after, T00__h, J__h, M__h)
+    q__back, p__back, q__own, p__own = _readout_adjoint(q__before, p__before, q, p, T00__g, J__g, M__g)
+    q__come, p__come, q__x, p__x = _readout_adjoint(q, p, q__after, p__after, T00__h, J__h, M__h)
     tl.store(
-        q__bar_ptr + row__ * C__ + channel__, (q__own + tl.where(after__, q__come, 0.0)).to(q_ptr.dtype.element_ty),
-        mask=ok__
+        q__bar_ptr + row__ * C__ + channel__,
+        (q__own + tl.where(after__, q__come, 0.0)).to(q_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(q__begin_ptr + sample__ * C__ + channel__, q__back.to(q_ptr.dtype.element_ty), mask=first__)
     tl.store(
-        p__bar_ptr + row__ * C__ + channel__, (p__own + tl.where(after__, p__come, 0.0)).to(p_ptr.dtype.element_ty),
-        mask=ok__
+        p__bar_ptr + row__ * C__ + channel__,
+        (p__own + tl.where(after__, p__come, 0.0)).to(p_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(p__begin_ptr + sample__ * C__ + channel__, p__back.to(p_ptr.dtype.element_ty), mask=first__)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import operators, reference
-from .base import (BaseLayer, by_reference, check_state, exact, registered, working)
+from .base import BaseLayer, by_reference, check_state, exact, registered, working
 from .checks import checked
 from .scan import as_start, as_tokens
 
-COMPONENTS = ('T00', 'J', 'M')
+COMPONENTS = ("T00", "J", "M")
 
 
 @registered
@@ -39,9 +39,9 @@ class Lm(BaseLayer):
 
     CONFIG = ("channels", "backend")
     SPEC = "714dbb8ba1267f3f"
-    INPUTS = ('f_p', 'f_q', 'lam', 'theta')
-    SIGNS = {'lam': 'nonnegative'}
-    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    INPUTS = ("f_p", "f_q", "lam", "theta")
+    SIGNS = {"lam": "nonnegative"}
+    BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
 
     def __init__(self, channels: int, *, backend: str = "auto") -> None:
@@ -59,9 +59,7 @@ class Lm(BaseLayer):
 
     @exact
     @checked
-    def forward(
-        self, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor, state: LmState | None = None
-    ) -> LmState:
+    def forward(self, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor, state: LmState | None = None) -> LmState:
         """The state after every token, (B, C, T), from ``state`` (B, C) before the first one (zero by default).
 
         Inputs broadcast to (B, C, T). In memory the channels are last: an input that is the ``.mT`` of a contiguous
@@ -79,11 +77,11 @@ class Lm(BaseLayer):
     @exact
     @checked
     def step(self, state: LmState | None, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> LmState:
-        """The state (B, C) after one token with inputs (B, C): ``forward`` token by token, with nothing else to keep."""
+        """The state (B, C) after one token with inputs (B, C): ``forward`` token by token, with nothing else to
+        keep."""
         inputs, dtype = as_tokens(self.channels, 2, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
         start = as_start(state, LmState._fields, inputs[0])
-        fixed = self._coefficients(inputs[0])
-        return LmState(*(x.to(dtype) for x in reference.step(*start, *inputs, )))
+        return LmState(*(x.to(dtype) for x in reference.step(*start, *inputs)))
 
     @exact
     def readout(self, state: LmState, before: LmState | None = None) -> Tensor:
@@ -107,5 +105,4 @@ class Lm(BaseLayer):
         """x.P x/2 of each sample, summed over the channels: (B, T), or (B,) for a state (B, C)."""
         check_state("energy", state, LmState)
         states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
-        fixed = self._coefficients(states[0])
-        return reference.energy(*states, )[0].expand_as(states[0]).sum(-1)
+        return reference.energy(*states)[0].expand_as(states[0]).sum(-1)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 Tensors = tuple[Tensor, ...]
-FIELDS, TOKENS, COEFFICIENTS = ('q', 'p'), ('f_p', 'f_q', 'lam', 'theta'), ()
+FIELDS, TOKENS, COEFFICIENTS = ("q", "p"), ("f_p", "f_q", "lam", "theta"), ()
 
 
 def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
@@ -37,12 +37,18 @@ def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Ten
     offset_q__v = q - f_q
     q__next = f_q + v__0 * (offset_p__v * v__1 + offset_q__v * v__2)
     p__next = f_p + v__0 * (offset_p__v * v__2 - offset_q__v * v__1)
-    return (q__next, p__next,)
+    return (q__next, p__next)
 
 
 def step_adjoint(
-    q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor, q__next__bar: Tensor,
-    p__next__bar: Tensor
+    q: Tensor,
+    p: Tensor,
+    f_p: Tensor,
+    f_q: Tensor,
+    lam: Tensor,
+    theta: Tensor,
+    q__next__bar: Tensor,
+    p__next__bar: Tensor,
 ) -> Tensors:
     """The variation of ``step``: cotangents of all its arguments."""
     rate__v = -lam
@@ -60,7 +66,7 @@ def step_adjoint(
     f_p__bar = p__next__bar - p__bar
     f_q__bar = q__next__bar - q__bar
     lam__bar = -rate__bar4__v
-    return (q__bar, p__bar, f_p__bar, f_q__bar, lam__bar, theta__bar,)
+    return (q__bar, p__bar, f_p__bar, f_q__bar, lam__bar, theta__bar)
 
 
 def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
@@ -75,7 +81,7 @@ def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
     p__from_p__t = q__from_q__t
     q__drive = f_q - v__0 * (v__3 * f_p + v__1 * f_q)
     p__drive = f_p - v__0 * (v__1 * f_p - v__3 * f_q)
-    return (q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive,)
+    return (q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive)
 
 
 def readout(q__before: Tensor, p__before: Tensor, q: Tensor, p: Tensor) -> Tensors:
@@ -84,19 +90,24 @@ def readout(q__before: Tensor, p__before: Tensor, q: Tensor, p: Tensor) -> Tenso
     T00__density = 0.5 * v__0
     J__density = p * q__before - p__before * q
     M__density = p * p__before + q * q__before
-    return (T00__density, J__density, M__density,)
+    return (T00__density, J__density, M__density)
 
 
 def readout_adjoint(
-    q__before: Tensor, p__before: Tensor, q: Tensor, p: Tensor, T00__density__bar: Tensor, J__density__bar: Tensor,
-    M__density__bar: Tensor
+    q__before: Tensor,
+    p__before: Tensor,
+    q: Tensor,
+    p: Tensor,
+    T00__density__bar: Tensor,
+    J__density__bar: Tensor,
+    M__density__bar: Tensor,
 ) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     q__before__bar = J__density__bar * p + M__density__bar * q
     p__before__bar = M__density__bar * p - J__density__bar * q
     q__bar = M__density__bar * q__before + T00__density__bar * q - J__density__bar * p__before
     p__bar = J__density__bar * q__before + M__density__bar * p__before + T00__density__bar * p
-    return (q__before__bar, p__before__bar, q__bar, p__bar,)
+    return (q__before__bar, p__before__bar, q__bar, p__bar)
 
 
 def energy(q: Tensor, p: Tensor) -> Tensors:
@@ -137,7 +148,7 @@ def rows(entries: Tensors) -> tuple[Tensors, ...]:
 
 def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
     """The state after every token. The same as ``step`` token by token."""
-    *entries, = propagator(*tokens, *coefficients)
+    (*entries,) = propagator(*tokens, *coefficients)
     E, drive = rows(tuple(entries[: len(FIELDS) ** 2])), entries[len(FIELDS) ** 2 :]
     if not tokens[0].shape[1]:
         return tuple(x[:, None].expand_as(tokens[0]).clone() for x in start)

@@ -49,7 +49,7 @@ class BaseLayer(nn.Module):
         """Channels and backend; raises ValueError where this package, or this machine, has no such backend."""
         if backend not in self.BACKENDS:
             if backend in self.WITHOUT:
-                raise ValueError(f'backend={backend!r} {self.WITHOUT[backend]}; use one of {self.BACKENDS}')
+                raise ValueError(f"backend={backend!r} {self.WITHOUT[backend]}; use one of {self.BACKENDS}")
             raise ValueError(f"backend={backend!r} is not emitted for this package; use one of {self.BACKENDS}")
         if self.OPERATORS is not None:
             self.OPERATORS.check(backend)

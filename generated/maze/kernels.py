@@ -39,7 +39,8 @@ def checking() -> bool:
 
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does what
+    """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
+    what
     lies before and behind it."""
     if not checking():
         if shape is None:
@@ -66,7 +67,8 @@ def _block(n: int) -> int:
 
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
-    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane; the
+    """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
+    the
     blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
@@ -76,11 +78,17 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
         raise ValueError(
             f"fields of shape {tuple(shape)} need {programs} programs on planes of {n} sites: both end at {MOST}"
         )
-    return programs, {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)}, "BLOCK": block,
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
-        "num_warps": 4 if block > 128 else 2 if block > 64 else 1, "enable_fp_fusion": True,
-    }
+    return (
+        programs,
+        {
+            "N__": n,
+            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "BLOCK": block,
+            "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+            "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
+            "enable_fp_fusion": True,
+        },
+    )
 
 
 def launch(kernel, like: Tensor, *args: Tensor) -> None:
@@ -118,7 +126,7 @@ def harmonicmean__(a, b):
     none = (a == 0.0) & (b == 0.0)
     r = quotient__(
         tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL),
-        tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL))
+        tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)),
     )
     return tl.where(none, 0.5 * a + 0.5 * b, tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL) * (2.0 / (1.0 + r)))
 
@@ -159,13 +167,13 @@ def readout_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -197,7 +205,8 @@ def readout_0_kernel(
     tl.store(T11__density_ptr + base__ + at__, (-v__7 - v__9).to(T11__density_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         T12__density_ptr + base__ + at__,
-        (0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa).to(T12__density_ptr.dtype.element_ty), mask=ok__
+        (0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa).to(T12__density_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(T22__density_ptr + base__ + at__, (v__9 - v__7).to(T22__density_ptr.dtype.element_ty), mask=ok__)
 
@@ -231,21 +240,21 @@ def readout_adjoint_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
-    ok__m1_m1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
-    ok__p1_m1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__) & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -328,8 +337,11 @@ def readout_adjoint_0_kernel(
     v__35 = v__12 - v__14
     v__36 = T11__density__bar + T22__density__bar - T00__density__bar
     v__37 = (
-        (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar + v__8 * v__9 * v__0 * v__0
-        + v__10 * v__11 * v__1 * v__1 + v__4 * v__5 * v__2 * v__2 + v__6 * v__7 * v__3 * v__3
+        (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar
+        + v__8 * v__9 * v__0 * v__0
+        + v__10 * v__11 * v__1 * v__1
+        + v__4 * v__5 * v__2 * v__2
+        + v__6 * v__7 * v__3 * v__3
         - (T11__density__bar - T22__density__bar) * (v__13 * v__4 + v__15 * v__6 - v__18)
     )
     v__38 = v__20 + v__22 + v__25
@@ -340,25 +352,27 @@ def readout_adjoint_0_kernel(
     v__43 = (
         (v__27 + 2.0 * v__38) * T00__density__bar
         + (v__34 * (v__41 - v__42) + v__35 * (v__39 - v__40)) * T12__density__bar
-        + (
-            (u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) * inside__p1_m1
-        ) * T12__density__bar__0_m1 * kappa__0_m1
-        + (
-            (u__m1_0 + v__30) * inside__m1_m1 - (u__m1_0 + v__32) * inside__m1_p1
-        ) * T12__density__bar__m1_0 * kappa__m1_0
-        + (-v__27 - v__29) * T22__density__bar - (v__27 - v__29) * T11__density__bar
-        - (
-            (u__0_p1 + v__32) * inside__m1_p1 - (u__0_p1 + v__33) * inside__p1_p1
-        ) * T12__density__bar__0_p1 * kappa__0_p1
-        - (
-            (u__p1_0 + v__31) * inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1
-        ) * T12__density__bar__p1_0 * kappa__p1_0
+        + ((u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) * inside__p1_m1)
+        * T12__density__bar__0_m1
+        * kappa__0_m1
+        + ((u__m1_0 + v__30) * inside__m1_m1 - (u__m1_0 + v__32) * inside__m1_p1)
+        * T12__density__bar__m1_0
+        * kappa__m1_0
+        + (-v__27 - v__29) * T22__density__bar
+        - (v__27 - v__29) * T11__density__bar
+        - ((u__0_p1 + v__32) * inside__m1_p1 - (u__0_p1 + v__33) * inside__p1_p1)
+        * T12__density__bar__0_p1
+        * kappa__0_p1
+        - ((u__p1_0 + v__31) * inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1)
+        * T12__density__bar__p1_0
+        * kappa__p1_0
     )
     v__44 = v__0 * v__23 * v__9 + v__1 * v__11 * v__24 + v__19 * v__2 * v__5 + v__21 * v__3 * v__7
     tl.store(u__bar_ptr + base__ + at__, (0.25 * v__43 + 0.5 * v__44).to(u__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(
         kappa__bar_ptr + base__ + at__,
-        (0.25 * v__34 * v__35 * T12__density__bar + 0.5 * v__37).to(kappa__bar_ptr.dtype.element_ty), mask=ok__
+        (0.25 * v__34 * v__35 * T12__density__bar + 0.5 * v__37).to(kappa__bar_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(m2__bar_ptr + base__ + at__, (-0.5 * v__36 * u * u).to(m2__bar_ptr.dtype.element_ty), mask=ok__)
     tl.store(s__bar_ptr + base__ + at__, (v__36 * u).to(s__bar_ptr.dtype.element_ty), mask=ok__)
@@ -385,13 +399,13 @@ def operator_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -410,11 +424,13 @@ def operator_0_kernel(
     tl.store(
         u__image_ptr + base__ + at__,
         (
-            (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1) + (u - u__0_p1) * inside__0_p1
-            * harmonicmean__(kappa, kappa__0_p1) + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-            + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0) + u * m2
+            (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
+            + (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
+            + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
+            + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+            + u * m2
         ).to(u__image_ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -440,13 +456,13 @@ def operator_adjoint_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -471,7 +487,9 @@ def operator_adjoint_0_kernel(
     v__2 = (u - u__m1_0) * sharesquare0__(kappa__m1_0, kappa)
     v__3 = (u - u__p1_0) * sharesquare0__(kappa__p1_0, kappa)
     v__4 = (
-        v__0 * u__image__bar__0_m1 + v__1 * u__image__bar__0_p1 + v__2 * u__image__bar__m1_0
+        v__0 * u__image__bar__0_m1
+        + v__1 * u__image__bar__0_p1
+        + v__2 * u__image__bar__m1_0
         + v__3 * u__image__bar__p1_0
         - (v__0 * inside__0_m1 + v__1 * inside__0_p1 + v__2 * inside__m1_0 + v__3 * inside__p1_0) * u__image__bar
     )
@@ -503,13 +521,13 @@ def weights_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
@@ -523,19 +541,23 @@ def weights_0_kernel(
     tl.store(screening___ptr + base__ + at__, (m2).to(screening___ptr.dtype.element_ty), mask=ok__)
     tl.store(
         weight__m1_0_ptr + base__ + at__,
-        (inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)).to(weight__m1_0_ptr.dtype.element_ty), mask=ok__
+        (inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)).to(weight__m1_0_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         weight__0_m1_ptr + base__ + at__,
-        (inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)).to(weight__0_m1_ptr.dtype.element_ty), mask=ok__
+        (inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)).to(weight__0_m1_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         weight__0_p1_ptr + base__ + at__,
-        (inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)).to(weight__0_p1_ptr.dtype.element_ty), mask=ok__
+        (inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)).to(weight__0_p1_ptr.dtype.element_ty),
+        mask=ok__,
     )
     tl.store(
         weight__p1_0_ptr + base__ + at__,
-        (inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)).to(weight__p1_0_ptr.dtype.element_ty), mask=ok__
+        (inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)).to(weight__p1_0_ptr.dtype.element_ty),
+        mask=ok__,
     )
 
 
@@ -563,13 +585,13 @@ def apply_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
@@ -583,10 +605,13 @@ def apply_0_kernel(
     tl.store(
         image___ptr + base__ + at__,
         (
-            u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0)
-            * weight__m1_0 + (u - u__p1_0) * weight__p1_0
+            u * screening__
+            + (u - u__0_m1) * weight__0_m1
+            + (u - u__0_p1) * weight__0_p1
+            + (u - u__m1_0) * weight__m1_0
+            + (u - u__p1_0) * weight__p1_0
         ).to(image___ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -613,13 +638,13 @@ def gather_0_kernel(
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & ((i0__ - 1) >= 0) & ((i0__ - 1) < N0__)
+    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
     at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & ((i1__ - 1) >= 0) & ((i1__ - 1) < N1__)
+    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
     at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & ((i1__ + 1) >= 0) & ((i1__ + 1) < N1__)
+    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & ((i0__ + 1) >= 0) & ((i0__ + 1) < N0__)
+    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
     u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
@@ -630,10 +655,10 @@ def gather_0_kernel(
     weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
         gathered___ptr + base__ + at__,
-        (
-            u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
-        ).to(gathered___ptr.dtype.element_ty),
-        mask=ok__
+        (u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0).to(
+            gathered___ptr.dtype.element_ty
+        ),
+        mask=ok__,
     )
 
 
@@ -657,8 +682,6 @@ def diagonal_0_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
     screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
@@ -667,7 +690,7 @@ def diagonal_0_kernel(
     tl.store(
         diagonal___ptr + base__ + at__,
         (screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0).to(diagonal___ptr.dtype.element_ty),
-        mask=ok__
+        mask=ok__,
     )
 
 
@@ -677,22 +700,40 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     T12__density = _new(u)
     T22__density = _new(u)
     launch(readout_0_kernel, u, kappa, m2, s, u, T00__density, T11__density, T12__density, T22__density)
-    return (T00__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T11__density, T12__density, T22__density)
 
 
 def readout_adjoint(
-    u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__density__bar: Tensor, T11__density__bar: Tensor,
-    T12__density__bar: Tensor, T22__density__bar: Tensor
+    u: Tensor,
+    kappa: Tensor,
+    m2: Tensor,
+    s: Tensor,
+    T00__density__bar: Tensor,
+    T11__density__bar: Tensor,
+    T12__density__bar: Tensor,
+    T22__density__bar: Tensor,
 ) -> Tensors:
     u__bar = _new(u)
     kappa__bar = _new(u)
     m2__bar = _new(u)
     s__bar = _new(u)
     launch(
-        readout_adjoint_0_kernel, u, T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar,
-        kappa, m2, s, u, u__bar, kappa__bar, m2__bar, s__bar
+        readout_adjoint_0_kernel,
+        u,
+        T00__density__bar,
+        T11__density__bar,
+        T12__density__bar,
+        T22__density__bar,
+        kappa,
+        m2,
+        s,
+        u,
+        u__bar,
+        kappa__bar,
+        m2__bar,
+        s__bar,
     )
-    return (u__bar, kappa__bar, m2__bar, s__bar,)
+    return (u__bar, kappa__bar, m2__bar, s__bar)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -705,7 +746,7 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
     kappa__bar = _new(u)
     m2__bar = _new(u)
     launch(operator_adjoint_0_kernel, u, kappa, u, u__image__bar, kappa__bar, m2__bar)
-    return (kappa__bar, m2__bar,)
+    return (kappa__bar, m2__bar)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -715,12 +756,16 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     weight__0_p1 = _new(u)
     weight__p1_0 = _new(u)
     launch(weights_0_kernel, u, kappa, m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
-    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
+    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
 
 
 def apply(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     image__ = _new(u)
     launch(apply_0_kernel, u, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__)
@@ -728,8 +773,12 @@ def apply(
 
 
 def gather(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     gathered__ = _new(u)
     launch(gather_0_kernel, u, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__)
@@ -741,8 +790,7 @@ def diagonal(
 ) -> Tensors:
     diagonal__ = _new(screening__)
     launch(
-        diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0,
-        diagonal__
+        diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__
     )
     return (diagonal__,)
 
@@ -750,8 +798,7 @@ def diagonal(
 MAX_SITES = 4096  # of a plane that one program holds
 # Warps of a program, measured: "kernel tile group dtype architecture", and what these kernels are where this machine
 # measured them. What is missing follows ``_heuristic``.
-TABLE: dict[str, int] = {
-}
+TABLE: dict[str, int] = {}
 
 
 def _tile(like: Tensor) -> int:
@@ -819,7 +866,8 @@ def _warps(kernel: str, tile: int, group: int, dtype: torch.dtype, device: torch
 
 @functools.lru_cache(maxsize=1)
 def content() -> str:
-    """What these kernels are, in short: a package that is built anew with others does not take the settings of the old."""
+    """What these kernels are, in short: a package that is built anew with others does not take the settings of the
+    old."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
@@ -855,9 +903,11 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n, **{f"N{axis}__": length for axis, length in enumerate(size)},
+        "N__": n,
+        **{f"N{axis}__": length for axis, length in enumerate(size)},
         "TILE__": max(16, triton.next_power_of_2(n)),
-        "ACC": tl.float64 if dtype == torch.float64 else tl.float32, "enable_fp_fusion": True,
+        "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
+        "enable_fp_fusion": True,
     }
 
 
@@ -870,7 +920,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
-            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants,
+            *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
@@ -909,7 +959,10 @@ def _weights_0(kappa, m2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0
 def _apply_0(screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__: tl.constexpr):
     u__m1_0, u__0_m1, u__0_p1, u__p1_0 = _read4(u, near__0, TILE__)
     image__ = (
-        u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
+        u * screening__
+        + (u - u__0_m1) * weight__0_m1
+        + (u - u__0_p1) * weight__0_p1
+        + (u - u__m1_0) * weight__m1_0
         + (u - u__p1_0) * weight__p1_0
     )
     return image__
@@ -953,13 +1006,28 @@ def _unit(largest, ACC: tl.constexpr):
 
 @triton.jit(do_not_specialize=["C__", "max_iter__"])
 def conjugate_gradient_kernel(
-    kappa_ptr, m2_ptr, b___ptr, start___ptr, rtol___ptr, atol___ptr, x___ptr, iterations___ptr, residual___ptr,
-    failed___ptr, indefinite___ptr, C__, max_iter__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr,
-    PATIENCE__: tl.constexpr, TILE__: tl.constexpr, ACC: tl.constexpr
+    kappa_ptr,
+    m2_ptr,
+    b___ptr,
+    start___ptr,
+    rtol___ptr,
+    atol___ptr,
+    x___ptr,
+    iterations___ptr,
+    residual___ptr,
+    failed___ptr,
+    indefinite___ptr,
+    C__,
+    max_iter__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    PATIENCE__: tl.constexpr,
+    TILE__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """Conjugate gradient, preconditioned by the diagonal, until ||b - A x|| <= tolerance."""
     plane__ = tl.program_id(0).to(tl.int64)
-    channel__ = plane__ % C__
     at__ = tl.arange(0, TILE__)
     ok__ = at__ < N__
     base__ = plane__ * N__ + at__
@@ -970,14 +1038,14 @@ def conjugate_gradient_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
@@ -1001,16 +1069,16 @@ def conjugate_gradient_kernel(
     b__ *= scale__
     square__ = tl.sum(b__ * b__)
     # Of a plane that is no number there is no solution.
-    unit__ = tl.where(square__ < float('inf'), unit__, float('nan'))
+    unit__ = tl.where(square__ < float("inf"), unit__, float("nan"))
     tolerance__ = tl.maximum(rtol__ * tl.sqrt(square__), tl.load(atol___ptr).to(ACC) * scale__)
     x__ = _load_plane(start___ptr, base__, ok__, ACC) * scale__
-    far__ = tl.where(
-        square__ == 0.0, 0.0, 3.8812952307517723e+230 if ACC == tl.float64 else 1.9807040628566084e+28
-    ).to(ACC)
+    far__ = tl.where(square__ == 0.0, 0.0, 3.8812952307517723e230 if ACC == tl.float64 else 1.9807040628566084e28).to(
+        ACC
+    )
     x__ = tl.where(tl.abs(x__) > far__, 0.0, x__)
     image__ = _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
     r__ = b__ - image__
-    lost__ = tl.sum(r__ * r__) > (6.703903964971299e+153 if ACC == tl.float64 else 9.223372036854776e+18) * square__
+    lost__ = tl.sum(r__ * r__) > (6.703903964971299e153 if ACC == tl.float64 else 9.223372036854776e18) * square__
     x__ = tl.where(lost__, 0.0, x__)
     r__ = b__ - tl.where(lost__, 0.0, image__)
     z__ = r__ / diagonal__
@@ -1058,13 +1126,26 @@ def conjugate_gradient_kernel(
 
 @triton.jit(do_not_specialize=["C__", "max_iter__"])
 def monotone_kernel(
-    kappa_ptr, m2_ptr, b___ptr, start___ptr, rtol___ptr, x___ptr, iterations___ptr, residual___ptr, failed___ptr,
-    negative___ptr, C__, max_iter__, N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr,
-    ACC: tl.constexpr
+    kappa_ptr,
+    m2_ptr,
+    b___ptr,
+    start___ptr,
+    rtol___ptr,
+    x___ptr,
+    iterations___ptr,
+    residual___ptr,
+    failed___ptr,
+    negative___ptr,
+    C__,
+    max_iter__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    TILE__: tl.constexpr,
+    ACC: tl.constexpr,
 ):
     """The fixed point u <- (b + sum w u_nb) / (m + sum w) of the positive and of the negative part of b."""
     plane__ = tl.program_id(0).to(tl.int64)
-    channel__ = plane__ % C__
     at__ = tl.arange(0, TILE__)
     ok__ = at__ < N__
     base__ = plane__ * N__ + at__
@@ -1075,14 +1156,14 @@ def monotone_kernel(
         tl.join(
             tl.join(
                 tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1)
+                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
             ),
             tl.join(
                 tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1)
-            )
+                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+            ),
         ),
-        [4 * TILE__]
+        [4 * TILE__],
     )
     inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
     inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
@@ -1144,7 +1225,7 @@ def monotone_kernel(
     _store_plane(x___ptr, base__, x__, ok__)
     tl.store(iterations___ptr + plane__, iterations__)
     tl.store(residual___ptr + plane__, left__ * unit__)
-    tl.store(failed___ptr + plane__, tl.where(left__ < float('inf'), failed__, 1))
+    tl.store(failed___ptr + plane__, tl.where(left__ < float("inf"), failed__, 1))
 
 
 def solve_linear(
@@ -1167,8 +1248,21 @@ def solve_linear(
         )
         return x, iterations.amax(1), _sample_residual(residual, b), failed.amax(1)
     _launch_planes(
-        conjugate_gradient_kernel, b, 1, max_iter, *arguments, b, start, relative, absolute, x, iterations, residual,
-        failed, indefinite, PATIENCE__=reference.PATIENCE
+        conjugate_gradient_kernel,
+        b,
+        1,
+        max_iter,
+        *arguments,
+        b,
+        start,
+        relative,
+        absolute,
+        x,
+        iterations,
+        residual,
+        failed,
+        indefinite,
+        PATIENCE__=reference.PATIENCE,
     )
     status = torch.where(indefinite.amax(1) > 0, reference.NOT_POSITIVE, failed.amax(1))
     return x, iterations.amax(1), _sample_residual(residual, b), status

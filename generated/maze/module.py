@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import (as_dtype, by_reference, check_given, exact, registered, transformed)
+from .base import as_dtype, by_reference, check_given, exact, registered, transformed
 from .checks import checked
 from .lattice import LatticeLayer
 
-COMPONENTS = ('T00', 'T11', 'T12', 'T22')
+COMPONENTS = ("T00", "T11", "T12", "T22")
 
 
 @registered
@@ -39,13 +39,13 @@ class Maze(LatticeLayer):
 
     RANK = 2
     STATE = MazeState
-    FIELDS = ('u',)
-    CONFIG = ('channels', 'backend', 'solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
-    DYNAMICS = ('solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
+    FIELDS = ("u",)
+    CONFIG = ("channels", "backend", "solver", "rtol", "bwd_rtol", "atol", "max_iter")
+    DYNAMICS = ("solver", "rtol", "bwd_rtol", "atol", "max_iter")
     SPEC = "e841cd2892a8d4b5"
-    INPUTS = ('kappa', 'm2', 's')
-    SIGNS = {'kappa': 'positive', 'm2': 'positive'}
-    BACKENDS = ('auto', 'triton', 'cpu', 'torch')
+    INPUTS = ("kappa", "m2", "s")
+    SIGNS = {"kappa": "positive", "m2": "positive"}
+    BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
 
     def __init__(
@@ -66,7 +66,7 @@ class Maze(LatticeLayer):
         if steps is not None or dt is not None:
             raise ValueError("a steady state has no steps and no dt")
         self.solver = "cg" if solver is None else solver
-        if self.solver not in ('cg', 'monotone'):
+        if self.solver not in ("cg", "monotone"):
             raise ValueError(f"solver={self.solver!r} is not one of ('cg', 'monotone')")
         self.rtol = 1e-06 if rtol is None else rtol
         self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol
@@ -81,8 +81,8 @@ class Maze(LatticeLayer):
         if transformed():
             raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")
         self._insist(like)
-        fixed = (self._site(kappa, like, 'kappa'), self._site(m2, like, 'm2'))
-        (rhs,) = reference.source(like, self._site(s, like, 's'))
+        fixed = (self._site(kappa, like, "kappa"), self._site(m2, like, "m2"))
+        (rhs,) = reference.source(like, self._site(s, like, "s"))
         start = torch.zeros_like(rhs)
         if warm_start is not None:
             start = self._site(warm_start, rhs, "warm_start").detach().contiguous()
@@ -97,9 +97,9 @@ class Maze(LatticeLayer):
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The readout, (B, R*C, *S): T00, T11, T12, T22."""
-        check_given('readout', kappa=kappa, m2=m2, s=s)
-        (u,) = self._state('readout', state)
-        given = (u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's'))
+        check_given("readout", kappa=kappa, m2=m2, s=s)
+        (u,) = self._state("readout", state)
+        given = (u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s"))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
         self._insist(given[0])
@@ -110,25 +110,26 @@ class Maze(LatticeLayer):
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
         """The energy of each sample, (B,)."""
-        check_given('energy', kappa=kappa, m2=m2, s=s)
-        (u,) = self._state('energy', state)
-        return reference.energy(
-            u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's')
-        )[0].flatten(1).sum(1)
+        check_given("energy", kappa=kappa, m2=m2, s=s)
+        (u,) = self._state("energy", state)
+        return (
+            reference.energy(u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s"))[0]
+            .flatten(1)
+            .sum(1)
+        )
 
     @exact
     def stress_energy(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
-        check_given('stress_energy', kappa=kappa, m2=m2, s=s)
-        (u,) = self._state('stress_energy', state)
+        check_given("stress_energy", kappa=kappa, m2=m2, s=s)
+        (u,) = self._state("stress_energy", state)
         return dict(
             zip(
-                ('T00', 'T01', 'T02', 'T11', 'T12', 'T22'),
+                ("T00", "T01", "T02", "T11", "T12", "T22"),
                 reference.stress_energy(
-                    u, self._site(kappa, u, 'kappa'), self._site(m2, u, 'm2'), self._site(s, u, 's')
-                )
+                    u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s")
+                ),
             )
         )
-

@@ -12,8 +12,8 @@ try:
 except ImportError:  # a machine without Triton
     kernels = None
 
-KINDS = {'kappa': 'field', 'm2': 'field', 's': 'field', 'u': 'field'}
-OPERATORS = Operators("maze_18b3d2b6", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+KINDS = {"kappa": "field", "m2": "field", "s": "field", "u": "field"}
+OPERATORS = Operators("maze_f685ca26", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("u", "kappa", "m2", "s"), 4)
 solve = OPERATORS.solve("u", ("kappa", "m2"), "Maze")

@@ -111,12 +111,18 @@ def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     T11__density = -v__7 - v__9
     T12__density = 0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa
     T22__density = v__9 - v__7
-    return (T00__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T11__density, T12__density, T22__density)
 
 
 def readout_adjoint(
-    u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor, T00__density__bar: Tensor, T11__density__bar: Tensor,
-    T12__density__bar: Tensor, T22__density__bar: Tensor
+    u: Tensor,
+    kappa: Tensor,
+    m2: Tensor,
+    s: Tensor,
+    T00__density__bar: Tensor,
+    T11__density__bar: Tensor,
+    T12__density__bar: Tensor,
+    T22__density__bar: Tensor,
 ) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
@@ -193,8 +199,11 @@ def readout_adjoint(
     v__35 = v__12 - v__14
     v__36 = T11__density__bar + T22__density__bar - T00__density__bar
     v__37 = (
-        (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar + v__8 * v__9 * v__0 * v__0
-        + v__10 * v__11 * v__1 * v__1 + v__4 * v__5 * v__2 * v__2 + v__6 * v__7 * v__3 * v__3
+        (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar
+        + v__8 * v__9 * v__0 * v__0
+        + v__10 * v__11 * v__1 * v__1
+        + v__4 * v__5 * v__2 * v__2
+        + v__6 * v__7 * v__3 * v__3
         - (T11__density__bar - T22__density__bar) * (v__13 * v__4 + v__15 * v__6 - v__18)
     )
     v__38 = v__20 + v__22 + v__25
@@ -205,26 +214,27 @@ def readout_adjoint(
     v__43 = (
         (v__27 + 2.0 * v__38) * T00__density__bar
         + (v__34 * (v__41 - v__42) + v__35 * (v__39 - v__40)) * T12__density__bar
-        + (
-            (u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) * inside__p1_m1
-        ) * T12__density__bar__0_m1 * kappa__0_m1
-        + (
-            (u__m1_0 + v__30) * inside__m1_m1 - (u__m1_0 + v__32) * inside__m1_p1
-        ) * T12__density__bar__m1_0 * kappa__m1_0
-        + (-v__27 - v__29) * T22__density__bar - (v__27 - v__29) * T11__density__bar
-        - (
-            (u__0_p1 + v__32) * inside__m1_p1 - (u__0_p1 + v__33) * inside__p1_p1
-        ) * T12__density__bar__0_p1 * kappa__0_p1
-        - (
-            (u__p1_0 + v__31) * inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1
-        ) * T12__density__bar__p1_0 * kappa__p1_0
+        + ((u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) * inside__p1_m1)
+        * T12__density__bar__0_m1
+        * kappa__0_m1
+        + ((u__m1_0 + v__30) * inside__m1_m1 - (u__m1_0 + v__32) * inside__m1_p1)
+        * T12__density__bar__m1_0
+        * kappa__m1_0
+        + (-v__27 - v__29) * T22__density__bar
+        - (v__27 - v__29) * T11__density__bar
+        - ((u__0_p1 + v__32) * inside__m1_p1 - (u__0_p1 + v__33) * inside__p1_p1)
+        * T12__density__bar__0_p1
+        * kappa__0_p1
+        - ((u__p1_0 + v__31) * inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1)
+        * T12__density__bar__p1_0
+        * kappa__p1_0
     )
     v__44 = v__0 * v__23 * v__9 + v__1 * v__11 * v__24 + v__19 * v__2 * v__5 + v__21 * v__3 * v__7
     u__bar = 0.25 * v__43 + 0.5 * v__44
     kappa__bar = 0.25 * v__34 * v__35 * T12__density__bar + 0.5 * v__37
     m2__bar = -0.5 * v__36 * u * u
     s__bar = v__36 * u
-    return (u__bar, kappa__bar, m2__bar, s__bar,)
+    return (u__bar, kappa__bar, m2__bar, s__bar)
 
 
 def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
@@ -282,7 +292,7 @@ def stress_energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     T11__density = -v__7 - v__9
     T12__density = 0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa
     T22__density = v__9 - v__7
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density,)
+    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -303,7 +313,8 @@ def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
         (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
         + (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
         + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-        + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0) + u * m2
+        + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+        + u * m2
     )
     return (u__image,)
 
@@ -337,13 +348,15 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
     v__2 = (u - u__m1_0) * sharesquare0__(kappa__m1_0, kappa)
     v__3 = (u - u__p1_0) * sharesquare0__(kappa__p1_0, kappa)
     v__4 = (
-        v__0 * u__image__bar__0_m1 + v__1 * u__image__bar__0_p1 + v__2 * u__image__bar__m1_0
+        v__0 * u__image__bar__0_m1
+        + v__1 * u__image__bar__0_p1
+        + v__2 * u__image__bar__m1_0
         + v__3 * u__image__bar__p1_0
         - (v__0 * inside__0_m1 + v__1 * inside__0_p1 + v__2 * inside__m1_0 + v__3 * inside__p1_0) * u__image__bar
     )
     kappa__bar = -2.0 * v__4
     m2__bar = u * u__image__bar
-    return (kappa__bar, m2__bar,)
+    return (kappa__bar, m2__bar)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -361,12 +374,16 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     weight__0_m1 = inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
     weight__0_p1 = inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
     weight__p1_0 = inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
-    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0,)
+    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
 
 
 def apply(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     """A u = screening u + sum_s weight_s (u - u[n + s])."""
     u__0_m1 = shift(u, (0, -1))
@@ -374,15 +391,22 @@ def apply(
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
     image__ = (
-        u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 + (u - u__m1_0) * weight__m1_0
+        u * screening__
+        + (u - u__0_m1) * weight__0_m1
+        + (u - u__0_p1) * weight__0_p1
+        + (u - u__m1_0) * weight__m1_0
         + (u - u__p1_0) * weight__p1_0
     )
     return (image__,)
 
 
 def gather(
-    u: Tensor, screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor,
-    weight__p1_0: Tensor
+    u: Tensor,
+    screening__: Tensor,
+    weight__m1_0: Tensor,
+    weight__0_m1: Tensor,
+    weight__0_p1: Tensor,
+    weight__p1_0: Tensor,
 ) -> Tensors:
     """sum_s weight_s u[n + s]."""
     u__0_m1 = shift(u, (0, -1))
@@ -462,9 +486,12 @@ def solve_scaled(
 
 
 def conjugate_gradient(
-    apply: Callable[
-        [Tensor], Tensor
-    ], b: Tensor, start: Tensor, diagonal: Tensor | None, tolerance: Tensor, max_iter: int
+    apply: Callable[[Tensor], Tensor],
+    b: Tensor,
+    start: Tensor,
+    diagonal: Tensor | None,
+    tolerance: Tensor,
+    max_iter: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Jacobi-preconditioned conjugate gradient; every plane stops by itself at ||b - A x|| <= tolerance.
 
@@ -542,7 +569,8 @@ def solve_linear(
     programs: Programs | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Solve A(fixed) x = b. Returns x and, per sample, iterations, ||b - A x|| and status (0 converged, 1 gave up
-    at max_iter or at the end of the precision, -1 A is not positive definite). A plane stops at ||r|| <= max(rtol ||b||, atol / sqrt(C))."""
+    at max_iter or at the end of the precision, -1 A is not positive definite). A plane stops at ||r|| <= max(rtol
+    ||b||, atol / sqrt(C))."""
     run = programs or Programs()
     weights = run.weights(b, *fixed)
     (diagonal,) = run.diagonal(*weights)

@@ -11,16 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from . import reference
-from .base import (
-    BaseLayer, NotConverged, check_given, check_input, check_state, exact, readable, registered, working
-)
+from .base import BaseLayer, NotConverged, check_given, check_input, check_state, exact, readable, registered, working
 from .checks import checked
 from .graph import Dense, Sparse
 from .param import LayerParam, register_parameters
-from .solve import LARGEST, Options, solve
+from .solve import Options, solve
 
 Graph = Dense | Sparse
-COMPONENTS = ('T00',)
+COMPONENTS = ("T00",)
 
 
 @registered
@@ -31,10 +29,6 @@ class SudokuState(NamedTuple):
     iterations: Tensor
     residual: Tensor
     status: Tensor
-
-
-class NotConverged(RuntimeWarning):
-    """A solve gave up; the ``status`` of the state says which samples."""
 
 
 def _work(*fields: Tensor, channels: int) -> tuple:
@@ -74,9 +68,7 @@ def _frame(
 ) -> tuple[Tensor, torch.dtype]:
     """A field of the shape that inputs broadcast to, its values not set, and the dtype that was given."""
     given = {**nodes, **edges}
-    dtype = torch.get_default_dtype() if not given else check_input(
-        *next((x, name) for name, x in given.items())
-    ).dtype
+    dtype = torch.get_default_dtype() if not given else check_input(*next((x, name) for name, x in given.items())).dtype
     for name, x in given.items():
         check_input(x, name)
         dtype = torch.promote_types(dtype, x.dtype)
@@ -117,13 +109,13 @@ class Sudoku(BaseLayer):
     backend   "auto" and "torch" are the reference: no kernel gathers along edges
     """
 
-    CONFIG = ('channels', 'backend', 'solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
-    DYNAMICS = ('solver', 'rtol', 'bwd_rtol', 'atol', 'max_iter')
+    CONFIG = ("channels", "backend", "solver", "rtol", "bwd_rtol", "atol", "max_iter")
+    DYNAMICS = ("solver", "rtol", "bwd_rtol", "atol", "max_iter")
     SPEC = "6bc15c86601e7f08"
-    INPUTS = ('s', 'w')
-    SIGNS = {'w': 'nonnegative'}
-    BACKENDS = ('auto', 'torch')
-    WITHOUT = {'triton': 'cannot gather along edges', 'cpu': 'cannot gather along edges'}
+    INPUTS = ("s", "w")
+    SIGNS = {"w": "nonnegative"}
+    BACKENDS = ("auto", "torch")
+    WITHOUT = {"triton": "cannot gather along edges", "cpu": "cannot gather along edges"}
 
     m2 = LayerParam("channel", 1.0, sign="positive")
 
@@ -161,8 +153,8 @@ class Sudoku(BaseLayer):
         """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
         _like, _dtype = _frame({"s": s}, {"w": w}, edge_index is None, self.channels)
         _graph = self._graph(edge_index, _like.shape[2])
-        _m, _w = reference.weights(_graph, _like[:1, :1, :1], _edge(w, _like, _graph, 'w'), self.m2.to(_like.dtype))
-        (_b,) = reference.source(_graph, _like, _node(s, _like, 's'), self.m2.to(_like.dtype))
+        _m, _w = reference.weights(_graph, _like[:1, :1, :1], _edge(w, _like, _graph, "w"), self.m2.to(_like.dtype))
+        (_b,) = reference.source(_graph, _like, _node(s, _like, "s"), self.m2.to(_like.dtype))
         _b = _b.expand(_like.shape)
         _start = torch.zeros_like(_b) if warm_start is None else _node(warm_start, _like, "warm_start")
         if self.solver == "cholesky" and not isinstance(_graph, Dense):
@@ -173,7 +165,8 @@ class Sudoku(BaseLayer):
         )
         if readable(_status) and bool((_status != 0).any()):
             warnings.warn(
-                f"Sudoku: a solve did not converge (max_iter={self.max_iter}); see `status` of the state for the samples",
+                f"Sudoku: a solve did not converge (max_iter={self.max_iter}); "
+                "see `status` of the state for the samples",
                 NotConverged,
                 stacklevel=2,
             )
@@ -181,32 +174,36 @@ class Sudoku(BaseLayer):
 
     @exact
     def readout(
-        self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
-        w: Tensor | None = None
+        self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None, w: Tensor | None = None
     ) -> Tensor:
         """The readout at the nodes, (B, R*C, N): T00."""
-        check_state('readout', state, SudokuState)
-        check_given('readout', s=s, w=w)
+        check_state("readout", state, SudokuState)
+        check_given("readout", s=s, w=w)
         *_fields, _dtype = _work(state.phi, channels=self.channels)
-        phi, = _fields
+        (phi,) = _fields
         _graph = self._graph(edge_index, phi.shape[2])
         return torch.cat(
-            reference.readout(_graph, phi, _node(s, phi, 's'), _edge(w, phi, _graph, 'w'), self.m2.to(phi.dtype)), 1
+            reference.readout(_graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype)), 1
         ).to(_dtype)
 
     @exact
     def energy(
-        self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
-        w: Tensor | None = None, batch: Tensor | None = None
+        self,
+        state: SudokuState,
+        *,
+        edge_index: Tensor | None = None,
+        s: Tensor | None = None,
+        w: Tensor | None = None,
+        batch: Tensor | None = None,
     ) -> Tensor:
         """The energy of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."""
-        check_state('energy', state, SudokuState)
-        check_given('energy', s=s, w=w)
+        check_state("energy", state, SudokuState)
+        check_given("energy", s=s, w=w)
         *_fields, _dtype = _work(state.phi, channels=self.channels)
-        phi, = _fields
+        (phi,) = _fields
         _graph = self._graph(edge_index, phi.shape[2])
         (_density,) = reference.energy(
-            _graph, phi, _node(s, phi, 's'), _edge(w, phi, _graph, 'w'), self.m2.to(phi.dtype)
+            _graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype)
         )
         _nodes = _density.sum(1)
         if batch is None:
@@ -216,16 +213,16 @@ class Sudoku(BaseLayer):
 
     @exact
     def flux(
-        self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None,
-        w: Tensor | None = None
+        self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None, w: Tensor | None = None
     ) -> Tensor:
         """The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."""
-        check_state('flux', state, SudokuState)
-        check_given('flux', s=s, w=w)
+        check_state("flux", state, SudokuState)
+        check_given("flux", s=s, w=w)
         *_fields, _dtype = _work(state.phi, channels=self.channels)
-        phi, = _fields
+        (phi,) = _fields
         _graph = self._graph(edge_index, phi.shape[2])
-        return reference.flux(
-            _graph, phi, _node(s, phi, 's'), _edge(w, phi, _graph, 'w'), self.m2.to(phi.dtype)
-        )[0].expand(_graph.shape(phi)).to(_dtype)
-
+        return (
+            reference.flux(_graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype))[0]
+            .expand(_graph.shape(phi))
+            .to(_dtype)
+        )

@@ -12,7 +12,8 @@
 """Sudoku: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: node arrays (B, C, N), edge arrays as ``graph`` has them, per-channel coefficients (C,), scalars ().
-Names: ``u__bar`` is the cotangent of u. Sums over edges, and with them cotangents of edge arrays, count every edge once.
+Names: ``u__bar`` is the cotangent of u. Sums over edges, and with them cotangents of edge arrays, count every edge
+once.
 """
 
 from __future__ import annotations
@@ -34,9 +35,7 @@ def readout(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tens
     return (T00__density,)
 
 
-def readout_adjoint(
-    graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor, T00__density__bar: Tensor
-) -> Tensors:
+def readout_adjoint(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor, T00__density__bar: Tensor) -> Tensors:
     """The variation of ``readout``: cotangents of all its arguments."""
     difference = graph.difference(phi)
     m2__n = m2[:, None]
@@ -49,7 +48,7 @@ def readout_adjoint(
     phi__bar4 = graph.codifference(difference__bar3)
     phi__bar = m2__n * (phi - s) * T00__density__bar + phi__bar4
     m2__bar = m2__bar1
-    return (phi__bar, s__bar, w__bar, m2__bar,)
+    return (phi__bar, s__bar, w__bar, m2__bar)
 
 
 def energy(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors:
@@ -77,7 +76,7 @@ def weights(graph: Graph, phi: Tensor, w: Tensor, m2: Tensor) -> Tensors:
     m2__n = m2[:, None]
     screening__ = torch.zeros_like(phi) + m2__n
     conductance__ = w
-    return (screening__, conductance__,)
+    return (screening__, conductance__)
 
 
 def source(graph: Graph, phi: Tensor, s: Tensor, m2: Tensor) -> Tensors:

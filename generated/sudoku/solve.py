@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .base import readable
+from .base import NotConverged, readable
 from .graph import Dense, Sparse
 
 Graph = Dense | Sparse
@@ -25,10 +25,6 @@ Solved = tuple[Tensor, Tensor, Tensor, Tensor]
 CONVERGED, GAVE_UP, NOT_POSITIVE = 0, 1, -1
 PATIENCE = 10  # restarts in a row without a tenth of progress
 LARGEST = 256  # nodes of a dense graph up to which its matrix is factorised
-
-
-class NotConverged(RuntimeWarning):
-    """A solve gave up; the ``status`` of the state says which samples."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +107,16 @@ class _Equilibrium(torch.autograd.Function):
     @staticmethod
     def vmap(info, in_dims, method, graph, options, *tensors: Tensor) -> tuple[Tensors, tuple[int, ...]]:
         """One solve after the other; what ``prepare`` made is of all of them already."""
-        each = [[x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims[3:])] for i in range(info.batch_size)]
-        return tuple(map(torch.stack, zip(*(_Equilibrium.apply(method, graph, options, *own) for own in each)))), (0,) * 4
+        each = [
+            [x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims[3:])] for i in range(info.batch_size)
+        ]
+        found = zip(*(_Equilibrium.apply(method, graph, options, *own) for own in each))
+        return tuple(map(torch.stack, found)), (0, 0, 0, 0)
 
 
 def factorised(graph: Dense, m: Tensor, w: Tensor) -> Tensors:
-    """A = L L^T of every matrix that differs, (Bo, Co, N, N), Bo and Co one where samples or channels share it: A, L, and
-    whether A is not positive definite."""
+    """A = L L^T of every matrix that differs, (Bo, Co, N, N), Bo and Co one where samples or channels share it: A, L,
+    and whether A is not positive definite."""
     w = graph.matrix(w, m)
     diagonal = (m + w.sum(-1)).expand(*torch.broadcast_shapes(m.shape[:2], w.shape[:2]), graph.nodes)
     matrix = torch.diag_embed(diagonal) - w
@@ -243,7 +242,12 @@ def solve_scaled(
 
 
 def conjugate_gradient(
-    apply: Callable[[Tensor], Tensor], b: Tensor, start: Tensor, diagonal: Tensor | None, tolerance: Tensor, max_iter: int
+    apply: Callable[[Tensor], Tensor],
+    b: Tensor,
+    start: Tensor,
+    diagonal: Tensor | None,
+    tolerance: Tensor,
+    max_iter: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Jacobi-preconditioned conjugate gradient; every plane stops by itself at ||b - A x|| <= tolerance.
 

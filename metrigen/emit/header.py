@@ -20,13 +20,14 @@ def header(spec: Spec, guarantees: Sequence[str], cost: str | None, comment: str
     cost        operations and bytes per site, or None
     comment     what starts a comment line in the language of the file
     """
-    lines = [origin(spec), f"Rebuild: {rebuild_command(spec)}"]
-    for text in guarantees:
-        lines += textwrap.wrap(f"- {text}", WIDTH - len(comment), subsequent_indent="  ")
+    wide = WIDTH - len(comment)
+    lines = [*textwrap.wrap(origin(spec), wide, break_on_hyphens=False), f"Rebuild: {rebuild_command(spec)}"]
     if guarantees:
-        lines.insert(2, "Guarantees:")
+        lines.append("Guarantees:")
+    for text in guarantees:
+        lines += textwrap.wrap(f"- {text}", wide, subsequent_indent="  ")
     if cost is not None:
-        lines += textwrap.wrap(f"Cost per site: {cost}", WIDTH - len(comment), subsequent_indent="  ")
+        lines += textwrap.wrap(f"Cost per site: {cost}", wide, subsequent_indent="  ")
     return "\n".join(f"{comment} {line}" for line in lines) + "\n"
 
 

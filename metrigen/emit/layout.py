@@ -1,26 +1,54 @@
-"""Lay out emitted Python: lines that are too long are broken inside a bracket, at its commas or its sums."""
+"""Lay out emitted code: Python as a formatter would leave it, C++ with long statements broken."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 
+from metrigen.emit.style.blanks import with_blanks
+from metrigen.emit.style.lines import Statement, statements
+from metrigen.emit.style.rows import WIDTH as PYTHON_WIDTH
+from metrigen.emit.style.statements import statement_rows
+
 WIDTH = 118
-_OPEN, _CLOSE = "([{", ")]}"
+_QUOTES = '"""'
+# What a line that is short enough may have and is written otherwise: quotes, commas before an end, parentheses.
+_UNTIDY = re.compile(r"'|,\s*(?:[)\]}=]|$)|\(\(|(?:=|return|import|in|if) \(|\de\+")
 
 
 def layout(text: str) -> str:
-    """The text with long code lines broken; comments, docstrings and strings stay as they are."""
+    """Python with every statement in as few lines as the width allows, and the empty lines that belong between them.
+
+    Comments and strings of several lines stay as they are, and so does a statement that cannot be read.
+    """
+    return "\n".join(with_blanks(_laid_out(statement) for statement in statements(text))) + "\n"
+
+
+def _laid_out(statement: Statement) -> list[str]:
+    lines = list(statement.lines)
+    if statement.raw:
+        return _wrapped(lines)
+    if lines[0].lstrip().startswith(_QUOTES) and len(lines[0]) > PYTHON_WIDTH:
+        return _wrapped(lines)
+    if len(lines) == 1 and len(lines[0]) <= PYTHON_WIDTH and not _UNTIDY.search(lines[0]):
+        return lines
+    first = lines[0].lstrip()
+    found = statement_rows("\n".join([first, *lines[1:]]), lines[0][: len(lines[0]) - len(first)])
+    return lines if found is None else found
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    """A comment or a docstring, lines that are too long broken at blanks."""
+    first = lines[0].lstrip()
+    if not first.startswith(("#", _QUOTES)):
+        return lines
     out: list[str] = []
-    quoted = False
-    for line in text.splitlines():
-        marks = line.count('"""')
-        if quoted or marks or line.lstrip().startswith("#") or len(line) <= WIDTH:
-            out.append(line.rstrip())
-        else:
-            out.extend(_break(line))
-        quoted ^= marks % 2 == 1
-    return "\n".join(out) + "\n"
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())] + ("# " if first[0] == "#" else "")
+        out += [line] if len(line) <= PYTHON_WIDTH else textwrap.wrap(
+            line, PYTHON_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )  # fmt: skip
+    return out
 
 
 def layout_cpp(text: str) -> str:
@@ -36,71 +64,3 @@ def layout_cpp(text: str) -> str:
                 break_on_hyphens=False,
             )  # fmt: skip
     return "\n".join(out) + "\n"
-
-
-def _break(line: str) -> list[str]:
-    if len(line) <= WIDTH:
-        return [line]
-    indent = line[: len(line) - len(line.lstrip())]
-    assigned = re.match(r"\s*(return |\w+(?:, \w+)* = )", line)
-    start, end = _widest(line)
-    if assigned and (start < 0 or end - start < len(line) - assigned.end() - 1 - (start - assigned.end())):
-        body = line[assigned.end() :]
-        if len(_split(body, (" + ", " - "))) > 1:
-            return [f"{line[: assigned.end()]}(", *_filled(body, indent + "    ", (" + ", " - ")), f"{indent})"]
-    if start < 0:
-        return [line]
-    inside = line[start + 1 : end]
-    marks = (", ",) if len(_split(inside, (", ",))) > 1 else (" + ", " - ", " * ")
-    rows = _filled(inside, indent + "    ", marks)
-    if len(rows) == 1 and rows[0].strip() == line.strip():
-        return [line]
-    return [line[: start + 1], *rows, *_break(indent + line[end:])]
-
-
-def _widest(line: str) -> tuple[int, int]:
-    """The outermost bracket pair with the longest content, (-1, -1) if there is none."""
-    best, stack = (-1, -1), []
-    for i, char in enumerate(_blank_strings(line)):
-        if char in _OPEN:
-            stack.append(i)
-        elif char in _CLOSE and stack:
-            start = stack.pop()
-            if not stack and i - start > best[1] - best[0] and i - start > 1:
-                best = (start, i)
-    return best
-
-
-def _blank_strings(line: str) -> str:
-    return re.sub(r'"[^"]*"|\'[^\']*\'', lambda m: "_" * len(m[0]), line)
-
-
-def _split(text: str, marks: tuple[str, ...]) -> list[str]:
-    """Pieces at top level; a comma stays with the piece before it, an operator with the piece after."""
-    pieces, depth, last, shown = [], 0, 0, _blank_strings(text)
-    for i, char in enumerate(shown):
-        depth += (char in _OPEN) - (char in _CLOSE)
-        mark = next((m for m in marks if shown.startswith(m, i)), None)
-        if depth == 0 and mark and i > last:
-            cut = i + len(mark) if mark == ", " else i + 1
-            pieces.append(text[last:cut])
-            last = cut
-    return [*pieces, text[last:]]
-
-
-def _filled(text: str, indent: str, marks: tuple[str, ...]) -> list[str]:
-    rows: list[str] = []
-    pieces = [piece.strip() for piece in _split(text, marks)]
-    for piece in pieces:
-        if rows and len(rows[-1]) + 1 + len(piece) <= WIDTH:
-            rows[-1] += f" {piece}"
-        else:
-            rows.append(indent + piece)
-    if len(pieces) == 1:
-        return [indent + pieces[0]] if len(indent + pieces[0]) <= WIDTH else _break_piece(indent + pieces[0])
-    return [short for row in rows for short in (_break(row) if len(row) > WIDTH else [row])]
-
-
-def _break_piece(row: str) -> list[str]:
-    start, _ = _widest(row)
-    return _break(row) if start >= 0 else [row]

@@ -21,12 +21,6 @@ def offset_text(offset: Offset) -> str:
     return "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
 
 
-def moved(axis: int, step: int, wrapped: bool = False) -> str:
-    """The index of a site so many steps ahead, as text; ``wrapped`` adds whole turns, so that none is negative."""
-    turns = "" if not wrapped else f" + N{axis}__" if abs(step) == 1 else f" + {abs(step)} * N{axis}__"
-    return f"i{axis}__{turns} {'-' if step < 0 else '+'} {abs(step)}"
-
-
 class Leaf(sp.Symbol):
     """A stored site array read at an offset: ``array[n + offset]``."""
 

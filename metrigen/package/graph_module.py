@@ -246,8 +246,8 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
         "    )",
         "    if readable(_status) and bool((_status != 0).any()):",
         "        warnings.warn(",
-        f'            f"{layer.class_name}: a solve did not converge (max_iter={{self.max_iter}}); see `status` of '
-        'the state for the samples",',
+        f'            f"{layer.class_name}: a solve did not converge (max_iter={{self.max_iter}}); "',
+        '            "see `status` of the state for the samples",',
         "            NotConverged,",
         "            stacklevel=2,",
         "        )",

@@ -11,6 +11,7 @@ import sympy as sp
 
 from metrigen.ir.nodes import Map, Program, stem
 from metrigen.ir.queries import learned_in
+from metrigen.passes.prune import prune_lets
 
 
 def name_quantities(program: Program) -> Program:
@@ -30,7 +31,8 @@ def name_quantities(program: Program) -> Program:
 
 
 def name_stores(program: Program) -> Program:
-    """A value that is stored bears the name it is stored under; another value's name, or a number, needs none."""
+    """A value that is stored bears the name it is stored under; another value's name, or a number, needs none, and
+    what no store or sum reads any more is dropped."""
     return replace(program, body=tuple(_name_stores(s) if isinstance(s, Map) else s for s in program.body))
 
 
@@ -49,4 +51,5 @@ def _name_stores(statement: Map) -> Map:
     for symbol in list(swap):
         swap[symbol] = swap.get(swap[symbol], swap[symbol])
     renamed_lets = tuple((swap.get(s, s), e) for s, e in lets.items())
-    return replace(statement, lets=renamed_lets).with_expressions(lambda e: e.xreplace(swap))
+    found = replace(statement, lets=renamed_lets).with_expressions(lambda e: e.xreplace(swap))
+    return prune_lets(found)  # what was multiplied by a zero

@@ -176,6 +176,13 @@ def test_a_stored_value_bears_its_name() -> None:
     assert after == Map(stores=(("a", a), ("b", 3 * a)), lets=((a, u * w),))
 
 
+def test_a_value_that_meets_a_zero_is_dropped() -> None:
+    zero = sp.Symbol("zero", real=True)
+    statement = Map(stores=(("a", value * zero + u),), lets=((value, u * w), (zero, sp.Integer(0))))
+    (after,) = name_stores(only(statement, outputs=("a",))).body
+    assert after == Map(stores=(("a", u),))
+
+
 def test_an_equation_is_solved_once() -> None:
     after = share_solves(solves())
     assert [s.out for s in solves_in(after)] == ["psi__1"]

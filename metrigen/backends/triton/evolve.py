@@ -78,15 +78,15 @@ class _Writer:
         read = {name for s in program.body for name in s.reads}
         return [n for n in self.fixed if self.kinds[n] is kind and n in read]
 
-    def _place(self) -> list[str]:
-        """Which planes the program owns, and their sites."""
+    def _place(self, program: Program) -> list[str]:
+        """Which planes the kernel of a program owns, and their sites."""
         lines = ["plane__ = tl.program_id(0).to(tl.int64)"]
         if self.grouped:
             lines = [
                 "plane__ = tl.program_id(0).to(tl.int64) * GROUP__",
                 "first__ = plane__ % C__",
             ]
-        else:
+        elif self._read(program, Kind.CHANNEL):
             lines.append("channel__ = plane__ % C__")
         return [*lines, "at__ = tl.arange(0, TILE__)", "ok__ = at__ < N__", "base__ = plane__ * N__ + at__"]
 
@@ -186,7 +186,7 @@ class _Writer:
     # Forward.
 
     def _evolve(self) -> ChipKernel:
-        lines = [*self._place(), *self.near.lines(self._needed(self.functions))]
+        lines = [*self._place(self.step), *self.near.lines(self._needed(self.functions))]
         lines += [self._load(f) for f in self.fields]
         lines += self._load_fixed(self.step)
         lines += ["for _ in range(K__):", f"    {self._step_call()}"]
@@ -243,11 +243,12 @@ class _Writer:
         return [n for n in self.fixed if self.kinds[n] is kind and self._terms[n]]
 
     def _adjoint(self) -> ChipKernel:
-        lines = [*self._place(), *self.near.lines(self._needed((*self.functions, *self.reverse)))]
+        read = _joined(self.step, self.adjoint) if self._kept else self.adjoint
+        lines = [*self._place(read), *self.near.lines(self._needed((*self.functions, *self.reverse)))]
         if self._kept or self._factors or self.grouped:
             many = "planes__ = tl.num_programs(0).to(tl.int64)"
             lines += [f"{many} * GROUP__" if self.grouped else many, "all__ = planes__ * N__"]
-        lines += self._load_fixed(_joined(self.step, self.adjoint) if self._kept else self.adjoint)
+        lines += self._load_fixed(read)
         if self._kept:
             lines += [self._load(f) for f in self.fields]
             lines += ["# The states once more, kept as far as the variation reads them."]

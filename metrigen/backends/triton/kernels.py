@@ -81,7 +81,7 @@ def _kernels(layer: FieldLayer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]
 
 def launch_table() -> dict[str, int]:
     """The checked-in launch settings: "kernel tile group dtype architecture" -> warps."""
-    text = (importlib.resources.files("metrigen.backends.triton.printer") / "launch.json").read_text(encoding="utf-8")
+    text = (importlib.resources.files("metrigen.backends.triton") / "launch.json").read_text(encoding="utf-8")
     return dict(sorted(json.loads(text).items()))
 
 

@@ -6,13 +6,12 @@ index holds every offset at once; outside the lattice the index is -1 and the va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from metrigen.backends.expressions import TRITON
-from metrigen.ir.leaves import moved
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
 from metrigen.ir.queries import maps_in
 
@@ -37,8 +36,6 @@ class Near:
         out: list[str] = []
         sets = [(k, s) for k, s in enumerate(self.sets) if f"near__{k}" in wanted]
         marks = [mark for mark in self.inside if mark.name in wanted]
-        if sets or marks:
-            out += self._coordinates()
         for k, offsets in sets:
             padded = [self._index(o) for o in offsets] + ["at__"] * (width(offsets) - len(offsets))
             out.append(f"# {', '.join(str(o) for o in offsets)}")
@@ -48,36 +45,53 @@ class Near:
         for mark in marks:
             complement = "1.0 - " if isinstance(mark, Outside) else ""
             out.append(f"{mark.name} = {complement}({self._within(mark.offset)}).to(ACC)")
-        return out
-
-    def _coordinates(self) -> list[str]:
-        lines = []
-        for axis in range(self.rank):
-            inner = " * ".join(f"N{k}__" for k in range(axis + 1, self.rank))
-            quotient = f"at__ // ({inner})" if inner else "at__"
-            lines.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = ({quotient}) % N{axis}__")
-        return lines
+        return [*coordinates(self.rank, out), *out]
 
     def _index(self, offset: Offset) -> str:
-        terms = []
-        for axis, step in enumerate(offset):
-            stride = " * ".join(f"N{k}__" for k in range(axis + 1, self.rank))
-            index = f"i{axis}__"
-            if step and self.periodic:
-                index = f"(({moved(axis, step, wrapped=True)}) % N{axis}__)"
-            elif step:
-                index = f"({moved(axis, step)})"
-            terms.append(f"{index} * ({stride})" if stride else index)
         outside = "at__" if self.periodic else "-1"
-        return f"tl.where({self._within(offset)}, {' + '.join(terms)}, {outside})"
+        return f"tl.where({self._within(offset)}, {site_index(offset, self.periodic)}, {outside})"
 
     def _within(self, offset: Offset) -> str:
         """Whether n + offset is a site, for the sites of the plane."""
         masks = ["ok__"]
         for axis, step in enumerate(offset):
             if step and not self.periodic:
-                masks += [f"({moved(axis, step)} >= 0)", f"({moved(axis, step)} < N{axis}__)"]
+                index = moved(axis, step, False)
+                masks += [f"({index} >= 0)", f"({index} < N{axis}__)"]
         return " & ".join(masks)
+
+
+def coordinates(rank: int, lines: Sequence[str]) -> list[str]:
+    """The coordinates ``i0__``, ``i1__``, ... of the sites ``at__`` of a plane, those that ``lines`` read."""
+    found: list[str] = []
+    for axis in range(rank):
+        inner = strides(axis, rank)
+        quotient = f"at__ // ({inner})" if inner else "at__"
+        if any(f"i{axis}__" in line for line in lines):
+            found.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = ({quotient}) % N{axis}__")
+    return found
+
+
+def strides(axis: int, rank: int) -> str:
+    """How many sites lie between two that are neighbours on an axis; empty for one."""
+    return " * ".join(f"N{k}__" for k in range(axis + 1, rank))
+
+
+def moved(axis: int, step: int, periodic: bool) -> str:
+    """The coordinate on an axis ``step`` sites on."""
+    around = f" + {abs(step)} * N{axis}__" if abs(step) > 1 else f" + N{axis}__"
+    index = f"i{axis}__{around if periodic else ''} {'-' if step < 0 else '+'} {abs(step)}"
+    return f"({index}) % N{axis}__" if periodic else index
+
+
+def site_index(offset: Offset, periodic: bool) -> str:
+    """The index in its plane of the site n + ``offset``."""
+    terms = []
+    for axis, step in enumerate(offset):
+        stride = strides(axis, len(offset))
+        index = f"({moved(axis, step, periodic)})" if step else f"i{axis}__"
+        terms.append(f"{index} * ({stride})" if stride else index)
+    return " + ".join(terms)
 
 
 def width(offsets: Offsets) -> int:

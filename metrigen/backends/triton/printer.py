@@ -13,8 +13,7 @@ import sympy as sp
 
 from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch.printer import statement_line
-from metrigen.backends.triton.plane import inlined
-from metrigen.ir.leaves import moved
+from metrigen.backends.triton.plane import coordinates, inlined, moved, site_index
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, offset_text
 
 
@@ -108,25 +107,16 @@ def _suffix(offset: Offset) -> str:
 def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:
     """Addresses and masks of the sites n + s: ``at__s``, ``ok__s``."""
     lines: list[str] = []
-    for axis in range(rank):
-        inner = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
-        quotient = f"at__ // ({inner})" if inner else "at__"
-        lines.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = ({quotient}) % N{axis}__")
     for offset in sorted(o for o in offsets if any(o)):
-        terms, masks = [], ["ok__"]
+        masks = ["ok__"]
         for axis, step in enumerate(offset):
-            stride = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
-            index = f"i{axis}__"
-            if step and periodic:
-                index = f"(({moved(axis, step, wrapped=True)}) % N{axis}__)"
-            elif step:
-                index = f"({moved(axis, step)})"
+            if step and not periodic:
+                index = moved(axis, step, False)
                 masks.append(f"({index} >= 0) & ({index} < N{axis}__)")
-            terms.append(f"{index} * ({stride})" if stride else index)
         at = _suffix(offset)
-        lines.append(f"at{at} = {' + '.join(terms)}")
+        lines.append(f"at{at} = {site_index(offset, periodic)}")
         lines.append(f"ok{at} = {' & '.join(masks)}")
-    return lines
+    return [*coordinates(rank, lines), *lines]
 
 
 def _launch(kernel: Kernel, statement: Map, site: str) -> list[str]:

@@ -61,7 +61,7 @@ class _Writer:
         weights = self.function["weights"]
         return [
             "plane__ = tl.program_id(0).to(tl.int64)",
-            "channel__ = plane__ % C__",
+            *(["channel__ = plane__ % C__"] if any(self.kinds[n] is Kind.CHANNEL for n in self.read) else []),
             "at__ = tl.arange(0, TILE__)",
             "ok__ = at__ < N__",
             "base__ = plane__ * N__ + at__",
