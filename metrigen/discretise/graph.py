@@ -121,10 +121,23 @@ class GraphLowering(Lowering):
     def _on_graph(self, name: str, densities: Mapping[str, tuple[sp.Expr, Kind]], part: str) -> Program:
         body: list[Statement] = []
         for output, (density, kind) in densities.items():
-            expr = _GraphWriter(self, f"{name}__{output}", part, body).value(normal(density))
+            density = normal(density)
+            density = _at_ends(density) if kind is Kind.EDGE else density
+            expr = _GraphWriter(self, f"{name}__{output}", part, body).value(density)
             check_functions(expr, part)
             body.append(Map(stores=((output, expr),), over=kind))
         return apply(ON_GRAPH, Program(name, self.inputs, tuple(body), tuple(densities), self.periodic))
+
+
+def _at_ends(density: sp.Expr) -> sp.Expr:
+    """A density on the edges with channel maps of what is the same at every node, such as total(1), the number of
+    channels, as the mean of both ends: channels are mixed at the nodes."""
+    if isinstance(density, (difference, average)) or not density.args:
+        return density
+    if isinstance(density, (mix, total)):
+        return density if places(density.args[-1]) else average(density, evaluate=False)
+    args = [_at_ends(a) for a in density.args]
+    return density if all(a is b for a, b in zip(args, density.args, strict=True)) else density.func(*args)
 
 
 class _GraphWriter(Writer):

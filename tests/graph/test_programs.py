@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from metrigen import RK4, Dissipation, System, energy_density, grad, total
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.interpreter import along, run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
@@ -20,11 +21,14 @@ from tests.graph.systems import (
     SYSTEMS,
     all_pairs,
     as_matrix,
+    graph,
     graph_dynamics,
     incidence,
     module_of,
     poisson,
+    q,
     values_of,
+    w,
 )
 from tests.lattice.arrays import defect_between
 from tests.lowered import lower
@@ -122,3 +126,19 @@ def test_products_of_differences_are_found() -> None:
     assert "difference" not in step
     readout = text[text.index("def readout(") : text.index("def readout_adjoint(")]
     assert "graph.products(0.5 * w, q, q)" in readout
+
+
+def test_the_flux_of_an_energy_of_a_channel_sum() -> None:
+    """d/dq (sum_c q_c)^2/8 holds the number of channels, which an edge reads at its ends: dH/dt at a node is what its
+    edges bring, less the friction there."""
+    system = System("summed", graph, fields=(q,), hamiltonian=w * grad(q).square / 2 + total(q) ** 2 / 8,
+                    metric=Dissipation((1, lambda F: F[q])), integrator=RK4(steps=1, dt=0.1),
+                    readout=energy_density())  # fmt: skip
+    flux = lower(derive(system)).diagnostics["flux"]
+    values = {"q": np.array([[[1.0, 3.0], [2.0, -1.0]]]), "w": np.array([[[0.5], [0.5]]])}
+    pairs = torch.tensor([[0], [1]])
+    (found,) = run(flux, values, incidence=incidence(pairs, 2)).values()
+    drop = values["q"][..., 1:] - values["q"][..., :1]
+    pull = 0.5 * drop * np.array([-1.0, 1.0])
+    rate = -(pull + np.broadcast_to(values["q"].sum(1, keepdims=True) / 2, pull.shape))  # C/4 of the sum, C = 2
+    np.testing.assert_allclose(found, -0.5 * drop * rate.mean(-1, keepdims=True), rtol=1e-14)
