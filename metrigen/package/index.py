@@ -12,9 +12,9 @@ from metrigen.package.index_rows import Row, rows
 TITLE = "Where to find the terms"
 _NOTE = """A value holds the variation of its term; where that is no value of its own, it is what the variation moves.
 A place is a function, and the line of a file where it assigns the value; `adjoint` is where the reference has the
-cotangent of the value."""
+cotangent of the value. A term without a value has a number for its variation, and moves nothing."""
 _FUNCTION = re.compile(r"^(?:def|static|inline|INLINE|extern)\b[^(\n]*?(\w+)\(", re.M)
-_END = {"py": re.compile(r"^(?:def|class|@)", re.M), "cpp": re.compile(r"^\}", re.M)}
+_END = {False: re.compile(r"^(?:def|class|@)", re.M), True: re.compile(r"^\}", re.M)}  # of Python, of C++
 _LOADED = r"(?:tl\.load|load\w*|_new|partials|_step\w*)\(|\(\)$"
 _ASSIGNED = re.compile(
     rf"^[ \t]+(?:const (?:auto|V|R) )?(\w+(?:, \w+)*) = (?!{_LOADED})|\btl\.store\(\s*(\w+)_ptr\b", re.M
@@ -70,7 +70,7 @@ def blocks(files: Mapping[str, str]) -> tuple[Block, ...]:
     found = []
     for file, whole in files.items():
         for match in _FUNCTION.finditer(whole):
-            end = _END[file.rpartition(".")[2]].search(whole, match.end())
+            end = _END[file.endswith(".cpp")].search(whole, match.end())
             inside = whole[match.start() : end.start() if end else len(whole)]
             found.append(Block(match[1], file, whole.count("\n", 0, match.start()) + 1, inside))
     return tuple(found)
@@ -86,15 +86,13 @@ def index_section(
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows(layer):
         found = _forward(row, own)
-        if not found:
-            continue
         names = list(dict.fromkeys(a.name for a in found))
         shown = [f"`{n}`" for n in names]
         if len(names) > _VALUES:
             shown = [*shown[: _VALUES - 2], "...", shown[-1]]
         cells = [_places(found), _places(_backward(row, names, own))]
-        cells += [_places(_forward(row, each)) for each in others.values()]
-        lines.append(f"| {_term(row.term)} | {', '.join(shown)} | {' | '.join(cells)} |")
+        cells += [_places(_forward(row, each), names) for each in others.values()]
+        lines.append(f"| {_term(row.term)} | {', '.join(shown) or '-'} | {' | '.join(cells)} |")
     return [(TITLE, "\n".join([_NOTE, "", *lines]))] if len(lines) > 2 else []
 
 
@@ -117,16 +115,18 @@ def _backward(row: Row, names: list[str], functions: Iterable[Block]) -> list[As
         found = [a for b in back for a in b.assignments() if (m := _COTANGENT.fullmatch(a.name)) and holds(m[1])]
         if found:
             return found
-    handed = (b.reading(f"{name}__bar") for name in names for b in back)
+    handed = (b.reading(f"{name}__bar") for name in (*names, *row.ends) for b in back)
     return [a for a in handed if a is not None]
 
 
-def _places(found: Iterable[Assignment]) -> str:
-    """The first place in each function, of the first few functions."""
+def _places(found: Iterable[Assignment], known: Iterable[str] | None = None) -> str:
+    """The first place in each function, of the first few functions; with its name where that is none of the known."""
     first: dict[tuple[str, str], Assignment] = {}
     for a in found:
         first.setdefault((a.function, a.file), a)
-    return "; ".join(a.place for a in list(first.values())[:_PLACES]) or "-"
+    unknown = {a.name for a in first.values()} - set(known) if known is not None else set()
+    shown = [f"{a.place} as `{a.name}`" if a.name in unknown else a.place for a in first.values()]
+    return "; ".join(shown[:_PLACES]) or "-"
 
 
 def _term(term: str) -> str:

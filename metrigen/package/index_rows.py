@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.discretise.dynamics import after
 from metrigen.emit.notation import text
 from metrigen.ir.nodes import Cayley, Local, Program
 from metrigen.layer.equations import array_names, moved_by, plain, terms
@@ -26,12 +27,14 @@ class Row:
 
     ways     predicates of the names that may hold it: those of the first that any name satisfies
     back     the same of what its cotangents are of, tried before those of the names that are found
+    ends     results that it reaches, whose cotangents stand for its own where it has none
     reading  whether the readout has it
     """
 
     term: str
     ways: tuple[Holds, ...]
     back: tuple[Holds, ...] = ()
+    ends: tuple[str, ...] = ()
     reading: bool = False
 
 
@@ -80,13 +83,12 @@ def _step_rows(layer: FieldLayer) -> Iterator[Row]:
         for term, fields in terms(derivation, functional) if functional is not None else ():
             for u in fields:
                 entropy = letter == "S"
-                slope = _slope(names[u], arrays, entropy)
-                moved = _moved([names[w] for w in moved_by(derivation, u, entropy)], arrays)
+                slope, moved = _slope(names[u], arrays, entropy), [names[w] for w in moved_by(derivation, u, entropy)]
                 shown = f"`{plain(term, names)}` of {letter}" + (f", varied in `{names[u]}`" if fields[1:] else "")
-                yield Row(shown, (slope, moved), (slope,))
+                yield Row(shown, (slope, _moved(moved, arrays)), (slope,), tuple(after(w) for w in moved))
     yield from _made_once(layer.lowered.prologue)
     for name in arrays:
-        yield Row(f"`{name}` after a step", (_one_of(f"{name}__next"),))
+        yield Row(f"`{name}` after a step", (_one_of(after(name)),))
 
 
 def _made_once(program: Program | None) -> Iterator[Row]:
@@ -130,13 +132,13 @@ def _token_rows(layer: TokenLayer) -> Iterator[Row]:
     """One map x <- f + E (x - f) holds all terms of H and of the brackets."""
     scan, derivation = layer.scan, layer.derivation
     names = dict(zip(derivation.fields, scan.fields, strict=True))
-    after = [f"{name}__next" for name in scan.fields]
+    ends = [after(name) for name in scan.fields]
     moving = scan.prologue if scan.prologue is not None else scan.propagator
     fields = _one_of(*scan.fields)
     for term, _ in terms(derivation, derivation.hamiltonian):
-        yield Row(f"`{plain(term, names)}` of H", (_one_of(*moving.outputs, *after),), (fields,))
+        yield Row(f"`{plain(term, names)}` of H", (_one_of(*moving.outputs, *ends),), (fields,))
     for program in (moving, *((scan.rotation,) if scan.rotation is not None else ())):
         for name in program.outputs:
             yield Row(f"{program.name}", (_one_of(name),))
     for name in scan.fields:
-        yield Row(f"`{name}` after a token", (_one_of(f"{name}__next"),))
+        yield Row(f"`{name}` after a token", (_one_of(after(name)),))
