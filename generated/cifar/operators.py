@@ -16,7 +16,7 @@ KINDS = {
     'c1': 'channel', 'c2': 'channel', 'decay': 'channel', 'dt': 'scalar', 'm2': 'channel', 'phi': 'field',
     'pi': 'field', 'rotation': 'matrix'
 }
-OPERATORS = Operators("cifar_4ea79870", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_a68822ea", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))

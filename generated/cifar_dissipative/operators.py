@@ -16,7 +16,7 @@ KINDS = {
     'c1': 'channel', 'c2': 'channel', 'dt': 'scalar', 'gamma': 'channel', 'k': 'channel', 'm2': 'channel',
     'phi': 'field', 'pi': 'field'
 }
-OPERATORS = Operators("cifar_dissipative_150977f1", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_dissipative_60812ce4", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 3)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"))

@@ -127,6 +127,11 @@ def step_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi__next. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -185,6 +190,11 @@ def step_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``step``: pi__next. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -223,6 +233,10 @@ def step_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
+    c2__bar11, m2__bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -305,6 +319,9 @@ def step_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar. Cotangents of ``step``, w -> J^T w: those of all
+    its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -371,6 +388,7 @@ def readout_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -479,6 +497,10 @@ def readout_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
+    T01__density__bar8, T00__density__bar9, c1__bar3, c2__bar6, m2__bar12. Cotangents of ``readout``, w ->
+    J^T w: those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -629,6 +651,9 @@ def readout_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar. Cotangents of ``readout``, w -> J^T w: those of
+    all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -783,6 +808,7 @@ def readout_adjoint_1_kernel(
 def step(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor
 ) -> Tensors:
+    """The kernels of ``step`` one after the other, torch between them where channels meet."""
     dH_dphi = _new(phi)
     pi_2 = _new(phi)
     phi__next = _new(phi)
@@ -797,6 +823,7 @@ def step_adjoint(
     phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor,
     phi__next__bar: Tensor, pi__next__bar: Tensor
 ) -> Tensors:
+    """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
     pi_1__bar4 = _new(phi)
     dH_dpi__bar8 = _new(phi)
     dH_dphi__bar9 = _new(phi)
@@ -830,6 +857,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``readout`` one after the other, torch between them where channels meet."""
     a__density = _new(phi)
     T01_a__density = _new(phi)
     T02_a__density = _new(phi)
@@ -846,6 +874,7 @@ def readout_adjoint(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor, a__density__bar: Tensor, T01_a__density__bar: Tensor,
     T02_a__density__bar: Tensor, T11_T22_2a__density__bar: Tensor, T12_a__density__bar: Tensor
 ) -> Tensors:
+    """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
     T12__density__bar2 = _new(phi)
     T11_T22__density__bar4 = _new(phi)
     T02__density__bar7 = _new(phi)
@@ -1068,6 +1097,7 @@ def _step_0(
     phi, pi, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, m2, dt, near__0,
     TILE__: tl.constexpr
 ):
+    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi__next."""
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     dH_dphi = (
         phi * m2 + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
@@ -1080,6 +1110,7 @@ def _step_0(
 
 @triton.jit
 def _step_1(B_pi, dH_dphi, pi, pi_2, dt):
+    """Part 2 of 2 of ``step``: pi__next."""
     pi_1__v = B_pi - dH_dphi
     pi__next = pi + dt * (pi_1__v - pi_2)
     return pi__next
@@ -1090,6 +1121,9 @@ def _step_adjoint_0(
     phi, phi__next__bar, pi, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, gamma, dt,
     near__0, TILE__: tl.constexpr
 ):
+    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
+    c2__bar11, m2__bar12.
+    """
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     pi_1__bar4 = dt * pi__next__bar
     pi_2__bar1__v = -pi_1__bar4
@@ -1108,6 +1142,7 @@ def _step_adjoint_1(
     dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, inside__0_m1, inside__0_p1, inside__m1_0,
     inside__p1_0, c1, c2, m2, near__0, TILE__: tl.constexpr
 ):
+    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar."""
     dH_dphi__bar9__m1_0, dH_dphi__bar9__0_m1, dH_dphi__bar9__0_p1, dH_dphi__bar9__p1_0 = _read4(
         dH_dphi__bar9, near__0, TILE__
     )
@@ -1125,7 +1160,11 @@ def _step(
     phi, pi, near__0, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1_ptr, c2_ptr, gamma_ptr, m2_ptr, dt,
     B_ptr, first__, C__, TILE__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr
 ):
-    """One step of the planes of a group in registers."""
+    """One step of the planes of a group in registers. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
     tl.debug_barrier()
     dH_dphi = ()
@@ -1154,7 +1193,11 @@ def evolve_kernel(
     N__: tl.constexpr, N0__: tl.constexpr, N1__: tl.constexpr, TILE__: tl.constexpr, GROUP__: tl.constexpr,
     ACC: tl.constexpr
 ):
-    """``K__`` steps: the state stays on chip."""
+    """``K__`` steps: the state stays on chip. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
     first__ = plane__ % C__
     at__ = tl.arange(0, TILE__)

@@ -16,7 +16,7 @@ KINDS = {
     'B': 'matrix', 'c1': 'channel', 'c2': 'channel', 'dt': 'scalar', 'gamma': 'channel', 'm2': 'channel',
     'phi': 'field', 'pi': 'field'
 }
-OPERATORS = Operators("cifar_euler_51f99115", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_euler_fcdd5ea1", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))

@@ -16,7 +16,7 @@ KINDS = {
     'K': 'matrix', 'c2': 'channel', 'decay': 'channel', 'dt': 'scalar', 'lam': 'channel', 'm2': 'channel',
     'phi': 'field', 'pi': 'field', 'rotation': 'matrix'
 }
-OPERATORS = Operators("coupled_wave_e5edad49", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("coupled_wave_85b66fe3", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "K", "c2", "lam", "m2"), 6)
 evolve = OPERATORS.evolve(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))

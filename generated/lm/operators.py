@@ -16,7 +16,7 @@ KINDS = {
     'q': 'field', 'p': 'field', 'f_p': 'field', 'f_q': 'field', 'lam': 'field', 'theta': 'field', 'q__start': 'start',
     'p__start': 'start'
 }
-OPERATORS = ScanOperators("lm_fa0dfcfd", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = ScanOperators("lm_303fd17b", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout_scan(("q", "p"), (), 3)
 scan = OPERATORS.scan(("q", "p"), ("f_p", "f_q", "lam", "theta"), ())

@@ -360,7 +360,7 @@ struct Given {
     }
 };
 
-// T00__density, T11__density, T12__density, T22__density
+// ``readout``: T00__density, T11__density, T12__density, T22__density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict kappa,
@@ -434,6 +434,7 @@ static NOINLINE void readout_0(
     }
 }
 
+// The readout at every site: T00, T11, T12, T22.
 // coefficients -> T00__density, T11__density, T12__density, T22__density
 static NOINLINE void readout(
     const Lattice& at,
@@ -446,7 +447,7 @@ static NOINLINE void readout(
     readout_0(at, given.kappa, given.m2, given.s, given.u, T00__density, T11__density, T12__density, T22__density);
 }
 
-// u__bar, kappa__bar, m2__bar, s__bar
+// ``readout_adjoint``: u__bar, kappa__bar, m2__bar, s__bar.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T00__density__bar,
@@ -613,7 +614,9 @@ static NOINLINE void readout_adjoint_0(
     }
 }
 
-// T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar -> u__bar, kappa__bar, m2__bar, s__bar
+// Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
+// T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar -> u__bar, kappa__bar, m2__bar,
+// s__bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
@@ -718,7 +721,7 @@ struct Sums {
     double curvature[G];
 };
 
-// screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
+// ``weights``: screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0.
 static NOINLINE void weights_0(
     const Lattice& at,
     const R* __restrict kappa,
@@ -766,6 +769,7 @@ static NOINLINE void weights_0(
     }
 }
 
+// Screening and edge weights of A, computed once for a solve.
 // coefficients -> screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
 static NOINLINE void weights(
     const Lattice& at,
@@ -779,7 +783,7 @@ static NOINLINE void weights(
     weights_0(at, given.kappa, given.m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0);
 }
 
-// diagonal__
+// ``diagonal``: diagonal__.
 static NOINLINE void diagonal_0(
     const Lattice& at,
     const R* __restrict screening__,
@@ -810,6 +814,7 @@ static NOINLINE void diagonal_0(
     }
 }
 
+// screening + sum_s weight_s.
 // screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> diagonal__
 static NOINLINE void diagonal(
     const Lattice& at,
@@ -824,7 +829,7 @@ static NOINLINE void diagonal(
     diagonal_0(at, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__);
 }
 
-// image__
+// ``apply``: image__.
 static NOINLINE void apply_0(
     const Lattice& at,
     const R* __restrict screening__,
@@ -867,6 +872,7 @@ static NOINLINE void apply_0(
     }
 }
 
+// A u = screening u + sum_s weight_s (u - u[n + s]).
 // u, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> image__
 static NOINLINE void apply(
     const Lattice& at,
@@ -883,7 +889,7 @@ static NOINLINE void apply(
     apply_0(at, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__, sums);
 }
 
-// gathered__
+// ``gather``: gathered__.
 static NOINLINE void gather_0(
     const Lattice& at,
     const R* __restrict u,
@@ -918,6 +924,7 @@ static NOINLINE void gather_0(
     }
 }
 
+// sum_s weight_s u[n + s].
 // u, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> gathered__
 static NOINLINE void gather(
     const Lattice& at,
@@ -932,7 +939,7 @@ static NOINLINE void gather(
     gather_0(at, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__);
 }
 
-// kappa__bar, m2__bar
+// ``operator_adjoint``: kappa__bar, m2__bar.
 static NOINLINE void operator_adjoint_0(
     const Lattice& at,
     const R* __restrict kappa,
@@ -990,6 +997,7 @@ static NOINLINE void operator_adjoint_0(
     }
 }
 
+// The variation of (cotangent . A u) with respect to inputs and coefficients.
 // u, u__image__bar -> kappa__bar, m2__bar
 static NOINLINE void operator_adjoint(
     const Lattice& at,
