@@ -403,7 +403,7 @@ struct Sums {
     double m2[G];
 };
 
-// a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density
+// ``readout``: a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -478,6 +478,7 @@ static NOINLINE void readout_0(
     }
 }
 
+// The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a.
 // coefficients -> a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density
 static NOINLINE void readout(
     const Lattice& at,
@@ -492,7 +493,8 @@ static NOINLINE void readout(
         T11_T22_2a__density, T12_a__density);
 }
 
-// T12__density__bar2, T11_T22__density__bar4, T02__density__bar7, T01__density__bar8, T00__density__bar9
+// Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
+// T01__density__bar8, T00__density__bar9.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T01_a__density__bar,
@@ -604,7 +606,7 @@ static NOINLINE void readout_adjoint_0(
     }
 }
 
-// phi__bar, pi__bar
+// Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar.
 static NOINLINE void readout_adjoint_1(
     const Lattice& at,
     const R* __restrict T00__density__bar9,
@@ -728,7 +730,9 @@ static NOINLINE void readout_adjoint_1(
     }
 }
 
-// a__density__bar, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar -> phi__bar, pi__bar
+// Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
+// a__density__bar, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar ->
+// phi__bar, pi__bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
@@ -850,7 +854,7 @@ struct Sums {
     double rotation[G * G];
 };
 
-// phi_1, pi__start
+// ``head``: phi_1, pi__start.
 static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -878,6 +882,9 @@ static NOINLINE void head_0(
     }
 }
 
+// The beginning of the first step of Strang, as far as it is pointwise, for
+// phi_t = pi
+// pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
 // phi, pi -> pi__start, phi_1
 static NOINLINE void head(
     const Lattice& at,
@@ -891,7 +898,7 @@ static NOINLINE void head(
     fill(at, phi_1);
 }
 
-// pi__next, phi_1__ahead
+// ``inner``: pi__next, phi_1__ahead.
 static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -950,6 +957,9 @@ static NOINLINE void inner_0(
     }
 }
 
+// The rest of a step of Strang, and the beginning of the next, for
+// phi_t = pi
+// pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
 // pi, phi_1 -> pi__next, phi_1__ahead
 static NOINLINE void inner(
     const Lattice& at,
@@ -964,7 +974,7 @@ static NOINLINE void inner(
     fill(at, phi_1__ahead);
 }
 
-// phi__next, pi__next
+// ``tail``: phi__next, pi__next.
 static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1022,6 +1032,9 @@ static NOINLINE void tail_0(
     }
 }
 
+// The rest of the last step of Strang for
+// phi_t = pi
+// pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
 // pi, phi_1 -> phi__next, pi__next
 static NOINLINE void tail(
     const Lattice& at,
@@ -1034,7 +1047,7 @@ static NOINLINE void tail(
     tail_0(at, phi_1, pi, given.c1, given.c2, given.decay, given.dt, given.m2, given.rotation, phi__next, pi__next);
 }
 
-// phi__bar, pi__bar
+// ``head_adjoint``: phi__bar, pi__bar.
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1__bar,
@@ -1062,6 +1075,7 @@ static NOINLINE void head_adjoint_0(
     }
 }
 
+// Cotangents of ``head``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, pi__start__bar, phi_1__bar -> phi__bar, pi__bar
 static NOINLINE void head_adjoint(
     const Lattice& at,
@@ -1076,7 +1090,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi_1__bar, pi__start__bar, given.dt, phi__bar, pi__bar);
 }
 
-// pi_2, pi_3__bar6, dV_dphi__bar11, pi__bar
+// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3__bar6, dV_dphi__bar11, pi__bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1176,7 +1190,7 @@ static NOINLINE void inner_adjoint_0(
         sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
 }
 
-// phi_1__bar
+// Part 2 of 2 of ``inner_adjoint``: phi_1__bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
     const R* __restrict dV_dphi__bar11,
@@ -1216,6 +1230,7 @@ static NOINLINE void inner_adjoint_1(
     }
 }
 
+// Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
 // pi, phi_1, pi__next__bar, phi_1__ahead__bar -> pi__bar, phi_1__bar
 static NOINLINE void inner_adjoint(
     const Lattice& at,
@@ -1239,7 +1254,7 @@ static NOINLINE void inner_adjoint(
     inner_adjoint_1(at, dV_dphi__bar11, phi_1__ahead__bar, given.c1, given.c2, given.m2, phi_1__bar);
 }
 
-// pi_2, pi_3__bar4, dV_dphi__bar9, pi__bar
+// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3__bar4, dV_dphi__bar9, pi__bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1338,7 +1353,7 @@ static NOINLINE void tail_adjoint_0(
         sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
 }
 
-// phi_1__bar
+// Part 2 of 2 of ``tail_adjoint``: phi_1__bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
     const R* __restrict dV_dphi__bar9,
@@ -1378,6 +1393,7 @@ static NOINLINE void tail_adjoint_1(
     }
 }
 
+// Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
 // pi, phi_1, phi__next__bar, pi__next__bar -> pi__bar, phi_1__bar
 static NOINLINE void tail_adjoint(
     const Lattice& at,

@@ -130,6 +130,11 @@ def step_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 3 of ``step``: phi_1. One step of Strang for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -159,6 +164,11 @@ def step_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 3 of ``step``: dV_dphi, pi_2. One step of Strang for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -216,6 +226,11 @@ def step_2_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 3 of 3 of ``step``: phi__next, pi__next. One step of Strang for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -253,6 +268,9 @@ def step_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5__bar2, pi_3__bar4. Cotangents of ``step``, w -> J^T w:
+    those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -291,6 +309,9 @@ def step_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2. Cotangents of ``step``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -344,6 +365,9 @@ def step_adjoint_2_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 3 of 5 of ``step_adjoint``: decay__bar3. Cotangents of ``step``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -376,6 +400,9 @@ def step_adjoint_3_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 4 of 5 of ``step_adjoint``: pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11,
+    m2__bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -451,6 +478,9 @@ def step_adjoint_4_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar. Cotangents of ``step``, w -> J^T w: those of all
+    its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -512,6 +542,7 @@ def readout_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -607,6 +638,10 @@ def readout_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
+    T01__density__bar8, T00__density__bar9, c1__bar3, c2__bar6, m2__bar12. Cotangents of ``readout``, w ->
+    J^T w: those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -734,6 +769,9 @@ def readout_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar. Cotangents of ``readout``, w -> J^T w: those of
+    all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -886,6 +924,7 @@ def readout_adjoint_1_kernel(
 def step(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
+    """The kernels of ``step`` one after the other, torch between them where channels meet."""
     phi_1 = _new(phi)
     launch(step_0_kernel, phi, phi, pi, dt, phi_1)
     dV_dphi = _new(phi)
@@ -910,6 +949,7 @@ def step_adjoint(
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
     phi_1 = _new(phi)
     pi_5__bar2 = _new(phi)
     pi_3__bar4 = _new(phi)
@@ -962,6 +1002,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``readout`` one after the other, torch between them where channels meet."""
     a__density = _new(phi)
     T01_a__density = _new(phi)
     T02_a__density = _new(phi)
@@ -996,6 +1037,7 @@ def readout_adjoint(
     T11_T22_2a__density__bar: Tensor,
     T12_a__density__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
     T12__density__bar2 = _new(phi)
     T11_T22__density__bar4 = _new(phi)
     T02__density__bar7 = _new(phi)
@@ -1258,6 +1300,7 @@ def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr
 
 @triton.jit
 def _step_0(phi, pi, dt):
+    """Part 1 of 3 of ``step``: phi_1."""
     phi_1 = phi + 0.5 * dt * pi
     return phi_1
 
@@ -1278,6 +1321,7 @@ def _step_1(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 2 of 3 of ``step``: dV_dphi, pi_2."""
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
         phi_1 * m2
@@ -1291,6 +1335,7 @@ def _step_1(
 
 @triton.jit
 def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
+    """Part 3 of 3 of ``step``: phi__next, pi__next."""
     v__0 = 0.5 * dt
     pi_4__v = decay * pi_3
     pi__next = pi_4__v - v__0 * dV_dphi
@@ -1300,6 +1345,7 @@ def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
 
 @triton.jit
 def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
+    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5__bar2, pi_3__bar4."""
     v__0 = 0.5 * dt
     dT_dpi_1__bar1__v = v__0 * phi__next__bar
     pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
@@ -1324,6 +1370,7 @@ def _step_adjoint_1(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2."""
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi__v = (
         phi_1 * m2
@@ -1337,6 +1384,7 @@ def _step_adjoint_1(
 
 @triton.jit
 def _step_adjoint_2(pi_3, pi_5__bar2):
+    """Part 3 of 5 of ``step_adjoint``: decay__bar3."""
     decay__bar3 = pi_3 * pi_5__bar2
     return decay__bar3
 
@@ -1356,6 +1404,9 @@ def _step_adjoint_3(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 4 of 5 of ``step_adjoint``: pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11,
+    m2__bar12.
+    """
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     pi_1__bar8 = decay * pi_2__bar5
     dV_dphi__bar9 = -0.5 * dt * (pi_5__bar2 + pi_1__bar8)
@@ -1382,6 +1433,7 @@ def _step_adjoint_4(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar."""
     dV_dphi__bar9__m1_0, dV_dphi__bar9__0_m1, dV_dphi__bar9__0_p1, dV_dphi__bar9__p1_0 = _read4(
         dV_dphi__bar9, near__0, TILE__
     )
@@ -1417,7 +1469,11 @@ def _step(
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """One step of the planes of a group in registers."""
+    """One step of the planes of a group in registers. One step of Strang for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
     tl.debug_barrier()
     phi_1 = ()
@@ -1477,7 +1533,11 @@ def evolve_kernel(
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip."""
+    """``K__`` steps: the state stays on chip. One step of Strang for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
     first__ = plane__ % C__
     at__ = tl.arange(0, TILE__)

@@ -78,7 +78,11 @@ def prologue(B: Tensor, dt: Tensor, gamma: Tensor) -> Tensors:
 def step(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
-    """One step of the integrator."""
+    """One step of Strang for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     phi_1 = phi + 0.5 * dt * pi
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
@@ -119,7 +123,7 @@ def step_adjoint(
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``step``: cotangents of all its arguments."""
+    """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     decay__c = decay[:, None, None]
     v__0 = 0.5 * dt
     dT_dpi_1__bar1__v = v__0 * phi__next__bar
@@ -180,7 +184,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
-    """The components of the readout at every site."""
+    """The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a."""
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))
@@ -233,7 +237,7 @@ def readout_adjoint(
     T11_T22_2a__density__bar: Tensor,
     T12_a__density__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``readout``: cotangents of all its arguments."""
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))
@@ -380,7 +384,10 @@ def readout_adjoint(
 
 
 def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
-    """The energy density at every site."""
+    """The energy density at every site:
+
+    c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2
+    """
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))

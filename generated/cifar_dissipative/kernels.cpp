@@ -346,7 +346,7 @@ struct Sums {
     double m2[G];
 };
 
-// a__density, T11_T22_2a__density, T12_a__density
+// ``readout``: a__density, T11_T22_2a__density, T12_a__density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -405,6 +405,7 @@ static NOINLINE void readout_0(
     }
 }
 
+// The readout at every site: a, T11_T22_2a, T12_a.
 // coefficients -> a__density, T11_T22_2a__density, T12_a__density
 static NOINLINE void readout(
     const Lattice& at,
@@ -416,7 +417,8 @@ static NOINLINE void readout(
     readout_0(at, given.phi, given.pi, given.c1, given.c2, given.m2, a__density, T11_T22_2a__density, T12_a__density);
 }
 
-// T12__density__bar2, T11_T22__density__bar4, T00__density__bar7, pi__bar
+// Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T00__density__bar7,
+// pi__bar.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T11_T22_2a__density__bar,
@@ -509,7 +511,7 @@ static NOINLINE void readout_adjoint_0(
     }
 }
 
-// phi__bar
+// Part 2 of 2 of ``readout_adjoint``: phi__bar.
 static NOINLINE void readout_adjoint_1(
     const Lattice& at,
     const R* __restrict T00__density__bar7,
@@ -599,6 +601,7 @@ static NOINLINE void readout_adjoint_1(
     }
 }
 
+// Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
 // a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar -> phi__bar, pi__bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
@@ -714,7 +717,7 @@ struct Sums {
     double m2[G];
 };
 
-// phi__start, pi__start
+// ``head``: phi__start, pi__start.
 static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -740,6 +743,9 @@ static NOINLINE void head_0(
     }
 }
 
+// The beginning of the first step of ExplicitEuler, as far as it is pointwise, for
+// phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
+// pi_t = -gamma*pi
 // phi, pi -> phi__start, pi__start
 static NOINLINE void head(
     const Lattice& at,
@@ -753,7 +759,7 @@ static NOINLINE void head(
     fill(at, phi__start);
 }
 
-// phi__next, pi__next
+// ``inner``: phi__next, pi__next.
 static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -805,6 +811,9 @@ static NOINLINE void inner_0(
     }
 }
 
+// The rest of a step of ExplicitEuler, and the beginning of the next, for
+// phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
+// pi_t = -gamma*pi
 // phi, pi -> phi__next, pi__next
 static NOINLINE void inner(
     const Lattice& at,
@@ -818,7 +827,7 @@ static NOINLINE void inner(
     fill(at, phi__next);
 }
 
-// phi__next, pi__next
+// ``tail``: phi__next, pi__next.
 static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -870,6 +879,9 @@ static NOINLINE void tail_0(
     }
 }
 
+// The rest of the last step of ExplicitEuler for
+// phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
+// pi_t = -gamma*pi
 // phi, pi -> phi__next, pi__next
 static NOINLINE void tail(
     const Lattice& at,
@@ -882,7 +894,7 @@ static NOINLINE void tail(
     tail_0(at, phi, pi, given.c1, given.c2, given.dt, given.gamma, given.k, given.m2, phi__next, pi__next);
 }
 
-// phi__bar, pi__bar
+// ``head_adjoint``: phi__bar, pi__bar.
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi__start__bar,
@@ -908,6 +920,7 @@ static NOINLINE void head_adjoint_0(
     }
 }
 
+// Cotangents of ``head``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, phi__start__bar, pi__start__bar -> phi__bar, pi__bar
 static NOINLINE void head_adjoint(
     const Lattice& at,
@@ -922,7 +935,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi__start__bar, pi__start__bar, phi__bar, pi__bar);
 }
 
-// dH_dphi__bar6, pi__bar
+// Part 1 of 2 of ``inner_adjoint``: dH_dphi__bar6, pi__bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -998,7 +1011,7 @@ static NOINLINE void inner_adjoint_0(
     }
 }
 
-// phi__bar
+// Part 2 of 2 of ``inner_adjoint``: phi__bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
     const R* __restrict dH_dphi__bar6,
@@ -1038,6 +1051,7 @@ static NOINLINE void inner_adjoint_1(
     }
 }
 
+// Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
 static NOINLINE void inner_adjoint(
     const Lattice& at,
@@ -1058,7 +1072,7 @@ static NOINLINE void inner_adjoint(
     inner_adjoint_1(at, dH_dphi__bar6, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
 }
 
-// dH_dphi__bar6, pi__bar
+// Part 1 of 2 of ``tail_adjoint``: dH_dphi__bar6, pi__bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1134,7 +1148,7 @@ static NOINLINE void tail_adjoint_0(
     }
 }
 
-// phi__bar
+// Part 2 of 2 of ``tail_adjoint``: phi__bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
     const R* __restrict dH_dphi__bar6,
@@ -1174,6 +1188,7 @@ static NOINLINE void tail_adjoint_1(
     }
 }
 
+// Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
 static NOINLINE void tail_adjoint(
     const Lattice& at,

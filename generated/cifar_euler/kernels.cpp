@@ -403,7 +403,7 @@ struct Sums {
     double m2[G];
 };
 
-// a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density
+// ``readout``: a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -478,6 +478,7 @@ static NOINLINE void readout_0(
     }
 }
 
+// The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a.
 // coefficients -> a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density
 static NOINLINE void readout(
     const Lattice& at,
@@ -492,7 +493,8 @@ static NOINLINE void readout(
         T11_T22_2a__density, T12_a__density);
 }
 
-// T12__density__bar2, T11_T22__density__bar4, T02__density__bar7, T01__density__bar8, T00__density__bar9
+// Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
+// T01__density__bar8, T00__density__bar9.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T01_a__density__bar,
@@ -604,7 +606,7 @@ static NOINLINE void readout_adjoint_0(
     }
 }
 
-// phi__bar, pi__bar
+// Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar.
 static NOINLINE void readout_adjoint_1(
     const Lattice& at,
     const R* __restrict T00__density__bar9,
@@ -728,7 +730,9 @@ static NOINLINE void readout_adjoint_1(
     }
 }
 
-// a__density__bar, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar -> phi__bar, pi__bar
+// Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
+// a__density__bar, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar ->
+// phi__bar, pi__bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
@@ -850,7 +854,7 @@ struct Sums {
     double m2[G];
 };
 
-// phi__start, pi__start
+// ``head``: phi__start, pi__start.
 static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -876,6 +880,9 @@ static NOINLINE void head_0(
     }
 }
 
+// The beginning of the first step of ExplicitEuler, as far as it is pointwise, for
+// phi_t = pi
+// pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
 // phi, pi -> phi__start, pi__start
 static NOINLINE void head(
     const Lattice& at,
@@ -889,7 +896,7 @@ static NOINLINE void head(
     fill(at, phi__start);
 }
 
-// phi__next, pi__next
+// ``inner``: phi__next, pi__next.
 static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -945,6 +952,9 @@ static NOINLINE void inner_0(
     }
 }
 
+// The rest of a step of ExplicitEuler, and the beginning of the next, for
+// phi_t = pi
+// pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
 // phi, pi -> phi__next, pi__next
 static NOINLINE void inner(
     const Lattice& at,
@@ -958,7 +968,7 @@ static NOINLINE void inner(
     fill(at, phi__next);
 }
 
-// phi__next, pi__next
+// ``tail``: phi__next, pi__next.
 static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1014,6 +1024,9 @@ static NOINLINE void tail_0(
     }
 }
 
+// The rest of the last step of ExplicitEuler for
+// phi_t = pi
+// pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
 // phi, pi -> phi__next, pi__next
 static NOINLINE void tail(
     const Lattice& at,
@@ -1026,7 +1039,7 @@ static NOINLINE void tail(
     tail_0(at, phi, pi, given.B, given.c1, given.c2, given.dt, given.gamma, given.m2, phi__next, pi__next);
 }
 
-// phi__bar, pi__bar
+// ``head_adjoint``: phi__bar, pi__bar.
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi__start__bar,
@@ -1052,6 +1065,7 @@ static NOINLINE void head_adjoint_0(
     }
 }
 
+// Cotangents of ``head``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, phi__start__bar, pi__start__bar -> phi__bar, pi__bar
 static NOINLINE void head_adjoint(
     const Lattice& at,
@@ -1066,7 +1080,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi__start__bar, pi__start__bar, phi__bar, pi__bar);
 }
 
-// pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6
+// Part 1 of 2 of ``inner_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1137,7 +1151,7 @@ static NOINLINE void inner_adjoint_0(
         sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
 }
 
-// phi__bar, pi__bar
+// Part 2 of 2 of ``inner_adjoint``: phi__bar, pi__bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
     const R* __restrict dH_dphi__bar9,
@@ -1190,6 +1204,7 @@ static NOINLINE void inner_adjoint_1(
     }
 }
 
+// Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
 static NOINLINE void inner_adjoint(
     const Lattice& at,
@@ -1215,7 +1230,7 @@ static NOINLINE void inner_adjoint(
         given.m2, phi__bar, pi__bar);
 }
 
-// pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6
+// Part 1 of 2 of ``tail_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1286,7 +1301,7 @@ static NOINLINE void tail_adjoint_0(
         sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
 }
 
-// phi__bar, pi__bar
+// Part 2 of 2 of ``tail_adjoint``: phi__bar, pi__bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
     const R* __restrict dH_dphi__bar9,
@@ -1339,6 +1354,7 @@ static NOINLINE void tail_adjoint_1(
     }
 }
 
+// Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
 static NOINLINE void tail_adjoint(
     const Lattice& at,

@@ -387,7 +387,7 @@ struct Sums {
     double m2[G];
 };
 
-// T00__density, T01__density, T02__density, T11__density, T12__density, T22__density
+// ``readout``: T00__density, T01__density, T02__density, T11__density, T12__density, T22__density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -465,6 +465,7 @@ static NOINLINE void readout_0(
     }
 }
 
+// The readout at every site: T00, T01, T02, T11, T12, T22.
 // coefficients -> T00__density, T01__density, T02__density, T11__density, T12__density, T22__density
 static NOINLINE void readout(
     const Lattice& at,
@@ -480,7 +481,7 @@ static NOINLINE void readout(
         T02__density, T11__density, T12__density, T22__density);
 }
 
-// K_phi__readout__T00__density_0__bar11, pi__bar, phi__bar
+// ``readout_adjoint``: K_phi__readout__T00__density_0__bar11, pi__bar, phi__bar.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T00__density__bar,
@@ -640,7 +641,9 @@ static NOINLINE void readout_adjoint_0(
         across(m2__sum[c]); }
 }
 
-// T00__density__bar, T01__density__bar, T02__density__bar, T11__density__bar, T12__density__bar, T22__density__bar -> phi__bar, pi__bar
+// Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
+// T00__density__bar, T01__density__bar, T02__density__bar, T11__density__bar, T12__density__bar,
+// T22__density__bar -> phi__bar, pi__bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
@@ -770,7 +773,7 @@ struct Sums {
     double rotation[G * G];
 };
 
-// phi_1, pi__start
+// ``head``: phi_1, pi__start.
 static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -798,6 +801,9 @@ static NOINLINE void head_0(
     }
 }
 
+// The beginning of the first step of Strang, as far as it is pointwise, for
+// phi_t = pi
+// pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
 // phi, pi -> pi__start, phi_1
 static NOINLINE void head(
     const Lattice& at,
@@ -811,7 +817,7 @@ static NOINLINE void head(
     fill(at, phi_1);
 }
 
-// pi__next, phi_1__ahead
+// ``inner``: pi__next, phi_1__ahead.
 static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -866,6 +872,9 @@ static NOINLINE void inner_0(
     }
 }
 
+// The rest of a step of Strang, and the beginning of the next, for
+// phi_t = pi
+// pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
 // pi, phi_1 -> pi__next, phi_1__ahead
 static NOINLINE void inner(
     const Lattice& at,
@@ -880,7 +889,7 @@ static NOINLINE void inner(
     fill(at, phi_1__ahead);
 }
 
-// phi__next, pi__next
+// ``tail``: phi__next, pi__next.
 static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -934,6 +943,9 @@ static NOINLINE void tail_0(
     }
 }
 
+// The rest of the last step of Strang for
+// phi_t = pi
+// pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
 // pi, phi_1 -> phi__next, pi__next
 static NOINLINE void tail(
     const Lattice& at,
@@ -947,7 +959,7 @@ static NOINLINE void tail(
         pi__next);
 }
 
-// phi__bar, pi__bar
+// ``head_adjoint``: phi__bar, pi__bar.
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1__bar,
@@ -983,6 +995,7 @@ static NOINLINE void head_adjoint_0(
     }
 }
 
+// Cotangents of ``head``, w -> J^T w: those of all its arguments from those of its results.
 // phi, pi, pi__start__bar, phi_1__bar -> phi__bar, pi__bar
 static NOINLINE void head_adjoint(
     const Lattice& at,
@@ -998,7 +1011,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi_1__bar, pi, pi__start__bar, given.dt, phi__bar, pi__bar, sums);
 }
 
-// pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar, phi_1__bar19
+// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar, phi_1__bar19.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1095,7 +1108,7 @@ static NOINLINE void inner_adjoint_0(
     for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]); }
 }
 
-// phi_1__bar
+// Part 2 of 2 of ``inner_adjoint``: phi_1__bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
     const R* __restrict dV_dphi__bar15,
@@ -1153,6 +1166,7 @@ static NOINLINE void inner_adjoint_1(
     }
 }
 
+// Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
 // pi, phi_1, pi__next__bar, phi_1__ahead__bar -> pi__bar, phi_1__bar
 static NOINLINE void inner_adjoint(
     const Lattice& at,
@@ -1179,7 +1193,7 @@ static NOINLINE void inner_adjoint(
         phi_1__bar, sums);
 }
 
-// pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar, phi_1__bar16
+// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar, phi_1__bar16.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1275,7 +1289,7 @@ static NOINLINE void tail_adjoint_0(
     for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]); }
 }
 
-// phi_1__bar
+// Part 2 of 2 of ``tail_adjoint``: phi_1__bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
     const R* __restrict dV_dphi__bar12,
@@ -1333,6 +1347,7 @@ static NOINLINE void tail_adjoint_1(
     }
 }
 
+// Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
 // pi, phi_1, phi__next__bar, pi__next__bar -> pi__bar, phi_1__bar
 static NOINLINE void tail_adjoint(
     const Lattice& at,

@@ -125,6 +125,11 @@ def step_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 3 of ``step``: phi_1. One step of Strang for
+
+    phi_t = pi
+    pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -155,6 +160,11 @@ def step_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 3 of ``step``: dV_dphi, pi_2. One step of Strang for
+
+    phi_t = pi
+    pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -209,6 +219,11 @@ def step_2_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 3 of 3 of ``step``: phi__next, pi__next. One step of Strang for
+
+    phi_t = pi
+    pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -247,6 +262,9 @@ def step_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5__bar3, pi_3__bar6. Cotangents of ``step``, w ->
+    J^T w: those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -290,6 +308,9 @@ def step_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt__bar4. Cotangents of ``step``, w -> J^T w:
+    those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -350,6 +371,9 @@ def step_adjoint_2_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 3 of 5 of ``step_adjoint``: dt__bar1, decay__bar5. Cotangents of ``step``, w -> J^T w: those of
+    all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -392,6 +416,10 @@ def step_adjoint_3_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 4 of 5 of ``step_adjoint``: pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13,
+    lam__bar14, m2__bar15. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -461,6 +489,9 @@ def step_adjoint_4_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar, dt__bar19. Cotangents of ``step``, w -> J^T w:
+    those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -526,6 +557,7 @@ def readout_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """The readout at every site: T00, T01, T02, T11, T12, T22."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -615,6 +647,10 @@ def readout_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``readout_adjoint``: K_phi__readout__T00__density_0__bar11, pi__bar, c2__bar1,
+    lam__bar2, m2__bar3. Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of
+    its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -712,6 +748,9 @@ def readout_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``readout_adjoint``: phi__bar. Cotangents of ``readout``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -831,6 +870,7 @@ def readout_adjoint_1_kernel(
 def step(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
+    """The kernels of ``step`` one after the other, torch between them where channels meet."""
     phi_1 = _new(phi)
     launch(step_0_kernel, phi, phi, pi, dt, phi_1)
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
@@ -857,6 +897,7 @@ def step_adjoint(
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
     dT_dpi = _new(phi)
     phi_1 = _new(phi)
     pi_5__bar3 = _new(phi)
@@ -981,6 +1022,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``readout`` one after the other, torch between them where channels meet."""
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
     T00__density = _new(phi)
     T01__density = _new(phi)
@@ -1021,6 +1063,7 @@ def readout_adjoint(
     T12__density__bar: Tensor,
     T22__density__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
     K_phi__readout__T00__density_0__bar11 = _new(phi)
     pi__bar = _new(phi)
@@ -1287,12 +1330,14 @@ def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr
 
 @triton.jit
 def _step_0(phi, pi, dt):
+    """Part 1 of 3 of ``step``: phi_1."""
     phi_1 = phi + 0.5 * pi * dt
     return phi_1
 
 
 @triton.jit
 def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
+    """Part 2 of 3 of ``step``: dV_dphi, pi_2."""
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
         K_phi
@@ -1306,6 +1351,7 @@ def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near__0, TILE__: tl.conste
 
 @triton.jit
 def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
+    """Part 3 of 3 of ``step``: phi__next, pi__next."""
     v__0 = 0.5 * dt
     pi_4__v = decay * pi_3
     pi__next = pi_4__v - v__0 * dV_dphi
@@ -1315,6 +1361,7 @@ def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
 
 @triton.jit
 def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5__bar3, pi_3__bar6."""
     v__0 = 0.5 * dt
     dT_dpi_1__bar2__v = v__0 * phi__next__bar
     pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
@@ -1326,6 +1373,7 @@ def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
 
 @triton.jit
 def _step_adjoint_1(K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt__bar4."""
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
         K_phi
@@ -1341,6 +1389,7 @@ def _step_adjoint_1(K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, near__
 
 @triton.jit
 def _step_adjoint_2(dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt):
+    """Part 3 of 5 of ``step_adjoint``: dt__bar1, decay__bar5."""
     pi_4__v = decay * pi_3
     pi_5__v = pi_4__v - 0.5 * dV_dphi * dt
     dt__bar1 = 0.5 * pi_5__v * phi__next__bar
@@ -1350,6 +1399,9 @@ def _step_adjoint_2(dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt):
 
 @triton.jit
 def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, near__0, TILE__: tl.constexpr):
+    """Part 4 of 5 of ``step_adjoint``: pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13,
+    lam__bar14, m2__bar15.
+    """
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     pi_1__bar10 = decay * pi_2__bar7
     dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
@@ -1376,6 +1428,7 @@ def _step_adjoint_4(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar, dt__bar19."""
     dV_dphi__bar12__m1_0, dV_dphi__bar12__0_m1, dV_dphi__bar12__0_p1, dV_dphi__bar12__p1_0 = _read4(
         dV_dphi__bar12, near__0, TILE__
     )
@@ -1410,7 +1463,11 @@ def _step(
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """One step of the planes of a group in registers."""
+    """One step of the planes of a group in registers. One step of Strang for
+
+    phi_t = pi
+    pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
+    """
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
     tl.debug_barrier()
     phi_1 = ()
@@ -1469,7 +1526,11 @@ def evolve_kernel(
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip."""
+    """``K__`` steps: the state stays on chip. One step of Strang for
+
+    phi_t = pi
+    pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
+    """
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
     first__ = plane__ % C__
     at__ = tl.arange(0, TILE__)

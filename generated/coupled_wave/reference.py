@@ -75,7 +75,11 @@ def prologue(B: Tensor, dt: Tensor, gamma: Tensor) -> Tensors:
 def step(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
-    """One step of the integrator."""
+    """One step of Strang for
+
+    phi_t = pi
+    pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
+    """
     phi_1 = phi + 0.5 * pi * dt
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
     phi_1__0_m1 = shift(phi_1, (0, -1))
@@ -114,7 +118,7 @@ def step_adjoint(
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``step``: cotangents of all its arguments."""
+    """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     decay__c = decay[:, None, None]
     v__0 = 0.5 * dt
     dT_dpi_1__bar2__v = v__0 * phi__next__bar
@@ -182,7 +186,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
-    """The components of the readout at every site."""
+    """The readout at every site: T00, T01, T02, T11, T12, T22."""
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
     phi__0_m1 = shift(phi, (0, -1))
     phi__0_p1 = shift(phi, (0, 1))
@@ -239,7 +243,7 @@ def readout_adjoint(
     T12__density__bar: Tensor,
     T22__density__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``readout``: cotangents of all its arguments."""
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
     T01__density__bar__m1_0 = shift(T01__density__bar, (-1, 0))
     T01__density__bar__p1_0 = shift(T01__density__bar, (1, 0))
@@ -358,7 +362,10 @@ def readout_adjoint(
 
 
 def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
-    """The energy density at every site."""
+    """The energy density at every site:
+
+    c2*phi_x**2/2 + c2*phi_y**2/2 + lam*phi**4/4 + m2*phi**2/2 + phi*mix(K, phi)/2 + pi**2/2
+    """
     K_phi__energy__energy__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
     phi__0_m1 = shift(phi, (0, -1))
     phi__0_p1 = shift(phi, (0, 1))

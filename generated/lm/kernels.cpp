@@ -97,6 +97,9 @@ struct Turn {
     INLINE explicit Turn(V x) { of(x, R(0)); }
 };
 
+// One token: x <- f + E (x - f), the flow over a time h of
+// q_t = -f_p*theta + f_q*lam - lam*q + p*theta
+// p_t = f_p*lam + f_q*theta - lam*p - q*theta
 INLINE void step_(V q, V p, V f_p, V f_q, V lam, V theta, V& q__next, V& p__next) {
     const V rate__v = spread(-lam);
     const V v__0 = spread(exp_(rate__v));
@@ -109,6 +112,7 @@ INLINE void step_(V q, V p, V f_p, V f_q, V lam, V theta, V& q__next, V& p__next
     p__next = spread(f_p + v__0 * (offset_p__v * v__2 - offset_q__v * v__1));
 }
 
+// Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
 INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q__next__bar, V p__next__bar, V& q__bar, V&
     p__bar, V& f_p__bar, V& f_q__bar, V& lam__bar, V& theta__bar) {
     const V rate__v = spread(-lam);
@@ -129,6 +133,7 @@ INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q__next__bar
     lam__bar = spread(-rate__bar4__v);
 }
 
+// The readout from the states before and after a token: T00, J, M.
 INLINE void readout_(V q__before, V p__before, V q, V p, V& T00__density, V& J__density, V& M__density) {
     const V v__0 = spread(p * p + q * q);
     T00__density = spread(R(0.5) * v__0);
@@ -136,6 +141,7 @@ INLINE void readout_(V q__before, V p__before, V q, V p, V& T00__density, V& J__
     M__density = spread(p * p__before + q * q__before);
 }
 
+// Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
 INLINE void readout_adjoint_(V q__before, V p__before, V q, V p, V T00__density__bar, V J__density__bar, V
     M__density__bar, V& q__before__bar, V& p__before__bar, V& q__bar, V& p__bar) {
     q__before__bar = spread(J__density__bar * p + M__density__bar * q);

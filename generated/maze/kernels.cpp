@@ -360,7 +360,7 @@ struct Given {
     }
 };
 
-// T00__density, T11__density, T12__density, T22__density
+// ``readout``: T00__density, T11__density, T12__density, T22__density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict kappa,
@@ -426,6 +426,7 @@ static NOINLINE void readout_0(
     }
 }
 
+// The readout at every site: T00, T11, T12, T22.
 // coefficients -> T00__density, T11__density, T12__density, T22__density
 static NOINLINE void readout(
     const Lattice& at,
@@ -438,7 +439,7 @@ static NOINLINE void readout(
     readout_0(at, given.kappa, given.m2, given.s, given.u, T00__density, T11__density, T12__density, T22__density);
 }
 
-// u__bar, kappa__bar, m2__bar, s__bar
+// ``readout_adjoint``: u__bar, kappa__bar, m2__bar, s__bar.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
     const R* __restrict T00__density__bar,
@@ -582,7 +583,9 @@ static NOINLINE void readout_adjoint_0(
     }
 }
 
-// T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar -> u__bar, kappa__bar, m2__bar, s__bar
+// Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
+// T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar -> u__bar, kappa__bar, m2__bar,
+// s__bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
@@ -687,7 +690,7 @@ struct Sums {
     double curvature[G];
 };
 
-// screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
+// ``weights``: screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0.
 static NOINLINE void weights_0(
     const Lattice& at,
     const R* __restrict kappa,
@@ -735,6 +738,7 @@ static NOINLINE void weights_0(
     }
 }
 
+// Screening and edge weights of A, computed once for a solve.
 // coefficients -> screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
 static NOINLINE void weights(
     const Lattice& at,
@@ -748,7 +752,7 @@ static NOINLINE void weights(
     weights_0(at, given.kappa, given.m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0);
 }
 
-// diagonal__
+// ``diagonal``: diagonal__.
 static NOINLINE void diagonal_0(
     const Lattice& at,
     const R* __restrict screening__,
@@ -779,6 +783,7 @@ static NOINLINE void diagonal_0(
     }
 }
 
+// screening + sum_s weight_s.
 // screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> diagonal__
 static NOINLINE void diagonal(
     const Lattice& at,
@@ -793,7 +798,7 @@ static NOINLINE void diagonal(
     diagonal_0(at, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__);
 }
 
-// image__
+// ``apply``: image__.
 static NOINLINE void apply_0(
     const Lattice& at,
     const R* __restrict screening__,
@@ -836,6 +841,7 @@ static NOINLINE void apply_0(
     }
 }
 
+// A u = screening u + sum_s weight_s (u - u[n + s]).
 // u, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> image__
 static NOINLINE void apply(
     const Lattice& at,
@@ -852,7 +858,7 @@ static NOINLINE void apply(
     apply_0(at, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__, sums);
 }
 
-// gathered__
+// ``gather``: gathered__.
 static NOINLINE void gather_0(
     const Lattice& at,
     const R* __restrict u,
@@ -887,6 +893,7 @@ static NOINLINE void gather_0(
     }
 }
 
+// sum_s weight_s u[n + s].
 // u, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> gathered__
 static NOINLINE void gather(
     const Lattice& at,
@@ -901,7 +908,7 @@ static NOINLINE void gather(
     gather_0(at, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__);
 }
 
-// kappa__bar, m2__bar
+// ``operator_adjoint``: kappa__bar, m2__bar.
 static NOINLINE void operator_adjoint_0(
     const Lattice& at,
     const R* __restrict kappa,
@@ -955,6 +962,7 @@ static NOINLINE void operator_adjoint_0(
     }
 }
 
+// The variation of (cotangent . A u) with respect to inputs and coefficients.
 // u, u__image__bar -> kappa__bar, m2__bar
 static NOINLINE void operator_adjoint(
     const Lattice& at,

@@ -159,6 +159,7 @@ def readout_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """The readout at every site: T00, T11, T12, T22."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -232,6 +233,7 @@ def readout_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -391,6 +393,10 @@ def operator_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """A u, the linear part of the variation dF of the free energy; A u = b is the rest of
+
+    u_t = kappa*u_xx + kappa*u_yy - m2*u + s + kappa_x*u_x + kappa_y*u_y
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -448,6 +454,7 @@ def operator_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """The variation of (cotangent . A u) with respect to inputs and coefficients."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -513,6 +520,7 @@ def weights_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Screening and edge weights of A, computed once for a solve."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -577,6 +585,7 @@ def apply_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """A u = screening u + sum_s weight_s (u - u[n + s])."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -630,6 +639,7 @@ def gather_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """sum_s weight_s u[n + s]."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -677,6 +687,7 @@ def diagonal_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """screening + sum_s weight_s."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -695,6 +706,7 @@ def diagonal_0_kernel(
 
 
 def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
+    """The kernels of ``readout`` one after the other, torch between them where channels meet."""
     T00__density = _new(u)
     T11__density = _new(u)
     T12__density = _new(u)
@@ -713,6 +725,7 @@ def readout_adjoint(
     T12__density__bar: Tensor,
     T22__density__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
     u__bar = _new(u)
     kappa__bar = _new(u)
     m2__bar = _new(u)
@@ -737,12 +750,14 @@ def readout_adjoint(
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``operator`` one after the other, torch between them where channels meet."""
     u__image = _new(u)
     launch(operator_0_kernel, u, kappa, m2, u, u__image)
     return (u__image,)
 
 
 def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor) -> Tensors:
+    """The kernels of ``operator_adjoint`` one after the other, torch between them where channels meet."""
     kappa__bar = _new(u)
     m2__bar = _new(u)
     launch(operator_adjoint_0_kernel, u, kappa, u, u__image__bar, kappa__bar, m2__bar)
@@ -750,6 +765,7 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``weights`` one after the other, torch between them where channels meet."""
     screening__ = _new(u)
     weight__m1_0 = _new(u)
     weight__0_m1 = _new(u)
@@ -767,6 +783,7 @@ def apply(
     weight__0_p1: Tensor,
     weight__p1_0: Tensor,
 ) -> Tensors:
+    """The kernels of ``apply`` one after the other, torch between them where channels meet."""
     image__ = _new(u)
     launch(apply_0_kernel, u, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__)
     return (image__,)
@@ -780,6 +797,7 @@ def gather(
     weight__0_p1: Tensor,
     weight__p1_0: Tensor,
 ) -> Tensors:
+    """The kernels of ``gather`` one after the other, torch between them where channels meet."""
     gathered__ = _new(u)
     launch(gather_0_kernel, u, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__)
     return (gathered__,)
@@ -788,6 +806,7 @@ def gather(
 def diagonal(
     screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
 ) -> Tensors:
+    """The kernels of ``diagonal`` one after the other, torch between them where channels meet."""
     diagonal__ = _new(screening__)
     launch(
         diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__
@@ -946,6 +965,7 @@ def _store_plane(pointer, at, value, ok):
 
 @triton.jit
 def _weights_0(kappa, m2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, near__0, TILE__: tl.constexpr):
+    """``weights``: screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0."""
     kappa__m1_0, kappa__0_m1, kappa__0_p1, kappa__p1_0 = _read4(kappa, near__0, TILE__)
     screening__ = m2
     weight__m1_0 = inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
@@ -957,6 +977,7 @@ def _weights_0(kappa, m2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0
 
 @triton.jit
 def _apply_0(screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__: tl.constexpr):
+    """``apply``: image__."""
     u__m1_0, u__0_m1, u__0_p1, u__p1_0 = _read4(u, near__0, TILE__)
     image__ = (
         u * screening__
@@ -970,6 +991,7 @@ def _apply_0(screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p
 
 @triton.jit
 def _gather_0(u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__: tl.constexpr):
+    """``gather``: gathered__."""
     u__m1_0, u__0_m1, u__0_p1, u__p1_0 = _read4(u, near__0, TILE__)
     gathered__ = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
     return gathered__
@@ -977,6 +999,7 @@ def _gather_0(u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0
 
 @triton.jit
 def _diagonal_0(screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0):
+    """``diagonal``: diagonal__."""
     diagonal__ = screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0
     return diagonal__
 

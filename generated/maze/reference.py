@@ -83,7 +83,7 @@ def sites(value: Tensor, like: Tensor) -> Tensor:
 
 
 def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
-    """The components of the readout at every site."""
+    """The readout at every site: T00, T11, T12, T22."""
     inside__0_m1 = inside(u, (0, -1))
     inside__0_p1 = inside(u, (0, 1))
     inside__m1_0 = inside(u, (-1, 0))
@@ -124,7 +124,7 @@ def readout_adjoint(
     T12__density__bar: Tensor,
     T22__density__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``readout``: cotangents of all its arguments."""
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
     T00__density__bar__0_p1 = shift(T00__density__bar, (0, 1))
     T00__density__bar__m1_0 = shift(T00__density__bar, (-1, 0))
@@ -238,7 +238,10 @@ def readout_adjoint(
 
 
 def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
-    """The energy density at every site."""
+    """The energy density at every site:
+
+    (u_x**2 + u_y**2)*kappa/2 + m2*u**2/2 - s*u
+    """
     inside__0_m1 = inside(u, (0, -1))
     inside__0_p1 = inside(u, (0, 1))
     inside__m1_0 = inside(u, (-1, 0))
@@ -296,7 +299,10 @@ def stress_energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
-    """A u, the linear part of the variation dF of the free energy."""
+    """A u, the linear part of the variation dF of the free energy; A u = b is the rest of
+
+    u_t = kappa*u_xx + kappa*u_yy - m2*u + s + kappa_x*u_x + kappa_y*u_y
+    """
     inside__0_m1 = inside(u, (0, -1))
     inside__0_p1 = inside(u, (0, 1))
     inside__m1_0 = inside(u, (-1, 0))
@@ -320,7 +326,10 @@ def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
 
 
 def source(u: Tensor, s: Tensor) -> Tensors:
-    """b = -dF(0), the right-hand side of A u = b."""
+    """b = -dF(0), the right-hand side of A u = b, the rest of
+
+    u_t = kappa*u_xx + kappa*u_yy - m2*u + s + kappa_x*u_x + kappa_y*u_y
+    """
     u__source = s
     return (u__source,)
 

@@ -10,6 +10,7 @@ from metrigen.emit.render import render
 from metrigen.layer.layer import Layer
 from metrigen.package.assembly import Package, assemble
 from metrigen.package.families import family_of
+from metrigen.package.index import index_section
 from metrigen.package.operators import operators_text
 from metrigen.package.runtime import runtime, shared
 
@@ -19,15 +20,17 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
     package, family = assemble(layer, backends), family_of(layer)
     head = header(layer.spec, family.guarantees(package), family.cost(layer))
     brief = header(layer.spec, (), None).rstrip("\n")
+    reference, kernels = package.reference.files(head), {b.name: b.files(head) for b in package.used}
+    told = [*family.sections(package), *index_section(layer, reference, kernels)]
     return {
-        **package.reference.files(head),
-        **{name: text for backend in package.used for name, text in backend.files(head).items()},
+        **reference,
+        **{name: text for files in kernels.values() for name, text in files.items()},
         **shared(bool(layer.parameters)),
         **family.runtime(layer),
         **_operators(package, brief),
         "__init__.py": render("__init__.py.j2", header=brief, class_name=layer.class_name),
         "module.py": layout(family.module(package, brief)),
-        "DERIVATION.md": derivation_markdown(layer.spec, layer.derivation, layer.laws, family.sections(package)),
+        "DERIVATION.md": derivation_markdown(layer.spec, layer.derivation, layer.laws, told),
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from metrigen.backends.cpu.printer import Routine, summed
+from metrigen.backends.cpu.printer import Function, Routine, summed
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.layer.docs import Docs, comment, part
 from metrigen.passes.pipeline import OWNED, apply, sweep
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import passed
@@ -24,6 +25,7 @@ class Group:
 
     fixed    arrays that come with the unit; ``imported`` are those of its site arrays that are read at neighbours
     sums     parameters whose cotangents are summed, and ``further`` numbers
+    docs     what the programs compute
     """
 
     name: str
@@ -32,6 +34,14 @@ class Group:
     programs: Mapping[str, Program]
     cuts: Mapping[str, Cut]
     further: tuple[Array, ...] = ()
+    docs: Docs = field(default_factory=dict)
+
+    def told(self, routine: Routine) -> list[Function]:
+        """The functions of a routine, its sweeps first, with what they say of themselves."""
+        name, count = routine.body.name, len(routine.sweeps)
+        parts = [replace(f, doc=comment(part(name, k, count, (f.doc,)))) for k, f in enumerate(routine.sweeps)]
+        own = [self.docs[name]] if name in self.docs else []
+        return [*parts, replace(routine.body, doc="\n// ".join(map(comment, (*own, (routine.body.doc,)))))]
 
     @property
     def sums(self) -> tuple[Array, ...]:
@@ -45,7 +55,7 @@ class Group:
 
 
 def group(
-    name: str, fixed: Sequence[Array], programs: Mapping[str, Program], further: tuple[Array, ...] = ()
+    name: str, fixed: Sequence[Array], programs: Mapping[str, Program], docs: Docs, further: tuple[Array, ...] = ()
 ) -> Group | None:
     """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
     optimised = {n: passed(apply(OWNED, p)) for n, p in programs.items()}
@@ -55,7 +65,7 @@ def group(
         return None
     near = {n for p in optimised.values() for n in near_reads(p.body)}
     return Group(name, tuple(fixed), frozenset(a.name for a in fixed if a.kind is Kind.SITE and a.name in near),
-                 optimised, found, further)  # fmt: skip
+                 optimised, found, further, docs)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ def printed(
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
-        functions=[f for r in routines.values() for f in (*r.sweeps, r.body)], entries=entries.rstrip("\n"),
+        functions=[f for r in routines.values() for f in group.told(r)], entries=entries.rstrip("\n"),
         points=points,
     )  # fmt: skip
     return Printed(group, text, carried, calls)

@@ -14,6 +14,7 @@ from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement
 from metrigen.ir.queries import equations_in
+from metrigen.layer.docs import field_docs
 from metrigen.passes.points import jacobian
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
@@ -38,7 +39,7 @@ def implicit_group(lowered: Lowered, points: Points) -> Printed | None:
         for part, program in _parts(e, points).items()
     }
     programs |= {"step": step, "step_adjoint": _with_solutions(adjoint, _solutions(body))}
-    found = group("steps", fixed, programs)
+    found = group("steps", fixed, programs, field_docs(lowered))
     if found is None or any(_sums_a_tensor(p, found) for p in found.programs.values()):
         return None
     return _print(found, named, body, step, state, points)
@@ -148,7 +149,7 @@ def _print(
         group, own, "kernels_lanes.cpp.j2" if points else "kernels_implicit.cpp.j2", points=points,
         carried=len(state), calls=calls, state=state, site_fixed=sites, after=len(outputs),
         solves=sum(isinstance(s, Root) for s in body.body),
-        local=max(r.buffers for r in moving), steps=[f for r in moving for f in (*r.sweeps, r.body)],
+        local=max(r.buffers for r in moving), steps=[f for r in moving for f in group.told(r)],
         equations=[_equation(name, e, group, own, AT_A_POINT if points else PARTS) for e, name in named.items()],
     )  # fmt: skip
 

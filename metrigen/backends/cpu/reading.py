@@ -5,6 +5,7 @@ from __future__ import annotations
 from metrigen.backends.cpu.group import Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, call, print_routine
 from metrigen.ir.nodes import Kind
+from metrigen.layer.docs import field_docs
 from metrigen.passes.sweeps import near_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
@@ -13,7 +14,7 @@ from metrigen.programs import Lowered
 def readout_group(lowered: Lowered, points: Points) -> Printed | None:
     """``readout`` and ``readout_adjoint``."""
     forward, back = lowered.readout, lowered.readout_adjoint
-    found = group("reading", forward.inputs, {"readout": forward, "readout_adjoint": back})
+    found = group("reading", forward.inputs, {"readout": forward, "readout_adjoint": back}, field_docs(lowered))
     if found is None:
         return None
     program, adjoint = found.programs["readout"], found.programs["readout_adjoint"]

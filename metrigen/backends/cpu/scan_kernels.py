@@ -11,6 +11,7 @@ from metrigen.backends.cpu.scan import print_pointwise
 from metrigen.backends.walk import Walk, walk_of
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Program
+from metrigen.layer.docs import comment, token_docs
 from metrigen.layer.tokens import TokenLayer
 from metrigen.passes.vary import bar
 
@@ -37,6 +38,7 @@ def sequence_cpp_text(layer: TokenLayer, header: str) -> str:
     seen = [f"load(all, fixed[{k}] + c, count)" for k in range(len(read))]
     return render(
         "sequence_kernels.cpp.j2", header=header.rstrip("\n"), title=layer.class_name, fields=n, tokens=m,
+        docs={name: comment(doc) for name, doc in token_docs(layer).items()},
         coefficients=len(layer.channelwise), reads=len(read), components=r, pointwise=pointwise, used=used,
         functions=[f for f in _LANE_BY_LANE if f"{f}_" in used], stumpff=layer.stumpff,
         step_call=", ".join([*past, *tokens, *fixed, *_places("next", n)]),

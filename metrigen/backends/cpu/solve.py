@@ -8,6 +8,7 @@ from metrigen.backends.cpu.group import Group, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program
+from metrigen.layer.docs import field_docs
 from metrigen.passes.sweeps import near_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
@@ -24,7 +25,7 @@ def solve_group(lowered: Lowered) -> Printed | None:
     rank = len(lowered.dynamics.origin)
     programs = _programs(steady, rank)
     fixed = [a for a in steady.operator.inputs if a.name != steady.unknown]
-    found = group("steady", fixed, programs, (_CURVATURE,))
+    found = group("steady", fixed, programs, field_docs(lowered), (_CURVATURE,))
     return None if found is None else _print(found, steady)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.nodes import Kind, Leaf, Map
+from metrigen.layer.docs import field_docs
 from metrigen.passes.collect import collect_coefficients
 from metrigen.passes.rotate import Loop, rotate
 from metrigen.passes.sweeps import Sweep, near_reads
@@ -26,7 +27,7 @@ def step_group(lowered: Lowered, points: Points) -> Printed | None:
     for p in (loop.head, loop.inner, loop.tail):
         programs[f"{p.name}_adjoint"] = vary(p, [a.name for a in p.inputs], rank=rank, constants=lowered.constants)
     fixed = [a for a in body.inputs if a.name not in state]
-    found = group("steps", fixed, programs)
+    found = group("steps", fixed, programs, field_docs(lowered))
     if found is None:
         return None
     if points == "numbers":  # coefficients are no numbers of a row that could be made once

@@ -8,31 +8,11 @@ from collections.abc import Mapping
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley
+from metrigen.layer.docs import docstring, field_docs
 from metrigen.layer.fields import PARTS, FieldLayer
 from metrigen.layer.joint import joint
 from metrigen.spec.domain import Lattice
 from metrigen.spec.symbols import Param
-
-_DOCS = {
-    "prologue": "What depends on parameters alone, computed once for all steps.",
-    "step": "One step of the integrator.",
-    "step_adjoint": "The variation of ``step``: cotangents of all its arguments.",
-    "readout": "The components of the readout at every site.",
-    "readout_adjoint": "The variation of ``readout``: cotangents of all its arguments.",
-    "energy": "The energy density at every site.",
-    "entropy": "The entropy density at every site.",
-    "stress_energy": "Raw components of the stress-energy tensor at every site.",
-    "currents": "Noether currents of the declared symmetries at every site.",
-    "power": "The density of dH/dt under the dynamics of the lattice.",
-    "operator": "A u, the linear part of the variation dF of the free energy.",
-    "operator_adjoint": "The variation of (cotangent . A u) with respect to inputs and coefficients.",
-    "source": "b = -dF(0), the right-hand side of A u = b.",
-    "weights": "Screening and edge weights of A, computed once for a solve.",
-    "apply": "A u = screening u + sum_s weight_s (u - u[n + s]).",
-    "gather": "sum_s weight_s u[n + s].",
-    "diagonal": "screening + sum_s weight_s.",
-}
-
 
 _OPERATOR_DOC = "A psi at every site, the symmetric operator of an elliptic constraint."
 
@@ -94,7 +74,7 @@ def reference_text(layer: FieldLayer, head: str) -> str:
         minimum=layer.lowered.minimum is not None,
         planes=layer.lowered.minimum is not None and not layer.lowered.minimum.coupled,
         equations={layer.equations[e]: e for e in layer.equations},
-        docs=_DOCS
+        docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}
         | {f.name: _OPERATOR_DOC for f in elliptic(layer)}
         | {f.name: doc for own in implicit(layer).values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
         stepping=layer.stepping,

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.emit.render import render, tuple_text
+from metrigen.layer.docs import docstring, token_docs
 from metrigen.layer.tokens import TokenLayer
-
-_DOCS = {
-    "prologue": "E = exp(h A) from the parameters alone.",
-    "rotation": "The rotations of coupled channels over a token.",
-    "step_back": "The cotangent of the state before a token from that after it: E^T R^T.",
-    "step": "One token: x <- f + E (x - f).",
-    "step_adjoint": "The variation of ``step``: cotangents of all its arguments.",
-    "propagator": "E = exp(h A) by rows, then the drive (1 - E) f.",
-    "readout": "The components of the readout from the states before and after a token.",
-    "readout_adjoint": "The variation of ``readout``: cotangents of all its arguments.",
-    "energy": "The energy x.P x/2 of the state.",
-}
-_COUPLED_STEP = "One token: x <- f + R E (x - f)."
 
 
 def _functions(layer: TokenLayer) -> tuple[Function, ...]:
@@ -38,7 +26,7 @@ def scan_reference_text(layer: TokenLayer, head: str) -> str:
         coefficients=repr(scan.coefficients),
         stumpff=layer.stumpff,
         functions=_functions(layer),
-        docs=_DOCS | ({"step": _COUPLED_STEP} if scan.rotations else {}),
+        docs={name: docstring(doc) for name, doc in token_docs(layer).items()},
         coupled=bool(scan.rotations),
         blocks=repr(scan.blocks),
         back_tokens=tuple_text([f"tokens[{i}]" for i, name in enumerate(scan.tokens) if name in read]),

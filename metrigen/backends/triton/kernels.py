@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib.resources
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from metrigen.backends.triton.evolve import Evolution, print_evolution
-from metrigen.backends.triton.plane import near_of, read_helper, width
+from metrigen.backends.triton.plane import PlaneFunction, near_of, read_helper, width
 from metrigen.backends.triton.printer import Driver, Kernel, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley, Mix, Total
+from metrigen.layer.docs import docstring, field_docs, part
 from metrigen.layer.fields import FieldLayer
 from metrigen.spec.symbols import Param
 
@@ -62,6 +65,7 @@ def _on_chip(layer: FieldLayer, evolution: Evolution | None, solve: Solve | None
     outer = evolution is not None and any("_outer(" in line for line in evolution.launch_adjoint)
     return {
         "functions": functions,
+        "docs": _plane_docs(functions),
         "reads": [read_helper(count, periodic) for count in counts],
         "helpers": evolution.helpers if evolution else {"load_plane", "store_plane"},
         "block": _block(layer) if evolution else None,
@@ -95,7 +99,14 @@ def _evolution(layer: FieldLayer) -> Evolution | None:
     if not layer.stepping:
         return None
     step, adjoint = (layer.optimised[name][0] for name in ("step", "step_adjoint"))
-    return print_evolution(step, adjoint, layer.fields, _near(layer))
+    found, docs = print_evolution(step, adjoint, layer.fields, _near(layer)), field_docs(layer.lowered)
+    first, *motion = docs["step"]
+    return replace(
+        found,
+        step=replace(found.step, doc=docstring((f"{found.step.doc} {first}", *motion))),
+        evolve=replace(found.evolve, doc=docstring((f"{found.evolve.doc} {first}", *motion))),
+        adjoint=replace(found.adjoint, doc=docstring((found.adjoint.doc,))),
+    )
 
 
 def _solve(layer: FieldLayer) -> Solve | None:
@@ -104,6 +115,15 @@ def _solve(layer: FieldLayer) -> Solve | None:
     if steady is None or steady.stencil is None or not solvable(programs):
         return None
     return print_solve(programs, steady.unknown, _near(layer), steady.stencil.monotone)
+
+
+def _plane_docs(functions: Sequence[PlaneFunction]) -> dict[str, str]:
+    """By function; ``_step_0`` is the first of the functions of ``step``."""
+    programs = [f.name.strip("_").rpartition("_")[0] for f in functions]
+    return {
+        f.name: docstring(part(name, programs[:i].count(name), programs.count(name), f.results))
+        for i, (f, name) in enumerate(zip(functions, programs, strict=True))
+    }
 
 
 def _block(layer: FieldLayer) -> int | None:
@@ -123,9 +143,13 @@ def _block(layer: FieldLayer) -> int | None:
 
 
 def _map_kernels(layer: FieldLayer) -> list[dict[str, Any]]:
+    docs = field_docs(layer.lowered)
     return [
         {
             "name": kernel.name,
+            "doc": docstring(
+                part(driver.name, k, len(group), (*kernel.stores, *kernel.sums), docs.get(driver.name, ()))
+            ),
             "pointers": [
                 *kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{n}" for n in kernel.sums)
             ],
@@ -133,6 +157,6 @@ def _map_kernels(layer: FieldLayer) -> list[dict[str, Any]]:
             "sums": kernel.sums,
             "lines": kernel.lines,
         }
-        for group, _ in _kernels(layer)
-        for kernel in group
+        for group, driver in _kernels(layer)
+        for k, kernel in enumerate(group)
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, loops, print_pointwise
 from metrigen.backends.triton.walk_kernels import block, load_numbers, walk_text
 from metrigen.emit.render import render
+from metrigen.layer.docs import docstring, token_docs
 from metrigen.layer.tokens import TokenLayer
 
 
@@ -22,6 +23,7 @@ def sequence_kernels_text(layer: TokenLayer, header: str) -> str:
         "sequence_kernels.py.j2",
         header=header.rstrip("\n"),
         title=layer.class_name,
+        docs={name: docstring(doc) for name, doc in token_docs(layer).items()},
         coupled=bool(scan.rotations),
         stumpff="_damped_stumpff(" in text,
         pointwise=pointwise,
