@@ -136,6 +136,11 @@ def step_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """One step of ExplicitEuler for
+
+    phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
+    pi_t = -gamma*pi
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -205,6 +210,9 @@ def step_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8,
+    m2__bar9. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -271,6 +279,9 @@ def step_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``step_adjoint``: phi__bar. Cotangents of ``step``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -329,6 +340,7 @@ def readout_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """The readout at every site: a, T11_T22_2a, T12_a."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -407,6 +419,10 @@ def readout_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T00__density__bar7,
+    pi__bar, c1__bar3, c2__bar6, m2__bar10. Cotangents of ``readout``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -508,6 +524,9 @@ def readout_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``readout_adjoint``: phi__bar. Cotangents of ``readout``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -620,6 +639,7 @@ def readout_adjoint_1_kernel(
 
 
 def step(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``step`` one after the other, torch between them where channels meet."""
     phi__next = _new(phi)
     pi__next = _new(phi)
     launch(step_0_kernel, phi, phi, pi, c1, c2, gamma, k, m2, dt, phi__next, pi__next)
@@ -638,6 +658,7 @@ def step_adjoint(
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
     dH_dphi__bar6 = _new(phi)
     pi__bar = _new(phi)
     gamma__bar2__parts = partials(phi)
@@ -683,6 +704,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``readout`` one after the other, torch between them where channels meet."""
     a__density = _new(phi)
     T11_T22_2a__density = _new(phi)
     T12_a__density = _new(phi)
@@ -700,6 +722,7 @@ def readout_adjoint(
     T11_T22_2a__density__bar: Tensor,
     T12_a__density__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
     T12__density__bar2 = _new(phi)
     T11_T22__density__bar4 = _new(phi)
     T00__density__bar7 = _new(phi)
@@ -914,6 +937,7 @@ def _step_0(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """``step``: phi__next, pi__next."""
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     dH_dphi__v = (
         phi * m2
@@ -946,6 +970,9 @@ def _step_adjoint_0(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8,
+    m2__bar9.
+    """
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
     v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
@@ -977,6 +1004,7 @@ def _step_adjoint_1(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 2 of 2 of ``step_adjoint``: phi__bar."""
     dH_dphi__bar6__m1_0, dH_dphi__bar6__0_m1, dH_dphi__bar6__0_p1, dH_dphi__bar6__p1_0 = _read4(
         dH_dphi__bar6, near__0, TILE__
     )
@@ -1007,7 +1035,11 @@ def _step(
     TILE__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """One step of a plane in registers."""
+    """One step of a plane in registers. One step of ExplicitEuler for
+
+    phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
+    pi_t = -gamma*pi
+    """
     phi__next, pi__next = _step_0(
         phi, pi, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, k, m2, dt, near__0, TILE__
     )
@@ -1034,7 +1066,11 @@ def evolve_kernel(
     TILE__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip."""
+    """``K__`` steps: the state stays on chip. One step of ExplicitEuler for
+
+    phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
+    pi_t = -gamma*pi
+    """
     plane__ = tl.program_id(0).to(tl.int64)
     channel__ = plane__ % C__
     at__ = tl.arange(0, TILE__)

@@ -51,7 +51,11 @@ def sites(value: Tensor, like: Tensor) -> Tensor:
 
 
 def step(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
-    """One step of the integrator."""
+    """One step of ExplicitEuler for
+
+    phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
+    pi_t = -gamma*pi
+    """
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))
@@ -89,7 +93,7 @@ def step_adjoint(
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``step``: cotangents of all its arguments."""
+    """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))
@@ -136,7 +140,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
-    """The components of the readout at every site."""
+    """The readout at every site: a, T11_T22_2a, T12_a."""
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))
@@ -177,7 +181,7 @@ def readout_adjoint(
     T11_T22_2a__density__bar: Tensor,
     T12_a__density__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``readout``: cotangents of all its arguments."""
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))
@@ -285,7 +289,10 @@ def readout_adjoint(
 
 
 def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
-    """The energy density at every site."""
+    """The energy density at every site:
+
+    c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2
+    """
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))

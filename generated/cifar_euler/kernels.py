@@ -136,6 +136,11 @@ def step_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi__next. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -195,6 +200,11 @@ def step_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``step``: pi__next. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
@@ -231,6 +241,10 @@ def step_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
+    c2__bar11, m2__bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -310,6 +324,9 @@ def step_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar. Cotangents of ``step``, w -> J^T w: those of all
+    its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -378,6 +395,7 @@ def readout_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a."""
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -473,6 +491,10 @@ def readout_adjoint_0_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
+    T01__density__bar8, T00__density__bar9, c1__bar3, c2__bar6, m2__bar12. Cotangents of ``readout``, w ->
+    J^T w: those of all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -600,6 +622,9 @@ def readout_adjoint_1_kernel(
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
+    """Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar. Cotangents of ``readout``, w -> J^T w: those of
+    all its arguments from those of its results.
+    """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
     channel__ = plane__ % C__
@@ -750,6 +775,7 @@ def readout_adjoint_1_kernel(
 
 
 def step(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``step`` one after the other, torch between them where channels meet."""
     dH_dphi = _new(phi)
     pi_2 = _new(phi)
     phi__next = _new(phi)
@@ -772,6 +798,7 @@ def step_adjoint(
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
     pi_1__bar4 = _new(phi)
     dH_dpi__bar8 = _new(phi)
     dH_dphi__bar9 = _new(phi)
@@ -828,6 +855,7 @@ def step_adjoint(
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
+    """The kernels of ``readout`` one after the other, torch between them where channels meet."""
     a__density = _new(phi)
     T01_a__density = _new(phi)
     T02_a__density = _new(phi)
@@ -862,6 +890,7 @@ def readout_adjoint(
     T11_T22_2a__density__bar: Tensor,
     T12_a__density__bar: Tensor,
 ) -> Tensors:
+    """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
     T12__density__bar2 = _new(phi)
     T11_T22__density__bar4 = _new(phi)
     T02__density__bar7 = _new(phi)
@@ -1126,6 +1155,7 @@ def _step_0(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi__next."""
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     dH_dphi = (
         phi * m2
@@ -1139,6 +1169,7 @@ def _step_0(
 
 @triton.jit
 def _step_1(B_pi, dH_dphi, pi, pi_2, dt):
+    """Part 2 of 2 of ``step``: pi__next."""
     pi_1__v = B_pi - dH_dphi
     pi__next = pi - dt * (pi_2 - pi_1__v)
     return pi__next
@@ -1159,6 +1190,9 @@ def _step_adjoint_0(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
+    c2__bar11, m2__bar12.
+    """
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     pi_1__bar4 = dt * pi__next__bar
     pi_2__bar1__v = -pi_1__bar4
@@ -1189,6 +1223,7 @@ def _step_adjoint_1(
     near__0,
     TILE__: tl.constexpr,
 ):
+    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar."""
     dH_dphi__bar9__m1_0, dH_dphi__bar9__0_m1, dH_dphi__bar9__0_p1, dH_dphi__bar9__p1_0 = _read4(
         dH_dphi__bar9, near__0, TILE__
     )
@@ -1223,7 +1258,11 @@ def _step(
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """One step of the planes of a group in registers."""
+    """One step of the planes of a group in registers. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
     tl.debug_barrier()
     dH_dphi = ()
@@ -1277,7 +1316,11 @@ def evolve_kernel(
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip."""
+    """``K__`` steps: the state stays on chip. One step of ExplicitEuler for
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
     first__ = plane__ % C__
     at__ = tl.arange(0, TILE__)

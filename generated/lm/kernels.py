@@ -105,6 +105,11 @@ def sine__(x):
 
 @triton.jit
 def _propagator(f_p, f_q, lam, theta):
+    """E = exp(h A) by rows, then the drive (1 - E) f, of x_t = A (x - f), which is
+
+    q_t = -f_p*theta + f_q*lam - lam*q + p*theta
+    p_t = f_p*lam + f_q*theta - lam*p - q*theta
+    """
     rate__v = -lam
     v__0 = tl.exp(rate__v)
     v__1 = cosine__(theta)
@@ -120,6 +125,11 @@ def _propagator(f_p, f_q, lam, theta):
 
 @triton.jit
 def _step(q, p, f_p, f_q, lam, theta):
+    """One token: x <- f + E (x - f), the flow over a time h of
+
+    q_t = -f_p*theta + f_q*lam - lam*q + p*theta
+    p_t = f_p*lam + f_q*theta - lam*p - q*theta
+    """
     rate__v = -lam
     v__0 = tl.exp(rate__v)
     v__1 = sine__(theta)
@@ -133,6 +143,7 @@ def _step(q, p, f_p, f_q, lam, theta):
 
 @triton.jit
 def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
+    """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     rate__v = -lam
     v__0 = tl.exp(rate__v)
     v__1 = sine__(theta)
@@ -153,6 +164,7 @@ def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
 
 @triton.jit
 def _readout(q__before, p__before, q, p):
+    """The readout from the states before and after a token: T00, J, M."""
     v__0 = p * p + q * q
     T00__density = 0.5 * v__0
     J__density = p * q__before - p__before * q
@@ -162,6 +174,7 @@ def _readout(q__before, p__before, q, p):
 
 @triton.jit
 def _readout_adjoint(q__before, p__before, q, p, T00__density__bar, J__density__bar, M__density__bar):
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     q__before__bar = J__density__bar * p + M__density__bar * q
     p__before__bar = M__density__bar * p - J__density__bar * q
     q__bar = M__density__bar * q__before + T00__density__bar * q - J__density__bar * p__before

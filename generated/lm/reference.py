@@ -28,7 +28,11 @@ FIELDS, TOKENS, COEFFICIENTS = ("q", "p"), ("f_p", "f_q", "lam", "theta"), ()
 
 
 def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
-    """One token: x <- f + E (x - f)."""
+    """One token: x <- f + E (x - f), the flow over a time h of
+
+    q_t = -f_p*theta + f_q*lam - lam*q + p*theta
+    p_t = f_p*lam + f_q*theta - lam*p - q*theta
+    """
     rate__v = -lam
     v__0 = torch.exp(rate__v)
     v__1 = torch.sin(theta)
@@ -50,7 +54,7 @@ def step_adjoint(
     q__next__bar: Tensor,
     p__next__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``step``: cotangents of all its arguments."""
+    """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     rate__v = -lam
     v__0 = torch.exp(rate__v)
     v__1 = torch.sin(theta)
@@ -70,7 +74,11 @@ def step_adjoint(
 
 
 def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
-    """E = exp(h A) by rows, then the drive (1 - E) f."""
+    """E = exp(h A) by rows, then the drive (1 - E) f, of x_t = A (x - f), which is
+
+    q_t = -f_p*theta + f_q*lam - lam*q + p*theta
+    p_t = f_p*lam + f_q*theta - lam*p - q*theta
+    """
     rate__v = -lam
     v__0 = torch.exp(rate__v)
     v__1 = torch.cos(theta)
@@ -85,7 +93,7 @@ def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
 
 
 def readout(q__before: Tensor, p__before: Tensor, q: Tensor, p: Tensor) -> Tensors:
-    """The components of the readout from the states before and after a token."""
+    """The readout from the states before and after a token: T00, J, M."""
     v__0 = p * p + q * q
     T00__density = 0.5 * v__0
     J__density = p * q__before - p__before * q
@@ -102,7 +110,7 @@ def readout_adjoint(
     J__density__bar: Tensor,
     M__density__bar: Tensor,
 ) -> Tensors:
-    """The variation of ``readout``: cotangents of all its arguments."""
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     q__before__bar = J__density__bar * p + M__density__bar * q
     p__before__bar = M__density__bar * p - J__density__bar * q
     q__bar = M__density__bar * q__before + T00__density__bar * q - J__density__bar * p__before
@@ -111,7 +119,10 @@ def readout_adjoint(
 
 
 def energy(q: Tensor, p: Tensor) -> Tensors:
-    """The energy x.P x/2 of the state."""
+    """The energy x.P x/2 of the state:
+
+    -f_p*p - f_q*q + p**2/2 + q**2/2
+    """
     v__0 = p * p + q * q
     energy__density = 0.5 * v__0
     return (energy__density,)

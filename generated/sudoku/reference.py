@@ -28,7 +28,7 @@ Tensors = tuple[Tensor, ...]
 
 
 def readout(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors:
-    """The components of the readout at every node."""
+    """The readout at every node: T00."""
     share = graph.products(0.5 * w, phi, phi)
     m2__n = m2[:, None]
     T00__density = share + 0.5 * m2__n * (phi - s) * (phi - s)
@@ -36,7 +36,7 @@ def readout(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tens
 
 
 def readout_adjoint(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor, T00__density__bar: Tensor) -> Tensors:
-    """The variation of ``readout``: cotangents of all its arguments."""
+    """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     difference = graph.difference(phi)
     m2__n = m2[:, None]
     v__0 = phi - s
@@ -52,7 +52,10 @@ def readout_adjoint(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor,
 
 
 def energy(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors:
-    """The energy density at every node, half of every edge at each of its ends."""
+    """The energy density at every node, half of every edge at each of its ends:
+
+    m2*(phi - s)**2/2 + w*difference(phi)**2/2
+    """
     share = graph.products(0.5 * w, phi, phi)
     m2__n = m2[:, None]
     energy__density = share + 0.5 * m2__n * (phi - s) * (phi - s)
@@ -80,7 +83,10 @@ def weights(graph: Graph, phi: Tensor, w: Tensor, m2: Tensor) -> Tensors:
 
 
 def source(graph: Graph, phi: Tensor, s: Tensor, m2: Tensor) -> Tensors:
-    """b = -dF(0), the right-hand side of (B^T w B + m) u = b."""
+    """b = -dF(0), the right-hand side of (B^T w B + m) u = b, the rest of
+
+    phi_t = -m2*phi + m2*s - codifference(w*difference(phi))
+    """
     m2__n = m2[:, None]
     phi_1__v = -m2__n * s
     source__ = -phi_1__v
