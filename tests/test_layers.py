@@ -26,7 +26,7 @@ EDGES: Mapping[str, str] = {
     "__init__": "caches errors spec physics integrators",
     "programs": "errors budget spec ir passes physics discretise",
     "emit": "errors spec physics discretise __init__",
-    "layer": "spec ir passes physics integrators programs",
+    "layer": "spec ir passes physics discretise integrators programs emit",
     "backends": "errors spec ir passes physics discretise programs emit layer",
     "package": "errors budget spec ir passes physics discretise integrators __init__ programs emit layer backends",
     "compiler": "errors budget spec ir physics programs layer backends package",

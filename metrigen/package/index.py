@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from metrigen.layer.layer import Layer
@@ -111,7 +111,8 @@ def _forward(row: Row, functions: Iterable[Block]) -> list[Assignment]:
 def _backward(row: Row, names: list[str], functions: Iterable[Block]) -> list[Assignment]:
     """The cotangents of what holds the term; of a result of its program, which the adjoint is handed, what reads it."""
     back = [b for b in functions if _BACK.search(b.name) and row.reading == ("readout" in b.name)]
-    for holds in (*row.back, lambda name: name in names):
+    held: tuple[Callable[[str], bool], ...] = (*row.back, names.__contains__)
+    for holds in held:
         found = [a for b in back for a in b.assignments() if (m := _COTANGENT.fullmatch(a.name)) and holds(m[1])]
         if found:
             return found
