@@ -11,8 +11,10 @@ import pytest
 from metrigen.build import compile_file
 from metrigen.layer.docs import ROWS, WIDTH, comment, docstring
 from tests.conftest import ROOT
+from tests.lengths import picked
 
 PACKAGES = ("cifar", "coupled_wave", "lm", "maze", "sudoku")
+GALLERY = ("gas", "graph_heat", "linoss", "selective_oscillator", "elastic_pendulum", "learned_mobility")
 CIFAR = ("phi_t = pi", "pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)")
 
 
@@ -69,12 +71,21 @@ def test_every_kernel_of_a_step_states_its_equations() -> None:
 
 
 def test_long_equations_end_in_a_pointer() -> None:
-    """A charged field in the plane has equations of many rows."""
-    compiled = compile_file(ROOT / "specs/gallery/charged_scalar.py", lambda _: None, lambda _: None)
+    """Six rows of equations are written out; of seven the last two make room for where they all are."""
+    for count in (ROWS, ROWS + 1):
+        rows = comment(("One step for", *(f"u{k}_t = v{k}" for k in range(count)))).splitlines()
+        assert len(rows) == 1 + ROWS
+        assert ("DERIVATION.md" in rows[-1]) == (count > ROWS)
+    chain = docstring(("One step for", "u_t = " + " + ".join(f"c{k}*u**{k}" for k in range(200))))
+    assert len(chain.splitlines()) == 2 + ROWS + 1
+    assert "DERIVATION.md" in chain
+
+
+@pytest.mark.parametrize("name", picked(GALLERY, "gas", "graph_heat", "linoss"))
+def test_the_functions_of_the_gallery_say_what_they_compute(name: str) -> None:
+    compiled = compile_file(ROOT / f"specs/gallery/{name}.py", lambda _: None, lambda _: None)
     check_docs(compiled.files)
-    doc = docs_of(compiled.files["reference.py"])["step"].partition("\n\n")[2].splitlines()
-    assert len(doc) == ROWS
-    assert "DERIVATION.md" in doc[-1]
+    assert "_t = " in docs_of(compiled.files["reference.py"])["step"]
 
 
 def test_a_doc_is_wrapped() -> None:

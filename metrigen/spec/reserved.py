@@ -59,8 +59,8 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Any BaseLayer Callable Dense Method NamedTuple NoCache NoCompiler NotConverged Options LayerParam OtherSettings Path
-    Report Sparse Tensor Tensors
+    Any BaseLayer Callable Dense LatticeLayer Method NamedTuple NoCache NoCompiler NotConverged Options LayerParam
+    OtherSettings Path Report Sparse Tensor Tensors
     """.split()
 )
 
