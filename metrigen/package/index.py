@@ -86,6 +86,8 @@ def index_section(
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows(layer):
         found = _forward(row, own)
+        if not found and not row.kept:
+            continue
         names = list(dict.fromkeys(a.name for a in found))
         shown = [f"`{n}`" for n in names]
         if len(names) > _VALUES:
