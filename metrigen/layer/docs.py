@@ -76,6 +76,11 @@ def token_docs(layer: TokenLayer) -> Docs:
         "step": (f"One token: {flow}, the flow over a time h of", *motion),
         "step_back": ("The cotangent of the state before a token from that after it: E^T R^T.",),
         "step_adjoint": (_BACK.format("step"),),
+        **{
+            f"{name}_{part}": (f"The part of ``{name}`` {when} the channels turn: {flow}.",)
+            for name, flow in (("step", flow), ("step_adjoint", "w -> J^T w"))
+            for part, when in (("head", "before"), ("tail", "after"))
+        },
         "propagator": ("E = exp(h A) by rows, then the drive (1 - E) f, of x_t = A (x - f), which is", *motion),
         "readout": (f"The readout from the states before and after a token: {', '.join(scan.components)}.",),
         "readout_adjoint": (_BACK.format("readout"),),

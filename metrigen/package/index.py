@@ -12,7 +12,7 @@ from metrigen.package.index_rows import Row, rows
 TITLE = "Where to find the terms"
 _NOTE = """A value holds the variation of its term; where that is no value of its own, it is what the variation moves.
 A place is a function, and the line of a file where it assigns the value; `adjoint` is where the reference has the
-cotangent of the value. A term without a value has a number for its variation, and moves nothing."""
+cotangent of the value. A term without a value moves nothing: no bracket reads its variation."""
 _FUNCTION = re.compile(r"^(?:def|static|inline|INLINE|extern)\b[^(\n]*?(\w+)\(", re.M)
 _END = {False: re.compile(r"^(?:def|class|@)", re.M), True: re.compile(r"^\}", re.M)}  # of Python, of C++
 _LOADED = r"(?:tl\.load|load\w*|_new|partials|_step\w*)\(|\(\)$"
@@ -86,6 +86,8 @@ def index_section(
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows(layer):
         found = _forward(row, own)
+        if not found and not row.kept:
+            continue
         names = list(dict.fromkeys(a.name for a in found))
         shown = [f"`{n}`" for n in names]
         if len(names) > _VALUES:
