@@ -164,7 +164,7 @@ def test_gradients(name: str, order: int, folder: Path) -> None:
 def test_channels_last_memory_is_read_where_it_lies(folder: Path) -> None:
     made = module("isotropic", folder)
     given = {n: x.mT.contiguous().mT for n, x in inputs(made, B, C, T).items()}
-    found, _ = part(made, "module")._tokens(C, 3, **given)
+    found, _ = part(made, "scan").as_tokens(C, 3, **given)
     assert [x.data_ptr() for x in found] == [x.data_ptr() for x in given.values()]
     out = layer(made, C)(**given)
     assert out.q.shape == (B, C, T)
