@@ -302,7 +302,9 @@ def test_blocks_that_no_program_can_hold_are_left_to_torch_on_a_gpu() -> None:
     assert "kernels.cpp" in text
     assert 'BACKENDS = ("auto", "cpu", "torch")' in text["module.py"]
     assert "triton" not in text["operators.py"]
-    assert "backend triton has no program that can hold what has whole blocks" in text["reference.py"].replace("\n#  ", "")
+    assert "backend triton has no program that can hold what has whole blocks" in text["reference.py"].replace(
+        "\n#  ", ""
+    )
     assert "Backend triton has no program that can hold" in text["DERIVATION.md"]
 
 
