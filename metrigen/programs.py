@@ -21,7 +21,7 @@ from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.ir.queries import maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
-from metrigen.passes.pipeline import BUILT, FUSED, SHARED, STEP, VALUES, apply
+from metrigen.passes.pipeline import BUILT, FUSED, READ, SHARED, STEP, VALUES, Passes, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.readout import StressEnergy
@@ -120,16 +120,24 @@ def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowere
     )  # fmt: skip
 
 
+_READ = ("readout", "readout_adjoint", "energy", "entropy", "stress_energy", "currents", "flux", "power")
+
+
+def passes_of(name: str) -> Passes:
+    """The passes after fusion of a program with this name: it is read at the sites, or moves or solves."""
+    return READ if name in _READ else SHARED
+
+
 def optimise(program: Program) -> tuple[Program, int, int]:
     """Run the passes; also operations per site before and after common subexpressions."""
     fused = _fused(program)
-    found = apply(SHARED, fused)
+    found = apply(passes_of(program.name), fused)
     return found, count_ops(fused), count_ops(found)
 
 
-def passed(program: Program) -> Program:
-    """The program after the passes."""
-    return apply(SHARED, _fused(program))
+def passed(program: Program, passes: Passes = SHARED) -> Program:
+    """The program after fusion and ``passes``."""
+    return apply(passes, _fused(program))
 
 
 def _fused(program: Program) -> Program:

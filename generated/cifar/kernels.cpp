@@ -1174,7 +1174,7 @@ static NOINLINE void inner_adjoint_0(
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const auto pi__bar = decay[c] * pi_2__bar7__at[c];
-                const auto dV_dphi__bar11 = -R(0.5) * dt * (pi_5__bar4__at[c] + pi__bar);
+                const auto dV_dphi__bar11 = dt * (-R(0.5) * pi_5__bar4__at[c] - R(0.5) * pi__bar);
                 store(dV_dphi__bar11__row + c * at.padded + j, spread(dV_dphi__bar11));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar4__at[c]);
@@ -1222,8 +1222,8 @@ static NOINLINE void inner_adjoint_1(
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + j);
                 const auto phi_1__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1)
-                    + m2__c) * dV_dphi__bar11 + phi_1__ahead__bar - c1__c * (dV_dphi__bar11__m1_0 +
-                    dV_dphi__bar11__p1_0) - c2__c * (dV_dphi__bar11__0_m1 + dV_dphi__bar11__0_p1);
+                    + m2__c) * dV_dphi__bar11 + phi_1__ahead__bar + c1__c * (-dV_dphi__bar11__m1_0 -
+                    dV_dphi__bar11__p1_0) + c2__c * (-dV_dphi__bar11__0_m1 - dV_dphi__bar11__0_p1);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
             });
         }
@@ -1337,7 +1337,7 @@ static NOINLINE void tail_adjoint_0(
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const auto pi__bar = decay[c] * pi_2__bar5__at[c];
-                const auto dV_dphi__bar9 = -R(0.5) * dt * (pi_5__bar2__at[c] + pi__bar);
+                const auto dV_dphi__bar9 = dt * (-R(0.5) * pi_5__bar2__at[c] - R(0.5) * pi__bar);
                 store(dV_dphi__bar9__row + c * at.padded + j, spread(dV_dphi__bar9));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar5__at[c] + pi_3__at[c] * pi_5__bar2__at[c]);
@@ -1385,8 +1385,8 @@ static NOINLINE void tail_adjoint_1(
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
                 const auto phi_1__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1)
-                    + m2__c) * dV_dphi__bar9 + phi__next__bar - c1__c * (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0) -
-                    c2__c * (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1);
+                    + m2__c) * dV_dphi__bar9 + phi__next__bar + c1__c * (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) +
+                    c2__c * (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
             });
         }

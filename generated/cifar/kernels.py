@@ -435,7 +435,7 @@ def step_adjoint_3_kernel(
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = -0.5 * dt * (pi_5__bar2 + pi_1__bar8)
+    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
     tl.store(pi_1__bar8_ptr + base__ + at__, (pi_1__bar8).to(pi_1__bar8_ptr.dtype.element_ty), mask=ok__)
     tl.store(dV_dphi__bar9_ptr + base__ + at__, (dV_dphi__bar9).to(dV_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
     tl.store(decay__bar7_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar5, 0.0), axis=0))
@@ -515,8 +515,8 @@ def step_adjoint_4_kernel(
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
         + phi__next__bar
-        - (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0) * c1
-        - (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1) * c2
+        + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
+        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
     )
     dT_dpi__bar14__v = 0.5 * phi__bar * dt
     tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
@@ -1409,7 +1409,7 @@ def _step_adjoint_3(
     """
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = -0.5 * dt * (pi_5__bar2 + pi_1__bar8)
+    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
     decay__bar7 = pi_1 * pi_2__bar5
     c1__bar10 = dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
     c2__bar11 = dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
@@ -1440,8 +1440,8 @@ def _step_adjoint_4(
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
         + phi__next__bar
-        - (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0) * c1
-        - (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1) * c2
+        + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
+        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
     )
     dT_dpi__bar14__v = 0.5 * phi__bar * dt
     pi__bar = pi_1__bar8 + dT_dpi__bar14__v

@@ -153,7 +153,7 @@ def step_adjoint(
     pi_2__bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar4)
     rotation__bar6 = torch.einsum("bc...,bd...->cd", pi_3__bar4, pi_2)
     pi_1__bar8 = decay__c * pi_2__bar5
-    dV_dphi__bar9 = -0.5 * dt * (pi_5__bar2 + pi_1__bar8)
+    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
     decay__bar7 = sites(pi_1 * pi_2__bar5, phi).sum(dim=[0, 2, 3])
     c1__bar10 = sites(
         dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0), phi
@@ -169,8 +169,8 @@ def step_adjoint(
     phi__bar = (
         (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dV_dphi__bar9
         + phi__next__bar
-        - c1__c * (dV_dphi__bar9__m1_0 + dV_dphi__bar9__p1_0)
-        - c2__c * (dV_dphi__bar9__0_m1 + dV_dphi__bar9__0_p1)
+        + c1__c * (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0)
+        + c2__c * (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1)
     )
     dT_dpi__bar14__v = 0.5 * phi__bar * dt
     pi__bar = pi_1__bar8 + dT_dpi__bar14__v

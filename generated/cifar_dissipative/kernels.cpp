@@ -1043,8 +1043,8 @@ static NOINLINE void inner_adjoint_1(
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load(phi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar6 + phi__next__bar - c1__c * (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) -
-                    c2__c * (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1);
+                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
+                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
             });
         }
@@ -1180,8 +1180,8 @@ static NOINLINE void tail_adjoint_1(
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar6 + phi__next__bar - c1__c * (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) -
-                    c2__c * (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1);
+                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
+                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
             });
         }

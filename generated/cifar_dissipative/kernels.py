@@ -316,8 +316,8 @@ def step_adjoint_1_kernel(
         (
             ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
             + phi__next__bar
-            - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
-            - (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1) * c2
+            + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
+            + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__,
     )
@@ -1011,8 +1011,8 @@ def _step_adjoint_1(
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
         + phi__next__bar
-        - (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0) * c1
-        - (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1) * c2
+        + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
+        + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
     )
     return phi__bar
 

@@ -127,8 +127,8 @@ def step_adjoint(
     phi__bar = (
         (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar6
         + phi__next__bar
-        - c1__c * (dH_dphi__bar6__m1_0 + dH_dphi__bar6__p1_0)
-        - c2__c * (dH_dphi__bar6__0_m1 + dH_dphi__bar6__0_p1)
+        + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0)
+        + c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1)
     )
     c1__bar = c1__bar7
     c2__bar = c2__bar8

@@ -945,7 +945,7 @@ static NOINLINE void inner_0(
             mix(B, pi__at, B_pi__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_1__v = B_pi__at[c] - dH_dphi__at[c];
-                const auto pi__next = pi__at[c] - dt * (pi_2__at[c] - pi_1__v);
+                const auto pi__next = dt * (pi_1__v - pi_2__at[c]) + pi__at[c];
                 store(pi__next__row + c * at.padded + j, spread(pi__next));
             }
         });
@@ -1017,7 +1017,7 @@ static NOINLINE void tail_0(
             mix(B, pi__at, B_pi__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_1__v = B_pi__at[c] - dH_dphi__at[c];
-                const auto pi__next = pi__at[c] - dt * (pi_2__at[c] - pi_1__v);
+                const auto pi__next = dt * (pi_1__v - pi_2__at[c]) + pi__at[c];
                 store_dense(last, pi__next__row + c * at.dense + j, spread(pi__next));
             }
         });
@@ -1194,8 +1194,8 @@ static NOINLINE void inner_adjoint_1(
                 const V pi__bar6 = load(pi__bar6__row + j);
                 const V pi__next__bar = load(pi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar - c1__c * (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) -
-                    c2__c * (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1);
+                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
+                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
                 const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
                 store(pi__bar__row + j, spread(pi__bar));
@@ -1344,8 +1344,8 @@ static NOINLINE void tail_adjoint_1(
                 const V pi__bar6 = load(pi__bar6__row + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar - c1__c * (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) -
-                    c2__c * (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1);
+                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
+                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
                 const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
                 store(pi__bar__row + j, spread(pi__bar));

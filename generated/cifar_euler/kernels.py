@@ -216,7 +216,7 @@ def step_1_kernel(
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_2 = tl.load(pi_2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_1__v = B_pi - dH_dphi
-    tl.store(pi__next_ptr + base__ + at__, (pi - dt * (pi_2 - pi_1__v)).to(pi__next_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi__next_ptr + base__ + at__, (pi + dt * (pi_1__v - pi_2)).to(pi__next_ptr.dtype.element_ty), mask=ok__)
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -364,8 +364,8 @@ def step_adjoint_1_kernel(
         (
             ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
             + phi__next__bar
-            - (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) * c1
-            - (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1) * c2
+            + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
+            + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__,
     )
@@ -1171,7 +1171,7 @@ def _step_0(
 def _step_1(B_pi, dH_dphi, pi, pi_2, dt):
     """Part 2 of 2 of ``step``: pi__next."""
     pi_1__v = B_pi - dH_dphi
-    pi__next = pi - dt * (pi_2 - pi_1__v)
+    pi__next = pi + dt * (pi_1__v - pi_2)
     return pi__next
 
 
@@ -1230,8 +1230,8 @@ def _step_adjoint_1(
     phi__bar = (
         ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
         + phi__next__bar
-        - (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0) * c1
-        - (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1) * c2
+        + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
+        + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
     )
     pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
     return phi__bar, pi__bar

@@ -122,9 +122,9 @@ class CifarEuler(LatticeLayer):
         phi, pi = self._state("readout", state)
         given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):
-            return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
+            return as_dtype(torch.cat(reference.readout(*given), 1), state.phi.dtype)
         self._insist(given[0])
-        return as_dtype(operators.readout(*given), state[0].dtype)
+        return as_dtype(operators.readout(*given), state.phi.dtype)
 
     @exact
     def energy(self, state: CifarEulerState) -> Tensor:

@@ -81,7 +81,7 @@ def step(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor,
     phi__next = phi + dt * pi
     B_pi = torch.einsum("cd,bd...->bc...", B, pi)
     pi_1__v = B_pi - dH_dphi
-    pi__next = pi - dt * (pi_2 - pi_1__v)
+    pi__next = pi + dt * (pi_1__v - pi_2)
     return (phi__next, pi__next)
 
 
@@ -132,8 +132,8 @@ def step_adjoint(
     phi__bar = (
         (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar9
         + phi__next__bar
-        - c1__c * (dH_dphi__bar9__m1_0 + dH_dphi__bar9__p1_0)
-        - c2__c * (dH_dphi__bar9__0_m1 + dH_dphi__bar9__0_p1)
+        + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0)
+        + c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1)
     )
     pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
     B__bar = B__bar7

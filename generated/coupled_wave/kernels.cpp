@@ -851,8 +851,9 @@ static NOINLINE void inner_0(
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
-                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                    phi_1__at[c];
                 const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
                 dV_dphi__at[c] = spread(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1__v;
@@ -923,8 +924,9 @@ static NOINLINE void tail_0(
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
-                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                    phi_1__at[c];
                 const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
                 dV_dphi__at[c] = spread(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1__v;
@@ -1068,8 +1070,9 @@ static NOINLINE void inner_adjoint_0(
                 const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
                 const auto v__0 = R(0.5) * dt;
                 const auto v__1 = v__0 * phi_1__ahead__bar;
-                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
-                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                    phi_1__at[c];
                 const auto pi_1 = pi - dV_dphi * v__0;
                 const auto pi__next__bar3__v = pi__next__bar + v__1;
                 const auto pi_5__bar6 = pi__next__bar3__v + v__1;
@@ -1086,20 +1089,21 @@ static NOINLINE void inner_adjoint_0(
             mix(rotation, pi_2__at, pi_3__at);
             for (long c = 0; c < G; ++c) {
                 const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + c * at.padded + j);
+                const auto v__0 = R(0.5) * phi_1__ahead__bar;
                 const auto pi_4__v = decay[c] * pi_3__at[c];
                 const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
-                dt__sum[c] += valid(last, pi_5__v * phi_1__ahead__bar);
+                dt__sum[c] += valid(last, R(2.0) * pi_5__v * v__0);
             }
             mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi__bar = decay[c] * pi_2__bar10__at[c];
-                const auto dV_dphi__bar15 = -R(0.5) * (pi_5__bar6__at[c] + pi__bar) * dt;
+                const auto v__0 = R(0.5) * pi__bar;
+                const auto dV_dphi__bar15 = (-R(0.5) * pi_5__bar6__at[c] - v__0) * dt;
                 dV_dphi__bar15__at[c] = spread(dV_dphi__bar15);
                 store(dV_dphi__bar15__row + c * at.padded + j, spread(dV_dphi__bar15));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c] + pi_3__at[c] * pi_5__bar6__at[c]);
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar6__at[c] - R(0.5) * dV_dphi__at[c] *
-                    pi__bar);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar6__at[c] - dV_dphi__at[c] * v__0);
             }
             mix(K, dV_dphi__bar15__at, phi_1__bar19__at);
             for (long c = 0; c < G; ++c) store(phi_1__bar19__row + c * at.padded + j, phi_1__bar19__at[c]);
@@ -1154,7 +1158,7 @@ static NOINLINE void inner_adjoint_1(
                     phi_1__bar19 + k__2 * (dV_dphi__bar15__0_m1 + dV_dphi__bar15__0_p1 + dV_dphi__bar15__m1_0 +
                     dV_dphi__bar15__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
-                c2__sum += valid(last, -(phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1) *
+                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
                     dV_dphi__bar15);
                 lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar15);
                 m2__sum += valid(last, dV_dphi__bar15 * phi_1);
@@ -1249,8 +1253,9 @@ static NOINLINE void tail_adjoint_0(
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
                 const auto v__0 = R(0.5) * dt;
-                const auto dV_dphi = K_phi__at[c] + phi_1__at[c] * (lam[c] * phi_1__at[c] * phi_1__at[c] + m2[c]) -
-                    c2[c] * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1__at[c]);
+                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
+                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
+                    phi_1__at[c];
                 const auto pi_1 = pi - dV_dphi * v__0;
                 const auto dT_dpi_1__bar2__v = v__0 * phi__next__bar;
                 const auto pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v;
@@ -1274,13 +1279,13 @@ static NOINLINE void tail_adjoint_0(
             mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
             for (long c = 0; c < G; ++c) {
                 const auto pi__bar = decay[c] * pi_2__bar7__at[c];
-                const auto dV_dphi__bar12 = -R(0.5) * (pi_5__bar3__at[c] + pi__bar) * dt;
+                const auto v__0 = R(0.5) * pi__bar;
+                const auto dV_dphi__bar12 = (-R(0.5) * pi_5__bar3__at[c] - v__0) * dt;
                 dV_dphi__bar12__at[c] = spread(dV_dphi__bar12);
                 store(dV_dphi__bar12__row + c * at.padded + j, spread(dV_dphi__bar12));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
                 decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar3__at[c]);
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar3__at[c] - R(0.5) * dV_dphi__at[c] *
-                    pi__bar);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar3__at[c] - dV_dphi__at[c] * v__0);
             }
             mix(K, dV_dphi__bar12__at, phi_1__bar16__at);
             for (long c = 0; c < G; ++c) store(phi_1__bar16__row + c * at.padded + j, phi_1__bar16__at[c]);
@@ -1335,7 +1340,7 @@ static NOINLINE void tail_adjoint_1(
                     + k__2 * (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 +
                     dV_dphi__bar12__p1_0);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
-                c2__sum += valid(last, -(phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - R(4.0) * phi_1) *
+                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
                     dV_dphi__bar12);
                 lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar12);
                 m2__sum += valid(last, dV_dphi__bar12 * phi_1);

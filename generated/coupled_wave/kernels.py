@@ -195,8 +195,9 @@ def step_1_kernel(
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
         K_phi
-        + (phi_1 * phi_1 * lam + m2) * phi_1
-        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
+        + phi_1 * phi_1 * phi_1 * lam
+        + phi_1 * m2
+        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
@@ -343,8 +344,9 @@ def step_adjoint_1_kernel(
     pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     dV_dphi = (
         K_phi
-        + (phi_1 * phi_1 * lam + m2) * phi_1
-        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
+        + phi_1 * phi_1 * phi_1 * lam
+        + phi_1 * m2
+        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -449,17 +451,16 @@ def step_adjoint_3_kernel(
     pi_2__bar7 = tl.load(pi_2__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_1__bar10 = decay * pi_2__bar7
-    dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
+    v__0 = 0.5 * pi_1__bar10
+    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
     tl.store(pi_1__bar10_ptr + base__ + at__, (pi_1__bar10).to(pi_1__bar10_ptr.dtype.element_ty), mask=ok__)
     tl.store(dV_dphi__bar12_ptr + base__ + at__, (dV_dphi__bar12).to(dV_dphi__bar12_ptr.dtype.element_ty), mask=ok__)
     tl.store(decay__bar9_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar7, 0.0), axis=0))
-    tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -0.5 * pi_1__bar10 * dV_dphi, 0.0), axis=0))
+    tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * dV_dphi, 0.0), axis=0))
     tl.store(
         c2__bar13_ptr + partial__,
         tl.sum(
-            tl.where(
-                ok__, -dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1), 0.0
-            ),
+            tl.where(ok__, dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), 0.0),
             axis=0,
         ),
     )
@@ -527,7 +528,7 @@ def step_adjoint_4_kernel(
         (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12
         + phi_1__bar16
         + phi__next__bar
-        - (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0) * c2
+        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt
@@ -1341,8 +1342,9 @@ def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near__0, TILE__: tl.conste
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
         K_phi
-        + (phi_1 * phi_1 * lam + m2) * phi_1
-        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
+        + phi_1 * phi_1 * phi_1 * lam
+        + phi_1 * m2
+        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     pi_2 = decay * pi_1__v
@@ -1377,8 +1379,9 @@ def _step_adjoint_1(K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, near__
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     dV_dphi = (
         K_phi
-        + (phi_1 * phi_1 * lam + m2) * phi_1
-        - (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1) * c2
+        + phi_1 * phi_1 * phi_1 * lam
+        + phi_1 * m2
+        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -1404,10 +1407,11 @@ def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, nea
     """
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
     pi_1__bar10 = decay * pi_2__bar7
-    dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
+    v__0 = 0.5 * pi_1__bar10
+    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
     decay__bar9 = pi_1 * pi_2__bar7
-    dt__bar11 = -0.5 * pi_1__bar10 * dV_dphi
-    c2__bar13 = -dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1)
+    dt__bar11 = -v__0 * dV_dphi
+    c2__bar13 = dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
     lam__bar14 = dV_dphi__bar12 * phi_1 * phi_1 * phi_1
     m2__bar15 = dV_dphi__bar12 * phi_1
     return pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13, lam__bar14, m2__bar15
@@ -1436,7 +1440,7 @@ def _step_adjoint_4(
         (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12
         + phi_1__bar16
         + phi__next__bar
-        - (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0) * c2
+        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt

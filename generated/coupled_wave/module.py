@@ -131,9 +131,9 @@ class CoupledWave(LatticeLayer):
             as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend):
-            return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
+            return as_dtype(torch.cat(reference.readout(*given), 1), state.phi.dtype)
         self._insist(given[0])
-        return as_dtype(operators.readout(*given), state[0].dtype)
+        return as_dtype(operators.readout(*given), state.phi.dtype)
 
     @exact
     def energy(self, state: CoupledWaveState) -> Tensor:

@@ -92,8 +92,9 @@ def step(
     m2__c = m2[:, None, None]
     dV_dphi = (
         K_phi
-        + (lam__c * phi_1 * phi_1 + m2__c) * phi_1
-        - c2__c * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1)
+        + lam__c * phi_1 * phi_1 * phi_1
+        + m2__c * phi_1
+        + c2__c * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
     )
     pi_1__v = pi - 0.5 * dV_dphi * dt
     pi_2 = decay__c * pi_1__v
@@ -136,8 +137,9 @@ def step_adjoint(
     m2__c = m2[:, None, None]
     dV_dphi = (
         K_phi
-        + (lam__c * phi_1 * phi_1 + m2__c) * phi_1
-        - c2__c * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1)
+        + lam__c * phi_1 * phi_1 * phi_1
+        + m2__c * phi_1
+        + c2__c * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
     )
     v__0 = 0.5 * dV_dphi
     pi_1 = pi - v__0 * dt
@@ -151,10 +153,11 @@ def step_adjoint(
     pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
     rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
     pi_1__bar10 = decay__c * pi_2__bar7
-    dV_dphi__bar12 = -0.5 * (pi_5__bar3 + pi_1__bar10) * dt
+    v__0 = 0.5 * pi_1__bar10
+    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
     decay__bar9 = sites(pi_1 * pi_2__bar7, phi).sum(dim=[0, 2, 3])
-    dt__bar11 = sites(-0.5 * pi_1__bar10 * dV_dphi, phi).sum()
-    c2__bar13 = sites(-dV_dphi__bar12 * (phi_1__0_m1 + phi_1__0_p1 + phi_1__m1_0 + phi_1__p1_0 - 4.0 * phi_1), phi).sum(
+    dt__bar11 = sites(-v__0 * dV_dphi, phi).sum()
+    c2__bar13 = sites(dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), phi).sum(
         dim=[0, 2, 3]
     )
     lam__bar14 = sites(dV_dphi__bar12 * phi_1 * phi_1 * phi_1, phi).sum(dim=[0, 2, 3])
@@ -169,7 +172,7 @@ def step_adjoint(
         (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12
         + phi_1__bar16
         + phi__next__bar
-        - c2__c * (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 + dV_dphi__bar12__p1_0)
+        + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0)
     )
     v__0 = 0.5 * phi__bar
     dT_dpi__bar20__v = v__0 * dt

@@ -101,15 +101,17 @@ struct Turn {
 // q_t = -f_p*theta + f_q*lam - lam*q + p*theta
 // p_t = f_p*lam + f_q*theta - lam*p - q*theta
 INLINE void step_(V q, V p, V f_p, V f_q, V lam, V theta, V& q__next, V& p__next) {
-    const V rate__v = spread(-lam);
-    const V v__0 = spread(exp_(rate__v));
     const Turn joint__0(spread(theta));
-    const V v__1 = spread(joint__0.sine);
-    const V v__2 = spread(joint__0.cosine);
+    const V v__0 = spread(joint__0.sine);
+    const V rate__v = spread(-lam);
+    const V v__1 = spread(exp_(rate__v));
     const V offset_p__v = spread(p - f_p);
+    const V v__2 = spread(offset_p__v * v__1);
+    const V v__3 = spread(joint__0.cosine);
     const V offset_q__v = spread(q - f_q);
-    q__next = spread(f_q + v__0 * (offset_p__v * v__1 + offset_q__v * v__2));
-    p__next = spread(f_p + v__0 * (offset_p__v * v__2 - offset_q__v * v__1));
+    const V v__4 = spread(offset_q__v * v__1);
+    q__next = spread(f_q + v__0 * v__2 + v__3 * v__4);
+    p__next = spread(f_p + v__2 * v__3 - v__0 * v__4);
 }
 
 // Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
@@ -118,16 +120,17 @@ INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q__next__bar
     const V rate__v = spread(-lam);
     const V v__0 = spread(exp_(rate__v));
     const Turn joint__0(spread(theta));
-    const V v__1 = spread(joint__0.sine);
+    const V v__1 = spread(joint__0.sine * v__0);
     const V v__2 = spread(joint__0.cosine);
+    const V v__3 = spread(v__0 * v__2);
     const V offset_p__v = spread(p - f_p);
     const V offset_q__v = spread(q - f_q);
-    const V v__3 = spread(offset_p__v * v__1 + offset_q__v * v__2);
-    const V v__4 = spread(offset_p__v * v__2 - offset_q__v * v__1);
-    q__bar = spread(-v__0 * (v__1 * p__next__bar - v__2 * q__next__bar));
-    p__bar = spread(v__0 * (v__2 * p__next__bar + v__1 * q__next__bar));
-    const V rate__bar4__v = spread(v__0 * (v__4 * p__next__bar + v__3 * q__next__bar));
-    theta__bar = spread(-v__0 * (v__3 * p__next__bar - v__4 * q__next__bar));
+    const V v__4 = spread(offset_p__v * v__1 + offset_q__v * v__3);
+    const V v__5 = spread(offset_p__v * v__3 - offset_q__v * v__1);
+    q__bar = spread(v__0 * v__2 * q__next__bar - v__1 * p__next__bar);
+    p__bar = spread(v__3 * p__next__bar + v__1 * q__next__bar);
+    const V rate__bar4__v = spread(v__5 * p__next__bar + v__4 * q__next__bar);
+    theta__bar = spread(v__5 * q__next__bar - v__4 * p__next__bar);
     f_p__bar = spread(p__next__bar - p__bar);
     f_q__bar = spread(q__next__bar - q__bar);
     lam__bar = spread(-rate__bar4__v);
@@ -135,8 +138,7 @@ INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q__next__bar
 
 // The readout from the states before and after a token: T00, J, M.
 INLINE void readout_(V q__before, V p__before, V q, V p, V& T00__density, V& J__density, V& M__density) {
-    const V v__0 = spread(p * p + q * q);
-    T00__density = spread(R(0.5) * v__0);
+    T00__density = spread(R(0.5) * p * p + R(0.5) * q * q);
     J__density = spread(p * q__before - p__before * q);
     M__density = spread(p * p__before + q * q__before);
 }

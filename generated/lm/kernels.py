@@ -112,14 +112,12 @@ def _propagator(f_p, f_q, lam, theta):
     """
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    v__1 = cosine__(theta)
-    q__from_q__t = v__0 * v__1
-    v__3 = sine__(theta)
-    q__from_p__t = v__0 * v__3
+    q__from_q__t = v__0 * cosine__(theta)
+    q__from_p__t = v__0 * sine__(theta)
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
-    q__drive = f_q - v__0 * (v__3 * f_p + v__1 * f_q)
-    p__drive = f_p - v__0 * (v__1 * f_p - v__3 * f_q)
+    q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
+    p__drive = f_p + q__from_p__t * f_q - q__from_q__t * f_p
     return q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive
 
 
@@ -130,14 +128,16 @@ def _step(q, p, f_p, f_q, lam, theta):
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
+    v__0 = sine__(theta)
     rate__v = -lam
-    v__0 = tl.exp(rate__v)
-    v__1 = sine__(theta)
-    v__2 = cosine__(theta)
+    v__1 = tl.exp(rate__v)
     offset_p__v = p - f_p
+    v__2 = offset_p__v * v__1
+    v__3 = cosine__(theta)
     offset_q__v = q - f_q
-    q__next = f_q + v__0 * (offset_p__v * v__1 + offset_q__v * v__2)
-    p__next = f_p + v__0 * (offset_p__v * v__2 - offset_q__v * v__1)
+    v__4 = offset_q__v * v__1
+    q__next = f_q + v__0 * v__2 + v__3 * v__4
+    p__next = f_p + v__2 * v__3 - v__0 * v__4
     return q__next, p__next
 
 
@@ -146,16 +146,17 @@ def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    v__1 = sine__(theta)
+    v__1 = v__0 * sine__(theta)
     v__2 = cosine__(theta)
+    v__3 = v__0 * v__2
     offset_p__v = p - f_p
     offset_q__v = q - f_q
-    v__3 = offset_p__v * v__1 + offset_q__v * v__2
-    v__4 = offset_p__v * v__2 - offset_q__v * v__1
-    q__bar = -v__0 * (v__1 * p__next__bar - v__2 * q__next__bar)
-    p__bar = v__0 * (v__2 * p__next__bar + v__1 * q__next__bar)
-    rate__bar4__v = v__0 * (v__4 * p__next__bar + v__3 * q__next__bar)
-    theta__bar = -v__0 * (v__3 * p__next__bar - v__4 * q__next__bar)
+    v__4 = offset_p__v * v__1 + offset_q__v * v__3
+    v__5 = offset_p__v * v__3 - offset_q__v * v__1
+    q__bar = v__0 * v__2 * q__next__bar - v__1 * p__next__bar
+    p__bar = v__3 * p__next__bar + v__1 * q__next__bar
+    rate__bar4__v = v__5 * p__next__bar + v__4 * q__next__bar
+    theta__bar = v__5 * q__next__bar - v__4 * p__next__bar
     f_p__bar = p__next__bar - p__bar
     f_q__bar = q__next__bar - q__bar
     lam__bar = -rate__bar4__v
@@ -165,8 +166,7 @@ def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
 @triton.jit
 def _readout(q__before, p__before, q, p):
     """The readout from the states before and after a token: T00, J, M."""
-    v__0 = p * p + q * q
-    T00__density = 0.5 * v__0
+    T00__density = 0.5 * p * p + 0.5 * q * q
     J__density = p * q__before - p__before * q
     M__density = p * p__before + q * q__before
     return T00__density, J__density, M__density

@@ -33,14 +33,16 @@ def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Ten
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
+    v__0 = torch.sin(theta)
     rate__v = -lam
-    v__0 = torch.exp(rate__v)
-    v__1 = torch.sin(theta)
-    v__2 = torch.cos(theta)
+    v__1 = torch.exp(rate__v)
     offset_p__v = p - f_p
+    v__2 = offset_p__v * v__1
+    v__3 = torch.cos(theta)
     offset_q__v = q - f_q
-    q__next = f_q + v__0 * (offset_p__v * v__1 + offset_q__v * v__2)
-    p__next = f_p + v__0 * (offset_p__v * v__2 - offset_q__v * v__1)
+    v__4 = offset_q__v * v__1
+    q__next = f_q + v__0 * v__2 + v__3 * v__4
+    p__next = f_p + v__2 * v__3 - v__0 * v__4
     return (q__next, p__next)
 
 
@@ -57,16 +59,17 @@ def step_adjoint(
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     rate__v = -lam
     v__0 = torch.exp(rate__v)
-    v__1 = torch.sin(theta)
+    v__1 = v__0 * torch.sin(theta)
     v__2 = torch.cos(theta)
+    v__3 = v__0 * v__2
     offset_p__v = p - f_p
     offset_q__v = q - f_q
-    v__3 = offset_p__v * v__1 + offset_q__v * v__2
-    v__4 = offset_p__v * v__2 - offset_q__v * v__1
-    q__bar = -v__0 * (v__1 * p__next__bar - v__2 * q__next__bar)
-    p__bar = v__0 * (v__2 * p__next__bar + v__1 * q__next__bar)
-    rate__bar4__v = v__0 * (v__4 * p__next__bar + v__3 * q__next__bar)
-    theta__bar = -v__0 * (v__3 * p__next__bar - v__4 * q__next__bar)
+    v__4 = offset_p__v * v__1 + offset_q__v * v__3
+    v__5 = offset_p__v * v__3 - offset_q__v * v__1
+    q__bar = v__0 * v__2 * q__next__bar - v__1 * p__next__bar
+    p__bar = v__3 * p__next__bar + v__1 * q__next__bar
+    rate__bar4__v = v__5 * p__next__bar + v__4 * q__next__bar
+    theta__bar = v__5 * q__next__bar - v__4 * p__next__bar
     f_p__bar = p__next__bar - p__bar
     f_q__bar = q__next__bar - q__bar
     lam__bar = -rate__bar4__v
@@ -81,21 +84,18 @@ def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
     """
     rate__v = -lam
     v__0 = torch.exp(rate__v)
-    v__1 = torch.cos(theta)
-    q__from_q__t = v__0 * v__1
-    v__3 = torch.sin(theta)
-    q__from_p__t = v__0 * v__3
+    q__from_q__t = v__0 * torch.cos(theta)
+    q__from_p__t = v__0 * torch.sin(theta)
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
-    q__drive = f_q - v__0 * (v__3 * f_p + v__1 * f_q)
-    p__drive = f_p - v__0 * (v__1 * f_p - v__3 * f_q)
+    q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
+    p__drive = f_p + q__from_p__t * f_q - q__from_q__t * f_p
     return (q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive)
 
 
 def readout(q__before: Tensor, p__before: Tensor, q: Tensor, p: Tensor) -> Tensors:
     """The readout from the states before and after a token: T00, J, M."""
-    v__0 = p * p + q * q
-    T00__density = 0.5 * v__0
+    T00__density = 0.5 * p * p + 0.5 * q * q
     J__density = p * q__before - p__before * q
     M__density = p * p__before + q * q__before
     return (T00__density, J__density, M__density)
@@ -123,8 +123,7 @@ def energy(q: Tensor, p: Tensor) -> Tensors:
 
     -f_p*p - f_q*q + p**2/2 + q**2/2
     """
-    v__0 = p * p + q * q
-    energy__density = 0.5 * v__0
+    energy__density = 0.5 * p * p + 0.5 * q * q
     return (energy__density,)
 
 

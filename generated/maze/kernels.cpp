@@ -946,14 +946,18 @@ static NOINLINE void operator_adjoint_0(
                 const V u__image__bar__p1_0 = load(u__image__bar__row + j + at.step0());
                 const V u__m1_0 = load(u__row + j - at.step0());
                 const V u__p1_0 = load(u__row + j + at.step0());
-                const auto v__0 = (u - u__0_m1) * sharesquare0_(kappa__0_m1, kappa);
-                const auto v__1 = (u - u__0_p1) * sharesquare0_(kappa__0_p1, kappa);
-                const auto v__2 = (u - u__m1_0) * sharesquare0_(kappa__m1_0, kappa);
-                const auto v__3 = (u - u__p1_0) * sharesquare0_(kappa__p1_0, kappa);
-                const auto v__4 = v__0 * u__image__bar__0_m1 + v__1 * u__image__bar__0_p1 + v__2 * u__image__bar__m1_0
-                    + v__3 * u__image__bar__p1_0 - (v__0 * inside__0_m1 + v__1 * inside__0_p1 + v__2 * inside__m1_0 +
-                    v__3 * inside__p1_0) * u__image__bar;
-                const auto kappa__bar = -R(2.0) * v__4;
+                const auto v__0 = sharesquare0_(kappa__0_m1, kappa);
+                const auto v__1 = u - u__0_m1;
+                const auto v__2 = sharesquare0_(kappa__0_p1, kappa);
+                const auto v__3 = u - u__0_p1;
+                const auto v__4 = sharesquare0_(kappa__m1_0, kappa);
+                const auto v__5 = u - u__m1_0;
+                const auto v__6 = sharesquare0_(kappa__p1_0, kappa);
+                const auto v__7 = u - u__p1_0;
+                const auto kappa__bar = R(2.0) * (v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 *
+                    v__5 * inside__m1_0 + v__6 * v__7 * inside__p1_0) * u__image__bar - R(2.0) * v__0 * v__1 *
+                    u__image__bar__0_m1 - R(2.0) * v__2 * v__3 * u__image__bar__0_p1 - R(2.0) * v__4 * v__5 *
+                    u__image__bar__m1_0 - R(2.0) * v__6 * v__7 * u__image__bar__p1_0;
                 store_dense(last, kappa__bar__row + j, spread(kappa__bar));
                 const auto m2__bar = u * u__image__bar;
                 store_dense(last, m2__bar__row + j, spread(m2__bar));

@@ -61,7 +61,7 @@ class LatticeLayer(BaseLayer):
     def _state(self, method: str, state: Any) -> Tensors:
         """The fields of a state that a method is given, in the dtype of work."""
         check_state(method, state, self.STATE)
-        return self._work(*state[: len(self.FIELDS)])[0]
+        return self._work(*(getattr(state, name) for name in self.FIELDS))[0]
 
     def _layout(self) -> str:
         return f"(B, {self.channels}{', *S' if self.RANK else ''})"

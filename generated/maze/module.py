@@ -101,9 +101,9 @@ class Maze(LatticeLayer):
         (u,) = self._state("readout", state)
         given = (u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s"))
         if by_reference(self.backend):
-            return as_dtype(torch.cat(reference.readout(*given), 1), state[0].dtype)
+            return as_dtype(torch.cat(reference.readout(*given), 1), state.u.dtype)
         self._insist(given[0])
-        return as_dtype(operators.readout(*given), state[0].dtype)
+        return as_dtype(operators.readout(*given), state.u.dtype)
 
     @exact
     def energy(

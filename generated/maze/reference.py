@@ -352,18 +352,28 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor
     u__image__bar__p1_0 = shift(u__image__bar, (1, 0))
     u__m1_0 = shift(u, (-1, 0))
     u__p1_0 = shift(u, (1, 0))
-    v__0 = (u - u__0_m1) * sharesquare0__(kappa__0_m1, kappa)
-    v__1 = (u - u__0_p1) * sharesquare0__(kappa__0_p1, kappa)
-    v__2 = (u - u__m1_0) * sharesquare0__(kappa__m1_0, kappa)
-    v__3 = (u - u__p1_0) * sharesquare0__(kappa__p1_0, kappa)
-    v__4 = (
-        v__0 * u__image__bar__0_m1
-        + v__1 * u__image__bar__0_p1
-        + v__2 * u__image__bar__m1_0
-        + v__3 * u__image__bar__p1_0
-        - (v__0 * inside__0_m1 + v__1 * inside__0_p1 + v__2 * inside__m1_0 + v__3 * inside__p1_0) * u__image__bar
+    v__0 = sharesquare0__(kappa__0_m1, kappa)
+    v__1 = u - u__0_m1
+    v__2 = sharesquare0__(kappa__0_p1, kappa)
+    v__3 = u - u__0_p1
+    v__4 = sharesquare0__(kappa__m1_0, kappa)
+    v__5 = u - u__m1_0
+    v__6 = sharesquare0__(kappa__p1_0, kappa)
+    v__7 = u - u__p1_0
+    kappa__bar = (
+        2.0
+        * (
+            v__0 * v__1 * inside__0_m1
+            + v__2 * v__3 * inside__0_p1
+            + v__4 * v__5 * inside__m1_0
+            + v__6 * v__7 * inside__p1_0
+        )
+        * u__image__bar
+        - 2.0 * v__0 * v__1 * u__image__bar__0_m1
+        - 2.0 * v__2 * v__3 * u__image__bar__0_p1
+        - 2.0 * v__4 * v__5 * u__image__bar__m1_0
+        - 2.0 * v__6 * v__7 * u__image__bar__p1_0
     )
-    kappa__bar = -2.0 * v__4
     m2__bar = u * u__image__bar
     return (kappa__bar, m2__bar)
 

@@ -21,13 +21,13 @@ def readout_method(package: Package[FieldLayer]) -> list[str]:
     read = f"reference.readout(*given{keywords(program)})"
     lines.append(f"    given = {tuple_text(values)}")
     if not package.registers("readout"):
-        return [*lines, f"    return as_dtype(torch.cat({read}, 1), state[0].dtype)", ""]
+        return [*lines, f"    return as_dtype(torch.cat({read}, 1), state.{layer.fields[0]}.dtype)", ""]
     return [
         *lines,
         "    if by_reference(self.backend):",
-        f"        return as_dtype(torch.cat({read}, 1), state[0].dtype)",
+        f"        return as_dtype(torch.cat({read}, 1), state.{layer.fields[0]}.dtype)",
         "    self._insist(given[0])",
-        "    return as_dtype(operators.readout(*given), state[0].dtype)",
+        f"    return as_dtype(operators.readout(*given), state.{layer.fields[0]}.dtype)",
         "",
     ]
 

@@ -15,7 +15,7 @@ from metrigen.package.cost import Cost, cost_of, default_shape
 from metrigen.package.wave_report import WaveReport, wave_report
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, assembled, discretised, passed
+from metrigen.programs import Lowered, assembled, discretised, passed, passes_of
 from metrigen.spec.load import Spec
 
 
@@ -93,7 +93,7 @@ def _report_of(spec: Spec, begin: Callable[[str], None]) -> Report:
     if lowered is not None:
         laws = (*laws, *layer.lowering.laws(layer, made))
     begin("optimise")
-    programs = {} if lowered is None else {name: passed(p) for name, p in lowered.programs().items()}
+    programs = {} if lowered is None else {name: passed(p, passes_of(name)) for name, p in lowered.programs().items()}
     begin("small waves")
     waves = wave_report(derivation, layer, None if lowered is None else lowered.step)
     return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)

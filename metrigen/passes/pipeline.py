@@ -11,7 +11,7 @@ What is built by ``metrigen.programs``, and by ``metrigen.integrators.scan`` for
     values      VALUES: readout, energy, entropy, diagnostics
     token       NAMED: a step of a sequence, its prologue and its rotations
 
-What is printed goes through KERNELS, or TOKEN for a sequence: readouts and diagnostics as steps do. Sums are factored
+What is printed goes through KERNELS, or TOKEN for a sequence. In readouts and diagnostics (READ) sums are factored
 before common subexpressions are found, and contents and masks taken out before that, as each sees what the last made.
 
 The CPU takes what is built another way: AT_A_POINT where the one site is a point; ``rotate`` turns the loop over the
@@ -62,14 +62,16 @@ STEADY: Passes = (name_quantities, *SPLIT)
 NAMED: Passes = (name_quantities,)
 
 FUSED: Passes = (fuse,)  # operations are counted here, and once more at the end
-SHARED: Passes = (gather_sums, take_contents, name_masked, factor_sums, cse, name_stores)
+SHARED: Passes = (gather_sums, cse, name_stores)
+# Of what is read at the sites. In a step that stays on chip what is factored lives longer, and registers spill.
+READ: Passes = (gather_sums, take_contents, name_masked, factor_sums, cse, name_stores)
 KERNELS: Passes = (*FUSED, *SHARED)
 TOKEN: Passes = (*KERNELS, prune)
 AT_A_POINT: Passes = (at_a_point,)
 OWNED: Passes = (own_outputs, *BUILT)
 SWEPT: tuple[Callable[[Cut], Cut], ...] = (sink_sums, share_functions)
 
-PASSES: Passes = tuple(dict.fromkeys((*STEP, *VALUES, *SPLIT, *TOKEN, *AT_A_POINT, *OWNED)))  # each of them once
+PASSES: Passes = tuple(dict.fromkeys((*STEP, *VALUES, *SPLIT, *TOKEN, *READ, *AT_A_POINT, *OWNED)))  # each of them once
 
 
 def apply(passes: Sequence[Callable[[Program], Program]], program: Program) -> Program:

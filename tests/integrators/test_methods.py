@@ -40,9 +40,10 @@ def test_a_method_by_another_name_refuses_what_it_refuses() -> None:
 def test_a_method_by_another_name_is_emitted_as_it_is() -> None:
     """The files of the two packages differ in the name alone."""
     own, same = (compiled(contract.anharmonic(kind(2, DT))).files for kind in (Leapfrog, MyLeapfrog))
-    assert own["kernels.cpp"] == same["kernels.cpp"]
-    for file in ("kernels.py", "base.py", "checks.py", "cpu.py", "__init__.py"):
+    for file in ("base.py", "checks.py", "cpu.py", "__init__.py"):
         assert own[file] == same[file]
+    for file in ("kernels.py", "kernels.cpp"):  # their docstrings name the method
+        assert own[file] == same[file].replace("MyLeapfrog", "Leapfrog")
     assert {name: text.replace("MyLeapfrog", "Leapfrog") for name, text in same.items() if name == "reference.py"} == {
         "reference.py": own["reference.py"]
     }

@@ -25,8 +25,6 @@ SHARED_LIMIT = 64 * 1024
 REGISTER_LIMIT = 128
 # What spills at the settings of its launch, and bytes of stack of a thread: (package, kernel, dtype, plane).
 SPILLS = {
-    ("maze", "readout_adjoint_0_kernel", "fp64", (16, 16)): 56,
-    ("maze", "readout_adjoint_0_kernel", "fp64", (64, 64)): 160,
     ("maze", "conjugate_gradient_kernel", "fp32", (64, 64)): 24,
     ("maze", "monotone_kernel", "fp32", (64, 64)): 16,
     ("wave_periodic", "evolve_adjoint_kernel", "fp32", (64, 64)): 48,

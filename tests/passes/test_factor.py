@@ -19,7 +19,7 @@ from metrigen.passes.factor import factor_sums
 from metrigen.passes.fuse import fuse
 from metrigen.passes.masks import name_masked
 from metrigen.passes.name import name_stores
-from metrigen.passes.pipeline import SHARED, apply
+from metrigen.passes.pipeline import READ, apply
 from tests.passes.programs import AHEAD, BACK, PARAMS, c, d, h, leaf, results, tensor, values_of
 
 u, v, w, x, y = (leaf(name) for name in "uvwxy")
@@ -129,7 +129,7 @@ def test_differences_still_vanish_where_a_field_is_constant() -> None:
 def test_a_readout_shares_what_its_components_have_in_common() -> None:
     """Of energy, flux and stress: every mask, slope and square once, and what they are made of."""
     before = apply((cse, name_stores), fuse(tensor()))
-    after = apply(SHARED, fuse(tensor()))
+    after = apply(READ, fuse(tensor()))
     assert operations(before) == 41
     assert operations(after) == 33
     products = [e for e in written(after) if e.has(Inside)]
@@ -137,7 +137,7 @@ def test_a_readout_shares_what_its_components_have_in_common() -> None:
     values = values_of(tensor())
     for found, expected in zip(results(after, values), results(tensor(), values), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-14 * np.abs(expected).max())
-    assert apply(SHARED, after) == after
+    assert apply(READ, after) == after
 
 
 @pytest.mark.parametrize("amplitude", [1e-90, 1e-60, 1e-8, 1.0, 1e8, 1e60, 1e90])
@@ -147,7 +147,7 @@ def test_no_range_is_lost(amplitude: float) -> None:
         c * u * v / 2 + c * u * w / 2 - d * x * v + d * x * w, u**2 / w**2 + u**2 * v / w**3 - x / w,
         (u * v + u * w) / sp.sqrt(u**2 + w**2), m * (u - v) * w + m * (u - v) * x,
     )  # fmt: skip
-    after = apply(SHARED, raw)
+    after = apply(READ, raw)
     assert operations(after) < operations(apply((cse,), raw))
     random = np.random.default_rng(1)
     for _ in range(20):

@@ -12,7 +12,7 @@ from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.layer.docs import Docs, comment, part
 from metrigen.passes.pipeline import OWNED, apply, sweep
 from metrigen.passes.sweeps import Cut, cut, near_reads
-from metrigen.programs import passed
+from metrigen.programs import passed, passes_of
 
 # What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
 # meets another, else the samples; neither elsewhere.
@@ -58,7 +58,7 @@ def group(
     name: str, fixed: Sequence[Array], programs: Mapping[str, Program], docs: Docs, further: tuple[Array, ...] = ()
 ) -> Group | None:
     """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
-    optimised = {n: passed(apply(OWNED, p)) for n, p in programs.items()}
+    optimised = {n: passed(apply(OWNED, p), passes_of(n)) for n, p in programs.items()}
     cuts = {n: cut(p) for n, p in optimised.items()}
     found = {n: sweep(c) for n, c in cuts.items() if c is not None}
     if len(found) < len(cuts):
