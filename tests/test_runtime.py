@@ -1,0 +1,40 @@
+"""What every layer shares stands in files that are equal in all packages: a module holds its physics alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from metrigen.package.runtime import HEADER
+
+LONGEST = 260  # lines of a module.py
+FILES = ("base.py", "checks.py", "param.py", "lattice.py", "scan.py", "graph.py", "registry.py")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_shared_file_is_the_same_to_the_byte(root: Path, name: str) -> None:
+    found = sorted((root / "generated").glob(f"*/{name}"))
+    assert found
+    assert len({file.read_bytes() for file in found}) == 1
+    assert found[0].read_text(encoding="utf-8").startswith(HEADER)
+
+
+def test_what_bears_the_header_of_shared_files_is_one(root: Path) -> None:
+    texts = defaultdict(set)
+    for file in (root / "generated").glob("*/*.py"):
+        text = file.read_text(encoding="utf-8")
+        if text.startswith(HEADER):
+            texts[file.name].add(text)
+    assert {*FILES} <= {*texts}
+    assert [name for name, each in texts.items() if len(each) > 1] == []
+
+
+def test_a_module_is_short_and_begins_with_its_class(root: Path) -> None:
+    for file in sorted((root / "generated").glob("*/module.py")):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= LONGEST, file
+        first = next(i for i, line in enumerate(lines) if line.startswith("class ") and "(NamedTuple)" not in line)
+        # A module on a graph has the few functions that its methods call above the class.
+        assert first < 40 or "graph" in file.read_text(encoding="utf-8").split('"""')[1], file
