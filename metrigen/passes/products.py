@@ -68,7 +68,16 @@ def named(statement: Map, made: dict[sp.Expr, sp.Symbol]) -> Map:
 
 
 def distinct(exprs: Iterable[sp.Expr], kind: type[sp.Basic]) -> list[sp.Expr]:
-    """Every subexpression of a kind once, in the order in which they are met."""
+    """Every subexpression of a kind once, in the order in which they are met; what a learned function is given stays as
+    it is (``rewritten``), and none is looked for there."""
+    whole = sp.Tuple(*exprs)
+    reached: set[sp.Basic] = set()
+    ahead: list[sp.Basic] = [whole]
+    while ahead:
+        node = ahead.pop()
+        if node not in reached:
+            reached.add(node)
+            ahead += () if isinstance(node, learned) else node.args
     found: dict[sp.Expr, None] = {}
-    folded(sp.Tuple(*exprs), lambda node, _: found.setdefault(node) if isinstance(node, kind) else None)
+    folded(whole, lambda node, _: found.setdefault(node) if isinstance(node, kind) and node in reached else None)
     return list(found)
