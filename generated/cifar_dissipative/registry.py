@@ -326,7 +326,7 @@ class Operators:
 
     def _kind(self, array: str) -> str:
         """The kind of an array, of the cotangent ``NAME__out`` of one, or of what an operator is handed beside."""
-        return _OWN.get(array) or self.kinds.get(array) or self.kinds[array.split("__")[0]]
+        return _OWN.get(array) or self.kinds.get(array) or self.kinds[array.removesuffix("__out")]
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""

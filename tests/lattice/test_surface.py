@@ -43,7 +43,7 @@ def layer(folder: Path, **parts: object) -> type:
 def test_names_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:
     u = Field("lambda_", grid)
     pi = momentum(u)
-    names = ("C", "N", "at", "ok", "base", "plane", "v", "results", "tape", "slopes")
+    names = ("C", "N", "at", "ok", "base", "plane", "v", "found", "tape", "slopes")
     scalars = {name: Param(name, positive=True) for name in names}
     A, Gamma = Param("A", per="channel", positive=True), Param("Gamma", per="channel", nonnegative=True)
     make = layer(
@@ -97,19 +97,19 @@ def test_no_parameter_takes_the_place_of_a_method(name: str) -> None:
 
 def test_names_of_a_solve_that_the_emitted_code_could_use_itself(tmp_path: Path) -> None:
     b = Field("b", grid)
-    start, density = Input("start", grid, positive=True), Input("density", grid, positive=True)
+    begin, density = Input("begin", grid, positive=True), Input("density", grid, positive=True)
     source = Input("cotangent", grid)
     make = layer(
         tmp_path,
         name="solve",
         domain=grid,
         fields=(b,),
-        hamiltonian=start * grad(b).square / 2 + Param("fixed", positive=True) * density * b**2 / 2 - b * source,
+        hamiltonian=begin * grad(b).square / 2 + Param("held", positive=True) * density * b**2 / 2 - b * source,
         metric=Dissipation((1, lambda F: F[b])),
         integrator=SteadyState(),
     )
     value = torch.rand(1, 1, 3, 3) + 0.1
-    state = make(1)(cotangent=value, density=value, start=value)
+    state = make(1)(cotangent=value, density=value, begin=value)
     assert state._fields == ("b", "iterations", "residual", "status")
     assert (state.status == 0).all()
 
