@@ -5,7 +5,8 @@ asks of such a file:
 
     DEVICES             types of devices whose tensors its functions take
     OWNED               whether their results share no memory with arguments or one another
-    JOINED              whether a readout is one tensor, its components one after the other along the channels
+    JOINED              whether a readout is one tensor, its components one after the other along the channels; left out
+                        where they are a tuple, as those of the reference are
     insist()            raises ValueError where this machine cannot run them
     NAME(...)           one function for every operator and every adjoint that the backend implements
 """

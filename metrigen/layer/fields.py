@@ -47,6 +47,11 @@ class FieldLayer(Layer):
     def fields(self) -> tuple[str, ...]:
         return tuple(a.name for a in self.lowered.dynamics.state)
 
+    @cached_property
+    def programs(self) -> Mapping[str, Program]:
+        """The programs after the passes."""
+        return {name: program for name, (program, _, _) in self.optimised.items()}
+
     @property
     def expressions(self) -> list[sp.Expr]:
         """What the spec says, as far as parameters and inputs may stand in it."""
@@ -68,13 +73,13 @@ class FieldLayer(Layer):
     @cached_property
     def learned(self) -> tuple[Head, ...]:
         """The learned functions that the layer evaluates."""
-        return heads(*(e for program, _, _ in self.optimised.values() for s in program for e in s.expressions))
+        return heads(*(e for program in self.programs.values() for s in program for e in s.expressions))
 
     @cached_property
     def constraints(self) -> Mapping[Constraint, Program]:
         """The operators of the elliptic constraints that the layer solves."""
         inside = [program for programs in self.solved.values() for program in programs]
-        return constraints_of([*(program for program, _, _ in self.optimised.values()), *inside])
+        return constraints_of([*self.programs.values(), *inside])
 
     @cached_property
     def equations(self) -> Mapping[Equation, str]:
@@ -82,7 +87,7 @@ class FieldLayer(Layer):
         found: dict[Equation, str] = {}
         if self.lowered.minimum is not None:
             found[self.lowered.minimum] = self.lowered.minimum.name
-        for program, _, _ in self.optimised.values():
+        for program in self.programs.values():
             for equation in equations_in(program):
                 taken = found.values()
                 numbered = (equation.name, *(f"{equation.name}_{k}" for k in range(2, 2 + len(found))))
@@ -97,7 +102,7 @@ class FieldLayer(Layer):
     @property
     def reports(self) -> bool:
         """Whether a step solves an equation, whose end every sample is told of."""
-        return self.stepping and bool(equations_in(self.optimised["step"][0]))
+        return self.stepping and bool(equations_in(self.programs["step"]))
 
     @property
     def on_edges(self) -> bool:
@@ -121,20 +126,20 @@ class FieldLayer(Layer):
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
-        programs = {name: program for name, (program, _, _) in self.optimised.items()}
-        readout, adjoint = programs["readout"], programs["readout_adjoint"]
+        readout, adjoint = self.programs["readout"], self.programs["readout_adjoint"]
         groups = names_of(readout.inputs), len(readout.outputs)
         reading = Operator("readout", "map", "readout", groups, readout, adjoint)
-        return (reading, *(self._steps(programs) if self.stepping else self._solve(programs)))
+        return (reading, *(self._steps() if self.stepping else self._solve()))
 
-    def _solve(self, programs: Mapping[str, Program]) -> list[Operator]:
-        steady = self.lowered.steady
+    def _solve(self) -> list[Operator]:
+        programs, steady = self.programs, self.lowered.steady
         if steady is None:
             return []
         groups = steady.unknown, names_of(programs["operator"].inputs, (steady.unknown,)), self.class_name
         return [Operator("solve", "solve", "solve", groups, programs["operator"], programs.get("operator_adjoint"))]
 
-    def _steps(self, programs: Mapping[str, Program]) -> list[Operator]:
+    def _steps(self) -> list[Operator]:
+        programs = self.programs
         step, adjoint = programs["step"], programs["step_adjoint"]
         fixed = names_of(step.inputs, self.fields)
         maker = "implicit" if self.reports else "evolve"
@@ -154,7 +159,7 @@ class FieldLayer(Layer):
 
     @property
     def kinds(self) -> Mapping[str, str]:
-        programs = [self.optimised[n][0] for n in ("readout", "step", "operator") if n in self.optimised]
+        programs = [self.programs[n] for n in ("readout", "step", "operator") if n in self.programs]
         arrays = {a.name: a for program in programs for a in program.inputs}
         return {name: _KINDS[arrays[name].kind] for name in sorted(arrays)}
 

@@ -21,12 +21,6 @@ class Joint:
     read: tuple[str, ...]
     components: int
 
-    @property
-    def arrays(self) -> tuple[Array, ...]:
-        """Every argument once."""
-        taken = {a.name for a in (*self.state, *self.fixed)}
-        return (*self.state, *self.fixed, *(a for a in self.others if a.name not in taken))
-
     def context(self) -> dict[str, object]:
         """What ``reference.py`` says of it."""
         state, others = [a.name for a in self.state], [a.name for a in self.others]
@@ -48,7 +42,7 @@ def joint(layer: FieldLayer) -> Joint | None:
     body = layer.lowered.body
     if body is None or layer.obstacle:
         return None
-    program = layer.optimised["readout"][0]
+    program = layer.programs["readout"]
     fields = set(layer.fields)
     return Joint(
         tuple(a for a in body.inputs if a.name in fields),

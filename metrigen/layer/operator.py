@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Array, Program
 
 # map: values at the sites; steps: steps of a method; solve: the unknown of an equation; scan: a state after every token
@@ -38,8 +39,7 @@ class Operator:
 
 def _text(group: tuple[str, ...] | str | int) -> str:
     if isinstance(group, tuple):
-        names = [f'"{n}"' for n in group]
-        return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+        return tuple_text([f'"{name}"' for name in group])
     return f'"{group}"' if isinstance(group, str) else str(group)
 
 

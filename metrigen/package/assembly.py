@@ -75,9 +75,10 @@ class Package(Generic[L]):
             + '"torch" is the reference'
         )
 
-    def about(self, operator: Operator) -> str:
-        """What the backends say of how an operator runs."""
-        return " ".join(filter(None, (b.about(operator) for b in self.used)))
+    @property
+    def remarks(self) -> str:
+        """What the backends say of how the operators run."""
+        return " ".join(filter(None, (b.about(o) for o in self.registered for b in self.used)))
 
 
 def assemble(layer: L, backends: tuple[type[Backend], ...]) -> Package[L]:

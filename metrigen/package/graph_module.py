@@ -196,7 +196,7 @@ def _forward_steps(layer: FieldLayer) -> list[str]:
     if prologue is not None and prologue.body:
         given = ", ".join(a.name if a.name in ready else value(layer, a, first) for a in prologue.inputs)
         lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
-    fixed = arguments_of(layer, layer.optimised["step"][0], first, layer.fields, ready)
+    fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
     return [
         *lines,
         "    _fixed = (",
@@ -221,7 +221,7 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     edge_index = "" if fixed_graph else "edge_index: Tensor | None = None, "
     positional = "".join(f", {a.name}: Tensor" for a in inputs)
     dense = "False" if fixed_graph else "edge_index is None"
-    weights, source = (layer.optimised[name][0] for name in ("weights", "source"))
+    weights, source = (layer.programs[name] for name in ("weights", "source"))
     w = ", ".join(["_graph", "_like[:1, :1, :1]", *arguments_of(layer, weights, "_like", (unknown,))])
     b = ", ".join(["_graph", "_like", *arguments_of(layer, source, "_like", (unknown,))])
     sites, edges = table(Kind.SITE), table(Kind.EDGE)
@@ -301,7 +301,7 @@ def _reading(
     layer: FieldLayer, name: str, doc: str, extra: str = "", program: str | None = None
 ) -> tuple[list[str], str]:
     """The head of a method that reads a state, and the call of its program."""
-    run = layer.optimised[program or name][0]
+    run = layer.programs[program or name]
     read = {a.name for a in run.inputs}
     needed = [a.name for a in inputs_of(layer) if a.name in read]
     values = ", ".join(["_graph", *arguments_of(layer, run, layer.fields[0])])

@@ -105,7 +105,7 @@ def _made_once(program: Program | None) -> Iterator[Row]:
 def _steady_rows(layer: FieldLayer) -> Iterator[Row]:
     """The terms of F: those of degree two in the unknown are in the operator, those of degree one in the source."""
     derivation, names = layer.derivation, array_names(layer.lowered.dynamics)
-    made = {n: layer.optimised[n][0].outputs for n in ("operator", "weights", "source") if n in layer.optimised}
+    made = {n: layer.programs[n].outputs for n in ("operator", "weights", "source") if n in layer.optimised}
     minimum = layer.lowered.minimum
     for term, fields in terms(derivation, derivation.hamiltonian):
         held = minimum.residual.outputs if minimum is not None else _steady_values(term, fields, made)
@@ -113,7 +113,7 @@ def _steady_rows(layer: FieldLayer) -> Iterator[Row]:
         yield Row(f"`{plain(term, names)}` of F", (_one_of(*held),), (inside,))
     for part, outputs in made.items():
         for name in outputs:
-            yield Row(f"{part}", (_one_of(name),))
+            yield Row(part, (_one_of(name),))
 
 
 def _steady_values(
@@ -141,6 +141,6 @@ def _token_rows(layer: TokenLayer) -> Iterator[Row]:
         yield Row(f"`{plain(term, names)}` of H", (_one_of(*moving.outputs, *ends),), (fields,))
     for program in (moving, *((scan.rotation,) if scan.rotation is not None else ())):
         for name in program.outputs:
-            yield Row(f"{program.name}", (_one_of(name),))
+            yield Row(program.name, (_one_of(name),))
     for name in scan.fields:
         yield Row(f"`{name}` after a token", (_one_of(after(name)),))

@@ -37,7 +37,7 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
         class_name=layer.class_name,
         base="LatticeLayer",
         modules=", ".join([*(["operators"] if package.registered else []), "reference"]),
-        partial=bool(layer.stepping and (learned_in(layer.optimised["step"][0]) or layer.reports)),
+        partial=bool(layer.stepping and (learned_in(layer.programs["step"]) or layer.reports)),
         learned=bool(layer.learned),
         components=repr(layer.lowered.components),
         fields=layer.fields,
@@ -124,7 +124,7 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
         return _forward_minimum(layer, layer.lowered.minimum)
     steady = layer.lowered.steady
     assert steady is not None
-    operator, source = layer.optimised["operator"][0], layer.optimised["source"][0]
+    operator, source = layer.programs["operator"], layer.programs["source"]
     fixed = arguments(layer, operator, "like", (steady.unknown,))
     given = ["like", *arguments(layer, source, "like", (steady.unknown,))]
     return [

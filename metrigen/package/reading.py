@@ -14,7 +14,7 @@ BALANCE_DOC = "Defect of the energy balance, (B,): (E(after) - E(before)) / elap
 
 def readout_method(package: Package[FieldLayer]) -> list[str]:
     layer = package.layer
-    program = layer.optimised["readout"][0]
+    program = layer.programs["readout"]
     lines = _head(layer, "readout", "The readout, (B, R*C" + (", *S" if layer.rank else "") + "): "
                   + ", ".join(layer.lowered.components) + ".", program)  # fmt: skip
     values = arguments(layer, program, layer.fields[0])
@@ -33,17 +33,20 @@ def readout_method(package: Package[FieldLayer]) -> list[str]:
 
 
 def density_method(layer: FieldLayer, name: str) -> list[str]:
-    program = layer.optimised[name][0]
-    domain = layer.spec.system.lattice
-    volume = float(domain.spacing**layer.rank)
+    program = layer.programs[name]
     lines = _head(layer, name, f"The {name} of each sample, (B,).", program)
     values = ", ".join(arguments(layer, program, layer.fields[0]))
-    factor = "" if volume == 1.0 else f"{volume!r} * "
     return [
         *lines,
-        f"    return {factor}reference.{name}({values}{keywords(program)})[0].flatten(1).sum(1)",
+        f"    return {_volume(layer)}reference.{name}({values}{keywords(program)})[0].flatten(1).sum(1)",
         "",
     ]
+
+
+def _volume(layer: FieldLayer) -> str:
+    """The volume of a cell as a factor, none where it is one."""
+    volume = float(layer.spec.system.lattice.spacing**layer.rank)
+    return "" if volume == 1.0 else f"{volume!r} * "
 
 
 def exactly(lines: list[str]) -> list[str]:
@@ -68,14 +71,14 @@ def diagnostic_methods(layer: FieldLayer) -> list[str]:
     """Methods to watch a layer with; all of them are the differentiable reference."""
     lines: list[str] = []
     if "stress_energy" in layer.optimised:
-        program = layer.optimised["stress_energy"][0]
+        program = layer.programs["stress_energy"]
         names = tuple(name.split("__")[0] for name in program.outputs)
         lines += _head(layer, "stress_energy", "Raw components of T^{mu nu} at the sites, by name.", program)
         lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, Tensor]:")
         given = ", ".join(arguments(layer, program, layer.fields[0]))
         lines += [f"    return dict(zip({names}, reference.stress_energy({given}{keywords(program)})))", ""]
     if "currents" in layer.optimised:
-        program = layer.optimised["currents"][0]
+        program = layer.programs["currents"]
         count = 1 + layer.rank
         names = tuple(dict.fromkeys(name.split("__")[0] for name in program.outputs))
         doc = "The Noether current (J^t, J^x, ...) of each declared symmetry at the sites."
@@ -103,15 +106,12 @@ def halfway(layer: FieldLayer, head: list[str]) -> list[str]:
 
 def _balance(layer: FieldLayer) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
-    program = layer.optimised["power"][0]
-    domain = layer.spec.system.lattice
+    program = layer.programs["power"]
     passed = "".join(f", {n}={n}" for n in inputs_of(layer))
     values = ", ".join(arguments(layer, program, layer.fields[0]))
-    volume = float(domain.spacing**layer.rank)
-    factor = "" if volume == 1.0 else f"{volume!r} * "
     return [
         *halfway(layer, _head(layer, "balance_residual", BALANCE_DOC, program)),
         f"    gained = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
-        f"    return gained - {factor}reference.power({values}{keywords(program)})[0].flatten(1).sum(1)",
+        f"    return gained - {_volume(layer)}reference.power({values}{keywords(program)})[0].flatten(1).sum(1)",
         "",
     ]

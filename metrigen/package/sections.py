@@ -20,7 +20,7 @@ def sections(package: Package[FieldLayer]) -> list[tuple[str, str]]:
     layer = package.layer
     lowered, derivation = layer.lowered, layer.derivation
     waves = wave_report(derivation, lowered.dynamics, lowered.step)
-    optimised = {name: program for name, (program, _, _) in layer.optimised.items()}
+    optimised = layer.programs
     cost = cost_of(lowered, optimised, default_shape(layer.rank), solved=layer.solved.__getitem__)
     reads = {
         name: ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())

@@ -24,7 +24,7 @@ def sequence_sections(package: Package[TokenLayer]) -> list[tuple[str, str]]:
 
 def _walk(package: Package[TokenLayer]) -> str:
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
-    return " ".join([_WALK, *missing, *filter(None, map(package.about, package.registered))])
+    return " ".join(filter(None, [_WALK, *missing, package.remarks]))
 
 
 def _plain(e: sp.Expr) -> str:

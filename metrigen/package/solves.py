@@ -34,8 +34,7 @@ def _implicit(package: Package[FieldLayer]) -> list[tuple[str, str]]:
         "of the solution, by one linear solve with the transposed Jacobian (implicit function theorem), to 1e-13 in "
         "float64, 1e-6 in float32, and can be differentiated again. "
     )
-    run = " ".join(filter(None, (package.about(o) for o in package.registered)))
-    return [("Implicit step", text + (run or "The layer runs the torch reference throughout."))]
+    return [("Implicit step", text + (package.remarks or "The layer runs the torch reference throughout."))]
 
 
 def _elliptic(layer: FieldLayer) -> list[tuple[str, str]]:

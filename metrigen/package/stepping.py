@@ -33,7 +33,7 @@ def forward_steps(package: Package[FieldLayer]) -> list[str]:
         ]
     lines += [f"    return {state}(*[as_dtype(x, dtype) for x in results])", "", *_private(layer, "_evolved")]
     if not package.registers("evolve"):
-        step = neural.bound("step", layer.optimised["step"][0])
+        step = neural.bound("step", layer.programs["step"])
         return [*lines, f"    return reference.evolve(state, fixed, self.steps, {step})", "", *_fixed(layer)]
     call = "operators.evolve(*state, *fixed, self.steps)"
     return [
@@ -49,7 +49,7 @@ def forward_steps(package: Package[FieldLayer]) -> list[str]:
 
 def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
     state = f"{layer.class_name}State"
-    read = arguments(layer, layer.optimised["readout"][0], layer.fields[0], layer.fields, _ready(layer))
+    read = arguments(layer, layer.programs["readout"], layer.fields[0], layer.fields, _ready(layer))
     fixed = [a.name for a in found.fixed]
     further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
     passed = ", ".join(["*state", "*fixed", *further, "self.steps"])
@@ -108,7 +108,7 @@ def _private(layer: FieldLayer, name: str) -> list[str]:
 
 def _fixed(layer: FieldLayer) -> list[str]:
     """What depends on parameters and inputs alone, in the order in which a step reads it."""
-    body, prologue = layer.optimised["step"][0], layer.lowered.prologue
+    body, prologue = layer.programs["step"], layer.lowered.prologue
     first, ready = layer.fields[0], _ready(layer)
     handed = [*floats(layer), first, *inputs_of(layer)]
     lines = [

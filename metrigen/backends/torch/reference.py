@@ -45,7 +45,7 @@ def functions(layer: FieldLayer) -> tuple[Function, ...]:
     """The programs, the prologue first."""
     printed = [
         print_function(program, layer.rank, name, layer.constraints, layer.equations)
-        for name, (program, _, _) in layer.optimised.items()
+        for name, program in layer.programs.items()
     ]
     prologue = layer.lowered.prologue
     return (*((print_function(prologue, layer.rank),) if prologue and prologue.body else ()), *printed)

@@ -70,16 +70,14 @@ def _on_chip(layer: FieldLayer, evolution: Evolution | None, solve: Solve | None
         "helpers": evolution.helpers if evolution else {"load_plane", "store_plane"},
         "block": _block(layer) if evolution else None,
         "outer": outer,
-        "step_names": [a.name for a in layer.optimised["step"][0].inputs] if evolution else [],
+        "step_names": [a.name for a in layer.programs["step"].inputs] if evolution else [],
         "cotangent_names": [f"{f}__out_bar" for f in layer.fields],
     }
 
 
 def _kernels(layer: FieldLayer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
     return tuple(
-        print_kernels(program, layer.rank, name)
-        for name, (program, _, _) in layer.optimised.items()
-        if name in _KERNEL_PROGRAMS
+        print_kernels(program, layer.rank, name) for name, program in layer.programs.items() if name in _KERNEL_PROGRAMS
     )
 
 
@@ -91,14 +89,14 @@ def launch_table() -> dict[str, int]:
 
 def _near(layer: FieldLayer) -> Any:
     names = ("step", "step_adjoint") if layer.stepping else ("weights", "apply", "gather", "diagonal")
-    programs = [layer.optimised[name][0] for name in names if name in layer.optimised]
+    programs = [layer.programs[name] for name in names if name in layer.optimised]
     return near_of(programs, layer.rank, layer.lowered.readout.periodic)
 
 
 def _evolution(layer: FieldLayer) -> Evolution | None:
     if not layer.stepping:
         return None
-    step, adjoint = (layer.optimised[name][0] for name in ("step", "step_adjoint"))
+    step, adjoint = (layer.programs[name] for name in ("step", "step_adjoint"))
     found, docs = print_evolution(step, adjoint, layer.fields, _near(layer)), field_docs(layer.lowered)
     first, *motion = docs["step"]
     return replace(
@@ -110,8 +108,7 @@ def _evolution(layer: FieldLayer) -> Evolution | None:
 
 
 def _solve(layer: FieldLayer) -> Solve | None:
-    programs = {name: program for name, (program, _, _) in layer.optimised.items()}
-    steady = layer.lowered.steady
+    programs, steady = layer.programs, layer.lowered.steady
     if steady is None or steady.stencil is None or not solvable(programs):
         return None
     return print_solve(programs, steady.unknown, _near(layer), steady.stencil.monotone)
@@ -128,7 +125,7 @@ def _plane_docs(functions: Sequence[PlaneFunction]) -> dict[str, str]:
 
 def _block(layer: FieldLayer) -> int | None:
     """Channels in a block that no matrix of a step leaves; None where one couples all channels."""
-    body, prologue = layer.optimised["step"][0], layer.lowered.prologue
+    body, prologue = layer.programs["step"], layer.lowered.prologue
     turned = {s.out: s.matrix for s in (prologue.body if prologue else ()) if isinstance(s, Cayley)}
     blocks = []
     for statement in body.body:
