@@ -26,7 +26,7 @@ from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.ir.queries import couples_channels, maps_in
 from metrigen.ir.statement import Statement, defines, reads
 from metrigen.ir.verify import verify
-from metrigen.layer.layer import bytes_per_site, stencil_points
+from metrigen.layer.fields import bytes_per_site, stencil_points
 from metrigen.package.cost import program_cost
 from metrigen.package.linear import respond
 from metrigen.passes import pipeline
@@ -81,7 +81,7 @@ WHO: dict[str, Callable[[Program], object]] = {
     "Triton evolution": lambda p: print_evolution(p, p, ("u",), NEAR),
     "Triton tokens": triton_scan.print_pointwise,
     "C++ tokens": cpu_scan.print_pointwise,
-    "C++ sweeps": lambda p: group("p", p.inputs, {"p": p}),
+    "C++ sweeps": lambda p: group("p", p.inputs, {"p": p}, {}),
     "token of coupled channels": walk_of,
     **{f"pass {run.__name__}": (lambda p, run=run: pipeline.apply((run,), p)) for run in pipeline.PASSES},
 }  # fmt: skip
