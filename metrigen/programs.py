@@ -58,6 +58,11 @@ class Lowered:
     equilibrium: GraphSteady | None = None
     constants: tuple[str, ...] = ()
 
+    @property
+    def driven(self) -> tuple[str, ...]:
+        """What every step reads a value of its own of, in the order in which it reads them."""
+        return () if self.body is None else tuple(a.name for a in self.body.inputs if a.driven)
+
     def programs(self) -> dict[str, Program]:
         """All programs that are printed, by name."""
         found: dict[str, Program | None] = {

@@ -372,6 +372,7 @@ inline void import_matrix(const R* whole, long channels, long first, R* block) {
         for (long d = 0; d < G; ++d) block[c * G + d] = whole[(first + c) * channels + first + d];
 }
 
+
 }  // namespace
 
 
@@ -1422,19 +1423,31 @@ constexpr long IMPORTS = 0, BUFFERS = 3;
 
 constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
 
-// The steps of one unit; what goes from step to step changes places between two sets of planes.
-static void run(const Lattice& at, const Given& given, const R* const* state, R* const* out, long steps, R* work) {
+// The steps of one unit; what goes from step to step changes places between two sets of planes. The state after every
+// ``every`` of them, and after the last, is written to ``out``, which ``written`` then moves on.
+template <class Written>
+inline void run(const Lattice& at, const Given& given, const R* const* state, R** out, long steps, long every, R*
+    work, Written&& written) {
     R *carried[2][CARRIED], *const *now = carried[0], *const *next = carried[1];
     for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = work + (BUFFERS + IMPORTS + i) *
         at.block;
     head(at, given, state[0], state[1], now[0], now[1]);
     for (long step = 1; step < steps; ++step) {
+        if (step % every == 0) {
+            tail(at, given, now[0], now[1], out[0], out[1]);
+            written(out);
+        }
         inner(at, given, now[0], now[1], next[0], next[1]);
         R* const* const last = now;
         now = next;
         next = last;
     }
     tail(at, given, now[0], now[1], out[0], out[1]);
+    written(out);
+}
+// The same for the last state alone.
+inline void run(const Lattice& at, const Given& given, const R* const* state, R** out, long steps, R* work) {
+    run(at, given, state, out, steps, steps, work, [](R**) {});
 }
 
 #ifdef ENTRY_evolve
@@ -1452,6 +1465,30 @@ extern "C" long evolve(R* const* arrays, const long* sizes, long samples, long c
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, out[i] = arrays[STATE + FIXED + i] + from;
             run(at, given, state, out, steps, work);
+        });
+    });
+}
+#endif
+
+#ifdef ENTRY_rollout
+// The same, the states after every ``every`` steps one after the other: (steps / every, samples, channels, *lattice).
+extern "C" long rollout(
+    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, long every
+) {
+    const Lattice at(sizes);
+    const long groups = channels / G, whole = samples * channels * at.dense;
+    for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], steps / every * whole);
+    return on_threads(threads, Workspace(at, FORWARD), [&](R* const work, const Share& share) {
+        share.each(samples * groups, [&](const long unit) {
+            const long sample = unit / groups, first = unit % groups * G;
+            const long from = (sample * channels + first) * at.dense;
+            const Given given(arrays + STATE, at, sample, first, channels);
+            const R* state[STATE];
+            R* out[STATE];
+            for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, out[i] = arrays[STATE + FIXED + i] + from;
+            run(at, given, state, out, steps, every, work, [&](R** next) {
+                for (long i = 0; i < STATE; ++i) next[i] += whole;
+            });
         });
     });
 }

@@ -22,10 +22,11 @@ KINDS = {
     "pi": "field",
     "rotation": "matrix",
 }
-OPERATORS = Operators("cifar_5208d187", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_5e6550f2", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))
+rollout = OPERATORS.rollout(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))
 evolve_readout = OPERATORS.evolve_readout(
     ("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"), ("c1", "c2", "m2"), 5
 )

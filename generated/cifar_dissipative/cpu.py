@@ -32,6 +32,7 @@ from torch import Tensor
 
 from . import reference
 from .base import unshared
+from .stretches import rolled
 
 Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
@@ -385,6 +386,17 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     given = _dense(*state, *fixed)
     out = tuple([_new(x) for x in state])
     unit.run((*given, *out), steps)
+    return out
+
+
+def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
+    """The states after steps every, 2 every, ..., of one plane after the other."""
+    unit = _Unit("rollout", state[0], steps)
+    if unit.library is None:
+        return rolled(evolve, state, fixed, steps, every)
+    given = _dense(*state, *fixed)
+    out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
+    unit.run((*given, *out), steps, None, every)
     return out
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from .base import (
     BaseLayer,
     Tensors,
     as_dtype,
+    as_step,
     by_sample,
     check_fields,
     check_input,
@@ -20,6 +22,7 @@ from .base import (
     step_of,
     working,
 )
+from .trajectories import Span, counted
 
 
 class LatticeLayer(BaseLayer):
@@ -29,7 +32,10 @@ class LatticeLayer(BaseLayer):
     STATE     class of the state, whose first fields are FIELDS
     ZERO      names of the fields that start at zero where they are not given
     FREE      whether the time step is a number or a tensor, no parameter
+    BACKWARD  whether the time step may be negative
     ALONE     whether samples with time steps of their own are stepped one after the other by every backend
+    DRIVEN    names of the inputs that have a value for every step
+    ON        name of an input that lives on some of the axes -> for each axis whether it has it
     """
 
     RANK: ClassVar[int] = 0
@@ -37,10 +43,23 @@ class LatticeLayer(BaseLayer):
     FIELDS: ClassVar[tuple[str, ...]] = ()
     ZERO: ClassVar[tuple[str, ...]] = ()
     FREE: ClassVar[bool] = False
+    BACKWARD: ClassVar[bool] = False
     ALONE: ClassVar[bool] = False
+    DRIVEN: ClassVar[tuple[str, ...]] = ()
+    ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
+
+    def _called(self, fields: Mapping[str, Tensor | None], inputs: Mapping[str, Tensor], span: Span) -> Any:
+        """The state after the steps of a span, or the states on the way."""
+        results, dtype = self._run(self._evolved, fields, inputs, span)
+        n = len(self.FIELDS)
+        return self.STATE(*[as_dtype(x, dtype) for x in results[:n]], *results[n:])
 
     def _run(
-        self, evolved: Callable[..., Tensors], fields: Mapping[str, Tensor | None], inputs: Mapping[str, Tensor]
+        self,
+        evolved: Callable[..., Tensors],
+        fields: Mapping[str, Tensor | None],
+        inputs: Mapping[str, Tensor],
+        span: Span = Span(),
     ) -> tuple[Tensors, torch.dtype]:
         """What ``evolved`` makes of fields and inputs in the dtype of work, of every sample by itself where each has a
         time step of its own; and the dtype that was given."""
@@ -50,13 +69,22 @@ class LatticeLayer(BaseLayer):
             if x is None and name not in self.ZERO:
                 raise TypeError(f"{name} is a tensor, not None")
         state, dtype = self._work(*[torch.zeros_like(first) if x is None else x for x in fields.values()])
-        given = (*state, *[self._site(x, state[0], name) for name, x in inputs.items()])
+        if self.DRIVEN:
+            inputs = {n: self._by_step(x, state[0], n) if n in self.DRIVEN else x for n, x in inputs.items()}
+        span = counted(span, self.steps, {n: inputs[n] for n in self.DRIVEN})
+        given = [*state]
+        for name, x in inputs.items():
+            driven = name in self.DRIVEN
+            given.append(self._wide(x, state[0], span.count, name) if driven else self._site(x, state[0], name))
+        run = partial(evolved, span)
         if not self.FREE:
-            return evolved(*given), dtype
-        dt = step_of(self.dt, state[0])
+            if span.dt is not None:
+                raise ValueError("the time step of this layer is learned: a call has no dt of its own")
+            return run(*given), dtype
+        dt = step_of(self.dt if span.dt is None else as_step(span.dt, self.BACKWARD), state[0])
         if dt.dim():
-            return by_sample(evolved, dt, given, self.ALONE or self.backend not in ("auto", "torch")), dtype
-        return evolved(dt, *given), dtype
+            return by_sample(run, dt, tuple(given), self.ALONE or self.backend not in ("auto", "torch")), dtype
+        return run(dt, *given), dtype
 
     def _state(self, method: str, state: Any) -> Tensors:
         """The fields of a state that a method is given, in the dtype of work."""
@@ -79,11 +107,37 @@ class LatticeLayer(BaseLayer):
 
     def _site(self, x: Tensor, like: Tensor, name: str) -> Tensor:
         """A prescribed field in the shape and dtype of the state."""
+        if name in self.ON and x.dim() == 2 + sum(self.ON[name]):
+            x = x[self._index(name)]
         try:
             return check_input(x, name).to(like.dtype).expand(like.shape).contiguous()
         except RuntimeError as error:
             shapes = f"{tuple(x.shape)}, which does not broadcast to {tuple(like.shape)}"
             raise ValueError(f"{name} has shape {shapes}") from error
+
+    def _by_step(self, x: Tensor, like: Tensor, name: str) -> Tensor:
+        """An input (B, C, K, *S) with a value for every step, with all axes of the lattice."""
+        if name in self.ON and check_input(x, name).dim() == 3 + sum(self.ON[name]):
+            x = x[(slice(None), *self._index(name))]
+        if check_input(x, name).dim() != 3 + self.RANK:
+            raise ValueError(
+                f"{name} has shape {tuple(x.shape)}; needed: (B, {self.channels}, K{', *S' if self.RANK else ''}), "
+                f"a value for each of K steps; {name}.unsqueeze(2) holds one over all steps"
+            )
+        return as_dtype(x, like.dtype)
+
+    def _wide(self, x: Tensor, like: Tensor, steps: int, name: str) -> Tensor:
+        """An input by step in the shape of the state, nothing copied."""
+        shape = *like.shape[:2], steps, *like.shape[2:]
+        try:
+            return x.expand(shape)
+        except RuntimeError as error:
+            shapes = f"{tuple(x.shape)}, which does not broadcast to {shape}"
+            raise ValueError(f"{name} has shape {shapes}") from error
+
+    def _index(self, name: str) -> tuple[slice | None, ...]:
+        """What gives an input that lives on some of the axes the others, of length one."""
+        return (slice(None), slice(None), *(slice(None) if has else None for has in self.ON[name]))
 
     def _coordinate(self, like: Tensor, axis: int, spacing: float) -> Tensor:
         """The coordinate of every site along one axis, (n + 1/2) h."""

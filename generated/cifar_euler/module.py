@@ -14,6 +14,7 @@ from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact, reg
 from .checks import checked
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
+from .trajectories import Span, Stepping, by_operators, by_steps, framed
 
 COMPONENTS = ("a", "T01_a", "T02_a", "T11_T22_2a", "T12_a")
 
@@ -26,7 +27,7 @@ class CifarEulerState(NamedTuple):
     pi: Tensor
 
 
-class CifarEuler(LatticeLayer):
+class CifarEuler(Stepping, LatticeLayer):
     """CifarEuler.
 
     channels  number C of channels of every field
@@ -75,18 +76,19 @@ class CifarEuler(LatticeLayer):
 
     @exact
     @checked
-    def forward(self, phi: Tensor, pi: Tensor | None = None) -> CifarEulerState:
+    def forward(
+        self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
+    ) -> CifarEulerState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
-        results, dtype = self._run(self._evolved, {"phi": phi, "pi": pi}, {})
-        return CifarEulerState(*[as_dtype(x, dtype) for x in results])
+        return self._called({"phi": phi, "pi": pi}, {}, Span(steps, dt))
 
-    def _evolved(self, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
+    def _evolved(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
         if by_reference(self.backend, dt):
-            return reference.evolve(state, fixed, self.steps)
+            return by_steps(reference.evolve, state, fixed, _span)
         self._insist(state[0])
-        return operators.evolve(*state, *fixed, self.steps)
+        return by_operators(operators, state, fixed, _span)
 
     def _fixed(self, dt: Tensor, phi: Tensor) -> Tensors:
         """What is fixed over the steps, in the order in which a step reads it."""
@@ -101,21 +103,24 @@ class CifarEuler(LatticeLayer):
 
     @exact
     @checked
-    def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CifarEulerState, Tensor]:
+    def forward_readout(
+        self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
+    ) -> tuple[CifarEulerState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
-        results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {})
+        results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {}, Span(steps, dt))
         read, *ends = [as_dtype(x, dtype) for x in results]
         return CifarEulerState(*ends), read
 
-    def _evolved_readout(self, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
+    def _evolved_readout(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
         others = (as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend, dt):
-            return reference.evolve_readout(state, fixed, others, self.steps)
+            return reference.evolve_readout(state, fixed, others, _span.count)
         self._insist(state[0])
-        return operators.evolve_readout(*state, *fixed, self.steps)
+        return operators.evolve_readout(*state, *fixed, _span.steps)
 
+    @framed
     @exact
     def readout(self, state: CifarEulerState) -> Tensor:
         """The readout, (B, R*C, *S): a, T01_a, T02_a, T11_T22_2a, T12_a."""
@@ -126,6 +131,7 @@ class CifarEuler(LatticeLayer):
         self._insist(given[0])
         return as_dtype(operators.readout(*given), state.phi.dtype)
 
+    @framed
     @exact
     def energy(self, state: CifarEulerState) -> Tensor:
         """The energy of each sample, (B,)."""
@@ -138,6 +144,7 @@ class CifarEuler(LatticeLayer):
             .sum(1)
         )
 
+    @framed
     @exact
     def stress_energy(self, state: CifarEulerState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""

@@ -22,8 +22,9 @@ KINDS = {
     "phi": "field",
     "pi": "field",
 }
-OPERATORS = Operators("cifar_euler_8f8fd63b", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_euler_bb7427ce", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))
+rollout = OPERATORS.rollout(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))
 evolve_readout = OPERATORS.evolve_readout(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"), ("c1", "c2", "m2"), 5)

@@ -14,6 +14,7 @@ from .base import Tensors, as_count, as_dtype, by_reference, exact, registered
 from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
+from .trajectories import Span, Stepping, by_operators, by_steps, framed
 
 COMPONENTS = ("T00", "T01", "T02", "T11", "T12", "T22")
 
@@ -26,7 +27,7 @@ class CoupledWaveState(NamedTuple):
     pi: Tensor
 
 
-class CoupledWave(LatticeLayer):
+class CoupledWave(Stepping, LatticeLayer):
     """CoupledWave.
 
     channels  number C of channels of every field
@@ -68,18 +69,19 @@ class CoupledWave(LatticeLayer):
 
     @exact
     @checked
-    def forward(self, phi: Tensor, pi: Tensor | None = None) -> CoupledWaveState:
+    def forward(
+        self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
+    ) -> CoupledWaveState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
-        results, dtype = self._run(self._evolved, {"phi": phi, "pi": pi}, {})
-        return CoupledWaveState(*[as_dtype(x, dtype) for x in results])
+        return self._called({"phi": phi, "pi": pi}, {}, Span(steps, dt))
 
-    def _evolved(self, phi: Tensor, pi: Tensor) -> Tensors:
+    def _evolved(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(phi)
         if by_reference(self.backend):
-            return reference.evolve(state, fixed, self.steps)
+            return by_steps(reference.evolve, state, fixed, _span)
         self._insist(state[0])
-        return operators.evolve(*state, *fixed, self.steps)
+        return by_operators(operators, state, fixed, _span)
 
     def _fixed(self, phi: Tensor) -> Tensors:
         """What is fixed over the steps, in the order in which a step reads it."""
@@ -98,13 +100,15 @@ class CoupledWave(LatticeLayer):
 
     @exact
     @checked
-    def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CoupledWaveState, Tensor]:
+    def forward_readout(
+        self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
+    ) -> tuple[CoupledWaveState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
-        results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {})
+        results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {}, Span(steps, dt))
         read, *ends = [as_dtype(x, dtype) for x in results]
         return CoupledWaveState(*ends), read
 
-    def _evolved_readout(self, phi: Tensor, pi: Tensor) -> Tensors:
+    def _evolved_readout(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(phi)
         others = (
@@ -114,10 +118,11 @@ class CoupledWave(LatticeLayer):
             as_dtype(self.m2, phi.dtype),
         )
         if by_reference(self.backend):
-            return reference.evolve_readout(state, fixed, others, self.steps)
+            return reference.evolve_readout(state, fixed, others, _span.count)
         self._insist(state[0])
-        return operators.evolve_readout(*state, *fixed, self.steps)
+        return operators.evolve_readout(*state, *fixed, _span.steps)
 
+    @framed
     @exact
     def readout(self, state: CoupledWaveState) -> Tensor:
         """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22."""
@@ -135,6 +140,7 @@ class CoupledWave(LatticeLayer):
         self._insist(given[0])
         return as_dtype(operators.readout(*given), state.phi.dtype)
 
+    @framed
     @exact
     def energy(self, state: CoupledWaveState) -> Tensor:
         """The energy of each sample, (B,)."""
@@ -152,6 +158,7 @@ class CoupledWave(LatticeLayer):
             .sum(1)
         )
 
+    @framed
     @exact
     def stress_energy(self, state: CoupledWaveState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""

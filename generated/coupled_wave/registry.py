@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from .base import Tensors, operator_prefix, pullback, reported, unshared
+from .stretches import long_adjoint, rolled, rolled_adjoint
 
 Names = Sequence[str]
 Run = Callable[..., Any]
 # What an operator is handed beside the arrays of the spec, none of which begins like this.
-_OWN = {"_b": "field", "_start": "field", "_cotangent": "field", "_grad": "any"}
+_OWN = {"_b": "field", "_start": "field", "_cotangent": "field"}
+_BY_STEP = "by step "  # ahead of the kind of what has a value for every step, along a first axis
 
 
 class Operators:
@@ -98,19 +100,24 @@ class Operators:
             backward=lambda ctx, grad: adjoint(grad, *ctx.saved_tensors),
         )
 
-    def evolve(self, state: Names, fixed: Names) -> Run:
+    def evolve(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
         """``steps`` steps of the integrator, and their adjoint, the varied steps backwards. ``fixed``: what a step
-        reads beside the state."""
+        reads beside the state; ``driven``: those of it that have a value for every step, along a first axis."""
         n, out = len(state), tuple(f"{name}__out" for name in state)
+        places = [i for i, name in enumerate(fixed) if name in driven]
+
+        def reverse(module: ModuleType) -> Run:
+            return lambda *x: long_adjoint(
+                module.evolve, module.evolve_adjoint, x[:n], x[n : 2 * n], x[2 * n : -1], x[-1], places
+            )
+
         adjoint = self.adjoint(
             "evolve_adjoint",
             out,
             (*state, *fixed),
-            self._each(
-                "evolve_adjoint",
-                lambda module: lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -1], x[-1]),
-            ),
+            self._each("evolve_adjoint", reverse),
             numbers=("SymInt steps",),
+            driven=driven,
         )
 
         def backward(ctx: Any, *grads: Tensor | None) -> Any:
@@ -123,8 +130,61 @@ class Operators:
             n,
             self._each("evolve", lambda module: lambda *x: module.evolve(x[:n], x[n:-1], x[-1])),
             numbers=("SymInt steps",),
+            driven=driven,
             fake=lambda *x: _like(*x[:n]),
             backward=backward,
+        )
+
+    def rollout(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
+        """The states after steps every, 2 every, ..., (n, B, C, *S) each, and their adjoint."""
+        n, places = len(state), [i for i, name in enumerate(fixed) if name in driven]
+        grads, kept = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "kept"))
+
+        def forward(module: ModuleType) -> Run:
+            def run(*x: Any) -> Tensors:
+                *tensors, steps, every = x
+                if hasattr(module, "rollout"):
+                    return module.rollout(tuple(tensors[:n]), tuple(tensors[n:]), steps, every)
+                return rolled(module.evolve, tuple(tensors[:n]), tuple(tensors[n:]), steps, every, places)
+
+            return run
+
+        def reverse(module: ModuleType) -> Run:
+            def run(*x: Any) -> Tensors:
+                *tensors, steps, every = x
+                ends, states, start, given = (
+                    tuple(tensors[a:b]) for a, b in ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
+                )
+                return rolled_adjoint(module.evolve_adjoint, ends, states, start, given, steps, every, places)
+
+            return run
+
+        adjoint = self.adjoint(
+            "rollout_adjoint",
+            (*grads, *kept),
+            (*state, *fixed),
+            self._each("evolve_adjoint", reverse),
+            numbers=("SymInt steps", "SymInt every"),
+            driven=driven,
+        )
+
+        def backward(ctx: Any, *given: Tensor | None) -> Any:
+            arrays, states = ctx.saved_tensors[:-n], ctx.saved_tensors[-n:]
+            return adjoint(*_zeros(given, states), *states, *arrays, *ctx.numbers)
+
+        def fake(*x: Any) -> Tensors:
+            return tuple(y.new_empty((x[-2] // x[-1], *y.shape)) for y in x[:n])
+
+        return self.operator(
+            "rollout",
+            (*state, *fixed),
+            n,
+            self._each("evolve", forward),
+            numbers=("SymInt steps", "SymInt every"),
+            driven=driven,
+            fake=fake,
+            backward=backward,
+            saved=lambda tensors, results: (*tensors, *results),
         )
 
     def evolve_readout(self, state: Names, fixed: Names, others: Names, components: int) -> Run:
@@ -173,7 +233,7 @@ class Operators:
             backward=backward,
         )
 
-    def implicit(self, state: Names, fixed: Names) -> Run:
+    def implicit(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
         """``steps`` steps that solve equations: the state, iterations, residual and status of every sample, and what
         the adjoint needs (empty unless ``keep``)."""
         n, out = len(state), tuple(f"{name}__out" for name in state)
@@ -185,7 +245,7 @@ class Operators:
         forward["reference"] = lambda *x: keeper.by_reference(x[:n], x[n:-2], *x[-2:])
         reverse["reference"] = lambda *x: self.reference.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], x[-1])
         adjoint = self.adjoint(
-            "evolve_adjoint", out, (*state, *fixed), reverse, numbers=("Tensor _kept", "SymInt steps")
+            "evolve_adjoint", out, (*state, *fixed), reverse, ("Tensor _kept", "SymInt steps"), driven
         )
 
         def backward(ctx: Any, *grads: Tensor | None) -> Any:
@@ -198,6 +258,7 @@ class Operators:
             n + 4,
             forward,
             numbers=("SymInt steps", "bool keep"),
+            driven=driven,
             fake=lambda *x: (*_like(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.kept_shape(x[0], *x[-2:]))),
             backward=backward,
             saved=lambda tensors, results: (*tensors, results[-1]),
@@ -246,7 +307,9 @@ class Operators:
         )
         return solve
 
-    def adjoint(self, name: str, ahead: Names, arrays: Names, runs: Mapping[str, Run], numbers: Names = ()) -> Run:
+    def adjoint(
+        self, name: str, ahead: Names, arrays: Names, runs: Mapping[str, Run], numbers: Names = (), driven: Names = ()
+    ) -> Run:
         """An operator of cotangents and arrays with a cotangent of each of the arrays behind ``ahead``."""
         first, count = len(ahead), len(ahead) + len(arrays)
 
@@ -262,6 +325,7 @@ class Operators:
             len(arrays),
             runs,
             numbers=numbers,
+            driven=driven,
             fake=lambda *x: _like(*x[first:count]),
             backward=backward,
         )
@@ -274,6 +338,7 @@ class Operators:
         runs: Mapping[str, Run],
         *,
         numbers: Names = (),
+        driven: Names = (),
         fake: Run,
         backward: Run,
         saved: Run = lambda tensors, results: tensors,
@@ -282,11 +347,12 @@ class Operators:
 
         runs       "reference", and backends by name: functions of tensors and numbers
         numbers    what is handed over behind the arrays, as torch writes it in a schema; it has no cotangent
+        driven     arrays that have a value for every step, along a first axis
         fake       empty results, of the same arguments
         backward   cotangents of the arrays, of those of the results
         saved      what ``backward`` finds in ``ctx.saved_tensors``, of the arrays and the results
         """
-        count, kinds = len(arrays), [self._kind(a) for a in arrays]
+        count, kinds = len(arrays), [self._kind(a, driven) for a in arrays]
 
         def checked(run: Run, owned: bool) -> Run:
             def call(*given: Any) -> Any:
@@ -324,9 +390,12 @@ class Operators:
         found = {name: make(module) for name, module in self.backends.items() if hasattr(module, function)}
         return {"reference": make(self.reference), **found}
 
-    def _kind(self, array: str) -> str:
+    def _kind(self, array: str, driven: Names) -> str:
         """The kind of an array, of the cotangent ``NAME__out`` of one, or of what an operator is handed beside."""
-        return _OWN.get(array) or self.kinds.get(array) or self.kinds[array.removesuffix("__out")]
+        if array.startswith("_"):
+            return _OWN.get(array, "any")
+        kind = self.kinds.get(array) or self.kinds[array.removesuffix("__out")]
+        return _BY_STEP + kind if array in driven else kind
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""
@@ -342,7 +411,8 @@ class Operators:
         for x, kind in zip(tensors, kinds):
             if kind == "any":
                 continue
-            if x.shape != shapes[kind]:
+            shape = x.shape[1:] if kind.startswith(_BY_STEP) else x.shape
+            if shape != shapes[kind.removeprefix(_BY_STEP)]:
                 raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
             if x.dtype != dtype or x.device != device:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")

@@ -338,6 +338,7 @@ template <class Body> inline long on_threads(long threads, const Workspace& work
     return missing ? workspace.bytes : 0;
 }
 
+
 }  // namespace
 
 

@@ -32,12 +32,13 @@ def dynamics(derivation: Derivation) -> Dynamics:
     for e in expressions:
         for f in e.atoms(AppliedUndef):
             if f not in fields and f not in covectors and f not in derivation.constraints:
-                inputs[f] = Array(f.func.__name__, Kind.EDGE if EDGE in f.args else Kind.SITE, bool(f.is_positive))
+                place = Kind.EDGE if EDGE in f.args else Kind.SITE
+                inputs[f] = Array(f.func.__name__, place, bool(f.is_positive), driven=t in f.args)
         symbols.update({s.name: s for s in explicit_symbols(e)})
     if dt is not None:
         symbols.update({s.name: s for s in dt.free_symbols})
     for f in inputs:
-        kind.check_input(f)
+        kind.check_input(f, system)
     axes = {s: Array(s.name, Kind.SITE) for s in system.domain.axes if s.name in symbols and symbols[s.name] == s}
     params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] != t and symbols[n] not in axes]
     ordered = {f: inputs[f] for f in sorted(inputs, key=lambda f: inputs[f].name)}

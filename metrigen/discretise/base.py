@@ -98,14 +98,14 @@ class Discretisation(ABC):
             )
 
     @classmethod
-    def check_input(cls, f: AppliedUndef) -> None:
+    def check_input(cls, f: AppliedUndef, system: System) -> None:
         """Raise SpecError for an input that the layer cannot be handed."""
-        if t in f.args:
+        if t in f.args and system.solves:
             raise SpecError(
-                f"the input {f} depends on the time",
+                f"the input {f} depends on the time, and a steady state has none",
                 part=f.func.__name__,
-                why="a step reads inputs that are constant over the steps of one call",
-                fix="drop time_dependent=, and call forward once per interval",
+                why="a solve finds the one state that inputs and parameters lead to; it takes no steps",
+                fix=f"Input({f.func.__name__!r}, domain), and one call of the layer for every moment",
             )
 
     @classmethod

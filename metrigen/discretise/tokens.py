@@ -48,7 +48,7 @@ class SequenceLowering(Lowering):
         return cls(arrays, params, Stencils(spec_domain.Lattice()))
 
     @classmethod
-    def check_input(cls, f: AppliedUndef) -> None:
+    def check_input(cls, f: AppliedUndef, system: System) -> None:
         return
 
     @classmethod

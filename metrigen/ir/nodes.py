@@ -45,12 +45,17 @@ from metrigen.ir.statement import Statement as Statement
 
 @dataclass(frozen=True)
 class Array:
-    """A typed name. ``symmetry`` of a matrix: +1 symmetric, -1 antisymmetric, 0 neither."""
+    """A typed name.
+
+    symmetry  of a matrix: +1 symmetric, -1 antisymmetric, 0 neither
+    driven    whether every step of a call reads a value of its own
+    """
 
     name: str
     kind: Kind
     positive: bool = False
     symmetry: int = 0
+    driven: bool = False
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,12 @@ class FieldLayer(Layer):
         programs = self.programs
         step, adjoint = programs["step"], programs["step_adjoint"]
         fixed = names_of(step.inputs, self.fields)
+        driven = [self.lowered.driven] if self.lowered.driven else []
         maker = "implicit" if self.reports else "evolve"
-        found = [Operator("evolve", "steps", maker, (self.fields, fixed), step, adjoint)]
-        if not self.obstacle:
+        found = [Operator("evolve", "steps", maker, (self.fields, fixed, *driven), step, adjoint)]
+        if not self.reports:
+            found.append(Operator("rollout", "steps", "rollout", (self.fields, fixed, *driven), step, adjoint))
+        if not self.obstacle and not driven:
             readout = programs["readout"]
             others = names_of(readout.inputs, self.fields)
             groups = self.fields, fixed, others, len(readout.outputs)

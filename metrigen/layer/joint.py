@@ -38,9 +38,10 @@ class Joint:
 
 
 def joint(layer: FieldLayer) -> Joint | None:
-    """The joint operator of a package that steps; None for a solve and without Triton."""
+    """The joint operator of a package that steps; None for a solve, without kernels, and where every step reads values
+    of its own, of which the readout reads those of the last."""
     body = layer.lowered.body
-    if body is None or layer.obstacle:
+    if body is None or layer.obstacle or layer.lowered.driven:
         return None
     program = layer.programs["readout"]
     fields = set(layer.fields)

@@ -29,13 +29,19 @@ def inputs_of(layer: FieldLayer) -> list[str]:
     return [a.name for a in layer.lowered.dynamics.inputs if a.name not in own]
 
 
-def spread(layer: FieldLayer, name: str) -> str:
-    """Expression of an input with all axes of the fields: one that lives on some of them may be handed in without the
-    others, which it gets as axes of length one."""
+def lives_on(layer: FieldLayer) -> dict[str, tuple[bool, ...]]:
+    """An input that lives on some of the axes of the fields -> for each axis whether it has it: it may be handed in
+    without the others, which it gets as axes of length one."""
+    found = {f.func.__name__: f for e in layer.expressions for f in e.atoms(InputFunction)}
     axes_of_fields = layer.spec.system.domain.axes
-    found = [f for e in layer.expressions for f in e.atoms(InputFunction) if f.func.__name__ == name]
-    kept = [axis in found[0].args for axis in axes_of_fields] if found else []
-    if all(kept):
+    kept = {name: tuple(axis in f.args for axis in axes_of_fields) for name, f in sorted(found.items())}
+    return {name: on for name, on in kept.items() if not all(on) and name in inputs_of(layer)}
+
+
+def spread(layer: FieldLayer, name: str) -> str:
+    """Expression of an input with all axes of the fields."""
+    kept = lives_on(layer).get(name)
+    if kept is None:
         return name
     index = ", ".join([":", ":", *(":" if has else "None" for has in kept)])
     return f"({name}[{index}] if {name}.dim() == {2 + sum(kept)} else {name})"
@@ -62,7 +68,7 @@ def value(layer: FieldLayer, name: str, kind: Kind, like: str) -> str:
             return f"self._coordinate({like}, {axis}, {float(layer.spec.system.lattice.spacing)!r})"
         if name in per_site(layer):
             return f"self._site(self.{name}.unsqueeze(0), {like}, {name!r})"
-        return f"self._site({spread(layer, name)}, {like}, {name!r})"
+        return f"self._site({name}, {like}, {name!r})"
     if name in floats(layer):
         return f"step_of(self.{name}, {like})"
     return f"as_dtype(self.{name}, {like}.dtype)"

@@ -1,4 +1,4 @@
-"""What a module takes from ``base.py``, which is the same in every package."""
+"""What a module takes from the files that are the same in every package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ NAMES = (
 )  # fmt: skip
 
 
+STEPPING = ("Span", "Stepping", "by_operators", "by_solves", "by_steps", "counted", "framed", "stepwise")
+
+
 def with_imports(text: str) -> str:
-    """The text of a module, its import of ``base`` filled in with the names that it uses."""
-    used = [name for name in NAMES if re.search(rf"\b{name}\b", text)]
-    return text.replace("from .base import @", f"from .base import ({', '.join(used)})", 1)
+    """The text of a module, its imports of ``base`` and ``trajectories`` filled in with the names that it uses."""
+    for file, names in (("base", NAMES), ("trajectories", STEPPING)):
+        used = [name for name in names if re.search(rf"\b{name}\b", text)]
+        text = text.replace(f"from .{file} import @", f"from .{file} import ({', '.join(used)})", 1)
+    return text

@@ -37,10 +37,15 @@ class Family:
 
 
 def _graph_runtime(layer: FieldLayer) -> Mapping[str, str]:
-    return {**({} if layer.stepping else runtime("solve", flat=".flatten(2)")), **runtime("graph")}
+    return {
+        **({} if layer.stepping else runtime("solve", flat=".flatten(2)")),
+        **runtime("graph", "stretches", "trajectories"),
+    }
 
 
-LATTICE = Family(module_text, sections, field_guarantees, field_cost, lambda layer: runtime("lattice"))
+LATTICE = Family(
+    module_text, sections, field_guarantees, field_cost, lambda layer: runtime("lattice", "stretches", "trajectories")
+)
 GRAPH = Family(graph_module_text, graph_sections, field_guarantees, graph_cost, _graph_runtime)
 SEQUENCE = Family(sequence_module_text, sequence_sections, token_guarantees, token_cost, lambda layer: runtime("scan"))
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from metrigen.emit.render import render, tuple_text
+from metrigen.emit.render import render
 from metrigen.ir.nodes import Kind
 from metrigen.layer.fields import FieldLayer
 from metrigen.package.arguments import floats, parameters
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
-from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
+from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of
+from metrigen.package.graph_stepping import forward_steps, opened
 from metrigen.package.reading import BALANCE_DOC, exactly, halfway
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
     dt_lines,
-    fields_given,
     is_reversible,
     steps_doc,
     steps_lines,
@@ -32,6 +32,7 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
         title=layer.class_name,
         class_name=layer.class_name,
         stepping=layer.stepping,
+        driven=bool(layer.lowered.driven),
         components=repr(layer.lowered.components),
         fields=layer.fields,
         network=network_of(layer),
@@ -39,8 +40,9 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
         class_doc=_class_doc(layer),
         init_args=_init_args(layer),
         init_lines=_init_lines(layer),
-        base="BaseLayer",
+        base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
         constants=[
+            *_constants(layer),
             *config_constants(layer, _size_names(layer)),
             *declarations(layer, [a.name for a in inputs_of(layer)]),
             *backend_constants(package),
@@ -51,6 +53,17 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
         reversible=is_reversible(layer),
     )
     return with_imports(text)
+
+
+def _constants(layer: FieldLayer) -> list[tuple[str, str]]:
+    """What a class that steps says of its fields and inputs."""
+    if not layer.stepping:
+        return []
+    edges = tuple(a.name for a in inputs_of(layer) if a.kind is Kind.EDGE)
+    found = [("RANK", "1"), ("FIELDS", repr(layer.fields))]
+    found += [("MORE", '("edge_index",)')] if network_of(layer) is None else []
+    found += [("ALONG", repr(edges))] if edges else []
+    return [*found, *([("DRIVEN", repr(layer.lowered.driven))] if layer.lowered.driven else [])]
 
 
 def _init_args(layer: FieldLayer) -> list[str]:
@@ -118,7 +131,7 @@ def _size_names(layer: FieldLayer) -> list[str]:
 
 def _methods(layer: FieldLayer) -> list[str]:
     lines = ["", *_graph_method(layer)]
-    lines += _forward_steps(layer) if layer.stepping else _forward_steady(layer)
+    lines += forward_steps(layer) if layer.stepping else _forward_steady(layer)
     lines += _readout(layer)
     for name in ("energy", "entropy"):
         if name in layer.optimised:
@@ -126,7 +139,7 @@ def _methods(layer: FieldLayer) -> list[str]:
     lines += _flux(layer)
     if layer.stepping:
         lines += _balance(layer)
-    return [f"    {line}" if line else "" for line in watched(exactly(lines))]
+    return [f"    {line}" if line else "" for line in watched(exactly(lines, layer.stepping))]
 
 
 def _graph_method(layer: FieldLayer) -> list[str]:
@@ -161,50 +174,6 @@ def _graph_method(layer: FieldLayer) -> list[str]:
             '{self.nodes}")',
         ]
     return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
-
-
-def _forward_steps(layer: FieldLayer) -> list[str]:
-    first, state = layer.fields[0], f"{layer.class_name}State"
-    signature, starts = fields_given(layer)
-    handed, numbers = inputs_of(layer), floats(layer)
-    arrays = tuple_text([*layer.fields, *(value(layer, a, first) for a in handed)])
-    lines = [
-        f"def forward(self, {signature}{keywords(layer, False)}) -> {state}:",
-        '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
-        *starts,
-        *_opened(layer, ", ".join(layer.fields)),
-        f"    _given = {arrays}",
-    ]
-    if numbers:
-        lines += [
-            f"    dt = step_of(self.dt, {first})",
-            "    if dt.dim():",
-            "        _results = by_sample(partial(self._evolved, _graph), dt, _given, False)",
-            "    else:",
-            "        _results = self._evolved(_graph, dt, *_given)",
-        ]
-    else:
-        lines.append("    _results = self._evolved(_graph, *_given)")
-    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *(a.name for a in handed)))
-    lines += [
-        f"    return {state}(*(x.to(_dtype) for x in _results))",
-        "",
-        f"def _evolved(self, _graph: Graph, {taken}) -> tuple[Tensor, ...]:",
-    ]
-    ready = (*numbers, *(a.name for a in handed))
-    prologue = layer.lowered.prologue
-    if prologue is not None and prologue.body:
-        given = ", ".join(a.name if a.name in ready else value(layer, a, first) for a in prologue.inputs)
-        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
-    fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
-    return [
-        *lines,
-        "    _fixed = (",
-        *(f"        {value}," for value in fixed),
-        "    )",
-        f"    return reference.evolve(_graph, {tuple_text(list(layer.fields))}, _fixed, self.steps)",
-        "",
-    ]
 
 
 def _forward_steady(layer: FieldLayer) -> list[str]:
@@ -311,20 +280,9 @@ def _reading(
         f'    """{doc}"""',
         f"    check_state({name!r}, state, {layer.class_name}State)",
         *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
-        *_opened(layer, fields),
+        *opened(layer, fields),
     ]
     return head, f"reference.{program or name}({values})"
-
-
-def _opened(layer: FieldLayer, given: str) -> list[str]:
-    """The fields in the dtype of work, and the graph that they live on."""
-    names = layer.fields
-    edge_index = "" if network_of(layer) is not None else "edge_index, "
-    return [
-        f"    *_fields, _dtype = _work({given}, channels=self.channels)",
-        f"    {', '.join(names)}{',' if len(names) == 1 else ''} = _fields",
-        f"    _graph = self._graph({edge_index}{names[0]}.shape[2])",
-    ]
 
 
 def _state_doc(layer: FieldLayer) -> str:

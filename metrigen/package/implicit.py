@@ -9,12 +9,13 @@ from metrigen.package.assembly import Package
 def implicit_steps(package: Package[FieldLayer], otherwise: str) -> list[str]:
     """The lines that take the steps: the fields at the end, then iterations, residual and status of every sample.
     ``otherwise``: the condition on which the reference takes them."""
-    n = len(package.layer.fields)
+    driven = ", reference.DRIVEN" if package.layer.lowered.driven else ""
     by_reference = [
         "report = reference.Report()",
-        "step = partial(reference.step, report=report)",
-        "results = reference.evolve(state, fixed, self.steps, step)",
-        "return *results, *report.finish(state[0])",
+        "_evolve = partial(reference.evolve, step=partial(reference.step, report=report))",
+        f"results = by_steps(_evolve, state, fixed, _span{driven})",
+        "iterations, residual, status = report.finish(state[0])",
+        "return (*results, iterations, residual.detach(), status)",
     ]
     if not package.registers("evolve"):
         return [*(f"    {line}" for line in by_reference), ""]
@@ -23,6 +24,6 @@ def implicit_steps(package: Package[FieldLayer], otherwise: str) -> list[str]:
         f"    if {otherwise} or not self.OPERATORS.takes(state[0]):",
         *(f"        {line}" for line in by_reference),
         "    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (*state, *fixed))",
-        f"    return operators.evolve(*state, *fixed, self.steps, keep)[:{n + 3}]",
+        f"    return by_solves(operators.evolve, state, fixed, _span, keep{driven})",
         "",
     ]

@@ -8,7 +8,7 @@ from metrigen.ir.queries import learned_in
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, inputs_of, parameters, per_site, spread
+from metrigen.package.arguments import arguments, floats, inputs_of, lives_on, parameters, per_site, spread
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
@@ -35,9 +35,10 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
         header=header,
         title=layer.class_name,
         class_name=layer.class_name,
-        base="LatticeLayer",
+        base="Stepping, LatticeLayer" if layer.stepping else "LatticeLayer",
         modules=", ".join([*(["operators"] if package.registered else []), "reference"]),
         partial=bool(layer.stepping and (learned_in(layer.programs["step"]) or layer.reports)),
+        stepping=layer.stepping,
         learned=bool(layer.learned),
         components=repr(layer.lowered.components),
         fields=layer.fields,
@@ -65,7 +66,10 @@ def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
         zero = momenta(layer)
         found += [("ZERO", repr(tuple(zero)))] if zero else []
         found += [("FREE", "True")] if floats(layer) else []
+        found += [("BACKWARD", "True")] if is_reversible(layer) else []
         found += [("ALONE", "True")] if floats(layer) and (layer.constraints or layer.equations) else []
+        found += [("DRIVEN", repr(layer.lowered.driven))] if layer.lowered.driven else []
+    found += [("ON", repr(on))] if (on := lives_on(layer)) else []
     found += config_constants(layer, ["sites"] if per_site(layer) else [])
     found += declarations(layer, inputs_of(layer))
     return [*found, *backend_constants(package)]
@@ -116,7 +120,8 @@ def _methods(package: Package[FieldLayer]) -> list[str]:
     if layer.lowered.entropy is not None:
         lines += density_method(layer, "entropy")
     lines += diagnostic_methods(layer)
-    return [f"    {line}" if line else "" for line in watched(exactly(lines))]
+    lines = watched(exactly(lines, layer.stepping))
+    return [f"    {line}" if line else "" for line in lines]
 
 
 def _forward_steady(layer: FieldLayer) -> list[str]:

@@ -37,4 +37,4 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
 def _operators(package: Package[Layer], brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
-    return {"operators.py": layout(operators_text(package, brief)), **runtime("registry")}
+    return {"operators.py": layout(operators_text(package, brief)), **runtime("registry", "stretches")}

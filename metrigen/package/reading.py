@@ -49,10 +49,19 @@ def _volume(layer: FieldLayer) -> str:
     return "" if volume == 1.0 else f"{volume!r} * "
 
 
-def exactly(lines: list[str]) -> list[str]:
-    """The methods outside of autocast, those that are called from without."""
-    pairs = [("@exact", x) if x.startswith("def ") and not x.startswith("def _") else (x,) for x in lines]
-    return [line for pair in pairs for line in pair]
+_FRAMED = tuple(f"def {name}(" for name in ("readout", "energy", "entropy", "stress_energy", "currents", "flux"))
+
+
+def exactly(lines: list[str], stepping: bool) -> list[str]:
+    """The methods outside of autocast, those that are called from without; those that read a state of a layer that
+    steps take a trajectory as well."""
+
+    def decorated(line: str) -> list[str]:
+        if not line.startswith("def ") or line.startswith("def _"):
+            return [line]
+        return [*(["@framed"] if stepping and line.startswith(_FRAMED) else []), "@exact", line]
+
+    return [found for line in lines for found in decorated(line)]
 
 
 def _head(layer: FieldLayer, name: str, doc: str, program: Program) -> list[str]:

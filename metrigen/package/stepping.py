@@ -10,7 +10,7 @@ from metrigen.emit.render import tuple_text
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import Joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, input_signature, inputs_of, spread, value
+from metrigen.package.arguments import arguments, floats, inputs_of, value
 from metrigen.package.assembly import Package
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
@@ -20,28 +20,25 @@ def forward_steps(package: Package[FieldLayer]) -> list[str]:
     layer = package.layer
     state = f"{layer.class_name}State"
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
-    lines = _opened(layer, "forward", state, doc, "_evolved")
+    lines = [
+        *_opened(layer, "forward", state, doc),
+        f"    return self._called({_handed(layer)}, Span(steps, dt))",
+        "",
+        *_private(layer, "_evolved"),
+    ]
     if layer.reports:
-        return [
-            *lines,
-            "    *ends, iterations, residual, status = results",
-            f"    return {state}(*[as_dtype(x, dtype) for x in ends], iterations, residual.detach(), status)",
-            "",
-            *_private(layer, "_evolved"),
-            *implicit_steps(package, by_reference(layer)),
-            *_fixed(layer),
-        ]
-    lines += [f"    return {state}(*[as_dtype(x, dtype) for x in results])", "", *_private(layer, "_evolved")]
+        return [*lines, *implicit_steps(package, by_reference(layer)), *_fixed(layer)]
+    driven = ", reference.DRIVEN" if layer.lowered.driven else ""
     if not package.registers("evolve"):
         step = neural.bound("step", layer.programs["step"])
-        return [*lines, f"    return reference.evolve(state, fixed, self.steps, {step})", "", *_fixed(layer)]
-    call = "operators.evolve(*state, *fixed, self.steps)"
+        evolve = "reference.evolve" if step == "reference.step" else f"partial(reference.evolve, step={step})"
+        return [*lines, f"    return by_steps({evolve}, state, fixed, _span{driven})", "", *_fixed(layer)]
     return [
         *lines,
         f"    if {by_reference(layer)}:",
-        "        return reference.evolve(state, fixed, self.steps)",
+        f"        return by_steps(reference.evolve, state, fixed, _span{driven})",
         "    self._insist(state[0])",
-        f"    return {f'({call},)' if len(layer.fields) == 1 else call}",
+        "    return by_operators(operators, state, fixed, _span)",
         "",
         *_fixed(layer),
     ]
@@ -52,17 +49,18 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
     read = arguments(layer, layer.programs["readout"], layer.fields[0], layer.fields, _ready(layer))
     fixed = [a.name for a in found.fixed]
     further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
-    passed = ", ".join(["*state", "*fixed", *further, "self.steps"])
+    passed = ", ".join(["*state", "*fixed", *further, "_span.steps"])
     doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
     return [
-        *_opened(layer, "forward_readout", f"tuple[{state}, Tensor]", doc, "_evolved_readout"),
+        *_opened(layer, "forward_readout", f"tuple[{state}, Tensor]", doc),
+        f"    results, dtype = self._run(self._evolved_readout, {_handed(layer)}, Span(steps, dt))",
         "    read, *ends = [as_dtype(x, dtype) for x in results]",
         f"    return {state}(*ends), read",
         "",
         *_private(layer, "_evolved_readout"),
         f"    others = {tuple_text(read)}",
         f"    if {by_reference(layer)}:",
-        "        return reference.evolve_readout(state, fixed, others, self.steps)",
+        "        return reference.evolve_readout(state, fixed, others, _span.count)",
         "    self._insist(state[0])",
         f"    return operators.evolve_readout({passed})",
         "",
@@ -84,23 +82,28 @@ def _taken(layer: FieldLayer) -> list[str]:
     return [*floats(layer), *layer.fields, *inputs_of(layer)]
 
 
-def _opened(layer: FieldLayer, name: str, returns: str, doc: str, private: str) -> list[str]:
-    """The head of a public method, and the call of the private one."""
-    inputs = inputs_of(layer)
-    fields = ", ".join(f'"{f}": {f}' for f in layer.fields)
-    given = ", ".join(f'"{n}": {spread(layer, n)}' for n in inputs)
+def _opened(layer: FieldLayer, name: str, returns: str, doc: str) -> list[str]:
+    """The head of a public method."""
+    inputs = "".join(f"{n}: Tensor, " for n in inputs_of(layer))
+    span = "steps: int | None = None, dt: float | Tensor | None = None"
     return [
-        f"def {name}(self, {field_signature(layer)}{input_signature(layer, False)}) -> {returns}:",
+        f"def {name}(self, {field_signature(layer)}, *, {inputs}{span}) -> {returns}:",
         f'    """{doc}"""',
-        f"    results, dtype = self._run(self.{private}, {{{fields}}}, {{{given}}})",
     ]
+
+
+def _handed(layer: FieldLayer) -> str:
+    """Fields and inputs, each by its name."""
+    fields = ", ".join(f'"{f}": {f}' for f in layer.fields)
+    given = ", ".join(f'"{n}": {n}' for n in inputs_of(layer))
+    return f"{{{fields}}}, {{{given}}}"
 
 
 def _private(layer: FieldLayer, name: str) -> list[str]:
     """The head of a private method: the state and all that is fixed over the steps."""
     handed = [*floats(layer), layer.fields[0], *inputs_of(layer)]
     return [
-        f"def {name}(self, {', '.join(f'{n}: Tensor' for n in _taken(layer))}) -> Tensors:",
+        f"def {name}(self, _span: Span, {', '.join(f'{n}: Tensor' for n in _taken(layer))}) -> Tensors:",
         f"    state = {tuple_text(layer.fields)}",
         f"    fixed = self._fixed({', '.join(handed)})",
     ]
@@ -119,4 +122,6 @@ def _fixed(layer: FieldLayer) -> list[str]:
         given = ", ".join(a.name if a.name in ready else value(layer, a.name, a.kind, first) for a in prologue.inputs)
         made = tuple_text(prologue.outputs) if len(prologue.outputs) == 1 else ", ".join(prologue.outputs)
         lines.append(f"    {made} = reference.prologue({given})")
-    return [*lines, f"    return {tuple_text(arguments(layer, body, first, layer.fields, ready))}", ""]
+    driven = layer.lowered.driven
+    found = [f"stepwise({a})" if a in driven else a for a in arguments(layer, body, first, layer.fields, ready)]
+    return [*lines, f"    return {tuple_text(found)}", ""]

@@ -49,6 +49,11 @@ class Group:
         return tuple(a for a in (*self.fixed, *self.further) if a.name in wanted)
 
     @property
+    def driven(self) -> list[int]:
+        """Places, among what is fixed, of what has a value for every step."""
+        return [i for i, a in enumerate(self.fixed) if a.driven]
+
+    @property
     def layout_base(self) -> frozenset[str]:
         """Given site arrays that lie in memory as in their tensors."""
         return frozenset(a.name for a in self.fixed if a.kind is Kind.SITE and a.name not in self.imported)
@@ -94,11 +99,25 @@ def printed(
     entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
     text = render(
         "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
+        frames=[_frame(group, i, k, bool(points)) for k, i in enumerate(group.driven)],
         imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in group.told(r)], entries=entries.rstrip("\n"),
         points=points,
     )  # fmt: skip
     return Printed(group, text, carried, calls)
+
+
+def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]:
+    """How what has a value for every step is taken for step k, from frame to frame."""
+    array = group.fixed[index]
+    if points:
+        row = f"rows[{index}]"
+        return {"from": "", "line": f"{array.name} = {'*' * (array.kind is Kind.SCALAR)}{row};"}
+    if array.kind is Kind.SCALAR:
+        return {"from": f"arrays[{index}]", "line": f"{array.name} = frames[{place}][k];"}
+    unit, now = f"arrays[{index}] + (sample * channels + first) * at.dense", f"frames[{place}] + k * whole"
+    taken = f"import_planes(at, {now}, {array.name});" if array.name in group.imported else f"{array.name} = {now};"
+    return {"from": unit, "line": taken}
 
 
 def _member(group: Group, index: int) -> dict[str, str]:

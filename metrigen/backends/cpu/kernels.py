@@ -68,6 +68,7 @@ class CpuKernels:
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
             site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
             vector_math=bool(self.points) and bool(functions or binary),
+            frames=bool(self.points) and any(a.driven for a in self.fixed),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -79,6 +80,7 @@ class CpuKernels:
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
+            driven=any(a.driven for a in self.fixed),
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
@@ -122,7 +124,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         groups=(
             reading.text,
             moving.text,
-            *((_joint(reading, moving, lowered, points),) if points or (lowered.body and not solving) else ()),
+            *((_joint(reading, moving, lowered, points),) if points or _reads_at_once(lowered, solving) else ()),
         ),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
@@ -177,6 +179,11 @@ def _as_units(lowered: Lowered) -> bool:
     return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.body))
 
 
+def _reads_at_once(lowered: Lowered, solving: bool) -> bool:
+    """Whether the readout of a unit can follow its steps."""
+    return lowered.body is not None and not solving and not lowered.driven
+
+
 def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) -> str:
     """``evolve_readout`` and its adjoint, from the routines of both; all entries of a system at a point."""
     names = [a.name for a in reading.group.fixed]
@@ -190,7 +197,14 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
         solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples",
         given_channels="channels" if points == "samples" else "1",
+        driven=_flags(moving.group.fixed) if lowered.driven else [],
+        site_driven=_flags([a for a in moving.group.fixed if a.kind is Kind.SITE]),
     )  # fmt: skip
+
+
+def _flags(arrays: Sequence[Array]) -> list[str]:
+    """Whether each has a value for every step, in C++."""
+    return ["true" if a.driven else "false" for a in arrays]
 
 
 _OF_SPEC = "__of_spec"

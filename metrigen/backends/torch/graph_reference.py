@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metrigen.backends.torch.graph import print_graph_function
 from metrigen.backends.torch.printer import Function, print_function
+from metrigen.backends.torch.reference import driven_places
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley
 from metrigen.layer.docs import docstring, field_docs
@@ -22,5 +23,6 @@ def graph_reference_text(layer: FieldLayer, head: str) -> str:
     return render(
         "graph_reference.py.j2", header=head.rstrip("\n"), title=layer.class_name, functions=functions(layer),
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}, stepping=layer.stepping,
+        driven=driven_places(layer),
         cayley=prologue is not None and any(isinstance(s, Cayley) for s in prologue.body),
     )  # fmt: skip

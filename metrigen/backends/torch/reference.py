@@ -78,6 +78,7 @@ def reference_text(layer: FieldLayer, head: str) -> str:
         | {f.name: _OPERATOR_DOC for f in elliptic(layer)}
         | {f.name: doc for own in implicit(layer).values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
         stepping=layer.stepping,
+        driven=driven_places(layer),
         joint=found is not None,
         **(found.context() if found else {}),
         stencil=stencil is not None,
@@ -85,6 +86,14 @@ def reference_text(layer: FieldLayer, head: str) -> str:
         flat=_flatten(layer.rank, _by_plane(layer)),
         solve_programs=layer.solve_programs,
     )
+
+
+def driven_places(layer: FieldLayer) -> tuple[int, ...]:
+    """Places, among what a step reads beside the state, of what every step reads a value of its own of."""
+    if not layer.stepping:
+        return ()
+    fixed = [a for a in layer.programs["step"].inputs if a.name not in layer.fields]
+    return tuple(i for i, a in enumerate(fixed) if a.driven)
 
 
 def _by_plane(layer: FieldLayer) -> bool:

@@ -57,6 +57,7 @@ class _Writer:
         self.reverse = plane_functions(adjoint, "step_adjoint", near)
         self.kinds = {a.name: a.kind for a in step.inputs}
         self.fixed = tuple(a.name for a in step.inputs if a.name not in fields)
+        self.driven = frozenset(a.name for a in step.inputs if a.driven)
         self.helpers: set[str] = set()
         self.sizes = ["N__", *(f"N{axis}__" for axis in range(near.rank)), "TILE__"]
         self.sizes += ["GROUP__"] if self.grouped else []
@@ -104,11 +105,23 @@ class _Writer:
         return f"_{helper}({pointer}, {base}, {name}, ok__{group})"
 
     def _load_fixed(self, program: Program) -> list[str]:
-        lines = [self._load(n) for n in self._read(program, Kind.SITE)]
+        lines = [self._load(n) for n in self._read(program, Kind.SITE) if n not in self.driven]
         if not self.grouped:
             channels = self._read(program, Kind.CHANNEL)
             lines += [f"{n} = tl.load({n}_ptr + channel__).to(ACC)" for n in channels]
-        return lines + [f"{n} = tl.load({n}_ptr).to(ACC)" for n in self._read(program, Kind.SCALAR)]
+        scalars = [n for n in self._read(program, Kind.SCALAR) if n not in self.driven]
+        return lines + [f"{n} = tl.load({n}_ptr).to(ACC)" for n in scalars]
+
+    def _load_driven(self, program: Program, step: str, base: str) -> list[str]:
+        """What a step reads of what has a value for every step."""
+        lines = [self._load(n, base=base) for n in self._read(program, Kind.SITE) if n in self.driven]
+        scalars = [n for n in self._read(program, Kind.SCALAR) if n in self.driven]
+        return lines + [f"{n} = tl.load({n}_ptr + {step}).to(ACC)" for n in scalars]
+
+    def _whole(self) -> list[str]:
+        """How many numbers a field has: so far apart are the values of one step and the next."""
+        many = "planes__ = tl.num_programs(0).to(tl.int64)"
+        return [f"{many} * GROUP__" if self.grouped else many, "all__ = planes__ * N__"]
 
     def _needed(self, functions: tuple[PlaneFunction, ...]) -> list[str]:
         """Index tiles and indicators that the functions take."""
@@ -189,7 +202,9 @@ class _Writer:
         lines = [*self._place(self.step), *self.near.lines(self._needed(self.functions))]
         lines += [self._load(f) for f in self.fields]
         lines += self._load_fixed(self.step)
-        lines += ["for _ in range(K__):", f"    {self._step_call()}"]
+        taken = self._load_driven(self.step, "k__", "base__ + k__ * all__")
+        lines += self._whole() if taken else []
+        lines += [f"for {'k__' if taken else '_'} in range(K__):", *(f"    {x}" for x in (*taken, self._step_call()))]
         lines += [self._store(f, f"{f}__out_ptr") for f in self.fields]
         pointers = [*self.fields, *self._pointers(self.step), *(f"{f}__out" for f in self.fields)]
         return self._kernel("evolve", "``K__`` steps: the state stays on chip.", pointers, lines)
@@ -245,15 +260,15 @@ class _Writer:
     def _adjoint(self) -> ChipKernel:
         read = _joined(self.step, self.adjoint) if self._kept else self.adjoint
         lines = [*self._place(read), *self.near.lines(self._needed((*self.functions, *self.reverse)))]
-        if self._kept or self._factors or self.grouped:
-            many = "planes__ = tl.num_programs(0).to(tl.int64)"
-            lines += [f"{many} * GROUP__" if self.grouped else many, "all__ = planes__ * N__"]
+        if self._kept or self._factors or self.grouped or self.driven:
+            lines += self._whole()
         lines += self._load_fixed(read)
         if self._kept:
             lines += [self._load(f) for f in self.fields]
             lines += ["# The states once more, kept as far as the variation reads them."]
             lines += ["for k__ in range(K__ - 1):"]
             lines += [f"    {self._store(f, f'{f}__kept_ptr', 'base__ + k__ * all__')}" for f in self._kept]
+            lines += [f"    {x}" for x in self._load_driven(self.step, "k__", "base__ + k__ * all__")]
             lines += [f"    {self._step_call()}"]
             lines += [self._store(f, f"{f}__kept_ptr", "base__ + (K__ - 1) * all__") for f in self._kept]
             lines += ["tl.debug_barrier()"]
@@ -261,16 +276,18 @@ class _Writer:
         lines += self._zeros()
         lines += ["for back__ in range(K__):"]
         body = []
-        if self._kept or self._factors:
+        if self._kept or self._factors or self.driven:
             body.append("at_step__ = base__ + (K__ - 1 - back__) * all__")
         memory: dict[str, str] = {}
         if self.grouped:
             body.append("tl.debug_barrier()")
             memory = {f: f"{f}__kept_ptr, at_step__" for f in self._kept}
-            memory |= {n: f"{n}_ptr, base__" for n in self._read(self.adjoint, Kind.SITE)}
+            sites = self._read(self.adjoint, Kind.SITE)
+            memory |= {n: f"{n}_ptr, {'at_step__' if n in self.driven else 'base__'}" for n in sites}
             self.helpers |= {"load_plane", "load_planes"}
         else:
             body += [self._load(f, f"{f}__kept_ptr", "at_step__") for f in self._kept]
+        body += self._load_driven(self.adjoint, "K__ - 1 - back__", "at_step__")
         body += self._statements(self.adjoint.body, self.reverse, memory)
         body += [self._store(n, f"{n}__kept_ptr", "at_step__") for n in self._factors]
         body.append(f"{', '.join(self._flowing.values())} = {', '.join(bar(f) for f in self.fields)}")
@@ -290,14 +307,18 @@ class _Writer:
     def _partial(self) -> list[str]:
         return [*self._summed(Kind.CHANNEL), *self._summed(Kind.SCALAR)]
 
+    def _added(self) -> list[str]:
+        """Fixed fields whose cotangents are added up over the steps."""
+        return [n for n in self._summed(Kind.SITE) if n not in self.driven]
+
     def _zeros(self) -> list[str]:
         """Sums over the steps, lane by lane. A group keeps those of its channels in memory: see ``_add``."""
         zero = "tl.zeros([TILE__], ACC)"
         if not self.grouped:
-            return [f"{bar(n)}__sum = {zero}" for n in (*self._summed(Kind.SITE), *self._partial())]
-        if self._summed(Kind.SITE):
+            return [f"{bar(n)}__sum = {zero}" for n in (*self._added(), *self._partial())]
+        if self._added():
             self.helpers.add("zero_planes")
-        lines = [f"{bar(n)}__sum = _zero_planes(TILE__, GROUP__, ACC)" for n in self._summed(Kind.SITE)]
+        lines = [f"{bar(n)}__sum = _zero_planes(TILE__, GROUP__, ACC)" for n in self._added()]
         return lines + [f"{bar(n)}__sum = {zero}" for n in self._summed(Kind.SCALAR)]
 
     def _collect(self, function: PlaneFunction) -> list[str]:
@@ -310,6 +331,8 @@ class _Writer:
         return lines
 
     def _add(self, n: str, at: int, term: str) -> str:
+        if n in self.driven:
+            return self._store(term, f"{bar(n)}_ptr", "at_step__")
         if not self.grouped:
             return f"{bar(n)}__sum += {term}"
         if self.kinds[n] is Kind.SCALAR:
@@ -323,7 +346,7 @@ class _Writer:
         return f"_add_lanes({bar(n)}_ptr, base__{row}, {term}, ok__, N__, GROUP__)"
 
     def _finish(self) -> list[str]:
-        lines = [self._store(f"{bar(n)}__sum", f"{bar(n)}_ptr") for n in self._summed(Kind.SITE)]
+        lines = [self._store(f"{bar(n)}__sum", f"{bar(n)}_ptr") for n in self._added()]
         for n in self._partial():
             if self.kinds[n] is Kind.SCALAR or not self.grouped:
                 at = "tl.program_id(0)" if self.grouped else "plane__"
@@ -337,8 +360,8 @@ class _Writer:
         if kept:
             lines.append(f"keep__ = (steps, *{first}.shape)")
         lines += [f"{n}__kept = _new({first}, keep__, _accumulator({first}))" for n in kept]
-        tiles = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE))]
-        lines += [f"{n} = _new({first})" for n in tiles]
+        lines += [f"{bar(n)} = _new({first})" for n in (*self.fields, *self._added())]
+        lines += [f"{bar(n)} = torch.zeros_like({n})" for n in self._summed(Kind.SITE) if n in self.driven]
         for n in self._summed(Kind.CHANNEL):
             shape, acc = f"({len(self._terms[n])}, *{first}.shape)", f"_accumulator({first})"
             apart = f"_new({first}, {first}.shape[:2], {acc})"

@@ -1,0 +1,220 @@
+# Part of every package that metrigen 0.1.0 emits. Do not edit.
+"""Steps of a call: how many, of what length, from when on, and which of the states on the way are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .base import Tensors, as_count, exact, transformed
+from .stretches import KEPT, Evolve, rolled, segment
+
+
+class Span(NamedTuple):
+    """The steps of a call.
+
+    steps   how many; None: as many as driven inputs have values, else those of the layer
+    dt      the time step; None: that of the layer
+    t0      the time at which they begin, a number, or a tensor () or (B,)
+    every   how many steps lie between states that are kept; 0: the last state alone
+    """
+
+    steps: int | None = None
+    dt: float | Tensor | None = None
+    t0: float | Tensor = 0.0
+    every: int = 0
+
+    @property
+    def count(self) -> int:
+        """Steps of a span whose number is known."""
+        assert self.steps is not None
+        return self.steps
+
+
+def counted(span: Span, own: int, driven: Mapping[str, Tensor]) -> Span:
+    """The span with its number of steps: that of the values of the ``driven`` inputs (B, C, K, ...), which a size of
+    one does not tell, else what the call says, else ``own``. Raises ValueError where they differ."""
+    steps = own if span.steps is None else as_count(span.steps, "steps", 0)
+    said = "" if span.steps is None else f"steps={steps}"
+    for name, x in driven.items():
+        if x.shape[2] == 1:
+            continue
+        if said and x.shape[2] != steps:
+            raise ValueError(
+                f"{name} has values for {x.shape[2]} steps, {said}: an input of shape (B, C, K, ...) has one "
+                "for every step, or K = 1 for all of them"
+            )
+        steps, said = x.shape[2], f"{name} for {x.shape[2]}"
+    every = as_count(span.every, "every", 0)
+    if every and steps % every:
+        raise ValueError(f"{steps} steps are no multiple of every={every}: the last state would not be kept")
+    return span._replace(steps=steps, every=every)
+
+
+def stepwise(x: Tensor) -> Tensor:
+    """(B, C, K, ...) -> (K, B, C, ...), as steps read it."""
+    return x.movedim(2, 0).contiguous()
+
+
+def by_steps(evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, driven: Sequence[int] = ()) -> Tensors:
+    """The last state, or with ``every`` the kept ones (B, C, n, ...), by a reference: autograd records its steps,
+    and of many steps one stretch at a time."""
+    steps, every = span.count, span.every
+    if steps > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
+        evolve = _stretched(evolve, driven)
+    if not every:
+        return tuple(evolve(state, fixed, steps))
+    return _frames(rolled(evolve, state, fixed, steps, every, driven))
+
+
+def _stretched(evolve: Evolve, driven: Sequence[int]) -> Evolve:
+    """Steps of which autograd keeps the states between stretches, and takes a stretch once more when it comes to it."""
+
+    def run(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+        every = math.isqrt(max(steps, 1) - 1) + 1
+        for first in range(0, steps, every):
+            count = min(every, steps - first)
+            state = checkpoint(evolve, state, segment(fixed, driven, first, count), count, use_reentrant=False)
+        return state
+
+    return run
+
+
+def by_operators(operators: Any, state: Tensors, fixed: Tensors, span: Span) -> Tensors:
+    """The same by the operators ``evolve`` and ``rollout`` of a package."""
+    if not span.every:
+        found = operators.evolve(*state, *fixed, span.steps)
+        return found if isinstance(found, tuple) else (found,)
+    found = operators.rollout(*state, *fixed, span.steps, span.every)
+    return _frames(found if isinstance(found, tuple) else (found,))
+
+
+def by_solves(
+    evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, keep: bool, driven: Sequence[int] = ()
+) -> Tensors:
+    """The same by steps that solve equations: behind the fields iterations, residual and status of all of them."""
+    n = len(state)
+    if not span.every:
+        return tuple(evolve(*state, *fixed, span.steps, keep)[: n + 3])
+    found, reports = [], []
+    for first in range(0, span.count, span.every):
+        results = evolve(*state, *segment(fixed, driven, first, span.every), span.every, keep)
+        state = tuple(results[:n])
+        found.append(state)
+        reports.append(results[n : n + 3])
+    if not found:
+        return (*_frames(tuple(x.new_empty(0, *x.shape) for x in state)), *evolve(*state, *fixed, 0, keep)[n : n + 3])
+    iterations, residual, status = map(torch.stack, zip(*reports))
+    return (*_frames(tuple(map(torch.stack, zip(*found)))), iterations.sum(0), residual.amax(0), status.amax(0))
+
+
+def framed(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that reads a state, so that it also reads a trajectory, fields (B, C, n, *S): energies become (B, n),
+    sites (B, R*C, n, *S). Inputs (B, C, n, *S) go with the states, others are the same for all."""
+
+    @wraps(method)
+    def run(self: Any, state: Any, *further: Any, **inputs: Any) -> Any:
+        first = getattr(state, self.FIELDS[0], None)
+        if not isinstance(first, Tensor) or first.dim() != 3 + self.RANK:
+            return method(self, state, *further, **inputs)
+        samples, count = first.shape[0], first.shape[2]
+
+        def alike(name: str, x: Any) -> Any:
+            if not isinstance(x, Tensor):
+                return x
+            if name in self.MORE:
+                return x
+            if x.dim() == 3 + self._axes(name, inputs):
+                return _folded(x.expand(samples, -1, count, *x.shape[3:]))
+            return x if x.shape[0] == 1 else x.repeat_interleave(count, 0)
+
+        folded = (_folded(x) if name in self.FIELDS else x for name, x in zip(state._fields, state))
+        result = method(self, type(state)(*folded), *further, **{name: alike(name, x) for name, x in inputs.items()})
+        return _unfolded(result, samples, count)
+
+    return run
+
+
+def _folded(x: Tensor) -> Tensor:
+    """(B, C, n, ...) -> (B n, C, ...)."""
+    return x.movedim(2, 1).flatten(0, 1)
+
+
+def _unfolded(x: Any, samples: int, count: int) -> Any:
+    """(B n, ...) -> (B, n), or with more axes (B, C, n, ...)."""
+    if isinstance(x, dict):
+        return {name: _unfolded(part, samples, count) for name, part in x.items()}
+    if isinstance(x, tuple):
+        return tuple(_unfolded(part, samples, count) for part in x)
+    apart = x.unflatten(0, (samples, count))
+    return apart if apart.dim() == 2 else apart.movedim(1, 2)
+
+
+def _frames(states: Tensors) -> Tensors:
+    return tuple(x.movedim(0, 2) for x in states)
+
+
+class Stepping:
+    """What a layer that takes steps gives beside its last state.
+
+    STATE, FIELDS, INPUTS  class of the state, names of its fields and of the inputs
+    DRIVEN    inputs with a value for every step
+    MORE      further arguments of a call, which may be left out
+    RANK, ON  axes of a field; name of an input that lives on some of them -> for each whether it has it
+    ALONG     inputs along the edges of a graph
+    """
+
+    RANK: ClassVar[int] = 0
+    ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
+    ALONG: ClassVar[tuple[str, ...]] = ()
+    MORE: ClassVar[tuple[str, ...]] = ()
+    FIELDS: ClassVar[tuple[str, ...]]
+    INPUTS: ClassVar[tuple[str, ...]]
+    DRIVEN: ClassVar[tuple[str, ...]] = ()
+
+    @exact
+    def rollout(
+        self, *fields: Any, every: int = 1, steps: int | None = None, dt: float | Tensor | None = None,
+        t0: float | Tensor = 0.0, **given: Any,
+    ) -> Any:  # fmt: skip
+        """The states after steps every, 2 every, ..., as one State of fields (B, C, n, *S); ``forward`` is the last.
+
+        every   steps from one state to the next; steps is a multiple of it
+        fields, steps, dt, t0, and the inputs as ``forward`` takes them; gradients flow from any of the states"""
+        as_count(every, "every", 1)
+        return self._called(*self._bound(fields, given), Span(steps, dt, t0, every))  # type: ignore[attr-defined]
+
+    def _bound(self, fields: Sequence[Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Fields and inputs by name; a State stands for its fields. Raises TypeError."""
+        if len(fields) == 1 and hasattr(fields[0], self.FIELDS[0]):
+            fields = [getattr(fields[0], name) for name in self.FIELDS]
+        named = dict(zip(self.FIELDS, fields))
+        unknown = [name for name in given if name in named or name not in (*self.FIELDS, *self.INPUTS, *self.MORE)]
+        missing = [name for name in self.INPUTS if name not in given]
+        if unknown or missing or len(fields) > len(self.FIELDS):
+            wrong = f"given twice or unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
+            raise TypeError(f"fields are {', '.join(self.FIELDS)}, inputs {', '.join(self.INPUTS) or 'none'}; {wrong}")
+        named = {name: named.get(name, given.get(name)) for name in self.FIELDS}
+        return named, {**{name: given.get(name) for name in self.MORE}, **{name: given[name] for name in self.INPUTS}}
+
+    def _axes(self, name: str, inputs: Mapping[str, Any]) -> int:
+        """How many axes an input has behind samples and channels: along the edges one if they are listed, else two."""
+        if name in self.ALONG:
+            return 2 if "edge_index" in self.MORE and inputs.get("edge_index") is None else 1
+        return sum(self.ON.get(name, (True,) * self.RANK))
+
+    def rollout_readout(self, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
+        """The last state, and the readout (B, R*C, n, *S) of each that ``rollout`` gives."""
+        states = self.rollout(*fields, every=every, **given)
+        read = {name: given[name] for name in (*self.INPUTS, *self.MORE) if name in given}
+        for name in self.DRIVEN:
+            x = read[name]
+            read[name] = x if x.shape[2] == 1 else x[:, :, every - 1 :: every]
+        last = (x.select(2, -1) if name in self.FIELDS else x for name, x in zip(states._fields, states))
+        return type(states)(*last), self.readout(states, **read)  # type: ignore[attr-defined]

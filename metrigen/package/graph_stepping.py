@@ -1,0 +1,97 @@
+"""The methods of a layer on a graph that take steps: ``forward`` and what it calls."""
+
+from __future__ import annotations
+
+from metrigen.emit.render import tuple_text
+from metrigen.ir.nodes import Array, Kind
+from metrigen.layer.fields import FieldLayer
+from metrigen.package.arguments import floats
+from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, network_of, value
+from metrigen.package.settings import fields_given, is_reversible
+
+
+def forward_steps(layer: FieldLayer) -> list[str]:
+    state, (signature, _) = f"{layer.class_name}State", fields_given(layer)
+    names = [a.name for a in inputs_of(layer)]
+    names = names if network_of(layer) is not None else ["edge_index", *names]
+    inputs = keywords(layer, False) or ", *"
+    fields, given = (", ".join(f'"{n}": {n}' for n in found) for found in (layer.fields, names))
+    span = "steps: int | None = None, dt: float | Tensor | None = None"
+    return [
+        f"def forward(self, {signature}{inputs}, {span}) -> {state}:",
+        '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
+        f"    return self._called({{{fields}}}, {{{given}}}, Span(steps, dt))",
+        "",
+        *_called(layer, names),
+        *_evolved(layer),
+    ]
+
+
+def _called(layer: FieldLayer, names: list[str]) -> list[str]:
+    """The method that takes the steps of a span: the state after them, or the states on the way."""
+    first, (_, starts) = layer.fields[0], fields_given(layer)
+    handed, numbers, driven = inputs_of(layer), floats(layer), layer.lowered.driven
+    taken = [_by_step(a, first) if a.driven else value(layer, a, first) for a in handed]
+    by_step = ", ".join(f'"{n}": {n}' for n in driven)
+    lines = [
+        "def _called(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], span: Span) -> Any:",
+        '    """The state after the steps of a span, or the states on the way."""',
+        f"    {tuple_text(layer.fields)} = fields.values()".replace("(", "", 1).replace(")", "", 1),
+        *([f"    {tuple_text(names)} = inputs.values()".replace("(", "", 1).replace(")", "", 1)] if names else []),
+        *starts,
+        *opened(layer, ", ".join(layer.fields)),
+        f"    _span = counted(span, self.steps, {{{by_step}}})",
+        f"    _given = {tuple_text([*layer.fields, *taken])}",
+        "    _run = partial(self._evolved, _graph, _span)",
+    ]
+    if numbers:
+        lines += [
+            f"    dt = step_of(self.dt if _span.dt is None else as_step(_span.dt, {is_reversible(layer)}), {first})",
+            "    _results = by_sample(_run, dt, _given, False) if dt.dim() else _run(dt, *_given)",
+        ]
+    else:
+        lines += [
+            "    if _span.dt is not None:",
+            '        raise ValueError("the time step of this layer is learned: a call has no dt of its own")',
+            "    _results = _run(*_given)",
+        ]
+    return [*lines, f"    return {layer.class_name}State(*(x.to(_dtype) for x in _results))", ""]
+
+
+def _by_step(array: Array, like: str) -> str:
+    """Expression of an input that has a value for every step."""
+    shape = f"_graph.shape({like})" if array.kind is Kind.EDGE else f"{like}.shape"
+    return f"_by_step({array.name}, {shape}, {like}, {array.name!r}, _span.count)"
+
+
+def _evolved(layer: FieldLayer) -> list[str]:
+    """The method that takes the steps of samples that share a time step."""
+    first, handed, numbers, driven = layer.fields[0], inputs_of(layer), floats(layer), layer.lowered.driven
+    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *(a.name for a in handed)))
+    lines = [f"def _evolved(self, _graph: Graph, _span: Span, {taken}) -> tuple[Tensor, ...]:"]
+    ready, places = (*numbers, *(a.name for a in handed)), ", reference.DRIVEN" if driven else ""
+    prologue = layer.lowered.prologue
+    if prologue is not None and prologue.body:
+        given = ", ".join(a.name if a.name in ready else value(layer, a, first) for a in prologue.inputs)
+        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
+    fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
+    return [
+        *lines,
+        "    _fixed = (",
+        *(f"        {f'stepwise({value})' if value in driven else value}," for value in fixed),
+        "    )",
+        f"    _state = {tuple_text(layer.fields)}",
+        f"    return by_steps(partial(reference.evolve, _graph), _state, _fixed, _span{places})",
+        "",
+    ]
+
+
+def opened(layer: FieldLayer, given: str) -> list[str]:
+    """The fields in the dtype of work, and the graph that they live on."""
+    names = layer.fields
+    edge_index = "" if network_of(layer) is not None else "edge_index, "
+    return [
+        f"    *_fields, _dtype = _work({given}, channels=self.channels)",
+        f"    {', '.join(names)}{',' if len(names) == 1 else ''} = _fields",
+        f"    _graph = self._graph({edge_index}{names[0]}.shape[2])",
+    ]
