@@ -37,7 +37,7 @@ from metrigen import (
     mix,
     total,
 )
-from tests.lattice.emitted import layer_class, package
+from tests.lattice.emitted import arrays_of, layer_class, package
 
 Tensors = tuple[torch.Tensor, ...]
 AXES = sp.symbols("x y z", real=True)
@@ -130,8 +130,7 @@ def worst(
     for parameter, same in zip(*(x.parameters() for x in layers), strict=True):
         parameter.data += 0.2 * torch.rand_like(parameter)
         same.data.copy_(parameter.data)
-    names = inspect.signature(layers[0].forward).parameters
-    given = {n: 0.4 * torch.randn(3, 3, *shape, dtype=torch.float64) for n in names if n != "warm_start"}
+    given = {n: 0.4 * torch.randn(3, 3, *shape, dtype=torch.float64) for n in arrays_of(layers[0])}
     given = {n: (x.abs() + 0.5 if n == "kappa" else x).requires_grad_() for n, x in given.items()}
     got, expected = (results(layer, given, reads) for layer in layers)
     found = {}

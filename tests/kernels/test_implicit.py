@@ -31,7 +31,7 @@ from metrigen import (
 from tests.integrators.methods import riccati
 from tests.integrators.systems import DT, coupled_wave, hot_wave
 from tests.kernels.systems import driven, wave
-from tests.lattice.emitted import layer_class, package
+from tests.lattice.emitted import arrays_of, layer_class, package
 from tests.lattice.systems import transport
 from tests.lengths import spread
 
@@ -110,7 +110,7 @@ def arguments(
 ) -> dict[str, torch.Tensor]:
     """Random fields and inputs by name, a conductivity away from zero."""
     torch.manual_seed(2)
-    names = inspect.signature(layer.forward).parameters
+    names = arrays_of(layer)
     found = {name: 0.5 * torch.randn(batch, 4, *size, dtype=dtype) for name in names}
     return {n: (x.abs() + 0.7 if n == "kappa" else x).requires_grad_() for n, x in found.items()}
 

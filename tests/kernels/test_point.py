@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 from itertools import product
 
@@ -28,7 +27,7 @@ from metrigen import (
     total,
 )
 from tests.kernels.owned import Owned
-from tests.lattice.emitted import compiled, layer_class, package
+from tests.lattice.emitted import arrays_of, compiled, layer_class, package
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
@@ -81,7 +80,7 @@ def pair(kind: type, channels: int, dtype: torch.dtype) -> list[torch.nn.Module]
 
 
 def inputs(layer: torch.nn.Module, samples: int, channels: int, dtype: torch.dtype) -> Named:
-    names = inspect.signature(layer.forward).parameters
+    names = arrays_of(layer)
     return {n: (0.5 * torch.randn(samples, channels, dtype=dtype)).requires_grad_() for n in names}
 
 

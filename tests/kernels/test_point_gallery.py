@@ -14,7 +14,7 @@ import torch
 from metrigen.spec.load import load_spec
 from tests.conftest import ROOT
 from tests.kernels.test_point import agree
-from tests.lattice.emitted import layer_class, package
+from tests.lattice.emitted import arrays_of, layer_class, package
 from tests.lengths import picked
 
 pytestmark = pytest.mark.skipif(
@@ -59,6 +59,6 @@ def test_numbers_of_the_reference(name: str, tmp_path: Path) -> None:
         for one, same in zip(fast.parameters(), plain.parameters(), strict=True):
             one.data += 0.1 * torch.rand_like(one)
             same.data.copy_(one.data)
-        names = inspect.signature(fast.forward).parameters
+        names = arrays_of(fast)
         given = {n: (0.6 + 0.4 * torch.rand(samples, 4, dtype=dtype)).requires_grad_() for n in names}
         agree(results(fast, given), results(plain, given), LIMIT[dtype])

@@ -20,7 +20,7 @@ from torch import Tensor
 
 triton = pytest.importorskip("triton")
 from tests.kernels.ladder import STILL, results, system  # noqa: E402
-from tests.lattice.emitted import layer_class, package  # noqa: E402
+from tests.lattice.emitted import arrays_of, layer_class, package  # noqa: E402
 from tests.sequence.coupled import COUPLED  # noqa: E402
 from tests.sequence.systems import isotropic  # noqa: E402
 
@@ -72,7 +72,7 @@ class Watched:
 
 
 def fields(layer: torch.nn.Module, shape: tuple[int, ...]) -> dict[str, Tensor]:
-    names = [n for n in inspect.signature(layer.forward).parameters if n != "warm_start"]
+    names = arrays_of(layer)
     made = {n: 0.4 * torch.randn(2, 2, *shape, dtype=torch.float64) for n in names}
     return {n: guarded(x.abs() + 0.5 if n == "kappa" else x) for n, x in made.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,12 @@ def package(system: System, folder: Path, name: str, backends: tuple[type[Backen
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(folder))
+
+
+def arrays_of(layer: object) -> list[str]:
+    """The fields and inputs that a call takes, by name."""
+    options = ("warm_start", "steps", "dt", "t0", "generator", "noise")
+    return [n for n in inspect.signature(layer.forward).parameters if n not in options]
 
 
 def layer_class(module: ModuleType) -> type:
