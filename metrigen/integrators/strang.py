@@ -5,6 +5,7 @@
 
 with one force evaluation a step, since q does not move between the two kicks. On a mode of frequency w the step has
 determinant exp(-gamma h) and is stable for h w <= 2 whatever the friction (Jury condition: trace <= 1 + determinant).
+What depends on the time is taken at t + h/2, so that the step stays symmetric in time, and so of order 2.
 
 With an entropy the friction heats: U(e) += T(p) (1 - exp(-2 gamma h)) with p, which keeps the total energy of the
 sub-flow, and S(e) grows. The rest of the step is symplectic and leaves S alone.
@@ -19,7 +20,7 @@ import sympy as sp
 
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
-from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.base import TimeStepper, at_mid_time
 from metrigen.integrators.composition import check_parts, composed
 from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
@@ -104,13 +105,14 @@ class Strang(TimeStepper):
         if derivation.system.entropy is None:
             parts = splitting(derivation)
             return _TURNING if parts.rotation or parts.planes else self.keeps
-        return "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
+        keeps = "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
+        return at_mid_time(keeps, derivation)
 
     def step(self, dynamics: Dynamics) -> Program:
         if self.parts is not None:
             return composed(dynamics, *self.parts)
         h = self.dt
-        flows = Flows.of(dynamics)
+        flows = Flows.of(dynamics, dynamics.time + h / 2)
         flows.drift(h / 2)
         slopes = flows.force()
         if flows.splitting.rotation or flows.splitting.planes:
