@@ -36,13 +36,13 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
     if positive is None:
         if skew is None:
             return ()
-        return (_timed(stencil, Law(ENERGY, skew.verdict, f"{_rate(stencil)}dH.J dH = 0: the stencil is skew")),)
+        return (_timed(stencil, Law(ENERGY, skew.verdict, f"{_rate(stencil)} dH.J dH = 0: the stencil is skew")),)
     if stencil.entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
-        how = f"{_rate(stencil)}-dH.M dH <= 0 by {positive.name}"
+        how = f"{_rate(stencil, -1)}dH.M dH <= 0 by {positive.name}"
         return (_timed(stencil, weakest.inherited(ENERGY, how), "never rises"),)
     assert stencil.metric is not None
-    how = f"{_rate(stencil)}dS.M dH, and M dH = 0 at every site"
+    how = f"{_rate(stencil)} dS.M dH, and M dH = 0 at every site"
     laws = [_timed(stencil, _degenerate(stencil, ENERGY, how, stencil.metric, stencil.energy, "M dH"))]
     if stencil.bracket is not None:
         how = "J dS = 0 at every site: the bracket leaves the entropy alone"
@@ -50,12 +50,16 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
     return tuple(laws)
 
 
-def _rate(stencil: Stencil) -> str:
-    return "dH/dt = (dH/dt)_z + " if is_timed(stencil.dynamics.derivation.hamiltonian) else "dH/dt = "
+def _rate(stencil: Stencil, sign: int = 1) -> str:
+    """The beginning of dH/dt = +-..., with the explicit part where there is one."""
+    if is_timed(stencil.dynamics.derivation.hamiltonian):
+        return "dH/dt = (dH/dt)_z +" if sign > 0 else "dH/dt = (dH/dt)_z - "
+    return "dH/dt =" if sign > 0 else "dH/dt = -"
 
 
 def _timed(stencil: Stencil, law: Law, verb: str = "conserved") -> Law:
-    return but_for_explicit(law, stencil.dynamics.derivation.hamiltonian, verb, INT if stencil.dynamics.origin else POINT)
+    over = INT if stencil.dynamics.origin else POINT
+    return but_for_explicit(law, stencil.dynamics.derivation.hamiltonian, verb, over)
 
 
 def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradient: Program, what: str) -> Law:

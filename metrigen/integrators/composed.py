@@ -3,8 +3,9 @@
     order 4   s = 5   g = (a, a, 1 - 4 a, a, a),  a = 1/(4 - 4^(1/3)),  so that  sum g^3 = 0
     order 6   s = 9   a palindrome with  sum g = 1,  sum g^3 = sum g^5 = 0  and the last condition of order 5
 
-A substep begins at t plus those before it. What every step of the method keeps the composition keeps; it is symmetric. Some g are negative, as in every composition
-of order above 2: a part of the step runs back in time, which only a flow without dissipation may do.
+A substep begins at t plus those before it. What every step of the method keeps the composition keeps; it is symmetric.
+Some g are negative, as in every composition of order above 2: a part of the step runs back in time, which only a flow
+without dissipation may do.
 
 References: M. Suzuki (1990), Fractal decomposition of exponential operators; W. Kahan, R.-C. Li (1997), Composition
 constants for raising the orders of unconventional schemes for ordinary differential equations.

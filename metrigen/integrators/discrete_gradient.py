@@ -10,7 +10,7 @@ change nothing that the order sees. The products are sums over a plane (over a s
 dg H is ``passes.secant``: the difference quotients of the density of the lattice, term by term, in closed form. It
 cancels nothing, so what is kept is kept to rounding at every amplitude and step; of a quadratic H it is dH(zbar).
 
-With explicit time H, S, J and M are those of t + h/2: H(t + h/2, .) is what a step keeps, S(t + h/2, .) what never falls.
+With explicit time H, S, J and M are those of t + h/2: a step keeps H(t + h/2, .), and S(t + h/2, .) never falls.
 
 References: O. Gonzalez (1996), Time integration and discrete Hamiltonian systems; H. C. Oettinger (2018),
 GENERIC integrators: structure preserving time integration for thermodynamic systems.

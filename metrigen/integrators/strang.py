@@ -24,10 +24,12 @@ from metrigen.integrators.base import TimeStepper, at_mid_time
 from metrigen.integrators.composition import check_parts, composed
 from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import check_friction, check_pairs, check_quadratic, check_separable, unfit
 from metrigen.physics.heat import friction_with_heat
 from metrigen.physics.limits import SmallWaves
+from metrigen.physics.report import show
 from metrigen.physics.rotation import misfit
 from metrigen.spec.domain import ANY
 
@@ -92,6 +94,7 @@ class Strang(TimeStepper):
             friction_with_heat(derivation, pairs)
         else:
             check_friction(derivation, momenta)
+        _check_turns(derivation)
 
     def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
         """h w <= 2 for every friction; not known for a composition."""
@@ -105,8 +108,8 @@ class Strang(TimeStepper):
         if derivation.system.entropy is None:
             parts = splitting(derivation)
             return _TURNING if parts.rotation or parts.planes else self.keeps
-        keeps = "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
-        return at_mid_time(keeps, derivation)
+        keeps = "the total energy of the friction exactly; the entropy never falls"
+        return at_mid_time(f"{keeps}; symplectic and reversible without it", derivation)
 
     def step(self, dynamics: Dynamics) -> Program:
         if self.parts is not None:
@@ -129,3 +132,19 @@ class Strang(TimeStepper):
             flows.kick(slopes, h)
         flows.drift(h / 2)
         return flows.builder.finish(flows.state)
+
+
+def _check_turns(derivation: Derivation) -> None:
+    """Raise SpecError where channels turn at a rate that depends on the time: their rotation is one for all steps."""
+    forms = (derivation.hamiltonian, derivation.bracket.form if derivation.bracket is not None else sp.S.Zero)
+    if not any(map(is_timed, forms)):
+        return
+    for blocks in splitting(derivation).rotation.values():
+        for rate, matrix in blocks:
+            if is_timed(rate):
+                raise unfit(
+                    derivation,
+                    f"the rate {show(rate)} at which {matrix} turns the channels depends on the time, and a rotation of "
+                    "channels is worked out once for all steps",
+                    f"ImplicitMidpoint, or a rate that is free of t; {ANY}",
+                )

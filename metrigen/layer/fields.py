@@ -11,7 +11,7 @@ import sympy as sp
 
 from metrigen.ir.constraints import Constraint, constraints_of
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Cayley, Kind, Leaf, Program
+from metrigen.ir.nodes import Kind, Leaf, Program
 from metrigen.ir.queries import equations_in, maps_in
 from metrigen.layer.layer import Layer
 from metrigen.layer.operator import Operator, names_of
@@ -122,8 +122,6 @@ class FieldLayer(Layer):
             found.append("solve a nonlinear steady state")
         elif self.equations:
             found.append("solve the equation of an implicit step")
-        if self.stepping and any(isinstance(s, Cayley) for s in self.programs["step"]):
-            found.append("turn channels by an angle that depends on the time")
         return f"cannot {' or '.join(found)}" if found else ""
 
     @cached_property

@@ -153,7 +153,7 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             if has_unevaluated(rate) or sp.count_ops(rate) > _LARGE:
                 raise Unlinearised("the equations are too large to be written out")
             force = to_jets(one_channel(rate))
-        if force.free_symbols & {t, *derivation.system.domain.axes}:
+        if force.free_symbols & {*derivation.system.domain.axes}:
             raise Unlinearised("the coefficients depend on the place or the time")
         flat: dict[sp.Basic, sp.Expr] = {}
         for j in jets_of(force):
@@ -161,6 +161,8 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             flat[j] = sp.S.Zero if j.order else symbol(array.name if array else j.base.func.__name__)
         for j in jets_of(force, *derivation.fields):
             c = expanded(_plain(derivative(force, j).xreplace(flat)))
+            if symbol(t.name) in c.free_symbols:
+                raise Unlinearised("the coefficients depend on the place or the time")
             if c.has(sp.zoo, sp.nan, sp.oo):
                 raise Unlinearised("a coefficient has no value at a constant state")
             if c.has(sp.DiracDelta):

@@ -12,9 +12,9 @@ from dataclasses import replace
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.physics.conditions import within
 from metrigen.physics.declared import symbols_in
 from metrigen.physics.derivation import Law
-from metrigen.physics.conditions import within
 from metrigen.physics.jets import label, to_jets
 from metrigen.physics.report import labelled, short, show
 from metrigen.physics.zero import DIGITS, Evaluator, random_point

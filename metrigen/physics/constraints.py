@@ -107,7 +107,7 @@ def _residual(
             f"the constraint of {name} depends on the time",
             part="constraints",
             why=f"{name} would move at a fixed state, and its part of the explicit dH/dt is not worked out",
-            fix=f"carry t into the energy, where the constraint is linear: {name} = cos(w*t)*phi with phi free of t; or "
+            fix=f"carry t into the energy where the constraint is linear, {name} = cos(w*t)*phi with phi free of t, or "
             'hand the source in, Input("rho", domain)',
         )
     residual = to_jets(value)

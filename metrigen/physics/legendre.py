@@ -214,8 +214,8 @@ def _refuse_timed(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[AppliedUn
             raise refuse(
                 "the first-order Lagrangian has a symplectic form that moves with the time",
                 residual=moved,
-                why=f"theta for {u.func.__name__}_t is {show(value)}; its explicit derivative {show(moved)} adds a force "
-                "to dH/du that no bracket of H gives",
+                why=f"theta for {u.func.__name__}_t is {show(value)}; its explicit derivative {show(moved)} adds a "
+                "force to dH/du that no bracket of H gives",
                 fix="integrate by parts in t, where theta is the sum of a part free of t and of a gradient; or give "
                 "hamiltonian= and bracket=",
             )

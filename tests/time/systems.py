@@ -8,8 +8,20 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from metrigen import Dissipation, Field, Graph, Lattice, Param, System, energy_density, grad, momentum, stress_energy, t
-from metrigen import derive
+from metrigen import (
+    Dissipation,
+    Field,
+    Graph,
+    Lattice,
+    Param,
+    System,
+    derive,
+    energy_density,
+    grad,
+    momentum,
+    stress_energy,
+    t,
+)
 from metrigen.discretise.dynamics import after
 from metrigen.ir.interpreter import run
 from metrigen.programs import Lowered
@@ -28,7 +40,7 @@ Rates = Callable[[float, Numbers], Numbers]
 
 
 def oscillator(method: Method, *, damped: bool = True, moving: bool = True) -> System:
-    """q'' = -q - q^3 + A cos(w t), with friction; ``moving``: the inertia 1/(1 + cos(t)/3) and the friction move too."""
+    """q'' = -q - q^3 + A cos(w t), with friction; ``moving``: the mass 1/(1 + cos(t)/3) and the friction move too."""
     q, p = Field("q", POINT), Field("p", POINT)
     inverse = 1 + sp.cos(t) / 3 if moving else sp.S.One
     rate = gamma * (1 + sp.sin(w * t) / 2 if moving else 1)
@@ -52,7 +64,7 @@ def oscillator_rates(*, damped: bool = True, moving: bool = True) -> Rates:
 
 
 def wave(method: Method, *, damped: bool = False, domain: Lattice = RING) -> System:
-    """u_tt = u_xx - m2 (1 + eps cos(w t)) u - u^3 + A sin(w t) u_x^2-free drive, with friction gamma (1 + cos(t)/2)."""
+    """u_tt = u_xx - m2 (1 + eps cos(w t)) u - u^3 + A sin(w t), with friction gamma (1 + cos(t)/2)."""
     u = Field("u", domain)
     p = momentum(u)
     rate = gamma * (1 + sp.cos(t) / 2)
