@@ -144,7 +144,7 @@ def _check_turns(derivation: Derivation) -> None:
             if is_timed(rate):
                 raise unfit(
                     derivation,
-                    f"the rate {show(rate)} at which {matrix} turns the channels depends on the time, and a rotation of "
-                    "channels is worked out once for all steps",
+                    f"the rate {show(rate)} at which {matrix} turns the channels depends on the time, and a rotation "
+                    "of channels is worked out once for all steps",
                     f"ImplicitMidpoint, or a rate that is free of t; {ANY}",
                 )
