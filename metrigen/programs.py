@@ -16,6 +16,7 @@ from metrigen.discretise.graph_steady import GraphSteady
 from metrigen.discretise.readout import normalised, numerators, readout_densities
 from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.errors import SpecError
+from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.ir.queries import maps_in
@@ -23,8 +24,10 @@ from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
 from metrigen.passes.pipeline import BUILT, FUSED, READ, SHARED, STEP, VALUES, Passes, apply
 from metrigen.passes.vary import bar
+from metrigen.physics.clock import explicit_rate
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.readout import StressEnergy
+from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
 
@@ -180,12 +183,16 @@ def _diagnostics(layer: Dynamics, stepping: bool) -> dict[str, Program]:
 
 
 def _power(layer: Dynamics) -> Program:
-    """The density of dH/dt = sum_u dH/du u_t under the dynamics of the lattice."""
+    """The density of dH/dt = sum_u dH/du u_t + (dH/dt)_z under the dynamics of the lattice."""
     builder = Builder(layer)
     state = {a.name: layer.leaf(a.name) for a in layer.state}
-    rates = RightHandSide.of(layer).at(builder, state)
-    slopes = builder.call(layer.gradient(layer.derivation.hamiltonian), state)
+    rates = RightHandSide.of(layer).at(builder, state, t)
+    slopes = builder.call(layer.gradient(layer.derivation.hamiltonian), state, t)
     power = sp.Add(*(slopes[bar(name)] * builder.map(f"{name}__t", rate) for name, rate in rates.items()))
+    explicit = explicit_rate(layer.derivation.hamiltonian)
+    if explicit != 0:
+        own = layer.lowering.sites("explicit", {"explicit__density": almost_everywhere(explicit)}, "hamiltonian")
+        power += builder.call(own, state, t)["explicit__density"]
     builder.body.append(Map(stores=(("power__density", power),)))
     inputs = (*layer.state, *layer.inputs, *layer.params)
     program = Program("power", inputs, tuple(builder.body), ("power__density",), layer.lowering.periodic)

@@ -12,6 +12,7 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.discretise.lower import param_array
 from metrigen.discretise.readout import explicit_symbols
 from metrigen.ir.nodes import Array, Kind
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import EDGE
 from metrigen.spec.neural import heads
@@ -19,7 +20,8 @@ from metrigen.spec.symbols import t
 
 
 def dynamics(derivation: Derivation) -> Dynamics:
-    """Name the arrays: fields by their function, momenta ``pi`` when there is one, inputs and axes by their name."""
+    """Name the arrays: fields by their function, momenta ``pi`` when there is one, inputs and axes by their name; the
+    time ``t`` where something depends on it."""
     system, kind = derivation.system, discretisation_of(derivation.system.domain)
     expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
@@ -40,7 +42,8 @@ def dynamics(derivation: Derivation) -> Dynamics:
     for f in inputs:
         kind.check_input(f, system)
     axes = {s: Array(s.name, Kind.SITE) for s in system.domain.axes if s.name in symbols and symbols[s.name] == s}
-    params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] != t and symbols[n] not in axes]
+    timed = any(is_timed(e) for e in expressions)
+    params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] not in axes and (timed or symbols[n] != t)]
     ordered = {f: inputs[f] for f in sorted(inputs, key=lambda f: inputs[f].name)}
     sites = [p for p in params if p.kind in (Kind.SITE, Kind.EDGE)]
     arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.base import Discretisation
+from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, stem
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Bilinear, Derivation
+from metrigen.spec.symbols import t
 
 
 @dataclass(frozen=True)
 class Dynamics:
-    """Arrays of the state, the inputs and the parameters of a derivation on its domain."""
+    """Arrays of the state, the inputs and the parameters of a derivation on its domain.
+
+    Where a density, a bracket or a metric depends on the time, ``params`` holds the scalar ``t``: in a step the time at
+    which it begins. ``time`` is the beginning of the step that is written: t, or later for a part of another step.
+    """
 
     derivation: Derivation
     lowering: Discretisation
     state: tuple[Array, ...]
     inputs: tuple[Array, ...]
     params: tuple[Array, ...]
+    time: sp.Expr = t
+
+    @property
+    def timed(self) -> bool:
+        """Whether its programs are told the time."""
+        return any(a.name == t.name for a in self.params)
+
+    def later(self, h: sp.Expr) -> Dynamics:
+        """The same for a part of a step that begins h after the step."""
+        return replace(self, time=self.time + h) if self.timed else self
 
     @property
     def origin(self) -> tuple[int, ...]:
@@ -108,16 +124,32 @@ class Builder:
         self.body.append(Cayley(out, matrix, s.name))
         return out
 
-    def call(self, program: Program, bind: Mapping[str, Leaf]) -> dict[str, Leaf]:
-        """Write the statements of a program with its inputs bound to leaves; returns its outputs, which are named
-        after the program: the derivative of V with respect to q is dV_dq."""
+    def call(self, program: Program, bind: Mapping[str, Leaf], time: sp.Expr | None = None) -> dict[str, Leaf]:
+        """Write the statements of a program with its inputs bound to leaves and its t to ``time``; returns its outputs,
+        which are named after the program: the derivative of V with respect to q is dV_dq. Raises SpecError where a
+        program reads the time and nobody says which."""
+        if time is None and any(t.name in s.reads for s in program):
+            raise self._timeless()
         names = {name: leaf.array for name, leaf in bind.items()}
         for statement in program.body:
             for name, _ in statement.defines:
                 field = stem(name)
                 names[name] = self.fresh(f"d{program.name.split('_')[0]}_d{field}" if name == bar(field) else name)
-        self.body.extend(statement.renamed(names) for statement in program.body)
+        body = [statement.renamed(names) for statement in program.body]
+        if time is not None and time != t:
+            body = [statement.with_expressions(lambda e: e.xreplace({t: time})) for statement in body]
+        self.body.extend(body)
         return {name: self.dynamics.leaf(names.get(name, name)) for name in program.outputs}
+
+    def _timeless(self) -> SpecError:
+        name = type(self.dynamics.derivation.system.integrator).__name__
+        return SpecError(
+            f"{name} does not say at which time it evaluates a system that depends on t",
+            part="integrator",
+            why="a stage that is taken at the wrong time costs the method its order, and no one would be told",
+            fix=f"in the step of {name}, equations.at(builder, state, dynamics.time + self.dt / 2) for a stage at half "
+            "of the step, likewise builder.call(program, state, dynamics.time)",
+        )
 
     def finish(self, values: Mapping[str, sp.Expr]) -> Program:
         """The step: one output ``next(u)`` per field of the state."""
@@ -161,20 +193,26 @@ class RightHandSide:
             slopes["S"] = dynamics.gradient(entropy, "S", "entropy")
         return cls(dynamics, slopes, tuple(parts))
 
-    def at(self, builder: Builder, state: Mapping[str, Leaf]) -> dict[str, sp.Expr]:
-        """The rate of every field at the given state."""
+    def at(self, builder: Builder, state: Mapping[str, Leaf], time: sp.Expr | None = None) -> dict[str, sp.Expr]:
+        """The rate of every field at the given state and time, which a system without t does not need."""
         names = [a.name for a in self.dynamics.state]
-        slopes = {generator: builder.call(program, state) for generator, program in self.slopes.items()}
+        slopes = {generator: builder.call(program, state, time) for generator, program in self.slopes.items()}
         rates: dict[str, sp.Expr] = dict.fromkeys(names, sp.S.Zero)
         for program, generator, sign in self.parts:
-            rows = self.image(builder, program, state, {name: slopes[generator][bar(name)] for name in names})
+            covector = {name: slopes[generator][bar(name)] for name in names}
+            rows = self.image(builder, program, state, covector, time)
             for name in names:
                 rates[name] += sign * rows[name]
         return rates
 
     def image(
-        self, builder: Builder, operator: Program, state: Mapping[str, Leaf], covector: Mapping[str, Leaf]
+        self,
+        builder: Builder,
+        operator: Program,
+        state: Mapping[str, Leaf],
+        covector: Mapping[str, Leaf],
+        time: sp.Expr | None = None,
     ) -> dict[str, Leaf]:
-        """J g or M g at the given state, by field."""
-        rows = builder.call(operator, {**state, **{f"{name}__right": leaf for name, leaf in covector.items()}})
+        """J g or M g at the given state and time, by field."""
+        rows = builder.call(operator, {**state, **{f"{name}__right": leaf for name, leaf in covector.items()}}, time)
         return {name: rows[bar(f"{name}__left")] for name in covector}

@@ -27,6 +27,7 @@ from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics import channels
+from metrigen.physics.clock import SUM, but_for_explicit, is_timed
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.incidence import graph_zero, outermost
@@ -34,7 +35,7 @@ from metrigen.physics.jets import to_jets
 from metrigen.physics.report import SYMMETRISE, identity, show
 from metrigen.physics.zero import Zero, every
 from metrigen.spec.edges import average, codifference, difference, share
-from metrigen.spec.symbols import mix, mix_transposed, total
+from metrigen.spec.symbols import mix, mix_transposed, t, total
 
 _MAPS = {
     Along.DIFFERENCE: difference,
@@ -125,7 +126,7 @@ def _equations(dynamics: Dynamics) -> Law:
     """The rates of the right-hand side, term by term, against the derived ones."""
     builder = Builder(dynamics)
     state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
-    rates = RightHandSide.of(dynamics).at(builder, state)
+    rates = RightHandSide.of(dynamics).at(builder, state, t)
     builder.body += [Map(stores=((f"{name}__rate", rate),)) for name, rate in rates.items()]
     outputs = tuple(f"{name}__rate" for name in rates)
     program = Program("rates", dynamics.lowering.inputs, tuple(builder.body), outputs, True)
@@ -166,14 +167,20 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
     derivation = dynamics.derivation
     skew, positive = of.get("graph_antisymmetry"), of.get("graph_metric_psd")
     entropy = derivation.system.entropy
+    plus, minus = ("= (dH/dt)_z +", "= (dH/dt)_z - ") if is_timed(derivation.hamiltonian) else ("=", "= -")
+
+    def told(law: Law, verb: str = "conserved") -> Law:
+        return but_for_explicit(law, derivation.hamiltonian, verb, SUM)
+
     if positive is None:
-        return [] if skew is None else [Law("graph_energy", skew.verdict, "dH/dt = dH.J dH = 0: the bracket is skew")]
+        how = f"dH/dt {plus} dH.J dH = 0: the bracket is skew"
+        return [] if skew is None else [told(Law("graph_energy", skew.verdict, how))]
     if entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
-        how = "dH/dt = -sum dH.M dH <= 0 by graph_metric_psd"
-        return [weakest.inherited("graph_energy", how)]
+        how = f"dH/dt {minus}sum dH.M dH <= 0 by graph_metric_psd"
+        return [told(weakest.inherited("graph_energy", how), "never rises")]
     assert derivation.metric is not None
-    laws = [_degenerate(dynamics, "graph_energy", "M dH", derivation.metric, "metric", derivation.hamiltonian)]
+    laws = [told(_degenerate(dynamics, "graph_energy", "M dH", derivation.metric, "metric", derivation.hamiltonian))]
     if derivation.bracket is not None:
         laws.append(_degenerate(dynamics, "graph_entropy_degeneracy", "J dS", derivation.bracket, "bracket", entropy))
     return laws

@@ -4,6 +4,7 @@
     metric, no entropy       dH/dt = -dH . M dH <= 0, because it is positive
     metric and entropy       dH/dt = dS . M dH, zero where M dH = 0 survives the differences
                              dS/dt = dS . M dS + dS . J dH >= 0 where J dS = 0 survives
+    H depends on t by itself to each of them (dH/dt)_z, at a fixed state, is added
 
 Integrators approximate this flow; the drift of a step is theirs.
 """
@@ -23,6 +24,7 @@ from metrigen.discretise.lattice_probe import (
 )
 from metrigen.ir.nodes import Program
 from metrigen.passes.vary import bar
+from metrigen.physics.clock import INT, POINT, but_for_explicit, is_timed
 from metrigen.physics.derivation import Law
 
 ENERGY, DEGENERACY = "lattice_energy", "lattice_entropy_degeneracy"
@@ -32,17 +34,32 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
     """The energy law, and with an entropy its degeneracy in the bracket. ``skew`` and ``positive`` are the laws of the
     stencil that it rests on."""
     if positive is None:
-        return () if skew is None else (Law(ENERGY, skew.verdict, "dH/dt = dH.J dH = 0: the stencil is skew"),)
+        if skew is None:
+            return ()
+        return (_timed(stencil, Law(ENERGY, skew.verdict, f"{_rate(stencil)} dH.J dH = 0: the stencil is skew")),)
     if stencil.entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
-        return (weakest.inherited(ENERGY, f"dH/dt = -dH.M dH <= 0 by {positive.name}"),)
+        how = f"{_rate(stencil, -1)}dH.M dH <= 0 by {positive.name}"
+        return (_timed(stencil, weakest.inherited(ENERGY, how), "never rises"),)
     assert stencil.metric is not None
-    how = "dH/dt = dS.M dH, and M dH = 0 at every site"
-    laws = [_degenerate(stencil, ENERGY, how, stencil.metric, stencil.energy, "M dH")]
+    how = f"{_rate(stencil)} dS.M dH, and M dH = 0 at every site"
+    laws = [_timed(stencil, _degenerate(stencil, ENERGY, how, stencil.metric, stencil.energy, "M dH"))]
     if stencil.bracket is not None:
         how = "J dS = 0 at every site: the bracket leaves the entropy alone"
         laws.append(_degenerate(stencil, DEGENERACY, how, stencil.bracket, stencil.entropy, "J dS"))
     return tuple(laws)
+
+
+def _rate(stencil: Stencil, sign: int = 1) -> str:
+    """The beginning of dH/dt = +-..., with the explicit part where there is one."""
+    if is_timed(stencil.dynamics.derivation.hamiltonian):
+        return "dH/dt = (dH/dt)_z +" if sign > 0 else "dH/dt = (dH/dt)_z - "
+    return "dH/dt =" if sign > 0 else "dH/dt = -"
+
+
+def _timed(stencil: Stencil, law: Law, verb: str = "conserved") -> Law:
+    over = INT if stencil.dynamics.origin else POINT
+    return but_for_explicit(law, stencil.dynamics.derivation.hamiltonian, verb, over)
 
 
 def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradient: Program, what: str) -> Law:

@@ -134,13 +134,12 @@ class Writer:
             swap[atom] = self._jet(atom)
         out = expr.xreplace(swap)
         for symbol in sorted(out.free_symbols, key=lambda s: s.name):
-            if symbol == t:
+            if symbol == t and t.name not in {a.name for a in self.lowering.params}:
                 raise SpecError(
-                    f"explicit dependence on the time in {expr} cannot be emitted",
+                    f"the time in {expr} is not known here",
                     part=self.part,
-                    why="a step knows the state and the inputs, not when it comes",
-                    fix='work it out outside of the layer and hand it in, drive = Input("drive", domain): an input is '
-                    "constant over the steps of one call",
+                    why="energy, brackets and metric do not depend on t, so the layer is not told the time",
+                    fix="leave it out, or work it out from what the layer gives",
                 )
             if symbol in self.lowering.arrays:
                 out = out.xreplace({symbol: self._array(symbol, self.lowering.stencils.origin)})

@@ -73,7 +73,7 @@ def unread_currents(derivation: Derivation) -> dict[str, str]:
     dynamics += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     dynamics += [e for e in (derivation.system.entropy,) if e is not None]
     known = {*derivation.fields, *(f for e in dynamics for f in e.atoms(AppliedUndef))}
-    symbols = {s.name for e in dynamics for s in explicit_symbols(e)} - {t.name}
+    symbols = {s.name for e in dynamics for s in symbols_in(e)}
     out: dict[str, str] = {}
     for name, current in derivation.currents.items():
         parts = [in_state(derivation, j) for j in current]

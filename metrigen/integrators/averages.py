@@ -69,15 +69,20 @@ def averaged(dynamics: Dynamics, density: sp.Expr) -> Averaged:
 
 
 def average(
-    builder: Builder, parts: Averaged, begin: Mapping[str, Leaf], end: Mapping[str, Leaf], middle: Mapping[str, Leaf]
+    builder: Builder,
+    parts: Averaged,
+    begin: Mapping[str, Leaf],
+    end: Mapping[str, Leaf],
+    middle: Mapping[str, Leaf],
+    time: sp.Expr,
 ) -> dict[str, Leaf]:
-    """The average of the gradient from ``begin`` to ``end``, by field."""
+    """The average of the gradient from ``begin`` to ``end`` at the one moment ``time``, by field."""
     state, rank = tuple(begin), len(builder.dynamics.origin)
     total: dict[str, sp.Expr] = dict.fromkeys(state, sp.S.Zero)
     if parts.closed is not None:
         places = {BEGIN: begin, END: end, MIDDLE: middle}
         ends = {at(name, place): leaf for place, fields in places.items() for name, leaf in fields.items()}
-        slopes = builder.call(secant(parts.closed, state, rank, "hamiltonian"), ends)
+        slopes = builder.call(secant(parts.closed, state, rank, "hamiltonian"), ends, time)
         total = {name: total[name] + slopes[bar(name)] for name in state}
     for count, functional in parts.quadrature.items():
         gradient = apply(GRADIENT, vary(functional, state, seed=sp.S.One, rank=rank))
@@ -85,7 +90,7 @@ def average(
             # From the nearer end, where a rounding of the place is one of the difference.
             s, (near, far) = ((1 + x) / 2, (begin, end)) if x < 0 else ((1 - x) / 2, (end, begin))
             place = {n: builder.map(f"{n}__at", near[n] + s * (far[n] - near[n])) for n in state}
-            slopes = builder.call(gradient, place)
+            slopes = builder.call(gradient, place, time)
             total = {name: total[name] + weight / 2 * slopes[bar(name)] for name in state}
     return {name: builder.map(f"{name}__slope", e) for name, e in total.items()}
 

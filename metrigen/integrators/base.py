@@ -11,6 +11,7 @@ import sympy as sp
 
 from metrigen.discretise.base import Programs
 from metrigen.errors import SpecError
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
 from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
@@ -61,6 +62,13 @@ class TimeStepper(Stepper):
             raise SpecError(what, part="integrator", fix=f"{MOST_STEPS} at most; a layer may be called several times")
         dt = sp.sympify(self.dt)
         check_finite("dt", dt, "integrator")
+        if is_timed(dt):
+            raise SpecError(
+                f"dt={self.dt} depends on the time",
+                part="integrator",
+                why="a step is one number over all steps of a call",
+                fix="dt=0.1, and a call for every part of the time with another step, forward(..., dt=)",
+            )
         if dt.is_number:
             check_number(dt, "dt", "integrator", "dt=0.1")
         if dt.is_positive is not True:
@@ -76,3 +84,11 @@ class TimeStepper(Stepper):
         if missing:
             fix = f'order: ClassVar[int] = 2 and keeps: ClassVar[str] = "linear Casimirs", say, in class {name}'
             raise SpecError(f"{name} does not state its {' and '.join(missing)}", part="integrator", fix=fix)
+
+
+def at_mid_time(keeps: str, derivation: Derivation) -> str:
+    """What a method keeps that takes energy and entropy at the middle of a step, where these depend on the time."""
+    densities = (derivation.hamiltonian, derivation.system.entropy)
+    if not any(is_timed(e) for e in densities if e is not None):
+        return keeps
+    return f"{keeps}; energy and entropy of the time t + dt/2, which change between steps by their own dependence on t"

@@ -3,8 +3,9 @@
     order 4   s = 5   g = (a, a, 1 - 4 a, a, a),  a = 1/(4 - 4^(1/3)),  so that  sum g^3 = 0
     order 6   s = 9   a palindrome with  sum g = 1,  sum g^3 = sum g^5 = 0  and the last condition of order 5
 
-What every step of the method keeps the composition keeps; it is symmetric. Some g are negative, as in every composition
-of order above 2: a part of the step runs back in time, which only a flow without dissipation may do.
+A substep begins at t plus those before it. What every step of the method keeps the composition keeps; it is symmetric.
+Some g are negative, as in every composition of order above 2: a part of the step runs back in time, which only a flow
+without dissipation may do.
 
 References: M. Suzuki (1990), Fractal decomposition of exponential operators; W. Kahan, R.-C. Li (1997), Composition
 constants for raising the orders of unconventional schemes for ordinary differential equations.
@@ -29,6 +30,7 @@ from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import canonical_pairs, check_integrator, unfit
 from metrigen.physics.limits import SmallWaves
 from metrigen.physics.rotation import remainder
+from metrigen.spec.symbols import t
 
 _FIX = "Composed(Strang(steps=8, dt=0.1), order=4)"
 
@@ -113,10 +115,16 @@ class Composed(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         weights = SUBSTEPS[self.order]
-        parts = {g: self.method.over(sp.Float(g) * self.dt).step(dynamics) for g in dict.fromkeys(weights)}
         builder = Builder(dynamics)
         state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        parts: dict[tuple[float, float], Program] = {}
+        begun = 0.0
         for g in weights:
-            ends = builder.call(parts[g], state)
+            key = (g, begun if dynamics.timed else 0.0)
+            if key not in parts:
+                later = dynamics.later(sp.Float(begun) * self.dt) if begun else dynamics
+                parts[key] = self.method.over(sp.Float(g) * self.dt).step(later)
+            ends = builder.call(parts[key], state, t)
             state = {name: ends[after(name)] for name in state}
+            begun += g
         return builder.finish(state)

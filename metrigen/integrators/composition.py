@@ -2,7 +2,7 @@
 half a step of A.
 
 A sees the system without its metric and entropy, B the one without its bracket. With A and B of order 2 the composition
-has order 2, and what both keep it keeps.
+has order 2, and what both keep it keeps. The halves begin at t and at t + h/2, the whole at t: symmetric in time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import check_integrator, name_of, unfit
 from metrigen.physics.parts import bracket_part, metric_part
+from metrigen.spec.symbols import t
 
 
 def check_parts(derivation: Derivation, half: TimeStepper, whole: TimeStepper) -> None:
@@ -38,11 +39,13 @@ def check_parts(derivation: Derivation, half: TimeStepper, whole: TimeStepper) -
 def composed(dynamics: Dynamics, half: TimeStepper, whole: TimeStepper) -> Program:
     """The step: ``half`` on the bracket, ``whole`` on the metric, ``half`` on the bracket."""
     derivation = dynamics.derivation
-    reversible = half.step(replace(dynamics, derivation=bracket_part(derivation, half)))
+    bracket = replace(dynamics, derivation=bracket_part(derivation, half))
+    reversible = half.step(bracket)
     dissipative = whole.step(replace(dynamics, derivation=metric_part(derivation, whole)))
+    last = half.step(bracket.later(half.dt)) if dynamics.timed else reversible
     builder = Builder(dynamics)
     state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
-    for program in (reversible, dissipative, reversible):
-        ends = builder.call(program, state)
+    for program in (reversible, dissipative, last):
+        ends = builder.call(program, state, t)
         state = {name: ends[after(name)] for name in state}
     return builder.finish(state)

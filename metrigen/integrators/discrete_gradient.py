@@ -10,6 +10,8 @@ change nothing that the order sees. The products are sums over a plane (over a s
 dg H is ``passes.secant``: the difference quotients of the density of the lattice, term by term, in closed form. It
 cancels nothing, so what is kept is kept to rounding at every amplitude and step; of a quadratic H it is dH(zbar).
 
+With explicit time H, S, J and M are those of t + h/2: a step keeps H(t + h/2, .), and S(t + h/2, .) never falls.
+
 References: O. Gonzalez (1996), Time integration and discrete Hamiltonian systems; H. C. Oettinger (2018),
 GENERIC integrators: structure preserving time integration for thermodynamic systems.
 """
@@ -24,7 +26,7 @@ from typing import ClassVar
 import sympy as sp
 
 from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
-from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.base import TimeStepper, at_mid_time
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.implicit import SiteSum
 from metrigen.ir.nodes import Leaf, Program
@@ -60,16 +62,19 @@ class DiscreteGradient(TimeStepper):
         """Any system without learned functions."""
         check_arrays(derivation)
 
+    def kept(self, derivation: Derivation) -> str:
+        return at_mid_time(self.keeps, derivation)
+
     def step(self, dynamics: Dynamics) -> Program:
         inside, equations = Builder(dynamics), RightHandSide.of(dynamics)
-        segment = _Segment.of(inside, equations)
+        segment = _Segment.of(inside, equations, dynamics.time + self.dt / 2)
         gradients = {generator: segment.gradient(generator) for generator in equations.slopes}
         defects = {name: segment.end[name] - segment.begin[name] for name in segment.begin}
         for operator, generator, sign in equations.parts:
             covector, other = gradients[generator], gradients.get({"H": "S", "S": "H"}[generator])
             if other is not None:
                 covector = segment.projected(covector, other)
-            rows: Covector = equations.image(inside, operator, segment.middle, covector)
+            rows: Covector = equations.image(inside, operator, segment.middle, covector, segment.time)
             if other is not None:
                 rows = segment.projected(rows, other)
             defects = {name: defects[name] - sign * self.dt * rows[name] for name in rows}
@@ -80,23 +85,24 @@ class DiscreteGradient(TimeStepper):
 
 @dataclass(frozen=True)
 class _Segment:
-    """The way from z0 to z1, the unknown of the equation that is being written."""
+    """The way from z0 to z1, the unknown of the equation that is being written, at one moment."""
 
     builder: Builder
     equations: RightHandSide
     begin: Covector
     end: Covector
     middle: Covector
+    time: sp.Expr
     coupled: bool
 
     @classmethod
-    def of(cls, builder: Builder, equations: RightHandSide) -> _Segment:
+    def of(cls, builder: Builder, equations: RightHandSide, time: sp.Expr) -> _Segment:
         dynamics = equations.dynamics
         begin, end = starts(dynamics), {a.name: dynamics.leaf(a.name) for a in dynamics.state}
         middle = {name: builder.map(f"{name}__middle", (begin[name] + end[name]) / 2) for name in begin}
         programs = [*equations.slopes.values(), *(operator for operator, _, _ in equations.parts)]
         coupled = couples_channels(*programs)
-        return cls(builder, equations, begin, end, middle, coupled)
+        return cls(builder, equations, begin, end, middle, time, coupled)
 
     def gradient(self, generator: str) -> dict[str, Leaf]:
         """dg H or dg S."""
@@ -108,7 +114,7 @@ class _Segment:
         program = secant(functional, tuple(self.begin), len(dynamics.origin), part)
         places = {BEGIN: self.begin, END: self.end, MIDDLE: self.middle}
         ends = {at(name, place): leaf for place, state in places.items() for name, leaf in state.items()}
-        slopes = self.builder.call(program, ends)
+        slopes = self.builder.call(program, ends, self.time)
         return {name: slopes[bar(name)] for name in self.begin}
 
     def projected(self, vector: Covector, along: Covector) -> dict[str, Leaf]:

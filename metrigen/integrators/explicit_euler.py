@@ -1,4 +1,4 @@
-"""Explicit Euler: z1 = z0 + h f(z0). The baseline; on a field mode it needs h <= gamma / w_max^2."""
+"""Explicit Euler: z1 = z0 + h f(t, z0). The baseline; on a field mode it needs h <= gamma / w_max^2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from metrigen.physics.limits import SmallWaves
 
 @dataclass(frozen=True)
 class ExplicitEuler(TimeStepper):
-    """z1 = z0 + h f(z0)."""
+    """z1 = z0 + h f(t, z0), t the time at the beginning of the step."""
 
     order: ClassVar[int] = 1
     keeps: ClassVar[str] = "linear Casimirs"
@@ -32,5 +32,5 @@ class ExplicitEuler(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         builder = Builder(dynamics)
         state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
-        rates = RightHandSide.of(dynamics).at(builder, state)
+        rates = RightHandSide.of(dynamics).at(builder, state, dynamics.time)
         return builder.finish({name: state[name] + self.dt * rate for name, rate in rates.items()})

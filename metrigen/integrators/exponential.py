@@ -6,7 +6,8 @@ With H = a p^2/2 + k q^2/2 + V(q) and friction r a site obeys q' = a p, p' = -k 
 
 in the Stumpff functions of ``ir.stumpff``: exact for under-, over- and critical damping, and for k of either sign. The
 step is half of this flow, p -= h V'(q), and the other half; without V it is the flow itself, for any h. V holds the
-coupling of sites and channels, sources, and what is not linear; against its stiffness the step stays limited.
+coupling of sites and channels, sources, what is not linear, and what depends on the time, which the kick takes at
+t + h/2; against its stiffness the step stays limited.
 
 Reference: E. Hairer, C. Lubich, G. Wanner (2006), Geometric Numerical Integration, section XIII.1.
 """
@@ -26,6 +27,7 @@ from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 from metrigen.ir.stumpff import stumpff
 from metrigen.passes.vary import bar
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     check_friction,
@@ -85,6 +87,12 @@ class Exponential(TimeStepper):
             slots = zip(rows(derivation.metric), derivation.metric.right, strict=True)
             rates += [row.diff(jet(right)) for row, right in slots]
         for value in map(from_jets, rates):
+            if is_timed(value):
+                raise unfit(
+                    derivation,
+                    f"the coefficient {show(value)} depends on the time, and the flow of a site is worked out once",
+                    "Strang(...) takes inertia and friction that depend on the time",
+                )
             if not everywhere(value) or value.free_symbols & {*derivation.system.domain.axes}:
                 raise unfit(
                     derivation,
@@ -97,7 +105,7 @@ class Exponential(TimeStepper):
         return Programs(scan=scan_of(dynamics.derivation))
 
     def step(self, dynamics: Dynamics) -> Program:
-        flows = Flows.of(dynamics)
+        flows = Flows.of(dynamics, dynamics.time + self.dt / 2)
         energy = flows.splitting.energy
         fields = [q for q, _ in flows.splitting.pairs]
         stiffness = {q: pointwise_stiffness(energy.potential, q) for q in fields}
@@ -106,7 +114,7 @@ class Exponential(TimeStepper):
             self._turn(flows, stiffness, self.dt)
             return flows.builder.finish(flows.state)
         self._turn(flows, stiffness, self.dt / 2)
-        slopes = flows.builder.call(dynamics.gradient(rest, "V"), flows.state)
+        slopes = flows.builder.call(dynamics.gradient(rest, "V"), flows.state, flows.time)
         flows.kick({bar(dynamics.array(q)): slopes[bar(dynamics.array(q))] for q in fields}, self.dt)
         self._turn(flows, stiffness, self.dt / 2)
         return flows.builder.finish(flows.state)

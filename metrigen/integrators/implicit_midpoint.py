@@ -20,7 +20,7 @@ from metrigen.physics.derivation import Derivation
 
 @dataclass(frozen=True)
 class ImplicitMidpoint(TimeStepper):
-    """zbar = z0 + h/2 f(zbar), z1 = 2 zbar - z0."""
+    """zbar = z0 + h/2 f(t + h/2, zbar), z1 = 2 zbar - z0."""
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class ImplicitMidpoint(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         inside = Builder(dynamics)
         middle = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
-        rates = RightHandSide.of(dynamics).at(inside, middle)
+        rates = RightHandSide.of(dynamics).at(inside, middle, dynamics.time + self.dt / 2)
         begin = starts(dynamics)
         defects = {name: middle[name] - begin[name] - self.dt * rate / 2 for name, rate in rates.items()}
         builder = Builder(dynamics)

@@ -17,7 +17,7 @@ from metrigen.physics.limits import SmallWaves
 
 @dataclass(frozen=True)
 class Leapfrog(TimeStepper):
-    """q += h/2 T'(p); p -= h V'(q); q += h/2 T'(p)."""
+    """q += h/2 T'(p); p -= h V'(q); q += h/2 T'(p), all at the time t + h/2 in the middle of the step."""
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
@@ -32,7 +32,7 @@ class Leapfrog(TimeStepper):
         return waves.oscillating(sp.Integer(2))
 
     def step(self, dynamics: Dynamics) -> Program:
-        flows = Flows.of(dynamics)
+        flows = Flows.of(dynamics, dynamics.time + self.dt / 2)
         flows.drift(self.dt / 2)
         flows.kick(flows.force(), self.dt)
         flows.drift(self.dt / 2)

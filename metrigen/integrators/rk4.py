@@ -16,7 +16,8 @@ from metrigen.physics.limits import SmallWaves
 
 @dataclass(frozen=True)
 class RK4(TimeStepper):
-    """k1 = f(z), k2 = f(z + h k1/2), k3 = f(z + h k2/2), k4 = f(z + h k3); z += h (k1 + 2 k2 + 2 k3 + k4)/6."""
+    """k1 = f(t, z), k2 = f(t + h/2, z + h k1/2), k3 = f(t + h/2, z + h k2/2), k4 = f(t + h, z + h k3);
+    z += h (k1 + 2 k2 + 2 k3 + k4)/6."""
 
     order: ClassVar[int] = 4
     keeps: ClassVar[str] = "linear Casimirs"
@@ -36,8 +37,9 @@ class RK4(TimeStepper):
         start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
         total: dict[str, sp.Expr] = dict.fromkeys(start, sp.S.Zero)
         at = start
-        for weight, reach in ((1, sp.Rational(1, 2)), (2, sp.Rational(1, 2)), (2, 1), (1, None)):
-            rates = equations.at(builder, at)
+        half = sp.Rational(1, 2)
+        for weight, place, reach in ((1, 0, half), (2, half, half), (2, half, 1), (1, 1, None)):
+            rates = equations.at(builder, at, dynamics.time + place * self.dt)
             slopes = {name: builder.map(f"{name}__k", rate) for name, rate in rates.items()}
             total = {name: total[name] + weight * slope for name, slope in slopes.items()}
             if reach is not None:

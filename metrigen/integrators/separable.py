@@ -6,7 +6,8 @@
     rotation  p <- Cayley(h a B/2) p            F[p]*mix(B, G[p]): the channels turn, T is kept exactly
               p, r turn by h w sqrt(a_p a_r)    w*(F[p]*G[r] - F[r]*G[p]), T = (a_p p^2 + a_r r^2)/2: exact
 
-Each is the flow of one part of the system, Cayley's up to the third order; an integrator composes them.
+Each is the flow of one part of the system, Cayley's up to the third order; an integrator composes them. A coefficient
+that depends on the time stands still over a step, at the moment that the integrator says.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.passes.vary import bar
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     Separable,
@@ -35,7 +37,7 @@ from metrigen.physics.heat import Account, friction_with_heat
 from metrigen.physics.rotation import Plane, planes, remainder
 from metrigen.physics.variation import euler
 from metrigen.spec.domain import ANY
-from metrigen.spec.symbols import mix
+from metrigen.spec.symbols import mix, t
 
 
 def check_drift_and_kick(derivation: Derivation) -> None:
@@ -113,20 +115,21 @@ def _turns(derivation: Derivation, q: AppliedUndef, p: AppliedUndef, speed: sp.E
 
 @dataclass
 class Flows:
-    """The sub-flows of one step, acting on the current state."""
+    """The sub-flows of one step, acting on the current state, each with the coefficients of the one moment ``time``."""
 
     builder: Builder
     splitting: Splitting
     state: dict[str, Leaf]
+    time: sp.Expr
 
     @classmethod
-    def of(cls, dynamics: Dynamics) -> Flows:
+    def of(cls, dynamics: Dynamics, time: sp.Expr) -> Flows:
         start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
-        return cls(Builder(dynamics), splitting(dynamics.derivation), start)
+        return cls(Builder(dynamics), splitting(dynamics.derivation), start, time)
 
     def drift(self, h: sp.Expr) -> None:
         dynamics = self.builder.dynamics
-        slopes = self.builder.call(dynamics.gradient(self.splitting.energy.kinetic, "T"), self.state)
+        slopes = self.builder.call(dynamics.gradient(self.splitting.energy.kinetic, "T"), self.state, self.time)
         for q, p in self.splitting.pairs:
             name = dynamics.array(q)
             self.state[name] = self.builder.map(name, self.state[name] + h * slopes[bar(dynamics.array(p))])
@@ -134,7 +137,7 @@ class Flows:
     def force(self) -> dict[str, Leaf]:
         """dV/dq at the present q, to be used by several kicks."""
         dynamics = self.builder.dynamics
-        return self.builder.call(dynamics.gradient(self.splitting.energy.potential, "V"), self.state)
+        return self.builder.call(dynamics.gradient(self.splitting.energy.potential, "V"), self.state, self.time)
 
     def kick(self, slopes: dict[str, Leaf], h: sp.Expr) -> None:
         dynamics = self.builder.dynamics
@@ -157,7 +160,7 @@ class Flows:
         """U(e) grows by what the momenta are about to lose, sum a p^2 (1 - factor^2)/2."""
         dynamics, name = self.builder.dynamics, self.builder.dynamics.array(e)
         at = {f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()}
-        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields}
+        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields} | {t: self.time}
         kinetic, lost = self.splitting.energy.kinetic, sp.S.Zero
         for p in account.momenta:
             mass = euler(kinetic, p).diff(p).xreplace(at)
@@ -168,12 +171,12 @@ class Flows:
 
     def _coefficient(self, name: str, value: sp.Expr) -> sp.Expr:
         """A coefficient of a sub-flow: worked out once where it is one of the parameters alone; else at every site,
-        from the inputs, the parameters that differ from site to site, the axes and the present state."""
+        from the time, the inputs, the parameters that differ from site to site, the axes and the present state."""
         dynamics = self.builder.dynamics
         at = {f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()}
-        if not value.has(*at):
+        if not value.has(*at) and not is_timed(value):
             return self.builder.local(name, value)
-        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields}
+        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields} | {t: self.time}
         return value.xreplace(at)
 
     def rotate(self, h: sp.Expr) -> None:
@@ -199,7 +202,7 @@ class Flows:
 
     def _turn_channels(self, p: AppliedUndef, factor: sp.Expr, matrix: str, h: sp.Expr) -> None:
         dynamics = self.builder.dynamics
-        turned = self.builder.rotation(matrix, factor * h / 2)
+        turned = self.builder.rotation(matrix, (factor * h / 2).xreplace({t: self.time}))
         name = dynamics.array(p)
         out = self.builder.fresh(name)
         self.builder.body.append(Mix(out, turned, self.state[name].array))

@@ -8,6 +8,7 @@ from typing import ClassVar
 from metrigen.discretise.base import Programs
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import rows, unfit
 from metrigen.physics.jets import jets_of, to_jets
@@ -63,11 +64,22 @@ class SteadyState(Solver):
     def check(self, derivation: Derivation) -> None:
         """A gradient flow of every field, without derivatives in its metric, whose F is quadratic and positive
         definite, or convex for Newton's method."""
+        _check_timeless(derivation)
         _check_flow(derivation)
         _check_solvable(derivation, self.solver == "newton")
 
     def programs(self, dynamics: Dynamics) -> Programs:
         return dynamics.lowering.solve(dynamics, self.solver)
+
+
+def _check_timeless(derivation: Derivation) -> None:
+    parts = {"hamiltonian": derivation.hamiltonian, "entropy": derivation.system.entropy}
+    parts |= {p: b.form for p, b in (("bracket", derivation.bracket), ("metric", derivation.metric)) if b is not None}
+    for part, expr in parts.items():
+        if expr is not None and is_timed(expr):
+            why = f"{part}= depends on t, and a solve of dF = 0 is at no time: what it finds is not steady"
+            fix = f'hand in what moves, drive = Input("drive", domain), and solve once a moment; or step in time; {ANY}'
+            raise unfit(derivation, why, fix)
 
 
 def _check_flow(derivation: Derivation) -> None:

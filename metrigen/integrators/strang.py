@@ -5,6 +5,7 @@
 
 with one force evaluation a step, since q does not move between the two kicks. On a mode of frequency w the step has
 determinant exp(-gamma h) and is stable for h w <= 2 whatever the friction (Jury condition: trace <= 1 + determinant).
+What depends on the time is taken at t + h/2, so that the step stays symmetric in time, and so of order 2.
 
 With an entropy the friction heats: U(e) += T(p) (1 - exp(-2 gamma h)) with p, which keeps the total energy of the
 sub-flow, and S(e) grows. The rest of the step is symplectic and leaves S alone.
@@ -19,14 +20,16 @@ import sympy as sp
 
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
-from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.base import TimeStepper, at_mid_time
 from metrigen.integrators.composition import check_parts, composed
 from metrigen.integrators.separable import Flows, splitting
 from metrigen.ir.nodes import Program
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import check_friction, check_pairs, check_quadratic, check_separable, unfit
 from metrigen.physics.heat import friction_with_heat
 from metrigen.physics.limits import SmallWaves
+from metrigen.physics.report import show
 from metrigen.physics.rotation import misfit
 from metrigen.spec.domain import ANY
 
@@ -91,6 +94,7 @@ class Strang(TimeStepper):
             friction_with_heat(derivation, pairs)
         else:
             check_friction(derivation, momenta)
+        _check_turns(derivation)
 
     def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
         """h w <= 2 for every friction; not known for a composition."""
@@ -104,13 +108,14 @@ class Strang(TimeStepper):
         if derivation.system.entropy is None:
             parts = splitting(derivation)
             return _TURNING if parts.rotation or parts.planes else self.keeps
-        return "the total energy of the friction exactly; the entropy never falls; symplectic and reversible without it"
+        keeps = "the total energy of the friction exactly; the entropy never falls"
+        return at_mid_time(f"{keeps}; symplectic and reversible without it", derivation)
 
     def step(self, dynamics: Dynamics) -> Program:
         if self.parts is not None:
             return composed(dynamics, *self.parts)
         h = self.dt
-        flows = Flows.of(dynamics)
+        flows = Flows.of(dynamics, dynamics.time + h / 2)
         flows.drift(h / 2)
         slopes = flows.force()
         if flows.splitting.rotation or flows.splitting.planes:
@@ -127,3 +132,19 @@ class Strang(TimeStepper):
             flows.kick(slopes, h)
         flows.drift(h / 2)
         return flows.builder.finish(flows.state)
+
+
+def _check_turns(derivation: Derivation) -> None:
+    """Raise SpecError where channels turn at a rate that depends on the time: their rotation is one for all steps."""
+    forms = (derivation.hamiltonian, derivation.bracket.form if derivation.bracket is not None else sp.S.Zero)
+    if not any(map(is_timed, forms)):
+        return
+    for blocks in splitting(derivation).rotation.values():
+        for rate, matrix in blocks:
+            if is_timed(rate):
+                raise unfit(
+                    derivation,
+                    f"the rate {show(rate)} at which {matrix} turns the channels depends on the time, and a rotation "
+                    "of channels is worked out once for all steps",
+                    f"ImplicitMidpoint, or a rate that is free of t; {ANY}",
+                )

@@ -17,7 +17,7 @@ from metrigen.physics.limits import SmallWaves
 
 @dataclass(frozen=True)
 class SymplecticEuler(TimeStepper):
-    """p -= h V'(q); q += h T'(p)."""
+    """p -= h V'(q); q += h T'(p), both at the time t at which the step begins."""
 
     order: ClassVar[int] = 1
     keeps: ClassVar[str] = "symplectic form, linear and bilinear momentum maps"
@@ -31,7 +31,7 @@ class SymplecticEuler(TimeStepper):
         return waves.oscillating(sp.Integer(2))
 
     def step(self, dynamics: Dynamics) -> Program:
-        flows = Flows.of(dynamics)
+        flows = Flows.of(dynamics, dynamics.time)
         flows.kick(flows.force(), self.dt)
         flows.drift(self.dt)
         return flows.builder.finish(flows.state)

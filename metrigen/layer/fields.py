@@ -18,7 +18,7 @@ from metrigen.layer.operator import Operator, names_of
 from metrigen.passes.cse import count_ops
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.neural import Head, heads
-from metrigen.spec.symbols import Param
+from metrigen.spec.symbols import Param, t
 
 PARTS = ("residual", "tangent", "transposed", "pullback")  # the programs of a nonlinear equation
 _KINDS = {Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar"}
@@ -63,10 +63,10 @@ class FieldLayer(Layer):
 
     @cached_property
     def parameters(self) -> Mapping[str, sp.Symbol]:
-        """Every parameter of the dynamics but a numeric time step."""
+        """Every parameter of the dynamics but a numeric time step and the time."""
         named = {s.name: s for e in self.expressions for s in e.free_symbols}
         dynamics = self.lowered.dynamics
-        wanted = [a.name for a in dynamics.params]
+        wanted = [a.name for a in dynamics.params if a.name != t.name]
         wanted += [a.name for a in dynamics.inputs if isinstance(named.get(a.name), Param)]
         return {name: named[name] for name in sorted(wanted) if name in named}
 

@@ -73,6 +73,8 @@ def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Sym
     if sum(int(sp.count_ops(e)) for s in maps_in(program, "small waves") for e in s.expressions) > _LARGE:
         raise Unlinearised(f"the equations on the lattice have more than {_LARGE} operations")
     lattice = _entries(respond(program, names), program.outputs, names)
+    if any(symbol(t.name) in sp.sympify(c).free_symbols for row in lattice.values() for c in row.values()):
+        raise Unlinearised("the coefficients depend on the time")
     try:
         return Symbols(names, axes, domain.spacing, _continuum(derivation, layer, steady), lattice, steady)
     except (Unlinearised, TooLarge) as error:
@@ -84,7 +86,7 @@ def rates_program(layer: Dynamics) -> Program:
     if layer.derivation.system.solves:
         return layer.gradient(layer.derivation.hamiltonian)
     builder = Builder(layer)
-    rates = RightHandSide.of(layer).at(builder, {a.name: layer.leaf(a.name) for a in layer.state})
+    rates = RightHandSide.of(layer).at(builder, {a.name: layer.leaf(a.name) for a in layer.state}, t)
     builder.body.extend(Map(stores=((f"{name}__rate", rate),)) for name, rate in rates.items())
     inputs = (*layer.state, *layer.inputs, *layer.params)
     return Program("rates", inputs, tuple(builder.body), tuple(f"{n}__rate" for n in rates), layer.lowering.periodic)
@@ -93,7 +95,7 @@ def rates_program(layer: Dynamics) -> Program:
 def numbers_of(layer: Dynamics, program: Program) -> Numbers:
     """A constant state at which the dynamics has finite slopes: 0 (1 for a field that is positive), else 1.
 
-    Inputs are 0, or 1 if they are positive; parameters have their declared start. Raises Unlinearised.
+    Inputs are 0, or 1 if they are positive; parameters have their declared start, and t is 0. Raises Unlinearised.
     """
     known = {symbol(a.name): a for a in layer.lowering.inputs}
     for fallback in (0.0, 1.0):
@@ -114,6 +116,8 @@ def _start(layer: Dynamics, name: str, fallback: float) -> float:
                 return initial_value(function)
             field = any(name == a.name for a in layer.state)
             return 1.0 if function.is_positive or function.is_nonnegative else fallback if field else 0.0
+    if name == t.name:
+        return 0.0
     return next(initial_value(s) for s in _parameters(layer) if s.name == name)
 
 
@@ -149,7 +153,7 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             if has_unevaluated(rate) or sp.count_ops(rate) > _LARGE:
                 raise Unlinearised("the equations are too large to be written out")
             force = to_jets(one_channel(rate))
-        if force.free_symbols & {t, *derivation.system.domain.axes}:
+        if force.free_symbols & {*derivation.system.domain.axes}:
             raise Unlinearised("the coefficients depend on the place or the time")
         flat: dict[sp.Basic, sp.Expr] = {}
         for j in jets_of(force):
@@ -157,6 +161,8 @@ def _continuum(derivation: Derivation, layer: Dynamics, steady: bool) -> Entries
             flat[j] = sp.S.Zero if j.order else symbol(array.name if array else j.base.func.__name__)
         for j in jets_of(force, *derivation.fields):
             c = expanded(_plain(derivative(force, j).xreplace(flat)))
+            if symbol(t.name) in c.free_symbols:
+                raise Unlinearised("the coefficients depend on the place or the time")
             if c.has(sp.zoo, sp.nan, sp.oo):
                 raise Unlinearised("a coefficient has no value at a constant state")
             if c.has(sp.DiracDelta):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metrigen.ir.nodes import Array, Cayley, Local, Program
+from metrigen.ir.nodes import Array, Cayley, Local, Program, Statement
 from metrigen.ir.queries import known
+from metrigen.spec.symbols import t
 
 
 def hoist(program: Program, state: Sequence[str]) -> tuple[Program, Program]:
-    """(prologue, body): the prologue's outputs are inputs of the body and constant over the steps. The body takes
-    every array of ``state``, and of the other inputs those that it reads."""
+    """(prologue, body): the prologue's outputs are inputs of the body and constant over the steps. What follows from
+    the time moves from step to step, and stays in the body. The body takes every array of ``state``, and of the other
+    inputs those that it reads."""
     kinds = program.kinds()
-    early = tuple(s for s in known(program, "hoist") if isinstance(s, (Local, Cayley)))
-    late = tuple(s for s in program.body if not isinstance(s, (Local, Cayley)))
+    early, late = _parts(program)
     read = {name for s in late for name in s.reads}
     made = [name for s in early for name, _ in s.defines]
     passed = tuple(name for name in made if name in read)
@@ -26,3 +27,15 @@ def hoist(program: Program, state: Sequence[str]) -> tuple[Program, Program]:
         *(Array(name, kinds[name]) for name in passed),
     )
     return prologue, Program(program.name, inputs, late, program.outputs, program.periodic)
+
+
+def _parts(program: Program) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+    """The statements on parameters alone, and all others."""
+    early: list[Statement] = []
+    late: list[Statement] = []
+    moving = {t.name}
+    for s in known(program, "hoist"):
+        fixed = isinstance(s, (Local, Cayley)) and moving.isdisjoint(s.reads)
+        (early if fixed else late).append(s)
+        moving |= set() if fixed else {name for name, _ in s.defines}
+    return tuple(early), tuple(late)

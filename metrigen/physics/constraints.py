@@ -20,6 +20,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
+from metrigen.physics.clock import is_timed
 from metrigen.physics.jets import Jet, jet, jets_of, to_jets
 from metrigen.physics.operators import replacement
 from metrigen.physics.report import show, violation
@@ -100,6 +101,14 @@ def _residual(
             part="constraints",
             why="a constraint holds fields of the state, auxiliary fields and inputs",
             fix=f"add it to fields=, or declare Input({unknown[0].func.__name__!r}, domain, time_dependent=True)",
+        )
+    if is_timed(value):
+        raise SpecError(
+            f"the constraint of {name} depends on the time",
+            part="constraints",
+            why=f"{name} would move at a fixed state, and its part of the explicit dH/dt is not worked out",
+            fix=f"carry t into the energy where the constraint is linear, {name} = cos(w*t)*phi with phi free of t, or "
+            'hand the source in, Input("rho", domain)',
         )
     residual = to_jets(value)
     if any(j.order_in(t) for j in jets_of(residual)):

@@ -11,6 +11,7 @@ from metrigen.budget import DERIVE, check_depth, shallow, stage
 from metrigen.physics import steady
 from metrigen.physics.casimirs import casimirs
 from metrigen.physics.clamps import check_step
+from metrigen.physics.clock import INT, POINT, but_for_explicit, is_timed
 from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
 from metrigen.physics.effort import EQUATIONS, LAW, LAWS, limited
@@ -81,7 +82,7 @@ def _derive(system: System) -> Derivation:
         metric=state.metric_form,
         stress_energy={key: from_jets(value) for key, value in tensor.components.items()},
         currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
-        laws=(*laws, *(() if casimir_law is None else (casimir_law,)), _noether(tensor.law, current_law)),
+        laws=(*laws, *(() if casimir_law is None else (casimir_law,)), _noether(state, tensor.law, current_law)),
         steady_state=rest,
         step_limit=None,
         sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
@@ -111,16 +112,20 @@ def _step_limit(derivation: Derivation) -> sp.Expr | None:
         return None
 
 
-def _noether(tensor: Law, currents: Law | None) -> Law:
+def _noether(state: State, tensor: Law, currents: Law | None) -> Law:
     """One law for the tensor and the declared symmetries."""
-    if currents is None:
-        return tensor
-    weaker = tensor if tensor.verdict == "sampled" else currents
-    return Law("noether", weaker.verdict, f"{tensor.how}; {currents.how}", tensor.detail or currents.detail)
+    law = tensor
+    if currents is not None:
+        weaker = tensor if tensor.verdict == "sampled" else currents
+        law = Law("noether", weaker.verdict, f"{tensor.how}; {currents.how}", tensor.detail or currents.detail)
+    verb = "energy never rises" if state.metric is not None and state.entropy is None else "energy conserved"
+    return but_for_explicit(law, from_jets(state.hamiltonian), verb, INT if state.axes else POINT)
 
 
 def _steady(state: State) -> SteadyStateClass | None:
     boundary = state.system.domain.boundary
+    if is_timed(state.hamiltonian):
+        return None
     if state.bracket is not None or state.entropy is not None or state.constrained is not None or boundary is None:
         return None
     try:

@@ -18,7 +18,8 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics import brackets, metric, noether
-from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.clock import SUM, but_for_explicit, is_timed
+from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
 from metrigen.physics.fit import check_integrator, unfit
 from metrigen.physics.graph_forms import Density, Metric, metric_on_graph, named_differences, split_density
 from metrigen.physics.graph_laws import (
@@ -79,10 +80,11 @@ def derive_on_graph(system: System, graph: Graph) -> Derivation:
     tensor, source, balance = _balance(
         graph, fields, energy, bracket, dissipation, _Motion(slopes, driving, rates, sign)
     )
+    hamiltonian = from_jets(energy.spelled(energy.node + energy.edge))
     derivation = Derivation(
         system=system,
         fields=fields,
-        hamiltonian=from_jets(energy.spelled(energy.node + energy.edge)),
+        hamiltonian=hamiltonian,
         momenta={} if legendre is None else legendre.momenta,
         velocities={} if legendre is None else {u: from_jets(v) for u, v in legendre.velocities.items()},
         equations={u: from_jets(rate) for u, rate in zip(fields, rates, strict=True)},
@@ -90,8 +92,8 @@ def derive_on_graph(system: System, graph: Graph) -> Derivation:
         metric=metric_form,
         stress_energy={key: from_jets(value) for key, value in tensor.items()},
         currents={},
-        laws=(*laws, balance),
-        steady_state=classify(energy, fields) if bracket is None and entropy is None else None,
+        laws=(*laws, _timed(balance, system, hamiltonian)),
+        steady_state=_steady(energy, fields) if bracket is None and entropy is None else None,
         step_limit=None,
         sources={t: from_jets(source)},
     )
@@ -175,6 +177,15 @@ def _laws(
         if bracket is not None:
             out.append(check_degeneracy("entropy_degeneracy", fields, bracket.apply(entropy)))
     return tuple(out)
+
+
+def _steady(energy: Density, fields: Fields) -> SteadyStateClass | None:
+    return None if is_timed(energy.node) or is_timed(energy.edge) else classify(energy, fields)
+
+
+def _timed(balance: Law, system: System, hamiltonian: sp.Expr) -> Law:
+    verb = "energy never rises" if system.metric is not None and system.entropy is None else "energy conserved"
+    return but_for_explicit(balance, hamiltonian, verb, SUM)
 
 
 class _Motion(NamedTuple):

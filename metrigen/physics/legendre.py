@@ -24,7 +24,7 @@ from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.partials import Partials
 from metrigen.physics.refusals import refuse, refuse_singular
 from metrigen.physics.report import identity, show
-from metrigen.physics.variation import euler_of, gradient, over_common, tidy
+from metrigen.physics.variation import diff_jets, euler_of, gradient, over_common, tidy
 from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import momentum, t
 
@@ -163,6 +163,7 @@ def _first_order(
     velocities: Mapping[AppliedUndef, Jet],
     has_bracket: bool,
 ) -> Legendre:
+    _refuse_timed(theta, fields)
     hamiltonian = tidy(-lagrangian.xreplace(dict.fromkeys(velocities.values(), sp.S.Zero)))
     if all_zero(theta.values()) and not has_bracket:
         raise refuse(
@@ -203,6 +204,21 @@ def _judged(verdict: Verdict, how: str, detail: str, needs: Sequence[sp.Expr]) -
     if verdict == "conditional":
         return conditional("legendre", how, detail, needs)
     return Law("legendre", verdict, how, detail)
+
+
+def _refuse_timed(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[AppliedUndef, ...]) -> None:
+    """Omega u_t = dH/du + (d theta/dt)_u: the last term is the variation of no energy that is looked for."""
+    for u, value in theta.items():
+        moved = diff_jets(value, t, held=fields)
+        if not zero_test(moved):
+            raise refuse(
+                "the first-order Lagrangian has a symplectic form that moves with the time",
+                residual=moved,
+                why=f"theta for {u.func.__name__}_t is {show(value)}; its explicit derivative {show(moved)} adds a "
+                "force to dH/du that no bracket of H gives",
+                fix="integrate by parts in t, where theta is the sum of a part free of t and of a gradient; or give "
+                "hamiltonian= and bracket=",
+            )
 
 
 def _refuse_nonlocal(theta: Mapping[AppliedUndef, sp.Expr], fields: tuple[AppliedUndef, ...]) -> None:

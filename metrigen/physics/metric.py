@@ -12,6 +12,7 @@ from itertools import combinations
 import sympy as sp
 
 from metrigen.physics import positivity
+from metrigen.physics.clock import broken_later
 from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law
 from metrigen.physics.jets import to_jets
@@ -58,13 +59,31 @@ def check_psd(form: Form, source: object) -> Law:
     """(F, F) >= 0 for every F."""
     if isinstance(source, Dissipation):
         signs = [sign_of(to_jets(weight)) for weight, _ in source.terms]
-        return _verdict(signs, "signs of the weights of the factored form")
+        return _at_every_time(_verdict(signs, "signs of the weights of the factored form"))
     found = positivity.of_form(form)
     if found.needs:
-        return conditional("metric_psd", found.how, found.undecided, found.needs)
+        return _at_every_time(conditional("metric_psd", found.how, found.undecided, found.needs))
     if found.undecided:
         return Law("metric_psd", "sampled", found.how, found.undecided)
-    return _verdict(found.signs, found.how, positivity.counterexample(form))
+    return _at_every_time(_verdict(found.signs, found.how, positivity.counterexample(form)))
+
+
+def _at_every_time(law: Law) -> Law:
+    """The law, unless the time that comes breaks it whatever the parameters are: t runs through every value."""
+    for need in law.needs:
+        broken = broken_later(need)
+        if broken:
+            raise violation(
+                "the metric bracket is not positive at every time",
+                law="metric_psd",
+                residual=need,
+                part="metric",
+                why=f"(F, F) >= 0 needs {show(need)} >= 0, and t > 0 comes to a time when it is negative",
+                witness=broken,
+                fix="a weight that keeps its sign, 1 + cos(w*t), exp(-t) or cos(w*t)**2; one in which parameters "
+                "decide, 1 + eps*cos(w*t), is reported with its condition",
+            )
+    return law
 
 
 def _verdict(signs: Sequence[Sign], how: str, counterexample: str = "") -> Law:

@@ -1,7 +1,7 @@
 """Semilinear systems: well-posed because what is nonlinear has no derivatives.
 
 Split H = Q + V, with Q the terms that hold derivatives and the squares c u^2, c >= 0, and V(z) the rest, free of
-derivatives. With constant J and M >= 0 that act without derivatives, and Q >= 0 quadratic,
+derivatives. With constant J and M >= 0 that act without derivatives, and Q >= 0 quadratic and free of t,
 
     dQ/dt = -dQ.M dQ + dQ.(J - M) dV
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen.physics import channels, steady
+from metrigen.physics.clock import is_timed
 from metrigen.physics.effort import expand
 from metrigen.physics.jets import jet, jets_of
 from metrigen.physics.signs import sign_of
@@ -33,7 +34,7 @@ def is_semilinear(state: State) -> bool:
         if any(j.base in state.fields or (j.base in slots and j.order) for j in jets_of(form.density)):
             return False
     principal, rest = _split(state)
-    if any(j.order for j in jets_of(rest, *state.fields)) or channels.has_maps(principal):
+    if any(j.order for j in jets_of(rest, *state.fields)) or channels.has_maps(principal) or is_timed(principal):
         return False
     if not steady.nonnegative(principal, [euler_jets(principal, u) for u in state.fields], state.fields):
         return False
@@ -61,7 +62,9 @@ def _split(state: State) -> tuple[sp.Expr, sp.Expr]:
 
 
 def _square(term: sp.Expr, state: State) -> bool:
-    """term = c u^2 with c >= 0 free of the fields."""
+    """term = c u^2 with c >= 0 free of the fields and of the time."""
+    if is_timed(term):
+        return False
     for u in state.fields:
         factor = term / jet(u) ** 2
         if not jets_of(factor, *state.fields) and not channels.has_maps(factor):

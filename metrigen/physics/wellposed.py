@@ -14,6 +14,7 @@ import sympy as sp
 
 from metrigen.errors import StructureError
 from metrigen.physics import channels, steady
+from metrigen.physics.clock import is_timed
 from metrigen.physics.conditions import Conditions, conditional, told, within
 from metrigen.physics.derivation import Law
 from metrigen.physics.effort import LAW, limited
@@ -79,12 +80,15 @@ def _by_energy(state: State) -> Law | None:
 
 
 def _energy_estimate(state: State) -> bool:
-    """z_t = J dH - M dH with state-independent J and M >= 0, and a quadratic density H >= 0: H does not grow."""
+    """z_t = J dH - M dH with state-independent J and M >= 0, and a quadratic density H >= 0 whose coefficients do not
+    move with the time: H does not grow."""
     if state.entropy is not None or channels.has_maps(state.hamiltonian):
         return False
     for form in (state.bracket, state.metric):
         if form is not None and any(j.base in state.fields for j in jets_of(form.density)):
             return False
+    if any(is_timed(g.diff(j)) for g in state.covectors for j in jets_of(g, *state.fields)):
+        return False
     return steady.nonnegative(state.hamiltonian, state.covectors, state.fields)
 
 

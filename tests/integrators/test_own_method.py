@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from metrigen import Derivation, SpecError, Strang, derive
+from metrigen import Derivation, SpecError, Strang, derive, t
 from metrigen.discretise.dynamics import Builder, Dynamics, after
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program
@@ -36,10 +36,12 @@ class Fourth(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         builder, outer = Builder(dynamics), 1 / (2 - 2 ** (1 / 3))
         state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        begun = 0.0
         for weight in (outer, 1 - 2 * outer, outer):
             part = copy(Strang(1, self.dt))
             object.__setattr__(part, "dt", weight * self.dt)
-            ends = builder.call(part.step(dynamics), state)
+            ends = builder.call(part.step(dynamics.later(begun * self.dt)), state, t)
+            begun += weight
             state = {name: ends[after(name)] for name in state}
         return builder.finish(state)
 
