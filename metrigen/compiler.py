@@ -11,8 +11,7 @@ from typing import Any
 from metrigen.backends.backends import BACKENDS
 from metrigen.backends.base import Backend
 from metrigen.budget import BUILD, limited, shallow, stage
-from metrigen.discretise.dynamics import Dynamics
-from metrigen.errors import SpecError, Warned, faults
+from metrigen.errors import Warned, faults
 from metrigen.ir.verify import verify
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.tokens import TokenLayer
@@ -98,7 +97,6 @@ def _compile(spec: Spec, clock: _Clock, backends: tuple[type[Backend], ...]) -> 
         return _compile_sequence(spec, derivation, clock, backends)
     with clock.stage("discretise and vary") as counts:
         dynamics, made = discretised(derivation)
-        _refuse_time(dynamics)
         lowered: Lowered = assembled(derivation, dynamics, made)
         counts["equations"] = len(lowered.dynamics.state)
     with clock.stage("laws of the stencil"):
@@ -114,18 +112,6 @@ def _compile(spec: Spec, clock: _Clock, backends: tuple[type[Backend], ...]) -> 
         texts = signed(layer.name, package_texts(layer, backends))
     warnings = notices(derivation, spec.declared)
     return Compiled(spec, derivation, laws, tuple(clock.stages), texts, layer.statistics(), warnings)
-
-
-def _refuse_time(dynamics: Dynamics) -> None:
-    """The programs of a layer read t; the module of a package does not hand it to them yet."""
-    if dynamics.timed:
-        raise SpecError(
-            "explicit dependence on the time has no emitted form",
-            part="hamiltonian" if dynamics.derivation.system.lagrangian is None else "lagrangian",
-            why="a module takes its steps without being told when they begin",
-            fix='work it out outside of the layer and hand it in, drive = Input("drive", domain): an input is constant '
-            "over the steps of one call",
-        )
 
 
 def _compile_sequence(

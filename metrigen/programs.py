@@ -41,7 +41,7 @@ class Lowered:
     minimum        the equation dF = 0 of a nonlinear one
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
     diagnostics    further values at the sites: stress_energy, currents, power (the density of dH/dt)
-    constants      coefficients that nobody differentiates: a time step that is a number
+    constants      coefficients that nobody differentiates: a time step that is a number, and the time
     equilibrium    programs of the solve on a graph (None elsewhere)
     """
 
@@ -111,6 +111,7 @@ def discretised(derivation: Derivation) -> tuple[Dynamics, Programs]:
 def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowered:
     """All programs of a layer that steps or solves."""
     on, constants = layer.lowering, () if layer.derivation is derivation else ("dt",)
+    constants += ("t",) if layer.timed else ()
     step, prologue, body, adjoint = None, None, None, None
     if made.step is not None:
         step = apply(STEP, made.step)

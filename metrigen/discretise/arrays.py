@@ -43,7 +43,9 @@ def dynamics(derivation: Derivation) -> Dynamics:
         kind.check_input(f, system)
     axes = {s: Array(s.name, Kind.SITE) for s in system.domain.axes if s.name in symbols and symbols[s.name] == s}
     timed = any(is_timed(e) for e in expressions)
-    params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] not in axes and (timed or symbols[n] != t)]
+    params = [param_array(symbols[n]) for n in sorted(symbols) if symbols[n] not in axes and symbols[n] != t]
+    params += [Array(t.name, Kind.SCALAR, driven=True)] if timed else []
+    params.sort(key=lambda a: a.name)
     ordered = {f: inputs[f] for f in sorted(inputs, key=lambda f: inputs[f].name)}
     sites = [p for p in params if p.kind in (Kind.SITE, Kind.EDGE)]
     arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}

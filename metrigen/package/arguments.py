@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import sympy as sp
+
 from metrigen.ir.nodes import Kind, Program
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.layer import Layer
@@ -60,6 +64,19 @@ def floats(layer: FieldLayer) -> list[str]:
     return ["dt"] if layer.stepping and time_step(layer)[0] == "number" else []
 
 
+def timed(layer: FieldLayer) -> bool:
+    """Whether what the layer computes depends on the time by itself."""
+    return layer.stepping and layer.lowered.dynamics.timed
+
+
+def step_length(layer: FieldLayer) -> str:
+    """Expression of the time step in a method of the layer that is handed one that is not learned."""
+    kind, text = time_step(layer)
+    if kind == "number":
+        return "dt"
+    return re.sub(r"[A-Za-z_]\w*", r"self.\g<0>", str(sp.N(layer.spec.system.stepper.dt)))
+
+
 def value(layer: FieldLayer, name: str, kind: Kind, like: str) -> str:
     """Expression of one argument of an operator inside a method, in the dtype of the state."""
     if kind is Kind.SITE:
@@ -71,6 +88,8 @@ def value(layer: FieldLayer, name: str, kind: Kind, like: str) -> str:
         return f"self._site({name}, {like}, {name!r})"
     if name in floats(layer):
         return f"step_of(self.{name}, {like})"
+    if name == "t":
+        return f"moment(t, {like})"
     return f"as_dtype(self.{name}, {like}.dtype)"
 
 
@@ -84,8 +103,8 @@ def arguments(
     ]
 
 
-def input_signature(layer: FieldLayer, optional: bool) -> str:
-    names = inputs_of(layer)
-    return (
-        (", *, " + ", ".join(f"{n}: Tensor" + (" | None = None" if optional else "") for n in names)) if names else ""
-    )
+def input_signature(layer: FieldLayer, optional: bool, moving: bool = False) -> str:
+    """Inputs by keyword, and with ``moving`` the time."""
+    names = [f"{n}: Tensor" + (" | None = None" if optional else "") for n in inputs_of(layer)]
+    names += ["t: float | Tensor = 0.0"] if moving else []
+    return ", *, " + ", ".join(names) if names else ""

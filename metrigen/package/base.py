@@ -11,7 +11,8 @@ NAMES = (
 )  # fmt: skip
 
 
-STEPPING = ("Span", "Stepping", "by_operators", "by_solves", "by_steps", "counted", "framed", "stepwise")
+STEPPING = ("Span", "Stepping", "by_operators", "by_solves", "by_steps", "counted", "framed", "moment",
+            "stepwise", "times")
 
 
 def with_imports(text: str) -> str:

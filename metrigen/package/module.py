@@ -8,7 +8,7 @@ from metrigen.ir.queries import learned_in
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, inputs_of, lives_on, parameters, per_site, spread
+from metrigen.package.arguments import arguments, floats, inputs_of, lives_on, parameters, per_site, spread, timed
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
@@ -68,7 +68,9 @@ def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
         found += [("FREE", "True")] if floats(layer) else []
         found += [("BACKWARD", "True")] if is_reversible(layer) else []
         found += [("ALONE", "True")] if floats(layer) and (layer.constraints or layer.equations) else []
-        found += [("DRIVEN", repr(layer.lowered.driven))] if layer.lowered.driven else []
+        driven = tuple(n for n in layer.lowered.driven if n != "t")
+        found += [("DRIVEN", repr(driven))] if driven else []
+        found += [("TIMED", "True")] if timed(layer) else []
     found += [("ON", repr(on))] if (on := lives_on(layer)) else []
     found += config_constants(layer, ["sites"] if per_site(layer) else [])
     found += declarations(layer, inputs_of(layer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Program
 from metrigen.layer.fields import FieldLayer
-from metrigen.package.arguments import arguments, input_signature, inputs_of
+from metrigen.package.arguments import arguments, input_signature, inputs_of, timed
 from metrigen.package.assembly import Package
 from metrigen.package.neural import keywords
 
@@ -20,16 +20,21 @@ def readout_method(package: Package[FieldLayer]) -> list[str]:
     values = arguments(layer, program, layer.fields[0])
     read = f"reference.readout(*given{keywords(program)})"
     lines.append(f"    given = {tuple_text(values)}")
+    place = values.index("moment(t, %s)" % layer.fields[0]) if timed(layer) and reads_time(program) else None
     if not package.registers("readout"):
         return [*lines, f"    return as_dtype(torch.cat({read}, 1), state.{layer.fields[0]}.dtype)", ""]
     return [
         *lines,
-        "    if by_reference(self.backend):",
+        "    if by_reference(self.backend)" + (" or given[%d].dim():" % place if place is not None else ":"),
         f"        return as_dtype(torch.cat({read}, 1), state.{layer.fields[0]}.dtype)",
         "    self._insist(given[0])",
         f"    return as_dtype(operators.readout(*given), state.{layer.fields[0]}.dtype)",
         "",
     ]
+
+
+def reads_time(program: Program) -> bool:
+    return any(a.name == "t" for a in program.inputs)
 
 
 def density_method(layer: FieldLayer, name: str) -> list[str]:
@@ -66,10 +71,11 @@ def exactly(lines: list[str], stepping: bool) -> list[str]:
 
 def _head(layer: FieldLayer, name: str, doc: str, program: Program) -> list[str]:
     needed = [n for n in inputs_of(layer) if n in {a.name for a in program.inputs}]
+    moving = timed(layer) and reads_time(program)
     state = f"state: {layer.class_name}State"
     target = f"({layer.fields[0]},)" if len(layer.fields) == 1 else ", ".join(layer.fields)
     return [
-        f"def {name}(self, {state}{input_signature(layer, True)}) -> Tensor:",
+        f"def {name}(self, {state}{input_signature(layer, True, moving)}) -> Tensor:",
         f'    """{doc}"""',
         *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         f"    {target} = self._state({name!r}, state)",
@@ -118,9 +124,12 @@ def _balance(layer: FieldLayer) -> list[str]:
     program = layer.programs["power"]
     passed = "".join(f", {n}={n}" for n in inputs_of(layer))
     values = ", ".join(arguments(layer, program, layer.fields[0]))
+    moving = timed(layer) and reads_time(layer.programs["energy"])
+    begin, end = (", t=t", ", t=t + elapsed") if moving else ("", "")
     return [
         *halfway(layer, _head(layer, "balance_residual", BALANCE_DOC, program)),
-        f"    gained = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
+        f"    gained = (self.energy(after{passed}{end}) - self.energy(before{passed}{begin})) / elapsed",
+        *(["    t = t + 0.5 * elapsed"] if timed(layer) and reads_time(program) else []),
         f"    return gained - {_volume(layer)}reference.power({values}{keywords(program)})[0].flatten(1).sum(1)",
         "",
     ]

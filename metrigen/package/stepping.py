@@ -10,7 +10,7 @@ from metrigen.emit.render import tuple_text
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import Joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, inputs_of, value
+from metrigen.package.arguments import arguments, floats, inputs_of, step_length, timed, value
 from metrigen.package.assembly import Package
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
@@ -22,8 +22,9 @@ def forward_steps(package: Package[FieldLayer]) -> list[str]:
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
     lines = [
         *_opened(layer, "forward", state, doc),
-        f"    return self._called({_handed(layer)}, Span(steps, dt))",
+        f"    return self._called({_handed(layer)}, {_span(layer)})",
         "",
+        *_length(layer),
         *_private(layer, "_evolved"),
     ]
     if layer.reports:
@@ -53,7 +54,7 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
     doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
     return [
         *_opened(layer, "forward_readout", f"tuple[{state}, Tensor]", doc),
-        f"    results, dtype = self._run(self._evolved_readout, {_handed(layer)}, Span(steps, dt))",
+        f"    results, dtype = self._run(self._evolved_readout, {_handed(layer)}, {_span(layer)})",
         "    read, *ends = [as_dtype(x, dtype) for x in results]",
         f"    return {state}(*ends), read",
         "",
@@ -69,7 +70,9 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
 
 def by_reference(layer: FieldLayer) -> str:
     """The condition on which the reference takes the steps."""
-    return f"by_reference(self.backend{', dt' if floats(layer) else ''})"
+    read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.fields]
+    constants = [*floats(layer), *([f"fixed[{read.index('t')}]"] if "t" in read else [])]
+    return f"by_reference({', '.join(['self.backend', *constants])})"
 
 
 def _ready(layer: FieldLayer) -> tuple[str, ...]:
@@ -79,13 +82,23 @@ def _ready(layer: FieldLayer) -> tuple[str, ...]:
 
 def _taken(layer: FieldLayer) -> list[str]:
     """Everything that a private method is handed."""
-    return [*floats(layer), *layer.fields, *inputs_of(layer)]
+    return [*floats(layer), *layer.fields, *_ahead(layer), *inputs_of(layer)]
+
+
+def _ahead(layer: FieldLayer) -> list[str]:
+    """The time at which the steps begin, where something depends on it."""
+    return ["t0"] if timed(layer) else []
+
+
+def _span(layer: FieldLayer) -> str:
+    return f"Span(steps, dt{', t0' if timed(layer) else ''})"
 
 
 def _opened(layer: FieldLayer, name: str, returns: str, doc: str) -> list[str]:
     """The head of a public method."""
     inputs = "".join(f"{n}: Tensor, " for n in inputs_of(layer))
     span = "steps: int | None = None, dt: float | Tensor | None = None"
+    span += ", t0: float | Tensor = 0.0" if timed(layer) else ""
     return [
         f"def {name}(self, {field_signature(layer)}, *, {inputs}{span}) -> {returns}:",
         f'    """{doc}"""',
@@ -101,7 +114,7 @@ def _handed(layer: FieldLayer) -> str:
 
 def _private(layer: FieldLayer, name: str) -> list[str]:
     """The head of a private method: the state and all that is fixed over the steps."""
-    handed = [*floats(layer), layer.fields[0], *inputs_of(layer)]
+    handed = [*_begins(layer), *floats(layer), layer.fields[0], *inputs_of(layer)]
     return [
         f"def {name}(self, _span: Span, {', '.join(f'{n}: Tensor' for n in _taken(layer))}) -> Tensors:",
         f"    state = {tuple_text(layer.fields)}",
@@ -109,19 +122,34 @@ def _private(layer: FieldLayer, name: str) -> list[str]:
     ]
 
 
+def _length(layer: FieldLayer) -> list[str]:
+    """What the time step of a call is, where it is learned and something depends on the time."""
+    if not timed(layer) or floats(layer):
+        return []
+    return ["def _length(self, dt: float | Tensor | None) -> float | Tensor:", f"    return {step_length(layer)}", ""]
+
+
+def _begins(layer: FieldLayer) -> list[str]:
+    return ["_span", "t0"] if timed(layer) else []
+
+
 def _fixed(layer: FieldLayer) -> list[str]:
     """What depends on parameters and inputs alone, in the order in which a step reads it."""
     body, prologue = layer.programs["step"], layer.lowered.prologue
     first, ready = layer.fields[0], _ready(layer)
     handed = [*floats(layer), first, *inputs_of(layer)]
+    begins = "_span: Span, t0: Tensor, " if timed(layer) else ""
     lines = [
-        f"def _fixed(self, {', '.join(f'{n}: Tensor' for n in handed)}) -> Tensors:",
+        f"def _fixed(self, {begins}{', '.join(f'{n}: Tensor' for n in handed)}) -> Tensors:",
         '    """What is fixed over the steps, in the order in which a step reads it."""',
     ]
     if prologue is not None and prologue.body:
         given = ", ".join(a.name if a.name in ready else value(layer, a.name, a.kind, first) for a in prologue.inputs)
         made = tuple_text(prologue.outputs) if len(prologue.outputs) == 1 else ", ".join(prologue.outputs)
         lines.append(f"    {made} = reference.prologue({given})")
-    driven = layer.lowered.driven
+    if "t" in layer.lowered.driven:
+        lines.append(f"    t = times(t0, {step_length(layer)}, _span.count, {first})")
+        ready = (*ready, "t")
+    driven = [n for n in layer.lowered.driven if n != "t"]
     found = [f"stepwise({a})" if a in driven else a for a in arguments(layer, body, first, layer.fields, ready)]
     return [*lines, f"    return {tuple_text(found)}", ""]

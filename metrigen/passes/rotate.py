@@ -38,7 +38,7 @@ class Loop:
 def rotate(body: Program, state: Sequence[str]) -> Loop:
     """The loop of ``body``, whose outputs are the next values of ``state`` in this order."""
     body = own_outputs(known(body, "rotate"))
-    early = _early(body, set(state))
+    early = _early(body, set(state), {a.name for a in body.inputs if a.driven})
     rest = tuple(s for s in body.body if s not in early)
     inside = {name for s in rest for name in s.reads}
     made = [name for s in early for name, _ in s.defines]
@@ -62,11 +62,12 @@ def rotate(body: Program, state: Sequence[str]) -> Loop:
     return Loop(carried, head, inner, tail)
 
 
-def _early(body: Program, state: set[str]) -> tuple[Statement, ...]:
-    """Pointwise statements on the state that make what is read at neighbours."""
+def _early(body: Program, state: set[str], driven: set[str]) -> tuple[Statement, ...]:
+    """Pointwise statements on the state that make what is read at neighbours; what reads another value at every step
+    stays in its own."""
     pointwise: dict[str, Map] = {}
     for s in body.body:
-        if not isinstance(s, Map) or s.sums or s.lets:
+        if not isinstance(s, Map) or s.sums or s.lets or not driven.isdisjoint(s.reads):
             continue
         found = {leaf for e in s.expressions for leaf in e.atoms(Leaf)}
         if all(not any(leaf.offset) and (leaf.array in state or leaf.array in pointwise) for leaf in found):
