@@ -71,8 +71,7 @@ def timed(layer: FieldLayer) -> bool:
 
 def step_length(layer: FieldLayer) -> str:
     """Expression of the time step in a method of the layer that is handed one that is not learned."""
-    kind, text = time_step(layer)
-    if kind == "number":
+    if floats(layer):
         return "dt"
     return re.sub(r"[A-Za-z_]\w*", r"self.\g<0>", str(sp.N(layer.spec.system.stepper.dt)))
 

@@ -11,8 +11,18 @@ NAMES = (
 )  # fmt: skip
 
 
-STEPPING = ("Span", "Stepping", "by_operators", "by_solves", "by_steps", "counted", "framed", "moment",
-            "stepwise", "times")
+STEPPING = (
+    "Span",
+    "Stepping",
+    "by_operators",
+    "by_solves",
+    "by_steps",
+    "counted",
+    "framed",
+    "moment",
+    "stepwise",
+    "times",
+)
 
 
 def with_imports(text: str) -> str:

@@ -42,6 +42,8 @@ def value(layer: FieldLayer, array: Array, like: str) -> str:
         return f"_node({'self.' * own}{name}, {like}, {name!r})"
     if array.kind is Kind.EDGE:
         return f"_edge({'self.' * own}{name}, {like}, _graph, {name!r})"
+    if name == "t":
+        return f"_moment(t, {like}, _graph)"
     return f"step_of(self.{name}, {like})" if name in floats(layer) else f"self.{name}.to({like}.dtype)"
 
 

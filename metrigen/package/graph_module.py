@@ -5,7 +5,7 @@ from __future__ import annotations
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Kind
 from metrigen.layer.fields import FieldLayer
-from metrigen.package.arguments import floats, parameters
+from metrigen.package.arguments import floats, parameters, timed
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
@@ -32,7 +32,8 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
         title=layer.class_name,
         class_name=layer.class_name,
         stepping=layer.stepping,
-        driven=bool(layer.lowered.driven),
+        timed=timed(layer),
+        driven=any(a.driven for a in inputs_of(layer)),
         components=repr(layer.lowered.components),
         fields=layer.fields,
         network=network_of(layer),
@@ -63,7 +64,9 @@ def _constants(layer: FieldLayer) -> list[tuple[str, str]]:
     found = [("RANK", "1"), ("FIELDS", repr(layer.fields))]
     found += [("MORE", '("edge_index",)')] if network_of(layer) is None else []
     found += [("ALONG", repr(edges))] if edges else []
-    return [*found, *([("DRIVEN", repr(layer.lowered.driven))] if layer.lowered.driven else [])]
+    driven = tuple(a.name for a in inputs_of(layer) if a.driven)
+    found += [("DRIVEN", repr(driven))] if driven else []
+    return [*found, *([("TIMED", "True")] if timed(layer) else [])]
 
 
 def _init_args(layer: FieldLayer) -> list[str]:
@@ -257,10 +260,13 @@ def _balance(layer: FieldLayer) -> list[str]:
     lines, call = _reading(layer, "balance_residual", BALANCE_DOC, program="power")
     edge_index = [] if network_of(layer) is not None else ["edge_index"]
     passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(layer))])
+    moving = timed(layer) and any(a.name == "t" for a in layer.programs["energy"].inputs)
+    begin, end = (", t=t", ", t=t + elapsed") if moving else ("", "")
     return [
         *halfway(layer, lines),
+        f"    _gained = (self.energy(after{passed}{end}) - self.energy(before{passed}{begin})) / elapsed",
+        *(["    t = t + 0.5 * elapsed"] if timed(layer) else []),
         f"    (_density,) = {call}",
-        f"    _gained = (self.energy(after{passed}) - self.energy(before{passed})) / elapsed",
         "    return _gained - _density.flatten(1).sum(1)",
         "",
     ]
@@ -275,6 +281,7 @@ def _reading(
     needed = [a.name for a in inputs_of(layer) if a.name in read]
     values = ", ".join(["_graph", *arguments_of(layer, run, layer.fields[0])])
     fields = ", ".join(f"state.{f}" for f in layer.fields)
+    extra += ", t: float | Tensor = 0.0" if timed(layer) and "t" in read else ""
     head = [
         f"def {name}(self, state: {layer.class_name}State{keywords(layer, True, extra)}) -> Tensor:",
         f'    """{doc}"""',

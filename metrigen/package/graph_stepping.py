@@ -5,9 +5,10 @@ from __future__ import annotations
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Array, Kind
 from metrigen.layer.fields import FieldLayer
-from metrigen.package.arguments import floats
+from metrigen.package.arguments import floats, step_length, timed
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, network_of, value
 from metrigen.package.settings import fields_given, is_reversible
+from metrigen.package.stepping import length, span_of
 
 
 def forward_steps(layer: FieldLayer) -> list[str]:
@@ -17,11 +18,13 @@ def forward_steps(layer: FieldLayer) -> list[str]:
     inputs = keywords(layer, False) or ", *"
     fields, given = (", ".join(f'"{n}": {n}' for n in found) for found in (layer.fields, names))
     span = "steps: int | None = None, dt: float | Tensor | None = None"
+    span += ", t0: float | Tensor = 0.0" if timed(layer) else ""
     return [
         f"def forward(self, {signature}{inputs}, {span}) -> {state}:",
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
-        f"    return self._called({{{fields}}}, {{{given}}}, Span(steps, dt))",
+        f"    return self._called({{{fields}}}, {{{given}}}, {span_of(layer)})",
         "",
+        *length(layer),
         *_called(layer, names),
         *_evolved(layer),
     ]
@@ -30,7 +33,8 @@ def forward_steps(layer: FieldLayer) -> list[str]:
 def _called(layer: FieldLayer, names: list[str]) -> list[str]:
     """The method that takes the steps of a span: the state after them, or the states on the way."""
     first, (_, starts) = layer.fields[0], fields_given(layer)
-    handed, numbers, driven = inputs_of(layer), floats(layer), layer.lowered.driven
+    handed, numbers, driven = inputs_of(layer), floats(layer), [a.name for a in inputs_of(layer) if a.driven]
+    begin = [f"moment(_span.t0, {first}).flatten()"] if timed(layer) else []
     taken = [_by_step(a, first) if a.driven else value(layer, a, first) for a in handed]
     by_step = ", ".join(f'"{n}": {n}' for n in driven)
     lines = [
@@ -41,21 +45,31 @@ def _called(layer: FieldLayer, names: list[str]) -> list[str]:
         *starts,
         *opened(layer, ", ".join(layer.fields)),
         f"    _span = counted(span, self.steps, {{{by_step}}})",
-        f"    _given = {tuple_text([*layer.fields, *taken])}",
+        f"    _given = {tuple_text([*layer.fields, *begin, *taken])}",
         "    _run = partial(self._evolved, _graph, _span)",
     ]
     if numbers:
         lines += [
             f"    dt = step_of(self.dt if _span.dt is None else as_step(_span.dt, {is_reversible(layer)}), {first})",
+            *([f"    dt = dt.expand(len({first})) if len(_given[{len(layer.fields)}]) > 1 else dt"] if begin else []),
             "    _results = by_sample(_run, dt, _given, False) if dt.dim() else _run(dt, *_given)",
         ]
     else:
         lines += [
             "    if _span.dt is not None:",
             '        raise ValueError("the time step of this layer is learned: a call has no dt of its own")',
+            *(_apart(len(layer.fields)) if begin else []),
             "    _results = _run(*_given)",
         ]
     return [*lines, f"    return {layer.class_name}State(*(x.to(_dtype) for x in _results))", ""]
+
+
+def _apart(place: int) -> list[str]:
+    """Lines that refuse times of samples of their own where the time step is learned."""
+    return [
+        f"    if len(_given[{place}]) > 1:",
+        '        raise ValueError("a learned time step goes with one t0 for all samples")',
+    ]
 
 
 def _by_step(array: Array, like: str) -> str:
@@ -67,18 +81,22 @@ def _by_step(array: Array, like: str) -> str:
 def _evolved(layer: FieldLayer) -> list[str]:
     """The method that takes the steps of samples that share a time step."""
     first, handed, numbers, driven = layer.fields[0], inputs_of(layer), floats(layer), layer.lowered.driven
-    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *(a.name for a in handed)))
+    begin = ["t0"] if timed(layer) else []
+    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *begin, *(a.name for a in handed)))
     lines = [f"def _evolved(self, _graph: Graph, _span: Span, {taken}) -> tuple[Tensor, ...]:"]
     ready, places = (*numbers, *(a.name for a in handed)), ", reference.DRIVEN" if driven else ""
     prologue = layer.lowered.prologue
     if prologue is not None and prologue.body:
         given = ", ".join(a.name if a.name in ready else value(layer, a, first) for a in prologue.inputs)
         lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
+    if "t" in driven:
+        lines.append(f"    t = times(t0, {step_length(layer)}, _span.count, {first})")
+        ready = (*ready, "t")
     fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
     return [
         *lines,
         "    _fixed = (",
-        *(f"        {f'stepwise({value})' if value in driven else value}," for value in fixed),
+        *(f"        {f'stepwise({value})' if value in driven and value != 't' else value}," for value in fixed),
         "    )",
         f"    _state = {tuple_text(layer.fields)}",
         f"    return by_steps(partial(reference.evolve, _graph), _state, _fixed, _span{places})",

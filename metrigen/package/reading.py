@@ -20,12 +20,13 @@ def readout_method(package: Package[FieldLayer]) -> list[str]:
     values = arguments(layer, program, layer.fields[0])
     read = f"reference.readout(*given{keywords(program)})"
     lines.append(f"    given = {tuple_text(values)}")
-    place = values.index("moment(t, %s)" % layer.fields[0]) if timed(layer) and reads_time(program) else None
+    moving = timed(layer) and reads_time(program)
+    apart = f" or given[{[a.name for a in program.inputs].index('t')}].dim()" if moving else ""
     if not package.registers("readout"):
         return [*lines, f"    return as_dtype(torch.cat({read}, 1), state.{layer.fields[0]}.dtype)", ""]
     return [
         *lines,
-        "    if by_reference(self.backend)" + (" or given[%d].dim():" % place if place is not None else ":"),
+        f"    if by_reference(self.backend){apart}:",
         f"        return as_dtype(torch.cat({read}, 1), state.{layer.fields[0]}.dtype)",
         "    self._insist(given[0])",
         f"    return as_dtype(operators.readout(*given), state.{layer.fields[0]}.dtype)",

@@ -22,9 +22,9 @@ def forward_steps(package: Package[FieldLayer]) -> list[str]:
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
     lines = [
         *_opened(layer, "forward", state, doc),
-        f"    return self._called({_handed(layer)}, {_span(layer)})",
+        f"    return self._called({_handed(layer)}, {span_of(layer)})",
         "",
-        *_length(layer),
+        *length(layer),
         *_private(layer, "_evolved"),
     ]
     if layer.reports:
@@ -54,7 +54,7 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
     doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
     return [
         *_opened(layer, "forward_readout", f"tuple[{state}, Tensor]", doc),
-        f"    results, dtype = self._run(self._evolved_readout, {_handed(layer)}, {_span(layer)})",
+        f"    results, dtype = self._run(self._evolved_readout, {_handed(layer)}, {span_of(layer)})",
         "    read, *ends = [as_dtype(x, dtype) for x in results]",
         f"    return {state}(*ends), read",
         "",
@@ -90,7 +90,7 @@ def _ahead(layer: FieldLayer) -> list[str]:
     return ["t0"] if timed(layer) else []
 
 
-def _span(layer: FieldLayer) -> str:
+def span_of(layer: FieldLayer) -> str:
     return f"Span(steps, dt{', t0' if timed(layer) else ''})"
 
 
@@ -122,7 +122,7 @@ def _private(layer: FieldLayer, name: str) -> list[str]:
     ]
 
 
-def _length(layer: FieldLayer) -> list[str]:
+def length(layer: FieldLayer) -> list[str]:
     """What the time step of a call is, where it is learned and something depends on the time."""
     if not timed(layer) or floats(layer):
         return []
