@@ -27,7 +27,7 @@ from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics import channels
-from metrigen.physics.clock import SUM, but_for_explicit, is_timed
+from metrigen.physics.clock import SUM, but_for_explicit, moves
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.incidence import graph_zero, outermost
@@ -167,7 +167,7 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
     derivation = dynamics.derivation
     skew, positive = of.get("graph_antisymmetry"), of.get("graph_metric_psd")
     entropy = derivation.system.entropy
-    plus, minus = ("= (dH/dt)_z +", "= (dH/dt)_z - ") if is_timed(derivation.hamiltonian) else ("=", "= -")
+    plus, minus = ("= (dH/dt)_z +", "= (dH/dt)_z - ") if moves(derivation.hamiltonian) else ("=", "= -")
 
     def told(law: Law, verb: str = "conserved") -> Law:
         return but_for_explicit(law, derivation.hamiltonian, verb, SUM)

@@ -24,7 +24,7 @@ from metrigen.discretise.lattice_probe import (
 )
 from metrigen.ir.nodes import Program
 from metrigen.passes.vary import bar
-from metrigen.physics.clock import INT, POINT, but_for_explicit, is_timed
+from metrigen.physics.clock import INT, POINT, but_for_explicit, moves
 from metrigen.physics.derivation import Law
 
 ENERGY, DEGENERACY = "lattice_energy", "lattice_entropy_degeneracy"
@@ -52,7 +52,7 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
 
 def _rate(stencil: Stencil, sign: int = 1) -> str:
     """The beginning of dH/dt = +-..., with the explicit part where there is one."""
-    if is_timed(stencil.dynamics.derivation.hamiltonian):
+    if moves(stencil.dynamics.derivation.hamiltonian):
         return "dH/dt = (dH/dt)_z +" if sign > 0 else "dH/dt = (dH/dt)_z - "
     return "dH/dt =" if sign > 0 else "dH/dt = -"
 

@@ -22,7 +22,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
 from metrigen.passes.vary import bar
-from metrigen.physics.clock import is_timed
+from metrigen.physics.clock import moves
 from metrigen.physics.derivation import Law
 from metrigen.spec.symbols import Param, t
 
@@ -60,7 +60,7 @@ def lattice_noether(stencil: Stencil, energy: Law) -> Law:
     found = [_find(stencil, rates, quantity) for quantity in quantities if isinstance(quantity, _Quantity)]
     kept = [f for f in found if f.kept]
     lost = [f for f in found if not f.kept and f.quantity.name[:5] != "total"]
-    whole = "the energy" + (" but for the explicit dH/dt" if is_timed(stencil.dynamics.derivation.hamiltonian) else "")
+    whole = "the energy" + (" but for the explicit dH/dt" if moves(stencil.dynamics.derivation.hamiltonian) else "")
     names = [whole] if energy.verdict != "failed" and _conserves(stencil) else []
     names += [f.name if f.proved else f"{f.name} (on random states)" for f in kept]
     how = "kept on the lattice: " + (", ".join(names) or "nothing, the energy decays")

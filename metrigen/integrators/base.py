@@ -11,7 +11,7 @@ import sympy as sp
 
 from metrigen.discretise.base import Programs
 from metrigen.errors import SpecError
-from metrigen.physics.clock import is_timed
+from metrigen.physics.clock import is_driven, is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
 from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
@@ -88,7 +88,9 @@ class TimeStepper(Stepper):
 
 def at_mid_time(keeps: str, derivation: Derivation) -> str:
     """What a method keeps that takes energy and entropy at the middle of a step, where these depend on the time."""
-    densities = (derivation.hamiltonian, derivation.system.entropy)
-    if not any(is_timed(e) for e in densities if e is not None):
+    densities = [e for e in (derivation.hamiltonian, derivation.system.entropy) if e is not None]
+    if any(map(is_driven, densities)):
+        keeps += "; energy and entropy with the inputs of the step, which change from step to step"
+    if not any(map(is_timed, densities)):
         return keeps
     return f"{keeps}; energy and entropy of the time t + dt/2, which change between steps by their own dependence on t"

@@ -18,7 +18,7 @@ from metrigen.physics.derivation import Law
 from metrigen.physics.jets import label, to_jets
 from metrigen.physics.report import labelled, short, show
 from metrigen.physics.zero import DIGITS, Evaluator, random_point
-from metrigen.spec.symbols import Param, t
+from metrigen.spec.symbols import InputFunction, Param, t
 
 POINT, INT, SUM = "", "int ", "sum "
 # Draws of the parameters, their spreads, and the times at which a sign is looked at: from 1/16 to 4096, unevenly.
@@ -31,11 +31,21 @@ def is_timed(expr: sp.Expr) -> bool:
     return t in symbols_in(expr)
 
 
-def explicit_rate(density: sp.Expr) -> sp.Expr:
-    """The derivative of a density by t at a fixed state and fixed inputs."""
-    if not is_timed(density):
-        return sp.S.Zero
+def is_driven(expr: sp.Expr) -> bool:
+    """Whether an input in it has a value of its own at every step."""
+    return any(isinstance(f, InputFunction) and t in f.args for f in expr.atoms(AppliedUndef))
+
+
+def moves(expr: sp.Expr) -> bool:
+    """Whether the value of a functional changes by itself, at a fixed state."""
+    return is_timed(expr) or is_driven(expr)
+
+
+def explicit_rate(density: sp.Expr, inputs_move: bool = False) -> sp.Expr:
+    """The derivative of a density by t at a fixed state, and at fixed inputs where these do not move."""
     held = {f: _held(f) for f in density.atoms(AppliedUndef) if t in f.args}
+    if inputs_move:
+        held = {f: still for f, still in held.items() if not isinstance(f, InputFunction)}
     back = {still: f for f, still in held.items()}
     return sp.sympify(density.xreplace(held)).diff(t).xreplace(back)
 
@@ -45,7 +55,7 @@ def but_for_explicit(law: Law, hamiltonian: sp.Expr, verb: str, over: str) -> La
 
     ``verb``: what the energy does else; ``over``: what makes its density an energy, int, sum, or nothing at a point.
     """
-    rate = explicit_rate(hamiltonian)
+    rate = explicit_rate(hamiltonian, inputs_move=True) if moves(hamiltonian) else sp.S.Zero
     if rate == 0:
         return law
     density = show(to_jets(rate)) if over == SUM else labelled(to_jets(rate))  # maps along edges keep their functions
