@@ -4,21 +4,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact, registered
+from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact
 from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
+from .state import from_state, registered
 
 COMPONENTS = ("a", "T01_a", "T02_a", "T11_T22_2a", "T12_a")
 
 
-@registered
+@registered(4)
 class CifarState(NamedTuple):
     """Fields (B, C, *S)."""
 
@@ -39,6 +41,9 @@ class Cifar(LatticeLayer):
     STATE = CifarState
     FIELDS = ("phi", "pi")
     ZERO = ("pi",)
+    READS = COMPONENTS
+    ENERGY = "c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2"
+    HOISTED = ("_prologue",)
     FREE = True
     CONFIG = ("channels", "backend", "steps", "dt")
     DYNAMICS = ("steps", "dt")
@@ -47,6 +52,7 @@ class Cifar(LatticeLayer):
     SIGNS = {}
     BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
+    __call__: Callable[..., CifarState]
 
     B = LayerParam("matrix", 0.0, symmetry=-1, block=8)
     c1 = LayerParam("channel", 0.5, sign="positive", below=1.75)
@@ -55,12 +61,20 @@ class Cifar(LatticeLayer):
     m2 = LayerParam("channel", 0.2, sign="nonnegative", below=2.0)
 
     def __init__(
-        self, channels: int, *, backend: str = "auto", steps: int | None = None, dt: float | Tensor | None = None
+        self,
+        channels: int,
+        *,
+        backend: str = "auto",
+        steps: int | None = None,
+        dt: float | Tensor | None = None,
+        init: Mapping[str, Any] | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self._set_up(channels, backend)
+        self._set_up(channels, backend, dtype)
         self.steps = 2 if steps is None else as_count(steps, "steps", 0)
-        register_parameters(self)
+        register_parameters(self, init, device, dtype)
         self.dt = 0.5 if dt is None else dt
         told(self, dt, 0.9759)
 
@@ -73,8 +87,10 @@ class Cifar(LatticeLayer):
     @dt.setter
     def dt(self, value: float | Tensor) -> None:
         self._dt = as_step(value, False)
+        self._again()
 
     @exact
+    @from_state
     @checked
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CifarState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
@@ -91,7 +107,7 @@ class Cifar(LatticeLayer):
 
     def _fixed(self, dt: Tensor, phi: Tensor) -> Tensors:
         """What is fixed over the steps, in the order in which a step reads it."""
-        decay, rotation = reference.prologue(as_dtype(self.B, phi.dtype), dt, as_dtype(self.gamma, phi.dtype))
+        decay, rotation = self._hoisted("_prologue", dt, phi)
         return (
             as_dtype(self.c1, phi.dtype),
             as_dtype(self.c2, phi.dtype),
@@ -101,7 +117,11 @@ class Cifar(LatticeLayer):
             rotation,
         )
 
+    def _prologue(self, dt: Tensor, phi: Tensor) -> Tensors:
+        return reference.prologue(as_dtype(self.B, phi.dtype), dt, as_dtype(self.gamma, phi.dtype))
+
     @exact
+    @from_state
     @checked
     def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CifarState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
@@ -125,7 +145,7 @@ class Cifar(LatticeLayer):
         given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state.phi.dtype)
-        self._insist(given[0])
+        self._allow(given[0])
         return as_dtype(operators.readout(*given), state.phi.dtype)
 
     @exact
@@ -150,6 +170,25 @@ class Cifar(LatticeLayer):
                 reference.stress_energy(
                     phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
                 ),
+            )
+        )
+
+    @exact
+    def rates(self, state: CifarState) -> CifarState:
+        """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
+        phi, pi = self._state("rates", state)
+        return CifarState(
+            *(
+                as_dtype(x.expand_as(phi), state.phi.dtype)
+                for x in reference.rates(
+                    phi,
+                    pi,
+                    as_dtype(self.B, phi.dtype),
+                    as_dtype(self.c1, phi.dtype),
+                    as_dtype(self.c2, phi.dtype),
+                    as_dtype(self.gamma, phi.dtype),
+                    as_dtype(self.m2, phi.dtype),
+                )
             )
         )
 

@@ -17,7 +17,6 @@ from .base import (
     check_fields,
     check_input,
     check_state,
-    step_of,
     working,
 )
 
@@ -26,17 +25,10 @@ class LatticeLayer(BaseLayer):
     """A layer on fields (B, C, *S).
 
     RANK      axes of the lattice
-    STATE     class of the state, whose first fields are FIELDS
-    ZERO      names of the fields that start at zero where they are not given
-    FREE      whether the time step is a number or a tensor, no parameter
     ALONE     whether samples with time steps of their own are stepped one after the other by every backend
     """
 
     RANK: ClassVar[int] = 0
-    STATE: ClassVar[Any] = None
-    FIELDS: ClassVar[tuple[str, ...]] = ()
-    ZERO: ClassVar[tuple[str, ...]] = ()
-    FREE: ClassVar[bool] = False
     ALONE: ClassVar[bool] = False
 
     def _run(
@@ -53,7 +45,7 @@ class LatticeLayer(BaseLayer):
         given = (*state, *[self._site(x, state[0], name) for name, x in inputs.items()])
         if not self.FREE:
             return evolved(*given), dtype
-        dt = step_of(self.dt, state[0])
+        dt = self._step_like(state[0])
         if dt.dim():
             return by_sample(evolved, dt, given, self.ALONE or self.backend not in ("auto", "torch")), dtype
         return evolved(dt, *given), dtype

@@ -4,21 +4,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact, registered
+from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact
 from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
+from .state import from_state, registered
 
 COMPONENTS = ("a", "T11_T22_2a", "T12_a")
 
 
-@registered
+@registered(4)
 class CifarDissipativeState(NamedTuple):
     """Fields (B, C, *S)."""
 
@@ -38,6 +40,8 @@ class CifarDissipative(LatticeLayer):
     RANK = 2
     STATE = CifarDissipativeState
     FIELDS = ("phi", "pi")
+    READS = COMPONENTS
+    ENERGY = "c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2"
     FREE = True
     CONFIG = ("channels", "backend", "steps", "dt")
     DYNAMICS = ("steps", "dt")
@@ -46,6 +50,7 @@ class CifarDissipative(LatticeLayer):
     SIGNS = {}
     BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
+    __call__: Callable[..., CifarDissipativeState]
 
     c1 = LayerParam("channel", 0.5, sign="positive", below=1.75)
     c2 = LayerParam("channel", 0.5, sign="positive", below=1.75)
@@ -54,12 +59,20 @@ class CifarDissipative(LatticeLayer):
     m2 = LayerParam("channel", 0.2, sign="nonnegative", below=2.0)
 
     def __init__(
-        self, channels: int, *, backend: str = "auto", steps: int | None = None, dt: float | Tensor | None = None
+        self,
+        channels: int,
+        *,
+        backend: str = "auto",
+        steps: int | None = None,
+        dt: float | Tensor | None = None,
+        init: Mapping[str, Any] | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self._set_up(channels, backend)
+        self._set_up(channels, backend, dtype)
         self.steps = 2 if steps is None else as_count(steps, "steps", 0)
-        register_parameters(self)
+        register_parameters(self, init, device, dtype)
         self.dt = 0.5 if dt is None else dt
         told(self, dt, 4.7619)
 
@@ -72,8 +85,10 @@ class CifarDissipative(LatticeLayer):
     @dt.setter
     def dt(self, value: float | Tensor) -> None:
         self._dt = as_step(value, False)
+        self._again()
 
     @exact
+    @from_state
     @checked
     def forward(self, phi: Tensor, pi: Tensor) -> CifarDissipativeState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
@@ -100,6 +115,7 @@ class CifarDissipative(LatticeLayer):
         )
 
     @exact
+    @from_state
     @checked
     def forward_readout(self, phi: Tensor, pi: Tensor) -> tuple[CifarDissipativeState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
@@ -123,7 +139,7 @@ class CifarDissipative(LatticeLayer):
         given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state.phi.dtype)
-        self._insist(given[0])
+        self._allow(given[0])
         return as_dtype(operators.readout(*given), state.phi.dtype)
 
     @exact
@@ -148,6 +164,25 @@ class CifarDissipative(LatticeLayer):
                 reference.stress_energy(
                     phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
                 ),
+            )
+        )
+
+    @exact
+    def rates(self, state: CifarDissipativeState) -> CifarDissipativeState:
+        """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
+        phi, pi = self._state("rates", state)
+        return CifarDissipativeState(
+            *(
+                as_dtype(x.expand_as(phi), state.phi.dtype)
+                for x in reference.rates(
+                    phi,
+                    pi,
+                    as_dtype(self.c1, phi.dtype),
+                    as_dtype(self.c2, phi.dtype),
+                    as_dtype(self.gamma, phi.dtype),
+                    as_dtype(self.k, phi.dtype),
+                    as_dtype(self.m2, phi.dtype),
+                )
             )
         )
 

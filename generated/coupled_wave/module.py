@@ -4,21 +4,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import Tensors, as_count, as_dtype, by_reference, exact, registered
+from .base import Tensors, as_count, as_dtype, by_reference, exact
 from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
+from .state import from_state, registered
 
 COMPONENTS = ("T00", "T01", "T02", "T11", "T12", "T22")
 
 
-@registered
+@registered(4)
 class CoupledWaveState(NamedTuple):
     """Fields (B, C, *S)."""
 
@@ -39,6 +41,10 @@ class CoupledWave(LatticeLayer):
     STATE = CoupledWaveState
     FIELDS = ("phi", "pi")
     ZERO = ("pi",)
+    READS = COMPONENTS
+    ENERGY = "c2*phi_x**2/2 + c2*phi_y**2/2 + lam*phi**4/4 + m2*phi**2/2 + phi*mix(..."
+    STEP = "dt"
+    HOISTED = ("_prologue",)
     CONFIG = ("channels", "backend", "steps")
     DYNAMICS = ("steps",)
     SPEC = "5ad44d45a0d61409"
@@ -46,6 +52,7 @@ class CoupledWave(LatticeLayer):
     SIGNS = {}
     BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
+    __call__: Callable[..., CoupledWaveState]
 
     B = LayerParam("matrix", 0.0, symmetry=-1, block=8)
     K = LayerParam("matrix", 0.0, symmetry=1)
@@ -56,17 +63,24 @@ class CoupledWave(LatticeLayer):
     m2 = LayerParam("channel", 0.1, sign="nonnegative")
 
     def __init__(
-        self, channels: int, *, backend: str = "auto", steps: int | None = None, dt: float | None = None
+        self,
+        channels: int,
+        *,
+        backend: str = "auto",
+        steps: int | None = None,
+        dt: float | None = None,
+        init: Mapping[str, Any] | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self._set_up(channels, backend)
+        self._set_up(channels, backend, dtype)
         self.steps = 8 if steps is None else as_count(steps, "steps", 0)
-        register_parameters(self)
-        if dt is not None:
-            self.dt = dt
+        register_parameters(self, init, device, dtype, dt=dt)
         told(self, dt, 0.69843)
 
     @exact
+    @from_state
     @checked
     def forward(self, phi: Tensor, pi: Tensor | None = None) -> CoupledWaveState:
         """The state after ``steps`` steps; a momentum that is not given starts at zero."""
@@ -83,9 +97,7 @@ class CoupledWave(LatticeLayer):
 
     def _fixed(self, phi: Tensor) -> Tensors:
         """What is fixed over the steps, in the order in which a step reads it."""
-        decay, rotation = reference.prologue(
-            as_dtype(self.B, phi.dtype), as_dtype(self.dt, phi.dtype), as_dtype(self.gamma, phi.dtype)
-        )
+        decay, rotation = self._hoisted("_prologue", phi)
         return (
             as_dtype(self.K, phi.dtype),
             as_dtype(self.c2, phi.dtype),
@@ -96,7 +108,13 @@ class CoupledWave(LatticeLayer):
             rotation,
         )
 
+    def _prologue(self, phi: Tensor) -> Tensors:
+        return reference.prologue(
+            as_dtype(self.B, phi.dtype), as_dtype(self.dt, phi.dtype), as_dtype(self.gamma, phi.dtype)
+        )
+
     @exact
+    @from_state
     @checked
     def forward_readout(self, phi: Tensor, pi: Tensor | None = None) -> tuple[CoupledWaveState, Tensor]:
         """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
@@ -132,7 +150,7 @@ class CoupledWave(LatticeLayer):
         )
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state.phi.dtype)
-        self._insist(given[0])
+        self._allow(given[0])
         return as_dtype(operators.readout(*given), state.phi.dtype)
 
     @exact
@@ -167,6 +185,26 @@ class CoupledWave(LatticeLayer):
                     as_dtype(self.lam, phi.dtype),
                     as_dtype(self.m2, phi.dtype),
                 ),
+            )
+        )
+
+    @exact
+    def rates(self, state: CoupledWaveState) -> CoupledWaveState:
+        """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
+        phi, pi = self._state("rates", state)
+        return CoupledWaveState(
+            *(
+                as_dtype(x.expand_as(phi), state.phi.dtype)
+                for x in reference.rates(
+                    phi,
+                    pi,
+                    as_dtype(self.B, phi.dtype),
+                    as_dtype(self.K, phi.dtype),
+                    as_dtype(self.c2, phi.dtype),
+                    as_dtype(self.gamma, phi.dtype),
+                    as_dtype(self.lam, phi.dtype),
+                    as_dtype(self.m2, phi.dtype),
+                )
             )
         )
 

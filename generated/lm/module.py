@@ -4,20 +4,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import BaseLayer, by_reference, check_state, exact, registered, working
+from .base import BaseLayer, by_reference, check_state, exact, working
 from .checks import checked
 from .scan import as_start, as_tokens
+from .state import from_state, last_of, registered
 
 COMPONENTS = ("T00", "J", "M")
 
 
-@registered
+@registered(2)
 class LmState(NamedTuple):
     """Fields (B, C, T), one value a token; (B, C) after a single token."""
 
@@ -26,8 +28,8 @@ class LmState(NamedTuple):
 
     @property
     def last(self) -> LmState:
-        """The state after the last token, to go on from."""
-        return LmState(*(x[..., -1] for x in self))
+        """The state after the last token, to go on from; of one token the state itself."""
+        return last_of(self, 2)
 
 
 class Lm(BaseLayer):
@@ -37,16 +39,24 @@ class Lm(BaseLayer):
     backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
     """
 
+    STATE = LmState
+    FIELDS = ("q", "p")
+    START = "state"
+    READS = COMPONENTS
+    ENERGY = "-f_p*p - f_q*q + p**2/2 + q**2/2"
     CONFIG = ("channels", "backend")
     SPEC = "714dbb8ba1267f3f"
     INPUTS = ("f_p", "f_q", "lam", "theta")
     SIGNS = {"lam": "nonnegative"}
     BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
+    __call__: Callable[..., LmState]
 
-    def __init__(self, channels: int, *, backend: str = "auto") -> None:
+    def __init__(
+        self, channels: int, *, backend: str = "auto", device: Any = None, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
-        self._set_up(channels, backend)
+        self._set_up(channels, backend, dtype)
 
     @property
     def dt(self) -> float:
@@ -58,6 +68,7 @@ class Lm(BaseLayer):
         return ()
 
     @exact
+    @from_state
     @checked
     def forward(self, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor, state: LmState | None = None) -> LmState:
         """The state after every token, (B, C, T), from ``state`` (B, C) before the first one (zero by default).
@@ -96,9 +107,20 @@ class Lm(BaseLayer):
         if by_reference(self.backend):
             read = torch.cat(reference.readout_scan(start, states, ()), 2)
         else:
-            self._insist(states[0])
+            self._allow(states[0])
             read = operators.readout(*start, *states)
         return read[:, 0].to(dtype) if single else read.to(dtype).mT
+
+    @exact
+    def rates(self, state: LmState, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> LmState:
+        """The rates dx/dt = A (x - f) of states (B, C, T), or (B, C), under inputs of that shape; differentiable."""
+        check_state("rates", state, LmState)
+        inputs, _ = as_tokens(self.channels, state[0].dim(), f_p=f_p, f_q=f_q, lam=lam, theta=theta)
+        tokens = dict(zip(self.INPUTS, inputs))
+        states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
+        found = reference.rates(*states, tokens["f_p"], tokens["f_q"], tokens["lam"], tokens["theta"])
+        found = (x.expand_as(states[0]).to(state[0].dtype) for x in found)
+        return LmState(*(x.mT if x.dim() == 3 else x for x in found))
 
     @exact
     def energy(self, state: LmState) -> Tensor:

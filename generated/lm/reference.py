@@ -127,6 +127,19 @@ def energy(q: Tensor, p: Tensor) -> Tensors:
     return (energy__density,)
 
 
+def rates(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
+    """The rates A (x - f) of the state at a token:
+
+    q_t = -f_p*theta + f_q*lam - lam*q + p*theta
+    p_t = f_p*lam + f_q*theta - lam*p - q*theta
+    """
+    v__0 = q - f_q
+    v__1 = p - f_p
+    q__rate = v__1 * theta - v__0 * lam
+    p__rate = -v__1 * lam - v__0 * theta
+    return (q__rate, p__rate)
+
+
 def earlier(x: Tensor, by: int, first: Tensor | None = None) -> Tensor:
     """out[t] = x[t - by], and before that ``first``, or zero; a coefficient (C,) is the same at every token."""
     if x.dim() < 3:

@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import logging
 import math
 import os
 import platform
@@ -22,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -36,6 +38,7 @@ from .base import unshared
 Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
 OWNED, JOINED = True, True  # results share no memory with arguments; a readout is one tensor
+LOG = logging.getLogger("metrigen.layer")
 SOURCE = Path(__file__).with_name("kernels.cpp")
 FLAGS = (
     "-std=c++17",
@@ -211,6 +214,7 @@ def _compiled(stem: str, text: str, command: tuple[str, ...], folder: Path) -> P
             return path
         with contextlib.suppress(OSError):  # not what was written: cut off, or a block of it lost
             path.unlink()
+    begun = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=folder) as place:
         source, made = Path(place) / "kernels.cpp", Path(place) / f"{stem}.so"
         source.write_text(text, encoding="utf-8")
@@ -219,6 +223,7 @@ def _compiled(stem: str, text: str, command: tuple[str, ...], folder: Path) -> P
             os.fsync(file.fileno())
         path = folder / _named(stem, made)
         os.replace(made, path)
+    LOG.info("Maze: compiled %s with %s in %.1f s", path.name, command[0], time.perf_counter() - begun)
     return path
 
 
@@ -238,6 +243,7 @@ def _tell(category: type[Warning], message: str) -> None:
 
 @lru_cache(maxsize=None)
 def _warn(reason: str) -> None:
+    LOG.info("Maze: no CPU kernels, the torch reference runs: %s", reason)
     _tell(
         NoCompiler,
         f"no CPU kernels, the torch reference runs instead. {reason[:600]}. The kernels need g++ or "
@@ -266,6 +272,11 @@ def available() -> bool:
         return wanted() and bool(compiler())
     except FileNotFoundError:
         return False
+
+
+def fell_back() -> bool:
+    """Whether kernels could not be compiled, so that the reference ran, with a warning."""
+    return bool(_warn.cache_info().currsize)
 
 
 @torch.compiler.assume_constant_result

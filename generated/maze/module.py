@@ -4,20 +4,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import as_dtype, by_reference, check_given, exact, registered, transformed
+from .base import as_dtype, by_reference, check_given, exact, transformed
 from .checks import checked
 from .lattice import LatticeLayer
+from .state import from_state, registered
 
 COMPONENTS = ("T00", "T11", "T12", "T22")
 
 
-@registered
+@registered(4)
 class MazeState(NamedTuple):
     """The field (B, C, *S); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."""
 
@@ -40,6 +42,9 @@ class Maze(LatticeLayer):
     RANK = 2
     STATE = MazeState
     FIELDS = ("u",)
+    START = "warm_start"
+    READS = COMPONENTS
+    ENERGY = "(u_x**2 + u_y**2)*kappa/2 + m2*u**2/2 - s*u"
     CONFIG = ("channels", "backend", "solver", "rtol", "bwd_rtol", "atol", "max_iter")
     DYNAMICS = ("solver", "rtol", "bwd_rtol", "atol", "max_iter")
     SPEC = "e841cd2892a8d4b5"
@@ -47,6 +52,7 @@ class Maze(LatticeLayer):
     SIGNS = {"kappa": "positive", "m2": "positive"}
     BACKENDS = ("auto", "triton", "cpu", "torch")
     OPERATORS = operators.OPERATORS
+    __call__: Callable[..., MazeState]
 
     def __init__(
         self,
@@ -60,9 +66,11 @@ class Maze(LatticeLayer):
         bwd_rtol: float | None = None,
         atol: float | None = None,
         max_iter: int | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self._set_up(channels, backend)
+        self._set_up(channels, backend, dtype)
         if steps is not None or dt is not None:
             raise ValueError("a steady state has no steps and no dt")
         self.solver = "cg" if solver is None else solver
@@ -74,6 +82,7 @@ class Maze(LatticeLayer):
         self.max_iter = 4000 if max_iter is None else max_iter
 
     @exact
+    @from_state
     @checked
     def forward(self, kappa: Tensor, m2: Tensor, s: Tensor, *, warm_start: Tensor | None = None) -> MazeState:
         """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
@@ -102,7 +111,7 @@ class Maze(LatticeLayer):
         given = (u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s"))
         if by_reference(self.backend):
             return as_dtype(torch.cat(reference.readout(*given), 1), state.u.dtype)
-        self._insist(given[0])
+        self._allow(given[0])
         return as_dtype(operators.readout(*given), state.u.dtype)
 
     @exact

@@ -5,23 +5,25 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from . import reference
-from .base import BaseLayer, NotConverged, check_given, check_input, check_state, exact, readable, registered, working
+from .base import BaseLayer, NotConverged, check_given, check_input, check_state, exact, readable, working
 from .checks import checked
 from .graph import Dense, Sparse
 from .param import LayerParam, register_parameters
 from .solve import Options, solve
+from .state import from_state, registered
 
 Graph = Dense | Sparse
 COMPONENTS = ("T00",)
 
 
-@registered
+@registered(3)
 class SudokuState(NamedTuple):
     """The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."""
 
@@ -109,6 +111,11 @@ class Sudoku(BaseLayer):
     backend   "auto" and "torch" are the reference: no kernel gathers along edges
     """
 
+    STATE = SudokuState
+    FIELDS = ("phi",)
+    START = "warm_start"
+    READS = COMPONENTS
+    ENERGY = "m2*(phi - s)**2/2 + w*difference(phi)**2/2"
     CONFIG = ("channels", "backend", "solver", "rtol", "bwd_rtol", "atol", "max_iter")
     DYNAMICS = ("solver", "rtol", "bwd_rtol", "atol", "max_iter")
     SPEC = "6bc15c86601e7f08"
@@ -116,6 +123,7 @@ class Sudoku(BaseLayer):
     SIGNS = {"w": "nonnegative"}
     BACKENDS = ("auto", "torch")
     WITHOUT = {"triton": "cannot gather along edges", "cpu": "cannot gather along edges"}
+    __call__: Callable[..., SudokuState]
 
     m2 = LayerParam("channel", 1.0, sign="positive")
 
@@ -129,9 +137,12 @@ class Sudoku(BaseLayer):
         bwd_rtol: float | None = None,
         atol: float | None = None,
         max_iter: int | None = None,
+        init: Mapping[str, Any] | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self._set_up(channels, backend)
+        self._set_up(channels, backend, dtype)
         if solver not in ("auto", "cholesky", "cg"):
             raise ValueError(f"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')")
         self.solver = solver
@@ -139,13 +150,14 @@ class Sudoku(BaseLayer):
         self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol
         self.atol = 0.0 if atol is None else atol
         self.max_iter = 1000 if max_iter is None else max_iter
-        register_parameters(self)
+        register_parameters(self, init, device, dtype)
 
     def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:
         """The graph of a call: the edges listed in ``edge_index``, or all pairs of nodes."""
         return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)
 
     @exact
+    @from_state
     @checked
     def forward(
         self, s: Tensor, w: Tensor, *, edge_index: Tensor | None = None, warm_start: Tensor | None = None

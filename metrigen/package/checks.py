@@ -27,5 +27,7 @@ def declarations(layer: _Derived, inputs: Iterable[str]) -> list[tuple[str, str]
 
 
 def watched(lines: Iterable[str]) -> list[str]:
-    """The lines of methods, with the decorator that checks before those that take fields and inputs."""
-    return [line for text in lines for line in (("@checked", text) if text.startswith(_WATCHED) else (text,))]
+    """The lines of methods, with the decorators of those that take fields and inputs: they may be handed a State
+    instead, and check what they are handed."""
+    watching = ("@from_state", "@checked")
+    return [line for text in lines for line in ((*watching, text) if text.startswith(_WATCHED) else (text,))]

@@ -10,17 +10,20 @@ from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
-from metrigen.package.reading import BALANCE_DOC, exactly, halfway
+from metrigen.package.reading import BALANCE_DOC, RATES_DOC, exactly, halfway, rates_return
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
     dt_lines,
     fields_given,
     is_reversible,
+    learned_step,
+    making_lines,
     steps_doc,
     steps_lines,
     tolerance_lines,
 )
+from metrigen.package.surface import field_constants
 
 
 def graph_module_text(package: Package[FieldLayer], header: str) -> str:
@@ -41,6 +44,8 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
         init_lines=_init_lines(layer),
         base="BaseLayer",
         constants=[
+            *field_constants(layer),
+            *([("FREE", "True")] if floats(layer) else []),
             *config_constants(layer, _size_names(layer)),
             *declarations(layer, [a.name for a in inputs_of(layer)]),
             *backend_constants(package),
@@ -79,7 +84,7 @@ def _init_lines(layer: FieldLayer) -> list[str]:
             *tolerance_lines(layer),
         ]
     lines += _sizes(layer)
-    lines += ["register_parameters(self)"] if parameters(layer) else []
+    lines += making_lines(layer, learned_step(layer))
     return lines + dt_lines(layer) if layer.stepping else lines
 
 
@@ -125,7 +130,7 @@ def _methods(layer: FieldLayer) -> list[str]:
             lines += _density(layer, name)
     lines += _flux(layer)
     if layer.stepping:
-        lines += _balance(layer)
+        lines += [*_rates(layer), *_balance(layer)]
     return [f"    {line}" if line else "" for line in watched(exactly(lines))]
 
 
@@ -177,7 +182,7 @@ def _forward_steps(layer: FieldLayer) -> list[str]:
     ]
     if numbers:
         lines += [
-            f"    dt = step_of(self.dt, {first})",
+            f"    dt = self._step_like({first})",
             "    if dt.dim():",
             "        _results = by_sample(partial(self._evolved, _graph), dt, _given, False)",
             "    else:",
@@ -193,9 +198,16 @@ def _forward_steps(layer: FieldLayer) -> list[str]:
     ]
     ready = (*numbers, *(a.name for a in handed))
     prologue = layer.lowered.prologue
+    early = []
     if prologue is not None and prologue.body:
-        given = ", ".join(a.name if a.name in ready else value(layer, a, first) for a in prologue.inputs)
-        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
+        passed = ", ".join(["'_prologue'", *numbers, first])
+        lines.append(f"    {', '.join(prologue.outputs)}, = self._hoisted({passed})")
+        given = ", ".join(a.name if a.name in numbers else value(layer, a, first) for a in prologue.inputs)
+        early = [
+            f"def _prologue(self, {', '.join(f'{n}: Tensor' for n in (*numbers, first))}) -> tuple[Tensor, ...]:",
+            f"    return reference.prologue({given})",
+            "",
+        ]
     fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
     return [
         *lines,
@@ -204,6 +216,7 @@ def _forward_steps(layer: FieldLayer) -> list[str]:
         "    )",
         f"    return reference.evolve(_graph, {tuple_text(list(layer.fields))}, _fixed, self.steps)",
         "",
+        *early,
     ]
 
 
@@ -281,6 +294,11 @@ def _flux(layer: FieldLayer) -> list[str]:
     doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
     lines, call = _reading(layer, "flux", doc)
     return [*lines, f"    return {call}[0].expand(_graph.shape({layer.fields[0]})).to(_dtype)", ""]
+
+
+def _rates(layer: FieldLayer) -> list[str]:
+    head, call = _reading(layer, "rates", RATES_DOC)
+    return [head[0].replace("-> Tensor:", f"-> {layer.class_name}State:"), *head[1:], *rates_return(layer, call)]
 
 
 def _balance(layer: FieldLayer) -> list[str]:
