@@ -1,4 +1,4 @@
-"""A small layer of every family, what it is handed, and one with several fields that do not start at zero."""
+"""A small layer of every family, and what it is handed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from metrigen import ImplicitMidpoint, Leapfrog, System
 from tests.graph import systems as graphs
@@ -21,33 +21,79 @@ from tests.sequence import coupled
 from tests.sequence import systems as sequences
 
 SCRATCH = TemporaryDirectory()
-C, SHAPE = 2, (4, 5)
+C = 2
+PLANE, LINE, NODES, TOKENS, POINT = (3, C, 4, 5), (3, C, 7), (3, C, graphs.NODES), (3, C, 6), (3, C)
+EDGES = (1, 1, graphs.EDGE_INDEX.shape[1])
 
 
 @dataclass(frozen=True)
 class Family:
-    """A system; the shapes of its fields and inputs; whether its fields are arguments of ``forward``."""
+    """A system; names and shapes of its fields and inputs, of which those in ``positive`` are; the keyword that takes
+    where it starts, empty where fields are arguments; sizes of the constructor."""
 
     make: Callable[[], System]
-    fields: dict[str, tuple[int, ...]]
+    fields: tuple[str, ...]
+    shape: tuple[int, ...]
     inputs: dict[str, tuple[int, ...]]
     start: str = ""
+    positive: tuple[str, ...] = ()
+    sizes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def on_graph(self) -> bool:
+        return self.shape == NODES
 
 
-FIELD, NODES, TOKENS = (3, C, *SHAPE), (3, C, graphs.NODES), (3, C, 6)
-EDGES = (1, 1, graphs.EDGE_INDEX.shape[1])
 FAMILIES = {
-    "lattice": Family(partial(rough_wave, "neumann", steppers()["Strang"]), {"phi": FIELD, "pi": FIELD}, {"kappa": FIELD}),
-    "point": Family(lambda: oscillator(Leapfrog(steps=2, dt=0.1)), {"q": (3, C), "pi": (3, C)}, {}),
-    "implicit": Family(partial(coupled_wave, "zero", ImplicitMidpoint(2, DT)), {"phi": (3, C, 5), "pi": (3, C, 5)}, {}),
-    "steady": Family(partial(screened, "zero"), {"phi": FIELD}, {"kappa": FIELD, "rho": FIELD}, "warm_start"),
-    "graph": Family(lambda: graphs.SYSTEMS["strang"], {"q": NODES, "pi": NODES}, {"w": EDGES}),
-    "graph_steady": Family(graphs.poisson, {"q": NODES}, {"s": NODES, "w": EDGES}, "warm_start"),
-    "sequence": Family(lambda: sequences.SYSTEMS["constant"], {"q": TOKENS, "p": TOKENS}, {"f": TOKENS}, "state"),
-    "coupled": Family(lambda: next(iter(coupled.COUPLED.values())), {}, {}, "state"),
+    "lattice": Family(partial(rough_wave, "neumann", steppers()["Strang"]), ("phi", "pi"), PLANE, {"kappa": PLANE},
+                      positive=("kappa",)),
+    "point": Family(lambda: oscillator(Leapfrog(steps=2, dt=0.1)), ("q", "pi"), POINT, {}),
+    "implicit": Family(partial(coupled_wave, "zero", ImplicitMidpoint(2, DT)), ("phi", "pi"), LINE, {}),
+    "steady": Family(partial(screened, "zero"), ("u",), PLANE, {"kappa": PLANE, "m2": PLANE, "s": PLANE},
+                     "warm_start", ("kappa", "m2")),
+    "graph": Family(lambda: graphs.SYSTEMS["strang"], ("q", "pi"), NODES, {"w": EDGES}, "", ("w",),
+                    (("nodes", graphs.NODES),)),
+    "graph_steady": Family(graphs.poisson, ("q",), NODES, {"s": NODES, "w": EDGES}, "warm_start", ("w",),
+                           (("nodes", graphs.NODES),)),
+    "sequence": Family(lambda: sequences.SYSTEMS["constant"], ("q", "p"), POINT, {"f": TOKENS}, "state"),
+    "coupled": Family(lambda: coupled.COUPLED["each"], ("q", "p"), POINT, {"f": TOKENS, "f_p": TOKENS}, "state"),
 }  # fmt: skip
+ALL = tuple(FAMILIES)
+STEPPING = ("lattice", "point", "implicit", "graph")
 
 
 @cache
 def kind(name: str) -> type:
+    """The class of the layer of a family."""
     return layer_class(package(FAMILIES[name].make(), Path(SCRATCH.name), f"surface_{name}"))
+
+
+def layer(name: str, **options: Any) -> Any:
+    return kind(name)(C, **dict(FAMILIES[name].sizes), **options)
+
+
+def drawn(shape: tuple[int, ...], seed: int, positive: bool = False) -> Tensor:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return x.abs() + 0.5 if positive else 0.5 * x
+
+
+def inputs(name: str) -> dict[str, Tensor]:
+    """What ``forward`` is handed beside fields."""
+    family = FAMILIES[name]
+    found = {n: drawn(shape, i, n in family.positive) for i, (n, shape) in enumerate(family.inputs.items())}
+    return found | ({"edge_index": graphs.EDGE_INDEX} if family.on_graph else {})
+
+
+def fields(name: str) -> tuple[Tensor, ...]:
+    return tuple(drawn(FAMILIES[name].shape, 10 + i) for i, _ in enumerate(FAMILIES[name].fields))
+
+
+def state(name: str) -> Any:
+    """A state of the layer, of these fields; of a solve it reports nothing."""
+    made, given = kind(name).STATE, fields(name)
+    return made(*given, *[torch.zeros(3) for _ in made._fields[len(given) :]])
+
+
+def run(name: str, made: Any) -> Any:
+    """``forward`` of a layer in float64, its fields by position and its inputs by keyword."""
+    return made(*(() if FAMILIES[name].start else fields(name)), **inputs(name))
