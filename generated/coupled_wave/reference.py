@@ -438,7 +438,7 @@ def rates(phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tens
     phi_t = pi
     pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
     """
-    K_phi__H__density___0__1 = torch.einsum("cd,bd...->bc...", K, phi)
+    K_phi = torch.einsum("cd,bd...->bc...", K, phi)
     phi__0_m1 = shift(phi, (0, -1))
     phi__0_p1 = shift(phi, (0, 1))
     phi__m1_0 = shift(phi, (-1, 0))
@@ -447,16 +447,14 @@ def rates(phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tens
     gamma__c = gamma[:, None, None]
     lam__c = lam[:, None, None]
     m2__c = m2[:, None, None]
-    dH_dphi__4 = (
-        K_phi__H__density___0__1
-        + (lam__c * phi * phi + m2__c) * phi
-        - c2__c * (phi__0_m1 + phi__0_p1 + phi__m1_0 + phi__p1_0 - 4.0 * phi)
+    dH_dphi = (
+        K_phi + (lam__c * phi * phi + m2__c) * phi - c2__c * (phi__0_m1 + phi__0_p1 + phi__m1_0 + phi__p1_0 - 4.0 * phi)
     )
-    pi__left__bar__10 = gamma__c * pi
+    pi_2 = gamma__c * pi
     phi__rate = pi
-    B_pi__bracket__density___0__6 = torch.einsum("cd,bd...->bc...", B, pi)
-    pi__left__bar__8__v = B_pi__bracket__density___0__6 - dH_dphi__4
-    pi__rate = pi__left__bar__8__v - pi__left__bar__10
+    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
+    pi_1__v = B_pi - dH_dphi
+    pi__rate = pi_1__v - pi_2
     return (phi__rate, pi__rate)
 
 

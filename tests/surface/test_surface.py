@@ -13,7 +13,6 @@ from torch import nn
 from tests.surface.systems import ALL, FAMILIES, STEPPING, C, fields, inputs, kind, layer, run, state
 
 every = pytest.mark.parametrize("name", ALL)
-learned = pytest.mark.parametrize("name", [name for name in ALL if name not in ("point", "steady")] + ["point"])
 
 
 def alike(found: Any, wanted: Any) -> None:
@@ -47,11 +46,6 @@ def test_what_is_no_state_of_the_layer_is_refused(name: str) -> None:
             made(start, **inputs(name), **{family.start: start})
         else:
             made(start, start[0], **inputs(name))
-
-
-@every
-def test_inputs_go_by_keyword(name: str) -> None:
-    alike(run(name, layer(name).double()), run(name, layer(name).double()))
 
 
 @every
