@@ -96,7 +96,8 @@ class Param(sp.Symbol):
     positive, nonnegative, symmetric, antisymmetric
                    kept for every value of the weights by the emitted parametrisation
     below          an upper bound of a positive or nonnegative number, kept the same way: what a step limit needs
-    init           starting value (a number)
+    init           starting value: a number, or a range (low, high) that every one is drawn from, which tells channels
+                   apart; a layer takes others, and functions of the number of channels
     """
 
     __slots__ = ("antisymmetric", "below", "block", "init", "per", "shape", "symmetric")
@@ -107,7 +108,7 @@ class Param(sp.Symbol):
     symmetric: bool
     antisymmetric: bool
     below: float | None
-    init: float | None
+    init: float | tuple[float, float] | None
 
     def __new__(
         cls,
@@ -121,7 +122,7 @@ class Param(sp.Symbol):
         symmetric: bool = False,
         antisymmetric: bool = False,
         below: float | None = None,
-        init: float | None = None,
+        init: float | tuple[float, float] | None = None,
     ) -> Param:
         check_name(name, "parameter")
         _check_param(name, per, shape, block, positive or nonnegative, symmetric, antisymmetric)
@@ -132,7 +133,7 @@ class Param(sp.Symbol):
         self: Param = sp.Symbol.__xnew__(cls, name, real=True, **_signs(positive, nonnegative))
         self.per, self.shape, self.block = per, tuple(shape) if shape else None, block
         self.symmetric, self.antisymmetric = symmetric, antisymmetric
-        self.below, self.init = below, init
+        self.below, self.init = below, tuple(init) if isinstance(init, (list, tuple)) else init
         return self
 
     @property
@@ -199,8 +200,18 @@ def _check_bound(name: str, below: object, fits: bool) -> None:
 def _check_init(
     name: str, init: object, positive: bool, nonnegative: bool, antisymmetric: bool, below: float | None
 ) -> None:
-    """A start is a finite real number, and in the range that the declaration keeps."""
+    """A start is a finite real number, and in the range that the declaration keeps; so are both ends of a range."""
     if init is None:
+        return
+    if isinstance(init, (list, tuple)):
+        if len(init) != 2:
+            fix = f"Param({name!r}, init=(0.1, 0.5)); one value for each channel is set on the layer"
+            raise SpecError(f"parameter {name!r}: init={init!r} is not a range (low, high)", part=name, fix=fix)
+        for end in init:
+            _check_init(name, end, positive, nonnegative, False, below)
+        if not init[0] <= init[1]:
+            raise SpecError(f"parameter {name!r}: init={init!r} ends below its beginning", part=name,
+                            fix=f"init=({init[1]}, {init[0]})")  # fmt: skip
         return
 
     def refuse(why: str, fix: str) -> SpecError:

@@ -24,7 +24,9 @@ from tests.surface.systems import SCRATCH, drawn, inputs, kind, layer, state
 
 MOVING = [m for m in ladder.METHODS if m not in (*ladder.STILL, *ladder.POINTS)]
 # Every integrator at one wall and every wall; each of both in the long run.
-CELLS = [(m, w) for i, m in enumerate(MOVING) for j, w in enumerate(ladder.WALLS) if LONG or i % 3 == j or m == "strang"]
+CELLS = [
+    (m, w) for i, m in enumerate(MOVING) for j, w in enumerate(ladder.WALLS) if LONG or i % 3 == j or m == "strang"
+]
 SYSTEMS: dict[str, Callable[[], System]] = {f"{m}-{w}": partial(ladder.system, m, w, 1) for m, w in CELLS}
 SYSTEMS |= {"exponential": partial(test_exponential.lattice, "neumann")}
 SYSTEMS |= {"coupled-point": partial(ladder.system, "coupled", "periodic", 0)}
@@ -83,7 +85,10 @@ def test_rates_are_the_limit_of_a_step(name: str) -> None:
         layer.dt = h
         return layer(start, **named)
 
-    limit(defects(layer, step, start, rates, (2e-4, 1e-4)), max(float(getattr(rates, n).abs().max()) for n in layer.FIELDS))
+    limit(
+        defects(layer, step, start, rates, (2e-4, 1e-4)),
+        max(float(getattr(rates, n).abs().max()) for n in layer.FIELDS),
+    )
 
 
 @pytest.mark.parametrize("name", graphs.SYSTEMS)
