@@ -172,9 +172,9 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
 def _diagnostics(layer: Dynamics, stepping: bool) -> dict[str, Program]:
     """What helps to watch a layer: what its domain gives, its rates, and the power dH/dt of its dynamics."""
     found = {name: apply(VALUES, p) for name, p in layer.lowering.diagnostics(layer.derivation).items()}
-    return found | (
-        {"rates": apply(VALUES, apply(STEP, rates_program(layer))), "power": _power(layer)} if stepping else {}
-    )
+    if not stepping:
+        return found
+    return found | {"rates": apply(VALUES, apply(STEP, rates_program(layer))), "power": _power(layer)}
 
 
 def _power(layer: Dynamics) -> Program:

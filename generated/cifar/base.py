@@ -77,7 +77,7 @@ class BaseLayer(Surface):
         return bool(self.OPERATORS.takes(x))
 
     def _step_like(self, like: Tensor) -> Tensor:
-        """The time step as a tensor like that: of a frozen layer the one that is kept, by which ``_hoisted`` knows it."""
+        """The time step as a tensor like that: of a frozen layer what is kept, by which ``_hoisted`` knows it."""
         if "_kept_step" in self._frozen:
             kept: Tensor = self._kept_step
             if kept.dtype == like.dtype and kept.device == like.device:

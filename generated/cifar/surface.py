@@ -77,6 +77,10 @@ class Surface(nn.Module):
         inputs, which stay the same; fields that start at zero are left out."""
         return OneTensor(self, field, held)
 
+    def rates(self, *_: Any, **__: Any) -> Any:
+        """Raises AttributeError: a layer that does not solve for a steady state has rates of its own."""
+        raise AttributeError(f"{type(self).__name__} has no rates: a steady state does not move")
+
     def freeze(self, on: bool = True) -> Any:
         """Keep the values of parameters, and what depends on them alone, as buffers, so that no call computes them
         again, and let no gradient into parameters; ``freeze(False)`` takes that back. Returns the layer.

@@ -366,15 +366,15 @@ def rates(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, k: Ten
     gamma__c = gamma[:, None, None]
     k__c = k[:, None, None]
     m2__c = m2[:, None, None]
-    dH_dphi__1__v = (
+    dH_dphi__v = (
         m2__c * phi
         + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
         + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
     )
-    phi__left__bar__3__v = dH_dphi__1__v * k__c
-    pi__left__bar__4__v = gamma__c * pi
-    phi__rate = -phi__left__bar__3__v
-    pi__rate = -pi__left__bar__4__v
+    phi_1__v = dH_dphi__v * k__c
+    pi_1__v = gamma__c * pi
+    phi__rate = -phi_1__v
+    pi__rate = -pi_1__v
     return (phi__rate, pi__rate)
 
 

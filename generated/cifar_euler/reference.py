@@ -431,16 +431,16 @@ def rates(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Ten
     c2__c = c2[:, None, None]
     gamma__c = gamma[:, None, None]
     m2__c = m2[:, None, None]
-    dH_dphi__1 = (
+    dH_dphi = (
         m2__c * phi
         + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
         + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
     )
-    pi__left__bar__7 = gamma__c * pi
+    pi_2 = gamma__c * pi
     phi__rate = pi
-    B_pi__bracket__density___0__3 = torch.einsum("cd,bd...->bc...", B, pi)
-    pi__left__bar__5__v = B_pi__bracket__density___0__3 - dH_dphi__1
-    pi__rate = pi__left__bar__5__v - pi__left__bar__7
+    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
+    pi_1__v = B_pi - dH_dphi
+    pi__rate = pi_1__v - pi_2
     return (phi__rate, pi__rate)
 
 

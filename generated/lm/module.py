@@ -116,11 +116,13 @@ class Lm(BaseLayer):
         """The rates dx/dt = A (x - f) of states (B, C, T), or (B, C), under inputs of that shape; differentiable."""
         check_state("rates", state, LmState)
         inputs, _ = as_tokens(self.channels, state[0].dim(), f_p=f_p, f_q=f_q, lam=lam, theta=theta)
-        tokens = dict(zip(self.INPUTS, inputs))
-        states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
-        found = reference.rates(*states, tokens["f_p"], tokens["f_q"], tokens["lam"], tokens["theta"])
-        found = (x.expand_as(states[0]).to(state[0].dtype) for x in found)
-        return LmState(*(x.mT if x.dim() == 3 else x for x in found))
+        _tokens = dict(zip(self.INPUTS, inputs))
+        _states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
+        _rates = (
+            x.expand_as(_states[0]).to(state[0].dtype)
+            for x in reference.rates(*_states, _tokens["f_p"], _tokens["f_q"], _tokens["lam"], _tokens["theta"])
+        )
+        return LmState(*(x.mT if x.dim() == 3 else x for x in _rates))
 
     @exact
     def energy(self, state: LmState) -> Tensor:

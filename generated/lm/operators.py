@@ -22,7 +22,7 @@ KINDS = {
     "q__start": "start",
     "p__start": "start",
 }
-OPERATORS = ScanOperators("lm_1deb17cd", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = ScanOperators("lm_7bfa64b3", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout_scan(("q", "p"), (), 3)
 scan = OPERATORS.scan(("q", "p"), ("f_p", "f_q", "lam", "theta"), ())

@@ -44,11 +44,12 @@ class LayerParam:
         ]
         each = _EACH.get(self.per, f"One value per {self.per}")
         curve = "softplus" if self.below is None else f"{self.below} sigmoid"
+        made = f"{curve} of ``{self.raw_name}``" if self.sign else f"made from ``{self.raw_name}``"
         start = "drawn from {} to {}".format(*self.init) if isinstance(self.init, tuple) else f"at first {self.init}"
         shape = {"scalar": "()", "channel": "(C,)", "site": "(C, *S)", "edge": "(C, E), or (C, N, N) of all pairs"}
         self.__doc__ = (
             f"{', '.join(w for w in (each, *words) if w)}: {shape.get(self.per, '(C, C)')}, {start}; "
-            f"{f'{curve} of' if self.sign else 'made from'} ``{self.raw_name}``, which is trained. Set it by assignment: writing into it changes nothing."
+            f"{made}, which is trained. Set it by assignment: writing into it changes nothing."
         )
 
     def __get__(self, layer: Any, owner: type) -> Tensor:

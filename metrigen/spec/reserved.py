@@ -23,18 +23,20 @@ TORCH = frozenset(
 # What an emitted function, method or class means by a name, beside the names of the spec.
 EMITTED = frozenset(
     """
-    ACC after ALONE any as_count as_dtype as_start as_step as_tokens atol auto AVERAGE backend BACKENDS backward
-    balance_residual BaseLayer batch before BLOCK bool bwd_rtol by_reference by_sample callable cayley channels
-    check_fields check_given check_input check_state checked CONFIG config constexpr ctx currents damped_stumpff
-    Dense dict DISCRETE_GRADIENT dtype DYNAMICS edge_index edges elapsed Ellipsis ends energy entropy enumerate
-    exact FIELDS fixed flowed flux forward_readout FREE from_config gained given grad GRADIENT grads graph
-    has_numbers INPUTS inputs inside int isinstance iterations keep kernels last launch LayerParam len LENGTH
-    libdevice like linear list math max_iter MIDPOINT nn nodes NoneType NotConverged object OPERATORS operators
-    Options options others OWNED partial partials print products program_id property pullback range RANK read
-    readable readout reference register_parameters registered Report report residual results rhs root rtol
-    RuntimeError saved self set shift SIGNS sites solution solve solver Sparse SPEC start STATE state status STEP
-    step step_of steps stress_energy stumpff super Tensor tl told torch transformed triton tuple turned turned_back
-    TypeError unshared use_kernels ValueError warm_start warnings within WITHOUT working ZERO zip
+    ACC after ALONE any as_count as_dtype as_start as_step as_tokens atol AttributeError auto AVERAGE backend
+    BACKENDS backward balance_residual BaseLayer batch before BLOCK bool bwd_rtol by_reference by_sample callable
+    cayley channels check_fields check_given check_input check_state checked clone CONFIG config constexpr ctx
+    currents damped_stumpff Dense detach device dict DISCRETE_GRADIENT dtype DYNAMICS edge_index edges elapsed
+    Ellipsis ends energy ENERGY entropy enumerate exact FIELDS fixed flowed flux forward_readout FREE freeze
+    from_config from_state gained given grad GRADIENT grads graph has_numbers HOISTED init INPUTS inputs inside int
+    isinstance iterations keep kernels last last_backend last_of launch LayerParam len LENGTH libdevice like linear
+    list math max_iter MIDPOINT nn no_weight_decay nodes NoneType NotConverged object OPERATORS operators Options
+    options others OWNED partial partials print products program_id property pullback range RANK rates read readable
+    readout readout_channels READS reference register_parameters registered Report report reset_parameters residual
+    results rhs root rtol RuntimeError saved self sequential set shift SIGNS sites solution solve solver Sparse SPEC
+    start START STATE state status STEP step step_of steps stress_energy stumpff super Tensor tl told torch
+    transformed triton tuple turned turned_back TypeError unshared use_kernels ValueError warm_start warnings within
+    WITHOUT working ZERO zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.
@@ -59,8 +61,8 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Any BaseLayer Callable Dense LatticeLayer Method NamedTuple NoCache NoCompiler NotConverged Options LayerParam
-    OtherSettings Path Report Sparse Tensor Tensors
+    Any BaseLayer Callable Dense LatticeLayer Mapping Method NamedTuple NoCache NoCompiler NotConverged OneTensor
+    Options LayerParam OtherSettings Path Report Sparse Surface Tensor Tensors
     """.split()
 )
 

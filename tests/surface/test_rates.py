@@ -94,11 +94,11 @@ def test_rates_are_the_limit_of_a_step(name: str) -> None:
 @pytest.mark.parametrize("name", graphs.SYSTEMS)
 def test_rates_on_a_graph(name: str) -> None:
     found = graphs.class_of(graphs.SYSTEMS[name])
-    probe = found(2, **({"nodes": graphs.NODES} if "nodes" in found.CONFIG else {}),
-                  **({"edges": graphs.EDGE_INDEX.shape[1]} if "edges" in found.CONFIG else {}), steps=1).double()  # fmt: skip
+    sizes = {"nodes": graphs.NODES, "edges": graphs.EDGE_INDEX.shape[1]}
+    probe = found(2, steps=1, **{n: size for n, size in sizes.items() if n in found.CONFIG}).double()
     start = probe.STATE(*(drawn((2, 2, graphs.NODES), i) for i in range(len(probe.FIELDS))))
-    sizes = {"w": (1, 1, graphs.EDGE_INDEX.shape[1]), "s": (2, 2, graphs.NODES)}
-    named = {n: drawn(sizes[n], 9, positive=True) for n in probe.INPUTS} | {"edge_index": graphs.EDGE_INDEX}
+    shapes = {"w": (1, 1, graphs.EDGE_INDEX.shape[1]), "s": (2, 2, graphs.NODES)}
+    named = {n: drawn(shapes[n], 9, positive=True) for n in probe.INPUTS} | {"edge_index": graphs.EDGE_INDEX}
     rates = probe.rates(start, **named)
 
     def step(h: float) -> Any:

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from metrigen import SpecError
+from metrigen.spec.names import check_name
 from tests.surface.systems import ALL, FAMILIES, STEPPING, C, fields, inputs, kind, layer, run, state
 
 every = pytest.mark.parametrize("name", ALL)
@@ -40,12 +42,9 @@ def test_what_is_no_state_of_the_layer_is_refused(name: str) -> None:
     made, start, family = layer(name).double(), state(name), FAMILIES[name]
     with pytest.raises(TypeError, match=f"{made.STATE.__name__}"):
         made((start[0],), **inputs(name))
-    beside = {"match": "beside"}
-    with pytest.raises(TypeError, **beside):
-        if family.start:
-            made(start, **inputs(name), **{family.start: start})
-        else:
-            made(start, start[0], **inputs(name))
+    fields, named = ((start,), {family.start: start}) if family.start else ((start, start[0]), {})
+    with pytest.raises(TypeError, match="beside"):
+        made(*fields, **inputs(name), **named)
 
 
 @every
@@ -287,3 +286,20 @@ def test_what_compiles_goes_on_compiling(name: str) -> None:
 def test_a_layer_is_copied_and_pickled(name: str) -> None:
     made = layer(name).double().freeze()
     alike(run(name, pickle.loads(pickle.dumps(made))), run(name, made))
+
+
+@every
+def test_no_name_of_a_spec_takes_the_place_of_what_a_layer_or_a_state_has(name: str) -> None:
+    made, own = layer(name), {*FAMILIES[name].fields, *FAMILIES[name].inputs}
+    parameters = {key.removeprefix("raw_") for key, _ in made.named_parameters()}
+    taken = {n for n in (*dir(made), *vars(made.STATE)) if not n.startswith(("_", "raw_"))} - parameters - own
+    free = [n for n in sorted(taken) if n not in ("dt", "count", "index") and not reserved(n)]
+    assert free == []
+
+
+def reserved(name: str) -> bool:
+    try:
+        check_name(name, "parameter")
+    except SpecError:
+        return True
+    return False
