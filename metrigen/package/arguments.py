@@ -32,6 +32,8 @@ def inputs_of(layer: FieldLayer) -> list[str]:
 def spread(layer: FieldLayer, name: str) -> str:
     """Expression of an input with all axes of the fields: one that lives on some of them may be handed in without the
     others, which it gets as axes of length one."""
+    if name in layer.of_samples:
+        return f"of_sample({name}, {layer.axes}, {name!r})"
     axes_of_fields = layer.spec.system.domain.axes
     found = [f for e in layer.expressions for f in e.atoms(InputFunction) if f.func.__name__ == name]
     kept = [axis in found[0].args for axis in axes_of_fields] if found else []

@@ -9,7 +9,15 @@ from metrigen.package.arguments import floats, parameters
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
-from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of, value
+from metrigen.package.graph_arguments import (
+    arguments_of,
+    inputs_of,
+    keywords,
+    learned_per,
+    network_of,
+    of_sample,
+    value,
+)
 from metrigen.package.reading import BALANCE_DOC, RATES_DOC, exactly, halfway, rates_return
 from metrigen.package.settings import (
     config_constants,
@@ -228,7 +236,9 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     arrays = layer.lowered.dynamics.inputs
 
     def table(kind: Kind) -> str:
-        return ", ".join(f'"{a.name}": {learned.get(a.name, a.name)}' for a in arrays if a.kind is kind)
+        return ", ".join(
+            f'"{a.name}": {learned.get(a.name, of_sample(layer, a.name))}' for a in arrays if a.kind is kind
+        )
 
     fixed_graph = network_of(layer) is not None
     edge_index = "" if fixed_graph else "edge_index: Tensor | None = None, "

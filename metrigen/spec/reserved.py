@@ -24,19 +24,19 @@ TORCH = frozenset(
 EMITTED = frozenset(
     """
     ACC after ALONE any as_count as_dtype as_start as_step as_tokens atol AttributeError auto AVERAGE backend
-    BACKENDS backward balance_residual BaseLayer batch before BLOCK bool bwd_rtol by_reference by_sample callable
-    cayley channels check_fields check_given check_input check_state checked clone CONFIG config constexpr ctx
-    currents damped_stumpff Dense detach device dict DISCRETE_GRADIENT dtype DYNAMICS edge_index edges elapsed
+    BACKENDS backward balance_residual BaseLayer batch before BLOCK bool BOUNDS bwd_rtol by_reference by_sample
+    callable cayley channels check_fields check_given check_input check_state checked clone CONFIG config constexpr
+    ctx currents damped_stumpff Dense detach device dict DISCRETE_GRADIENT dtype DYNAMICS edge_index edges elapsed
     Ellipsis ends energy ENERGY entropy enumerate exact FIELDS fixed flowed flux forward_readout FREE freeze
     from_config from_state gained given grad GRADIENT grads graph has_numbers HOISTED init INPUTS inputs inside int
     isinstance iterations keep kernels last last_backend last_of launch LayerParam len LENGTH libdevice like linear
-    list math max_iter MIDPOINT nn no_weight_decay nodes NoneType NotConverged object OPERATORS operators Options
-    options others OWNED partial partials print products program_id property pullback range RANK rates read readable
-    readout readout_channels READS reference register_parameters registered Report report reset_parameters residual
-    results rhs root rtol RuntimeError saved self sequential set shift SIGNS sites solution solve solver Sparse SPEC
-    start START STATE state status STEP step step_of steps stress_energy stumpff super Tensor tl told torch
-    transformed triton tuple turned turned_back TypeError unshared use_kernels ValueError warm_start warnings within
-    WITHOUT working ZERO zip
+    list math max_iter MIDPOINT nn no_weight_decay nodes NoneType NotConverged object of_sample OPERATORS operators
+    Options options others OWNED partial partials print products program_id property pullback range RANK rates read
+    readable readout readout_channels READS reference register_parameters registered Report report reset_parameters
+    residual results rhs root rtol RuntimeError saved self sequential set shift SIGNS sites solution solve solver
+    Sparse SPEC start START STATE state status STEP step step_of steps stress_energy stumpff super Tensor tl told
+    torch transformed triton tuple turned turned_back TypeError unshared use_kernels ValueError warm_start warnings
+    within WITHOUT working ZERO zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.

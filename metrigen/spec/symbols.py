@@ -17,7 +17,7 @@ from metrigen.spec.names import check_name
 from metrigen.spec.numbers import check_number
 
 t = sp.Symbol("t", real=True)
-PER = ("scalar", "channel", "site", "edge")
+PER = ("scalar", "channel", "site", "edge", "sample")
 
 
 def Field(name: str, domain: Domain) -> AppliedUndef:
@@ -89,8 +89,10 @@ def _signs(positive: bool, nonnegative: bool) -> dict[str, bool]:
 class Param(sp.Symbol):
     """A learned parameter: one SymPy symbol that appears unchanged in every result.
 
-    per            "scalar" (one number), "channel" (C numbers), "site" (C numbers at every site or node) or "edge"
-                   (C numbers on every edge of a graph)
+    per            "scalar" (one number), "channel" (C numbers), "site" (C numbers at every site or node), "edge"
+                   (C numbers on every edge of a graph) or "sample": no parameter of the layer, but handed to every call
+                   by keyword, (B,) or (B, C), the same at every site; what is declared of it is a condition then, and
+                   init= what reports take for it
     shape          ("C", "C") for a matrix that couples channels through ``mix``
     block          with a matrix: block-diagonal with blocks of this many channels
     positive, nonnegative, symmetric, antisymmetric
@@ -176,6 +178,8 @@ def _check_param(
         raise refuse(f"unknown shape={shape!r}", 'shape=("C", "C") for a channel matrix; leave it out for numbers')
     if shape is None and (symmetric or antisymmetric or block is not None):
         raise refuse("symmetric, antisymmetric and block speak of a matrix", 'add shape=("C", "C")')
+    if per == "sample" and shape is not None:
+        raise refuse("a channel matrix is the same for all samples", 'per="sample" for numbers; leave shape= out')
     if symmetric and antisymmetric:
         raise refuse("both symmetric and antisymmetric is zero", "choose one")
     if antisymmetric and signed:
