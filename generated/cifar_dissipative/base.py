@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """What every layer shares: settings that checkpoints carry, time steps, precision, and how torch is at work."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from .surface import Surface
 
 Tensors = tuple[Tensor, ...]
+M = TypeVar("M", bound=Callable[..., Any])  # a method, with its types
 HALF = (torch.float16, torch.bfloat16)
 FLOATS = (*HALF, torch.float32, torch.float64)
 
@@ -247,7 +249,7 @@ def readable(x: Tensor) -> bool:
     return x.device.type == "cpu" or os.environ.get("METRIGEN_CHECK", "0") == "1"
 
 
-def exact(method: Callable[..., Any]) -> Callable[..., Any]:
+def exact(method: M) -> M:
     """The method outside of autocast: sums of differences need all the digits of what they are given."""
 
     @wraps(method)
@@ -311,6 +313,13 @@ def check_input(x: Any, name: str) -> Tensor:
             f"{name} is {x.dtype}: an imaginary part has no place in a real field; give its parts as two fields"
         )
     return x
+
+
+def of_sample(x: Any, axes: int, name: str) -> Tensor:
+    """Numbers of samples, (B,) or (B, C), with all the axes of a field. Raises TypeError and ValueError."""
+    if check_input(x, name).dim() not in (1, 2):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; needed: (B,) or (B, C), one number a sample or channel")
+    return x.reshape((*x.shape, *[1] * (axes - x.dim())))
 
 
 def working(*tensors: Tensor) -> torch.dtype:

@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """What every layer on a lattice shares: fields and inputs in one shape and dtype, and samples with their own steps."""
 
 from __future__ import annotations

@@ -19,6 +19,7 @@
 #   it is never run backwards)
 # Cost per site: step 22 operations, 40 bytes moved in float32, 2 kernels; readout 56 operations, 28 bytes moved in
 #   float32, 1 kernel
+# mypy: ignore-errors
 """CifarEuler: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).

@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """What a module of torch has beside its computation: initial values, what is shown, frozen parameters."""
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class Surface(nn.Module):
     STATE     class of the state, whose first fields are FIELDS
     ZERO      names of the fields that start at zero where they are not given
     START     keyword of ``forward`` for where a solve or a sequence starts; empty where fields are its arguments
-    INPUTS    names of the inputs of ``forward``
+    INPUTS    names of the inputs of ``forward``; SIGNS and BOUNDS: what was declared of them, and of fields
     READS     names of the components of the readout
     ENERGY    the energy in one line; STEP: the time step where it is no number that can be set
     HOISTED   names of the methods that compute what depends on parameters alone
@@ -27,6 +28,8 @@ class Surface(nn.Module):
     ZERO: ClassVar[tuple[str, ...]] = ()
     START: ClassVar[str] = ""
     INPUTS: ClassVar[tuple[str, ...]] = ()
+    SIGNS: ClassVar[Mapping[str, str]] = {}
+    BOUNDS: ClassVar[Mapping[str, float]] = {}
     READS: ClassVar[tuple[str, ...]] = ()
     ENERGY: ClassVar[str] = ""
     STEP: ClassVar[str] = ""
@@ -177,12 +180,12 @@ class OneTensor(nn.Module):
         layer: Any = self.layer
         given = {self.taken: x, **{name: getattr(self, f"held_{name}") for name in self.held}}
         if self.field is not None:
-            return getattr(layer(**given), self.field)  # type: ignore[no-any-return]
+            return getattr(layer(**given), self.field)
         if hasattr(layer, "forward_readout"):
-            return layer.forward_readout(**given)[1]  # type: ignore[no-any-return]
+            return layer.forward_readout(**given)[1]
         read = () if layer.START == "state" else (*layer.INPUTS, "edge_index")
         inputs = {name: y for name, y in given.items() if name in read}
-        return layer.readout(layer(**given), **inputs)  # type: ignore[no-any-return]
+        return layer.readout(layer(**given), **inputs)
 
 
 class _Word(str):

@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """Learned parameters of a layer: a raw tensor each, which is trained, and the value that it stands for."""
 
 from __future__ import annotations

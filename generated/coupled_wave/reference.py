@@ -22,6 +22,7 @@
 # - WARNING: dt is learned and nothing keeps dt below its step limit, 0.6984 at the declared start (dt = 0.1 there)
 # Cost per site: step 25 operations, 52 bytes moved in float32, 3 kernels; readout 57 operations, 36 bytes moved in
 #   float32, 1 kernel
+# mypy: ignore-errors
 """CoupledWave: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).

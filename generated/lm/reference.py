@@ -10,6 +10,7 @@
 # - step_contraction: proved
 # - Exponential: keeps linear dynamics exact: rotation, decay and fixed point of every token
 # Cost per site: bytes moved in float32, every array once: scan 24, scan_adjoint 48
+# mypy: ignore-errors
 """Lm: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: states and inputs (B, T, C), channels last, as the kernels want them in memory; the state before the first token

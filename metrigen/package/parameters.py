@@ -35,11 +35,11 @@ def parameter_text(symbol: sp.Symbol) -> ParameterText:
 def initial_value(symbol: sp.Symbol) -> float:
     """The declared start, of a range its middle; else half of a bound, 1 for a positive number, 0.1 for a nonnegative
     one, 0 otherwise."""
-    if isinstance(symbol, Param) and isinstance(symbol.init, tuple):
-        low, high = symbol.init
-        return (float(low) + float(high)) / 2
-    if isinstance(symbol, Param) and symbol.init is not None:
-        return float(symbol.init)
+    init = symbol.init if isinstance(symbol, Param) else None
+    if isinstance(init, tuple):
+        return (float(init[0]) + float(init[1])) / 2
+    if init is not None:
+        return float(init)
     if isinstance(symbol, Param) and symbol.below is not None:
         return symbol.below / 2
     if symbol.is_positive:

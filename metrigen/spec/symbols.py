@@ -135,7 +135,7 @@ class Param(sp.Symbol):
         self: Param = sp.Symbol.__xnew__(cls, name, real=True, **_signs(positive, nonnegative))
         self.per, self.shape, self.block = per, tuple(shape) if shape else None, block
         self.symmetric, self.antisymmetric = symmetric, antisymmetric
-        self.below, self.init = below, tuple(init) if isinstance(init, (list, tuple)) else init
+        self.below, self.init = below, init
         return self
 
     @property
@@ -207,7 +207,7 @@ def _check_init(
     """A start is a finite real number, and in the range that the declaration keeps; so are both ends of a range."""
     if init is None:
         return
-    if isinstance(init, (list, tuple)):
+    if isinstance(init, tuple):
         if len(init) != 2:
             fix = f"Param({name!r}, init=(0.1, 0.5)); one value for each channel is set on the layer"
             raise SpecError(f"parameter {name!r}: init={init!r} is not a range (low, high)", part=name, fix=fix)
