@@ -13,6 +13,7 @@ from metrigen.discretise.base import Programs
 from metrigen.discretise.discretisations import discretisation_of
 from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.discretise.graph_steady import GraphSteady
+from metrigen.discretise.rates import rates_program
 from metrigen.discretise.readout import normalised, numerators, readout_densities
 from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.errors import SpecError
@@ -40,7 +41,7 @@ class Lowered:
     steady         programs of a linear solve (None for a time step)
     minimum        the equation dF = 0 of a nonlinear one
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
-    diagnostics    further values at the sites: stress_energy, currents, power (the density of dH/dt)
+    diagnostics    further values at the sites: stress_energy, currents, rates (z_t), power (the density of dH/dt)
     constants      coefficients that nobody differentiates: a time step that is a number, and the time
     equilibrium    programs of the solve on a graph (None elsewhere)
     """
@@ -129,7 +130,7 @@ def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowere
     )  # fmt: skip
 
 
-_READ = ("readout", "readout_adjoint", "energy", "entropy", "stress_energy", "currents", "flux", "power")
+_READ = ("readout", "readout_adjoint", "energy", "entropy", "stress_energy", "currents", "flux", "rates", "power")
 
 
 def passes_of(name: str) -> Passes:
@@ -178,9 +179,11 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
 
 
 def _diagnostics(layer: Dynamics, stepping: bool) -> dict[str, Program]:
-    """What helps to watch a layer: what its domain gives, and the power dH/dt of its dynamics."""
+    """What helps to watch a layer: what its domain gives, its rates, and the power dH/dt of its dynamics."""
     found = {name: apply(VALUES, p) for name, p in layer.lowering.diagnostics(layer.derivation).items()}
-    return found | ({"power": _power(layer)} if stepping else {})
+    if not stepping:
+        return found
+    return found | {"rates": apply(VALUES, apply(STEP, rates_program(layer))), "power": _power(layer)}
 
 
 def _power(layer: Dynamics) -> Program:

@@ -21,6 +21,7 @@
 # - dt = 0.5 is at most 0.5, and so below its step limit for every value of the parameters
 # Cost per site: step 28 operations, 48 bytes moved in float32, 3 kernels; readout 56 operations, 28 bytes moved in
 #   float32, 1 kernel
+# mypy: ignore-errors
 """Cifar: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
@@ -449,6 +450,37 @@ def stress_energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -
     T12__density = 0.25 * c1__c * (v__2 - v__3) * (v__5 - v__6)
     T22__density = -v__11 - v__9
     return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
+
+
+def rates(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:
+    """The rates of the fields at every site:
+
+    phi_t = pi
+    pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
+    """
+    inside__0_m1 = inside(phi, (0, -1))
+    inside__0_p1 = inside(phi, (0, 1))
+    inside__m1_0 = inside(phi, (-1, 0))
+    inside__p1_0 = inside(phi, (1, 0))
+    phi__0_m1 = shift(phi, (0, -1))
+    phi__0_p1 = shift(phi, (0, 1))
+    phi__m1_0 = shift(phi, (-1, 0))
+    phi__p1_0 = shift(phi, (1, 0))
+    c1__c = c1[:, None, None]
+    c2__c = c2[:, None, None]
+    gamma__c = gamma[:, None, None]
+    m2__c = m2[:, None, None]
+    dH_dphi = (
+        m2__c * phi
+        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
+        + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
+    )
+    pi_2 = gamma__c * pi
+    phi__rate = pi
+    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
+    pi_1__v = B_pi - dH_dphi
+    pi__rate = pi_1__v - pi_2
+    return (phi__rate, pi__rate)
 
 
 def power(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:

@@ -1,14 +1,17 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """Learned parameters of a layer: a raw tensor each, which is trained, and the value that it stands for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .base import has_numbers
+from .surface import declared, kept_name
 
 _OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic curve give exactly in every dtype
 _EACH = {"scalar": "A number", "matrix": "Channel matrix"}
@@ -18,7 +21,7 @@ class LayerParam:
     """An attribute of a layer, made from its tensor ``raw_NAME``: it is set by assignment alone.
 
     per          what has a value of its own: "scalar": the layer, "channel", "site", "edge", "matrix": two channels
-    init         the value in a new layer
+    init         the value in a new layer; of a range (low, high) every one is drawn
     sign         "positive" or "nonnegative": softplus of the raw tensor
     below        a bound of what has a sign: the logistic curve from 0 to it instead
     symmetry     1 or -1 of a matrix that is its transpose times this, 0 of any other
@@ -26,8 +29,8 @@ class LayerParam:
     """
 
     def __init__(
-        self, per: str, init: float, *, sign: str = "", below: float | None = None, symmetry: int = 0,
-        block: int | None = None,
+        self, per: str, init: float | tuple[float, float], *, sign: str = "", below: float | None = None,
+        symmetry: int = 0, block: int | None = None,
     ) -> None:  # fmt: skip
         self.per, self.init, self.sign, self.below = per, init, sign, below
         self.symmetry, self.block = symmetry, block
@@ -41,18 +44,29 @@ class LayerParam:
             "" if self.block is None else f"in blocks of {self.block} channels",
         ]
         each = _EACH.get(self.per, f"One value per {self.per}")
-        self.__doc__ = f"{', '.join(w for w in (each, *words) if w)}; made from ``{self.raw_name}``."
+        curve = "softplus" if self.below is None else f"{self.below} sigmoid"
+        made = f"{curve} of ``{self.raw_name}``" if self.sign else f"made from ``{self.raw_name}``"
+        start = "drawn from {} to {}".format(*self.init) if isinstance(self.init, tuple) else f"at first {self.init}"
+        shape = {"scalar": "()", "channel": "(C,)", "site": "(C, *S)", "edge": "(C, E), or (C, N, N) of all pairs"}
+        self.__doc__ = (
+            f"{', '.join(w for w in (each, *words) if w)}: {shape.get(self.per, '(C, C)')}, {start}; "
+            f"{made}, which is trained. Set it by assignment: writing into it changes nothing."
+        )
 
     def __get__(self, layer: Any, owner: type) -> Tensor:
         if layer is None:
             return self  # type: ignore[return-value]  # of the class: its declaration
+        if layer._frozen:
+            return getattr(layer, kept_name(self.name))
         value = self.bounded(layer)
         if self.block is not None:
             return _block_diagonal(value, layer.channels)
         return value.squeeze(0) if self.per == "scalar" else value  # of shape (1,): FSDP takes no parameter of shape ()
 
     def __set__(self, layer: Any, value: Tensor | float) -> None:
-        """Raises ValueError where the parameter cannot have the value."""
+        """Raises ValueError where the parameter cannot have the value, RuntimeError where the layer is frozen."""
+        if layer._frozen:
+            raise RuntimeError(f"{self.name} is frozen: layer.freeze(False) first")
         given = self._accepted(value, getattr(layer, self.name))
         if self.symmetry:
             given = _mirrored(given, self.name, self.symmetry)
@@ -63,6 +77,29 @@ class LayerParam:
             given = _mirrored(given, self.name, 1)
         with torch.no_grad():
             raw.copy_(self._inverse(given))
+
+    def begin(self, layer: Any, init: Any) -> None:
+        """Set to an initial value: a number, a tensor, a range (low, high) that every number is drawn from, or a
+        function of the number of channels that returns one of them. Raises ValueError for what is out of range."""
+        value = init(layer.channels) if callable(init) else init
+        self.__set__(layer, self._drawn(layer, *value) if isinstance(value, tuple) else value)
+
+    def _drawn(self, layer: Any, *ends: Any) -> Tensor:
+        """A draw from the uniform distribution, which respects the blocks and the symmetry of a matrix."""
+        if len(ends) != 2:
+            raise ValueError(f"{self.name} is drawn from a range (low, high), not {ends}")
+        raw = getattr(layer, self.raw_name)
+        low, high = (float(self._accepted(end, raw.new_empty(()))) for end in ends)
+        if low > high:
+            raise ValueError(f"{self.name} is drawn from a range (low, high), not {ends}")
+        drawn = low + (high - low) * torch.rand_like(raw)
+        if self.block is not None:
+            drawn = _block_diagonal(drawn, layer.channels)
+        symmetry = 1 if self.per == "edge" and layer.edges is None else self.symmetry
+        if symmetry:
+            drawn = drawn.triu() + symmetry * drawn.triu(1).mT
+            drawn = drawn if symmetry > 0 else drawn - torch.diag_embed(drawn.diagonal(dim1=-2, dim2=-1))
+        return drawn.squeeze(0) if self.per == "scalar" else drawn
 
     def bounded(self, layer: Any) -> Tensor:
         """The values before the blocks of a matrix are put in their place."""
@@ -118,13 +155,20 @@ class LayerParam:
         return given
 
 
-def register_parameters(layer: nn.Module) -> None:
-    """Make the raw tensors of a layer in the order in which its class names the parameters, at their start."""
-    named = {name: found for kind in reversed(type(layer).__mro__) for name, found in vars(kind).items()}
+def register_parameters(
+    layer: Any, init: Mapping[str, Any] | None, device: Any, dtype: torch.dtype | None, **learned: Any
+) -> None:
+    """Make the raw tensors of a layer in the order in which its class names the parameters, at their initial values:
+    those of ``learned``, else of ``init``, else of the class. Raises ValueError for a name that is none of them."""
+    named = declared(type(layer))
+    layer._starts = {**(init or {}), **{name: value for name, value in learned.items() if value is not None}}
+    unknown = [name for name in layer._starts if name not in named]
+    if unknown:
+        raise ValueError(f"init= names {unknown[0]!r}; {type(layer).__name__} has the parameters {tuple(named)}")
     for name, param in named.items():
-        if isinstance(param, LayerParam):
-            layer.register_parameter(param.raw_name, nn.Parameter(torch.zeros(param.shape(layer))))
-            setattr(layer, name, param.init)
+        raw = torch.zeros(param.shape(layer), device=device, dtype=dtype)
+        layer.register_parameter(param.raw_name, nn.Parameter(raw))
+    layer.reset_parameters()
 
 
 def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:

@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """Operators in torch: what it records, compiles and differentiates as one call, by kernels where a device has them.
 
 An operator is differentiated by the one that is its adjoint, and the adjoint by autograd of its reference.
@@ -45,6 +46,7 @@ class Operators:
     ) -> None:
         self.prefix, self.kinds, self.axes = operator_prefix(package), kinds, axes
         self.reference, self.registered = reference, dict[str, Run]()
+        self.kernels = dict[str, tuple[str, ...]]()  # operator -> the backends that have kernels for it
         self.missing = tuple(name for name, module in backends.items() if module is None)
         self.backends = {name: module for name, module in backends.items() if module is not None}
         self.device_of = dict[str, str]()  # type of a device -> the backend that it goes to
@@ -71,6 +73,15 @@ class Operators:
         if self.device_of.get(x.device.type) != backend:
             raise ValueError(f'backend="{backend}" has no kernels for tensors on {x.device}; use backend="auto"')
         self.backends[backend].insist()
+
+    def ran(self, device: str) -> str:
+        """The backend whose kernels move or solve tensors of a device: where they cannot, the reference, "torch"."""
+        name = self.device_of.get(device, "")
+        main = next((o for o in ("evolve", "scan", "solve_linear") if o in self.kernels), "")
+        if name not in self.kernels.get(main, ()):
+            return "torch"
+        module = self.backends[name]
+        return name if module.available() and not module.fell_back() else "torch"
 
     def takes(self, x: Tensor) -> bool:
         """Whether a backend has kernels for the device of ``x``, and can run them."""
@@ -382,7 +393,7 @@ class Operators:
         )
         for device in ("cpu", "cuda"):
             torch.library.register_autocast(qualified, device, torch.float32)
-        self.registered[name] = made
+        self.registered[name], self.kernels[name] = made, tuple(n for n in runs if n != "reference")
         return made
 
     def _each(self, function: str, make: Callable[[ModuleType], Run]) -> dict[str, Run]:

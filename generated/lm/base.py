@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """What every layer shares: settings that checkpoints carry, time steps, precision, and how torch is at work."""
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree
+
+from .surface import Surface
 
 Tensors = tuple[Tensor, ...]
+M = TypeVar("M", bound=Callable[..., Any])  # a method, with its types
 HALF = (torch.float16, torch.bfloat16)
 FLOATS = (*HALF, torch.float32, torch.float64)
 
@@ -28,7 +31,7 @@ class NotConverged(RuntimeWarning):
     """A solve gave up; the ``status`` of the state says which samples."""
 
 
-class BaseLayer(nn.Module):
+class BaseLayer(Surface):
     """A module whose settings are part of its checkpoints.
 
     CONFIG    names of the arguments of the constructor, each an attribute of the same name
@@ -36,17 +39,21 @@ class BaseLayer(nn.Module):
     SPEC      hash of the spec
     BACKENDS  what ``backend`` may be; WITHOUT: why it cannot be the others, by name
     OPERATORS  the operators of the package, where it has some
+    FREE      whether the time step is a number or a tensor, no parameter
     """
 
     CONFIG: ClassVar[tuple[str, ...]] = ()
     DYNAMICS: ClassVar[tuple[str, ...]] = ()
-    SPEC: ClassVar[str] = ""
     BACKENDS: ClassVar[tuple[str, ...]] = ()
     WITHOUT: ClassVar[Mapping[str, str]] = {}
-    OPERATORS: ClassVar[Any] = None
+    FREE: ClassVar[bool] = False
+    dt: Any
 
-    def _set_up(self, channels: int, backend: str) -> None:
-        """Channels and backend; raises ValueError where this package, or this machine, has no such backend."""
+    def _set_up(self, channels: int, backend: str, dtype: torch.dtype | None) -> None:
+        """Channels and backend; raises ValueError where this package, or this machine, has no such backend, and for a
+        dtype that no parameter can have."""
+        if dtype is not None and dtype not in FLOATS:
+            raise ValueError(f"parameters are floating point, of 16, 32 or 64 bits, not {dtype}")
         if backend not in self.BACKENDS:
             if backend in self.WITHOUT:
                 raise ValueError(f"backend={backend!r} {self.WITHOUT[backend]}; use one of {self.BACKENDS}")
@@ -55,10 +62,44 @@ class BaseLayer(nn.Module):
             self.OPERATORS.check(backend)
         self.channels, self.backend = as_count(channels, "channels", 1), backend
 
-    def _insist(self, x: Tensor) -> None:
+    def _allow(self, x: Tensor) -> None:
         """Raise ValueError where the backend is insisted on and has no kernels for the device of ``x``."""
         if self.OPERATORS is not None:
             self.OPERATORS.available(self.backend, x)
+
+    def _insist(self, x: Tensor) -> None:
+        """``_allow``, where kernels move or solve: ``last_backend`` is that of the device."""
+        self._allow(x)
+        if not torch.compiler.is_compiling():
+            self.__dict__["_ran"] = x.device.type
+
+    def _takes(self, x: Tensor) -> bool:
+        """Whether kernels can run where ``x`` is; raises ValueError where they are insisted on and cannot."""
+        self._insist(x)
+        return bool(self.OPERATORS.takes(x))
+
+    def _step_like(self, like: Tensor) -> Tensor:
+        """The time step as a tensor like that: of a frozen layer what is kept, by which ``_hoisted`` knows it."""
+        if "_kept_step" in self._frozen:
+            kept: Tensor = self._kept_step
+            if kept.dtype == like.dtype and kept.device == like.device:
+                return kept
+        return step_of(self.dt, like)
+
+    def _depending(self) -> dict[str, Tensor]:
+        raw = next(self.parameters(recurse=False), torch.empty(0))
+        like = torch.empty(1, dtype=working(raw), device=raw.device)
+        given: Tensors = (like,)
+        found = {}
+        if self.FREE:
+            if isinstance(self.dt, Tensor) and (self.dt.dim() or self.dt.requires_grad):
+                return {}  # a prologue of every sample, or of every call
+            found["_kept_step"] = step_of(self.dt, like)
+            given = (found["_kept_step"], like)
+        for name in self.HOISTED:
+            made = getattr(self, name)(*given)
+            found |= {f"_kept{name}_{i}": x.clone() for i, x in enumerate(made)}
+        return found
 
     @property
     def config(self) -> dict[str, Any]:
@@ -69,9 +110,6 @@ class BaseLayer(nn.Module):
     def from_config(cls, config: Mapping[str, Any], **further: Any) -> Any:
         """The layer with these arguments; ``further`` are the modules of learned functions, or what is to differ."""
         return cls(**{**config, **further})
-
-    def extra_repr(self) -> str:
-        return ", ".join(f"{name}={_shown(value)}" for name, value in self.config.items())
 
     def _dynamics(self) -> dict[str, Any]:
         found = {name: getattr(self, name) for name in self.DYNAMICS}
@@ -111,10 +149,7 @@ class BaseLayer(nn.Module):
         )
         if prefix + "_extra_state" in missing_keys:
             missing_keys.remove(prefix + "_extra_state")
-
-
-def _shown(value: Any) -> str:
-    return f"tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        self._again()
 
 
 def as_count(value: Any, name: str, least: int) -> int:
@@ -214,7 +249,7 @@ def readable(x: Tensor) -> bool:
     return x.device.type == "cpu" or os.environ.get("METRIGEN_CHECK", "0") == "1"
 
 
-def exact(method: Callable[..., Any]) -> Callable[..., Any]:
+def exact(method: M) -> M:
     """The method outside of autocast: sums of differences need all the digits of what they are given."""
 
     @wraps(method)
@@ -252,7 +287,7 @@ def check_fields(**fields: Any) -> None:
     for name, x in fields.items():
         if x is not None and not isinstance(x, Tensor):
             of_array = "torch.from_numpy makes one of an array"
-            hint = of_array if hasattr(x, "__array__") else "a State is handed over as *state"
+            hint = of_array if hasattr(x, "__array__") else "the State of this layer is handed over as it is"
             raise TypeError(f"{name} is a tensor, not {type(x).__name__}; {hint}")
 
 
@@ -278,6 +313,13 @@ def check_input(x: Any, name: str) -> Tensor:
             f"{name} is {x.dtype}: an imaginary part has no place in a real field; give its parts as two fields"
         )
     return x
+
+
+def of_sample(x: Any, axes: int, name: str) -> Tensor:
+    """Numbers of samples, (B,) or (B, C), with all the axes of a field. Raises TypeError and ValueError."""
+    if check_input(x, name).dim() not in (1, 2):
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; needed: (B,) or (B, C), one number a sample or channel")
+    return x.reshape((*x.shape, *[1] * (axes - x.dim())))
 
 
 def working(*tensors: Tensor) -> torch.dtype:
@@ -327,15 +369,6 @@ def operator_prefix(package: str) -> str:
     copies = (package, *(f"{package}_{number}" for number in range(2, 10**6)))
     free = next(name for name in copies if not hasattr(torch.ops.metrigen, f"{name}_readout"))
     return f"metrigen::{free}"
-
-
-def registered(state: type) -> type:
-    """The class of a state, known to torch.export by its name: programs that return it can be saved and loaded."""
-    name = f"{state.__module__}.{state.__qualname__}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a package that is loaded again: its new class takes the name
-        _pytree._register_namedtuple(state, serialized_type_name=name)
-    return state
 
 
 def reported(results: Tensors, max_iter: int, title: str) -> Tensors:

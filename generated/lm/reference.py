@@ -10,6 +10,7 @@
 # - step_contraction: proved
 # - Exponential: keeps linear dynamics exact: rotation, decay and fixed point of every token
 # Cost per site: bytes moved in float32, every array once: scan 24, scan_adjoint 48
+# mypy: ignore-errors
 """Lm: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: states and inputs (B, T, C), channels last, as the kernels want them in memory; the state before the first token
@@ -125,6 +126,19 @@ def energy(q: Tensor, p: Tensor) -> Tensors:
     """
     energy__density = 0.5 * p * p + 0.5 * q * q
     return (energy__density,)
+
+
+def rates(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
+    """The rates A (x - f) of the state at a token:
+
+    q_t = -f_p*theta + f_q*lam - lam*q + p*theta
+    p_t = f_p*lam + f_q*theta - lam*p - q*theta
+    """
+    v__0 = q - f_q
+    v__1 = p - f_p
+    q__rate = v__1 * theta - v__0 * lam
+    p__rate = -v__1 * lam - v__0 * theta
+    return (q__rate, p__rate)
 
 
 def earlier(x: Tensor, by: int, first: Tensor | None = None) -> Tensor:

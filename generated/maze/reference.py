@@ -11,6 +11,7 @@
 # - lattice_noether: proved
 # Cost per site: operator 21 operations, 16 bytes moved in float32, 1 kernel; apply 13 operations, 28 bytes moved in
 #   float32, 1 kernel; readout 40 operations, 32 bytes moved in float32, 1 kernel
+# mypy: ignore-errors
 """Maze: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).

@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """Values looked at as they come and go, where the environment variable METRIGEN_CHECK=1 asks for it."""
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ import os
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+M = TypeVar("M", bound=Callable[..., Any])  # a method, with its types
 
-def checked(method: Callable[..., Any]) -> Callable[..., Any]:
+
+def checked(method: M) -> M:
     """The method, with fields and inputs checked for what was declared of them and results for being numbers.
 
     Raises ValueError for what is handed in, FloatingPointError for what comes out; with METRIGEN_CHECK=1 alone, since
@@ -29,7 +32,7 @@ def checked(method: Callable[..., Any]) -> Callable[..., Any]:
         label = f"{type(self).__name__}.{method.__name__}"
         for name, x in signature.bind(self, *given, **named).arguments.items():
             for part, value in _tensors(name, x):
-                _check_given(label, part, value, self.SIGNS.get(part, ""))
+                _check_given(label, part, value, self.SIGNS.get(part, ""), self.BOUNDS.get(part))
         result = method(self, *given, **named)
         bad = _not_finite(result)
         if bad is not None:
@@ -48,13 +51,15 @@ def _tensors(name: str, x: Any) -> list[tuple[str, Tensor]]:
     return [pair for key, y in pairs for pair in _tensors(key, y)]
 
 
-def _check_given(label: str, name: str, x: Tensor, sign: str) -> None:
+def _check_given(label: str, name: str, x: Tensor, sign: str, below: float | None) -> None:
     if not x.is_floating_point() or x.is_meta:
         return
     wrong = ~x.isfinite()
     word = "finite"
     if not bool(wrong.any()) and sign:
         wrong, word = (x <= 0) if sign == "positive" else (x < 0), f"{sign}, as it was declared"
+    if not bool(wrong.any()) and below is not None:
+        wrong, word = x >= below, f"below {below}, as it was declared"
     if bool(wrong.any()):
         place = tuple(int(i) for i in wrong.nonzero()[0])
         raise ValueError(f"{label}: {name} must be {word}; it is {float(x[place])} at {place}")

@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """The edges of a graph, and the maps between its node arrays (B, C, N) and its edge arrays.
 
     difference     (B u)_e = u_head - u_tail        nodes -> edges

@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """(B^T w B + m) u = b on a graph: by Cholesky factors where the matrix is dense and small, else by conjugate gradient.
 
 Gradients are those of the solution, of every order: with lam = (B^T w B + m)^-1 ubar

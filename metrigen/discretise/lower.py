@@ -296,5 +296,7 @@ def param_array(symbol: sp.Symbol) -> Array:
     if isinstance(symbol, Param) and symbol.is_matrix:
         return Array(symbol.name, Kind.MATRIX, symmetry=int(symbol.symmetric) - int(symbol.antisymmetric))
     per = symbol.per if isinstance(symbol, Param) else "scalar"
-    kind = {"scalar": Kind.SCALAR, "channel": Kind.CHANNEL, "site": Kind.SITE, "edge": Kind.EDGE}[per]
+    kind = {"scalar": Kind.SCALAR, "channel": Kind.CHANNEL, "site": Kind.SITE, "edge": Kind.EDGE, "sample": Kind.SITE}[
+        per
+    ]
     return Array(symbol.name, kind, bool(symbol.is_positive))

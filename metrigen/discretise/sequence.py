@@ -143,6 +143,13 @@ def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
             'hand it in as an Input("phase", tokens)',
         )
     for s in sorted({s for e in expressions for s in e.free_symbols}, key=lambda s: s.name):
+        if isinstance(s, Param) and s.per == "sample":
+            raise refuse(
+                f'{s.name} has per="sample", which a scan does not carry',
+                "its coefficients are one number a channel",
+                f"{s.name} = Input({s.name!r}, tokens), handed in as (B, C, 1) or (B, 1, 1)",
+                s.name,
+            )
         if isinstance(s, Param) and s.per in ("site", "edge"):
             raise refuse(
                 f'{s.name} has per="{s.per}", which a sequence does not have',

@@ -15,6 +15,7 @@ from metrigen.physics.clock import is_driven, is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.contracts import Stepper
 from metrigen.spec.numbers import MOST_STEPS, check_finite, check_number
+from metrigen.spec.symbols import Param
 
 if TYPE_CHECKING:
     from metrigen.discretise.dynamics import Dynamics
@@ -76,6 +77,13 @@ class TimeStepper(Stepper):
                 f"dt={self.dt} is not known to be positive",
                 part="integrator",
                 fix='dt=0.1, or dt=Param("dt", positive=True, init=0.1)',
+            )
+        handed = sorted(s.name for s in dt.free_symbols if isinstance(s, Param) and s.per == "sample")
+        if handed:
+            raise SpecError(
+                f'dt={self.dt} has {handed[0]}, which is per="sample"',
+                part="integrator",
+                fix="dt=0.1: a layer takes a tensor (B,) for it, layer.dt or dt=",
             )
         object.__setattr__(self, "dt", dt)
 

@@ -42,6 +42,7 @@ class Scan:
     propagator   tokens, coefficients -> E by rows, then the drive (1 - E) f
     readout      state before, state, coefficients -> components; ``readout_adjoint`` its variation
     energy       x.P x/2
+    rates        A (x - f); None where channels are coupled, by rotations over a whole token
     step_back    the cotangent of the state alone, where channels are coupled and a token must wait for the next
     """
 
@@ -58,6 +59,7 @@ class Scan:
     energy: Program
     components: tuple[str, ...]
     step_back: Program | None
+    rates: Program | None
 
     @property
     def rotations(self) -> tuple[str, ...]:
@@ -109,6 +111,7 @@ def scan_of(derivation: Derivation) -> Scan:
         step=apply(TOKEN, sites["step"]),
         step_adjoint=apply(TOKEN, _varied(sites["step"])),
         step_back=_back(sites["step"], cell) if rotations else None,
+        rates=None if rotations else _rates(cell),
         propagator=apply(TOKEN, sites["propagator"]),
         readout=apply(TOKEN, sites["readout"]),
         readout_adjoint=apply(TOKEN, _varied(sites["readout"])),
@@ -164,6 +167,16 @@ def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
             moved = Leaf(f"turned_{u}__e", ())
         body.append(Map(stores=((after(u), f + moved),)))
     return Program("step", (*cell.state, *cell.tokens), tuple(body), tuple(after(u) for u in names))
+
+
+def _rates(cell: Cell) -> Program:
+    """A (x - f) from the parameters themselves: no token is run through."""
+    names = [a.name for a in cell.state]
+    away = [Leaf(u, ()) - f for u, f in zip(names, cell.fixed, strict=True)]
+    values = {f"{u}__rate": sp.Add(*(e * x for e, x in zip(row, away, strict=True)))
+              for u, row in zip(names, cell.A, strict=True)}  # fmt: skip
+    program = _program("rates", cell, values, (*cell.state, *cell.tokens))
+    return apply(TOKEN, _with_coefficients(program, tuple(a.name for a in cell.params), ()))
 
 
 def _entries(cell: Cell, found: Propagator) -> Program:

@@ -40,6 +40,7 @@ def field_docs(lowered: Lowered) -> Docs:
         "stress_energy": ("Raw components of the stress-energy tensor at every site.",),
         "currents": ("Noether currents of the declared symmetries at every site.",),
         "flux": ("The energy that flows along every edge from its tail to its head.",),
+        "rates": (f"The rates of the fields at every {site}:", *motion),
         "power": ("The density of dH/dt under the dynamics of the lattice." if not on_edges else
                   "The density of dH/dt under the dynamics.",),
         "operator": ("A u, the linear part of the variation dF of the free energy; A u = b is the rest of", *motion),
@@ -84,6 +85,7 @@ def token_docs(layer: TokenLayer) -> Docs:
         "propagator": ("E = exp(h A) by rows, then the drive (1 - E) f, of x_t = A (x - f), which is", *motion),
         "readout": (f"The readout from the states before and after a token: {', '.join(scan.components)}.",),
         "readout_adjoint": (_BACK.format("readout"),),
+        "rates": ("The rates A (x - f) of the state at a token:", *motion),
         "energy": ("The energy x.P x/2 of the state:", plain(derivation.hamiltonian, names)),
     }
 

@@ -68,7 +68,14 @@ class FieldLayer(Layer):
         dynamics = self.lowered.dynamics
         wanted = [a.name for a in dynamics.params if a.name != t.name]
         wanted += [a.name for a in dynamics.inputs if isinstance(named.get(a.name), Param)]
-        return {name: named[name] for name in sorted(wanted) if name in named}
+        found = {name: named[name] for name in sorted(wanted) if name in named}
+        return {name: s for name, s in found.items() if not (isinstance(s, Param) and s.per == "sample")}
+
+    @cached_property
+    def of_samples(self) -> Mapping[str, Param]:
+        """The parameters that are handed in, one number a sample."""
+        found = {s.name: s for e in self.expressions for s in e.free_symbols if isinstance(s, Param)}
+        return {name: found[name] for name in sorted(found) if found[name].per == "sample"}
 
     @cached_property
     def learned(self) -> tuple[Head, ...]:

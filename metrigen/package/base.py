@@ -6,7 +6,7 @@ import re
 
 NAMES = (
     "BaseLayer", "NotConverged", "Tensors", "as_count", "as_dtype", "as_step", "by_reference", "by_sample",
-    "check_fields", "check_given", "check_input", "check_state", "exact", "readable", "registered", "reported",
+    "check_fields", "check_given", "check_input", "check_state", "exact", "of_sample", "readable", "reported",
     "step_of", "transformed", "working",
 )  # fmt: skip
 

@@ -34,10 +34,17 @@ def keywords(layer: FieldLayer, optional: bool, extra: str = "") -> str:
     return f", *, {text.removeprefix(', ')}" if text else ""
 
 
+def of_sample(layer: FieldLayer, name: str) -> str:
+    """Expression of an input as a node array, of one number a sample as well."""
+    return f"of_sample({name}, 3, {name!r})" if name in layer.of_samples else name
+
+
 def value(layer: FieldLayer, array: Array, like: str) -> str:
     """Expression of one argument of a program inside a method, in the dtype of the state."""
     name = array.name
     own = name in learned_per(layer, "site") or name in learned_per(layer, "edge")
+    if name in layer.of_samples:
+        return f"_node({of_sample(layer, name)}, {like}, {name!r})"
     if array.kind is Kind.SITE:
         return f"_node({'self.' * own}{name}, {like}, {name!r})"
     if array.kind is Kind.EDGE:

@@ -9,18 +9,28 @@ from metrigen.package.arguments import floats, parameters, timed
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
-from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, learned_per, network_of
+from metrigen.package.graph_arguments import (
+    arguments_of,
+    inputs_of,
+    keywords,
+    learned_per,
+    network_of,
+    of_sample,
+)
 from metrigen.package.graph_stepping import forward_steps, opened
-from metrigen.package.reading import BALANCE_DOC, exactly, halfway
+from metrigen.package.reading import BALANCE_DOC, RATES_DOC, exactly, halfway, rates_return
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
     dt_lines,
     is_reversible,
+    learned_step,
+    making_lines,
     steps_doc,
     steps_lines,
     tolerance_lines,
 )
+from metrigen.package.surface import field_constants
 
 
 def graph_module_text(package: Package[FieldLayer], header: str) -> str:
@@ -44,6 +54,8 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
         base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
         constants=[
             *_constants(layer),
+            *field_constants(layer),
+            *([("FREE", "True")] if floats(layer) else []),
             *config_constants(layer, _size_names(layer)),
             *declarations(layer, [a.name for a in inputs_of(layer)]),
             *backend_constants(package),
@@ -95,7 +107,7 @@ def _init_lines(layer: FieldLayer) -> list[str]:
             *tolerance_lines(layer),
         ]
     lines += _sizes(layer)
-    lines += ["register_parameters(self)"] if parameters(layer) else []
+    lines += making_lines(layer, learned_step(layer))
     return lines + dt_lines(layer) if layer.stepping else lines
 
 
@@ -141,7 +153,7 @@ def _methods(layer: FieldLayer) -> list[str]:
             lines += _density(layer, name)
     lines += _flux(layer)
     if layer.stepping:
-        lines += _balance(layer)
+        lines += [*_rates(layer), *_balance(layer)]
     return [f"    {line}" if line else "" for line in watched(exactly(lines, layer.stepping))]
 
 
@@ -187,7 +199,9 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     arrays = layer.lowered.dynamics.inputs
 
     def table(kind: Kind) -> str:
-        return ", ".join(f'"{a.name}": {learned.get(a.name, a.name)}' for a in arrays if a.kind is kind)
+        return ", ".join(
+            f'"{a.name}": {learned.get(a.name, of_sample(layer, a.name))}' for a in arrays if a.kind is kind
+        )
 
     fixed_graph = network_of(layer) is not None
     edge_index = "" if fixed_graph else "edge_index: Tensor | None = None, "
@@ -253,6 +267,11 @@ def _flux(layer: FieldLayer) -> list[str]:
     doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
     lines, call = _reading(layer, "flux", doc)
     return [*lines, f"    return {call}[0].expand(_graph.shape({layer.fields[0]})).to(_dtype)", ""]
+
+
+def _rates(layer: FieldLayer) -> list[str]:
+    head, call = _reading(layer, "rates", RATES_DOC)
+    return [head[0].replace("-> Tensor:", f"-> {layer.class_name}State:"), *head[1:], *rates_return(layer, call)]
 
 
 def _balance(layer: FieldLayer) -> list[str]:

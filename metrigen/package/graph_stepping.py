@@ -50,7 +50,8 @@ def _called(layer: FieldLayer, names: list[str]) -> list[str]:
     ]
     if numbers:
         lines += [
-            f"    dt = step_of(self.dt if _span.dt is None else as_step(_span.dt, {is_reversible(layer)}), {first})",
+            f"    dt = self._step_like({first}) if _span.dt is None else "
+            f"step_of(as_step(_span.dt, {is_reversible(layer)}), {first})",
             *([f"    dt = dt.expand(len({first})) if len(_given[{len(layer.fields)}]) > 1 else dt"] if begin else []),
             "    _results = by_sample(_run, dt, _given, False) if dt.dim() else _run(dt, *_given)",
         ]
@@ -85,10 +86,16 @@ def _evolved(layer: FieldLayer) -> list[str]:
     taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *begin, *(a.name for a in handed)))
     lines = [f"def _evolved(self, _graph: Graph, _span: Span, {taken}) -> tuple[Tensor, ...]:"]
     ready, places = (*numbers, *(a.name for a in handed)), ", reference.DRIVEN" if driven else ""
-    prologue = layer.lowered.prologue
+    prologue, early = layer.lowered.prologue, list[str]()
     if prologue is not None and prologue.body:
-        given = ", ".join(a.name if a.name in ready else value(layer, a, first) for a in prologue.inputs)
-        lines.append(f"    {', '.join(prologue.outputs)}, = reference.prologue({given})")
+        passed = ", ".join(["'_prologue'", *numbers, first])
+        lines.append(f"    {', '.join(prologue.outputs)}, = self._hoisted({passed})")
+        given = ", ".join(a.name if a.name in numbers else value(layer, a, first) for a in prologue.inputs)
+        early = [
+            f"def _prologue(self, {', '.join(f'{n}: Tensor' for n in (*numbers, first))}) -> tuple[Tensor, ...]:",
+            f"    return reference.prologue({given})",
+            "",
+        ]
     if "t" in driven:
         lines.append(f"    t = times(t0, {step_length(layer)}, _span.count, {first})")
         ready = (*ready, "t")
@@ -101,6 +108,7 @@ def _evolved(layer: FieldLayer) -> list[str]:
         f"    _state = {tuple_text(layer.fields)}",
         f"    return by_steps(partial(reference.evolve, _graph), _state, _fixed, _span{places})",
         "",
+        *early,
     ]
 
 

@@ -20,8 +20,7 @@ def implicit_steps(package: Package[FieldLayer], otherwise: str) -> list[str]:
     if not package.registers("evolve"):
         return [*(f"    {line}" for line in by_reference), ""]
     return [
-        "    self._insist(state[0])",
-        f"    if {otherwise} or not self.OPERATORS.takes(state[0]):",
+        f"    if {otherwise} or not self._takes(state[0]):",
         *(f"        {line}" for line in by_reference),
         "    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (*state, *fixed))",
         f"    return by_solves(operators.evolve, state, fixed, _span, keep{driven})",

@@ -20,7 +20,7 @@ _ASSIGNED = re.compile(
     rf"^[ \t]+(?:const (?:auto|V|R) )?(\w+(?:, \w+)*) = (?!{_LOADED})|\btl\.store\(\s*(\w+)_ptr\b", re.M
 )
 _BACK = re.compile(r"adjoint|transposed|pullback|step_back")
-_ASIDE = re.compile(r"^(energy|entropy|stress_energy|currents|flux|power)$|tangent")
+_ASIDE = re.compile(r"^(energy|entropy|stress_energy|currents|flux|rates|power)$|tangent")
 _COTANGENT = re.compile(r"(\w+?)__bar\d*")
 _TERM, _VALUES, _PLACES = 100, 4, 2  # characters of a term, values of a row, places of a cell
 

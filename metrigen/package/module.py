@@ -18,13 +18,15 @@ from metrigen.package.settings import (
     dt_argument,
     dt_lines,
     is_reversible,
+    learned_step,
     limit_lines,
-    momenta,
+    making_lines,
     steps_doc,
     steps_lines,
     tolerance_lines,
 )
 from metrigen.package.stepping import forward_readout, forward_steps
+from metrigen.package.surface import field_constants
 
 
 def module_text(package: Package[FieldLayer], header: str) -> str:
@@ -42,6 +44,7 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
         learned=bool(layer.learned),
         components=repr(layer.lowered.components),
         fields=layer.fields,
+        axes=layer.axes,
         reports=not layer.stepping or layer.reports,
         state_doc=_state_doc(layer),
         class_doc=_class_doc(package),
@@ -60,11 +63,8 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
 def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
     """What the class says of itself to what every layer shares."""
     layer = package.layer
-    state = f"{layer.class_name}State"
-    found = [("RANK", repr(layer.rank)), ("STATE", state), ("FIELDS", repr(layer.fields))]
+    found = [("RANK", repr(layer.rank)), *field_constants(layer)]
     if layer.stepping:
-        zero = momenta(layer)
-        found += [("ZERO", repr(tuple(zero)))] if zero else []
         found += [("FREE", "True")] if floats(layer) else []
         found += [("BACKWARD", "True")] if is_reversible(layer) else []
         found += [("ALONE", "True")] if floats(layer) and (layer.constraints or layer.equations) else []
@@ -102,7 +102,7 @@ def _init_lines(layer: FieldLayer) -> list[str]:
         lines += steps_lines(layer)
     if per_site(layer):
         lines.append("self.sites = tuple(sites)")
-    lines += ["register_parameters(self)"] if parameters(layer) else []
+    lines += making_lines(layer, learned_step(layer))
     return lines + dt_lines(layer) + limit_lines(layer) if layer.stepping else lines
 
 

@@ -28,6 +28,7 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
         **shared(bool(layer.parameters)),
         **family.runtime(layer),
         **_operators(package, brief),
+        "py.typed": "",
         "__init__.py": render("__init__.py.j2", header=brief, class_name=layer.class_name),
         "module.py": layout(family.module(package, brief)),
         "DERIVATION.md": derivation_markdown(layer.spec, layer.derivation, layer.laws, told),

@@ -21,7 +21,8 @@ def parameter_text(symbol: sp.Symbol) -> ParameterText:
     """The code of a parameter; a plain SymPy symbol is a learned scalar."""
     param = symbol if isinstance(symbol, Param) else None
     per = "scalar" if param is None else "matrix" if param.is_matrix else param.per
-    arguments = [f'"{per}"', repr(initial_value(symbol))]
+    start = tuple(map(float, param.init)) if param is not None and isinstance(param.init, tuple) else None
+    arguments = [f'"{per}"', repr(start or initial_value(symbol))]
     if symbol.is_positive or symbol.is_nonnegative:
         arguments.append(f'sign="{"positive" if symbol.is_positive else "nonnegative"}"')
     if param is not None:
@@ -32,9 +33,13 @@ def parameter_text(symbol: sp.Symbol) -> ParameterText:
 
 
 def initial_value(symbol: sp.Symbol) -> float:
-    """The declared start, else half of a bound, 1 for a positive number, 0.1 for a nonnegative one, 0 otherwise."""
-    if isinstance(symbol, Param) and symbol.init is not None:
-        return float(symbol.init)
+    """The declared start, of a range its middle; else half of a bound, 1 for a positive number, 0.1 for a nonnegative
+    one, 0 otherwise."""
+    init = symbol.init if isinstance(symbol, Param) else None
+    if isinstance(init, tuple):
+        return (float(init[0]) + float(init[1])) / 2
+    if init is not None:
+        return float(init)
     if isinstance(symbol, Param) and symbol.below is not None:
         return symbol.below / 2
     if symbol.is_positive:

@@ -11,6 +11,8 @@ from metrigen.package.neural import keywords
 
 BALANCE_DOC = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
 
+RATES_DOC = "The rates dz/dt of the equations in continuous time, as a state; differentiable."
+
 
 def readout_method(package: Package[FieldLayer]) -> list[str]:
     layer = package.layer
@@ -28,7 +30,7 @@ def readout_method(package: Package[FieldLayer]) -> list[str]:
         *lines,
         f"    if by_reference(self.backend){apart}:",
         f"        return as_dtype(torch.cat({read}, 1), state.{layer.fields[0]}.dtype)",
-        "    self._insist(given[0])",
+        "    self._allow(given[0])",
         f"    return as_dtype(operators.readout(*given), state.{layer.fields[0]}.dtype)",
         "",
     ]
@@ -55,7 +57,7 @@ def _volume(layer: FieldLayer) -> str:
     return "" if volume == 1.0 else f"{volume!r} * "
 
 
-_FRAMED = tuple(f"def {name}(" for name in ("readout", "energy", "entropy", "stress_energy", "currents", "flux"))
+_FRAMED = tuple(f"def {name}(" for name in ("readout", "energy", "entropy", "stress_energy", "currents", "flux", "rates"))
 
 
 def exactly(lines: list[str], stepping: bool) -> list[str]:
@@ -106,9 +108,32 @@ def diagnostic_methods(layer: FieldLayer) -> list[str]:
             f"    return {{name: flat[{count} * k : {count} * (k + 1)] for k, name in enumerate({names})}}",
             "",
         ]
+    if "rates" in layer.optimised:
+        lines += _rates(layer)
     if "power" in layer.optimised:
         lines += _balance(layer)
     return lines
+
+
+def rates_return(layer: FieldLayer, rates: str) -> list[str]:
+    """The state of rates, in the dtype that was given; a step that solves reports nothing here."""
+    first, state = layer.fields[0], f"{layer.class_name}State"
+    found = f"(as_dtype(x.expand_as({first}), state.{first}.dtype) for x in {rates})"
+    if not layer.reports:
+        return [f"    return {state}(*{found})", ""]
+    return [
+        f"    _none = {first}.new_zeros({first}.shape[0])",
+        f"    return {state}(*{found}, _none.int(), _none, _none.int())",
+        "",
+    ]
+
+
+def _rates(layer: FieldLayer) -> list[str]:
+    program = layer.programs["rates"]
+    head = _head(layer, "rates", RATES_DOC, program)
+    given = ", ".join(arguments(layer, program, layer.fields[0]))
+    call = f"reference.rates({given}{keywords(program)})"
+    return [head[0].replace("-> Tensor:", f"-> {layer.class_name}State:"), *head[1:], *rates_return(layer, call)]
 
 
 def halfway(layer: FieldLayer, head: list[str]) -> list[str]:

@@ -8,6 +8,8 @@ from metrigen.package.arguments import parameters
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations
+from metrigen.package.settings import making_lines
+from metrigen.package.surface import surface_constants
 
 
 def sequence_module_text(package: Package[TokenLayer], header: str) -> str:
@@ -15,6 +17,7 @@ def sequence_module_text(package: Package[TokenLayer], header: str) -> str:
     layer, scan = package.layer, package.layer.scan
     fields, tokens = scan.fields, scan.tokens
     read = layer.reads(scan.readout)
+    names = dict(zip(layer.derivation.fields, fields, strict=True))
     text = render(
         "sequence_module.py.j2",
         header=header,
@@ -23,6 +26,7 @@ def sequence_module_text(package: Package[TokenLayer], header: str) -> str:
         option_doc=package.option_doc,
         fields=fields,
         constants=[
+            *surface_constants(layer, names, start="state", hoisted=_hoisted(layer)),
             ("CONFIG", '("channels", "backend")'),
             ("SPEC", f'"{layer.spec.sha256[:16]}"'),
             *declarations(layer, tokens),
@@ -32,6 +36,8 @@ def sequence_module_text(package: Package[TokenLayer], header: str) -> str:
         token_keywords=", ".join(f"{n}={n}" for n in tokens),
         components=repr(scan.components),
         parameters=parameters(layer),
+        making=making_lines(layer, layer.learned_step),
+        channelwise=layer.channelwise,
         matrices=layer.matrices,
         rotation=() if scan.rotation is None else tuple(a.name for a in scan.rotation.inputs),
         coupled=bool(scan.rotations),
@@ -44,9 +50,25 @@ def sequence_module_text(package: Package[TokenLayer], header: str) -> str:
         readout_fixed=_of(layer, read),
         readout_passed=f", {_chosen(layer, read)}" if read else "",
         energy_fixed=_chosen(layer, layer.reads(scan.energy)),
+        rates_given=_rates_given(layer),
+        rates=None if scan.rates is None else [a.name for a in scan.rates.inputs if a.name not in (*fields, *tokens)],
         readout_doc=f"The readout at every token, (B, R*C, T): {', '.join(scan.components)}.",
     )
     return with_imports(text)
+
+
+def _rates_given(layer: TokenLayer) -> str:
+    """What the rates are computed from, in the order in which their function takes it."""
+    rates, scan = layer.scan.rates, layer.scan
+    named = {a.name for a in rates.inputs} if rates is not None else set()
+    inputs = [f'_tokens["{n}"]' for n in scan.tokens if n in named]
+    return ", ".join(["*_states", *inputs, *(a.name for a in scan.cell.params if a.name in named)])
+
+
+def _hoisted(layer: TokenLayer) -> list[str]:
+    """The methods that compute what depends on parameters alone."""
+    early = ["_prologue"] if layer.scan.prologue is not None else []
+    return [*early, *(["_rotations"] if layer.scan.rotations else [])]
 
 
 def _number(layer: TokenLayer) -> str:
@@ -64,7 +86,7 @@ def _prologue(layer: TokenLayer) -> dict[str, tuple[str, ...]]:
 
 def _fixed(layer: TokenLayer) -> str:
     """The call that makes the coefficients of a scan."""
-    channelwise, rotations = "self._coefficients(inputs[0])", "self._rotations(inputs[0])"
+    channelwise, rotations = "self._coefficients(inputs[0])", "self._hoisted('_rotations', inputs[0])"
     if not layer.scan.rotations:
         return channelwise
     return f"(*{channelwise}, *{rotations})" if layer.channelwise else rotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrigen.layer.fields import FieldLayer
+from metrigen.layer.layer import Layer
 from metrigen.package.arguments import floats, time_step
 from metrigen.package.waves import limit_value
 
@@ -22,7 +23,7 @@ def dt_lines(layer: FieldLayer) -> list[str]:
     if kind == "number":
         return [f"self.dt = {value} if dt is None else dt"]
     if kind == "parameter":
-        return ["if dt is not None:", f"    self.{value} = dt"]
+        return []  # it is made with its start
     return ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
 
 
@@ -43,6 +44,12 @@ def tolerance_lines(layer: FieldLayer) -> list[str]:
         f"self.atol = {float(integrator.atol)!r} if atol is None else atol",
         f"self.max_iter = {integrator.max_iter} if max_iter is None else max_iter",
     ]
+
+
+def learned_step(layer: FieldLayer) -> str:
+    """The name of the parameter that is the time step, or nothing."""
+    kind, value = time_step(layer) if layer.stepping else ("", "")
+    return value if kind == "parameter" else ""
 
 
 def dt_argument(layer: FieldLayer) -> str:
@@ -87,6 +94,12 @@ def field_signature(layer: FieldLayer) -> str:
     """The fields of the signature of ``forward``."""
     optional = momenta(layer)
     return ", ".join(f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in layer.fields)
+
+
+def making_lines(layer: Layer, learned_step: str) -> list[str]:
+    """Lines of ``__init__`` that make the parameters, the learned time step at the start that is given for it."""
+    start = f", {learned_step}=dt" if learned_step else ""
+    return [f"register_parameters(self, init, device, dtype{start})"] if layer.parameters else []
 
 
 def fields_given(layer: FieldLayer) -> tuple[str, list[str]]:

@@ -7,6 +7,7 @@ step: they come to it in the shape and dtype of work.
 from __future__ import annotations
 
 from metrigen.emit.render import tuple_text
+from metrigen.ir.nodes import Program
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import Joint
 from metrigen.package import neural
@@ -144,12 +145,24 @@ def _fixed(layer: FieldLayer) -> list[str]:
         '    """What is fixed over the steps, in the order in which a step reads it."""',
     ]
     if prologue is not None and prologue.body:
-        given = ", ".join(a.name if a.name in ready else value(layer, a.name, a.kind, first) for a in prologue.inputs)
         made = tuple_text(prologue.outputs) if len(prologue.outputs) == 1 else ", ".join(prologue.outputs)
-        lines.append(f"    {made} = reference.prologue({given})")
+        passed = ", ".join(['"_prologue"', *floats(layer), first])
+        lines.append(f"    {made} = self._hoisted({passed})")
     if "t" in layer.lowered.driven:
         lines.append(f"    t = times(t0, {step_length(layer)}, _span.count, {first})")
         ready = (*ready, "t")
     driven = [n for n in layer.lowered.driven if n != "t"]
     found = [f"stepwise({a})" if a in driven else a for a in arguments(layer, body, first, layer.fields, ready)]
-    return [*lines, f"    return {tuple_text(found)}", ""]
+    lines += [f"    return {tuple_text(found)}", ""]
+    return lines + (_prologue(layer, prologue) if prologue is not None and prologue.body else [])
+
+
+def _prologue(layer: FieldLayer, prologue: Program) -> list[str]:
+    """What depends on parameters and the time step alone."""
+    first, numbers = layer.fields[0], floats(layer)
+    given = ", ".join(a.name if a.name in numbers else value(layer, a.name, a.kind, first) for a in prologue.inputs)
+    return [
+        f"def _prologue(self, {', '.join(f'{n}: Tensor' for n in (*numbers, first))}) -> Tensors:",
+        f"    return reference.prologue({given})",
+        "",
+    ]

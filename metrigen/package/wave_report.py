@@ -13,6 +13,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.discretise.dynamics import Dynamics
+from metrigen.discretise.rates import rates_program
 from metrigen.emit.notation import latex, text
 from metrigen.ir.nodes import Offset, Program
 from metrigen.package.linear import Unlinearised
@@ -26,7 +27,6 @@ from metrigen.package.waves import (
     limit_value,
     matrices,
     numbers_of,
-    rates_program,
     step_map,
     symbols_of,
 )

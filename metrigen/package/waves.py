@@ -16,9 +16,9 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide, after
+from metrigen.discretise.dynamics import Dynamics, after
 from metrigen.ir.evaluate import almost_everywhere, evaluate
-from metrigen.ir.nodes import Map, Offset, Program
+from metrigen.ir.nodes import Offset, Program
 from metrigen.ir.queries import maps_in
 from metrigen.package.linear import KINK, Linear, Unlinearised, expanded, respond, symbol
 from metrigen.package.parameters import initial_value
@@ -79,17 +79,6 @@ def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Sym
         return Symbols(names, axes, domain.spacing, _continuum(derivation, layer, steady), lattice, steady)
     except (Unlinearised, TooLarge) as error:
         return Symbols(names, axes, domain.spacing, None, lattice, steady, str(error))
-
-
-def rates_program(layer: Dynamics) -> Program:
-    """u -> u_t on the lattice, one output per field; of a steady state u -> dF/du."""
-    if layer.derivation.system.solves:
-        return layer.gradient(layer.derivation.hamiltonian)
-    builder = Builder(layer)
-    rates = RightHandSide.of(layer).at(builder, {a.name: layer.leaf(a.name) for a in layer.state}, t)
-    builder.body.extend(Map(stores=((f"{name}__rate", rate),)) for name, rate in rates.items())
-    inputs = (*layer.state, *layer.inputs, *layer.params)
-    return Program("rates", inputs, tuple(builder.body), tuple(f"{n}__rate" for n in rates), layer.lowering.periodic)
 
 
 def numbers_of(layer: Dynamics, program: Program) -> Numbers:

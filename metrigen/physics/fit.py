@@ -183,8 +183,9 @@ def pointwise_stiffness(potential: sp.Expr, q: AppliedUndef) -> sp.Expr:
 
 
 def everywhere(value: sp.Expr) -> bool:
-    """Whether a value is the same at every site and state: made of numbers and of parameters per scalar or channel."""
+    """Whether a value is the same at every site and state: made of numbers and of parameters per scalar or channel. One
+    a sample is an array of sites to a layer."""
     if value.has(AppliedUndef, sp.Derivative, mix, total) or heads(value):
         return False
-    return all(s != t and (s.per != "site" and not s.is_matrix if isinstance(s, Param) else True)
+    return all(s != t and (s.per not in ("site", "sample") and not s.is_matrix if isinstance(s, Param) else True)
                for s in value.free_symbols)  # fmt: skip

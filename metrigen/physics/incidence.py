@@ -29,7 +29,7 @@ def places(expr: sp.Expr) -> frozenset[str]:
     if isinstance(expr, (codifference, share)):
         return frozenset({"node"})
     if isinstance(expr, Param):
-        return frozenset({{"site": "node"}.get(expr.per, expr.per)} & {"node", "edge"})
+        return frozenset({{"site": "node", "sample": "node"}.get(expr.per, expr.per)} & {"node", "edge"})
     function = expr.base if isinstance(expr, Jet) else expr
     if isinstance(function, AppliedUndef):
         return frozenset(str(x) for x in function.args) & {"node", "edge"}

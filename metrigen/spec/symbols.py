@@ -17,7 +17,7 @@ from metrigen.spec.names import check_name
 from metrigen.spec.numbers import check_number
 
 t = sp.Symbol("t", real=True)
-PER = ("scalar", "channel", "site", "edge")
+PER = ("scalar", "channel", "site", "edge", "sample")
 
 
 def Field(name: str, domain: Domain) -> AppliedUndef:
@@ -89,14 +89,17 @@ def _signs(positive: bool, nonnegative: bool) -> dict[str, bool]:
 class Param(sp.Symbol):
     """A learned parameter: one SymPy symbol that appears unchanged in every result.
 
-    per            "scalar" (one number), "channel" (C numbers), "site" (C numbers at every site or node) or "edge"
-                   (C numbers on every edge of a graph)
+    per            "scalar" (one number), "channel" (C numbers), "site" (C numbers at every site or node), "edge"
+                   (C numbers on every edge of a graph) or "sample": no parameter of the layer, but handed to every call
+                   by keyword, (B,) or (B, C), the same at every site; what is declared of it is a condition then, and
+                   init= what reports take for it
     shape          ("C", "C") for a matrix that couples channels through ``mix``
     block          with a matrix: block-diagonal with blocks of this many channels
     positive, nonnegative, symmetric, antisymmetric
                    kept for every value of the weights by the emitted parametrisation
     below          an upper bound of a positive or nonnegative number, kept the same way: what a step limit needs
-    init           starting value (a number)
+    init           starting value: a number, or a range (low, high) that every one is drawn from, which tells channels
+                   apart; a layer takes others, and functions of the number of channels
     """
 
     __slots__ = ("antisymmetric", "below", "block", "init", "per", "shape", "symmetric")
@@ -107,7 +110,7 @@ class Param(sp.Symbol):
     symmetric: bool
     antisymmetric: bool
     below: float | None
-    init: float | None
+    init: float | tuple[float, float] | None
 
     def __new__(
         cls,
@@ -121,7 +124,7 @@ class Param(sp.Symbol):
         symmetric: bool = False,
         antisymmetric: bool = False,
         below: float | None = None,
-        init: float | None = None,
+        init: float | tuple[float, float] | None = None,
     ) -> Param:
         check_name(name, "parameter")
         _check_param(name, per, shape, block, positive or nonnegative, symmetric, antisymmetric)
@@ -175,6 +178,8 @@ def _check_param(
         raise refuse(f"unknown shape={shape!r}", 'shape=("C", "C") for a channel matrix; leave it out for numbers')
     if shape is None and (symmetric or antisymmetric or block is not None):
         raise refuse("symmetric, antisymmetric and block speak of a matrix", 'add shape=("C", "C")')
+    if per == "sample" and shape is not None:
+        raise refuse("a channel matrix is the same for all samples", 'per="sample" for numbers; leave shape= out')
     if symmetric and antisymmetric:
         raise refuse("both symmetric and antisymmetric is zero", "choose one")
     if antisymmetric and signed:
@@ -199,8 +204,18 @@ def _check_bound(name: str, below: object, fits: bool) -> None:
 def _check_init(
     name: str, init: object, positive: bool, nonnegative: bool, antisymmetric: bool, below: float | None
 ) -> None:
-    """A start is a finite real number, and in the range that the declaration keeps."""
+    """A start is a finite real number, and in the range that the declaration keeps; so are both ends of a range."""
     if init is None:
+        return
+    if isinstance(init, tuple):
+        if len(init) != 2:
+            fix = f"Param({name!r}, init=(0.1, 0.5)); one value for each channel is set on the layer"
+            raise SpecError(f"parameter {name!r}: init={init!r} is not a range (low, high)", part=name, fix=fix)
+        for end in init:
+            _check_init(name, end, positive, nonnegative, False, below)
+        if not init[0] <= init[1]:
+            raise SpecError(f"parameter {name!r}: init={init!r} ends below its beginning", part=name,
+                            fix=f"init=({init[1]}, {init[0]})")  # fmt: skip
         return
 
     def refuse(why: str, fix: str) -> SpecError:

@@ -326,8 +326,8 @@ def test_what_is_no_field(name: str) -> None:
     with pytest.raises(TypeError, match=r"torch\.from_numpy"):
         made(first.numpy(), *given[1:], **named)
     state = made(*given, **named)
-    with pytest.raises(TypeError, match=r"handed over as \*state"):
-        made(state, **named)
+    with pytest.raises(TypeError, match="takes tensors, or a .*State, not a tuple"):
+        made((first,), **named)
     with pytest.raises(TypeError, match=r"readout\(\) reads the .*State that forward returned, not Tensor"):
         made.readout(first)
     with pytest.raises(TypeError, match=r"energy\(\) reads the .*State"):

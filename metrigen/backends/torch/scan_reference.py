@@ -10,7 +10,9 @@ from metrigen.layer.tokens import TokenLayer
 
 def _functions(layer: TokenLayer) -> tuple[Function, ...]:
     first = tuple(print_function(p, 0) for p in (layer.scan.prologue, layer.scan.rotation) if p is not None)
-    return (*first, *(print_function(p, 0, name, blocks=layer.blocks) for name, p in layer.scan.programs().items()))
+    moving = (print_function(p, 0, name, blocks=layer.blocks) for name, p in layer.scan.programs().items())
+    rates = layer.scan.rates
+    return (*first, *moving, *((print_function(rates, 0),) if rates is not None else ()))
 
 
 def scan_reference_text(layer: TokenLayer, head: str) -> str:

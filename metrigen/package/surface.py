@@ -1,0 +1,51 @@
+"""What the class of a layer says of itself to ``surface.py``, which is the same in every package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.layer.equations import array_names, plain
+from metrigen.layer.fields import FieldLayer
+from metrigen.layer.layer import Layer
+from metrigen.package.settings import momenta
+
+LONGEST = 72  # characters of the energy where a layer is printed
+
+
+def surface_constants(
+    layer: Layer, names: Mapping[AppliedUndef, str], *, zero: Sequence[str] = (), start: str = "",
+    hoisted: Sequence[str] = (),
+) -> list[tuple[str, str]]:  # fmt: skip
+    """State, fields and components of the readout, and the energy in one line; ``names``: field -> its array."""
+    found = [("STATE", f"{layer.class_name}State"), ("FIELDS", repr(layer.fields))]
+    found += [("ZERO", repr(tuple(zero)))] if zero else []
+    found += [("START", f'"{start}"')] if start else []
+    found += [("READS", "COMPONENTS"), ("ENERGY", f'"{_cut(plain(layer.derivation.hamiltonian, dict(names)))}"')]
+    step = _step(layer)
+    found += [("STEP", f'"{step}"')] if step else []
+    return found + ([("HOISTED", repr(tuple(hoisted)))] if hoisted else [])
+
+
+def field_constants(layer: FieldLayer) -> list[tuple[str, str]]:
+    """Those of a layer on a lattice or a graph."""
+    prologue = layer.lowered.prologue
+    hoisted = ("_prologue",) if prologue is not None and prologue.body else ()
+    zero, start = (momenta(layer), "") if layer.stepping else ([], "warm_start")
+    names = array_names(layer.lowered.dynamics)
+    return surface_constants(layer, names, zero=zero, start=start, hoisted=hoisted)
+
+
+def _step(layer: Layer) -> str:
+    """A time step that is learned, or made of what is."""
+    system = layer.spec.system
+    if system.solves:
+        return ""
+    dt = sp.sympify(system.stepper.dt)
+    return "" if dt.is_number else _cut(str(dt))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
