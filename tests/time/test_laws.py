@@ -184,6 +184,18 @@ def test_an_elliptic_constraint_that_moves_is_refused_by_name() -> None:
         assert "psi = cos(w*t)*phi" in str(caught.value.fix)
 
 
+def test_a_casimir_does_not_move() -> None:
+    a, b, c = (Field(name, POINT) for name in "abc")
+
+    def tops(casimir: sp.Expr) -> System:
+        return System("top", POINT, (a, b, c), hamiltonian=(a**2 + b**2 + c**2) / 2 - t * a, integrator=RK4(1, DT),
+                      bracket=lambda F, G: F[a] * G[b] - F[b] * G[a], casimirs={"c": casimir})  # fmt: skip
+
+    with pytest.raises(SpecError, match="the Casimir 'c' depends on the time"):
+        derive(tops(t * c))
+    assert derive(tops(c**2)).law("casimir").verdict == "proved"
+
+
 def test_coefficients_that_a_method_works_out_once_must_not_move() -> None:
     with pytest.raises(SpecError, match="Exponential does not fit") as caught:
         derive(with_metric(2 + sp.cos(t), Exponential(1, DT)))
