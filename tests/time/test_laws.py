@@ -94,6 +94,27 @@ def test_an_energy_that_does_not_move_is_conserved_whatever_its_operators_do() -
     assert "t + dt/2" not in turning.stepper.kept(derive(turning))
 
 
+def test_a_charge_that_depends_on_the_time_is_kept_on_the_lattice() -> None:
+    """A force that is the same everywhere: the momentum less what the drive has put in."""
+    u = Field("u", RING)
+    drive = A * sp.cos(w * t) * u
+    free = u.diff(t) ** 2 / 2 - u.diff(x) ** 2 / 2
+
+    def laws(potential: sp.Expr) -> Law:
+        return laws_of(System("shifted", RING, lagrangian=free + drive - potential, integrator=Leapfrog(1, DT),
+                              symmetries={"shift": {u: sp.S.One}}))["lattice_noether"]  # fmt: skip
+
+    kept = laws(sp.S.Zero)
+    assert "the charge of 'shift'" in kept.how
+    assert "on random states" not in kept.how
+    assert kept.verdict == "proved"
+    assert "total u" not in kept.how
+    current = derive(System("shifted", RING, lagrangian=free + drive, symmetries={"shift": {u: sp.S.One}}))
+    assert sp.simplify(current.currents["shift"][0] - (u.diff(t) - A * sp.sin(w * t) / w)) == 0
+    with pytest.raises(StructureError, match="shift"):
+        laws(u**4)
+
+
 def test_a_legendre_transform_at_every_time() -> None:
     q = Field("q", POINT)
     grown = derive(System("grown", POINT, lagrangian=sp.exp(gamma * t) * (q.diff(t) ** 2 - q**2) / 2))
