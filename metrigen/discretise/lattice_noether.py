@@ -1,10 +1,11 @@
 """``lattice_noether``: which conserved quantities of the continuum the lattice dynamics keeps.
 
-A quantity C = sum_n c(z) changes at the rate dC . (J dH - M dH), or dC . (J dH + M dS). On the lattice C is discretised
-and varied like the energy, and the rate is a number for every state: if it is not zero, C is lost; if it is, the
-variation of the density dC . z_t says whether it is a total difference for every state. Tried are the energy, the
-total of every field, the charges of the declared symmetries, and the momentum T^t_i of translations, which a lattice
-breaks: it survives only where the energy is quadratic with constant coefficients.
+A quantity C = sum_n c(z) changes at the rate dC . (J dH - M dH), or dC . (J dH + M dS), and by (dC/dt)_z where c
+depends on t by itself. On the lattice C is discretised and varied like the energy, and the rate is a number for every
+state: if it is not zero, C is lost; if it is, the variation of the density dC . z_t says whether it is a total
+difference for every state. Tried are the energy, the total of every field, the charges of the declared symmetries, and
+the momentum T^t_i of translations, which a lattice breaks: it survives only where the energy is quadratic with constant
+coefficients.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
 from metrigen.passes.vary import bar
-from metrigen.physics.clock import moves
+from metrigen.physics.clock import explicit_rate, is_timed, moves
 from metrigen.physics.derivation import Law
 from metrigen.spec.symbols import Param, t
 
@@ -32,13 +33,15 @@ _ENERGY = "the energy (see lattice_energy)"
 
 @dataclass(frozen=True)
 class _Quantity:
-    """dC of a quantity; ``declared`` by the user, ``each`` channel for itself, ``whole`` flow or its bracket alone."""
+    """dC of a quantity, ``moved`` its density of (dC/dt)_z or None; ``declared`` by the user, ``each`` channel for
+    itself, ``whole`` flow or its bracket alone."""
 
     name: str
     gradient: Program
     declared: bool = False
     each: bool = False
     whole: bool = True
+    moved: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -110,19 +113,28 @@ def _functional(stencil: Stencil, name: str, density: sp.Expr, *, declared: bool
         return
     known = {a.name for a in stencil.dynamics.lowering.inputs}
     foreign = [s for s in density.free_symbols if isinstance(s, Param) and s.name not in known]
-    if foreign or any(t in d.variables for d in density.atoms(sp.Derivative)) or _explicit(density):
+    if foreign or any(t in d.variables for d in density.atoms(sp.Derivative)) or _explicit(stencil, density):
         yield name
         return
     try:
-        yield _Quantity(name, _gradient(stencil, density), declared, whole=stencil.metric is None)
+        gradient, moved = _gradient(stencil, density), _moved(stencil, density)
+        yield _Quantity(name, gradient, declared, whole=stencil.metric is None, moved=moved)
     except SpecError:
         yield name
 
 
-def _explicit(density: sp.Expr) -> bool:
-    """Does a density depend on coordinates by itself, beyond the arguments of its functions?"""
+def _explicit(stencil: Stencil, density: sp.Expr) -> bool:
+    """Does a density depend on coordinates by itself, beyond the arguments of its functions, that no program knows?"""
     plain = density.xreplace({f: sp.Dummy(real=True) for f in density.atoms(AppliedUndef, sp.Derivative)})
-    return any(x in plain.free_symbols for f in density.atoms(AppliedUndef) for x in f.args)
+    known = {t} if stencil.dynamics.timed else set()
+    return any(x in plain.free_symbols - known for f in density.atoms(AppliedUndef) for x in f.args)
+
+
+def _moved(stencil: Stencil, density: sp.Expr) -> Program | None:
+    """The density of (dC/dt)_z at the sites."""
+    if not is_timed(density):
+        return None
+    return stencil.dynamics.lowering.sites("moved", {"moved__density": explicit_rate(density)}, "symmetries")
 
 
 def _gradient(stencil: Stencil, density: sp.Expr | AppliedUndef) -> Program:
@@ -182,7 +194,8 @@ def _find(stencil: Stencil, rates: _Rates, quantity: _Quantity) -> _Finding:
     each = together = 0.0
     for state, flow in zip(rates.states, flows, strict=True):
         slope = {name.removesuffix(bar("")): x for name, x in run(quantity.gradient, state).items()}
-        products = np.stack([slope[name] * flow[name] for name in flow])
+        moved = () if quantity.moved is None else run(quantity.moved, state).values()
+        products = np.stack([*(slope[name] * flow[name] for name in flow), *moved])
         each, together = (
             max(each, _relative(products, (0, *range(3, products.ndim)))),
             max(together, _relative(products)),
@@ -208,6 +221,7 @@ def _proved(stencil: Stencil, rates: _Rates, quantity: _Quantity) -> bool:
     flow = rates.written[1] if quantity.whole else rates.written[0]
     try:
         slope = _plain(stencil.inline(quantity.gradient))
-        return stencil.is_null(sp.Add(*(slope[name] * flow[name] for name in flow)))
+        moved = () if quantity.moved is None else stencil.inline(quantity.moved).values()
+        return stencil.is_null(sp.Add(*(slope[name] * flow[name] for name in flow), *moved))
     except Unwritten:
         return False

@@ -71,6 +71,7 @@ def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
         driven = tuple(n for n in layer.lowered.driven if n != "t")
         found += [("DRIVEN", repr(driven))] if driven else []
         found += [("TIMED", "True")] if timed(layer) else []
+    found += [("SAMPLES", repr(tuple(layer.of_samples)))] if layer.of_samples else []
     found += [("ON", repr(on))] if (on := lives_on(layer)) else []
     found += config_constants(layer, ["sites"] if per_site(layer) else [])
     found += declarations(layer, inputs_of(layer))

@@ -9,6 +9,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Law
 from metrigen.physics.effort import LAW, limited
 from metrigen.physics.jets import jet, to_jets
@@ -50,6 +51,13 @@ def casimirs(state: State) -> tuple[dict[str, sp.Expr], Law | None]:
 
 
 def _check(state: State, form: Form, name: str, density: sp.Expr) -> Zero:
+    if is_timed(density):
+        raise SpecError(
+            f"the Casimir {name!r} depends on the time",
+            part="casimirs",
+            why="J dC = 0 keeps a functional of the state alone; this one moves at a fixed state as well",
+            fix="the densities beside each factor of t, each a Casimir of its own",
+        )
     tests = []
     for u, residual in zip(
         state.fields, form.apply(functional_derivatives(to_jets(density), state.fields)), strict=True

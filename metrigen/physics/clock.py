@@ -72,14 +72,13 @@ def broken_later(expr: sp.Expr) -> str:
     compiled, first = Evaluator.of((expr,)), ""
     for seed in range(_DRAWS if others else 1):
         point = within(random_point(expr, seed, _SPREADS[seed % len(_SPREADS)]))
-        tried = (({**point, t: sp.Float(moment, DIGITS)}, moment) for moment in _MOMENTS)
-        found = next((at for at, _ in tried if (v := compiled.at(at)) is not None and v[0] < 0), None)
+        places = ({**point, t: sp.Float(moment, DIGITS)} for moment in _MOMENTS)
+        tried = ((at, values[0]) for at in places if (values := compiled.at(at)) is not None)
+        found = next(((at, value) for at, value in tried if value < 0), None)
         if found is None:
             return ""
-        value = compiled.at(found)
-        assert value is not None
-        where = ", ".join(f"{label(s)}={short(v)}" for s, v in found.items())
-        first = first or f"{where} gives {short(value[0])}"
+        where = ", ".join(f"{label(s)}={short(v)}" for s, v in found[0].items())
+        first = first or f"{where} gives {short(found[1])}"
     return first
 
 

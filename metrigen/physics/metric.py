@@ -80,7 +80,7 @@ def _at_every_time(law: Law) -> Law:
                 part="metric",
                 why=f"(F, F) >= 0 needs {show(need)} >= 0, and t > 0 comes to a time when it is negative",
                 witness=broken,
-                fix="a weight that keeps its sign, 1 + cos(w*t), exp(-t) or cos(w*t)**2; one in which parameters "
+                fix="a weight that keeps its sign, 1 + cos(w*t), exp(-t) or Max(0, 1 - t); one in which parameters "
                 "decide, 1 + eps*cos(w*t), is reported with its condition",
             )
     return law

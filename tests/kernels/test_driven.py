@@ -153,8 +153,8 @@ def test_sizes_of_one_broadcast(layer: torch.nn.Module) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda q, x: {"source": x["source"], "kappa": x["kappa"][:, :, :3]}, ["kappa", "3 steps", "source for 4"]),
-        (lambda q, x: {**x, "steps": 5}, ["source", "4 steps", "steps=5"]),
+        (lambda q, x: {"source": x["source"], "kappa": x["kappa"][:, :, :3]}, ["source", "4 steps", "kappa for 3"]),
+        (lambda q, x: {**x, "steps": 5}, ["kappa", "4 steps", "steps=5"]),
         (lambda q, x: {**x, "source": x["source"][:, :, 0]}, ["source", "(B, 3, K, *S)", "unsqueeze(2)"]),
         (lambda q, x: {**x, "source": x["source"][..., :4]}, ["source", "does not broadcast"]),
         (lambda q, x: {**x, "every": 3}, ["4 steps", "every=3"]),

@@ -111,6 +111,17 @@ def descent_rates() -> Rates:
     return rates
 
 
+def plane(method: Method) -> System:
+    """A charge on a spring in a plane, turned by a magnetic field that breathes."""
+    q, r, p, s = (Field(name, POINT) for name in "qrps")
+    rate = w * (1 + sp.cos(t) / 2)
+    return System(
+        "plane", POINT, (q, r, p, s), hamiltonian=(p**2 + s**2 + q**2 + r**2) / 2, integrator=method,
+        bracket=lambda F, G: F[q] * G[p] - F[p] * G[q] + F[r] * G[s] - F[s] * G[r]
+        + rate * (F[p] * G[s] - F[s] * G[p]), readout=energy_density(),
+    )  # fmt: skip
+
+
 def network(method: Method) -> System:
     """Heat on a graph whose edges open and close, with a source at the nodes that pulses."""
     graph = Graph()

@@ -33,7 +33,6 @@ from metrigen import (
 from metrigen.physics.clock import broken_later, explicit_rate, is_timed
 from metrigen.physics.derivation import Law
 from metrigen.programs import discretised
-from tests.lattice.emitted import compiled
 from tests.show.systems import report
 from tests.time.systems import DT, POINT, RING, A, descent, eps, gamma, m2, network, oscillator, w, wave, x
 
@@ -92,6 +91,27 @@ def test_an_energy_that_does_not_move_is_conserved_whatever_its_operators_do() -
     assert laws["lattice_energy"].detail == ""
     assert laws["lattice_noether"].how == "kept on the lattice: the energy"
     assert "t + dt/2" not in turning.stepper.kept(derive(turning))
+
+
+def test_a_charge_that_depends_on_the_time_is_kept_on_the_lattice() -> None:
+    """A force that is the same everywhere: the momentum less what the drive has put in."""
+    u = Field("u", RING)
+    drive = A * sp.cos(w * t) * u
+    free = u.diff(t) ** 2 / 2 - u.diff(x) ** 2 / 2
+
+    def laws(potential: sp.Expr) -> Law:
+        return laws_of(System("shifted", RING, lagrangian=free + drive - potential, integrator=Leapfrog(1, DT),
+                              symmetries={"shift": {u: sp.S.One}}))["lattice_noether"]  # fmt: skip
+
+    kept = laws(sp.S.Zero)
+    assert "the charge of 'shift'" in kept.how
+    assert "on random states" not in kept.how
+    assert kept.verdict == "proved"
+    assert "total u" not in kept.how
+    current = derive(System("shifted", RING, lagrangian=free + drive, symmetries={"shift": {u: sp.S.One}}))
+    assert sp.simplify(current.currents["shift"][0] - (u.diff(t) - A * sp.sin(w * t) / w)) == 0
+    with pytest.raises(StructureError, match="shift"):
+        laws(u**4)
 
 
 def test_a_legendre_transform_at_every_time() -> None:
@@ -184,6 +204,18 @@ def test_an_elliptic_constraint_that_moves_is_refused_by_name() -> None:
         assert "psi = cos(w*t)*phi" in str(caught.value.fix)
 
 
+def test_a_casimir_does_not_move() -> None:
+    a, b, c = (Field(name, POINT) for name in "abc")
+
+    def tops(casimir: sp.Expr) -> System:
+        return System("top", POINT, (a, b, c), hamiltonian=(a**2 + b**2 + c**2) / 2 - t * a, integrator=RK4(1, DT),
+                      bracket=lambda F, G: F[a] * G[b] - F[b] * G[a], casimirs={"c": casimir})  # fmt: skip
+
+    with pytest.raises(SpecError, match="the Casimir 'c' depends on the time"):
+        derive(tops(t * c))
+    assert derive(tops(c**2)).law("casimir").verdict == "proved"
+
+
 def test_coefficients_that_a_method_works_out_once_must_not_move() -> None:
     with pytest.raises(SpecError, match="Exponential does not fit") as caught:
         derive(with_metric(2 + sp.cos(t), Exponential(1, DT)))
@@ -222,11 +254,6 @@ def test_show_speaks_of_systems_that_move() -> None:
     assert driven.waves.symbols.continuum is not None
     assert "t = 0" in driven.waves.state_sentence()
     assert np.isfinite(float(driven.derivation.step_limit.subs({m2: 1})))
-
-
-def test_a_package_is_not_told_the_time_yet() -> None:
-    with pytest.raises(SpecError, match="explicit dependence on the time has no emitted form"):
-        compiled(oscillator(Leapfrog(1, DT), damped=False))
 
 
 def test_names_of_the_time() -> None:

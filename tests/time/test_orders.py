@@ -33,6 +33,7 @@ from tests.time.systems import (
     network,
     oscillator,
     oscillator_rates,
+    plane,
     reference,
     start_of,
     stepped,
@@ -103,6 +104,17 @@ def test_a_driven_wave_with_friction_that_moves(name: str) -> None:
 def test_a_descent_of_a_landscape_that_moves(name: str) -> None:
     method, expected = ANY[name]
     check(method, expected, descent, descent_rates(), start_of(("u",)))
+
+
+def test_momenta_that_turn_at_a_rate_that_moves() -> None:
+    """A charge in a plane whose magnetic field breathes: rotations with cosines of the time in them."""
+    method = Strang(1, DT)
+
+    def rates(time: float, z: Numbers) -> Numbers:
+        field = VALUES["w"] * (1 + np.cos(time) / 2)
+        return {"q": z["p"], "r": z["s"], "p": -z["q"] + field * z["s"], "s": -z["r"] - field * z["p"]}
+
+    check(method, 2, plane, rates, start_of(("q", "r", "p", "s")))
 
 
 def test_a_graph_whose_edges_open_and_close() -> None:
