@@ -29,7 +29,7 @@ EDGES: Mapping[str, str] = {
     "layer": "spec ir passes physics discretise integrators programs emit",
     "backends": "errors spec ir passes physics discretise programs emit layer",
     "package": "errors budget spec ir passes physics discretise integrators __init__ programs emit layer backends",
-    "compiler": "errors budget spec ir physics discretise programs layer backends package",
+    "compiler": "errors budget spec ir physics programs layer backends package",
     "build": "errors spec emit package compiler",
     "show": "emit package",
     "console": "errors",

@@ -57,7 +57,8 @@ def _volume(layer: FieldLayer) -> str:
     return "" if volume == 1.0 else f"{volume!r} * "
 
 
-_FRAMED = tuple(f"def {name}(" for name in ("readout", "energy", "entropy", "stress_energy", "currents", "flux", "rates"))
+_OF_STATES = ("readout", "energy", "entropy", "stress_energy", "currents", "flux", "rates")
+_FRAMED = tuple(f"def {name}(" for name in _OF_STATES)
 
 
 def exactly(lines: list[str], stepping: bool) -> list[str]:
