@@ -44,6 +44,8 @@ def lives_on(layer: FieldLayer) -> dict[str, tuple[bool, ...]]:
 
 def spread(layer: FieldLayer, name: str) -> str:
     """Expression of an input with all axes of the fields."""
+    if name in layer.of_samples:
+        return f"of_sample({name}, {layer.axes}, {name!r})"
     kept = lives_on(layer).get(name)
     if kept is None:
         return name
