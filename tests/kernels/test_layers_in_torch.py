@@ -325,8 +325,8 @@ def test_what_is_no_field(name: str) -> None:
     first = given[0]
     with pytest.raises(TypeError, match=r"torch\.from_numpy"):
         made(first.numpy(), *given[1:], **named)
-    state = made(*given, **named)
-    with pytest.raises(TypeError, match="takes tensors, or a .*State, not a tuple"):
+    made(*given, **named)
+    with pytest.raises(TypeError, match=r"takes tensors, or a .*State, not a tuple"):
         made((first,), **named)
     with pytest.raises(TypeError, match=r"readout\(\) reads the .*State that forward returned, not Tensor"):
         made.readout(first)

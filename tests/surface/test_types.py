@@ -31,7 +31,8 @@ class Net(nn.Module):
         state = self.layer(self.layer(self.stem(x)))
         energy: Tensor = self.layer.energy(state)
         moved: CifarState = self.layer.rates(state)
-        return self.head(self.layer.readout(state).mean((2, 3))) + (state.phi * moved.pi).sum() + energy.sum()  # type: ignore[no-any-return]
+        found: Tensor = self.head(self.layer.readout(state).mean((2, 3)))
+        return found + (state.phi * moved.pi).sum() + energy.sum()
 
 
 def tokens(layer: Lm, x: Tensor) -> LmState:
