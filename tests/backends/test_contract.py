@@ -15,7 +15,7 @@ from metrigen.compiler import compile_spec
 from tests.backends import arrays
 from tests.backends.arrays import Numpy
 from tests.kernels.ladder import cells, shapes, system, worst
-from tests.lattice.emitted import layer_class, package, spec_of
+from tests.lattice.emitted import arrays_of, layer_class, package, spec_of
 
 OURS = (Numpy, Torch)
 EXPLICIT = tuple(
@@ -42,8 +42,7 @@ def test_it_is_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert module.operators.OPERATORS.device_of == {"cpu": "numpy"}
     monkeypatch.setattr(module.operators.arrays, "evolve", lambda *x: called.append(1) or made(*x))
     layer = layer_class(module)(2)
-    names = list(inspect.signature(layer.forward).parameters)
-    layer(**{n: torch.rand(1, 2, 3, 3) for n in names})
+    layer(**{n: torch.rand(1, 2, 3, 3) for n in arrays_of(layer)})
     assert called
 
 
