@@ -154,3 +154,26 @@ def test_plain_functions_symbols_and_static_inputs_are_understood() -> None:
     stiffness = sp.Function("k", positive=True)(x)
     derivation = transform(plain.diff(t) ** 2 / 2 - stiffness * plain**2 / 2 - sp.Symbol("g") * plain)
     assert same(derivation.equations[momentum(plain)], -stiffness * plain - sp.Symbol("g"))
+
+
+Q, R = q + sp.I * r, q - sp.I * r
+REAL = {
+    "modulus": (sp.conjugate(Q.diff(t)) * Q.diff(t) / 2 - sp.Abs(Q) ** 4, (p**2 + s**2) / 2 + (q**2 + r**2) ** 2),
+    "absolute value": (sp.Abs(Q.diff(t)) ** 2 / 2 - R * Q, (p**2 + s**2) / 2 + q**2 + r**2),
+    "waves": (q.diff(t) ** 2 / 2 - sp.exp(sp.I * q) - sp.exp(-sp.I * q), p**2 / 2 + 2 * sp.cos(q)),
+    "first order": (sp.I * (R * Q.diff(t) - Q * R.diff(t)) / 2 - sp.Abs(Q) ** 2, q**2 + r**2),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_density_in_complex_numbers_that_is_real(name: str) -> None:
+    lagrangian, hamiltonian = REAL[name]
+    assert same(transform(lagrangian, POINT).hamiltonian, hamiltonian)
+
+
+def test_a_density_that_is_not_real_is_refused() -> None:
+    psi = sp.Function("psi")(t)  # may be complex: the imaginary part of psi* psi_t - psi psi*_t is no zero
+    for density in (q.diff(t) ** 2 / 2 + sp.I * q, sp.I * (sp.conjugate(psi) * psi.diff(t)) - sp.Abs(psi) ** 2):
+        with pytest.raises(SpecError, match="is complex") as caught:
+            transform(density, POINT)
+        assert "two real ones" in (caught.value.fix or "")
