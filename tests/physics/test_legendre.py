@@ -31,6 +31,8 @@ HAMILTONIANS = {
     "relativistic plane": (-sp.sqrt(1 - q.diff(t) ** 2 - r.diff(t) ** 2), sp.sqrt(1 + p**2 + s**2)),
     "hyperbolic": (sp.cosh(q.diff(t)), p * sp.asinh(p) - sp.sqrt(1 + p**2)),
     "quartic": (q.diff(t) ** 4 / 4, sp.Rational(3, 4) * sp.Abs(p) ** sp.Rational(4, 3)),
+    "of positive velocities": (q.diff(t) * sp.log(q.diff(t)) - q**2, sp.exp(p - 1) + q**2),
+    "of positive momenta": (sp.exp(q.diff(t)) - q**2, p * sp.log(p) - p + q**2),
     "explicit time": (t**2 * q.diff(t) ** 2 / 2, p**2 / (2 * t**2)),
 }
 
