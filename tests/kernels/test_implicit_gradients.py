@@ -1,4 +1,4 @@
-"""The linear solves of the gradients of implicit steps: one that gives up is told, by the reference and by the kernels."""
+"""The linear solves of the gradients of implicit steps: one that gives up is told, by reference and kernels alike."""
 
 from __future__ import annotations
 
