@@ -28,6 +28,7 @@ from metrigen import (
     System,
     derive,
     grad,
+    t,
 )
 from metrigen.discretise.arrays import dynamics
 from metrigen.discretise.base import Discretisation
@@ -40,6 +41,7 @@ from metrigen.discretise.tokens import SequenceLowering
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.package.notices import notices
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.ranges import undefined
@@ -292,3 +294,17 @@ def test_domains_are_told_apart_at_home() -> None:
 )
 def test_the_count_counts(source: str, count: int) -> None:
     assert len(list(told_apart(source))) == count
+
+
+def test_a_momentum_that_must_be_positive_is_told() -> None:
+    """H = pi log pi - pi of L = exp(u_t): a momentum of 0, where one starts that is not given, has no value."""
+    point = Lattice()
+    u = Field("u", point)
+    cases = (
+        (sp.exp(u.diff(t)), ["the Hamiltonian of lagrangian= has a value only where pi_u > 0"]),
+        (sp.cosh(u.diff(t)), []),
+        (-sp.sqrt(1 - u.diff(t) ** 2), ["lagrangian= has a value only where 1 - u_t**2 > 0"]),
+    )
+    for kinetic, told in cases:
+        found = notices(derive(System("told", point, lagrangian=kinetic - u**2)), {})
+        assert [str(w).splitlines()[0] for w in found] == told

@@ -175,7 +175,7 @@ def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
     (*entries,) = propagator(*tokens, *coefficients)
     E, drive = rows(tuple(entries[: len(FIELDS) ** 2])), entries[len(FIELDS) ** 2 :]
     if not tokens[0].shape[1]:
-        return tuple(x[:, None].expand_as(tokens[0]).clone() for x in start)
+        return tuple(x[:, None] + f for x, f in zip(start, drive))  # empty, of the same arguments
     first = tuple(sum(at_token(e, 0) * x for e, x in zip(row, start)) for row in E)
     d = tuple(torch.cat((x[:, :1] + f[:, None], x[:, 1:]), 1) for x, f in zip(drive, first))
     return recurrence(E, d)

@@ -22,7 +22,7 @@ from metrigen.discretise.lattice_laws import lattice_laws
 from metrigen.discretise.readout import current_densities, tensor_densities
 from metrigen.discretise.steady_programs import minimum, steady_programs
 from metrigen.errors import InternalError, SpecError
-from metrigen.ir.evaluate import check_functions
+from metrigen.ir.evaluate import almost_everywhere, check_functions
 from metrigen.ir.functions.normal import normal
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, stem
 from metrigen.passes.pipeline import GRADIENT, WRITTEN, apply
@@ -91,8 +91,10 @@ class Lowering(Discretisation):
         return self._program(name, {"density__": density}, functional_density, part)
 
     def sites(self, name: str, densities: Mapping[str, sp.Expr], part: str = "readout") -> Program:
-        """Values at the sites: one output per density."""
-        return self._program(name, densities, site_density, part)
+        """Values at the sites: one output per density. A flux holds derivatives of the energy, and those of a step hold
+        impulses, which are nothing almost everywhere."""
+        seen = {output: almost_everywhere(e) if e.has(sp.DiracDelta) else e for output, e in densities.items()}
+        return self._program(name, seen, site_density, part)
 
     def gradient(self, name: str, density: sp.Expr, wrt: tuple[str, ...], part: str = "hamiltonian") -> Program:
         """The functional derivatives of int density: outputs ``bar(array)``, in units of density over field."""

@@ -22,7 +22,7 @@ def notices(derivation: Derivation, declared: Mapping[str, object]) -> tuple[War
     return (
         *(() if step is None else (step,)),
         *_unused(derivation.system, declared),
-        *_undefined(derivation.system),
+        *_undefined(derivation),
     )
 
 
@@ -43,15 +43,18 @@ def _unused(system: System, declared: Mapping[str, object]) -> list[Warned]:
     return found
 
 
-def _undefined(system: System) -> list[Warned]:
+def _undefined(derivation: Derivation) -> list[Warned]:
+    system = derivation.system
+    transformed = derivation.hamiltonian if system.hamiltonian is None else None
+    named = {"momentum": "the Hamiltonian of lagrangian="}
     return [
         Warned(
-            f"{part}= has a value only where {text(base)} {'>' if strict else '>='} 0",
-            part=part,
+            f"{named.get(part, f'{part}=')} has a value only where {text(base)} {'>' if strict else '>='} 0",
+            part="lagrangian" if part == "momentum" else part,
             why=f"it contains {text(whole)}; at another state a layer computes NaN",
             fix="start it there and keep it there, or write the density so that it has a value everywhere",
         )
-        for part, base, whole, strict in undefined(system)
+        for part, base, whole, strict in undefined(system, transformed)
     ]
 
 

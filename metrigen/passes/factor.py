@@ -74,6 +74,7 @@ class _Factoring:
             factor: Product = (common, {}) if common.is_Number else (sp.S.One, {common: power})
             whole = _times((inner[0] * factor[0], inner[1]), factor[1])
             terms = [whole if k == group[0] else term for k, term in enumerate(terms) if k not in group[1:]]
+            terms = [term for term in terms if term[0] != 0]  # what was taken out may show that the rest cancels
         return terms
 
     def _commonest(self, terms: Sequence[Product]) -> sp.Expr | None:

@@ -36,8 +36,9 @@ def _commonest(statement: Map) -> Pair | None:
     counts: dict[Pair, int] = {}
     if not any(e.has(Inside) for e in statement.expressions):
         return None
+    own = statement.own
     for product in distinct(statement.expressions, sp.Mul):
-        for pair in _pairs(split(product)[1], statement.own):
+        for pair in _pairs(split(product)[1], own):
             counts[pair] = counts.get(pair, 0) + 1
     most = max(counts.values(), default=0)
     return next(pair for pair, count in counts.items() if count == most) if most > 1 else None

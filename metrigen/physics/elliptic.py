@@ -29,6 +29,8 @@ def check_constraint(constrained: Constrained, rates: Sequence[sp.Expr] | None) 
     if symbol is None:
         return _by_energy(constrained, rates)
     waves, full, leading = symbol
+    if not waves:
+        return _at_a_point(full)
     if not _keeps_sign(leading, waves):
         raise violation(
             "the constraint is not elliptic",
@@ -45,6 +47,23 @@ def check_constraint(constrained: Constrained, rates: Sequence[sp.Expr] | None) 
     if not full.xreplace(dict.fromkeys(waves, sp.S.Zero)).is_zero:
         return Law("constraint", "proved", f"{how} does not vanish: one auxiliary field for every state")
     return _of_zero_mean(f"{how} vanishes at k = 0 alone", constrained, rates)
+
+
+def _at_a_point(determinant: sp.Expr) -> Law:
+    """Without axes a constraint is one linear equation a channel."""
+    if determinant.is_zero:
+        raise violation(
+            "the constraint does not determine its field",
+            law="constraint",
+            residual=determinant,
+            part="constraints",
+            why="its matrix is singular",
+            fix="an equation that can be solved for psi, such as constraints={psi: a*psi - q} with a positive",
+        )
+    how = f"determinant {determinant}"
+    if determinant.is_nonzero or _strict(sign_of(determinant), determinant):
+        return Law("constraint", "proved", f"{how} does not vanish: one auxiliary field for every state")
+    return conditional("constraint", how, "where the determinant does not vanish", [determinant**2])
 
 
 def _of_zero_mean(how: str, constrained: Constrained, rates: Sequence[sp.Expr] | None) -> Law:
@@ -103,6 +122,8 @@ def _determinant(constrained: Constrained) -> tuple[tuple[sp.Symbol, ...], sp.Ex
     full = sp.expand(linear.determinant(rows))
     if full.has(sp.I) or not full.is_polynomial(*waves):
         return None
+    if not waves:  # at a point
+        return waves, full, full
     terms = sp.Poly(full, *waves).terms()
     top = max(sum(powers) for powers, _ in terms)
     leading = [c * sp.Mul(*(k**n for k, n in zip(waves, ns, strict=True))) for ns, c in terms if sum(ns) == top]

@@ -70,7 +70,7 @@ def invert_velocities(
             for u, row in zip(fields, inverse, strict=True)
         }
         return _judged(solved, "L is quadratic in the velocities: v = W^-1 (pi - b)", det, [], polynomial=True)
-    _refuse_multivalued(fields, velocities, hessian)
+    _refuse_multivalued(fields, momenta, velocities, hessian)
     closed = _isotropic(lagrangian, fields, velocities, conjugate) or _one_by_one(
         fields, momenta, velocities, conjugate
     )
@@ -107,21 +107,30 @@ def _radicands(lagrangian: sp.Expr, velocities: Mapping[AppliedUndef, Jet]) -> l
     return sorted(found, key=sp.default_sort_key)
 
 
-def _refuse_multivalued(fields: Fields, velocities: Mapping[AppliedUndef, Jet], hessian: list[list[sp.Expr]]) -> None:
-    """A kinetic term that is neither convex nor concave: one momentum belongs to several velocities."""
+def _refuse_multivalued(
+    fields: Fields,
+    momenta: Mapping[AppliedUndef, sp.Expr],
+    velocities: Mapping[AppliedUndef, Jet],
+    hessian: list[list[sp.Expr]],
+) -> None:
+    """A kinetic term that is neither convex nor concave where its momentum has a value: one momentum belongs to several
+    velocities."""
     for u, row, i in zip(fields, hessian, range(len(fields)), strict=True):
         entry = row[i]
         v = velocities[u]
         seen: dict[bool, str] = {}
         if entry.has(learned) or channels.has_maps(entry):
             continue  # no numbers to look at
-        compiled = Evaluator.of((entry,), _STATES)
+        moved = sp.Add(*(term for term in sp.Add.make_args(momenta[u]) if v in term.free_symbols))
+        if moved.has(learned) or channels.has_maps(moved):
+            moved = entry
+        compiled = Evaluator.of((entry, moved), _STATES)
         for seed in range(_STATES):
-            point = random_point(entry, seed, (2.0, 0.2, 0.9)[seed % 3])
+            point = random_point(entry + moved, seed, (2.0, 0.2, 0.9)[seed % 3])
             value = next(iter(compiled.at(point) or ()), None)
             if value:
                 seen.setdefault(bool(value > 0), f"{label(v)}={short(point.get(v, sp.S.Zero))}: {short(value)}")
-        if len(seen) == 2 and v in entry.free_symbols and _varies_with(entry, v):
+        if len(seen) == 2 and v in entry.free_symbols and _varies_with(entry, moved, v):
             raise refuse(
                 "the Legendre transform is multivalued",
                 residual=entry,
@@ -132,14 +141,14 @@ def _refuse_multivalued(fields: Fields, velocities: Mapping[AppliedUndef, Jet], 
             )
 
 
-def _varies_with(entry: sp.Expr, v: Jet) -> bool:
+def _varies_with(entry: sp.Expr, momentum: sp.Expr, v: Jet) -> bool:
     """Does the sign change with v alone, all other symbols held?"""
-    compiled = Evaluator.of((entry,), _VARIED * len(_VELOCITIES))
+    compiled = Evaluator.of((entry, momentum), _VARIED * len(_VELOCITIES))
     for seed in range(_VARIED):
-        fixed = {s: x for s, x in random_point(entry, seed).items() if s != v}
+        fixed = {s: x for s, x in random_point(entry + momentum, seed).items() if s != v}
         signs = set()
         for velocity in _VELOCITIES:
-            for value in compiled.at({**fixed, v: velocity}) or ():
+            for value in (compiled.at({**fixed, v: velocity}) or ())[:1]:
                 signs.add(bool(value > 0) if value else None)
         if {True, False} <= signs:
             return True

@@ -14,14 +14,18 @@ from metrigen.spec.system import System
 _DENSITIES = ("lagrangian", "hamiltonian", "entropy")
 
 
-def undefined(system: System) -> tuple[tuple[str, sp.Expr, sp.Expr, bool], ...]:
+def undefined(system: System, transformed: sp.Expr | None = None) -> tuple[tuple[str, sp.Expr, sp.Expr, bool], ...]:
     """(keyword, base, root or logarithm of it, whether 0 is excluded) for every base that some state takes below zero.
 
+    ``transformed``: the Hamiltonian of a Lagrangian, under the keyword "momentum" for what its momenta must be.
     A density without fields is no affair of the states; one that is too large to be decided is left out.
     """
     found: dict[sp.Expr, tuple[str, sp.Expr, sp.Expr, bool]] = {}
-    for part, expr in stated(system):
-        if part not in _DENSITIES or has_unevaluated(expr):
+    densities = [(part, expr) for part, expr in stated(system) if part in _DENSITIES]
+    if transformed is not None:
+        densities.append(("momentum", transformed))
+    for part, expr in densities:
+        if has_unevaluated(expr):
             continue
         jets = to_jets(expr)
         for whole, base, strict in _taken(jets):

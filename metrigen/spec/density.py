@@ -10,6 +10,7 @@ from sympy.logic.boolalg import Boolean
 from metrigen.errors import SpecError
 from metrigen.spec.gradient import Gradient
 from metrigen.spec.numbers import check_finite
+from metrigen.spec.real import real_form
 from metrigen.spec.slips import numeric_function
 from metrigen.spec.symbols import Param, mix, transposed
 from metrigen.spec.words import worded
@@ -35,13 +36,15 @@ def density(part: str, value: Any) -> sp.Expr:
     if refuse is not None:
         raise refuse
     check_finite(part, expr)
-    if expr.has(sp.I):
+    real = real_form(expr) if expr.has(sp.I) else expr
+    if real is None:
         raise SpecError(
             f"{part}= is complex",
             part=part,
             why=f"it contains I: {expr}",
             fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in these",
         )
+    expr = real
     check_evaluated(part, expr)
     roots = {root: root.evalf(_DIGITS) for root in expr.atoms(sp.polys.rootoftools.ComplexRootOf) if root.is_real}
     return worded(expr.xreplace(roots))

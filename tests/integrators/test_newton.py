@@ -114,6 +114,25 @@ def test_backtracking_where_newton_overshoots(layers: Layers) -> None:
     assert (state.status == 0).all()
 
 
+def test_transforms_take_sample_after_sample(layers: Layers) -> None:
+    layer, fields = layers.layer("zero", 2, rtol=1e-12), problem(2, 2, 5, 4)
+    s = torch.stack((fields["s"], fields["s"] + 1))
+
+    def solved(s: torch.Tensor) -> torch.Tensor:
+        return layer(**(fields | {"s": s})).u
+
+    both = torch.func.vmap(solved)(s)
+    slopes = torch.func.vmap(torch.func.grad(lambda s: solved(s).sin().sum()))(s)
+    for k in range(2):
+        at = s[k].clone().requires_grad_()
+        one = solved(at)
+        torch.testing.assert_close(both[k], one, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(slopes[k], torch.autograd.grad(one.sin().sum(), at)[0], rtol=1e-10, atol=1e-12)
+    status = torch.func.vmap(lambda s: layer(**(fields | {"s": s})).status)(s)
+    assert status.shape == (2, 2)
+    assert not status.any()
+
+
 def test_a_solve_that_fails_says_so(layers: Layers) -> None:
     layer = layers.layer("neumann", 2, rtol=1e-12, max_iter=3)
     with pytest.warns(RuntimeWarning, match="did not converge") as caught:

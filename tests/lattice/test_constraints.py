@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -353,3 +355,22 @@ def test_the_package_is_the_reference_alone(modules) -> None:
     for backend in ("triton", "cpu"):
         with pytest.raises(ValueError, match="cannot solve the constraints of psi, chi; use"):
             layer_class(modules("nested-periodic"))(2, backend=backend)
+
+
+def test_a_constraint_at_a_point_is_an_equation_a_channel(tmp_path: Path) -> None:
+    """q_t = -r with 2 r = q c: the layer and the closed form of ExplicitEuler."""
+    point = Lattice()
+    q, r = Field("q", point), Field("r", point)
+    system = System(
+        "algebraic", point, fields=(q,), hamiltonian=r * q / 2, constraints={r: c * r - q},
+        metric=Dissipation((1, lambda F: F[q])), integrator=ExplicitEuler(steps=3, dt=0.1), readout=energy_density(),
+    )  # fmt: skip
+    (law,) = (law for law in derive(system).laws if law.name == "constraint")
+    assert law.verdict == "proved"
+    layer = layer_class(package(system, tmp_path, "algebraic"))(2).double()
+    layer.c = torch.tensor([0.5, 2.0])
+    start = torch.tensor([[0.7, -1.3]], dtype=torch.float64)
+    torch.testing.assert_close(layer(start).q, start * (1 - 0.1 / layer.c) ** 3, rtol=1e-12, atol=0)
+    free = Param("free", per="channel")
+    (law,) = (law for law in derive(replace(system, constraints={r: free * r - q})).laws if law.name == "constraint")
+    assert law.verdict == "conditional"

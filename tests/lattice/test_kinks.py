@@ -8,7 +8,20 @@ import pytest
 import sympy as sp
 import torch
 
-from metrigen import Dissipation, ExplicitEuler, Field, Lattice, SpecError, System, derive, energy_density, grad
+from metrigen import (
+    Dissipation,
+    ExplicitEuler,
+    Field,
+    Lattice,
+    Leapfrog,
+    SpecError,
+    System,
+    derive,
+    energy_density,
+    grad,
+    stress_energy,
+    t,
+)
 from metrigen.backends.expressions import CPP, TORCH, TRITON
 from metrigen.ir.evaluate import slope
 from tests.lattice.emitted import layer_class, package
@@ -82,3 +95,30 @@ def test_half_powers_are_products_with_a_root() -> None:
         text = dialect.print((a + 1) ** sp.Rational(3, 2))
         value = eval(text, {"a": 2.0, "torch": sp, "tl": sp, "sqrt_": sp.sqrt, "R": float})
         assert abs(float(value) - 3.0**1.5) < 1e-14
+
+
+@pytest.mark.parametrize(
+    ("stepped", "same"),
+    [
+        (lambda v: sp.Heaviside(v) * v**2, lambda v: sp.Max(v, 0) ** 2),
+        (lambda v: sp.sign(v) * v**3, lambda v: sp.Abs(v) ** 3),
+    ],
+    ids=["step", "sign"],
+)
+def test_steps_of_a_slope_are_read_out(stepped: object, same: object, tmp_path: Path) -> None:
+    """The momentum flux holds the derivative of the energy: the impulse of the step is nothing almost everywhere."""
+    ends = []
+    for k, energy in enumerate((stepped, same)):
+        lagrangian = u.diff(t) ** 2 / 2 - energy(u.diff(x))  # type: ignore[operator]
+        wave = System(
+            "step", line, lagrangian=lagrangian, integrator=Leapfrog(steps=3, dt=0.1), readout=stress_energy()
+        )
+        found = layer_class(package(wave, tmp_path, f"{tmp_path.name}_{k}"))
+        w = torch.randn(1, 2, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        for backend in ("auto", "torch"):
+            made = found(2, backend=backend).double()
+            end = made(w)
+            ends.append(torch.cat([end.u.flatten(), end.pi.flatten(), made.readout(end).flatten()]))
+            ends[-1] = torch.cat([ends[-1], *(v.flatten() for v in made.stress_energy(end).values())])
+    for other in ends[1:]:
+        torch.testing.assert_close(other, ends[0], rtol=1e-12, atol=1e-12)

@@ -96,6 +96,7 @@ FACTORED = {
     "floats": (1.0 * u * v + 1.0 * u * w, u * (v + w)),
     "the same term in the end": (u * (v + w) + 2 * u * v + 2 * u * w, 3 * u * (v + w)),
     "what cancels": (u * (v + w) - u * v - u * w + x, x),
+    "two that cancel": ((v + 1) * u - v * u - u + (w + 1) * x - w * x - x, 0),
 }
 
 

@@ -31,6 +31,8 @@ HAMILTONIANS = {
     "relativistic plane": (-sp.sqrt(1 - q.diff(t) ** 2 - r.diff(t) ** 2), sp.sqrt(1 + p**2 + s**2)),
     "hyperbolic": (sp.cosh(q.diff(t)), p * sp.asinh(p) - sp.sqrt(1 + p**2)),
     "quartic": (q.diff(t) ** 4 / 4, sp.Rational(3, 4) * sp.Abs(p) ** sp.Rational(4, 3)),
+    "of positive velocities": (q.diff(t) * sp.log(q.diff(t)) - q**2, sp.exp(p - 1) + q**2),
+    "of positive momenta": (sp.exp(q.diff(t)) - q**2, p * sp.log(p) - p + q**2),
     "explicit time": (t**2 * q.diff(t) ** 2 / 2, p**2 / (2 * t**2)),
 }
 
@@ -154,3 +156,26 @@ def test_plain_functions_symbols_and_static_inputs_are_understood() -> None:
     stiffness = sp.Function("k", positive=True)(x)
     derivation = transform(plain.diff(t) ** 2 / 2 - stiffness * plain**2 / 2 - sp.Symbol("g") * plain)
     assert same(derivation.equations[momentum(plain)], -stiffness * plain - sp.Symbol("g"))
+
+
+Q, R = q + sp.I * r, q - sp.I * r
+REAL = {
+    "modulus": (sp.conjugate(Q.diff(t)) * Q.diff(t) / 2 - sp.Abs(Q) ** 4, (p**2 + s**2) / 2 + (q**2 + r**2) ** 2),
+    "absolute value": (sp.Abs(Q.diff(t)) ** 2 / 2 - R * Q, (p**2 + s**2) / 2 + q**2 + r**2),
+    "waves": (q.diff(t) ** 2 / 2 - sp.exp(sp.I * q) - sp.exp(-sp.I * q), p**2 / 2 + 2 * sp.cos(q)),
+    "first order": (sp.I * (R * Q.diff(t) - Q * R.diff(t)) / 2 - sp.Abs(Q) ** 2, q**2 + r**2),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_density_in_complex_numbers_that_is_real(name: str) -> None:
+    lagrangian, hamiltonian = REAL[name]
+    assert same(transform(lagrangian, POINT).hamiltonian, hamiltonian)
+
+
+def test_a_density_that_is_not_real_is_refused() -> None:
+    psi = sp.Function("psi")(t)  # may be complex: the imaginary part of psi* psi_t - psi psi*_t is no zero
+    for density in (q.diff(t) ** 2 / 2 + sp.I * q, sp.I * (sp.conjugate(psi) * psi.diff(t)) - sp.Abs(psi) ** 2):
+        with pytest.raises(SpecError, match="is complex") as caught:
+            transform(density, POINT)
+        assert "two real ones" in (caught.value.fix or "")

@@ -326,6 +326,8 @@ def test_half_precision_transforms_and_empty_sequences(folder: Path) -> None:
     start = state_class(made)(*(x.requires_grad_() for x in states(made, BATCH, C)))
     grads = torch.autograd.grad(built(**empty, state=start).q.sum(), [*empty.values(), built.raw_B], allow_unused=True)
     assert all(x is None or not x.any() for x in grads)
+    for backend in ("torch", "auto"):
+        layer(made, C, backend=backend)(**empty).q.sum().backward()
 
 
 E_ = Param("E_", shape=("C", "C"), antisymmetric=True)

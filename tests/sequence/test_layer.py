@@ -248,6 +248,9 @@ def test_half_precision_and_errors_of_use(folder: Path) -> None:
     empty = built(**{n: x[..., :0] for n, x in given.items()})
     assert empty.q.shape == (B, C, 0)
     assert built.readout(empty).shape == (B, 3 * C, 0)
+    wanted = {n: x[..., :0].clone().requires_grad_() for n, x in given.items()}
+    for backend in ("torch", "auto"):  # a sum over no tokens has a gradient, which is empty
+        layer(made, C, backend=backend)(**wanted).q.sum().backward()
     none = built(**{n: x[:0] for n, x in given.items()})
     assert built.readout(none).shape == (0, 3 * C, T)
 
