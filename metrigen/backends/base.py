@@ -7,6 +7,7 @@ asks of such a file:
     OWNED               whether their results share no memory with arguments or one another
     JOINED              whether a readout is one tensor, its components one after the other along the channels; left out
                         where they are a tuple, as those of the reference are
+    FEW_KEPT            whether ``evolve_adjoint`` of many steps keeps few states by itself; left out where it does not
     insist()            raises ValueError where this machine cannot run them
     NAME(...)           one function for every operator and every adjoint that the backend implements
 """
