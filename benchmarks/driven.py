@@ -52,7 +52,7 @@ def pendulums(steps: int) -> System:
     point = Lattice()
     q = Field("q", point)
     p, g = momentum(q), Param("g", per="channel", nonnegative=True, init=0.1)
-    A, w = Param("A", per="channel", init=0.8), Param("w", per="channel", positive=True, init=0.7)
+    A, w = Param("A", per="channel", init=0.3), Param("w", per="channel", positive=True, init=0.7)
     return System(
         "w7", point, lagrangian=q.diff(t) ** 2 / 2 + sp.cos(q) + A * sp.cos(w * t) * q,
         bracket=lambda F, G: F[q] * G[p] - F[p] * G[q], metric=lambda F, G: g * F[p] * G[p],
@@ -115,7 +115,7 @@ def truth(race: str, arrays: Arrays, steps: int) -> np.ndarray:
 
     def force(time: float, k: int, q: np.ndarray, p: np.ndarray) -> np.ndarray:
         if race == "W7":
-            return np.asarray(-np.sin(q) - 0.1 * p + 0.8 * np.cos(0.7 * time))
+            return np.asarray(-np.sin(q) - 0.1 * p + 0.3 * np.cos(0.7 * time))
         lap = sum(np.roll(q, s, axis) for axis in (2, 3) for s in (1, -1)) - 4 * q
         return np.asarray(lap - 0.5 * q - q**3 - 0.2 * p + arrays["J"][:, :, k])
 

@@ -29,7 +29,7 @@ class TorchdiffeqSide:
     def __call__(self, backward: bool) -> tuple[Tensor, ...]:
         given = {name: torch.from_numpy(x).requires_grad_(backward) for name, x in self.arrays.items()}
         channels = (-1, 1, 1) if self.race == "W6" else (-1,)
-        starts = (0.5, 0.2) if self.race == "W6" else (0.1, 0.8, 0.7)
+        starts = (0.5, 0.2) if self.race == "W6" else (0.1, 0.3, 0.7)
         learned = [torch.full((self.arrays["q"].shape[1],), v).requires_grad_(backward) for v in starts]
         a, b, *more = (x.reshape(channels) for x in learned)
 
@@ -91,7 +91,7 @@ class DiffraxSide:
             ).ys  # fmt: skip
             return tuple(jnp.moveaxis(x, 0, 2) if race == "W6" else x[0] for x in found)
 
-        starts = (0.5, 0.2) if race == "W6" else (0.1, 0.8, 0.7)
+        starts = (0.5, 0.2) if race == "W6" else (0.1, 0.3, 0.7)
         learned = [jnp.full((arrays["q"].shape[1],), v, jnp.float32) for v in starts]
         self.given = {**{name: jnp.asarray(x) for name, x in arrays.items()}, "learned": learned}
         self.forward = jax.jit(solve)

@@ -115,7 +115,8 @@ def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]
         return {"from": "", "line": f"{array.name} = {'*' * (array.kind is Kind.SCALAR)}{row};"}
     if array.kind is Kind.SCALAR:
         return {"from": f"arrays[{index}]", "line": f"{array.name} = frames[{place}][k];"}
-    unit, now = f"arrays[{index}] + (sample * channels + first) * at.dense", f"frames[{place}] + k * whole"
+    unit = f"arrays[{index}] + (sample * channels + first) * layout[{2 * place}]"
+    now = f"frames[{place}] + k * layout[{2 * place + 1}]"
     taken = f"import_planes(at, {now}, {array.name});" if array.name in group.imported else f"{array.name} = {now};"
     return {"from": unit, "line": taken}
 

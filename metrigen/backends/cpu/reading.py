@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from metrigen.backends.cpu.group import Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, call, print_routine
 from metrigen.ir.nodes import Kind
@@ -14,25 +16,26 @@ from metrigen.programs import Lowered
 def readout_group(lowered: Lowered, points: Points) -> Printed | None:
     """``readout`` and ``readout_adjoint``."""
     forward, back = lowered.readout, lowered.readout_adjoint
-    found = group("reading", forward.inputs, {"readout": forward, "readout_adjoint": back}, field_docs(lowered))
+    given = [replace(a, driven=False) for a in forward.inputs]  # a state is read at one moment
+    found = group("reading", given, {"readout": forward, "readout_adjoint": back}, field_docs(lowered))
     if found is None:
         return None
     program, adjoint = found.programs["readout"], found.programs["readout_adjoint"]
     components, grads = list(program.outputs), [bar(n) for n in forward.outputs]
     near = near_reads(adjoint.body)
     sites = [a.name for a in forward.inputs if a.kind is Kind.SITE]
-    given = frozenset(a.name for a in found.fixed)
+    names = frozenset(a.name for a in found.fixed)
     imported = [n for n in grads if n in near]
     wanted = [n for n in adjoint.outputs if adjoint.kinds()[n] is Kind.SITE]
     flat = points == "numbers"
     routines = {
         "readout": print_routine(
             "readout", program, found.cuts["readout"],
-            Layout(found.layout_base | {*components}, given, frozenset(), frozenset(components), flat),
+            Layout(found.layout_base | {*components}, names, frozenset(), frozenset(components), flat),
         ),
         "readout_adjoint": print_routine(
             "readout_adjoint", adjoint, found.cuts["readout_adjoint"],
-            Layout(found.layout_base | {*grads, *wanted} - {*imported}, given, frozenset(), flat=flat),
+            Layout(found.layout_base | {*grads, *wanted} - {*imported}, names, frozenset(), flat=flat),
         ),
     }  # fmt: skip
     calls = {
