@@ -1,4 +1,4 @@
-"""Known answers of the systems of the gallery that something drives: a clock in the density, or an input of every step."""
+"""Known answers of the systems of the gallery that a clock in the density or an input of every step drives."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_a_point_a_composition_and_a_graph(tmp_path) -> None:
         found = layer.check_step(*start, **given, t0=0.3)
         true = true_errors(layer, start, 16, **given, t0=0.3)
         assert true["u"] / 2 < found.error["u"] < 2 * true["u"]
-        assert 0 < found.drift < 1e-2
+        assert 0 < found.drift < 0.02
 
 
 def test_it_prints_itself_in_a_line_and_records_nothing(tmp_path) -> None:
