@@ -1576,34 +1576,60 @@ extern "C" long evolve_windows(
 }
 #endif
 
-// Planes of workspace of the way back: what is carried from step to step is kept on the way forward.
-constexpr long SITES = 0, OUTSIDE = 0;
-constexpr long backward(long steps) { return BUFFERS + IMPORTS + (steps + 2) * CARRIED + SITES + OUTSIDE; }
+// Planes of workspace of the way back: what is carried from step to step is kept on the way forward. Of many steps it is
+// kept where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
+constexpr long SITES = 0, OUTSIDE = 0, MOST = 128;
+inline long stretch(long steps) {
+    long length = steps;
+    if (steps > MOST)
+        for (length = 1; length * length < steps;) ++length;
+    return length;
+}
+inline long begins(long steps) { return steps > MOST ? (steps + stretch(steps) - 1) / stretch(steps) : 0; }
+inline long backward(long steps) {
+    return BUFFERS + IMPORTS + (stretch(steps) + begins(steps) + 2) * CARRIED + SITES + OUTSIDE;
+}
 
 struct Trail {
     const Lattice& at;
     R* const work;
-    const long steps;
+    const long steps, length, starts;
     R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1];
 
-    Trail(const Lattice& lattice, R* memory, long count) : at(lattice), work(memory), steps(count) {
-        for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(steps * CARRIED + i);
-        for (long i = 0; i < SITES + 1; ++i) bars[i] = plane((steps + 2) * CARRIED + i);
+    Trail(const Lattice& lattice, R* memory, long count)
+        : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
+        const long first = (length + starts) * CARRIED;
+        for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
+        for (long i = 0; i < SITES + 1; ++i) bars[i] = plane(first + 2 * CARRIED + i);
     }
     R* plane(long i) const { return work + (BUFFERS + IMPORTS + i) * at.block; }
     void keep(long step, R** to) const {
-        for (long i = 0; i < CARRIED; ++i) to[i] = plane(step * CARRIED + i);
+        for (long i = 0; i < CARRIED; ++i) to[i] = plane(step % length * CARRIED + i);
     }
-    void forward(const Given& given, const R* const* state) {
+    // What is carried into the first step of a stretch.
+    R* start(long step) const { return plane((length + step / length) * CARRIED); }
+    // From step to step, behind ``first``, whose arrays are kept.
+    void onwards(const Given& given, long first, long end) {
         R *const *now = kept, *const *next = ahead;
-        keep(0, kept);
-        head(at, given, state[0], state[1], now[0], now[1]);
-        for (long step = 1; step < steps; ++step) {
+        for (long step = first + 1; step < end; ++step) {
             keep(step - 1, kept);
             keep(step, ahead);
             inner(at, given, now[0], now[1], next[0], next[1]);
+            if (starts && step % length == 0) std::memcpy(start(step), plane(0), CARRIED * at.block * sizeof(R));
         }
+    }
+    void forward(const Given& given, const R* const* state) {
+        R* const* now = kept;
+        keep(0, kept);
+        head(at, given, state[0], state[1], now[0], now[1]);
+        if (starts) std::memcpy(start(0), plane(0), CARRIED * at.block * sizeof(R));
+        onwards(given, 0, steps);
         keep(steps - 1, kept);
+    }
+    // The steps of the stretch that ends before ``step`` once more.
+    void again(const Given& given, long step) {
+        std::memcpy(plane(0), start(step - length), CARRIED * at.block * sizeof(R));
+        onwards(given, step - length, step);
     }
     void end(const Given& given, R* const* out) {
         R* const* now = kept;
@@ -1617,6 +1643,7 @@ struct Trail {
             R* const* const last = flow;
             flow = back;
             back = last;
+            if (starts && (step + 1) % length == 0) again(given, step + 1);
             keep(step, kept);
             inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], sums, work);
         }

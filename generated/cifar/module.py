@@ -46,6 +46,7 @@ class Cifar(Stepping, LatticeLayer):
     READS = COMPONENTS
     ENERGY = "c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2"
     HOISTED = ("_prologue",)
+    ORDER = 2
     FREE = True
     CONFIG = ("channels", "backend", "steps", "dt")
     DYNAMICS = ("steps", "dt")

@@ -118,6 +118,8 @@ class Operators:
         places = [i for i, name in enumerate(fixed) if name in driven]
 
         def reverse(module: ModuleType) -> Run:
+            if getattr(module, "FEW_KEPT", False):
+                return lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -1], x[-1])
             return lambda *x: long_adjoint(
                 module.evolve, module.evolve_adjoint, x[:n], x[n : 2 * n], x[2 * n : -1], x[-1], places
             )
@@ -180,7 +182,8 @@ class Operators:
         )
 
         def backward(ctx: Any, *given: Tensor | None) -> Any:
-            arrays, states = ctx.saved_tensors[:-n], ctx.saved_tensors[-n:]
+            saved = ctx.saved_tensors
+            arrays, states = saved[:-n], saved[-n:]
             return adjoint(*_zeros(given, states), *states, *arrays, *ctx.numbers)
 
         def fake(*x: Any) -> Tensors:

@@ -315,6 +315,9 @@ def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
     )
 
 
+FEW_KEPT = True  # the way back of many steps keeps few states
+
+
 def _group(channels: int) -> int:
     """How many channels a unit holds."""
     return BLOCK if BLOCK and channels % BLOCK == 0 else channels

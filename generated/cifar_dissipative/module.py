@@ -44,6 +44,7 @@ class CifarDissipative(Stepping, LatticeLayer):
     FIELDS = ("phi", "pi")
     READS = COMPONENTS
     ENERGY = "c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2"
+    ORDER = 1
     FREE = True
     CONFIG = ("channels", "backend", "steps", "dt")
     DYNAMICS = ("steps", "dt")

@@ -47,6 +47,7 @@ class CoupledWave(Stepping, LatticeLayer):
     ENERGY = "c2*phi_x**2/2 + c2*phi_y**2/2 + lam*phi**4/4 + m2*phi**2/2 + phi*mix(..."
     STEP = "dt"
     HOISTED = ("_prologue",)
+    ORDER = 2
     CONFIG = ("channels", "backend", "steps")
     DYNAMICS = ("steps",)
     SPEC = "5ad44d45a0d61409"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from .accuracy import Accuracy
 from .base import Tensors, as_count, exact, transformed
 from .state import from_state
 from .stretches import KEPT, Evolve, rolled, segment
@@ -116,20 +117,23 @@ def by_operators(operators: Any, state: Tensors, fixed: Tensors, span: Span) -> 
 def by_solves(
     evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, keep: bool, driven: Sequence[int] = ()
 ) -> Tensors:
-    """The same by steps that solve equations: behind the fields iterations, residual and status of all of them."""
-    n = len(state)
-    if not span.every:
-        return tuple(evolve(*state, *fixed, span.steps, keep)[: n + 3])
-    found, reports = [], []
-    for first in range(0, span.count, span.every):
-        results = evolve(*state, *segment(fixed, driven, first, span.every), span.every, keep)
+    """The same by steps that solve equations: behind the fields iterations, residual and status of all of them. Of many
+    steps autograd keeps the states between stretches, and takes a stretch once more when it comes to it."""
+    n, steps, long = len(state), span.count, keep and span.count > KEPT
+    if steps == 0 or not (span.every or long):
+        found = tuple(evolve(*state, *fixed, steps, keep)[: n + 3])
+        return found if not span.every else (*_frames(tuple(x.new_empty(0, *x.shape) for x in state)), *found[n:])
+    every, kept, reports = span.every or math.isqrt(steps - 1) + 1, [], []
+    for first in range(0, steps, every):
+        count = min(every, steps - first)
+        given = (*state, *segment(fixed, driven, first, count), count, keep)
+        results = checkpoint(evolve, *given, use_reentrant=False) if long else evolve(*given)
         state = tuple(results[:n])
-        found.append(state)
+        kept.append(state)
         reports.append(results[n : n + 3])
-    if not found:
-        return (*_frames(tuple(x.new_empty(0, *x.shape) for x in state)), *evolve(*state, *fixed, 0, keep)[n : n + 3])
     iterations, residual, status = map(torch.stack, zip(*reports))
-    return (*_frames(tuple(map(torch.stack, zip(*found)))), iterations.sum(0), residual.amax(0), status.amax(0))
+    ends = _frames(tuple(map(torch.stack, zip(*kept)))) if span.every else state
+    return (*ends, iterations.sum(0), residual.amax(0), status.amax(0))
 
 
 def framed(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,7 +184,7 @@ def _frames(states: Tensors) -> Tensors:
     return tuple(x.movedim(0, 2) for x in states)
 
 
-class Stepping:
+class Stepping(Accuracy):
     """What a layer that takes steps gives beside its last state.
 
     STATE, FIELDS, INPUTS  class of the state, names of its fields and of the inputs

@@ -36,16 +36,17 @@ class Family:
     runtime: Callable[[Any], Mapping[str, str]]
 
 
+_STEPPING = "accuracy", "stretches", "trajectories"
+
+
 def _graph_runtime(layer: FieldLayer) -> Mapping[str, str]:
     return {
         **({} if layer.stepping else runtime("solve", flat=".flatten(2)")),
-        **runtime("graph", "stretches", "trajectories"),
+        **runtime("graph", *_STEPPING),
     }
 
 
-LATTICE = Family(
-    module_text, sections, field_guarantees, field_cost, lambda layer: runtime("lattice", "stretches", "trajectories")
-)
+LATTICE = Family(module_text, sections, field_guarantees, field_cost, lambda layer: runtime("lattice", *_STEPPING))
 GRAPH = Family(graph_module_text, graph_sections, field_guarantees, graph_cost, _graph_runtime)
 SEQUENCE = Family(sequence_module_text, sequence_sections, token_guarantees, token_cost, lambda layer: runtime("scan"))
 

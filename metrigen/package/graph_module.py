@@ -300,7 +300,7 @@ def _reading(
     needed = [a.name for a in inputs_of(layer) if a.name in read]
     values = ", ".join(["_graph", *arguments_of(layer, run, layer.fields[0])])
     fields = ", ".join(f"state.{f}" for f in layer.fields)
-    extra += ", t: float | Tensor = 0.0" if timed(layer) and "t" in read else ""
+    extra += ", t: float | Tensor = 0.0" if timed(layer) else ""
     head = [
         f"def {name}(self, state: {layer.class_name}State{keywords(layer, True, extra)}) -> Tensor:",
         f'    """{doc}"""',

@@ -75,11 +75,10 @@ def exactly(lines: list[str], stepping: bool) -> list[str]:
 
 def _head(layer: FieldLayer, name: str, doc: str, program: Program) -> list[str]:
     needed = [n for n in inputs_of(layer) if n in {a.name for a in program.inputs}]
-    moving = timed(layer) and reads_time(program)
     state = f"state: {layer.class_name}State"
     target = f"({layer.fields[0]},)" if len(layer.fields) == 1 else ", ".join(layer.fields)
     return [
-        f"def {name}(self, {state}{input_signature(layer, True, moving)}) -> Tensor:",
+        f"def {name}(self, {state}{input_signature(layer, True, timed(layer))}) -> Tensor:",
         f'    """{doc}"""',
         *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         f"    {target} = self._state({name!r}, state)",

@@ -35,7 +35,8 @@ def field_constants(layer: FieldLayer) -> list[tuple[str, str]]:
     hoisted = ("_prologue",) if prologue is not None and prologue.body else ()
     zero, start = (momenta(layer), "") if layer.stepping else ([], "warm_start")
     names = array_names(layer.lowered.dynamics)
-    return surface_constants(layer, names, zero=zero, start=start, hoisted=hoisted)
+    found = surface_constants(layer, names, zero=zero, start=start, hoisted=hoisted)
+    return [*found, ("ORDER", repr(layer.spec.system.stepper.order))] if layer.stepping else found
 
 
 def _step(layer: Layer) -> str:

@@ -10,15 +10,16 @@ import sys
 import pytest
 import torch
 
+from metrigen import t
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import EDGE, Sequence
 from metrigen.spec.symbols import InputFunction
-from tests.gallery import cells, constrained, fields, flows, generic, graphs, learned, mechanics, sequences
+from tests.gallery import cells, constrained, driven, fields, flows, generic, graphs, learned, mechanics, sequences
 from tests.gallery.layers import FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
     f.__name__: f
-    for module in (mechanics, fields, flows, generic, cells, constrained, graphs, learned, sequences)
+    for module in (mechanics, fields, flows, generic, cells, constrained, graphs, learned, sequences, driven)
     for f in module.CHECKS
 }
 # What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with
@@ -121,7 +122,8 @@ def test_the_layer_runs(name: str) -> None:
     inputs |= {name: x + x.mT for name, x in pairs.items()}
     steady = found.steady_state is not None and not hasattr(system.integrator, "steps")
     state = [] if steady else [field(bool(u.is_nonnegative)).requires_grad_() for u in found.fields]
-    end = made(*state, **inputs)
+    driven = {u.func.__name__ for u in inputs_of(found) if t in u.args}
+    end = made(*state, **{name: x.unsqueeze(2) if name in driven else x for name, x in inputs.items()})
     energy = made.energy(end, **inputs)
     assert all(torch.isfinite(x).all() for x in (*end[: len(found.fields)], energy))
     energy.sum().backward()

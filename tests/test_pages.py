@@ -1,0 +1,103 @@
+"""Pages whose code runs, and prints what they say; ``python -m tests.test_pages`` writes what it prints today.
+
+A Python block that begins with ``# NAME.py`` is saved under that name; lines of bash that call metrigen are run; all
+other Python of a page is one program. Words must be equal, numbers nearly: they are of another machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PAGES = ("driving", "trajectories", "learning", "accuracy")
+BLOCKS = re.compile(r"^```(python|bash)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", re.M | re.S)
+NUMBER = re.compile(r"(?<![\w.])[+-]?\d+\.?\d*(?:e[+-]?\d+)?")
+MARK = "-- the next block --"
+
+
+def source(page: str) -> Path:
+    return ROOT / f"docs/{page}.md"
+
+
+def printed(text: str, folder: Path) -> list[str]:
+    """What the blocks of a page print, run in a folder; nothing for those that are saved, and for bash."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program, places = [], []
+    for i, (language, code, _) in enumerate(BLOCKS.findall(text)):
+        name = re.match(r"# (\w+\.py)\n", code)
+        if language == "bash":
+            for line in code.splitlines():
+                _run([sys.executable, "-m", *shlex.split(line)], folder, environment)
+        elif name:
+            (folder / name[1]).write_text(code[name.end() :], encoding="utf-8")
+        else:
+            program.append(code)
+            places.append(i)
+    (folder / "page.py").write_text(f"\nprint({MARK!r})\n".join(program), encoding="utf-8")
+    parts = _run([sys.executable, "page.py"], folder, environment).split(f"{MARK}\n")
+    found = dict(zip(places, parts, strict=True))
+    return [found.get(i, "") for i in range(len(BLOCKS.findall(text)))]
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def differ(found: str, expected: str) -> bool:
+    """Whether words differ, or a number by more than a twentieth and one of its last place."""
+    if NUMBER.sub("#", found) != NUMBER.sub("#", expected):
+        return True
+    return any(abs(float(a) - float(b)) > max(0.05 * abs(float(b)), _place(b))
+               for a, b in zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True))  # fmt: skip
+
+
+def _place(number: str) -> float:
+    """One unit of the last place of a number with a point; a whole number has none to spare."""
+    digits, _, exponent = number.partition("e")
+    return 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2])) if "." in digits else 0.0
+
+
+def rewritten(text: str, folder: Path) -> str:
+    outputs = iter(printed(text, folder))
+
+    def block(found: re.Match[str]) -> str:
+        out = next(outputs)
+        return f"```{found[1]}\n{found[2]}```" + (f"\n\n```text\n{out}```" if found[3] is not None else "")
+
+    return BLOCKS.sub(block, text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_prints_what_it_says(page: str, tmp_path: Path) -> None:
+    text = source(page).read_text(encoding="utf-8")
+    blocks, found = BLOCKS.findall(text), printed(text, tmp_path)
+    assert sum(bool(expected) for _, _, expected in blocks) >= 3
+    for (_, code, expected), out in zip(blocks, found, strict=True):
+        assert not differ(out, expected), f"{code}\n{out}\nto write it anew: python -m tests.test_pages {page}"
+
+
+def test_a_page_that_says_something_else_is_found(tmp_path: Path) -> None:
+    text = "```python\nprint('a', 1.25, 7)\n```\n\n```text\na 1.25 7\n```\n"
+    (out,) = printed(text, tmp_path)
+    assert not differ(out, "a 1.26 7\n")
+    assert differ(out, "b 1.25 7\n")
+    assert differ(out, "a 1.40 7\n")
+    assert differ(out, "a 1.25 8\n")
+    assert rewritten(text.replace("1.25 7\n```\n", "0\n```\n"), tmp_path) == text
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PAGES:
+        with tempfile.TemporaryDirectory() as scratch:
+            source(name).write_text(rewritten(source(name).read_text(encoding="utf-8"), Path(scratch)), "utf-8")
