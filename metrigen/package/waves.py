@@ -114,7 +114,7 @@ def _parameters(layer: Dynamics) -> list[sp.Symbol]:
     """The symbols of all parameters, the time step among them, in a fixed order."""
     d = layer.derivation
     parts = [d.hamiltonian, d.system.entropy, *(b.form for b in (d.bracket, d.metric) if b is not None)]
-    parts += [*d.constraints.values(), d.system.dt]
+    parts += [*d.constraints.values(), d.system.temperature, d.system.dt]
     found = {s for e in parts if e is not None for s in sp.sympify(e).free_symbols}
     for e in parts:
         found |= {a.args[0] for a in (sp.sympify(e).atoms(transposed) if e is not None else ())}
