@@ -11,8 +11,8 @@ At a temperature T friction and noise are one part, the exact Ornstein-Uhlenbeck
 
     p <- exp(-gamma h) p + sqrt(T m (1 - exp(-2 gamma h))) xi          T = p^2/(2 m), xi standard normal
 
-once a step: drift A, kick B and this part O are composed to A B O B A, and with rotations R to A B R O R B A, R over
-h/2, which keeps exp(-H/T) as A, B and O do each of its own part. Averages of exp(-H/T) are of order 2 in h.
+with one draw a step: drift A, kick B and this part O are composed to A B O B A, and with rotations R to A B R O R B A.
+O and R keep the momenta of exp(-H/T); averages of exp(-H/T) come out to order 2 in h.
 
 With an entropy the friction heats: U(e) += T(p) (1 - exp(-2 gamma h)) with p, which keeps the total energy of the
 sub-flow, and S(e) grows. The rest of the step is symplectic and leaves S alone.
@@ -159,8 +159,8 @@ def _noisy(parts: Splitting) -> str:
     word = "ABOBA" if not (parts.rotation or parts.planes) else "ABRORBA"
     turns = ", R rotation" if word != "ABOBA" else ""
     return (
-        f"exp(-H/T) of every part (the splitting {word}: A drift, B kick, O exact Ornstein-Uhlenbeck process{turns}), "
-        "so averages of exp(-H/T) to order dt^2"
+        "the momenta of exp(-H/T) in the exact Ornstein-Uhlenbeck part; averages of exp(-H/T) to order dt^2, by the "
+        f"splitting {word} (A drift, B kick, O Ornstein-Uhlenbeck{turns})"
     )
 
 

@@ -89,6 +89,7 @@ def numbers_of(layer: Dynamics, program: Program) -> Numbers:
     known = {symbol(a.name): a for a in layer.lowering.inputs}
     for fallback in (0.0, 1.0):
         values = {a.name: _start(layer, a.name, fallback) for a in known.values()}
+        values |= {a.name: 0.0 for a in layer.noise.values()}  # the mean of a step is that without noise
         with np.errstate(all="ignore"):
             linear = respond(program, [a.name for a in layer.state], values)
         found = [*linear.values.values(), *(c for r in linear.responses.values() for c in r.values())]
