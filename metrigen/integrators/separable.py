@@ -23,7 +23,6 @@ from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.discretise.noise import bath, coefficient, friction_noise, xi
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.passes.vary import bar
-from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     Separable,

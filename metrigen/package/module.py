@@ -8,7 +8,17 @@ from metrigen.ir.queries import learned_in
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, inputs_of, lives_on, noises, parameters, per_site, spread, timed
+from metrigen.package.arguments import (
+    arguments,
+    floats,
+    inputs_of,
+    lives_on,
+    noises,
+    parameters,
+    per_site,
+    spread,
+    timed,
+)
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
@@ -37,7 +47,7 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
         header=header,
         title=layer.class_name,
         class_name=layer.class_name,
-        base=", ".join([*(["Noisy"] if noises(layer) else []), *(["Stepping"] if layer.stepping else []), "LatticeLayer"]),
+        base=", ".join([*["Noisy"] * bool(noises(layer)), *["Stepping"] * layer.stepping, "LatticeLayer"]),
         noisy=bool(noises(layer)),
         modules=", ".join([*(["operators"] if package.registered else []), "reference"]),
         partial=bool(layer.stepping and (learned_in(layer.programs["step"]) or layer.reports)),

@@ -23,7 +23,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
 from metrigen.physics.clock import is_driven, moves
-from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.derivation import Derivation, Law, Verdict
 from metrigen.physics.effort import LAW, limited
 from metrigen.physics.fit import name_of, rows, unfit
 from metrigen.physics.jets import from_jets, jet, jets_of
@@ -110,7 +110,7 @@ def _law(state: State, temperature: sp.Expr, positive: Law) -> Law:
     if "sampled" in (flow.verdict, positive.verdict):
         open_ = flow.how if flow.verdict == "sampled" else "metric_psd was not decided"
         return Law(NAME, "sampled", f"{how}; {open_}", " and ".join(conditions))
-    verdict = "conditional" if conditions else "proved"
+    verdict: Verdict = "conditional" if conditions else "proved"
     return Law(NAME, verdict, f"{how}, and {flow.how}", " and ".join(conditions))
 
 
@@ -137,7 +137,7 @@ def _at_the_site(state: State, form: Form) -> Law:
     slots = {g: sp.expand(left).coeff(jet(g)) for g in form.right}
     tests = [zero_test(c) for c in slots.values()]
     if all(tests):
-        verdict = "proved" if every(tests).by == "expansion" else "sampled"
+        verdict: Verdict = "proved" if every(tests).by == "expansion" else "sampled"
         return Law(NAME, verdict, "div(J dH) = 0, as sum of dJ_uv/dz_u = 0 for every v")
     residual = sp.Add(*(c * e for c, e in zip(slots.values(), state.covectors, strict=True)))
     if is_zero(residual):

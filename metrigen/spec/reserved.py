@@ -28,16 +28,16 @@ EMITTED = frozenset(
     by_reference by_sample by_solves by_steps callable cayley channels check_fields check_given check_input check_state
     checked clone CONFIG config constexpr counted ctx currents damped_stumpff Dense detach device dict DISCRETE_GRADIENT
     DRIVEN dtype DYNAMICS edge_index edges elapsed Ellipsis ends ENERGY energy entropy enumerate every exact FIELDS
-    fixed flowed flux forward_readout framed FREE freeze from_config from_state gained given grad GRADIENT grads graph
-    has_numbers HOISTED init INPUTS inputs inside int isinstance iterations keep kernels last last_backend last_of
-    launch LayerParam len LENGTH libdevice like linear list math max_iter MIDPOINT MORE nn no_weight_decay nodes
-    NoneType NotConverged object of_sample ON OPERATORS operators Options options others OWNED partial partials print
-    products program_id property pullback range RANK rates read readable readout readout_channels READS reference
-    register_parameters registered Report report reset_parameters residual results rhs rollout rollout_readout root rtol
-    RuntimeError saved self sequential set shift SIGNS sites solution solve solver Span Sparse SPEC START start STATE
-    state status STEP step step_of steps stepwise stress_energy stumpff super t0 Tensor tl told torch transformed triton
-    tuple turned turned_back TypeError unshared use_kernels ValueError warm_start warnings within WITHOUT working ZERO
-    zip
+    fixed flowed flux forward_readout framed FREE freeze from_config from_state gained generator given grad GRADIENT
+    grads graph has_numbers HOISTED init INPUTS inputs inside int isinstance iterations keep kernels last last_backend
+    last_of launch LayerParam len LENGTH libdevice like linear list math max_iter MIDPOINT MORE nn no_weight_decay nodes
+    NOISE noise Noisy NoneType NotConverged object of_sample ON OPERATORS operators Options options others OWNED partial
+    partials print products program_id property pullback range RANK rates read readable readout readout_channels READS
+    reference register_parameters registered Report report reset_parameters residual results rhs rollout rollout_readout
+    root rtol RuntimeError saved self sequential set shift SIGNS sites solution solve solver Span Sparse SPEC START
+    start STATE state status STEP step step_of steps stepwise stress_energy stumpff super t0 Tensor tl told torch
+    transformed triton tuple turned turned_back TypeError unshared use_kernels ValueError warm_start warnings within
+    WITHOUT working ZERO zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.
@@ -62,7 +62,7 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Any BaseLayer Callable Dense LatticeLayer LayerParam Mapping Method NamedTuple NoCache NoCompiler NotConverged
+    Any BaseLayer Callable Dense LatticeLayer LayerParam Mapping Method NamedTuple NoCache NoCompiler Noisy NotConverged
     OneTensor Options OtherSettings Path Report Span Sparse Stepping Surface Tensor Tensors
     """.split()
 )

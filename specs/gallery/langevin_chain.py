@@ -7,6 +7,7 @@ Research eXpress 2013, 34-56 (the splitting ABOBA).
 """
 
 import sympy as sp
+
 from metrigen import Field, Lattice, Param, Strang, System, energy_density, friction, grad, momentum, t
 
 x = sp.Symbol("x", real=True)

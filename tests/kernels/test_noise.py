@@ -52,9 +52,7 @@ def test_kernels_take_the_noise_of_the_reference(cell: str, tmp_path: Path) -> N
     found = [gradients(layer, end, leaves) for layer, end in zip((ours, truth), ends, strict=True)]
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
-    drawn = [
-        layer(*state, **inputs, steps=K, generator=torch.Generator().manual_seed(8)) for layer in (ours, truth)
-    ]
+    drawn = [layer(*state, **inputs, steps=K, generator=torch.Generator().manual_seed(8)) for layer in (ours, truth)]
     for every in (1, 2):
         rolled = ours.rollout(*state, **inputs, steps=K, every=every, generator=torch.Generator().manual_seed(8))
         for name, a, b in zip(ours.FIELDS, *drawn, strict=True):

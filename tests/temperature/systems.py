@@ -22,7 +22,7 @@ x, y = sp.symbols("x y", real=True)
 AXES = (x, y)
 
 
-def wave(rank: int = 1, wall: str = "periodic", integrator=None, temperature=None, name="", **spec) -> System:  # noqa: ANN001, ANN003
+def wave(rank: int = 1, wall: str = "periodic", integrator=None, temperature=None, name="", **spec) -> System:
     """A damped wave with a stiffness of every site, unit mass 1/a."""
     grid = Lattice(*AXES[:rank], boundary=wall, spacing=spec.pop("spacing", 1))
     q, p = Field("q", grid), Field("p", grid)
@@ -48,7 +48,7 @@ def turned(wall: str = "periodic") -> System:
     return wave(1, wall, turn=lambda F, G, p: F[p] * mix(B, G[p]), name="noisy_turned")
 
 
-def flow(mobility, potential, temperature=None, rank: int = 0, dt: float = 0.01, name="noisy_flow") -> System:  # noqa: ANN001
+def flow(mobility, potential, temperature=None, rank: int = 0, dt: float = 0.01, name="noisy_flow") -> System:
     """A gradient flow with a mobility of the state."""
     grid = Lattice(*AXES[:rank], boundary="neumann")
     u = Field("u", grid)
@@ -62,7 +62,9 @@ def per_site(grid: Lattice) -> sp.Expr:
     return Input("T", grid, positive=True)
 
 
-def step_of(a: float, gamma: float, stiffness: np.ndarray, temperature: float, h: float) -> tuple[np.ndarray, np.ndarray]:
+def step_of(
+    a: float, gamma: float, stiffness: np.ndarray, temperature: float, h: float
+) -> tuple[np.ndarray, np.ndarray]:
     """z <- A z + N xi of drift, kick, Ornstein-Uhlenbeck, kick, drift, z = (q, p)."""
     n = len(stiffness)
     one, zero = np.eye(n), np.zeros((n, n))

@@ -38,7 +38,7 @@ friction = lambda F, G: F[p] * G[p]
 STRANG, EULER = Strang(4, 0.1), ExplicitEuler(4, 0.01)
 
 
-def bath(temperature=0.5, integrator=STRANG, **changes) -> System:  # noqa: ANN001, ANN003
+def bath(temperature=0.5, integrator=STRANG, **changes) -> System:
     spec = {"hamiltonian": (p**2 + q**2) / 2, "bracket": canonical, "metric": friction} | changes
     return System("bath", point, (q, p), integrator=integrator, temperature=temperature, **spec)
 
@@ -123,7 +123,7 @@ LAWS = {
 def lie_poisson() -> System:
     m = [Field(n, point) for n in ("m1", "m2", "m3")]
 
-    def bracket(F, G):  # noqa: ANN001, ANN202
+    def bracket(F, G):
         return sum(sp.LeviCivita(i, j, k) * m[k] * F[m[i]] * G[m[j]]
                    for i in range(3) for j in range(3) for k in range(3))  # fmt: skip
 
@@ -147,7 +147,7 @@ def test_the_law(case: str) -> None:
     assert bool(law.witness) == (verdict == "failed")
 
 
-def current(z: np.ndarray, energy, bracket, mobility, temperature: float) -> np.ndarray:  # noqa: ANN001
+def current(z: np.ndarray, energy, bracket, mobility, temperature: float) -> np.ndarray:
     """The Fokker-Planck current of exp(-H/T) at a state, by differences."""
     h = 1e-4
     steps = [h * e for e in np.eye(len(z))]

@@ -13,6 +13,7 @@ from metrigen import Field, Lattice, Param, Strang, System, energy_density
 from tests.lattice.emitted import layer_class, package
 from tests.temperature.systems import chain, flow, stationary, step_of, wave
 
+Number = np.ndarray | sp.Expr
 H, STEPS, A, GAMMA, K, T = 0.3, 80, (0.8, 1.3), (0.9, 0.5), (1.2, 0.7), 0.6
 
 
@@ -61,7 +62,7 @@ def test_the_bias_of_the_splitting_is_of_order_two() -> None:
     assert np.log2(wrong[1] / wrong[2]) == pytest.approx(2, abs=0.05)
 
 
-def density_scores(values: np.ndarray, potential, temperature: float, reach: float) -> np.ndarray:  # noqa: ANN001
+def density_scores(values: np.ndarray, potential, temperature: float, reach: float) -> np.ndarray:
     """Deviations of a histogram of independent values from exp(-V/T), in standard errors."""
     edges = np.linspace(-reach, reach, 21)
     fine = np.linspace(-reach - 2, reach + 2, 40_001)
@@ -82,14 +83,18 @@ def double_well() -> System:
     )  # fmt: skip
 
 
-def well(u: np.ndarray) -> np.ndarray:
+def well(u: Number) -> Number:
     return (u**2 - 1) ** 2 / 4
+
+
+def parabola(u: Number) -> Number:
+    return u**2 / 2
 
 
 DENSITIES = {
     "langevin": (double_well, well, 0.25, 1.8, 0.1, 200),
-    "overdamped": (lambda: flow(lambda u: 1, lambda u: (u**2 - 1) ** 2 / 4, sp.Rational(1, 4)), well, 0.25, 1.7, 0.01, 600),
-    "multiplicative": (lambda: flow(lambda u: (1 + u**2) / 2, lambda u: u**2 / 2), lambda u: u**2 / 2, 0.5, 2.0, 0.01, 400),
+    "overdamped": (lambda: flow(lambda u: 1, well, sp.Rational(1, 4)), well, 0.25, 1.7, 0.01, 600),
+    "multiplicative": (lambda: flow(lambda u: (1 + u**2) / 2, parabola), parabola, 0.5, 2.0, 0.01, 400),
 }  # fmt: skip
 
 
