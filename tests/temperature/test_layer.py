@@ -148,6 +148,18 @@ def test_what_does_not_fit_is_told(layer: torch.nn.Module, options: dict, error:
         assert all(word in str(told.value) for word in words), told.value
 
 
+def test_values_are_looked_at_and_no_step_is_blamed(layer: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRIGEN_CHECK", "1")
+    q, p = state()
+    noise = torch.zeros(3, C, STEPS, N, dtype=torch.float64)
+    assert layer(q, p, noise=noise).q.isfinite().all()
+    with pytest.raises(ValueError, match="noise must be finite"):
+        layer(q, p, noise=noise / 0)
+    with pytest.raises(FloatingPointError, match="q is nan at") as told:
+        layer(1e308 * torch.ones_like(q), 1e308 * torch.ones_like(p), noise=noise)
+    assert "first after step" not in str(told.value)  # it would be found with other noise
+
+
 TEMPERATURES = {
     "channel": Param("T", per="channel", positive=True, init=0.5),
     "nonnegative": Param("T", nonnegative=True, init=0.5),
