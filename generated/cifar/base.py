@@ -221,17 +221,18 @@ def transformed() -> bool:
     return active() or level >= 0
 
 
-def by_reference(backend: str, dt: Tensor | None = None) -> bool:
+def by_reference(backend: str, *constants: Tensor) -> bool:
     """Whether the composite reference takes the steps: it is asked for, torch transforms it, or a gradient is to flow
-    into a time step that is no parameter, which kernels take for a constant. Raises ValueError where they insist."""
+    into a time step that is no parameter or into a time, which kernels take for constants. Raises ValueError where they
+    insist."""
     if backend == "torch" or transformed():
         return True
-    if dt is None or not (dt.requires_grad and torch.is_grad_enabled()):
+    if not (any(x.requires_grad for x in constants) and torch.is_grad_enabled()):
         return False
     if backend != "auto":
         raise ValueError(
-            f'backend={backend!r} has no gradient in dt; use backend="auto" or "torch", or a learned '
-            'dt=Param("dt", ...)'
+            f'backend={backend!r} has no gradient in dt and the time; use backend="auto" or "torch", or a learned '
+            'dt=Param("dt", ...) of a system that does not depend on the time'
         )
     return True
 

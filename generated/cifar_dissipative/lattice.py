@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """What every layer on a lattice shares: fields and inputs in one shape and dtype, and samples with their own steps."""
 
 from __future__ import annotations
@@ -19,33 +20,31 @@ from .base import (
     check_fields,
     check_input,
     check_state,
+    of_sample,
     step_of,
     working,
 )
-from .trajectories import Span, counted
+from .trajectories import Span, counted, moment
 
 
 class LatticeLayer(BaseLayer):
     """A layer on fields (B, C, *S).
 
     RANK      axes of the lattice
-    STATE     class of the state, whose first fields are FIELDS
-    ZERO      names of the fields that start at zero where they are not given
-    FREE      whether the time step is a number or a tensor, no parameter
     BACKWARD  whether the time step may be negative
     ALONE     whether samples with time steps of their own are stepped one after the other by every backend
     DRIVEN    names of the inputs that have a value for every step
+    TIMED     whether something depends on the time by itself
+    SAMPLES   names of the inputs that are numbers of samples, (B,) or (B, C)
     ON        name of an input that lives on some of the axes -> for each axis whether it has it
     """
 
     RANK: ClassVar[int] = 0
-    STATE: ClassVar[Any] = None
-    FIELDS: ClassVar[tuple[str, ...]] = ()
-    ZERO: ClassVar[tuple[str, ...]] = ()
-    FREE: ClassVar[bool] = False
     BACKWARD: ClassVar[bool] = False
     ALONE: ClassVar[bool] = False
     DRIVEN: ClassVar[tuple[str, ...]] = ()
+    TIMED: ClassVar[bool] = False
+    SAMPLES: ClassVar[tuple[str, ...]] = ()
     ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
 
     def _called(self, fields: Mapping[str, Tensor | None], inputs: Mapping[str, Tensor], span: Span) -> Any:
@@ -72,18 +71,21 @@ class LatticeLayer(BaseLayer):
         if self.DRIVEN:
             inputs = {n: self._by_step(x, state[0], n) if n in self.DRIVEN else x for n, x in inputs.items()}
         span = counted(span, self.steps, {n: inputs[n] for n in self.DRIVEN})
-        given = [*state]
+        given = [*state, *([moment(span.t0, state[0]).flatten()] if self.TIMED else [])]
         for name, x in inputs.items():
             driven = name in self.DRIVEN
             given.append(self._wide(x, state[0], span.count, name) if driven else self._site(x, state[0], name))
-        run = partial(evolved, span)
+        run, alone = partial(evolved, span), self.ALONE or self.backend not in ("auto", "torch")
+        own = self.TIMED and given[len(state)].shape[0] > 1  # whether samples begin at times of their own
         if not self.FREE:
             if span.dt is not None:
                 raise ValueError("the time step of this layer is learned: a call has no dt of its own")
+            if own:
+                return by_sample(lambda _, *x: run(*x), given[len(state)], tuple(given), alone), dtype
             return run(*given), dtype
-        dt = step_of(self.dt if span.dt is None else as_step(span.dt, self.BACKWARD), state[0])
-        if dt.dim():
-            return by_sample(run, dt, tuple(given), self.ALONE or self.backend not in ("auto", "torch")), dtype
+        dt = self._step_like(state[0]) if span.dt is None else step_of(as_step(span.dt, self.BACKWARD), state[0])
+        if dt.dim() or own:
+            return by_sample(run, dt.expand(state[0].shape[0]), tuple(given), alone), dtype
         return run(dt, *given), dtype
 
     def _state(self, method: str, state: Any) -> Tensors:
@@ -107,6 +109,8 @@ class LatticeLayer(BaseLayer):
 
     def _site(self, x: Tensor, like: Tensor, name: str) -> Tensor:
         """A prescribed field in the shape and dtype of the state."""
+        if name in self.SAMPLES:
+            x = of_sample(x, 2 + self.RANK, name)
         if name in self.ON and x.dim() == 2 + sum(self.ON[name]):
             x = x[self._index(name)]
         try:

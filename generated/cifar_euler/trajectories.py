@@ -1,4 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
+# mypy: ignore-errors
 """Steps of a call: how many, of what length, from when on, and which of the states on the way are kept."""
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from .base import Tensors, as_count, exact, transformed
+from .state import from_state
 from .stretches import KEPT, Evolve, rolled, segment
 
 
@@ -55,6 +57,22 @@ def counted(span: Span, own: int, driven: Mapping[str, Tensor]) -> Span:
     if every and steps % every:
         raise ValueError(f"{steps} steps are no multiple of every={every}: the last state would not be kept")
     return span._replace(steps=steps, every=every)
+
+
+def moment(t: float | Tensor, like: Tensor) -> Tensor:
+    """A time in the dtype of a field: (), or with one a sample (B, 1, ...). Raises ValueError."""
+    if not isinstance(t, Tensor):
+        return torch.full((), float(t), dtype=like.dtype, device=like.device)
+    if t.dim() and t.shape != like.shape[:1]:
+        raise ValueError(f"a time has shape {tuple(t.shape)}; needed: (), or ({like.shape[0]},) with one a sample")
+    return t.to(like).reshape(() if t.numel() == 1 else (-1, *[1] * (like.dim() - 1)))
+
+
+def times(t0: Tensor, dt: Tensor | float, count: int, like: Tensor) -> Tensor:
+    """The times (K,) at which steps begin that follow t0 (1,), counted in double precision where the device has it."""
+    wide = like.dtype if like.device.type == "mps" else torch.float64
+    steps = torch.arange(count, dtype=wide, device=like.device)
+    return (t0.to(wide).reshape(()) + steps * (dt.to(wide) if isinstance(dt, Tensor) else dt)).to(like.dtype)
 
 
 def stepwise(x: Tensor) -> Tensor:
@@ -130,6 +148,8 @@ def framed(method: Callable[..., Any]) -> Callable[..., Any]:
                 return x
             if name in self.MORE:
                 return x
+            if name == "t":
+                return x if x.dim() == 0 else x.expand(samples, count).flatten()
             if x.dim() == 3 + self._axes(name, inputs):
                 return _folded(x.expand(samples, -1, count, *x.shape[3:]))
             return x if x.shape[0] == 1 else x.repeat_interleave(count, 0)
@@ -168,8 +188,10 @@ class Stepping:
     MORE      further arguments of a call, which may be left out
     RANK, ON  axes of a field; name of an input that lives on some of them -> for each whether it has it
     ALONG     inputs along the edges of a graph
+    TIMED     whether something depends on the time by itself
     """
 
+    TIMED: ClassVar[bool] = False
     RANK: ClassVar[int] = 0
     ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
     ALONG: ClassVar[tuple[str, ...]] = ()
@@ -179,6 +201,7 @@ class Stepping:
     DRIVEN: ClassVar[tuple[str, ...]] = ()
 
     @exact
+    @from_state
     def rollout(
         self, *fields: Any, every: int = 1, steps: int | None = None, dt: float | Tensor | None = None,
         t0: float | Tensor = 0.0, **given: Any,
@@ -188,12 +211,24 @@ class Stepping:
         every   steps from one state to the next; steps is a multiple of it
         fields, steps, dt, t0, and the inputs as ``forward`` takes them; gradients flow from any of the states"""
         as_count(every, "every", 1)
-        return self._called(*self._bound(fields, given), Span(steps, dt, t0, every))  # type: ignore[attr-defined]
+        return self._called(*self._bound(fields, given), Span(steps, dt, t0, every))
+
+    def _kept_times(self, given: Mapping[str, Any], every: int, states: Any) -> Tensor:
+        """The times of the states of a rollout, (n,), or (B, n) where samples have times or steps of their own."""
+        first = getattr(states, self.FIELDS[0])
+        t0, dt = (
+            x if isinstance(x, Tensor) else torch.tensor(float(x), dtype=torch.float64, device=first.device)
+            for x in (given.get("t0", 0.0), self._length(given.get("dt")))
+        )
+        steps = every * torch.arange(1, 1 + first.shape[2], dtype=torch.float64, device=first.device)
+        return t0.unsqueeze(-1) + dt.unsqueeze(-1) * steps if t0.dim() or dt.dim() else t0 + dt * steps
+
+    def _length(self, dt: float | Tensor | None) -> float | Tensor:
+        """The time step of a call."""
+        return self.dt if dt is None else dt
 
     def _bound(self, fields: Sequence[Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Fields and inputs by name; a State stands for its fields. Raises TypeError."""
-        if len(fields) == 1 and hasattr(fields[0], self.FIELDS[0]):
-            fields = [getattr(fields[0], name) for name in self.FIELDS]
+        """Fields and inputs by name. Raises TypeError."""
         named = dict(zip(self.FIELDS, fields))
         unknown = [name for name in given if name in named or name not in (*self.FIELDS, *self.INPUTS, *self.MORE)]
         missing = [name for name in self.INPUTS if name not in given]
@@ -216,5 +251,7 @@ class Stepping:
         for name in self.DRIVEN:
             x = read[name]
             read[name] = x if x.shape[2] == 1 else x[:, :, every - 1 :: every]
+        if self.TIMED:
+            read["t"] = self._kept_times(given, every, states)
         last = (x.select(2, -1) if name in self.FIELDS else x for name, x in zip(states._fields, states))
-        return type(states)(*last), self.readout(states, **read)  # type: ignore[attr-defined]
+        return type(states)(*last), self.readout(states, **read)

@@ -6,7 +6,7 @@
 # - metric_symmetry: proved
 # - metric_psd: proved
 # - contraction: proved
-# - noether: proved
+# - noether: proved (energy never rises but for the explicit dH/dt = -f_p_t*p - f_q_t*q)
 # - step_contraction: proved
 # - Exponential: keeps linear dynamics exact: rotation, decay and fixed point of every token
 # Cost per site: bytes moved in float32, every array once: scan 24, scan_adjoint 48
