@@ -409,9 +409,8 @@ def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
     unit = _Unit("rollout", state[0], steps)
     if unit.library is None:
         return rolled(evolve, state, fixed, steps, every)
-    given = _dense(*state, *fixed)
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
-    unit.run((*given, *out), steps, None, every)
+    unit.run((*_dense(*state, *fixed), *out), steps, None, every)
     return out
 
 
@@ -455,11 +454,11 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
     flowed = tuple(_new(x) for x in state)
-    fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
+    fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
     unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums)
     found = fields | unit.added(sums, SUMS)
-    return (*flowed, *(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(FIXED, fixed)))
+    return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
 GIVEN = (("phi", "site"), ("pi", "site"), ("c1", "channel"), ("c2", "channel"), ("m2", "channel"))

@@ -1414,7 +1414,9 @@ inline void run(const Lattice& at, const Given& given, const R* const* state, R*
 
 #ifdef ENTRY_evolve
 // (samples, channels, *lattice) of: the state, what is fixed over the steps, the state after them (steps >= 1).
-extern "C" long evolve(R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads) {
+extern "C" long evolve(
+    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads
+) {
     const Lattice at(sizes);
     const long groups = channels / G;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * at.dense);

@@ -75,9 +75,11 @@ def _not_finite(result: Any) -> str | None:
 
 
 def _first_step(self: Any, method: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> str:
-    """The first of several steps after which a field is no number, found by taking them one by one."""
+    """The first of several steps after which a field is no number, found by taking them one by one. Nothing where every
+    step has values of its own, of inputs or of noise: a step that is taken alone would be another."""
     count = getattr(self, "steps", None)
-    if method.__name__ != "forward" or not count:
+    apart = getattr(self, "DRIVEN", ()) or getattr(self, "NOISE", ())
+    if method.__name__ != "forward" or not count or apart:
         return ""
     state: Any = given
     self.steps = 1

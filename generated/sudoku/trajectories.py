@@ -77,8 +77,8 @@ def times(t0: Tensor, dt: Tensor | float, count: int, like: Tensor) -> Tensor:
 
 
 def stepwise(x: Tensor) -> Tensor:
-    """(B, C, K, ...) -> (K, B, C, ...), as steps read it."""
-    return x.movedim(2, 0).contiguous()
+    """(B, C, K, ...) -> (K, B, C, ...), as steps read it; nothing is copied."""
+    return x.movedim(2, 0)
 
 
 def by_steps(evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, driven: Sequence[int] = ()) -> Tensors:

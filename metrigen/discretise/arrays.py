@@ -10,6 +10,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.discretise.discretisations import discretisation_of
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.discretise.lower import param_array
+from metrigen.discretise.noise import noise_arrays
 from metrigen.discretise.readout import explicit_symbols
 from metrigen.ir.nodes import Array, Kind
 from metrigen.physics.clock import is_timed
@@ -25,7 +26,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     system, kind = derivation.system, discretisation_of(derivation.system.domain)
     expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
     expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-    expressions += derivation.constraints.values()
+    expressions += [*derivation.constraints.values(), *(e for e in (system.temperature,) if e is not None)]
     dt = system.dt
     fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
     covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
@@ -51,7 +52,8 @@ def dynamics(derivation: Derivation) -> Dynamics:
     arrays: dict[sp.Basic, Array] = {**fields, **ordered, **axes, **{symbols[p.name]: p for p in sites}}
     coefficients, outside = tuple(p for p in params if p not in sites), (*ordered.values(), *axes.values(), *sites)
     lowering = kind.of(derivation, arrays, outside, coefficients)
-    return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients)
+    noise = noise_arrays(derivation, arrays, {a.name for a in params})
+    return Dynamics(derivation, lowering, tuple(fields.values()), outside, coefficients, noise=noise)
 
 
 def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dict[sp.Basic, Array]:

@@ -24,6 +24,8 @@ class Dynamics:
 
     Where a density, a bracket or a metric depends on the time, ``params`` holds the scalar ``t``: in a step the time at
     which it begins. ``time`` is the beginning of the step that is written: t, or later for a part of another step.
+
+    noise  at a temperature: name of a field with noise -> the array of the standard normal numbers of a step
     """
 
     derivation: Derivation
@@ -32,6 +34,7 @@ class Dynamics:
     inputs: tuple[Array, ...]
     params: tuple[Array, ...]
     time: sp.Expr = t
+    noise: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def timed(self) -> bool:
@@ -156,7 +159,7 @@ class Builder:
         dynamics = self.dynamics
         for name, expr in values.items():
             self.body.append(Map(stores=((after(name), expr),)))
-        inputs = (*dynamics.state, *dynamics.inputs, *dynamics.params)
+        inputs = (*dynamics.state, *dynamics.inputs, *dynamics.noise.values(), *dynamics.params)
         outputs = tuple(after(a.name) for a in dynamics.state)
         return Program("step", inputs, tuple(self.body), outputs, dynamics.lowering.periodic)
 

@@ -40,6 +40,7 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
     if stencil.entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
         how = f"{_rate(stencil, -1)}dH.M dH <= 0 by {positive.name}"
+        how += ", but for the noise" if stencil.dynamics.noise else ""
         return (_timed(stencil, weakest.inherited(ENERGY, how), "never rises"),)
     assert stencil.metric is not None
     how = f"{_rate(stencil)} dS.M dH, and M dH = 0 at every site"

@@ -71,7 +71,7 @@ def unread_currents(derivation: Derivation) -> dict[str, str]:
     time, coordinates, other velocities, inputs and parameters of its own."""
     dynamics = [derivation.hamiltonian, *derivation.constraints.values()]
     dynamics += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-    dynamics += [e for e in (derivation.system.entropy,) if e is not None]
+    dynamics += [e for e in (derivation.system.entropy, derivation.system.temperature) if e is not None]
     known = {*derivation.fields, *(f for e in dynamics for f in e.atoms(AppliedUndef))}
     symbols = {s.name for e in dynamics for s in symbols_in(e)}
     out: dict[str, str] = {}

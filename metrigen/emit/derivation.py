@@ -141,6 +141,9 @@ def _functionals(d: Derivation) -> Iterator[Section]:
     yield Section("Free energy" if free else "Hamiltonian", (Formula(symbol, d.hamiltonian),))
     if system.entropy is not None:
         yield Section("Entropy", (Formula((r"\mathcal{S}", "S"), system.entropy),))
+    if system.temperature is not None:
+        note = "The metric makes noise as well: dz = (J dH - M dH + T div M) dt + sqrt(2 T M) dW (Ito)."
+        yield Section("Temperature", (Formula(("T", "T"), system.temperature),), note)
     if d.constraints:
         residuals = tuple(Formula(("0", "0"), residual) for residual in d.constraints.values())
         yield Section("Constraints", residuals, "They fix the auxiliary fields in every state.")

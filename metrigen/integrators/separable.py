@@ -2,7 +2,7 @@
 
     drift     q += h dT/dp
     kick      p -= h dV/dq
-    friction  p *= exp(-gamma a h)              T = a p^2/2, metric gamma: exact
+    friction  p *= exp(-gamma a h)              T = a p^2/2, metric gamma: exact; at a temperature the noise with it
     rotation  p <- Cayley(h a B/2) p            F[p]*mix(B, G[p]): the channels turn, T is kept exactly
               p, r turn by h w sqrt(a_p a_r)    w*(F[p]*G[r] - F[r]*G[p]), T = (a_p p^2 + a_r r^2)/2: exact
 
@@ -20,9 +20,9 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.dynamics import Builder, Dynamics
+from metrigen.discretise.noise import bath, coefficient, friction_noise, xi
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.passes.vary import bar
-from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fit import (
     Separable,
@@ -154,7 +154,16 @@ class Flows:
             self._heat(e, account, factors)
         for p, factor in factors.items():
             name = dynamics.array(p)
-            self.state[name] = self.builder.map(name, self.state[name] * factor)
+            self.state[name] = self.builder.map(name, self.state[name] * factor + self._kick_of_bath(p, h))
+
+    def _kick_of_bath(self, p: AppliedUndef, h: sp.Expr) -> sp.Expr:
+        """What the bath adds to a momentum over h: with the friction the exact Ornstein-Uhlenbeck process."""
+        dynamics = self.builder.dynamics
+        if not dynamics.noise:
+            return sp.S.Zero
+        mass = 1 / euler(self.splitting.energy.kinetic, p).diff(p)
+        spread = friction_noise(self.splitting.friction[p], mass, bath(dynamics), h)
+        return self._coefficient("spread", spread) * xi(dynamics, dynamics.array(p))
 
     def _heat(self, e: AppliedUndef, account: Account, factors: Mapping[AppliedUndef, sp.Expr]) -> None:
         """U(e) grows by what the momenta are about to lose, sum a p^2 (1 - factor^2)/2."""
@@ -170,14 +179,7 @@ class Flows:
         self.state[name] = self.builder.map(name, self.state[name] + gain)
 
     def _coefficient(self, name: str, value: sp.Expr) -> sp.Expr:
-        """A coefficient of a sub-flow: worked out once where it is one of the parameters alone; else at every site,
-        from the time, the inputs, the parameters that differ from site to site, the axes and the present state."""
-        dynamics = self.builder.dynamics
-        at = {f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()}
-        if not value.has(*at) and not is_timed(value):
-            return self.builder.local(name, value)
-        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields} | {t: self.time}
-        return value.xreplace(at)
+        return coefficient(self.builder, self.state, self.time, name, value)
 
     def rotate(self, h: sp.Expr) -> None:
         """All rotations. Those that share a momentum do not commute: they stand in a palindrome, which has order 2."""

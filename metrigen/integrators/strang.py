@@ -7,6 +7,13 @@ with one force evaluation a step, since q does not move between the two kicks. O
 determinant exp(-gamma h) and is stable for h w <= 2 whatever the friction (Jury condition: trace <= 1 + determinant).
 What depends on the time is taken at t + h/2, so that the step stays symmetric in time, and so of order 2.
 
+At a temperature T friction and noise are one part, the exact Ornstein-Uhlenbeck process in the middle of the step,
+
+    p <- exp(-gamma h) p + sqrt(T m (1 - exp(-2 gamma h))) xi          T = p^2/(2 m), xi standard normal
+
+with one draw a step: drift A, kick B and this part O are composed to A B O B A, and with rotations R to A B R O R B A.
+O and R keep the momenta of exp(-H/T); averages of exp(-H/T) come out to order 2 in h.
+
 With an entropy the friction heats: U(e) += T(p) (1 - exp(-2 gamma h)) with p, which keeps the total energy of the
 sub-flow, and S(e) grows. The rest of the step is symplectic and leaves S alone.
 """
@@ -22,7 +29,7 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper, at_mid_time
 from metrigen.integrators.composition import check_parts, composed
-from metrigen.integrators.separable import Flows, splitting
+from metrigen.integrators.separable import Flows, Splitting, splitting
 from metrigen.ir.nodes import Program
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
@@ -54,6 +61,7 @@ class Strang(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
+    fluctuates: ClassVar[bool] = True
     keeps: ClassVar[str] = "decay of phase-space volume exact; symplectic and reversible without friction"
 
     def __post_init__(self) -> None:
@@ -82,6 +90,9 @@ class Strang(TimeStepper):
         """Pairs with T = a p^2/2, rotations of the momenta, and friction that is linear or heats; or two parts that
         each fit."""
         if self.parts is not None:
+            if derivation.system.temperature is not None:
+                why = "Strang(..., bracket=, metric=) makes no noise: it would step the system at temperature 0"
+                raise unfit(derivation, why, "Strang(steps=8, dt=0.1) without parts, or drop temperature=")
             check_parts(derivation, *self.parts)
             return
         pairs = check_pairs(derivation)
@@ -105,6 +116,8 @@ class Strang(TimeStepper):
             half, whole = self.parts
             of = f"{half.kept(derivation)} ({type(half).__name__}, bracket)"
             return f"what both of its parts keep: {of}; {whole.kept(derivation)} ({type(whole).__name__}, metric)"
+        if derivation.system.temperature is not None:
+            return _noisy(splitting(derivation))
         if derivation.system.entropy is None:
             parts = splitting(derivation)
             return _TURNING if parts.rotation or parts.planes else self.keeps
@@ -118,7 +131,14 @@ class Strang(TimeStepper):
         flows = Flows.of(dynamics, dynamics.time + h / 2)
         flows.drift(h / 2)
         slopes = flows.force()
-        if flows.splitting.rotation or flows.splitting.planes:
+        turning = flows.splitting.rotation or flows.splitting.planes
+        if turning and dynamics.noise:
+            flows.kick(slopes, h / 2)
+            flows.rotate(h / 2)
+            flows.damp(h)
+            flows.rotate(h / 2)
+            flows.kick(slopes, h / 2)
+        elif turning:
             flows.kick(slopes, h / 2)
             flows.damp(h / 2)
             flows.rotate(h)
@@ -132,6 +152,16 @@ class Strang(TimeStepper):
             flows.kick(slopes, h)
         flows.drift(h / 2)
         return flows.builder.finish(flows.state)
+
+
+def _noisy(parts: Splitting) -> str:
+    """What the splitting keeps at a temperature."""
+    word = "ABOBA" if not (parts.rotation or parts.planes) else "ABRORBA"
+    turns = ", R rotation" if word != "ABOBA" else ""
+    return (
+        "the momenta of exp(-H/T) in the exact Ornstein-Uhlenbeck part; averages of exp(-H/T) to order dt^2, by the "
+        f"splitting {word} (A drift, B kick, O Ornstein-Uhlenbeck{turns})"
+    )
 
 
 def _check_turns(derivation: Derivation) -> None:

@@ -16,6 +16,7 @@ Docs = Mapping[str, tuple[str, ...]]
 WIDTH, ROWS = 110, 6  # of a line; of equations that are written out
 _LONGER = "and so on: DERIVATION.md has all of it."
 _MADE_ONCE = "What depends on parameters alone, computed once for all steps."
+_BATH = ", with the noise of the metric at the temperature of the system,"
 _BACK = "Cotangents of ``{}``, w -> J^T w: those of all its arguments from those of its results."
 
 
@@ -31,7 +32,7 @@ def field_docs(lowered: Lowered) -> Docs:
     operator = "(B^T w B + m) u" if on_edges else "A u"
     return {
         "prologue": (_MADE_ONCE,),
-        "step": (f"One step of {method} for", *motion),
+        "step": (f"One step of {method}{_BATH * bool(dynamics.noise)} for", *motion),
         "step_adjoint": (_BACK.format("step"),),
         "readout": (f"The readout at every {site}: {', '.join(lowered.components)}.",),
         "readout_adjoint": (_BACK.format("readout"),),

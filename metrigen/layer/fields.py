@@ -56,7 +56,8 @@ class FieldLayer(Layer):
     def expressions(self) -> list[sp.Expr]:
         """What the spec says, as far as parameters and inputs may stand in it."""
         derivation = self.derivation
-        found = [derivation.hamiltonian, derivation.system.entropy, derivation.system.dt]
+        system = derivation.system
+        found = [derivation.hamiltonian, system.entropy, system.temperature, system.dt]
         found += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
         found += derivation.constraints.values()
         return [e for e in found if e is not None]

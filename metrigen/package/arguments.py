@@ -33,6 +33,16 @@ def inputs_of(layer: FieldLayer) -> list[str]:
     return [a.name for a in layer.lowered.dynamics.inputs if a.name not in own]
 
 
+def noises(layer: FieldLayer) -> dict[str, str]:
+    """Array of the standard normal numbers of a step -> the field that they move; empty without a temperature."""
+    return {a.name: field for field, a in layer.lowered.dynamics.noise.items()}
+
+
+def handed_in(layer: FieldLayer) -> list[str]:
+    """What a step is handed beside the state: inputs of the spec, and noise."""
+    return [*inputs_of(layer), *noises(layer)]
+
+
 def lives_on(layer: FieldLayer) -> dict[str, tuple[bool, ...]]:
     """An input that lives on some of the axes of the fields -> for each axis whether it has it: it may be handed in
     without the others, which it gets as axes of length one."""

@@ -9,6 +9,7 @@ from typing import Any
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.layer import Layer
 from metrigen.layer.tokens import TokenLayer
+from metrigen.package.arguments import noises
 from metrigen.package.graph_module import graph_module_text
 from metrigen.package.graph_sections import graph_sections
 from metrigen.package.guarantees import field_cost, field_guarantees, graph_cost, token_cost, token_guarantees
@@ -46,7 +47,11 @@ def _graph_runtime(layer: FieldLayer) -> Mapping[str, str]:
     }
 
 
-LATTICE = Family(module_text, sections, field_guarantees, field_cost, lambda layer: runtime("lattice", *_STEPPING))
+def _lattice_runtime(layer: FieldLayer) -> Mapping[str, str]:
+    return runtime("lattice", *_STEPPING, *(["noise"] if noises(layer) else []))
+
+
+LATTICE = Family(module_text, sections, field_guarantees, field_cost, _lattice_runtime)
 GRAPH = Family(graph_module_text, graph_sections, field_guarantees, graph_cost, _graph_runtime)
 SEQUENCE = Family(sequence_module_text, sequence_sections, token_guarantees, token_cost, lambda layer: runtime("scan"))
 

@@ -8,7 +8,17 @@ from metrigen.ir.queries import learned_in
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, inputs_of, lives_on, parameters, per_site, spread, timed
+from metrigen.package.arguments import (
+    arguments,
+    floats,
+    inputs_of,
+    lives_on,
+    noises,
+    parameters,
+    per_site,
+    spread,
+    timed,
+)
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.checks import declarations, watched
@@ -37,7 +47,8 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
         header=header,
         title=layer.class_name,
         class_name=layer.class_name,
-        base="Stepping, LatticeLayer" if layer.stepping else "LatticeLayer",
+        base=", ".join([*["Noisy"] * bool(noises(layer)), *["Stepping"] * layer.stepping, "LatticeLayer"]),
+        noisy=bool(noises(layer)),
         modules=", ".join([*(["operators"] if package.registered else []), "reference"]),
         partial=bool(layer.stepping and (learned_in(layer.programs["step"]) or layer.reports)),
         stepping=layer.stepping,
@@ -68,8 +79,9 @@ def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
         found += [("FREE", "True")] if floats(layer) else []
         found += [("BACKWARD", "True")] if is_reversible(layer) else []
         found += [("ALONE", "True")] if floats(layer) and (layer.constraints or layer.equations) else []
-        driven = tuple(n for n in layer.lowered.driven if n != "t")
+        driven = tuple(n for n in layer.lowered.driven if n != "t" and n not in noises(layer))
         found += [("DRIVEN", repr(driven))] if driven else []
+        found += [("NOISE", repr(noises(layer)))] if noises(layer) else []
         found += [("TIMED", "True")] if timed(layer) else []
     found += [("SAMPLES", repr(tuple(layer.of_samples)))] if layer.of_samples else []
     found += [("ON", repr(on))] if (on := lives_on(layer)) else []

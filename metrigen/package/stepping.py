@@ -11,7 +11,7 @@ from metrigen.ir.nodes import Program
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.joint import Joint
 from metrigen.package import neural
-from metrigen.package.arguments import arguments, floats, inputs_of, step_length, timed, value
+from metrigen.package.arguments import arguments, floats, handed_in, inputs_of, noises, step_length, timed, value
 from metrigen.package.assembly import Package
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
@@ -21,6 +21,8 @@ def forward_steps(package: Package[FieldLayer]) -> list[str]:
     layer = package.layer
     state = f"{layer.class_name}State"
     doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
+    if noises(layer):
+        doc += " Noise is handed in, standard normal (B, C, K, *S), or drawn with a seed of the ``generator``."
     lines = [
         *_opened(layer, "forward", state, doc),
         f"    return self._called({_handed(layer)}, {span_of(layer)})",
@@ -78,12 +80,12 @@ def by_reference(layer: FieldLayer) -> str:
 
 def _ready(layer: FieldLayer) -> tuple[str, ...]:
     """What a private method is handed as its programs take it: dt that is not learned, and inputs."""
-    return (*floats(layer), *inputs_of(layer))
+    return (*floats(layer), *handed_in(layer))
 
 
 def _taken(layer: FieldLayer) -> list[str]:
     """Everything that a private method is handed."""
-    return [*floats(layer), *layer.fields, *_ahead(layer), *inputs_of(layer)]
+    return [*floats(layer), *layer.fields, *_ahead(layer), *handed_in(layer)]
 
 
 def _ahead(layer: FieldLayer) -> list[str]:
@@ -100,6 +102,7 @@ def _opened(layer: FieldLayer, name: str, returns: str, doc: str) -> list[str]:
     inputs = "".join(f"{n}: Tensor, " for n in inputs_of(layer))
     span = "steps: int | None = None, dt: float | Tensor | None = None"
     span += ", t0: float | Tensor = 0.0" if timed(layer) else ""
+    span += ", generator: torch.Generator | None = None, noise: Any = None" if noises(layer) else ""
     return [
         f"def {name}(self, {field_signature(layer)}, *, {inputs}{span}) -> {returns}:",
         f'    """{doc}"""',
@@ -109,13 +112,14 @@ def _opened(layer: FieldLayer, name: str, returns: str, doc: str) -> list[str]:
 def _handed(layer: FieldLayer) -> str:
     """Fields and inputs, each by its name."""
     fields = ", ".join(f'"{f}": {f}' for f in layer.fields)
-    given = ", ".join(f'"{n}": {n}' for n in inputs_of(layer))
+    options = ["generator", "noise"] if noises(layer) else []
+    given = ", ".join(f'"{n}": {n}' for n in [*inputs_of(layer), *options])
     return f"{{{fields}}}, {{{given}}}"
 
 
 def _private(layer: FieldLayer, name: str) -> list[str]:
     """The head of a private method: the state and all that is fixed over the steps."""
-    handed = [*_begins(layer), *floats(layer), layer.fields[0], *inputs_of(layer)]
+    handed = [*_begins(layer), *floats(layer), layer.fields[0], *handed_in(layer)]
     return [
         f"def {name}(self, _span: Span, {', '.join(f'{n}: Tensor' for n in _taken(layer))}) -> Tensors:",
         f"    state = {tuple_text(layer.fields)}",
@@ -138,7 +142,7 @@ def _fixed(layer: FieldLayer) -> list[str]:
     """What depends on parameters and inputs alone, in the order in which a step reads it."""
     body, prologue = layer.programs["step"], layer.lowered.prologue
     first, ready = layer.fields[0], _ready(layer)
-    handed = [*floats(layer), first, *inputs_of(layer)]
+    handed = [*floats(layer), first, *handed_in(layer)]
     begins = "_span: Span, t0: Tensor, " if timed(layer) else ""
     lines = [
         f"def _fixed(self, {begins}{', '.join(f'{n}: Tensor' for n in handed)}) -> Tensors:",

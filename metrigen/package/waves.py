@@ -89,6 +89,7 @@ def numbers_of(layer: Dynamics, program: Program) -> Numbers:
     known = {symbol(a.name): a for a in layer.lowering.inputs}
     for fallback in (0.0, 1.0):
         values = {a.name: _start(layer, a.name, fallback) for a in known.values()}
+        values |= {a.name: 0.0 for a in layer.noise.values()}  # the mean of a step is that without noise
         with np.errstate(all="ignore"):
             linear = respond(program, [a.name for a in layer.state], values)
         found = [*linear.values.values(), *(c for r in linear.responses.values() for c in r.values())]
@@ -114,7 +115,7 @@ def _parameters(layer: Dynamics) -> list[sp.Symbol]:
     """The symbols of all parameters, the time step among them, in a fixed order."""
     d = layer.derivation
     parts = [d.hamiltonian, d.system.entropy, *(b.form for b in (d.bracket, d.metric) if b is not None)]
-    parts += [*d.constraints.values(), d.system.dt]
+    parts += [*d.constraints.values(), d.system.temperature, d.system.dt]
     found = {s for e in parts if e is not None for s in sp.sympify(e).free_symbols}
     for e in parts:
         found |= {a.args[0] for a in (sp.sympify(e).atoms(transposed) if e is not None else ())}

@@ -72,6 +72,8 @@ def stated(system: System) -> Iterator[tuple[str, sp.Expr]]:
     for table in (system.symmetries or {}).values():
         yield from (("symmetries", sp.sympify(q)) for q in table.values())
     yield from (("casimirs", sp.sympify(c)) for c in (system.casimirs or {}).values())
+    if system.temperature is not None:
+        yield "temperature", sp.sympify(system.temperature)
     if system.dt is not None:
         yield "integrator", sp.sympify(system.dt)
 

@@ -17,6 +17,7 @@ from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
 from metrigen.physics.effort import EQUATIONS, LAW, LAWS, limited
 from metrigen.physics.elliptic import check_constraint
 from metrigen.physics.fit import check_integrator
+from metrigen.physics.fluctuation import check_fluctuation, fluctuation_law
 from metrigen.physics.graph import derive_on_graph
 from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
@@ -66,6 +67,7 @@ def _derive(system: System) -> Derivation:
         laws = structure_laws(state)
         if auxiliary is not None:
             laws = (check_constraint(auxiliary, state.rates), *laws)
+        laws = (*laws, *fluctuation_law(state, laws))
         laws = (*laws, *(_OF_DOMAINS[name](state, laws) for name in system.domain.laws))
         tensor = tensor_of(state)
         conserved, current_law = currents(state)
@@ -93,6 +95,7 @@ def _derive(system: System) -> Derivation:
         casimirs=invariants,
     )
     with limited(LAW), blamed_on("integrator"):
+        check_fluctuation(derivation)
         check_integrator(derivation)
     well_posed = check_well_posed(state, laws)
     limit = _step_limit(derivation)
@@ -119,6 +122,7 @@ def _noether(state: State, tensor: Law, currents: Law | None) -> Law:
         weaker = tensor if tensor.verdict == "sampled" else currents
         law = Law("noether", weaker.verdict, f"{tensor.how}; {currents.how}", tensor.detail or currents.detail)
     verb = "energy never rises" if state.metric is not None and state.entropy is None else "energy conserved"
+    verb += " but for the noise" if state.system.temperature is not None else ""
     return but_for_explicit(law, from_jets(state.hamiltonian), verb, INT if state.axes else POINT)
 
 

@@ -199,6 +199,7 @@ def check_everything(
     parts = [(p, getattr(system, p)) for p in ("lagrangian", "hamiltonian", "entropy")]
     densities = [(part, value) for part, value in parts if value is not None]
     densities += [("constraints", value) for value in (system.constraints or {}).values()]
+    densities += [("temperature", e) for e in (system.temperature,) if e is not None]
     characteristics = [
         ("symmetries", sp.sympify(q))
         for _, table in sorted((system.symmetries or {}).items())

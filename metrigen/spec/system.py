@@ -18,6 +18,7 @@ from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula
 from metrigen.spec.names import check_identifier, check_label, check_system_name
 from metrigen.spec.readout import Readout
+from metrigen.spec.temperature import temperature_of
 
 Bracket = Callable[[Functional, Functional], Any]
 
@@ -40,6 +41,8 @@ class System:
     readout      what the layer reads out
     almost_poisson  accept a skew bracket that fails the Jacobi identity
     constraints  {psi: C}: the auxiliary field psi, no part of the state, is fixed by the elliptic equation C = 0
+    temperature  of the bath that the metric stands for, a number, ``Param`` or ``Input`` in units of the energy: the
+                 metric makes noise too, dz = (J dH - M dH + T div M) dt + sqrt(2 T M) dW (Ito)
 
     Raises SpecError if the parts do not make a system.
     """
@@ -58,6 +61,7 @@ class System:
     readout: Readout | None = None
     almost_poisson: bool = False
     constraints: Mapping[AppliedUndef, sp.Expr] | None = None
+    temperature: sp.Expr | None = None
 
     def __post_init__(self) -> None:
         check_system_name(self.name)
@@ -96,6 +100,8 @@ class System:
                 part="hamiltonian",
                 fix="add bracket= (Hamiltonian dynamics), metric= (gradient flow), or both",
             )
+        if self.temperature is not None:
+            object.__setattr__(self, "temperature", temperature_of(self))
 
     @property
     def lattice(self) -> Lattice:
@@ -134,6 +140,8 @@ class System:
         rows = [f"{head} &= {formula(density)}"]
         if self.entropy is not None:
             rows.append(rf"\mathcal{{S}} &= {formula(self.entropy)}")
+        if self.temperature is not None:
+            rows.append(f"T &= {formula(self.temperature)}")
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}$"
 
 

@@ -14,12 +14,12 @@ from metrigen import t
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import EDGE, Sequence
 from metrigen.spec.symbols import InputFunction
-from tests.gallery import cells, constrained, driven, fields, flows, generic, graphs, learned, mechanics, sequences
+from tests.gallery import baths, cells, constrained, driven, fields, flows, generic, graphs, learned, mechanics, sequences
 from tests.gallery.layers import FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
     f.__name__: f
-    for module in (mechanics, fields, flows, generic, cells, constrained, graphs, learned, sequences, driven)
+    for module in (baths, mechanics, fields, flows, generic, cells, constrained, graphs, learned, sequences, driven)
     for f in module.CHECKS
 }
 # What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with

@@ -50,6 +50,7 @@ SPECS = (
     "gallery/learned_mobility",
     "gallery/orthogonal_recurrence",
     "gallery/graph_poisson",
+    "gallery/langevin_chain",
     *(["gallery/elastic_pendulum"] if LONG else []),
 )
 LIBM = "log exp sin cos tan sqrt pow gamma lgamma tgamma erf j0 y0 jn yn floor ceil fabs abs fma hypot".split()
