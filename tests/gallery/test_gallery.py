@@ -14,7 +14,19 @@ from metrigen import t
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import EDGE, Sequence
 from metrigen.spec.symbols import InputFunction
-from tests.gallery import baths, cells, constrained, driven, fields, flows, generic, graphs, learned, mechanics, sequences
+from tests.gallery import (
+    baths,
+    cells,
+    constrained,
+    driven,
+    fields,
+    flows,
+    generic,
+    graphs,
+    learned,
+    mechanics,
+    sequences,
+)
 from tests.gallery.layers import FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
