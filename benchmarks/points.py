@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,7 +41,8 @@ def layers(name: str, folder: Path, channels: int, steps: int) -> dict[str, torc
 
 def measured(pair: dict[str, torch.nn.Module], samples: int, channels: int, turns: int) -> Times:
     """The smallest times of each side forward and backward, us."""
-    names = (*pair["cpu"].FIELDS, *pair["cpu"].INPUTS)
+    kind: Any = type(pair["cpu"])
+    names = (*kind.FIELDS, *kind.INPUTS)
     given = [(0.2 + 0.3 * torch.rand(samples, channels)).requires_grad_() for _ in names]
     found: dict[str, list[tuple[float, float]]] = {side: [] for side in pair}
     for side in (side for _ in range(turns + 1) for side in pair):  # the first turn compiles

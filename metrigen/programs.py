@@ -111,8 +111,8 @@ def discretised(derivation: Derivation) -> tuple[Dynamics, Programs]:
 
 def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowered:
     """All programs of a layer that steps or solves."""
-    on, constants = layer.lowering, () if layer.derivation is derivation else ("dt",)
-    constants += ("t",) if layer.timed else ()
+    on = layer.lowering
+    constants = (*(() if layer.derivation is derivation else ("dt",)), *(("t",) if layer.timed else ()))
     step, prologue, body, adjoint = None, None, None, None
     if made.step is not None:
         step = apply(STEP, made.step)

@@ -184,7 +184,7 @@ def test_a_readout_is_one_of_those_that_are_stated(kind: type[Discretisation]) -
 
 
 @each
-def test_an_input_moves_with_the_tokens_alone(kind: type[Discretisation]) -> None:
+def test_an_input_moves_with_tokens_or_steps(kind: type[Discretisation]) -> None:
     domain = ON[kind].domain
     u, f = Field("u", domain), Input("f", domain, time_dependent=True)
     method = Exponential() if kind is SequenceLowering else RK4(1, 0.1)
@@ -193,8 +193,11 @@ def test_an_input_moves_with_the_tokens_alone(kind: type[Discretisation]) -> Non
     if kind is SequenceLowering:
         assert discretised(derive(system))[1].scan is not None
         return
-    with pytest.raises(SpecError, match="depends on the time"):
-        discretised(derive(system))
+    step = discretised(derive(system))[1].step
+    assert [a.name for a in step.inputs if a.driven] == ["f"]
+    still = replace(system, integrator=SteadyState("cg"))
+    with pytest.raises(SpecError, match="depends on the time, and a steady state has none"):
+        discretised(derive(still))
 
 
 def test_a_method_says_what_a_token_of_it_is() -> None:
