@@ -25,6 +25,7 @@ from metrigen import (
     Lattice,
     Sequence,
     SpecError,
+    SteadyState,
     System,
     derive,
     grad,

@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 from tests.emit.formatter import faults
 from tests.lengths import LONG
 
-SOME = ("gas_piston", "graph_kuramoto", "heavy_top", "kdv", "learned_mobility", "orthogonal_recurrence", "tracer")
+SOME = ("gas_piston", "graph_kuramoto", "heavy_top", "kdv", "langevin_chain", "learned_mobility",
+        "orthogonal_recurrence", "tracer")  # fmt: skip
 GALLERY = tuple(path.stem for path in sorted((ROOT / "specs/gallery").glob("*.py"))) if LONG else SOME
 # A target with a comma behind it, a product with one, a sum with a negative number, runs of empty lines.
 ODD = re.compile(r"^ *\w+, = |\b1\.0 \* | \* 1\.0\b|\+ -\d|\(\w+(?:, \w+)+,\)|\n\n\n\n", re.MULTILINE)

@@ -33,6 +33,7 @@ Named = dict[str, torch.Tensor]
 
 def results(layer: torch.nn.Module, given: Named) -> Named:
     """Fields, the readout and every gradient."""
+    torch.manual_seed(1)  # the noise of a system at a temperature
     state = layer(**given)
     named = {n: x for n, x in state._asdict().items() if n not in ("iterations", "residual", "status")}
     wanted = list(inspect.signature(layer.readout).parameters)[1:]
