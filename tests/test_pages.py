@@ -30,7 +30,7 @@ def source(page: str) -> Path:
 
 def printed(text: str, folder: Path) -> list[str]:
     """What the blocks of a page print, run in a folder; nothing for those that are saved, and for bash."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "METRIGEN_CPU_KERNELS": "1"}
     program, places = [], []
     for i, (language, code, _) in enumerate(BLOCKS.findall(text)):
         name = re.match(r"# (\w+\.py)\n", code)

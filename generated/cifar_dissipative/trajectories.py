@@ -175,7 +175,8 @@ def _unfolded(x: Any, samples: int, count: int) -> Any:
     if isinstance(x, dict):
         return {name: _unfolded(part, samples, count) for name, part in x.items()}
     if isinstance(x, tuple):
-        return tuple(_unfolded(part, samples, count) for part in x)
+        parts = [_unfolded(part, samples, count) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
     apart = x.unflatten(0, (samples, count))
     return apart if apart.dim() == 2 else apart.movedim(1, 2)
 
