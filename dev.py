@@ -135,7 +135,7 @@ def pytest(name: str, arguments: "list[str]", environment: "dict[str, str]") -> 
     good = int(suite.attrib["tests"]) - bad - int(suite.attrib["skipped"])
     folders = {}  # type: dict[str, list[float]]
     for case in suite.iter("testcase"):
-        place = "/".join(part for part in case.attrib["classname"].split(".")[:-1] if not part[:1].isupper())
+        place = "/".join(part for part in case.attrib.get("classname", "").split(".")[:-1] if not part[:1].isupper())
         fell = case.find("failure") is not None or case.find("error") is not None
         found = folders.setdefault(place, [0, 0, 0])
         found[0] += float(case.attrib["time"])

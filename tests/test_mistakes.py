@@ -147,8 +147,6 @@ SLIPS = {
                                              "not the time", "from metrigen import t", "tau = "),
     "no velocity": Slip(PAIR, "a.diff(t) ** 2 / 4 + b.diff(t) ** 2 - a**2 - b**2", "-(a**2) - b**2",
                         "no time derivative", "u.diff(t)**2/2"),
-    "time in a density": Slip(POINT, "a * u**2 / 2", "sp.cos(2 * t) * u", "time", 'Input("drive", domain)'),
-    "time in a lagrangian": Slip(PAIR, "- a**2", "- a * sp.cos(2 * t)", "time", 'Input("drive", domain)'),
     "fields forgotten": Slip(POINT, "    fields=(u, p),\n", "", "states its fields", "fields=(u, p,)", "hamiltonian="),
     "fields forgotten, p declared first": Slip(
         POINT.replace('u, p = Field("u", point), Field("p", point)', 'p, u = Field("p", point), Field("u", point)'),
