@@ -344,7 +344,7 @@ def test_a_source_that_is_no_number_has_no_solution(modules, singular: bool) -> 
 def test_the_package_is_the_reference_alone(modules) -> None:
     result = compiled(SYSTEMS["nested-periodic"])
     files = (
-        "DERIVATION.md __init__.py base.py checks.py lattice.py module.py py.typed reference.py state.py stretches.py "
+        "DERIVATION.md __init__.py accuracy.py base.py checks.py lattice.py module.py py.typed reference.py state.py stretches.py "
         "surface.py trajectories.py"
     ).split()
     assert sorted(result.files) == files
