@@ -361,7 +361,7 @@ class _Writer:
             lines.append(f"keep__ = (steps, *{first}.shape)")
         lines += [f"{n}__kept = _new({first}, keep__, _accumulator({first}))" for n in kept]
         lines += [f"{bar(n)} = _new({first})" for n in (*self.fields, *self._added())]
-        lines += [f"{bar(n)} = torch.zeros_like({n})" for n in self._summed(Kind.SITE) if n in self.driven]
+        lines += [f"{bar(n)} = {n}.new_zeros({n}.shape)" for n in self._summed(Kind.SITE) if n in self.driven]
         for n in self._summed(Kind.CHANNEL):
             shape, acc = f"({len(self._terms[n])}, *{first}.shape)", f"_accumulator({first})"
             apart = f"_new({first}, {first}.shape[:2], {acc})"
