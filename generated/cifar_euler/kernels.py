@@ -59,11 +59,6 @@ def available() -> bool:
     return True
 
 
-def fell_back() -> bool:
-    """Whether the reference ran where kernels should have: it never does."""
-    return False
-
-
 def insist() -> None:
     """Nothing stands against the kernels on a device of Triton's."""
 

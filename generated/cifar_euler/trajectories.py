@@ -107,11 +107,12 @@ def _stretched(evolve: Evolve, driven: Sequence[int]) -> Evolve:
 
 def by_operators(operators: Any, state: Tensors, fixed: Tensors, span: Span) -> Tensors:
     """The same by the operators ``evolve`` and ``rollout`` of a package."""
-    if not span.every:
+    if span.every:
+        found = operators.rollout(*state, *fixed, span.steps, span.every)
+    else:
         found = operators.evolve(*state, *fixed, span.steps)
-        return found if isinstance(found, tuple) else (found,)
-    found = operators.rollout(*state, *fixed, span.steps, span.every)
-    return _frames(found if isinstance(found, tuple) else (found,))
+    states = found if isinstance(found, tuple) else (found,)
+    return _frames(states) if span.every else states
 
 
 def by_solves(
@@ -148,9 +149,7 @@ def framed(method: Callable[..., Any]) -> Callable[..., Any]:
         samples, count = first.shape[0], first.shape[2]
 
         def alike(name: str, x: Any) -> Any:
-            if not isinstance(x, Tensor):
-                return x
-            if name in self.MORE:
+            if not isinstance(x, Tensor) or name in self.MORE:
                 return x
             if name == "t":
                 return x if x.dim() == 0 else x.expand(samples, count).flatten()
@@ -188,7 +187,7 @@ def _frames(states: Tensors) -> Tensors:
 class Stepping(Accuracy):
     """What a layer that takes steps gives beside its last state.
 
-    STATE, FIELDS, INPUTS  class of the state, names of its fields and of the inputs
+    FIELDS, INPUTS  names of the fields of its state and of its inputs
     DRIVEN    inputs with a value for every step
     MORE      further arguments of a call, which may be left out
     RANK, ON  axes of a field; name of an input that lives on some of them -> for each whether it has it

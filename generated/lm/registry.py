@@ -81,7 +81,8 @@ class Operators:
         if name not in self.kernels.get(main, ()):
             return "torch"
         module = self.backends[name]
-        return name if module.available() and not module.fell_back() else "torch"
+        fell_back = getattr(module, "fell_back", bool)()
+        return name if module.available() and not fell_back else "torch"
 
     def takes(self, x: Tensor) -> bool:
         """Whether a backend has kernels for the device of ``x``, and can run them."""

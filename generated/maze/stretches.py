@@ -40,7 +40,7 @@ def rolled_adjoint(
     """Cotangents of the first state and of ``fixed`` from those of the states that were ``kept`` (n, B, C, ...): every
     stretch is taken again from the state before it, so that no more is in memory than a stretch."""
     flowed = tuple(torch.zeros_like(x) for x in state)
-    totals = [torch.zeros_like(x) for x in fixed]
+    totals = [x.new_zeros(x.shape) for x in fixed]  # dense, whatever the frames are
     for i in reversed(range(steps // every)):
         at = tuple(x[i - 1] for x in kept) if i else state
         ends = tuple(f if g is None else f + g[i] for f, g in zip(flowed, grads))
@@ -69,7 +69,7 @@ def long_adjoint(
         cotangents, tuple(x[-1] for x in kept), segment(fixed, driven, whole, steps - whole), steps - whole
     )
     ends = tuple(last[: len(state)])
-    grads = tuple(torch.zeros_like(x[:1]).expand_as(x).clone() for x in kept)
+    grads = tuple(map(torch.zeros_like, kept))
     for g, x in zip(grads, ends):
         g[-1] = x
     early = rolled_adjoint(evolve_adjoint, grads, kept, state, segment(fixed, driven, 0, whole), whole, every, driven)

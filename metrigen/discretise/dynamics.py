@@ -14,6 +14,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, stem
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar
+from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Bilinear, Derivation
 from metrigen.spec.symbols import t
 
@@ -120,6 +121,15 @@ class Builder:
             made = self.fresh(name)
             self.body.append(Local(made, kind, expr))
         return sp.Symbol(made, real=True)
+
+    def coefficient(self, name: str, value: sp.Expr, state: Mapping[str, Leaf], time: sp.Expr) -> sp.Expr:
+        """A coefficient of a step, in the fields: worked out once where it is one of the parameters alone; else at
+        every site, from the time, the inputs, the parameters that differ from site to site, the axes and the state."""
+        at: dict[sp.Basic, sp.Expr] = {f: self.dynamics.leaf(a.name) for f, a in self.dynamics.lowering.arrays.items()}
+        if not value.has(*at) and not is_timed(value):
+            return self.local(name, value)
+        at |= {u: state[self.dynamics.array(u)] for u in self.dynamics.derivation.fields} | {t: time}
+        return value.xreplace(at)
 
     def rotation(self, matrix: str, scale: sp.Expr) -> str:
         s = self.local("angle", scale)

@@ -15,10 +15,8 @@ from sympy.core.function import AppliedUndef
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Kind, Leaf
-from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fluctuation import weights
-from metrigen.spec.symbols import t
 
 
 def noise_arrays(
@@ -51,17 +49,6 @@ def xi(dynamics: Dynamics, name: str) -> Leaf:
     return dynamics.leaf(dynamics.noise[name].name)
 
 
-def coefficient(builder: Builder, state: Mapping[str, Leaf], time: sp.Expr, name: str, value: sp.Expr) -> sp.Expr:
-    """A coefficient of a step, in the fields: worked out once where it is one of the parameters alone; else at every
-    site, from the time, the inputs, the parameters that differ from site to site, the axes and the given state."""
-    dynamics = builder.dynamics
-    at: dict[sp.Basic, sp.Expr] = {f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()}
-    if not value.has(*at) and not is_timed(value):
-        return builder.local(name, value)
-    at |= {u: state[dynamics.array(u)] for u in dynamics.derivation.fields} | {t: time}
-    return value.xreplace(at)
-
-
 def friction_noise(rate: sp.Expr, mass: sp.Expr, temperature: sp.Expr, h: sp.Expr) -> sp.Expr:
     """The strength of the noise of p <- exp(-rate h) p + strength xi, with the variance T m (1 - exp(-2 rate h)); the
     difference is 2 tanh(rate h)/(1 + tanh(rate h)), which keeps its digits where rate h is small."""
@@ -77,9 +64,9 @@ def ito(
     for u, weight in weights(dynamics.derivation).items():
         name, temperature = dynamics.array(u), bath(dynamics)
         drift = _slope(weight, u) * temperature
-        strength = coefficient(builder, state, dynamics.time, "spread", sp.sqrt(2 * temperature * weight * h))
+        strength = builder.coefficient("spread", sp.sqrt(2 * temperature * weight * h), state, dynamics.time)
         if drift != 0:
-            drift = coefficient(builder, state, dynamics.time, "ito", drift)
+            drift = builder.coefficient("ito", drift, state, dynamics.time)
         found[name] = drift, strength * xi(dynamics, name)
     return found
 

@@ -20,7 +20,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.dynamics import Builder, Dynamics
-from metrigen.discretise.noise import bath, coefficient, friction_noise, xi
+from metrigen.discretise.noise import bath, friction_noise, xi
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
@@ -179,7 +179,7 @@ class Flows:
         self.state[name] = self.builder.map(name, self.state[name] + gain)
 
     def _coefficient(self, name: str, value: sp.Expr) -> sp.Expr:
-        return coefficient(self.builder, self.state, self.time, name, value)
+        return self.builder.coefficient(name, value, self.state, self.time)
 
     def rotate(self, h: sp.Expr) -> None:
         """All rotations. Those that share a momentum do not commute: they stand in a palindrome, which has order 2."""

@@ -18,7 +18,7 @@ from metrigen.package.graph_arguments import (
     of_sample,
 )
 from metrigen.package.graph_stepping import forward_steps, opened
-from metrigen.package.reading import BALANCE_DOC, RATES_DOC, exactly, halfway, rates_return
+from metrigen.package.reading import BALANCE_DOC, RATES_DOC, exactly, halfway, rates_return, reads_time
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
@@ -279,7 +279,7 @@ def _balance(layer: FieldLayer) -> list[str]:
     lines, call = _reading(layer, "balance_residual", BALANCE_DOC, program="power")
     edge_index = [] if network_of(layer) is not None else ["edge_index"]
     passed = "".join(f", {n}={n}" for n in [*edge_index, *(a.name for a in inputs_of(layer))])
-    moving = timed(layer) and any(a.name == "t" for a in layer.programs["energy"].inputs)
+    moving = timed(layer) and reads_time(layer.programs["energy"])
     begin, end = (", t=t", ", t=t + elapsed") if moving else ("", "")
     return [
         *halfway(layer, lines),

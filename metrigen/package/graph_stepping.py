@@ -8,7 +8,7 @@ from metrigen.layer.fields import FieldLayer
 from metrigen.package.arguments import floats, step_length, timed
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, network_of, value
 from metrigen.package.settings import fields_given, is_reversible
-from metrigen.package.stepping import length, span_of
+from metrigen.package.stepping import length, span_of, span_signature
 
 
 def forward_steps(layer: FieldLayer) -> list[str]:
@@ -17,10 +17,8 @@ def forward_steps(layer: FieldLayer) -> list[str]:
     names = names if network_of(layer) is not None else ["edge_index", *names]
     inputs = keywords(layer, False) or ", *"
     fields, given = (", ".join(f'"{n}": {n}' for n in found) for found in (layer.fields, names))
-    span = "steps: int | None = None, dt: float | Tensor | None = None"
-    span += ", t0: float | Tensor = 0.0" if timed(layer) else ""
     return [
-        f"def forward(self, {signature}{inputs}, {span}) -> {state}:",
+        f"def forward(self, {signature}{inputs}, {span_signature(layer)}) -> {state}:",
         '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
         f"    return self._called({{{fields}}}, {{{given}}}, {span_of(layer)})",
         "",

@@ -94,14 +94,18 @@ def _ahead(layer: FieldLayer) -> list[str]:
 
 
 def span_of(layer: FieldLayer) -> str:
+    """The steps of a call, from the arguments that ``span_signature`` names."""
     return f"Span(steps, dt{', t0' if timed(layer) else ''})"
+
+
+def span_signature(layer: FieldLayer) -> str:
+    return "steps: int | None = None, dt: float | Tensor | None = None" + ", t0: float | Tensor = 0.0" * timed(layer)
 
 
 def _opened(layer: FieldLayer, name: str, returns: str, doc: str) -> list[str]:
     """The head of a public method."""
     inputs = "".join(f"{n}: Tensor, " for n in inputs_of(layer))
-    span = "steps: int | None = None, dt: float | Tensor | None = None"
-    span += ", t0: float | Tensor = 0.0" if timed(layer) else ""
+    span = span_signature(layer)
     span += ", generator: torch.Generator | None = None, noise: Any = None" if noises(layer) else ""
     return [
         f"def {name}(self, {field_signature(layer)}, *, {inputs}{span}) -> {returns}:",

@@ -43,6 +43,8 @@ def moves(expr: sp.Expr) -> bool:
 
 def explicit_rate(density: sp.Expr, inputs_move: bool = False) -> sp.Expr:
     """The derivative of a density by t at a fixed state, and at fixed inputs where these do not move."""
+    if not (moves(density) if inputs_move else is_timed(density)):
+        return sp.S.Zero
     held = {f: _held(f) for f in density.atoms(AppliedUndef) if t in f.args}
     if inputs_move:
         held = {f: still for f, still in held.items() if not isinstance(f, InputFunction)}
@@ -55,7 +57,7 @@ def but_for_explicit(law: Law, hamiltonian: sp.Expr, verb: str, over: str) -> La
 
     ``verb``: what the energy does else; ``over``: what makes its density an energy, int, sum, or nothing at a point.
     """
-    rate = explicit_rate(hamiltonian, inputs_move=True) if moves(hamiltonian) else sp.S.Zero
+    rate = explicit_rate(hamiltonian, inputs_move=True)
     if rate == 0:
         return law
     density = show(to_jets(rate)) if over == SUM else labelled(to_jets(rate))  # maps along edges keep their functions

@@ -9,9 +9,8 @@ _LEFT = (sp.I, sp.re, sp.im, sp.arg, sp.conjugate)
 
 
 def real_form(expr: sp.Expr) -> sp.Expr | None:
-    """The same in real numbers; None where the imaginary part is not seen to vanish, or a
-    field may be complex. Fields and their derivatives are
-    symbols meanwhile: of a derivative SymPy does not know that it is real."""
+    """The same in real numbers; None where the imaginary part is not seen to vanish, or a field may be complex. Fields
+    and their derivatives are symbols meanwhile: of a derivative SymPy does not know that it is real."""
     if not all(u.is_real for u in expr.atoms(AppliedUndef)):
         return None
     held = [e for e in expr.atoms(AppliedUndef, sp.Derivative) if e.is_commutative and not e.has(sp.I)]

@@ -54,6 +54,11 @@ class Group:
         return [i for i, a in enumerate(self.fixed) if a.driven]
 
     @property
+    def site_driven(self) -> list[bool]:
+        """Of each of the fixed fields whether it has a value for every step."""
+        return [a.driven for a in self.fixed if a.kind is Kind.SITE]
+
+    @property
     def layout_base(self) -> frozenset[str]:
         """Given site arrays that lie in memory as in their tensors."""
         return frozenset(a.name for a in self.fixed if a.kind is Kind.SITE and a.name not in self.imported)
@@ -95,6 +100,7 @@ def printed(
 ) -> Printed:
     """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
     shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "points": points}
+    shared["site_fixed_driven"] = group.site_driven
     buffers = max(r.buffers for r in routines.values())
     entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
     text = render(

@@ -197,14 +197,14 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
         solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples",
         given_channels="channels" if points == "samples" else "1",
-        driven=_flags(moving.group.fixed) if lowered.driven else [],
-        site_driven=_flags([a for a in moving.group.fixed if a.kind is Kind.SITE]),
+        driven=_flags([a.driven for a in moving.group.fixed]) if lowered.driven else [],
+        site_driven=_flags(moving.group.site_driven),
     )  # fmt: skip
 
 
-def _flags(arrays: Sequence[Array]) -> list[str]:
-    """Whether each has a value for every step, in C++."""
-    return ["true" if a.driven else "false" for a in arrays]
+def _flags(values: Sequence[bool]) -> list[str]:
+    """Truth values in C++."""
+    return [str(value).lower() for value in values]
 
 
 _OF_SPEC = "__of_spec"

@@ -144,8 +144,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     }
     return printed(
         group, routines, "kernels_steps.cpp.j2", calls=steps.calls(routines), state=state, carried=len(steps.carried),
-        site_fixed=steps.site_fixed, touched=touched,
-        site_fixed_driven=[a.driven for a in group.fixed if a.kind is Kind.SITE], windows=rank == 2,
+        site_fixed=steps.site_fixed, touched=touched, windows=rank == 2,
         imported=[steps.cotangents.index(n) for n in steps.imported], points=points,
     )  # fmt: skip
 
