@@ -44,7 +44,7 @@ def targets(text: str, line: int) -> set[str]:
     stored = re.match(r"\s*tl\.store\(\s*(\w+)_ptr\b", f"{first}\n{second}")
     found = stored or re.match(r"\s+(?:const (?:auto|V|R) )?(\w+(?:, \w+)*) = ", first)
     assert found, first
-    return {name.removesuffix("__v") for name in found[1].split(", ")}
+    return {name.removesuffix("_v") for name in found[1].split(", ")}
 
 
 def check_places(found: Table, read: Callable[[str], str], generic: bool = False) -> None:

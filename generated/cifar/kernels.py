@@ -42,8 +42,7 @@ def checking() -> bool:
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
-    what
-    lies before and behind it."""
+    what lies before and behind it."""
     if not checking():
         if shape is None:
             return torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -70,8 +69,7 @@ def _block(n: int) -> int:
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
-    the
-    blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
+    the blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
     block = _block(n)
@@ -83,8 +81,9 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     return (
         programs,
         {
-            "N__": n,
-            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "N": n,
+            "N0": size[0],
+            "N1": size[1],
             "BLOCK": block,
             "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
             "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
@@ -114,20 +113,20 @@ def partials(like: Tensor) -> Tensor:
 
 
 @triton.jit
-def sign__(x):
+def sign(x):
     return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_0_kernel(
     phi_ptr,
     pi_ptr,
     dt_ptr,
     phi_1_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
@@ -136,18 +135,18 @@ def step_0_kernel(
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    tl.store(phi_1_ptr + base__ + at__, (phi + 0.5 * dt * pi).to(phi_1_ptr.dtype.element_ty), mask=ok__)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    tl.store(phi_1_ptr + base + at, (phi + 0.5 * dt * pi).to(phi_1_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_1_kernel(
     phi_1_ptr,
     pi_ptr,
@@ -158,10 +157,10 @@ def step_1_kernel(
     dt_ptr,
     dV_dphi_ptr,
     pi_2_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
@@ -170,129 +169,129 @@ def step_1_kernel(
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    decay = tl.load(decay_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    decay = tl.load(decay_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
     dV_dphi = (
         phi_1 * m2
-        + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
-        + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
+        + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
+        + ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1) * c2
     )
-    pi_1__v = pi - 0.5 * dV_dphi * dt
-    tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_2_ptr + base__ + at__, (decay * pi_1__v).to(pi_2_ptr.dtype.element_ty), mask=ok__)
+    pi_1_v = pi - 0.5 * dV_dphi * dt
+    tl.store(dV_dphi_ptr + base + at, dV_dphi.to(dV_dphi_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_2_ptr + base + at, (decay * pi_1_v).to(pi_2_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_2_kernel(
     dV_dphi_ptr,
     phi_1_ptr,
     pi_3_ptr,
     decay_ptr,
     dt_ptr,
-    phi__next_ptr,
-    pi__next_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_next_ptr,
+    pi_next_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 3 of 3 of ``step``: phi__next, pi__next. One step of Strang for
+    """Part 3 of 3 of ``step``: phi_next, pi_next. One step of Strang for
 
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    decay = tl.load(decay_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    v__0 = 0.5 * dt
-    pi_4__v = decay * pi_3
-    pi__next = pi_4__v - v__0 * dV_dphi
-    phi__next = phi_1 + pi__next * v__0
-    tl.store(phi__next_ptr + base__ + at__, (phi__next).to(phi__next_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__next_ptr + base__ + at__, (pi__next).to(pi__next_ptr.dtype.element_ty), mask=ok__)
+    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_3 = tl.load(pi_3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    v_0 = 0.5 * dt
+    pi_4_v = decay * pi_3
+    pi_next = pi_4_v - v_0 * dV_dphi
+    phi_next = phi_1 + pi_next * v_0
+    tl.store(phi_next_ptr + base + at, phi_next.to(phi_next_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_next_ptr + base + at, pi_next.to(pi_next_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_0_kernel(
     phi_ptr,
-    phi__next__bar_ptr,
+    phi_next_bar_ptr,
     pi_ptr,
-    pi__next__bar_ptr,
+    pi_next_bar_ptr,
     decay_ptr,
     dt_ptr,
     phi_1_ptr,
-    pi_5__bar2_ptr,
-    pi_3__bar4_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    pi_5_bar2_ptr,
+    pi_3_bar4_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5__bar2, pi_3__bar4. Cotangents of ``step``, w -> J^T w:
+    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5_bar2, pi_3_bar4. Cotangents of ``step``, w -> J^T w:
     those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    decay = tl.load(decay_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    v__0 = 0.5 * dt
-    dT_dpi_1__bar1__v = v__0 * phi__next__bar
-    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
-    tl.store(phi_1_ptr + base__ + at__, (phi + v__0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_5__bar2_ptr + base__ + at__, (pi_5__bar2).to(pi_5__bar2_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_3__bar4_ptr + base__ + at__, (decay * pi_5__bar2).to(pi_3__bar4_ptr.dtype.element_ty), mask=ok__)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    v_0 = 0.5 * dt
+    dT_dpi_1_bar1_v = v_0 * phi_next_bar
+    pi_5_bar2 = pi_next_bar + dT_dpi_1_bar1_v
+    tl.store(phi_1_ptr + base + at, (phi + v_0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_5_bar2_ptr + base + at, pi_5_bar2.to(pi_5_bar2_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_3_bar4_ptr + base + at, (decay * pi_5_bar2).to(pi_3_bar4_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_1_kernel(
     phi_1_ptr,
     pi_ptr,
@@ -303,623 +302,586 @@ def step_adjoint_1_kernel(
     dt_ptr,
     pi_1_ptr,
     pi_2_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2. Cotangents of ``step``, w -> J^T w: those of all its
     arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    decay = tl.load(decay_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    decay = tl.load(decay_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    dV_dphi__v = (
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    dV_dphi_v = (
         phi_1 * m2
-        + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
-        + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
+        + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
+        + ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1) * c2
     )
-    pi_1 = pi - 0.5 * dV_dphi__v * dt
-    tl.store(pi_1_ptr + base__ + at__, (pi_1).to(pi_1_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_2_ptr + base__ + at__, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok__)
+    pi_1 = pi - 0.5 * dV_dphi_v * dt
+    tl.store(pi_1_ptr + base + at, pi_1.to(pi_1_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_2_ptr + base + at, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_2_kernel(
     pi_3_ptr,
-    pi_5__bar2_ptr,
-    decay__bar3_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    pi_5_bar2_ptr,
+    decay_bar3_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 3 of 5 of ``step_adjoint``: decay__bar3. Cotangents of ``step``, w -> J^T w: those of all its
+    """Part 3 of 5 of ``step_adjoint``: decay_bar3. Cotangents of ``step``, w -> J^T w: those of all its
     arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar2 = tl.load(pi_5__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    tl.store(decay__bar3_ptr + partial__, tl.sum(tl.where(ok__, pi_3 * pi_5__bar2, 0.0), axis=0))
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    pi_3 = tl.load(pi_3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_5_bar2 = tl.load(pi_5_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    tl.store(decay_bar3_ptr + partial, tl.sum(tl.where(ok, pi_3 * pi_5_bar2, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_3_kernel(
     phi_1_ptr,
     pi_1_ptr,
-    pi_2__bar5_ptr,
-    pi_5__bar2_ptr,
+    pi_2_bar5_ptr,
+    pi_5_bar2_ptr,
     decay_ptr,
     dt_ptr,
-    pi_1__bar8_ptr,
-    dV_dphi__bar9_ptr,
-    decay__bar7_ptr,
-    c1__bar10_ptr,
-    c2__bar11_ptr,
-    m2__bar12_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    pi_1_bar8_ptr,
+    dV_dphi_bar9_ptr,
+    decay_bar7_ptr,
+    c1_bar10_ptr,
+    c2_bar11_ptr,
+    m2_bar12_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 4 of 5 of ``step_adjoint``: pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11,
-    m2__bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """Part 4 of 5 of ``step_adjoint``: pi_1_bar8, dV_dphi_bar9, decay_bar7, c1_bar10, c2_bar11,
+    m2_bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    decay = tl.load(decay_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi_1 = tl.load(pi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_2__bar5 = tl.load(pi_2__bar5_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar2 = tl.load(pi_5__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
-    tl.store(pi_1__bar8_ptr + base__ + at__, (pi_1__bar8).to(pi_1__bar8_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dV_dphi__bar9_ptr + base__ + at__, (dV_dphi__bar9).to(dV_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
-    tl.store(decay__bar7_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar5, 0.0), axis=0))
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi_1 = tl.load(pi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_2_bar5 = tl.load(pi_2_bar5_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_5_bar2 = tl.load(pi_5_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    pi_1_bar8 = decay * pi_2_bar5
+    dV_dphi_bar9 = dt * (-0.5 * pi_5_bar2 - 0.5 * pi_1_bar8)
+    tl.store(pi_1_bar8_ptr + base + at, pi_1_bar8.to(pi_1_bar8_ptr.dtype.element_ty), mask=ok)
+    tl.store(dV_dphi_bar9_ptr + base + at, dV_dphi_bar9.to(dV_dphi_bar9_ptr.dtype.element_ty), mask=ok)
+    tl.store(decay_bar7_ptr + partial, tl.sum(tl.where(ok, pi_1 * pi_2_bar5, 0.0), axis=0))
     tl.store(
-        c1__bar10_ptr + partial__,
+        c1_bar10_ptr + partial,
         tl.sum(
-            tl.where(
-                ok__, dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0), 0.0
-            ),
+            tl.where(ok, dV_dphi_bar9 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0), 0.0),
             axis=0,
         ),
     )
     tl.store(
-        c2__bar11_ptr + partial__,
+        c2_bar11_ptr + partial,
         tl.sum(
-            tl.where(
-                ok__, dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1), 0.0
-            ),
+            tl.where(ok, dV_dphi_bar9 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1), 0.0),
             axis=0,
         ),
     )
-    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar9 * phi_1, 0.0), axis=0))
+    tl.store(m2_bar12_ptr + partial, tl.sum(tl.where(ok, dV_dphi_bar9 * phi_1, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_4_kernel(
-    dV_dphi__bar9_ptr,
-    phi__next__bar_ptr,
-    pi_1__bar8_ptr,
+    dV_dphi_bar9_ptr,
+    phi_next_bar_ptr,
+    pi_1_bar8_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     dt_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar. Cotangents of ``step``, w -> J^T w: those of all
+    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar. Cotangents of ``step``, w -> J^T w: those of all
     its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi__bar9 = tl.load(dV_dphi__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dV_dphi__bar9__0_m1 = tl.load(dV_dphi__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dV_dphi__bar9__0_p1 = tl.load(dV_dphi__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dV_dphi__bar9__m1_0 = tl.load(dV_dphi__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dV_dphi__bar9__p1_0 = tl.load(dV_dphi__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_1__bar8 = tl.load(pi_1__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
-        + phi__next__bar
-        + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
-        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
+    dV_dphi_bar9 = tl.load(dV_dphi_bar9_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi_bar9_0_m1 = tl.load(dV_dphi_bar9_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    dV_dphi_bar9_0_p1 = tl.load(dV_dphi_bar9_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    dV_dphi_bar9_m1_0 = tl.load(dV_dphi_bar9_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    dV_dphi_bar9_p1_0 = tl.load(dV_dphi_bar9_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_1_bar8 = tl.load(pi_1_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    phi_bar = (
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar9
+        + phi_next_bar
+        + (-dV_dphi_bar9_m1_0 - dV_dphi_bar9_p1_0) * c1
+        + (-dV_dphi_bar9_0_m1 - dV_dphi_bar9_0_p1) * c2
     )
-    dT_dpi__bar14__v = 0.5 * phi__bar * dt
-    tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__bar_ptr + base__ + at__, (pi_1__bar8 + dT_dpi__bar14__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
+    dT_dpi_bar14_v = 0.5 * phi_bar * dt
+    tl.store(phi_bar_ptr + base + at, phi_bar.to(phi_bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_bar_ptr + base + at, (pi_1_bar8 + dT_dpi_bar14_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_0_kernel(
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    a__density_ptr,
-    T01_a__density_ptr,
-    T02_a__density_ptr,
-    T11_T22_2a__density_ptr,
-    T12_a__density_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    a_density_ptr,
+    T01_a_density_ptr,
+    T02_a_density_ptr,
+    T11_T22_2a_density_ptr,
+    T12_a_density_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (phi - phi__m1_0) * inside__m1_0
-    v__1 = (phi - phi__p1_0) * inside__p1_0
-    v__2 = (v__0 * v__0 + v__1 * v__1) * c1
-    v__3 = (phi - phi__0_p1) * inside__0_p1
-    v__4 = (phi - phi__0_m1) * inside__0_m1
-    v__5 = (v__3 * v__3 + v__4 * v__4) * c2
-    v__6 = phi * phi * m2 + pi * pi
-    v__7 = v__2 + v__5
-    T00__density__v = 0.5 * v__6 + 0.25 * v__7
-    a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__8 = 1.0 / a__density
-    v__9 = v__2 - v__5
-    v__10 = v__3 * (pi + pi__0_p1) - v__4 * (pi + pi__0_m1)
-    v__11 = v__0 * (pi + pi__m1_0) - v__1 * (pi + pi__p1_0)
-    T01__density__v = -0.25 * v__11
-    T02__density__v = 0.25 * v__10
-    T11_T22__density__v = 0.5 * v__9
-    T12__density__v = -0.25 * (v__0 - v__1) * (v__3 - v__4) * c1
-    tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (phi - phi_m1_0) * inside_m1_0
+    v_1 = (phi - phi_p1_0) * inside_p1_0
+    v_2 = (v_0 * v_0 + v_1 * v_1) * c1
+    v_3 = (phi - phi_0_p1) * inside_0_p1
+    v_4 = (phi - phi_0_m1) * inside_0_m1
+    v_5 = (v_3 * v_3 + v_4 * v_4) * c2
+    v_6 = phi * phi * m2 + pi * pi
+    v_7 = v_2 + v_5
+    T00_density_v = 0.5 * v_6 + 0.25 * v_7
+    a_density = tl.sqrt(tl.abs(T00_density_v) + (1 / 100))
+    v_8 = 1.0 / a_density
+    v_9 = v_2 - v_5
+    v_10 = v_3 * (pi + pi_0_p1) - v_4 * (pi + pi_0_m1)
+    v_11 = v_0 * (pi + pi_m1_0) - v_1 * (pi + pi_p1_0)
+    T01_density_v = -0.25 * v_11
+    T02_density_v = 0.25 * v_10
+    T11_T22_density_v = 0.5 * v_9
+    T12_density_v = -0.25 * (v_0 - v_1) * (v_3 - v_4) * c1
+    tl.store(a_density_ptr + base + at, a_density.to(a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T01_a_density_ptr + base + at, (T01_density_v * v_8).to(T01_a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T02_a_density_ptr + base + at, (T02_density_v * v_8).to(T02_a_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T01_a__density_ptr + base__ + at__, (T01__density__v * v__8).to(T01_a__density_ptr.dtype.element_ty), mask=ok__
+        T11_T22_2a_density_ptr + base + at,
+        (0.5 * T11_T22_density_v * v_8).to(T11_T22_2a_density_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(
-        T02_a__density_ptr + base__ + at__, (T02__density__v * v__8).to(T02_a__density_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty), mask=ok__
-    )
+    tl.store(T12_a_density_ptr + base + at, (T12_density_v * v_8).to(T12_a_density_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_0_kernel(
-    T01_a__density__bar_ptr,
-    T02_a__density__bar_ptr,
-    T11_T22_2a__density__bar_ptr,
-    T12_a__density__bar_ptr,
-    a__density__bar_ptr,
+    T01_a_density_bar_ptr,
+    T02_a_density_bar_ptr,
+    T11_T22_2a_density_bar_ptr,
+    T12_a_density_bar_ptr,
+    a_density_bar_ptr,
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    T12__density__bar2_ptr,
-    T11_T22__density__bar4_ptr,
-    T02__density__bar7_ptr,
-    T01__density__bar8_ptr,
-    T00__density__bar9_ptr,
-    c1__bar3_ptr,
-    c2__bar6_ptr,
-    m2__bar12_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    T12_density_bar2_ptr,
+    T11_T22_density_bar4_ptr,
+    T02_density_bar7_ptr,
+    T01_density_bar8_ptr,
+    T00_density_bar9_ptr,
+    c1_bar3_ptr,
+    c2_bar6_ptr,
+    m2_bar12_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
-    T01__density__bar8, T00__density__bar9, c1__bar3, c2__bar6, m2__bar12. Cotangents of ``readout``, w ->
+    """Part 1 of 2 of ``readout_adjoint``: T12_density_bar2, T11_T22_density_bar4, T02_density_bar7,
+    T01_density_bar8, T00_density_bar9, c1_bar3, c2_bar6, m2_bar12. Cotangents of ``readout``, w ->
     J^T w: those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T01_a__density__bar = tl.load(T01_a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02_a__density__bar = tl.load(T02_a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11_T22_2a__density__bar = tl.load(T11_T22_2a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12_a__density__bar = tl.load(T12_a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    a__density__bar = tl.load(a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__m1_0) * inside__m1_0
-    v__2 = v__0 * v__0 + v__1 * v__1
-    v__3 = v__2 * c1
-    v__4 = (phi - phi__0_p1) * inside__0_p1
-    v__5 = (phi - phi__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 + v__5 * v__5
-    v__7 = v__6 * c2
-    v__8 = phi * phi
-    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
-    v__10 = pi * pi + v__8 * m2
-    v__11 = v__3 + v__7
-    T00__density__v = 0.5 * v__10 + 0.25 * v__11
-    v__12 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__13 = 1.0 / v__12
-    v__14 = 0.5 * T11_T22_2a__density__bar
-    v__15 = v__0 * (pi + pi__p1_0) - v__1 * (pi + pi__m1_0)
-    T01__density__v = 0.25 * v__15
-    v__16 = v__4 * (pi + pi__0_p1) - v__5 * (pi + pi__0_m1)
-    T02__density__v = 0.25 * v__16
-    v__17 = v__3 - v__7
-    T11_T22__density__v = 0.5 * v__17
-    T12__density__v = v__9 * c1
-    a__density__bar1__v = a__density__bar - (
-        T01__density__v * T01_a__density__bar
-        + T02__density__v * T02_a__density__bar
-        + T12__density__v * T12_a__density__bar
-        + T11_T22__density__v * v__14
-    ) / (v__12 * v__12)
-    T00__density__bar9 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__12
-    v__18 = 0.25 * T00__density__bar9
-    T11_T22__density__bar4 = v__13 * v__14
-    v__19 = 0.5 * T11_T22__density__bar4
-    T12__density__bar2 = v__13 * T12_a__density__bar
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    T01_a_density_bar = tl.load(T01_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T02_a_density_bar = tl.load(T02_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_T22_2a_density_bar = tl.load(T11_T22_2a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_a_density_bar = tl.load(T12_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    a_density_bar = tl.load(a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_m1_0) * inside_m1_0
+    v_2 = v_0 * v_0 + v_1 * v_1
+    v_3 = v_2 * c1
+    v_4 = (phi - phi_0_p1) * inside_0_p1
+    v_5 = (phi - phi_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 + v_5 * v_5
+    v_7 = v_6 * c2
+    v_8 = phi * phi
+    v_9 = 0.25 * (v_0 - v_1) * (v_4 - v_5)
+    v_10 = pi * pi + v_8 * m2
+    v_11 = v_3 + v_7
+    T00_density_v = 0.5 * v_10 + 0.25 * v_11
+    v_12 = tl.sqrt(tl.abs(T00_density_v) + (1 / 100))
+    v_13 = 1.0 / v_12
+    v_14 = 0.5 * T11_T22_2a_density_bar
+    v_15 = v_0 * (pi + pi_p1_0) - v_1 * (pi + pi_m1_0)
+    T01_density_v = 0.25 * v_15
+    v_16 = v_4 * (pi + pi_0_p1) - v_5 * (pi + pi_0_m1)
+    T02_density_v = 0.25 * v_16
+    v_17 = v_3 - v_7
+    T11_T22_density_v = 0.5 * v_17
+    T12_density_v = v_9 * c1
+    a_density_bar1_v = a_density_bar - (
+        T01_density_v * T01_a_density_bar
+        + T02_density_v * T02_a_density_bar
+        + T12_density_v * T12_a_density_bar
+        + T11_T22_density_v * v_14
+    ) / (v_12 * v_12)
+    T00_density_bar9 = 0.5 * a_density_bar1_v * sign(T00_density_v) / v_12
+    v_18 = 0.25 * T00_density_bar9
+    T11_T22_density_bar4 = v_13 * v_14
+    v_19 = 0.5 * T11_T22_density_bar4
+    T12_density_bar2 = v_13 * T12_a_density_bar
+    tl.store(T12_density_bar2_ptr + base + at, T12_density_bar2.to(T12_density_bar2_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T12__density__bar2_ptr + base__ + at__,
-        (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
-        mask=ok__,
+        T11_T22_density_bar4_ptr + base + at,
+        T11_T22_density_bar4.to(T11_T22_density_bar4_ptr.dtype.element_ty),
+        mask=ok,
     )
     tl.store(
-        T11_T22__density__bar4_ptr + base__ + at__,
-        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty),
-        mask=ok__,
+        T02_density_bar7_ptr + base + at, (v_13 * T02_a_density_bar).to(T02_density_bar7_ptr.dtype.element_ty), mask=ok
     )
     tl.store(
-        T02__density__bar7_ptr + base__ + at__,
-        (v__13 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty),
-        mask=ok__,
+        T01_density_bar8_ptr + base + at, (v_13 * T01_a_density_bar).to(T01_density_bar8_ptr.dtype.element_ty), mask=ok
     )
-    tl.store(
-        T01__density__bar8_ptr + base__ + at__,
-        (v__13 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(
-        T00__density__bar9_ptr + base__ + at__,
-        (T00__density__bar9).to(T00__density__bar9_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(
-        c1__bar3_ptr + partial__,
-        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__18 + v__19), 0.0), axis=0),
-    )
-    tl.store(c2__bar6_ptr + partial__, tl.sum(tl.where(ok__, v__6 * (v__18 - v__19), 0.0), axis=0))
-    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * T00__density__bar9 * v__8, 0.0), axis=0))
+    tl.store(T00_density_bar9_ptr + base + at, T00_density_bar9.to(T00_density_bar9_ptr.dtype.element_ty), mask=ok)
+    tl.store(c1_bar3_ptr + partial, tl.sum(tl.where(ok, T12_density_bar2 * v_9 + v_2 * (v_18 + v_19), 0.0), axis=0))
+    tl.store(c2_bar6_ptr + partial, tl.sum(tl.where(ok, v_6 * (v_18 - v_19), 0.0), axis=0))
+    tl.store(m2_bar12_ptr + partial, tl.sum(tl.where(ok, 0.5 * T00_density_bar9 * v_8, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_1_kernel(
-    T00__density__bar9_ptr,
-    T01__density__bar8_ptr,
-    T02__density__bar7_ptr,
-    T11_T22__density__bar4_ptr,
-    T12__density__bar2_ptr,
+    T00_density_bar9_ptr,
+    T01_density_bar8_ptr,
+    T02_density_bar7_ptr,
+    T11_T22_density_bar4_ptr,
+    T12_density_bar2_ptr,
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar. Cotangents of ``readout``, w -> J^T w: those of
+    """Part 2 of 2 of ``readout_adjoint``: phi_bar, pi_bar. Cotangents of ``readout``, w -> J^T w: those of
     all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
-    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
-    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T00__density__bar9 = tl.load(T00__density__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar9__0_m1 = tl.load(T00__density__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar9__0_p1 = tl.load(T00__density__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar9__m1_0 = tl.load(T00__density__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar9__p1_0 = tl.load(T00__density__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T01__density__bar8 = tl.load(T01__density__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T01__density__bar8__m1_0 = tl.load(T01__density__bar8_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar8__p1_0 = tl.load(T01__density__bar8_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar7 = tl.load(T02__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02__density__bar7__0_m1 = tl.load(T02__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar7__0_p1 = tl.load(T02__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11_T22__density__bar4__0_m1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(
-        ACC
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
+    ok_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
+    ok_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
+    ok_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
+    ok_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    T00_density_bar9 = tl.load(T00_density_bar9_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar9_0_m1 = tl.load(T00_density_bar9_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T00_density_bar9_0_p1 = tl.load(T00_density_bar9_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T00_density_bar9_m1_0 = tl.load(T00_density_bar9_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T00_density_bar9_p1_0 = tl.load(T00_density_bar9_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T01_density_bar8 = tl.load(T01_density_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar8_m1_0 = tl.load(T01_density_bar8_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T01_density_bar8_p1_0 = tl.load(T01_density_bar8_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T02_density_bar7 = tl.load(T02_density_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T02_density_bar7_0_m1 = tl.load(T02_density_bar7_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T02_density_bar7_0_p1 = tl.load(T02_density_bar7_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_T22_density_bar4 = tl.load(T11_T22_density_bar4_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_m1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_p1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_T22_density_bar4_m1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T11_T22_density_bar4_p1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar2 = tl.load(T12_density_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_density_bar2_0_m1 = tl.load(T12_density_bar2_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T12_density_bar2_0_p1 = tl.load(T12_density_bar2_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T12_density_bar2_m1_0 = tl.load(T12_density_bar2_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T12_density_bar2_p1_0 = tl.load(T12_density_bar2_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_m1_m1 = tl.load(phi_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
+    phi_m1_p1 = tl.load(phi_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_p1_m1 = tl.load(phi_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
+    phi_p1_p1 = tl.load(phi_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_m1_m1 = ok_m1_m1.to(ACC)
+    inside_m1_p1 = ok_m1_p1.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_p1_m1 = ok_p1_m1.to(ACC)
+    inside_p1_p1 = ok_p1_p1.to(ACC)
+    v_0 = phi - phi_p1_0
+    v_1 = phi - phi_0_p1
+    v_2 = phi - phi_0_m1
+    v_3 = phi - phi_m1_0
+    v_4 = v_0 * inside_p1_0
+    v_5 = v_3 * inside_m1_0
+    v_6 = v_4 - v_5
+    v_7 = v_1 * inside_0_p1
+    v_8 = v_2 * inside_0_m1
+    v_9 = v_7 - v_8
+    v_10 = (v_4 + v_5) * c1
+    v_11 = v_7 + v_8
+    v_12 = pi + pi_m1_0
+    v_13 = pi + pi_0_m1
+    v_14 = pi + pi_p1_0
+    v_15 = pi + pi_0_p1
+    v_16 = -phi_m1_p1
+    v_17 = -phi_p1_p1
+    v_18 = -phi_p1_m1
+    v_19 = -phi_m1_m1
+    v_20 = (
+        v_3 * T01_density_bar8_m1_0
+        + v_2 * T02_density_bar7_0_m1
+        - v_6 * T01_density_bar8
+        - v_0 * T01_density_bar8_p1_0
+        - v_9 * T02_density_bar7
+        - v_1 * T02_density_bar7_0_p1
     )
-    T11_T22__density__bar4__0_p1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(
-        ACC
-    )
-    T11_T22__density__bar4__m1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(
-        ACC
-    )
-    T11_T22__density__bar4__p1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(
-        ACC
-    )
-    T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar2__m1_0 = tl.load(T12__density__bar2_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar2__p1_0 = tl.load(T12__density__bar2_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__m1_m1 = tl.load(phi_ptr + base__ + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
-    phi__m1_p1 = tl.load(phi_ptr + base__ + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi__p1_m1 = tl.load(phi_ptr + base__ + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
-    phi__p1_p1 = tl.load(phi_ptr + base__ + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__m1_m1 = ok__m1_m1.to(ACC)
-    inside__m1_p1 = ok__m1_p1.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    inside__p1_m1 = ok__p1_m1.to(ACC)
-    inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = phi - phi__p1_0
-    v__1 = phi - phi__0_p1
-    v__2 = phi - phi__0_m1
-    v__3 = phi - phi__m1_0
-    v__4 = v__0 * inside__p1_0
-    v__5 = v__3 * inside__m1_0
-    v__6 = v__4 - v__5
-    v__7 = v__1 * inside__0_p1
-    v__8 = v__2 * inside__0_m1
-    v__9 = v__7 - v__8
-    v__10 = (v__4 + v__5) * c1
-    v__11 = v__7 + v__8
-    v__12 = pi + pi__m1_0
-    v__13 = pi + pi__0_m1
-    v__14 = pi + pi__p1_0
-    v__15 = pi + pi__0_p1
-    v__16 = -phi__m1_p1
-    v__17 = -phi__p1_p1
-    v__18 = -phi__p1_m1
-    v__19 = -phi__m1_m1
-    v__20 = (
-        v__3 * T01__density__bar8__m1_0
-        + v__2 * T02__density__bar7__0_m1
-        - v__6 * T01__density__bar8
-        - v__0 * T01__density__bar8__p1_0
-        - v__9 * T02__density__bar7
-        - v__1 * T02__density__bar7__0_p1
-    )
-    v__21 = v__11 * c2 + v__10
-    v__22 = (
-        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8
-        + v__12 * T01__density__bar8__m1_0
-        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7
-        + v__13 * T02__density__bar7__0_m1
+    v_21 = v_11 * c2 + v_10
+    v_22 = (
+        (v_12 * inside_m1_0 - v_14 * inside_p1_0) * T01_density_bar8
+        + v_12 * T01_density_bar8_m1_0
+        + (v_13 * inside_0_m1 - v_15 * inside_0_p1) * T02_density_bar7
+        + v_13 * T02_density_bar7_0_m1
         + (
-            (v__6 * (inside__0_m1 - inside__0_p1) + v__9 * (inside__m1_0 - inside__p1_0)) * T12__density__bar2
-            + ((phi__0_p1 + v__16) * inside__m1_p1 - (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1
-            + ((phi__p1_0 + v__18) * inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0
-            - ((phi__0_m1 + v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1
-            - ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) * T12__density__bar2__m1_0
+            (v_6 * (inside_0_m1 - inside_0_p1) + v_9 * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
+            + ((phi_0_p1 + v_16) * inside_m1_p1 - (phi_0_p1 + v_17) * inside_p1_p1) * T12_density_bar2_0_p1
+            + ((phi_p1_0 + v_18) * inside_p1_m1 - (phi_p1_0 + v_17) * inside_p1_p1) * T12_density_bar2_p1_0
+            - ((phi_0_m1 + v_19) * inside_m1_m1 - (phi_0_m1 + v_18) * inside_p1_m1) * T12_density_bar2_0_m1
+            - ((phi_m1_0 + v_19) * inside_m1_m1 - (phi_m1_0 + v_16) * inside_m1_p1) * T12_density_bar2_m1_0
         )
         * c1
-        - (4.0 * phi * m2 + 2.0 * v__21) * T00__density__bar9
-        - v__14 * T01__density__bar8__p1_0
-        - v__15 * T02__density__bar7__0_p1
+        - (4.0 * phi * m2 + 2.0 * v_21) * T00_density_bar9
+        - v_14 * T01_density_bar8_p1_0
+        - v_15 * T02_density_bar7_0_p1
     )
     tl.store(
-        phi__bar_ptr + base__ + at__,
+        phi_bar_ptr + base + at,
         (
             (
-                v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0)
-                + v__3 * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
+                v_0 * (0.5 * T00_density_bar9_p1_0 + T11_T22_density_bar4_p1_0)
+                + v_3 * (0.5 * T00_density_bar9_m1_0 + T11_T22_density_bar4_m1_0)
             )
             * c1
             + (
-                v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1)
-                + v__2 * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
+                v_1 * (0.5 * T00_density_bar9_0_p1 - T11_T22_density_bar4_0_p1)
+                + v_2 * (0.5 * T00_density_bar9_0_m1 - T11_T22_density_bar4_0_m1)
             )
             * c2
-            - (v__11 * c2 - v__10) * T11_T22__density__bar4
-            - 0.25 * v__22
-        ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__,
+            - (v_11 * c2 - v_10) * T11_T22_density_bar4
+            - 0.25 * v_22
+        ).to(phi_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(
-        pi__bar_ptr + base__ + at__,
-        (T00__density__bar9 * pi - 0.25 * v__20).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__,
-    )
+    tl.store(pi_bar_ptr + base + at, (T00_density_bar9 * pi - 0.25 * v_20).to(pi_bar_ptr.dtype.element_ty), mask=ok)
 
 
 def step(
@@ -932,10 +894,10 @@ def step(
     pi_2 = _new(phi)
     launch(step_1_kernel, phi, phi_1, pi, c1, c2, decay, m2, dt, dV_dphi, pi_2)
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    phi__next = _new(phi)
-    pi__next = _new(phi)
-    launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi__next, pi__next)
-    return (phi__next, pi__next)
+    phi_next = _new(phi)
+    pi_next = _new(phi)
+    launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi_next, pi_next)
+    return (phi_next, pi_next)
 
 
 def step_adjoint(
@@ -947,68 +909,68 @@ def step_adjoint(
     m2: Tensor,
     decay: Tensor,
     rotation: Tensor,
-    phi__next__bar: Tensor,
-    pi__next__bar: Tensor,
+    phi_next_bar: Tensor,
+    pi_next_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
     phi_1 = _new(phi)
-    pi_5__bar2 = _new(phi)
-    pi_3__bar4 = _new(phi)
-    launch(step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, decay, dt, phi_1, pi_5__bar2, pi_3__bar4)
+    pi_5_bar2 = _new(phi)
+    pi_3_bar4 = _new(phi)
+    launch(step_adjoint_0_kernel, phi, phi, phi_next_bar, pi, pi_next_bar, decay, dt, phi_1, pi_5_bar2, pi_3_bar4)
     pi_1 = _new(phi)
     pi_2 = _new(phi)
     launch(step_adjoint_1_kernel, phi, phi_1, pi, c1, c2, decay, m2, dt, pi_1, pi_2)
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    decay__bar3__parts = partials(phi)
-    launch(step_adjoint_2_kernel, phi, pi_3, pi_5__bar2, decay__bar3__parts)
-    decay__bar3 = decay__bar3__parts.sum(dim=(0, 2))
-    pi_2__bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar4)
-    rotation__bar6 = torch.einsum("bc...,bd...->cd", pi_3__bar4, pi_2)
-    pi_1__bar8 = _new(phi)
-    dV_dphi__bar9 = _new(phi)
-    decay__bar7__parts = partials(phi)
-    c1__bar10__parts = partials(phi)
-    c2__bar11__parts = partials(phi)
-    m2__bar12__parts = partials(phi)
+    decay_bar3_parts = partials(phi)
+    launch(step_adjoint_2_kernel, phi, pi_3, pi_5_bar2, decay_bar3_parts)
+    decay_bar3 = decay_bar3_parts.sum(dim=(0, 2))
+    pi_2_bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar4)
+    rotation_bar6 = torch.einsum("bc...,bd...->cd", pi_3_bar4, pi_2)
+    pi_1_bar8 = _new(phi)
+    dV_dphi_bar9 = _new(phi)
+    decay_bar7_parts = partials(phi)
+    c1_bar10_parts = partials(phi)
+    c2_bar11_parts = partials(phi)
+    m2_bar12_parts = partials(phi)
     launch(
         step_adjoint_3_kernel,
         phi,
         phi_1,
         pi_1,
-        pi_2__bar5,
-        pi_5__bar2,
+        pi_2_bar5,
+        pi_5_bar2,
         decay,
         dt,
-        pi_1__bar8,
-        dV_dphi__bar9,
-        decay__bar7__parts,
-        c1__bar10__parts,
-        c2__bar11__parts,
-        m2__bar12__parts,
+        pi_1_bar8,
+        dV_dphi_bar9,
+        decay_bar7_parts,
+        c1_bar10_parts,
+        c2_bar11_parts,
+        m2_bar12_parts,
     )
-    decay__bar7 = decay__bar7__parts.sum(dim=(0, 2))
-    c1__bar10 = c1__bar10__parts.sum(dim=(0, 2))
-    c2__bar11 = c2__bar11__parts.sum(dim=(0, 2))
-    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
-    launch(step_adjoint_4_kernel, phi, dV_dphi__bar9, phi__next__bar, pi_1__bar8, c1, c2, m2, dt, phi__bar, pi__bar)
-    c1__bar = c1__bar10
-    c2__bar = c2__bar11
-    dt__bar = torch.zeros_like(dt)
-    m2__bar = m2__bar12
-    decay__bar = decay__bar3 + decay__bar7
-    rotation__bar = rotation__bar6
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar)
+    decay_bar7 = decay_bar7_parts.sum(dim=(0, 2))
+    c1_bar10 = c1_bar10_parts.sum(dim=(0, 2))
+    c2_bar11 = c2_bar11_parts.sum(dim=(0, 2))
+    m2_bar12 = m2_bar12_parts.sum(dim=(0, 2))
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
+    launch(step_adjoint_4_kernel, phi, dV_dphi_bar9, phi_next_bar, pi_1_bar8, c1, c2, m2, dt, phi_bar, pi_bar)
+    c1_bar = c1_bar10
+    c2_bar = c2_bar11
+    dt_bar = torch.zeros_like(dt)
+    m2_bar = m2_bar12
+    decay_bar = decay_bar3 + decay_bar7
+    rotation_bar = rotation_bar6
+    return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    a__density = _new(phi)
-    T01_a__density = _new(phi)
-    T02_a__density = _new(phi)
-    T11_T22_2a__density = _new(phi)
-    T12_a__density = _new(phi)
+    a_density = _new(phi)
+    T01_a_density = _new(phi)
+    T02_a_density = _new(phi)
+    T11_T22_2a_density = _new(phi)
+    T12_a_density = _new(phi)
     launch(
         readout_0_kernel,
         phi,
@@ -1017,13 +979,13 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
         c1,
         c2,
         m2,
-        a__density,
-        T01_a__density,
-        T02_a__density,
-        T11_T22_2a__density,
-        T12_a__density,
+        a_density,
+        T01_a_density,
+        T02_a_density,
+        T11_T22_2a_density,
+        T12_a_density,
     )
-    return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density)
+    return (a_density, T01_a_density, T02_a_density, T11_T22_2a_density, T12_a_density)
 
 
 def readout_adjoint(
@@ -1032,68 +994,68 @@ def readout_adjoint(
     c1: Tensor,
     c2: Tensor,
     m2: Tensor,
-    a__density__bar: Tensor,
-    T01_a__density__bar: Tensor,
-    T02_a__density__bar: Tensor,
-    T11_T22_2a__density__bar: Tensor,
-    T12_a__density__bar: Tensor,
+    a_density_bar: Tensor,
+    T01_a_density_bar: Tensor,
+    T02_a_density_bar: Tensor,
+    T11_T22_2a_density_bar: Tensor,
+    T12_a_density_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
-    T12__density__bar2 = _new(phi)
-    T11_T22__density__bar4 = _new(phi)
-    T02__density__bar7 = _new(phi)
-    T01__density__bar8 = _new(phi)
-    T00__density__bar9 = _new(phi)
-    c1__bar3__parts = partials(phi)
-    c2__bar6__parts = partials(phi)
-    m2__bar12__parts = partials(phi)
+    T12_density_bar2 = _new(phi)
+    T11_T22_density_bar4 = _new(phi)
+    T02_density_bar7 = _new(phi)
+    T01_density_bar8 = _new(phi)
+    T00_density_bar9 = _new(phi)
+    c1_bar3_parts = partials(phi)
+    c2_bar6_parts = partials(phi)
+    m2_bar12_parts = partials(phi)
     launch(
         readout_adjoint_0_kernel,
         phi,
-        T01_a__density__bar,
-        T02_a__density__bar,
-        T11_T22_2a__density__bar,
-        T12_a__density__bar,
-        a__density__bar,
+        T01_a_density_bar,
+        T02_a_density_bar,
+        T11_T22_2a_density_bar,
+        T12_a_density_bar,
+        a_density_bar,
         phi,
         pi,
         c1,
         c2,
         m2,
-        T12__density__bar2,
-        T11_T22__density__bar4,
-        T02__density__bar7,
-        T01__density__bar8,
-        T00__density__bar9,
-        c1__bar3__parts,
-        c2__bar6__parts,
-        m2__bar12__parts,
+        T12_density_bar2,
+        T11_T22_density_bar4,
+        T02_density_bar7,
+        T01_density_bar8,
+        T00_density_bar9,
+        c1_bar3_parts,
+        c2_bar6_parts,
+        m2_bar12_parts,
     )
-    c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
-    c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
-    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
+    c1_bar3 = c1_bar3_parts.sum(dim=(0, 2))
+    c2_bar6 = c2_bar6_parts.sum(dim=(0, 2))
+    m2_bar12 = m2_bar12_parts.sum(dim=(0, 2))
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
     launch(
         readout_adjoint_1_kernel,
         phi,
-        T00__density__bar9,
-        T01__density__bar8,
-        T02__density__bar7,
-        T11_T22__density__bar4,
-        T12__density__bar2,
+        T00_density_bar9,
+        T01_density_bar8,
+        T02_density_bar7,
+        T11_T22_density_bar4,
+        T12_density_bar2,
         phi,
         pi,
         c1,
         c2,
         m2,
-        phi__bar,
-        pi__bar,
+        phi_bar,
+        pi_bar,
     )
-    c1__bar = c1__bar3
-    c2__bar = c2__bar6
-    m2__bar = m2__bar12
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
+    c1_bar = c1_bar3
+    c2_bar = c2_bar6
+    m2_bar = m2_bar12
+    return (phi_bar, pi_bar, c1_bar, c2_bar, m2_bar)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
@@ -1206,9 +1168,10 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n,
-        **{f"N{axis}__": length for axis, length in enumerate(size)},
-        "TILE__": max(16, triton.next_power_of_2(n)),
+        "N": n,
+        "N0": size[0],
+        "N1": size[1],
+        "TILE": max(16, triton.next_power_of_2(n)),
         "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
         "enable_fp_fusion": True,
     }
@@ -1219,7 +1182,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     options = plan_planes(tuple(like.shape[2:]), like.dtype)
     if "num_warps" not in constants:
         fixed = torch.are_deterministic_algorithms_enabled()
-        constants["num_warps"] = _warps(_name(kernel), options["TILE__"], group, like.dtype, like.device, fixed)
+        constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
@@ -1228,9 +1191,9 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
 
 
 @triton.jit
-def _read4(plane, near, TILE__: tl.constexpr):
+def _read4(plane, near, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE__, 2, 2])
+    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -1248,18 +1211,18 @@ def _store_plane(pointer, at, value, ok):
 
 
 @triton.jit
-def _load_planes(pointer, at, ok, N__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _load_planes(pointer, at, ok, N: tl.constexpr, GROUP: tl.constexpr, ACC: tl.constexpr):
     """The planes of a group, one tile each."""
     planes = ()
-    for c in tl.static_range(GROUP__):
-        planes += (tl.load(pointer + (at + c * N__), mask=ok, other=0.0).to(ACC),)
+    for c in tl.static_range(GROUP):
+        planes += (tl.load(pointer + (at + c * N), mask=ok, other=0.0).to(ACC),)
     return planes
 
 
 @triton.jit
-def _store_planes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
-    for c in tl.static_range(GROUP__):
-        tl.store(pointer + (at + c * N__), planes[c].to(pointer.dtype.element_ty), mask=ok)
+def _store_planes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
+    for c in tl.static_range(GROUP):
+        tl.store(pointer + (at + c * N), planes[c].to(pointer.dtype.element_ty), mask=ok)
 
 
 @triton.jit
@@ -1268,34 +1231,34 @@ def _coefficient(pointer, channel, ACC: tl.constexpr):
 
 
 @triton.jit
-def _mix(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
     """out_c = sum_d M_cd planes_d over a group: products of registers, nothing between threads."""
     out = ()
-    for c in tl.static_range(GROUP__):
+    for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
-        for d in tl.static_range(GROUP__):
+        for d in tl.static_range(GROUP):
             row += tl.load(matrix + (first + c) * C + first + d).to(ACC) * planes[d]
         out += (row,)
     return out
 
 
 @triton.jit
-def _mix_transposed(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _mix_transposed(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
     """out_c = sum_d M_dc planes_d over a group: products of registers, nothing between threads."""
     out = ()
-    for c in tl.static_range(GROUP__):
+    for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
-        for d in tl.static_range(GROUP__):
+        for d in tl.static_range(GROUP):
             row += tl.load(matrix + (first + d) * C + first + c).to(ACC) * planes[d]
         out += (row,)
     return out
 
 
 @triton.jit
-def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
+def _add_lanes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
-    for c in tl.static_range(GROUP__):
-        lanes = pointer + (at + c * N__)
+    for c in tl.static_range(GROUP):
+        lanes = pointer + (at + c * N)
         tl.store(lanes, tl.load(lanes, mask=ok, other=0.0) + planes[c], mask=ok)
 
 
@@ -1308,166 +1271,140 @@ def _step_0(phi, pi, dt):
 
 @triton.jit
 def _step_1(
-    phi_1,
-    pi,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
-    c1,
-    c2,
-    decay,
-    m2,
-    dt,
-    near__0,
-    TILE__: tl.constexpr,
+    phi_1, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, decay, m2, dt, near_0, TILE: tl.constexpr
 ):
     """Part 2 of 3 of ``step``: dV_dphi, pi_2."""
-    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
     dV_dphi = (
         phi_1 * m2
-        + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
-        + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
+        + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
+        + ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1) * c2
     )
-    pi_1__v = pi - 0.5 * dV_dphi * dt
-    pi_2 = decay * pi_1__v
+    pi_1_v = pi - 0.5 * dV_dphi * dt
+    pi_2 = decay * pi_1_v
     return dV_dphi, pi_2
 
 
 @triton.jit
 def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
-    """Part 3 of 3 of ``step``: phi__next, pi__next."""
-    v__0 = 0.5 * dt
-    pi_4__v = decay * pi_3
-    pi__next = pi_4__v - v__0 * dV_dphi
-    phi__next = phi_1 + pi__next * v__0
-    return phi__next, pi__next
+    """Part 3 of 3 of ``step``: phi_next, pi_next."""
+    v_0 = 0.5 * dt
+    pi_4_v = decay * pi_3
+    pi_next = pi_4_v - v_0 * dV_dphi
+    phi_next = phi_1 + pi_next * v_0
+    return phi_next, pi_next
 
 
 @triton.jit
-def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
-    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5__bar2, pi_3__bar4."""
-    v__0 = 0.5 * dt
-    dT_dpi_1__bar1__v = v__0 * phi__next__bar
-    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
-    phi_1 = phi + v__0 * pi
-    pi_3__bar4 = decay * pi_5__bar2
-    return phi_1, pi_5__bar2, pi_3__bar4
+def _step_adjoint_0(phi, phi_next_bar, pi, pi_next_bar, decay, dt):
+    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5_bar2, pi_3_bar4."""
+    v_0 = 0.5 * dt
+    dT_dpi_1_bar1_v = v_0 * phi_next_bar
+    pi_5_bar2 = pi_next_bar + dT_dpi_1_bar1_v
+    phi_1 = phi + v_0 * pi
+    pi_3_bar4 = decay * pi_5_bar2
+    return phi_1, pi_5_bar2, pi_3_bar4
 
 
 @triton.jit
 def _step_adjoint_1(
-    phi_1,
-    pi,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
-    c1,
-    c2,
-    decay,
-    m2,
-    dt,
-    near__0,
-    TILE__: tl.constexpr,
+    phi_1, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, decay, m2, dt, near_0, TILE: tl.constexpr
 ):
     """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2."""
-    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
-    dV_dphi__v = (
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    dV_dphi_v = (
         phi_1 * m2
-        + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
-        + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
+        + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
+        + ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1) * c2
     )
-    pi_1 = pi - 0.5 * dV_dphi__v * dt
+    pi_1 = pi - 0.5 * dV_dphi_v * dt
     pi_2 = decay * pi_1
     return pi_1, pi_2
 
 
 @triton.jit
-def _step_adjoint_2(pi_3, pi_5__bar2):
-    """Part 3 of 5 of ``step_adjoint``: decay__bar3."""
-    decay__bar3 = pi_3 * pi_5__bar2
-    return decay__bar3
+def _step_adjoint_2(pi_3, pi_5_bar2):
+    """Part 3 of 5 of ``step_adjoint``: decay_bar3."""
+    decay_bar3 = pi_3 * pi_5_bar2
+    return decay_bar3
 
 
 @triton.jit
 def _step_adjoint_3(
     phi_1,
     pi_1,
-    pi_2__bar5,
-    pi_5__bar2,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    pi_2_bar5,
+    pi_5_bar2,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     decay,
     dt,
-    near__0,
-    TILE__: tl.constexpr,
+    near_0,
+    TILE: tl.constexpr,
 ):
-    """Part 4 of 5 of ``step_adjoint``: pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11,
-    m2__bar12.
+    """Part 4 of 5 of ``step_adjoint``: pi_1_bar8, dV_dphi_bar9, decay_bar7, c1_bar10, c2_bar11,
+    m2_bar12.
     """
-    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
-    pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
-    decay__bar7 = pi_1 * pi_2__bar5
-    c1__bar10 = dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
-    c2__bar11 = dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
-    m2__bar12 = dV_dphi__bar9 * phi_1
-    return pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11, m2__bar12
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    pi_1_bar8 = decay * pi_2_bar5
+    dV_dphi_bar9 = dt * (-0.5 * pi_5_bar2 - 0.5 * pi_1_bar8)
+    decay_bar7 = pi_1 * pi_2_bar5
+    c1_bar10 = dV_dphi_bar9 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0)
+    c2_bar11 = dV_dphi_bar9 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1)
+    m2_bar12 = dV_dphi_bar9 * phi_1
+    return pi_1_bar8, dV_dphi_bar9, decay_bar7, c1_bar10, c2_bar11, m2_bar12
 
 
 @triton.jit
 def _step_adjoint_4(
-    dV_dphi__bar9,
-    phi__next__bar,
-    pi_1__bar8,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    dV_dphi_bar9,
+    phi_next_bar,
+    pi_1_bar8,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     c1,
     c2,
     m2,
     dt,
-    near__0,
-    TILE__: tl.constexpr,
+    near_0,
+    TILE: tl.constexpr,
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar."""
-    dV_dphi__bar9__m1_0, dV_dphi__bar9__0_m1, dV_dphi__bar9__0_p1, dV_dphi__bar9__p1_0 = _read4(
-        dV_dphi__bar9, near__0, TILE__
+    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar."""
+    dV_dphi_bar9_m1_0, dV_dphi_bar9_0_m1, dV_dphi_bar9_0_p1, dV_dphi_bar9_p1_0 = _read4(dV_dphi_bar9, near_0, TILE)
+    phi_bar = (
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar9
+        + phi_next_bar
+        + (-dV_dphi_bar9_m1_0 - dV_dphi_bar9_p1_0) * c1
+        + (-dV_dphi_bar9_0_m1 - dV_dphi_bar9_0_p1) * c2
     )
-    phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
-        + phi__next__bar
-        + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
-        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
-    )
-    dT_dpi__bar14__v = 0.5 * phi__bar * dt
-    pi__bar = pi_1__bar8 + dT_dpi__bar14__v
-    return phi__bar, pi__bar
+    dT_dpi_bar14_v = 0.5 * phi_bar * dt
+    pi_bar = pi_1_bar8 + dT_dpi_bar14_v
+    return phi_bar, pi_bar
 
 
 @triton.jit
 def _step(
     phi,
     pi,
-    near__0,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    near_0,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     decay_ptr,
     dt,
     rotation_ptr,
-    first__,
-    C__,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    first,
+    C,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """One step of the planes of a group in registers. One step of Strang for
@@ -1478,42 +1415,40 @@ def _step(
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
     tl.debug_barrier()
     phi_1 = ()
-    for c__ in tl.static_range(GROUP__):
-        phi_1__c = _step_0(phi[c__], pi[c__], dt)
-        phi_1 += (phi_1__c,)
+    for c in tl.static_range(GROUP):
+        phi_1_c = _step_0(phi[c], pi[c], dt)
+        phi_1 += (phi_1_c,)
     dV_dphi = ()
     pi_2 = ()
-    for c__ in tl.static_range(GROUP__):
-        dV_dphi__c, pi_2__c = _step_1(
-            phi_1[c__],
-            pi[c__],
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
-            _coefficient(c1_ptr, first__ + c__, ACC),
-            _coefficient(c2_ptr, first__ + c__, ACC),
-            _coefficient(decay_ptr, first__ + c__, ACC),
-            _coefficient(m2_ptr, first__ + c__, ACC),
+    for c in tl.static_range(GROUP):
+        dV_dphi_c, pi_2_c = _step_1(
+            phi_1[c],
+            pi[c],
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
+            _coefficient(c1_ptr, first + c, ACC),
+            _coefficient(c2_ptr, first + c, ACC),
+            _coefficient(decay_ptr, first + c, ACC),
+            _coefficient(m2_ptr, first + c, ACC),
             dt,
-            near__0,
-            TILE__,
+            near_0,
+            TILE,
         )
-        dV_dphi += (dV_dphi__c,)
-        pi_2 += (pi_2__c,)
-    pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
-    phi__next = ()
-    pi__next = ()
-    for c__ in tl.static_range(GROUP__):
-        phi__next__c, pi__next__c = _step_2(
-            dV_dphi[c__], phi_1[c__], pi_3[c__], _coefficient(decay_ptr, first__ + c__, ACC), dt
-        )
-        phi__next += (phi__next__c,)
-        pi__next += (pi__next__c,)
-    return phi__next, pi__next
+        dV_dphi += (dV_dphi_c,)
+        pi_2 += (pi_2_c,)
+    pi_3 = _mix(rotation_ptr, pi_2, first, C, GROUP, ACC)
+    phi_next = ()
+    pi_next = ()
+    for c in tl.static_range(GROUP):
+        phi_next_c, pi_next_c = _step_2(dV_dphi[c], phi_1[c], pi_3[c], _coefficient(decay_ptr, first + c, ACC), dt)
+        phi_next += (phi_next_c,)
+        pi_next += (pi_next_c,)
+    return phi_next, pi_next
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_kernel(
     phi_ptr,
     pi_ptr,
@@ -1523,76 +1458,76 @@ def evolve_kernel(
     decay_ptr,
     dt_ptr,
     rotation_ptr,
-    phi__out_ptr,
-    pi__out_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    phi_out_ptr,
+    pi_out_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip. One step of Strang for
+    """``K`` steps: the state stays on chip. One step of Strang for
 
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
-    first__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    plane = tl.program_id(0).to(tl.int64) * GROUP
+    first = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    phi = _load_planes(phi_ptr, base, ok, N, GROUP, ACC)
+    pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    for _ in range(K__):
+    for _ in range(K):
         phi, pi = _step(
             phi,
             pi,
-            near__0,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
+            near_0,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
             c1_ptr,
             c2_ptr,
             m2_ptr,
             decay_ptr,
             dt,
             rotation_ptr,
-            first__,
-            C__,
-            TILE__,
-            GROUP__,
+            first,
+            C,
+            TILE,
+            GROUP,
             ACC,
         )
-    _store_planes(phi__out_ptr, base__, phi, ok__, N__, GROUP__)
-    _store_planes(pi__out_ptr, base__, pi, ok__, N__, GROUP__)
+    _store_planes(phi_out_ptr, base, phi, ok, N, GROUP)
+    _store_planes(pi_out_ptr, base, pi, ok, N, GROUP)
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_adjoint_kernel(
     phi_ptr,
     pi_ptr,
@@ -1602,188 +1537,188 @@ def evolve_adjoint_kernel(
     decay_ptr,
     dt_ptr,
     rotation_ptr,
-    phi__out_bar_ptr,
-    pi__out_bar_ptr,
-    phi__kept_ptr,
-    pi__kept_ptr,
-    pi_2__kept_ptr,
-    pi_3__bar4__kept_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    c1__bar_ptr,
-    c2__bar_ptr,
-    m2__bar_ptr,
-    decay__bar_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    phi_out_bar_ptr,
+    pi_out_bar_ptr,
+    phi_kept_ptr,
+    pi_kept_ptr,
+    pi_2_kept_ptr,
+    pi_3_bar4_kept_ptr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    c1_bar_ptr,
+    c2_bar_ptr,
+    m2_bar_ptr,
+    decay_bar_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
-    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
-    first__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    """The variation of ``K`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
+    plane = tl.program_id(0).to(tl.int64) * GROUP
+    first = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    planes__ = tl.num_programs(0).to(tl.int64) * GROUP__
-    all__ = planes__ * N__
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    planes = tl.num_programs(0).to(tl.int64) * GROUP
+    stride = planes * N
     dt = tl.load(dt_ptr).to(ACC)
-    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    phi = _load_planes(phi_ptr, base, ok, N, GROUP, ACC)
+    pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     # The states once more, kept as far as the variation reads them.
-    for k__ in range(K__ - 1):
-        _store_planes(phi__kept_ptr, base__ + k__ * all__, phi, ok__, N__, GROUP__)
-        _store_planes(pi__kept_ptr, base__ + k__ * all__, pi, ok__, N__, GROUP__)
+    for k in range(K - 1):
+        _store_planes(phi_kept_ptr, base + k * stride, phi, ok, N, GROUP)
+        _store_planes(pi_kept_ptr, base + k * stride, pi, ok, N, GROUP)
         phi, pi = _step(
             phi,
             pi,
-            near__0,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
+            near_0,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
             c1_ptr,
             c2_ptr,
             m2_ptr,
             decay_ptr,
             dt,
             rotation_ptr,
-            first__,
-            C__,
-            TILE__,
-            GROUP__,
+            first,
+            C,
+            TILE,
+            GROUP,
             ACC,
         )
-    _store_planes(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__, N__, GROUP__)
-    _store_planes(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__, N__, GROUP__)
+    _store_planes(phi_kept_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
+    _store_planes(pi_kept_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
     tl.debug_barrier()
-    phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    for back__ in range(K__):
-        at_step__ = base__ + (K__ - 1 - back__) * all__
+    phi_next_bar = _load_planes(phi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    pi_next_bar = _load_planes(pi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    for back in range(K):
+        at_step = base + (K - 1 - back) * stride
         tl.debug_barrier()
         phi_1 = ()
-        pi_5__bar2 = ()
-        pi_3__bar4 = ()
-        for c__ in tl.static_range(GROUP__):
-            phi_1__c, pi_5__bar2__c, pi_3__bar4__c = _step_adjoint_0(
-                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                phi__next__bar[c__],
-                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                pi__next__bar[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC),
+        pi_5_bar2 = ()
+        pi_3_bar4 = ()
+        for c in tl.static_range(GROUP):
+            phi_1_c, pi_5_bar2_c, pi_3_bar4_c = _step_adjoint_0(
+                _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
+                phi_next_bar[c],
+                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                pi_next_bar[c],
+                _coefficient(decay_ptr, first + c, ACC),
                 dt,
             )
-            phi_1 += (phi_1__c,)
-            pi_5__bar2 += (pi_5__bar2__c,)
-            pi_3__bar4 += (pi_3__bar4__c,)
+            phi_1 += (phi_1_c,)
+            pi_5_bar2 += (pi_5_bar2_c,)
+            pi_3_bar4 += (pi_3_bar4_c,)
         pi_1 = ()
         pi_2 = ()
-        for c__ in tl.static_range(GROUP__):
-            pi_1__c, pi_2__c = _step_adjoint_1(
-                phi_1[c__],
-                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                inside__0_m1,
-                inside__0_p1,
-                inside__m1_0,
-                inside__p1_0,
-                _coefficient(c1_ptr, first__ + c__, ACC),
-                _coefficient(c2_ptr, first__ + c__, ACC),
-                _coefficient(decay_ptr, first__ + c__, ACC),
-                _coefficient(m2_ptr, first__ + c__, ACC),
+        for c in tl.static_range(GROUP):
+            pi_1_c, pi_2_c = _step_adjoint_1(
+                phi_1[c],
+                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                inside_0_m1,
+                inside_0_p1,
+                inside_m1_0,
+                inside_p1_0,
+                _coefficient(c1_ptr, first + c, ACC),
+                _coefficient(c2_ptr, first + c, ACC),
+                _coefficient(decay_ptr, first + c, ACC),
+                _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near__0,
-                TILE__,
+                near_0,
+                TILE,
             )
-            pi_1 += (pi_1__c,)
-            pi_2 += (pi_2__c,)
-        pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
-        decay__bar3 = ()
-        for c__ in tl.static_range(GROUP__):
-            decay__bar3__c = _step_adjoint_2(pi_3[c__], pi_5__bar2[c__])
-            decay__bar3 += (decay__bar3__c,)
-        _add_lanes(decay__bar_ptr, base__, decay__bar3, ok__, N__, GROUP__)
-        pi_2__bar5 = _mix_transposed(rotation_ptr, pi_3__bar4, first__, C__, GROUP__, ACC)
-        pi_1__bar8 = ()
-        dV_dphi__bar9 = ()
-        decay__bar7 = ()
-        c1__bar10 = ()
-        c2__bar11 = ()
-        m2__bar12 = ()
-        for c__ in tl.static_range(GROUP__):
-            pi_1__bar8__c, dV_dphi__bar9__c, decay__bar7__c, c1__bar10__c, c2__bar11__c, m2__bar12__c = _step_adjoint_3(
-                phi_1[c__],
-                pi_1[c__],
-                pi_2__bar5[c__],
-                pi_5__bar2[c__],
-                inside__0_m1,
-                inside__0_p1,
-                inside__m1_0,
-                inside__p1_0,
-                _coefficient(decay_ptr, first__ + c__, ACC),
+            pi_1 += (pi_1_c,)
+            pi_2 += (pi_2_c,)
+        pi_3 = _mix(rotation_ptr, pi_2, first, C, GROUP, ACC)
+        decay_bar3 = ()
+        for c in tl.static_range(GROUP):
+            decay_bar3_c = _step_adjoint_2(pi_3[c], pi_5_bar2[c])
+            decay_bar3 += (decay_bar3_c,)
+        _add_lanes(decay_bar_ptr, base, decay_bar3, ok, N, GROUP)
+        pi_2_bar5 = _mix_transposed(rotation_ptr, pi_3_bar4, first, C, GROUP, ACC)
+        pi_1_bar8 = ()
+        dV_dphi_bar9 = ()
+        decay_bar7 = ()
+        c1_bar10 = ()
+        c2_bar11 = ()
+        m2_bar12 = ()
+        for c in tl.static_range(GROUP):
+            pi_1_bar8_c, dV_dphi_bar9_c, decay_bar7_c, c1_bar10_c, c2_bar11_c, m2_bar12_c = _step_adjoint_3(
+                phi_1[c],
+                pi_1[c],
+                pi_2_bar5[c],
+                pi_5_bar2[c],
+                inside_0_m1,
+                inside_0_p1,
+                inside_m1_0,
+                inside_p1_0,
+                _coefficient(decay_ptr, first + c, ACC),
                 dt,
-                near__0,
-                TILE__,
+                near_0,
+                TILE,
             )
-            pi_1__bar8 += (pi_1__bar8__c,)
-            dV_dphi__bar9 += (dV_dphi__bar9__c,)
-            decay__bar7 += (decay__bar7__c,)
-            c1__bar10 += (c1__bar10__c,)
-            c2__bar11 += (c2__bar11__c,)
-            m2__bar12 += (m2__bar12__c,)
-        _add_lanes(c1__bar_ptr, base__, c1__bar10, ok__, N__, GROUP__)
-        _add_lanes(c2__bar_ptr, base__, c2__bar11, ok__, N__, GROUP__)
-        _add_lanes(m2__bar_ptr, base__, m2__bar12, ok__, N__, GROUP__)
-        _add_lanes(decay__bar_ptr, base__ + 1 * all__, decay__bar7, ok__, N__, GROUP__)
-        phi__bar = ()
-        pi__bar = ()
-        for c__ in tl.static_range(GROUP__):
-            phi__bar__c, pi__bar__c = _step_adjoint_4(
-                dV_dphi__bar9[c__],
-                phi__next__bar[c__],
-                pi_1__bar8[c__],
-                inside__0_m1,
-                inside__0_p1,
-                inside__m1_0,
-                inside__p1_0,
-                _coefficient(c1_ptr, first__ + c__, ACC),
-                _coefficient(c2_ptr, first__ + c__, ACC),
-                _coefficient(m2_ptr, first__ + c__, ACC),
+            pi_1_bar8 += (pi_1_bar8_c,)
+            dV_dphi_bar9 += (dV_dphi_bar9_c,)
+            decay_bar7 += (decay_bar7_c,)
+            c1_bar10 += (c1_bar10_c,)
+            c2_bar11 += (c2_bar11_c,)
+            m2_bar12 += (m2_bar12_c,)
+        _add_lanes(c1_bar_ptr, base, c1_bar10, ok, N, GROUP)
+        _add_lanes(c2_bar_ptr, base, c2_bar11, ok, N, GROUP)
+        _add_lanes(m2_bar_ptr, base, m2_bar12, ok, N, GROUP)
+        _add_lanes(decay_bar_ptr, base + 1 * stride, decay_bar7, ok, N, GROUP)
+        phi_bar = ()
+        pi_bar = ()
+        for c in tl.static_range(GROUP):
+            phi_bar_c, pi_bar_c = _step_adjoint_4(
+                dV_dphi_bar9[c],
+                phi_next_bar[c],
+                pi_1_bar8[c],
+                inside_0_m1,
+                inside_0_p1,
+                inside_m1_0,
+                inside_p1_0,
+                _coefficient(c1_ptr, first + c, ACC),
+                _coefficient(c2_ptr, first + c, ACC),
+                _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near__0,
-                TILE__,
+                near_0,
+                TILE,
             )
-            phi__bar += (phi__bar__c,)
-            pi__bar += (pi__bar__c,)
-        _store_planes(pi_2__kept_ptr, at_step__, pi_2, ok__, N__, GROUP__)
-        _store_planes(pi_3__bar4__kept_ptr, at_step__, pi_3__bar4, ok__, N__, GROUP__)
-        phi__next__bar, pi__next__bar = phi__bar, pi__bar
-    _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
-    _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
+            phi_bar += (phi_bar_c,)
+            pi_bar += (pi_bar_c,)
+        _store_planes(pi_2_kept_ptr, at_step, pi_2, ok, N, GROUP)
+        _store_planes(pi_3_bar4_kept_ptr, at_step, pi_3_bar4, ok, N, GROUP)
+        phi_next_bar, pi_next_bar = phi_bar, pi_bar
+    _store_planes(phi_bar_ptr, base, phi_next_bar, ok, N, GROUP)
+    _store_planes(pi_bar_ptr, base, pi_next_bar, ok, N, GROUP)
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1800,7 +1735,7 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _evolve_planes(
-    group__: int,
+    group: int,
     steps: int,
     phi: Tensor,
     pi: Tensor,
@@ -1811,19 +1746,19 @@ def _evolve_planes(
     decay: Tensor,
     rotation: Tensor,
 ) -> Tensors:
-    phi__out = _new(phi)
-    pi__out = _new(pi)
+    phi_out = _new(phi)
+    pi_out = _new(pi)
     _launch_planes(
-        evolve_kernel, phi, group__, steps, phi, pi, c1, c2, m2, decay, dt, rotation, phi__out, pi__out, GROUP__=group__
+        evolve_kernel, phi, group, steps, phi, pi, c1, c2, m2, decay, dt, rotation, phi_out, pi_out, GROUP=group
     )
-    return (phi__out, pi__out)
+    return (phi_out, pi_out)
 
 
 def _evolve_planes_adjoint(
-    group__: int,
+    group: int,
     steps: int,
-    phi__out_bar: Tensor,
-    pi__out_bar: Tensor,
+    phi_out_bar: Tensor,
+    pi_out_bar: Tensor,
     phi: Tensor,
     pi: Tensor,
     c1: Tensor,
@@ -1833,21 +1768,21 @@ def _evolve_planes_adjoint(
     decay: Tensor,
     rotation: Tensor,
 ) -> Tensors:
-    keep__ = (steps, *phi.shape)
-    phi__kept = _new(phi, keep__, _accumulator(phi))
-    pi__kept = _new(phi, keep__, _accumulator(phi))
-    pi_2__kept = _new(phi, keep__, _accumulator(phi))
-    pi_3__bar4__kept = _new(phi, keep__, _accumulator(phi))
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
-    c1__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    decay__bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
+    keep = (steps, *phi.shape)
+    phi_kept = _new(phi, keep, _accumulator(phi))
+    pi_kept = _new(phi, keep, _accumulator(phi))
+    pi_2_kept = _new(phi, keep, _accumulator(phi))
+    pi_3_bar4_kept = _new(phi, keep, _accumulator(phi))
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
+    c1_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    c2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    m2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    decay_bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
-        group__,
+        group,
         steps,
         phi,
         pi,
@@ -1857,27 +1792,27 @@ def _evolve_planes_adjoint(
         decay,
         dt,
         rotation,
-        phi__out_bar,
-        pi__out_bar,
-        phi__kept,
-        pi__kept,
-        pi_2__kept,
-        pi_3__bar4__kept,
-        phi__bar,
-        pi__bar,
-        c1__bar,
-        c2__bar,
-        m2__bar,
-        decay__bar,
-        GROUP__=group__,
+        phi_out_bar,
+        pi_out_bar,
+        phi_kept,
+        pi_kept,
+        pi_2_kept,
+        pi_3_bar4_kept,
+        phi_bar,
+        pi_bar,
+        c1_bar,
+        c2_bar,
+        m2_bar,
+        decay_bar,
+        GROUP=group,
     )
-    c1__bar = c1__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    decay__bar = decay__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    dt__bar = torch.zeros_like(dt)
-    rotation__bar = _outer(pi_3__bar4__kept, pi_2__kept).to(phi.dtype)
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar)
+    c1_bar = c1_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    c2_bar = c2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    decay_bar = decay_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    dt_bar = torch.zeros_like(dt)
+    rotation_bar = _outer(pi_3_bar4_kept, pi_2_kept).to(phi.dtype)
+    return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

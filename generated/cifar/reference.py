@@ -25,7 +25,7 @@
 """Cifar: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
-Boundary: neumann. Names: ``u__p1_0`` is u at the site one ahead on the first axis, ``u__bar`` the cotangent of u.
+Boundary: neumann. Names: ``u_p1_0`` is u at the site one ahead on the first axis, ``u_bar`` the cotangent of u.
 """
 
 from __future__ import annotations
@@ -85,31 +85,31 @@ def step(
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
     phi_1 = phi + 0.5 * dt * pi
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi_1__0_m1 = shift(phi_1, (0, -1))
-    phi_1__0_p1 = shift(phi_1, (0, 1))
-    phi_1__m1_0 = shift(phi_1, (-1, 0))
-    phi_1__p1_0 = shift(phi_1, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    decay__c = decay[:, None, None]
-    m2__c = m2[:, None, None]
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_1_0_m1 = shift(phi_1, (0, -1))
+    phi_1_0_p1 = shift(phi_1, (0, 1))
+    phi_1_m1_0 = shift(phi_1, (-1, 0))
+    phi_1_p1_0 = shift(phi_1, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    decay_c = decay[:, None, None]
+    m2_c = m2[:, None, None]
     dV_dphi = (
-        m2__c * phi_1
-        + c1__c * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
-        + c2__c * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
+        m2_c * phi_1
+        + c1_c * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0)
+        + c2_c * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1)
     )
-    pi_1__v = pi - 0.5 * dV_dphi * dt
-    pi_2 = decay__c * pi_1__v
+    pi_1_v = pi - 0.5 * dV_dphi * dt
+    pi_2 = decay_c * pi_1_v
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    v__0 = 0.5 * dt
-    pi_4__v = decay__c * pi_3
-    pi__next = pi_4__v - v__0 * dV_dphi
-    phi__next = phi_1 + pi__next * v__0
-    return (phi__next, pi__next)
+    v_0 = 0.5 * dt
+    pi_4_v = decay_c * pi_3
+    pi_next = pi_4_v - v_0 * dV_dphi
+    phi_next = phi_1 + pi_next * v_0
+    return (phi_next, pi_next)
 
 
 def step_adjoint(
@@ -121,109 +121,109 @@ def step_adjoint(
     m2: Tensor,
     decay: Tensor,
     rotation: Tensor,
-    phi__next__bar: Tensor,
-    pi__next__bar: Tensor,
+    phi_next_bar: Tensor,
+    pi_next_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
-    decay__c = decay[:, None, None]
-    v__0 = 0.5 * dt
-    dT_dpi_1__bar1__v = v__0 * phi__next__bar
-    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
-    phi_1 = phi + v__0 * pi
-    pi_3__bar4 = decay__c * pi_5__bar2
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi_1__0_m1 = shift(phi_1, (0, -1))
-    phi_1__0_p1 = shift(phi_1, (0, 1))
-    phi_1__m1_0 = shift(phi_1, (-1, 0))
-    phi_1__p1_0 = shift(phi_1, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    dV_dphi__v = (
-        m2__c * phi_1
-        + c1__c * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
-        + c2__c * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
+    decay_c = decay[:, None, None]
+    v_0 = 0.5 * dt
+    dT_dpi_1_bar1_v = v_0 * phi_next_bar
+    pi_5_bar2 = pi_next_bar + dT_dpi_1_bar1_v
+    phi_1 = phi + v_0 * pi
+    pi_3_bar4 = decay_c * pi_5_bar2
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_1_0_m1 = shift(phi_1, (0, -1))
+    phi_1_0_p1 = shift(phi_1, (0, 1))
+    phi_1_m1_0 = shift(phi_1, (-1, 0))
+    phi_1_p1_0 = shift(phi_1, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    dV_dphi_v = (
+        m2_c * phi_1
+        + c1_c * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0)
+        + c2_c * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1)
     )
-    pi_1 = pi - 0.5 * dV_dphi__v * dt
-    pi_2 = decay__c * pi_1
+    pi_1 = pi - 0.5 * dV_dphi_v * dt
+    pi_2 = decay_c * pi_1
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    decay__bar3 = sites(pi_3 * pi_5__bar2, phi).sum(dim=[0, 2, 3])
-    pi_2__bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar4)
-    rotation__bar6 = torch.einsum("bc...,bd...->cd", pi_3__bar4, pi_2)
-    pi_1__bar8 = decay__c * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
-    decay__bar7 = sites(pi_1 * pi_2__bar5, phi).sum(dim=[0, 2, 3])
-    c1__bar10 = sites(
-        dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0), phi
-    ).sum(dim=[0, 2, 3])
-    c2__bar11 = sites(
-        dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1), phi
-    ).sum(dim=[0, 2, 3])
-    m2__bar12 = sites(dV_dphi__bar9 * phi_1, phi).sum(dim=[0, 2, 3])
-    dV_dphi__bar9__0_m1 = shift(dV_dphi__bar9, (0, -1))
-    dV_dphi__bar9__0_p1 = shift(dV_dphi__bar9, (0, 1))
-    dV_dphi__bar9__m1_0 = shift(dV_dphi__bar9, (-1, 0))
-    dV_dphi__bar9__p1_0 = shift(dV_dphi__bar9, (1, 0))
-    phi__bar = (
-        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dV_dphi__bar9
-        + phi__next__bar
-        + c1__c * (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0)
-        + c2__c * (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1)
+    decay_bar3 = sites(pi_3 * pi_5_bar2, phi).sum(dim=[0, 2, 3])
+    pi_2_bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar4)
+    rotation_bar6 = torch.einsum("bc...,bd...->cd", pi_3_bar4, pi_2)
+    pi_1_bar8 = decay_c * pi_2_bar5
+    dV_dphi_bar9 = dt * (-0.5 * pi_5_bar2 - 0.5 * pi_1_bar8)
+    decay_bar7 = sites(pi_1 * pi_2_bar5, phi).sum(dim=[0, 2, 3])
+    c1_bar10 = sites(dV_dphi_bar9 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0), phi).sum(
+        dim=[0, 2, 3]
     )
-    dT_dpi__bar14__v = 0.5 * phi__bar * dt
-    pi__bar = pi_1__bar8 + dT_dpi__bar14__v
-    c1__bar = c1__bar10
-    c2__bar = c2__bar11
-    dt__bar = torch.zeros_like(dt)
-    m2__bar = m2__bar12
-    decay__bar = decay__bar3 + decay__bar7
-    rotation__bar = rotation__bar6
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar)
+    c2_bar11 = sites(dV_dphi_bar9 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1), phi).sum(
+        dim=[0, 2, 3]
+    )
+    m2_bar12 = sites(dV_dphi_bar9 * phi_1, phi).sum(dim=[0, 2, 3])
+    dV_dphi_bar9_0_m1 = shift(dV_dphi_bar9, (0, -1))
+    dV_dphi_bar9_0_p1 = shift(dV_dphi_bar9, (0, 1))
+    dV_dphi_bar9_m1_0 = shift(dV_dphi_bar9, (-1, 0))
+    dV_dphi_bar9_p1_0 = shift(dV_dphi_bar9, (1, 0))
+    phi_bar = (
+        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dV_dphi_bar9
+        + phi_next_bar
+        + c1_c * (-dV_dphi_bar9_m1_0 - dV_dphi_bar9_p1_0)
+        + c2_c * (-dV_dphi_bar9_0_m1 - dV_dphi_bar9_0_p1)
+    )
+    dT_dpi_bar14_v = 0.5 * phi_bar * dt
+    pi_bar = pi_1_bar8 + dT_dpi_bar14_v
+    c1_bar = c1_bar10
+    c2_bar = c2_bar11
+    dt_bar = torch.zeros_like(dt)
+    m2_bar = m2_bar12
+    decay_bar = decay_bar3 + decay_bar7
+    rotation_bar = rotation_bar6
+    return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    pi__0_m1 = shift(pi, (0, -1))
-    pi__0_p1 = shift(pi, (0, 1))
-    pi__m1_0 = shift(pi, (-1, 0))
-    pi__p1_0 = shift(pi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (phi - phi__m1_0) * inside__m1_0
-    v__1 = (phi - phi__p1_0) * inside__p1_0
-    v__2 = c1__c * (v__0 * v__0 + v__1 * v__1)
-    v__3 = (phi - phi__0_p1) * inside__0_p1
-    v__4 = (phi - phi__0_m1) * inside__0_m1
-    v__5 = c2__c * (v__3 * v__3 + v__4 * v__4)
-    v__6 = m2__c * phi * phi + pi * pi
-    v__7 = v__2 + v__5
-    T00__density__v = 0.5 * v__6 + 0.25 * v__7
-    a__density = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__8 = 1.0 / a__density
-    v__9 = v__2 - v__5
-    v__10 = v__3 * (pi + pi__0_p1) - v__4 * (pi + pi__0_m1)
-    v__11 = v__0 * (pi + pi__m1_0) - v__1 * (pi + pi__p1_0)
-    T01__density__v = -0.25 * v__11
-    T02__density__v = 0.25 * v__10
-    T11_T22__density__v = 0.5 * v__9
-    T12__density__v = -0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
-    T01_a__density = T01__density__v * v__8
-    T02_a__density = T02__density__v * v__8
-    T11_T22_2a__density = 0.5 * T11_T22__density__v * v__8
-    T12_a__density = T12__density__v * v__8
-    return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    pi_0_m1 = shift(pi, (0, -1))
+    pi_0_p1 = shift(pi, (0, 1))
+    pi_m1_0 = shift(pi, (-1, 0))
+    pi_p1_0 = shift(pi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (phi - phi_m1_0) * inside_m1_0
+    v_1 = (phi - phi_p1_0) * inside_p1_0
+    v_2 = c1_c * (v_0 * v_0 + v_1 * v_1)
+    v_3 = (phi - phi_0_p1) * inside_0_p1
+    v_4 = (phi - phi_0_m1) * inside_0_m1
+    v_5 = c2_c * (v_3 * v_3 + v_4 * v_4)
+    v_6 = m2_c * phi * phi + pi * pi
+    v_7 = v_2 + v_5
+    T00_density_v = 0.5 * v_6 + 0.25 * v_7
+    a_density = torch.sqrt(torch.abs(T00_density_v) + (1 / 100))
+    v_8 = 1.0 / a_density
+    v_9 = v_2 - v_5
+    v_10 = v_3 * (pi + pi_0_p1) - v_4 * (pi + pi_0_m1)
+    v_11 = v_0 * (pi + pi_m1_0) - v_1 * (pi + pi_p1_0)
+    T01_density_v = -0.25 * v_11
+    T02_density_v = 0.25 * v_10
+    T11_T22_density_v = 0.5 * v_9
+    T12_density_v = -0.25 * c1_c * (v_0 - v_1) * (v_3 - v_4)
+    T01_a_density = T01_density_v * v_8
+    T02_a_density = T02_density_v * v_8
+    T11_T22_2a_density = 0.5 * T11_T22_density_v * v_8
+    T12_a_density = T12_density_v * v_8
+    return (a_density, T01_a_density, T02_a_density, T11_T22_2a_density, T12_a_density)
 
 
 def readout_adjoint(
@@ -232,156 +232,156 @@ def readout_adjoint(
     c1: Tensor,
     c2: Tensor,
     m2: Tensor,
-    a__density__bar: Tensor,
-    T01_a__density__bar: Tensor,
-    T02_a__density__bar: Tensor,
-    T11_T22_2a__density__bar: Tensor,
-    T12_a__density__bar: Tensor,
+    a_density_bar: Tensor,
+    T01_a_density_bar: Tensor,
+    T02_a_density_bar: Tensor,
+    T11_T22_2a_density_bar: Tensor,
+    T12_a_density_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    pi__0_m1 = shift(pi, (0, -1))
-    pi__0_p1 = shift(pi, (0, 1))
-    pi__m1_0 = shift(pi, (-1, 0))
-    pi__p1_0 = shift(pi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__m1_0) * inside__m1_0
-    v__2 = v__0 * v__0 + v__1 * v__1
-    v__3 = c1__c * v__2
-    v__4 = (phi - phi__0_p1) * inside__0_p1
-    v__5 = (phi - phi__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 + v__5 * v__5
-    v__7 = c2__c * v__6
-    v__8 = phi * phi
-    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
-    v__10 = pi * pi + m2__c * v__8
-    v__11 = v__3 + v__7
-    T00__density__v = 0.5 * v__10 + 0.25 * v__11
-    v__12 = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__13 = 1.0 / v__12
-    v__14 = 0.5 * T11_T22_2a__density__bar
-    v__15 = v__0 * (pi + pi__p1_0) - v__1 * (pi + pi__m1_0)
-    T01__density__v = 0.25 * v__15
-    v__16 = v__4 * (pi + pi__0_p1) - v__5 * (pi + pi__0_m1)
-    T02__density__v = 0.25 * v__16
-    v__17 = v__3 - v__7
-    T11_T22__density__v = 0.5 * v__17
-    T12__density__v = c1__c * v__9
-    a__density__bar1__v = a__density__bar - (
-        T01__density__v * T01_a__density__bar
-        + T02__density__v * T02_a__density__bar
-        + T12__density__v * T12_a__density__bar
-        + T11_T22__density__v * v__14
-    ) / (v__12 * v__12)
-    T00__density__bar9 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__12
-    v__18 = 0.25 * T00__density__bar9
-    T11_T22__density__bar4 = v__13 * v__14
-    v__19 = 0.5 * T11_T22__density__bar4
-    T12__density__bar2 = v__13 * T12_a__density__bar
-    T02__density__bar7 = v__13 * T02_a__density__bar
-    T01__density__bar8 = v__13 * T01_a__density__bar
-    c1__bar3 = sites(T12__density__bar2 * v__9 + v__2 * (v__18 + v__19), phi).sum(dim=[0, 2, 3])
-    c2__bar6 = sites(v__6 * (v__18 - v__19), phi).sum(dim=[0, 2, 3])
-    m2__bar12 = sites(0.5 * T00__density__bar9 * v__8, phi).sum(dim=[0, 2, 3])
-    T00__density__bar9__0_m1 = shift(T00__density__bar9, (0, -1))
-    T00__density__bar9__0_p1 = shift(T00__density__bar9, (0, 1))
-    T00__density__bar9__m1_0 = shift(T00__density__bar9, (-1, 0))
-    T00__density__bar9__p1_0 = shift(T00__density__bar9, (1, 0))
-    T01__density__bar8__m1_0 = shift(T01__density__bar8, (-1, 0))
-    T01__density__bar8__p1_0 = shift(T01__density__bar8, (1, 0))
-    T02__density__bar7__0_m1 = shift(T02__density__bar7, (0, -1))
-    T02__density__bar7__0_p1 = shift(T02__density__bar7, (0, 1))
-    T11_T22__density__bar4__0_m1 = shift(T11_T22__density__bar4, (0, -1))
-    T11_T22__density__bar4__0_p1 = shift(T11_T22__density__bar4, (0, 1))
-    T11_T22__density__bar4__m1_0 = shift(T11_T22__density__bar4, (-1, 0))
-    T11_T22__density__bar4__p1_0 = shift(T11_T22__density__bar4, (1, 0))
-    T12__density__bar2__0_m1 = shift(T12__density__bar2, (0, -1))
-    T12__density__bar2__0_p1 = shift(T12__density__bar2, (0, 1))
-    T12__density__bar2__m1_0 = shift(T12__density__bar2, (-1, 0))
-    T12__density__bar2__p1_0 = shift(T12__density__bar2, (1, 0))
-    inside__m1_m1 = inside(phi, (-1, -1))
-    inside__m1_p1 = inside(phi, (-1, 1))
-    inside__p1_m1 = inside(phi, (1, -1))
-    inside__p1_p1 = inside(phi, (1, 1))
-    phi__m1_m1 = shift(phi, (-1, -1))
-    phi__m1_p1 = shift(phi, (-1, 1))
-    phi__p1_m1 = shift(phi, (1, -1))
-    phi__p1_p1 = shift(phi, (1, 1))
-    v__0 = phi - phi__p1_0
-    v__1 = phi - phi__0_p1
-    v__2 = phi - phi__0_m1
-    v__3 = phi - phi__m1_0
-    v__4 = v__0 * inside__p1_0
-    v__5 = v__3 * inside__m1_0
-    v__6 = v__4 - v__5
-    v__7 = v__1 * inside__0_p1
-    v__8 = v__2 * inside__0_m1
-    v__9 = v__7 - v__8
-    v__10 = c1__c * (v__4 + v__5)
-    v__11 = v__7 + v__8
-    v__12 = pi + pi__m1_0
-    v__13 = pi + pi__0_m1
-    v__14 = pi + pi__p1_0
-    v__15 = pi + pi__0_p1
-    v__16 = -phi__m1_p1
-    v__17 = -phi__p1_p1
-    v__18 = -phi__p1_m1
-    v__19 = -phi__m1_m1
-    v__20 = (
-        v__3 * T01__density__bar8__m1_0
-        + v__2 * T02__density__bar7__0_m1
-        - v__6 * T01__density__bar8
-        - v__0 * T01__density__bar8__p1_0
-        - v__9 * T02__density__bar7
-        - v__1 * T02__density__bar7__0_p1
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    pi_0_m1 = shift(pi, (0, -1))
+    pi_0_p1 = shift(pi, (0, 1))
+    pi_m1_0 = shift(pi, (-1, 0))
+    pi_p1_0 = shift(pi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_m1_0) * inside_m1_0
+    v_2 = v_0 * v_0 + v_1 * v_1
+    v_3 = c1_c * v_2
+    v_4 = (phi - phi_0_p1) * inside_0_p1
+    v_5 = (phi - phi_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 + v_5 * v_5
+    v_7 = c2_c * v_6
+    v_8 = phi * phi
+    v_9 = 0.25 * (v_0 - v_1) * (v_4 - v_5)
+    v_10 = pi * pi + m2_c * v_8
+    v_11 = v_3 + v_7
+    T00_density_v = 0.5 * v_10 + 0.25 * v_11
+    v_12 = torch.sqrt(torch.abs(T00_density_v) + (1 / 100))
+    v_13 = 1.0 / v_12
+    v_14 = 0.5 * T11_T22_2a_density_bar
+    v_15 = v_0 * (pi + pi_p1_0) - v_1 * (pi + pi_m1_0)
+    T01_density_v = 0.25 * v_15
+    v_16 = v_4 * (pi + pi_0_p1) - v_5 * (pi + pi_0_m1)
+    T02_density_v = 0.25 * v_16
+    v_17 = v_3 - v_7
+    T11_T22_density_v = 0.5 * v_17
+    T12_density_v = c1_c * v_9
+    a_density_bar1_v = a_density_bar - (
+        T01_density_v * T01_a_density_bar
+        + T02_density_v * T02_a_density_bar
+        + T12_density_v * T12_a_density_bar
+        + T11_T22_density_v * v_14
+    ) / (v_12 * v_12)
+    T00_density_bar9 = 0.5 * a_density_bar1_v * torch.sign(T00_density_v) / v_12
+    v_18 = 0.25 * T00_density_bar9
+    T11_T22_density_bar4 = v_13 * v_14
+    v_19 = 0.5 * T11_T22_density_bar4
+    T12_density_bar2 = v_13 * T12_a_density_bar
+    T02_density_bar7 = v_13 * T02_a_density_bar
+    T01_density_bar8 = v_13 * T01_a_density_bar
+    c1_bar3 = sites(T12_density_bar2 * v_9 + v_2 * (v_18 + v_19), phi).sum(dim=[0, 2, 3])
+    c2_bar6 = sites(v_6 * (v_18 - v_19), phi).sum(dim=[0, 2, 3])
+    m2_bar12 = sites(0.5 * T00_density_bar9 * v_8, phi).sum(dim=[0, 2, 3])
+    T00_density_bar9_0_m1 = shift(T00_density_bar9, (0, -1))
+    T00_density_bar9_0_p1 = shift(T00_density_bar9, (0, 1))
+    T00_density_bar9_m1_0 = shift(T00_density_bar9, (-1, 0))
+    T00_density_bar9_p1_0 = shift(T00_density_bar9, (1, 0))
+    T01_density_bar8_m1_0 = shift(T01_density_bar8, (-1, 0))
+    T01_density_bar8_p1_0 = shift(T01_density_bar8, (1, 0))
+    T02_density_bar7_0_m1 = shift(T02_density_bar7, (0, -1))
+    T02_density_bar7_0_p1 = shift(T02_density_bar7, (0, 1))
+    T11_T22_density_bar4_0_m1 = shift(T11_T22_density_bar4, (0, -1))
+    T11_T22_density_bar4_0_p1 = shift(T11_T22_density_bar4, (0, 1))
+    T11_T22_density_bar4_m1_0 = shift(T11_T22_density_bar4, (-1, 0))
+    T11_T22_density_bar4_p1_0 = shift(T11_T22_density_bar4, (1, 0))
+    T12_density_bar2_0_m1 = shift(T12_density_bar2, (0, -1))
+    T12_density_bar2_0_p1 = shift(T12_density_bar2, (0, 1))
+    T12_density_bar2_m1_0 = shift(T12_density_bar2, (-1, 0))
+    T12_density_bar2_p1_0 = shift(T12_density_bar2, (1, 0))
+    inside_m1_m1 = inside(phi, (-1, -1))
+    inside_m1_p1 = inside(phi, (-1, 1))
+    inside_p1_m1 = inside(phi, (1, -1))
+    inside_p1_p1 = inside(phi, (1, 1))
+    phi_m1_m1 = shift(phi, (-1, -1))
+    phi_m1_p1 = shift(phi, (-1, 1))
+    phi_p1_m1 = shift(phi, (1, -1))
+    phi_p1_p1 = shift(phi, (1, 1))
+    v_0 = phi - phi_p1_0
+    v_1 = phi - phi_0_p1
+    v_2 = phi - phi_0_m1
+    v_3 = phi - phi_m1_0
+    v_4 = v_0 * inside_p1_0
+    v_5 = v_3 * inside_m1_0
+    v_6 = v_4 - v_5
+    v_7 = v_1 * inside_0_p1
+    v_8 = v_2 * inside_0_m1
+    v_9 = v_7 - v_8
+    v_10 = c1_c * (v_4 + v_5)
+    v_11 = v_7 + v_8
+    v_12 = pi + pi_m1_0
+    v_13 = pi + pi_0_m1
+    v_14 = pi + pi_p1_0
+    v_15 = pi + pi_0_p1
+    v_16 = -phi_m1_p1
+    v_17 = -phi_p1_p1
+    v_18 = -phi_p1_m1
+    v_19 = -phi_m1_m1
+    v_20 = (
+        v_3 * T01_density_bar8_m1_0
+        + v_2 * T02_density_bar7_0_m1
+        - v_6 * T01_density_bar8
+        - v_0 * T01_density_bar8_p1_0
+        - v_9 * T02_density_bar7
+        - v_1 * T02_density_bar7_0_p1
     )
-    v__21 = c2__c * v__11 + v__10
-    v__22 = (
-        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8
-        + v__12 * T01__density__bar8__m1_0
-        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7
-        + v__13 * T02__density__bar7__0_m1
-        + c1__c
+    v_21 = c2_c * v_11 + v_10
+    v_22 = (
+        (v_12 * inside_m1_0 - v_14 * inside_p1_0) * T01_density_bar8
+        + v_12 * T01_density_bar8_m1_0
+        + (v_13 * inside_0_m1 - v_15 * inside_0_p1) * T02_density_bar7
+        + v_13 * T02_density_bar7_0_m1
+        + c1_c
         * (
-            (v__6 * (inside__0_m1 - inside__0_p1) + v__9 * (inside__m1_0 - inside__p1_0)) * T12__density__bar2
-            + ((phi__0_p1 + v__16) * inside__m1_p1 - (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1
-            + ((phi__p1_0 + v__18) * inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0
-            - ((phi__0_m1 + v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1
-            - ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) * T12__density__bar2__m1_0
+            (v_6 * (inside_0_m1 - inside_0_p1) + v_9 * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
+            + ((phi_0_p1 + v_16) * inside_m1_p1 - (phi_0_p1 + v_17) * inside_p1_p1) * T12_density_bar2_0_p1
+            + ((phi_p1_0 + v_18) * inside_p1_m1 - (phi_p1_0 + v_17) * inside_p1_p1) * T12_density_bar2_p1_0
+            - ((phi_0_m1 + v_19) * inside_m1_m1 - (phi_0_m1 + v_18) * inside_p1_m1) * T12_density_bar2_0_m1
+            - ((phi_m1_0 + v_19) * inside_m1_m1 - (phi_m1_0 + v_16) * inside_m1_p1) * T12_density_bar2_m1_0
         )
-        - (4.0 * m2__c * phi + 2.0 * v__21) * T00__density__bar9
-        - v__14 * T01__density__bar8__p1_0
-        - v__15 * T02__density__bar7__0_p1
+        - (4.0 * m2_c * phi + 2.0 * v_21) * T00_density_bar9
+        - v_14 * T01_density_bar8_p1_0
+        - v_15 * T02_density_bar7_0_p1
     )
-    phi__bar = (
-        c1__c
+    phi_bar = (
+        c1_c
         * (
-            v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0)
-            + v__3 * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
+            v_0 * (0.5 * T00_density_bar9_p1_0 + T11_T22_density_bar4_p1_0)
+            + v_3 * (0.5 * T00_density_bar9_m1_0 + T11_T22_density_bar4_m1_0)
         )
-        + c2__c
+        + c2_c
         * (
-            v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1)
-            + v__2 * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
+            v_1 * (0.5 * T00_density_bar9_0_p1 - T11_T22_density_bar4_0_p1)
+            + v_2 * (0.5 * T00_density_bar9_0_m1 - T11_T22_density_bar4_0_m1)
         )
-        - (c2__c * v__11 - v__10) * T11_T22__density__bar4
-        - 0.25 * v__22
+        - (c2_c * v_11 - v_10) * T11_T22_density_bar4
+        - 0.25 * v_22
     )
-    pi__bar = T00__density__bar9 * pi - 0.25 * v__20
-    c1__bar = c1__bar3
-    c2__bar = c2__bar6
-    m2__bar = m2__bar12
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
+    pi_bar = T00_density_bar9 * pi - 0.25 * v_20
+    c1_bar = c1_bar3
+    c2_bar = c2_bar6
+    m2_bar = m2_bar12
+    return (phi_bar, pi_bar, c1_bar, c2_bar, m2_bar)
 
 
 def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -389,67 +389,65 @@ def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tenso
 
     c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2
     """
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = m2__c * phi * phi + pi * pi
-    v__1 = c1__c * (
-        (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0) * inside__p1_0
-    ) + c2__c * (
-        (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1) * inside__0_p1
-    )
-    energy__density = 0.5 * v__0 + 0.25 * v__1
-    return (energy__density,)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = m2_c * phi * phi + pi * pi
+    v_1 = c1_c * (
+        (phi - phi_m1_0) * (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * (phi - phi_p1_0) * inside_p1_0
+    ) + c2_c * ((phi - phi_0_m1) * (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * (phi - phi_0_p1) * inside_0_p1)
+    energy_density = 0.5 * v_0 + 0.25 * v_1
+    return (energy_density,)
 
 
 def stress_energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """Raw components of the stress-energy tensor at every site."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    pi__0_m1 = shift(pi, (0, -1))
-    pi__0_p1 = shift(pi, (0, 1))
-    pi__m1_0 = shift(pi, (-1, 0))
-    pi__p1_0 = shift(pi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = pi * pi
-    v__1 = m2__c * phi * phi
-    v__2 = (phi - phi__p1_0) * inside__p1_0
-    v__3 = (phi - phi__m1_0) * inside__m1_0
-    v__4 = c1__c * (v__2 * v__2 + v__3 * v__3)
-    v__5 = (phi - phi__0_p1) * inside__0_p1
-    v__6 = (phi - phi__0_m1) * inside__0_m1
-    v__7 = c2__c * (v__5 * v__5 + v__6 * v__6)
-    v__8 = v__1 - v__0
-    v__9 = 0.5 * v__8
-    v__10 = v__4 - v__7
-    v__11 = 0.25 * v__10
-    v__12 = v__5 * (pi + pi__0_p1) - v__6 * (pi + pi__0_m1)
-    v__13 = v__2 * (pi + pi__p1_0) - v__3 * (pi + pi__m1_0)
-    v__14 = v__0 + v__1
-    v__15 = v__4 + v__7
-    T00__density = 0.5 * v__14 + 0.25 * v__15
-    T01__density = 0.25 * v__13
-    T02__density = 0.25 * v__12
-    T11__density = v__11 - v__9
-    T12__density = 0.25 * c1__c * (v__2 - v__3) * (v__5 - v__6)
-    T22__density = -v__11 - v__9
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    pi_0_m1 = shift(pi, (0, -1))
+    pi_0_p1 = shift(pi, (0, 1))
+    pi_m1_0 = shift(pi, (-1, 0))
+    pi_p1_0 = shift(pi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = pi * pi
+    v_1 = m2_c * phi * phi
+    v_2 = (phi - phi_p1_0) * inside_p1_0
+    v_3 = (phi - phi_m1_0) * inside_m1_0
+    v_4 = c1_c * (v_2 * v_2 + v_3 * v_3)
+    v_5 = (phi - phi_0_p1) * inside_0_p1
+    v_6 = (phi - phi_0_m1) * inside_0_m1
+    v_7 = c2_c * (v_5 * v_5 + v_6 * v_6)
+    v_8 = v_1 - v_0
+    v_9 = 0.5 * v_8
+    v_10 = v_4 - v_7
+    v_11 = 0.25 * v_10
+    v_12 = v_5 * (pi + pi_0_p1) - v_6 * (pi + pi_0_m1)
+    v_13 = v_2 * (pi + pi_p1_0) - v_3 * (pi + pi_m1_0)
+    v_14 = v_0 + v_1
+    v_15 = v_4 + v_7
+    T00_density = 0.5 * v_14 + 0.25 * v_15
+    T01_density = 0.25 * v_13
+    T02_density = 0.25 * v_12
+    T11_density = v_11 - v_9
+    T12_density = 0.25 * c1_c * (v_2 - v_3) * (v_5 - v_6)
+    T22_density = -v_11 - v_9
+    return (T00_density, T01_density, T02_density, T11_density, T12_density, T22_density)
 
 
 def rates(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:
@@ -458,59 +456,59 @@ def rates(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Ten
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    m2__c = m2[:, None, None]
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    m2_c = m2[:, None, None]
     dH_dphi = (
-        m2__c * phi
-        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
-        + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
+        m2_c * phi
+        + c1_c * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0)
+        + c2_c * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1)
     )
-    pi_2 = gamma__c * pi
-    phi__rate = pi
+    pi_2 = gamma_c * pi
+    phi_rate = pi
     B_pi = torch.einsum("cd,bd...->bc...", B, pi)
-    pi_1__v = B_pi - dH_dphi
-    pi__rate = pi_1__v - pi_2
-    return (phi__rate, pi__rate)
+    pi_1_v = B_pi - dH_dphi
+    pi_rate = pi_1_v - pi_2
+    return (phi_rate, pi_rate)
 
 
 def power(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:
     """The density of dH/dt under the dynamics of the lattice."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    m2__c = m2[:, None, None]
-    dH_dphi__1 = (
-        m2__c * phi
-        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
-        + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    m2_c = m2[:, None, None]
+    dH_dphi_1 = (
+        m2_c * phi
+        + c1_c * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0)
+        + c2_c * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1)
     )
-    pi__left__bar__7 = gamma__c * pi
-    dH_dphi__8 = dH_dphi__1
-    dH_dpi__9 = pi
-    phi__t__10 = pi
-    B_pi__bracket__density___0__3 = torch.einsum("cd,bd...->bc...", B, pi)
-    pi__left__bar__5__v = B_pi__bracket__density___0__3 - dH_dphi__1
-    pi__t__11__v = pi__left__bar__5__v - pi__left__bar__7
-    power__density = dH_dphi__8 * phi__t__10 + pi__t__11__v * dH_dpi__9
-    return (power__density,)
+    pi_left_bar_7 = gamma_c * pi
+    dH_dphi_8 = dH_dphi_1
+    dH_dpi_9 = pi
+    phi_t_10 = pi
+    B_pi_bracket_density_0_3 = torch.einsum("cd,bd...->bc...", B, pi)
+    pi_left_bar_5_v = B_pi_bracket_density_0_3 - dH_dphi_1
+    pi_t_11_v = pi_left_bar_5_v - pi_left_bar_7
+    power_density = dH_dphi_8 * phi_t_10 + pi_t_11_v * dH_dpi_9
+    return (power_density,)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int, step: Callable[..., Tensors] = step) -> Tensors:

@@ -347,7 +347,7 @@ struct Sums {
     double m2[G];
 };
 
-// ``readout``: a__density, T11_T22_2a__density, T12_a__density.
+// ``readout``: a_density, T11_T22_2a_density, T12_a_density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -355,276 +355,274 @@ static NOINLINE void readout_0(
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict a__density,
-    R* __restrict T11_T22_2a__density,
-    R* __restrict T12_a__density
+    R* __restrict a_density,
+    R* __restrict T11_T22_2a_density,
+    R* __restrict T12_a_density
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
-            R* const a__density__row = a__density + c * at.dense + at.dense_row(row);
-            R* const T11_T22_2a__density__row = T11_T22_2a__density + c * at.dense + at.dense_row(row);
-            R* const T12_a__density__row = T12_a__density + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.dense + at.dense_row(row);
+            R* const a_density_row = a_density + c * at.dense + at.dense_row(row);
+            R* const T11_T22_2a_density_row = T11_T22_2a_density + c * at.dense + at.dense_row(row);
+            R* const T12_a_density_row = T12_a_density + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load_dense(last, pi__row + j);
-                const auto v__0 = (phi - phi__m1_0) * inside__m1_0;
-                const auto v__1 = (phi - phi__p1_0) * inside__p1_0;
-                const auto v__2 = c1__c * (v__0 * v__0 + v__1 * v__1);
-                const auto v__3 = (phi - phi__0_p1) * inside__0_p1;
-                const auto v__4 = (phi - phi__0_m1) * inside__0_m1;
-                const auto v__5 = c2__c * (v__3 * v__3 + v__4 * v__4);
-                const auto v__6 = m2__c * phi * phi + pi * pi;
-                const auto v__7 = v__2 + v__5;
-                const auto T00__density__v = R(0.5) * v__6 + R(0.25) * v__7;
-                const auto a__density = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__8 = R(1.0) / a__density;
-                const auto v__9 = v__2 - v__5;
-                const auto T11_T22__density__v = R(0.5) * v__9;
-                const auto T12__density__v = -R(0.25) * c1__c * (v__0 - v__1) * (v__3 - v__4);
-                store_result(at, last, a__density__row + j, spread(a__density));
-                const auto T11_T22_2a__density = R(0.5) * T11_T22__density__v * v__8;
-                store_result(at, last, T11_T22_2a__density__row + j, spread(T11_T22_2a__density));
-                const auto T12_a__density = T12__density__v * v__8;
-                store_result(at, last, T12_a__density__row + j, spread(T12_a__density));
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load_dense(last, pi_row + j);
+                const auto v_0 = (phi - phi_m1_0) * inside_m1_0;
+                const auto v_1 = (phi - phi_p1_0) * inside_p1_0;
+                const auto v_2 = c1_c * (v_0 * v_0 + v_1 * v_1);
+                const auto v_3 = (phi - phi_0_p1) * inside_0_p1;
+                const auto v_4 = (phi - phi_0_m1) * inside_0_m1;
+                const auto v_5 = c2_c * (v_3 * v_3 + v_4 * v_4);
+                const auto v_6 = m2_c * phi * phi + pi * pi;
+                const auto v_7 = v_2 + v_5;
+                const auto T00_density_v = R(0.5) * v_6 + R(0.25) * v_7;
+                const auto a_density = sqrt_(abs_(T00_density_v) + R(1.0 / 100.0));
+                const auto v_8 = R(1.0) / a_density;
+                const auto v_9 = v_2 - v_5;
+                const auto T11_T22_density_v = R(0.5) * v_9;
+                const auto T12_density_v = -R(0.25) * c1_c * (v_0 - v_1) * (v_3 - v_4);
+                store_result(at, last, a_density_row + j, spread(a_density));
+                const auto T11_T22_2a_density = R(0.5) * T11_T22_density_v * v_8;
+                store_result(at, last, T11_T22_2a_density_row + j, spread(T11_T22_2a_density));
+                const auto T12_a_density = T12_density_v * v_8;
+                store_result(at, last, T12_a_density_row + j, spread(T12_a_density));
             });
         }
     }
 }
 
 // The readout at every site: a, T11_T22_2a, T12_a.
-// coefficients -> a__density, T11_T22_2a__density, T12_a__density
+// coefficients -> a_density, T11_T22_2a_density, T12_a_density
 static NOINLINE void readout(
     const Lattice& at,
     const Given& given,
-    R* a__density,
-    R* T11_T22_2a__density,
-    R* T12_a__density
+    R* a_density,
+    R* T11_T22_2a_density,
+    R* T12_a_density
 ) {
-    readout_0(at, given.phi, given.pi, given.c1, given.c2, given.m2, a__density, T11_T22_2a__density, T12_a__density);
+    readout_0(at, given.phi, given.pi, given.c1, given.c2, given.m2, a_density, T11_T22_2a_density, T12_a_density);
 }
 
-// Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T00__density__bar7,
-// pi__bar.
+// Part 1 of 2 of ``readout_adjoint``: T12_density_bar2, T11_T22_density_bar4, T00_density_bar7,
+// pi_bar.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
-    const R* __restrict T11_T22_2a__density__bar,
-    const R* __restrict T12_a__density__bar,
-    const R* __restrict a__density__bar,
+    const R* __restrict T11_T22_2a_density_bar,
+    const R* __restrict T12_a_density_bar,
+    const R* __restrict a_density_bar,
     const R* __restrict phi,
     const R* __restrict pi,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict T12__density__bar2,
-    R* __restrict T11_T22__density__bar4,
-    R* __restrict T00__density__bar7,
-    R* __restrict pi__bar,
+    R* __restrict T12_density_bar2,
+    R* __restrict T11_T22_density_bar4,
+    R* __restrict T00_density_bar7,
+    R* __restrict pi_bar,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
-        V c1__sum{};
-        V c2__sum{};
-        V m2__sum{};
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
+        V c1_sum{};
+        V c2_sum{};
+        V m2_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const T11_T22_2a__density__bar__row = T11_T22_2a__density__bar + c * at.dense +
-                at.dense_row(row);
-            const R* const T12_a__density__bar__row = T12_a__density__bar + c * at.dense + at.dense_row(row);
-            const R* const a__density__bar__row = a__density__bar + c * at.dense + at.dense_row(row);
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
-            R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
-            R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
-            R* const T00__density__bar7__row = T00__density__bar7 + c * at.padded + at.padded_row(row);
-            R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const T11_T22_2a_density_bar_row = T11_T22_2a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const T12_a_density_bar_row = T12_a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const a_density_bar_row = a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.dense + at.dense_row(row);
+            R* const T12_density_bar2_row = T12_density_bar2 + c * at.padded + at.padded_row(row);
+            R* const T11_T22_density_bar4_row = T11_T22_density_bar4 + c * at.padded + at.padded_row(row);
+            R* const T00_density_bar7_row = T00_density_bar7 + c * at.padded + at.padded_row(row);
+            R* const pi_bar_row = pi_bar + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V T11_T22_2a__density__bar = load_dense(last, T11_T22_2a__density__bar__row + j);
-                const V T12_a__density__bar = load_dense(last, T12_a__density__bar__row + j);
-                const V a__density__bar = load_dense(last, a__density__bar__row + j);
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load_dense(last, pi__row + j);
-                const auto v__0 = (phi - phi__p1_0) * inside__p1_0;
-                const auto v__1 = (phi - phi__m1_0) * inside__m1_0;
-                const auto v__2 = v__0 * v__0 + v__1 * v__1;
-                const auto v__3 = c1__c * v__2;
-                const auto v__4 = (phi - phi__0_p1) * inside__0_p1;
-                const auto v__5 = (phi - phi__0_m1) * inside__0_m1;
-                const auto v__6 = v__4 * v__4 + v__5 * v__5;
-                const auto v__7 = c2__c * v__6;
-                const auto v__8 = phi * phi;
-                const auto v__9 = R(0.25) * (v__0 - v__1) * (v__4 - v__5);
-                const auto v__10 = pi * pi + m2__c * v__8;
-                const auto v__11 = v__3 + v__7;
-                const auto T00__density__v = R(0.5) * v__10 + R(0.25) * v__11;
-                const auto v__12 = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__13 = R(1.0) / v__12;
-                const auto v__14 = R(0.5) * T11_T22_2a__density__bar;
-                const auto v__15 = v__3 - v__7;
-                const auto T11_T22__density__v = R(0.5) * v__15;
-                const auto T12__density__v = c1__c * v__9;
-                const auto a__density__bar1__v = a__density__bar - (T12__density__v * T12_a__density__bar +
-                    T11_T22__density__v * v__14) / (v__12 * v__12);
-                const auto T00__density__bar7 = R(0.5) * a__density__bar1__v * sign_(T00__density__v) / v__12;
-                const auto v__16 = R(0.25) * T00__density__bar7;
-                const auto T11_T22__density__bar4 = v__13 * v__14;
-                const auto v__17 = R(0.5) * T11_T22__density__bar4;
-                const auto T12__density__bar2 = v__13 * T12_a__density__bar;
-                store(T12__density__bar2__row + j, spread(T12__density__bar2));
-                store(T11_T22__density__bar4__row + j, spread(T11_T22__density__bar4));
-                store(T00__density__bar7__row + j, spread(T00__density__bar7));
-                const auto pi__bar = T00__density__bar7 * pi;
-                store_dense(last, pi__bar__row + j, spread(pi__bar));
-                c1__sum += valid(last, T12__density__bar2 * v__9 + v__2 * (v__16 + v__17));
-                c2__sum += valid(last, v__6 * (v__16 - v__17));
-                m2__sum += valid(last, R(0.5) * T00__density__bar7 * v__8);
+                const V T11_T22_2a_density_bar = load_dense(last, T11_T22_2a_density_bar_row + j);
+                const V T12_a_density_bar = load_dense(last, T12_a_density_bar_row + j);
+                const V a_density_bar = load_dense(last, a_density_bar_row + j);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load_dense(last, pi_row + j);
+                const auto v_0 = (phi - phi_p1_0) * inside_p1_0;
+                const auto v_1 = (phi - phi_m1_0) * inside_m1_0;
+                const auto v_2 = v_0 * v_0 + v_1 * v_1;
+                const auto v_3 = c1_c * v_2;
+                const auto v_4 = (phi - phi_0_p1) * inside_0_p1;
+                const auto v_5 = (phi - phi_0_m1) * inside_0_m1;
+                const auto v_6 = v_4 * v_4 + v_5 * v_5;
+                const auto v_7 = c2_c * v_6;
+                const auto v_8 = phi * phi;
+                const auto v_9 = R(0.25) * (v_0 - v_1) * (v_4 - v_5);
+                const auto v_10 = pi * pi + m2_c * v_8;
+                const auto v_11 = v_3 + v_7;
+                const auto T00_density_v = R(0.5) * v_10 + R(0.25) * v_11;
+                const auto v_12 = sqrt_(abs_(T00_density_v) + R(1.0 / 100.0));
+                const auto v_13 = R(1.0) / v_12;
+                const auto v_14 = R(0.5) * T11_T22_2a_density_bar;
+                const auto v_15 = v_3 - v_7;
+                const auto T11_T22_density_v = R(0.5) * v_15;
+                const auto T12_density_v = c1_c * v_9;
+                const auto a_density_bar1_v = a_density_bar - (T12_density_v * T12_a_density_bar + T11_T22_density_v *
+                    v_14) / (v_12 * v_12);
+                const auto T00_density_bar7 = R(0.5) * a_density_bar1_v * sign_(T00_density_v) / v_12;
+                const auto v_16 = R(0.25) * T00_density_bar7;
+                const auto T11_T22_density_bar4 = v_13 * v_14;
+                const auto v_17 = R(0.5) * T11_T22_density_bar4;
+                const auto T12_density_bar2 = v_13 * T12_a_density_bar;
+                store(T12_density_bar2_row + j, spread(T12_density_bar2));
+                store(T11_T22_density_bar4_row + j, spread(T11_T22_density_bar4));
+                store(T00_density_bar7_row + j, spread(T00_density_bar7));
+                const auto pi_bar = T00_density_bar7 * pi;
+                store_dense(last, pi_bar_row + j, spread(pi_bar));
+                c1_sum += valid(last, T12_density_bar2 * v_9 + v_2 * (v_16 + v_17));
+                c2_sum += valid(last, v_6 * (v_16 - v_17));
+                m2_sum += valid(last, R(0.5) * T00_density_bar7 * v_8);
             });
         }
-        sums.c1[c] += across(c1__sum);
-        sums.c2[c] += across(c2__sum);
-        sums.m2[c] += across(m2__sum);
+        sums.c1[c] += across(c1_sum);
+        sums.c2[c] += across(c2_sum);
+        sums.m2[c] += across(m2_sum);
     }
 }
 
-// Part 2 of 2 of ``readout_adjoint``: phi__bar.
+// Part 2 of 2 of ``readout_adjoint``: phi_bar.
 static NOINLINE void readout_adjoint_1(
     const Lattice& at,
-    const R* __restrict T00__density__bar7,
-    const R* __restrict T11_T22__density__bar4,
-    const R* __restrict T12__density__bar2,
+    const R* __restrict T00_density_bar7,
+    const R* __restrict T11_T22_density_bar4,
+    const R* __restrict T12_density_bar2,
     const R* __restrict phi,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict phi__bar
+    R* __restrict phi_bar
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const T00__density__bar7__row = T00__density__bar7 + c * at.padded + at.padded_row(row);
-            const R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
-            const R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const T00_density_bar7_row = T00_density_bar7 + c * at.padded + at.padded_row(row);
+            const R* const T11_T22_density_bar4_row = T11_T22_density_bar4 + c * at.padded + at.padded_row(row);
+            const R* const T12_density_bar2_row = T12_density_bar2 + c * at.padded + at.padded_row(row);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            R* const phi_bar_row = phi_bar + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V T00__density__bar7 = load(T00__density__bar7__row + j);
-                const V T00__density__bar7__0_m1 = load(T00__density__bar7__row + j - 1);
-                const V T00__density__bar7__0_p1 = load(T00__density__bar7__row + j + 1);
-                const V T00__density__bar7__m1_0 = load(T00__density__bar7__row + j - at.step0());
-                const V T00__density__bar7__p1_0 = load(T00__density__bar7__row + j + at.step0());
-                const V T11_T22__density__bar4 = load(T11_T22__density__bar4__row + j);
-                const V T11_T22__density__bar4__0_m1 = load(T11_T22__density__bar4__row + j - 1);
-                const V T11_T22__density__bar4__0_p1 = load(T11_T22__density__bar4__row + j + 1);
-                const V T11_T22__density__bar4__m1_0 = load(T11_T22__density__bar4__row + j - at.step0());
-                const V T11_T22__density__bar4__p1_0 = load(T11_T22__density__bar4__row + j + at.step0());
-                const V T12__density__bar2 = load(T12__density__bar2__row + j);
-                const V T12__density__bar2__0_m1 = load(T12__density__bar2__row + j - 1);
-                const V T12__density__bar2__0_p1 = load(T12__density__bar2__row + j + 1);
-                const V T12__density__bar2__m1_0 = load(T12__density__bar2__row + j - at.step0());
-                const V T12__density__bar2__p1_0 = load(T12__density__bar2__row + j + at.step0());
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__m1_m1 = inside__m1 * load(at.inside_column + j - 1);
-                const V inside__m1_p1 = inside__m1 * load(at.inside_column + j + 1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V inside__p1_m1 = inside__p1 * load(at.inside_column + j - 1);
-                const V inside__p1_p1 = inside__p1 * load(at.inside_column + j + 1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__m1_m1 = load(phi__row + j - at.step0() - 1);
-                const V phi__m1_p1 = load(phi__row + j - at.step0() + 1);
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V phi__p1_m1 = load(phi__row + j + at.step0() - 1);
-                const V phi__p1_p1 = load(phi__row + j + at.step0() + 1);
-                const auto v__0 = phi - phi__p1_0;
-                const auto v__1 = phi - phi__m1_0;
-                const auto v__2 = phi - phi__0_p1;
-                const auto v__3 = phi - phi__0_m1;
-                const auto v__4 = v__0 * inside__p1_0;
-                const auto v__5 = v__1 * inside__m1_0;
-                const auto v__6 = c1__c * (v__4 + v__5);
-                const auto v__7 = v__2 * inside__0_p1;
-                const auto v__8 = v__3 * inside__0_m1;
-                const auto v__9 = v__7 + v__8;
-                const auto v__10 = -phi__m1_p1;
-                const auto v__11 = -phi__p1_p1;
-                const auto v__12 = -phi__p1_m1;
-                const auto v__13 = -phi__m1_m1;
-                const auto v__14 = c2__c * v__9 + v__6;
-                const auto v__15 = ((v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 -
-                    inside__p1_0)) * T12__density__bar2 + ((phi__0_p1 + v__10) * inside__m1_p1 - (phi__0_p1 + v__11) *
-                    inside__p1_p1) * T12__density__bar2__0_p1 + ((phi__p1_0 + v__12) * inside__p1_m1 - (phi__p1_0 +
-                    v__11) * inside__p1_p1) * T12__density__bar2__p1_0 - ((phi__0_m1 + v__13) * inside__m1_m1 -
-                    (phi__0_m1 + v__12) * inside__p1_m1) * T12__density__bar2__0_m1 - ((phi__m1_0 + v__13) *
-                    inside__m1_m1 - (phi__m1_0 + v__10) * inside__m1_p1) * T12__density__bar2__m1_0;
-                const auto phi__bar = R(0.25) * (R(4.0) * m2__c * phi + R(2.0) * v__14) * T00__density__bar7 + c1__c *
-                    (v__0 * (R(0.5) * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0) + v__1 * (R(0.5) *
-                    T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0) - R(0.25) * v__15) + c2__c * (v__2 *
-                    (R(0.5) * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1) + v__3 * (R(0.5) *
-                    T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)) - (c2__c * v__9 - v__6) *
-                    T11_T22__density__bar4;
-                store_dense(last, phi__bar__row + j, spread(phi__bar));
+                const V T00_density_bar7 = load(T00_density_bar7_row + j);
+                const V T00_density_bar7_0_m1 = load(T00_density_bar7_row + j - 1);
+                const V T00_density_bar7_0_p1 = load(T00_density_bar7_row + j + 1);
+                const V T00_density_bar7_m1_0 = load(T00_density_bar7_row + j - at.step0());
+                const V T00_density_bar7_p1_0 = load(T00_density_bar7_row + j + at.step0());
+                const V T11_T22_density_bar4 = load(T11_T22_density_bar4_row + j);
+                const V T11_T22_density_bar4_0_m1 = load(T11_T22_density_bar4_row + j - 1);
+                const V T11_T22_density_bar4_0_p1 = load(T11_T22_density_bar4_row + j + 1);
+                const V T11_T22_density_bar4_m1_0 = load(T11_T22_density_bar4_row + j - at.step0());
+                const V T11_T22_density_bar4_p1_0 = load(T11_T22_density_bar4_row + j + at.step0());
+                const V T12_density_bar2 = load(T12_density_bar2_row + j);
+                const V T12_density_bar2_0_m1 = load(T12_density_bar2_row + j - 1);
+                const V T12_density_bar2_0_p1 = load(T12_density_bar2_row + j + 1);
+                const V T12_density_bar2_m1_0 = load(T12_density_bar2_row + j - at.step0());
+                const V T12_density_bar2_p1_0 = load(T12_density_bar2_row + j + at.step0());
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_m1_m1 = inside_m1 * load(at.inside_column + j - 1);
+                const V inside_m1_p1 = inside_m1 * load(at.inside_column + j + 1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V inside_p1_m1 = inside_p1 * load(at.inside_column + j - 1);
+                const V inside_p1_p1 = inside_p1 * load(at.inside_column + j + 1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_m1_m1 = load(phi_row + j - at.step0() - 1);
+                const V phi_m1_p1 = load(phi_row + j - at.step0() + 1);
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V phi_p1_m1 = load(phi_row + j + at.step0() - 1);
+                const V phi_p1_p1 = load(phi_row + j + at.step0() + 1);
+                const auto v_0 = phi - phi_p1_0;
+                const auto v_1 = phi - phi_m1_0;
+                const auto v_2 = phi - phi_0_p1;
+                const auto v_3 = phi - phi_0_m1;
+                const auto v_4 = v_0 * inside_p1_0;
+                const auto v_5 = v_1 * inside_m1_0;
+                const auto v_6 = c1_c * (v_4 + v_5);
+                const auto v_7 = v_2 * inside_0_p1;
+                const auto v_8 = v_3 * inside_0_m1;
+                const auto v_9 = v_7 + v_8;
+                const auto v_10 = -phi_m1_p1;
+                const auto v_11 = -phi_p1_p1;
+                const auto v_12 = -phi_p1_m1;
+                const auto v_13 = -phi_m1_m1;
+                const auto v_14 = c2_c * v_9 + v_6;
+                const auto v_15 = ((v_4 - v_5) * (inside_0_m1 - inside_0_p1) + (v_7 - v_8) * (inside_m1_0 -
+                    inside_p1_0)) * T12_density_bar2 + ((phi_0_p1 + v_10) * inside_m1_p1 - (phi_0_p1 + v_11) *
+                    inside_p1_p1) * T12_density_bar2_0_p1 + ((phi_p1_0 + v_12) * inside_p1_m1 - (phi_p1_0 + v_11) *
+                    inside_p1_p1) * T12_density_bar2_p1_0 - ((phi_0_m1 + v_13) * inside_m1_m1 - (phi_0_m1 + v_12) *
+                    inside_p1_m1) * T12_density_bar2_0_m1 - ((phi_m1_0 + v_13) * inside_m1_m1 - (phi_m1_0 + v_10) *
+                    inside_m1_p1) * T12_density_bar2_m1_0;
+                const auto phi_bar = R(0.25) * (R(4.0) * m2_c * phi + R(2.0) * v_14) * T00_density_bar7 + c1_c * (v_0
+                    * (R(0.5) * T00_density_bar7_p1_0 + T11_T22_density_bar4_p1_0) + v_1 * (R(0.5) *
+                    T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0) - R(0.25) * v_15) + c2_c * (v_2 * (R(0.5) *
+                    T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1) + v_3 * (R(0.5) * T00_density_bar7_0_m1 -
+                    T11_T22_density_bar4_0_m1)) - (c2_c * v_9 - v_6) * T11_T22_density_bar4;
+                store_dense(last, phi_bar_row + j, spread(phi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
-// a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar -> phi__bar, pi__bar
+// a_density_bar, T11_T22_2a_density_bar, T12_a_density_bar -> phi_bar, pi_bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
-    const R* a__density__bar,
-    const R* T11_T22_2a__density__bar,
-    const R* T12_a__density__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* a_density_bar,
+    const R* T11_T22_2a_density_bar,
+    const R* T12_a_density_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums,
     R* work
 ) {
-    R* const T12__density__bar2 = work + 0 * at.block;
-    R* const T11_T22__density__bar4 = work + 1 * at.block;
-    R* const T00__density__bar7 = work + 2 * at.block;
-    readout_adjoint_0(at, T11_T22_2a__density__bar, T12_a__density__bar, a__density__bar, given.phi, given.pi,
-        given.c1, given.c2, given.m2, T12__density__bar2, T11_T22__density__bar4, T00__density__bar7, pi__bar, sums);
-    fill(at, T12__density__bar2);
-    fill(at, T11_T22__density__bar4);
-    fill(at, T00__density__bar7);
-    readout_adjoint_1(at, T00__density__bar7, T11_T22__density__bar4, T12__density__bar2, given.phi, given.c1,
-        given.c2, given.m2, phi__bar);
+    R* const T12_density_bar2 = work + 0 * at.block;
+    R* const T11_T22_density_bar4 = work + 1 * at.block;
+    R* const T00_density_bar7 = work + 2 * at.block;
+    readout_adjoint_0(at, T11_T22_2a_density_bar, T12_a_density_bar, a_density_bar, given.phi, given.pi, given.c1,
+        given.c2, given.m2, T12_density_bar2, T11_T22_density_bar4, T00_density_bar7, pi_bar, sums);
+    fill(at, T12_density_bar2);
+    fill(at, T11_T22_density_bar4);
+    fill(at, T00_density_bar7);
+    readout_adjoint_1(at, T00_density_bar7, T11_T22_density_bar4, T12_density_bar2, given.phi, given.c1, given.c2,
+        given.m2, phi_bar);
 }
 
 constexpr long GIVEN = 5, COMPONENTS = 3, IMPORTS = 1, BUFFERS = 3;
@@ -718,27 +716,27 @@ struct Sums {
     double m2[G];
 };
 
-// ``head``: phi__start, pi__start.
+// ``head``: phi_start, pi_start.
 static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
     const R* __restrict pi,
-    R* __restrict phi__start,
-    R* __restrict pi__start
+    R* __restrict phi_start,
+    R* __restrict pi_start
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.dense + at.dense_row(row);
-            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
-            R* const phi__start__row = phi__start + c * at.padded + at.padded_row(row);
-            R* const pi__start__row = pi__start + c * at.padded + at.padded_row(row);
+            const R* const phi_row = phi + c * at.dense + at.dense_row(row);
+            const R* const pi_row = pi + c * at.dense + at.dense_row(row);
+            R* const phi_start_row = phi_start + c * at.padded + at.padded_row(row);
+            R* const pi_start_row = pi_start + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V phi = load_dense(last, phi__row + j);
-                const V pi = load_dense(last, pi__row + j);
-                const auto phi__start = phi;
-                store(phi__start__row + j, spread(phi__start));
-                const auto pi__start = pi;
-                store(pi__start__row + j, spread(pi__start));
+                const V phi = load_dense(last, phi_row + j);
+                const V pi = load_dense(last, pi_row + j);
+                const auto phi_start = phi;
+                store(phi_start_row + j, spread(phi_start));
+                const auto pi_start = pi;
+                store(pi_start_row + j, spread(pi_start));
             });
         }
     }
@@ -747,20 +745,20 @@ static NOINLINE void head_0(
 // The beginning of the first step of ExplicitEuler, as far as it is pointwise, for
 // phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
 // pi_t = -gamma*pi
-// phi, pi -> phi__start, pi__start
+// phi, pi -> phi_start, pi_start
 static NOINLINE void head(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    R* phi__start,
-    R* pi__start
+    R* phi_start,
+    R* pi_start
 ) {
-    head_0(at, phi, pi, phi__start, pi__start);
-    fill(at, phi__start);
+    head_0(at, phi, pi, phi_start, pi_start);
+    fill(at, phi_start);
 }
 
-// ``inner``: phi__next, pi__next.
+// ``inner``: phi_next, pi_next.
 static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -771,42 +769,42 @@ static NOINLINE void inner_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict phi__next,
-    R* __restrict pi__next
+    R* __restrict phi_next,
+    R* __restrict pi_next
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R gamma__c = gamma[c];
-        const R k__c = k[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R gamma_c = gamma[c];
+        const R k_c = k[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            R* const phi__next__row = phi__next + c * at.padded + at.padded_row(row);
-            R* const pi__next__row = pi__next + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.padded + at.padded_row(row);
+            R* const phi_next_row = phi_next + c * at.padded + at.padded_row(row);
+            R* const pi_next_row = pi_next + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load(pi__row + j);
-                const auto k__0 = -c2__c * k__c * dt;
-                const auto k__1 = -c1__c * k__c * dt;
-                const auto k__2 = R(1.0) - k__c * m2__c * dt;
-                const auto k__3 = R(1.0) - gamma__c * dt;
-                const auto phi__next = k__2 * phi + k__0 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
-                    inside__0_p1) + k__1 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0);
-                const auto pi__next = k__3 * pi;
-                store(phi__next__row + j, spread(phi__next));
-                store(pi__next__row + j, spread(pi__next));
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load(pi_row + j);
+                const auto k_0 = -c2_c * k_c * dt;
+                const auto k_1 = -c1_c * k_c * dt;
+                const auto k_2 = R(1.0) - k_c * m2_c * dt;
+                const auto k_3 = R(1.0) - gamma_c * dt;
+                const auto phi_next = k_2 * phi + k_0 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
+                    inside_0_p1) + k_1 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0);
+                const auto pi_next = k_3 * pi;
+                store(phi_next_row + j, spread(phi_next));
+                store(pi_next_row + j, spread(pi_next));
             });
         }
     }
@@ -815,20 +813,20 @@ static NOINLINE void inner_0(
 // The rest of a step of ExplicitEuler, and the beginning of the next, for
 // phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
 // pi_t = -gamma*pi
-// phi, pi -> phi__next, pi__next
+// phi, pi -> phi_next, pi_next
 static NOINLINE void inner(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    R* phi__next,
-    R* pi__next
+    R* phi_next,
+    R* pi_next
 ) {
-    inner_0(at, phi, pi, given.c1, given.c2, given.dt, given.gamma, given.k, given.m2, phi__next, pi__next);
-    fill(at, phi__next);
+    inner_0(at, phi, pi, given.c1, given.c2, given.dt, given.gamma, given.k, given.m2, phi_next, pi_next);
+    fill(at, phi_next);
 }
 
-// ``tail``: phi__next, pi__next.
+// ``tail``: phi_next, pi_next.
 static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -839,42 +837,42 @@ static NOINLINE void tail_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict phi__next,
-    R* __restrict pi__next
+    R* __restrict phi_next,
+    R* __restrict pi_next
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R gamma__c = gamma[c];
-        const R k__c = k[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R gamma_c = gamma[c];
+        const R k_c = k[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            R* const phi__next__row = phi__next + c * at.dense + at.dense_row(row);
-            R* const pi__next__row = pi__next + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.padded + at.padded_row(row);
+            R* const phi_next_row = phi_next + c * at.dense + at.dense_row(row);
+            R* const pi_next_row = pi_next + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load(pi__row + j);
-                const auto k__0 = -c2__c * k__c * dt;
-                const auto k__1 = -c1__c * k__c * dt;
-                const auto k__2 = R(1.0) - k__c * m2__c * dt;
-                const auto k__3 = R(1.0) - gamma__c * dt;
-                const auto phi__next = k__2 * phi + k__0 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
-                    inside__0_p1) + k__1 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0);
-                const auto pi__next = k__3 * pi;
-                store_dense(last, phi__next__row + j, spread(phi__next));
-                store_dense(last, pi__next__row + j, spread(pi__next));
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load(pi_row + j);
+                const auto k_0 = -c2_c * k_c * dt;
+                const auto k_1 = -c1_c * k_c * dt;
+                const auto k_2 = R(1.0) - k_c * m2_c * dt;
+                const auto k_3 = R(1.0) - gamma_c * dt;
+                const auto phi_next = k_2 * phi + k_0 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
+                    inside_0_p1) + k_1 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0);
+                const auto pi_next = k_3 * pi;
+                store_dense(last, phi_next_row + j, spread(phi_next));
+                store_dense(last, pi_next_row + j, spread(pi_next));
             });
         }
     }
@@ -883,331 +881,331 @@ static NOINLINE void tail_0(
 // The rest of the last step of ExplicitEuler for
 // phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
 // pi_t = -gamma*pi
-// phi, pi -> phi__next, pi__next
+// phi, pi -> phi_next, pi_next
 static NOINLINE void tail(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    R* phi__next,
-    R* pi__next
+    R* phi_next,
+    R* pi_next
 ) {
-    tail_0(at, phi, pi, given.c1, given.c2, given.dt, given.gamma, given.k, given.m2, phi__next, pi__next);
+    tail_0(at, phi, pi, given.c1, given.c2, given.dt, given.gamma, given.k, given.m2, phi_next, pi_next);
 }
 
-// ``head_adjoint``: phi__bar, pi__bar.
+// ``head_adjoint``: phi_bar, pi_bar.
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
-    const R* __restrict phi__start__bar,
-    const R* __restrict pi__start__bar,
-    R* __restrict phi__bar,
-    R* __restrict pi__bar
+    const R* __restrict phi_start_bar,
+    const R* __restrict pi_start_bar,
+    R* __restrict phi_bar,
+    R* __restrict pi_bar
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__start__bar__row = phi__start__bar + c * at.padded + at.padded_row(row);
-            const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
-            R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
-            R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
+            const R* const phi_start_bar_row = phi_start_bar + c * at.padded + at.padded_row(row);
+            const R* const pi_start_bar_row = pi_start_bar + c * at.padded + at.padded_row(row);
+            R* const phi_bar_row = phi_bar + c * at.dense + at.dense_row(row);
+            R* const pi_bar_row = pi_bar + c * at.dense + at.dense_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V phi__start__bar = load(phi__start__bar__row + j);
-                const V pi__start__bar = load(pi__start__bar__row + j);
-                const auto phi__bar = phi__start__bar;
-                store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = pi__start__bar;
-                store_dense(last, pi__bar__row + j, spread(pi__bar));
+                const V phi_start_bar = load(phi_start_bar_row + j);
+                const V pi_start_bar = load(pi_start_bar_row + j);
+                const auto phi_bar = phi_start_bar;
+                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                const auto pi_bar = pi_start_bar;
+                store_dense(last, pi_bar_row + j, spread(pi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``head``, w -> J^T w: those of all its arguments from those of its results.
-// phi, pi, phi__start__bar, pi__start__bar -> phi__bar, pi__bar
+// phi, pi, phi_start_bar, pi_start_bar -> phi_bar, pi_bar
 static NOINLINE void head_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    const R* phi__start__bar,
-    const R* pi__start__bar,
-    R* phi__bar,
-    R* pi__bar
+    const R* phi_start_bar,
+    const R* pi_start_bar,
+    R* phi_bar,
+    R* pi_bar
 ) {
-    head_adjoint_0(at, phi__start__bar, pi__start__bar, phi__bar, pi__bar);
+    head_adjoint_0(at, phi_start_bar, pi_start_bar, phi_bar, pi_bar);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: dH_dphi__bar6, pi__bar.
+// Part 1 of 2 of ``inner_adjoint``: dH_dphi_bar6, pi_bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
-    const R* __restrict phi__next__bar,
+    const R* __restrict phi_next_bar,
     const R* __restrict pi,
-    const R* __restrict pi__next__bar,
+    const R* __restrict pi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R dt,
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi__bar6,
-    R* __restrict pi__bar,
+    R* __restrict dH_dphi_bar6,
+    R* __restrict pi_bar,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R gamma__c = gamma[c];
-        const R k__c = k[c];
-        const R m2__c = m2[c];
-        V gamma__sum{};
-        V k__sum{};
-        V c1__sum{};
-        V c2__sum{};
-        V m2__sum{};
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R gamma_c = gamma[c];
+        const R k_c = k[c];
+        const R m2_c = m2[c];
+        V gamma_sum{};
+        V k_sum{};
+        V c1_sum{};
+        V c2_sum{};
+        V m2_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            const R* const pi__next__bar__row = pi__next__bar + c * at.padded + at.padded_row(row);
-            R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
-            R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const phi_next_bar_row = phi_next_bar + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.padded + at.padded_row(row);
+            const R* const pi_next_bar_row = pi_next_bar + c * at.padded + at.padded_row(row);
+            R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__next__bar = load(phi__next__bar__row + j);
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load(pi__row + j);
-                const V pi__next__bar = load(pi__next__bar__row + j);
-                const auto v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
-                const auto v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
-                const auto pi_1__bar1__v = -dt * pi__next__bar;
-                const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
-                const auto phi_1__bar3__v = -dt * phi__next__bar;
-                const auto k__0 = -k__c * dt;
-                const auto k__1 = R(1.0) - gamma__c * dt;
-                const auto dH_dphi__bar6 = k__0 * phi__next__bar;
-                const auto pi__bar = k__1 * pi__next__bar;
-                store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
-                store(pi__bar__row + j, spread(pi__bar));
-                gamma__sum += valid(last, pi_1__bar1__v * pi);
-                k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);
-                c1__sum += valid(last, dH_dphi__bar6 * v__0);
-                c2__sum += valid(last, dH_dphi__bar6 * v__1);
-                m2__sum += valid(last, dH_dphi__bar6 * phi);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_next_bar = load(phi_next_bar_row + j);
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load(pi_row + j);
+                const V pi_next_bar = load(pi_next_bar_row + j);
+                const auto v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0;
+                const auto v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1;
+                const auto pi_1_bar1_v = -dt * pi_next_bar;
+                const auto dH_dphi_v = m2_c * phi + c1_c * v_0 + c2_c * v_1;
+                const auto phi_1_bar3_v = -dt * phi_next_bar;
+                const auto k_0 = -k_c * dt;
+                const auto k_1 = R(1.0) - gamma_c * dt;
+                const auto dH_dphi_bar6 = k_0 * phi_next_bar;
+                const auto pi_bar = k_1 * pi_next_bar;
+                store(dH_dphi_bar6_row + j, spread(dH_dphi_bar6));
+                store(pi_bar_row + j, spread(pi_bar));
+                gamma_sum += valid(last, pi_1_bar1_v * pi);
+                k_sum += valid(last, dH_dphi_v * phi_1_bar3_v);
+                c1_sum += valid(last, dH_dphi_bar6 * v_0);
+                c2_sum += valid(last, dH_dphi_bar6 * v_1);
+                m2_sum += valid(last, dH_dphi_bar6 * phi);
             });
         }
-        sums.gamma[c] += across(gamma__sum);
-        sums.k[c] += across(k__sum);
-        sums.c1[c] += across(c1__sum);
-        sums.c2[c] += across(c2__sum);
-        sums.m2[c] += across(m2__sum);
+        sums.gamma[c] += across(gamma_sum);
+        sums.k[c] += across(k_sum);
+        sums.c1[c] += across(c1_sum);
+        sums.c2[c] += across(c2_sum);
+        sums.m2[c] += across(m2_sum);
     }
 }
 
-// Part 2 of 2 of ``inner_adjoint``: phi__bar.
+// Part 2 of 2 of ``inner_adjoint``: phi_bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar6,
-    const R* __restrict phi__next__bar,
+    const R* __restrict dH_dphi_bar6,
+    const R* __restrict phi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict phi__bar
+    R* __restrict phi_bar
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
-            const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
-            R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const phi_next_bar_row = phi_next_bar + c * at.padded + at.padded_row(row);
+            R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar6 = load(dH_dphi__bar6__row + j);
-                const V dH_dphi__bar6__0_m1 = load(dH_dphi__bar6__row + j - 1);
-                const V dH_dphi__bar6__0_p1 = load(dH_dphi__bar6__row + j + 1);
-                const V dH_dphi__bar6__m1_0 = load(dH_dphi__bar6__row + j - at.step0());
-                const V dH_dphi__bar6__p1_0 = load(dH_dphi__bar6__row + j + at.step0());
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi__next__bar = load(phi__next__bar__row + j);
-                const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
-                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
-                store(phi__bar__row + j, spread(phi__bar));
+                const V dH_dphi_bar6 = load(dH_dphi_bar6_row + j);
+                const V dH_dphi_bar6_0_m1 = load(dH_dphi_bar6_row + j - 1);
+                const V dH_dphi_bar6_0_p1 = load(dH_dphi_bar6_row + j + 1);
+                const V dH_dphi_bar6_m1_0 = load(dH_dphi_bar6_row + j - at.step0());
+                const V dH_dphi_bar6_p1_0 = load(dH_dphi_bar6_row + j + at.step0());
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi_next_bar = load(phi_next_bar_row + j);
+                const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
+                    * dH_dphi_bar6 + phi_next_bar + c1_c * (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) + c2_c *
+                    (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1);
+                store(phi_bar_row + j, spread(phi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
-// phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
+// phi, pi, phi_next_bar, pi_next_bar -> phi_bar, pi_bar
 static NOINLINE void inner_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    const R* phi__next__bar,
-    const R* pi__next__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* phi_next_bar,
+    const R* pi_next_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi__bar6 = work + 0 * at.block;
-    inner_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi__bar6, pi__bar, sums);
-    fill(at, dH_dphi__bar6);
-    inner_adjoint_1(at, dH_dphi__bar6, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
+    R* const dH_dphi_bar6 = work + 0 * at.block;
+    inner_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.c1, given.c2, given.dt, given.gamma, given.k,
+        given.m2, dH_dphi_bar6, pi_bar, sums);
+    fill(at, dH_dphi_bar6);
+    inner_adjoint_1(at, dH_dphi_bar6, phi_next_bar, given.c1, given.c2, given.m2, phi_bar);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: dH_dphi__bar6, pi__bar.
+// Part 1 of 2 of ``tail_adjoint``: dH_dphi_bar6, pi_bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
-    const R* __restrict phi__next__bar,
+    const R* __restrict phi_next_bar,
     const R* __restrict pi,
-    const R* __restrict pi__next__bar,
+    const R* __restrict pi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R dt,
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi__bar6,
-    R* __restrict pi__bar,
+    R* __restrict dH_dphi_bar6,
+    R* __restrict pi_bar,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R gamma__c = gamma[c];
-        const R k__c = k[c];
-        const R m2__c = m2[c];
-        V gamma__sum{};
-        V k__sum{};
-        V c1__sum{};
-        V c2__sum{};
-        V m2__sum{};
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R gamma_c = gamma[c];
+        const R k_c = k[c];
+        const R m2_c = m2[c];
+        V gamma_sum{};
+        V k_sum{};
+        V c1_sum{};
+        V c2_sum{};
+        V m2_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
-            const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            const R* const pi__next__bar__row = pi__next__bar + c * at.dense + at.dense_row(row);
-            R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
-            R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
+            const R* const pi_row = pi + c * at.padded + at.padded_row(row);
+            const R* const pi_next_bar_row = pi_next_bar + c * at.dense + at.dense_row(row);
+            R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load(pi__row + j);
-                const V pi__next__bar = load_dense(last, pi__next__bar__row + j);
-                const auto v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
-                const auto v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
-                const auto pi_1__bar1__v = -dt * pi__next__bar;
-                const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
-                const auto phi_1__bar3__v = -dt * phi__next__bar;
-                const auto k__0 = -k__c * dt;
-                const auto k__1 = R(1.0) - gamma__c * dt;
-                const auto dH_dphi__bar6 = k__0 * phi__next__bar;
-                const auto pi__bar = k__1 * pi__next__bar;
-                store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
-                store(pi__bar__row + j, spread(pi__bar));
-                gamma__sum += valid(last, pi_1__bar1__v * pi);
-                k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);
-                c1__sum += valid(last, dH_dphi__bar6 * v__0);
-                c2__sum += valid(last, dH_dphi__bar6 * v__1);
-                m2__sum += valid(last, dH_dphi__bar6 * phi);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load(pi_row + j);
+                const V pi_next_bar = load_dense(last, pi_next_bar_row + j);
+                const auto v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0;
+                const auto v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1;
+                const auto pi_1_bar1_v = -dt * pi_next_bar;
+                const auto dH_dphi_v = m2_c * phi + c1_c * v_0 + c2_c * v_1;
+                const auto phi_1_bar3_v = -dt * phi_next_bar;
+                const auto k_0 = -k_c * dt;
+                const auto k_1 = R(1.0) - gamma_c * dt;
+                const auto dH_dphi_bar6 = k_0 * phi_next_bar;
+                const auto pi_bar = k_1 * pi_next_bar;
+                store(dH_dphi_bar6_row + j, spread(dH_dphi_bar6));
+                store(pi_bar_row + j, spread(pi_bar));
+                gamma_sum += valid(last, pi_1_bar1_v * pi);
+                k_sum += valid(last, dH_dphi_v * phi_1_bar3_v);
+                c1_sum += valid(last, dH_dphi_bar6 * v_0);
+                c2_sum += valid(last, dH_dphi_bar6 * v_1);
+                m2_sum += valid(last, dH_dphi_bar6 * phi);
             });
         }
-        sums.gamma[c] += across(gamma__sum);
-        sums.k[c] += across(k__sum);
-        sums.c1[c] += across(c1__sum);
-        sums.c2[c] += across(c2__sum);
-        sums.m2[c] += across(m2__sum);
+        sums.gamma[c] += across(gamma_sum);
+        sums.k[c] += across(k_sum);
+        sums.c1[c] += across(c1_sum);
+        sums.c2[c] += across(c2_sum);
+        sums.m2[c] += across(m2_sum);
     }
 }
 
-// Part 2 of 2 of ``tail_adjoint``: phi__bar.
+// Part 2 of 2 of ``tail_adjoint``: phi_bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar6,
-    const R* __restrict phi__next__bar,
+    const R* __restrict dH_dphi_bar6,
+    const R* __restrict phi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict phi__bar
+    R* __restrict phi_bar
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
-            const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
-            R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
+            R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar6 = load(dH_dphi__bar6__row + j);
-                const V dH_dphi__bar6__0_m1 = load(dH_dphi__bar6__row + j - 1);
-                const V dH_dphi__bar6__0_p1 = load(dH_dphi__bar6__row + j + 1);
-                const V dH_dphi__bar6__m1_0 = load(dH_dphi__bar6__row + j - at.step0());
-                const V dH_dphi__bar6__p1_0 = load(dH_dphi__bar6__row + j + at.step0());
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
-                const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
-                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
-                store(phi__bar__row + j, spread(phi__bar));
+                const V dH_dphi_bar6 = load(dH_dphi_bar6_row + j);
+                const V dH_dphi_bar6_0_m1 = load(dH_dphi_bar6_row + j - 1);
+                const V dH_dphi_bar6_0_p1 = load(dH_dphi_bar6_row + j + 1);
+                const V dH_dphi_bar6_m1_0 = load(dH_dphi_bar6_row + j - at.step0());
+                const V dH_dphi_bar6_p1_0 = load(dH_dphi_bar6_row + j + at.step0());
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
+                const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
+                    * dH_dphi_bar6 + phi_next_bar + c1_c * (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) + c2_c *
+                    (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1);
+                store(phi_bar_row + j, spread(phi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
-// phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
+// phi, pi, phi_next_bar, pi_next_bar -> phi_bar, pi_bar
 static NOINLINE void tail_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    const R* phi__next__bar,
-    const R* pi__next__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* phi_next_bar,
+    const R* pi_next_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi__bar6 = work + 0 * at.block;
-    tail_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi__bar6, pi__bar, sums);
-    fill(at, dH_dphi__bar6);
-    tail_adjoint_1(at, dH_dphi__bar6, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
+    R* const dH_dphi_bar6 = work + 0 * at.block;
+    tail_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.c1, given.c2, given.dt, given.gamma, given.k,
+        given.m2, dH_dphi_bar6, pi_bar, sums);
+    fill(at, dH_dphi_bar6);
+    tail_adjoint_1(at, dH_dphi_bar6, phi_next_bar, given.c1, given.c2, given.m2, phi_bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;

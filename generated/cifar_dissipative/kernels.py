@@ -42,8 +42,7 @@ def checking() -> bool:
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
-    what
-    lies before and behind it."""
+    what lies before and behind it."""
     if not checking():
         if shape is None:
             return torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -70,8 +69,7 @@ def _block(n: int) -> int:
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
-    the
-    blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
+    the blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
     block = _block(n)
@@ -83,8 +81,9 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     return (
         programs,
         {
-            "N__": n,
-            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "N": n,
+            "N0": size[0],
+            "N1": size[1],
             "BLOCK": block,
             "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
             "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
@@ -114,11 +113,11 @@ def partials(like: Tensor) -> Tensor:
 
 
 @triton.jit
-def sign__(x):
+def sign(x):
     return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_0_kernel(
     phi_ptr,
     pi_ptr,
@@ -128,12 +127,12 @@ def step_0_kernel(
     k_ptr,
     m2_ptr,
     dt_ptr,
-    phi__next_ptr,
-    pi__next_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_next_ptr,
+    pi_next_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
@@ -142,509 +141,485 @@ def step_0_kernel(
     phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
     pi_t = -gamma*pi
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    gamma = tl.load(gamma_ptr + channel__).to(ACC)
-    k = tl.load(k_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    gamma = tl.load(gamma_ptr + channel).to(ACC)
+    k = tl.load(k_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    dH_dphi__v = (
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    dH_dphi_v = (
         phi * m2
-        + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
-        + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
+        + ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0) * c1
+        + ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1) * c2
     )
-    phi_1__v = dH_dphi__v * k
-    pi_1__v = pi * gamma
-    tl.store(phi__next_ptr + base__ + at__, (phi - phi_1__v * dt).to(phi__next_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__next_ptr + base__ + at__, (pi - pi_1__v * dt).to(pi__next_ptr.dtype.element_ty), mask=ok__)
+    phi_1_v = dH_dphi_v * k
+    pi_1_v = pi * gamma
+    tl.store(phi_next_ptr + base + at, (phi - phi_1_v * dt).to(phi_next_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_next_ptr + base + at, (pi - pi_1_v * dt).to(pi_next_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_0_kernel(
     phi_ptr,
-    phi__next__bar_ptr,
+    phi_next_bar_ptr,
     pi_ptr,
-    pi__next__bar_ptr,
+    pi_next_bar_ptr,
     c1_ptr,
     c2_ptr,
     gamma_ptr,
     k_ptr,
     m2_ptr,
     dt_ptr,
-    dH_dphi__bar6_ptr,
-    pi__bar_ptr,
-    gamma__bar2_ptr,
-    k__bar4_ptr,
-    c1__bar7_ptr,
-    c2__bar8_ptr,
-    m2__bar9_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    dH_dphi_bar6_ptr,
+    pi_bar_ptr,
+    gamma_bar2_ptr,
+    k_bar4_ptr,
+    c1_bar7_ptr,
+    c2_bar8_ptr,
+    m2_bar9_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8,
-    m2__bar9. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8,
+    m2_bar9. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    gamma = tl.load(gamma_ptr + channel__).to(ACC)
-    k = tl.load(k_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    gamma = tl.load(gamma_ptr + channel).to(ACC)
+    k = tl.load(k_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_1__bar1__v = -dt * pi__next__bar
-    dH_dphi__v = phi * m2 + v__0 * c1 + v__1 * c2
-    phi_1__bar3__v = -dt * phi__next__bar
-    dH_dphi__bar6 = phi_1__bar3__v * k
-    dH_dpi__bar5__v = pi_1__bar1__v * gamma
-    tl.store(dH_dphi__bar6_ptr + base__ + at__, (dH_dphi__bar6).to(dH_dphi__bar6_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__bar_ptr + base__ + at__, (pi__next__bar + dH_dpi__bar5__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_1__bar1__v * pi, 0.0), axis=0))
-    tl.store(k__bar4_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__v * phi_1__bar3__v, 0.0), axis=0))
-    tl.store(c1__bar7_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * v__0, 0.0), axis=0))
-    tl.store(c2__bar8_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * v__1, 0.0), axis=0))
-    tl.store(m2__bar9_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * phi, 0.0), axis=0))
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
+    pi_1_bar1_v = -dt * pi_next_bar
+    dH_dphi_v = phi * m2 + v_0 * c1 + v_1 * c2
+    phi_1_bar3_v = -dt * phi_next_bar
+    dH_dphi_bar6 = phi_1_bar3_v * k
+    dH_dpi_bar5_v = pi_1_bar1_v * gamma
+    tl.store(dH_dphi_bar6_ptr + base + at, dH_dphi_bar6.to(dH_dphi_bar6_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_bar_ptr + base + at, (pi_next_bar + dH_dpi_bar5_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(gamma_bar2_ptr + partial, tl.sum(tl.where(ok, pi_1_bar1_v * pi, 0.0), axis=0))
+    tl.store(k_bar4_ptr + partial, tl.sum(tl.where(ok, dH_dphi_v * phi_1_bar3_v, 0.0), axis=0))
+    tl.store(c1_bar7_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar6 * v_0, 0.0), axis=0))
+    tl.store(c2_bar8_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar6 * v_1, 0.0), axis=0))
+    tl.store(m2_bar9_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar6 * phi, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_1_kernel(
-    dH_dphi__bar6_ptr,
-    phi__next__bar_ptr,
+    dH_dphi_bar6_ptr,
+    phi_next_bar_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    phi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi__bar. Cotangents of ``step``, w -> J^T w: those of all its
+    """Part 2 of 2 of ``step_adjoint``: phi_bar. Cotangents of ``step``, w -> J^T w: those of all its
     arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    dH_dphi__bar6 = tl.load(dH_dphi__bar6_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi__bar6__0_m1 = tl.load(dH_dphi__bar6_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dH_dphi__bar6__0_p1 = tl.load(dH_dphi__bar6_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dH_dphi__bar6__m1_0 = tl.load(dH_dphi__bar6_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dH_dphi__bar6__p1_0 = tl.load(dH_dphi__bar6_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    dH_dphi_bar6 = tl.load(dH_dphi_bar6_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dH_dphi_bar6_0_m1 = tl.load(dH_dphi_bar6_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    dH_dphi_bar6_0_p1 = tl.load(dH_dphi_bar6_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    dH_dphi_bar6_m1_0 = tl.load(dH_dphi_bar6_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    dH_dphi_bar6_p1_0 = tl.load(dH_dphi_bar6_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
     tl.store(
-        phi__bar_ptr + base__ + at__,
+        phi_bar_ptr + base + at,
         (
-            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
-            + phi__next__bar
-            + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
-            + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
-        ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__,
+            ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar6
+            + phi_next_bar
+            + (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) * c1
+            + (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1) * c2
+        ).to(phi_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_0_kernel(
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    a__density_ptr,
-    T11_T22_2a__density_ptr,
-    T12_a__density_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    a_density_ptr,
+    T11_T22_2a_density_ptr,
+    T12_a_density_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The readout at every site: a, T11_T22_2a, T12_a."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (phi - phi__m1_0) * inside__m1_0
-    v__1 = (phi - phi__p1_0) * inside__p1_0
-    v__2 = (v__0 * v__0 + v__1 * v__1) * c1
-    v__3 = (phi - phi__0_p1) * inside__0_p1
-    v__4 = (phi - phi__0_m1) * inside__0_m1
-    v__5 = (v__3 * v__3 + v__4 * v__4) * c2
-    v__6 = phi * phi * m2 + pi * pi
-    v__7 = v__2 + v__5
-    T00__density__v = 0.5 * v__6 + 0.25 * v__7
-    a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__8 = 1.0 / a__density
-    v__9 = v__2 - v__5
-    T11_T22__density__v = 0.5 * v__9
-    T12__density__v = -0.25 * (v__0 - v__1) * (v__3 - v__4) * c1
-    tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (phi - phi_m1_0) * inside_m1_0
+    v_1 = (phi - phi_p1_0) * inside_p1_0
+    v_2 = (v_0 * v_0 + v_1 * v_1) * c1
+    v_3 = (phi - phi_0_p1) * inside_0_p1
+    v_4 = (phi - phi_0_m1) * inside_0_m1
+    v_5 = (v_3 * v_3 + v_4 * v_4) * c2
+    v_6 = phi * phi * m2 + pi * pi
+    v_7 = v_2 + v_5
+    T00_density_v = 0.5 * v_6 + 0.25 * v_7
+    a_density = tl.sqrt(tl.abs(T00_density_v) + (1 / 100))
+    v_8 = 1.0 / a_density
+    v_9 = v_2 - v_5
+    T11_T22_density_v = 0.5 * v_9
+    T12_density_v = -0.25 * (v_0 - v_1) * (v_3 - v_4) * c1
+    tl.store(a_density_ptr + base + at, a_density.to(a_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty),
-        mask=ok__,
+        T11_T22_2a_density_ptr + base + at,
+        (0.5 * T11_T22_density_v * v_8).to(T11_T22_2a_density_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty), mask=ok__
-    )
+    tl.store(T12_a_density_ptr + base + at, (T12_density_v * v_8).to(T12_a_density_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_0_kernel(
-    T11_T22_2a__density__bar_ptr,
-    T12_a__density__bar_ptr,
-    a__density__bar_ptr,
+    T11_T22_2a_density_bar_ptr,
+    T12_a_density_bar_ptr,
+    a_density_bar_ptr,
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    T12__density__bar2_ptr,
-    T11_T22__density__bar4_ptr,
-    T00__density__bar7_ptr,
-    pi__bar_ptr,
-    c1__bar3_ptr,
-    c2__bar6_ptr,
-    m2__bar10_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    T12_density_bar2_ptr,
+    T11_T22_density_bar4_ptr,
+    T00_density_bar7_ptr,
+    pi_bar_ptr,
+    c1_bar3_ptr,
+    c2_bar6_ptr,
+    m2_bar10_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T00__density__bar7,
-    pi__bar, c1__bar3, c2__bar6, m2__bar10. Cotangents of ``readout``, w -> J^T w: those of all its
+    """Part 1 of 2 of ``readout_adjoint``: T12_density_bar2, T11_T22_density_bar4, T00_density_bar7,
+    pi_bar, c1_bar3, c2_bar6, m2_bar10. Cotangents of ``readout``, w -> J^T w: those of all its
     arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T11_T22_2a__density__bar = tl.load(T11_T22_2a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12_a__density__bar = tl.load(T12_a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    a__density__bar = tl.load(a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__m1_0) * inside__m1_0
-    v__2 = v__0 * v__0 + v__1 * v__1
-    v__3 = v__2 * c1
-    v__4 = (phi - phi__0_p1) * inside__0_p1
-    v__5 = (phi - phi__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 + v__5 * v__5
-    v__7 = v__6 * c2
-    v__8 = phi * phi
-    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
-    v__10 = pi * pi + v__8 * m2
-    v__11 = v__3 + v__7
-    T00__density__v = 0.5 * v__10 + 0.25 * v__11
-    v__12 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__13 = 1.0 / v__12
-    v__14 = 0.5 * T11_T22_2a__density__bar
-    v__15 = v__3 - v__7
-    T11_T22__density__v = 0.5 * v__15
-    T12__density__v = v__9 * c1
-    a__density__bar1__v = a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (
-        v__12 * v__12
-    )
-    T00__density__bar7 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__12
-    v__16 = 0.25 * T00__density__bar7
-    T11_T22__density__bar4 = v__13 * v__14
-    v__17 = 0.5 * T11_T22__density__bar4
-    T12__density__bar2 = v__13 * T12_a__density__bar
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    T11_T22_2a_density_bar = tl.load(T11_T22_2a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_a_density_bar = tl.load(T12_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    a_density_bar = tl.load(a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_m1_0) * inside_m1_0
+    v_2 = v_0 * v_0 + v_1 * v_1
+    v_3 = v_2 * c1
+    v_4 = (phi - phi_0_p1) * inside_0_p1
+    v_5 = (phi - phi_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 + v_5 * v_5
+    v_7 = v_6 * c2
+    v_8 = phi * phi
+    v_9 = 0.25 * (v_0 - v_1) * (v_4 - v_5)
+    v_10 = pi * pi + v_8 * m2
+    v_11 = v_3 + v_7
+    T00_density_v = 0.5 * v_10 + 0.25 * v_11
+    v_12 = tl.sqrt(tl.abs(T00_density_v) + (1 / 100))
+    v_13 = 1.0 / v_12
+    v_14 = 0.5 * T11_T22_2a_density_bar
+    v_15 = v_3 - v_7
+    T11_T22_density_v = 0.5 * v_15
+    T12_density_v = v_9 * c1
+    a_density_bar1_v = a_density_bar - (T12_density_v * T12_a_density_bar + T11_T22_density_v * v_14) / (v_12 * v_12)
+    T00_density_bar7 = 0.5 * a_density_bar1_v * sign(T00_density_v) / v_12
+    v_16 = 0.25 * T00_density_bar7
+    T11_T22_density_bar4 = v_13 * v_14
+    v_17 = 0.5 * T11_T22_density_bar4
+    T12_density_bar2 = v_13 * T12_a_density_bar
+    tl.store(T12_density_bar2_ptr + base + at, T12_density_bar2.to(T12_density_bar2_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T12__density__bar2_ptr + base__ + at__,
-        (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
-        mask=ok__,
+        T11_T22_density_bar4_ptr + base + at,
+        T11_T22_density_bar4.to(T11_T22_density_bar4_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(
-        T11_T22__density__bar4_ptr + base__ + at__,
-        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(
-        T00__density__bar7_ptr + base__ + at__,
-        (T00__density__bar7).to(T00__density__bar7_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(pi__bar_ptr + base__ + at__, (T00__density__bar7 * pi).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(
-        c1__bar3_ptr + partial__,
-        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__16 + v__17), 0.0), axis=0),
-    )
-    tl.store(c2__bar6_ptr + partial__, tl.sum(tl.where(ok__, v__6 * (v__16 - v__17), 0.0), axis=0))
-    tl.store(m2__bar10_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * T00__density__bar7 * v__8, 0.0), axis=0))
+    tl.store(T00_density_bar7_ptr + base + at, T00_density_bar7.to(T00_density_bar7_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_bar_ptr + base + at, (T00_density_bar7 * pi).to(pi_bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(c1_bar3_ptr + partial, tl.sum(tl.where(ok, T12_density_bar2 * v_9 + v_2 * (v_16 + v_17), 0.0), axis=0))
+    tl.store(c2_bar6_ptr + partial, tl.sum(tl.where(ok, v_6 * (v_16 - v_17), 0.0), axis=0))
+    tl.store(m2_bar10_ptr + partial, tl.sum(tl.where(ok, 0.5 * T00_density_bar7 * v_8, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_1_kernel(
-    T00__density__bar7_ptr,
-    T11_T22__density__bar4_ptr,
-    T12__density__bar2_ptr,
+    T00_density_bar7_ptr,
+    T11_T22_density_bar4_ptr,
+    T12_density_bar2_ptr,
     phi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    phi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 2 of ``readout_adjoint``: phi__bar. Cotangents of ``readout``, w -> J^T w: those of all its
+    """Part 2 of 2 of ``readout_adjoint``: phi_bar. Cotangents of ``readout``, w -> J^T w: those of all its
     arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
-    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
-    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T00__density__bar7 = tl.load(T00__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar7__0_m1 = tl.load(T00__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar7__0_p1 = tl.load(T00__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar7__m1_0 = tl.load(T00__density__bar7_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar7__p1_0 = tl.load(T00__density__bar7_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11_T22__density__bar4__0_m1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(
-        ACC
-    )
-    T11_T22__density__bar4__0_p1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(
-        ACC
-    )
-    T11_T22__density__bar4__m1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(
-        ACC
-    )
-    T11_T22__density__bar4__p1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(
-        ACC
-    )
-    T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar2__m1_0 = tl.load(T12__density__bar2_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar2__p1_0 = tl.load(T12__density__bar2_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__m1_m1 = tl.load(phi_ptr + base__ + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
-    phi__m1_p1 = tl.load(phi_ptr + base__ + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi__p1_m1 = tl.load(phi_ptr + base__ + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
-    phi__p1_p1 = tl.load(phi_ptr + base__ + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__m1_m1 = ok__m1_m1.to(ACC)
-    inside__m1_p1 = ok__m1_p1.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    inside__p1_m1 = ok__p1_m1.to(ACC)
-    inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = phi - phi__p1_0
-    v__1 = phi - phi__m1_0
-    v__2 = phi - phi__0_p1
-    v__3 = phi - phi__0_m1
-    v__4 = v__0 * inside__p1_0
-    v__5 = v__1 * inside__m1_0
-    v__6 = (v__4 + v__5) * c1
-    v__7 = v__2 * inside__0_p1
-    v__8 = v__3 * inside__0_m1
-    v__9 = v__7 + v__8
-    v__10 = -phi__m1_p1
-    v__11 = -phi__p1_p1
-    v__12 = -phi__p1_m1
-    v__13 = -phi__m1_m1
-    v__14 = v__9 * c2 + v__6
-    v__15 = (
-        ((v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0))
-        * T12__density__bar2
-        + ((phi__0_p1 + v__10) * inside__m1_p1 - (phi__0_p1 + v__11) * inside__p1_p1) * T12__density__bar2__0_p1
-        + ((phi__p1_0 + v__12) * inside__p1_m1 - (phi__p1_0 + v__11) * inside__p1_p1) * T12__density__bar2__p1_0
-        - ((phi__0_m1 + v__13) * inside__m1_m1 - (phi__0_m1 + v__12) * inside__p1_m1) * T12__density__bar2__0_m1
-        - ((phi__m1_0 + v__13) * inside__m1_m1 - (phi__m1_0 + v__10) * inside__m1_p1) * T12__density__bar2__m1_0
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
+    ok_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
+    ok_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
+    ok_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
+    ok_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    T00_density_bar7 = tl.load(T00_density_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar7_0_m1 = tl.load(T00_density_bar7_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T00_density_bar7_0_p1 = tl.load(T00_density_bar7_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T00_density_bar7_m1_0 = tl.load(T00_density_bar7_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T00_density_bar7_p1_0 = tl.load(T00_density_bar7_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T11_T22_density_bar4 = tl.load(T11_T22_density_bar4_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_m1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_p1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_T22_density_bar4_m1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T11_T22_density_bar4_p1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar2 = tl.load(T12_density_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_density_bar2_0_m1 = tl.load(T12_density_bar2_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T12_density_bar2_0_p1 = tl.load(T12_density_bar2_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T12_density_bar2_m1_0 = tl.load(T12_density_bar2_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T12_density_bar2_p1_0 = tl.load(T12_density_bar2_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_m1_m1 = tl.load(phi_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
+    phi_m1_p1 = tl.load(phi_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_p1_m1 = tl.load(phi_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
+    phi_p1_p1 = tl.load(phi_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_m1_m1 = ok_m1_m1.to(ACC)
+    inside_m1_p1 = ok_m1_p1.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_p1_m1 = ok_p1_m1.to(ACC)
+    inside_p1_p1 = ok_p1_p1.to(ACC)
+    v_0 = phi - phi_p1_0
+    v_1 = phi - phi_m1_0
+    v_2 = phi - phi_0_p1
+    v_3 = phi - phi_0_m1
+    v_4 = v_0 * inside_p1_0
+    v_5 = v_1 * inside_m1_0
+    v_6 = (v_4 + v_5) * c1
+    v_7 = v_2 * inside_0_p1
+    v_8 = v_3 * inside_0_m1
+    v_9 = v_7 + v_8
+    v_10 = -phi_m1_p1
+    v_11 = -phi_p1_p1
+    v_12 = -phi_p1_m1
+    v_13 = -phi_m1_m1
+    v_14 = v_9 * c2 + v_6
+    v_15 = (
+        ((v_4 - v_5) * (inside_0_m1 - inside_0_p1) + (v_7 - v_8) * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
+        + ((phi_0_p1 + v_10) * inside_m1_p1 - (phi_0_p1 + v_11) * inside_p1_p1) * T12_density_bar2_0_p1
+        + ((phi_p1_0 + v_12) * inside_p1_m1 - (phi_p1_0 + v_11) * inside_p1_p1) * T12_density_bar2_p1_0
+        - ((phi_0_m1 + v_13) * inside_m1_m1 - (phi_0_m1 + v_12) * inside_p1_m1) * T12_density_bar2_0_m1
+        - ((phi_m1_0 + v_13) * inside_m1_m1 - (phi_m1_0 + v_10) * inside_m1_p1) * T12_density_bar2_m1_0
     )
     tl.store(
-        phi__bar_ptr + base__ + at__,
+        phi_bar_ptr + base + at,
         (
-            0.25 * (4.0 * phi * m2 + 2.0 * v__14) * T00__density__bar7
+            0.25 * (4.0 * phi * m2 + 2.0 * v_14) * T00_density_bar7
             + (
-                v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0)
-                + v__1 * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0)
-                - 0.25 * v__15
+                v_0 * (0.5 * T00_density_bar7_p1_0 + T11_T22_density_bar4_p1_0)
+                + v_1 * (0.5 * T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0)
+                - 0.25 * v_15
             )
             * c1
             + (
-                v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1)
-                + v__3 * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
+                v_2 * (0.5 * T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1)
+                + v_3 * (0.5 * T00_density_bar7_0_m1 - T11_T22_density_bar4_0_m1)
             )
             * c2
-            - (v__9 * c2 - v__6) * T11_T22__density__bar4
-        ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__,
+            - (v_9 * c2 - v_6) * T11_T22_density_bar4
+        ).to(phi_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
 
 
 def step(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``step`` one after the other, torch between them where channels meet."""
-    phi__next = _new(phi)
-    pi__next = _new(phi)
-    launch(step_0_kernel, phi, phi, pi, c1, c2, gamma, k, m2, dt, phi__next, pi__next)
-    return (phi__next, pi__next)
+    phi_next = _new(phi)
+    pi_next = _new(phi)
+    launch(step_0_kernel, phi, phi, pi, c1, c2, gamma, k, m2, dt, phi_next, pi_next)
+    return (phi_next, pi_next)
 
 
 def step_adjoint(
@@ -656,61 +631,61 @@ def step_adjoint(
     gamma: Tensor,
     k: Tensor,
     m2: Tensor,
-    phi__next__bar: Tensor,
-    pi__next__bar: Tensor,
+    phi_next_bar: Tensor,
+    pi_next_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
-    dH_dphi__bar6 = _new(phi)
-    pi__bar = _new(phi)
-    gamma__bar2__parts = partials(phi)
-    k__bar4__parts = partials(phi)
-    c1__bar7__parts = partials(phi)
-    c2__bar8__parts = partials(phi)
-    m2__bar9__parts = partials(phi)
+    dH_dphi_bar6 = _new(phi)
+    pi_bar = _new(phi)
+    gamma_bar2_parts = partials(phi)
+    k_bar4_parts = partials(phi)
+    c1_bar7_parts = partials(phi)
+    c2_bar8_parts = partials(phi)
+    m2_bar9_parts = partials(phi)
     launch(
         step_adjoint_0_kernel,
         phi,
         phi,
-        phi__next__bar,
+        phi_next_bar,
         pi,
-        pi__next__bar,
+        pi_next_bar,
         c1,
         c2,
         gamma,
         k,
         m2,
         dt,
-        dH_dphi__bar6,
-        pi__bar,
-        gamma__bar2__parts,
-        k__bar4__parts,
-        c1__bar7__parts,
-        c2__bar8__parts,
-        m2__bar9__parts,
+        dH_dphi_bar6,
+        pi_bar,
+        gamma_bar2_parts,
+        k_bar4_parts,
+        c1_bar7_parts,
+        c2_bar8_parts,
+        m2_bar9_parts,
     )
-    gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
-    k__bar4 = k__bar4__parts.sum(dim=(0, 2))
-    c1__bar7 = c1__bar7__parts.sum(dim=(0, 2))
-    c2__bar8 = c2__bar8__parts.sum(dim=(0, 2))
-    m2__bar9 = m2__bar9__parts.sum(dim=(0, 2))
-    phi__bar = _new(phi)
-    launch(step_adjoint_1_kernel, phi, dH_dphi__bar6, phi__next__bar, c1, c2, m2, phi__bar)
-    c1__bar = c1__bar7
-    c2__bar = c2__bar8
-    dt__bar = torch.zeros_like(dt)
-    gamma__bar = gamma__bar2
-    k__bar = k__bar4
-    m2__bar = m2__bar9
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
+    gamma_bar2 = gamma_bar2_parts.sum(dim=(0, 2))
+    k_bar4 = k_bar4_parts.sum(dim=(0, 2))
+    c1_bar7 = c1_bar7_parts.sum(dim=(0, 2))
+    c2_bar8 = c2_bar8_parts.sum(dim=(0, 2))
+    m2_bar9 = m2_bar9_parts.sum(dim=(0, 2))
+    phi_bar = _new(phi)
+    launch(step_adjoint_1_kernel, phi, dH_dphi_bar6, phi_next_bar, c1, c2, m2, phi_bar)
+    c1_bar = c1_bar7
+    c2_bar = c2_bar8
+    dt_bar = torch.zeros_like(dt)
+    gamma_bar = gamma_bar2
+    k_bar = k_bar4
+    m2_bar = m2_bar9
+    return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, gamma_bar, k_bar, m2_bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    a__density = _new(phi)
-    T11_T22_2a__density = _new(phi)
-    T12_a__density = _new(phi)
-    launch(readout_0_kernel, phi, phi, pi, c1, c2, m2, a__density, T11_T22_2a__density, T12_a__density)
-    return (a__density, T11_T22_2a__density, T12_a__density)
+    a_density = _new(phi)
+    T11_T22_2a_density = _new(phi)
+    T12_a_density = _new(phi)
+    launch(readout_0_kernel, phi, phi, pi, c1, c2, m2, a_density, T11_T22_2a_density, T12_a_density)
+    return (a_density, T11_T22_2a_density, T12_a_density)
 
 
 def readout_adjoint(
@@ -719,57 +694,57 @@ def readout_adjoint(
     c1: Tensor,
     c2: Tensor,
     m2: Tensor,
-    a__density__bar: Tensor,
-    T11_T22_2a__density__bar: Tensor,
-    T12_a__density__bar: Tensor,
+    a_density_bar: Tensor,
+    T11_T22_2a_density_bar: Tensor,
+    T12_a_density_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
-    T12__density__bar2 = _new(phi)
-    T11_T22__density__bar4 = _new(phi)
-    T00__density__bar7 = _new(phi)
-    pi__bar = _new(phi)
-    c1__bar3__parts = partials(phi)
-    c2__bar6__parts = partials(phi)
-    m2__bar10__parts = partials(phi)
+    T12_density_bar2 = _new(phi)
+    T11_T22_density_bar4 = _new(phi)
+    T00_density_bar7 = _new(phi)
+    pi_bar = _new(phi)
+    c1_bar3_parts = partials(phi)
+    c2_bar6_parts = partials(phi)
+    m2_bar10_parts = partials(phi)
     launch(
         readout_adjoint_0_kernel,
         phi,
-        T11_T22_2a__density__bar,
-        T12_a__density__bar,
-        a__density__bar,
+        T11_T22_2a_density_bar,
+        T12_a_density_bar,
+        a_density_bar,
         phi,
         pi,
         c1,
         c2,
         m2,
-        T12__density__bar2,
-        T11_T22__density__bar4,
-        T00__density__bar7,
-        pi__bar,
-        c1__bar3__parts,
-        c2__bar6__parts,
-        m2__bar10__parts,
+        T12_density_bar2,
+        T11_T22_density_bar4,
+        T00_density_bar7,
+        pi_bar,
+        c1_bar3_parts,
+        c2_bar6_parts,
+        m2_bar10_parts,
     )
-    c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
-    c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
-    m2__bar10 = m2__bar10__parts.sum(dim=(0, 2))
-    phi__bar = _new(phi)
+    c1_bar3 = c1_bar3_parts.sum(dim=(0, 2))
+    c2_bar6 = c2_bar6_parts.sum(dim=(0, 2))
+    m2_bar10 = m2_bar10_parts.sum(dim=(0, 2))
+    phi_bar = _new(phi)
     launch(
         readout_adjoint_1_kernel,
         phi,
-        T00__density__bar7,
-        T11_T22__density__bar4,
-        T12__density__bar2,
+        T00_density_bar7,
+        T11_T22_density_bar4,
+        T12_density_bar2,
         phi,
         c1,
         c2,
         m2,
-        phi__bar,
+        phi_bar,
     )
-    c1__bar = c1__bar3
-    c2__bar = c2__bar6
-    m2__bar = m2__bar10
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
+    c1_bar = c1_bar3
+    c2_bar = c2_bar6
+    m2_bar = m2_bar10
+    return (phi_bar, pi_bar, c1_bar, c2_bar, m2_bar)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
@@ -880,9 +855,10 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n,
-        **{f"N{axis}__": length for axis, length in enumerate(size)},
-        "TILE__": max(16, triton.next_power_of_2(n)),
+        "N": n,
+        "N0": size[0],
+        "N1": size[1],
+        "TILE": max(16, triton.next_power_of_2(n)),
         "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
         "enable_fp_fusion": True,
     }
@@ -893,7 +869,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     options = plan_planes(tuple(like.shape[2:]), like.dtype)
     if "num_warps" not in constants:
         fixed = torch.are_deterministic_algorithms_enabled()
-        constants["num_warps"] = _warps(_name(kernel), options["TILE__"], group, like.dtype, like.device, fixed)
+        constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
@@ -902,9 +878,9 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
 
 
 @triton.jit
-def _read4(plane, near, TILE__: tl.constexpr):
+def _read4(plane, near, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE__, 2, 2])
+    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -923,117 +899,102 @@ def _store_plane(pointer, at, value, ok):
 
 @triton.jit
 def _step_0(
-    phi,
-    pi,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
-    c1,
-    c2,
-    gamma,
-    k,
-    m2,
-    dt,
-    near__0,
-    TILE__: tl.constexpr,
+    phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, near_0, TILE: tl.constexpr
 ):
-    """``step``: phi__next, pi__next."""
-    phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
-    dH_dphi__v = (
+    """``step``: phi_next, pi_next."""
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
+    dH_dphi_v = (
         phi * m2
-        + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
-        + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
+        + ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0) * c1
+        + ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1) * c2
     )
-    phi_1__v = dH_dphi__v * k
-    pi_1__v = pi * gamma
-    phi__next = phi - phi_1__v * dt
-    pi__next = pi - pi_1__v * dt
-    return phi__next, pi__next
+    phi_1_v = dH_dphi_v * k
+    pi_1_v = pi * gamma
+    phi_next = phi - phi_1_v * dt
+    pi_next = pi - pi_1_v * dt
+    return phi_next, pi_next
 
 
 @triton.jit
 def _step_adjoint_0(
     phi,
-    phi__next__bar,
+    phi_next_bar,
     pi,
-    pi__next__bar,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    pi_next_bar,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     c1,
     c2,
     gamma,
     k,
     m2,
     dt,
-    near__0,
-    TILE__: tl.constexpr,
+    near_0,
+    TILE: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8,
-    m2__bar9.
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8,
+    m2_bar9.
     """
-    phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
-    v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_1__bar1__v = -dt * pi__next__bar
-    dH_dphi__v = phi * m2 + v__0 * c1 + v__1 * c2
-    phi_1__bar3__v = -dt * phi__next__bar
-    dH_dphi__bar6 = phi_1__bar3__v * k
-    dH_dpi__bar5__v = pi_1__bar1__v * gamma
-    pi__bar = pi__next__bar + dH_dpi__bar5__v
-    gamma__bar2 = pi_1__bar1__v * pi
-    k__bar4 = dH_dphi__v * phi_1__bar3__v
-    c1__bar7 = dH_dphi__bar6 * v__0
-    c2__bar8 = dH_dphi__bar6 * v__1
-    m2__bar9 = dH_dphi__bar6 * phi
-    return dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8, m2__bar9
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
+    v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
+    pi_1_bar1_v = -dt * pi_next_bar
+    dH_dphi_v = phi * m2 + v_0 * c1 + v_1 * c2
+    phi_1_bar3_v = -dt * phi_next_bar
+    dH_dphi_bar6 = phi_1_bar3_v * k
+    dH_dpi_bar5_v = pi_1_bar1_v * gamma
+    pi_bar = pi_next_bar + dH_dpi_bar5_v
+    gamma_bar2 = pi_1_bar1_v * pi
+    k_bar4 = dH_dphi_v * phi_1_bar3_v
+    c1_bar7 = dH_dphi_bar6 * v_0
+    c2_bar8 = dH_dphi_bar6 * v_1
+    m2_bar9 = dH_dphi_bar6 * phi
+    return dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8, m2_bar9
 
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi__bar6,
-    phi__next__bar,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    dH_dphi_bar6,
+    phi_next_bar,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     c1,
     c2,
     m2,
-    near__0,
-    TILE__: tl.constexpr,
+    near_0,
+    TILE: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi__bar."""
-    dH_dphi__bar6__m1_0, dH_dphi__bar6__0_m1, dH_dphi__bar6__0_p1, dH_dphi__bar6__p1_0 = _read4(
-        dH_dphi__bar6, near__0, TILE__
+    """Part 2 of 2 of ``step_adjoint``: phi_bar."""
+    dH_dphi_bar6_m1_0, dH_dphi_bar6_0_m1, dH_dphi_bar6_0_p1, dH_dphi_bar6_p1_0 = _read4(dH_dphi_bar6, near_0, TILE)
+    phi_bar = (
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar6
+        + phi_next_bar
+        + (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) * c1
+        + (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1) * c2
     )
-    phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
-        + phi__next__bar
-        + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
-        + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
-    )
-    return phi__bar
+    return phi_bar
 
 
 @triton.jit
 def _step(
     phi,
     pi,
-    near__0,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    near_0,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     c1,
     c2,
     gamma,
     k,
     m2,
     dt,
-    TILE__: tl.constexpr,
+    TILE: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """One step of a plane in registers. One step of ExplicitEuler for
@@ -1041,13 +1002,13 @@ def _step(
     phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
     pi_t = -gamma*pi
     """
-    phi__next, pi__next = _step_0(
-        phi, pi, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, c1, c2, gamma, k, m2, dt, near__0, TILE__
+    phi_next, pi_next = _step_0(
+        phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, near_0, TILE
     )
-    return phi__next, pi__next
+    return phi_next, pi_next
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_kernel(
     phi_ptr,
     pi_ptr,
@@ -1057,77 +1018,63 @@ def evolve_kernel(
     k_ptr,
     m2_ptr,
     dt_ptr,
-    phi__out_ptr,
-    pi__out_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
+    phi_out_ptr,
+    pi_out_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip. One step of ExplicitEuler for
+    """``K`` steps: the state stays on chip. One step of ExplicitEuler for
 
     phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
     pi_t = -gamma*pi
     """
-    plane__ = tl.program_id(0).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    plane = tl.program_id(0).to(tl.int64)
+    channel = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    phi = _load_plane(phi_ptr, base__, ok__, ACC)
-    pi = _load_plane(pi_ptr, base__, ok__, ACC)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    gamma = tl.load(gamma_ptr + channel__).to(ACC)
-    k = tl.load(k_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    phi = _load_plane(phi_ptr, base, ok, ACC)
+    pi = _load_plane(pi_ptr, base, ok, ACC)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    gamma = tl.load(gamma_ptr + channel).to(ACC)
+    k = tl.load(k_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    for _ in range(K__):
+    for _ in range(K):
         phi, pi = _step(
-            phi,
-            pi,
-            near__0,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
-            c1,
-            c2,
-            gamma,
-            k,
-            m2,
-            dt,
-            TILE__,
-            ACC,
+            phi, pi, near_0, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, TILE, ACC
         )
-    _store_plane(phi__out_ptr, base__, phi, ok__)
-    _store_plane(pi__out_ptr, base__, pi, ok__)
+    _store_plane(phi_out_ptr, base, phi, ok)
+    _store_plane(pi_out_ptr, base, pi, ok)
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_adjoint_kernel(
     phi_ptr,
     pi_ptr,
@@ -1137,140 +1084,116 @@ def evolve_adjoint_kernel(
     k_ptr,
     m2_ptr,
     dt_ptr,
-    phi__out_bar_ptr,
-    pi__out_bar_ptr,
-    phi__kept_ptr,
-    pi__kept_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    c1__bar_ptr,
-    c2__bar_ptr,
-    gamma__bar_ptr,
-    k__bar_ptr,
-    m2__bar_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
+    phi_out_bar_ptr,
+    pi_out_bar_ptr,
+    phi_kept_ptr,
+    pi_kept_ptr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    c1_bar_ptr,
+    c2_bar_ptr,
+    gamma_bar_ptr,
+    k_bar_ptr,
+    m2_bar_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
-    plane__ = tl.program_id(0).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    """The variation of ``K`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
+    plane = tl.program_id(0).to(tl.int64)
+    channel = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    planes__ = tl.num_programs(0).to(tl.int64)
-    all__ = planes__ * N__
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    gamma = tl.load(gamma_ptr + channel__).to(ACC)
-    k = tl.load(k_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    planes = tl.num_programs(0).to(tl.int64)
+    stride = planes * N
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    gamma = tl.load(gamma_ptr + channel).to(ACC)
+    k = tl.load(k_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = _load_plane(phi_ptr, base__, ok__, ACC)
-    pi = _load_plane(pi_ptr, base__, ok__, ACC)
+    phi = _load_plane(phi_ptr, base, ok, ACC)
+    pi = _load_plane(pi_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
-    for k__ in range(K__ - 1):
-        _store_plane(phi__kept_ptr, base__ + k__ * all__, phi, ok__)
-        _store_plane(pi__kept_ptr, base__ + k__ * all__, pi, ok__)
+    for k__ in range(K - 1):
+        _store_plane(phi_kept_ptr, base + k__ * stride, phi, ok)
+        _store_plane(pi_kept_ptr, base + k__ * stride, pi, ok)
         phi, pi = _step(
-            phi,
-            pi,
-            near__0,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
-            c1,
-            c2,
-            gamma,
-            k,
-            m2,
-            dt,
-            TILE__,
-            ACC,
+            phi, pi, near_0, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, TILE, ACC
         )
-    _store_plane(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__)
-    _store_plane(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__)
+    _store_plane(phi_kept_ptr, base + (K - 1) * stride, phi, ok)
+    _store_plane(pi_kept_ptr, base + (K - 1) * stride, pi, ok)
     tl.debug_barrier()
-    phi__next__bar = _load_plane(phi__out_bar_ptr, base__, ok__, ACC)
-    pi__next__bar = _load_plane(pi__out_bar_ptr, base__, ok__, ACC)
-    c1__bar__sum = tl.zeros([TILE__], ACC)
-    c2__bar__sum = tl.zeros([TILE__], ACC)
-    gamma__bar__sum = tl.zeros([TILE__], ACC)
-    k__bar__sum = tl.zeros([TILE__], ACC)
-    m2__bar__sum = tl.zeros([TILE__], ACC)
-    for back__ in range(K__):
-        at_step__ = base__ + (K__ - 1 - back__) * all__
-        phi = _load_plane(phi__kept_ptr, at_step__, ok__, ACC)
-        pi = _load_plane(pi__kept_ptr, at_step__, ok__, ACC)
-        dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8, m2__bar9 = _step_adjoint_0(
+    phi_next_bar = _load_plane(phi_out_bar_ptr, base, ok, ACC)
+    pi_next_bar = _load_plane(pi_out_bar_ptr, base, ok, ACC)
+    c1_bar_sum = tl.zeros([TILE], ACC)
+    c2_bar_sum = tl.zeros([TILE], ACC)
+    gamma_bar_sum = tl.zeros([TILE], ACC)
+    k_bar_sum = tl.zeros([TILE], ACC)
+    m2_bar_sum = tl.zeros([TILE], ACC)
+    for back in range(K):
+        at_step = base + (K - 1 - back) * stride
+        phi = _load_plane(phi_kept_ptr, at_step, ok, ACC)
+        pi = _load_plane(pi_kept_ptr, at_step, ok, ACC)
+        dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8, m2_bar9 = _step_adjoint_0(
             phi,
-            phi__next__bar,
+            phi_next_bar,
             pi,
-            pi__next__bar,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
+            pi_next_bar,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
             c1,
             c2,
             gamma,
             k,
             m2,
             dt,
-            near__0,
-            TILE__,
+            near_0,
+            TILE,
         )
-        c1__bar__sum += c1__bar7
-        c2__bar__sum += c2__bar8
-        gamma__bar__sum += gamma__bar2
-        k__bar__sum += k__bar4
-        m2__bar__sum += m2__bar9
-        phi__bar = _step_adjoint_1(
-            dH_dphi__bar6,
-            phi__next__bar,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
-            c1,
-            c2,
-            m2,
-            near__0,
-            TILE__,
+        c1_bar_sum += c1_bar7
+        c2_bar_sum += c2_bar8
+        gamma_bar_sum += gamma_bar2
+        k_bar_sum += k_bar4
+        m2_bar_sum += m2_bar9
+        phi_bar = _step_adjoint_1(
+            dH_dphi_bar6, phi_next_bar, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, m2, near_0, TILE
         )
-        phi__next__bar, pi__next__bar = phi__bar, pi__bar
-    _store_plane(phi__bar_ptr, base__, phi__next__bar, ok__)
-    _store_plane(pi__bar_ptr, base__, pi__next__bar, ok__)
-    tl.store(c1__bar_ptr + plane__, tl.sum(tl.where(ok__, c1__bar__sum, 0.0), axis=0))
-    tl.store(c2__bar_ptr + plane__, tl.sum(tl.where(ok__, c2__bar__sum, 0.0), axis=0))
-    tl.store(gamma__bar_ptr + plane__, tl.sum(tl.where(ok__, gamma__bar__sum, 0.0), axis=0))
-    tl.store(k__bar_ptr + plane__, tl.sum(tl.where(ok__, k__bar__sum, 0.0), axis=0))
-    tl.store(m2__bar_ptr + plane__, tl.sum(tl.where(ok__, m2__bar__sum, 0.0), axis=0))
+        phi_next_bar, pi_next_bar = phi_bar, pi_bar
+    _store_plane(phi_bar_ptr, base, phi_next_bar, ok)
+    _store_plane(pi_bar_ptr, base, pi_next_bar, ok)
+    tl.store(c1_bar_ptr + plane, tl.sum(tl.where(ok, c1_bar_sum, 0.0), axis=0))
+    tl.store(c2_bar_ptr + plane, tl.sum(tl.where(ok, c2_bar_sum, 0.0), axis=0))
+    tl.store(gamma_bar_ptr + plane, tl.sum(tl.where(ok, gamma_bar_sum, 0.0), axis=0))
+    tl.store(k_bar_ptr + plane, tl.sum(tl.where(ok, k_bar_sum, 0.0), axis=0))
+    tl.store(m2_bar_ptr + plane, tl.sum(tl.where(ok, m2_bar_sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1279,7 +1202,7 @@ def _channels_together(like: Tensor, most: int) -> int:
 
 
 def _evolve_planes(
-    group__: int,
+    group: int,
     steps: int,
     phi: Tensor,
     pi: Tensor,
@@ -1290,17 +1213,17 @@ def _evolve_planes(
     k: Tensor,
     m2: Tensor,
 ) -> Tensors:
-    phi__out = _new(phi)
-    pi__out = _new(pi)
-    _launch_planes(evolve_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, k, m2, dt, phi__out, pi__out)
-    return (phi__out, pi__out)
+    phi_out = _new(phi)
+    pi_out = _new(pi)
+    _launch_planes(evolve_kernel, phi, group, steps, phi, pi, c1, c2, gamma, k, m2, dt, phi_out, pi_out)
+    return (phi_out, pi_out)
 
 
 def _evolve_planes_adjoint(
-    group__: int,
+    group: int,
     steps: int,
-    phi__out_bar: Tensor,
-    pi__out_bar: Tensor,
+    phi_out_bar: Tensor,
+    pi_out_bar: Tensor,
     phi: Tensor,
     pi: Tensor,
     c1: Tensor,
@@ -1310,20 +1233,20 @@ def _evolve_planes_adjoint(
     k: Tensor,
     m2: Tensor,
 ) -> Tensors:
-    keep__ = (steps, *phi.shape)
-    phi__kept = _new(phi, keep__, _accumulator(phi))
-    pi__kept = _new(phi, keep__, _accumulator(phi))
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
-    c1__bar = _new(phi, phi.shape[:2], _accumulator(phi))
-    c2__bar = _new(phi, phi.shape[:2], _accumulator(phi))
-    gamma__bar = _new(phi, phi.shape[:2], _accumulator(phi))
-    k__bar = _new(phi, phi.shape[:2], _accumulator(phi))
-    m2__bar = _new(phi, phi.shape[:2], _accumulator(phi))
+    keep = (steps, *phi.shape)
+    phi_kept = _new(phi, keep, _accumulator(phi))
+    pi_kept = _new(phi, keep, _accumulator(phi))
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
+    c1_bar = _new(phi, phi.shape[:2], _accumulator(phi))
+    c2_bar = _new(phi, phi.shape[:2], _accumulator(phi))
+    gamma_bar = _new(phi, phi.shape[:2], _accumulator(phi))
+    k_bar = _new(phi, phi.shape[:2], _accumulator(phi))
+    m2_bar = _new(phi, phi.shape[:2], _accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
-        group__,
+        group,
         steps,
         phi,
         pi,
@@ -1333,25 +1256,25 @@ def _evolve_planes_adjoint(
         k,
         m2,
         dt,
-        phi__out_bar,
-        pi__out_bar,
-        phi__kept,
-        pi__kept,
-        phi__bar,
-        pi__bar,
-        c1__bar,
-        c2__bar,
-        gamma__bar,
-        k__bar,
-        m2__bar,
+        phi_out_bar,
+        pi_out_bar,
+        phi_kept,
+        pi_kept,
+        phi_bar,
+        pi_bar,
+        c1_bar,
+        c2_bar,
+        gamma_bar,
+        k_bar,
+        m2_bar,
     )
-    c1__bar = c1__bar.sum(0).to(phi.dtype)
-    c2__bar = c2__bar.sum(0).to(phi.dtype)
-    gamma__bar = gamma__bar.sum(0).to(phi.dtype)
-    k__bar = k__bar.sum(0).to(phi.dtype)
-    m2__bar = m2__bar.sum(0).to(phi.dtype)
-    dt__bar = torch.zeros_like(dt)
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
+    c1_bar = c1_bar.sum(0).to(phi.dtype)
+    c2_bar = c2_bar.sum(0).to(phi.dtype)
+    gamma_bar = gamma_bar.sum(0).to(phi.dtype)
+    k_bar = k_bar.sum(0).to(phi.dtype)
+    m2_bar = m2_bar.sum(0).to(phi.dtype)
+    dt_bar = torch.zeros_like(dt)
+    return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, gamma_bar, k_bar, m2_bar)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

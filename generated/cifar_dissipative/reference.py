@@ -19,7 +19,7 @@
 """CifarDissipative: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
-Boundary: neumann. Names: ``u__p1_0`` is u at the site one ahead on the first axis, ``u__bar`` the cotangent of u.
+Boundary: neumann. Names: ``u_p1_0`` is u at the site one ahead on the first axis, ``u_bar`` the cotangent of u.
 """
 
 from __future__ import annotations
@@ -57,29 +57,29 @@ def step(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Ten
     phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
     pi_t = -gamma*pi
     """
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    k__c = k[:, None, None]
-    m2__c = m2[:, None, None]
-    dH_dphi__v = (
-        m2__c * phi
-        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
-        + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    k_c = k[:, None, None]
+    m2_c = m2[:, None, None]
+    dH_dphi_v = (
+        m2_c * phi
+        + c1_c * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0)
+        + c2_c * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1)
     )
-    phi_1__v = dH_dphi__v * k__c
-    pi_1__v = gamma__c * pi
-    phi__next = phi - phi_1__v * dt
-    pi__next = pi - pi_1__v * dt
-    return (phi__next, pi__next)
+    phi_1_v = dH_dphi_v * k_c
+    pi_1_v = gamma_c * pi
+    phi_next = phi - phi_1_v * dt
+    pi_next = pi - pi_1_v * dt
+    return (phi_next, pi_next)
 
 
 def step_adjoint(
@@ -91,85 +91,85 @@ def step_adjoint(
     gamma: Tensor,
     k: Tensor,
     m2: Tensor,
-    phi__next__bar: Tensor,
-    pi__next__bar: Tensor,
+    phi_next_bar: Tensor,
+    pi_next_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    k__c = k[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_1__bar1__v = -dt * pi__next__bar
-    dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1
-    phi_1__bar3__v = -dt * phi__next__bar
-    dH_dphi__bar6 = k__c * phi_1__bar3__v
-    dH_dpi__bar5__v = gamma__c * pi_1__bar1__v
-    pi__bar = pi__next__bar + dH_dpi__bar5__v
-    gamma__bar2 = sites(pi_1__bar1__v * pi, phi).sum(dim=[0, 2, 3])
-    k__bar4 = sites(dH_dphi__v * phi_1__bar3__v, phi).sum(dim=[0, 2, 3])
-    c1__bar7 = sites(dH_dphi__bar6 * v__0, phi).sum(dim=[0, 2, 3])
-    c2__bar8 = sites(dH_dphi__bar6 * v__1, phi).sum(dim=[0, 2, 3])
-    m2__bar9 = sites(dH_dphi__bar6 * phi, phi).sum(dim=[0, 2, 3])
-    dH_dphi__bar6__0_m1 = shift(dH_dphi__bar6, (0, -1))
-    dH_dphi__bar6__0_p1 = shift(dH_dphi__bar6, (0, 1))
-    dH_dphi__bar6__m1_0 = shift(dH_dphi__bar6, (-1, 0))
-    dH_dphi__bar6__p1_0 = shift(dH_dphi__bar6, (1, 0))
-    phi__bar = (
-        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar6
-        + phi__next__bar
-        + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0)
-        + c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    k_c = k[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
+    pi_1_bar1_v = -dt * pi_next_bar
+    dH_dphi_v = m2_c * phi + c1_c * v_0 + c2_c * v_1
+    phi_1_bar3_v = -dt * phi_next_bar
+    dH_dphi_bar6 = k_c * phi_1_bar3_v
+    dH_dpi_bar5_v = gamma_c * pi_1_bar1_v
+    pi_bar = pi_next_bar + dH_dpi_bar5_v
+    gamma_bar2 = sites(pi_1_bar1_v * pi, phi).sum(dim=[0, 2, 3])
+    k_bar4 = sites(dH_dphi_v * phi_1_bar3_v, phi).sum(dim=[0, 2, 3])
+    c1_bar7 = sites(dH_dphi_bar6 * v_0, phi).sum(dim=[0, 2, 3])
+    c2_bar8 = sites(dH_dphi_bar6 * v_1, phi).sum(dim=[0, 2, 3])
+    m2_bar9 = sites(dH_dphi_bar6 * phi, phi).sum(dim=[0, 2, 3])
+    dH_dphi_bar6_0_m1 = shift(dH_dphi_bar6, (0, -1))
+    dH_dphi_bar6_0_p1 = shift(dH_dphi_bar6, (0, 1))
+    dH_dphi_bar6_m1_0 = shift(dH_dphi_bar6, (-1, 0))
+    dH_dphi_bar6_p1_0 = shift(dH_dphi_bar6, (1, 0))
+    phi_bar = (
+        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dH_dphi_bar6
+        + phi_next_bar
+        + c1_c * (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0)
+        + c2_c * (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1)
     )
-    c1__bar = c1__bar7
-    c2__bar = c2__bar8
-    dt__bar = torch.zeros_like(dt)
-    gamma__bar = gamma__bar2
-    k__bar = k__bar4
-    m2__bar = m2__bar9
-    return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
+    c1_bar = c1_bar7
+    c2_bar = c2_bar8
+    dt_bar = torch.zeros_like(dt)
+    gamma_bar = gamma_bar2
+    k_bar = k_bar4
+    m2_bar = m2_bar9
+    return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, gamma_bar, k_bar, m2_bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """The readout at every site: a, T11_T22_2a, T12_a."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (phi - phi__m1_0) * inside__m1_0
-    v__1 = (phi - phi__p1_0) * inside__p1_0
-    v__2 = c1__c * (v__0 * v__0 + v__1 * v__1)
-    v__3 = (phi - phi__0_p1) * inside__0_p1
-    v__4 = (phi - phi__0_m1) * inside__0_m1
-    v__5 = c2__c * (v__3 * v__3 + v__4 * v__4)
-    v__6 = m2__c * phi * phi + pi * pi
-    v__7 = v__2 + v__5
-    T00__density__v = 0.5 * v__6 + 0.25 * v__7
-    a__density = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__8 = 1.0 / a__density
-    v__9 = v__2 - v__5
-    T11_T22__density__v = 0.5 * v__9
-    T12__density__v = -0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
-    T11_T22_2a__density = 0.5 * T11_T22__density__v * v__8
-    T12_a__density = T12__density__v * v__8
-    return (a__density, T11_T22_2a__density, T12_a__density)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (phi - phi_m1_0) * inside_m1_0
+    v_1 = (phi - phi_p1_0) * inside_p1_0
+    v_2 = c1_c * (v_0 * v_0 + v_1 * v_1)
+    v_3 = (phi - phi_0_p1) * inside_0_p1
+    v_4 = (phi - phi_0_m1) * inside_0_m1
+    v_5 = c2_c * (v_3 * v_3 + v_4 * v_4)
+    v_6 = m2_c * phi * phi + pi * pi
+    v_7 = v_2 + v_5
+    T00_density_v = 0.5 * v_6 + 0.25 * v_7
+    a_density = torch.sqrt(torch.abs(T00_density_v) + (1 / 100))
+    v_8 = 1.0 / a_density
+    v_9 = v_2 - v_5
+    T11_T22_density_v = 0.5 * v_9
+    T12_density_v = -0.25 * c1_c * (v_0 - v_1) * (v_3 - v_4)
+    T11_T22_2a_density = 0.5 * T11_T22_density_v * v_8
+    T12_a_density = T12_density_v * v_8
+    return (a_density, T11_T22_2a_density, T12_a_density)
 
 
 def readout_adjoint(
@@ -178,115 +178,112 @@ def readout_adjoint(
     c1: Tensor,
     c2: Tensor,
     m2: Tensor,
-    a__density__bar: Tensor,
-    T11_T22_2a__density__bar: Tensor,
-    T12_a__density__bar: Tensor,
+    a_density_bar: Tensor,
+    T11_T22_2a_density_bar: Tensor,
+    T12_a_density_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__m1_0) * inside__m1_0
-    v__2 = v__0 * v__0 + v__1 * v__1
-    v__3 = c1__c * v__2
-    v__4 = (phi - phi__0_p1) * inside__0_p1
-    v__5 = (phi - phi__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 + v__5 * v__5
-    v__7 = c2__c * v__6
-    v__8 = phi * phi
-    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
-    v__10 = pi * pi + m2__c * v__8
-    v__11 = v__3 + v__7
-    T00__density__v = 0.5 * v__10 + 0.25 * v__11
-    v__12 = torch.sqrt(torch.abs(T00__density__v) + (1 / 100))
-    v__13 = 1.0 / v__12
-    v__14 = 0.5 * T11_T22_2a__density__bar
-    v__15 = v__3 - v__7
-    T11_T22__density__v = 0.5 * v__15
-    T12__density__v = c1__c * v__9
-    a__density__bar1__v = a__density__bar - (T12__density__v * T12_a__density__bar + T11_T22__density__v * v__14) / (
-        v__12 * v__12
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_m1_0) * inside_m1_0
+    v_2 = v_0 * v_0 + v_1 * v_1
+    v_3 = c1_c * v_2
+    v_4 = (phi - phi_0_p1) * inside_0_p1
+    v_5 = (phi - phi_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 + v_5 * v_5
+    v_7 = c2_c * v_6
+    v_8 = phi * phi
+    v_9 = 0.25 * (v_0 - v_1) * (v_4 - v_5)
+    v_10 = pi * pi + m2_c * v_8
+    v_11 = v_3 + v_7
+    T00_density_v = 0.5 * v_10 + 0.25 * v_11
+    v_12 = torch.sqrt(torch.abs(T00_density_v) + (1 / 100))
+    v_13 = 1.0 / v_12
+    v_14 = 0.5 * T11_T22_2a_density_bar
+    v_15 = v_3 - v_7
+    T11_T22_density_v = 0.5 * v_15
+    T12_density_v = c1_c * v_9
+    a_density_bar1_v = a_density_bar - (T12_density_v * T12_a_density_bar + T11_T22_density_v * v_14) / (v_12 * v_12)
+    T00_density_bar7 = 0.5 * a_density_bar1_v * torch.sign(T00_density_v) / v_12
+    v_16 = 0.25 * T00_density_bar7
+    T11_T22_density_bar4 = v_13 * v_14
+    v_17 = 0.5 * T11_T22_density_bar4
+    T12_density_bar2 = v_13 * T12_a_density_bar
+    pi_bar = T00_density_bar7 * pi
+    c1_bar3 = sites(T12_density_bar2 * v_9 + v_2 * (v_16 + v_17), phi).sum(dim=[0, 2, 3])
+    c2_bar6 = sites(v_6 * (v_16 - v_17), phi).sum(dim=[0, 2, 3])
+    m2_bar10 = sites(0.5 * T00_density_bar7 * v_8, phi).sum(dim=[0, 2, 3])
+    T00_density_bar7_0_m1 = shift(T00_density_bar7, (0, -1))
+    T00_density_bar7_0_p1 = shift(T00_density_bar7, (0, 1))
+    T00_density_bar7_m1_0 = shift(T00_density_bar7, (-1, 0))
+    T00_density_bar7_p1_0 = shift(T00_density_bar7, (1, 0))
+    T11_T22_density_bar4_0_m1 = shift(T11_T22_density_bar4, (0, -1))
+    T11_T22_density_bar4_0_p1 = shift(T11_T22_density_bar4, (0, 1))
+    T11_T22_density_bar4_m1_0 = shift(T11_T22_density_bar4, (-1, 0))
+    T11_T22_density_bar4_p1_0 = shift(T11_T22_density_bar4, (1, 0))
+    T12_density_bar2_0_m1 = shift(T12_density_bar2, (0, -1))
+    T12_density_bar2_0_p1 = shift(T12_density_bar2, (0, 1))
+    T12_density_bar2_m1_0 = shift(T12_density_bar2, (-1, 0))
+    T12_density_bar2_p1_0 = shift(T12_density_bar2, (1, 0))
+    inside_m1_m1 = inside(phi, (-1, -1))
+    inside_m1_p1 = inside(phi, (-1, 1))
+    inside_p1_m1 = inside(phi, (1, -1))
+    inside_p1_p1 = inside(phi, (1, 1))
+    phi_m1_m1 = shift(phi, (-1, -1))
+    phi_m1_p1 = shift(phi, (-1, 1))
+    phi_p1_m1 = shift(phi, (1, -1))
+    phi_p1_p1 = shift(phi, (1, 1))
+    v_0 = phi - phi_p1_0
+    v_1 = phi - phi_m1_0
+    v_2 = phi - phi_0_p1
+    v_3 = phi - phi_0_m1
+    v_4 = v_0 * inside_p1_0
+    v_5 = v_1 * inside_m1_0
+    v_6 = c1_c * (v_4 + v_5)
+    v_7 = v_2 * inside_0_p1
+    v_8 = v_3 * inside_0_m1
+    v_9 = v_7 + v_8
+    v_10 = -phi_m1_p1
+    v_11 = -phi_p1_p1
+    v_12 = -phi_p1_m1
+    v_13 = -phi_m1_m1
+    v_14 = c2_c * v_9 + v_6
+    v_15 = (
+        ((v_4 - v_5) * (inside_0_m1 - inside_0_p1) + (v_7 - v_8) * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
+        + ((phi_0_p1 + v_10) * inside_m1_p1 - (phi_0_p1 + v_11) * inside_p1_p1) * T12_density_bar2_0_p1
+        + ((phi_p1_0 + v_12) * inside_p1_m1 - (phi_p1_0 + v_11) * inside_p1_p1) * T12_density_bar2_p1_0
+        - ((phi_0_m1 + v_13) * inside_m1_m1 - (phi_0_m1 + v_12) * inside_p1_m1) * T12_density_bar2_0_m1
+        - ((phi_m1_0 + v_13) * inside_m1_m1 - (phi_m1_0 + v_10) * inside_m1_p1) * T12_density_bar2_m1_0
     )
-    T00__density__bar7 = 0.5 * a__density__bar1__v * torch.sign(T00__density__v) / v__12
-    v__16 = 0.25 * T00__density__bar7
-    T11_T22__density__bar4 = v__13 * v__14
-    v__17 = 0.5 * T11_T22__density__bar4
-    T12__density__bar2 = v__13 * T12_a__density__bar
-    pi__bar = T00__density__bar7 * pi
-    c1__bar3 = sites(T12__density__bar2 * v__9 + v__2 * (v__16 + v__17), phi).sum(dim=[0, 2, 3])
-    c2__bar6 = sites(v__6 * (v__16 - v__17), phi).sum(dim=[0, 2, 3])
-    m2__bar10 = sites(0.5 * T00__density__bar7 * v__8, phi).sum(dim=[0, 2, 3])
-    T00__density__bar7__0_m1 = shift(T00__density__bar7, (0, -1))
-    T00__density__bar7__0_p1 = shift(T00__density__bar7, (0, 1))
-    T00__density__bar7__m1_0 = shift(T00__density__bar7, (-1, 0))
-    T00__density__bar7__p1_0 = shift(T00__density__bar7, (1, 0))
-    T11_T22__density__bar4__0_m1 = shift(T11_T22__density__bar4, (0, -1))
-    T11_T22__density__bar4__0_p1 = shift(T11_T22__density__bar4, (0, 1))
-    T11_T22__density__bar4__m1_0 = shift(T11_T22__density__bar4, (-1, 0))
-    T11_T22__density__bar4__p1_0 = shift(T11_T22__density__bar4, (1, 0))
-    T12__density__bar2__0_m1 = shift(T12__density__bar2, (0, -1))
-    T12__density__bar2__0_p1 = shift(T12__density__bar2, (0, 1))
-    T12__density__bar2__m1_0 = shift(T12__density__bar2, (-1, 0))
-    T12__density__bar2__p1_0 = shift(T12__density__bar2, (1, 0))
-    inside__m1_m1 = inside(phi, (-1, -1))
-    inside__m1_p1 = inside(phi, (-1, 1))
-    inside__p1_m1 = inside(phi, (1, -1))
-    inside__p1_p1 = inside(phi, (1, 1))
-    phi__m1_m1 = shift(phi, (-1, -1))
-    phi__m1_p1 = shift(phi, (-1, 1))
-    phi__p1_m1 = shift(phi, (1, -1))
-    phi__p1_p1 = shift(phi, (1, 1))
-    v__0 = phi - phi__p1_0
-    v__1 = phi - phi__m1_0
-    v__2 = phi - phi__0_p1
-    v__3 = phi - phi__0_m1
-    v__4 = v__0 * inside__p1_0
-    v__5 = v__1 * inside__m1_0
-    v__6 = c1__c * (v__4 + v__5)
-    v__7 = v__2 * inside__0_p1
-    v__8 = v__3 * inside__0_m1
-    v__9 = v__7 + v__8
-    v__10 = -phi__m1_p1
-    v__11 = -phi__p1_p1
-    v__12 = -phi__p1_m1
-    v__13 = -phi__m1_m1
-    v__14 = c2__c * v__9 + v__6
-    v__15 = (
-        ((v__4 - v__5) * (inside__0_m1 - inside__0_p1) + (v__7 - v__8) * (inside__m1_0 - inside__p1_0))
-        * T12__density__bar2
-        + ((phi__0_p1 + v__10) * inside__m1_p1 - (phi__0_p1 + v__11) * inside__p1_p1) * T12__density__bar2__0_p1
-        + ((phi__p1_0 + v__12) * inside__p1_m1 - (phi__p1_0 + v__11) * inside__p1_p1) * T12__density__bar2__p1_0
-        - ((phi__0_m1 + v__13) * inside__m1_m1 - (phi__0_m1 + v__12) * inside__p1_m1) * T12__density__bar2__0_m1
-        - ((phi__m1_0 + v__13) * inside__m1_m1 - (phi__m1_0 + v__10) * inside__m1_p1) * T12__density__bar2__m1_0
-    )
-    phi__bar = (
-        0.25 * (4.0 * m2__c * phi + 2.0 * v__14) * T00__density__bar7
-        + c1__c
+    phi_bar = (
+        0.25 * (4.0 * m2_c * phi + 2.0 * v_14) * T00_density_bar7
+        + c1_c
         * (
-            v__0 * (0.5 * T00__density__bar7__p1_0 + T11_T22__density__bar4__p1_0)
-            + v__1 * (0.5 * T00__density__bar7__m1_0 + T11_T22__density__bar4__m1_0)
-            - 0.25 * v__15
+            v_0 * (0.5 * T00_density_bar7_p1_0 + T11_T22_density_bar4_p1_0)
+            + v_1 * (0.5 * T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0)
+            - 0.25 * v_15
         )
-        + c2__c
+        + c2_c
         * (
-            v__2 * (0.5 * T00__density__bar7__0_p1 - T11_T22__density__bar4__0_p1)
-            + v__3 * (0.5 * T00__density__bar7__0_m1 - T11_T22__density__bar4__0_m1)
+            v_2 * (0.5 * T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1)
+            + v_3 * (0.5 * T00_density_bar7_0_m1 - T11_T22_density_bar4_0_m1)
         )
-        - (c2__c * v__9 - v__6) * T11_T22__density__bar4
+        - (c2_c * v_9 - v_6) * T11_T22_density_bar4
     )
-    c1__bar = c1__bar3
-    c2__bar = c2__bar6
-    m2__bar = m2__bar10
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
+    c1_bar = c1_bar3
+    c2_bar = c2_bar6
+    m2_bar = m2_bar10
+    return (phi_bar, pi_bar, c1_bar, c2_bar, m2_bar)
 
 
 def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
@@ -294,58 +291,56 @@ def energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tenso
 
     c1*phi_x**2/2 + c2*phi_y**2/2 + m2*phi**2/2 + pi**2/2
     """
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = m2__c * phi * phi + pi * pi
-    v__1 = c1__c * (
-        (phi - phi__m1_0) * (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * (phi - phi__p1_0) * inside__p1_0
-    ) + c2__c * (
-        (phi - phi__0_m1) * (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * (phi - phi__0_p1) * inside__0_p1
-    )
-    energy__density = 0.5 * v__0 + 0.25 * v__1
-    return (energy__density,)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = m2_c * phi * phi + pi * pi
+    v_1 = c1_c * (
+        (phi - phi_m1_0) * (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * (phi - phi_p1_0) * inside_p1_0
+    ) + c2_c * ((phi - phi_0_m1) * (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * (phi - phi_0_p1) * inside_0_p1)
+    energy_density = 0.5 * v_0 + 0.25 * v_1
+    return (energy_density,)
 
 
 def stress_energy(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """Raw components of the stress-energy tensor at every site."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__m1_0) * inside__m1_0
-    v__2 = c1__c * (v__0 * v__0 + v__1 * v__1)
-    v__3 = (phi - phi__0_p1) * inside__0_p1
-    v__4 = (phi - phi__0_m1) * inside__0_m1
-    v__5 = c2__c * (v__3 * v__3 + v__4 * v__4)
-    v__6 = m2__c * phi * phi + pi * pi
-    v__7 = 0.5 * v__6
-    v__8 = v__2 - v__5
-    v__9 = 0.25 * v__8
-    v__10 = v__2 + v__5
-    T00__density = 0.25 * v__10 + v__7
-    T01__density = torch.zeros_like(phi) + 0.0
-    T02__density = torch.zeros_like(phi) + 0.0
-    T11__density = v__9 - v__7
-    T12__density = 0.25 * c1__c * (v__0 - v__1) * (v__3 - v__4)
-    T22__density = -v__7 - v__9
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_m1_0) * inside_m1_0
+    v_2 = c1_c * (v_0 * v_0 + v_1 * v_1)
+    v_3 = (phi - phi_0_p1) * inside_0_p1
+    v_4 = (phi - phi_0_m1) * inside_0_m1
+    v_5 = c2_c * (v_3 * v_3 + v_4 * v_4)
+    v_6 = m2_c * phi * phi + pi * pi
+    v_7 = 0.5 * v_6
+    v_8 = v_2 - v_5
+    v_9 = 0.25 * v_8
+    v_10 = v_2 + v_5
+    T00_density = 0.25 * v_10 + v_7
+    T01_density = torch.zeros_like(phi) + 0.0
+    T02_density = torch.zeros_like(phi) + 0.0
+    T11_density = v_9 - v_7
+    T12_density = 0.25 * c1_c * (v_0 - v_1) * (v_3 - v_4)
+    T22_density = -v_7 - v_9
+    return (T00_density, T01_density, T02_density, T11_density, T12_density, T22_density)
 
 
 def rates(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
@@ -354,57 +349,57 @@ def rates(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, k: Ten
     phi_t = c1*k*phi_xx + c2*k*phi_yy - k*m2*phi
     pi_t = -gamma*pi
     """
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    k__c = k[:, None, None]
-    m2__c = m2[:, None, None]
-    dH_dphi__v = (
-        m2__c * phi
-        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
-        + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    k_c = k[:, None, None]
+    m2_c = m2[:, None, None]
+    dH_dphi_v = (
+        m2_c * phi
+        + c1_c * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0)
+        + c2_c * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1)
     )
-    phi_1__v = dH_dphi__v * k__c
-    pi_1__v = gamma__c * pi
-    phi__rate = -phi_1__v
-    pi__rate = -pi_1__v
-    return (phi__rate, pi__rate)
+    phi_1_v = dH_dphi_v * k_c
+    pi_1_v = gamma_c * pi
+    phi_rate = -phi_1_v
+    pi_rate = -pi_1_v
+    return (phi_rate, pi_rate)
 
 
 def power(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, gamma: Tensor, k: Tensor, m2: Tensor) -> Tensors:
     """The density of dH/dt under the dynamics of the lattice."""
-    inside__0_m1 = inside(phi, (0, -1))
-    inside__0_p1 = inside(phi, (0, 1))
-    inside__m1_0 = inside(phi, (-1, 0))
-    inside__p1_0 = inside(phi, (1, 0))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c1__c = c1[:, None, None]
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    k__c = k[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (
-        m2__c * phi
-        + c1__c * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
-        + c2__c * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
+    inside_0_m1 = inside(phi, (0, -1))
+    inside_0_p1 = inside(phi, (0, 1))
+    inside_m1_0 = inside(phi, (-1, 0))
+    inside_p1_0 = inside(phi, (1, 0))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c1_c = c1[:, None, None]
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    k_c = k[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (
+        m2_c * phi
+        + c1_c * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0)
+        + c2_c * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1)
     )
-    phi__left__bar__3__v = k__c * v__0
-    pi__left__bar__4__v = gamma__c * pi
-    phi__t__7__v = -phi__left__bar__3__v
-    pi__t__8__v = -pi__left__bar__4__v
-    power__density = pi__t__8__v * pi + phi__t__7__v * v__0
-    return (power__density,)
+    phi_left_bar_3_v = k_c * v_0
+    pi_left_bar_4_v = gamma_c * pi
+    phi_t_7_v = -phi_left_bar_3_v
+    pi_t_8_v = -pi_left_bar_4_v
+    power_density = pi_t_8_v * pi + phi_t_7_v * v_0
+    return (power_density,)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int, step: Callable[..., Tensors] = step) -> Tensors:

@@ -404,7 +404,7 @@ struct Sums {
     double m2[G];
 };
 
-// ``readout``: a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density.
+// ``readout``: a_density, T01_a_density, T02_a_density, T11_T22_2a_density, T12_a_density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -412,356 +412,350 @@ static NOINLINE void readout_0(
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict a__density,
-    R* __restrict T01_a__density,
-    R* __restrict T02_a__density,
-    R* __restrict T11_T22_2a__density,
-    R* __restrict T12_a__density
+    R* __restrict a_density,
+    R* __restrict T01_a_density,
+    R* __restrict T02_a_density,
+    R* __restrict T11_T22_2a_density,
+    R* __restrict T12_a_density
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            R* const a__density__row = a__density + c * at.dense + at.dense_row(row);
-            R* const T01_a__density__row = T01_a__density + c * at.dense + at.dense_row(row);
-            R* const T02_a__density__row = T02_a__density + c * at.dense + at.dense_row(row);
-            R* const T11_T22_2a__density__row = T11_T22_2a__density + c * at.dense + at.dense_row(row);
-            R* const T12_a__density__row = T12_a__density + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.padded + at.padded_row(row);
+            R* const a_density_row = a_density + c * at.dense + at.dense_row(row);
+            R* const T01_a_density_row = T01_a_density + c * at.dense + at.dense_row(row);
+            R* const T02_a_density_row = T02_a_density + c * at.dense + at.dense_row(row);
+            R* const T11_T22_2a_density_row = T11_T22_2a_density + c * at.dense + at.dense_row(row);
+            R* const T12_a_density_row = T12_a_density + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load(pi__row + j);
-                const V pi__0_m1 = load(pi__row + j - 1);
-                const V pi__0_p1 = load(pi__row + j + 1);
-                const V pi__m1_0 = load(pi__row + j - at.step0());
-                const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = (phi - phi__m1_0) * inside__m1_0;
-                const auto v__1 = (phi - phi__p1_0) * inside__p1_0;
-                const auto v__2 = c1__c * (v__0 * v__0 + v__1 * v__1);
-                const auto v__3 = (phi - phi__0_p1) * inside__0_p1;
-                const auto v__4 = (phi - phi__0_m1) * inside__0_m1;
-                const auto v__5 = c2__c * (v__3 * v__3 + v__4 * v__4);
-                const auto v__6 = m2__c * phi * phi + pi * pi;
-                const auto v__7 = v__2 + v__5;
-                const auto T00__density__v = R(0.5) * v__6 + R(0.25) * v__7;
-                const auto a__density = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__8 = R(1.0) / a__density;
-                const auto v__9 = v__2 - v__5;
-                const auto v__10 = v__3 * (pi + pi__0_p1) - v__4 * (pi + pi__0_m1);
-                const auto v__11 = v__0 * (pi + pi__m1_0) - v__1 * (pi + pi__p1_0);
-                const auto T01__density__v = -R(0.25) * v__11;
-                const auto T02__density__v = R(0.25) * v__10;
-                const auto T11_T22__density__v = R(0.5) * v__9;
-                const auto T12__density__v = -R(0.25) * c1__c * (v__0 - v__1) * (v__3 - v__4);
-                store_result(at, last, a__density__row + j, spread(a__density));
-                const auto T01_a__density = T01__density__v * v__8;
-                store_result(at, last, T01_a__density__row + j, spread(T01_a__density));
-                const auto T02_a__density = T02__density__v * v__8;
-                store_result(at, last, T02_a__density__row + j, spread(T02_a__density));
-                const auto T11_T22_2a__density = R(0.5) * T11_T22__density__v * v__8;
-                store_result(at, last, T11_T22_2a__density__row + j, spread(T11_T22_2a__density));
-                const auto T12_a__density = T12__density__v * v__8;
-                store_result(at, last, T12_a__density__row + j, spread(T12_a__density));
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load(pi_row + j);
+                const V pi_0_m1 = load(pi_row + j - 1);
+                const V pi_0_p1 = load(pi_row + j + 1);
+                const V pi_m1_0 = load(pi_row + j - at.step0());
+                const V pi_p1_0 = load(pi_row + j + at.step0());
+                const auto v_0 = (phi - phi_m1_0) * inside_m1_0;
+                const auto v_1 = (phi - phi_p1_0) * inside_p1_0;
+                const auto v_2 = c1_c * (v_0 * v_0 + v_1 * v_1);
+                const auto v_3 = (phi - phi_0_p1) * inside_0_p1;
+                const auto v_4 = (phi - phi_0_m1) * inside_0_m1;
+                const auto v_5 = c2_c * (v_3 * v_3 + v_4 * v_4);
+                const auto v_6 = m2_c * phi * phi + pi * pi;
+                const auto v_7 = v_2 + v_5;
+                const auto T00_density_v = R(0.5) * v_6 + R(0.25) * v_7;
+                const auto a_density = sqrt_(abs_(T00_density_v) + R(1.0 / 100.0));
+                const auto v_8 = R(1.0) / a_density;
+                const auto v_9 = v_2 - v_5;
+                const auto v_10 = v_3 * (pi + pi_0_p1) - v_4 * (pi + pi_0_m1);
+                const auto v_11 = v_0 * (pi + pi_m1_0) - v_1 * (pi + pi_p1_0);
+                const auto T01_density_v = -R(0.25) * v_11;
+                const auto T02_density_v = R(0.25) * v_10;
+                const auto T11_T22_density_v = R(0.5) * v_9;
+                const auto T12_density_v = -R(0.25) * c1_c * (v_0 - v_1) * (v_3 - v_4);
+                store_result(at, last, a_density_row + j, spread(a_density));
+                const auto T01_a_density = T01_density_v * v_8;
+                store_result(at, last, T01_a_density_row + j, spread(T01_a_density));
+                const auto T02_a_density = T02_density_v * v_8;
+                store_result(at, last, T02_a_density_row + j, spread(T02_a_density));
+                const auto T11_T22_2a_density = R(0.5) * T11_T22_density_v * v_8;
+                store_result(at, last, T11_T22_2a_density_row + j, spread(T11_T22_2a_density));
+                const auto T12_a_density = T12_density_v * v_8;
+                store_result(at, last, T12_a_density_row + j, spread(T12_a_density));
             });
         }
     }
 }
 
 // The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a.
-// coefficients -> a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density
+// coefficients -> a_density, T01_a_density, T02_a_density, T11_T22_2a_density, T12_a_density
 static NOINLINE void readout(
     const Lattice& at,
     const Given& given,
-    R* a__density,
-    R* T01_a__density,
-    R* T02_a__density,
-    R* T11_T22_2a__density,
-    R* T12_a__density
+    R* a_density,
+    R* T01_a_density,
+    R* T02_a_density,
+    R* T11_T22_2a_density,
+    R* T12_a_density
 ) {
-    readout_0(at, given.phi, given.pi, given.c1, given.c2, given.m2, a__density, T01_a__density, T02_a__density,
-        T11_T22_2a__density, T12_a__density);
+    readout_0(at, given.phi, given.pi, given.c1, given.c2, given.m2, a_density, T01_a_density, T02_a_density,
+        T11_T22_2a_density, T12_a_density);
 }
 
-// Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
-// T01__density__bar8, T00__density__bar9.
+// Part 1 of 2 of ``readout_adjoint``: T12_density_bar2, T11_T22_density_bar4, T02_density_bar7,
+// T01_density_bar8, T00_density_bar9.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
-    const R* __restrict T01_a__density__bar,
-    const R* __restrict T02_a__density__bar,
-    const R* __restrict T11_T22_2a__density__bar,
-    const R* __restrict T12_a__density__bar,
-    const R* __restrict a__density__bar,
+    const R* __restrict T01_a_density_bar,
+    const R* __restrict T02_a_density_bar,
+    const R* __restrict T11_T22_2a_density_bar,
+    const R* __restrict T12_a_density_bar,
+    const R* __restrict a_density_bar,
     const R* __restrict phi,
     const R* __restrict pi,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict T12__density__bar2,
-    R* __restrict T11_T22__density__bar4,
-    R* __restrict T02__density__bar7,
-    R* __restrict T01__density__bar8,
-    R* __restrict T00__density__bar9,
+    R* __restrict T12_density_bar2,
+    R* __restrict T11_T22_density_bar4,
+    R* __restrict T02_density_bar7,
+    R* __restrict T01_density_bar8,
+    R* __restrict T00_density_bar9,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
-        V c1__sum{};
-        V c2__sum{};
-        V m2__sum{};
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
+        V c1_sum{};
+        V c2_sum{};
+        V m2_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const T01_a__density__bar__row = T01_a__density__bar + c * at.dense + at.dense_row(row);
-            const R* const T02_a__density__bar__row = T02_a__density__bar + c * at.dense + at.dense_row(row);
-            const R* const T11_T22_2a__density__bar__row = T11_T22_2a__density__bar + c * at.dense +
-                at.dense_row(row);
-            const R* const T12_a__density__bar__row = T12_a__density__bar + c * at.dense + at.dense_row(row);
-            const R* const a__density__bar__row = a__density__bar + c * at.dense + at.dense_row(row);
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
-            R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
-            R* const T02__density__bar7__row = T02__density__bar7 + c * at.padded + at.padded_row(row);
-            R* const T01__density__bar8__row = T01__density__bar8 + c * at.padded + at.padded_row(row);
-            R* const T00__density__bar9__row = T00__density__bar9 + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const T01_a_density_bar_row = T01_a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const T02_a_density_bar_row = T02_a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const T11_T22_2a_density_bar_row = T11_T22_2a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const T12_a_density_bar_row = T12_a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const a_density_bar_row = a_density_bar + c * at.dense + at.dense_row(row);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.padded + at.padded_row(row);
+            R* const T12_density_bar2_row = T12_density_bar2 + c * at.padded + at.padded_row(row);
+            R* const T11_T22_density_bar4_row = T11_T22_density_bar4 + c * at.padded + at.padded_row(row);
+            R* const T02_density_bar7_row = T02_density_bar7 + c * at.padded + at.padded_row(row);
+            R* const T01_density_bar8_row = T01_density_bar8 + c * at.padded + at.padded_row(row);
+            R* const T00_density_bar9_row = T00_density_bar9 + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V T01_a__density__bar = load_dense(last, T01_a__density__bar__row + j);
-                const V T02_a__density__bar = load_dense(last, T02_a__density__bar__row + j);
-                const V T11_T22_2a__density__bar = load_dense(last, T11_T22_2a__density__bar__row + j);
-                const V T12_a__density__bar = load_dense(last, T12_a__density__bar__row + j);
-                const V a__density__bar = load_dense(last, a__density__bar__row + j);
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V pi = load(pi__row + j);
-                const V pi__0_m1 = load(pi__row + j - 1);
-                const V pi__0_p1 = load(pi__row + j + 1);
-                const V pi__m1_0 = load(pi__row + j - at.step0());
-                const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = (phi - phi__p1_0) * inside__p1_0;
-                const auto v__1 = (phi - phi__m1_0) * inside__m1_0;
-                const auto v__2 = v__0 * v__0 + v__1 * v__1;
-                const auto v__3 = c1__c * v__2;
-                const auto v__4 = (phi - phi__0_p1) * inside__0_p1;
-                const auto v__5 = (phi - phi__0_m1) * inside__0_m1;
-                const auto v__6 = v__4 * v__4 + v__5 * v__5;
-                const auto v__7 = c2__c * v__6;
-                const auto v__8 = phi * phi;
-                const auto v__9 = R(0.25) * (v__0 - v__1) * (v__4 - v__5);
-                const auto v__10 = pi * pi + m2__c * v__8;
-                const auto v__11 = v__3 + v__7;
-                const auto T00__density__v = R(0.5) * v__10 + R(0.25) * v__11;
-                const auto v__12 = sqrt_(abs_(T00__density__v) + R(1.0 / 100.0));
-                const auto v__13 = R(1.0) / v__12;
-                const auto v__14 = R(0.5) * T11_T22_2a__density__bar;
-                const auto v__15 = v__0 * (pi + pi__p1_0) - v__1 * (pi + pi__m1_0);
-                const auto T01__density__v = R(0.25) * v__15;
-                const auto v__16 = v__4 * (pi + pi__0_p1) - v__5 * (pi + pi__0_m1);
-                const auto T02__density__v = R(0.25) * v__16;
-                const auto v__17 = v__3 - v__7;
-                const auto T11_T22__density__v = R(0.5) * v__17;
-                const auto T12__density__v = c1__c * v__9;
-                const auto a__density__bar1__v = a__density__bar - (T01__density__v * T01_a__density__bar +
-                    T02__density__v * T02_a__density__bar + T12__density__v * T12_a__density__bar +
-                    T11_T22__density__v * v__14) / (v__12 * v__12);
-                const auto T00__density__bar9 = R(0.5) * a__density__bar1__v * sign_(T00__density__v) / v__12;
-                const auto v__18 = R(0.25) * T00__density__bar9;
-                const auto T11_T22__density__bar4 = v__13 * v__14;
-                const auto v__19 = R(0.5) * T11_T22__density__bar4;
-                const auto T12__density__bar2 = v__13 * T12_a__density__bar;
-                store(T12__density__bar2__row + j, spread(T12__density__bar2));
-                store(T11_T22__density__bar4__row + j, spread(T11_T22__density__bar4));
-                const auto T02__density__bar7 = v__13 * T02_a__density__bar;
-                store(T02__density__bar7__row + j, spread(T02__density__bar7));
-                const auto T01__density__bar8 = v__13 * T01_a__density__bar;
-                store(T01__density__bar8__row + j, spread(T01__density__bar8));
-                store(T00__density__bar9__row + j, spread(T00__density__bar9));
-                c1__sum += valid(last, T12__density__bar2 * v__9 + v__2 * (v__18 + v__19));
-                c2__sum += valid(last, v__6 * (v__18 - v__19));
-                m2__sum += valid(last, R(0.5) * T00__density__bar9 * v__8);
+                const V T01_a_density_bar = load_dense(last, T01_a_density_bar_row + j);
+                const V T02_a_density_bar = load_dense(last, T02_a_density_bar_row + j);
+                const V T11_T22_2a_density_bar = load_dense(last, T11_T22_2a_density_bar_row + j);
+                const V T12_a_density_bar = load_dense(last, T12_a_density_bar_row + j);
+                const V a_density_bar = load_dense(last, a_density_bar_row + j);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V pi = load(pi_row + j);
+                const V pi_0_m1 = load(pi_row + j - 1);
+                const V pi_0_p1 = load(pi_row + j + 1);
+                const V pi_m1_0 = load(pi_row + j - at.step0());
+                const V pi_p1_0 = load(pi_row + j + at.step0());
+                const auto v_0 = (phi - phi_p1_0) * inside_p1_0;
+                const auto v_1 = (phi - phi_m1_0) * inside_m1_0;
+                const auto v_2 = v_0 * v_0 + v_1 * v_1;
+                const auto v_3 = c1_c * v_2;
+                const auto v_4 = (phi - phi_0_p1) * inside_0_p1;
+                const auto v_5 = (phi - phi_0_m1) * inside_0_m1;
+                const auto v_6 = v_4 * v_4 + v_5 * v_5;
+                const auto v_7 = c2_c * v_6;
+                const auto v_8 = phi * phi;
+                const auto v_9 = R(0.25) * (v_0 - v_1) * (v_4 - v_5);
+                const auto v_10 = pi * pi + m2_c * v_8;
+                const auto v_11 = v_3 + v_7;
+                const auto T00_density_v = R(0.5) * v_10 + R(0.25) * v_11;
+                const auto v_12 = sqrt_(abs_(T00_density_v) + R(1.0 / 100.0));
+                const auto v_13 = R(1.0) / v_12;
+                const auto v_14 = R(0.5) * T11_T22_2a_density_bar;
+                const auto v_15 = v_0 * (pi + pi_p1_0) - v_1 * (pi + pi_m1_0);
+                const auto T01_density_v = R(0.25) * v_15;
+                const auto v_16 = v_4 * (pi + pi_0_p1) - v_5 * (pi + pi_0_m1);
+                const auto T02_density_v = R(0.25) * v_16;
+                const auto v_17 = v_3 - v_7;
+                const auto T11_T22_density_v = R(0.5) * v_17;
+                const auto T12_density_v = c1_c * v_9;
+                const auto a_density_bar1_v = a_density_bar - (T01_density_v * T01_a_density_bar + T02_density_v *
+                    T02_a_density_bar + T12_density_v * T12_a_density_bar + T11_T22_density_v * v_14) / (v_12 * v_12);
+                const auto T00_density_bar9 = R(0.5) * a_density_bar1_v * sign_(T00_density_v) / v_12;
+                const auto v_18 = R(0.25) * T00_density_bar9;
+                const auto T11_T22_density_bar4 = v_13 * v_14;
+                const auto v_19 = R(0.5) * T11_T22_density_bar4;
+                const auto T12_density_bar2 = v_13 * T12_a_density_bar;
+                store(T12_density_bar2_row + j, spread(T12_density_bar2));
+                store(T11_T22_density_bar4_row + j, spread(T11_T22_density_bar4));
+                const auto T02_density_bar7 = v_13 * T02_a_density_bar;
+                store(T02_density_bar7_row + j, spread(T02_density_bar7));
+                const auto T01_density_bar8 = v_13 * T01_a_density_bar;
+                store(T01_density_bar8_row + j, spread(T01_density_bar8));
+                store(T00_density_bar9_row + j, spread(T00_density_bar9));
+                c1_sum += valid(last, T12_density_bar2 * v_9 + v_2 * (v_18 + v_19));
+                c2_sum += valid(last, v_6 * (v_18 - v_19));
+                m2_sum += valid(last, R(0.5) * T00_density_bar9 * v_8);
             });
         }
-        sums.c1[c] += across(c1__sum);
-        sums.c2[c] += across(c2__sum);
-        sums.m2[c] += across(m2__sum);
+        sums.c1[c] += across(c1_sum);
+        sums.c2[c] += across(c2_sum);
+        sums.m2[c] += across(m2_sum);
     }
 }
 
-// Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar.
+// Part 2 of 2 of ``readout_adjoint``: phi_bar, pi_bar.
 static NOINLINE void readout_adjoint_1(
     const Lattice& at,
-    const R* __restrict T00__density__bar9,
-    const R* __restrict T01__density__bar8,
-    const R* __restrict T02__density__bar7,
-    const R* __restrict T11_T22__density__bar4,
-    const R* __restrict T12__density__bar2,
+    const R* __restrict T00_density_bar9,
+    const R* __restrict T01_density_bar8,
+    const R* __restrict T02_density_bar7,
+    const R* __restrict T11_T22_density_bar4,
+    const R* __restrict T12_density_bar2,
     const R* __restrict phi,
     const R* __restrict pi,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict phi__bar,
-    R* __restrict pi__bar
+    R* __restrict phi_bar,
+    R* __restrict pi_bar
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const T00__density__bar9__row = T00__density__bar9 + c * at.padded + at.padded_row(row);
-            const R* const T01__density__bar8__row = T01__density__bar8 + c * at.padded + at.padded_row(row);
-            const R* const T02__density__bar7__row = T02__density__bar7 + c * at.padded + at.padded_row(row);
-            const R* const T11_T22__density__bar4__row = T11_T22__density__bar4 + c * at.padded + at.padded_row(row);
-            const R* const T12__density__bar2__row = T12__density__bar2 + c * at.padded + at.padded_row(row);
-            const R* const phi__row = phi + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.padded + at.padded_row(row);
-            R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
-            R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const T00_density_bar9_row = T00_density_bar9 + c * at.padded + at.padded_row(row);
+            const R* const T01_density_bar8_row = T01_density_bar8 + c * at.padded + at.padded_row(row);
+            const R* const T02_density_bar7_row = T02_density_bar7 + c * at.padded + at.padded_row(row);
+            const R* const T11_T22_density_bar4_row = T11_T22_density_bar4 + c * at.padded + at.padded_row(row);
+            const R* const T12_density_bar2_row = T12_density_bar2 + c * at.padded + at.padded_row(row);
+            const R* const phi_row = phi + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.padded + at.padded_row(row);
+            R* const phi_bar_row = phi_bar + c * at.dense + at.dense_row(row);
+            R* const pi_bar_row = pi_bar + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V T00__density__bar9 = load(T00__density__bar9__row + j);
-                const V T00__density__bar9__0_m1 = load(T00__density__bar9__row + j - 1);
-                const V T00__density__bar9__0_p1 = load(T00__density__bar9__row + j + 1);
-                const V T00__density__bar9__m1_0 = load(T00__density__bar9__row + j - at.step0());
-                const V T00__density__bar9__p1_0 = load(T00__density__bar9__row + j + at.step0());
-                const V T01__density__bar8 = load(T01__density__bar8__row + j);
-                const V T01__density__bar8__m1_0 = load(T01__density__bar8__row + j - at.step0());
-                const V T01__density__bar8__p1_0 = load(T01__density__bar8__row + j + at.step0());
-                const V T02__density__bar7 = load(T02__density__bar7__row + j);
-                const V T02__density__bar7__0_m1 = load(T02__density__bar7__row + j - 1);
-                const V T02__density__bar7__0_p1 = load(T02__density__bar7__row + j + 1);
-                const V T11_T22__density__bar4 = load(T11_T22__density__bar4__row + j);
-                const V T11_T22__density__bar4__0_m1 = load(T11_T22__density__bar4__row + j - 1);
-                const V T11_T22__density__bar4__0_p1 = load(T11_T22__density__bar4__row + j + 1);
-                const V T11_T22__density__bar4__m1_0 = load(T11_T22__density__bar4__row + j - at.step0());
-                const V T11_T22__density__bar4__p1_0 = load(T11_T22__density__bar4__row + j + at.step0());
-                const V T12__density__bar2 = load(T12__density__bar2__row + j);
-                const V T12__density__bar2__0_m1 = load(T12__density__bar2__row + j - 1);
-                const V T12__density__bar2__0_p1 = load(T12__density__bar2__row + j + 1);
-                const V T12__density__bar2__m1_0 = load(T12__density__bar2__row + j - at.step0());
-                const V T12__density__bar2__p1_0 = load(T12__density__bar2__row + j + at.step0());
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__m1_m1 = inside__m1 * load(at.inside_column + j - 1);
-                const V inside__m1_p1 = inside__m1 * load(at.inside_column + j + 1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V inside__p1_m1 = inside__p1 * load(at.inside_column + j - 1);
-                const V inside__p1_p1 = inside__p1 * load(at.inside_column + j + 1);
-                const V phi = load(phi__row + j);
-                const V phi__0_m1 = load(phi__row + j - 1);
-                const V phi__0_p1 = load(phi__row + j + 1);
-                const V phi__m1_0 = load(phi__row + j - at.step0());
-                const V phi__m1_m1 = load(phi__row + j - at.step0() - 1);
-                const V phi__m1_p1 = load(phi__row + j - at.step0() + 1);
-                const V phi__p1_0 = load(phi__row + j + at.step0());
-                const V phi__p1_m1 = load(phi__row + j + at.step0() - 1);
-                const V phi__p1_p1 = load(phi__row + j + at.step0() + 1);
-                const V pi = load(pi__row + j);
-                const V pi__0_m1 = load(pi__row + j - 1);
-                const V pi__0_p1 = load(pi__row + j + 1);
-                const V pi__m1_0 = load(pi__row + j - at.step0());
-                const V pi__p1_0 = load(pi__row + j + at.step0());
-                const auto v__0 = phi - phi__p1_0;
-                const auto v__1 = phi - phi__0_p1;
-                const auto v__2 = phi - phi__0_m1;
-                const auto v__3 = phi - phi__m1_0;
-                const auto v__4 = v__0 * inside__p1_0;
-                const auto v__5 = v__3 * inside__m1_0;
-                const auto v__6 = v__4 - v__5;
-                const auto v__7 = v__1 * inside__0_p1;
-                const auto v__8 = v__2 * inside__0_m1;
-                const auto v__9 = v__7 - v__8;
-                const auto v__10 = c1__c * (v__4 + v__5);
-                const auto v__11 = v__7 + v__8;
-                const auto v__12 = pi + pi__m1_0;
-                const auto v__13 = pi + pi__0_m1;
-                const auto v__14 = pi + pi__p1_0;
-                const auto v__15 = pi + pi__0_p1;
-                const auto v__16 = -phi__m1_p1;
-                const auto v__17 = -phi__p1_p1;
-                const auto v__18 = -phi__p1_m1;
-                const auto v__19 = -phi__m1_m1;
-                const auto v__20 = v__3 * T01__density__bar8__m1_0 + v__2 * T02__density__bar7__0_m1 - v__6 *
-                    T01__density__bar8 - v__0 * T01__density__bar8__p1_0 - v__9 * T02__density__bar7 - v__1 *
-                    T02__density__bar7__0_p1;
-                const auto v__21 = c2__c * v__11 + v__10;
-                const auto v__22 = (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8 + v__12 *
-                    T01__density__bar8__m1_0 + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7 +
-                    v__13 * T02__density__bar7__0_m1 + c1__c * ((v__6 * (inside__0_m1 - inside__0_p1) + v__9 *
-                    (inside__m1_0 - inside__p1_0)) * T12__density__bar2 + ((phi__0_p1 + v__16) * inside__m1_p1 -
-                    (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1 + ((phi__p1_0 + v__18) *
-                    inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0 - ((phi__0_m1 +
-                    v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1 -
-                    ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) *
-                    T12__density__bar2__m1_0) - (R(4.0) * m2__c * phi + R(2.0) * v__21) * T00__density__bar9 - v__14 *
-                    T01__density__bar8__p1_0 - v__15 * T02__density__bar7__0_p1;
-                const auto phi__bar = c1__c * (v__0 * (R(0.5) * T00__density__bar9__p1_0 +
-                    T11_T22__density__bar4__p1_0) + v__3 * (R(0.5) * T00__density__bar9__m1_0 +
-                    T11_T22__density__bar4__m1_0)) + c2__c * (v__1 * (R(0.5) * T00__density__bar9__0_p1 -
-                    T11_T22__density__bar4__0_p1) + v__2 * (R(0.5) * T00__density__bar9__0_m1 -
-                    T11_T22__density__bar4__0_m1)) - (c2__c * v__11 - v__10) * T11_T22__density__bar4 - R(0.25) *
-                    v__22;
-                store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = T00__density__bar9 * pi - R(0.25) * v__20;
-                store_dense(last, pi__bar__row + j, spread(pi__bar));
+                const V T00_density_bar9 = load(T00_density_bar9_row + j);
+                const V T00_density_bar9_0_m1 = load(T00_density_bar9_row + j - 1);
+                const V T00_density_bar9_0_p1 = load(T00_density_bar9_row + j + 1);
+                const V T00_density_bar9_m1_0 = load(T00_density_bar9_row + j - at.step0());
+                const V T00_density_bar9_p1_0 = load(T00_density_bar9_row + j + at.step0());
+                const V T01_density_bar8 = load(T01_density_bar8_row + j);
+                const V T01_density_bar8_m1_0 = load(T01_density_bar8_row + j - at.step0());
+                const V T01_density_bar8_p1_0 = load(T01_density_bar8_row + j + at.step0());
+                const V T02_density_bar7 = load(T02_density_bar7_row + j);
+                const V T02_density_bar7_0_m1 = load(T02_density_bar7_row + j - 1);
+                const V T02_density_bar7_0_p1 = load(T02_density_bar7_row + j + 1);
+                const V T11_T22_density_bar4 = load(T11_T22_density_bar4_row + j);
+                const V T11_T22_density_bar4_0_m1 = load(T11_T22_density_bar4_row + j - 1);
+                const V T11_T22_density_bar4_0_p1 = load(T11_T22_density_bar4_row + j + 1);
+                const V T11_T22_density_bar4_m1_0 = load(T11_T22_density_bar4_row + j - at.step0());
+                const V T11_T22_density_bar4_p1_0 = load(T11_T22_density_bar4_row + j + at.step0());
+                const V T12_density_bar2 = load(T12_density_bar2_row + j);
+                const V T12_density_bar2_0_m1 = load(T12_density_bar2_row + j - 1);
+                const V T12_density_bar2_0_p1 = load(T12_density_bar2_row + j + 1);
+                const V T12_density_bar2_m1_0 = load(T12_density_bar2_row + j - at.step0());
+                const V T12_density_bar2_p1_0 = load(T12_density_bar2_row + j + at.step0());
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_m1_m1 = inside_m1 * load(at.inside_column + j - 1);
+                const V inside_m1_p1 = inside_m1 * load(at.inside_column + j + 1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V inside_p1_m1 = inside_p1 * load(at.inside_column + j - 1);
+                const V inside_p1_p1 = inside_p1 * load(at.inside_column + j + 1);
+                const V phi = load(phi_row + j);
+                const V phi_0_m1 = load(phi_row + j - 1);
+                const V phi_0_p1 = load(phi_row + j + 1);
+                const V phi_m1_0 = load(phi_row + j - at.step0());
+                const V phi_m1_m1 = load(phi_row + j - at.step0() - 1);
+                const V phi_m1_p1 = load(phi_row + j - at.step0() + 1);
+                const V phi_p1_0 = load(phi_row + j + at.step0());
+                const V phi_p1_m1 = load(phi_row + j + at.step0() - 1);
+                const V phi_p1_p1 = load(phi_row + j + at.step0() + 1);
+                const V pi = load(pi_row + j);
+                const V pi_0_m1 = load(pi_row + j - 1);
+                const V pi_0_p1 = load(pi_row + j + 1);
+                const V pi_m1_0 = load(pi_row + j - at.step0());
+                const V pi_p1_0 = load(pi_row + j + at.step0());
+                const auto v_0 = phi - phi_p1_0;
+                const auto v_1 = phi - phi_0_p1;
+                const auto v_2 = phi - phi_0_m1;
+                const auto v_3 = phi - phi_m1_0;
+                const auto v_4 = v_0 * inside_p1_0;
+                const auto v_5 = v_3 * inside_m1_0;
+                const auto v_6 = v_4 - v_5;
+                const auto v_7 = v_1 * inside_0_p1;
+                const auto v_8 = v_2 * inside_0_m1;
+                const auto v_9 = v_7 - v_8;
+                const auto v_10 = c1_c * (v_4 + v_5);
+                const auto v_11 = v_7 + v_8;
+                const auto v_12 = pi + pi_m1_0;
+                const auto v_13 = pi + pi_0_m1;
+                const auto v_14 = pi + pi_p1_0;
+                const auto v_15 = pi + pi_0_p1;
+                const auto v_16 = -phi_m1_p1;
+                const auto v_17 = -phi_p1_p1;
+                const auto v_18 = -phi_p1_m1;
+                const auto v_19 = -phi_m1_m1;
+                const auto v_20 = v_3 * T01_density_bar8_m1_0 + v_2 * T02_density_bar7_0_m1 - v_6 * T01_density_bar8 -
+                    v_0 * T01_density_bar8_p1_0 - v_9 * T02_density_bar7 - v_1 * T02_density_bar7_0_p1;
+                const auto v_21 = c2_c * v_11 + v_10;
+                const auto v_22 = (v_12 * inside_m1_0 - v_14 * inside_p1_0) * T01_density_bar8 + v_12 *
+                    T01_density_bar8_m1_0 + (v_13 * inside_0_m1 - v_15 * inside_0_p1) * T02_density_bar7 + v_13 *
+                    T02_density_bar7_0_m1 + c1_c * ((v_6 * (inside_0_m1 - inside_0_p1) + v_9 * (inside_m1_0 -
+                    inside_p1_0)) * T12_density_bar2 + ((phi_0_p1 + v_16) * inside_m1_p1 - (phi_0_p1 + v_17) *
+                    inside_p1_p1) * T12_density_bar2_0_p1 + ((phi_p1_0 + v_18) * inside_p1_m1 - (phi_p1_0 + v_17) *
+                    inside_p1_p1) * T12_density_bar2_p1_0 - ((phi_0_m1 + v_19) * inside_m1_m1 - (phi_0_m1 + v_18) *
+                    inside_p1_m1) * T12_density_bar2_0_m1 - ((phi_m1_0 + v_19) * inside_m1_m1 - (phi_m1_0 + v_16) *
+                    inside_m1_p1) * T12_density_bar2_m1_0) - (R(4.0) * m2_c * phi + R(2.0) * v_21) * T00_density_bar9
+                    - v_14 * T01_density_bar8_p1_0 - v_15 * T02_density_bar7_0_p1;
+                const auto phi_bar = c1_c * (v_0 * (R(0.5) * T00_density_bar9_p1_0 + T11_T22_density_bar4_p1_0) + v_3
+                    * (R(0.5) * T00_density_bar9_m1_0 + T11_T22_density_bar4_m1_0)) + c2_c * (v_1 * (R(0.5) *
+                    T00_density_bar9_0_p1 - T11_T22_density_bar4_0_p1) + v_2 * (R(0.5) * T00_density_bar9_0_m1 -
+                    T11_T22_density_bar4_0_m1)) - (c2_c * v_11 - v_10) * T11_T22_density_bar4 - R(0.25) * v_22;
+                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                const auto pi_bar = T00_density_bar9 * pi - R(0.25) * v_20;
+                store_dense(last, pi_bar_row + j, spread(pi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
-// a__density__bar, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar ->
-// phi__bar, pi__bar
+// a_density_bar, T01_a_density_bar, T02_a_density_bar, T11_T22_2a_density_bar, T12_a_density_bar ->
+// phi_bar, pi_bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
-    const R* a__density__bar,
-    const R* T01_a__density__bar,
-    const R* T02_a__density__bar,
-    const R* T11_T22_2a__density__bar,
-    const R* T12_a__density__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* a_density_bar,
+    const R* T01_a_density_bar,
+    const R* T02_a_density_bar,
+    const R* T11_T22_2a_density_bar,
+    const R* T12_a_density_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums,
     R* work
 ) {
-    R* const T12__density__bar2 = work + 0 * at.block;
-    R* const T11_T22__density__bar4 = work + 1 * at.block;
-    R* const T02__density__bar7 = work + 2 * at.block;
-    R* const T01__density__bar8 = work + 3 * at.block;
-    R* const T00__density__bar9 = work + 4 * at.block;
-    readout_adjoint_0(at, T01_a__density__bar, T02_a__density__bar, T11_T22_2a__density__bar, T12_a__density__bar,
-        a__density__bar, given.phi, given.pi, given.c1, given.c2, given.m2, T12__density__bar2,
-        T11_T22__density__bar4, T02__density__bar7, T01__density__bar8, T00__density__bar9, sums);
-    fill(at, T12__density__bar2);
-    fill(at, T11_T22__density__bar4);
-    fill(at, T02__density__bar7);
-    fill(at, T01__density__bar8);
-    fill(at, T00__density__bar9);
-    readout_adjoint_1(at, T00__density__bar9, T01__density__bar8, T02__density__bar7, T11_T22__density__bar4,
-        T12__density__bar2, given.phi, given.pi, given.c1, given.c2, given.m2, phi__bar, pi__bar);
+    R* const T12_density_bar2 = work + 0 * at.block;
+    R* const T11_T22_density_bar4 = work + 1 * at.block;
+    R* const T02_density_bar7 = work + 2 * at.block;
+    R* const T01_density_bar8 = work + 3 * at.block;
+    R* const T00_density_bar9 = work + 4 * at.block;
+    readout_adjoint_0(at, T01_a_density_bar, T02_a_density_bar, T11_T22_2a_density_bar, T12_a_density_bar,
+        a_density_bar, given.phi, given.pi, given.c1, given.c2, given.m2, T12_density_bar2, T11_T22_density_bar4,
+        T02_density_bar7, T01_density_bar8, T00_density_bar9, sums);
+    fill(at, T12_density_bar2);
+    fill(at, T11_T22_density_bar4);
+    fill(at, T02_density_bar7);
+    fill(at, T01_density_bar8);
+    fill(at, T00_density_bar9);
+    readout_adjoint_1(at, T00_density_bar9, T01_density_bar8, T02_density_bar7, T11_T22_density_bar4,
+        T12_density_bar2, given.phi, given.pi, given.c1, given.c2, given.m2, phi_bar, pi_bar);
 }
 
 constexpr long GIVEN = 5, COMPONENTS = 5, IMPORTS = 2, BUFFERS = 5;
@@ -855,27 +849,27 @@ struct Sums {
     double m2[G];
 };
 
-// ``head``: phi__start, pi__start.
+// ``head``: phi_start, pi_start.
 static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
     const R* __restrict pi,
-    R* __restrict phi__start,
-    R* __restrict pi__start
+    R* __restrict phi_start,
+    R* __restrict pi_start
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.dense + at.dense_row(row);
-            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
-            R* const phi__start__row = phi__start + c * at.padded + at.padded_row(row);
-            R* const pi__start__row = pi__start + c * at.padded + at.padded_row(row);
+            const R* const phi_row = phi + c * at.dense + at.dense_row(row);
+            const R* const pi_row = pi + c * at.dense + at.dense_row(row);
+            R* const phi_start_row = phi_start + c * at.padded + at.padded_row(row);
+            R* const pi_start_row = pi_start + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V phi = load_dense(last, phi__row + j);
-                const V pi = load_dense(last, pi__row + j);
-                const auto phi__start = phi;
-                store(phi__start__row + j, spread(phi__start));
-                const auto pi__start = pi;
-                store(pi__start__row + j, spread(pi__start));
+                const V phi = load_dense(last, phi_row + j);
+                const V pi = load_dense(last, pi_row + j);
+                const auto phi_start = phi;
+                store(phi_start_row + j, spread(phi_start));
+                const auto pi_start = pi;
+                store(pi_start_row + j, spread(pi_start));
             });
         }
     }
@@ -884,20 +878,20 @@ static NOINLINE void head_0(
 // The beginning of the first step of ExplicitEuler, as far as it is pointwise, for
 // phi_t = pi
 // pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
-// phi, pi -> phi__start, pi__start
+// phi, pi -> phi_start, pi_start
 static NOINLINE void head(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    R* phi__start,
-    R* pi__start
+    R* phi_start,
+    R* pi_start
 ) {
-    head_0(at, phi, pi, phi__start, pi__start);
-    fill(at, phi__start);
+    head_0(at, phi, pi, phi_start, pi_start);
+    fill(at, phi_start);
 }
 
-// ``inner``: phi__next, pi__next.
+// ``inner``: phi_next, pi_next.
 static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -908,46 +902,46 @@ static NOINLINE void inner_0(
     const R dt,
     const R* __restrict gamma,
     const R* __restrict m2,
-    R* __restrict phi__next,
-    R* __restrict pi__next
+    R* __restrict phi_next,
+    R* __restrict pi_next
 ) {
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi__row = phi + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        R* const phi__next__row = phi__next + at.padded_row(row);
-        R* const pi__next__row = pi__next + at.padded_row(row);
-        const R inside__m1 = at.inside_row(row, -1);
-        const R inside__p1 = at.inside_row(row, 1);
+        const R* const phi_row = phi + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        R* const phi_next_row = phi_next + at.padded_row(row);
+        R* const pi_next_row = pi_next + at.padded_row(row);
+        const R inside_m1 = at.inside_row(row, -1);
+        const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V dH_dphi__at[G];
-            V pi_2__at[G];
-            V B_pi__at[G];
+            V dH_dphi_at[G];
+            V pi_2_at[G];
+            V B_pi_at[G];
             for (long c = 0; c < G; ++c) {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + c * at.padded + j);
-                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
-                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
-                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
-                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const auto dH_dphi = m2[c] * phi + c1[c] * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0) + c2[c] * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1);
-                dH_dphi__at[c] = spread(dH_dphi);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + c * at.padded + j);
+                const V phi_0_m1 = load(phi_row + c * at.padded + j - 1);
+                const V phi_0_p1 = load(phi_row + c * at.padded + j + 1);
+                const V phi_m1_0 = load(phi_row + c * at.padded + j - at.step0());
+                const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const auto dH_dphi = m2[c] * phi + c1[c] * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) *
+                    inside_p1_0) + c2[c] * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1);
+                dH_dphi_at[c] = spread(dH_dphi);
                 const auto pi_2 = gamma[c] * pi;
-                pi_2__at[c] = spread(pi_2);
-                const auto phi__next = phi + dt * pi;
-                store(phi__next__row + c * at.padded + j, spread(phi__next));
+                pi_2_at[c] = spread(pi_2);
+                const auto phi_next = phi + dt * pi;
+                store(phi_next_row + c * at.padded + j, spread(phi_next));
             }
-            V pi__at[G];
-            for (long c = 0; c < G; ++c) pi__at[c] = load(pi__row + c * at.padded + j);
-            mix(B, pi__at, B_pi__at);
+            V pi_at[G];
+            for (long c = 0; c < G; ++c) pi_at[c] = load(pi_row + c * at.padded + j);
+            mix(B, pi_at, B_pi_at);
             for (long c = 0; c < G; ++c) {
-                const auto pi_1__v = B_pi__at[c] - dH_dphi__at[c];
-                const auto pi__next = dt * (pi_1__v - pi_2__at[c]) + pi__at[c];
-                store(pi__next__row + c * at.padded + j, spread(pi__next));
+                const auto pi_1_v = B_pi_at[c] - dH_dphi_at[c];
+                const auto pi_next = dt * (pi_1_v - pi_2_at[c]) + pi_at[c];
+                store(pi_next_row + c * at.padded + j, spread(pi_next));
             }
         });
     }
@@ -956,20 +950,20 @@ static NOINLINE void inner_0(
 // The rest of a step of ExplicitEuler, and the beginning of the next, for
 // phi_t = pi
 // pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
-// phi, pi -> phi__next, pi__next
+// phi, pi -> phi_next, pi_next
 static NOINLINE void inner(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    R* phi__next,
-    R* pi__next
+    R* phi_next,
+    R* pi_next
 ) {
-    inner_0(at, phi, pi, given.B, given.c1, given.c2, given.dt, given.gamma, given.m2, phi__next, pi__next);
-    fill(at, phi__next);
+    inner_0(at, phi, pi, given.B, given.c1, given.c2, given.dt, given.gamma, given.m2, phi_next, pi_next);
+    fill(at, phi_next);
 }
 
-// ``tail``: phi__next, pi__next.
+// ``tail``: phi_next, pi_next.
 static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -980,46 +974,46 @@ static NOINLINE void tail_0(
     const R dt,
     const R* __restrict gamma,
     const R* __restrict m2,
-    R* __restrict phi__next,
-    R* __restrict pi__next
+    R* __restrict phi_next,
+    R* __restrict pi_next
 ) {
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi__row = phi + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        R* const phi__next__row = phi__next + at.dense_row(row);
-        R* const pi__next__row = pi__next + at.dense_row(row);
-        const R inside__m1 = at.inside_row(row, -1);
-        const R inside__p1 = at.inside_row(row, 1);
+        const R* const phi_row = phi + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        R* const phi_next_row = phi_next + at.dense_row(row);
+        R* const pi_next_row = pi_next + at.dense_row(row);
+        const R inside_m1 = at.inside_row(row, -1);
+        const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V dH_dphi__at[G];
-            V pi_2__at[G];
-            V B_pi__at[G];
+            V dH_dphi_at[G];
+            V pi_2_at[G];
+            V B_pi_at[G];
             for (long c = 0; c < G; ++c) {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + c * at.padded + j);
-                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
-                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
-                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
-                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const auto dH_dphi = m2[c] * phi + c1[c] * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0) + c2[c] * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1);
-                dH_dphi__at[c] = spread(dH_dphi);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + c * at.padded + j);
+                const V phi_0_m1 = load(phi_row + c * at.padded + j - 1);
+                const V phi_0_p1 = load(phi_row + c * at.padded + j + 1);
+                const V phi_m1_0 = load(phi_row + c * at.padded + j - at.step0());
+                const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const auto dH_dphi = m2[c] * phi + c1[c] * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) *
+                    inside_p1_0) + c2[c] * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1);
+                dH_dphi_at[c] = spread(dH_dphi);
                 const auto pi_2 = gamma[c] * pi;
-                pi_2__at[c] = spread(pi_2);
-                const auto phi__next = phi + dt * pi;
-                store_dense(last, phi__next__row + c * at.dense + j, spread(phi__next));
+                pi_2_at[c] = spread(pi_2);
+                const auto phi_next = phi + dt * pi;
+                store_dense(last, phi_next_row + c * at.dense + j, spread(phi_next));
             }
-            V pi__at[G];
-            for (long c = 0; c < G; ++c) pi__at[c] = load(pi__row + c * at.padded + j);
-            mix(B, pi__at, B_pi__at);
+            V pi_at[G];
+            for (long c = 0; c < G; ++c) pi_at[c] = load(pi_row + c * at.padded + j);
+            mix(B, pi_at, B_pi_at);
             for (long c = 0; c < G; ++c) {
-                const auto pi_1__v = B_pi__at[c] - dH_dphi__at[c];
-                const auto pi__next = dt * (pi_1__v - pi_2__at[c]) + pi__at[c];
-                store_dense(last, pi__next__row + c * at.dense + j, spread(pi__next));
+                const auto pi_1_v = B_pi_at[c] - dH_dphi_at[c];
+                const auto pi_next = dt * (pi_1_v - pi_2_at[c]) + pi_at[c];
+                store_dense(last, pi_next_row + c * at.dense + j, spread(pi_next));
             }
         });
     }
@@ -1028,357 +1022,357 @@ static NOINLINE void tail_0(
 // The rest of the last step of ExplicitEuler for
 // phi_t = pi
 // pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
-// phi, pi -> phi__next, pi__next
+// phi, pi -> phi_next, pi_next
 static NOINLINE void tail(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    R* phi__next,
-    R* pi__next
+    R* phi_next,
+    R* pi_next
 ) {
-    tail_0(at, phi, pi, given.B, given.c1, given.c2, given.dt, given.gamma, given.m2, phi__next, pi__next);
+    tail_0(at, phi, pi, given.B, given.c1, given.c2, given.dt, given.gamma, given.m2, phi_next, pi_next);
 }
 
-// ``head_adjoint``: phi__bar, pi__bar.
+// ``head_adjoint``: phi_bar, pi_bar.
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
-    const R* __restrict phi__start__bar,
-    const R* __restrict pi__start__bar,
-    R* __restrict phi__bar,
-    R* __restrict pi__bar
+    const R* __restrict phi_start_bar,
+    const R* __restrict pi_start_bar,
+    R* __restrict phi_bar,
+    R* __restrict pi_bar
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__start__bar__row = phi__start__bar + c * at.padded + at.padded_row(row);
-            const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
-            R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
-            R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
+            const R* const phi_start_bar_row = phi_start_bar + c * at.padded + at.padded_row(row);
+            const R* const pi_start_bar_row = pi_start_bar + c * at.padded + at.padded_row(row);
+            R* const phi_bar_row = phi_bar + c * at.dense + at.dense_row(row);
+            R* const pi_bar_row = pi_bar + c * at.dense + at.dense_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V phi__start__bar = load(phi__start__bar__row + j);
-                const V pi__start__bar = load(pi__start__bar__row + j);
-                const auto phi__bar = phi__start__bar;
-                store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = pi__start__bar;
-                store_dense(last, pi__bar__row + j, spread(pi__bar));
+                const V phi_start_bar = load(phi_start_bar_row + j);
+                const V pi_start_bar = load(pi_start_bar_row + j);
+                const auto phi_bar = phi_start_bar;
+                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                const auto pi_bar = pi_start_bar;
+                store_dense(last, pi_bar_row + j, spread(pi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``head``, w -> J^T w: those of all its arguments from those of its results.
-// phi, pi, phi__start__bar, pi__start__bar -> phi__bar, pi__bar
+// phi, pi, phi_start_bar, pi_start_bar -> phi_bar, pi_bar
 static NOINLINE void head_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    const R* phi__start__bar,
-    const R* pi__start__bar,
-    R* phi__bar,
-    R* pi__bar
+    const R* phi_start_bar,
+    const R* pi_start_bar,
+    R* phi_bar,
+    R* pi_bar
 ) {
-    head_adjoint_0(at, phi__start__bar, pi__start__bar, phi__bar, pi__bar);
+    head_adjoint_0(at, phi_start_bar, pi_start_bar, phi_bar, pi_bar);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6.
+// Part 1 of 2 of ``inner_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, pi_bar6.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
-    const R* __restrict phi__next__bar,
+    const R* __restrict phi_next_bar,
     const R* __restrict pi,
-    const R* __restrict pi__next__bar,
+    const R* __restrict pi_next_bar,
     const R* __restrict B,
     const R dt,
     const R* __restrict gamma,
-    R* __restrict pi_1__bar4,
-    R* __restrict dH_dpi__bar8,
-    R* __restrict dH_dphi__bar9,
-    R* __restrict pi__bar6,
+    R* __restrict pi_1_bar4,
+    R* __restrict dH_dpi_bar8,
+    R* __restrict dH_dphi_bar9,
+    R* __restrict pi_bar6,
     Sums& sums
 ) {
-    V gamma__sum[G]{};
-    V c1__sum[G]{};
-    V c2__sum[G]{};
-    V m2__sum[G]{};
+    V gamma_sum[G]{};
+    V c1_sum[G]{};
+    V c2_sum[G]{};
+    V m2_sum[G]{};
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi__row = phi + at.padded_row(row);
-        const R* const phi__next__bar__row = phi__next__bar + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        const R* const pi__next__bar__row = pi__next__bar + at.padded_row(row);
-        R* const pi_1__bar4__row = pi_1__bar4 + at.padded_row(row);
-        R* const dH_dpi__bar8__row = dH_dpi__bar8 + at.padded_row(row);
-        R* const dH_dphi__bar9__row = dH_dphi__bar9 + at.padded_row(row);
-        R* const pi__bar6__row = pi__bar6 + at.padded_row(row);
-        const R inside__m1 = at.inside_row(row, -1);
-        const R inside__p1 = at.inside_row(row, 1);
+        const R* const phi_row = phi + at.padded_row(row);
+        const R* const phi_next_bar_row = phi_next_bar + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        const R* const pi_next_bar_row = pi_next_bar + at.padded_row(row);
+        R* const pi_1_bar4_row = pi_1_bar4 + at.padded_row(row);
+        R* const dH_dpi_bar8_row = dH_dpi_bar8 + at.padded_row(row);
+        R* const dH_dphi_bar9_row = dH_dphi_bar9 + at.padded_row(row);
+        R* const pi_bar6_row = pi_bar6 + at.padded_row(row);
+        const R inside_m1 = at.inside_row(row, -1);
+        const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V pi_1__bar4__at[G];
-            V pi__bar6__at[G];
+            V pi_1_bar4_at[G];
+            V pi_bar6_at[G];
             for (long c = 0; c < G; ++c) {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + c * at.padded + j);
-                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
-                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
-                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
-                const V phi__next__bar = load(phi__next__bar__row + c * at.padded + j);
-                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
-                const auto pi_1__bar4 = dt * pi__next__bar;
-                const auto pi_2__bar1__v = -pi_1__bar4;
-                const auto phi_1__bar5__v = dt * phi__next__bar;
-                const auto dH_dphi__bar9 = -pi_1__bar4;
-                pi_1__bar4__at[c] = spread(pi_1__bar4);
-                store(pi_1__bar4__row + c * at.padded + j, spread(pi_1__bar4));
-                const auto dH_dpi__bar8 = gamma[c] * pi_2__bar1__v + phi_1__bar5__v;
-                store(dH_dpi__bar8__row + c * at.padded + j, spread(dH_dpi__bar8));
-                store(dH_dphi__bar9__row + c * at.padded + j, spread(dH_dphi__bar9));
-                gamma__sum[c] += valid(last, pi_2__bar1__v * pi);
-                c1__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0));
-                c2__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
-                    inside__0_p1));
-                m2__sum[c] += valid(last, dH_dphi__bar9 * phi);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + c * at.padded + j);
+                const V phi_0_m1 = load(phi_row + c * at.padded + j - 1);
+                const V phi_0_p1 = load(phi_row + c * at.padded + j + 1);
+                const V phi_m1_0 = load(phi_row + c * at.padded + j - at.step0());
+                const V phi_next_bar = load(phi_next_bar_row + c * at.padded + j);
+                const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const V pi_next_bar = load(pi_next_bar_row + c * at.padded + j);
+                const auto pi_1_bar4 = dt * pi_next_bar;
+                const auto pi_2_bar1_v = -pi_1_bar4;
+                const auto phi_1_bar5_v = dt * phi_next_bar;
+                const auto dH_dphi_bar9 = -pi_1_bar4;
+                pi_1_bar4_at[c] = spread(pi_1_bar4);
+                store(pi_1_bar4_row + c * at.padded + j, spread(pi_1_bar4));
+                const auto dH_dpi_bar8 = gamma[c] * pi_2_bar1_v + phi_1_bar5_v;
+                store(dH_dpi_bar8_row + c * at.padded + j, spread(dH_dpi_bar8));
+                store(dH_dphi_bar9_row + c * at.padded + j, spread(dH_dphi_bar9));
+                gamma_sum[c] += valid(last, pi_2_bar1_v * pi);
+                c1_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) *
+                    inside_p1_0));
+                c2_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
+                    inside_0_p1));
+                m2_sum[c] += valid(last, dH_dphi_bar9 * phi);
             }
-            mix(B, pi_1__bar4__at, pi__bar6__at);
-            for (long c = 0; c < G; ++c) store(pi__bar6__row + c * at.padded + j, pi__bar6__at[c]);
+            mix(B, pi_1_bar4_at, pi_bar6_at);
+            for (long c = 0; c < G; ++c) store(pi_bar6_row + c * at.padded + j, pi_bar6_at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma__sum[c]); sums.c1[c] += across(c1__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma_sum[c]); sums.c1[c] += across(c1_sum[c]); sums.c2[c]
+        += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
 }
 
-// Part 2 of 2 of ``inner_adjoint``: phi__bar, pi__bar.
+// Part 2 of 2 of ``inner_adjoint``: phi_bar, pi_bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar9,
-    const R* __restrict dH_dpi__bar8,
-    const R* __restrict phi__next__bar,
-    const R* __restrict pi__bar6,
-    const R* __restrict pi__next__bar,
+    const R* __restrict dH_dphi_bar9,
+    const R* __restrict dH_dpi_bar8,
+    const R* __restrict phi_next_bar,
+    const R* __restrict pi_bar6,
+    const R* __restrict pi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict phi__bar,
-    R* __restrict pi__bar
+    R* __restrict phi_bar,
+    R* __restrict pi_bar
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar9__row = dH_dphi__bar9 + c * at.padded + at.padded_row(row);
-            const R* const dH_dpi__bar8__row = dH_dpi__bar8 + c * at.padded + at.padded_row(row);
-            const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
-            const R* const pi__bar6__row = pi__bar6 + c * at.padded + at.padded_row(row);
-            const R* const pi__next__bar__row = pi__next__bar + c * at.padded + at.padded_row(row);
-            R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
-            R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const dH_dphi_bar9_row = dH_dphi_bar9 + c * at.padded + at.padded_row(row);
+            const R* const dH_dpi_bar8_row = dH_dpi_bar8 + c * at.padded + at.padded_row(row);
+            const R* const phi_next_bar_row = phi_next_bar + c * at.padded + at.padded_row(row);
+            const R* const pi_bar6_row = pi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const pi_next_bar_row = pi_next_bar + c * at.padded + at.padded_row(row);
+            R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
+            R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar9 = load(dH_dphi__bar9__row + j);
-                const V dH_dphi__bar9__0_m1 = load(dH_dphi__bar9__row + j - 1);
-                const V dH_dphi__bar9__0_p1 = load(dH_dphi__bar9__row + j + 1);
-                const V dH_dphi__bar9__m1_0 = load(dH_dphi__bar9__row + j - at.step0());
-                const V dH_dphi__bar9__p1_0 = load(dH_dphi__bar9__row + j + at.step0());
-                const V dH_dpi__bar8 = load(dH_dpi__bar8__row + j);
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi__next__bar = load(phi__next__bar__row + j);
-                const V pi__bar6 = load(pi__bar6__row + j);
-                const V pi__next__bar = load(pi__next__bar__row + j);
-                const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
-                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
-                store(phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
-                store(pi__bar__row + j, spread(pi__bar));
+                const V dH_dphi_bar9 = load(dH_dphi_bar9_row + j);
+                const V dH_dphi_bar9_0_m1 = load(dH_dphi_bar9_row + j - 1);
+                const V dH_dphi_bar9_0_p1 = load(dH_dphi_bar9_row + j + 1);
+                const V dH_dphi_bar9_m1_0 = load(dH_dphi_bar9_row + j - at.step0());
+                const V dH_dphi_bar9_p1_0 = load(dH_dphi_bar9_row + j + at.step0());
+                const V dH_dpi_bar8 = load(dH_dpi_bar8_row + j);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi_next_bar = load(phi_next_bar_row + j);
+                const V pi_bar6 = load(pi_bar6_row + j);
+                const V pi_next_bar = load(pi_next_bar_row + j);
+                const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
+                    * dH_dphi_bar9 + phi_next_bar + c1_c * (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) + c2_c *
+                    (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1);
+                store(phi_bar_row + j, spread(phi_bar));
+                const auto pi_bar = dH_dpi_bar8 + pi_next_bar - pi_bar6;
+                store(pi_bar_row + j, spread(pi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
-// phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
+// phi, pi, phi_next_bar, pi_next_bar -> phi_bar, pi_bar
 static NOINLINE void inner_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    const R* phi__next__bar,
-    const R* pi__next__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* phi_next_bar,
+    const R* pi_next_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums,
     R* work
 ) {
-    R* const pi_1__bar4 = work + 0 * at.block;
-    R* const dH_dpi__bar8 = work + 1 * at.block;
-    R* const dH_dphi__bar9 = work + 2 * at.block;
-    R* const pi__bar6 = work + 3 * at.block;
-    inner_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.B, given.dt, given.gamma, pi_1__bar4,
-        dH_dpi__bar8, dH_dphi__bar9, pi__bar6, sums);
-    fill(at, dH_dphi__bar9);
-    outer_product<false, false>(at, pi_1__bar4, pi, sums.B);
-    inner_adjoint_1(at, dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, given.c1, given.c2,
-        given.m2, phi__bar, pi__bar);
+    R* const pi_1_bar4 = work + 0 * at.block;
+    R* const dH_dpi_bar8 = work + 1 * at.block;
+    R* const dH_dphi_bar9 = work + 2 * at.block;
+    R* const pi_bar6 = work + 3 * at.block;
+    inner_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.B, given.dt, given.gamma, pi_1_bar4, dH_dpi_bar8,
+        dH_dphi_bar9, pi_bar6, sums);
+    fill(at, dH_dphi_bar9);
+    outer_product<false, false>(at, pi_1_bar4, pi, sums.B);
+    inner_adjoint_1(at, dH_dphi_bar9, dH_dpi_bar8, phi_next_bar, pi_bar6, pi_next_bar, given.c1, given.c2, given.m2,
+        phi_bar, pi_bar);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6.
+// Part 1 of 2 of ``tail_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, pi_bar6.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
-    const R* __restrict phi__next__bar,
+    const R* __restrict phi_next_bar,
     const R* __restrict pi,
-    const R* __restrict pi__next__bar,
+    const R* __restrict pi_next_bar,
     const R* __restrict B,
     const R dt,
     const R* __restrict gamma,
-    R* __restrict pi_1__bar4,
-    R* __restrict dH_dpi__bar8,
-    R* __restrict dH_dphi__bar9,
-    R* __restrict pi__bar6,
+    R* __restrict pi_1_bar4,
+    R* __restrict dH_dpi_bar8,
+    R* __restrict dH_dphi_bar9,
+    R* __restrict pi_bar6,
     Sums& sums
 ) {
-    V gamma__sum[G]{};
-    V c1__sum[G]{};
-    V c2__sum[G]{};
-    V m2__sum[G]{};
+    V gamma_sum[G]{};
+    V c1_sum[G]{};
+    V c2_sum[G]{};
+    V m2_sum[G]{};
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi__row = phi + at.padded_row(row);
-        const R* const phi__next__bar__row = phi__next__bar + at.dense_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        const R* const pi__next__bar__row = pi__next__bar + at.dense_row(row);
-        R* const pi_1__bar4__row = pi_1__bar4 + at.padded_row(row);
-        R* const dH_dpi__bar8__row = dH_dpi__bar8 + at.padded_row(row);
-        R* const dH_dphi__bar9__row = dH_dphi__bar9 + at.padded_row(row);
-        R* const pi__bar6__row = pi__bar6 + at.padded_row(row);
-        const R inside__m1 = at.inside_row(row, -1);
-        const R inside__p1 = at.inside_row(row, 1);
+        const R* const phi_row = phi + at.padded_row(row);
+        const R* const phi_next_bar_row = phi_next_bar + at.dense_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        const R* const pi_next_bar_row = pi_next_bar + at.dense_row(row);
+        R* const pi_1_bar4_row = pi_1_bar4 + at.padded_row(row);
+        R* const dH_dpi_bar8_row = dH_dpi_bar8 + at.padded_row(row);
+        R* const dH_dphi_bar9_row = dH_dphi_bar9 + at.padded_row(row);
+        R* const pi_bar6_row = pi_bar6 + at.padded_row(row);
+        const R inside_m1 = at.inside_row(row, -1);
+        const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V pi_1__bar4__at[G];
-            V pi__bar6__at[G];
+            V pi_1_bar4_at[G];
+            V pi_bar6_at[G];
             for (long c = 0; c < G; ++c) {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi = load(phi__row + c * at.padded + j);
-                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
-                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
-                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + c * at.dense + j);
-                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
-                const auto pi_1__bar4 = dt * pi__next__bar;
-                const auto pi_2__bar1__v = -pi_1__bar4;
-                const auto phi_1__bar5__v = dt * phi__next__bar;
-                const auto dH_dphi__bar9 = -pi_1__bar4;
-                pi_1__bar4__at[c] = spread(pi_1__bar4);
-                store(pi_1__bar4__row + c * at.padded + j, spread(pi_1__bar4));
-                const auto dH_dpi__bar8 = gamma[c] * pi_2__bar1__v + phi_1__bar5__v;
-                store(dH_dpi__bar8__row + c * at.padded + j, spread(dH_dpi__bar8));
-                store(dH_dphi__bar9__row + c * at.padded + j, spread(dH_dphi__bar9));
-                gamma__sum[c] += valid(last, pi_2__bar1__v * pi);
-                c1__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0));
-                c2__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
-                    inside__0_p1));
-                m2__sum[c] += valid(last, dH_dphi__bar9 * phi);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi = load(phi_row + c * at.padded + j);
+                const V phi_0_m1 = load(phi_row + c * at.padded + j - 1);
+                const V phi_0_p1 = load(phi_row + c * at.padded + j + 1);
+                const V phi_m1_0 = load(phi_row + c * at.padded + j - at.step0());
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + c * at.dense + j);
+                const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const V pi_next_bar = load_dense(last, pi_next_bar_row + c * at.dense + j);
+                const auto pi_1_bar4 = dt * pi_next_bar;
+                const auto pi_2_bar1_v = -pi_1_bar4;
+                const auto phi_1_bar5_v = dt * phi_next_bar;
+                const auto dH_dphi_bar9 = -pi_1_bar4;
+                pi_1_bar4_at[c] = spread(pi_1_bar4);
+                store(pi_1_bar4_row + c * at.padded + j, spread(pi_1_bar4));
+                const auto dH_dpi_bar8 = gamma[c] * pi_2_bar1_v + phi_1_bar5_v;
+                store(dH_dpi_bar8_row + c * at.padded + j, spread(dH_dpi_bar8));
+                store(dH_dphi_bar9_row + c * at.padded + j, spread(dH_dphi_bar9));
+                gamma_sum[c] += valid(last, pi_2_bar1_v * pi);
+                c1_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) *
+                    inside_p1_0));
+                c2_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
+                    inside_0_p1));
+                m2_sum[c] += valid(last, dH_dphi_bar9 * phi);
             }
-            mix(B, pi_1__bar4__at, pi__bar6__at);
-            for (long c = 0; c < G; ++c) store(pi__bar6__row + c * at.padded + j, pi__bar6__at[c]);
+            mix(B, pi_1_bar4_at, pi_bar6_at);
+            for (long c = 0; c < G; ++c) store(pi_bar6_row + c * at.padded + j, pi_bar6_at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma__sum[c]); sums.c1[c] += across(c1__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma_sum[c]); sums.c1[c] += across(c1_sum[c]); sums.c2[c]
+        += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
 }
 
-// Part 2 of 2 of ``tail_adjoint``: phi__bar, pi__bar.
+// Part 2 of 2 of ``tail_adjoint``: phi_bar, pi_bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar9,
-    const R* __restrict dH_dpi__bar8,
-    const R* __restrict phi__next__bar,
-    const R* __restrict pi__bar6,
-    const R* __restrict pi__next__bar,
+    const R* __restrict dH_dphi_bar9,
+    const R* __restrict dH_dpi_bar8,
+    const R* __restrict phi_next_bar,
+    const R* __restrict pi_bar6,
+    const R* __restrict pi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
-    R* __restrict phi__bar,
-    R* __restrict pi__bar
+    R* __restrict phi_bar,
+    R* __restrict pi_bar
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c1__c = c1[c];
-        const R c2__c = c2[c];
-        const R m2__c = m2[c];
+        const R c1_c = c1[c];
+        const R c2_c = c2[c];
+        const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar9__row = dH_dphi__bar9 + c * at.padded + at.padded_row(row);
-            const R* const dH_dpi__bar8__row = dH_dpi__bar8 + c * at.padded + at.padded_row(row);
-            const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
-            const R* const pi__bar6__row = pi__bar6 + c * at.padded + at.padded_row(row);
-            const R* const pi__next__bar__row = pi__next__bar + c * at.dense + at.dense_row(row);
-            R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
-            R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const dH_dphi_bar9_row = dH_dphi_bar9 + c * at.padded + at.padded_row(row);
+            const R* const dH_dpi_bar8_row = dH_dpi_bar8 + c * at.padded + at.padded_row(row);
+            const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
+            const R* const pi_bar6_row = pi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const pi_next_bar_row = pi_next_bar + c * at.dense + at.dense_row(row);
+            R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
+            R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar9 = load(dH_dphi__bar9__row + j);
-                const V dH_dphi__bar9__0_m1 = load(dH_dphi__bar9__row + j - 1);
-                const V dH_dphi__bar9__0_p1 = load(dH_dphi__bar9__row + j + 1);
-                const V dH_dphi__bar9__m1_0 = load(dH_dphi__bar9__row + j - at.step0());
-                const V dH_dphi__bar9__p1_0 = load(dH_dphi__bar9__row + j + at.step0());
-                const V dH_dpi__bar8 = load(dH_dpi__bar8__row + j);
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
-                const V pi__bar6 = load(pi__bar6__row + j);
-                const V pi__next__bar = load_dense(last, pi__next__bar__row + j);
-                const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
-                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
-                store(phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
-                store(pi__bar__row + j, spread(pi__bar));
+                const V dH_dphi_bar9 = load(dH_dphi_bar9_row + j);
+                const V dH_dphi_bar9_0_m1 = load(dH_dphi_bar9_row + j - 1);
+                const V dH_dphi_bar9_0_p1 = load(dH_dphi_bar9_row + j + 1);
+                const V dH_dphi_bar9_m1_0 = load(dH_dphi_bar9_row + j - at.step0());
+                const V dH_dphi_bar9_p1_0 = load(dH_dphi_bar9_row + j + at.step0());
+                const V dH_dpi_bar8 = load(dH_dpi_bar8_row + j);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
+                const V pi_bar6 = load(pi_bar6_row + j);
+                const V pi_next_bar = load_dense(last, pi_next_bar_row + j);
+                const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
+                    * dH_dphi_bar9 + phi_next_bar + c1_c * (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) + c2_c *
+                    (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1);
+                store(phi_bar_row + j, spread(phi_bar));
+                const auto pi_bar = dH_dpi_bar8 + pi_next_bar - pi_bar6;
+                store(pi_bar_row + j, spread(pi_bar));
             });
         }
     }
 }
 
 // Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
-// phi, pi, phi__next__bar, pi__next__bar -> phi__bar, pi__bar
+// phi, pi, phi_next_bar, pi_next_bar -> phi_bar, pi_bar
 static NOINLINE void tail_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    const R* phi__next__bar,
-    const R* pi__next__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* phi_next_bar,
+    const R* pi_next_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums,
     R* work
 ) {
-    R* const pi_1__bar4 = work + 0 * at.block;
-    R* const dH_dpi__bar8 = work + 1 * at.block;
-    R* const dH_dphi__bar9 = work + 2 * at.block;
-    R* const pi__bar6 = work + 3 * at.block;
-    tail_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.B, given.dt, given.gamma, pi_1__bar4,
-        dH_dpi__bar8, dH_dphi__bar9, pi__bar6, sums);
-    fill(at, dH_dphi__bar9);
-    outer_product<false, false>(at, pi_1__bar4, pi, sums.B);
-    tail_adjoint_1(at, dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, given.c1, given.c2,
-        given.m2, phi__bar, pi__bar);
+    R* const pi_1_bar4 = work + 0 * at.block;
+    R* const dH_dpi_bar8 = work + 1 * at.block;
+    R* const dH_dphi_bar9 = work + 2 * at.block;
+    R* const pi_bar6 = work + 3 * at.block;
+    tail_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.B, given.dt, given.gamma, pi_1_bar4, dH_dpi_bar8,
+        dH_dphi_bar9, pi_bar6, sums);
+    fill(at, dH_dphi_bar9);
+    outer_product<false, false>(at, pi_1_bar4, pi, sums.B);
+    tail_adjoint_1(at, dH_dphi_bar9, dH_dpi_bar8, phi_next_bar, pi_bar6, pi_next_bar, given.c1, given.c2, given.m2,
+        phi_bar, pi_bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;

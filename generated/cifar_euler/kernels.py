@@ -42,8 +42,7 @@ def checking() -> bool:
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
-    what
-    lies before and behind it."""
+    what lies before and behind it."""
     if not checking():
         if shape is None:
             return torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -70,8 +69,7 @@ def _block(n: int) -> int:
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
-    the
-    blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
+    the blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
     block = _block(n)
@@ -83,8 +81,9 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     return (
         programs,
         {
-            "N__": n,
-            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "N": n,
+            "N0": size[0],
+            "N1": size[1],
             "BLOCK": block,
             "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
             "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
@@ -114,11 +113,11 @@ def partials(like: Tensor) -> Tensor:
 
 
 @triton.jit
-def sign__(x):
+def sign(x):
     return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_0_kernel(
     phi_ptr,
     pi_ptr,
@@ -129,662 +128,621 @@ def step_0_kernel(
     dt_ptr,
     dH_dphi_ptr,
     pi_2_ptr,
-    phi__next_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_next_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi__next. One step of ExplicitEuler for
+    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi_next. One step of ExplicitEuler for
 
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    gamma = tl.load(gamma_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    gamma = tl.load(gamma_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
     tl.store(
-        dH_dphi_ptr + base__ + at__,
+        dH_dphi_ptr + base + at,
         (
             phi * m2
-            + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
-            + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
+            + ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0) * c1
+            + ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1) * c2
         ).to(dH_dphi_ptr.dtype.element_ty),
-        mask=ok__,
+        mask=ok,
     )
-    tl.store(pi_2_ptr + base__ + at__, (pi * gamma).to(pi_2_ptr.dtype.element_ty), mask=ok__)
-    tl.store(phi__next_ptr + base__ + at__, (phi + dt * pi).to(phi__next_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_2_ptr + base + at, (pi * gamma).to(pi_2_ptr.dtype.element_ty), mask=ok)
+    tl.store(phi_next_ptr + base + at, (phi + dt * pi).to(phi_next_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_1_kernel(
     B_pi_ptr,
     dH_dphi_ptr,
     pi_ptr,
     pi_2_ptr,
     dt_ptr,
-    pi__next_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    pi_next_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step``: pi__next. One step of ExplicitEuler for
+    """Part 2 of 2 of ``step``: pi_next. One step of ExplicitEuler for
 
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
     dt = tl.load(dt_ptr).to(ACC)
-    B_pi = tl.load(B_pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi = tl.load(dH_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_2 = tl.load(pi_2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_1__v = B_pi - dH_dphi
-    tl.store(pi__next_ptr + base__ + at__, (pi + dt * (pi_1__v - pi_2)).to(pi__next_ptr.dtype.element_ty), mask=ok__)
+    B_pi = tl.load(B_pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dH_dphi = tl.load(dH_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_2 = tl.load(pi_2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_1_v = B_pi - dH_dphi
+    tl.store(pi_next_ptr + base + at, (pi + dt * (pi_1_v - pi_2)).to(pi_next_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_0_kernel(
     phi_ptr,
-    phi__next__bar_ptr,
+    phi_next_bar_ptr,
     pi_ptr,
-    pi__next__bar_ptr,
+    pi_next_bar_ptr,
     gamma_ptr,
     dt_ptr,
-    pi_1__bar4_ptr,
-    dH_dpi__bar8_ptr,
-    dH_dphi__bar9_ptr,
-    gamma__bar2_ptr,
-    c1__bar10_ptr,
-    c2__bar11_ptr,
-    m2__bar12_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    pi_1_bar4_ptr,
+    dH_dpi_bar8_ptr,
+    dH_dphi_bar9_ptr,
+    gamma_bar2_ptr,
+    c1_bar10_ptr,
+    c2_bar11_ptr,
+    m2_bar12_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
-    c2__bar11, m2__bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    """Part 1 of 2 of ``step_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, gamma_bar2, c1_bar10,
+    c2_bar11, m2_bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
     results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    gamma = tl.load(gamma_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    gamma = tl.load(gamma_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    pi_1__bar4 = dt * pi__next__bar
-    pi_2__bar1__v = -pi_1__bar4
-    phi_1__bar5__v = dt * phi__next__bar
-    dH_dphi__bar9 = -pi_1__bar4
-    tl.store(pi_1__bar4_ptr + base__ + at__, (pi_1__bar4).to(pi_1__bar4_ptr.dtype.element_ty), mask=ok__)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    pi_1_bar4 = dt * pi_next_bar
+    pi_2_bar1_v = -pi_1_bar4
+    phi_1_bar5_v = dt * phi_next_bar
+    dH_dphi_bar9 = -pi_1_bar4
+    tl.store(pi_1_bar4_ptr + base + at, pi_1_bar4.to(pi_1_bar4_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        dH_dpi__bar8_ptr + base__ + at__,
-        (pi_2__bar1__v * gamma + phi_1__bar5__v).to(dH_dpi__bar8_ptr.dtype.element_ty),
-        mask=ok__,
+        dH_dpi_bar8_ptr + base + at, (pi_2_bar1_v * gamma + phi_1_bar5_v).to(dH_dpi_bar8_ptr.dtype.element_ty), mask=ok
     )
-    tl.store(dH_dphi__bar9_ptr + base__ + at__, (dH_dphi__bar9).to(dH_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
-    tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_2__bar1__v * pi, 0.0), axis=0))
+    tl.store(dH_dphi_bar9_ptr + base + at, dH_dphi_bar9.to(dH_dphi_bar9_ptr.dtype.element_ty), mask=ok)
+    tl.store(gamma_bar2_ptr + partial, tl.sum(tl.where(ok, pi_2_bar1_v * pi, 0.0), axis=0))
     tl.store(
-        c1__bar10_ptr + partial__,
+        c1_bar10_ptr + partial,
         tl.sum(
-            tl.where(ok__, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0), 0.0),
-            axis=0,
+            tl.where(ok, dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0), 0.0), axis=0
         ),
     )
     tl.store(
-        c2__bar11_ptr + partial__,
+        c2_bar11_ptr + partial,
         tl.sum(
-            tl.where(ok__, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1), 0.0),
-            axis=0,
+            tl.where(ok, dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1), 0.0), axis=0
         ),
     )
-    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar9 * phi, 0.0), axis=0))
+    tl.store(m2_bar12_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar9 * phi, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_1_kernel(
-    dH_dphi__bar9_ptr,
-    dH_dpi__bar8_ptr,
-    phi__next__bar_ptr,
-    pi__bar6_ptr,
-    pi__next__bar_ptr,
+    dH_dphi_bar9_ptr,
+    dH_dpi_bar8_ptr,
+    phi_next_bar_ptr,
+    pi_bar6_ptr,
+    pi_next_bar_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar. Cotangents of ``step``, w -> J^T w: those of all
+    """Part 2 of 2 of ``step_adjoint``: phi_bar, pi_bar. Cotangents of ``step``, w -> J^T w: those of all
     its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    dH_dphi__bar9 = tl.load(dH_dphi__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi__bar9__0_m1 = tl.load(dH_dphi__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dH_dphi__bar9__0_p1 = tl.load(dH_dphi__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dH_dphi__bar9__m1_0 = tl.load(dH_dphi__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dH_dphi__bar9__p1_0 = tl.load(dH_dphi__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    dH_dpi__bar8 = tl.load(dH_dpi__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__bar6 = tl.load(pi__bar6_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    dH_dphi_bar9 = tl.load(dH_dphi_bar9_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dH_dphi_bar9_0_m1 = tl.load(dH_dphi_bar9_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    dH_dphi_bar9_0_p1 = tl.load(dH_dphi_bar9_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    dH_dphi_bar9_m1_0 = tl.load(dH_dphi_bar9_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    dH_dphi_bar9_p1_0 = tl.load(dH_dphi_bar9_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    dH_dpi_bar8 = tl.load(dH_dpi_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_bar6 = tl.load(pi_bar6_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
     tl.store(
-        phi__bar_ptr + base__ + at__,
+        phi_bar_ptr + base + at,
         (
-            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
-            + phi__next__bar
-            + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
-            + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
-        ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__,
+            ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar9
+            + phi_next_bar
+            + (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) * c1
+            + (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1) * c2
+        ).to(phi_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(
-        pi__bar_ptr + base__ + at__,
-        (dH_dpi__bar8 + pi__next__bar - pi__bar6).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__,
-    )
+    tl.store(pi_bar_ptr + base + at, (dH_dpi_bar8 + pi_next_bar - pi_bar6).to(pi_bar_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_0_kernel(
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    a__density_ptr,
-    T01_a__density_ptr,
-    T02_a__density_ptr,
-    T11_T22_2a__density_ptr,
-    T12_a__density_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    a_density_ptr,
+    T01_a_density_ptr,
+    T02_a_density_ptr,
+    T11_T22_2a_density_ptr,
+    T12_a_density_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The readout at every site: a, T01_a, T02_a, T11_T22_2a, T12_a."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (phi - phi__m1_0) * inside__m1_0
-    v__1 = (phi - phi__p1_0) * inside__p1_0
-    v__2 = (v__0 * v__0 + v__1 * v__1) * c1
-    v__3 = (phi - phi__0_p1) * inside__0_p1
-    v__4 = (phi - phi__0_m1) * inside__0_m1
-    v__5 = (v__3 * v__3 + v__4 * v__4) * c2
-    v__6 = phi * phi * m2 + pi * pi
-    v__7 = v__2 + v__5
-    T00__density__v = 0.5 * v__6 + 0.25 * v__7
-    a__density = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__8 = 1.0 / a__density
-    v__9 = v__2 - v__5
-    v__10 = v__3 * (pi + pi__0_p1) - v__4 * (pi + pi__0_m1)
-    v__11 = v__0 * (pi + pi__m1_0) - v__1 * (pi + pi__p1_0)
-    T01__density__v = -0.25 * v__11
-    T02__density__v = 0.25 * v__10
-    T11_T22__density__v = 0.5 * v__9
-    T12__density__v = -0.25 * (v__0 - v__1) * (v__3 - v__4) * c1
-    tl.store(a__density_ptr + base__ + at__, (a__density).to(a__density_ptr.dtype.element_ty), mask=ok__)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (phi - phi_m1_0) * inside_m1_0
+    v_1 = (phi - phi_p1_0) * inside_p1_0
+    v_2 = (v_0 * v_0 + v_1 * v_1) * c1
+    v_3 = (phi - phi_0_p1) * inside_0_p1
+    v_4 = (phi - phi_0_m1) * inside_0_m1
+    v_5 = (v_3 * v_3 + v_4 * v_4) * c2
+    v_6 = phi * phi * m2 + pi * pi
+    v_7 = v_2 + v_5
+    T00_density_v = 0.5 * v_6 + 0.25 * v_7
+    a_density = tl.sqrt(tl.abs(T00_density_v) + (1 / 100))
+    v_8 = 1.0 / a_density
+    v_9 = v_2 - v_5
+    v_10 = v_3 * (pi + pi_0_p1) - v_4 * (pi + pi_0_m1)
+    v_11 = v_0 * (pi + pi_m1_0) - v_1 * (pi + pi_p1_0)
+    T01_density_v = -0.25 * v_11
+    T02_density_v = 0.25 * v_10
+    T11_T22_density_v = 0.5 * v_9
+    T12_density_v = -0.25 * (v_0 - v_1) * (v_3 - v_4) * c1
+    tl.store(a_density_ptr + base + at, a_density.to(a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T01_a_density_ptr + base + at, (T01_density_v * v_8).to(T01_a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T02_a_density_ptr + base + at, (T02_density_v * v_8).to(T02_a_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T01_a__density_ptr + base__ + at__, (T01__density__v * v__8).to(T01_a__density_ptr.dtype.element_ty), mask=ok__
+        T11_T22_2a_density_ptr + base + at,
+        (0.5 * T11_T22_density_v * v_8).to(T11_T22_2a_density_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(
-        T02_a__density_ptr + base__ + at__, (T02__density__v * v__8).to(T02_a__density_ptr.dtype.element_ty), mask=ok__
-    )
-    tl.store(
-        T11_T22_2a__density_ptr + base__ + at__,
-        (0.5 * T11_T22__density__v * v__8).to(T11_T22_2a__density_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(
-        T12_a__density_ptr + base__ + at__, (T12__density__v * v__8).to(T12_a__density_ptr.dtype.element_ty), mask=ok__
-    )
+    tl.store(T12_a_density_ptr + base + at, (T12_density_v * v_8).to(T12_a_density_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_0_kernel(
-    T01_a__density__bar_ptr,
-    T02_a__density__bar_ptr,
-    T11_T22_2a__density__bar_ptr,
-    T12_a__density__bar_ptr,
-    a__density__bar_ptr,
+    T01_a_density_bar_ptr,
+    T02_a_density_bar_ptr,
+    T11_T22_2a_density_bar_ptr,
+    T12_a_density_bar_ptr,
+    a_density_bar_ptr,
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    T12__density__bar2_ptr,
-    T11_T22__density__bar4_ptr,
-    T02__density__bar7_ptr,
-    T01__density__bar8_ptr,
-    T00__density__bar9_ptr,
-    c1__bar3_ptr,
-    c2__bar6_ptr,
-    m2__bar12_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    T12_density_bar2_ptr,
+    T11_T22_density_bar4_ptr,
+    T02_density_bar7_ptr,
+    T01_density_bar8_ptr,
+    T00_density_bar9_ptr,
+    c1_bar3_ptr,
+    c2_bar6_ptr,
+    m2_bar12_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 2 of ``readout_adjoint``: T12__density__bar2, T11_T22__density__bar4, T02__density__bar7,
-    T01__density__bar8, T00__density__bar9, c1__bar3, c2__bar6, m2__bar12. Cotangents of ``readout``, w ->
+    """Part 1 of 2 of ``readout_adjoint``: T12_density_bar2, T11_T22_density_bar4, T02_density_bar7,
+    T01_density_bar8, T00_density_bar9, c1_bar3, c2_bar6, m2_bar12. Cotangents of ``readout``, w ->
     J^T w: those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T01_a__density__bar = tl.load(T01_a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02_a__density__bar = tl.load(T02_a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11_T22_2a__density__bar = tl.load(T11_T22_2a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12_a__density__bar = tl.load(T12_a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    a__density__bar = tl.load(a__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (phi - phi__p1_0) * inside__p1_0
-    v__1 = (phi - phi__m1_0) * inside__m1_0
-    v__2 = v__0 * v__0 + v__1 * v__1
-    v__3 = v__2 * c1
-    v__4 = (phi - phi__0_p1) * inside__0_p1
-    v__5 = (phi - phi__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 + v__5 * v__5
-    v__7 = v__6 * c2
-    v__8 = phi * phi
-    v__9 = 0.25 * (v__0 - v__1) * (v__4 - v__5)
-    v__10 = pi * pi + v__8 * m2
-    v__11 = v__3 + v__7
-    T00__density__v = 0.5 * v__10 + 0.25 * v__11
-    v__12 = tl.sqrt(tl.abs(T00__density__v) + (1 / 100))
-    v__13 = 1.0 / v__12
-    v__14 = 0.5 * T11_T22_2a__density__bar
-    v__15 = v__0 * (pi + pi__p1_0) - v__1 * (pi + pi__m1_0)
-    T01__density__v = 0.25 * v__15
-    v__16 = v__4 * (pi + pi__0_p1) - v__5 * (pi + pi__0_m1)
-    T02__density__v = 0.25 * v__16
-    v__17 = v__3 - v__7
-    T11_T22__density__v = 0.5 * v__17
-    T12__density__v = v__9 * c1
-    a__density__bar1__v = a__density__bar - (
-        T01__density__v * T01_a__density__bar
-        + T02__density__v * T02_a__density__bar
-        + T12__density__v * T12_a__density__bar
-        + T11_T22__density__v * v__14
-    ) / (v__12 * v__12)
-    T00__density__bar9 = 0.5 * a__density__bar1__v * sign__(T00__density__v) / v__12
-    v__18 = 0.25 * T00__density__bar9
-    T11_T22__density__bar4 = v__13 * v__14
-    v__19 = 0.5 * T11_T22__density__bar4
-    T12__density__bar2 = v__13 * T12_a__density__bar
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    T01_a_density_bar = tl.load(T01_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T02_a_density_bar = tl.load(T02_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_T22_2a_density_bar = tl.load(T11_T22_2a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_a_density_bar = tl.load(T12_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    a_density_bar = tl.load(a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (phi - phi_p1_0) * inside_p1_0
+    v_1 = (phi - phi_m1_0) * inside_m1_0
+    v_2 = v_0 * v_0 + v_1 * v_1
+    v_3 = v_2 * c1
+    v_4 = (phi - phi_0_p1) * inside_0_p1
+    v_5 = (phi - phi_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 + v_5 * v_5
+    v_7 = v_6 * c2
+    v_8 = phi * phi
+    v_9 = 0.25 * (v_0 - v_1) * (v_4 - v_5)
+    v_10 = pi * pi + v_8 * m2
+    v_11 = v_3 + v_7
+    T00_density_v = 0.5 * v_10 + 0.25 * v_11
+    v_12 = tl.sqrt(tl.abs(T00_density_v) + (1 / 100))
+    v_13 = 1.0 / v_12
+    v_14 = 0.5 * T11_T22_2a_density_bar
+    v_15 = v_0 * (pi + pi_p1_0) - v_1 * (pi + pi_m1_0)
+    T01_density_v = 0.25 * v_15
+    v_16 = v_4 * (pi + pi_0_p1) - v_5 * (pi + pi_0_m1)
+    T02_density_v = 0.25 * v_16
+    v_17 = v_3 - v_7
+    T11_T22_density_v = 0.5 * v_17
+    T12_density_v = v_9 * c1
+    a_density_bar1_v = a_density_bar - (
+        T01_density_v * T01_a_density_bar
+        + T02_density_v * T02_a_density_bar
+        + T12_density_v * T12_a_density_bar
+        + T11_T22_density_v * v_14
+    ) / (v_12 * v_12)
+    T00_density_bar9 = 0.5 * a_density_bar1_v * sign(T00_density_v) / v_12
+    v_18 = 0.25 * T00_density_bar9
+    T11_T22_density_bar4 = v_13 * v_14
+    v_19 = 0.5 * T11_T22_density_bar4
+    T12_density_bar2 = v_13 * T12_a_density_bar
+    tl.store(T12_density_bar2_ptr + base + at, T12_density_bar2.to(T12_density_bar2_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T12__density__bar2_ptr + base__ + at__,
-        (T12__density__bar2).to(T12__density__bar2_ptr.dtype.element_ty),
-        mask=ok__,
+        T11_T22_density_bar4_ptr + base + at,
+        T11_T22_density_bar4.to(T11_T22_density_bar4_ptr.dtype.element_ty),
+        mask=ok,
     )
     tl.store(
-        T11_T22__density__bar4_ptr + base__ + at__,
-        (T11_T22__density__bar4).to(T11_T22__density__bar4_ptr.dtype.element_ty),
-        mask=ok__,
+        T02_density_bar7_ptr + base + at, (v_13 * T02_a_density_bar).to(T02_density_bar7_ptr.dtype.element_ty), mask=ok
     )
     tl.store(
-        T02__density__bar7_ptr + base__ + at__,
-        (v__13 * T02_a__density__bar).to(T02__density__bar7_ptr.dtype.element_ty),
-        mask=ok__,
+        T01_density_bar8_ptr + base + at, (v_13 * T01_a_density_bar).to(T01_density_bar8_ptr.dtype.element_ty), mask=ok
     )
-    tl.store(
-        T01__density__bar8_ptr + base__ + at__,
-        (v__13 * T01_a__density__bar).to(T01__density__bar8_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(
-        T00__density__bar9_ptr + base__ + at__,
-        (T00__density__bar9).to(T00__density__bar9_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(
-        c1__bar3_ptr + partial__,
-        tl.sum(tl.where(ok__, T12__density__bar2 * v__9 + v__2 * (v__18 + v__19), 0.0), axis=0),
-    )
-    tl.store(c2__bar6_ptr + partial__, tl.sum(tl.where(ok__, v__6 * (v__18 - v__19), 0.0), axis=0))
-    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * T00__density__bar9 * v__8, 0.0), axis=0))
+    tl.store(T00_density_bar9_ptr + base + at, T00_density_bar9.to(T00_density_bar9_ptr.dtype.element_ty), mask=ok)
+    tl.store(c1_bar3_ptr + partial, tl.sum(tl.where(ok, T12_density_bar2 * v_9 + v_2 * (v_18 + v_19), 0.0), axis=0))
+    tl.store(c2_bar6_ptr + partial, tl.sum(tl.where(ok, v_6 * (v_18 - v_19), 0.0), axis=0))
+    tl.store(m2_bar12_ptr + partial, tl.sum(tl.where(ok, 0.5 * T00_density_bar9 * v_8, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_1_kernel(
-    T00__density__bar9_ptr,
-    T01__density__bar8_ptr,
-    T02__density__bar7_ptr,
-    T11_T22__density__bar4_ptr,
-    T12__density__bar2_ptr,
+    T00_density_bar9_ptr,
+    T01_density_bar8_ptr,
+    T02_density_bar7_ptr,
+    T11_T22_density_bar4_ptr,
+    T12_density_bar2_ptr,
     phi_ptr,
     pi_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 2 of ``readout_adjoint``: phi__bar, pi__bar. Cotangents of ``readout``, w -> J^T w: those of
+    """Part 2 of 2 of ``readout_adjoint``: phi_bar, pi_bar. Cotangents of ``readout``, w -> J^T w: those of
     all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
-    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
-    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    c1 = tl.load(c1_ptr + channel__).to(ACC)
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    T00__density__bar9 = tl.load(T00__density__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar9__0_m1 = tl.load(T00__density__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar9__0_p1 = tl.load(T00__density__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar9__m1_0 = tl.load(T00__density__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar9__p1_0 = tl.load(T00__density__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T01__density__bar8 = tl.load(T01__density__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T01__density__bar8__m1_0 = tl.load(T01__density__bar8_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar8__p1_0 = tl.load(T01__density__bar8_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar7 = tl.load(T02__density__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02__density__bar7__0_m1 = tl.load(T02__density__bar7_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar7__0_p1 = tl.load(T02__density__bar7_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11_T22__density__bar4 = tl.load(T11_T22__density__bar4_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11_T22__density__bar4__0_m1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(
-        ACC
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
+    ok_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
+    ok_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
+    ok_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
+    ok_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    T00_density_bar9 = tl.load(T00_density_bar9_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar9_0_m1 = tl.load(T00_density_bar9_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T00_density_bar9_0_p1 = tl.load(T00_density_bar9_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T00_density_bar9_m1_0 = tl.load(T00_density_bar9_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T00_density_bar9_p1_0 = tl.load(T00_density_bar9_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T01_density_bar8 = tl.load(T01_density_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar8_m1_0 = tl.load(T01_density_bar8_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T01_density_bar8_p1_0 = tl.load(T01_density_bar8_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T02_density_bar7 = tl.load(T02_density_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T02_density_bar7_0_m1 = tl.load(T02_density_bar7_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T02_density_bar7_0_p1 = tl.load(T02_density_bar7_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_T22_density_bar4 = tl.load(T11_T22_density_bar4_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_m1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_p1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_T22_density_bar4_m1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T11_T22_density_bar4_p1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar2 = tl.load(T12_density_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_density_bar2_0_m1 = tl.load(T12_density_bar2_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T12_density_bar2_0_p1 = tl.load(T12_density_bar2_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T12_density_bar2_m1_0 = tl.load(T12_density_bar2_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T12_density_bar2_p1_0 = tl.load(T12_density_bar2_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_m1_m1 = tl.load(phi_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
+    phi_m1_p1 = tl.load(phi_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_p1_m1 = tl.load(phi_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
+    phi_p1_p1 = tl.load(phi_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_m1_m1 = ok_m1_m1.to(ACC)
+    inside_m1_p1 = ok_m1_p1.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_p1_m1 = ok_p1_m1.to(ACC)
+    inside_p1_p1 = ok_p1_p1.to(ACC)
+    v_0 = phi - phi_p1_0
+    v_1 = phi - phi_0_p1
+    v_2 = phi - phi_0_m1
+    v_3 = phi - phi_m1_0
+    v_4 = v_0 * inside_p1_0
+    v_5 = v_3 * inside_m1_0
+    v_6 = v_4 - v_5
+    v_7 = v_1 * inside_0_p1
+    v_8 = v_2 * inside_0_m1
+    v_9 = v_7 - v_8
+    v_10 = (v_4 + v_5) * c1
+    v_11 = v_7 + v_8
+    v_12 = pi + pi_m1_0
+    v_13 = pi + pi_0_m1
+    v_14 = pi + pi_p1_0
+    v_15 = pi + pi_0_p1
+    v_16 = -phi_m1_p1
+    v_17 = -phi_p1_p1
+    v_18 = -phi_p1_m1
+    v_19 = -phi_m1_m1
+    v_20 = (
+        v_3 * T01_density_bar8_m1_0
+        + v_2 * T02_density_bar7_0_m1
+        - v_6 * T01_density_bar8
+        - v_0 * T01_density_bar8_p1_0
+        - v_9 * T02_density_bar7
+        - v_1 * T02_density_bar7_0_p1
     )
-    T11_T22__density__bar4__0_p1 = tl.load(T11_T22__density__bar4_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(
-        ACC
-    )
-    T11_T22__density__bar4__m1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(
-        ACC
-    )
-    T11_T22__density__bar4__p1_0 = tl.load(T11_T22__density__bar4_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(
-        ACC
-    )
-    T12__density__bar2 = tl.load(T12__density__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar2__0_m1 = tl.load(T12__density__bar2_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar2__0_p1 = tl.load(T12__density__bar2_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar2__m1_0 = tl.load(T12__density__bar2_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar2__p1_0 = tl.load(T12__density__bar2_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__m1_m1 = tl.load(phi_ptr + base__ + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
-    phi__m1_p1 = tl.load(phi_ptr + base__ + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi__p1_m1 = tl.load(phi_ptr + base__ + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
-    phi__p1_p1 = tl.load(phi_ptr + base__ + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__m1_m1 = ok__m1_m1.to(ACC)
-    inside__m1_p1 = ok__m1_p1.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    inside__p1_m1 = ok__p1_m1.to(ACC)
-    inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = phi - phi__p1_0
-    v__1 = phi - phi__0_p1
-    v__2 = phi - phi__0_m1
-    v__3 = phi - phi__m1_0
-    v__4 = v__0 * inside__p1_0
-    v__5 = v__3 * inside__m1_0
-    v__6 = v__4 - v__5
-    v__7 = v__1 * inside__0_p1
-    v__8 = v__2 * inside__0_m1
-    v__9 = v__7 - v__8
-    v__10 = (v__4 + v__5) * c1
-    v__11 = v__7 + v__8
-    v__12 = pi + pi__m1_0
-    v__13 = pi + pi__0_m1
-    v__14 = pi + pi__p1_0
-    v__15 = pi + pi__0_p1
-    v__16 = -phi__m1_p1
-    v__17 = -phi__p1_p1
-    v__18 = -phi__p1_m1
-    v__19 = -phi__m1_m1
-    v__20 = (
-        v__3 * T01__density__bar8__m1_0
-        + v__2 * T02__density__bar7__0_m1
-        - v__6 * T01__density__bar8
-        - v__0 * T01__density__bar8__p1_0
-        - v__9 * T02__density__bar7
-        - v__1 * T02__density__bar7__0_p1
-    )
-    v__21 = v__11 * c2 + v__10
-    v__22 = (
-        (v__12 * inside__m1_0 - v__14 * inside__p1_0) * T01__density__bar8
-        + v__12 * T01__density__bar8__m1_0
-        + (v__13 * inside__0_m1 - v__15 * inside__0_p1) * T02__density__bar7
-        + v__13 * T02__density__bar7__0_m1
+    v_21 = v_11 * c2 + v_10
+    v_22 = (
+        (v_12 * inside_m1_0 - v_14 * inside_p1_0) * T01_density_bar8
+        + v_12 * T01_density_bar8_m1_0
+        + (v_13 * inside_0_m1 - v_15 * inside_0_p1) * T02_density_bar7
+        + v_13 * T02_density_bar7_0_m1
         + (
-            (v__6 * (inside__0_m1 - inside__0_p1) + v__9 * (inside__m1_0 - inside__p1_0)) * T12__density__bar2
-            + ((phi__0_p1 + v__16) * inside__m1_p1 - (phi__0_p1 + v__17) * inside__p1_p1) * T12__density__bar2__0_p1
-            + ((phi__p1_0 + v__18) * inside__p1_m1 - (phi__p1_0 + v__17) * inside__p1_p1) * T12__density__bar2__p1_0
-            - ((phi__0_m1 + v__19) * inside__m1_m1 - (phi__0_m1 + v__18) * inside__p1_m1) * T12__density__bar2__0_m1
-            - ((phi__m1_0 + v__19) * inside__m1_m1 - (phi__m1_0 + v__16) * inside__m1_p1) * T12__density__bar2__m1_0
+            (v_6 * (inside_0_m1 - inside_0_p1) + v_9 * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
+            + ((phi_0_p1 + v_16) * inside_m1_p1 - (phi_0_p1 + v_17) * inside_p1_p1) * T12_density_bar2_0_p1
+            + ((phi_p1_0 + v_18) * inside_p1_m1 - (phi_p1_0 + v_17) * inside_p1_p1) * T12_density_bar2_p1_0
+            - ((phi_0_m1 + v_19) * inside_m1_m1 - (phi_0_m1 + v_18) * inside_p1_m1) * T12_density_bar2_0_m1
+            - ((phi_m1_0 + v_19) * inside_m1_m1 - (phi_m1_0 + v_16) * inside_m1_p1) * T12_density_bar2_m1_0
         )
         * c1
-        - (4.0 * phi * m2 + 2.0 * v__21) * T00__density__bar9
-        - v__14 * T01__density__bar8__p1_0
-        - v__15 * T02__density__bar7__0_p1
+        - (4.0 * phi * m2 + 2.0 * v_21) * T00_density_bar9
+        - v_14 * T01_density_bar8_p1_0
+        - v_15 * T02_density_bar7_0_p1
     )
     tl.store(
-        phi__bar_ptr + base__ + at__,
+        phi_bar_ptr + base + at,
         (
             (
-                v__0 * (0.5 * T00__density__bar9__p1_0 + T11_T22__density__bar4__p1_0)
-                + v__3 * (0.5 * T00__density__bar9__m1_0 + T11_T22__density__bar4__m1_0)
+                v_0 * (0.5 * T00_density_bar9_p1_0 + T11_T22_density_bar4_p1_0)
+                + v_3 * (0.5 * T00_density_bar9_m1_0 + T11_T22_density_bar4_m1_0)
             )
             * c1
             + (
-                v__1 * (0.5 * T00__density__bar9__0_p1 - T11_T22__density__bar4__0_p1)
-                + v__2 * (0.5 * T00__density__bar9__0_m1 - T11_T22__density__bar4__0_m1)
+                v_1 * (0.5 * T00_density_bar9_0_p1 - T11_T22_density_bar4_0_p1)
+                + v_2 * (0.5 * T00_density_bar9_0_m1 - T11_T22_density_bar4_0_m1)
             )
             * c2
-            - (v__11 * c2 - v__10) * T11_T22__density__bar4
-            - 0.25 * v__22
-        ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__,
+            - (v_11 * c2 - v_10) * T11_T22_density_bar4
+            - 0.25 * v_22
+        ).to(phi_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(
-        pi__bar_ptr + base__ + at__,
-        (T00__density__bar9 * pi - 0.25 * v__20).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__,
-    )
+    tl.store(pi_bar_ptr + base + at, (T00_density_bar9 * pi - 0.25 * v_20).to(pi_bar_ptr.dtype.element_ty), mask=ok)
 
 
 def step(phi: Tensor, pi: Tensor, B: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, gamma: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``step`` one after the other, torch between them where channels meet."""
     dH_dphi = _new(phi)
     pi_2 = _new(phi)
-    phi__next = _new(phi)
-    launch(step_0_kernel, phi, phi, pi, c1, c2, gamma, m2, dt, dH_dphi, pi_2, phi__next)
+    phi_next = _new(phi)
+    launch(step_0_kernel, phi, phi, pi, c1, c2, gamma, m2, dt, dH_dphi, pi_2, phi_next)
     B_pi = torch.einsum("cd,bd...->bc...", B, pi)
-    pi__next = _new(phi)
-    launch(step_1_kernel, phi, B_pi, dH_dphi, pi, pi_2, dt, pi__next)
-    return (phi__next, pi__next)
+    pi_next = _new(phi)
+    launch(step_1_kernel, phi, B_pi, dH_dphi, pi, pi_2, dt, pi_next)
+    return (phi_next, pi_next)
 
 
 def step_adjoint(
@@ -796,72 +754,72 @@ def step_adjoint(
     dt: Tensor,
     gamma: Tensor,
     m2: Tensor,
-    phi__next__bar: Tensor,
-    pi__next__bar: Tensor,
+    phi_next_bar: Tensor,
+    pi_next_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
-    pi_1__bar4 = _new(phi)
-    dH_dpi__bar8 = _new(phi)
-    dH_dphi__bar9 = _new(phi)
-    gamma__bar2__parts = partials(phi)
-    c1__bar10__parts = partials(phi)
-    c2__bar11__parts = partials(phi)
-    m2__bar12__parts = partials(phi)
+    pi_1_bar4 = _new(phi)
+    dH_dpi_bar8 = _new(phi)
+    dH_dphi_bar9 = _new(phi)
+    gamma_bar2_parts = partials(phi)
+    c1_bar10_parts = partials(phi)
+    c2_bar11_parts = partials(phi)
+    m2_bar12_parts = partials(phi)
     launch(
         step_adjoint_0_kernel,
         phi,
         phi,
-        phi__next__bar,
+        phi_next_bar,
         pi,
-        pi__next__bar,
+        pi_next_bar,
         gamma,
         dt,
-        pi_1__bar4,
-        dH_dpi__bar8,
-        dH_dphi__bar9,
-        gamma__bar2__parts,
-        c1__bar10__parts,
-        c2__bar11__parts,
-        m2__bar12__parts,
+        pi_1_bar4,
+        dH_dpi_bar8,
+        dH_dphi_bar9,
+        gamma_bar2_parts,
+        c1_bar10_parts,
+        c2_bar11_parts,
+        m2_bar12_parts,
     )
-    gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
-    c1__bar10 = c1__bar10__parts.sum(dim=(0, 2))
-    c2__bar11 = c2__bar11__parts.sum(dim=(0, 2))
-    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
-    pi__bar6 = torch.einsum("cd,bd...->bc...", B, pi_1__bar4)
-    B__bar7 = torch.einsum("bc...,bd...->cd", pi_1__bar4, pi)
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
+    gamma_bar2 = gamma_bar2_parts.sum(dim=(0, 2))
+    c1_bar10 = c1_bar10_parts.sum(dim=(0, 2))
+    c2_bar11 = c2_bar11_parts.sum(dim=(0, 2))
+    m2_bar12 = m2_bar12_parts.sum(dim=(0, 2))
+    pi_bar6 = torch.einsum("cd,bd...->bc...", B, pi_1_bar4)
+    B_bar7 = torch.einsum("bc...,bd...->cd", pi_1_bar4, pi)
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
     launch(
         step_adjoint_1_kernel,
         phi,
-        dH_dphi__bar9,
-        dH_dpi__bar8,
-        phi__next__bar,
-        pi__bar6,
-        pi__next__bar,
+        dH_dphi_bar9,
+        dH_dpi_bar8,
+        phi_next_bar,
+        pi_bar6,
+        pi_next_bar,
         c1,
         c2,
         m2,
-        phi__bar,
-        pi__bar,
+        phi_bar,
+        pi_bar,
     )
-    B__bar = B__bar7
-    c1__bar = c1__bar10
-    c2__bar = c2__bar11
-    dt__bar = torch.zeros_like(dt)
-    gamma__bar = gamma__bar2
-    m2__bar = m2__bar12
-    return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar)
+    B_bar = B_bar7
+    c1_bar = c1_bar10
+    c2_bar = c2_bar11
+    dt_bar = torch.zeros_like(dt)
+    gamma_bar = gamma_bar2
+    m2_bar = m2_bar12
+    return (phi_bar, pi_bar, B_bar, c1_bar, c2_bar, dt_bar, gamma_bar, m2_bar)
 
 
 def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    a__density = _new(phi)
-    T01_a__density = _new(phi)
-    T02_a__density = _new(phi)
-    T11_T22_2a__density = _new(phi)
-    T12_a__density = _new(phi)
+    a_density = _new(phi)
+    T01_a_density = _new(phi)
+    T02_a_density = _new(phi)
+    T11_T22_2a_density = _new(phi)
+    T12_a_density = _new(phi)
     launch(
         readout_0_kernel,
         phi,
@@ -870,13 +828,13 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
         c1,
         c2,
         m2,
-        a__density,
-        T01_a__density,
-        T02_a__density,
-        T11_T22_2a__density,
-        T12_a__density,
+        a_density,
+        T01_a_density,
+        T02_a_density,
+        T11_T22_2a_density,
+        T12_a_density,
     )
-    return (a__density, T01_a__density, T02_a__density, T11_T22_2a__density, T12_a__density)
+    return (a_density, T01_a_density, T02_a_density, T11_T22_2a_density, T12_a_density)
 
 
 def readout_adjoint(
@@ -885,68 +843,68 @@ def readout_adjoint(
     c1: Tensor,
     c2: Tensor,
     m2: Tensor,
-    a__density__bar: Tensor,
-    T01_a__density__bar: Tensor,
-    T02_a__density__bar: Tensor,
-    T11_T22_2a__density__bar: Tensor,
-    T12_a__density__bar: Tensor,
+    a_density_bar: Tensor,
+    T01_a_density_bar: Tensor,
+    T02_a_density_bar: Tensor,
+    T11_T22_2a_density_bar: Tensor,
+    T12_a_density_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
-    T12__density__bar2 = _new(phi)
-    T11_T22__density__bar4 = _new(phi)
-    T02__density__bar7 = _new(phi)
-    T01__density__bar8 = _new(phi)
-    T00__density__bar9 = _new(phi)
-    c1__bar3__parts = partials(phi)
-    c2__bar6__parts = partials(phi)
-    m2__bar12__parts = partials(phi)
+    T12_density_bar2 = _new(phi)
+    T11_T22_density_bar4 = _new(phi)
+    T02_density_bar7 = _new(phi)
+    T01_density_bar8 = _new(phi)
+    T00_density_bar9 = _new(phi)
+    c1_bar3_parts = partials(phi)
+    c2_bar6_parts = partials(phi)
+    m2_bar12_parts = partials(phi)
     launch(
         readout_adjoint_0_kernel,
         phi,
-        T01_a__density__bar,
-        T02_a__density__bar,
-        T11_T22_2a__density__bar,
-        T12_a__density__bar,
-        a__density__bar,
+        T01_a_density_bar,
+        T02_a_density_bar,
+        T11_T22_2a_density_bar,
+        T12_a_density_bar,
+        a_density_bar,
         phi,
         pi,
         c1,
         c2,
         m2,
-        T12__density__bar2,
-        T11_T22__density__bar4,
-        T02__density__bar7,
-        T01__density__bar8,
-        T00__density__bar9,
-        c1__bar3__parts,
-        c2__bar6__parts,
-        m2__bar12__parts,
+        T12_density_bar2,
+        T11_T22_density_bar4,
+        T02_density_bar7,
+        T01_density_bar8,
+        T00_density_bar9,
+        c1_bar3_parts,
+        c2_bar6_parts,
+        m2_bar12_parts,
     )
-    c1__bar3 = c1__bar3__parts.sum(dim=(0, 2))
-    c2__bar6 = c2__bar6__parts.sum(dim=(0, 2))
-    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
+    c1_bar3 = c1_bar3_parts.sum(dim=(0, 2))
+    c2_bar6 = c2_bar6_parts.sum(dim=(0, 2))
+    m2_bar12 = m2_bar12_parts.sum(dim=(0, 2))
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
     launch(
         readout_adjoint_1_kernel,
         phi,
-        T00__density__bar9,
-        T01__density__bar8,
-        T02__density__bar7,
-        T11_T22__density__bar4,
-        T12__density__bar2,
+        T00_density_bar9,
+        T01_density_bar8,
+        T02_density_bar7,
+        T11_T22_density_bar4,
+        T12_density_bar2,
         phi,
         pi,
         c1,
         c2,
         m2,
-        phi__bar,
-        pi__bar,
+        phi_bar,
+        pi_bar,
     )
-    c1__bar = c1__bar3
-    c2__bar = c2__bar6
-    m2__bar = m2__bar12
-    return (phi__bar, pi__bar, c1__bar, c2__bar, m2__bar)
+    c1_bar = c1_bar3
+    c2_bar = c2_bar6
+    m2_bar = m2_bar12
+    return (phi_bar, pi_bar, c1_bar, c2_bar, m2_bar)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
@@ -1059,9 +1017,10 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n,
-        **{f"N{axis}__": length for axis, length in enumerate(size)},
-        "TILE__": max(16, triton.next_power_of_2(n)),
+        "N": n,
+        "N0": size[0],
+        "N1": size[1],
+        "TILE": max(16, triton.next_power_of_2(n)),
         "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
         "enable_fp_fusion": True,
     }
@@ -1072,7 +1031,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     options = plan_planes(tuple(like.shape[2:]), like.dtype)
     if "num_warps" not in constants:
         fixed = torch.are_deterministic_algorithms_enabled()
-        constants["num_warps"] = _warps(_name(kernel), options["TILE__"], group, like.dtype, like.device, fixed)
+        constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
@@ -1081,9 +1040,9 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
 
 
 @triton.jit
-def _read4(plane, near, TILE__: tl.constexpr):
+def _read4(plane, near, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE__, 2, 2])
+    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -1101,18 +1060,18 @@ def _store_plane(pointer, at, value, ok):
 
 
 @triton.jit
-def _load_planes(pointer, at, ok, N__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _load_planes(pointer, at, ok, N: tl.constexpr, GROUP: tl.constexpr, ACC: tl.constexpr):
     """The planes of a group, one tile each."""
     planes = ()
-    for c in tl.static_range(GROUP__):
-        planes += (tl.load(pointer + (at + c * N__), mask=ok, other=0.0).to(ACC),)
+    for c in tl.static_range(GROUP):
+        planes += (tl.load(pointer + (at + c * N), mask=ok, other=0.0).to(ACC),)
     return planes
 
 
 @triton.jit
-def _store_planes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
-    for c in tl.static_range(GROUP__):
-        tl.store(pointer + (at + c * N__), planes[c].to(pointer.dtype.element_ty), mask=ok)
+def _store_planes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
+    for c in tl.static_range(GROUP):
+        tl.store(pointer + (at + c * N), planes[c].to(pointer.dtype.element_ty), mask=ok)
 
 
 @triton.jit
@@ -1121,142 +1080,128 @@ def _coefficient(pointer, channel, ACC: tl.constexpr):
 
 
 @triton.jit
-def _mix(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
     """out_c = sum_d M_cd planes_d over a group: products of registers, nothing between threads."""
     out = ()
-    for c in tl.static_range(GROUP__):
+    for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
-        for d in tl.static_range(GROUP__):
+        for d in tl.static_range(GROUP):
             row += tl.load(matrix + (first + c) * C + first + d).to(ACC) * planes[d]
         out += (row,)
     return out
 
 
 @triton.jit
-def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
+def _add_lanes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
-    for c in tl.static_range(GROUP__):
-        lanes = pointer + (at + c * N__)
+    for c in tl.static_range(GROUP):
+        lanes = pointer + (at + c * N)
         tl.store(lanes, tl.load(lanes, mask=ok, other=0.0) + planes[c], mask=ok)
 
 
 @triton.jit
 def _step_0(
-    phi,
-    pi,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
-    c1,
-    c2,
-    gamma,
-    m2,
-    dt,
-    near__0,
-    TILE__: tl.constexpr,
+    phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, m2, dt, near_0, TILE: tl.constexpr
 ):
-    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi__next."""
-    phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
+    """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi_next."""
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
     dH_dphi = (
         phi * m2
-        + ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0) * c1
-        + ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1) * c2
+        + ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0) * c1
+        + ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1) * c2
     )
     pi_2 = pi * gamma
-    phi__next = phi + dt * pi
-    return dH_dphi, pi_2, phi__next
+    phi_next = phi + dt * pi
+    return dH_dphi, pi_2, phi_next
 
 
 @triton.jit
 def _step_1(B_pi, dH_dphi, pi, pi_2, dt):
-    """Part 2 of 2 of ``step``: pi__next."""
-    pi_1__v = B_pi - dH_dphi
-    pi__next = pi + dt * (pi_1__v - pi_2)
-    return pi__next
+    """Part 2 of 2 of ``step``: pi_next."""
+    pi_1_v = B_pi - dH_dphi
+    pi_next = pi + dt * (pi_1_v - pi_2)
+    return pi_next
 
 
 @triton.jit
 def _step_adjoint_0(
     phi,
-    phi__next__bar,
+    phi_next_bar,
     pi,
-    pi__next__bar,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    pi_next_bar,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     gamma,
     dt,
-    near__0,
-    TILE__: tl.constexpr,
+    near_0,
+    TILE: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
-    c2__bar11, m2__bar12.
+    """Part 1 of 2 of ``step_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, gamma_bar2, c1_bar10,
+    c2_bar11, m2_bar12.
     """
-    phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
-    pi_1__bar4 = dt * pi__next__bar
-    pi_2__bar1__v = -pi_1__bar4
-    phi_1__bar5__v = dt * phi__next__bar
-    dH_dphi__bar9 = -pi_1__bar4
-    dH_dpi__bar8 = pi_2__bar1__v * gamma + phi_1__bar5__v
-    gamma__bar2 = pi_2__bar1__v * pi
-    c1__bar10 = dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
-    c2__bar11 = dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
-    m2__bar12 = dH_dphi__bar9 * phi
-    return pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10, c2__bar11, m2__bar12
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
+    pi_1_bar4 = dt * pi_next_bar
+    pi_2_bar1_v = -pi_1_bar4
+    phi_1_bar5_v = dt * phi_next_bar
+    dH_dphi_bar9 = -pi_1_bar4
+    dH_dpi_bar8 = pi_2_bar1_v * gamma + phi_1_bar5_v
+    gamma_bar2 = pi_2_bar1_v * pi
+    c1_bar10 = dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0)
+    c2_bar11 = dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1)
+    m2_bar12 = dH_dphi_bar9 * phi
+    return pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, gamma_bar2, c1_bar10, c2_bar11, m2_bar12
 
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi__bar9,
-    dH_dpi__bar8,
-    phi__next__bar,
-    pi__bar6,
-    pi__next__bar,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    dH_dphi_bar9,
+    dH_dpi_bar8,
+    phi_next_bar,
+    pi_bar6,
+    pi_next_bar,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     c1,
     c2,
     m2,
-    near__0,
-    TILE__: tl.constexpr,
+    near_0,
+    TILE: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar."""
-    dH_dphi__bar9__m1_0, dH_dphi__bar9__0_m1, dH_dphi__bar9__0_p1, dH_dphi__bar9__p1_0 = _read4(
-        dH_dphi__bar9, near__0, TILE__
+    """Part 2 of 2 of ``step_adjoint``: phi_bar, pi_bar."""
+    dH_dphi_bar9_m1_0, dH_dphi_bar9_0_m1, dH_dphi_bar9_0_p1, dH_dphi_bar9_p1_0 = _read4(dH_dphi_bar9, near_0, TILE)
+    phi_bar = (
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar9
+        + phi_next_bar
+        + (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) * c1
+        + (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1) * c2
     )
-    phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
-        + phi__next__bar
-        + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
-        + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
-    )
-    pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
-    return phi__bar, pi__bar
+    pi_bar = dH_dpi_bar8 + pi_next_bar - pi_bar6
+    return phi_bar, pi_bar
 
 
 @triton.jit
 def _step(
     phi,
     pi,
-    near__0,
-    inside__0_m1,
-    inside__0_p1,
-    inside__m1_0,
-    inside__p1_0,
+    near_0,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
     c1_ptr,
     c2_ptr,
     gamma_ptr,
     m2_ptr,
     dt,
     B_ptr,
-    first__,
-    C__,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    first,
+    C,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """One step of the planes of a group in registers. One step of ExplicitEuler for
@@ -1268,35 +1213,35 @@ def _step(
     tl.debug_barrier()
     dH_dphi = ()
     pi_2 = ()
-    phi__next = ()
-    for c__ in tl.static_range(GROUP__):
-        dH_dphi__c, pi_2__c, phi__next__c = _step_0(
-            phi[c__],
-            pi[c__],
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
-            _coefficient(c1_ptr, first__ + c__, ACC),
-            _coefficient(c2_ptr, first__ + c__, ACC),
-            _coefficient(gamma_ptr, first__ + c__, ACC),
-            _coefficient(m2_ptr, first__ + c__, ACC),
+    phi_next = ()
+    for c in tl.static_range(GROUP):
+        dH_dphi_c, pi_2_c, phi_next_c = _step_0(
+            phi[c],
+            pi[c],
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
+            _coefficient(c1_ptr, first + c, ACC),
+            _coefficient(c2_ptr, first + c, ACC),
+            _coefficient(gamma_ptr, first + c, ACC),
+            _coefficient(m2_ptr, first + c, ACC),
             dt,
-            near__0,
-            TILE__,
+            near_0,
+            TILE,
         )
-        dH_dphi += (dH_dphi__c,)
-        pi_2 += (pi_2__c,)
-        phi__next += (phi__next__c,)
-    B_pi = _mix(B_ptr, pi, first__, C__, GROUP__, ACC)
-    pi__next = ()
-    for c__ in tl.static_range(GROUP__):
-        pi__next__c = _step_1(B_pi[c__], dH_dphi[c__], pi[c__], pi_2[c__], dt)
-        pi__next += (pi__next__c,)
-    return phi__next, pi__next
+        dH_dphi += (dH_dphi_c,)
+        pi_2 += (pi_2_c,)
+        phi_next += (phi_next_c,)
+    B_pi = _mix(B_ptr, pi, first, C, GROUP, ACC)
+    pi_next = ()
+    for c in tl.static_range(GROUP):
+        pi_next_c = _step_1(B_pi[c], dH_dphi[c], pi[c], pi_2[c], dt)
+        pi_next += (pi_next_c,)
+    return phi_next, pi_next
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_kernel(
     phi_ptr,
     pi_ptr,
@@ -1306,76 +1251,76 @@ def evolve_kernel(
     m2_ptr,
     dt_ptr,
     B_ptr,
-    phi__out_ptr,
-    pi__out_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    phi_out_ptr,
+    pi_out_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip. One step of ExplicitEuler for
+    """``K`` steps: the state stays on chip. One step of ExplicitEuler for
 
     phi_t = pi
     pi_t = c1*phi_xx + c2*phi_yy - gamma*pi - m2*phi + mix(B, pi)
     """
-    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
-    first__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    plane = tl.program_id(0).to(tl.int64) * GROUP
+    first = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    phi = _load_planes(phi_ptr, base, ok, N, GROUP, ACC)
+    pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    for _ in range(K__):
+    for _ in range(K):
         phi, pi = _step(
             phi,
             pi,
-            near__0,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
+            near_0,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
             c1_ptr,
             c2_ptr,
             gamma_ptr,
             m2_ptr,
             dt,
             B_ptr,
-            first__,
-            C__,
-            TILE__,
-            GROUP__,
+            first,
+            C,
+            TILE,
+            GROUP,
             ACC,
         )
-    _store_planes(phi__out_ptr, base__, phi, ok__, N__, GROUP__)
-    _store_planes(pi__out_ptr, base__, pi, ok__, N__, GROUP__)
+    _store_planes(phi_out_ptr, base, phi, ok, N, GROUP)
+    _store_planes(pi_out_ptr, base, pi, ok, N, GROUP)
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_adjoint_kernel(
     phi_ptr,
     pi_ptr,
@@ -1385,156 +1330,150 @@ def evolve_adjoint_kernel(
     m2_ptr,
     dt_ptr,
     B_ptr,
-    phi__out_bar_ptr,
-    pi__out_bar_ptr,
-    phi__kept_ptr,
-    pi__kept_ptr,
-    pi_1__bar4__kept_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    c1__bar_ptr,
-    c2__bar_ptr,
-    gamma__bar_ptr,
-    m2__bar_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    phi_out_bar_ptr,
+    pi_out_bar_ptr,
+    phi_kept_ptr,
+    pi_kept_ptr,
+    pi_1_bar4_kept_ptr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    c1_bar_ptr,
+    c2_bar_ptr,
+    gamma_bar_ptr,
+    m2_bar_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
-    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
-    first__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    """The variation of ``K`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
+    plane = tl.program_id(0).to(tl.int64) * GROUP
+    first = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    planes__ = tl.num_programs(0).to(tl.int64) * GROUP__
-    all__ = planes__ * N__
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    planes = tl.num_programs(0).to(tl.int64) * GROUP
+    stride = planes * N
     dt = tl.load(dt_ptr).to(ACC)
-    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    phi = _load_planes(phi_ptr, base, ok, N, GROUP, ACC)
+    pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     # The states once more, kept as far as the variation reads them.
-    for k__ in range(K__ - 1):
-        _store_planes(phi__kept_ptr, base__ + k__ * all__, phi, ok__, N__, GROUP__)
-        _store_planes(pi__kept_ptr, base__ + k__ * all__, pi, ok__, N__, GROUP__)
+    for k in range(K - 1):
+        _store_planes(phi_kept_ptr, base + k * stride, phi, ok, N, GROUP)
+        _store_planes(pi_kept_ptr, base + k * stride, pi, ok, N, GROUP)
         phi, pi = _step(
             phi,
             pi,
-            near__0,
-            inside__0_m1,
-            inside__0_p1,
-            inside__m1_0,
-            inside__p1_0,
+            near_0,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
             c1_ptr,
             c2_ptr,
             gamma_ptr,
             m2_ptr,
             dt,
             B_ptr,
-            first__,
-            C__,
-            TILE__,
-            GROUP__,
+            first,
+            C,
+            TILE,
+            GROUP,
             ACC,
         )
-    _store_planes(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__, N__, GROUP__)
-    _store_planes(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__, N__, GROUP__)
+    _store_planes(phi_kept_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
+    _store_planes(pi_kept_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
     tl.debug_barrier()
-    phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    for back__ in range(K__):
-        at_step__ = base__ + (K__ - 1 - back__) * all__
+    phi_next_bar = _load_planes(phi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    pi_next_bar = _load_planes(pi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    for back in range(K):
+        at_step = base + (K - 1 - back) * stride
         tl.debug_barrier()
-        pi_1__bar4 = ()
-        dH_dpi__bar8 = ()
-        dH_dphi__bar9 = ()
-        gamma__bar2 = ()
-        c1__bar10 = ()
-        c2__bar11 = ()
-        m2__bar12 = ()
-        for c__ in tl.static_range(GROUP__):
-            (
-                pi_1__bar4__c,
-                dH_dpi__bar8__c,
-                dH_dphi__bar9__c,
-                gamma__bar2__c,
-                c1__bar10__c,
-                c2__bar11__c,
-                m2__bar12__c,
-            ) = _step_adjoint_0(
-                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                phi__next__bar[c__],
-                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                pi__next__bar[c__],
-                inside__0_m1,
-                inside__0_p1,
-                inside__m1_0,
-                inside__p1_0,
-                _coefficient(gamma_ptr, first__ + c__, ACC),
-                dt,
-                near__0,
-                TILE__,
+        pi_1_bar4 = ()
+        dH_dpi_bar8 = ()
+        dH_dphi_bar9 = ()
+        gamma_bar2 = ()
+        c1_bar10 = ()
+        c2_bar11 = ()
+        m2_bar12 = ()
+        for c in tl.static_range(GROUP):
+            pi_1_bar4_c, dH_dpi_bar8_c, dH_dphi_bar9_c, gamma_bar2_c, c1_bar10_c, c2_bar11_c, m2_bar12_c = (
+                _step_adjoint_0(
+                    _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
+                    phi_next_bar[c],
+                    _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                    pi_next_bar[c],
+                    inside_0_m1,
+                    inside_0_p1,
+                    inside_m1_0,
+                    inside_p1_0,
+                    _coefficient(gamma_ptr, first + c, ACC),
+                    dt,
+                    near_0,
+                    TILE,
+                )
             )
-            pi_1__bar4 += (pi_1__bar4__c,)
-            dH_dpi__bar8 += (dH_dpi__bar8__c,)
-            dH_dphi__bar9 += (dH_dphi__bar9__c,)
-            gamma__bar2 += (gamma__bar2__c,)
-            c1__bar10 += (c1__bar10__c,)
-            c2__bar11 += (c2__bar11__c,)
-            m2__bar12 += (m2__bar12__c,)
-        _add_lanes(c1__bar_ptr, base__, c1__bar10, ok__, N__, GROUP__)
-        _add_lanes(c2__bar_ptr, base__, c2__bar11, ok__, N__, GROUP__)
-        _add_lanes(gamma__bar_ptr, base__, gamma__bar2, ok__, N__, GROUP__)
-        _add_lanes(m2__bar_ptr, base__, m2__bar12, ok__, N__, GROUP__)
-        pi__bar6 = _mix(B_ptr, pi_1__bar4, first__, C__, GROUP__, ACC)
-        phi__bar = ()
-        pi__bar = ()
-        for c__ in tl.static_range(GROUP__):
-            phi__bar__c, pi__bar__c = _step_adjoint_1(
-                dH_dphi__bar9[c__],
-                dH_dpi__bar8[c__],
-                phi__next__bar[c__],
-                pi__bar6[c__],
-                pi__next__bar[c__],
-                inside__0_m1,
-                inside__0_p1,
-                inside__m1_0,
-                inside__p1_0,
-                _coefficient(c1_ptr, first__ + c__, ACC),
-                _coefficient(c2_ptr, first__ + c__, ACC),
-                _coefficient(m2_ptr, first__ + c__, ACC),
-                near__0,
-                TILE__,
+            pi_1_bar4 += (pi_1_bar4_c,)
+            dH_dpi_bar8 += (dH_dpi_bar8_c,)
+            dH_dphi_bar9 += (dH_dphi_bar9_c,)
+            gamma_bar2 += (gamma_bar2_c,)
+            c1_bar10 += (c1_bar10_c,)
+            c2_bar11 += (c2_bar11_c,)
+            m2_bar12 += (m2_bar12_c,)
+        _add_lanes(c1_bar_ptr, base, c1_bar10, ok, N, GROUP)
+        _add_lanes(c2_bar_ptr, base, c2_bar11, ok, N, GROUP)
+        _add_lanes(gamma_bar_ptr, base, gamma_bar2, ok, N, GROUP)
+        _add_lanes(m2_bar_ptr, base, m2_bar12, ok, N, GROUP)
+        pi_bar6 = _mix(B_ptr, pi_1_bar4, first, C, GROUP, ACC)
+        phi_bar = ()
+        pi_bar = ()
+        for c in tl.static_range(GROUP):
+            phi_bar_c, pi_bar_c = _step_adjoint_1(
+                dH_dphi_bar9[c],
+                dH_dpi_bar8[c],
+                phi_next_bar[c],
+                pi_bar6[c],
+                pi_next_bar[c],
+                inside_0_m1,
+                inside_0_p1,
+                inside_m1_0,
+                inside_p1_0,
+                _coefficient(c1_ptr, first + c, ACC),
+                _coefficient(c2_ptr, first + c, ACC),
+                _coefficient(m2_ptr, first + c, ACC),
+                near_0,
+                TILE,
             )
-            phi__bar += (phi__bar__c,)
-            pi__bar += (pi__bar__c,)
-        _store_planes(pi_1__bar4__kept_ptr, at_step__, pi_1__bar4, ok__, N__, GROUP__)
-        phi__next__bar, pi__next__bar = phi__bar, pi__bar
-    _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
-    _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
+            phi_bar += (phi_bar_c,)
+            pi_bar += (pi_bar_c,)
+        _store_planes(pi_1_bar4_kept_ptr, at_step, pi_1_bar4, ok, N, GROUP)
+        phi_next_bar, pi_next_bar = phi_bar, pi_bar
+    _store_planes(phi_bar_ptr, base, phi_next_bar, ok, N, GROUP)
+    _store_planes(pi_bar_ptr, base, pi_next_bar, ok, N, GROUP)
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1551,7 +1490,7 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _evolve_planes(
-    group__: int,
+    group: int,
     steps: int,
     phi: Tensor,
     pi: Tensor,
@@ -1562,19 +1501,17 @@ def _evolve_planes(
     gamma: Tensor,
     m2: Tensor,
 ) -> Tensors:
-    phi__out = _new(phi)
-    pi__out = _new(pi)
-    _launch_planes(
-        evolve_kernel, phi, group__, steps, phi, pi, c1, c2, gamma, m2, dt, B, phi__out, pi__out, GROUP__=group__
-    )
-    return (phi__out, pi__out)
+    phi_out = _new(phi)
+    pi_out = _new(pi)
+    _launch_planes(evolve_kernel, phi, group, steps, phi, pi, c1, c2, gamma, m2, dt, B, phi_out, pi_out, GROUP=group)
+    return (phi_out, pi_out)
 
 
 def _evolve_planes_adjoint(
-    group__: int,
+    group: int,
     steps: int,
-    phi__out_bar: Tensor,
-    pi__out_bar: Tensor,
+    phi_out_bar: Tensor,
+    pi_out_bar: Tensor,
     phi: Tensor,
     pi: Tensor,
     B: Tensor,
@@ -1584,20 +1521,20 @@ def _evolve_planes_adjoint(
     gamma: Tensor,
     m2: Tensor,
 ) -> Tensors:
-    keep__ = (steps, *phi.shape)
-    phi__kept = _new(phi, keep__, _accumulator(phi))
-    pi__kept = _new(phi, keep__, _accumulator(phi))
-    pi_1__bar4__kept = _new(phi, keep__, _accumulator(phi))
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
-    c1__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    gamma__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    keep = (steps, *phi.shape)
+    phi_kept = _new(phi, keep, _accumulator(phi))
+    pi_kept = _new(phi, keep, _accumulator(phi))
+    pi_1_bar4_kept = _new(phi, keep, _accumulator(phi))
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
+    c1_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    c2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    gamma_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    m2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
-        group__,
+        group,
         steps,
         phi,
         pi,
@@ -1607,26 +1544,26 @@ def _evolve_planes_adjoint(
         m2,
         dt,
         B,
-        phi__out_bar,
-        pi__out_bar,
-        phi__kept,
-        pi__kept,
-        pi_1__bar4__kept,
-        phi__bar,
-        pi__bar,
-        c1__bar,
-        c2__bar,
-        gamma__bar,
-        m2__bar,
-        GROUP__=group__,
+        phi_out_bar,
+        pi_out_bar,
+        phi_kept,
+        pi_kept,
+        pi_1_bar4_kept,
+        phi_bar,
+        pi_bar,
+        c1_bar,
+        c2_bar,
+        gamma_bar,
+        m2_bar,
+        GROUP=group,
     )
-    c1__bar = c1__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    gamma__bar = gamma__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    B__bar = _outer(pi_1__bar4__kept, pi__kept).to(phi.dtype)
-    dt__bar = torch.zeros_like(dt)
-    return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar)
+    c1_bar = c1_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    c2_bar = c2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    gamma_bar = gamma_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    B_bar = _outer(pi_1_bar4_kept, pi_kept).to(phi.dtype)
+    dt_bar = torch.zeros_like(dt)
+    return (phi_bar, pi_bar, B_bar, c1_bar, c2_bar, dt_bar, gamma_bar, m2_bar)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

@@ -388,7 +388,7 @@ struct Sums {
     double m2[G];
 };
 
-// ``readout``: T00__density, T01__density, T02__density, T11__density, T12__density, T22__density.
+// ``readout``: T00_density, T01_density, T02_density, T11_density, T12_density, T22_density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -397,273 +397,268 @@ static NOINLINE void readout_0(
     const R* __restrict c2,
     const R* __restrict lam,
     const R* __restrict m2,
-    R* __restrict T00__density,
-    R* __restrict T01__density,
-    R* __restrict T02__density,
-    R* __restrict T11__density,
-    R* __restrict T12__density,
-    R* __restrict T22__density
+    R* __restrict T00_density,
+    R* __restrict T01_density,
+    R* __restrict T02_density,
+    R* __restrict T11_density,
+    R* __restrict T12_density,
+    R* __restrict T22_density
 ) {
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi__row = phi + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        R* const T00__density__row = T00__density + at.dense_row(row);
-        R* const T01__density__row = T01__density + at.dense_row(row);
-        R* const T02__density__row = T02__density + at.dense_row(row);
-        R* const T11__density__row = T11__density + at.dense_row(row);
-        R* const T12__density__row = T12__density + at.dense_row(row);
-        R* const T22__density__row = T22__density + at.dense_row(row);
+        const R* const phi_row = phi + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        R* const T00_density_row = T00_density + at.dense_row(row);
+        R* const T01_density_row = T01_density + at.dense_row(row);
+        R* const T02_density_row = T02_density + at.dense_row(row);
+        R* const T11_density_row = T11_density + at.dense_row(row);
+        R* const T12_density_row = T12_density + at.dense_row(row);
+        R* const T22_density_row = T22_density + at.dense_row(row);
         columns([&](auto last, const long j) INLINE {
-            V K_phi__readout__T00__density_0__at[G];
-            V phi__at[G];
-            for (long c = 0; c < G; ++c) phi__at[c] = load(phi__row + c * at.padded + j);
-            mix(K, phi__at, K_phi__readout__T00__density_0__at);
+            V K_phi_readout_T00_density_0_at[G];
+            V phi_at[G];
+            for (long c = 0; c < G; ++c) phi_at[c] = load(phi_row + c * at.padded + j);
+            mix(K, phi_at, K_phi_readout_T00_density_0_at);
             for (long c = 0; c < G; ++c) {
-                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
-                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
-                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
-                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const V pi__0_m1 = load(pi__row + c * at.padded + j - 1);
-                const V pi__0_p1 = load(pi__row + c * at.padded + j + 1);
-                const V pi__m1_0 = load(pi__row + c * at.padded + j - at.step0());
-                const V pi__p1_0 = load(pi__row + c * at.padded + j + at.step0());
-                const auto v__0 = pi * pi;
-                const auto v__1 = phi__at[c] * (K_phi__readout__T00__density_0__at[c] + m2[c] * phi__at[c]);
-                const auto v__2 = lam[c] * phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c];
-                const auto v__3 = phi__at[c] - phi__m1_0;
-                const auto v__4 = v__3 * v__3;
-                const auto v__5 = -phi__p1_0;
-                const auto v__6 = phi__at[c] + v__5;
-                const auto v__7 = v__6 * v__6;
-                const auto v__8 = phi__at[c] - phi__0_m1;
-                const auto v__9 = -phi__0_p1;
-                const auto v__10 = phi__at[c] + v__9;
-                const auto v__11 = v__10 * v__10 + v__8 * v__8;
-                const auto v__12 = c2[c] * (v__11 - v__4 - v__7);
-                const auto v__13 = v__1 - v__0;
-                const auto v__14 = R(0.5) * v__13;
-                const auto v__15 = v__2 - v__12;
-                const auto v__16 = v__12 + v__2;
-                const auto v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1);
-                const auto v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0);
-                const auto v__19 = v__0 + v__1;
-                const auto v__20 = c2[c] * (v__11 + v__4 + v__7) + v__2;
-                const auto T00__density = R(0.5) * v__19 + R(0.25) * v__20;
-                store_result(at, last, T00__density__row + c * at.dense + j, spread(T00__density));
-                const auto T01__density = -R(0.25) * v__18;
-                store_result(at, last, T01__density__row + c * at.dense + j, spread(T01__density));
-                const auto T02__density = -R(0.25) * v__17;
-                store_result(at, last, T02__density__row + c * at.dense + j, spread(T02__density));
-                const auto T11__density = -v__14 - R(0.25) * v__16;
-                store_result(at, last, T11__density__row + c * at.dense + j, spread(T11__density));
-                const auto T12__density = R(0.25) * c2[c] * (phi__m1_0 + v__5) * (phi__0_m1 + v__9);
-                store_result(at, last, T12__density__row + c * at.dense + j, spread(T12__density));
-                const auto T22__density = -v__14 - R(0.25) * v__15;
-                store_result(at, last, T22__density__row + c * at.dense + j, spread(T22__density));
+                const V phi_0_m1 = load(phi_row + c * at.padded + j - 1);
+                const V phi_0_p1 = load(phi_row + c * at.padded + j + 1);
+                const V phi_m1_0 = load(phi_row + c * at.padded + j - at.step0());
+                const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const V pi_0_m1 = load(pi_row + c * at.padded + j - 1);
+                const V pi_0_p1 = load(pi_row + c * at.padded + j + 1);
+                const V pi_m1_0 = load(pi_row + c * at.padded + j - at.step0());
+                const V pi_p1_0 = load(pi_row + c * at.padded + j + at.step0());
+                const auto v_0 = pi * pi;
+                const auto v_1 = phi_at[c] * (K_phi_readout_T00_density_0_at[c] + m2[c] * phi_at[c]);
+                const auto v_2 = lam[c] * phi_at[c] * phi_at[c] * phi_at[c] * phi_at[c];
+                const auto v_3 = phi_at[c] - phi_m1_0;
+                const auto v_4 = v_3 * v_3;
+                const auto v_5 = -phi_p1_0;
+                const auto v_6 = phi_at[c] + v_5;
+                const auto v_7 = v_6 * v_6;
+                const auto v_8 = phi_at[c] - phi_0_m1;
+                const auto v_9 = -phi_0_p1;
+                const auto v_10 = phi_at[c] + v_9;
+                const auto v_11 = v_10 * v_10 + v_8 * v_8;
+                const auto v_12 = c2[c] * (v_11 - v_4 - v_7);
+                const auto v_13 = v_1 - v_0;
+                const auto v_14 = R(0.5) * v_13;
+                const auto v_15 = v_2 - v_12;
+                const auto v_16 = v_12 + v_2;
+                const auto v_17 = v_8 * (pi + pi_0_m1) - v_10 * (pi + pi_0_p1);
+                const auto v_18 = v_3 * (pi + pi_m1_0) - v_6 * (pi + pi_p1_0);
+                const auto v_19 = v_0 + v_1;
+                const auto v_20 = c2[c] * (v_11 + v_4 + v_7) + v_2;
+                const auto T00_density = R(0.5) * v_19 + R(0.25) * v_20;
+                store_result(at, last, T00_density_row + c * at.dense + j, spread(T00_density));
+                const auto T01_density = -R(0.25) * v_18;
+                store_result(at, last, T01_density_row + c * at.dense + j, spread(T01_density));
+                const auto T02_density = -R(0.25) * v_17;
+                store_result(at, last, T02_density_row + c * at.dense + j, spread(T02_density));
+                const auto T11_density = -v_14 - R(0.25) * v_16;
+                store_result(at, last, T11_density_row + c * at.dense + j, spread(T11_density));
+                const auto T12_density = R(0.25) * c2[c] * (phi_m1_0 + v_5) * (phi_0_m1 + v_9);
+                store_result(at, last, T12_density_row + c * at.dense + j, spread(T12_density));
+                const auto T22_density = -v_14 - R(0.25) * v_15;
+                store_result(at, last, T22_density_row + c * at.dense + j, spread(T22_density));
             }
         });
     }
 }
 
 // The readout at every site: T00, T01, T02, T11, T12, T22.
-// coefficients -> T00__density, T01__density, T02__density, T11__density, T12__density, T22__density
+// coefficients -> T00_density, T01_density, T02_density, T11_density, T12_density, T22_density
 static NOINLINE void readout(
     const Lattice& at,
     const Given& given,
-    R* T00__density,
-    R* T01__density,
-    R* T02__density,
-    R* T11__density,
-    R* T12__density,
-    R* T22__density
+    R* T00_density,
+    R* T01_density,
+    R* T02_density,
+    R* T11_density,
+    R* T12_density,
+    R* T22_density
 ) {
-    readout_0(at, given.phi, given.pi, given.K, given.c2, given.lam, given.m2, T00__density, T01__density,
-        T02__density, T11__density, T12__density, T22__density);
+    readout_0(at, given.phi, given.pi, given.K, given.c2, given.lam, given.m2, T00_density, T01_density, T02_density,
+        T11_density, T12_density, T22_density);
 }
 
-// ``readout_adjoint``: K_phi__readout__T00__density_0__bar11, pi__bar, phi__bar.
+// ``readout_adjoint``: K_phi_readout_T00_density_0_bar11, pi_bar, phi_bar.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
-    const R* __restrict T00__density__bar,
-    const R* __restrict T01__density__bar,
-    const R* __restrict T02__density__bar,
-    const R* __restrict T11__density__bar,
-    const R* __restrict T12__density__bar,
-    const R* __restrict T22__density__bar,
+    const R* __restrict T00_density_bar,
+    const R* __restrict T01_density_bar,
+    const R* __restrict T02_density_bar,
+    const R* __restrict T11_density_bar,
+    const R* __restrict T12_density_bar,
+    const R* __restrict T22_density_bar,
     const R* __restrict phi,
     const R* __restrict pi,
     const R* __restrict K,
     const R* __restrict c2,
     const R* __restrict lam,
     const R* __restrict m2,
-    R* __restrict K_phi__readout__T00__density_0__bar11,
-    R* __restrict pi__bar,
-    R* __restrict phi__bar,
+    R* __restrict K_phi_readout_T00_density_0_bar11,
+    R* __restrict pi_bar,
+    R* __restrict phi_bar,
     Sums& sums
 ) {
-    V c2__sum[G]{};
-    V lam__sum[G]{};
-    V m2__sum[G]{};
+    V c2_sum[G]{};
+    V lam_sum[G]{};
+    V m2_sum[G]{};
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const T00__density__bar__row = T00__density__bar + at.padded_row(row);
-        const R* const T01__density__bar__row = T01__density__bar + at.padded_row(row);
-        const R* const T02__density__bar__row = T02__density__bar + at.padded_row(row);
-        const R* const T11__density__bar__row = T11__density__bar + at.padded_row(row);
-        const R* const T12__density__bar__row = T12__density__bar + at.padded_row(row);
-        const R* const T22__density__bar__row = T22__density__bar + at.padded_row(row);
-        const R* const phi__row = phi + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        R* const K_phi__readout__T00__density_0__bar11__row = K_phi__readout__T00__density_0__bar11 +
-            at.padded_row(row);
-        R* const pi__bar__row = pi__bar + at.dense_row(row);
-        R* const phi__bar__row = phi__bar + at.dense_row(row);
+        const R* const T00_density_bar_row = T00_density_bar + at.padded_row(row);
+        const R* const T01_density_bar_row = T01_density_bar + at.padded_row(row);
+        const R* const T02_density_bar_row = T02_density_bar + at.padded_row(row);
+        const R* const T11_density_bar_row = T11_density_bar + at.padded_row(row);
+        const R* const T12_density_bar_row = T12_density_bar + at.padded_row(row);
+        const R* const T22_density_bar_row = T22_density_bar + at.padded_row(row);
+        const R* const phi_row = phi + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        R* const K_phi_readout_T00_density_0_bar11_row = K_phi_readout_T00_density_0_bar11 + at.padded_row(row);
+        R* const pi_bar_row = pi_bar + at.dense_row(row);
+        R* const phi_bar_row = phi_bar + at.dense_row(row);
         columns([&](auto last, const long j) INLINE {
-            V K_phi__readout__T00__density_0__at[G];
-            V K_phi__readout__T00__density_0__bar11__at[G];
-            V phi__bar12__at[G];
-            V phi__at[G];
-            for (long c = 0; c < G; ++c) phi__at[c] = load(phi__row + c * at.padded + j);
-            mix(K, phi__at, K_phi__readout__T00__density_0__at);
+            V K_phi_readout_T00_density_0_at[G];
+            V K_phi_readout_T00_density_0_bar11_at[G];
+            V phi_bar12_at[G];
+            V phi_at[G];
+            for (long c = 0; c < G; ++c) phi_at[c] = load(phi_row + c * at.padded + j);
+            mix(K, phi_at, K_phi_readout_T00_density_0_at);
             for (long c = 0; c < G; ++c) {
-                const V T00__density__bar = load(T00__density__bar__row + c * at.padded + j);
-                const V T01__density__bar = load(T01__density__bar__row + c * at.padded + j);
-                const V T01__density__bar__m1_0 = load(T01__density__bar__row + c * at.padded + j - at.step0());
-                const V T01__density__bar__p1_0 = load(T01__density__bar__row + c * at.padded + j + at.step0());
-                const V T02__density__bar = load(T02__density__bar__row + c * at.padded + j);
-                const V T02__density__bar__0_m1 = load(T02__density__bar__row + c * at.padded + j - 1);
-                const V T02__density__bar__0_p1 = load(T02__density__bar__row + c * at.padded + j + 1);
-                const V T11__density__bar = load(T11__density__bar__row + c * at.padded + j);
-                const V T12__density__bar = load(T12__density__bar__row + c * at.padded + j);
-                const V T22__density__bar = load(T22__density__bar__row + c * at.padded + j);
-                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
-                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
-                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
-                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const auto v__0 = -phi__0_p1;
-                const auto v__1 = phi__0_m1 + v__0;
-                const auto v__2 = -phi__p1_0;
-                const auto v__3 = phi__m1_0 + v__2;
-                const auto v__4 = phi__at[c] - phi__m1_0;
-                const auto v__5 = v__4 * v__4;
-                const auto v__6 = phi__at[c] + v__2;
-                const auto v__7 = v__6 * v__6;
-                const auto v__8 = phi__at[c] - phi__0_m1;
-                const auto v__9 = phi__at[c] + v__0;
-                const auto v__10 = v__8 * v__8 + v__9 * v__9;
-                const auto v__11 = T11__density__bar + T22__density__bar;
-                const auto v__12 = v__11 - T00__density__bar;
-                const auto v__13 = R(0.5) * v__12;
-                const auto v__14 = (v__10 + v__5 + v__7) * T00__density__bar + v__1 * v__3 * T12__density__bar -
-                    (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7);
-                const auto v__15 = v__3 * T01__density__bar + v__6 * T01__density__bar__p1_0 + v__1 *
-                    T02__density__bar + v__9 * T02__density__bar__0_p1 - v__4 * T01__density__bar__m1_0 - v__8 *
-                    T02__density__bar__0_m1;
-                const auto K_phi__readout__T00__density_0__bar11 = -phi__at[c] * v__13;
-                K_phi__readout__T00__density_0__bar11__at[c] = spread(K_phi__readout__T00__density_0__bar11);
-                store(K_phi__readout__T00__density_0__bar11__row + c * at.padded + j,
-                    spread(K_phi__readout__T00__density_0__bar11));
-                const auto pi__bar = (T00__density__bar + v__11) * pi + R(0.25) * v__15;
-                store_dense(last, pi__bar__row + c * at.dense + j, spread(pi__bar));
-                c2__sum[c] += valid(last, R(0.25) * v__14);
-                lam__sum[c] += valid(last, -R(0.25) * v__12 * phi__at[c] * phi__at[c] * phi__at[c] * phi__at[c]);
-                m2__sum[c] += valid(last, -v__13 * phi__at[c] * phi__at[c]);
+                const V T00_density_bar = load(T00_density_bar_row + c * at.padded + j);
+                const V T01_density_bar = load(T01_density_bar_row + c * at.padded + j);
+                const V T01_density_bar_m1_0 = load(T01_density_bar_row + c * at.padded + j - at.step0());
+                const V T01_density_bar_p1_0 = load(T01_density_bar_row + c * at.padded + j + at.step0());
+                const V T02_density_bar = load(T02_density_bar_row + c * at.padded + j);
+                const V T02_density_bar_0_m1 = load(T02_density_bar_row + c * at.padded + j - 1);
+                const V T02_density_bar_0_p1 = load(T02_density_bar_row + c * at.padded + j + 1);
+                const V T11_density_bar = load(T11_density_bar_row + c * at.padded + j);
+                const V T12_density_bar = load(T12_density_bar_row + c * at.padded + j);
+                const V T22_density_bar = load(T22_density_bar_row + c * at.padded + j);
+                const V phi_0_m1 = load(phi_row + c * at.padded + j - 1);
+                const V phi_0_p1 = load(phi_row + c * at.padded + j + 1);
+                const V phi_m1_0 = load(phi_row + c * at.padded + j - at.step0());
+                const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const auto v_0 = -phi_0_p1;
+                const auto v_1 = phi_0_m1 + v_0;
+                const auto v_2 = -phi_p1_0;
+                const auto v_3 = phi_m1_0 + v_2;
+                const auto v_4 = phi_at[c] - phi_m1_0;
+                const auto v_5 = v_4 * v_4;
+                const auto v_6 = phi_at[c] + v_2;
+                const auto v_7 = v_6 * v_6;
+                const auto v_8 = phi_at[c] - phi_0_m1;
+                const auto v_9 = phi_at[c] + v_0;
+                const auto v_10 = v_8 * v_8 + v_9 * v_9;
+                const auto v_11 = T11_density_bar + T22_density_bar;
+                const auto v_12 = v_11 - T00_density_bar;
+                const auto v_13 = R(0.5) * v_12;
+                const auto v_14 = (v_10 + v_5 + v_7) * T00_density_bar + v_1 * v_3 * T12_density_bar -
+                    (T11_density_bar - T22_density_bar) * (v_10 - v_5 - v_7);
+                const auto v_15 = v_3 * T01_density_bar + v_6 * T01_density_bar_p1_0 + v_1 * T02_density_bar + v_9 *
+                    T02_density_bar_0_p1 - v_4 * T01_density_bar_m1_0 - v_8 * T02_density_bar_0_m1;
+                const auto K_phi_readout_T00_density_0_bar11 = -phi_at[c] * v_13;
+                K_phi_readout_T00_density_0_bar11_at[c] = spread(K_phi_readout_T00_density_0_bar11);
+                store(K_phi_readout_T00_density_0_bar11_row + c * at.padded + j,
+                    spread(K_phi_readout_T00_density_0_bar11));
+                const auto pi_bar = (T00_density_bar + v_11) * pi + R(0.25) * v_15;
+                store_dense(last, pi_bar_row + c * at.dense + j, spread(pi_bar));
+                c2_sum[c] += valid(last, R(0.25) * v_14);
+                lam_sum[c] += valid(last, -R(0.25) * v_12 * phi_at[c] * phi_at[c] * phi_at[c] * phi_at[c]);
+                m2_sum[c] += valid(last, -v_13 * phi_at[c] * phi_at[c]);
             }
-            mix(K, K_phi__readout__T00__density_0__bar11__at, phi__bar12__at);
+            mix(K, K_phi_readout_T00_density_0_bar11_at, phi_bar12_at);
             for (long c = 0; c < G; ++c) {
-                const V T00__density__bar = load(T00__density__bar__row + c * at.padded + j);
-                const V T00__density__bar__0_m1 = load(T00__density__bar__row + c * at.padded + j - 1);
-                const V T00__density__bar__0_p1 = load(T00__density__bar__row + c * at.padded + j + 1);
-                const V T00__density__bar__m1_0 = load(T00__density__bar__row + c * at.padded + j - at.step0());
-                const V T00__density__bar__p1_0 = load(T00__density__bar__row + c * at.padded + j + at.step0());
-                const V T01__density__bar = load(T01__density__bar__row + c * at.padded + j);
-                const V T01__density__bar__m1_0 = load(T01__density__bar__row + c * at.padded + j - at.step0());
-                const V T01__density__bar__p1_0 = load(T01__density__bar__row + c * at.padded + j + at.step0());
-                const V T02__density__bar = load(T02__density__bar__row + c * at.padded + j);
-                const V T02__density__bar__0_m1 = load(T02__density__bar__row + c * at.padded + j - 1);
-                const V T02__density__bar__0_p1 = load(T02__density__bar__row + c * at.padded + j + 1);
-                const V T11__density__bar = load(T11__density__bar__row + c * at.padded + j);
-                const V T11__density__bar__0_m1 = load(T11__density__bar__row + c * at.padded + j - 1);
-                const V T11__density__bar__0_p1 = load(T11__density__bar__row + c * at.padded + j + 1);
-                const V T11__density__bar__m1_0 = load(T11__density__bar__row + c * at.padded + j - at.step0());
-                const V T11__density__bar__p1_0 = load(T11__density__bar__row + c * at.padded + j + at.step0());
-                const V T12__density__bar__0_m1 = load(T12__density__bar__row + c * at.padded + j - 1);
-                const V T12__density__bar__0_p1 = load(T12__density__bar__row + c * at.padded + j + 1);
-                const V T12__density__bar__m1_0 = load(T12__density__bar__row + c * at.padded + j - at.step0());
-                const V T12__density__bar__p1_0 = load(T12__density__bar__row + c * at.padded + j + at.step0());
-                const V T22__density__bar = load(T22__density__bar__row + c * at.padded + j);
-                const V T22__density__bar__0_m1 = load(T22__density__bar__row + c * at.padded + j - 1);
-                const V T22__density__bar__0_p1 = load(T22__density__bar__row + c * at.padded + j + 1);
-                const V T22__density__bar__m1_0 = load(T22__density__bar__row + c * at.padded + j - at.step0());
-                const V T22__density__bar__p1_0 = load(T22__density__bar__row + c * at.padded + j + at.step0());
-                const V phi__0_m1 = load(phi__row + c * at.padded + j - 1);
-                const V phi__0_p1 = load(phi__row + c * at.padded + j + 1);
-                const V phi__m1_0 = load(phi__row + c * at.padded + j - at.step0());
-                const V phi__m1_m1 = load(phi__row + c * at.padded + j - at.step0() - 1);
-                const V phi__m1_p1 = load(phi__row + c * at.padded + j - at.step0() + 1);
-                const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
-                const V phi__p1_m1 = load(phi__row + c * at.padded + j + at.step0() - 1);
-                const V phi__p1_p1 = load(phi__row + c * at.padded + j + at.step0() + 1);
-                const V pi = load(pi__row + c * at.padded + j);
-                const V pi__0_m1 = load(pi__row + c * at.padded + j - 1);
-                const V pi__0_p1 = load(pi__row + c * at.padded + j + 1);
-                const V pi__m1_0 = load(pi__row + c * at.padded + j - at.step0());
-                const V pi__p1_0 = load(pi__row + c * at.padded + j + at.step0());
-                const auto v__0 = R(4.0) * phi__at[c];
-                const auto v__1 = phi__0_m1 + phi__0_p1;
-                const auto v__2 = -phi__m1_0;
-                const auto v__3 = -phi__p1_0;
-                const auto v__4 = c2[c] * (v__1 + v__2 + v__3);
-                const auto v__5 = v__0 * (lam[c] * phi__at[c] * phi__at[c] + m2[c]);
-                const auto v__6 = -phi__p1_p1;
-                const auto v__7 = K_phi__readout__T00__density_0__at[c] - c2[c] * (phi__m1_0 + phi__p1_0 + v__1 -
-                    v__0);
-                const auto v__8 = K_phi__readout__T00__density_0__at[c] - v__4;
-                const auto v__9 = K_phi__readout__T00__density_0__at[c] + v__4;
-                const auto v__10 = (pi__m1_0 - pi__p1_0) * T01__density__bar + (pi + pi__m1_0) *
-                    T01__density__bar__m1_0 + (pi__0_m1 - pi__0_p1) * T02__density__bar + (pi + pi__0_m1) *
-                    T02__density__bar__0_m1 + (v__5 + R(2.0) * v__8) * T11__density__bar + (v__5 + R(2.0) * v__9) *
-                    T22__density__bar + c2[c] * ((phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1 + (phi__m1_m1 -
-                    phi__m1_p1) * T12__density__bar__m1_0 - (phi__m1_p1 + v__6) * T12__density__bar__0_p1 -
-                    (phi__p1_m1 + v__6) * T12__density__bar__p1_0) - (v__5 + R(2.0) * v__7) * T00__density__bar - (pi
-                    + pi__p1_0) * T01__density__bar__p1_0 - (pi + pi__0_p1) * T02__density__bar__0_p1;
-                const auto phi__bar = R(0.5) * c2[c] * ((phi__at[c] - phi__0_m1) * (T00__density__bar__0_m1 +
-                    T22__density__bar__0_m1 - T11__density__bar__0_m1) + (phi__at[c] - phi__0_p1) *
-                    (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1) + (phi__at[c] +
-                    v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0) +
-                    (phi__at[c] + v__3) * (T00__density__bar__p1_0 + T11__density__bar__p1_0 -
-                    T22__density__bar__p1_0)) + phi__bar12__at[c] - R(0.25) * v__10;
-                store_dense(last, phi__bar__row + c * at.dense + j, spread(phi__bar));
+                const V T00_density_bar = load(T00_density_bar_row + c * at.padded + j);
+                const V T00_density_bar_0_m1 = load(T00_density_bar_row + c * at.padded + j - 1);
+                const V T00_density_bar_0_p1 = load(T00_density_bar_row + c * at.padded + j + 1);
+                const V T00_density_bar_m1_0 = load(T00_density_bar_row + c * at.padded + j - at.step0());
+                const V T00_density_bar_p1_0 = load(T00_density_bar_row + c * at.padded + j + at.step0());
+                const V T01_density_bar = load(T01_density_bar_row + c * at.padded + j);
+                const V T01_density_bar_m1_0 = load(T01_density_bar_row + c * at.padded + j - at.step0());
+                const V T01_density_bar_p1_0 = load(T01_density_bar_row + c * at.padded + j + at.step0());
+                const V T02_density_bar = load(T02_density_bar_row + c * at.padded + j);
+                const V T02_density_bar_0_m1 = load(T02_density_bar_row + c * at.padded + j - 1);
+                const V T02_density_bar_0_p1 = load(T02_density_bar_row + c * at.padded + j + 1);
+                const V T11_density_bar = load(T11_density_bar_row + c * at.padded + j);
+                const V T11_density_bar_0_m1 = load(T11_density_bar_row + c * at.padded + j - 1);
+                const V T11_density_bar_0_p1 = load(T11_density_bar_row + c * at.padded + j + 1);
+                const V T11_density_bar_m1_0 = load(T11_density_bar_row + c * at.padded + j - at.step0());
+                const V T11_density_bar_p1_0 = load(T11_density_bar_row + c * at.padded + j + at.step0());
+                const V T12_density_bar_0_m1 = load(T12_density_bar_row + c * at.padded + j - 1);
+                const V T12_density_bar_0_p1 = load(T12_density_bar_row + c * at.padded + j + 1);
+                const V T12_density_bar_m1_0 = load(T12_density_bar_row + c * at.padded + j - at.step0());
+                const V T12_density_bar_p1_0 = load(T12_density_bar_row + c * at.padded + j + at.step0());
+                const V T22_density_bar = load(T22_density_bar_row + c * at.padded + j);
+                const V T22_density_bar_0_m1 = load(T22_density_bar_row + c * at.padded + j - 1);
+                const V T22_density_bar_0_p1 = load(T22_density_bar_row + c * at.padded + j + 1);
+                const V T22_density_bar_m1_0 = load(T22_density_bar_row + c * at.padded + j - at.step0());
+                const V T22_density_bar_p1_0 = load(T22_density_bar_row + c * at.padded + j + at.step0());
+                const V phi_0_m1 = load(phi_row + c * at.padded + j - 1);
+                const V phi_0_p1 = load(phi_row + c * at.padded + j + 1);
+                const V phi_m1_0 = load(phi_row + c * at.padded + j - at.step0());
+                const V phi_m1_m1 = load(phi_row + c * at.padded + j - at.step0() - 1);
+                const V phi_m1_p1 = load(phi_row + c * at.padded + j - at.step0() + 1);
+                const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
+                const V phi_p1_m1 = load(phi_row + c * at.padded + j + at.step0() - 1);
+                const V phi_p1_p1 = load(phi_row + c * at.padded + j + at.step0() + 1);
+                const V pi = load(pi_row + c * at.padded + j);
+                const V pi_0_m1 = load(pi_row + c * at.padded + j - 1);
+                const V pi_0_p1 = load(pi_row + c * at.padded + j + 1);
+                const V pi_m1_0 = load(pi_row + c * at.padded + j - at.step0());
+                const V pi_p1_0 = load(pi_row + c * at.padded + j + at.step0());
+                const auto v_0 = R(4.0) * phi_at[c];
+                const auto v_1 = phi_0_m1 + phi_0_p1;
+                const auto v_2 = -phi_m1_0;
+                const auto v_3 = -phi_p1_0;
+                const auto v_4 = c2[c] * (v_1 + v_2 + v_3);
+                const auto v_5 = v_0 * (lam[c] * phi_at[c] * phi_at[c] + m2[c]);
+                const auto v_6 = -phi_p1_p1;
+                const auto v_7 = K_phi_readout_T00_density_0_at[c] - c2[c] * (phi_m1_0 + phi_p1_0 + v_1 - v_0);
+                const auto v_8 = K_phi_readout_T00_density_0_at[c] - v_4;
+                const auto v_9 = K_phi_readout_T00_density_0_at[c] + v_4;
+                const auto v_10 = (pi_m1_0 - pi_p1_0) * T01_density_bar + (pi + pi_m1_0) * T01_density_bar_m1_0 +
+                    (pi_0_m1 - pi_0_p1) * T02_density_bar + (pi + pi_0_m1) * T02_density_bar_0_m1 + (v_5 + R(2.0) *
+                    v_8) * T11_density_bar + (v_5 + R(2.0) * v_9) * T22_density_bar + c2[c] * ((phi_m1_m1 - phi_p1_m1)
+                    * T12_density_bar_0_m1 + (phi_m1_m1 - phi_m1_p1) * T12_density_bar_m1_0 - (phi_m1_p1 + v_6) *
+                    T12_density_bar_0_p1 - (phi_p1_m1 + v_6) * T12_density_bar_p1_0) - (v_5 + R(2.0) * v_7) *
+                    T00_density_bar - (pi + pi_p1_0) * T01_density_bar_p1_0 - (pi + pi_0_p1) * T02_density_bar_0_p1;
+                const auto phi_bar = R(0.5) * c2[c] * ((phi_at[c] - phi_0_m1) * (T00_density_bar_0_m1 +
+                    T22_density_bar_0_m1 - T11_density_bar_0_m1) + (phi_at[c] - phi_0_p1) * (T00_density_bar_0_p1 +
+                    T22_density_bar_0_p1 - T11_density_bar_0_p1) + (phi_at[c] + v_2) * (T00_density_bar_m1_0 +
+                    T11_density_bar_m1_0 - T22_density_bar_m1_0) + (phi_at[c] + v_3) * (T00_density_bar_p1_0 +
+                    T11_density_bar_p1_0 - T22_density_bar_p1_0)) + phi_bar12_at[c] - R(0.25) * v_10;
+                store_dense(last, phi_bar_row + c * at.dense + j, spread(phi_bar));
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.c2[c] += across(c2__sum[c]); sums.lam[c] += across(lam__sum[c]); sums.m2[c] +=
-        across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.c2[c] += across(c2_sum[c]); sums.lam[c] += across(lam_sum[c]); sums.m2[c] +=
+        across(m2_sum[c]); }
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
-// T00__density__bar, T01__density__bar, T02__density__bar, T11__density__bar, T12__density__bar,
-// T22__density__bar -> phi__bar, pi__bar
+// T00_density_bar, T01_density_bar, T02_density_bar, T11_density_bar, T12_density_bar,
+// T22_density_bar -> phi_bar, pi_bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
-    const R* T00__density__bar,
-    const R* T01__density__bar,
-    const R* T02__density__bar,
-    const R* T11__density__bar,
-    const R* T12__density__bar,
-    const R* T22__density__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* T00_density_bar,
+    const R* T01_density_bar,
+    const R* T02_density_bar,
+    const R* T11_density_bar,
+    const R* T12_density_bar,
+    const R* T22_density_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums,
     R* work
 ) {
-    R* const K_phi__readout__T00__density_0__bar11 = work + 0 * at.block;
-    readout_adjoint_0(at, T00__density__bar, T01__density__bar, T02__density__bar, T11__density__bar,
-        T12__density__bar, T22__density__bar, given.phi, given.pi, given.K, given.c2, given.lam, given.m2,
-        K_phi__readout__T00__density_0__bar11, pi__bar, phi__bar, sums);
-    outer_product<false, false>(at, K_phi__readout__T00__density_0__bar11, given.phi, sums.K);
+    R* const K_phi_readout_T00_density_0_bar11 = work + 0 * at.block;
+    readout_adjoint_0(at, T00_density_bar, T01_density_bar, T02_density_bar, T11_density_bar, T12_density_bar,
+        T22_density_bar, given.phi, given.pi, given.K, given.c2, given.lam, given.m2,
+        K_phi_readout_T00_density_0_bar11, pi_bar, phi_bar, sums);
+    outer_product<false, false>(at, K_phi_readout_T00_density_0_bar11, given.phi, sums.K);
 }
 
 constexpr long GIVEN = 6, COMPONENTS = 6, IMPORTS = 2, BUFFERS = 1;
@@ -774,29 +769,29 @@ struct Sums {
     double rotation[G * G];
 };
 
-// ``head``: phi_1, pi__start.
+// ``head``: phi_1, pi_start.
 static NOINLINE void head_0(
     const Lattice& at,
     const R* __restrict phi,
     const R* __restrict pi,
     const R dt,
     R* __restrict phi_1,
-    R* __restrict pi__start
+    R* __restrict pi_start
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi__row = phi + c * at.dense + at.dense_row(row);
-            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
-            R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
-            R* const pi__start__row = pi__start + c * at.padded + at.padded_row(row);
+            const R* const phi_row = phi + c * at.dense + at.dense_row(row);
+            const R* const pi_row = pi + c * at.dense + at.dense_row(row);
+            R* const phi_1_row = phi_1 + c * at.padded + at.padded_row(row);
+            R* const pi_start_row = pi_start + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V phi = load_dense(last, phi__row + j);
-                const V pi = load_dense(last, pi__row + j);
-                const auto k__0 = R(0.5) * dt;
-                const auto phi_1 = phi + k__0 * pi;
-                const auto pi__start = pi;
-                store(phi_1__row + j, spread(phi_1));
-                store(pi__start__row + j, spread(pi__start));
+                const V phi = load_dense(last, phi_row + j);
+                const V pi = load_dense(last, pi_row + j);
+                const auto k_0 = R(0.5) * dt;
+                const auto phi_1 = phi + k_0 * pi;
+                const auto pi_start = pi;
+                store(phi_1_row + j, spread(phi_1));
+                store(pi_start_row + j, spread(pi_start));
             });
         }
     }
@@ -805,20 +800,20 @@ static NOINLINE void head_0(
 // The beginning of the first step of Strang, as far as it is pointwise, for
 // phi_t = pi
 // pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
-// phi, pi -> pi__start, phi_1
+// phi, pi -> pi_start, phi_1
 static NOINLINE void head(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    R* pi__start,
+    R* pi_start,
     R* phi_1
 ) {
-    head_0(at, phi, pi, given.dt, phi_1, pi__start);
+    head_0(at, phi, pi, given.dt, phi_1, pi_start);
     fill(at, phi_1);
 }
 
-// ``inner``: pi__next, phi_1__ahead.
+// ``inner``: pi_next, phi_1_ahead.
 static NOINLINE void inner_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -830,45 +825,44 @@ static NOINLINE void inner_0(
     const R* __restrict lam,
     const R* __restrict m2,
     const R* __restrict rotation,
-    R* __restrict pi__next,
-    R* __restrict phi_1__ahead
+    R* __restrict pi_next,
+    R* __restrict phi_1_ahead
 ) {
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi_1__row = phi_1 + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        R* const pi__next__row = pi__next + at.padded_row(row);
-        R* const phi_1__ahead__row = phi_1__ahead + at.padded_row(row);
+        const R* const phi_1_row = phi_1 + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        R* const pi_next_row = pi_next + at.padded_row(row);
+        R* const phi_1_ahead_row = phi_1_ahead + at.padded_row(row);
         columns([&](auto last, const long j) INLINE {
-            V K_phi__at[G];
-            V dV_dphi__at[G];
-            V pi_2__at[G];
-            V pi_3__at[G];
-            V phi_1__at[G];
-            for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
-            mix(K, phi_1__at, K_phi__at);
+            V K_phi_at[G];
+            V dV_dphi_at[G];
+            V pi_2_at[G];
+            V pi_3_at[G];
+            V phi_1_at[G];
+            for (long c = 0; c < G; ++c) phi_1_at[c] = load(phi_1_row + c * at.padded + j);
+            mix(K, phi_1_at, K_phi_at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
-                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
-                const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
-                dV_dphi__at[c] = spread(dV_dphi);
-                const auto pi_2 = decay[c] * pi_1__v;
-                pi_2__at[c] = spread(pi_2);
+                const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
+                const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
+                const V phi_1_m1_0 = load(phi_1_row + c * at.padded + j - at.step0());
+                const V phi_1_p1_0 = load(phi_1_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const auto dV_dphi = K_phi_at[c] + c2[c] * (R(4.0) * phi_1_at[c] - phi_1_0_m1 - phi_1_0_p1 -
+                    phi_1_m1_0 - phi_1_p1_0) + lam[c] * phi_1_at[c] * phi_1_at[c] * phi_1_at[c] + m2[c] * phi_1_at[c];
+                const auto pi_1_v = pi - R(0.5) * dV_dphi * dt;
+                dV_dphi_at[c] = spread(dV_dphi);
+                const auto pi_2 = decay[c] * pi_1_v;
+                pi_2_at[c] = spread(pi_2);
             }
-            mix(rotation, pi_2__at, pi_3__at);
+            mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
-                const auto v__0 = R(0.5) * dt;
-                const auto pi_4__v = decay[c] * pi_3__at[c];
-                const auto pi__next = pi_4__v - dV_dphi__at[c] * v__0;
-                const auto phi_2__v = phi_1__at[c] + pi__next * v__0;
-                store(pi__next__row + c * at.padded + j, spread(pi__next));
-                const auto phi_1__ahead = phi_2__v + pi__next * v__0;
-                store(phi_1__ahead__row + c * at.padded + j, spread(phi_1__ahead));
+                const auto v_0 = R(0.5) * dt;
+                const auto pi_4_v = decay[c] * pi_3_at[c];
+                const auto pi_next = pi_4_v - dV_dphi_at[c] * v_0;
+                const auto phi_2_v = phi_1_at[c] + pi_next * v_0;
+                store(pi_next_row + c * at.padded + j, spread(pi_next));
+                const auto phi_1_ahead = phi_2_v + pi_next * v_0;
+                store(phi_1_ahead_row + c * at.padded + j, spread(phi_1_ahead));
             }
         });
     }
@@ -877,21 +871,21 @@ static NOINLINE void inner_0(
 // The rest of a step of Strang, and the beginning of the next, for
 // phi_t = pi
 // pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
-// pi, phi_1 -> pi__next, phi_1__ahead
+// pi, phi_1 -> pi_next, phi_1_ahead
 static NOINLINE void inner(
     const Lattice& at,
     const Given& given,
     const R* pi,
     const R* phi_1,
-    R* pi__next,
-    R* phi_1__ahead
+    R* pi_next,
+    R* phi_1_ahead
 ) {
-    inner_0(at, phi_1, pi, given.K, given.c2, given.decay, given.dt, given.lam, given.m2, given.rotation, pi__next,
-        phi_1__ahead);
-    fill(at, phi_1__ahead);
+    inner_0(at, phi_1, pi, given.K, given.c2, given.decay, given.dt, given.lam, given.m2, given.rotation, pi_next,
+        phi_1_ahead);
+    fill(at, phi_1_ahead);
 }
 
-// ``tail``: phi__next, pi__next.
+// ``tail``: phi_next, pi_next.
 static NOINLINE void tail_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -903,44 +897,43 @@ static NOINLINE void tail_0(
     const R* __restrict lam,
     const R* __restrict m2,
     const R* __restrict rotation,
-    R* __restrict phi__next,
-    R* __restrict pi__next
+    R* __restrict phi_next,
+    R* __restrict pi_next
 ) {
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi_1__row = phi_1 + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        R* const phi__next__row = phi__next + at.dense_row(row);
-        R* const pi__next__row = pi__next + at.dense_row(row);
+        const R* const phi_1_row = phi_1 + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        R* const phi_next_row = phi_next + at.dense_row(row);
+        R* const pi_next_row = pi_next + at.dense_row(row);
         columns([&](auto last, const long j) INLINE {
-            V K_phi__at[G];
-            V dV_dphi__at[G];
-            V pi_2__at[G];
-            V pi_3__at[G];
-            V phi_1__at[G];
-            for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
-            mix(K, phi_1__at, K_phi__at);
+            V K_phi_at[G];
+            V dV_dphi_at[G];
+            V pi_2_at[G];
+            V pi_3_at[G];
+            V phi_1_at[G];
+            for (long c = 0; c < G; ++c) phi_1_at[c] = load(phi_1_row + c * at.padded + j);
+            mix(K, phi_1_at, K_phi_at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
-                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
-                const auto pi_1__v = pi - R(0.5) * dV_dphi * dt;
-                dV_dphi__at[c] = spread(dV_dphi);
-                const auto pi_2 = decay[c] * pi_1__v;
-                pi_2__at[c] = spread(pi_2);
+                const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
+                const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
+                const V phi_1_m1_0 = load(phi_1_row + c * at.padded + j - at.step0());
+                const V phi_1_p1_0 = load(phi_1_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const auto dV_dphi = K_phi_at[c] + c2[c] * (R(4.0) * phi_1_at[c] - phi_1_0_m1 - phi_1_0_p1 -
+                    phi_1_m1_0 - phi_1_p1_0) + lam[c] * phi_1_at[c] * phi_1_at[c] * phi_1_at[c] + m2[c] * phi_1_at[c];
+                const auto pi_1_v = pi - R(0.5) * dV_dphi * dt;
+                dV_dphi_at[c] = spread(dV_dphi);
+                const auto pi_2 = decay[c] * pi_1_v;
+                pi_2_at[c] = spread(pi_2);
             }
-            mix(rotation, pi_2__at, pi_3__at);
+            mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
-                const auto v__0 = R(0.5) * dt;
-                const auto pi_4__v = decay[c] * pi_3__at[c];
-                const auto pi__next = pi_4__v - dV_dphi__at[c] * v__0;
-                const auto phi__next = phi_1__at[c] + pi__next * v__0;
-                store_dense(last, phi__next__row + c * at.dense + j, spread(phi__next));
-                store_dense(last, pi__next__row + c * at.dense + j, spread(pi__next));
+                const auto v_0 = R(0.5) * dt;
+                const auto pi_4_v = decay[c] * pi_3_at[c];
+                const auto pi_next = pi_4_v - dV_dphi_at[c] * v_0;
+                const auto phi_next = phi_1_at[c] + pi_next * v_0;
+                store_dense(last, phi_next_row + c * at.dense + j, spread(phi_next));
+                store_dense(last, pi_next_row + c * at.dense + j, spread(pi_next));
             }
         });
     }
@@ -949,78 +942,78 @@ static NOINLINE void tail_0(
 // The rest of the last step of Strang for
 // phi_t = pi
 // pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
-// pi, phi_1 -> phi__next, pi__next
+// pi, phi_1 -> phi_next, pi_next
 static NOINLINE void tail(
     const Lattice& at,
     const Given& given,
     const R* pi,
     const R* phi_1,
-    R* phi__next,
-    R* pi__next
+    R* phi_next,
+    R* pi_next
 ) {
-    tail_0(at, phi_1, pi, given.K, given.c2, given.decay, given.dt, given.lam, given.m2, given.rotation, phi__next,
-        pi__next);
+    tail_0(at, phi_1, pi, given.K, given.c2, given.decay, given.dt, given.lam, given.m2, given.rotation, phi_next,
+        pi_next);
 }
 
-// ``head_adjoint``: phi__bar, pi__bar.
+// ``head_adjoint``: phi_bar, pi_bar.
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
-    const R* __restrict phi_1__bar,
+    const R* __restrict phi_1_bar,
     const R* __restrict pi,
-    const R* __restrict pi__start__bar,
+    const R* __restrict pi_start_bar,
     const R dt,
-    R* __restrict phi__bar,
-    R* __restrict pi__bar,
+    R* __restrict phi_bar,
+    R* __restrict pi_bar,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        V dt__sum{};
+        V dt_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
-            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
-            const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
-            R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
-            R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
+            const R* const phi_1_bar_row = phi_1_bar + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.dense + at.dense_row(row);
+            const R* const pi_start_bar_row = pi_start_bar + c * at.padded + at.padded_row(row);
+            R* const phi_bar_row = phi_bar + c * at.dense + at.dense_row(row);
+            R* const pi_bar_row = pi_bar + c * at.dense + at.dense_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V phi_1__bar = load(phi_1__bar__row + j);
-                const V pi = load_dense(last, pi__row + j);
-                const V pi__start__bar = load(pi__start__bar__row + j);
-                const auto v__0 = R(0.5) * phi_1__bar;
-                const auto dT_dpi__bar2__v = v__0 * dt;
-                const auto phi__bar = phi_1__bar;
-                store_dense(last, phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = pi__start__bar + dT_dpi__bar2__v;
-                store_dense(last, pi__bar__row + j, spread(pi__bar));
-                dt__sum += valid(last, v__0 * pi);
+                const V phi_1_bar = load(phi_1_bar_row + j);
+                const V pi = load_dense(last, pi_row + j);
+                const V pi_start_bar = load(pi_start_bar_row + j);
+                const auto v_0 = R(0.5) * phi_1_bar;
+                const auto dT_dpi_bar2_v = v_0 * dt;
+                const auto phi_bar = phi_1_bar;
+                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                const auto pi_bar = pi_start_bar + dT_dpi_bar2_v;
+                store_dense(last, pi_bar_row + j, spread(pi_bar));
+                dt_sum += valid(last, v_0 * pi);
             });
         }
-        sums.dt[c] += across(dt__sum);
+        sums.dt[c] += across(dt_sum);
     }
 }
 
 // Cotangents of ``head``, w -> J^T w: those of all its arguments from those of its results.
-// phi, pi, pi__start__bar, phi_1__bar -> phi__bar, pi__bar
+// phi, pi, pi_start_bar, phi_1_bar -> phi_bar, pi_bar
 static NOINLINE void head_adjoint(
     const Lattice& at,
     const Given& given,
     const R* phi,
     const R* pi,
-    const R* pi__start__bar,
-    const R* phi_1__bar,
-    R* phi__bar,
-    R* pi__bar,
+    const R* pi_start_bar,
+    const R* phi_1_bar,
+    R* phi_bar,
+    R* pi_bar,
     Sums& sums
 ) {
-    head_adjoint_0(at, phi_1__bar, pi, pi__start__bar, given.dt, phi__bar, pi__bar, sums);
+    head_adjoint_0(at, phi_1_bar, pi, pi_start_bar, given.dt, phi_bar, pi_bar, sums);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar, phi_1__bar19.
+// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3_bar9, dV_dphi_bar15, pi_bar, phi_1_bar19.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
-    const R* __restrict phi_1__ahead__bar,
+    const R* __restrict phi_1_ahead_bar,
     const R* __restrict pi,
-    const R* __restrict pi__next__bar,
+    const R* __restrict pi_next_bar,
     const R* __restrict K,
     const R* __restrict c2,
     const R* __restrict decay,
@@ -1029,182 +1022,180 @@ static NOINLINE void inner_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3__bar9,
-    R* __restrict dV_dphi__bar15,
-    R* __restrict pi__bar,
-    R* __restrict phi_1__bar19,
+    R* __restrict pi_3_bar9,
+    R* __restrict dV_dphi_bar15,
+    R* __restrict pi_bar,
+    R* __restrict phi_1_bar19,
     Sums& sums
 ) {
-    V dt__sum[G]{};
-    V decay__sum[G]{};
+    V dt_sum[G]{};
+    V decay_sum[G]{};
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi_1__row = phi_1 + at.padded_row(row);
-        const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + at.padded_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        const R* const pi__next__bar__row = pi__next__bar + at.padded_row(row);
-        R* const pi_2__row = pi_2 + at.padded_row(row);
-        R* const pi_3__bar9__row = pi_3__bar9 + at.padded_row(row);
-        R* const dV_dphi__bar15__row = dV_dphi__bar15 + at.padded_row(row);
-        R* const pi__bar__row = pi__bar + at.padded_row(row);
-        R* const phi_1__bar19__row = phi_1__bar19 + at.padded_row(row);
+        const R* const phi_1_row = phi_1 + at.padded_row(row);
+        const R* const phi_1_ahead_bar_row = phi_1_ahead_bar + at.padded_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        const R* const pi_next_bar_row = pi_next_bar + at.padded_row(row);
+        R* const pi_2_row = pi_2 + at.padded_row(row);
+        R* const pi_3_bar9_row = pi_3_bar9 + at.padded_row(row);
+        R* const dV_dphi_bar15_row = dV_dphi_bar15 + at.padded_row(row);
+        R* const pi_bar_row = pi_bar + at.padded_row(row);
+        R* const phi_1_bar19_row = phi_1_bar19 + at.padded_row(row);
         columns([&](auto last, const long j) INLINE {
-            V K_phi__at[G];
-            V dV_dphi__at[G];
-            V pi_1__at[G];
-            V pi_2__at[G];
-            V pi_5__bar6__at[G];
-            V pi_3__bar9__at[G];
-            V pi_3__at[G];
-            V pi_2__bar10__at[G];
-            V dV_dphi__bar15__at[G];
-            V phi_1__bar19__at[G];
-            V phi_1__at[G];
-            for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
-            mix(K, phi_1__at, K_phi__at);
+            V K_phi_at[G];
+            V dV_dphi_at[G];
+            V pi_1_at[G];
+            V pi_2_at[G];
+            V pi_5_bar6_at[G];
+            V pi_3_bar9_at[G];
+            V pi_3_at[G];
+            V pi_2_bar10_at[G];
+            V dV_dphi_bar15_at[G];
+            V phi_1_bar19_at[G];
+            V phi_1_at[G];
+            for (long c = 0; c < G; ++c) phi_1_at[c] = load(phi_1_row + c * at.padded + j);
+            mix(K, phi_1_at, K_phi_at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
-                const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + c * at.padded + j);
-                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const V pi = load(pi__row + c * at.padded + j);
-                const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
-                const auto v__0 = R(0.5) * dt;
-                const auto v__1 = v__0 * phi_1__ahead__bar;
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
-                const auto pi_1 = pi - dV_dphi * v__0;
-                const auto pi__next__bar3__v = pi__next__bar + v__1;
-                const auto pi_5__bar6 = pi__next__bar3__v + v__1;
-                dV_dphi__at[c] = spread(dV_dphi);
-                pi_1__at[c] = spread(pi_1);
+                const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
+                const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
+                const V phi_1_ahead_bar = load(phi_1_ahead_bar_row + c * at.padded + j);
+                const V phi_1_m1_0 = load(phi_1_row + c * at.padded + j - at.step0());
+                const V phi_1_p1_0 = load(phi_1_row + c * at.padded + j + at.step0());
+                const V pi = load(pi_row + c * at.padded + j);
+                const V pi_next_bar = load(pi_next_bar_row + c * at.padded + j);
+                const auto v_0 = R(0.5) * dt;
+                const auto v_1 = v_0 * phi_1_ahead_bar;
+                const auto dV_dphi = K_phi_at[c] + c2[c] * (R(4.0) * phi_1_at[c] - phi_1_0_m1 - phi_1_0_p1 -
+                    phi_1_m1_0 - phi_1_p1_0) + lam[c] * phi_1_at[c] * phi_1_at[c] * phi_1_at[c] + m2[c] * phi_1_at[c];
+                const auto pi_1 = pi - dV_dphi * v_0;
+                const auto pi_next_bar3_v = pi_next_bar + v_1;
+                const auto pi_5_bar6 = pi_next_bar3_v + v_1;
+                dV_dphi_at[c] = spread(dV_dphi);
+                pi_1_at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
-                pi_2__at[c] = spread(pi_2);
-                store(pi_2__row + c * at.padded + j, spread(pi_2));
-                pi_5__bar6__at[c] = spread(pi_5__bar6);
-                const auto pi_3__bar9 = decay[c] * pi_5__bar6;
-                pi_3__bar9__at[c] = spread(pi_3__bar9);
-                store(pi_3__bar9__row + c * at.padded + j, spread(pi_3__bar9));
+                pi_2_at[c] = spread(pi_2);
+                store(pi_2_row + c * at.padded + j, spread(pi_2));
+                pi_5_bar6_at[c] = spread(pi_5_bar6);
+                const auto pi_3_bar9 = decay[c] * pi_5_bar6;
+                pi_3_bar9_at[c] = spread(pi_3_bar9);
+                store(pi_3_bar9_row + c * at.padded + j, spread(pi_3_bar9));
             }
-            mix(rotation, pi_2__at, pi_3__at);
+            mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + c * at.padded + j);
-                const auto v__0 = R(0.5) * phi_1__ahead__bar;
-                const auto pi_4__v = decay[c] * pi_3__at[c];
-                const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
-                dt__sum[c] += valid(last, R(2.0) * pi_5__v * v__0);
+                const V phi_1_ahead_bar = load(phi_1_ahead_bar_row + c * at.padded + j);
+                const auto v_0 = R(0.5) * phi_1_ahead_bar;
+                const auto pi_4_v = decay[c] * pi_3_at[c];
+                const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
+                dt_sum[c] += valid(last, R(2.0) * pi_5_v * v_0);
             }
-            mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
+            mix_transposed(rotation, pi_3_bar9_at, pi_2_bar10_at);
             for (long c = 0; c < G; ++c) {
-                const auto pi__bar = decay[c] * pi_2__bar10__at[c];
-                const auto v__0 = R(0.5) * pi__bar;
-                const auto dV_dphi__bar15 = (-R(0.5) * pi_5__bar6__at[c] - v__0) * dt;
-                dV_dphi__bar15__at[c] = spread(dV_dphi__bar15);
-                store(dV_dphi__bar15__row + c * at.padded + j, spread(dV_dphi__bar15));
-                store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c] + pi_3__at[c] * pi_5__bar6__at[c]);
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar6__at[c] - dV_dphi__at[c] * v__0);
+                const auto pi_bar = decay[c] * pi_2_bar10_at[c];
+                const auto v_0 = R(0.5) * pi_bar;
+                const auto dV_dphi_bar15 = (-R(0.5) * pi_5_bar6_at[c] - v_0) * dt;
+                dV_dphi_bar15_at[c] = spread(dV_dphi_bar15);
+                store(dV_dphi_bar15_row + c * at.padded + j, spread(dV_dphi_bar15));
+                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
+                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar10_at[c] + pi_3_at[c] * pi_5_bar6_at[c]);
+                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_0);
             }
-            mix(K, dV_dphi__bar15__at, phi_1__bar19__at);
-            for (long c = 0; c < G; ++c) store(phi_1__bar19__row + c * at.padded + j, phi_1__bar19__at[c]);
+            mix(K, dV_dphi_bar15_at, phi_1_bar19_at);
+            for (long c = 0; c < G; ++c) store(phi_1_bar19_row + c * at.padded + j, phi_1_bar19_at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]); }
 }
 
-// Part 2 of 2 of ``inner_adjoint``: phi_1__bar.
+// Part 2 of 2 of ``inner_adjoint``: phi_1_bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi__bar15,
+    const R* __restrict dV_dphi_bar15,
     const R* __restrict phi_1,
-    const R* __restrict phi_1__ahead__bar,
-    const R* __restrict phi_1__bar19,
+    const R* __restrict phi_1_ahead_bar,
+    const R* __restrict phi_1_bar19,
     const R* __restrict c2,
     const R* __restrict lam,
     const R* __restrict m2,
-    R* __restrict phi_1__bar,
+    R* __restrict phi_1_bar,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c2__c = c2[c];
-        const R lam__c = lam[c];
-        const R m2__c = m2[c];
-        V c2__sum{};
-        V lam__sum{};
-        V m2__sum{};
+        const R c2_c = c2[c];
+        const R lam_c = lam[c];
+        const R m2_c = m2[c];
+        V c2_sum{};
+        V lam_sum{};
+        V m2_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi__bar15__row = dV_dphi__bar15 + c * at.padded + at.padded_row(row);
-            const R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
-            const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + c * at.padded + at.padded_row(row);
-            const R* const phi_1__bar19__row = phi_1__bar19 + c * at.padded + at.padded_row(row);
-            R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi_bar15_row = dV_dphi_bar15 + c * at.padded + at.padded_row(row);
+            const R* const phi_1_row = phi_1 + c * at.padded + at.padded_row(row);
+            const R* const phi_1_ahead_bar_row = phi_1_ahead_bar + c * at.padded + at.padded_row(row);
+            const R* const phi_1_bar19_row = phi_1_bar19 + c * at.padded + at.padded_row(row);
+            R* const phi_1_bar_row = phi_1_bar + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V dV_dphi__bar15 = load(dV_dphi__bar15__row + j);
-                const V dV_dphi__bar15__0_m1 = load(dV_dphi__bar15__row + j - 1);
-                const V dV_dphi__bar15__0_p1 = load(dV_dphi__bar15__row + j + 1);
-                const V dV_dphi__bar15__m1_0 = load(dV_dphi__bar15__row + j - at.step0());
-                const V dV_dphi__bar15__p1_0 = load(dV_dphi__bar15__row + j + at.step0());
-                const V phi_1 = load(phi_1__row + j);
-                const V phi_1__0_m1 = load(phi_1__row + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + j + 1);
-                const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + j);
-                const V phi_1__bar19 = load(phi_1__bar19__row + j);
-                const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
-                const auto k__0 = R(4.0) * c2__c + m2__c;
-                const auto k__1 = R(3.0) * lam__c;
-                const auto k__2 = -c2__c;
-                const auto phi_1__bar = (k__1 * phi_1 * phi_1 + k__0) * dV_dphi__bar15 + phi_1__ahead__bar +
-                    phi_1__bar19 + k__2 * (dV_dphi__bar15__0_m1 + dV_dphi__bar15__0_p1 + dV_dphi__bar15__m1_0 +
-                    dV_dphi__bar15__p1_0);
-                store(phi_1__bar__row + j, spread(phi_1__bar));
-                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
-                    dV_dphi__bar15);
-                lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar15);
-                m2__sum += valid(last, dV_dphi__bar15 * phi_1);
+                const V dV_dphi_bar15 = load(dV_dphi_bar15_row + j);
+                const V dV_dphi_bar15_0_m1 = load(dV_dphi_bar15_row + j - 1);
+                const V dV_dphi_bar15_0_p1 = load(dV_dphi_bar15_row + j + 1);
+                const V dV_dphi_bar15_m1_0 = load(dV_dphi_bar15_row + j - at.step0());
+                const V dV_dphi_bar15_p1_0 = load(dV_dphi_bar15_row + j + at.step0());
+                const V phi_1 = load(phi_1_row + j);
+                const V phi_1_0_m1 = load(phi_1_row + j - 1);
+                const V phi_1_0_p1 = load(phi_1_row + j + 1);
+                const V phi_1_ahead_bar = load(phi_1_ahead_bar_row + j);
+                const V phi_1_bar19 = load(phi_1_bar19_row + j);
+                const V phi_1_m1_0 = load(phi_1_row + j - at.step0());
+                const V phi_1_p1_0 = load(phi_1_row + j + at.step0());
+                const auto k_0 = R(4.0) * c2_c + m2_c;
+                const auto k_1 = R(3.0) * lam_c;
+                const auto k_2 = -c2_c;
+                const auto phi_1_bar = (k_1 * phi_1 * phi_1 + k_0) * dV_dphi_bar15 + phi_1_ahead_bar + phi_1_bar19 +
+                    k_2 * (dV_dphi_bar15_0_m1 + dV_dphi_bar15_0_p1 + dV_dphi_bar15_m1_0 + dV_dphi_bar15_p1_0);
+                store(phi_1_bar_row + j, spread(phi_1_bar));
+                c2_sum += valid(last, (R(4.0) * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) *
+                    dV_dphi_bar15);
+                lam_sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi_bar15);
+                m2_sum += valid(last, dV_dphi_bar15 * phi_1);
             });
         }
-        sums.c2[c] += across(c2__sum);
-        sums.lam[c] += across(lam__sum);
-        sums.m2[c] += across(m2__sum);
+        sums.c2[c] += across(c2_sum);
+        sums.lam[c] += across(lam_sum);
+        sums.m2[c] += across(m2_sum);
     }
 }
 
 // Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
-// pi, phi_1, pi__next__bar, phi_1__ahead__bar -> pi__bar, phi_1__bar
+// pi, phi_1, pi_next_bar, phi_1_ahead_bar -> pi_bar, phi_1_bar
 static NOINLINE void inner_adjoint(
     const Lattice& at,
     const Given& given,
     const R* pi,
     const R* phi_1,
-    const R* pi__next__bar,
-    const R* phi_1__ahead__bar,
-    R* pi__bar,
-    R* phi_1__bar,
+    const R* pi_next_bar,
+    const R* phi_1_ahead_bar,
+    R* pi_bar,
+    R* phi_1_bar,
     Sums& sums,
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3__bar9 = work + 1 * at.block;
-    R* const dV_dphi__bar15 = work + 2 * at.block;
-    R* const phi_1__bar19 = work + 3 * at.block;
-    inner_adjoint_0(at, phi_1, phi_1__ahead__bar, pi, pi__next__bar, given.K, given.c2, given.decay, given.dt,
-        given.lam, given.m2, given.rotation, pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar, phi_1__bar19, sums);
-    fill(at, dV_dphi__bar15);
-    outer_product<false, false>(at, pi_3__bar9, pi_2, sums.rotation);
-    outer_product<false, false>(at, dV_dphi__bar15, phi_1, sums.K);
-    inner_adjoint_1(at, dV_dphi__bar15, phi_1, phi_1__ahead__bar, phi_1__bar19, given.c2, given.lam, given.m2,
-        phi_1__bar, sums);
+    R* const pi_3_bar9 = work + 1 * at.block;
+    R* const dV_dphi_bar15 = work + 2 * at.block;
+    R* const phi_1_bar19 = work + 3 * at.block;
+    inner_adjoint_0(at, phi_1, phi_1_ahead_bar, pi, pi_next_bar, given.K, given.c2, given.decay, given.dt, given.lam,
+        given.m2, given.rotation, pi_2, pi_3_bar9, dV_dphi_bar15, pi_bar, phi_1_bar19, sums);
+    fill(at, dV_dphi_bar15);
+    outer_product<false, false>(at, pi_3_bar9, pi_2, sums.rotation);
+    outer_product<false, false>(at, dV_dphi_bar15, phi_1, sums.K);
+    inner_adjoint_1(at, dV_dphi_bar15, phi_1, phi_1_ahead_bar, phi_1_bar19, given.c2, given.lam, given.m2, phi_1_bar,
+        sums);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar, phi_1__bar16.
+// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3_bar6, dV_dphi_bar12, pi_bar, phi_1_bar16.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
-    const R* __restrict phi__next__bar,
+    const R* __restrict phi_next_bar,
     const R* __restrict pi,
-    const R* __restrict pi__next__bar,
+    const R* __restrict pi_next_bar,
     const R* __restrict K,
     const R* __restrict c2,
     const R* __restrict decay,
@@ -1213,170 +1204,168 @@ static NOINLINE void tail_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3__bar6,
-    R* __restrict dV_dphi__bar12,
-    R* __restrict pi__bar,
-    R* __restrict phi_1__bar16,
+    R* __restrict pi_3_bar6,
+    R* __restrict dV_dphi_bar12,
+    R* __restrict pi_bar,
+    R* __restrict phi_1_bar16,
     Sums& sums
 ) {
-    V dt__sum[G]{};
-    V decay__sum[G]{};
+    V dt_sum[G]{};
+    V decay_sum[G]{};
     for (long row = at.begin; row < at.end; ++row) {
-        const R* const phi_1__row = phi_1 + at.padded_row(row);
-        const R* const phi__next__bar__row = phi__next__bar + at.dense_row(row);
-        const R* const pi__row = pi + at.padded_row(row);
-        const R* const pi__next__bar__row = pi__next__bar + at.dense_row(row);
-        R* const pi_2__row = pi_2 + at.padded_row(row);
-        R* const pi_3__bar6__row = pi_3__bar6 + at.padded_row(row);
-        R* const dV_dphi__bar12__row = dV_dphi__bar12 + at.padded_row(row);
-        R* const pi__bar__row = pi__bar + at.padded_row(row);
-        R* const phi_1__bar16__row = phi_1__bar16 + at.padded_row(row);
+        const R* const phi_1_row = phi_1 + at.padded_row(row);
+        const R* const phi_next_bar_row = phi_next_bar + at.dense_row(row);
+        const R* const pi_row = pi + at.padded_row(row);
+        const R* const pi_next_bar_row = pi_next_bar + at.dense_row(row);
+        R* const pi_2_row = pi_2 + at.padded_row(row);
+        R* const pi_3_bar6_row = pi_3_bar6 + at.padded_row(row);
+        R* const dV_dphi_bar12_row = dV_dphi_bar12 + at.padded_row(row);
+        R* const pi_bar_row = pi_bar + at.padded_row(row);
+        R* const phi_1_bar16_row = phi_1_bar16 + at.padded_row(row);
         columns([&](auto last, const long j) INLINE {
-            V K_phi__at[G];
-            V dV_dphi__at[G];
-            V pi_1__at[G];
-            V pi_2__at[G];
-            V pi_5__bar3__at[G];
-            V pi_3__bar6__at[G];
-            V pi_3__at[G];
-            V pi_2__bar7__at[G];
-            V dV_dphi__bar12__at[G];
-            V phi_1__bar16__at[G];
-            V phi_1__at[G];
-            for (long c = 0; c < G; ++c) phi_1__at[c] = load(phi_1__row + c * at.padded + j);
-            mix(K, phi_1__at, K_phi__at);
+            V K_phi_at[G];
+            V dV_dphi_at[G];
+            V pi_1_at[G];
+            V pi_2_at[G];
+            V pi_5_bar3_at[G];
+            V pi_3_bar6_at[G];
+            V pi_3_at[G];
+            V pi_2_bar7_at[G];
+            V dV_dphi_bar12_at[G];
+            V phi_1_bar16_at[G];
+            V phi_1_at[G];
+            for (long c = 0; c < G; ++c) phi_1_at[c] = load(phi_1_row + c * at.padded + j);
+            mix(K, phi_1_at, K_phi_at);
             for (long c = 0; c < G; ++c) {
-                const V phi_1__0_m1 = load(phi_1__row + c * at.padded + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
-                const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + c * at.dense + j);
-                const V pi = load(pi__row + c * at.padded + j);
-                const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
-                const auto v__0 = R(0.5) * dt;
-                const auto dV_dphi = K_phi__at[c] + c2[c] * (R(4.0) * phi_1__at[c] - phi_1__0_m1 - phi_1__0_p1 -
-                    phi_1__m1_0 - phi_1__p1_0) + lam[c] * phi_1__at[c] * phi_1__at[c] * phi_1__at[c] + m2[c] *
-                    phi_1__at[c];
-                const auto pi_1 = pi - dV_dphi * v__0;
-                const auto dT_dpi_1__bar2__v = v__0 * phi__next__bar;
-                const auto pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v;
-                dV_dphi__at[c] = spread(dV_dphi);
-                pi_1__at[c] = spread(pi_1);
+                const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
+                const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
+                const V phi_1_m1_0 = load(phi_1_row + c * at.padded + j - at.step0());
+                const V phi_1_p1_0 = load(phi_1_row + c * at.padded + j + at.step0());
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + c * at.dense + j);
+                const V pi = load(pi_row + c * at.padded + j);
+                const V pi_next_bar = load_dense(last, pi_next_bar_row + c * at.dense + j);
+                const auto v_0 = R(0.5) * dt;
+                const auto dV_dphi = K_phi_at[c] + c2[c] * (R(4.0) * phi_1_at[c] - phi_1_0_m1 - phi_1_0_p1 -
+                    phi_1_m1_0 - phi_1_p1_0) + lam[c] * phi_1_at[c] * phi_1_at[c] * phi_1_at[c] + m2[c] * phi_1_at[c];
+                const auto pi_1 = pi - dV_dphi * v_0;
+                const auto dT_dpi_1_bar2_v = v_0 * phi_next_bar;
+                const auto pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v;
+                dV_dphi_at[c] = spread(dV_dphi);
+                pi_1_at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
-                pi_2__at[c] = spread(pi_2);
-                store(pi_2__row + c * at.padded + j, spread(pi_2));
-                pi_5__bar3__at[c] = spread(pi_5__bar3);
-                const auto pi_3__bar6 = decay[c] * pi_5__bar3;
-                pi_3__bar6__at[c] = spread(pi_3__bar6);
-                store(pi_3__bar6__row + c * at.padded + j, spread(pi_3__bar6));
+                pi_2_at[c] = spread(pi_2);
+                store(pi_2_row + c * at.padded + j, spread(pi_2));
+                pi_5_bar3_at[c] = spread(pi_5_bar3);
+                const auto pi_3_bar6 = decay[c] * pi_5_bar3;
+                pi_3_bar6_at[c] = spread(pi_3_bar6);
+                store(pi_3_bar6_row + c * at.padded + j, spread(pi_3_bar6));
             }
-            mix(rotation, pi_2__at, pi_3__at);
+            mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + c * at.dense + j);
-                const auto pi_4__v = decay[c] * pi_3__at[c];
-                const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
-                dt__sum[c] += valid(last, R(0.5) * pi_5__v * phi__next__bar);
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + c * at.dense + j);
+                const auto pi_4_v = decay[c] * pi_3_at[c];
+                const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
+                dt_sum[c] += valid(last, R(0.5) * pi_5_v * phi_next_bar);
             }
-            mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
+            mix_transposed(rotation, pi_3_bar6_at, pi_2_bar7_at);
             for (long c = 0; c < G; ++c) {
-                const auto pi__bar = decay[c] * pi_2__bar7__at[c];
-                const auto v__0 = R(0.5) * pi__bar;
-                const auto dV_dphi__bar12 = (-R(0.5) * pi_5__bar3__at[c] - v__0) * dt;
-                dV_dphi__bar12__at[c] = spread(dV_dphi__bar12);
-                store(dV_dphi__bar12__row + c * at.padded + j, spread(dV_dphi__bar12));
-                store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar3__at[c]);
-                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar3__at[c] - dV_dphi__at[c] * v__0);
+                const auto pi_bar = decay[c] * pi_2_bar7_at[c];
+                const auto v_0 = R(0.5) * pi_bar;
+                const auto dV_dphi_bar12 = (-R(0.5) * pi_5_bar3_at[c] - v_0) * dt;
+                dV_dphi_bar12_at[c] = spread(dV_dphi_bar12);
+                store(dV_dphi_bar12_row + c * at.padded + j, spread(dV_dphi_bar12));
+                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
+                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar3_at[c]);
+                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_0);
             }
-            mix(K, dV_dphi__bar12__at, phi_1__bar16__at);
-            for (long c = 0; c < G; ++c) store(phi_1__bar16__row + c * at.padded + j, phi_1__bar16__at[c]);
+            mix(K, dV_dphi_bar12_at, phi_1_bar16_at);
+            for (long c = 0; c < G; ++c) store(phi_1_bar16_row + c * at.padded + j, phi_1_bar16_at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt__sum[c]); sums.decay[c] += across(decay__sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]); }
 }
 
-// Part 2 of 2 of ``tail_adjoint``: phi_1__bar.
+// Part 2 of 2 of ``tail_adjoint``: phi_1_bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi__bar12,
+    const R* __restrict dV_dphi_bar12,
     const R* __restrict phi_1,
-    const R* __restrict phi_1__bar16,
-    const R* __restrict phi__next__bar,
+    const R* __restrict phi_1_bar16,
+    const R* __restrict phi_next_bar,
     const R* __restrict c2,
     const R* __restrict lam,
     const R* __restrict m2,
-    R* __restrict phi_1__bar,
+    R* __restrict phi_1_bar,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        const R c2__c = c2[c];
-        const R lam__c = lam[c];
-        const R m2__c = m2[c];
-        V c2__sum{};
-        V lam__sum{};
-        V m2__sum{};
+        const R c2_c = c2[c];
+        const R lam_c = lam[c];
+        const R m2_c = m2[c];
+        V c2_sum{};
+        V lam_sum{};
+        V m2_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi__bar12__row = dV_dphi__bar12 + c * at.padded + at.padded_row(row);
-            const R* const phi_1__row = phi_1 + c * at.padded + at.padded_row(row);
-            const R* const phi_1__bar16__row = phi_1__bar16 + c * at.padded + at.padded_row(row);
-            const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
-            R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi_bar12_row = dV_dphi_bar12 + c * at.padded + at.padded_row(row);
+            const R* const phi_1_row = phi_1 + c * at.padded + at.padded_row(row);
+            const R* const phi_1_bar16_row = phi_1_bar16 + c * at.padded + at.padded_row(row);
+            const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
+            R* const phi_1_bar_row = phi_1_bar + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V dV_dphi__bar12 = load(dV_dphi__bar12__row + j);
-                const V dV_dphi__bar12__0_m1 = load(dV_dphi__bar12__row + j - 1);
-                const V dV_dphi__bar12__0_p1 = load(dV_dphi__bar12__row + j + 1);
-                const V dV_dphi__bar12__m1_0 = load(dV_dphi__bar12__row + j - at.step0());
-                const V dV_dphi__bar12__p1_0 = load(dV_dphi__bar12__row + j + at.step0());
-                const V phi_1 = load(phi_1__row + j);
-                const V phi_1__0_m1 = load(phi_1__row + j - 1);
-                const V phi_1__0_p1 = load(phi_1__row + j + 1);
-                const V phi_1__bar16 = load(phi_1__bar16__row + j);
-                const V phi_1__m1_0 = load(phi_1__row + j - at.step0());
-                const V phi_1__p1_0 = load(phi_1__row + j + at.step0());
-                const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
-                const auto k__0 = R(4.0) * c2__c + m2__c;
-                const auto k__1 = R(3.0) * lam__c;
-                const auto k__2 = -c2__c;
-                const auto phi_1__bar = (k__1 * phi_1 * phi_1 + k__0) * dV_dphi__bar12 + phi_1__bar16 + phi__next__bar
-                    + k__2 * (dV_dphi__bar12__0_m1 + dV_dphi__bar12__0_p1 + dV_dphi__bar12__m1_0 +
-                    dV_dphi__bar12__p1_0);
-                store(phi_1__bar__row + j, spread(phi_1__bar));
-                c2__sum += valid(last, (R(4.0) * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) *
-                    dV_dphi__bar12);
-                lam__sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi__bar12);
-                m2__sum += valid(last, dV_dphi__bar12 * phi_1);
+                const V dV_dphi_bar12 = load(dV_dphi_bar12_row + j);
+                const V dV_dphi_bar12_0_m1 = load(dV_dphi_bar12_row + j - 1);
+                const V dV_dphi_bar12_0_p1 = load(dV_dphi_bar12_row + j + 1);
+                const V dV_dphi_bar12_m1_0 = load(dV_dphi_bar12_row + j - at.step0());
+                const V dV_dphi_bar12_p1_0 = load(dV_dphi_bar12_row + j + at.step0());
+                const V phi_1 = load(phi_1_row + j);
+                const V phi_1_0_m1 = load(phi_1_row + j - 1);
+                const V phi_1_0_p1 = load(phi_1_row + j + 1);
+                const V phi_1_bar16 = load(phi_1_bar16_row + j);
+                const V phi_1_m1_0 = load(phi_1_row + j - at.step0());
+                const V phi_1_p1_0 = load(phi_1_row + j + at.step0());
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
+                const auto k_0 = R(4.0) * c2_c + m2_c;
+                const auto k_1 = R(3.0) * lam_c;
+                const auto k_2 = -c2_c;
+                const auto phi_1_bar = (k_1 * phi_1 * phi_1 + k_0) * dV_dphi_bar12 + phi_1_bar16 + phi_next_bar + k_2
+                    * (dV_dphi_bar12_0_m1 + dV_dphi_bar12_0_p1 + dV_dphi_bar12_m1_0 + dV_dphi_bar12_p1_0);
+                store(phi_1_bar_row + j, spread(phi_1_bar));
+                c2_sum += valid(last, (R(4.0) * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) *
+                    dV_dphi_bar12);
+                lam_sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi_bar12);
+                m2_sum += valid(last, dV_dphi_bar12 * phi_1);
             });
         }
-        sums.c2[c] += across(c2__sum);
-        sums.lam[c] += across(lam__sum);
-        sums.m2[c] += across(m2__sum);
+        sums.c2[c] += across(c2_sum);
+        sums.lam[c] += across(lam_sum);
+        sums.m2[c] += across(m2_sum);
     }
 }
 
 // Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
-// pi, phi_1, phi__next__bar, pi__next__bar -> pi__bar, phi_1__bar
+// pi, phi_1, phi_next_bar, pi_next_bar -> pi_bar, phi_1_bar
 static NOINLINE void tail_adjoint(
     const Lattice& at,
     const Given& given,
     const R* pi,
     const R* phi_1,
-    const R* phi__next__bar,
-    const R* pi__next__bar,
-    R* pi__bar,
-    R* phi_1__bar,
+    const R* phi_next_bar,
+    const R* pi_next_bar,
+    R* pi_bar,
+    R* phi_1_bar,
     Sums& sums,
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3__bar6 = work + 1 * at.block;
-    R* const dV_dphi__bar12 = work + 2 * at.block;
-    R* const phi_1__bar16 = work + 3 * at.block;
-    tail_adjoint_0(at, phi_1, phi__next__bar, pi, pi__next__bar, given.K, given.c2, given.decay, given.dt, given.lam,
-        given.m2, given.rotation, pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar, phi_1__bar16, sums);
-    fill(at, dV_dphi__bar12);
-    outer_product<false, false>(at, pi_3__bar6, pi_2, sums.rotation);
-    outer_product<false, false>(at, dV_dphi__bar12, phi_1, sums.K);
-    tail_adjoint_1(at, dV_dphi__bar12, phi_1, phi_1__bar16, phi__next__bar, given.c2, given.lam, given.m2, phi_1__bar,
+    R* const pi_3_bar6 = work + 1 * at.block;
+    R* const dV_dphi_bar12 = work + 2 * at.block;
+    R* const phi_1_bar16 = work + 3 * at.block;
+    tail_adjoint_0(at, phi_1, phi_next_bar, pi, pi_next_bar, given.K, given.c2, given.decay, given.dt, given.lam,
+        given.m2, given.rotation, pi_2, pi_3_bar6, dV_dphi_bar12, pi_bar, phi_1_bar16, sums);
+    fill(at, dV_dphi_bar12);
+    outer_product<false, false>(at, pi_3_bar6, pi_2, sums.rotation);
+    outer_product<false, false>(at, dV_dphi_bar12, phi_1, sums.K);
+    tail_adjoint_1(at, dV_dphi_bar12, phi_1, phi_1_bar16, phi_next_bar, given.c2, given.lam, given.m2, phi_1_bar,
         sums);
 }
 

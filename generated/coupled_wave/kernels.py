@@ -42,8 +42,7 @@ def checking() -> bool:
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
-    what
-    lies before and behind it."""
+    what lies before and behind it."""
     if not checking():
         if shape is None:
             return torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -70,8 +69,7 @@ def _block(n: int) -> int:
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
-    the
-    blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
+    the blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
     block = _block(n)
@@ -83,8 +81,9 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     return (
         programs,
         {
-            "N__": n,
-            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "N": n,
+            "N0": size[0],
+            "N1": size[1],
             "BLOCK": block,
             "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
             "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
@@ -113,16 +112,16 @@ def partials(like: Tensor) -> Tensor:
     )
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_0_kernel(
     phi_ptr,
     pi_ptr,
     dt_ptr,
     phi_1_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
@@ -131,18 +130,18 @@ def step_0_kernel(
     phi_t = pi
     pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    tl.store(phi_1_ptr + base__ + at__, (phi + 0.5 * pi * dt).to(phi_1_ptr.dtype.element_ty), mask=ok__)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    tl.store(phi_1_ptr + base + at, (phi + 0.5 * pi * dt).to(phi_1_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_1_kernel(
     K_phi_ptr,
     phi_1_ptr,
@@ -154,10 +153,10 @@ def step_1_kernel(
     dt_ptr,
     dV_dphi_ptr,
     pi_2_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
@@ -166,134 +165,134 @@ def step_1_kernel(
     phi_t = pi
     pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
-    ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
-    ok__p1_0 = ok__
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    decay = tl.load(decay_ptr + channel__).to(ACC)
-    lam = tl.load(lam_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_m1_0 = ok
+    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_0_m1 = ok
+    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_0_p1 = ok
+    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_p1_0 = ok
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    decay = tl.load(decay_ptr + channel).to(ACC)
+    lam = tl.load(lam_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    K_phi = tl.load(K_phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    K_phi = tl.load(K_phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     dV_dphi = (
         K_phi
         + phi_1 * phi_1 * phi_1 * lam
         + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        + (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) * c2
     )
-    pi_1__v = pi - 0.5 * dV_dphi * dt
-    tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_2_ptr + base__ + at__, (decay * pi_1__v).to(pi_2_ptr.dtype.element_ty), mask=ok__)
+    pi_1_v = pi - 0.5 * dV_dphi * dt
+    tl.store(dV_dphi_ptr + base + at, dV_dphi.to(dV_dphi_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_2_ptr + base + at, (decay * pi_1_v).to(pi_2_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_2_kernel(
     dV_dphi_ptr,
     phi_1_ptr,
     pi_3_ptr,
     decay_ptr,
     dt_ptr,
-    phi__next_ptr,
-    pi__next_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_next_ptr,
+    pi_next_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 3 of 3 of ``step``: phi__next, pi__next. One step of Strang for
+    """Part 3 of 3 of ``step``: phi_next, pi_next. One step of Strang for
 
     phi_t = pi
     pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    decay = tl.load(decay_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    v__0 = 0.5 * dt
-    pi_4__v = decay * pi_3
-    pi__next = pi_4__v - v__0 * dV_dphi
-    phi__next = phi_1 + pi__next * v__0
-    tl.store(phi__next_ptr + base__ + at__, (phi__next).to(phi__next_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__next_ptr + base__ + at__, (pi__next).to(pi__next_ptr.dtype.element_ty), mask=ok__)
+    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_3 = tl.load(pi_3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    v_0 = 0.5 * dt
+    pi_4_v = decay * pi_3
+    pi_next = pi_4_v - v_0 * dV_dphi
+    phi_next = phi_1 + pi_next * v_0
+    tl.store(phi_next_ptr + base + at, phi_next.to(phi_next_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_next_ptr + base + at, pi_next.to(pi_next_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_0_kernel(
     phi_ptr,
-    phi__next__bar_ptr,
+    phi_next_bar_ptr,
     pi_ptr,
-    pi__next__bar_ptr,
+    pi_next_bar_ptr,
     decay_ptr,
     dt_ptr,
     dT_dpi_ptr,
     phi_1_ptr,
-    pi_5__bar3_ptr,
-    pi_3__bar6_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    pi_5_bar3_ptr,
+    pi_3_bar6_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5__bar3, pi_3__bar6. Cotangents of ``step``, w ->
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5_bar3, pi_3_bar6. Cotangents of ``step``, w ->
     J^T w: those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    decay = tl.load(decay_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    v__0 = 0.5 * dt
-    dT_dpi_1__bar2__v = v__0 * phi__next__bar
-    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
-    tl.store(dT_dpi_ptr + base__ + at__, (pi).to(dT_dpi_ptr.dtype.element_ty), mask=ok__)
-    tl.store(phi_1_ptr + base__ + at__, (phi + v__0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_5__bar3_ptr + base__ + at__, (pi_5__bar3).to(pi_5__bar3_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_3__bar6_ptr + base__ + at__, (decay * pi_5__bar3).to(pi_3__bar6_ptr.dtype.element_ty), mask=ok__)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    v_0 = 0.5 * dt
+    dT_dpi_1_bar2_v = v_0 * phi_next_bar
+    pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v
+    tl.store(dT_dpi_ptr + base + at, pi.to(dT_dpi_ptr.dtype.element_ty), mask=ok)
+    tl.store(phi_1_ptr + base + at, (phi + v_0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_5_bar3_ptr + base + at, pi_5_bar3.to(pi_5_bar3_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_3_bar6_ptr + base + at, (decay * pi_5_bar3).to(pi_3_bar6_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_1_kernel(
     K_phi_ptr,
     phi_1_ptr,
     pi_ptr,
-    pi_5__bar3_ptr,
+    pi_5_bar3_ptr,
     c2_ptr,
     decay_ptr,
     lam_ptr,
@@ -302,570 +301,561 @@ def step_adjoint_1_kernel(
     dV_dphi_ptr,
     pi_1_ptr,
     pi_2_ptr,
-    dt__bar4_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    dt_bar4_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt__bar4. Cotangents of ``step``, w -> J^T w:
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt_bar4. Cotangents of ``step``, w -> J^T w:
     those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
-    ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
-    ok__p1_0 = ok__
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    decay = tl.load(decay_ptr + channel__).to(ACC)
-    lam = tl.load(lam_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_m1_0 = ok
+    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_0_m1 = ok
+    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_0_p1 = ok
+    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_p1_0 = ok
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    decay = tl.load(decay_ptr + channel).to(ACC)
+    lam = tl.load(lam_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    K_phi = tl.load(K_phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    K_phi = tl.load(K_phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
     dV_dphi = (
         K_phi
         + phi_1 * phi_1 * phi_1 * lam
         + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        + (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) * c2
     )
-    v__0 = 0.5 * dV_dphi
-    pi_1 = pi - v__0 * dt
-    tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_1_ptr + base__ + at__, (pi_1).to(pi_1_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_2_ptr + base__ + at__, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dt__bar4_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * pi_5__bar3, 0.0), axis=0))
+    v_0 = 0.5 * dV_dphi
+    pi_1 = pi - v_0 * dt
+    tl.store(dV_dphi_ptr + base + at, dV_dphi.to(dV_dphi_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_1_ptr + base + at, pi_1.to(pi_1_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_2_ptr + base + at, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok)
+    tl.store(dt_bar4_ptr + partial, tl.sum(tl.where(ok, -v_0 * pi_5_bar3, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_2_kernel(
     dV_dphi_ptr,
-    phi__next__bar_ptr,
+    phi_next_bar_ptr,
     pi_3_ptr,
-    pi_5__bar3_ptr,
+    pi_5_bar3_ptr,
     decay_ptr,
     dt_ptr,
-    dt__bar1_ptr,
-    decay__bar5_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    dt_bar1_ptr,
+    decay_bar5_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 3 of 5 of ``step_adjoint``: dt__bar1, decay__bar5. Cotangents of ``step``, w -> J^T w: those of
+    """Part 3 of 5 of ``step_adjoint``: dt_bar1, decay_bar5. Cotangents of ``step``, w -> J^T w: those of
     all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    decay = tl.load(decay_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_4__v = decay * pi_3
-    pi_5__v = pi_4__v - 0.5 * dV_dphi * dt
-    tl.store(dt__bar1_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * pi_5__v * phi__next__bar, 0.0), axis=0))
-    tl.store(decay__bar5_ptr + partial__, tl.sum(tl.where(ok__, pi_3 * pi_5__bar3, 0.0), axis=0))
+    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_3 = tl.load(pi_3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_4_v = decay * pi_3
+    pi_5_v = pi_4_v - 0.5 * dV_dphi * dt
+    tl.store(dt_bar1_ptr + partial, tl.sum(tl.where(ok, 0.5 * pi_5_v * phi_next_bar, 0.0), axis=0))
+    tl.store(decay_bar5_ptr + partial, tl.sum(tl.where(ok, pi_3 * pi_5_bar3, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_3_kernel(
     dV_dphi_ptr,
     phi_1_ptr,
     pi_1_ptr,
-    pi_2__bar7_ptr,
-    pi_5__bar3_ptr,
+    pi_2_bar7_ptr,
+    pi_5_bar3_ptr,
     decay_ptr,
     dt_ptr,
-    pi_1__bar10_ptr,
-    dV_dphi__bar12_ptr,
-    decay__bar9_ptr,
-    dt__bar11_ptr,
-    c2__bar13_ptr,
-    lam__bar14_ptr,
-    m2__bar15_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    pi_1_bar10_ptr,
+    dV_dphi_bar12_ptr,
+    decay_bar9_ptr,
+    dt_bar11_ptr,
+    c2_bar13_ptr,
+    lam_bar14_ptr,
+    m2_bar15_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 4 of 5 of ``step_adjoint``: pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13,
-    lam__bar14, m2__bar15. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    """Part 4 of 5 of ``step_adjoint``: pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c2_bar13,
+    lam_bar14, m2_bar15. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
     results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
-    ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
-    ok__p1_0 = ok__
-    decay = tl.load(decay_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_m1_0 = ok
+    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_0_m1 = ok
+    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_0_p1 = ok
+    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_p1_0 = ok
+    decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi_1 = tl.load(pi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_2__bar7 = tl.load(pi_2__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_1__bar10 = decay * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
-    tl.store(pi_1__bar10_ptr + base__ + at__, (pi_1__bar10).to(pi_1__bar10_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dV_dphi__bar12_ptr + base__ + at__, (dV_dphi__bar12).to(dV_dphi__bar12_ptr.dtype.element_ty), mask=ok__)
-    tl.store(decay__bar9_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar7, 0.0), axis=0))
-    tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * dV_dphi, 0.0), axis=0))
+    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi_1 = tl.load(pi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_2_bar7 = tl.load(pi_2_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_1_bar10 = decay * pi_2_bar7
+    v_0 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_0) * dt
+    tl.store(pi_1_bar10_ptr + base + at, pi_1_bar10.to(pi_1_bar10_ptr.dtype.element_ty), mask=ok)
+    tl.store(dV_dphi_bar12_ptr + base + at, dV_dphi_bar12.to(dV_dphi_bar12_ptr.dtype.element_ty), mask=ok)
+    tl.store(decay_bar9_ptr + partial, tl.sum(tl.where(ok, pi_1 * pi_2_bar7, 0.0), axis=0))
+    tl.store(dt_bar11_ptr + partial, tl.sum(tl.where(ok, -v_0 * dV_dphi, 0.0), axis=0))
     tl.store(
-        c2__bar13_ptr + partial__,
+        c2_bar13_ptr + partial,
         tl.sum(
-            tl.where(ok__, dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), 0.0),
-            axis=0,
+            tl.where(ok, dV_dphi_bar12 * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0), 0.0), axis=0
         ),
     )
-    tl.store(lam__bar14_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1 * phi_1 * phi_1, 0.0), axis=0))
-    tl.store(m2__bar15_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1, 0.0), axis=0))
+    tl.store(lam_bar14_ptr + partial, tl.sum(tl.where(ok, dV_dphi_bar12 * phi_1 * phi_1 * phi_1, 0.0), axis=0))
+    tl.store(m2_bar15_ptr + partial, tl.sum(tl.where(ok, dV_dphi_bar12 * phi_1, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def step_adjoint_4_kernel(
     dT_dpi_ptr,
-    dV_dphi__bar12_ptr,
+    dV_dphi_bar12_ptr,
     phi_1_ptr,
-    phi_1__bar16_ptr,
-    phi__next__bar_ptr,
-    pi_1__bar10_ptr,
+    phi_1_bar16_ptr,
+    phi_next_bar_ptr,
+    pi_1_bar10_ptr,
     c2_ptr,
     lam_ptr,
     m2_ptr,
     dt_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    dt__bar19_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    dt_bar19_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar, dt__bar19. Cotangents of ``step``, w -> J^T w:
+    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar, dt_bar19. Cotangents of ``step``, w -> J^T w:
     those of all its arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
-    ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
-    ok__p1_0 = ok__
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    lam = tl.load(lam_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_m1_0 = ok
+    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_0_m1 = ok
+    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_0_p1 = ok
+    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_p1_0 = ok
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    lam = tl.load(lam_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dT_dpi = tl.load(dT_dpi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dV_dphi__bar12 = tl.load(dV_dphi__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dV_dphi__bar12__0_m1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dV_dphi__bar12__0_p1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dV_dphi__bar12__m1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dV_dphi__bar12__p1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi_1__bar16 = tl.load(phi_1__bar16_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_1__bar10 = tl.load(pi_1__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__bar = (
-        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12
-        + phi_1__bar16
-        + phi__next__bar
-        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
+    dT_dpi = tl.load(dT_dpi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi_bar12 = tl.load(dV_dphi_bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi_bar12_0_m1 = tl.load(dV_dphi_bar12_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    dV_dphi_bar12_0_p1 = tl.load(dV_dphi_bar12_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    dV_dphi_bar12_m1_0 = tl.load(dV_dphi_bar12_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    dV_dphi_bar12_p1_0 = tl.load(dV_dphi_bar12_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_1_bar16 = tl.load(phi_1_bar16_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_1_bar10 = tl.load(pi_1_bar10_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_bar = (
+        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi_bar12
+        + phi_1_bar16
+        + phi_next_bar
+        + (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1 - dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) * c2
     )
-    v__0 = 0.5 * phi__bar
-    dT_dpi__bar20__v = v__0 * dt
-    tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__bar_ptr + base__ + at__, (pi_1__bar10 + dT_dpi__bar20__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dt__bar19_ptr + partial__, tl.sum(tl.where(ok__, v__0 * dT_dpi, 0.0), axis=0))
+    v_0 = 0.5 * phi_bar
+    dT_dpi_bar20_v = v_0 * dt
+    tl.store(phi_bar_ptr + base + at, phi_bar.to(phi_bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_bar_ptr + base + at, (pi_1_bar10 + dT_dpi_bar20_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(dt_bar19_ptr + partial, tl.sum(tl.where(ok, v_0 * dT_dpi, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_0_kernel(
-    K_phi__readout__T00__density_0_ptr,
+    K_phi_readout_T00_density_0_ptr,
     phi_ptr,
     pi_ptr,
     c2_ptr,
     lam_ptr,
     m2_ptr,
-    T00__density_ptr,
-    T01__density_ptr,
-    T02__density_ptr,
-    T11__density_ptr,
-    T12__density_ptr,
-    T22__density_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    T00_density_ptr,
+    T01_density_ptr,
+    T02_density_ptr,
+    T11_density_ptr,
+    T12_density_ptr,
+    T22_density_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The readout at every site: T00, T01, T02, T11, T12, T22."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
-    ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
-    ok__p1_0 = ok__
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    lam = tl.load(lam_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    K_phi__readout__T00__density_0 = tl.load(
-        K_phi__readout__T00__density_0_ptr + base__ + at__, mask=ok__, other=0.0
-    ).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    v__0 = pi * pi
-    v__1 = (K_phi__readout__T00__density_0 + phi * m2) * phi
-    v__2 = phi * phi * phi * phi * lam
-    v__3 = phi - phi__m1_0
-    v__4 = v__3 * v__3
-    v__5 = -phi__p1_0
-    v__6 = phi + v__5
-    v__7 = v__6 * v__6
-    v__8 = phi - phi__0_m1
-    v__9 = -phi__0_p1
-    v__10 = phi + v__9
-    v__11 = v__10 * v__10 + v__8 * v__8
-    v__12 = (v__11 - v__4 - v__7) * c2
-    v__13 = v__1 - v__0
-    v__14 = 0.5 * v__13
-    v__15 = v__2 - v__12
-    v__16 = v__12 + v__2
-    v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1)
-    v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0)
-    v__19 = v__0 + v__1
-    v__20 = (v__11 + v__4 + v__7) * c2 + v__2
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_m1_0 = ok
+    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_0_m1 = ok
+    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_0_p1 = ok
+    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_p1_0 = ok
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    lam = tl.load(lam_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    K_phi_readout_T00_density_0 = tl.load(K_phi_readout_T00_density_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    v_0 = pi * pi
+    v_1 = (K_phi_readout_T00_density_0 + phi * m2) * phi
+    v_2 = phi * phi * phi * phi * lam
+    v_3 = phi - phi_m1_0
+    v_4 = v_3 * v_3
+    v_5 = -phi_p1_0
+    v_6 = phi + v_5
+    v_7 = v_6 * v_6
+    v_8 = phi - phi_0_m1
+    v_9 = -phi_0_p1
+    v_10 = phi + v_9
+    v_11 = v_10 * v_10 + v_8 * v_8
+    v_12 = (v_11 - v_4 - v_7) * c2
+    v_13 = v_1 - v_0
+    v_14 = 0.5 * v_13
+    v_15 = v_2 - v_12
+    v_16 = v_12 + v_2
+    v_17 = v_8 * (pi + pi_0_m1) - v_10 * (pi + pi_0_p1)
+    v_18 = v_3 * (pi + pi_m1_0) - v_6 * (pi + pi_p1_0)
+    v_19 = v_0 + v_1
+    v_20 = (v_11 + v_4 + v_7) * c2 + v_2
+    tl.store(T00_density_ptr + base + at, (0.5 * v_19 + 0.25 * v_20).to(T00_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T01_density_ptr + base + at, (-0.25 * v_18).to(T01_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T02_density_ptr + base + at, (-0.25 * v_17).to(T02_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T11_density_ptr + base + at, (-v_14 - 0.25 * v_16).to(T11_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T00__density_ptr + base__ + at__, (0.5 * v__19 + 0.25 * v__20).to(T00__density_ptr.dtype.element_ty), mask=ok__
+        T12_density_ptr + base + at,
+        (0.25 * (phi_m1_0 + v_5) * (phi_0_m1 + v_9) * c2).to(T12_density_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(T01__density_ptr + base__ + at__, (-0.25 * v__18).to(T01__density_ptr.dtype.element_ty), mask=ok__)
-    tl.store(T02__density_ptr + base__ + at__, (-0.25 * v__17).to(T02__density_ptr.dtype.element_ty), mask=ok__)
-    tl.store(T11__density_ptr + base__ + at__, (-v__14 - 0.25 * v__16).to(T11__density_ptr.dtype.element_ty), mask=ok__)
-    tl.store(
-        T12__density_ptr + base__ + at__,
-        (0.25 * (phi__m1_0 + v__5) * (phi__0_m1 + v__9) * c2).to(T12__density_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(T22__density_ptr + base__ + at__, (-v__14 - 0.25 * v__15).to(T22__density_ptr.dtype.element_ty), mask=ok__)
+    tl.store(T22_density_ptr + base + at, (-v_14 - 0.25 * v_15).to(T22_density_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_0_kernel(
-    T00__density__bar_ptr,
-    T01__density__bar_ptr,
-    T02__density__bar_ptr,
-    T11__density__bar_ptr,
-    T12__density__bar_ptr,
-    T22__density__bar_ptr,
+    T00_density_bar_ptr,
+    T01_density_bar_ptr,
+    T02_density_bar_ptr,
+    T11_density_bar_ptr,
+    T12_density_bar_ptr,
+    T22_density_bar_ptr,
     phi_ptr,
     pi_ptr,
-    K_phi__readout__T00__density_0__bar11_ptr,
-    pi__bar_ptr,
-    c2__bar1_ptr,
-    lam__bar2_ptr,
-    m2__bar3_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    K_phi_readout_T00_density_0_bar11_ptr,
+    pi_bar_ptr,
+    c2_bar1_ptr,
+    lam_bar2_ptr,
+    m2_bar3_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 1 of 2 of ``readout_adjoint``: K_phi__readout__T00__density_0__bar11, pi__bar, c2__bar1,
-    lam__bar2, m2__bar3. Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of
+    """Part 1 of 2 of ``readout_adjoint``: K_phi_readout_T00_density_0_bar11, pi_bar, c2_bar1,
+    lam_bar2, m2_bar3. Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of
     its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    partial__ = program__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
-    ok__m1_0 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__0_p1 = ok__
-    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
-    ok__p1_0 = ok__
-    T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T01__density__bar = tl.load(T01__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T01__density__bar__m1_0 = tl.load(T01__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar__p1_0 = tl.load(T01__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar = tl.load(T02__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02__density__bar__0_m1 = tl.load(T02__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar__0_p1 = tl.load(T02__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar = tl.load(T11__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar = tl.load(T12__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T22__density__bar = tl.load(T22__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    v__0 = -phi__0_p1
-    v__1 = phi__0_m1 + v__0
-    v__2 = -phi__p1_0
-    v__3 = phi__m1_0 + v__2
-    v__4 = phi - phi__m1_0
-    v__5 = v__4 * v__4
-    v__6 = phi + v__2
-    v__7 = v__6 * v__6
-    v__8 = phi - phi__0_m1
-    v__9 = phi + v__0
-    v__10 = v__8 * v__8 + v__9 * v__9
-    v__11 = T11__density__bar + T22__density__bar
-    v__12 = v__11 - T00__density__bar
-    v__13 = 0.5 * v__12
-    v__14 = (
-        (v__10 + v__5 + v__7) * T00__density__bar
-        + v__1 * v__3 * T12__density__bar
-        - (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    partial = program
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_m1_0 = ok
+    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_0_m1 = ok
+    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_0_p1 = ok
+    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_p1_0 = ok
+    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar = tl.load(T01_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T02_density_bar = tl.load(T02_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_density_bar = tl.load(T12_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    v_0 = -phi_0_p1
+    v_1 = phi_0_m1 + v_0
+    v_2 = -phi_p1_0
+    v_3 = phi_m1_0 + v_2
+    v_4 = phi - phi_m1_0
+    v_5 = v_4 * v_4
+    v_6 = phi + v_2
+    v_7 = v_6 * v_6
+    v_8 = phi - phi_0_m1
+    v_9 = phi + v_0
+    v_10 = v_8 * v_8 + v_9 * v_9
+    v_11 = T11_density_bar + T22_density_bar
+    v_12 = v_11 - T00_density_bar
+    v_13 = 0.5 * v_12
+    v_14 = (
+        (v_10 + v_5 + v_7) * T00_density_bar
+        + v_1 * v_3 * T12_density_bar
+        - (T11_density_bar - T22_density_bar) * (v_10 - v_5 - v_7)
     )
-    v__15 = (
-        v__3 * T01__density__bar
-        + v__6 * T01__density__bar__p1_0
-        + v__1 * T02__density__bar
-        + v__9 * T02__density__bar__0_p1
-        - v__4 * T01__density__bar__m1_0
-        - v__8 * T02__density__bar__0_m1
-    )
-    tl.store(
-        K_phi__readout__T00__density_0__bar11_ptr + base__ + at__,
-        (-v__13 * phi).to(K_phi__readout__T00__density_0__bar11_ptr.dtype.element_ty),
-        mask=ok__,
+    v_15 = (
+        v_3 * T01_density_bar
+        + v_6 * T01_density_bar_p1_0
+        + v_1 * T02_density_bar
+        + v_9 * T02_density_bar_0_p1
+        - v_4 * T01_density_bar_m1_0
+        - v_8 * T02_density_bar_0_m1
     )
     tl.store(
-        pi__bar_ptr + base__ + at__,
-        ((T00__density__bar + v__11) * pi + 0.25 * v__15).to(pi__bar_ptr.dtype.element_ty),
-        mask=ok__,
+        K_phi_readout_T00_density_0_bar11_ptr + base + at,
+        (-v_13 * phi).to(K_phi_readout_T00_density_0_bar11_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(c2__bar1_ptr + partial__, tl.sum(tl.where(ok__, 0.25 * v__14, 0.0), axis=0))
-    tl.store(lam__bar2_ptr + partial__, tl.sum(tl.where(ok__, -0.25 * v__12 * phi * phi * phi * phi, 0.0), axis=0))
-    tl.store(m2__bar3_ptr + partial__, tl.sum(tl.where(ok__, -v__13 * phi * phi, 0.0), axis=0))
+    tl.store(
+        pi_bar_ptr + base + at, ((T00_density_bar + v_11) * pi + 0.25 * v_15).to(pi_bar_ptr.dtype.element_ty), mask=ok
+    )
+    tl.store(c2_bar1_ptr + partial, tl.sum(tl.where(ok, 0.25 * v_14, 0.0), axis=0))
+    tl.store(lam_bar2_ptr + partial, tl.sum(tl.where(ok, -0.25 * v_12 * phi * phi * phi * phi, 0.0), axis=0))
+    tl.store(m2_bar3_ptr + partial, tl.sum(tl.where(ok, -v_13 * phi * phi, 0.0), axis=0))
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_1_kernel(
-    K_phi__readout__T00__density_0_ptr,
-    T00__density__bar_ptr,
-    T01__density__bar_ptr,
-    T02__density__bar_ptr,
-    T11__density__bar_ptr,
-    T12__density__bar_ptr,
-    T22__density__bar_ptr,
+    K_phi_readout_T00_density_0_ptr,
+    T00_density_bar_ptr,
+    T01_density_bar_ptr,
+    T02_density_bar_ptr,
+    T11_density_bar_ptr,
+    T12_density_bar_ptr,
+    T22_density_bar_ptr,
     phi_ptr,
-    phi__bar12_ptr,
+    phi_bar12_ptr,
     pi_ptr,
     c2_ptr,
     lam_ptr,
     m2_ptr,
-    phi__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    phi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Part 2 of 2 of ``readout_adjoint``: phi__bar. Cotangents of ``readout``, w -> J^T w: those of all its
+    """Part 2 of 2 of ``readout_adjoint``: phi_bar. Cotangents of ``readout``, w -> J^T w: those of all its
     arguments from those of its results.
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    channel__ = plane__ % C__
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_m1 = ((i0__ + N0__ - 1) % N0__) * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__m1_m1 = ok__
-    at__m1_0 = ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__
-    ok__m1_0 = ok__
-    at__m1_p1 = ((i0__ + N0__ - 1) % N0__) * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__m1_p1 = ok__
-    at__0_m1 = i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__0_m1 = ok__
-    at__0_p1 = i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__0_p1 = ok__
-    at__p1_m1 = ((i0__ + N0__ + 1) % N0__) * (N1__) + ((i1__ + N1__ - 1) % N1__)
-    ok__p1_m1 = ok__
-    at__p1_0 = ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__
-    ok__p1_0 = ok__
-    at__p1_p1 = ((i0__ + N0__ + 1) % N0__) * (N1__) + ((i1__ + N1__ + 1) % N1__)
-    ok__p1_p1 = ok__
-    c2 = tl.load(c2_ptr + channel__).to(ACC)
-    lam = tl.load(lam_ptr + channel__).to(ACC)
-    m2 = tl.load(m2_ptr + channel__).to(ACC)
-    K_phi__readout__T00__density_0 = tl.load(
-        K_phi__readout__T00__density_0_ptr + base__ + at__, mask=ok__, other=0.0
-    ).to(ACC)
-    T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar__m1_0 = tl.load(T00__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar__p1_0 = tl.load(T00__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T01__density__bar = tl.load(T01__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T01__density__bar__m1_0 = tl.load(T01__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T01__density__bar__p1_0 = tl.load(T01__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T02__density__bar = tl.load(T02__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T02__density__bar__0_m1 = tl.load(T02__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T02__density__bar__0_p1 = tl.load(T02__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar = tl.load(T11__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11__density__bar__0_m1 = tl.load(T11__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T11__density__bar__0_p1 = tl.load(T11__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar__m1_0 = tl.load(T11__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T11__density__bar__p1_0 = tl.load(T11__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T12__density__bar__0_m1 = tl.load(T12__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar__0_p1 = tl.load(T12__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar__m1_0 = tl.load(T12__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar__p1_0 = tl.load(T12__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T22__density__bar = tl.load(T22__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T22__density__bar__0_m1 = tl.load(T22__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T22__density__bar__0_p1 = tl.load(T22__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T22__density__bar__m1_0 = tl.load(T22__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T22__density__bar__p1_0 = tl.load(T22__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    phi__0_p1 = tl.load(phi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    phi__bar12 = tl.load(phi__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    phi__m1_0 = tl.load(phi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    phi__m1_m1 = tl.load(phi_ptr + base__ + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
-    phi__m1_p1 = tl.load(phi_ptr + base__ + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
-    phi__p1_0 = tl.load(phi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    phi__p1_m1 = tl.load(phi_ptr + base__ + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
-    phi__p1_p1 = tl.load(phi_ptr + base__ + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
-    pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__0_m1 = tl.load(pi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    pi__0_p1 = tl.load(pi_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    pi__m1_0 = tl.load(pi_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    pi__p1_0 = tl.load(pi_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    v__0 = 4.0 * phi
-    v__1 = phi__0_m1 + phi__0_p1
-    v__2 = -phi__m1_0
-    v__3 = -phi__p1_0
-    v__4 = (v__1 + v__2 + v__3) * c2
-    v__5 = v__0 * (phi * phi * lam + m2)
-    v__6 = -phi__p1_p1
-    v__7 = K_phi__readout__T00__density_0 - (phi__m1_0 + phi__p1_0 + v__1 - v__0) * c2
-    v__8 = K_phi__readout__T00__density_0 - v__4
-    v__9 = K_phi__readout__T00__density_0 + v__4
-    v__10 = (
-        (pi__m1_0 - pi__p1_0) * T01__density__bar
-        + (pi + pi__m1_0) * T01__density__bar__m1_0
-        + (pi__0_m1 - pi__0_p1) * T02__density__bar
-        + (pi + pi__0_m1) * T02__density__bar__0_m1
-        + (v__5 + 2.0 * v__8) * T11__density__bar
-        + (v__5 + 2.0 * v__9) * T22__density__bar
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_m1 = ((i0 + N0 - 1) % N0) * N1 + ((i1 + N1 - 1) % N1)
+    ok_m1_m1 = ok
+    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_m1_0 = ok
+    at_m1_p1 = ((i0 + N0 - 1) % N0) * N1 + ((i1 + N1 + 1) % N1)
+    ok_m1_p1 = ok
+    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_0_m1 = ok
+    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_0_p1 = ok
+    at_p1_m1 = ((i0 + N0 + 1) % N0) * N1 + ((i1 + N1 - 1) % N1)
+    ok_p1_m1 = ok
+    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_p1_0 = ok
+    at_p1_p1 = ((i0 + N0 + 1) % N0) * N1 + ((i1 + N1 + 1) % N1)
+    ok_p1_p1 = ok
+    c2 = tl.load(c2_ptr + channel).to(ACC)
+    lam = tl.load(lam_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
+    K_phi_readout_T00_density_0 = tl.load(K_phi_readout_T00_density_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T01_density_bar = tl.load(T01_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T02_density_bar = tl.load(T02_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_bar12 = tl.load(phi_bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_m1_m1 = tl.load(phi_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
+    phi_m1_p1 = tl.load(phi_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_p1_m1 = tl.load(phi_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
+    phi_p1_p1 = tl.load(phi_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
+    pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    v_0 = 4.0 * phi
+    v_1 = phi_0_m1 + phi_0_p1
+    v_2 = -phi_m1_0
+    v_3 = -phi_p1_0
+    v_4 = (v_1 + v_2 + v_3) * c2
+    v_5 = v_0 * (phi * phi * lam + m2)
+    v_6 = -phi_p1_p1
+    v_7 = K_phi_readout_T00_density_0 - (phi_m1_0 + phi_p1_0 + v_1 - v_0) * c2
+    v_8 = K_phi_readout_T00_density_0 - v_4
+    v_9 = K_phi_readout_T00_density_0 + v_4
+    v_10 = (
+        (pi_m1_0 - pi_p1_0) * T01_density_bar
+        + (pi + pi_m1_0) * T01_density_bar_m1_0
+        + (pi_0_m1 - pi_0_p1) * T02_density_bar
+        + (pi + pi_0_m1) * T02_density_bar_0_m1
+        + (v_5 + 2.0 * v_8) * T11_density_bar
+        + (v_5 + 2.0 * v_9) * T22_density_bar
         + (
-            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1
-            + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
-            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1
-            - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
+            (phi_m1_m1 - phi_p1_m1) * T12_density_bar_0_m1
+            + (phi_m1_m1 - phi_m1_p1) * T12_density_bar_m1_0
+            - (phi_m1_p1 + v_6) * T12_density_bar_0_p1
+            - (phi_p1_m1 + v_6) * T12_density_bar_p1_0
         )
         * c2
-        - (v__5 + 2.0 * v__7) * T00__density__bar
-        - (pi + pi__p1_0) * T01__density__bar__p1_0
-        - (pi + pi__0_p1) * T02__density__bar__0_p1
+        - (v_5 + 2.0 * v_7) * T00_density_bar
+        - (pi + pi_p1_0) * T01_density_bar_p1_0
+        - (pi + pi_0_p1) * T02_density_bar_0_p1
     )
     tl.store(
-        phi__bar_ptr + base__ + at__,
+        phi_bar_ptr + base + at,
         (
-            phi__bar12
+            phi_bar12
             + 0.5
             * (
-                (phi - phi__0_m1) * (T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1)
-                + (phi - phi__0_p1) * (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1)
-                + (phi + v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0)
-                + (phi + v__3) * (T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0)
+                (phi - phi_0_m1) * (T00_density_bar_0_m1 + T22_density_bar_0_m1 - T11_density_bar_0_m1)
+                + (phi - phi_0_p1) * (T00_density_bar_0_p1 + T22_density_bar_0_p1 - T11_density_bar_0_p1)
+                + (phi + v_2) * (T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0)
+                + (phi + v_3) * (T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0)
             )
             * c2
-            - 0.25 * v__10
-        ).to(phi__bar_ptr.dtype.element_ty),
-        mask=ok__,
+            - 0.25 * v_10
+        ).to(phi_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
 
 
@@ -880,10 +870,10 @@ def step(
     pi_2 = _new(phi)
     launch(step_1_kernel, phi, K_phi, phi_1, pi, c2, decay, lam, m2, dt, dV_dphi, pi_2)
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    phi__next = _new(phi)
-    pi__next = _new(phi)
-    launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi__next, pi__next)
-    return (phi__next, pi__next)
+    phi_next = _new(phi)
+    pi_next = _new(phi)
+    launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi_next, pi_next)
+    return (phi_next, pi_next)
 
 
 def step_adjoint(
@@ -896,40 +886,29 @@ def step_adjoint(
     m2: Tensor,
     decay: Tensor,
     rotation: Tensor,
-    phi__next__bar: Tensor,
-    pi__next__bar: Tensor,
+    phi_next_bar: Tensor,
+    pi_next_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
     dT_dpi = _new(phi)
     phi_1 = _new(phi)
-    pi_5__bar3 = _new(phi)
-    pi_3__bar6 = _new(phi)
+    pi_5_bar3 = _new(phi)
+    pi_3_bar6 = _new(phi)
     launch(
-        step_adjoint_0_kernel,
-        phi,
-        phi,
-        phi__next__bar,
-        pi,
-        pi__next__bar,
-        decay,
-        dt,
-        dT_dpi,
-        phi_1,
-        pi_5__bar3,
-        pi_3__bar6,
+        step_adjoint_0_kernel, phi, phi, phi_next_bar, pi, pi_next_bar, decay, dt, dT_dpi, phi_1, pi_5_bar3, pi_3_bar6
     )
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
     dV_dphi = _new(phi)
     pi_1 = _new(phi)
     pi_2 = _new(phi)
-    dt__bar4__parts = partials(phi)
+    dt_bar4_parts = partials(phi)
     launch(
         step_adjoint_1_kernel,
         phi,
         K_phi,
         phi_1,
         pi,
-        pi_5__bar3,
+        pi_5_bar3,
         c2,
         decay,
         lam,
@@ -938,117 +917,108 @@ def step_adjoint(
         dV_dphi,
         pi_1,
         pi_2,
-        dt__bar4__parts,
+        dt_bar4_parts,
     )
-    dt__bar4 = dt__bar4__parts.sum()
+    dt_bar4 = dt_bar4_parts.sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    dt__bar1__parts = partials(phi)
-    decay__bar5__parts = partials(phi)
+    dt_bar1_parts = partials(phi)
+    decay_bar5_parts = partials(phi)
     launch(
-        step_adjoint_2_kernel,
-        phi,
-        dV_dphi,
-        phi__next__bar,
-        pi_3,
-        pi_5__bar3,
-        decay,
-        dt,
-        dt__bar1__parts,
-        decay__bar5__parts,
+        step_adjoint_2_kernel, phi, dV_dphi, phi_next_bar, pi_3, pi_5_bar3, decay, dt, dt_bar1_parts, decay_bar5_parts
     )
-    dt__bar1 = dt__bar1__parts.sum()
-    decay__bar5 = decay__bar5__parts.sum(dim=(0, 2))
-    pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
-    rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
-    pi_1__bar10 = _new(phi)
-    dV_dphi__bar12 = _new(phi)
-    decay__bar9__parts = partials(phi)
-    dt__bar11__parts = partials(phi)
-    c2__bar13__parts = partials(phi)
-    lam__bar14__parts = partials(phi)
-    m2__bar15__parts = partials(phi)
+    dt_bar1 = dt_bar1_parts.sum()
+    decay_bar5 = decay_bar5_parts.sum(dim=(0, 2))
+    pi_2_bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar6)
+    rotation_bar8 = torch.einsum("bc...,bd...->cd", pi_3_bar6, pi_2)
+    pi_1_bar10 = _new(phi)
+    dV_dphi_bar12 = _new(phi)
+    decay_bar9_parts = partials(phi)
+    dt_bar11_parts = partials(phi)
+    c2_bar13_parts = partials(phi)
+    lam_bar14_parts = partials(phi)
+    m2_bar15_parts = partials(phi)
     launch(
         step_adjoint_3_kernel,
         phi,
         dV_dphi,
         phi_1,
         pi_1,
-        pi_2__bar7,
-        pi_5__bar3,
+        pi_2_bar7,
+        pi_5_bar3,
         decay,
         dt,
-        pi_1__bar10,
-        dV_dphi__bar12,
-        decay__bar9__parts,
-        dt__bar11__parts,
-        c2__bar13__parts,
-        lam__bar14__parts,
-        m2__bar15__parts,
+        pi_1_bar10,
+        dV_dphi_bar12,
+        decay_bar9_parts,
+        dt_bar11_parts,
+        c2_bar13_parts,
+        lam_bar14_parts,
+        m2_bar15_parts,
     )
-    decay__bar9 = decay__bar9__parts.sum(dim=(0, 2))
-    dt__bar11 = dt__bar11__parts.sum()
-    c2__bar13 = c2__bar13__parts.sum(dim=(0, 2))
-    lam__bar14 = lam__bar14__parts.sum(dim=(0, 2))
-    m2__bar15 = m2__bar15__parts.sum(dim=(0, 2))
-    phi_1__bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi__bar12)
-    K__bar17 = torch.einsum("bc...,bd...->cd", dV_dphi__bar12, phi_1)
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
-    dt__bar19__parts = partials(phi)
+    decay_bar9 = decay_bar9_parts.sum(dim=(0, 2))
+    dt_bar11 = dt_bar11_parts.sum()
+    c2_bar13 = c2_bar13_parts.sum(dim=(0, 2))
+    lam_bar14 = lam_bar14_parts.sum(dim=(0, 2))
+    m2_bar15 = m2_bar15_parts.sum(dim=(0, 2))
+    phi_1_bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi_bar12)
+    K_bar17 = torch.einsum("bc...,bd...->cd", dV_dphi_bar12, phi_1)
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
+    dt_bar19_parts = partials(phi)
     launch(
         step_adjoint_4_kernel,
         phi,
         dT_dpi,
-        dV_dphi__bar12,
+        dV_dphi_bar12,
         phi_1,
-        phi_1__bar16,
-        phi__next__bar,
-        pi_1__bar10,
+        phi_1_bar16,
+        phi_next_bar,
+        pi_1_bar10,
         c2,
         lam,
         m2,
         dt,
-        phi__bar,
-        pi__bar,
-        dt__bar19__parts,
+        phi_bar,
+        pi_bar,
+        dt_bar19_parts,
     )
-    dt__bar19 = dt__bar19__parts.sum()
-    K__bar = K__bar17
-    c2__bar = c2__bar13
-    dt__bar = dt__bar1 + dt__bar4 + dt__bar11 + dt__bar19
-    lam__bar = lam__bar14
-    m2__bar = m2__bar15
-    decay__bar = decay__bar5 + decay__bar9
-    rotation__bar = rotation__bar8
-    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar)
+    dt_bar19 = dt_bar19_parts.sum()
+    K_bar = K_bar17
+    c2_bar = c2_bar13
+    dt_bar = dt_bar1 + dt_bar4 + dt_bar11 + dt_bar19
+    lam_bar = lam_bar14
+    m2_bar = m2_bar15
+    decay_bar = decay_bar5 + decay_bar9
+    rotation_bar = rotation_bar8
+    return (phi_bar, pi_bar, K_bar, c2_bar, dt_bar, lam_bar, m2_bar, decay_bar, rotation_bar)
 
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    T00__density = _new(phi)
-    T01__density = _new(phi)
-    T02__density = _new(phi)
-    T11__density = _new(phi)
-    T12__density = _new(phi)
-    T22__density = _new(phi)
+    K_phi_readout_T00_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    T00_density = _new(phi)
+    T01_density = _new(phi)
+    T02_density = _new(phi)
+    T11_density = _new(phi)
+    T12_density = _new(phi)
+    T22_density = _new(phi)
     launch(
         readout_0_kernel,
         phi,
-        K_phi__readout__T00__density_0,
+        K_phi_readout_T00_density_0,
         phi,
         pi,
         c2,
         lam,
         m2,
-        T00__density,
-        T01__density,
-        T02__density,
-        T11__density,
-        T12__density,
-        T22__density,
+        T00_density,
+        T01_density,
+        T02_density,
+        T11_density,
+        T12_density,
+        T22_density,
     )
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
+    return (T00_density, T01_density, T02_density, T11_density, T12_density, T22_density)
 
 
 def readout_adjoint(
@@ -1058,66 +1028,66 @@ def readout_adjoint(
     c2: Tensor,
     lam: Tensor,
     m2: Tensor,
-    T00__density__bar: Tensor,
-    T01__density__bar: Tensor,
-    T02__density__bar: Tensor,
-    T11__density__bar: Tensor,
-    T12__density__bar: Tensor,
-    T22__density__bar: Tensor,
+    T00_density_bar: Tensor,
+    T01_density_bar: Tensor,
+    T02_density_bar: Tensor,
+    T11_density_bar: Tensor,
+    T12_density_bar: Tensor,
+    T22_density_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
-    K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    K_phi__readout__T00__density_0__bar11 = _new(phi)
-    pi__bar = _new(phi)
-    c2__bar1__parts = partials(phi)
-    lam__bar2__parts = partials(phi)
-    m2__bar3__parts = partials(phi)
+    K_phi_readout_T00_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    K_phi_readout_T00_density_0_bar11 = _new(phi)
+    pi_bar = _new(phi)
+    c2_bar1_parts = partials(phi)
+    lam_bar2_parts = partials(phi)
+    m2_bar3_parts = partials(phi)
     launch(
         readout_adjoint_0_kernel,
         phi,
-        T00__density__bar,
-        T01__density__bar,
-        T02__density__bar,
-        T11__density__bar,
-        T12__density__bar,
-        T22__density__bar,
+        T00_density_bar,
+        T01_density_bar,
+        T02_density_bar,
+        T11_density_bar,
+        T12_density_bar,
+        T22_density_bar,
         phi,
         pi,
-        K_phi__readout__T00__density_0__bar11,
-        pi__bar,
-        c2__bar1__parts,
-        lam__bar2__parts,
-        m2__bar3__parts,
+        K_phi_readout_T00_density_0_bar11,
+        pi_bar,
+        c2_bar1_parts,
+        lam_bar2_parts,
+        m2_bar3_parts,
     )
-    c2__bar1 = c2__bar1__parts.sum(dim=(0, 2))
-    lam__bar2 = lam__bar2__parts.sum(dim=(0, 2))
-    m2__bar3 = m2__bar3__parts.sum(dim=(0, 2))
-    phi__bar12 = torch.einsum("cd,bd...->bc...", K, K_phi__readout__T00__density_0__bar11)
-    K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
-    phi__bar = _new(phi)
+    c2_bar1 = c2_bar1_parts.sum(dim=(0, 2))
+    lam_bar2 = lam_bar2_parts.sum(dim=(0, 2))
+    m2_bar3 = m2_bar3_parts.sum(dim=(0, 2))
+    phi_bar12 = torch.einsum("cd,bd...->bc...", K, K_phi_readout_T00_density_0_bar11)
+    K_bar13 = torch.einsum("bc...,bd...->cd", K_phi_readout_T00_density_0_bar11, phi)
+    phi_bar = _new(phi)
     launch(
         readout_adjoint_1_kernel,
         phi,
-        K_phi__readout__T00__density_0,
-        T00__density__bar,
-        T01__density__bar,
-        T02__density__bar,
-        T11__density__bar,
-        T12__density__bar,
-        T22__density__bar,
+        K_phi_readout_T00_density_0,
+        T00_density_bar,
+        T01_density_bar,
+        T02_density_bar,
+        T11_density_bar,
+        T12_density_bar,
+        T22_density_bar,
         phi,
-        phi__bar12,
+        phi_bar12,
         pi,
         c2,
         lam,
         m2,
-        phi__bar,
+        phi_bar,
     )
-    K__bar = K__bar13
-    c2__bar = c2__bar1
-    lam__bar = lam__bar2
-    m2__bar = m2__bar3
-    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar)
+    K_bar = K_bar13
+    c2_bar = c2_bar1
+    lam_bar = lam_bar2
+    m2_bar = m2_bar3
+    return (phi_bar, pi_bar, K_bar, c2_bar, lam_bar, m2_bar)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
@@ -1230,9 +1200,10 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n,
-        **{f"N{axis}__": length for axis, length in enumerate(size)},
-        "TILE__": max(16, triton.next_power_of_2(n)),
+        "N": n,
+        "N0": size[0],
+        "N1": size[1],
+        "TILE": max(16, triton.next_power_of_2(n)),
         "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
         "enable_fp_fusion": True,
     }
@@ -1243,7 +1214,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     options = plan_planes(tuple(like.shape[2:]), like.dtype)
     if "num_warps" not in constants:
         fixed = torch.are_deterministic_algorithms_enabled()
-        constants["num_warps"] = _warps(_name(kernel), options["TILE__"], group, like.dtype, like.device, fixed)
+        constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
@@ -1252,9 +1223,9 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
 
 
 @triton.jit
-def _read4(plane, near, TILE__: tl.constexpr):
+def _read4(plane, near, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.gather(plane, near, 0), [TILE__, 2, 2])
+    found = tl.reshape(tl.gather(plane, near, 0), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -1272,18 +1243,18 @@ def _store_plane(pointer, at, value, ok):
 
 
 @triton.jit
-def _load_planes(pointer, at, ok, N__: tl.constexpr, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _load_planes(pointer, at, ok, N: tl.constexpr, GROUP: tl.constexpr, ACC: tl.constexpr):
     """The planes of a group, one tile each."""
     planes = ()
-    for c in tl.static_range(GROUP__):
-        planes += (tl.load(pointer + (at + c * N__), mask=ok, other=0.0).to(ACC),)
+    for c in tl.static_range(GROUP):
+        planes += (tl.load(pointer + (at + c * N), mask=ok, other=0.0).to(ACC),)
     return planes
 
 
 @triton.jit
-def _store_planes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
-    for c in tl.static_range(GROUP__):
-        tl.store(pointer + (at + c * N__), planes[c].to(pointer.dtype.element_ty), mask=ok)
+def _store_planes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
+    for c in tl.static_range(GROUP):
+        tl.store(pointer + (at + c * N), planes[c].to(pointer.dtype.element_ty), mask=ok)
 
 
 @triton.jit
@@ -1292,41 +1263,41 @@ def _coefficient(pointer, channel, ACC: tl.constexpr):
 
 
 @triton.jit
-def _mix(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
     """out_c = sum_d M_cd planes_d over a group: products of registers, nothing between threads."""
     out = ()
-    for c in tl.static_range(GROUP__):
+    for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
-        for d in tl.static_range(GROUP__):
+        for d in tl.static_range(GROUP):
             row += tl.load(matrix + (first + c) * C + first + d).to(ACC) * planes[d]
         out += (row,)
     return out
 
 
 @triton.jit
-def _mix_transposed(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
+def _mix_transposed(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
     """out_c = sum_d M_dc planes_d over a group: products of registers, nothing between threads."""
     out = ()
-    for c in tl.static_range(GROUP__):
+    for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
-        for d in tl.static_range(GROUP__):
+        for d in tl.static_range(GROUP):
             row += tl.load(matrix + (first + d) * C + first + c).to(ACC) * planes[d]
         out += (row,)
     return out
 
 
 @triton.jit
-def _add_all(sums, planes, GROUP__: tl.constexpr):
-    for c in tl.static_range(GROUP__):
+def _add_all(sums, planes, GROUP: tl.constexpr):
+    for c in tl.static_range(GROUP):
         sums += planes[c]
     return sums
 
 
 @triton.jit
-def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
+def _add_lanes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
-    for c in tl.static_range(GROUP__):
-        lanes = pointer + (at + c * N__)
+    for c in tl.static_range(GROUP):
+        lanes = pointer + (at + c * N)
         tl.store(lanes, tl.load(lanes, mask=ok, other=0.0) + planes[c], mask=ok)
 
 
@@ -1338,123 +1309,110 @@ def _step_0(phi, pi, dt):
 
 
 @triton.jit
-def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
+def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near_0, TILE: tl.constexpr):
     """Part 2 of 3 of ``step``: dV_dphi, pi_2."""
-    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
     dV_dphi = (
         K_phi
         + phi_1 * phi_1 * phi_1 * lam
         + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        + (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) * c2
     )
-    pi_1__v = pi - 0.5 * dV_dphi * dt
-    pi_2 = decay * pi_1__v
+    pi_1_v = pi - 0.5 * dV_dphi * dt
+    pi_2 = decay * pi_1_v
     return dV_dphi, pi_2
 
 
 @triton.jit
 def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
-    """Part 3 of 3 of ``step``: phi__next, pi__next."""
-    v__0 = 0.5 * dt
-    pi_4__v = decay * pi_3
-    pi__next = pi_4__v - v__0 * dV_dphi
-    phi__next = phi_1 + pi__next * v__0
-    return phi__next, pi__next
+    """Part 3 of 3 of ``step``: phi_next, pi_next."""
+    v_0 = 0.5 * dt
+    pi_4_v = decay * pi_3
+    pi_next = pi_4_v - v_0 * dV_dphi
+    phi_next = phi_1 + pi_next * v_0
+    return phi_next, pi_next
 
 
 @triton.jit
-def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
-    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5__bar3, pi_3__bar6."""
-    v__0 = 0.5 * dt
-    dT_dpi_1__bar2__v = v__0 * phi__next__bar
-    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
+def _step_adjoint_0(phi, phi_next_bar, pi, pi_next_bar, decay, dt):
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5_bar3, pi_3_bar6."""
+    v_0 = 0.5 * dt
+    dT_dpi_1_bar2_v = v_0 * phi_next_bar
+    pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v
     dT_dpi = pi
-    phi_1 = phi + v__0 * pi
-    pi_3__bar6 = decay * pi_5__bar3
-    return dT_dpi, phi_1, pi_5__bar3, pi_3__bar6
+    phi_1 = phi + v_0 * pi
+    pi_3_bar6 = decay * pi_5_bar3
+    return dT_dpi, phi_1, pi_5_bar3, pi_3_bar6
 
 
 @triton.jit
-def _step_adjoint_1(K_phi, phi_1, pi, pi_5__bar3, c2, decay, lam, m2, dt, near__0, TILE__: tl.constexpr):
-    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt__bar4."""
-    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
+def _step_adjoint_1(K_phi, phi_1, pi, pi_5_bar3, c2, decay, lam, m2, dt, near_0, TILE: tl.constexpr):
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt_bar4."""
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
     dV_dphi = (
         K_phi
         + phi_1 * phi_1 * phi_1 * lam
         + phi_1 * m2
-        + (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0) * c2
+        + (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) * c2
     )
-    v__0 = 0.5 * dV_dphi
-    pi_1 = pi - v__0 * dt
+    v_0 = 0.5 * dV_dphi
+    pi_1 = pi - v_0 * dt
     pi_2 = decay * pi_1
-    dt__bar4 = -v__0 * pi_5__bar3
-    return dV_dphi, pi_1, pi_2, dt__bar4
+    dt_bar4 = -v_0 * pi_5_bar3
+    return dV_dphi, pi_1, pi_2, dt_bar4
 
 
 @triton.jit
-def _step_adjoint_2(dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt):
-    """Part 3 of 5 of ``step_adjoint``: dt__bar1, decay__bar5."""
-    pi_4__v = decay * pi_3
-    pi_5__v = pi_4__v - 0.5 * dV_dphi * dt
-    dt__bar1 = 0.5 * pi_5__v * phi__next__bar
-    decay__bar5 = pi_3 * pi_5__bar3
-    return dt__bar1, decay__bar5
+def _step_adjoint_2(dV_dphi, phi_next_bar, pi_3, pi_5_bar3, decay, dt):
+    """Part 3 of 5 of ``step_adjoint``: dt_bar1, decay_bar5."""
+    pi_4_v = decay * pi_3
+    pi_5_v = pi_4_v - 0.5 * dV_dphi * dt
+    dt_bar1 = 0.5 * pi_5_v * phi_next_bar
+    decay_bar5 = pi_3 * pi_5_bar3
+    return dt_bar1, decay_bar5
 
 
 @triton.jit
-def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2__bar7, pi_5__bar3, decay, dt, near__0, TILE__: tl.constexpr):
-    """Part 4 of 5 of ``step_adjoint``: pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13,
-    lam__bar14, m2__bar15.
+def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2_bar7, pi_5_bar3, decay, dt, near_0, TILE: tl.constexpr):
+    """Part 4 of 5 of ``step_adjoint``: pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c2_bar13,
+    lam_bar14, m2_bar15.
     """
-    phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
-    pi_1__bar10 = decay * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
-    decay__bar9 = pi_1 * pi_2__bar7
-    dt__bar11 = -v__0 * dV_dphi
-    c2__bar13 = dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
-    lam__bar14 = dV_dphi__bar12 * phi_1 * phi_1 * phi_1
-    m2__bar15 = dV_dphi__bar12 * phi_1
-    return pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c2__bar13, lam__bar14, m2__bar15
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    pi_1_bar10 = decay * pi_2_bar7
+    v_0 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_0) * dt
+    decay_bar9 = pi_1 * pi_2_bar7
+    dt_bar11 = -v_0 * dV_dphi
+    c2_bar13 = dV_dphi_bar12 * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0)
+    lam_bar14 = dV_dphi_bar12 * phi_1 * phi_1 * phi_1
+    m2_bar15 = dV_dphi_bar12 * phi_1
+    return pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c2_bar13, lam_bar14, m2_bar15
 
 
 @triton.jit
 def _step_adjoint_4(
-    dT_dpi,
-    dV_dphi__bar12,
-    phi_1,
-    phi_1__bar16,
-    phi__next__bar,
-    pi_1__bar10,
-    c2,
-    lam,
-    m2,
-    dt,
-    near__0,
-    TILE__: tl.constexpr,
+    dT_dpi, dV_dphi_bar12, phi_1, phi_1_bar16, phi_next_bar, pi_1_bar10, c2, lam, m2, dt, near_0, TILE: tl.constexpr
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar, dt__bar19."""
-    dV_dphi__bar12__m1_0, dV_dphi__bar12__0_m1, dV_dphi__bar12__0_p1, dV_dphi__bar12__p1_0 = _read4(
-        dV_dphi__bar12, near__0, TILE__
+    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar, dt_bar19."""
+    dV_dphi_bar12_m1_0, dV_dphi_bar12_0_m1, dV_dphi_bar12_0_p1, dV_dphi_bar12_p1_0 = _read4(dV_dphi_bar12, near_0, TILE)
+    phi_bar = (
+        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi_bar12
+        + phi_1_bar16
+        + phi_next_bar
+        + (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1 - dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) * c2
     )
-    phi__bar = (
-        (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi__bar12
-        + phi_1__bar16
-        + phi__next__bar
-        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c2
-    )
-    v__0 = 0.5 * phi__bar
-    dT_dpi__bar20__v = v__0 * dt
-    pi__bar = pi_1__bar10 + dT_dpi__bar20__v
-    dt__bar19 = v__0 * dT_dpi
-    return phi__bar, pi__bar, dt__bar19
+    v_0 = 0.5 * phi_bar
+    dT_dpi_bar20_v = v_0 * dt
+    pi_bar = pi_1_bar10 + dT_dpi_bar20_v
+    dt_bar19 = v_0 * dT_dpi
+    return phi_bar, pi_bar, dt_bar19
 
 
 @triton.jit
 def _step(
     phi,
     pi,
-    near__0,
+    near_0,
     c2_ptr,
     lam_ptr,
     m2_ptr,
@@ -1462,10 +1420,10 @@ def _step(
     dt,
     K_ptr,
     rotation_ptr,
-    first__,
-    C__,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    first,
+    C,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """One step of the planes of a group in registers. One step of Strang for
@@ -1476,40 +1434,38 @@ def _step(
     # Keeps loads in the loop: lifted out, every matrix entry would take a register.
     tl.debug_barrier()
     phi_1 = ()
-    for c__ in tl.static_range(GROUP__):
-        phi_1__c = _step_0(phi[c__], pi[c__], dt)
-        phi_1 += (phi_1__c,)
-    K_phi = _mix(K_ptr, phi_1, first__, C__, GROUP__, ACC)
+    for c in tl.static_range(GROUP):
+        phi_1_c = _step_0(phi[c], pi[c], dt)
+        phi_1 += (phi_1_c,)
+    K_phi = _mix(K_ptr, phi_1, first, C, GROUP, ACC)
     dV_dphi = ()
     pi_2 = ()
-    for c__ in tl.static_range(GROUP__):
-        dV_dphi__c, pi_2__c = _step_1(
-            K_phi[c__],
-            phi_1[c__],
-            pi[c__],
-            _coefficient(c2_ptr, first__ + c__, ACC),
-            _coefficient(decay_ptr, first__ + c__, ACC),
-            _coefficient(lam_ptr, first__ + c__, ACC),
-            _coefficient(m2_ptr, first__ + c__, ACC),
+    for c in tl.static_range(GROUP):
+        dV_dphi_c, pi_2_c = _step_1(
+            K_phi[c],
+            phi_1[c],
+            pi[c],
+            _coefficient(c2_ptr, first + c, ACC),
+            _coefficient(decay_ptr, first + c, ACC),
+            _coefficient(lam_ptr, first + c, ACC),
+            _coefficient(m2_ptr, first + c, ACC),
             dt,
-            near__0,
-            TILE__,
+            near_0,
+            TILE,
         )
-        dV_dphi += (dV_dphi__c,)
-        pi_2 += (pi_2__c,)
-    pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
-    phi__next = ()
-    pi__next = ()
-    for c__ in tl.static_range(GROUP__):
-        phi__next__c, pi__next__c = _step_2(
-            dV_dphi[c__], phi_1[c__], pi_3[c__], _coefficient(decay_ptr, first__ + c__, ACC), dt
-        )
-        phi__next += (phi__next__c,)
-        pi__next += (pi__next__c,)
-    return phi__next, pi__next
+        dV_dphi += (dV_dphi_c,)
+        pi_2 += (pi_2_c,)
+    pi_3 = _mix(rotation_ptr, pi_2, first, C, GROUP, ACC)
+    phi_next = ()
+    pi_next = ()
+    for c in tl.static_range(GROUP):
+        phi_next_c, pi_next_c = _step_2(dV_dphi[c], phi_1[c], pi_3[c], _coefficient(decay_ptr, first + c, ACC), dt)
+        phi_next += (phi_next_c,)
+        pi_next += (pi_next_c,)
+    return phi_next, pi_next
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_kernel(
     phi_ptr,
     pi_ptr,
@@ -1520,69 +1476,49 @@ def evolve_kernel(
     dt_ptr,
     K_ptr,
     rotation_ptr,
-    phi__out_ptr,
-    pi__out_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    phi_out_ptr,
+    pi_out_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """``K__`` steps: the state stays on chip. One step of Strang for
+    """``K`` steps: the state stays on chip. One step of Strang for
 
     phi_t = pi
     pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
     """
-    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
-    first__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    plane = tl.program_id(0).to(tl.int64) * GROUP
+    first = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
-            tl.join(
-                tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__),
-            ),
-            tl.join(
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__),
-            ),
+            tl.join(tl.where(ok, ((i0 + N0 - 1) % N0) * N1 + i1, at), tl.where(ok, i0 * N1 + ((i1 + N1 - 1) % N1), at)),
+            tl.join(tl.where(ok, i0 * N1 + ((i1 + N1 + 1) % N1), at), tl.where(ok, ((i0 + N0 + 1) % N0) * N1 + i1, at)),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    phi = _load_planes(phi_ptr, base, ok, N, GROUP, ACC)
+    pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    for _ in range(K__):
+    for _ in range(K):
         phi, pi = _step(
-            phi,
-            pi,
-            near__0,
-            c2_ptr,
-            lam_ptr,
-            m2_ptr,
-            decay_ptr,
-            dt,
-            K_ptr,
-            rotation_ptr,
-            first__,
-            C__,
-            TILE__,
-            GROUP__,
-            ACC,
+            phi, pi, near_0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first, C, TILE, GROUP, ACC
         )
-    _store_planes(phi__out_ptr, base__, phi, ok__, N__, GROUP__)
-    _store_planes(pi__out_ptr, base__, pi, ok__, N__, GROUP__)
+    _store_planes(phi_out_ptr, base, phi, ok, N, GROUP)
+    _store_planes(pi_out_ptr, base, pi, ok, N, GROUP)
 
 
-@triton.jit(do_not_specialize=["C__", "K__"])
+@triton.jit(do_not_specialize=["C", "K"])
 def evolve_adjoint_kernel(
     phi_ptr,
     pi_ptr,
@@ -1593,215 +1529,184 @@ def evolve_adjoint_kernel(
     dt_ptr,
     K_ptr,
     rotation_ptr,
-    phi__out_bar_ptr,
-    pi__out_bar_ptr,
-    phi__kept_ptr,
-    pi__kept_ptr,
-    dV_dphi__bar12__kept_ptr,
-    phi_1__kept_ptr,
-    pi_2__kept_ptr,
-    pi_3__bar6__kept_ptr,
-    phi__bar_ptr,
-    pi__bar_ptr,
-    c2__bar_ptr,
-    lam__bar_ptr,
-    m2__bar_ptr,
-    decay__bar_ptr,
-    dt__bar_ptr,
-    C__,
-    K__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
-    GROUP__: tl.constexpr,
+    phi_out_bar_ptr,
+    pi_out_bar_ptr,
+    phi_kept_ptr,
+    pi_kept_ptr,
+    dV_dphi_bar12_kept_ptr,
+    phi_1_kept_ptr,
+    pi_2_kept_ptr,
+    pi_3_bar6_kept_ptr,
+    phi_bar_ptr,
+    pi_bar_ptr,
+    c2_bar_ptr,
+    lam_bar_ptr,
+    m2_bar_ptr,
+    decay_bar_ptr,
+    dt_bar_ptr,
+    C,
+    K,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
+    GROUP: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
-    plane__ = tl.program_id(0).to(tl.int64) * GROUP__
-    first__ = plane__ % C__
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    """The variation of ``K`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
+    plane = tl.program_id(0).to(tl.int64) * GROUP
+    first = plane % C
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
-            tl.join(
-                tl.where(ok__, ((i0__ + N0__ - 1) % N0__) * (N1__) + i1__, at__),
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ - 1) % N1__), at__),
-            ),
-            tl.join(
-                tl.where(ok__, i0__ * (N1__) + ((i1__ + N1__ + 1) % N1__), at__),
-                tl.where(ok__, ((i0__ + N0__ + 1) % N0__) * (N1__) + i1__, at__),
-            ),
+            tl.join(tl.where(ok, ((i0 + N0 - 1) % N0) * N1 + i1, at), tl.where(ok, i0 * N1 + ((i1 + N1 - 1) % N1), at)),
+            tl.join(tl.where(ok, i0 * N1 + ((i1 + N1 + 1) % N1), at), tl.where(ok, ((i0 + N0 + 1) % N0) * N1 + i1, at)),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    planes__ = tl.num_programs(0).to(tl.int64) * GROUP__
-    all__ = planes__ * N__
+    planes = tl.num_programs(0).to(tl.int64) * GROUP
+    stride = planes * N
     dt = tl.load(dt_ptr).to(ACC)
-    phi = _load_planes(phi_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi = _load_planes(pi_ptr, base__, ok__, N__, GROUP__, ACC)
+    phi = _load_planes(phi_ptr, base, ok, N, GROUP, ACC)
+    pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     # The states once more, kept as far as the variation reads them.
-    for k__ in range(K__ - 1):
-        _store_planes(phi__kept_ptr, base__ + k__ * all__, phi, ok__, N__, GROUP__)
-        _store_planes(pi__kept_ptr, base__ + k__ * all__, pi, ok__, N__, GROUP__)
+    for k in range(K - 1):
+        _store_planes(phi_kept_ptr, base + k * stride, phi, ok, N, GROUP)
+        _store_planes(pi_kept_ptr, base + k * stride, pi, ok, N, GROUP)
         phi, pi = _step(
-            phi,
-            pi,
-            near__0,
-            c2_ptr,
-            lam_ptr,
-            m2_ptr,
-            decay_ptr,
-            dt,
-            K_ptr,
-            rotation_ptr,
-            first__,
-            C__,
-            TILE__,
-            GROUP__,
-            ACC,
+            phi, pi, near_0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first, C, TILE, GROUP, ACC
         )
-    _store_planes(phi__kept_ptr, base__ + (K__ - 1) * all__, phi, ok__, N__, GROUP__)
-    _store_planes(pi__kept_ptr, base__ + (K__ - 1) * all__, pi, ok__, N__, GROUP__)
+    _store_planes(phi_kept_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
+    _store_planes(pi_kept_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
     tl.debug_barrier()
-    phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
-    dt__bar__sum = tl.zeros([TILE__], ACC)
-    for back__ in range(K__):
-        at_step__ = base__ + (K__ - 1 - back__) * all__
+    phi_next_bar = _load_planes(phi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    pi_next_bar = _load_planes(pi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    dt_bar_sum = tl.zeros([TILE], ACC)
+    for back in range(K):
+        at_step = base + (K - 1 - back) * stride
         tl.debug_barrier()
         dT_dpi = ()
         phi_1 = ()
-        pi_5__bar3 = ()
-        pi_3__bar6 = ()
-        for c__ in tl.static_range(GROUP__):
-            dT_dpi__c, phi_1__c, pi_5__bar3__c, pi_3__bar6__c = _step_adjoint_0(
-                _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                phi__next__bar[c__],
-                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                pi__next__bar[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC),
+        pi_5_bar3 = ()
+        pi_3_bar6 = ()
+        for c in tl.static_range(GROUP):
+            dT_dpi_c, phi_1_c, pi_5_bar3_c, pi_3_bar6_c = _step_adjoint_0(
+                _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
+                phi_next_bar[c],
+                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                pi_next_bar[c],
+                _coefficient(decay_ptr, first + c, ACC),
                 dt,
             )
-            dT_dpi += (dT_dpi__c,)
-            phi_1 += (phi_1__c,)
-            pi_5__bar3 += (pi_5__bar3__c,)
-            pi_3__bar6 += (pi_3__bar6__c,)
-        K_phi = _mix(K_ptr, phi_1, first__, C__, GROUP__, ACC)
+            dT_dpi += (dT_dpi_c,)
+            phi_1 += (phi_1_c,)
+            pi_5_bar3 += (pi_5_bar3_c,)
+            pi_3_bar6 += (pi_3_bar6_c,)
+        K_phi = _mix(K_ptr, phi_1, first, C, GROUP, ACC)
         dV_dphi = ()
         pi_1 = ()
         pi_2 = ()
-        dt__bar4 = ()
-        for c__ in tl.static_range(GROUP__):
-            dV_dphi__c, pi_1__c, pi_2__c, dt__bar4__c = _step_adjoint_1(
-                K_phi[c__],
-                phi_1[c__],
-                _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
-                pi_5__bar3[c__],
-                _coefficient(c2_ptr, first__ + c__, ACC),
-                _coefficient(decay_ptr, first__ + c__, ACC),
-                _coefficient(lam_ptr, first__ + c__, ACC),
-                _coefficient(m2_ptr, first__ + c__, ACC),
+        dt_bar4 = ()
+        for c in tl.static_range(GROUP):
+            dV_dphi_c, pi_1_c, pi_2_c, dt_bar4_c = _step_adjoint_1(
+                K_phi[c],
+                phi_1[c],
+                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                pi_5_bar3[c],
+                _coefficient(c2_ptr, first + c, ACC),
+                _coefficient(decay_ptr, first + c, ACC),
+                _coefficient(lam_ptr, first + c, ACC),
+                _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near__0,
-                TILE__,
+                near_0,
+                TILE,
             )
-            dV_dphi += (dV_dphi__c,)
-            pi_1 += (pi_1__c,)
-            pi_2 += (pi_2__c,)
-            dt__bar4 += (dt__bar4__c,)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar4, GROUP__)
-        pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
-        dt__bar1 = ()
-        decay__bar5 = ()
-        for c__ in tl.static_range(GROUP__):
-            dt__bar1__c, decay__bar5__c = _step_adjoint_2(
-                dV_dphi[c__],
-                phi__next__bar[c__],
-                pi_3[c__],
-                pi_5__bar3[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC),
+            dV_dphi += (dV_dphi_c,)
+            pi_1 += (pi_1_c,)
+            pi_2 += (pi_2_c,)
+            dt_bar4 += (dt_bar4_c,)
+        dt_bar_sum = _add_all(dt_bar_sum, dt_bar4, GROUP)
+        pi_3 = _mix(rotation_ptr, pi_2, first, C, GROUP, ACC)
+        dt_bar1 = ()
+        decay_bar5 = ()
+        for c in tl.static_range(GROUP):
+            dt_bar1_c, decay_bar5_c = _step_adjoint_2(
+                dV_dphi[c], phi_next_bar[c], pi_3[c], pi_5_bar3[c], _coefficient(decay_ptr, first + c, ACC), dt
+            )
+            dt_bar1 += (dt_bar1_c,)
+            decay_bar5 += (decay_bar5_c,)
+        _add_lanes(decay_bar_ptr, base, decay_bar5, ok, N, GROUP)
+        dt_bar_sum = _add_all(dt_bar_sum, dt_bar1, GROUP)
+        pi_2_bar7 = _mix_transposed(rotation_ptr, pi_3_bar6, first, C, GROUP, ACC)
+        pi_1_bar10 = ()
+        dV_dphi_bar12 = ()
+        decay_bar9 = ()
+        dt_bar11 = ()
+        c2_bar13 = ()
+        lam_bar14 = ()
+        m2_bar15 = ()
+        for c in tl.static_range(GROUP):
+            pi_1_bar10_c, dV_dphi_bar12_c, decay_bar9_c, dt_bar11_c, c2_bar13_c, lam_bar14_c, m2_bar15_c = (
+                _step_adjoint_3(
+                    dV_dphi[c],
+                    phi_1[c],
+                    pi_1[c],
+                    pi_2_bar7[c],
+                    pi_5_bar3[c],
+                    _coefficient(decay_ptr, first + c, ACC),
+                    dt,
+                    near_0,
+                    TILE,
+                )
+            )
+            pi_1_bar10 += (pi_1_bar10_c,)
+            dV_dphi_bar12 += (dV_dphi_bar12_c,)
+            decay_bar9 += (decay_bar9_c,)
+            dt_bar11 += (dt_bar11_c,)
+            c2_bar13 += (c2_bar13_c,)
+            lam_bar14 += (lam_bar14_c,)
+            m2_bar15 += (m2_bar15_c,)
+        _add_lanes(c2_bar_ptr, base, c2_bar13, ok, N, GROUP)
+        _add_lanes(lam_bar_ptr, base, lam_bar14, ok, N, GROUP)
+        _add_lanes(m2_bar_ptr, base, m2_bar15, ok, N, GROUP)
+        _add_lanes(decay_bar_ptr, base + 1 * stride, decay_bar9, ok, N, GROUP)
+        dt_bar_sum = _add_all(dt_bar_sum, dt_bar11, GROUP)
+        phi_1_bar16 = _mix(K_ptr, dV_dphi_bar12, first, C, GROUP, ACC)
+        phi_bar = ()
+        pi_bar = ()
+        dt_bar19 = ()
+        for c in tl.static_range(GROUP):
+            phi_bar_c, pi_bar_c, dt_bar19_c = _step_adjoint_4(
+                dT_dpi[c],
+                dV_dphi_bar12[c],
+                phi_1[c],
+                phi_1_bar16[c],
+                phi_next_bar[c],
+                pi_1_bar10[c],
+                _coefficient(c2_ptr, first + c, ACC),
+                _coefficient(lam_ptr, first + c, ACC),
+                _coefficient(m2_ptr, first + c, ACC),
                 dt,
+                near_0,
+                TILE,
             )
-            dt__bar1 += (dt__bar1__c,)
-            decay__bar5 += (decay__bar5__c,)
-        _add_lanes(decay__bar_ptr, base__, decay__bar5, ok__, N__, GROUP__)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar1, GROUP__)
-        pi_2__bar7 = _mix_transposed(rotation_ptr, pi_3__bar6, first__, C__, GROUP__, ACC)
-        pi_1__bar10 = ()
-        dV_dphi__bar12 = ()
-        decay__bar9 = ()
-        dt__bar11 = ()
-        c2__bar13 = ()
-        lam__bar14 = ()
-        m2__bar15 = ()
-        for c__ in tl.static_range(GROUP__):
-            (
-                pi_1__bar10__c,
-                dV_dphi__bar12__c,
-                decay__bar9__c,
-                dt__bar11__c,
-                c2__bar13__c,
-                lam__bar14__c,
-                m2__bar15__c,
-            ) = _step_adjoint_3(
-                dV_dphi[c__],
-                phi_1[c__],
-                pi_1[c__],
-                pi_2__bar7[c__],
-                pi_5__bar3[c__],
-                _coefficient(decay_ptr, first__ + c__, ACC),
-                dt,
-                near__0,
-                TILE__,
-            )
-            pi_1__bar10 += (pi_1__bar10__c,)
-            dV_dphi__bar12 += (dV_dphi__bar12__c,)
-            decay__bar9 += (decay__bar9__c,)
-            dt__bar11 += (dt__bar11__c,)
-            c2__bar13 += (c2__bar13__c,)
-            lam__bar14 += (lam__bar14__c,)
-            m2__bar15 += (m2__bar15__c,)
-        _add_lanes(c2__bar_ptr, base__, c2__bar13, ok__, N__, GROUP__)
-        _add_lanes(lam__bar_ptr, base__, lam__bar14, ok__, N__, GROUP__)
-        _add_lanes(m2__bar_ptr, base__, m2__bar15, ok__, N__, GROUP__)
-        _add_lanes(decay__bar_ptr, base__ + 1 * all__, decay__bar9, ok__, N__, GROUP__)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar11, GROUP__)
-        phi_1__bar16 = _mix(K_ptr, dV_dphi__bar12, first__, C__, GROUP__, ACC)
-        phi__bar = ()
-        pi__bar = ()
-        dt__bar19 = ()
-        for c__ in tl.static_range(GROUP__):
-            phi__bar__c, pi__bar__c, dt__bar19__c = _step_adjoint_4(
-                dT_dpi[c__],
-                dV_dphi__bar12[c__],
-                phi_1[c__],
-                phi_1__bar16[c__],
-                phi__next__bar[c__],
-                pi_1__bar10[c__],
-                _coefficient(c2_ptr, first__ + c__, ACC),
-                _coefficient(lam_ptr, first__ + c__, ACC),
-                _coefficient(m2_ptr, first__ + c__, ACC),
-                dt,
-                near__0,
-                TILE__,
-            )
-            phi__bar += (phi__bar__c,)
-            pi__bar += (pi__bar__c,)
-            dt__bar19 += (dt__bar19__c,)
-        dt__bar__sum = _add_all(dt__bar__sum, dt__bar19, GROUP__)
-        _store_planes(dV_dphi__bar12__kept_ptr, at_step__, dV_dphi__bar12, ok__, N__, GROUP__)
-        _store_planes(phi_1__kept_ptr, at_step__, phi_1, ok__, N__, GROUP__)
-        _store_planes(pi_2__kept_ptr, at_step__, pi_2, ok__, N__, GROUP__)
-        _store_planes(pi_3__bar6__kept_ptr, at_step__, pi_3__bar6, ok__, N__, GROUP__)
-        phi__next__bar, pi__next__bar = phi__bar, pi__bar
-    _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
-    _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
-    tl.store(dt__bar_ptr + tl.program_id(0), tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
+            phi_bar += (phi_bar_c,)
+            pi_bar += (pi_bar_c,)
+            dt_bar19 += (dt_bar19_c,)
+        dt_bar_sum = _add_all(dt_bar_sum, dt_bar19, GROUP)
+        _store_planes(dV_dphi_bar12_kept_ptr, at_step, dV_dphi_bar12, ok, N, GROUP)
+        _store_planes(phi_1_kept_ptr, at_step, phi_1, ok, N, GROUP)
+        _store_planes(pi_2_kept_ptr, at_step, pi_2, ok, N, GROUP)
+        _store_planes(pi_3_bar6_kept_ptr, at_step, pi_3_bar6, ok, N, GROUP)
+        phi_next_bar, pi_next_bar = phi_bar, pi_bar
+    _store_planes(phi_bar_ptr, base, phi_next_bar, ok, N, GROUP)
+    _store_planes(pi_bar_ptr, base, pi_next_bar, ok, N, GROUP)
+    tl.store(dt_bar_ptr + tl.program_id(0), tl.sum(tl.where(ok, dt_bar_sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1818,7 +1723,7 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _evolve_planes(
-    group__: int,
+    group: int,
     steps: int,
     phi: Tensor,
     pi: Tensor,
@@ -1830,34 +1735,19 @@ def _evolve_planes(
     decay: Tensor,
     rotation: Tensor,
 ) -> Tensors:
-    phi__out = _new(phi)
-    pi__out = _new(pi)
+    phi_out = _new(phi)
+    pi_out = _new(pi)
     _launch_planes(
-        evolve_kernel,
-        phi,
-        group__,
-        steps,
-        phi,
-        pi,
-        c2,
-        lam,
-        m2,
-        decay,
-        dt,
-        K,
-        rotation,
-        phi__out,
-        pi__out,
-        GROUP__=group__,
+        evolve_kernel, phi, group, steps, phi, pi, c2, lam, m2, decay, dt, K, rotation, phi_out, pi_out, GROUP=group
     )
-    return (phi__out, pi__out)
+    return (phi_out, pi_out)
 
 
 def _evolve_planes_adjoint(
-    group__: int,
+    group: int,
     steps: int,
-    phi__out_bar: Tensor,
-    pi__out_bar: Tensor,
+    phi_out_bar: Tensor,
+    pi_out_bar: Tensor,
     phi: Tensor,
     pi: Tensor,
     K: Tensor,
@@ -1868,24 +1758,24 @@ def _evolve_planes_adjoint(
     decay: Tensor,
     rotation: Tensor,
 ) -> Tensors:
-    keep__ = (steps, *phi.shape)
-    phi__kept = _new(phi, keep__, _accumulator(phi))
-    pi__kept = _new(phi, keep__, _accumulator(phi))
-    dV_dphi__bar12__kept = _new(phi, keep__, _accumulator(phi))
-    phi_1__kept = _new(phi, keep__, _accumulator(phi))
-    pi_2__kept = _new(phi, keep__, _accumulator(phi))
-    pi_3__bar6__kept = _new(phi, keep__, _accumulator(phi))
-    phi__bar = _new(phi)
-    pi__bar = _new(phi)
-    c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    lam__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
-    decay__bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
-    dt__bar = _new(phi, (phi.shape[0] * phi.shape[1] // group__,), _accumulator(phi))
+    keep = (steps, *phi.shape)
+    phi_kept = _new(phi, keep, _accumulator(phi))
+    pi_kept = _new(phi, keep, _accumulator(phi))
+    dV_dphi_bar12_kept = _new(phi, keep, _accumulator(phi))
+    phi_1_kept = _new(phi, keep, _accumulator(phi))
+    pi_2_kept = _new(phi, keep, _accumulator(phi))
+    pi_3_bar6_kept = _new(phi, keep, _accumulator(phi))
+    phi_bar = _new(phi)
+    pi_bar = _new(phi)
+    c2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    lam_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    m2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    decay_bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
+    dt_bar = _new(phi, (phi.shape[0] * phi.shape[1] // group,), _accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
-        group__,
+        group,
         steps,
         phi,
         pi,
@@ -1896,31 +1786,31 @@ def _evolve_planes_adjoint(
         dt,
         K,
         rotation,
-        phi__out_bar,
-        pi__out_bar,
-        phi__kept,
-        pi__kept,
-        dV_dphi__bar12__kept,
-        phi_1__kept,
-        pi_2__kept,
-        pi_3__bar6__kept,
-        phi__bar,
-        pi__bar,
-        c2__bar,
-        lam__bar,
-        m2__bar,
-        decay__bar,
-        dt__bar,
-        GROUP__=group__,
+        phi_out_bar,
+        pi_out_bar,
+        phi_kept,
+        pi_kept,
+        dV_dphi_bar12_kept,
+        phi_1_kept,
+        pi_2_kept,
+        pi_3_bar6_kept,
+        phi_bar,
+        pi_bar,
+        c2_bar,
+        lam_bar,
+        m2_bar,
+        decay_bar,
+        dt_bar,
+        GROUP=group,
     )
-    c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    lam__bar = lam__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    decay__bar = decay__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    dt__bar = dt__bar.sum().to(phi.dtype)
-    K__bar = _outer(dV_dphi__bar12__kept, phi_1__kept).to(phi.dtype)
-    rotation__bar = _outer(pi_3__bar6__kept, pi_2__kept).to(phi.dtype)
-    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar)
+    c2_bar = c2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    lam_bar = lam_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    decay_bar = decay_bar.sum((0, 1, 3, 4)).to(phi.dtype)
+    dt_bar = dt_bar.sum().to(phi.dtype)
+    K_bar = _outer(dV_dphi_bar12_kept, phi_1_kept).to(phi.dtype)
+    rotation_bar = _outer(pi_3_bar6_kept, pi_2_kept).to(phi.dtype)
+    return (phi_bar, pi_bar, K_bar, c2_bar, dt_bar, lam_bar, m2_bar, decay_bar, rotation_bar)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:

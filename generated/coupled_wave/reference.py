@@ -26,7 +26,7 @@
 """CoupledWave: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
-Boundary: periodic. Names: ``u__p1_0`` is u at the site one ahead on the first axis, ``u__bar`` the cotangent of u.
+Boundary: periodic. Names: ``u_p1_0`` is u at the site one ahead on the first axis, ``u_bar`` the cotangent of u.
 """
 
 from __future__ import annotations
@@ -83,28 +83,28 @@ def step(
     """
     phi_1 = phi + 0.5 * pi * dt
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
-    phi_1__0_m1 = shift(phi_1, (0, -1))
-    phi_1__0_p1 = shift(phi_1, (0, 1))
-    phi_1__m1_0 = shift(phi_1, (-1, 0))
-    phi_1__p1_0 = shift(phi_1, (1, 0))
-    c2__c = c2[:, None, None]
-    decay__c = decay[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
+    phi_1_0_m1 = shift(phi_1, (0, -1))
+    phi_1_0_p1 = shift(phi_1, (0, 1))
+    phi_1_m1_0 = shift(phi_1, (-1, 0))
+    phi_1_p1_0 = shift(phi_1, (1, 0))
+    c2_c = c2[:, None, None]
+    decay_c = decay[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
     dV_dphi = (
         K_phi
-        + lam__c * phi_1 * phi_1 * phi_1
-        + m2__c * phi_1
-        + c2__c * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
+        + lam_c * phi_1 * phi_1 * phi_1
+        + m2_c * phi_1
+        + c2_c * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0)
     )
-    pi_1__v = pi - 0.5 * dV_dphi * dt
-    pi_2 = decay__c * pi_1__v
+    pi_1_v = pi - 0.5 * dV_dphi * dt
+    pi_2 = decay_c * pi_1_v
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    v__0 = 0.5 * dt
-    pi_4__v = decay__c * pi_3
-    pi__next = pi_4__v - v__0 * dV_dphi
-    phi__next = phi_1 + pi__next * v__0
-    return (phi__next, pi__next)
+    v_0 = 0.5 * dt
+    pi_4_v = decay_c * pi_3
+    pi_next = pi_4_v - v_0 * dV_dphi
+    phi_next = phi_1 + pi_next * v_0
+    return (phi_next, pi_next)
 
 
 def step_adjoint(
@@ -117,120 +117,120 @@ def step_adjoint(
     m2: Tensor,
     decay: Tensor,
     rotation: Tensor,
-    phi__next__bar: Tensor,
-    pi__next__bar: Tensor,
+    phi_next_bar: Tensor,
+    pi_next_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
-    decay__c = decay[:, None, None]
-    v__0 = 0.5 * dt
-    dT_dpi_1__bar2__v = v__0 * phi__next__bar
-    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
+    decay_c = decay[:, None, None]
+    v_0 = 0.5 * dt
+    dT_dpi_1_bar2_v = v_0 * phi_next_bar
+    pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v
     dT_dpi = pi
-    phi_1 = phi + v__0 * pi
-    pi_3__bar6 = decay__c * pi_5__bar3
+    phi_1 = phi + v_0 * pi
+    pi_3_bar6 = decay_c * pi_5_bar3
     K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
-    phi_1__0_m1 = shift(phi_1, (0, -1))
-    phi_1__0_p1 = shift(phi_1, (0, 1))
-    phi_1__m1_0 = shift(phi_1, (-1, 0))
-    phi_1__p1_0 = shift(phi_1, (1, 0))
-    c2__c = c2[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
+    phi_1_0_m1 = shift(phi_1, (0, -1))
+    phi_1_0_p1 = shift(phi_1, (0, 1))
+    phi_1_m1_0 = shift(phi_1, (-1, 0))
+    phi_1_p1_0 = shift(phi_1, (1, 0))
+    c2_c = c2[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
     dV_dphi = (
         K_phi
-        + lam__c * phi_1 * phi_1 * phi_1
-        + m2__c * phi_1
-        + c2__c * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0)
+        + lam_c * phi_1 * phi_1 * phi_1
+        + m2_c * phi_1
+        + c2_c * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0)
     )
-    v__0 = 0.5 * dV_dphi
-    pi_1 = pi - v__0 * dt
-    pi_2 = decay__c * pi_1
-    dt__bar4 = sites(-v__0 * pi_5__bar3, phi).sum()
+    v_0 = 0.5 * dV_dphi
+    pi_1 = pi - v_0 * dt
+    pi_2 = decay_c * pi_1
+    dt_bar4 = sites(-v_0 * pi_5_bar3, phi).sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    pi_4__v = decay__c * pi_3
-    pi_5__v = pi_4__v - 0.5 * dV_dphi * dt
-    dt__bar1 = sites(0.5 * pi_5__v * phi__next__bar, phi).sum()
-    decay__bar5 = sites(pi_3 * pi_5__bar3, phi).sum(dim=[0, 2, 3])
-    pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
-    rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
-    pi_1__bar10 = decay__c * pi_2__bar7
-    v__0 = 0.5 * pi_1__bar10
-    dV_dphi__bar12 = (-0.5 * pi_5__bar3 - v__0) * dt
-    decay__bar9 = sites(pi_1 * pi_2__bar7, phi).sum(dim=[0, 2, 3])
-    dt__bar11 = sites(-v__0 * dV_dphi, phi).sum()
-    c2__bar13 = sites(dV_dphi__bar12 * (4.0 * phi_1 - phi_1__0_m1 - phi_1__0_p1 - phi_1__m1_0 - phi_1__p1_0), phi).sum(
+    pi_4_v = decay_c * pi_3
+    pi_5_v = pi_4_v - 0.5 * dV_dphi * dt
+    dt_bar1 = sites(0.5 * pi_5_v * phi_next_bar, phi).sum()
+    decay_bar5 = sites(pi_3 * pi_5_bar3, phi).sum(dim=[0, 2, 3])
+    pi_2_bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar6)
+    rotation_bar8 = torch.einsum("bc...,bd...->cd", pi_3_bar6, pi_2)
+    pi_1_bar10 = decay_c * pi_2_bar7
+    v_0 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_0) * dt
+    decay_bar9 = sites(pi_1 * pi_2_bar7, phi).sum(dim=[0, 2, 3])
+    dt_bar11 = sites(-v_0 * dV_dphi, phi).sum()
+    c2_bar13 = sites(dV_dphi_bar12 * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0), phi).sum(
         dim=[0, 2, 3]
     )
-    lam__bar14 = sites(dV_dphi__bar12 * phi_1 * phi_1 * phi_1, phi).sum(dim=[0, 2, 3])
-    m2__bar15 = sites(dV_dphi__bar12 * phi_1, phi).sum(dim=[0, 2, 3])
-    phi_1__bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi__bar12)
-    K__bar17 = torch.einsum("bc...,bd...->cd", dV_dphi__bar12, phi_1)
-    dV_dphi__bar12__0_m1 = shift(dV_dphi__bar12, (0, -1))
-    dV_dphi__bar12__0_p1 = shift(dV_dphi__bar12, (0, 1))
-    dV_dphi__bar12__m1_0 = shift(dV_dphi__bar12, (-1, 0))
-    dV_dphi__bar12__p1_0 = shift(dV_dphi__bar12, (1, 0))
-    phi__bar = (
-        (3.0 * lam__c * phi_1 * phi_1 + 4.0 * c2__c + m2__c) * dV_dphi__bar12
-        + phi_1__bar16
-        + phi__next__bar
-        + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1 - dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0)
+    lam_bar14 = sites(dV_dphi_bar12 * phi_1 * phi_1 * phi_1, phi).sum(dim=[0, 2, 3])
+    m2_bar15 = sites(dV_dphi_bar12 * phi_1, phi).sum(dim=[0, 2, 3])
+    phi_1_bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi_bar12)
+    K_bar17 = torch.einsum("bc...,bd...->cd", dV_dphi_bar12, phi_1)
+    dV_dphi_bar12_0_m1 = shift(dV_dphi_bar12, (0, -1))
+    dV_dphi_bar12_0_p1 = shift(dV_dphi_bar12, (0, 1))
+    dV_dphi_bar12_m1_0 = shift(dV_dphi_bar12, (-1, 0))
+    dV_dphi_bar12_p1_0 = shift(dV_dphi_bar12, (1, 0))
+    phi_bar = (
+        (3.0 * lam_c * phi_1 * phi_1 + 4.0 * c2_c + m2_c) * dV_dphi_bar12
+        + phi_1_bar16
+        + phi_next_bar
+        + c2_c * (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1 - dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0)
     )
-    v__0 = 0.5 * phi__bar
-    dT_dpi__bar20__v = v__0 * dt
-    pi__bar = pi_1__bar10 + dT_dpi__bar20__v
-    dt__bar19 = sites(v__0 * dT_dpi, phi).sum()
-    K__bar = K__bar17
-    c2__bar = c2__bar13
-    dt__bar = dt__bar1 + dt__bar4 + dt__bar11 + dt__bar19
-    lam__bar = lam__bar14
-    m2__bar = m2__bar15
-    decay__bar = decay__bar5 + decay__bar9
-    rotation__bar = rotation__bar8
-    return (phi__bar, pi__bar, K__bar, c2__bar, dt__bar, lam__bar, m2__bar, decay__bar, rotation__bar)
+    v_0 = 0.5 * phi_bar
+    dT_dpi_bar20_v = v_0 * dt
+    pi_bar = pi_1_bar10 + dT_dpi_bar20_v
+    dt_bar19 = sites(v_0 * dT_dpi, phi).sum()
+    K_bar = K_bar17
+    c2_bar = c2_bar13
+    dt_bar = dt_bar1 + dt_bar4 + dt_bar11 + dt_bar19
+    lam_bar = lam_bar14
+    m2_bar = m2_bar15
+    decay_bar = decay_bar5 + decay_bar9
+    rotation_bar = rotation_bar8
+    return (phi_bar, pi_bar, K_bar, c2_bar, dt_bar, lam_bar, m2_bar, decay_bar, rotation_bar)
 
 
 def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """The readout at every site: T00, T01, T02, T11, T12, T22."""
-    K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    pi__0_m1 = shift(pi, (0, -1))
-    pi__0_p1 = shift(pi, (0, 1))
-    pi__m1_0 = shift(pi, (-1, 0))
-    pi__p1_0 = shift(pi, (1, 0))
-    c2__c = c2[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = pi * pi
-    v__1 = (K_phi__readout__T00__density_0 + m2__c * phi) * phi
-    v__2 = lam__c * phi * phi * phi * phi
-    v__3 = phi - phi__m1_0
-    v__4 = v__3 * v__3
-    v__5 = -phi__p1_0
-    v__6 = phi + v__5
-    v__7 = v__6 * v__6
-    v__8 = phi - phi__0_m1
-    v__9 = -phi__0_p1
-    v__10 = phi + v__9
-    v__11 = v__10 * v__10 + v__8 * v__8
-    v__12 = c2__c * (v__11 - v__4 - v__7)
-    v__13 = v__1 - v__0
-    v__14 = 0.5 * v__13
-    v__15 = v__2 - v__12
-    v__16 = v__12 + v__2
-    v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1)
-    v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0)
-    v__19 = v__0 + v__1
-    v__20 = c2__c * (v__11 + v__4 + v__7) + v__2
-    T00__density = 0.5 * v__19 + 0.25 * v__20
-    T01__density = -0.25 * v__18
-    T02__density = -0.25 * v__17
-    T11__density = -v__14 - 0.25 * v__16
-    T12__density = 0.25 * c2__c * (phi__m1_0 + v__5) * (phi__0_m1 + v__9)
-    T22__density = -v__14 - 0.25 * v__15
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
+    K_phi_readout_T00_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    pi_0_m1 = shift(pi, (0, -1))
+    pi_0_p1 = shift(pi, (0, 1))
+    pi_m1_0 = shift(pi, (-1, 0))
+    pi_p1_0 = shift(pi, (1, 0))
+    c2_c = c2[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = pi * pi
+    v_1 = (K_phi_readout_T00_density_0 + m2_c * phi) * phi
+    v_2 = lam_c * phi * phi * phi * phi
+    v_3 = phi - phi_m1_0
+    v_4 = v_3 * v_3
+    v_5 = -phi_p1_0
+    v_6 = phi + v_5
+    v_7 = v_6 * v_6
+    v_8 = phi - phi_0_m1
+    v_9 = -phi_0_p1
+    v_10 = phi + v_9
+    v_11 = v_10 * v_10 + v_8 * v_8
+    v_12 = c2_c * (v_11 - v_4 - v_7)
+    v_13 = v_1 - v_0
+    v_14 = 0.5 * v_13
+    v_15 = v_2 - v_12
+    v_16 = v_12 + v_2
+    v_17 = v_8 * (pi + pi_0_m1) - v_10 * (pi + pi_0_p1)
+    v_18 = v_3 * (pi + pi_m1_0) - v_6 * (pi + pi_p1_0)
+    v_19 = v_0 + v_1
+    v_20 = c2_c * (v_11 + v_4 + v_7) + v_2
+    T00_density = 0.5 * v_19 + 0.25 * v_20
+    T01_density = -0.25 * v_18
+    T02_density = -0.25 * v_17
+    T11_density = -v_14 - 0.25 * v_16
+    T12_density = 0.25 * c2_c * (phi_m1_0 + v_5) * (phi_0_m1 + v_9)
+    T22_density = -v_14 - 0.25 * v_15
+    return (T00_density, T01_density, T02_density, T11_density, T12_density, T22_density)
 
 
 def readout_adjoint(
@@ -240,129 +240,129 @@ def readout_adjoint(
     c2: Tensor,
     lam: Tensor,
     m2: Tensor,
-    T00__density__bar: Tensor,
-    T01__density__bar: Tensor,
-    T02__density__bar: Tensor,
-    T11__density__bar: Tensor,
-    T12__density__bar: Tensor,
-    T22__density__bar: Tensor,
+    T00_density_bar: Tensor,
+    T01_density_bar: Tensor,
+    T02_density_bar: Tensor,
+    T11_density_bar: Tensor,
+    T12_density_bar: Tensor,
+    T22_density_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
-    K_phi__readout__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    T01__density__bar__m1_0 = shift(T01__density__bar, (-1, 0))
-    T01__density__bar__p1_0 = shift(T01__density__bar, (1, 0))
-    T02__density__bar__0_m1 = shift(T02__density__bar, (0, -1))
-    T02__density__bar__0_p1 = shift(T02__density__bar, (0, 1))
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    v__0 = -phi__0_p1
-    v__1 = phi__0_m1 + v__0
-    v__2 = -phi__p1_0
-    v__3 = phi__m1_0 + v__2
-    v__4 = phi - phi__m1_0
-    v__5 = v__4 * v__4
-    v__6 = phi + v__2
-    v__7 = v__6 * v__6
-    v__8 = phi - phi__0_m1
-    v__9 = phi + v__0
-    v__10 = v__8 * v__8 + v__9 * v__9
-    v__11 = T11__density__bar + T22__density__bar
-    v__12 = v__11 - T00__density__bar
-    v__13 = 0.5 * v__12
-    v__14 = (
-        (v__10 + v__5 + v__7) * T00__density__bar
-        + v__1 * v__3 * T12__density__bar
-        - (T11__density__bar - T22__density__bar) * (v__10 - v__5 - v__7)
+    K_phi_readout_T00_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    T01_density_bar_m1_0 = shift(T01_density_bar, (-1, 0))
+    T01_density_bar_p1_0 = shift(T01_density_bar, (1, 0))
+    T02_density_bar_0_m1 = shift(T02_density_bar, (0, -1))
+    T02_density_bar_0_p1 = shift(T02_density_bar, (0, 1))
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    v_0 = -phi_0_p1
+    v_1 = phi_0_m1 + v_0
+    v_2 = -phi_p1_0
+    v_3 = phi_m1_0 + v_2
+    v_4 = phi - phi_m1_0
+    v_5 = v_4 * v_4
+    v_6 = phi + v_2
+    v_7 = v_6 * v_6
+    v_8 = phi - phi_0_m1
+    v_9 = phi + v_0
+    v_10 = v_8 * v_8 + v_9 * v_9
+    v_11 = T11_density_bar + T22_density_bar
+    v_12 = v_11 - T00_density_bar
+    v_13 = 0.5 * v_12
+    v_14 = (
+        (v_10 + v_5 + v_7) * T00_density_bar
+        + v_1 * v_3 * T12_density_bar
+        - (T11_density_bar - T22_density_bar) * (v_10 - v_5 - v_7)
     )
-    v__15 = (
-        v__3 * T01__density__bar
-        + v__6 * T01__density__bar__p1_0
-        + v__1 * T02__density__bar
-        + v__9 * T02__density__bar__0_p1
-        - v__4 * T01__density__bar__m1_0
-        - v__8 * T02__density__bar__0_m1
+    v_15 = (
+        v_3 * T01_density_bar
+        + v_6 * T01_density_bar_p1_0
+        + v_1 * T02_density_bar
+        + v_9 * T02_density_bar_0_p1
+        - v_4 * T01_density_bar_m1_0
+        - v_8 * T02_density_bar_0_m1
     )
-    K_phi__readout__T00__density_0__bar11 = -v__13 * phi
-    pi__bar = (T00__density__bar + v__11) * pi + 0.25 * v__15
-    c2__bar1 = sites(0.25 * v__14, phi).sum(dim=[0, 2, 3])
-    lam__bar2 = sites(-0.25 * v__12 * phi * phi * phi * phi, phi).sum(dim=[0, 2, 3])
-    m2__bar3 = sites(-v__13 * phi * phi, phi).sum(dim=[0, 2, 3])
-    phi__bar12 = torch.einsum("cd,bd...->bc...", K, K_phi__readout__T00__density_0__bar11)
-    K__bar13 = torch.einsum("bc...,bd...->cd", K_phi__readout__T00__density_0__bar11, phi)
-    T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
-    T00__density__bar__0_p1 = shift(T00__density__bar, (0, 1))
-    T00__density__bar__m1_0 = shift(T00__density__bar, (-1, 0))
-    T00__density__bar__p1_0 = shift(T00__density__bar, (1, 0))
-    T11__density__bar__0_m1 = shift(T11__density__bar, (0, -1))
-    T11__density__bar__0_p1 = shift(T11__density__bar, (0, 1))
-    T11__density__bar__m1_0 = shift(T11__density__bar, (-1, 0))
-    T11__density__bar__p1_0 = shift(T11__density__bar, (1, 0))
-    T12__density__bar__0_m1 = shift(T12__density__bar, (0, -1))
-    T12__density__bar__0_p1 = shift(T12__density__bar, (0, 1))
-    T12__density__bar__m1_0 = shift(T12__density__bar, (-1, 0))
-    T12__density__bar__p1_0 = shift(T12__density__bar, (1, 0))
-    T22__density__bar__0_m1 = shift(T22__density__bar, (0, -1))
-    T22__density__bar__0_p1 = shift(T22__density__bar, (0, 1))
-    T22__density__bar__m1_0 = shift(T22__density__bar, (-1, 0))
-    T22__density__bar__p1_0 = shift(T22__density__bar, (1, 0))
-    phi__m1_m1 = shift(phi, (-1, -1))
-    phi__m1_p1 = shift(phi, (-1, 1))
-    phi__p1_m1 = shift(phi, (1, -1))
-    phi__p1_p1 = shift(phi, (1, 1))
-    pi__0_m1 = shift(pi, (0, -1))
-    pi__0_p1 = shift(pi, (0, 1))
-    pi__m1_0 = shift(pi, (-1, 0))
-    pi__p1_0 = shift(pi, (1, 0))
-    c2__c = c2[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = 4.0 * phi
-    v__1 = phi__0_m1 + phi__0_p1
-    v__2 = -phi__m1_0
-    v__3 = -phi__p1_0
-    v__4 = c2__c * (v__1 + v__2 + v__3)
-    v__5 = v__0 * (lam__c * phi * phi + m2__c)
-    v__6 = -phi__p1_p1
-    v__7 = K_phi__readout__T00__density_0 - c2__c * (phi__m1_0 + phi__p1_0 + v__1 - v__0)
-    v__8 = K_phi__readout__T00__density_0 - v__4
-    v__9 = K_phi__readout__T00__density_0 + v__4
-    v__10 = (
-        (pi__m1_0 - pi__p1_0) * T01__density__bar
-        + (pi + pi__m1_0) * T01__density__bar__m1_0
-        + (pi__0_m1 - pi__0_p1) * T02__density__bar
-        + (pi + pi__0_m1) * T02__density__bar__0_m1
-        + (v__5 + 2.0 * v__8) * T11__density__bar
-        + (v__5 + 2.0 * v__9) * T22__density__bar
-        + c2__c
+    K_phi_readout_T00_density_0_bar11 = -v_13 * phi
+    pi_bar = (T00_density_bar + v_11) * pi + 0.25 * v_15
+    c2_bar1 = sites(0.25 * v_14, phi).sum(dim=[0, 2, 3])
+    lam_bar2 = sites(-0.25 * v_12 * phi * phi * phi * phi, phi).sum(dim=[0, 2, 3])
+    m2_bar3 = sites(-v_13 * phi * phi, phi).sum(dim=[0, 2, 3])
+    phi_bar12 = torch.einsum("cd,bd...->bc...", K, K_phi_readout_T00_density_0_bar11)
+    K_bar13 = torch.einsum("bc...,bd...->cd", K_phi_readout_T00_density_0_bar11, phi)
+    T00_density_bar_0_m1 = shift(T00_density_bar, (0, -1))
+    T00_density_bar_0_p1 = shift(T00_density_bar, (0, 1))
+    T00_density_bar_m1_0 = shift(T00_density_bar, (-1, 0))
+    T00_density_bar_p1_0 = shift(T00_density_bar, (1, 0))
+    T11_density_bar_0_m1 = shift(T11_density_bar, (0, -1))
+    T11_density_bar_0_p1 = shift(T11_density_bar, (0, 1))
+    T11_density_bar_m1_0 = shift(T11_density_bar, (-1, 0))
+    T11_density_bar_p1_0 = shift(T11_density_bar, (1, 0))
+    T12_density_bar_0_m1 = shift(T12_density_bar, (0, -1))
+    T12_density_bar_0_p1 = shift(T12_density_bar, (0, 1))
+    T12_density_bar_m1_0 = shift(T12_density_bar, (-1, 0))
+    T12_density_bar_p1_0 = shift(T12_density_bar, (1, 0))
+    T22_density_bar_0_m1 = shift(T22_density_bar, (0, -1))
+    T22_density_bar_0_p1 = shift(T22_density_bar, (0, 1))
+    T22_density_bar_m1_0 = shift(T22_density_bar, (-1, 0))
+    T22_density_bar_p1_0 = shift(T22_density_bar, (1, 0))
+    phi_m1_m1 = shift(phi, (-1, -1))
+    phi_m1_p1 = shift(phi, (-1, 1))
+    phi_p1_m1 = shift(phi, (1, -1))
+    phi_p1_p1 = shift(phi, (1, 1))
+    pi_0_m1 = shift(pi, (0, -1))
+    pi_0_p1 = shift(pi, (0, 1))
+    pi_m1_0 = shift(pi, (-1, 0))
+    pi_p1_0 = shift(pi, (1, 0))
+    c2_c = c2[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = 4.0 * phi
+    v_1 = phi_0_m1 + phi_0_p1
+    v_2 = -phi_m1_0
+    v_3 = -phi_p1_0
+    v_4 = c2_c * (v_1 + v_2 + v_3)
+    v_5 = v_0 * (lam_c * phi * phi + m2_c)
+    v_6 = -phi_p1_p1
+    v_7 = K_phi_readout_T00_density_0 - c2_c * (phi_m1_0 + phi_p1_0 + v_1 - v_0)
+    v_8 = K_phi_readout_T00_density_0 - v_4
+    v_9 = K_phi_readout_T00_density_0 + v_4
+    v_10 = (
+        (pi_m1_0 - pi_p1_0) * T01_density_bar
+        + (pi + pi_m1_0) * T01_density_bar_m1_0
+        + (pi_0_m1 - pi_0_p1) * T02_density_bar
+        + (pi + pi_0_m1) * T02_density_bar_0_m1
+        + (v_5 + 2.0 * v_8) * T11_density_bar
+        + (v_5 + 2.0 * v_9) * T22_density_bar
+        + c2_c
         * (
-            (phi__m1_m1 - phi__p1_m1) * T12__density__bar__0_m1
-            + (phi__m1_m1 - phi__m1_p1) * T12__density__bar__m1_0
-            - (phi__m1_p1 + v__6) * T12__density__bar__0_p1
-            - (phi__p1_m1 + v__6) * T12__density__bar__p1_0
+            (phi_m1_m1 - phi_p1_m1) * T12_density_bar_0_m1
+            + (phi_m1_m1 - phi_m1_p1) * T12_density_bar_m1_0
+            - (phi_m1_p1 + v_6) * T12_density_bar_0_p1
+            - (phi_p1_m1 + v_6) * T12_density_bar_p1_0
         )
-        - (v__5 + 2.0 * v__7) * T00__density__bar
-        - (pi + pi__p1_0) * T01__density__bar__p1_0
-        - (pi + pi__0_p1) * T02__density__bar__0_p1
+        - (v_5 + 2.0 * v_7) * T00_density_bar
+        - (pi + pi_p1_0) * T01_density_bar_p1_0
+        - (pi + pi_0_p1) * T02_density_bar_0_p1
     )
-    phi__bar = (
-        phi__bar12
+    phi_bar = (
+        phi_bar12
         + 0.5
-        * c2__c
+        * c2_c
         * (
-            (phi - phi__0_m1) * (T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1)
-            + (phi - phi__0_p1) * (T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1)
-            + (phi + v__2) * (T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0)
-            + (phi + v__3) * (T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0)
+            (phi - phi_0_m1) * (T00_density_bar_0_m1 + T22_density_bar_0_m1 - T11_density_bar_0_m1)
+            + (phi - phi_0_p1) * (T00_density_bar_0_p1 + T22_density_bar_0_p1 - T11_density_bar_0_p1)
+            + (phi + v_2) * (T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0)
+            + (phi + v_3) * (T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0)
         )
-        - 0.25 * v__10
+        - 0.25 * v_10
     )
-    K__bar = K__bar13
-    c2__bar = c2__bar1
-    lam__bar = lam__bar2
-    m2__bar = m2__bar3
-    return (phi__bar, pi__bar, K__bar, c2__bar, lam__bar, m2__bar)
+    K_bar = K_bar13
+    c2_bar = c2_bar1
+    lam_bar = lam_bar2
+    m2_bar = m2_bar3
+    return (phi_bar, pi_bar, K_bar, c2_bar, lam_bar, m2_bar)
 
 
 def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
@@ -370,67 +370,67 @@ def energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tens
 
     c2*phi_x**2/2 + c2*phi_y**2/2 + lam*phi**4/4 + m2*phi**2/2 + phi*mix(K, phi)/2 + pi**2/2
     """
-    K_phi__energy__energy__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c2__c = c2[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = (K_phi__energy__energy__density_0 + m2__c * phi) * phi + pi * pi
-    v__1 = lam__c * phi * phi * phi * phi + c2__c * (
-        (phi - phi__0_m1) * (phi - phi__0_m1)
-        + (phi - phi__0_p1) * (phi - phi__0_p1)
-        + (phi - phi__m1_0) * (phi - phi__m1_0)
-        + (phi - phi__p1_0) * (phi - phi__p1_0)
+    K_phi_energy_energy_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c2_c = c2[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = (K_phi_energy_energy_density_0 + m2_c * phi) * phi + pi * pi
+    v_1 = lam_c * phi * phi * phi * phi + c2_c * (
+        (phi - phi_0_m1) * (phi - phi_0_m1)
+        + (phi - phi_0_p1) * (phi - phi_0_p1)
+        + (phi - phi_m1_0) * (phi - phi_m1_0)
+        + (phi - phi_p1_0) * (phi - phi_p1_0)
     )
-    energy__density = 0.5 * v__0 + 0.25 * v__1
-    return (energy__density,)
+    energy_density = 0.5 * v_0 + 0.25 * v_1
+    return (energy_density,)
 
 
 def stress_energy(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """Raw components of the stress-energy tensor at every site."""
-    K_phi__stress_energy__T00__density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    pi__0_m1 = shift(pi, (0, -1))
-    pi__0_p1 = shift(pi, (0, 1))
-    pi__m1_0 = shift(pi, (-1, 0))
-    pi__p1_0 = shift(pi, (1, 0))
-    c2__c = c2[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
-    v__0 = pi * pi
-    v__1 = (K_phi__stress_energy__T00__density_0 + m2__c * phi) * phi
-    v__2 = lam__c * phi * phi * phi * phi
-    v__3 = phi - phi__m1_0
-    v__4 = v__3 * v__3
-    v__5 = -phi__p1_0
-    v__6 = phi + v__5
-    v__7 = v__6 * v__6
-    v__8 = phi - phi__0_m1
-    v__9 = -phi__0_p1
-    v__10 = phi + v__9
-    v__11 = v__10 * v__10 + v__8 * v__8
-    v__12 = c2__c * (v__11 - v__4 - v__7)
-    v__13 = v__1 - v__0
-    v__14 = 0.5 * v__13
-    v__15 = v__2 - v__12
-    v__16 = v__12 + v__2
-    v__17 = v__8 * (pi + pi__0_m1) - v__10 * (pi + pi__0_p1)
-    v__18 = v__3 * (pi + pi__m1_0) - v__6 * (pi + pi__p1_0)
-    v__19 = v__0 + v__1
-    v__20 = c2__c * (v__11 + v__4 + v__7) + v__2
-    T00__density = 0.5 * v__19 + 0.25 * v__20
-    T01__density = -0.25 * v__18
-    T02__density = -0.25 * v__17
-    T11__density = -v__14 - 0.25 * v__16
-    T12__density = 0.25 * c2__c * (phi__m1_0 + v__5) * (phi__0_m1 + v__9)
-    T22__density = -v__14 - 0.25 * v__15
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
+    K_phi_stress_energy_T00_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    pi_0_m1 = shift(pi, (0, -1))
+    pi_0_p1 = shift(pi, (0, 1))
+    pi_m1_0 = shift(pi, (-1, 0))
+    pi_p1_0 = shift(pi, (1, 0))
+    c2_c = c2[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
+    v_0 = pi * pi
+    v_1 = (K_phi_stress_energy_T00_density_0 + m2_c * phi) * phi
+    v_2 = lam_c * phi * phi * phi * phi
+    v_3 = phi - phi_m1_0
+    v_4 = v_3 * v_3
+    v_5 = -phi_p1_0
+    v_6 = phi + v_5
+    v_7 = v_6 * v_6
+    v_8 = phi - phi_0_m1
+    v_9 = -phi_0_p1
+    v_10 = phi + v_9
+    v_11 = v_10 * v_10 + v_8 * v_8
+    v_12 = c2_c * (v_11 - v_4 - v_7)
+    v_13 = v_1 - v_0
+    v_14 = 0.5 * v_13
+    v_15 = v_2 - v_12
+    v_16 = v_12 + v_2
+    v_17 = v_8 * (pi + pi_0_m1) - v_10 * (pi + pi_0_p1)
+    v_18 = v_3 * (pi + pi_m1_0) - v_6 * (pi + pi_p1_0)
+    v_19 = v_0 + v_1
+    v_20 = c2_c * (v_11 + v_4 + v_7) + v_2
+    T00_density = 0.5 * v_19 + 0.25 * v_20
+    T01_density = -0.25 * v_18
+    T02_density = -0.25 * v_17
+    T11_density = -v_14 - 0.25 * v_16
+    T12_density = 0.25 * c2_c * (phi_m1_0 + v_5) * (phi_0_m1 + v_9)
+    T22_density = -v_14 - 0.25 * v_15
+    return (T00_density, T01_density, T02_density, T11_density, T12_density, T22_density)
 
 
 def rates(phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
@@ -440,50 +440,48 @@ def rates(phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tens
     pi_t = c2*phi_xx + c2*phi_yy - gamma*pi - lam*phi**3 - m2*phi + mix(B, pi) - mix(K, phi)
     """
     K_phi = torch.einsum("cd,bd...->bc...", K, phi)
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
-    dH_dphi = (
-        K_phi + (lam__c * phi * phi + m2__c) * phi - c2__c * (phi__0_m1 + phi__0_p1 + phi__m1_0 + phi__p1_0 - 4.0 * phi)
-    )
-    pi_2 = gamma__c * pi
-    phi__rate = pi
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
+    dH_dphi = K_phi + (lam_c * phi * phi + m2_c) * phi - c2_c * (phi_0_m1 + phi_0_p1 + phi_m1_0 + phi_p1_0 - 4.0 * phi)
+    pi_2 = gamma_c * pi
+    phi_rate = pi
     B_pi = torch.einsum("cd,bd...->bc...", B, pi)
-    pi_1__v = B_pi - dH_dphi
-    pi__rate = pi_1__v - pi_2
-    return (phi__rate, pi__rate)
+    pi_1_v = B_pi - dH_dphi
+    pi_rate = pi_1_v - pi_2
+    return (phi_rate, pi_rate)
 
 
 def power(phi: Tensor, pi: Tensor, B: Tensor, K: Tensor, c2: Tensor, gamma: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """The density of dH/dt under the dynamics of the lattice."""
-    K_phi__H__density___0__1 = torch.einsum("cd,bd...->bc...", K, phi)
-    phi__0_m1 = shift(phi, (0, -1))
-    phi__0_p1 = shift(phi, (0, 1))
-    phi__m1_0 = shift(phi, (-1, 0))
-    phi__p1_0 = shift(phi, (1, 0))
-    c2__c = c2[:, None, None]
-    gamma__c = gamma[:, None, None]
-    lam__c = lam[:, None, None]
-    m2__c = m2[:, None, None]
-    dH_dphi__4 = (
-        K_phi__H__density___0__1
-        + (lam__c * phi * phi + m2__c) * phi
-        - c2__c * (phi__0_m1 + phi__0_p1 + phi__m1_0 + phi__p1_0 - 4.0 * phi)
+    K_phi_H_density_0_1 = torch.einsum("cd,bd...->bc...", K, phi)
+    phi_0_m1 = shift(phi, (0, -1))
+    phi_0_p1 = shift(phi, (0, 1))
+    phi_m1_0 = shift(phi, (-1, 0))
+    phi_p1_0 = shift(phi, (1, 0))
+    c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
+    lam_c = lam[:, None, None]
+    m2_c = m2[:, None, None]
+    dH_dphi_4 = (
+        K_phi_H_density_0_1
+        + (lam_c * phi * phi + m2_c) * phi
+        - c2_c * (phi_0_m1 + phi_0_p1 + phi_m1_0 + phi_p1_0 - 4.0 * phi)
     )
-    pi__left__bar__10 = gamma__c * pi
-    dH_dphi__14 = dH_dphi__4
-    dH_dpi__15 = pi
-    phi__t__16 = pi
-    B_pi__bracket__density___0__6 = torch.einsum("cd,bd...->bc...", B, pi)
-    pi__left__bar__8__v = B_pi__bracket__density___0__6 - dH_dphi__4
-    pi__t__17__v = pi__left__bar__8__v - pi__left__bar__10
-    power__density = dH_dphi__14 * phi__t__16 + pi__t__17__v * dH_dpi__15
-    return (power__density,)
+    pi_left_bar_10 = gamma_c * pi
+    dH_dphi_14 = dH_dphi_4
+    dH_dpi_15 = pi
+    phi_t_16 = pi
+    B_pi_bracket_density_0_6 = torch.einsum("cd,bd...->bc...", B, pi)
+    pi_left_bar_8_v = B_pi_bracket_density_0_6 - dH_dphi_4
+    pi_t_17_v = pi_left_bar_8_v - pi_left_bar_10
+    power_density = dH_dphi_14 * phi_t_16 + pi_t_17_v * dH_dpi_15
+    return (power_density,)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int, step: Callable[..., Tensors] = step) -> Tensors:

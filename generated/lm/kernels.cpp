@@ -100,56 +100,56 @@ struct Turn {
 // One token: x <- f + E (x - f), the flow over a time h of
 // q_t = -f_p*theta + f_q*lam - lam*q + p*theta
 // p_t = f_p*lam + f_q*theta - lam*p - q*theta
-INLINE void step_(V q, V p, V f_p, V f_q, V lam, V theta, V& q__next, V& p__next) {
-    const Turn joint__0(spread(theta));
-    const V v__0 = spread(joint__0.sine);
-    const V rate__v = spread(-lam);
-    const V v__1 = spread(exp_(rate__v));
-    const V offset_p__v = spread(p - f_p);
-    const V v__2 = spread(offset_p__v * v__1);
-    const V v__3 = spread(joint__0.cosine);
-    const V offset_q__v = spread(q - f_q);
-    const V v__4 = spread(offset_q__v * v__1);
-    q__next = spread(f_q + v__0 * v__2 + v__3 * v__4);
-    p__next = spread(f_p + v__2 * v__3 - v__0 * v__4);
+INLINE void step_(V q, V p, V f_p, V f_q, V lam, V theta, V& q_next, V& p_next) {
+    const Turn joint_0(spread(theta));
+    const V v_0 = spread(joint_0.sine);
+    const V rate_v = spread(-lam);
+    const V v_1 = spread(exp_(rate_v));
+    const V offset_p_v = spread(p - f_p);
+    const V v_2 = spread(offset_p_v * v_1);
+    const V v_3 = spread(joint_0.cosine);
+    const V offset_q_v = spread(q - f_q);
+    const V v_4 = spread(offset_q_v * v_1);
+    q_next = spread(f_q + v_0 * v_2 + v_3 * v_4);
+    p_next = spread(f_p + v_2 * v_3 - v_0 * v_4);
 }
 
 // Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
-INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q__next__bar, V p__next__bar, V& q__bar, V&
-    p__bar, V& f_p__bar, V& f_q__bar, V& lam__bar, V& theta__bar) {
-    const V rate__v = spread(-lam);
-    const V v__0 = spread(exp_(rate__v));
-    const Turn joint__0(spread(theta));
-    const V v__1 = spread(joint__0.sine * v__0);
-    const V v__2 = spread(joint__0.cosine);
-    const V v__3 = spread(v__0 * v__2);
-    const V offset_p__v = spread(p - f_p);
-    const V offset_q__v = spread(q - f_q);
-    const V v__4 = spread(offset_p__v * v__1 + offset_q__v * v__3);
-    const V v__5 = spread(offset_p__v * v__3 - offset_q__v * v__1);
-    q__bar = spread(v__0 * v__2 * q__next__bar - v__1 * p__next__bar);
-    p__bar = spread(v__3 * p__next__bar + v__1 * q__next__bar);
-    const V rate__bar4__v = spread(v__5 * p__next__bar + v__4 * q__next__bar);
-    theta__bar = spread(v__5 * q__next__bar - v__4 * p__next__bar);
-    f_p__bar = spread(p__next__bar - p__bar);
-    f_q__bar = spread(q__next__bar - q__bar);
-    lam__bar = spread(-rate__bar4__v);
+INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q_next_bar, V p_next_bar, V& q_bar, V& p_bar, V&
+    f_p_bar, V& f_q_bar, V& lam_bar, V& theta_bar) {
+    const V rate_v = spread(-lam);
+    const V v_0 = spread(exp_(rate_v));
+    const Turn joint_0(spread(theta));
+    const V v_1 = spread(joint_0.sine * v_0);
+    const V v_2 = spread(joint_0.cosine);
+    const V v_3 = spread(v_0 * v_2);
+    const V offset_p_v = spread(p - f_p);
+    const V offset_q_v = spread(q - f_q);
+    const V v_4 = spread(offset_p_v * v_1 + offset_q_v * v_3);
+    const V v_5 = spread(offset_p_v * v_3 - offset_q_v * v_1);
+    q_bar = spread(v_0 * v_2 * q_next_bar - v_1 * p_next_bar);
+    p_bar = spread(v_3 * p_next_bar + v_1 * q_next_bar);
+    const V rate_bar4_v = spread(v_5 * p_next_bar + v_4 * q_next_bar);
+    theta_bar = spread(v_5 * q_next_bar - v_4 * p_next_bar);
+    f_p_bar = spread(p_next_bar - p_bar);
+    f_q_bar = spread(q_next_bar - q_bar);
+    lam_bar = spread(-rate_bar4_v);
 }
 
 // The readout from the states before and after a token: T00, J, M.
-INLINE void readout_(V q__before, V p__before, V q, V p, V& T00__density, V& J__density, V& M__density) {
-    T00__density = spread(R(0.5) * p * p + R(0.5) * q * q);
-    J__density = spread(p * q__before - p__before * q);
-    M__density = spread(p * p__before + q * q__before);
+INLINE void readout_(V q_before, V p_before, V q, V p, V& T00_density, V& J_density, V& M_density) {
+    T00_density = spread(R(0.5) * p * p + R(0.5) * q * q);
+    J_density = spread(p * q_before - p_before * q);
+    M_density = spread(p * p_before + q * q_before);
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
-INLINE void readout_adjoint_(V q__before, V p__before, V q, V p, V T00__density__bar, V J__density__bar, V
-    M__density__bar, V& q__before__bar, V& p__before__bar, V& q__bar, V& p__bar) {
-    q__before__bar = spread(J__density__bar * p + M__density__bar * q);
-    p__before__bar = spread(M__density__bar * p - J__density__bar * q);
-    q__bar = spread(M__density__bar * q__before + T00__density__bar * q - J__density__bar * p__before);
-    p__bar = spread(J__density__bar * q__before + M__density__bar * p__before + T00__density__bar * p);
+INLINE void readout_adjoint_(V q_before, V p_before, V q, V p, V T00_density_bar, V J_density_bar, V M_density_bar, V&
+    q_before_bar, V& p_before_bar, V& q_bar, V& p_bar) {
+    q_before_bar = spread(J_density_bar * p + M_density_bar * q);
+    p_before_bar = spread(M_density_bar * p - J_density_bar * q);
+    q_bar = spread(M_density_bar * q_before + T00_density_bar * q - J_density_bar * p_before);
+    p_bar = spread(J_density_bar * q_before + M_density_bar * p_before + T00_density_bar * p);
 }
 
 // The units of a call: samples times blocks of channels; body(sample, first channel, last channel, room) is called for

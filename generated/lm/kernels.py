@@ -37,8 +37,7 @@ def checking() -> bool:
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
-    what
-    lies before and behind it."""
+    what lies before and behind it."""
     if not checking():
         if shape is None:
             return torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -63,13 +62,13 @@ LANES = 1 << 15  # samples times channels from which on a sequence is walked in 
 
 
 @triton.jit
-def cosinenear__(r):
+def cosinenear(r):
     s = r * r
     return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0
 
 
 @triton.jit
-def reduced__(x):
+def reduced(x):
     """x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns."""
     j = tl.floor(x * 0.636619772367581343 + 0.5)
     r = ((x - j * 1.5703125) - j * 4.837512969970703125e-4) - j * 7.549789948768648e-8
@@ -77,30 +76,30 @@ def reduced__(x):
 
 
 @triton.jit
-def sinenear__(r):
+def sinenear(r):
     s = r * r
     return ((-1.9515295891e-4 * s + 8.3321608736e-3) * s - 1.6666654611e-1) * s * r + r
 
 
 @triton.jit
-def cosine__(x):
+def cosine(x):
     if x.dtype == tl.float64:
         return tl.cos(x)
     else:
-        r, quarter = reduced__(x)
+        r, quarter = reduced(x)
         odd = (quarter == 1.0) | (quarter == 3.0)
-        value = tl.where(odd, sinenear__(r), cosinenear__(r))
+        value = tl.where(odd, sinenear(r), cosinenear(r))
         return tl.where((quarter == 1.0) | (quarter == 2.0), -value, value)
 
 
 @triton.jit
-def sine__(x):
+def sine(x):
     if x.dtype == tl.float64:
         return tl.sin(x)
     else:
-        r, quarter = reduced__(x)
+        r, quarter = reduced(x)
         odd = (quarter == 1.0) | (quarter == 3.0)
-        value = tl.where(odd, cosinenear__(r), sinenear__(r))
+        value = tl.where(odd, cosinenear(r), sinenear(r))
         return tl.where(quarter >= 2.0, -value, value)
 
 
@@ -111,15 +110,15 @@ def _propagator(f_p, f_q, lam, theta):
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
-    rate__v = -lam
-    v__0 = tl.exp(rate__v)
-    q__from_q__t = v__0 * cosine__(theta)
-    q__from_p__t = v__0 * sine__(theta)
-    p__from_q__t = -q__from_p__t
-    p__from_p__t = q__from_q__t
-    q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
-    p__drive = f_p + q__from_p__t * f_q - q__from_q__t * f_p
-    return q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive
+    rate_v = -lam
+    v_0 = tl.exp(rate_v)
+    q_from_q_t = v_0 * cosine(theta)
+    q_from_p_t = v_0 * sine(theta)
+    p_from_q_t = -q_from_p_t
+    p_from_p_t = q_from_q_t
+    q_drive = f_q - q_from_p_t * f_p - q_from_q_t * f_q
+    p_drive = f_p + q_from_p_t * f_q - q_from_q_t * f_p
+    return q_from_q_t, q_from_p_t, p_from_q_t, p_from_p_t, q_drive, p_drive
 
 
 @triton.jit
@@ -129,61 +128,61 @@ def _step(q, p, f_p, f_q, lam, theta):
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
-    v__0 = sine__(theta)
-    rate__v = -lam
-    v__1 = tl.exp(rate__v)
-    offset_p__v = p - f_p
-    v__2 = offset_p__v * v__1
-    v__3 = cosine__(theta)
-    offset_q__v = q - f_q
-    v__4 = offset_q__v * v__1
-    q__next = f_q + v__0 * v__2 + v__3 * v__4
-    p__next = f_p + v__2 * v__3 - v__0 * v__4
-    return q__next, p__next
+    v_0 = sine(theta)
+    rate_v = -lam
+    v_1 = tl.exp(rate_v)
+    offset_p_v = p - f_p
+    v_2 = offset_p_v * v_1
+    v_3 = cosine(theta)
+    offset_q_v = q - f_q
+    v_4 = offset_q_v * v_1
+    q_next = f_q + v_0 * v_2 + v_3 * v_4
+    p_next = f_p + v_2 * v_3 - v_0 * v_4
+    return q_next, p_next
 
 
 @triton.jit
-def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
+def _step_adjoint(q, p, f_p, f_q, lam, theta, q_next_bar, p_next_bar):
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
-    rate__v = -lam
-    v__0 = tl.exp(rate__v)
-    v__1 = v__0 * sine__(theta)
-    v__2 = cosine__(theta)
-    v__3 = v__0 * v__2
-    offset_p__v = p - f_p
-    offset_q__v = q - f_q
-    v__4 = offset_p__v * v__1 + offset_q__v * v__3
-    v__5 = offset_p__v * v__3 - offset_q__v * v__1
-    q__bar = v__0 * v__2 * q__next__bar - v__1 * p__next__bar
-    p__bar = v__3 * p__next__bar + v__1 * q__next__bar
-    rate__bar4__v = v__5 * p__next__bar + v__4 * q__next__bar
-    theta__bar = v__5 * q__next__bar - v__4 * p__next__bar
-    f_p__bar = p__next__bar - p__bar
-    f_q__bar = q__next__bar - q__bar
-    lam__bar = -rate__bar4__v
-    return q__bar, p__bar, f_p__bar, f_q__bar, lam__bar, theta__bar
+    rate_v = -lam
+    v_0 = tl.exp(rate_v)
+    v_1 = v_0 * sine(theta)
+    v_2 = cosine(theta)
+    v_3 = v_0 * v_2
+    offset_p_v = p - f_p
+    offset_q_v = q - f_q
+    v_4 = offset_p_v * v_1 + offset_q_v * v_3
+    v_5 = offset_p_v * v_3 - offset_q_v * v_1
+    q_bar = v_0 * v_2 * q_next_bar - v_1 * p_next_bar
+    p_bar = v_3 * p_next_bar + v_1 * q_next_bar
+    rate_bar4_v = v_5 * p_next_bar + v_4 * q_next_bar
+    theta_bar = v_5 * q_next_bar - v_4 * p_next_bar
+    f_p_bar = p_next_bar - p_bar
+    f_q_bar = q_next_bar - q_bar
+    lam_bar = -rate_bar4_v
+    return q_bar, p_bar, f_p_bar, f_q_bar, lam_bar, theta_bar
 
 
 @triton.jit
-def _readout(q__before, p__before, q, p):
+def _readout(q_before, p_before, q, p):
     """The readout from the states before and after a token: T00, J, M."""
-    T00__density = 0.5 * p * p + 0.5 * q * q
-    J__density = p * q__before - p__before * q
-    M__density = p * p__before + q * q__before
-    return T00__density, J__density, M__density
+    T00_density = 0.5 * p * p + 0.5 * q * q
+    J_density = p * q_before - p_before * q
+    M_density = p * p_before + q * q_before
+    return T00_density, J_density, M_density
 
 
 @triton.jit
-def _readout_adjoint(q__before, p__before, q, p, T00__density__bar, J__density__bar, M__density__bar):
+def _readout_adjoint(q_before, p_before, q, p, T00_density_bar, J_density_bar, M_density_bar):
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
-    q__before__bar = J__density__bar * p + M__density__bar * q
-    p__before__bar = M__density__bar * p - J__density__bar * q
-    q__bar = M__density__bar * q__before + T00__density__bar * q - J__density__bar * p__before
-    p__bar = J__density__bar * q__before + M__density__bar * p__before + T00__density__bar * p
-    return q__before__bar, p__before__bar, q__bar, p__bar
+    q_before_bar = J_density_bar * p + M_density_bar * q
+    p_before_bar = M_density_bar * p - J_density_bar * q
+    q_bar = M_density_bar * q_before + T00_density_bar * q - J_density_bar * p_before
+    p_bar = J_density_bar * q_before + M_density_bar * p_before + T00_density_bar * p
+    return q_before_bar, p_before_bar, q_bar, p_bar
 
 
-@triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
+@triton.jit(do_not_specialize=["T", "C", "chunks"])
 def scan_ends_kernel(
     f_p_ptr,
     f_q_ptr,
@@ -191,150 +190,150 @@ def scan_ends_kernel(
     theta_ptr,
     map_ptr,
     end_ptr,
-    T__,
-    C__,
-    chunks__,
+    T,
+    C,
+    chunks,
     LENGTH: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The map x -> M x + end of every chunk."""
-    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
-    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
-    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = channel__ < C__
-    base__ = sample__ * T__ * C__
+    sample = (tl.program_id(0) // chunks).to(tl.int64)
+    chunk = (tl.program_id(0) % chunks).to(tl.int64)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok = channel < C
+    base = sample * T * C
 
-    q__x = tl.zeros([BLOCK], ACC)
-    p__x = tl.zeros([BLOCK], ACC)
-    q__q__M = tl.full([BLOCK], 1.0, ACC)
-    q__p__M = tl.full([BLOCK], 0.0, ACC)
-    p__q__M = tl.full([BLOCK], 0.0, ACC)
-    p__p__M = tl.full([BLOCK], 1.0, ACC)
-    for start__ in range(0, LENGTH, 4):
-        t__ = chunk__ * LENGTH + start__
-        at0__ = base__ + (t__ + 0) * C__ + channel__
-        ok0__ = ok__ & ((t__ + 0 < T__) | (channel__ < 0))
-        f_p__0 = tl.load(f_p_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        f_q__0 = tl.load(f_q_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        lam__0 = tl.load(lam_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        theta__0 = tl.load(theta_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        at1__ = base__ + (t__ + 1) * C__ + channel__
-        ok1__ = ok__ & ((t__ + 1 < T__) | (channel__ < 0))
-        f_p__1 = tl.load(f_p_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        f_q__1 = tl.load(f_q_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        lam__1 = tl.load(lam_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        theta__1 = tl.load(theta_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        at2__ = base__ + (t__ + 2) * C__ + channel__
-        ok2__ = ok__ & ((t__ + 2 < T__) | (channel__ < 0))
-        f_p__2 = tl.load(f_p_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        f_q__2 = tl.load(f_q_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        lam__2 = tl.load(lam_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        theta__2 = tl.load(theta_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        at3__ = base__ + (t__ + 3) * C__ + channel__
-        ok3__ = ok__ & ((t__ + 3 < T__) | (channel__ < 0))
-        f_p__3 = tl.load(f_p_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        f_q__3 = tl.load(f_q_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        lam__3 = tl.load(lam_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        theta__3 = tl.load(theta_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__0, f_q__0, lam__0, theta__0)
-        q__new = q__q__E * q__x + q__p__E * p__x + q__d
-        q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
-        q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
-        p__new = p__q__E * q__x + p__p__E * p__x + p__d
-        p__q__new = p__q__E * q__q__M + p__p__E * p__q__M
-        p__p__new = p__q__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__1, f_q__1, lam__1, theta__1)
-        q__new = q__q__E * q__x + q__p__E * p__x + q__d
-        q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
-        q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
-        p__new = p__q__E * q__x + p__p__E * p__x + p__d
-        p__q__new = p__q__E * q__q__M + p__p__E * p__q__M
-        p__p__new = p__q__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__2, f_q__2, lam__2, theta__2)
-        q__new = q__q__E * q__x + q__p__E * p__x + q__d
-        q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
-        q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
-        p__new = p__q__E * q__x + p__p__E * p__x + p__d
-        p__q__new = p__q__E * q__q__M + p__p__E * p__q__M
-        p__p__new = p__q__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__3, f_q__3, lam__3, theta__3)
-        q__new = q__q__E * q__x + q__p__E * p__x + q__d
-        q__q__new = q__q__E * q__q__M + q__p__E * p__q__M
-        q__p__new = q__q__E * q__p__M + q__p__E * p__p__M
-        p__new = p__q__E * q__x + p__p__E * p__x + p__d
-        p__q__new = p__q__E * q__q__M + p__p__E * p__q__M
-        p__p__new = p__q__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 0) * C__ + channel__, q__q__M, mask=ok__)
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 1) * C__ + channel__, q__p__M, mask=ok__)
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 2) * C__ + channel__, p__q__M, mask=ok__)
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 3) * C__ + channel__, p__p__M, mask=ok__)
-    tl.store(end_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, q__x, mask=ok__)
-    tl.store(end_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, p__x, mask=ok__)
+    q_x = tl.zeros([BLOCK], ACC)
+    p_x = tl.zeros([BLOCK], ACC)
+    q_q_M = tl.full([BLOCK], 1.0, ACC)
+    q_p_M = tl.full([BLOCK], 0.0, ACC)
+    p_q_M = tl.full([BLOCK], 0.0, ACC)
+    p_p_M = tl.full([BLOCK], 1.0, ACC)
+    for start in range(0, LENGTH, 4):
+        t = chunk * LENGTH + start
+        at0 = base + (t + 0) * C + channel
+        ok0 = ok & ((t + 0 < T) | (channel < 0))
+        f_p_0 = tl.load(f_p_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        f_q_0 = tl.load(f_q_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        lam_0 = tl.load(lam_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        theta_0 = tl.load(theta_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        at1 = base + (t + 1) * C + channel
+        ok1 = ok & ((t + 1 < T) | (channel < 0))
+        f_p_1 = tl.load(f_p_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        f_q_1 = tl.load(f_q_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        lam_1 = tl.load(lam_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        theta_1 = tl.load(theta_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        at2 = base + (t + 2) * C + channel
+        ok2 = ok & ((t + 2 < T) | (channel < 0))
+        f_p_2 = tl.load(f_p_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        f_q_2 = tl.load(f_q_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        lam_2 = tl.load(lam_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        theta_2 = tl.load(theta_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        at3 = base + (t + 3) * C + channel
+        ok3 = ok & ((t + 3 < T) | (channel < 0))
+        f_p_3 = tl.load(f_p_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        f_q_3 = tl.load(f_q_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        lam_3 = tl.load(lam_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        theta_3 = tl.load(theta_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_0, f_q_0, lam_0, theta_0)
+        q_new = q_q_E * q_x + q_p_E * p_x + q_d
+        q_q_new = q_q_E * q_q_M + q_p_E * p_q_M
+        q_p_new = q_q_E * q_p_M + q_p_E * p_p_M
+        p_new = p_q_E * q_x + p_p_E * p_x + p_d
+        p_q_new = p_q_E * q_q_M + p_p_E * p_q_M
+        p_p_new = p_q_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_1, f_q_1, lam_1, theta_1)
+        q_new = q_q_E * q_x + q_p_E * p_x + q_d
+        q_q_new = q_q_E * q_q_M + q_p_E * p_q_M
+        q_p_new = q_q_E * q_p_M + q_p_E * p_p_M
+        p_new = p_q_E * q_x + p_p_E * p_x + p_d
+        p_q_new = p_q_E * q_q_M + p_p_E * p_q_M
+        p_p_new = p_q_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_2, f_q_2, lam_2, theta_2)
+        q_new = q_q_E * q_x + q_p_E * p_x + q_d
+        q_q_new = q_q_E * q_q_M + q_p_E * p_q_M
+        q_p_new = q_q_E * q_p_M + q_p_E * p_p_M
+        p_new = p_q_E * q_x + p_p_E * p_x + p_d
+        p_q_new = p_q_E * q_q_M + p_p_E * p_q_M
+        p_p_new = p_q_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_3, f_q_3, lam_3, theta_3)
+        q_new = q_q_E * q_x + q_p_E * p_x + q_d
+        q_q_new = q_q_E * q_q_M + q_p_E * p_q_M
+        q_p_new = q_q_E * q_p_M + q_p_E * p_p_M
+        p_new = p_q_E * q_x + p_p_E * p_x + p_d
+        p_q_new = p_q_E * q_q_M + p_p_E * p_q_M
+        p_p_new = p_q_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 0) * C + channel, q_q_M, mask=ok)
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 1) * C + channel, q_p_M, mask=ok)
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 2) * C + channel, p_q_M, mask=ok)
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 3) * C + channel, p_p_M, mask=ok)
+    tl.store(end_ptr + ((sample * chunks + chunk) * 2 + 0) * C + channel, q_x, mask=ok)
+    tl.store(end_ptr + ((sample * chunks + chunk) * 2 + 1) * C + channel, p_x, mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__", "chunks__"])
+@triton.jit(do_not_specialize=["C", "chunks"])
 def scan_carry_kernel(
     map_ptr,
     end_ptr,
     first_ptr,
     carry_ptr,
     last_ptr,
-    C__,
-    chunks__,
+    C,
+    chunks,
     STEP: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The state before every chunk, in the order of time (STEP 1) or against it (STEP -1), and that after the last."""
-    sample__ = tl.program_id(0).to(tl.int64)
-    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = channel__ < C__
-    q__x = tl.load(first_ptr + (sample__ * 2 + 0) * C__ + channel__, mask=ok__, other=0.0)
-    p__x = tl.load(first_ptr + (sample__ * 2 + 1) * C__ + channel__, mask=ok__, other=0.0)
-    for k__ in range(0, chunks__):
-        chunk__ = k__ if STEP > 0 else chunks__ - 1 - k__
-        tl.store(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, q__x, mask=ok__)
-        tl.store(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, p__x, mask=ok__)
-        q__q__M = tl.load(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 0) * C__ + channel__, mask=ok__, other=0.0)
-        q__p__M = tl.load(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 1) * C__ + channel__, mask=ok__, other=0.0)
-        p__q__M = tl.load(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 2) * C__ + channel__, mask=ok__, other=0.0)
-        p__p__M = tl.load(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 3) * C__ + channel__, mask=ok__, other=0.0)
-        q__end = tl.load(end_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0)
-        p__end = tl.load(end_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0)
-        q__new = q__q__M * q__x + q__p__M * p__x + q__end
-        p__new = p__q__M * q__x + p__p__M * p__x + p__end
-        q__x = q__new
-        p__x = p__new
-    tl.store(last_ptr + (sample__ * 2 + 0) * C__ + channel__, q__x, mask=ok__)
-    tl.store(last_ptr + (sample__ * 2 + 1) * C__ + channel__, p__x, mask=ok__)
+    sample = tl.program_id(0).to(tl.int64)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok = channel < C
+    q_x = tl.load(first_ptr + (sample * 2 + 0) * C + channel, mask=ok, other=0.0)
+    p_x = tl.load(first_ptr + (sample * 2 + 1) * C + channel, mask=ok, other=0.0)
+    for k in range(0, chunks):
+        chunk = k if STEP > 0 else chunks - 1 - k
+        tl.store(carry_ptr + ((sample * chunks + chunk) * 2 + 0) * C + channel, q_x, mask=ok)
+        tl.store(carry_ptr + ((sample * chunks + chunk) * 2 + 1) * C + channel, p_x, mask=ok)
+        q_q_M = tl.load(map_ptr + ((sample * chunks + chunk) * 4 + 0) * C + channel, mask=ok, other=0.0)
+        q_p_M = tl.load(map_ptr + ((sample * chunks + chunk) * 4 + 1) * C + channel, mask=ok, other=0.0)
+        p_q_M = tl.load(map_ptr + ((sample * chunks + chunk) * 4 + 2) * C + channel, mask=ok, other=0.0)
+        p_p_M = tl.load(map_ptr + ((sample * chunks + chunk) * 4 + 3) * C + channel, mask=ok, other=0.0)
+        q_end = tl.load(end_ptr + ((sample * chunks + chunk) * 2 + 0) * C + channel, mask=ok, other=0.0)
+        p_end = tl.load(end_ptr + ((sample * chunks + chunk) * 2 + 1) * C + channel, mask=ok, other=0.0)
+        q_new = q_q_M * q_x + q_p_M * p_x + q_end
+        p_new = p_q_M * q_x + p_p_M * p_x + p_end
+        q_x = q_new
+        p_x = p_new
+    tl.store(last_ptr + (sample * 2 + 0) * C + channel, q_x, mask=ok)
+    tl.store(last_ptr + (sample * 2 + 1) * C + channel, p_x, mask=ok)
 
 
-@triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
+@triton.jit(do_not_specialize=["T", "C", "chunks"])
 def scan_kernel(
     f_p_ptr,
     f_q_ptr,
@@ -343,293 +342,285 @@ def scan_kernel(
     carry_ptr,
     q_ptr,
     p_ptr,
-    T__,
-    C__,
-    chunks__,
+    T,
+    C,
+    chunks,
     LENGTH: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The states of a chunk from the state before it."""
-    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
-    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
-    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = channel__ < C__
-    base__ = sample__ * T__ * C__
+    sample = (tl.program_id(0) // chunks).to(tl.int64)
+    chunk = (tl.program_id(0) % chunks).to(tl.int64)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok = channel < C
+    base = sample * T * C
 
-    q__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0).to(
-        ACC
-    )
-    p__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0).to(
-        ACC
-    )
-    for start__ in range(0, LENGTH, 4):
-        t__ = chunk__ * LENGTH + start__
-        at0__ = base__ + (t__ + 0) * C__ + channel__
-        ok0__ = ok__ & ((t__ + 0 < T__) | (channel__ < 0))
-        f_p__0 = tl.load(f_p_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        f_q__0 = tl.load(f_q_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        lam__0 = tl.load(lam_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        theta__0 = tl.load(theta_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        at1__ = base__ + (t__ + 1) * C__ + channel__
-        ok1__ = ok__ & ((t__ + 1 < T__) | (channel__ < 0))
-        f_p__1 = tl.load(f_p_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        f_q__1 = tl.load(f_q_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        lam__1 = tl.load(lam_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        theta__1 = tl.load(theta_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        at2__ = base__ + (t__ + 2) * C__ + channel__
-        ok2__ = ok__ & ((t__ + 2 < T__) | (channel__ < 0))
-        f_p__2 = tl.load(f_p_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        f_q__2 = tl.load(f_q_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        lam__2 = tl.load(lam_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        theta__2 = tl.load(theta_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        at3__ = base__ + (t__ + 3) * C__ + channel__
-        ok3__ = ok__ & ((t__ + 3 < T__) | (channel__ < 0))
-        f_p__3 = tl.load(f_p_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        f_q__3 = tl.load(f_q_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        lam__3 = tl.load(lam_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        theta__3 = tl.load(theta_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        q__x, p__x = _step(q__x, p__x, f_p__0, f_q__0, lam__0, theta__0)
-        tl.store(q_ptr + at0__, q__x.to(q_ptr.dtype.element_ty), mask=ok0__)
-        tl.store(p_ptr + at0__, p__x.to(p_ptr.dtype.element_ty), mask=ok0__)
-        q__x, p__x = _step(q__x, p__x, f_p__1, f_q__1, lam__1, theta__1)
-        tl.store(q_ptr + at1__, q__x.to(q_ptr.dtype.element_ty), mask=ok1__)
-        tl.store(p_ptr + at1__, p__x.to(p_ptr.dtype.element_ty), mask=ok1__)
-        q__x, p__x = _step(q__x, p__x, f_p__2, f_q__2, lam__2, theta__2)
-        tl.store(q_ptr + at2__, q__x.to(q_ptr.dtype.element_ty), mask=ok2__)
-        tl.store(p_ptr + at2__, p__x.to(p_ptr.dtype.element_ty), mask=ok2__)
-        q__x, p__x = _step(q__x, p__x, f_p__3, f_q__3, lam__3, theta__3)
-        tl.store(q_ptr + at3__, q__x.to(q_ptr.dtype.element_ty), mask=ok3__)
-        tl.store(p_ptr + at3__, p__x.to(p_ptr.dtype.element_ty), mask=ok3__)
+    q_x = tl.load(carry_ptr + ((sample * chunks + chunk) * 2 + 0) * C + channel, mask=ok, other=0.0).to(ACC)
+    p_x = tl.load(carry_ptr + ((sample * chunks + chunk) * 2 + 1) * C + channel, mask=ok, other=0.0).to(ACC)
+    for start in range(0, LENGTH, 4):
+        t = chunk * LENGTH + start
+        at0 = base + (t + 0) * C + channel
+        ok0 = ok & ((t + 0 < T) | (channel < 0))
+        f_p_0 = tl.load(f_p_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        f_q_0 = tl.load(f_q_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        lam_0 = tl.load(lam_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        theta_0 = tl.load(theta_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        at1 = base + (t + 1) * C + channel
+        ok1 = ok & ((t + 1 < T) | (channel < 0))
+        f_p_1 = tl.load(f_p_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        f_q_1 = tl.load(f_q_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        lam_1 = tl.load(lam_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        theta_1 = tl.load(theta_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        at2 = base + (t + 2) * C + channel
+        ok2 = ok & ((t + 2 < T) | (channel < 0))
+        f_p_2 = tl.load(f_p_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        f_q_2 = tl.load(f_q_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        lam_2 = tl.load(lam_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        theta_2 = tl.load(theta_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        at3 = base + (t + 3) * C + channel
+        ok3 = ok & ((t + 3 < T) | (channel < 0))
+        f_p_3 = tl.load(f_p_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        f_q_3 = tl.load(f_q_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        lam_3 = tl.load(lam_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        theta_3 = tl.load(theta_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        q_x, p_x = _step(q_x, p_x, f_p_0, f_q_0, lam_0, theta_0)
+        tl.store(q_ptr + at0, q_x.to(q_ptr.dtype.element_ty), mask=ok0)
+        tl.store(p_ptr + at0, p_x.to(p_ptr.dtype.element_ty), mask=ok0)
+        q_x, p_x = _step(q_x, p_x, f_p_1, f_q_1, lam_1, theta_1)
+        tl.store(q_ptr + at1, q_x.to(q_ptr.dtype.element_ty), mask=ok1)
+        tl.store(p_ptr + at1, p_x.to(p_ptr.dtype.element_ty), mask=ok1)
+        q_x, p_x = _step(q_x, p_x, f_p_2, f_q_2, lam_2, theta_2)
+        tl.store(q_ptr + at2, q_x.to(q_ptr.dtype.element_ty), mask=ok2)
+        tl.store(p_ptr + at2, p_x.to(p_ptr.dtype.element_ty), mask=ok2)
+        q_x, p_x = _step(q_x, p_x, f_p_3, f_q_3, lam_3, theta_3)
+        tl.store(q_ptr + at3, q_x.to(q_ptr.dtype.element_ty), mask=ok3)
+        tl.store(p_ptr + at3, p_x.to(p_ptr.dtype.element_ty), mask=ok3)
 
 
-@triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
+@triton.jit(do_not_specialize=["T", "C", "chunks"])
 def scan_adjoint_ends_kernel(
     f_p_ptr,
     f_q_ptr,
     lam_ptr,
     theta_ptr,
-    q__out_ptr,
-    p__out_ptr,
+    q_out_ptr,
+    p_out_ptr,
     map_ptr,
     end_ptr,
-    T__,
-    C__,
-    chunks__,
+    T,
+    C,
+    chunks,
     LENGTH: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The map that every chunk is, backward in time."""
-    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
-    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
-    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = channel__ < C__
-    base__ = sample__ * T__ * C__
-    low__ = chunk__ * LENGTH
+    sample = (tl.program_id(0) // chunks).to(tl.int64)
+    chunk = (tl.program_id(0) % chunks).to(tl.int64)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok = channel < C
+    base = sample * T * C
+    low = chunk * LENGTH
 
-    q__x = tl.zeros([BLOCK], ACC)
-    p__x = tl.zeros([BLOCK], ACC)
-    q__q__M = tl.full([BLOCK], 1.0, ACC)
-    q__p__M = tl.full([BLOCK], 0.0, ACC)
-    p__q__M = tl.full([BLOCK], 0.0, ACC)
-    p__p__M = tl.full([BLOCK], 1.0, ACC)
-    for start__ in range(0, LENGTH, 4):
-        t__ = low__ + LENGTH - 1 - start__
-        at0__ = base__ + (t__ - 0) * C__ + channel__
-        ok0__ = ok__ & (((t__ - 0 < T__) & (t__ - 0 >= low__)) | (channel__ < 0))
-        f_p__0 = tl.load(f_p_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        f_q__0 = tl.load(f_q_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        lam__0 = tl.load(lam_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        theta__0 = tl.load(theta_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        q__out__0 = tl.load(q__out_ptr + at0__, mask=ok0__, other=0.0).to(ACC)
-        p__out__0 = tl.load(p__out_ptr + at0__, mask=ok0__, other=0.0).to(ACC)
-        at1__ = base__ + (t__ - 1) * C__ + channel__
-        ok1__ = ok__ & (((t__ - 1 < T__) & (t__ - 1 >= low__)) | (channel__ < 0))
-        f_p__1 = tl.load(f_p_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        f_q__1 = tl.load(f_q_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        lam__1 = tl.load(lam_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        theta__1 = tl.load(theta_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        q__out__1 = tl.load(q__out_ptr + at1__, mask=ok1__, other=0.0).to(ACC)
-        p__out__1 = tl.load(p__out_ptr + at1__, mask=ok1__, other=0.0).to(ACC)
-        at2__ = base__ + (t__ - 2) * C__ + channel__
-        ok2__ = ok__ & (((t__ - 2 < T__) & (t__ - 2 >= low__)) | (channel__ < 0))
-        f_p__2 = tl.load(f_p_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        f_q__2 = tl.load(f_q_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        lam__2 = tl.load(lam_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        theta__2 = tl.load(theta_ptr + at2__, mask=ok2__, other=1.0).to(ACC)
-        q__out__2 = tl.load(q__out_ptr + at2__, mask=ok2__, other=0.0).to(ACC)
-        p__out__2 = tl.load(p__out_ptr + at2__, mask=ok2__, other=0.0).to(ACC)
-        at3__ = base__ + (t__ - 3) * C__ + channel__
-        ok3__ = ok__ & (((t__ - 3 < T__) & (t__ - 3 >= low__)) | (channel__ < 0))
-        f_p__3 = tl.load(f_p_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        f_q__3 = tl.load(f_q_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        lam__3 = tl.load(lam_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        theta__3 = tl.load(theta_ptr + at3__, mask=ok3__, other=1.0).to(ACC)
-        q__out__3 = tl.load(q__out_ptr + at3__, mask=ok3__, other=0.0).to(ACC)
-        p__out__3 = tl.load(p__out_ptr + at3__, mask=ok3__, other=0.0).to(ACC)
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__0, f_q__0, lam__0, theta__0)
-        q__g = q__x + q__out__0
-        p__g = p__x + p__out__0
-        q__new = q__q__E * q__g + p__q__E * p__g
-        q__q__new = q__q__E * q__q__M + p__q__E * p__q__M
-        q__p__new = q__q__E * q__p__M + p__q__E * p__p__M
-        p__new = q__p__E * q__g + p__p__E * p__g
-        p__q__new = q__p__E * q__q__M + p__p__E * p__q__M
-        p__p__new = q__p__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__1, f_q__1, lam__1, theta__1)
-        q__g = q__x + q__out__1
-        p__g = p__x + p__out__1
-        q__new = q__q__E * q__g + p__q__E * p__g
-        q__q__new = q__q__E * q__q__M + p__q__E * p__q__M
-        q__p__new = q__q__E * q__p__M + p__q__E * p__p__M
-        p__new = q__p__E * q__g + p__p__E * p__g
-        p__q__new = q__p__E * q__q__M + p__p__E * p__q__M
-        p__p__new = q__p__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__2, f_q__2, lam__2, theta__2)
-        q__g = q__x + q__out__2
-        p__g = p__x + p__out__2
-        q__new = q__q__E * q__g + p__q__E * p__g
-        q__q__new = q__q__E * q__q__M + p__q__E * p__q__M
-        q__p__new = q__q__E * q__p__M + p__q__E * p__p__M
-        p__new = q__p__E * q__g + p__p__E * p__g
-        p__q__new = q__p__E * q__q__M + p__p__E * p__q__M
-        p__p__new = q__p__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-        q__q__E, q__p__E, p__q__E, p__p__E, q__d, p__d = _propagator(f_p__3, f_q__3, lam__3, theta__3)
-        q__g = q__x + q__out__3
-        p__g = p__x + p__out__3
-        q__new = q__q__E * q__g + p__q__E * p__g
-        q__q__new = q__q__E * q__q__M + p__q__E * p__q__M
-        q__p__new = q__q__E * q__p__M + p__q__E * p__p__M
-        p__new = q__p__E * q__g + p__p__E * p__g
-        p__q__new = q__p__E * q__q__M + p__p__E * p__q__M
-        p__p__new = q__p__E * q__p__M + p__p__E * p__p__M
-        q__x = q__new
-        p__x = p__new
-        q__q__M = q__q__new
-        q__p__M = q__p__new
-        p__q__M = p__q__new
-        p__p__M = p__p__new
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 0) * C__ + channel__, q__q__M, mask=ok__)
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 1) * C__ + channel__, q__p__M, mask=ok__)
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 2) * C__ + channel__, p__q__M, mask=ok__)
-    tl.store(map_ptr + ((sample__ * chunks__ + chunk__) * 4 + 3) * C__ + channel__, p__p__M, mask=ok__)
-    tl.store(end_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, q__x, mask=ok__)
-    tl.store(end_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, p__x, mask=ok__)
+    q_x = tl.zeros([BLOCK], ACC)
+    p_x = tl.zeros([BLOCK], ACC)
+    q_q_M = tl.full([BLOCK], 1.0, ACC)
+    q_p_M = tl.full([BLOCK], 0.0, ACC)
+    p_q_M = tl.full([BLOCK], 0.0, ACC)
+    p_p_M = tl.full([BLOCK], 1.0, ACC)
+    for start in range(0, LENGTH, 4):
+        t = low + LENGTH - 1 - start
+        at0 = base + (t - 0) * C + channel
+        ok0 = ok & (((t - 0 < T) & (t - 0 >= low)) | (channel < 0))
+        f_p_0 = tl.load(f_p_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        f_q_0 = tl.load(f_q_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        lam_0 = tl.load(lam_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        theta_0 = tl.load(theta_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        q_out_0 = tl.load(q_out_ptr + at0, mask=ok0, other=0.0).to(ACC)
+        p_out_0 = tl.load(p_out_ptr + at0, mask=ok0, other=0.0).to(ACC)
+        at1 = base + (t - 1) * C + channel
+        ok1 = ok & (((t - 1 < T) & (t - 1 >= low)) | (channel < 0))
+        f_p_1 = tl.load(f_p_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        f_q_1 = tl.load(f_q_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        lam_1 = tl.load(lam_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        theta_1 = tl.load(theta_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        q_out_1 = tl.load(q_out_ptr + at1, mask=ok1, other=0.0).to(ACC)
+        p_out_1 = tl.load(p_out_ptr + at1, mask=ok1, other=0.0).to(ACC)
+        at2 = base + (t - 2) * C + channel
+        ok2 = ok & (((t - 2 < T) & (t - 2 >= low)) | (channel < 0))
+        f_p_2 = tl.load(f_p_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        f_q_2 = tl.load(f_q_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        lam_2 = tl.load(lam_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        theta_2 = tl.load(theta_ptr + at2, mask=ok2, other=1.0).to(ACC)
+        q_out_2 = tl.load(q_out_ptr + at2, mask=ok2, other=0.0).to(ACC)
+        p_out_2 = tl.load(p_out_ptr + at2, mask=ok2, other=0.0).to(ACC)
+        at3 = base + (t - 3) * C + channel
+        ok3 = ok & (((t - 3 < T) & (t - 3 >= low)) | (channel < 0))
+        f_p_3 = tl.load(f_p_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        f_q_3 = tl.load(f_q_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        lam_3 = tl.load(lam_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        theta_3 = tl.load(theta_ptr + at3, mask=ok3, other=1.0).to(ACC)
+        q_out_3 = tl.load(q_out_ptr + at3, mask=ok3, other=0.0).to(ACC)
+        p_out_3 = tl.load(p_out_ptr + at3, mask=ok3, other=0.0).to(ACC)
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_0, f_q_0, lam_0, theta_0)
+        q_g = q_x + q_out_0
+        p_g = p_x + p_out_0
+        q_new = q_q_E * q_g + p_q_E * p_g
+        q_q_new = q_q_E * q_q_M + p_q_E * p_q_M
+        q_p_new = q_q_E * q_p_M + p_q_E * p_p_M
+        p_new = q_p_E * q_g + p_p_E * p_g
+        p_q_new = q_p_E * q_q_M + p_p_E * p_q_M
+        p_p_new = q_p_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_1, f_q_1, lam_1, theta_1)
+        q_g = q_x + q_out_1
+        p_g = p_x + p_out_1
+        q_new = q_q_E * q_g + p_q_E * p_g
+        q_q_new = q_q_E * q_q_M + p_q_E * p_q_M
+        q_p_new = q_q_E * q_p_M + p_q_E * p_p_M
+        p_new = q_p_E * q_g + p_p_E * p_g
+        p_q_new = q_p_E * q_q_M + p_p_E * p_q_M
+        p_p_new = q_p_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_2, f_q_2, lam_2, theta_2)
+        q_g = q_x + q_out_2
+        p_g = p_x + p_out_2
+        q_new = q_q_E * q_g + p_q_E * p_g
+        q_q_new = q_q_E * q_q_M + p_q_E * p_q_M
+        q_p_new = q_q_E * q_p_M + p_q_E * p_p_M
+        p_new = q_p_E * q_g + p_p_E * p_g
+        p_q_new = q_p_E * q_q_M + p_p_E * p_q_M
+        p_p_new = q_p_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+        q_q_E, q_p_E, p_q_E, p_p_E, q_d, p_d = _propagator(f_p_3, f_q_3, lam_3, theta_3)
+        q_g = q_x + q_out_3
+        p_g = p_x + p_out_3
+        q_new = q_q_E * q_g + p_q_E * p_g
+        q_q_new = q_q_E * q_q_M + p_q_E * p_q_M
+        q_p_new = q_q_E * q_p_M + p_q_E * p_p_M
+        p_new = q_p_E * q_g + p_p_E * p_g
+        p_q_new = q_p_E * q_q_M + p_p_E * p_q_M
+        p_p_new = q_p_E * q_p_M + p_p_E * p_p_M
+        q_x = q_new
+        p_x = p_new
+        q_q_M = q_q_new
+        q_p_M = q_p_new
+        p_q_M = p_q_new
+        p_p_M = p_p_new
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 0) * C + channel, q_q_M, mask=ok)
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 1) * C + channel, q_p_M, mask=ok)
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 2) * C + channel, p_q_M, mask=ok)
+    tl.store(map_ptr + ((sample * chunks + chunk) * 4 + 3) * C + channel, p_p_M, mask=ok)
+    tl.store(end_ptr + ((sample * chunks + chunk) * 2 + 0) * C + channel, q_x, mask=ok)
+    tl.store(end_ptr + ((sample * chunks + chunk) * 2 + 1) * C + channel, p_x, mask=ok)
 
 
-@triton.jit(do_not_specialize=["T__", "C__", "chunks__"])
+@triton.jit(do_not_specialize=["T", "C", "chunks"])
 def scan_adjoint_kernel(
     f_p_ptr,
     f_q_ptr,
     lam_ptr,
     theta_ptr,
-    q__out_ptr,
-    p__out_ptr,
+    q_out_ptr,
+    p_out_ptr,
     q_ptr,
     p_ptr,
-    q__start_ptr,
-    p__start_ptr,
+    q_start_ptr,
+    p_start_ptr,
     carry_ptr,
-    f_p__bar_ptr,
-    f_q__bar_ptr,
-    lam__bar_ptr,
-    theta__bar_ptr,
+    f_p_bar_ptr,
+    f_q_bar_ptr,
+    lam_bar_ptr,
+    theta_bar_ptr,
     begin_ptr,
-    T__,
-    C__,
-    chunks__,
+    T,
+    C,
+    chunks,
     LENGTH: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The cotangents of a chunk from the one that comes back from the tokens after it."""
-    sample__ = (tl.program_id(0) // chunks__).to(tl.int64)
-    chunk__ = (tl.program_id(0) % chunks__).to(tl.int64)
-    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = channel__ < C__
-    base__ = sample__ * T__ * C__
-    low__ = chunk__ * LENGTH
+    sample = (tl.program_id(0) // chunks).to(tl.int64)
+    chunk = (tl.program_id(0) % chunks).to(tl.int64)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok = channel < C
+    base = sample * T * C
+    low = chunk * LENGTH
 
-    q__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, mask=ok__, other=0.0).to(
-        ACC
-    )
-    p__x = tl.load(carry_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, mask=ok__, other=0.0).to(
-        ACC
-    )
+    q_x = tl.load(carry_ptr + ((sample * chunks + chunk) * 2 + 0) * C + channel, mask=ok, other=0.0).to(ACC)
+    p_x = tl.load(carry_ptr + ((sample * chunks + chunk) * 2 + 1) * C + channel, mask=ok, other=0.0).to(ACC)
 
-    for start__ in range(0, LENGTH, 2):
-        t__ = low__ + LENGTH - 1 - start__
-        at0__ = base__ + (t__ - 0) * C__ + channel__
-        ok0__ = ok__ & (((t__ - 0 < T__) & (t__ - 0 >= low__)) | (channel__ < 0))
-        f_p__0 = tl.load(f_p_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        f_q__0 = tl.load(f_q_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        lam__0 = tl.load(lam_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        theta__0 = tl.load(theta_ptr + at0__, mask=ok0__, other=1.0).to(ACC)
-        q__out__0 = tl.load(q__out_ptr + at0__, mask=ok0__, other=0.0).to(ACC)
-        p__out__0 = tl.load(p__out_ptr + at0__, mask=ok0__, other=0.0).to(ACC)
-        later0__ = ok0__ & ((t__ - 0 > 0) | (channel__ < 0))
-        first0__ = ok0__ & ((t__ - 0 == 0) | (channel__ < 0))
-        q__0 = tl.load(q_ptr + at0__ - C__, mask=later0__, other=0.0).to(ACC) + tl.load(
-            q__start_ptr + sample__ * C__ + channel__, mask=first0__, other=0.0
+    for start in range(0, LENGTH, 2):
+        t = low + LENGTH - 1 - start
+        at0 = base + (t - 0) * C + channel
+        ok0 = ok & (((t - 0 < T) & (t - 0 >= low)) | (channel < 0))
+        f_p_0 = tl.load(f_p_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        f_q_0 = tl.load(f_q_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        lam_0 = tl.load(lam_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        theta_0 = tl.load(theta_ptr + at0, mask=ok0, other=1.0).to(ACC)
+        q_out_0 = tl.load(q_out_ptr + at0, mask=ok0, other=0.0).to(ACC)
+        p_out_0 = tl.load(p_out_ptr + at0, mask=ok0, other=0.0).to(ACC)
+        later0 = ok0 & ((t - 0 > 0) | (channel < 0))
+        first0 = ok0 & ((t - 0 == 0) | (channel < 0))
+        q_0 = tl.load(q_ptr + at0 - C, mask=later0, other=0.0).to(ACC) + tl.load(
+            q_start_ptr + sample * C + channel, mask=first0, other=0.0
         ).to(ACC)
-        p__0 = tl.load(p_ptr + at0__ - C__, mask=later0__, other=0.0).to(ACC) + tl.load(
-            p__start_ptr + sample__ * C__ + channel__, mask=first0__, other=0.0
+        p_0 = tl.load(p_ptr + at0 - C, mask=later0, other=0.0).to(ACC) + tl.load(
+            p_start_ptr + sample * C + channel, mask=first0, other=0.0
         ).to(ACC)
-        at1__ = base__ + (t__ - 1) * C__ + channel__
-        ok1__ = ok__ & (((t__ - 1 < T__) & (t__ - 1 >= low__)) | (channel__ < 0))
-        f_p__1 = tl.load(f_p_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        f_q__1 = tl.load(f_q_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        lam__1 = tl.load(lam_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        theta__1 = tl.load(theta_ptr + at1__, mask=ok1__, other=1.0).to(ACC)
-        q__out__1 = tl.load(q__out_ptr + at1__, mask=ok1__, other=0.0).to(ACC)
-        p__out__1 = tl.load(p__out_ptr + at1__, mask=ok1__, other=0.0).to(ACC)
-        later1__ = ok1__ & ((t__ - 1 > 0) | (channel__ < 0))
-        first1__ = ok1__ & ((t__ - 1 == 0) | (channel__ < 0))
-        q__1 = tl.load(q_ptr + at1__ - C__, mask=later1__, other=0.0).to(ACC) + tl.load(
-            q__start_ptr + sample__ * C__ + channel__, mask=first1__, other=0.0
+        at1 = base + (t - 1) * C + channel
+        ok1 = ok & (((t - 1 < T) & (t - 1 >= low)) | (channel < 0))
+        f_p_1 = tl.load(f_p_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        f_q_1 = tl.load(f_q_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        lam_1 = tl.load(lam_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        theta_1 = tl.load(theta_ptr + at1, mask=ok1, other=1.0).to(ACC)
+        q_out_1 = tl.load(q_out_ptr + at1, mask=ok1, other=0.0).to(ACC)
+        p_out_1 = tl.load(p_out_ptr + at1, mask=ok1, other=0.0).to(ACC)
+        later1 = ok1 & ((t - 1 > 0) | (channel < 0))
+        first1 = ok1 & ((t - 1 == 0) | (channel < 0))
+        q_1 = tl.load(q_ptr + at1 - C, mask=later1, other=0.0).to(ACC) + tl.load(
+            q_start_ptr + sample * C + channel, mask=first1, other=0.0
         ).to(ACC)
-        p__1 = tl.load(p_ptr + at1__ - C__, mask=later1__, other=0.0).to(ACC) + tl.load(
-            p__start_ptr + sample__ * C__ + channel__, mask=first1__, other=0.0
+        p_1 = tl.load(p_ptr + at1 - C, mask=later1, other=0.0).to(ACC) + tl.load(
+            p_start_ptr + sample * C + channel, mask=first1, other=0.0
         ).to(ACC)
-        q__g = q__x + q__out__0
-        p__g = p__x + p__out__0
-        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into = _step_adjoint(
-            q__0, p__0, f_p__0, f_q__0, lam__0, theta__0, q__g, p__g
+        q_g = q_x + q_out_0
+        p_g = p_x + p_out_0
+        q_x, p_x, f_p_into, f_q_into, lam_into, theta_into = _step_adjoint(
+            q_0, p_0, f_p_0, f_q_0, lam_0, theta_0, q_g, p_g
         )
-        tl.store(f_p__bar_ptr + at0__, f_p__into.to(f_p_ptr.dtype.element_ty), mask=ok0__)
-        tl.store(f_q__bar_ptr + at0__, f_q__into.to(f_q_ptr.dtype.element_ty), mask=ok0__)
-        tl.store(lam__bar_ptr + at0__, lam__into.to(lam_ptr.dtype.element_ty), mask=ok0__)
-        tl.store(theta__bar_ptr + at0__, theta__into.to(theta_ptr.dtype.element_ty), mask=ok0__)
-        q__g = q__x + q__out__1
-        p__g = p__x + p__out__1
-        q__x, p__x, f_p__into, f_q__into, lam__into, theta__into = _step_adjoint(
-            q__1, p__1, f_p__1, f_q__1, lam__1, theta__1, q__g, p__g
+        tl.store(f_p_bar_ptr + at0, f_p_into.to(f_p_ptr.dtype.element_ty), mask=ok0)
+        tl.store(f_q_bar_ptr + at0, f_q_into.to(f_q_ptr.dtype.element_ty), mask=ok0)
+        tl.store(lam_bar_ptr + at0, lam_into.to(lam_ptr.dtype.element_ty), mask=ok0)
+        tl.store(theta_bar_ptr + at0, theta_into.to(theta_ptr.dtype.element_ty), mask=ok0)
+        q_g = q_x + q_out_1
+        p_g = p_x + p_out_1
+        q_x, p_x, f_p_into, f_q_into, lam_into, theta_into = _step_adjoint(
+            q_1, p_1, f_p_1, f_q_1, lam_1, theta_1, q_g, p_g
         )
-        tl.store(f_p__bar_ptr + at1__, f_p__into.to(f_p_ptr.dtype.element_ty), mask=ok1__)
-        tl.store(f_q__bar_ptr + at1__, f_q__into.to(f_q_ptr.dtype.element_ty), mask=ok1__)
-        tl.store(lam__bar_ptr + at1__, lam__into.to(lam_ptr.dtype.element_ty), mask=ok1__)
-        tl.store(theta__bar_ptr + at1__, theta__into.to(theta_ptr.dtype.element_ty), mask=ok1__)
-    tl.store(begin_ptr + ((sample__ * chunks__ + chunk__) * 2 + 0) * C__ + channel__, q__x, mask=ok__)
-    tl.store(begin_ptr + ((sample__ * chunks__ + chunk__) * 2 + 1) * C__ + channel__, p__x, mask=ok__)
+        tl.store(f_p_bar_ptr + at1, f_p_into.to(f_p_ptr.dtype.element_ty), mask=ok1)
+        tl.store(f_q_bar_ptr + at1, f_q_into.to(f_q_ptr.dtype.element_ty), mask=ok1)
+        tl.store(lam_bar_ptr + at1, lam_into.to(lam_ptr.dtype.element_ty), mask=ok1)
+        tl.store(theta_bar_ptr + at1, theta_into.to(theta_ptr.dtype.element_ty), mask=ok1)
+    tl.store(begin_ptr + ((sample * chunks + chunk) * 2 + 0) * C + channel, q_x, mask=ok)
+    tl.store(begin_ptr + ((sample * chunks + chunk) * 2 + 1) * C + channel, p_x, mask=ok)
 
 
 def _plan(like: Tensor) -> tuple[int, int, int, dict]:
@@ -728,87 +719,79 @@ def scan_adjoint(
     return (*first, *bars, *(x.sum((0, 1)).to(like.dtype) for x in sums))
 
 
-@triton.jit(do_not_specialize=["T__", "C__"])
-def readout_kernel(q__start_ptr, p__start_ptr, q_ptr, p_ptr, out_ptr, T__, C__, BLOCK: tl.constexpr, ACC: tl.constexpr):
+@triton.jit(do_not_specialize=["T", "C"])
+def readout_kernel(q_start_ptr, p_start_ptr, q_ptr, p_ptr, out_ptr, T, C, BLOCK: tl.constexpr, ACC: tl.constexpr):
     """The components at one token."""
-    row__ = tl.program_id(0).to(tl.int64)
-    sample__ = row__ // T__
-    t__ = row__ % T__
-    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = channel__ < C__
-    later__ = ok__ & ((t__ > 0) | (channel__ < 0))
-    first__ = ok__ & ((t__ == 0) | (channel__ < 0))
+    row = tl.program_id(0).to(tl.int64)
+    sample = row // T
+    t = row % T
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok = channel < C
+    later = ok & ((t > 0) | (channel < 0))
+    first = ok & ((t == 0) | (channel < 0))
 
-    q = tl.load(q_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    q__before = tl.load(q_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
-        q__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    q = tl.load(q_ptr + row * C + channel, mask=ok, other=0.0).to(ACC)
+    q_before = tl.load(q_ptr + (row - 1) * C + channel, mask=later, other=0.0).to(ACC) + tl.load(
+        q_start_ptr + sample * C + channel, mask=first, other=0.0
     ).to(ACC)
-    p = tl.load(p_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    p__before = tl.load(p_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
-        p__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    p = tl.load(p_ptr + row * C + channel, mask=ok, other=0.0).to(ACC)
+    p_before = tl.load(p_ptr + (row - 1) * C + channel, mask=later, other=0.0).to(ACC) + tl.load(
+        p_start_ptr + sample * C + channel, mask=first, other=0.0
     ).to(ACC)
-    T00__value, J__value, M__value = _readout(q__before, p__before, q, p)
-    tl.store(out_ptr + (row__ * 3 + 0) * C__ + channel__, T00__value.to(out_ptr.dtype.element_ty), mask=ok__)
-    tl.store(out_ptr + (row__ * 3 + 1) * C__ + channel__, J__value.to(out_ptr.dtype.element_ty), mask=ok__)
-    tl.store(out_ptr + (row__ * 3 + 2) * C__ + channel__, M__value.to(out_ptr.dtype.element_ty), mask=ok__)
+    T00_value, J_value, M_value = _readout(q_before, p_before, q, p)
+    tl.store(out_ptr + (row * 3 + 0) * C + channel, T00_value.to(out_ptr.dtype.element_ty), mask=ok)
+    tl.store(out_ptr + (row * 3 + 1) * C + channel, J_value.to(out_ptr.dtype.element_ty), mask=ok)
+    tl.store(out_ptr + (row * 3 + 2) * C + channel, M_value.to(out_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["T__", "C__"])
+@triton.jit(do_not_specialize=["T", "C"])
 def readout_adjoint_kernel(
     grad_ptr,
-    q__start_ptr,
-    p__start_ptr,
+    q_start_ptr,
+    p_start_ptr,
     q_ptr,
     p_ptr,
-    q__bar_ptr,
-    p__bar_ptr,
-    q__begin_ptr,
-    p__begin_ptr,
-    T__,
-    C__,
+    q_bar_ptr,
+    p_bar_ptr,
+    q_begin_ptr,
+    p_begin_ptr,
+    T,
+    C,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The cotangents at one token: what flows into its state from its own readout and from the next one."""
-    row__ = tl.program_id(0).to(tl.int64)
-    sample__ = row__ // T__
-    t__ = row__ % T__
-    channel__ = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = channel__ < C__
-    later__ = ok__ & ((t__ > 0) | (channel__ < 0))
-    first__ = ok__ & ((t__ == 0) | (channel__ < 0))
-    after__ = ok__ & ((t__ + 1 < T__) | (channel__ < 0))
+    row = tl.program_id(0).to(tl.int64)
+    sample = row // T
+    t = row % T
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    ok = channel < C
+    later = ok & ((t > 0) | (channel < 0))
+    first = ok & ((t == 0) | (channel < 0))
+    after = ok & ((t + 1 < T) | (channel < 0))
 
-    q = tl.load(q_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    q__before = tl.load(q_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
-        q__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    q = tl.load(q_ptr + row * C + channel, mask=ok, other=0.0).to(ACC)
+    q_before = tl.load(q_ptr + (row - 1) * C + channel, mask=later, other=0.0).to(ACC) + tl.load(
+        q_start_ptr + sample * C + channel, mask=first, other=0.0
     ).to(ACC)
-    p = tl.load(p_ptr + row__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    p__before = tl.load(p_ptr + (row__ - 1) * C__ + channel__, mask=later__, other=0.0).to(ACC) + tl.load(
-        p__start_ptr + sample__ * C__ + channel__, mask=first__, other=0.0
+    p = tl.load(p_ptr + row * C + channel, mask=ok, other=0.0).to(ACC)
+    p_before = tl.load(p_ptr + (row - 1) * C + channel, mask=later, other=0.0).to(ACC) + tl.load(
+        p_start_ptr + sample * C + channel, mask=first, other=0.0
     ).to(ACC)
-    T00__g = tl.load(grad_ptr + (row__ * 3 + 0) * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    J__g = tl.load(grad_ptr + (row__ * 3 + 1) * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    M__g = tl.load(grad_ptr + (row__ * 3 + 2) * C__ + channel__, mask=ok__, other=0.0).to(ACC)
-    T00__h = tl.load(grad_ptr + ((row__ + 1) * 3 + 0) * C__ + channel__, mask=after__, other=0.0).to(ACC)
-    J__h = tl.load(grad_ptr + ((row__ + 1) * 3 + 1) * C__ + channel__, mask=after__, other=0.0).to(ACC)
-    M__h = tl.load(grad_ptr + ((row__ + 1) * 3 + 2) * C__ + channel__, mask=after__, other=0.0).to(ACC)
-    q__after = tl.load(q_ptr + (row__ + 1) * C__ + channel__, mask=after__, other=0.0).to(ACC)
-    p__after = tl.load(p_ptr + (row__ + 1) * C__ + channel__, mask=after__, other=0.0).to(ACC)
-    q__back, p__back, q__own, p__own = _readout_adjoint(q__before, p__before, q, p, T00__g, J__g, M__g)
-    q__come, p__come, q__x, p__x = _readout_adjoint(q, p, q__after, p__after, T00__h, J__h, M__h)
-    tl.store(
-        q__bar_ptr + row__ * C__ + channel__,
-        (q__own + tl.where(after__, q__come, 0.0)).to(q_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(q__begin_ptr + sample__ * C__ + channel__, q__back.to(q_ptr.dtype.element_ty), mask=first__)
-    tl.store(
-        p__bar_ptr + row__ * C__ + channel__,
-        (p__own + tl.where(after__, p__come, 0.0)).to(p_ptr.dtype.element_ty),
-        mask=ok__,
-    )
-    tl.store(p__begin_ptr + sample__ * C__ + channel__, p__back.to(p_ptr.dtype.element_ty), mask=first__)
+    T00_g = tl.load(grad_ptr + (row * 3 + 0) * C + channel, mask=ok, other=0.0).to(ACC)
+    J_g = tl.load(grad_ptr + (row * 3 + 1) * C + channel, mask=ok, other=0.0).to(ACC)
+    M_g = tl.load(grad_ptr + (row * 3 + 2) * C + channel, mask=ok, other=0.0).to(ACC)
+    T00_h = tl.load(grad_ptr + ((row + 1) * 3 + 0) * C + channel, mask=after, other=0.0).to(ACC)
+    J_h = tl.load(grad_ptr + ((row + 1) * 3 + 1) * C + channel, mask=after, other=0.0).to(ACC)
+    M_h = tl.load(grad_ptr + ((row + 1) * 3 + 2) * C + channel, mask=after, other=0.0).to(ACC)
+    q_after = tl.load(q_ptr + (row + 1) * C + channel, mask=after, other=0.0).to(ACC)
+    p_after = tl.load(p_ptr + (row + 1) * C + channel, mask=after, other=0.0).to(ACC)
+    q_back, p_back, q_own, p_own = _readout_adjoint(q_before, p_before, q, p, T00_g, J_g, M_g)
+    q_come, p_come, q_x, p_x = _readout_adjoint(q, p, q_after, p_after, T00_h, J_h, M_h)
+    tl.store(q_bar_ptr + row * C + channel, (q_own + tl.where(after, q_come, 0.0)).to(q_ptr.dtype.element_ty), mask=ok)
+    tl.store(q_begin_ptr + sample * C + channel, q_back.to(q_ptr.dtype.element_ty), mask=first)
+    tl.store(p_bar_ptr + row * C + channel, (p_own + tl.where(after, p_come, 0.0)).to(p_ptr.dtype.element_ty), mask=ok)
+    tl.store(p_begin_ptr + sample * C + channel, p_back.to(p_ptr.dtype.element_ty), mask=first)
 
 
 def readout_scan(start: Tensors, states: Tensors, coefficients: Tensors) -> Tensors:

@@ -14,8 +14,8 @@
 """Lm: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: states and inputs (B, T, C), channels last, as the kernels want them in memory; the state before the first token
-(B, C); coefficients (C,). Names: ``u__next`` is u after a token, ``u__before`` the one before it, ``u__from_v`` what v
-adds to u over a token (an entry of E), ``u__bar`` the cotangent of u. ``step``, ``readout`` and their adjoints are
+(B, C); coefficients (C,). Names: ``u_next`` is u after a token, ``u_before`` the one before it, ``u_from_v`` what v
+adds to u over a token (an entry of E), ``u_bar`` the cotangent of u. ``step``, ``readout`` and their adjoints are
 pointwise: they take one token, or all of them at once.
 """
 
@@ -34,47 +34,40 @@ def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Ten
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
-    v__0 = torch.sin(theta)
-    rate__v = -lam
-    v__1 = torch.exp(rate__v)
-    offset_p__v = p - f_p
-    v__2 = offset_p__v * v__1
-    v__3 = torch.cos(theta)
-    offset_q__v = q - f_q
-    v__4 = offset_q__v * v__1
-    q__next = f_q + v__0 * v__2 + v__3 * v__4
-    p__next = f_p + v__2 * v__3 - v__0 * v__4
-    return (q__next, p__next)
+    v_0 = torch.sin(theta)
+    rate_v = -lam
+    v_1 = torch.exp(rate_v)
+    offset_p_v = p - f_p
+    v_2 = offset_p_v * v_1
+    v_3 = torch.cos(theta)
+    offset_q_v = q - f_q
+    v_4 = offset_q_v * v_1
+    q_next = f_q + v_0 * v_2 + v_3 * v_4
+    p_next = f_p + v_2 * v_3 - v_0 * v_4
+    return (q_next, p_next)
 
 
 def step_adjoint(
-    q: Tensor,
-    p: Tensor,
-    f_p: Tensor,
-    f_q: Tensor,
-    lam: Tensor,
-    theta: Tensor,
-    q__next__bar: Tensor,
-    p__next__bar: Tensor,
+    q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor, q_next_bar: Tensor, p_next_bar: Tensor
 ) -> Tensors:
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
-    rate__v = -lam
-    v__0 = torch.exp(rate__v)
-    v__1 = v__0 * torch.sin(theta)
-    v__2 = torch.cos(theta)
-    v__3 = v__0 * v__2
-    offset_p__v = p - f_p
-    offset_q__v = q - f_q
-    v__4 = offset_p__v * v__1 + offset_q__v * v__3
-    v__5 = offset_p__v * v__3 - offset_q__v * v__1
-    q__bar = v__0 * v__2 * q__next__bar - v__1 * p__next__bar
-    p__bar = v__3 * p__next__bar + v__1 * q__next__bar
-    rate__bar4__v = v__5 * p__next__bar + v__4 * q__next__bar
-    theta__bar = v__5 * q__next__bar - v__4 * p__next__bar
-    f_p__bar = p__next__bar - p__bar
-    f_q__bar = q__next__bar - q__bar
-    lam__bar = -rate__bar4__v
-    return (q__bar, p__bar, f_p__bar, f_q__bar, lam__bar, theta__bar)
+    rate_v = -lam
+    v_0 = torch.exp(rate_v)
+    v_1 = v_0 * torch.sin(theta)
+    v_2 = torch.cos(theta)
+    v_3 = v_0 * v_2
+    offset_p_v = p - f_p
+    offset_q_v = q - f_q
+    v_4 = offset_p_v * v_1 + offset_q_v * v_3
+    v_5 = offset_p_v * v_3 - offset_q_v * v_1
+    q_bar = v_0 * v_2 * q_next_bar - v_1 * p_next_bar
+    p_bar = v_3 * p_next_bar + v_1 * q_next_bar
+    rate_bar4_v = v_5 * p_next_bar + v_4 * q_next_bar
+    theta_bar = v_5 * q_next_bar - v_4 * p_next_bar
+    f_p_bar = p_next_bar - p_bar
+    f_q_bar = q_next_bar - q_bar
+    lam_bar = -rate_bar4_v
+    return (q_bar, p_bar, f_p_bar, f_q_bar, lam_bar, theta_bar)
 
 
 def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
@@ -83,40 +76,40 @@ def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
-    rate__v = -lam
-    v__0 = torch.exp(rate__v)
-    q__from_q__t = v__0 * torch.cos(theta)
-    q__from_p__t = v__0 * torch.sin(theta)
-    p__from_q__t = -q__from_p__t
-    p__from_p__t = q__from_q__t
-    q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
-    p__drive = f_p + q__from_p__t * f_q - q__from_q__t * f_p
-    return (q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive)
+    rate_v = -lam
+    v_0 = torch.exp(rate_v)
+    q_from_q_t = v_0 * torch.cos(theta)
+    q_from_p_t = v_0 * torch.sin(theta)
+    p_from_q_t = -q_from_p_t
+    p_from_p_t = q_from_q_t
+    q_drive = f_q - q_from_p_t * f_p - q_from_q_t * f_q
+    p_drive = f_p + q_from_p_t * f_q - q_from_q_t * f_p
+    return (q_from_q_t, q_from_p_t, p_from_q_t, p_from_p_t, q_drive, p_drive)
 
 
-def readout(q__before: Tensor, p__before: Tensor, q: Tensor, p: Tensor) -> Tensors:
+def readout(q_before: Tensor, p_before: Tensor, q: Tensor, p: Tensor) -> Tensors:
     """The readout from the states before and after a token: T00, J, M."""
-    T00__density = 0.5 * p * p + 0.5 * q * q
-    J__density = p * q__before - p__before * q
-    M__density = p * p__before + q * q__before
-    return (T00__density, J__density, M__density)
+    T00_density = 0.5 * p * p + 0.5 * q * q
+    J_density = p * q_before - p_before * q
+    M_density = p * p_before + q * q_before
+    return (T00_density, J_density, M_density)
 
 
 def readout_adjoint(
-    q__before: Tensor,
-    p__before: Tensor,
+    q_before: Tensor,
+    p_before: Tensor,
     q: Tensor,
     p: Tensor,
-    T00__density__bar: Tensor,
-    J__density__bar: Tensor,
-    M__density__bar: Tensor,
+    T00_density_bar: Tensor,
+    J_density_bar: Tensor,
+    M_density_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
-    q__before__bar = J__density__bar * p + M__density__bar * q
-    p__before__bar = M__density__bar * p - J__density__bar * q
-    q__bar = M__density__bar * q__before + T00__density__bar * q - J__density__bar * p__before
-    p__bar = J__density__bar * q__before + M__density__bar * p__before + T00__density__bar * p
-    return (q__before__bar, p__before__bar, q__bar, p__bar)
+    q_before_bar = J_density_bar * p + M_density_bar * q
+    p_before_bar = M_density_bar * p - J_density_bar * q
+    q_bar = M_density_bar * q_before + T00_density_bar * q - J_density_bar * p_before
+    p_bar = J_density_bar * q_before + M_density_bar * p_before + T00_density_bar * p
+    return (q_before_bar, p_before_bar, q_bar, p_bar)
 
 
 def energy(q: Tensor, p: Tensor) -> Tensors:
@@ -124,8 +117,8 @@ def energy(q: Tensor, p: Tensor) -> Tensors:
 
     -f_p*p - f_q*q + p**2/2 + q**2/2
     """
-    energy__density = 0.5 * p * p + 0.5 * q * q
-    return (energy__density,)
+    energy_density = 0.5 * p * p + 0.5 * q * q
+    return (energy_density,)
 
 
 def rates(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
@@ -134,11 +127,11 @@ def rates(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Te
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
-    v__0 = q - f_q
-    v__1 = p - f_p
-    q__rate = v__1 * theta - v__0 * lam
-    p__rate = -v__1 * lam - v__0 * theta
-    return (q__rate, p__rate)
+    v_0 = q - f_q
+    v_1 = p - f_p
+    q_rate = v_1 * theta - v_0 * lam
+    p_rate = -v_1 * lam - v_0 * theta
+    return (q_rate, p_rate)
 
 
 def earlier(x: Tensor, by: int, first: Tensor | None = None) -> Tensor:

@@ -321,8 +321,8 @@ def _dense(*tensors: Tensor) -> Tensors:
 
 class _Unit:
     """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its
-    kernels,
-    compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be taken."""
+    kernels, compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be
+    taken."""
 
     def __init__(self, entry: str, like: Tensor, steps: int = 1) -> None:
         self.entry, self.like = entry, like

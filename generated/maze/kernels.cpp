@@ -361,246 +361,245 @@ struct Given {
     }
 };
 
-// ``readout``: T00__density, T11__density, T12__density, T22__density.
+// ``readout``: T00_density, T11_density, T12_density, T22_density.
 static NOINLINE void readout_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict m2,
     const R* __restrict s,
     const R* __restrict u,
-    R* __restrict T00__density,
-    R* __restrict T11__density,
-    R* __restrict T12__density,
-    R* __restrict T22__density
+    R* __restrict T00_density,
+    R* __restrict T11_density,
+    R* __restrict T12_density,
+    R* __restrict T22_density
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const kappa__row = kappa + c * at.padded + at.padded_row(row);
-            const R* const m2__row = m2 + c * at.dense + at.dense_row(row);
-            const R* const s__row = s + c * at.dense + at.dense_row(row);
-            const R* const u__row = u + c * at.padded + at.padded_row(row);
-            R* const T00__density__row = T00__density + c * at.dense + at.dense_row(row);
-            R* const T11__density__row = T11__density + c * at.dense + at.dense_row(row);
-            R* const T12__density__row = T12__density + c * at.dense + at.dense_row(row);
-            R* const T22__density__row = T22__density + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const kappa_row = kappa + c * at.padded + at.padded_row(row);
+            const R* const m2_row = m2 + c * at.dense + at.dense_row(row);
+            const R* const s_row = s + c * at.dense + at.dense_row(row);
+            const R* const u_row = u + c * at.padded + at.padded_row(row);
+            R* const T00_density_row = T00_density + c * at.dense + at.dense_row(row);
+            R* const T11_density_row = T11_density + c * at.dense + at.dense_row(row);
+            R* const T12_density_row = T12_density + c * at.dense + at.dense_row(row);
+            R* const T22_density_row = T22_density + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V kappa = load(kappa__row + j);
-                const V kappa__0_m1 = load(kappa__row + j - 1);
-                const V kappa__0_p1 = load(kappa__row + j + 1);
-                const V kappa__m1_0 = load(kappa__row + j - at.step0());
-                const V kappa__p1_0 = load(kappa__row + j + at.step0());
-                const V m2 = load_dense(last, m2__row + j);
-                const V s = load_dense(last, s__row + j);
-                const V u = load(u__row + j);
-                const V u__0_m1 = load(u__row + j - 1);
-                const V u__0_p1 = load(u__row + j + 1);
-                const V u__m1_0 = load(u__row + j - at.step0());
-                const V u__p1_0 = load(u__row + j + at.step0());
-                const auto v__0 = (u - u__p1_0) * inside__p1_0;
-                const auto v__1 = v__0 * v__0 * harmonicmean_(kappa, kappa__p1_0);
-                const auto v__2 = (u - u__m1_0) * inside__m1_0;
-                const auto v__3 = v__2 * v__2 * harmonicmean_(kappa, kappa__m1_0);
-                const auto v__4 = (u - u__0_p1) * inside__0_p1;
-                const auto v__5 = (u - u__0_m1) * inside__0_m1;
-                const auto v__6 = v__4 * v__4 * harmonicmean_(kappa, kappa__0_p1) + v__5 * v__5 * harmonicmean_(kappa,
-                    kappa__0_m1);
-                const auto v__7 = (R(0.5) * u * m2 - s) * u;
-                const auto v__8 = v__6 - v__1 - v__3;
-                const auto v__9 = R(0.25) * v__8;
-                const auto v__10 = v__1 + v__3 + v__6;
-                const auto T00__density = R(0.25) * v__10 + v__7;
-                store_result(at, last, T00__density__row + j, spread(T00__density));
-                const auto T11__density = -v__7 - v__9;
-                store_result(at, last, T11__density__row + j, spread(T11__density));
-                const auto T12__density = R(0.25) * (v__0 - v__2) * (v__4 - v__5) * kappa;
-                store_result(at, last, T12__density__row + j, spread(T12__density));
-                const auto T22__density = v__9 - v__7;
-                store_result(at, last, T22__density__row + j, spread(T22__density));
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V kappa = load(kappa_row + j);
+                const V kappa_0_m1 = load(kappa_row + j - 1);
+                const V kappa_0_p1 = load(kappa_row + j + 1);
+                const V kappa_m1_0 = load(kappa_row + j - at.step0());
+                const V kappa_p1_0 = load(kappa_row + j + at.step0());
+                const V m2 = load_dense(last, m2_row + j);
+                const V s = load_dense(last, s_row + j);
+                const V u = load(u_row + j);
+                const V u_0_m1 = load(u_row + j - 1);
+                const V u_0_p1 = load(u_row + j + 1);
+                const V u_m1_0 = load(u_row + j - at.step0());
+                const V u_p1_0 = load(u_row + j + at.step0());
+                const auto v_0 = (u - u_p1_0) * inside_p1_0;
+                const auto v_1 = v_0 * v_0 * harmonicmean_(kappa, kappa_p1_0);
+                const auto v_2 = (u - u_m1_0) * inside_m1_0;
+                const auto v_3 = v_2 * v_2 * harmonicmean_(kappa, kappa_m1_0);
+                const auto v_4 = (u - u_0_p1) * inside_0_p1;
+                const auto v_5 = (u - u_0_m1) * inside_0_m1;
+                const auto v_6 = v_4 * v_4 * harmonicmean_(kappa, kappa_0_p1) + v_5 * v_5 * harmonicmean_(kappa,
+                    kappa_0_m1);
+                const auto v_7 = (R(0.5) * u * m2 - s) * u;
+                const auto v_8 = v_6 - v_1 - v_3;
+                const auto v_9 = R(0.25) * v_8;
+                const auto v_10 = v_1 + v_3 + v_6;
+                const auto T00_density = R(0.25) * v_10 + v_7;
+                store_result(at, last, T00_density_row + j, spread(T00_density));
+                const auto T11_density = -v_7 - v_9;
+                store_result(at, last, T11_density_row + j, spread(T11_density));
+                const auto T12_density = R(0.25) * (v_0 - v_2) * (v_4 - v_5) * kappa;
+                store_result(at, last, T12_density_row + j, spread(T12_density));
+                const auto T22_density = v_9 - v_7;
+                store_result(at, last, T22_density_row + j, spread(T22_density));
             });
         }
     }
 }
 
 // The readout at every site: T00, T11, T12, T22.
-// coefficients -> T00__density, T11__density, T12__density, T22__density
+// coefficients -> T00_density, T11_density, T12_density, T22_density
 static NOINLINE void readout(
     const Lattice& at,
     const Given& given,
-    R* T00__density,
-    R* T11__density,
-    R* T12__density,
-    R* T22__density
+    R* T00_density,
+    R* T11_density,
+    R* T12_density,
+    R* T22_density
 ) {
-    readout_0(at, given.kappa, given.m2, given.s, given.u, T00__density, T11__density, T12__density, T22__density);
+    readout_0(at, given.kappa, given.m2, given.s, given.u, T00_density, T11_density, T12_density, T22_density);
 }
 
-// ``readout_adjoint``: u__bar, kappa__bar, m2__bar, s__bar.
+// ``readout_adjoint``: u_bar, kappa_bar, m2_bar, s_bar.
 static NOINLINE void readout_adjoint_0(
     const Lattice& at,
-    const R* __restrict T00__density__bar,
-    const R* __restrict T11__density__bar,
-    const R* __restrict T12__density__bar,
-    const R* __restrict T22__density__bar,
+    const R* __restrict T00_density_bar,
+    const R* __restrict T11_density_bar,
+    const R* __restrict T12_density_bar,
+    const R* __restrict T22_density_bar,
     const R* __restrict kappa,
     const R* __restrict m2,
     const R* __restrict s,
     const R* __restrict u,
-    R* __restrict u__bar,
-    R* __restrict kappa__bar,
-    R* __restrict m2__bar,
-    R* __restrict s__bar
+    R* __restrict u_bar,
+    R* __restrict kappa_bar,
+    R* __restrict m2_bar,
+    R* __restrict s_bar
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const T00__density__bar__row = T00__density__bar + c * at.padded + at.padded_row(row);
-            const R* const T11__density__bar__row = T11__density__bar + c * at.padded + at.padded_row(row);
-            const R* const T12__density__bar__row = T12__density__bar + c * at.padded + at.padded_row(row);
-            const R* const T22__density__bar__row = T22__density__bar + c * at.padded + at.padded_row(row);
-            const R* const kappa__row = kappa + c * at.padded + at.padded_row(row);
-            const R* const m2__row = m2 + c * at.dense + at.dense_row(row);
-            const R* const s__row = s + c * at.dense + at.dense_row(row);
-            const R* const u__row = u + c * at.padded + at.padded_row(row);
-            R* const u__bar__row = u__bar + c * at.dense + at.dense_row(row);
-            R* const kappa__bar__row = kappa__bar + c * at.dense + at.dense_row(row);
-            R* const m2__bar__row = m2__bar + c * at.dense + at.dense_row(row);
-            R* const s__bar__row = s__bar + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const T00_density_bar_row = T00_density_bar + c * at.padded + at.padded_row(row);
+            const R* const T11_density_bar_row = T11_density_bar + c * at.padded + at.padded_row(row);
+            const R* const T12_density_bar_row = T12_density_bar + c * at.padded + at.padded_row(row);
+            const R* const T22_density_bar_row = T22_density_bar + c * at.padded + at.padded_row(row);
+            const R* const kappa_row = kappa + c * at.padded + at.padded_row(row);
+            const R* const m2_row = m2 + c * at.dense + at.dense_row(row);
+            const R* const s_row = s + c * at.dense + at.dense_row(row);
+            const R* const u_row = u + c * at.padded + at.padded_row(row);
+            R* const u_bar_row = u_bar + c * at.dense + at.dense_row(row);
+            R* const kappa_bar_row = kappa_bar + c * at.dense + at.dense_row(row);
+            R* const m2_bar_row = m2_bar + c * at.dense + at.dense_row(row);
+            R* const s_bar_row = s_bar + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V T00__density__bar = load(T00__density__bar__row + j);
-                const V T00__density__bar__0_m1 = load(T00__density__bar__row + j - 1);
-                const V T00__density__bar__0_p1 = load(T00__density__bar__row + j + 1);
-                const V T00__density__bar__m1_0 = load(T00__density__bar__row + j - at.step0());
-                const V T00__density__bar__p1_0 = load(T00__density__bar__row + j + at.step0());
-                const V T11__density__bar = load(T11__density__bar__row + j);
-                const V T11__density__bar__0_m1 = load(T11__density__bar__row + j - 1);
-                const V T11__density__bar__0_p1 = load(T11__density__bar__row + j + 1);
-                const V T11__density__bar__m1_0 = load(T11__density__bar__row + j - at.step0());
-                const V T11__density__bar__p1_0 = load(T11__density__bar__row + j + at.step0());
-                const V T12__density__bar = load(T12__density__bar__row + j);
-                const V T12__density__bar__0_m1 = load(T12__density__bar__row + j - 1);
-                const V T12__density__bar__0_p1 = load(T12__density__bar__row + j + 1);
-                const V T12__density__bar__m1_0 = load(T12__density__bar__row + j - at.step0());
-                const V T12__density__bar__p1_0 = load(T12__density__bar__row + j + at.step0());
-                const V T22__density__bar = load(T22__density__bar__row + j);
-                const V T22__density__bar__0_m1 = load(T22__density__bar__row + j - 1);
-                const V T22__density__bar__0_p1 = load(T22__density__bar__row + j + 1);
-                const V T22__density__bar__m1_0 = load(T22__density__bar__row + j - at.step0());
-                const V T22__density__bar__p1_0 = load(T22__density__bar__row + j + at.step0());
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__m1_m1 = inside__m1 * load(at.inside_column + j - 1);
-                const V inside__m1_p1 = inside__m1 * load(at.inside_column + j + 1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V inside__p1_m1 = inside__p1 * load(at.inside_column + j - 1);
-                const V inside__p1_p1 = inside__p1 * load(at.inside_column + j + 1);
-                const V kappa = load(kappa__row + j);
-                const V kappa__0_m1 = load(kappa__row + j - 1);
-                const V kappa__0_p1 = load(kappa__row + j + 1);
-                const V kappa__m1_0 = load(kappa__row + j - at.step0());
-                const V kappa__p1_0 = load(kappa__row + j + at.step0());
-                const V m2 = load_dense(last, m2__row + j);
-                const V s = load_dense(last, s__row + j);
-                const V u = load(u__row + j);
-                const V u__0_m1 = load(u__row + j - 1);
-                const V u__0_p1 = load(u__row + j + 1);
-                const V u__m1_0 = load(u__row + j - at.step0());
-                const V u__m1_m1 = load(u__row + j - at.step0() - 1);
-                const V u__m1_p1 = load(u__row + j - at.step0() + 1);
-                const V u__p1_0 = load(u__row + j + at.step0());
-                const V u__p1_m1 = load(u__row + j + at.step0() - 1);
-                const V u__p1_p1 = load(u__row + j + at.step0() + 1);
-                const auto v__0 = u - u__m1_0;
-                const auto v__1 = u - u__p1_0;
-                const auto v__2 = u - u__0_m1;
-                const auto v__3 = u - u__0_p1;
-                const auto v__4 = sharesquare0_(kappa__0_m1, kappa);
-                const auto v__5 = T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1;
-                const auto v__6 = sharesquare0_(kappa__0_p1, kappa);
-                const auto v__7 = T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1;
-                const auto v__8 = sharesquare0_(kappa__m1_0, kappa);
-                const auto v__9 = T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0;
-                const auto v__10 = sharesquare0_(kappa__p1_0, kappa);
-                const auto v__11 = T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0;
-                const auto v__12 = v__2 * inside__0_m1;
-                const auto v__13 = v__12 * v__12;
-                const auto v__14 = v__3 * inside__0_p1;
-                const auto v__15 = v__14 * v__14;
-                const auto v__16 = v__0 * inside__m1_0;
-                const auto v__17 = v__1 * inside__p1_0;
-                const auto v__18 = v__10 * v__17 * v__17 + v__8 * v__16 * v__16;
-                const auto v__19 = harmonicmean_(kappa, kappa__0_m1);
-                const auto v__20 = v__12 * v__19;
-                const auto v__21 = harmonicmean_(kappa, kappa__0_p1);
-                const auto v__22 = v__14 * v__21;
-                const auto v__23 = harmonicmean_(kappa, kappa__m1_0);
-                const auto v__24 = harmonicmean_(kappa, kappa__p1_0);
-                const auto v__25 = v__16 * v__23 + v__17 * v__24;
-                const auto v__26 = u * m2 - s;
-                const auto v__27 = R(4.0) * v__26;
-                const auto v__28 = v__25 - v__20 - v__22;
-                const auto v__29 = R(2.0) * v__28;
-                const auto v__30 = -u__m1_m1;
-                const auto v__31 = -u__p1_m1;
-                const auto v__32 = -u__m1_p1;
-                const auto v__33 = -u__p1_p1;
-                const auto v__34 = v__16 - v__17;
-                const auto v__35 = v__12 - v__14;
-                const auto v__36 = T11__density__bar + T22__density__bar - T00__density__bar;
-                const auto v__37 = (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar + v__8 * v__9 * v__0 *
-                    v__0 + v__10 * v__11 * v__1 * v__1 + v__4 * v__5 * v__2 * v__2 + v__6 * v__7 * v__3 * v__3 -
-                    (T11__density__bar - T22__density__bar) * (v__13 * v__4 + v__15 * v__6 - v__18);
-                const auto v__38 = v__20 + v__22 + v__25;
-                const auto v__39 = inside__m1_0 * kappa;
-                const auto v__40 = inside__p1_0 * kappa;
-                const auto v__41 = inside__0_m1 * kappa;
-                const auto v__42 = inside__0_p1 * kappa;
-                const auto v__43 = (v__27 + R(2.0) * v__38) * T00__density__bar + (v__34 * (v__41 - v__42) + v__35 *
-                    (v__39 - v__40)) * T12__density__bar + ((u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) *
-                    inside__p1_m1) * T12__density__bar__0_m1 * kappa__0_m1 + ((u__m1_0 + v__30) * inside__m1_m1 -
-                    (u__m1_0 + v__32) * inside__m1_p1) * T12__density__bar__m1_0 * kappa__m1_0 + (-v__27 - v__29) *
-                    T22__density__bar - (v__27 - v__29) * T11__density__bar - ((u__0_p1 + v__32) * inside__m1_p1 -
-                    (u__0_p1 + v__33) * inside__p1_p1) * T12__density__bar__0_p1 * kappa__0_p1 - ((u__p1_0 + v__31) *
-                    inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1) * T12__density__bar__p1_0 * kappa__p1_0;
-                const auto v__44 = v__0 * v__23 * v__9 + v__1 * v__11 * v__24 + v__19 * v__2 * v__5 + v__21 * v__3 *
-                    v__7;
-                const auto u__bar = R(0.25) * v__43 + R(0.5) * v__44;
-                store_dense(last, u__bar__row + j, spread(u__bar));
-                const auto kappa__bar = R(0.25) * v__34 * v__35 * T12__density__bar + R(0.5) * v__37;
-                store_dense(last, kappa__bar__row + j, spread(kappa__bar));
-                const auto m2__bar = -R(0.5) * v__36 * u * u;
-                store_dense(last, m2__bar__row + j, spread(m2__bar));
-                const auto s__bar = v__36 * u;
-                store_dense(last, s__bar__row + j, spread(s__bar));
+                const V T00_density_bar = load(T00_density_bar_row + j);
+                const V T00_density_bar_0_m1 = load(T00_density_bar_row + j - 1);
+                const V T00_density_bar_0_p1 = load(T00_density_bar_row + j + 1);
+                const V T00_density_bar_m1_0 = load(T00_density_bar_row + j - at.step0());
+                const V T00_density_bar_p1_0 = load(T00_density_bar_row + j + at.step0());
+                const V T11_density_bar = load(T11_density_bar_row + j);
+                const V T11_density_bar_0_m1 = load(T11_density_bar_row + j - 1);
+                const V T11_density_bar_0_p1 = load(T11_density_bar_row + j + 1);
+                const V T11_density_bar_m1_0 = load(T11_density_bar_row + j - at.step0());
+                const V T11_density_bar_p1_0 = load(T11_density_bar_row + j + at.step0());
+                const V T12_density_bar = load(T12_density_bar_row + j);
+                const V T12_density_bar_0_m1 = load(T12_density_bar_row + j - 1);
+                const V T12_density_bar_0_p1 = load(T12_density_bar_row + j + 1);
+                const V T12_density_bar_m1_0 = load(T12_density_bar_row + j - at.step0());
+                const V T12_density_bar_p1_0 = load(T12_density_bar_row + j + at.step0());
+                const V T22_density_bar = load(T22_density_bar_row + j);
+                const V T22_density_bar_0_m1 = load(T22_density_bar_row + j - 1);
+                const V T22_density_bar_0_p1 = load(T22_density_bar_row + j + 1);
+                const V T22_density_bar_m1_0 = load(T22_density_bar_row + j - at.step0());
+                const V T22_density_bar_p1_0 = load(T22_density_bar_row + j + at.step0());
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_m1_m1 = inside_m1 * load(at.inside_column + j - 1);
+                const V inside_m1_p1 = inside_m1 * load(at.inside_column + j + 1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V inside_p1_m1 = inside_p1 * load(at.inside_column + j - 1);
+                const V inside_p1_p1 = inside_p1 * load(at.inside_column + j + 1);
+                const V kappa = load(kappa_row + j);
+                const V kappa_0_m1 = load(kappa_row + j - 1);
+                const V kappa_0_p1 = load(kappa_row + j + 1);
+                const V kappa_m1_0 = load(kappa_row + j - at.step0());
+                const V kappa_p1_0 = load(kappa_row + j + at.step0());
+                const V m2 = load_dense(last, m2_row + j);
+                const V s = load_dense(last, s_row + j);
+                const V u = load(u_row + j);
+                const V u_0_m1 = load(u_row + j - 1);
+                const V u_0_p1 = load(u_row + j + 1);
+                const V u_m1_0 = load(u_row + j - at.step0());
+                const V u_m1_m1 = load(u_row + j - at.step0() - 1);
+                const V u_m1_p1 = load(u_row + j - at.step0() + 1);
+                const V u_p1_0 = load(u_row + j + at.step0());
+                const V u_p1_m1 = load(u_row + j + at.step0() - 1);
+                const V u_p1_p1 = load(u_row + j + at.step0() + 1);
+                const auto v_0 = u - u_m1_0;
+                const auto v_1 = u - u_p1_0;
+                const auto v_2 = u - u_0_m1;
+                const auto v_3 = u - u_0_p1;
+                const auto v_4 = sharesquare0_(kappa_0_m1, kappa);
+                const auto v_5 = T00_density_bar_0_m1 + T22_density_bar_0_m1 - T11_density_bar_0_m1;
+                const auto v_6 = sharesquare0_(kappa_0_p1, kappa);
+                const auto v_7 = T00_density_bar_0_p1 + T22_density_bar_0_p1 - T11_density_bar_0_p1;
+                const auto v_8 = sharesquare0_(kappa_m1_0, kappa);
+                const auto v_9 = T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0;
+                const auto v_10 = sharesquare0_(kappa_p1_0, kappa);
+                const auto v_11 = T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0;
+                const auto v_12 = v_2 * inside_0_m1;
+                const auto v_13 = v_12 * v_12;
+                const auto v_14 = v_3 * inside_0_p1;
+                const auto v_15 = v_14 * v_14;
+                const auto v_16 = v_0 * inside_m1_0;
+                const auto v_17 = v_1 * inside_p1_0;
+                const auto v_18 = v_10 * v_17 * v_17 + v_8 * v_16 * v_16;
+                const auto v_19 = harmonicmean_(kappa, kappa_0_m1);
+                const auto v_20 = v_12 * v_19;
+                const auto v_21 = harmonicmean_(kappa, kappa_0_p1);
+                const auto v_22 = v_14 * v_21;
+                const auto v_23 = harmonicmean_(kappa, kappa_m1_0);
+                const auto v_24 = harmonicmean_(kappa, kappa_p1_0);
+                const auto v_25 = v_16 * v_23 + v_17 * v_24;
+                const auto v_26 = u * m2 - s;
+                const auto v_27 = R(4.0) * v_26;
+                const auto v_28 = v_25 - v_20 - v_22;
+                const auto v_29 = R(2.0) * v_28;
+                const auto v_30 = -u_m1_m1;
+                const auto v_31 = -u_p1_m1;
+                const auto v_32 = -u_m1_p1;
+                const auto v_33 = -u_p1_p1;
+                const auto v_34 = v_16 - v_17;
+                const auto v_35 = v_12 - v_14;
+                const auto v_36 = T11_density_bar + T22_density_bar - T00_density_bar;
+                const auto v_37 = (v_13 * v_4 + v_15 * v_6 + v_18) * T00_density_bar + v_8 * v_9 * v_0 * v_0 + v_10 *
+                    v_11 * v_1 * v_1 + v_4 * v_5 * v_2 * v_2 + v_6 * v_7 * v_3 * v_3 - (T11_density_bar -
+                    T22_density_bar) * (v_13 * v_4 + v_15 * v_6 - v_18);
+                const auto v_38 = v_20 + v_22 + v_25;
+                const auto v_39 = inside_m1_0 * kappa;
+                const auto v_40 = inside_p1_0 * kappa;
+                const auto v_41 = inside_0_m1 * kappa;
+                const auto v_42 = inside_0_p1 * kappa;
+                const auto v_43 = (v_27 + R(2.0) * v_38) * T00_density_bar + (v_34 * (v_41 - v_42) + v_35 * (v_39 -
+                    v_40)) * T12_density_bar + ((u_0_m1 + v_30) * inside_m1_m1 - (u_0_m1 + v_31) * inside_p1_m1) *
+                    T12_density_bar_0_m1 * kappa_0_m1 + ((u_m1_0 + v_30) * inside_m1_m1 - (u_m1_0 + v_32) *
+                    inside_m1_p1) * T12_density_bar_m1_0 * kappa_m1_0 + (-v_27 - v_29) * T22_density_bar - (v_27 -
+                    v_29) * T11_density_bar - ((u_0_p1 + v_32) * inside_m1_p1 - (u_0_p1 + v_33) * inside_p1_p1) *
+                    T12_density_bar_0_p1 * kappa_0_p1 - ((u_p1_0 + v_31) * inside_p1_m1 - (u_p1_0 + v_33) *
+                    inside_p1_p1) * T12_density_bar_p1_0 * kappa_p1_0;
+                const auto v_44 = v_0 * v_23 * v_9 + v_1 * v_11 * v_24 + v_19 * v_2 * v_5 + v_21 * v_3 * v_7;
+                const auto u_bar = R(0.25) * v_43 + R(0.5) * v_44;
+                store_dense(last, u_bar_row + j, spread(u_bar));
+                const auto kappa_bar = R(0.25) * v_34 * v_35 * T12_density_bar + R(0.5) * v_37;
+                store_dense(last, kappa_bar_row + j, spread(kappa_bar));
+                const auto m2_bar = -R(0.5) * v_36 * u * u;
+                store_dense(last, m2_bar_row + j, spread(m2_bar));
+                const auto s_bar = v_36 * u;
+                store_dense(last, s_bar_row + j, spread(s_bar));
             });
         }
     }
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
-// T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar -> u__bar, kappa__bar, m2__bar,
-// s__bar
+// T00_density_bar, T11_density_bar, T12_density_bar, T22_density_bar -> u_bar, kappa_bar, m2_bar,
+// s_bar
 static NOINLINE void readout_adjoint(
     const Lattice& at,
     const Given& given,
-    const R* T00__density__bar,
-    const R* T11__density__bar,
-    const R* T12__density__bar,
-    const R* T22__density__bar,
-    R* u__bar,
-    R* kappa__bar,
-    R* m2__bar,
-    R* s__bar
+    const R* T00_density_bar,
+    const R* T11_density_bar,
+    const R* T12_density_bar,
+    const R* T22_density_bar,
+    R* u_bar,
+    R* kappa_bar,
+    R* m2_bar,
+    R* s_bar
 ) {
-    readout_adjoint_0(at, T00__density__bar, T11__density__bar, T12__density__bar, T22__density__bar, given.kappa,
-        given.m2, given.s, given.u, u__bar, kappa__bar, m2__bar, s__bar);
+    readout_adjoint_0(at, T00_density_bar, T11_density_bar, T12_density_bar, T22_density_bar, given.kappa, given.m2,
+        given.s, given.u, u_bar, kappa_bar, m2_bar, s_bar);
 }
 
 constexpr long GIVEN = 4, COMPONENTS = 4, IMPORTS = 2, BUFFERS = 0;
@@ -691,112 +690,112 @@ struct Sums {
     double curvature[G];
 };
 
-// ``weights``: screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0.
+// ``weights``: screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0.
 static NOINLINE void weights_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict m2,
     R* __restrict screening__,
-    R* __restrict weight__m1_0,
-    R* __restrict weight__0_m1,
-    R* __restrict weight__0_p1,
-    R* __restrict weight__p1_0
+    R* __restrict weight_m1_0,
+    R* __restrict weight_0_m1,
+    R* __restrict weight_0_p1,
+    R* __restrict weight_p1_0
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const kappa__row = kappa + c * at.padded + at.padded_row(row);
-            const R* const m2__row = m2 + c * at.dense + at.dense_row(row);
-            R* const screening____row = screening__ + c * at.padded + at.padded_row(row);
-            R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
-            R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
-            R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
-            R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const kappa_row = kappa + c * at.padded + at.padded_row(row);
+            const R* const m2_row = m2 + c * at.dense + at.dense_row(row);
+            R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
+            R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
+            R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
+            R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
+            R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V kappa = load(kappa__row + j);
-                const V kappa__0_m1 = load(kappa__row + j - 1);
-                const V kappa__0_p1 = load(kappa__row + j + 1);
-                const V kappa__m1_0 = load(kappa__row + j - at.step0());
-                const V kappa__p1_0 = load(kappa__row + j + at.step0());
-                const V m2 = load_dense(last, m2__row + j);
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V kappa = load(kappa_row + j);
+                const V kappa_0_m1 = load(kappa_row + j - 1);
+                const V kappa_0_p1 = load(kappa_row + j + 1);
+                const V kappa_m1_0 = load(kappa_row + j - at.step0());
+                const V kappa_p1_0 = load(kappa_row + j + at.step0());
+                const V m2 = load_dense(last, m2_row + j);
                 const auto screening__ = m2;
-                store(screening____row + j, spread(screening__));
-                const auto weight__m1_0 = inside__m1_0 * harmonicmean_(kappa, kappa__m1_0);
-                store(weight__m1_0__row + j, spread(weight__m1_0));
-                const auto weight__0_m1 = inside__0_m1 * harmonicmean_(kappa, kappa__0_m1);
-                store(weight__0_m1__row + j, spread(weight__0_m1));
-                const auto weight__0_p1 = inside__0_p1 * harmonicmean_(kappa, kappa__0_p1);
-                store(weight__0_p1__row + j, spread(weight__0_p1));
-                const auto weight__p1_0 = inside__p1_0 * harmonicmean_(kappa, kappa__p1_0);
-                store(weight__p1_0__row + j, spread(weight__p1_0));
+                store(screening_row + j, spread(screening__));
+                const auto weight_m1_0 = inside_m1_0 * harmonicmean_(kappa, kappa_m1_0);
+                store(weight_m1_0_row + j, spread(weight_m1_0));
+                const auto weight_0_m1 = inside_0_m1 * harmonicmean_(kappa, kappa_0_m1);
+                store(weight_0_m1_row + j, spread(weight_0_m1));
+                const auto weight_0_p1 = inside_0_p1 * harmonicmean_(kappa, kappa_0_p1);
+                store(weight_0_p1_row + j, spread(weight_0_p1));
+                const auto weight_p1_0 = inside_p1_0 * harmonicmean_(kappa, kappa_p1_0);
+                store(weight_p1_0_row + j, spread(weight_p1_0));
             });
         }
     }
 }
 
 // Screening and edge weights of A, computed once for a solve.
-// coefficients -> screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
+// coefficients -> screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0
 static NOINLINE void weights(
     const Lattice& at,
     const Given& given,
     R* screening__,
-    R* weight__m1_0,
-    R* weight__0_m1,
-    R* weight__0_p1,
-    R* weight__p1_0
+    R* weight_m1_0,
+    R* weight_0_m1,
+    R* weight_0_p1,
+    R* weight_p1_0
 ) {
-    weights_0(at, given.kappa, given.m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0);
+    weights_0(at, given.kappa, given.m2, screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0);
 }
 
 // ``diagonal``: diagonal__.
 static NOINLINE void diagonal_0(
     const Lattice& at,
     const R* __restrict screening__,
-    const R* __restrict weight__0_m1,
-    const R* __restrict weight__0_p1,
-    const R* __restrict weight__m1_0,
-    const R* __restrict weight__p1_0,
+    const R* __restrict weight_0_m1,
+    const R* __restrict weight_0_p1,
+    const R* __restrict weight_m1_0,
+    const R* __restrict weight_p1_0,
     R* __restrict diagonal__
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const screening____row = screening__ + c * at.padded + at.padded_row(row);
-            const R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
-            const R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
-            const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
-            const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
-            R* const diagonal____row = diagonal__ + c * at.padded + at.padded_row(row);
+            const R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
+            const R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            R* const diagonal_row = diagonal__ + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V screening__ = load(screening____row + j);
-                const V weight__0_m1 = load(weight__0_m1__row + j);
-                const V weight__0_p1 = load(weight__0_p1__row + j);
-                const V weight__m1_0 = load(weight__m1_0__row + j);
-                const V weight__p1_0 = load(weight__p1_0__row + j);
-                const auto diagonal__ = screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0;
-                store(diagonal____row + j, spread(diagonal__));
+                const V screening__ = load(screening_row + j);
+                const V weight_0_m1 = load(weight_0_m1_row + j);
+                const V weight_0_p1 = load(weight_0_p1_row + j);
+                const V weight_m1_0 = load(weight_m1_0_row + j);
+                const V weight_p1_0 = load(weight_p1_0_row + j);
+                const auto diagonal__ = screening__ + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0;
+                store(diagonal_row + j, spread(diagonal__));
             });
         }
     }
 }
 
 // screening + sum_s weight_s.
-// screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> diagonal__
+// screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 -> diagonal__
 static NOINLINE void diagonal(
     const Lattice& at,
     const Given& given,
     const R* screening__,
-    const R* weight__m1_0,
-    const R* weight__0_m1,
-    const R* weight__0_p1,
-    const R* weight__p1_0,
+    const R* weight_m1_0,
+    const R* weight_0_m1,
+    const R* weight_0_p1,
+    const R* weight_p1_0,
     R* diagonal__
 ) {
-    diagonal_0(at, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__);
+    diagonal_0(at, screening__, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, diagonal__);
 }
 
 // ``apply``: image__.
@@ -804,180 +803,180 @@ static NOINLINE void apply_0(
     const Lattice& at,
     const R* __restrict screening__,
     const R* __restrict u,
-    const R* __restrict weight__0_m1,
-    const R* __restrict weight__0_p1,
-    const R* __restrict weight__m1_0,
-    const R* __restrict weight__p1_0,
+    const R* __restrict weight_0_m1,
+    const R* __restrict weight_0_p1,
+    const R* __restrict weight_m1_0,
+    const R* __restrict weight_p1_0,
     R* __restrict image__,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
-        V curvature__sum{};
+        V curvature_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const screening____row = screening__ + c * at.padded + at.padded_row(row);
-            const R* const u__row = u + c * at.padded + at.padded_row(row);
-            const R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
-            const R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
-            const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
-            const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
-            R* const image____row = image__ + c * at.padded + at.padded_row(row);
+            const R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
+            const R* const u_row = u + c * at.padded + at.padded_row(row);
+            const R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            R* const image_row = image__ + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V screening__ = load(screening____row + j);
-                const V u = load(u__row + j);
-                const V u__0_m1 = load(u__row + j - 1);
-                const V u__0_p1 = load(u__row + j + 1);
-                const V u__m1_0 = load(u__row + j - at.step0());
-                const V u__p1_0 = load(u__row + j + at.step0());
-                const V weight__0_m1 = load(weight__0_m1__row + j);
-                const V weight__0_p1 = load(weight__0_p1__row + j);
-                const V weight__m1_0 = load(weight__m1_0__row + j);
-                const V weight__p1_0 = load(weight__p1_0__row + j);
-                const auto image__ = u * screening__ + (u - u__0_m1) * weight__0_m1 + (u - u__0_p1) * weight__0_p1 +
-                    (u - u__m1_0) * weight__m1_0 + (u - u__p1_0) * weight__p1_0;
-                store(image____row + j, spread(image__));
-                curvature__sum += valid(last, image__ * u);
+                const V screening__ = load(screening_row + j);
+                const V u = load(u_row + j);
+                const V u_0_m1 = load(u_row + j - 1);
+                const V u_0_p1 = load(u_row + j + 1);
+                const V u_m1_0 = load(u_row + j - at.step0());
+                const V u_p1_0 = load(u_row + j + at.step0());
+                const V weight_0_m1 = load(weight_0_m1_row + j);
+                const V weight_0_p1 = load(weight_0_p1_row + j);
+                const V weight_m1_0 = load(weight_m1_0_row + j);
+                const V weight_p1_0 = load(weight_p1_0_row + j);
+                const auto image__ = u * screening__ + (u - u_0_m1) * weight_0_m1 + (u - u_0_p1) * weight_0_p1 + (u -
+                    u_m1_0) * weight_m1_0 + (u - u_p1_0) * weight_p1_0;
+                store(image_row + j, spread(image__));
+                curvature_sum += valid(last, image__ * u);
             });
         }
-        sums.curvature[c] += across(curvature__sum);
+        sums.curvature[c] += across(curvature_sum);
     }
 }
 
 // A u = screening u + sum_s weight_s (u - u[n + s]).
-// u, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> image__
+// u, screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 -> image__
 static NOINLINE void apply(
     const Lattice& at,
     const Given& given,
     const R* u,
     const R* screening__,
-    const R* weight__m1_0,
-    const R* weight__0_m1,
-    const R* weight__0_p1,
-    const R* weight__p1_0,
+    const R* weight_m1_0,
+    const R* weight_0_m1,
+    const R* weight_0_p1,
+    const R* weight_p1_0,
     R* image__,
     Sums& sums
 ) {
-    apply_0(at, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__, sums);
+    apply_0(at, screening__, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, image__, sums);
 }
 
-// ``gather``: gathered__.
+// ``gather``: gathered.
 static NOINLINE void gather_0(
     const Lattice& at,
     const R* __restrict u,
-    const R* __restrict weight__0_m1,
-    const R* __restrict weight__0_p1,
-    const R* __restrict weight__m1_0,
-    const R* __restrict weight__p1_0,
-    R* __restrict gathered__
+    const R* __restrict weight_0_m1,
+    const R* __restrict weight_0_p1,
+    const R* __restrict weight_m1_0,
+    const R* __restrict weight_p1_0,
+    R* __restrict gathered
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const u__row = u + c * at.padded + at.padded_row(row);
-            const R* const weight__0_m1__row = weight__0_m1 + c * at.padded + at.padded_row(row);
-            const R* const weight__0_p1__row = weight__0_p1 + c * at.padded + at.padded_row(row);
-            const R* const weight__m1_0__row = weight__m1_0 + c * at.padded + at.padded_row(row);
-            const R* const weight__p1_0__row = weight__p1_0 + c * at.padded + at.padded_row(row);
-            R* const gathered____row = gathered__ + c * at.padded + at.padded_row(row);
+            const R* const u_row = u + c * at.padded + at.padded_row(row);
+            const R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            R* const gathered_row = gathered + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V u__0_m1 = load(u__row + j - 1);
-                const V u__0_p1 = load(u__row + j + 1);
-                const V u__m1_0 = load(u__row + j - at.step0());
-                const V u__p1_0 = load(u__row + j + at.step0());
-                const V weight__0_m1 = load(weight__0_m1__row + j);
-                const V weight__0_p1 = load(weight__0_p1__row + j);
-                const V weight__m1_0 = load(weight__m1_0__row + j);
-                const V weight__p1_0 = load(weight__p1_0__row + j);
-                const auto gathered__ = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 +
-                    u__p1_0 * weight__p1_0;
-                store(gathered____row + j, spread(gathered__));
+                const V u_0_m1 = load(u_row + j - 1);
+                const V u_0_p1 = load(u_row + j + 1);
+                const V u_m1_0 = load(u_row + j - at.step0());
+                const V u_p1_0 = load(u_row + j + at.step0());
+                const V weight_0_m1 = load(weight_0_m1_row + j);
+                const V weight_0_p1 = load(weight_0_p1_row + j);
+                const V weight_m1_0 = load(weight_m1_0_row + j);
+                const V weight_p1_0 = load(weight_p1_0_row + j);
+                const auto gathered = u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 *
+                    weight_p1_0;
+                store(gathered_row + j, spread(gathered));
             });
         }
     }
 }
 
 // sum_s weight_s u[n + s].
-// u, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 -> gathered__
+// u, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 -> gathered
 static NOINLINE void gather(
     const Lattice& at,
     const Given& given,
     const R* u,
-    const R* weight__m1_0,
-    const R* weight__0_m1,
-    const R* weight__0_p1,
-    const R* weight__p1_0,
-    R* gathered__
+    const R* weight_m1_0,
+    const R* weight_0_m1,
+    const R* weight_0_p1,
+    const R* weight_p1_0,
+    R* gathered
 ) {
-    gather_0(at, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__);
+    gather_0(at, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, gathered);
 }
 
-// ``operator_adjoint``: kappa__bar, m2__bar.
+// ``operator_adjoint``: kappa_bar, m2_bar.
 static NOINLINE void operator_adjoint_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict u,
-    const R* __restrict u__image__bar,
-    R* __restrict kappa__bar,
-    R* __restrict m2__bar
+    const R* __restrict u_image_bar,
+    R* __restrict kappa_bar,
+    R* __restrict m2_bar
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const kappa__row = kappa + c * at.padded + at.padded_row(row);
-            const R* const u__row = u + c * at.padded + at.padded_row(row);
-            const R* const u__image__bar__row = u__image__bar + c * at.padded + at.padded_row(row);
-            R* const kappa__bar__row = kappa__bar + c * at.dense + at.dense_row(row);
-            R* const m2__bar__row = m2__bar + c * at.dense + at.dense_row(row);
-            const R inside__m1 = at.inside_row(row, -1);
-            const R inside__p1 = at.inside_row(row, 1);
+            const R* const kappa_row = kappa + c * at.padded + at.padded_row(row);
+            const R* const u_row = u + c * at.padded + at.padded_row(row);
+            const R* const u_image_bar_row = u_image_bar + c * at.padded + at.padded_row(row);
+            R* const kappa_bar_row = kappa_bar + c * at.dense + at.dense_row(row);
+            R* const m2_bar_row = m2_bar + c * at.dense + at.dense_row(row);
+            const R inside_m1 = at.inside_row(row, -1);
+            const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V inside__0_m1 = load(at.inside_column + j - 1);
-                const V inside__0_p1 = load(at.inside_column + j + 1);
-                const V inside__m1_0 = spread(inside__m1);
-                const V inside__p1_0 = spread(inside__p1);
-                const V kappa = load(kappa__row + j);
-                const V kappa__0_m1 = load(kappa__row + j - 1);
-                const V kappa__0_p1 = load(kappa__row + j + 1);
-                const V kappa__m1_0 = load(kappa__row + j - at.step0());
-                const V kappa__p1_0 = load(kappa__row + j + at.step0());
-                const V u = load(u__row + j);
-                const V u__0_m1 = load(u__row + j - 1);
-                const V u__0_p1 = load(u__row + j + 1);
-                const V u__image__bar = load(u__image__bar__row + j);
-                const V u__image__bar__0_m1 = load(u__image__bar__row + j - 1);
-                const V u__image__bar__0_p1 = load(u__image__bar__row + j + 1);
-                const V u__image__bar__m1_0 = load(u__image__bar__row + j - at.step0());
-                const V u__image__bar__p1_0 = load(u__image__bar__row + j + at.step0());
-                const V u__m1_0 = load(u__row + j - at.step0());
-                const V u__p1_0 = load(u__row + j + at.step0());
-                const auto v__0 = sharesquare0_(kappa__0_m1, kappa);
-                const auto v__1 = u - u__0_m1;
-                const auto v__2 = sharesquare0_(kappa__0_p1, kappa);
-                const auto v__3 = u - u__0_p1;
-                const auto v__4 = sharesquare0_(kappa__m1_0, kappa);
-                const auto v__5 = u - u__m1_0;
-                const auto v__6 = sharesquare0_(kappa__p1_0, kappa);
-                const auto v__7 = u - u__p1_0;
-                const auto kappa__bar = R(2.0) * (v__0 * v__1 * inside__0_m1 + v__2 * v__3 * inside__0_p1 + v__4 *
-                    v__5 * inside__m1_0 + v__6 * v__7 * inside__p1_0) * u__image__bar - R(2.0) * v__0 * v__1 *
-                    u__image__bar__0_m1 - R(2.0) * v__2 * v__3 * u__image__bar__0_p1 - R(2.0) * v__4 * v__5 *
-                    u__image__bar__m1_0 - R(2.0) * v__6 * v__7 * u__image__bar__p1_0;
-                store_dense(last, kappa__bar__row + j, spread(kappa__bar));
-                const auto m2__bar = u * u__image__bar;
-                store_dense(last, m2__bar__row + j, spread(m2__bar));
+                const V inside_0_m1 = load(at.inside_column + j - 1);
+                const V inside_0_p1 = load(at.inside_column + j + 1);
+                const V inside_m1_0 = spread(inside_m1);
+                const V inside_p1_0 = spread(inside_p1);
+                const V kappa = load(kappa_row + j);
+                const V kappa_0_m1 = load(kappa_row + j - 1);
+                const V kappa_0_p1 = load(kappa_row + j + 1);
+                const V kappa_m1_0 = load(kappa_row + j - at.step0());
+                const V kappa_p1_0 = load(kappa_row + j + at.step0());
+                const V u = load(u_row + j);
+                const V u_0_m1 = load(u_row + j - 1);
+                const V u_0_p1 = load(u_row + j + 1);
+                const V u_image_bar = load(u_image_bar_row + j);
+                const V u_image_bar_0_m1 = load(u_image_bar_row + j - 1);
+                const V u_image_bar_0_p1 = load(u_image_bar_row + j + 1);
+                const V u_image_bar_m1_0 = load(u_image_bar_row + j - at.step0());
+                const V u_image_bar_p1_0 = load(u_image_bar_row + j + at.step0());
+                const V u_m1_0 = load(u_row + j - at.step0());
+                const V u_p1_0 = load(u_row + j + at.step0());
+                const auto v_0 = sharesquare0_(kappa_0_m1, kappa);
+                const auto v_1 = u - u_0_m1;
+                const auto v_2 = sharesquare0_(kappa_0_p1, kappa);
+                const auto v_3 = u - u_0_p1;
+                const auto v_4 = sharesquare0_(kappa_m1_0, kappa);
+                const auto v_5 = u - u_m1_0;
+                const auto v_6 = sharesquare0_(kappa_p1_0, kappa);
+                const auto v_7 = u - u_p1_0;
+                const auto kappa_bar = R(2.0) * (v_0 * v_1 * inside_0_m1 + v_2 * v_3 * inside_0_p1 + v_4 * v_5 *
+                    inside_m1_0 + v_6 * v_7 * inside_p1_0) * u_image_bar - R(2.0) * v_0 * v_1 * u_image_bar_0_m1 -
+                    R(2.0) * v_2 * v_3 * u_image_bar_0_p1 - R(2.0) * v_4 * v_5 * u_image_bar_m1_0 - R(2.0) * v_6 * v_7
+                    * u_image_bar_p1_0;
+                store_dense(last, kappa_bar_row + j, spread(kappa_bar));
+                const auto m2_bar = u * u_image_bar;
+                store_dense(last, m2_bar_row + j, spread(m2_bar));
             });
         }
     }
 }
 
 // The variation of (cotangent . A u) with respect to inputs and coefficients.
-// u, u__image__bar -> kappa__bar, m2__bar
+// u, u_image_bar -> kappa_bar, m2_bar
 static NOINLINE void operator_adjoint(
     const Lattice& at,
     const Given& given,
     const R* u,
-    const R* u__image__bar,
-    R* kappa__bar,
-    R* m2__bar
+    const R* u_image_bar,
+    R* kappa_bar,
+    R* m2_bar
 ) {
-    operator_adjoint_0(at, given.kappa, u, u__image__bar, kappa__bar, m2__bar);
+    operator_adjoint_0(at, given.kappa, u, u_image_bar, kappa_bar, m2_bar);
 }
 
 constexpr long FIXED = 2, IMPORTS = 1, BUFFERS = 0, WEIGHTS = 5;

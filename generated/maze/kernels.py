@@ -41,8 +41,7 @@ def checking() -> bool:
 
 def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """Memory for a result, of the shape and dtype of ``like`` where none is given; checked, it holds NaN, and so does
-    what
-    lies before and behind it."""
+    what lies before and behind it."""
     if not checking():
         if shape is None:
             return torch.empty_like(like, memory_format=torch.contiguous_format)
@@ -69,8 +68,7 @@ def _block(n: int) -> int:
 
 def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     """Programs of a launch on fields of a shape (B, C, *sites), and its options. A program takes a block of a plane;
-    the
-    blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
+    the blocks of a plane lie next to one another on the first axis of the grid, the only one that is long."""
     size = tuple(shape[2:])
     n = math.prod(size)
     block = _block(n)
@@ -82,8 +80,9 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     return (
         programs,
         {
-            "N__": n,
-            **{f"N{axis}__": length for axis, length in enumerate(size)},
+            "N": n,
+            "N0": size[0],
+            "N1": size[1],
             "BLOCK": block,
             "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
             "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
@@ -113,284 +112,276 @@ def partials(like: Tensor) -> Tensor:
 
 
 @triton.jit
-def like__(x, c):
+def like(x, c):
     return tl.zeros_like(x) + c
 
 
 @triton.jit
-def quotient__(x, y):
+def quotient(x, y):
     return x / y
 
 
 @triton.jit
-def harmonicmean__(a, b):
+def harmonicmean(a, b):
     none = (a == 0.0) & (b == 0.0)
-    r = quotient__(
+    r = quotient(
         tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL),
-        tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)),
+        tl.where(none, like(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)),
     )
     return tl.where(none, 0.5 * a + 0.5 * b, tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL) * (2.0 / (1.0 + r)))
 
 
 @triton.jit
-def sharesquare0__(a, b):
+def sharesquare0(a, b):
     none = (a == 0.0) & (b == 0.0)
-    large = tl.where(none, like__(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL))
-    r = tl.where(none, like__(a, 1.0), quotient__(tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL), large))
+    large = tl.where(none, like(a, 1.0), tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL))
+    r = tl.where(none, like(a, 1.0), quotient(tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL), large))
     most = 1.0 / (1.0 + r)
     least = r * most
     p = tl.where(a > b, most, least)
     return p * p
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_0_kernel(
     kappa_ptr,
     m2_ptr,
     s_ptr,
     u_ptr,
-    T00__density_ptr,
-    T11__density_ptr,
-    T12__density_ptr,
-    T22__density_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    T00_density_ptr,
+    T11_density_ptr,
+    T12_density_ptr,
+    T22_density_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The readout at every site: T00, T11, T12, T22."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    s = tl.load(s_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = (u - u__p1_0) * inside__p1_0
-    v__1 = v__0 * v__0 * harmonicmean__(kappa, kappa__p1_0)
-    v__2 = (u - u__m1_0) * inside__m1_0
-    v__3 = v__2 * v__2 * harmonicmean__(kappa, kappa__m1_0)
-    v__4 = (u - u__0_p1) * inside__0_p1
-    v__5 = (u - u__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 * harmonicmean__(kappa, kappa__0_p1) + v__5 * v__5 * harmonicmean__(kappa, kappa__0_m1)
-    v__7 = (0.5 * u * m2 - s) * u
-    v__8 = v__6 - v__1 - v__3
-    v__9 = 0.25 * v__8
-    v__10 = v__1 + v__3 + v__6
-    tl.store(T00__density_ptr + base__ + at__, (0.25 * v__10 + v__7).to(T00__density_ptr.dtype.element_ty), mask=ok__)
-    tl.store(T11__density_ptr + base__ + at__, (-v__7 - v__9).to(T11__density_ptr.dtype.element_ty), mask=ok__)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    s = tl.load(s_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = (u - u_p1_0) * inside_p1_0
+    v_1 = v_0 * v_0 * harmonicmean(kappa, kappa_p1_0)
+    v_2 = (u - u_m1_0) * inside_m1_0
+    v_3 = v_2 * v_2 * harmonicmean(kappa, kappa_m1_0)
+    v_4 = (u - u_0_p1) * inside_0_p1
+    v_5 = (u - u_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 * harmonicmean(kappa, kappa_0_p1) + v_5 * v_5 * harmonicmean(kappa, kappa_0_m1)
+    v_7 = (0.5 * u * m2 - s) * u
+    v_8 = v_6 - v_1 - v_3
+    v_9 = 0.25 * v_8
+    v_10 = v_1 + v_3 + v_6
+    tl.store(T00_density_ptr + base + at, (0.25 * v_10 + v_7).to(T00_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T11_density_ptr + base + at, (-v_7 - v_9).to(T11_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T12__density_ptr + base__ + at__,
-        (0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa).to(T12__density_ptr.dtype.element_ty),
-        mask=ok__,
+        T12_density_ptr + base + at,
+        (0.25 * (v_0 - v_2) * (v_4 - v_5) * kappa).to(T12_density_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(T22__density_ptr + base__ + at__, (v__9 - v__7).to(T22__density_ptr.dtype.element_ty), mask=ok__)
+    tl.store(T22_density_ptr + base + at, (v_9 - v_7).to(T22_density_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def readout_adjoint_0_kernel(
-    T00__density__bar_ptr,
-    T11__density__bar_ptr,
-    T12__density__bar_ptr,
-    T22__density__bar_ptr,
+    T00_density_bar_ptr,
+    T11_density_bar_ptr,
+    T12_density_bar_ptr,
+    T22_density_bar_ptr,
     kappa_ptr,
     m2_ptr,
     s_ptr,
     u_ptr,
-    u__bar_ptr,
-    kappa__bar_ptr,
-    m2__bar_ptr,
-    s__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    u_bar_ptr,
+    kappa_bar_ptr,
+    m2_bar_ptr,
+    s_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_m1 = (i0__ - 1) * (N1__) + (i1__ - 1)
-    ok__m1_m1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__m1_p1 = (i0__ - 1) * (N1__) + (i1__ + 1)
-    ok__m1_p1 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_m1 = (i0__ + 1) * (N1__) + (i1__ - 1)
-    ok__p1_m1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    at__p1_p1 = (i0__ + 1) * (N1__) + (i1__ + 1)
-    ok__p1_p1 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__) & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    T00__density__bar = tl.load(T00__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T00__density__bar__0_m1 = tl.load(T00__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T00__density__bar__0_p1 = tl.load(T00__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T00__density__bar__m1_0 = tl.load(T00__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T00__density__bar__p1_0 = tl.load(T00__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T11__density__bar = tl.load(T11__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T11__density__bar__0_m1 = tl.load(T11__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T11__density__bar__0_p1 = tl.load(T11__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T11__density__bar__m1_0 = tl.load(T11__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T11__density__bar__p1_0 = tl.load(T11__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T12__density__bar = tl.load(T12__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T12__density__bar__0_m1 = tl.load(T12__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T12__density__bar__0_p1 = tl.load(T12__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T12__density__bar__m1_0 = tl.load(T12__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T12__density__bar__p1_0 = tl.load(T12__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    T22__density__bar = tl.load(T22__density__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    T22__density__bar__0_m1 = tl.load(T22__density__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    T22__density__bar__0_p1 = tl.load(T22__density__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    T22__density__bar__m1_0 = tl.load(T22__density__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    T22__density__bar__p1_0 = tl.load(T22__density__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    s = tl.load(s_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__m1_m1 = tl.load(u_ptr + base__ + at__m1_m1, mask=ok__m1_m1, other=0.0).to(ACC)
-    u__m1_p1 = tl.load(u_ptr + base__ + at__m1_p1, mask=ok__m1_p1, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    u__p1_m1 = tl.load(u_ptr + base__ + at__p1_m1, mask=ok__p1_m1, other=0.0).to(ACC)
-    u__p1_p1 = tl.load(u_ptr + base__ + at__p1_p1, mask=ok__p1_p1, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__m1_m1 = ok__m1_m1.to(ACC)
-    inside__m1_p1 = ok__m1_p1.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    inside__p1_m1 = ok__p1_m1.to(ACC)
-    inside__p1_p1 = ok__p1_p1.to(ACC)
-    v__0 = u - u__m1_0
-    v__1 = u - u__p1_0
-    v__2 = u - u__0_m1
-    v__3 = u - u__0_p1
-    v__4 = sharesquare0__(kappa__0_m1, kappa)
-    v__5 = T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1
-    v__6 = sharesquare0__(kappa__0_p1, kappa)
-    v__7 = T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1
-    v__8 = sharesquare0__(kappa__m1_0, kappa)
-    v__9 = T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0
-    v__10 = sharesquare0__(kappa__p1_0, kappa)
-    v__11 = T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0
-    v__12 = v__2 * inside__0_m1
-    v__13 = v__12 * v__12
-    v__14 = v__3 * inside__0_p1
-    v__15 = v__14 * v__14
-    v__16 = v__0 * inside__m1_0
-    v__17 = v__1 * inside__p1_0
-    v__18 = v__10 * v__17 * v__17 + v__8 * v__16 * v__16
-    v__19 = harmonicmean__(kappa, kappa__0_m1)
-    v__20 = v__12 * v__19
-    v__21 = harmonicmean__(kappa, kappa__0_p1)
-    v__22 = v__14 * v__21
-    v__23 = harmonicmean__(kappa, kappa__m1_0)
-    v__24 = harmonicmean__(kappa, kappa__p1_0)
-    v__25 = v__16 * v__23 + v__17 * v__24
-    v__26 = u * m2 - s
-    v__27 = 4.0 * v__26
-    v__28 = v__25 - v__20 - v__22
-    v__29 = 2.0 * v__28
-    v__30 = -u__m1_m1
-    v__31 = -u__p1_m1
-    v__32 = -u__m1_p1
-    v__33 = -u__p1_p1
-    v__34 = v__16 - v__17
-    v__35 = v__12 - v__14
-    v__36 = T11__density__bar + T22__density__bar - T00__density__bar
-    v__37 = (
-        (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar
-        + v__8 * v__9 * v__0 * v__0
-        + v__10 * v__11 * v__1 * v__1
-        + v__4 * v__5 * v__2 * v__2
-        + v__6 * v__7 * v__3 * v__3
-        - (T11__density__bar - T22__density__bar) * (v__13 * v__4 + v__15 * v__6 - v__18)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
+    ok_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
+    ok_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
+    ok_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
+    ok_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar = tl.load(T12_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    s = tl.load(s_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    u_m1_m1 = tl.load(u_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
+    u_m1_p1 = tl.load(u_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    u_p1_m1 = tl.load(u_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
+    u_p1_p1 = tl.load(u_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_m1_m1 = ok_m1_m1.to(ACC)
+    inside_m1_p1 = ok_m1_p1.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_p1_m1 = ok_p1_m1.to(ACC)
+    inside_p1_p1 = ok_p1_p1.to(ACC)
+    v_0 = u - u_m1_0
+    v_1 = u - u_p1_0
+    v_2 = u - u_0_m1
+    v_3 = u - u_0_p1
+    v_4 = sharesquare0(kappa_0_m1, kappa)
+    v_5 = T00_density_bar_0_m1 + T22_density_bar_0_m1 - T11_density_bar_0_m1
+    v_6 = sharesquare0(kappa_0_p1, kappa)
+    v_7 = T00_density_bar_0_p1 + T22_density_bar_0_p1 - T11_density_bar_0_p1
+    v_8 = sharesquare0(kappa_m1_0, kappa)
+    v_9 = T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0
+    v_10 = sharesquare0(kappa_p1_0, kappa)
+    v_11 = T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0
+    v_12 = v_2 * inside_0_m1
+    v_13 = v_12 * v_12
+    v_14 = v_3 * inside_0_p1
+    v_15 = v_14 * v_14
+    v_16 = v_0 * inside_m1_0
+    v_17 = v_1 * inside_p1_0
+    v_18 = v_10 * v_17 * v_17 + v_8 * v_16 * v_16
+    v_19 = harmonicmean(kappa, kappa_0_m1)
+    v_20 = v_12 * v_19
+    v_21 = harmonicmean(kappa, kappa_0_p1)
+    v_22 = v_14 * v_21
+    v_23 = harmonicmean(kappa, kappa_m1_0)
+    v_24 = harmonicmean(kappa, kappa_p1_0)
+    v_25 = v_16 * v_23 + v_17 * v_24
+    v_26 = u * m2 - s
+    v_27 = 4.0 * v_26
+    v_28 = v_25 - v_20 - v_22
+    v_29 = 2.0 * v_28
+    v_30 = -u_m1_m1
+    v_31 = -u_p1_m1
+    v_32 = -u_m1_p1
+    v_33 = -u_p1_p1
+    v_34 = v_16 - v_17
+    v_35 = v_12 - v_14
+    v_36 = T11_density_bar + T22_density_bar - T00_density_bar
+    v_37 = (
+        (v_13 * v_4 + v_15 * v_6 + v_18) * T00_density_bar
+        + v_8 * v_9 * v_0 * v_0
+        + v_10 * v_11 * v_1 * v_1
+        + v_4 * v_5 * v_2 * v_2
+        + v_6 * v_7 * v_3 * v_3
+        - (T11_density_bar - T22_density_bar) * (v_13 * v_4 + v_15 * v_6 - v_18)
     )
-    v__38 = v__20 + v__22 + v__25
-    v__39 = inside__m1_0 * kappa
-    v__40 = inside__p1_0 * kappa
-    v__41 = inside__0_m1 * kappa
-    v__42 = inside__0_p1 * kappa
-    v__43 = (
-        (v__27 + 2.0 * v__38) * T00__density__bar
-        + (v__34 * (v__41 - v__42) + v__35 * (v__39 - v__40)) * T12__density__bar
-        + ((u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) * inside__p1_m1)
-        * T12__density__bar__0_m1
-        * kappa__0_m1
-        + ((u__m1_0 + v__30) * inside__m1_m1 - (u__m1_0 + v__32) * inside__m1_p1)
-        * T12__density__bar__m1_0
-        * kappa__m1_0
-        + (-v__27 - v__29) * T22__density__bar
-        - (v__27 - v__29) * T11__density__bar
-        - ((u__0_p1 + v__32) * inside__m1_p1 - (u__0_p1 + v__33) * inside__p1_p1)
-        * T12__density__bar__0_p1
-        * kappa__0_p1
-        - ((u__p1_0 + v__31) * inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1)
-        * T12__density__bar__p1_0
-        * kappa__p1_0
+    v_38 = v_20 + v_22 + v_25
+    v_39 = inside_m1_0 * kappa
+    v_40 = inside_p1_0 * kappa
+    v_41 = inside_0_m1 * kappa
+    v_42 = inside_0_p1 * kappa
+    v_43 = (
+        (v_27 + 2.0 * v_38) * T00_density_bar
+        + (v_34 * (v_41 - v_42) + v_35 * (v_39 - v_40)) * T12_density_bar
+        + ((u_0_m1 + v_30) * inside_m1_m1 - (u_0_m1 + v_31) * inside_p1_m1) * T12_density_bar_0_m1 * kappa_0_m1
+        + ((u_m1_0 + v_30) * inside_m1_m1 - (u_m1_0 + v_32) * inside_m1_p1) * T12_density_bar_m1_0 * kappa_m1_0
+        + (-v_27 - v_29) * T22_density_bar
+        - (v_27 - v_29) * T11_density_bar
+        - ((u_0_p1 + v_32) * inside_m1_p1 - (u_0_p1 + v_33) * inside_p1_p1) * T12_density_bar_0_p1 * kappa_0_p1
+        - ((u_p1_0 + v_31) * inside_p1_m1 - (u_p1_0 + v_33) * inside_p1_p1) * T12_density_bar_p1_0 * kappa_p1_0
     )
-    v__44 = v__0 * v__23 * v__9 + v__1 * v__11 * v__24 + v__19 * v__2 * v__5 + v__21 * v__3 * v__7
-    tl.store(u__bar_ptr + base__ + at__, (0.25 * v__43 + 0.5 * v__44).to(u__bar_ptr.dtype.element_ty), mask=ok__)
+    v_44 = v_0 * v_23 * v_9 + v_1 * v_11 * v_24 + v_19 * v_2 * v_5 + v_21 * v_3 * v_7
+    tl.store(u_bar_ptr + base + at, (0.25 * v_43 + 0.5 * v_44).to(u_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        kappa__bar_ptr + base__ + at__,
-        (0.25 * v__34 * v__35 * T12__density__bar + 0.5 * v__37).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok__,
+        kappa_bar_ptr + base + at,
+        (0.25 * v_34 * v_35 * T12_density_bar + 0.5 * v_37).to(kappa_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(m2__bar_ptr + base__ + at__, (-0.5 * v__36 * u * u).to(m2__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(s__bar_ptr + base__ + at__, (v__36 * u).to(s__bar_ptr.dtype.element_ty), mask=ok__)
+    tl.store(m2_bar_ptr + base + at, (-0.5 * v_36 * u * u).to(m2_bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(s_bar_ptr + base + at, (v_36 * u).to(s_bar_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def operator_0_kernel(
     kappa_ptr,
     m2_ptr,
     u_ptr,
-    u__image_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    u_image_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
@@ -398,336 +389,331 @@ def operator_0_kernel(
 
     u_t = kappa*u_xx + kappa*u_yy - m2*u + s + kappa_x*u_x + kappa_y*u_y
     """
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
     tl.store(
-        u__image_ptr + base__ + at__,
+        u_image_ptr + base + at,
         (
-            (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-            + (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-            + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-            + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+            (u - u_0_m1) * inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
+            + (u - u_0_p1) * inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
+            + (u - u_m1_0) * inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
+            + (u - u_p1_0) * inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
             + u * m2
-        ).to(u__image_ptr.dtype.element_ty),
-        mask=ok__,
+        ).to(u_image_ptr.dtype.element_ty),
+        mask=ok,
     )
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def operator_adjoint_0_kernel(
     kappa_ptr,
     u_ptr,
-    u__image__bar_ptr,
-    kappa__bar_ptr,
-    m2__bar_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    u_image_bar_ptr,
+    kappa_bar_ptr,
+    m2_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The variation of (cotangent . A u) with respect to inputs and coefficients."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__image__bar = tl.load(u__image__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u__image__bar__0_m1 = tl.load(u__image__bar_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__image__bar__0_p1 = tl.load(u__image__bar_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__image__bar__m1_0 = tl.load(u__image__bar_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__image__bar__p1_0 = tl.load(u__image__bar_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    v__0 = sharesquare0__(kappa__0_m1, kappa)
-    v__1 = u - u__0_m1
-    v__2 = sharesquare0__(kappa__0_p1, kappa)
-    v__3 = u - u__0_p1
-    v__4 = sharesquare0__(kappa__m1_0, kappa)
-    v__5 = u - u__m1_0
-    v__6 = sharesquare0__(kappa__p1_0, kappa)
-    v__7 = u - u__p1_0
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_image_bar = tl.load(u_image_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u_image_bar_0_m1 = tl.load(u_image_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    u_image_bar_0_p1 = tl.load(u_image_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_image_bar_m1_0 = tl.load(u_image_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    u_image_bar_p1_0 = tl.load(u_image_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    v_0 = sharesquare0(kappa_0_m1, kappa)
+    v_1 = u - u_0_m1
+    v_2 = sharesquare0(kappa_0_p1, kappa)
+    v_3 = u - u_0_p1
+    v_4 = sharesquare0(kappa_m1_0, kappa)
+    v_5 = u - u_m1_0
+    v_6 = sharesquare0(kappa_p1_0, kappa)
+    v_7 = u - u_p1_0
     tl.store(
-        kappa__bar_ptr + base__ + at__,
+        kappa_bar_ptr + base + at,
         (
             2.0
-            * (
-                v__0 * v__1 * inside__0_m1
-                + v__2 * v__3 * inside__0_p1
-                + v__4 * v__5 * inside__m1_0
-                + v__6 * v__7 * inside__p1_0
-            )
-            * u__image__bar
-            - 2.0 * v__0 * v__1 * u__image__bar__0_m1
-            - 2.0 * v__2 * v__3 * u__image__bar__0_p1
-            - 2.0 * v__4 * v__5 * u__image__bar__m1_0
-            - 2.0 * v__6 * v__7 * u__image__bar__p1_0
-        ).to(kappa__bar_ptr.dtype.element_ty),
-        mask=ok__,
+            * (v_0 * v_1 * inside_0_m1 + v_2 * v_3 * inside_0_p1 + v_4 * v_5 * inside_m1_0 + v_6 * v_7 * inside_p1_0)
+            * u_image_bar
+            - 2.0 * v_0 * v_1 * u_image_bar_0_m1
+            - 2.0 * v_2 * v_3 * u_image_bar_0_p1
+            - 2.0 * v_4 * v_5 * u_image_bar_m1_0
+            - 2.0 * v_6 * v_7 * u_image_bar_p1_0
+        ).to(kappa_bar_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(m2__bar_ptr + base__ + at__, (u * u__image__bar).to(m2__bar_ptr.dtype.element_ty), mask=ok__)
+    tl.store(m2_bar_ptr + base + at, (u * u_image_bar).to(m2_bar_ptr.dtype.element_ty), mask=ok)
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def weights_0_kernel(
     kappa_ptr,
     m2_ptr,
-    screening___ptr,
-    weight__m1_0_ptr,
-    weight__0_m1_ptr,
-    weight__0_p1_ptr,
-    weight__p1_0_ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    screening_ptr,
+    weight_m1_0_ptr,
+    weight_0_m1_ptr,
+    weight_0_p1_ptr,
+    weight_p1_0_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """Screening and edge weights of A, computed once for a solve."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    kappa = tl.load(kappa_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    kappa__0_m1 = tl.load(kappa_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    kappa__0_p1 = tl.load(kappa_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    kappa__m1_0 = tl.load(kappa_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    kappa__p1_0 = tl.load(kappa_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    m2 = tl.load(m2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    inside__0_m1 = ok__0_m1.to(ACC)
-    inside__0_p1 = ok__0_p1.to(ACC)
-    inside__m1_0 = ok__m1_0.to(ACC)
-    inside__p1_0 = ok__p1_0.to(ACC)
-    tl.store(screening___ptr + base__ + at__, (m2).to(screening___ptr.dtype.element_ty), mask=ok__)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    inside_0_m1 = ok_0_m1.to(ACC)
+    inside_0_p1 = ok_0_p1.to(ACC)
+    inside_m1_0 = ok_m1_0.to(ACC)
+    inside_p1_0 = ok_p1_0.to(ACC)
+    tl.store(screening_ptr + base + at, m2.to(screening_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        weight__m1_0_ptr + base__ + at__,
-        (inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)).to(weight__m1_0_ptr.dtype.element_ty),
-        mask=ok__,
+        weight_m1_0_ptr + base + at,
+        (inside_m1_0 * harmonicmean(kappa, kappa_m1_0)).to(weight_m1_0_ptr.dtype.element_ty),
+        mask=ok,
     )
     tl.store(
-        weight__0_m1_ptr + base__ + at__,
-        (inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)).to(weight__0_m1_ptr.dtype.element_ty),
-        mask=ok__,
+        weight_0_m1_ptr + base + at,
+        (inside_0_m1 * harmonicmean(kappa, kappa_0_m1)).to(weight_0_m1_ptr.dtype.element_ty),
+        mask=ok,
     )
     tl.store(
-        weight__0_p1_ptr + base__ + at__,
-        (inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)).to(weight__0_p1_ptr.dtype.element_ty),
-        mask=ok__,
+        weight_0_p1_ptr + base + at,
+        (inside_0_p1 * harmonicmean(kappa, kappa_0_p1)).to(weight_0_p1_ptr.dtype.element_ty),
+        mask=ok,
     )
     tl.store(
-        weight__p1_0_ptr + base__ + at__,
-        (inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)).to(weight__p1_0_ptr.dtype.element_ty),
-        mask=ok__,
+        weight_p1_0_ptr + base + at,
+        (inside_p1_0 * harmonicmean(kappa, kappa_p1_0)).to(weight_p1_0_ptr.dtype.element_ty),
+        mask=ok,
     )
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def apply_0_kernel(
-    screening___ptr,
+    screening_ptr,
     u_ptr,
-    weight__0_m1_ptr,
-    weight__0_p1_ptr,
-    weight__m1_0_ptr,
-    weight__p1_0_ptr,
-    image___ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    weight_0_m1_ptr,
+    weight_0_p1_ptr,
+    weight_m1_0_ptr,
+    weight_p1_0_ptr,
+    image_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """A u = screening u + sum_s weight_s (u - u[n + s])."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u = tl.load(u_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    screening = tl.load(screening_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    weight_0_m1 = tl.load(weight_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_0_p1 = tl.load(weight_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_m1_0 = tl.load(weight_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_p1_0 = tl.load(weight_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     tl.store(
-        image___ptr + base__ + at__,
+        image_ptr + base + at,
         (
-            u * screening__
-            + (u - u__0_m1) * weight__0_m1
-            + (u - u__0_p1) * weight__0_p1
-            + (u - u__m1_0) * weight__m1_0
-            + (u - u__p1_0) * weight__p1_0
-        ).to(image___ptr.dtype.element_ty),
-        mask=ok__,
+            u * screening
+            + (u - u_0_m1) * weight_0_m1
+            + (u - u_0_p1) * weight_0_p1
+            + (u - u_m1_0) * weight_m1_0
+            + (u - u_p1_0) * weight_p1_0
+        ).to(image_ptr.dtype.element_ty),
+        mask=ok,
     )
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def gather_0_kernel(
     u_ptr,
-    weight__0_m1_ptr,
-    weight__0_p1_ptr,
-    weight__m1_0_ptr,
-    weight__p1_0_ptr,
-    gathered___ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    weight_0_m1_ptr,
+    weight_0_p1_ptr,
+    weight_m1_0_ptr,
+    weight_p1_0_ptr,
+    gathered_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """sum_s weight_s u[n + s]."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
-    at__m1_0 = (i0__ - 1) * (N1__) + i1__
-    ok__m1_0 = ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)
-    at__0_m1 = i0__ * (N1__) + (i1__ - 1)
-    ok__0_m1 = ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)
-    at__0_p1 = i0__ * (N1__) + (i1__ + 1)
-    ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
-    at__p1_0 = (i0__ + 1) * (N1__) + i1__
-    ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
-    u__0_m1 = tl.load(u_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    u__0_p1 = tl.load(u_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    u__m1_0 = tl.load(u_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    u__p1_0 = tl.load(u_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    i0 = at // N1
+    i1 = at % N1
+    at_m1_0 = (i0 - 1) * N1 + i1
+    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_0_m1 = i0 * N1 + (i1 - 1)
+    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_0_p1 = i0 * N1 + (i1 + 1)
+    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_p1_0 = (i0 + 1) * N1 + i1
+    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    weight_0_m1 = tl.load(weight_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_0_p1 = tl.load(weight_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_m1_0 = tl.load(weight_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_p1_0 = tl.load(weight_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     tl.store(
-        gathered___ptr + base__ + at__,
-        (u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0).to(
-            gathered___ptr.dtype.element_ty
+        gathered_ptr + base + at,
+        (u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 * weight_p1_0).to(
+            gathered_ptr.dtype.element_ty
         ),
-        mask=ok__,
+        mask=ok,
     )
 
 
-@triton.jit(do_not_specialize=["C__"])
+@triton.jit(do_not_specialize=["C"])
 def diagonal_0_kernel(
-    screening___ptr,
-    weight__0_m1_ptr,
-    weight__0_p1_ptr,
-    weight__m1_0_ptr,
-    weight__p1_0_ptr,
-    diagonal___ptr,
-    C__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
+    screening_ptr,
+    weight_0_m1_ptr,
+    weight_0_p1_ptr,
+    weight_m1_0_ptr,
+    weight_p1_0_ptr,
+    diagonal_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """screening + sum_s weight_s."""
-    program__ = tl.program_id(0)
-    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
-    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
-    ok__ = at__ < N__
-    base__ = plane__ * N__
-    screening__ = tl.load(screening___ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__0_m1 = tl.load(weight__0_m1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__0_p1 = tl.load(weight__0_p1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__m1_0 = tl.load(weight__m1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    weight__p1_0 = tl.load(weight__p1_0_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    screening = tl.load(screening_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_0_m1 = tl.load(weight_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_0_p1 = tl.load(weight_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_m1_0 = tl.load(weight_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_p1_0 = tl.load(weight_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     tl.store(
-        diagonal___ptr + base__ + at__,
-        (screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0).to(diagonal___ptr.dtype.element_ty),
-        mask=ok__,
+        diagonal_ptr + base + at,
+        (screening + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0).to(diagonal_ptr.dtype.element_ty),
+        mask=ok,
     )
 
 
 def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    T00__density = _new(u)
-    T11__density = _new(u)
-    T12__density = _new(u)
-    T22__density = _new(u)
-    launch(readout_0_kernel, u, kappa, m2, s, u, T00__density, T11__density, T12__density, T22__density)
-    return (T00__density, T11__density, T12__density, T22__density)
+    T00_density = _new(u)
+    T11_density = _new(u)
+    T12_density = _new(u)
+    T22_density = _new(u)
+    launch(readout_0_kernel, u, kappa, m2, s, u, T00_density, T11_density, T12_density, T22_density)
+    return (T00_density, T11_density, T12_density, T22_density)
 
 
 def readout_adjoint(
@@ -735,97 +721,85 @@ def readout_adjoint(
     kappa: Tensor,
     m2: Tensor,
     s: Tensor,
-    T00__density__bar: Tensor,
-    T11__density__bar: Tensor,
-    T12__density__bar: Tensor,
-    T22__density__bar: Tensor,
+    T00_density_bar: Tensor,
+    T11_density_bar: Tensor,
+    T12_density_bar: Tensor,
+    T22_density_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
-    u__bar = _new(u)
-    kappa__bar = _new(u)
-    m2__bar = _new(u)
-    s__bar = _new(u)
+    u_bar = _new(u)
+    kappa_bar = _new(u)
+    m2_bar = _new(u)
+    s_bar = _new(u)
     launch(
         readout_adjoint_0_kernel,
         u,
-        T00__density__bar,
-        T11__density__bar,
-        T12__density__bar,
-        T22__density__bar,
+        T00_density_bar,
+        T11_density_bar,
+        T12_density_bar,
+        T22_density_bar,
         kappa,
         m2,
         s,
         u,
-        u__bar,
-        kappa__bar,
-        m2__bar,
-        s__bar,
+        u_bar,
+        kappa_bar,
+        m2_bar,
+        s_bar,
     )
-    return (u__bar, kappa__bar, m2__bar, s__bar)
+    return (u_bar, kappa_bar, m2_bar, s_bar)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``operator`` one after the other, torch between them where channels meet."""
-    u__image = _new(u)
-    launch(operator_0_kernel, u, kappa, m2, u, u__image)
-    return (u__image,)
+    u_image = _new(u)
+    launch(operator_0_kernel, u, kappa, m2, u, u_image)
+    return (u_image,)
 
 
-def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor) -> Tensors:
+def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u_image_bar: Tensor) -> Tensors:
     """The kernels of ``operator_adjoint`` one after the other, torch between them where channels meet."""
-    kappa__bar = _new(u)
-    m2__bar = _new(u)
-    launch(operator_adjoint_0_kernel, u, kappa, u, u__image__bar, kappa__bar, m2__bar)
-    return (kappa__bar, m2__bar)
+    kappa_bar = _new(u)
+    m2_bar = _new(u)
+    launch(operator_adjoint_0_kernel, u, kappa, u, u_image_bar, kappa_bar, m2_bar)
+    return (kappa_bar, m2_bar)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``weights`` one after the other, torch between them where channels meet."""
-    screening__ = _new(u)
-    weight__m1_0 = _new(u)
-    weight__0_m1 = _new(u)
-    weight__0_p1 = _new(u)
-    weight__p1_0 = _new(u)
-    launch(weights_0_kernel, u, kappa, m2, screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
-    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
+    screening = _new(u)
+    weight_m1_0 = _new(u)
+    weight_0_m1 = _new(u)
+    weight_0_p1 = _new(u)
+    weight_p1_0 = _new(u)
+    launch(weights_0_kernel, u, kappa, m2, screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0)
+    return (screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0)
 
 
 def apply(
-    u: Tensor,
-    screening__: Tensor,
-    weight__m1_0: Tensor,
-    weight__0_m1: Tensor,
-    weight__0_p1: Tensor,
-    weight__p1_0: Tensor,
+    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
 ) -> Tensors:
     """The kernels of ``apply`` one after the other, torch between them where channels meet."""
-    image__ = _new(u)
-    launch(apply_0_kernel, u, screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, image__)
-    return (image__,)
+    image = _new(u)
+    launch(apply_0_kernel, u, screening, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, image)
+    return (image,)
 
 
 def gather(
-    u: Tensor,
-    screening__: Tensor,
-    weight__m1_0: Tensor,
-    weight__0_m1: Tensor,
-    weight__0_p1: Tensor,
-    weight__p1_0: Tensor,
+    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
 ) -> Tensors:
     """The kernels of ``gather`` one after the other, torch between them where channels meet."""
-    gathered__ = _new(u)
-    launch(gather_0_kernel, u, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, gathered__)
-    return (gathered__,)
+    gathered = _new(u)
+    launch(gather_0_kernel, u, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, gathered)
+    return (gathered,)
 
 
 def diagonal(
-    screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
+    screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
 ) -> Tensors:
     """The kernels of ``diagonal`` one after the other, torch between them where channels meet."""
-    diagonal__ = _new(screening__)
-    launch(
-        diagonal_0_kernel, screening__, screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, diagonal__
-    )
+    diagonal__ = _new(screening)
+    launch(diagonal_0_kernel, screening, screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, diagonal__)
     return (diagonal__,)
 
 
@@ -937,9 +911,10 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     """What a kernel of whole planes of a size is compiled for, beside its warps and what it asks for itself."""
     n = math.prod(size)
     return {
-        "N__": n,
-        **{f"N{axis}__": length for axis, length in enumerate(size)},
-        "TILE__": max(16, triton.next_power_of_2(n)),
+        "N": n,
+        "N0": size[0],
+        "N1": size[1],
+        "TILE": max(16, triton.next_power_of_2(n)),
         "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
         "enable_fp_fusion": True,
     }
@@ -950,7 +925,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
     options = plan_planes(tuple(like.shape[2:]), like.dtype)
     if "num_warps" not in constants:
         fixed = torch.are_deterministic_algorithms_enabled()
-        constants["num_warps"] = _warps(_name(kernel), options["TILE__"], group, like.dtype, like.device, fixed)
+        constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
         kernel[(like.shape[0] * like.shape[1] // group,)](
@@ -959,9 +934,9 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
 
 
 @triton.jit
-def _read4(plane, near, TILE__: tl.constexpr):
+def _read4(plane, near, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE__, 2, 2])
+    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -979,43 +954,43 @@ def _store_plane(pointer, at, value, ok):
 
 
 @triton.jit
-def _weights_0(kappa, m2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, near__0, TILE__: tl.constexpr):
-    """``weights``: screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0."""
-    kappa__m1_0, kappa__0_m1, kappa__0_p1, kappa__p1_0 = _read4(kappa, near__0, TILE__)
-    screening__ = m2
-    weight__m1_0 = inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-    weight__0_m1 = inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-    weight__0_p1 = inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-    weight__p1_0 = inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
-    return screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0
+def _weights_0(kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE: tl.constexpr):
+    """``weights``: screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0."""
+    kappa_m1_0, kappa_0_m1, kappa_0_p1, kappa_p1_0 = _read4(kappa, near_0, TILE)
+    screening = m2
+    weight_m1_0 = inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
+    weight_0_m1 = inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
+    weight_0_p1 = inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
+    weight_p1_0 = inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
+    return screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0
 
 
 @triton.jit
-def _apply_0(screening__, u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__: tl.constexpr):
-    """``apply``: image__."""
-    u__m1_0, u__0_m1, u__0_p1, u__p1_0 = _read4(u, near__0, TILE__)
-    image__ = (
-        u * screening__
-        + (u - u__0_m1) * weight__0_m1
-        + (u - u__0_p1) * weight__0_p1
-        + (u - u__m1_0) * weight__m1_0
-        + (u - u__p1_0) * weight__p1_0
+def _apply_0(screening, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE: tl.constexpr):
+    """``apply``: image."""
+    u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, near_0, TILE)
+    image = (
+        u * screening
+        + (u - u_0_m1) * weight_0_m1
+        + (u - u_0_p1) * weight_0_p1
+        + (u - u_m1_0) * weight_m1_0
+        + (u - u_p1_0) * weight_p1_0
     )
-    return image__
+    return image
 
 
 @triton.jit
-def _gather_0(u, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__: tl.constexpr):
-    """``gather``: gathered__."""
-    u__m1_0, u__0_m1, u__0_p1, u__p1_0 = _read4(u, near__0, TILE__)
-    gathered__ = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
-    return gathered__
+def _gather_0(u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE: tl.constexpr):
+    """``gather``: gathered."""
+    u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, near_0, TILE)
+    gathered = u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 * weight_p1_0
+    return gathered
 
 
 @triton.jit
-def _diagonal_0(screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0):
+def _diagonal_0(screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0):
     """``diagonal``: diagonal__."""
-    diagonal__ = screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0
+    diagonal__ = screening + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0
     return diagonal__
 
 
@@ -1042,228 +1017,218 @@ def _unit(largest, ACC: tl.constexpr):
     return (power << 23).to(tl.float32, bitcast=True), ((254 - power) << 23).to(tl.float32, bitcast=True)
 
 
-@triton.jit(do_not_specialize=["C__", "max_iter__"])
+@triton.jit(do_not_specialize=["C", "max_iter"])
 def conjugate_gradient_kernel(
     kappa_ptr,
     m2_ptr,
-    b___ptr,
-    start___ptr,
-    rtol___ptr,
-    atol___ptr,
-    x___ptr,
-    iterations___ptr,
-    residual___ptr,
-    failed___ptr,
-    indefinite___ptr,
-    C__,
-    max_iter__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    PATIENCE__: tl.constexpr,
-    TILE__: tl.constexpr,
+    b_ptr,
+    start_ptr,
+    rtol_ptr,
+    atol_ptr,
+    x_ptr,
+    iterations_ptr,
+    residual_ptr,
+    failed_ptr,
+    indefinite_ptr,
+    C,
+    max_iter,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    PATIENCE: tl.constexpr,
+    TILE: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """Conjugate gradient, preconditioned by the diagonal, until ||b - A x|| <= tolerance."""
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    plane = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    kappa = _load_plane(kappa_ptr, base__, ok__, ACC)
-    m2 = _load_plane(m2_ptr, base__, ok__, ACC)
-    b__ = _load_plane(b___ptr, base__, ok__, ACC)
-    screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 = _weights_0(
-        kappa, m2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, near__0, TILE__
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    kappa = _load_plane(kappa_ptr, base, ok, ACC)
+    m2 = _load_plane(m2_ptr, base, ok, ACC)
+    b = _load_plane(b_ptr, base, ok, ACC)
+    screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 = _weights_0(
+        kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE
     )
-    screening__ = tl.where(ok__, screening__, 0.0)
-    weight__m1_0 = tl.where(ok__, weight__m1_0, 0.0)
-    weight__0_m1 = tl.where(ok__, weight__0_m1, 0.0)
-    weight__0_p1 = tl.where(ok__, weight__0_p1, 0.0)
-    weight__p1_0 = tl.where(ok__, weight__p1_0, 0.0)
-    diagonal__ = tl.where(ok__, _diagonal_0(screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0), 1.0)
-    unit__, scale__ = _unit(tl.max(tl.abs(b__)), ACC)
-    rtol__ = tl.load(rtol___ptr).to(ACC)
+    screening = tl.where(ok, screening, 0.0)
+    weight_m1_0 = tl.where(ok, weight_m1_0, 0.0)
+    weight_0_m1 = tl.where(ok, weight_0_m1, 0.0)
+    weight_0_p1 = tl.where(ok, weight_0_p1, 0.0)
+    weight_p1_0 = tl.where(ok, weight_p1_0, 0.0)
+    diagonal__ = tl.where(ok, _diagonal_0(screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0), 1.0)
+    unit, scale = _unit(tl.max(tl.abs(b)), ACC)
+    rtol = tl.load(rtol_ptr).to(ACC)
     # In its unit every plane is near 1, and the numbers of the solve are the same.
-    b__ *= scale__
-    square__ = tl.sum(b__ * b__)
+    b *= scale
+    square = tl.sum(b * b)
     # Of a plane that is no number there is no solution.
-    unit__ = tl.where(square__ < float("inf"), unit__, float("nan"))
-    tolerance__ = tl.maximum(rtol__ * tl.sqrt(square__), tl.load(atol___ptr).to(ACC) * scale__)
-    x__ = _load_plane(start___ptr, base__, ok__, ACC) * scale__
-    far__ = tl.where(square__ == 0.0, 0.0, 3.8812952307517723e230 if ACC == tl.float64 else 1.9807040628566084e28).to(
-        ACC
-    )
-    x__ = tl.where(tl.abs(x__) > far__, 0.0, x__)
-    image__ = _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
-    r__ = b__ - image__
-    lost__ = tl.sum(r__ * r__) > (6.703903964971299e153 if ACC == tl.float64 else 9.223372036854776e18) * square__
-    x__ = tl.where(lost__, 0.0, x__)
-    r__ = b__ - tl.where(lost__, 0.0, image__)
-    z__ = r__ / diagonal__
-    p__ = z__
-    rz__ = tl.sum(r__ * z__)
-    active__ = tl.sqrt(tl.sum(r__ * r__)) > tolerance__
-    indefinite__ = 0
-    iterations__ = 0
-    stalls__ = 0
-    best__ = tl.sum(tl.full([1], float("inf"), ACC))
-    while active__ & (iterations__ < max_iter__):
-        q__ = _apply_0(screening__, p__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
-        curvature__ = tl.sum(p__ * q__)
-        if curvature__ > 0:
-            iterations__ += 1
-            alpha__ = rz__ / curvature__
-            x__ += alpha__ * p__
-            r__ -= alpha__ * q__
-            looks__ = tl.sqrt(tl.sum(r__ * r__)) <= tolerance__
-            if looks__:
+    unit = tl.where(square < float("inf"), unit, float("nan"))
+    tolerance = tl.maximum(rtol * tl.sqrt(square), tl.load(atol_ptr).to(ACC) * scale)
+    x = _load_plane(start_ptr, base, ok, ACC) * scale
+    far = tl.where(square == 0.0, 0.0, 3.8812952307517723e230 if ACC == tl.float64 else 1.9807040628566084e28).to(ACC)
+    x = tl.where(tl.abs(x) > far, 0.0, x)
+    image = _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+    r = b - image
+    lost = tl.sum(r * r) > (6.703903964971299e153 if ACC == tl.float64 else 9.223372036854776e18) * square
+    x = tl.where(lost, 0.0, x)
+    r = b - tl.where(lost, 0.0, image)
+    z = r / diagonal__
+    p = z
+    rz = tl.sum(r * z)
+    active = tl.sqrt(tl.sum(r * r)) > tolerance
+    indefinite = 0
+    iterations = 0
+    stalls = 0
+    best = tl.sum(tl.full([1], float("inf"), ACC))
+    while active & (iterations < max_iter):
+        q = _apply_0(screening, p, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+        curvature = tl.sum(p * q)
+        if curvature > 0:
+            iterations += 1
+            alpha = rz / curvature
+            x += alpha * p
+            r -= alpha * q
+            looks = tl.sqrt(tl.sum(r * r)) <= tolerance
+            if looks:
                 # It looks converged: go on from the true residual unless that agrees.
-                r__ = b__ - _apply_0(
-                    screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__
-                )
-                left__ = tl.sqrt(tl.sum(r__ * r__))
-                stalls__ = tl.where(left__ > 0.9 * best__, stalls__ + 1, 0)
-                active__ = (left__ > tolerance__) & (stalls__ < PATIENCE__)
-                best__ = tl.minimum(best__, left__)
-            z__ = r__ / diagonal__
-            fresh__ = tl.sum(r__ * z__)
-            beta__ = tl.where(looks__, 0.0, fresh__ / tl.where(rz__ == 0.0, 1.0, rz__))
-            p__ = z__ + beta__ * p__
-            rz__ = fresh__
+                r = b - _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+                left = tl.sqrt(tl.sum(r * r))
+                stalls = tl.where(left > 0.9 * best, stalls + 1, 0)
+                active = (left > tolerance) & (stalls < PATIENCE)
+                best = tl.minimum(best, left)
+            z = r / diagonal__
+            fresh = tl.sum(r * z)
+            beta = tl.where(looks, 0.0, fresh / tl.where(rz == 0.0, 1.0, rz))
+            p = z + beta * p
+            rz = fresh
         else:
-            indefinite__ = 1
-            active__ = active__ & False
-    r__ = b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
-    left__ = tl.sqrt(tl.sum(r__ * r__))
-    _store_plane(x___ptr, base__, x__ * unit__, ok__)
-    tl.store(iterations___ptr + plane__, iterations__)
-    tl.store(residual___ptr + plane__, left__ * unit__)
-    tl.store(failed___ptr + plane__, tl.where((left__ <= tolerance__) & (unit__ > 0.0), 0, 1))
-    tl.store(indefinite___ptr + plane__, indefinite__)
+            indefinite = 1
+            active = active & False
+    r = b - _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+    left = tl.sqrt(tl.sum(r * r))
+    _store_plane(x_ptr, base, x * unit, ok)
+    tl.store(iterations_ptr + plane, iterations)
+    tl.store(residual_ptr + plane, left * unit)
+    tl.store(failed_ptr + plane, tl.where((left <= tolerance) & (unit > 0.0), 0, 1))
+    tl.store(indefinite_ptr + plane, indefinite)
 
 
-@triton.jit(do_not_specialize=["C__", "max_iter__"])
+@triton.jit(do_not_specialize=["C", "max_iter"])
 def monotone_kernel(
     kappa_ptr,
     m2_ptr,
-    b___ptr,
-    start___ptr,
-    rtol___ptr,
-    x___ptr,
-    iterations___ptr,
-    residual___ptr,
-    failed___ptr,
-    negative___ptr,
-    C__,
-    max_iter__,
-    N__: tl.constexpr,
-    N0__: tl.constexpr,
-    N1__: tl.constexpr,
-    TILE__: tl.constexpr,
+    b_ptr,
+    start_ptr,
+    rtol_ptr,
+    x_ptr,
+    iterations_ptr,
+    residual_ptr,
+    failed_ptr,
+    negative_ptr,
+    C,
+    max_iter,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    TILE: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """The fixed point u <- (b + sum w u_nb) / (m + sum w) of the positive and of the negative part of b."""
-    plane__ = tl.program_id(0).to(tl.int64)
-    at__ = tl.arange(0, TILE__)
-    ok__ = at__ < N__
-    base__ = plane__ * N__ + at__
-    i0__ = at__ // (N1__)
-    i1__ = (at__) % N1__
+    plane = tl.program_id(0).to(tl.int64)
+    at = tl.arange(0, TILE)
+    ok = at < N
+    base = plane * N + at
+    i0 = at // N1
+    i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near__0 = tl.reshape(
+    near_0 = tl.reshape(
         tl.join(
             tl.join(
-                tl.where(ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__), (i0__ - 1) * (N1__) + i1__, -1),
-                tl.where(ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__), i0__ * (N1__) + (i1__ - 1), -1),
+                tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
+                tl.where(ok & (i1 - 1 >= 0) & (i1 - 1 < N1), i0 * N1 + (i1 - 1), -1),
             ),
             tl.join(
-                tl.where(ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__), i0__ * (N1__) + (i1__ + 1), -1),
-                tl.where(ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__), (i0__ + 1) * (N1__) + i1__, -1),
+                tl.where(ok & (i1 + 1 >= 0) & (i1 + 1 < N1), i0 * N1 + (i1 + 1), -1),
+                tl.where(ok & (i0 + 1 >= 0) & (i0 + 1 < N0), (i0 + 1) * N1 + i1, -1),
             ),
         ),
-        [4 * TILE__],
+        [4 * TILE],
     )
-    inside__0_m1 = (ok__ & (i1__ - 1 >= 0) & (i1__ - 1 < N1__)).to(ACC)
-    inside__0_p1 = (ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)).to(ACC)
-    inside__m1_0 = (ok__ & (i0__ - 1 >= 0) & (i0__ - 1 < N0__)).to(ACC)
-    inside__p1_0 = (ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)).to(ACC)
-    kappa = _load_plane(kappa_ptr, base__, ok__, ACC)
-    m2 = _load_plane(m2_ptr, base__, ok__, ACC)
-    b__ = _load_plane(b___ptr, base__, ok__, ACC)
-    screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0 = _weights_0(
-        kappa, m2, inside__0_m1, inside__0_p1, inside__m1_0, inside__p1_0, near__0, TILE__
+    inside_0_m1 = (ok & (i1 - 1 >= 0) & (i1 - 1 < N1)).to(ACC)
+    inside_0_p1 = (ok & (i1 + 1 >= 0) & (i1 + 1 < N1)).to(ACC)
+    inside_m1_0 = (ok & (i0 - 1 >= 0) & (i0 - 1 < N0)).to(ACC)
+    inside_p1_0 = (ok & (i0 + 1 >= 0) & (i0 + 1 < N0)).to(ACC)
+    kappa = _load_plane(kappa_ptr, base, ok, ACC)
+    m2 = _load_plane(m2_ptr, base, ok, ACC)
+    b = _load_plane(b_ptr, base, ok, ACC)
+    screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 = _weights_0(
+        kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE
     )
-    screening__ = tl.where(ok__, screening__, 0.0)
-    weight__m1_0 = tl.where(ok__, weight__m1_0, 0.0)
-    weight__0_m1 = tl.where(ok__, weight__0_m1, 0.0)
-    weight__0_p1 = tl.where(ok__, weight__0_p1, 0.0)
-    weight__p1_0 = tl.where(ok__, weight__p1_0, 0.0)
-    diagonal__ = tl.where(ok__, _diagonal_0(screening__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0), 1.0)
-    unit__, scale__ = _unit(tl.max(tl.abs(b__)), ACC)
-    rtol__ = tl.load(rtol___ptr).to(ACC)
-    start__ = _load_plane(start___ptr, base__, ok__, ACC)
-    x__ = tl.zeros([TILE__], ACC)
-    iterations__ = 0
-    failed__ = 0
-    source__ = tl.where(b__ < 0.0, 0.0, b__)
-    u__ = tl.where(start__ < 0.0, 0.0, start__)
-    active__ = plane__ >= 0
-    count__ = 0
-    while active__ & (count__ < max_iter__):
-        new__ = (
-            source__ + _gather_0(u__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
-        ) / diagonal__
-        moving__ = tl.abs(new__ - u__) > rtol__ * tl.abs(new__)
-        active__ = tl.max((ok__ & moving__).to(tl.int32)) > 0
-        u__ = tl.where(ok__, new__, 0.0)
-        count__ += 1
-    x__ += u__
-    iterations__ = tl.maximum(iterations__, count__)
-    failed__ = tl.maximum(failed__, active__.to(tl.int32))
-    if tl.load(negative___ptr) != 0:
-        source__ = tl.where(b__ > 0.0, 0.0, -b__)
-        u__ = tl.where(start__ > 0.0, 0.0, -start__)
-        active__ = plane__ >= 0
-        count__ = 0
-        while active__ & (count__ < max_iter__):
-            new__ = (
-                source__ + _gather_0(u__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
-            ) / diagonal__
-            moving__ = tl.abs(new__ - u__) > rtol__ * tl.abs(new__)
-            active__ = tl.max((ok__ & moving__).to(tl.int32)) > 0
-            u__ = tl.where(ok__, new__, 0.0)
-            count__ += 1
-        x__ -= u__
-        iterations__ = tl.maximum(iterations__, count__)
-        failed__ = tl.maximum(failed__, active__.to(tl.int32))
-    r__ = (
-        b__ - _apply_0(screening__, x__, weight__0_m1, weight__0_p1, weight__m1_0, weight__p1_0, near__0, TILE__)
-    ) * scale__
-    left__ = tl.sqrt(tl.sum(r__ * r__))
-    _store_plane(x___ptr, base__, x__, ok__)
-    tl.store(iterations___ptr + plane__, iterations__)
-    tl.store(residual___ptr + plane__, left__ * unit__)
-    tl.store(failed___ptr + plane__, tl.where(left__ < float("inf"), failed__, 1))
+    screening = tl.where(ok, screening, 0.0)
+    weight_m1_0 = tl.where(ok, weight_m1_0, 0.0)
+    weight_0_m1 = tl.where(ok, weight_0_m1, 0.0)
+    weight_0_p1 = tl.where(ok, weight_0_p1, 0.0)
+    weight_p1_0 = tl.where(ok, weight_p1_0, 0.0)
+    diagonal__ = tl.where(ok, _diagonal_0(screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0), 1.0)
+    unit, scale = _unit(tl.max(tl.abs(b)), ACC)
+    rtol = tl.load(rtol_ptr).to(ACC)
+    start = _load_plane(start_ptr, base, ok, ACC)
+    x = tl.zeros([TILE], ACC)
+    iterations = 0
+    failed = 0
+    source = tl.where(b < 0.0, 0.0, b)
+    u = tl.where(start < 0.0, 0.0, start)
+    active = plane >= 0
+    count = 0
+    while active & (count < max_iter):
+        new = (source + _gather_0(u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)) / diagonal__
+        moving = tl.abs(new - u) > rtol * tl.abs(new)
+        active = tl.max((ok & moving).to(tl.int32)) > 0
+        u = tl.where(ok, new, 0.0)
+        count += 1
+    x += u
+    iterations = tl.maximum(iterations, count)
+    failed = tl.maximum(failed, active.to(tl.int32))
+    if tl.load(negative_ptr) != 0:
+        source = tl.where(b > 0.0, 0.0, -b)
+        u = tl.where(start > 0.0, 0.0, -start)
+        active = plane >= 0
+        count = 0
+        while active & (count < max_iter):
+            new = (source + _gather_0(u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)) / diagonal__
+            moving = tl.abs(new - u) > rtol * tl.abs(new)
+            active = tl.max((ok & moving).to(tl.int32)) > 0
+            u = tl.where(ok, new, 0.0)
+            count += 1
+        x -= u
+        iterations = tl.maximum(iterations, count)
+        failed = tl.maximum(failed, active.to(tl.int32))
+    r = (b - _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)) * scale
+    left = tl.sqrt(tl.sum(r * r))
+    _store_plane(x_ptr, base, x, ok)
+    tl.store(iterations_ptr + plane, iterations)
+    tl.store(residual_ptr + plane, left * unit)
+    tl.store(failed_ptr + plane, tl.where(left < float("inf"), failed, 1))
 
 
 def solve_linear(
@@ -1300,7 +1265,7 @@ def solve_linear(
         residual,
         failed,
         indefinite,
-        PATIENCE__=reference.PATIENCE,
+        PATIENCE=reference.PATIENCE,
     )
     status = torch.where(indefinite.amax(1) > 0, reference.NOT_POSITIVE, failed.amax(1))
     return x, iterations.amax(1), _sample_residual(residual, b), status

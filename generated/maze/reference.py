@@ -15,7 +15,7 @@
 """Maze: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
-Boundary: neumann. Names: ``u__p1_0`` is u at the site one ahead on the first axis, ``u__bar`` the cotangent of u.
+Boundary: neumann. Names: ``u_p1_0`` is u at the site one ahead on the first axis, ``u_bar`` the cotangent of u.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from torch import Tensor
 Tensors = tuple[Tensor, ...]
 
 
-def largest__(a, b):
+def largest(a, b):
     return torch.where(a > b, a, b)
 
 
-def quotient__(x, y):
+def quotient(x, y):
     c = y.detach()
     return (x / c) / (y / c)
 
 
-def same__(*args):
+def same(*args):
     like = next(x for x in args if isinstance(x, Tensor))
     return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)
 
 
-def smallest__(a, b):
+def smallest(a, b):
     return torch.where(a > b, b, a)
 
 
-def harmonicmean__(a, b):
-    a, b = same__(a, b)
+def harmonicmean(a, b):
+    a, b = same(a, b)
     none = (a == 0.0) & (b == 0.0)
-    r = quotient__(smallest__(a, b), torch.where(none, torch.full_like(a, 1.0), largest__(a, b)))
-    return torch.where(none, 0.5 * a + 0.5 * b, smallest__(a, b) * (2.0 / (1.0 + r)))
+    r = quotient(smallest(a, b), torch.where(none, torch.full_like(a, 1.0), largest(a, b)))
+    return torch.where(none, 0.5 * a + 0.5 * b, smallest(a, b) * (2.0 / (1.0 + r)))
 
 
-def sharesquare0__(a, b):
-    a, b = same__(a, b)
+def sharesquare0(a, b):
+    a, b = same(a, b)
     none = (a == 0.0) & (b == 0.0)
-    large = torch.where(none, torch.full_like(a, 1.0), largest__(a, b))
-    r = torch.where(none, torch.full_like(a, 1.0), quotient__(smallest__(a, b), large))
+    large = torch.where(none, torch.full_like(a, 1.0), largest(a, b))
+    r = torch.where(none, torch.full_like(a, 1.0), quotient(smallest(a, b), large))
     most = 1.0 / (1.0 + r)
     least = r * most
     p = torch.where(a > b, most, least)
@@ -85,34 +85,34 @@ def sites(value: Tensor, like: Tensor) -> Tensor:
 
 def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     """The readout at every site: T00, T11, T12, T22."""
-    inside__0_m1 = inside(u, (0, -1))
-    inside__0_p1 = inside(u, (0, 1))
-    inside__m1_0 = inside(u, (-1, 0))
-    inside__p1_0 = inside(u, (1, 0))
-    kappa__0_m1 = shift(kappa, (0, -1))
-    kappa__0_p1 = shift(kappa, (0, 1))
-    kappa__m1_0 = shift(kappa, (-1, 0))
-    kappa__p1_0 = shift(kappa, (1, 0))
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__m1_0 = shift(u, (-1, 0))
-    u__p1_0 = shift(u, (1, 0))
-    v__0 = (u - u__p1_0) * inside__p1_0
-    v__1 = v__0 * v__0 * harmonicmean__(kappa, kappa__p1_0)
-    v__2 = (u - u__m1_0) * inside__m1_0
-    v__3 = v__2 * v__2 * harmonicmean__(kappa, kappa__m1_0)
-    v__4 = (u - u__0_p1) * inside__0_p1
-    v__5 = (u - u__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 * harmonicmean__(kappa, kappa__0_p1) + v__5 * v__5 * harmonicmean__(kappa, kappa__0_m1)
-    v__7 = (0.5 * u * m2 - s) * u
-    v__8 = v__6 - v__1 - v__3
-    v__9 = 0.25 * v__8
-    v__10 = v__1 + v__3 + v__6
-    T00__density = 0.25 * v__10 + v__7
-    T11__density = -v__7 - v__9
-    T12__density = 0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa
-    T22__density = v__9 - v__7
-    return (T00__density, T11__density, T12__density, T22__density)
+    inside_0_m1 = inside(u, (0, -1))
+    inside_0_p1 = inside(u, (0, 1))
+    inside_m1_0 = inside(u, (-1, 0))
+    inside_p1_0 = inside(u, (1, 0))
+    kappa_0_m1 = shift(kappa, (0, -1))
+    kappa_0_p1 = shift(kappa, (0, 1))
+    kappa_m1_0 = shift(kappa, (-1, 0))
+    kappa_p1_0 = shift(kappa, (1, 0))
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_m1_0 = shift(u, (-1, 0))
+    u_p1_0 = shift(u, (1, 0))
+    v_0 = (u - u_p1_0) * inside_p1_0
+    v_1 = v_0 * v_0 * harmonicmean(kappa, kappa_p1_0)
+    v_2 = (u - u_m1_0) * inside_m1_0
+    v_3 = v_2 * v_2 * harmonicmean(kappa, kappa_m1_0)
+    v_4 = (u - u_0_p1) * inside_0_p1
+    v_5 = (u - u_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 * harmonicmean(kappa, kappa_0_p1) + v_5 * v_5 * harmonicmean(kappa, kappa_0_m1)
+    v_7 = (0.5 * u * m2 - s) * u
+    v_8 = v_6 - v_1 - v_3
+    v_9 = 0.25 * v_8
+    v_10 = v_1 + v_3 + v_6
+    T00_density = 0.25 * v_10 + v_7
+    T11_density = -v_7 - v_9
+    T12_density = 0.25 * (v_0 - v_2) * (v_4 - v_5) * kappa
+    T22_density = v_9 - v_7
+    return (T00_density, T11_density, T12_density, T22_density)
 
 
 def readout_adjoint(
@@ -120,122 +120,114 @@ def readout_adjoint(
     kappa: Tensor,
     m2: Tensor,
     s: Tensor,
-    T00__density__bar: Tensor,
-    T11__density__bar: Tensor,
-    T12__density__bar: Tensor,
-    T22__density__bar: Tensor,
+    T00_density_bar: Tensor,
+    T11_density_bar: Tensor,
+    T12_density_bar: Tensor,
+    T22_density_bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
-    T00__density__bar__0_m1 = shift(T00__density__bar, (0, -1))
-    T00__density__bar__0_p1 = shift(T00__density__bar, (0, 1))
-    T00__density__bar__m1_0 = shift(T00__density__bar, (-1, 0))
-    T00__density__bar__p1_0 = shift(T00__density__bar, (1, 0))
-    T11__density__bar__0_m1 = shift(T11__density__bar, (0, -1))
-    T11__density__bar__0_p1 = shift(T11__density__bar, (0, 1))
-    T11__density__bar__m1_0 = shift(T11__density__bar, (-1, 0))
-    T11__density__bar__p1_0 = shift(T11__density__bar, (1, 0))
-    T12__density__bar__0_m1 = shift(T12__density__bar, (0, -1))
-    T12__density__bar__0_p1 = shift(T12__density__bar, (0, 1))
-    T12__density__bar__m1_0 = shift(T12__density__bar, (-1, 0))
-    T12__density__bar__p1_0 = shift(T12__density__bar, (1, 0))
-    T22__density__bar__0_m1 = shift(T22__density__bar, (0, -1))
-    T22__density__bar__0_p1 = shift(T22__density__bar, (0, 1))
-    T22__density__bar__m1_0 = shift(T22__density__bar, (-1, 0))
-    T22__density__bar__p1_0 = shift(T22__density__bar, (1, 0))
-    inside__0_m1 = inside(u, (0, -1))
-    inside__0_p1 = inside(u, (0, 1))
-    inside__m1_0 = inside(u, (-1, 0))
-    inside__m1_m1 = inside(u, (-1, -1))
-    inside__m1_p1 = inside(u, (-1, 1))
-    inside__p1_0 = inside(u, (1, 0))
-    inside__p1_m1 = inside(u, (1, -1))
-    inside__p1_p1 = inside(u, (1, 1))
-    kappa__0_m1 = shift(kappa, (0, -1))
-    kappa__0_p1 = shift(kappa, (0, 1))
-    kappa__m1_0 = shift(kappa, (-1, 0))
-    kappa__p1_0 = shift(kappa, (1, 0))
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__m1_0 = shift(u, (-1, 0))
-    u__m1_m1 = shift(u, (-1, -1))
-    u__m1_p1 = shift(u, (-1, 1))
-    u__p1_0 = shift(u, (1, 0))
-    u__p1_m1 = shift(u, (1, -1))
-    u__p1_p1 = shift(u, (1, 1))
-    v__0 = u - u__m1_0
-    v__1 = u - u__p1_0
-    v__2 = u - u__0_m1
-    v__3 = u - u__0_p1
-    v__4 = sharesquare0__(kappa__0_m1, kappa)
-    v__5 = T00__density__bar__0_m1 + T22__density__bar__0_m1 - T11__density__bar__0_m1
-    v__6 = sharesquare0__(kappa__0_p1, kappa)
-    v__7 = T00__density__bar__0_p1 + T22__density__bar__0_p1 - T11__density__bar__0_p1
-    v__8 = sharesquare0__(kappa__m1_0, kappa)
-    v__9 = T00__density__bar__m1_0 + T11__density__bar__m1_0 - T22__density__bar__m1_0
-    v__10 = sharesquare0__(kappa__p1_0, kappa)
-    v__11 = T00__density__bar__p1_0 + T11__density__bar__p1_0 - T22__density__bar__p1_0
-    v__12 = v__2 * inside__0_m1
-    v__13 = v__12 * v__12
-    v__14 = v__3 * inside__0_p1
-    v__15 = v__14 * v__14
-    v__16 = v__0 * inside__m1_0
-    v__17 = v__1 * inside__p1_0
-    v__18 = v__10 * v__17 * v__17 + v__8 * v__16 * v__16
-    v__19 = harmonicmean__(kappa, kappa__0_m1)
-    v__20 = v__12 * v__19
-    v__21 = harmonicmean__(kappa, kappa__0_p1)
-    v__22 = v__14 * v__21
-    v__23 = harmonicmean__(kappa, kappa__m1_0)
-    v__24 = harmonicmean__(kappa, kappa__p1_0)
-    v__25 = v__16 * v__23 + v__17 * v__24
-    v__26 = u * m2 - s
-    v__27 = 4.0 * v__26
-    v__28 = v__25 - v__20 - v__22
-    v__29 = 2.0 * v__28
-    v__30 = -u__m1_m1
-    v__31 = -u__p1_m1
-    v__32 = -u__m1_p1
-    v__33 = -u__p1_p1
-    v__34 = v__16 - v__17
-    v__35 = v__12 - v__14
-    v__36 = T11__density__bar + T22__density__bar - T00__density__bar
-    v__37 = (
-        (v__13 * v__4 + v__15 * v__6 + v__18) * T00__density__bar
-        + v__8 * v__9 * v__0 * v__0
-        + v__10 * v__11 * v__1 * v__1
-        + v__4 * v__5 * v__2 * v__2
-        + v__6 * v__7 * v__3 * v__3
-        - (T11__density__bar - T22__density__bar) * (v__13 * v__4 + v__15 * v__6 - v__18)
+    T00_density_bar_0_m1 = shift(T00_density_bar, (0, -1))
+    T00_density_bar_0_p1 = shift(T00_density_bar, (0, 1))
+    T00_density_bar_m1_0 = shift(T00_density_bar, (-1, 0))
+    T00_density_bar_p1_0 = shift(T00_density_bar, (1, 0))
+    T11_density_bar_0_m1 = shift(T11_density_bar, (0, -1))
+    T11_density_bar_0_p1 = shift(T11_density_bar, (0, 1))
+    T11_density_bar_m1_0 = shift(T11_density_bar, (-1, 0))
+    T11_density_bar_p1_0 = shift(T11_density_bar, (1, 0))
+    T12_density_bar_0_m1 = shift(T12_density_bar, (0, -1))
+    T12_density_bar_0_p1 = shift(T12_density_bar, (0, 1))
+    T12_density_bar_m1_0 = shift(T12_density_bar, (-1, 0))
+    T12_density_bar_p1_0 = shift(T12_density_bar, (1, 0))
+    T22_density_bar_0_m1 = shift(T22_density_bar, (0, -1))
+    T22_density_bar_0_p1 = shift(T22_density_bar, (0, 1))
+    T22_density_bar_m1_0 = shift(T22_density_bar, (-1, 0))
+    T22_density_bar_p1_0 = shift(T22_density_bar, (1, 0))
+    inside_0_m1 = inside(u, (0, -1))
+    inside_0_p1 = inside(u, (0, 1))
+    inside_m1_0 = inside(u, (-1, 0))
+    inside_m1_m1 = inside(u, (-1, -1))
+    inside_m1_p1 = inside(u, (-1, 1))
+    inside_p1_0 = inside(u, (1, 0))
+    inside_p1_m1 = inside(u, (1, -1))
+    inside_p1_p1 = inside(u, (1, 1))
+    kappa_0_m1 = shift(kappa, (0, -1))
+    kappa_0_p1 = shift(kappa, (0, 1))
+    kappa_m1_0 = shift(kappa, (-1, 0))
+    kappa_p1_0 = shift(kappa, (1, 0))
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_m1_0 = shift(u, (-1, 0))
+    u_m1_m1 = shift(u, (-1, -1))
+    u_m1_p1 = shift(u, (-1, 1))
+    u_p1_0 = shift(u, (1, 0))
+    u_p1_m1 = shift(u, (1, -1))
+    u_p1_p1 = shift(u, (1, 1))
+    v_0 = u - u_m1_0
+    v_1 = u - u_p1_0
+    v_2 = u - u_0_m1
+    v_3 = u - u_0_p1
+    v_4 = sharesquare0(kappa_0_m1, kappa)
+    v_5 = T00_density_bar_0_m1 + T22_density_bar_0_m1 - T11_density_bar_0_m1
+    v_6 = sharesquare0(kappa_0_p1, kappa)
+    v_7 = T00_density_bar_0_p1 + T22_density_bar_0_p1 - T11_density_bar_0_p1
+    v_8 = sharesquare0(kappa_m1_0, kappa)
+    v_9 = T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0
+    v_10 = sharesquare0(kappa_p1_0, kappa)
+    v_11 = T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0
+    v_12 = v_2 * inside_0_m1
+    v_13 = v_12 * v_12
+    v_14 = v_3 * inside_0_p1
+    v_15 = v_14 * v_14
+    v_16 = v_0 * inside_m1_0
+    v_17 = v_1 * inside_p1_0
+    v_18 = v_10 * v_17 * v_17 + v_8 * v_16 * v_16
+    v_19 = harmonicmean(kappa, kappa_0_m1)
+    v_20 = v_12 * v_19
+    v_21 = harmonicmean(kappa, kappa_0_p1)
+    v_22 = v_14 * v_21
+    v_23 = harmonicmean(kappa, kappa_m1_0)
+    v_24 = harmonicmean(kappa, kappa_p1_0)
+    v_25 = v_16 * v_23 + v_17 * v_24
+    v_26 = u * m2 - s
+    v_27 = 4.0 * v_26
+    v_28 = v_25 - v_20 - v_22
+    v_29 = 2.0 * v_28
+    v_30 = -u_m1_m1
+    v_31 = -u_p1_m1
+    v_32 = -u_m1_p1
+    v_33 = -u_p1_p1
+    v_34 = v_16 - v_17
+    v_35 = v_12 - v_14
+    v_36 = T11_density_bar + T22_density_bar - T00_density_bar
+    v_37 = (
+        (v_13 * v_4 + v_15 * v_6 + v_18) * T00_density_bar
+        + v_8 * v_9 * v_0 * v_0
+        + v_10 * v_11 * v_1 * v_1
+        + v_4 * v_5 * v_2 * v_2
+        + v_6 * v_7 * v_3 * v_3
+        - (T11_density_bar - T22_density_bar) * (v_13 * v_4 + v_15 * v_6 - v_18)
     )
-    v__38 = v__20 + v__22 + v__25
-    v__39 = inside__m1_0 * kappa
-    v__40 = inside__p1_0 * kappa
-    v__41 = inside__0_m1 * kappa
-    v__42 = inside__0_p1 * kappa
-    v__43 = (
-        (v__27 + 2.0 * v__38) * T00__density__bar
-        + (v__34 * (v__41 - v__42) + v__35 * (v__39 - v__40)) * T12__density__bar
-        + ((u__0_m1 + v__30) * inside__m1_m1 - (u__0_m1 + v__31) * inside__p1_m1)
-        * T12__density__bar__0_m1
-        * kappa__0_m1
-        + ((u__m1_0 + v__30) * inside__m1_m1 - (u__m1_0 + v__32) * inside__m1_p1)
-        * T12__density__bar__m1_0
-        * kappa__m1_0
-        + (-v__27 - v__29) * T22__density__bar
-        - (v__27 - v__29) * T11__density__bar
-        - ((u__0_p1 + v__32) * inside__m1_p1 - (u__0_p1 + v__33) * inside__p1_p1)
-        * T12__density__bar__0_p1
-        * kappa__0_p1
-        - ((u__p1_0 + v__31) * inside__p1_m1 - (u__p1_0 + v__33) * inside__p1_p1)
-        * T12__density__bar__p1_0
-        * kappa__p1_0
+    v_38 = v_20 + v_22 + v_25
+    v_39 = inside_m1_0 * kappa
+    v_40 = inside_p1_0 * kappa
+    v_41 = inside_0_m1 * kappa
+    v_42 = inside_0_p1 * kappa
+    v_43 = (
+        (v_27 + 2.0 * v_38) * T00_density_bar
+        + (v_34 * (v_41 - v_42) + v_35 * (v_39 - v_40)) * T12_density_bar
+        + ((u_0_m1 + v_30) * inside_m1_m1 - (u_0_m1 + v_31) * inside_p1_m1) * T12_density_bar_0_m1 * kappa_0_m1
+        + ((u_m1_0 + v_30) * inside_m1_m1 - (u_m1_0 + v_32) * inside_m1_p1) * T12_density_bar_m1_0 * kappa_m1_0
+        + (-v_27 - v_29) * T22_density_bar
+        - (v_27 - v_29) * T11_density_bar
+        - ((u_0_p1 + v_32) * inside_m1_p1 - (u_0_p1 + v_33) * inside_p1_p1) * T12_density_bar_0_p1 * kappa_0_p1
+        - ((u_p1_0 + v_31) * inside_p1_m1 - (u_p1_0 + v_33) * inside_p1_p1) * T12_density_bar_p1_0 * kappa_p1_0
     )
-    v__44 = v__0 * v__23 * v__9 + v__1 * v__11 * v__24 + v__19 * v__2 * v__5 + v__21 * v__3 * v__7
-    u__bar = 0.25 * v__43 + 0.5 * v__44
-    kappa__bar = 0.25 * v__34 * v__35 * T12__density__bar + 0.5 * v__37
-    m2__bar = -0.5 * v__36 * u * u
-    s__bar = v__36 * u
-    return (u__bar, kappa__bar, m2__bar, s__bar)
+    v_44 = v_0 * v_23 * v_9 + v_1 * v_11 * v_24 + v_19 * v_2 * v_5 + v_21 * v_3 * v_7
+    u_bar = 0.25 * v_43 + 0.5 * v_44
+    kappa_bar = 0.25 * v_34 * v_35 * T12_density_bar + 0.5 * v_37
+    m2_bar = -0.5 * v_36 * u * u
+    s_bar = v_36 * u
+    return (u_bar, kappa_bar, m2_bar, s_bar)
 
 
 def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
@@ -243,60 +235,60 @@ def energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
 
     (u_x**2 + u_y**2)*kappa/2 + m2*u**2/2 - s*u
     """
-    inside__0_m1 = inside(u, (0, -1))
-    inside__0_p1 = inside(u, (0, 1))
-    inside__m1_0 = inside(u, (-1, 0))
-    inside__p1_0 = inside(u, (1, 0))
-    kappa__0_m1 = shift(kappa, (0, -1))
-    kappa__0_p1 = shift(kappa, (0, 1))
-    kappa__m1_0 = shift(kappa, (-1, 0))
-    kappa__p1_0 = shift(kappa, (1, 0))
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__m1_0 = shift(u, (-1, 0))
-    u__p1_0 = shift(u, (1, 0))
-    v__0 = (
-        (u - u__0_m1) * (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-        + (u - u__0_p1) * (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-        + (u - u__m1_0) * (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-        + (u - u__p1_0) * (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+    inside_0_m1 = inside(u, (0, -1))
+    inside_0_p1 = inside(u, (0, 1))
+    inside_m1_0 = inside(u, (-1, 0))
+    inside_p1_0 = inside(u, (1, 0))
+    kappa_0_m1 = shift(kappa, (0, -1))
+    kappa_0_p1 = shift(kappa, (0, 1))
+    kappa_m1_0 = shift(kappa, (-1, 0))
+    kappa_p1_0 = shift(kappa, (1, 0))
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_m1_0 = shift(u, (-1, 0))
+    u_p1_0 = shift(u, (1, 0))
+    v_0 = (
+        (u - u_0_m1) * (u - u_0_m1) * inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
+        + (u - u_0_p1) * (u - u_0_p1) * inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
+        + (u - u_m1_0) * (u - u_m1_0) * inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
+        + (u - u_p1_0) * (u - u_p1_0) * inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
     )
-    energy__density = (0.5 * u * m2 - s) * u + 0.25 * v__0
-    return (energy__density,)
+    energy_density = (0.5 * u * m2 - s) * u + 0.25 * v_0
+    return (energy_density,)
 
 
 def stress_energy(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     """Raw components of the stress-energy tensor at every site."""
-    inside__0_m1 = inside(u, (0, -1))
-    inside__0_p1 = inside(u, (0, 1))
-    inside__m1_0 = inside(u, (-1, 0))
-    inside__p1_0 = inside(u, (1, 0))
-    kappa__0_m1 = shift(kappa, (0, -1))
-    kappa__0_p1 = shift(kappa, (0, 1))
-    kappa__m1_0 = shift(kappa, (-1, 0))
-    kappa__p1_0 = shift(kappa, (1, 0))
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__m1_0 = shift(u, (-1, 0))
-    u__p1_0 = shift(u, (1, 0))
-    v__0 = (u - u__p1_0) * inside__p1_0
-    v__1 = v__0 * v__0 * harmonicmean__(kappa, kappa__p1_0)
-    v__2 = (u - u__m1_0) * inside__m1_0
-    v__3 = v__2 * v__2 * harmonicmean__(kappa, kappa__m1_0)
-    v__4 = (u - u__0_p1) * inside__0_p1
-    v__5 = (u - u__0_m1) * inside__0_m1
-    v__6 = v__4 * v__4 * harmonicmean__(kappa, kappa__0_p1) + v__5 * v__5 * harmonicmean__(kappa, kappa__0_m1)
-    v__7 = (0.5 * u * m2 - s) * u
-    v__8 = v__6 - v__1 - v__3
-    v__9 = 0.25 * v__8
-    v__10 = v__1 + v__3 + v__6
-    T00__density = 0.25 * v__10 + v__7
-    T01__density = torch.zeros_like(u) + 0.0
-    T02__density = torch.zeros_like(u) + 0.0
-    T11__density = -v__7 - v__9
-    T12__density = 0.25 * (v__0 - v__2) * (v__4 - v__5) * kappa
-    T22__density = v__9 - v__7
-    return (T00__density, T01__density, T02__density, T11__density, T12__density, T22__density)
+    inside_0_m1 = inside(u, (0, -1))
+    inside_0_p1 = inside(u, (0, 1))
+    inside_m1_0 = inside(u, (-1, 0))
+    inside_p1_0 = inside(u, (1, 0))
+    kappa_0_m1 = shift(kappa, (0, -1))
+    kappa_0_p1 = shift(kappa, (0, 1))
+    kappa_m1_0 = shift(kappa, (-1, 0))
+    kappa_p1_0 = shift(kappa, (1, 0))
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_m1_0 = shift(u, (-1, 0))
+    u_p1_0 = shift(u, (1, 0))
+    v_0 = (u - u_p1_0) * inside_p1_0
+    v_1 = v_0 * v_0 * harmonicmean(kappa, kappa_p1_0)
+    v_2 = (u - u_m1_0) * inside_m1_0
+    v_3 = v_2 * v_2 * harmonicmean(kappa, kappa_m1_0)
+    v_4 = (u - u_0_p1) * inside_0_p1
+    v_5 = (u - u_0_m1) * inside_0_m1
+    v_6 = v_4 * v_4 * harmonicmean(kappa, kappa_0_p1) + v_5 * v_5 * harmonicmean(kappa, kappa_0_m1)
+    v_7 = (0.5 * u * m2 - s) * u
+    v_8 = v_6 - v_1 - v_3
+    v_9 = 0.25 * v_8
+    v_10 = v_1 + v_3 + v_6
+    T00_density = 0.25 * v_10 + v_7
+    T01_density = torch.zeros_like(u) + 0.0
+    T02_density = torch.zeros_like(u) + 0.0
+    T11_density = -v_7 - v_9
+    T12_density = 0.25 * (v_0 - v_2) * (v_4 - v_5) * kappa
+    T22_density = v_9 - v_7
+    return (T00_density, T01_density, T02_density, T11_density, T12_density, T22_density)
 
 
 def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
@@ -304,26 +296,26 @@ def operator(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
 
     u_t = kappa*u_xx + kappa*u_yy - m2*u + s + kappa_x*u_x + kappa_y*u_y
     """
-    inside__0_m1 = inside(u, (0, -1))
-    inside__0_p1 = inside(u, (0, 1))
-    inside__m1_0 = inside(u, (-1, 0))
-    inside__p1_0 = inside(u, (1, 0))
-    kappa__0_m1 = shift(kappa, (0, -1))
-    kappa__0_p1 = shift(kappa, (0, 1))
-    kappa__m1_0 = shift(kappa, (-1, 0))
-    kappa__p1_0 = shift(kappa, (1, 0))
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__m1_0 = shift(u, (-1, 0))
-    u__p1_0 = shift(u, (1, 0))
-    u__image = (
-        (u - u__0_m1) * inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-        + (u - u__0_p1) * inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-        + (u - u__m1_0) * inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-        + (u - u__p1_0) * inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
+    inside_0_m1 = inside(u, (0, -1))
+    inside_0_p1 = inside(u, (0, 1))
+    inside_m1_0 = inside(u, (-1, 0))
+    inside_p1_0 = inside(u, (1, 0))
+    kappa_0_m1 = shift(kappa, (0, -1))
+    kappa_0_p1 = shift(kappa, (0, 1))
+    kappa_m1_0 = shift(kappa, (-1, 0))
+    kappa_p1_0 = shift(kappa, (1, 0))
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_m1_0 = shift(u, (-1, 0))
+    u_p1_0 = shift(u, (1, 0))
+    u_image = (
+        (u - u_0_m1) * inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
+        + (u - u_0_p1) * inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
+        + (u - u_m1_0) * inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
+        + (u - u_p1_0) * inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
         + u * m2
     )
-    return (u__image,)
+    return (u_image,)
 
 
 def source(u: Tensor, s: Tensor) -> Tensors:
@@ -331,117 +323,102 @@ def source(u: Tensor, s: Tensor) -> Tensors:
 
     u_t = kappa*u_xx + kappa*u_yy - m2*u + s + kappa_x*u_x + kappa_y*u_y
     """
-    u__source = s
-    return (u__source,)
+    u_source = s
+    return (u_source,)
 
 
-def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u__image__bar: Tensor) -> Tensors:
+def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u_image_bar: Tensor) -> Tensors:
     """The variation of (cotangent . A u) with respect to inputs and coefficients."""
-    inside__0_m1 = inside(u, (0, -1))
-    inside__0_p1 = inside(u, (0, 1))
-    inside__m1_0 = inside(u, (-1, 0))
-    inside__p1_0 = inside(u, (1, 0))
-    kappa__0_m1 = shift(kappa, (0, -1))
-    kappa__0_p1 = shift(kappa, (0, 1))
-    kappa__m1_0 = shift(kappa, (-1, 0))
-    kappa__p1_0 = shift(kappa, (1, 0))
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__image__bar__0_m1 = shift(u__image__bar, (0, -1))
-    u__image__bar__0_p1 = shift(u__image__bar, (0, 1))
-    u__image__bar__m1_0 = shift(u__image__bar, (-1, 0))
-    u__image__bar__p1_0 = shift(u__image__bar, (1, 0))
-    u__m1_0 = shift(u, (-1, 0))
-    u__p1_0 = shift(u, (1, 0))
-    v__0 = sharesquare0__(kappa__0_m1, kappa)
-    v__1 = u - u__0_m1
-    v__2 = sharesquare0__(kappa__0_p1, kappa)
-    v__3 = u - u__0_p1
-    v__4 = sharesquare0__(kappa__m1_0, kappa)
-    v__5 = u - u__m1_0
-    v__6 = sharesquare0__(kappa__p1_0, kappa)
-    v__7 = u - u__p1_0
-    kappa__bar = (
+    inside_0_m1 = inside(u, (0, -1))
+    inside_0_p1 = inside(u, (0, 1))
+    inside_m1_0 = inside(u, (-1, 0))
+    inside_p1_0 = inside(u, (1, 0))
+    kappa_0_m1 = shift(kappa, (0, -1))
+    kappa_0_p1 = shift(kappa, (0, 1))
+    kappa_m1_0 = shift(kappa, (-1, 0))
+    kappa_p1_0 = shift(kappa, (1, 0))
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_image_bar_0_m1 = shift(u_image_bar, (0, -1))
+    u_image_bar_0_p1 = shift(u_image_bar, (0, 1))
+    u_image_bar_m1_0 = shift(u_image_bar, (-1, 0))
+    u_image_bar_p1_0 = shift(u_image_bar, (1, 0))
+    u_m1_0 = shift(u, (-1, 0))
+    u_p1_0 = shift(u, (1, 0))
+    v_0 = sharesquare0(kappa_0_m1, kappa)
+    v_1 = u - u_0_m1
+    v_2 = sharesquare0(kappa_0_p1, kappa)
+    v_3 = u - u_0_p1
+    v_4 = sharesquare0(kappa_m1_0, kappa)
+    v_5 = u - u_m1_0
+    v_6 = sharesquare0(kappa_p1_0, kappa)
+    v_7 = u - u_p1_0
+    kappa_bar = (
         2.0
-        * (
-            v__0 * v__1 * inside__0_m1
-            + v__2 * v__3 * inside__0_p1
-            + v__4 * v__5 * inside__m1_0
-            + v__6 * v__7 * inside__p1_0
-        )
-        * u__image__bar
-        - 2.0 * v__0 * v__1 * u__image__bar__0_m1
-        - 2.0 * v__2 * v__3 * u__image__bar__0_p1
-        - 2.0 * v__4 * v__5 * u__image__bar__m1_0
-        - 2.0 * v__6 * v__7 * u__image__bar__p1_0
+        * (v_0 * v_1 * inside_0_m1 + v_2 * v_3 * inside_0_p1 + v_4 * v_5 * inside_m1_0 + v_6 * v_7 * inside_p1_0)
+        * u_image_bar
+        - 2.0 * v_0 * v_1 * u_image_bar_0_m1
+        - 2.0 * v_2 * v_3 * u_image_bar_0_p1
+        - 2.0 * v_4 * v_5 * u_image_bar_m1_0
+        - 2.0 * v_6 * v_7 * u_image_bar_p1_0
     )
-    m2__bar = u * u__image__bar
-    return (kappa__bar, m2__bar)
+    m2_bar = u * u_image_bar
+    return (kappa_bar, m2_bar)
 
 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     """Screening and edge weights of A, computed once for a solve."""
-    inside__0_m1 = inside(u, (0, -1))
-    inside__0_p1 = inside(u, (0, 1))
-    inside__m1_0 = inside(u, (-1, 0))
-    inside__p1_0 = inside(u, (1, 0))
-    kappa__0_m1 = shift(kappa, (0, -1))
-    kappa__0_p1 = shift(kappa, (0, 1))
-    kappa__m1_0 = shift(kappa, (-1, 0))
-    kappa__p1_0 = shift(kappa, (1, 0))
-    screening__ = m2
-    weight__m1_0 = inside__m1_0 * harmonicmean__(kappa, kappa__m1_0)
-    weight__0_m1 = inside__0_m1 * harmonicmean__(kappa, kappa__0_m1)
-    weight__0_p1 = inside__0_p1 * harmonicmean__(kappa, kappa__0_p1)
-    weight__p1_0 = inside__p1_0 * harmonicmean__(kappa, kappa__p1_0)
-    return (screening__, weight__m1_0, weight__0_m1, weight__0_p1, weight__p1_0)
+    inside_0_m1 = inside(u, (0, -1))
+    inside_0_p1 = inside(u, (0, 1))
+    inside_m1_0 = inside(u, (-1, 0))
+    inside_p1_0 = inside(u, (1, 0))
+    kappa_0_m1 = shift(kappa, (0, -1))
+    kappa_0_p1 = shift(kappa, (0, 1))
+    kappa_m1_0 = shift(kappa, (-1, 0))
+    kappa_p1_0 = shift(kappa, (1, 0))
+    screening = m2
+    weight_m1_0 = inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
+    weight_0_m1 = inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
+    weight_0_p1 = inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
+    weight_p1_0 = inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
+    return (screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0)
 
 
 def apply(
-    u: Tensor,
-    screening__: Tensor,
-    weight__m1_0: Tensor,
-    weight__0_m1: Tensor,
-    weight__0_p1: Tensor,
-    weight__p1_0: Tensor,
+    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
 ) -> Tensors:
     """A u = screening u + sum_s weight_s (u - u[n + s])."""
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__m1_0 = shift(u, (-1, 0))
-    u__p1_0 = shift(u, (1, 0))
-    image__ = (
-        u * screening__
-        + (u - u__0_m1) * weight__0_m1
-        + (u - u__0_p1) * weight__0_p1
-        + (u - u__m1_0) * weight__m1_0
-        + (u - u__p1_0) * weight__p1_0
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_m1_0 = shift(u, (-1, 0))
+    u_p1_0 = shift(u, (1, 0))
+    image = (
+        u * screening
+        + (u - u_0_m1) * weight_0_m1
+        + (u - u_0_p1) * weight_0_p1
+        + (u - u_m1_0) * weight_m1_0
+        + (u - u_p1_0) * weight_p1_0
     )
-    return (image__,)
+    return (image,)
 
 
 def gather(
-    u: Tensor,
-    screening__: Tensor,
-    weight__m1_0: Tensor,
-    weight__0_m1: Tensor,
-    weight__0_p1: Tensor,
-    weight__p1_0: Tensor,
+    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
 ) -> Tensors:
     """sum_s weight_s u[n + s]."""
-    u__0_m1 = shift(u, (0, -1))
-    u__0_p1 = shift(u, (0, 1))
-    u__m1_0 = shift(u, (-1, 0))
-    u__p1_0 = shift(u, (1, 0))
-    gathered__ = u__0_m1 * weight__0_m1 + u__0_p1 * weight__0_p1 + u__m1_0 * weight__m1_0 + u__p1_0 * weight__p1_0
-    return (gathered__,)
+    u_0_m1 = shift(u, (0, -1))
+    u_0_p1 = shift(u, (0, 1))
+    u_m1_0 = shift(u, (-1, 0))
+    u_p1_0 = shift(u, (1, 0))
+    gathered = u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 * weight_p1_0
+    return (gathered,)
 
 
 def diagonal(
-    screening__: Tensor, weight__m1_0: Tensor, weight__0_m1: Tensor, weight__0_p1: Tensor, weight__p1_0: Tensor
+    screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
 ) -> Tensors:
     """screening + sum_s weight_s."""
-    diagonal__ = screening__ + weight__0_m1 + weight__0_p1 + weight__m1_0 + weight__p1_0
+    diagonal__ = screening + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0
     return (diagonal__,)
 
 

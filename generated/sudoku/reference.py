@@ -13,8 +13,7 @@
 """Sudoku: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: node arrays (B, C, N), edge arrays as ``graph`` has them, per-channel coefficients (C,), scalars ().
-Names: ``u__bar`` is the cotangent of u. Sums over edges, and with them cotangents of edge arrays, count every edge
-once.
+Names: ``u_bar`` is the cotangent of u. Sums over edges, and with them cotangents of edge arrays, count every edge once.
 """
 
 from __future__ import annotations
@@ -31,25 +30,25 @@ Tensors = tuple[Tensor, ...]
 def readout(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors:
     """The readout at every node: T00."""
     share = graph.products(0.5 * w, phi, phi)
-    m2__n = m2[:, None]
-    T00__density = share + 0.5 * m2__n * (phi - s) * (phi - s)
-    return (T00__density,)
+    m2_n = m2[:, None]
+    T00_density = share + 0.5 * m2_n * (phi - s) * (phi - s)
+    return (T00_density,)
 
 
-def readout_adjoint(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor, T00__density__bar: Tensor) -> Tensors:
+def readout_adjoint(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor, T00_density_bar: Tensor) -> Tensors:
     """Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results."""
     difference = graph.difference(phi)
-    m2__n = m2[:, None]
-    v__0 = phi - s
-    s__bar = -m2__n * v__0 * T00__density__bar
-    m2__bar1 = (0.5 * v__0 * v__0 * T00__density__bar).expand_as(phi).sum(-1).sum(0)
-    density__bar2 = graph.average(T00__density__bar)
-    difference__bar3 = density__bar2 * difference * w
-    w__bar = 0.5 * difference * difference * density__bar2
-    phi__bar4 = graph.codifference(difference__bar3)
-    phi__bar = m2__n * (phi - s) * T00__density__bar + phi__bar4
-    m2__bar = m2__bar1
-    return (phi__bar, s__bar, w__bar, m2__bar)
+    m2_n = m2[:, None]
+    v_0 = phi - s
+    s_bar = -m2_n * v_0 * T00_density_bar
+    m2_bar1 = (0.5 * v_0 * v_0 * T00_density_bar).expand_as(phi).sum(-1).sum(0)
+    density_bar2 = graph.average(T00_density_bar)
+    difference_bar3 = density_bar2 * difference * w
+    w_bar = 0.5 * difference * difference * density_bar2
+    phi_bar4 = graph.codifference(difference_bar3)
+    phi_bar = m2_n * (phi - s) * T00_density_bar + phi_bar4
+    m2_bar = m2_bar1
+    return (phi_bar, s_bar, w_bar, m2_bar)
 
 
 def energy(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors:
@@ -58,9 +57,9 @@ def energy(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tenso
     m2*(phi - s)**2/2 + w*difference(phi)**2/2
     """
     share = graph.products(0.5 * w, phi, phi)
-    m2__n = m2[:, None]
-    energy__density = share + 0.5 * m2__n * (phi - s) * (phi - s)
-    return (energy__density,)
+    m2_n = m2[:, None]
+    energy_density = share + 0.5 * m2_n * (phi - s) * (phi - s)
+    return (energy_density,)
 
 
 def flux(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors:
@@ -70,17 +69,17 @@ def flux(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors
     difference = graph.difference(phi)
     codifference = graph.flows(w, phi)
     average_2 = graph.average(codifference)
-    m2__e = graph.channels(m2)
-    flux__ = (average_2 + m2__e * (average - average_1)) * difference * w
+    m2_e = graph.channels(m2)
+    flux__ = (average_2 + m2_e * (average - average_1)) * difference * w
     return (flux__,)
 
 
 def weights(graph: Graph, phi: Tensor, w: Tensor, m2: Tensor) -> Tensors:
     """Screening of the nodes and conductance of the edges, of the operator B^T w B + m."""
-    m2__n = m2[:, None]
-    screening__ = torch.zeros_like(phi) + m2__n
-    conductance__ = w
-    return (screening__, conductance__)
+    m2_n = m2[:, None]
+    screening = torch.zeros_like(phi) + m2_n
+    conductance = w
+    return (screening, conductance)
 
 
 def source(graph: Graph, phi: Tensor, s: Tensor, m2: Tensor) -> Tensors:
@@ -88,7 +87,7 @@ def source(graph: Graph, phi: Tensor, s: Tensor, m2: Tensor) -> Tensors:
 
     phi_t = -m2*phi + m2*s - codifference(w*difference(phi))
     """
-    m2__n = m2[:, None]
-    phi_1__v = -m2__n * s
-    source__ = -phi_1__v
+    m2_n = m2[:, None]
+    phi_1_v = -m2_n * s
+    source__ = -phi_1_v
     return (source__,)

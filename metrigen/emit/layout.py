@@ -38,17 +38,28 @@ def _laid_out(statement: Statement) -> list[str]:
 
 
 def _wrapped(lines: list[str]) -> list[str]:
-    """A comment or a docstring, lines that are too long broken at blanks."""
+    """A comment or a docstring, lines that are too long broken at blanks: what is over goes on with the next line."""
     first = lines[0].lstrip()
     if not first.startswith(("#", _QUOTES)):
         return lines
     out: list[str] = []
-    for line in lines:
+    left = list(lines)
+    while left:
+        line = left.pop(0)
         indent = line[: len(line) - len(line.lstrip())] + ("# " if first[0] == "#" else "")
-        out += [line] if len(line) <= PYTHON_WIDTH else textwrap.wrap(
+        pieces = [line] if len(line) <= PYTHON_WIDTH else textwrap.wrap(
             line, PYTHON_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )  # fmt: skip
+        if pieces[1:] and left and not pieces[-1].endswith(_QUOTES) and _goes_on(left[0], indent):
+            left[0] = f"{pieces.pop()} {left[0][len(indent) :]}"
+        out += pieces
     return out
+
+
+def _goes_on(line: str, indent: str) -> bool:
+    """Whether a line is the next of a paragraph, not of a table or of a list."""
+    rest = line.removeprefix(indent)
+    return rest != line and rest[:1].isalnum() and "  " not in rest
 
 
 def layout_cpp(text: str) -> str:

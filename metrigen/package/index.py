@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from metrigen.emit.plain_names import plain
 from metrigen.layer.layer import Layer
 from metrigen.package.index_rows import Row, rows
 
@@ -21,7 +22,7 @@ _ASSIGNED = re.compile(
 )
 _BACK = re.compile(r"adjoint|transposed|pullback|step_back")
 _ASIDE = re.compile(r"^(energy|entropy|stress_energy|currents|flux|rates|power)$|tangent")
-_COTANGENT = re.compile(r"(\w+?)__bar\d*")
+_COTANGENT = re.compile(r"(\w+?)_bar\d*")
 _TERM, _VALUES, _PLACES = 100, 4, 2  # characters of a term, values of a row, places of a cell
 
 
@@ -55,7 +56,7 @@ class Block:
         for match in _ASSIGNED.finditer(self.text):
             begin = match.start(1) if match[1] else match.start()
             for name in (match[1] or match[2]).split(", "):
-                yield self.at(name.removesuffix("__v"), begin)
+                yield self.at(name.removesuffix("_v"), begin)
 
     def reading(self, name: str) -> Assignment | None:
         """The first assignment that reads a name which the function is handed."""
@@ -104,7 +105,7 @@ def _forward(row: Row, functions: Iterable[Block]) -> list[Assignment]:
     for aside in (False, True):
         inside = [a for b in ahead if bool(_ASIDE.search(b.name)) == aside for a in b.assignments()]
         for holds in row.ways:
-            found = [a for a in inside if holds(a.name)]
+            found = [a for a in inside if holds(plain(a.name))]
             if found:
                 return found
     return []
@@ -115,10 +116,10 @@ def _backward(row: Row, names: list[str], functions: Iterable[Block]) -> list[As
     back = [b for b in functions if _BACK.search(b.name) and row.reading == ("readout" in b.name)]
     held: tuple[Callable[[str], bool], ...] = (*row.back, names.__contains__)
     for holds in held:
-        found = [a for b in back for a in b.assignments() if (m := _COTANGENT.fullmatch(a.name)) and holds(m[1])]
+        found = [a for b in back for a in b.assignments() if (m := _COTANGENT.fullmatch(plain(a.name))) and holds(m[1])]
         if found:
             return found
-    handed = (b.reading(f"{name}__bar") for name in (*names, *row.ends) for b in back)
+    handed = (b.reading(f"{name}_bar") for name in (*names, *row.ends) for b in back)
     return [a for a in handed if a is not None]
 
 

@@ -1,4 +1,4 @@
-"""What the index of a package lists, and by what names the emitted programs hold it."""
+"""What the index of a package lists, and by what names, in their plain form, the emitted programs hold it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.dynamics import after
 from metrigen.emit.notation import text
+from metrigen.emit.plain_names import plain
 from metrigen.ir.nodes import Cayley, Local, Program
-from metrigen.layer.equations import array_names, moved_by, plain, terms
+from metrigen.layer.equations import array_names, moved_by, terms
+from metrigen.layer.equations import plain as shown_term
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.layer import Layer
 from metrigen.layer.tokens import TokenLayer
 
 Holds = Callable[[str], bool]
-_SLOPE = re.compile(r"d([A-Z]\w*?)_d(\w+?)(?:__\d+)?")
+_SLOPE = re.compile(r"d([A-Z]\w*?)_d(\w+?)")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def rows(layer: Layer) -> Iterator[Row]:
 
 
 def _one_of(*names: str) -> Holds:
-    return lambda name: name in names
+    return lambda name: name in {plain(n) for n in names}
 
 
 def _base(name: str, arrays: Collection[str]) -> str:
@@ -74,7 +76,7 @@ def _slope(array: str, arrays: Collection[str], entropy: bool) -> Holds:
 
 def _moved(moved: Collection[str], arrays: Collection[str]) -> Holds:
     """A later value of one of the fields that are moved."""
-    return lambda name: name not in arrays and _base(name.removesuffix("__next"), arrays) in moved
+    return lambda name: name not in arrays and _base(name.removesuffix("_next"), arrays) in moved
 
 
 def _step_rows(layer: FieldLayer) -> Iterator[Row]:
@@ -86,7 +88,7 @@ def _step_rows(layer: FieldLayer) -> Iterator[Row]:
             for u in fields:
                 entropy = letter == "S"
                 slope, moved = _slope(names[u], arrays, entropy), [names[w] for w in moved_by(derivation, u, entropy)]
-                shown = f"`{plain(term, names)}` of {letter}" + (f", varied in `{names[u]}`" if fields[1:] else "")
+                shown = f"`{shown_term(term, names)}` of {letter}" + (f", varied in `{names[u]}`" if fields[1:] else "")
                 yield Row(shown, (slope, _moved(moved, arrays)), (slope,), tuple(after(w) for w in moved), kept=True)
     yield from _made_once(layer.lowered.prologue)
     for name in arrays:
@@ -110,7 +112,7 @@ def _steady_rows(layer: FieldLayer) -> Iterator[Row]:
     for term, fields in terms(derivation, derivation.hamiltonian):
         held = minimum.residual.outputs if minimum is not None else _steady_values(term, fields, made)
         inside = _one_of(*(s.name for s in term.free_symbols), *(f.func.__name__ for f in term.atoms(AppliedUndef)))
-        yield Row(f"`{plain(term, names)}` of F", (_one_of(*held),), (inside,))
+        yield Row(f"`{shown_term(term, names)}` of F", (_one_of(*held),), (inside,))
     for part, outputs in made.items():
         for name in outputs:
             yield Row(part, (_one_of(name),))
@@ -138,7 +140,7 @@ def _token_rows(layer: TokenLayer) -> Iterator[Row]:
     moving = scan.prologue if scan.prologue is not None else scan.propagator
     fields = _one_of(*scan.fields)
     for term, _ in terms(derivation, derivation.hamiltonian):
-        yield Row(f"`{plain(term, names)}` of H", (_one_of(*moving.outputs, *ends),), (fields,))
+        yield Row(f"`{shown_term(term, names)}` of H", (_one_of(*moving.outputs, *ends),), (fields,))
     for program in (moving, *((scan.rotation,) if scan.rotation is not None else ())):
         for name in program.outputs:
             yield Row(program.name, (_one_of(name),))

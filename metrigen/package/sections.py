@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metrigen.discretise.discretisations import discretisation_of
+from metrigen.emit.plain_names import plain
 from metrigen.layer.fields import FieldLayer, stencil_points
 from metrigen.package import neural
 from metrigen.package.assembly import Package
@@ -23,7 +24,7 @@ def sections(package: Package[FieldLayer]) -> list[tuple[str, str]]:
     optimised = layer.programs
     cost = cost_of(lowered, optimised, default_shape(layer.rank), solved=layer.solved.__getitem__)
     reads = {
-        name: ", ".join(f"{array} {n}" for array, n in stencil_points(program).items())
+        name: ", ".join(f"{plain(array)} {n}" for array, n in stencil_points(program).items())
         for name, program in optimised.items()
     }
     readout = f"Components of the readout, in order along the channel axis: {', '.join(lowered.components)}."

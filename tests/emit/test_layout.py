@@ -106,3 +106,14 @@ def test_what_is_no_token_is_no_statement() -> None:
     assert tokens("x = 'a") is None
     assert layout("x = f('a' $)") == "x = f('a' $)\n"
     assert tokens("rb'a' + f'{b}' # 'c'") == ['rb"a"', "+", 'f"{b}"', "# 'c'"]
+
+
+def test_a_long_line_of_a_docstring_goes_on_with_the_next() -> None:
+    words = "word " * 25
+    text = f'def f():\n    """First {words}\n    and the end\n    of it.\n\n    {words}end."""\n    return 1\n'
+    lines = layout(text).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
+    assert lines[2] == "    and the end" or lines[2].endswith("and the end"), lines
+    assert lines[3] == "    of it."
+    assert lines[-1] == "    return 1"

@@ -45,9 +45,9 @@ def launched_planes(
     """The same of a kernel that holds groups of whole planes, on a device without settings of its own."""
     planned = module.plan_planes(size, torch.float32)
     lanes = TARGETS[target].warp_size
-    warps = module._heuristic(kernel.removesuffix("_kernel"), planned["TILE__"], group, lanes)
+    warps = module._heuristic(kernel.removesuffix("_kernel"), planned["TILE"], group, lanes)
     options = {"num_warps": warps, "enable_fp_fusion": planned.pop("enable_fp_fusion")}
-    return {**{n: value for n, value in planned.items() if n != "ACC"}, "GROUP__": group, "PATIENCE__": 10}, options
+    return {**{n: value for n, value in planned.items() if n != "ACC"}, "GROUP": group, "PATIENCE": 10}, options
 
 
 def resources(cubin: bytes, folder: Path) -> tuple[int, int]:

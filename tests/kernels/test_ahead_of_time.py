@@ -107,7 +107,7 @@ def test_planes_stay_on_chip(modules: dict[str, ModuleType], limits: Limits, tar
     kernel = getattr(module, limits.kernel)
     sizes, options = launched_planes(module, limits.kernel, PLANE, limits.group, target)
     compiled = triton.compile(source(kernel, "fp32", sizes), target=TARGETS[target], options=options)
-    assert compiled.metadata.shared == 4 * sizes["TILE__"], "one plane is exchanged at a time"
+    assert compiled.metadata.shared == 4 * sizes["TILE"], "one plane is exchanged at a time"
     middle = compiled.asm["ttgir"]
     assert middle.count("tt.gather") == limits.gathers
     assert "convert_layout" not in middle

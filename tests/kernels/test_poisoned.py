@@ -127,8 +127,8 @@ def test_sequences(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 FAULTS = {
-    "written beside": ("mask=ok__)", "mask=at__ < N__ + 3)"),
-    "not written": ("mask=ok__)", "mask=ok__ & (at__ > 0))"),
+    "written beside": ("mask=ok)", "mask=at < N + 3)"),
+    "not written": ("mask=ok)", "mask=ok & (at > 0))"),
 }
 
 

@@ -191,7 +191,7 @@ def test_launches_are_recorded_with_other_warps(kernels: ModuleType, monkeypatch
 
     key, rule = kernels.setting(Kernel(), like, 2)
     assert (key, rule) == (f"evolve 16 2 float32 cpu {kernels.content()}", 1)
-    kernels._launch_planes(Kernel(), like, 2, 3, like, GROUP__=2)
-    kernels._launch_planes(Kernel(), like, 2, 3, like, GROUP__=2, num_warps=16)
+    kernels._launch_planes(Kernel(), like, 2, 3, like, GROUP=2)
+    kernels._launch_planes(Kernel(), like, 2, 3, like, GROUP=2, num_warps=16)
     assert [options["num_warps"] for options in seen] == [1, 16]
-    assert all(options["TILE__"] == 16 and options["GROUP__"] == 2 for options in seen)
+    assert all(options["TILE"] == 16 and options["GROUP"] == 2 for options in seen)

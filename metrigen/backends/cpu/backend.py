@@ -9,9 +9,11 @@ from typing import ClassVar
 
 from metrigen.backends.base import Backend
 from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels
+from metrigen.backends.cpu.names import is_word
 from metrigen.backends.cpu.scan_kernels import sequence_cpp_text, sequence_loader_text
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
+from metrigen.emit.plain_names import plain_cpp
 from metrigen.ir.functions.write import with_functions
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.operator import Operator
@@ -52,7 +54,8 @@ class Cpu(Backend):
             assert self.kernels is not None
             loader = self.kernels.loader(brief, layer.class_name, layer.name)
             source = self.kernels.source(comment, layer.class_name)
-        return {"cpu.py": layout(loader), "kernels.cpp": layout_cpp(with_functions(source, "cpp"))}
+        source = plain_cpp(with_functions(source, "cpp"), is_word)
+        return {"cpu.py": layout(loader), "kernels.cpp": layout_cpp(source)}
 
     def about(self, operator: Operator) -> str:
         return _SOLVING if operator.maker == "implicit" else ""

@@ -38,3 +38,8 @@ def is_taken(name: str) -> bool:
     if "__" in name:
         return False
     return name in KEYWORDS or name in MACROS or _SHAPES.fullmatch(name) is not None
+
+
+def is_word(name: str) -> bool:
+    """Whether C++ or a header has the name: what stands in a file besides is seen there."""
+    return name in KEYWORDS or name in MACROS or name.isupper()

@@ -11,6 +11,7 @@ from metrigen.backends.torch.graph_reference import graph_reference_text
 from metrigen.backends.torch.reference import reference_text
 from metrigen.backends.torch.scan_reference import scan_reference_text
 from metrigen.emit.layout import layout
+from metrigen.emit.plain_names import plain_python
 from metrigen.ir.functions.write import with_functions
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.operator import Operator
@@ -35,4 +36,4 @@ class Torch(Backend):
         else:
             assert isinstance(layer, FieldLayer)
             text = graph_reference_text(layer, head) if layer.on_edges else reference_text(layer, head)
-        return {"reference.py": layout(with_functions(text, self.name))}
+        return {"reference.py": layout(plain_python(with_functions(text, self.name)))}

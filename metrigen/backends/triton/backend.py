@@ -12,6 +12,7 @@ from metrigen.backends.triton.scan_kernels import sequence_kernels_text
 from metrigen.backends.triton.walk import fits
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout
+from metrigen.emit.plain_names import plain_python
 from metrigen.ir.functions.write import with_functions
 from metrigen.layer.fields import FieldLayer
 from metrigen.layer.operator import Operator
@@ -51,4 +52,4 @@ class Triton(Backend):
         else:
             assert isinstance(self.layer, FieldLayer)
             text = kernels_text(self.layer, brief)
-        return {"kernels.py": layout(with_functions(text, self.name))}
+        return {"kernels.py": layout(plain_python(with_functions(text, self.name)))}

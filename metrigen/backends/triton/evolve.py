@@ -121,7 +121,7 @@ class _Writer:
     def _whole(self) -> list[str]:
         """How many numbers a field has: so far apart are the values of one step and the next."""
         many = "planes__ = tl.num_programs(0).to(tl.int64)"
-        return [f"{many} * GROUP__" if self.grouped else many, "all__ = planes__ * N__"]
+        return [f"{many} * GROUP__" if self.grouped else many, "stride__ = planes__ * N__"]
 
     def _needed(self, functions: tuple[PlaneFunction, ...]) -> list[str]:
         """Index tiles and indicators that the functions take."""
@@ -202,7 +202,7 @@ class _Writer:
         lines = [*self._place(self.step), *self.near.lines(self._needed(self.functions))]
         lines += [self._load(f) for f in self.fields]
         lines += self._load_fixed(self.step)
-        taken = self._load_driven(self.step, "k__", "base__ + k__ * all__")
+        taken = self._load_driven(self.step, "k__", "base__ + k__ * stride__")
         lines += self._whole() if taken else []
         lines += [f"for {'k__' if taken else '_'} in range(K__):", *(f"    {x}" for x in (*taken, self._step_call()))]
         lines += [self._store(f, f"{f}__out_ptr") for f in self.fields]
@@ -267,17 +267,17 @@ class _Writer:
             lines += [self._load(f) for f in self.fields]
             lines += ["# The states once more, kept as far as the variation reads them."]
             lines += ["for k__ in range(K__ - 1):"]
-            lines += [f"    {self._store(f, f'{f}__kept_ptr', 'base__ + k__ * all__')}" for f in self._kept]
-            lines += [f"    {x}" for x in self._load_driven(self.step, "k__", "base__ + k__ * all__")]
+            lines += [f"    {self._store(f, f'{f}__kept_ptr', 'base__ + k__ * stride__')}" for f in self._kept]
+            lines += [f"    {x}" for x in self._load_driven(self.step, "k__", "base__ + k__ * stride__")]
             lines += [f"    {self._step_call()}"]
-            lines += [self._store(f, f"{f}__kept_ptr", "base__ + (K__ - 1) * all__") for f in self._kept]
+            lines += [self._store(f, f"{f}__kept_ptr", "base__ + (K__ - 1) * stride__") for f in self._kept]
             lines += ["tl.debug_barrier()"]
         lines += [self._load(self._flowing[f], f"{f}__out_bar_ptr") for f in self.fields]
         lines += self._zeros()
         lines += ["for back__ in range(K__):"]
         body = []
         if self._kept or self._factors or self.driven:
-            body.append("at_step__ = base__ + (K__ - 1 - back__) * all__")
+            body.append("at_step__ = base__ + (K__ - 1 - back__) * stride__")
         memory: dict[str, str] = {}
         if self.grouped:
             body.append("tl.debug_barrier()")
@@ -342,7 +342,7 @@ class _Writer:
             self.helpers.add("add_planes")
             return f"{bar(n)}__sum = _add_planes({bar(n)}__sum, {term}, GROUP__)"
         self.helpers.add("add_lanes")
-        row = f" + {at} * all__" if at else ""
+        row = f" + {at} * stride__" if at else ""
         return f"_add_lanes({bar(n)}_ptr, base__{row}, {term}, ok__, N__, GROUP__)"
 
     def _finish(self) -> list[str]:

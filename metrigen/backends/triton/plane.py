@@ -66,15 +66,16 @@ def coordinates(rank: int, lines: Sequence[str]) -> list[str]:
     found: list[str] = []
     for axis in range(rank):
         inner = strides(axis, rank)
-        quotient = f"at__ // ({inner})" if inner else "at__"
+        quotient = f"at__ // {inner}" if inner else "at__"
         if any(f"i{axis}__" in line for line in lines):
-            found.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = ({quotient}) % N{axis}__")
+            found.append(f"i{axis}__ = {quotient}" if axis == 0 else f"i{axis}__ = {quotient} % N{axis}__")
     return found
 
 
 def strides(axis: int, rank: int) -> str:
-    """How many sites lie between two that are neighbours on an axis; empty for one."""
-    return " * ".join(f"N{k}__" for k in range(axis + 1, rank))
+    """How many sites lie between two that are neighbours on an axis, as a factor; empty for one."""
+    inner = " * ".join(f"N{k}__" for k in range(axis + 1, rank))
+    return f"({inner})" if "*" in inner else inner
 
 
 def moved(axis: int, step: int, periodic: bool) -> str:
@@ -90,7 +91,7 @@ def site_index(offset: Offset, periodic: bool) -> str:
     for axis, step in enumerate(offset):
         stride = strides(axis, len(offset))
         index = f"({moved(axis, step, periodic)})" if step else f"i{axis}__"
-        terms.append(f"{index} * ({stride})" if stride else index)
+        terms.append(f"{index} * {stride}" if stride else index)
     return " + ".join(terms)
 
 

@@ -81,7 +81,7 @@ def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, period
             lines.append(f"{a.name} = {complement}ok{_suffix(a.offset)}.to(ACC)")
     lines += [f"{s.name} = {TRITON.print(e)}" for s, e in statement.lets]
     for out, expr in statement.stores:
-        lines.append(f"tl.store({out}_ptr + base__ + at__, ({_tile(expr)}).to({out}_ptr.dtype.element_ty), mask=ok__)")
+        lines.append(f"tl.store({out}_ptr + base__ + at__, {_value(expr)}.to({out}_ptr.dtype.element_ty), mask=ok__)")
     for out, _, expr in statement.sums:
         lines.append(f"tl.store({out}_ptr + partial__, tl.sum(tl.where(ok__, {_tile(expr)}, 0.0), axis=0))")
     return Kernel(
@@ -98,6 +98,11 @@ def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, period
 def _tile(expr: sp.Expr) -> str:
     text = TRITON.print(expr)
     return text if expr.free_symbols else f"tl.full([BLOCK], {text}, ACC)"
+
+
+def _value(expr: sp.Expr) -> str:
+    """A tile that a method can be called of."""
+    return _tile(expr) if expr.is_Symbol or not expr.free_symbols else f"({_tile(expr)})"
 
 
 def _suffix(offset: Offset) -> str:

@@ -1,0 +1,82 @@
+"""Names as a person would write them: what the compiler made loses its double underscores where the name is free.
+
+Inside the compiler a name with a double underscore is one that no spec can have (``phi__bar``, ``ok__``). In a finished
+file it becomes ``phi_bar`` or ``ok`` wherever nothing else has that name.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import keyword
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import pairwise
+
+_MADE = re.compile(r"\b[A-Za-z]\w*?__\w*\b")
+_WORD = re.compile(r"\b[A-Za-z_]\w*\b")
+_ASIDE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", re.S)  # comments and strings of C++
+_PYTHON = frozenset((*dir(builtins), *keyword.kwlist, *keyword.softkwlist))
+_START = tokenize.TokenInfo(tokenize.NEWLINE, "", (0, 0), (0, 0), "")  # before the first token
+_FUNCTION = re.compile(r"^(?=@|def |class )", re.M)
+
+
+def plain(name: str) -> str:
+    """The name without double underscores: ``phi__0_m1`` -> ``phi_0_m1``, ``ok__`` -> ``ok``."""
+    return re.sub("__+", "_", name).rstrip("_")
+
+
+def plain_python(text: str) -> str:
+    """A file of Python, its made names plain: in each function by itself, but for names that others call it by."""
+    parts = [part for part in _FUNCTION.split(text) if part]
+    tokens = [[_START, *tokenize.generate_tokens(io.StringIO(part).readline)] for part in parts]
+    words = [_words(found) | _PYTHON for found in tokens]
+    made = [set(_MADE.findall(part)) for part in parts]
+    shared = {name for found in tokens for name in _by_name(found)}
+    kept = {
+        name
+        for own, others in zip(made, words, strict=True)
+        for name in shared & own
+        if name not in renames(own, others)
+    }
+    return "".join(
+        _written(part, renames(own, others | {plain(name) for name in kept}))
+        for part, own, others in zip(parts, made, words, strict=True)
+    )
+
+
+def plain_cpp(text: str, is_taken: Callable[[str], bool]) -> str:
+    """The same of a file of C++, as a whole; ``is_taken`` knows the words of the language and of the headers."""
+    words = set(_WORD.findall(_ASIDE.sub(" ", text)))
+    found = renames(set(_MADE.findall(text)), words)
+    return _written(text, {a: b for a, b in found.items() if not is_taken(b)})
+
+
+def renames(made: Collection[str], words: Collection[str]) -> Mapping[str, str]:
+    """Made name -> its plain form, where none of the words is that: two names never become one."""
+    wanted = Counter(map(plain, made))
+    return {name: plain(name) for name in made if wanted[plain(name)] == 1 and plain(name) not in words}
+
+
+def _words(tokens: Iterable[tokenize.TokenInfo]) -> set[str]:
+    """The names of a piece of Python but for attributes, which no other name can meet."""
+    return {token.string for before, token in pairwise(tokens) if token.type == tokenize.NAME and before.string != "."}
+
+
+def _by_name(tokens: Iterable[tokenize.TokenInfo]) -> set[str]:
+    """The made names that more than one function may know: in strings, of functions, of keywords of a call."""
+    depth, found = 0, set()
+    for token, following in pairwise(tokens):
+        depth += (token.string in ("(", "[", "{")) - (token.string in (")", "]", "}"))
+        keyword_of_call = depth and following.string == "=" and token.type == tokenize.NAME
+        if token.type == tokenize.STRING or keyword_of_call:
+            found |= set(_MADE.findall(token.string))
+        elif token.string in ("def", "class") or (following.start[1] == 0 and following.type == tokenize.NAME):
+            found |= set(_MADE.findall(following.string))
+    return found
+
+
+def _written(text: str, names: Mapping[str, str]) -> str:
+    return _MADE.sub(lambda match: names.get(match[0], match[0]), text)
