@@ -82,8 +82,7 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
         programs,
         {
             "N": n,
-            "N0": size[0],
-            "N1": size[1],
+            **dict(zip(("N0", "N1"), size)),
             "BLOCK": block,
             "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
             "num_warps": 4 if block > 128 else 2 if block > 64 else 1,
@@ -1169,8 +1168,7 @@ def plan_planes(size: tuple[int, ...], dtype: torch.dtype) -> dict:
     n = math.prod(size)
     return {
         "N": n,
-        "N0": size[0],
-        "N1": size[1],
+        **dict(zip(("N0", "N1"), size)),
         "TILE": max(16, triton.next_power_of_2(n)),
         "ACC": tl.float64 if dtype == torch.float64 else tl.float32,
         "enable_fp_fusion": True,
