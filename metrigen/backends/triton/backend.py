@@ -13,9 +13,9 @@ from metrigen.backends.triton.walk import fits
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.ir.functions.write import with_functions
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.operator import Operator
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.operator import Operator
+from metrigen.layers.tokens import TokenLayer
 
 _WALK = "has no program that can hold what has whole blocks of both rotations, too unlike in size: on a GPU torch runs"
 
