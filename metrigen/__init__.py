@@ -13,6 +13,7 @@ from metrigen.integrators.rk4 import RK4
 from metrigen.integrators.steady_state import SteadyState
 from metrigen.integrators.strang import Strang
 from metrigen.integrators.symplectic_euler import SymplecticEuler
+from metrigen.memory.layer import layer
 from metrigen.physics.builders import (
     canonical,
     diffusion,
@@ -69,6 +70,7 @@ __all__ = [
     "friction_to_heat",
     "grad",
     "kulkarni_nomizu",
+    "layer",
     "logmean",
     "mix",
     "momentum",

@@ -21,6 +21,7 @@ from metrigen.package.notices import notices
 from metrigen.package.page import page
 from metrigen.package.report import Report, report_of
 from metrigen.spec.load import Spec, line_of_system, load_spec, locate, raised_in_spec, shown_path
+from metrigen.spec.siblings import shared_among
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ class Package:
 
 
 def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The spec files named by ``paths``: a folder stands for the Python files in it, those with a leading _ aside."""
+    """The spec files named by ``paths``: a folder stands for the Python files in it, but for those with a leading _ and
+    those that define no ``system`` and are imported by others of them."""
     found: list[Path] = []
     for path in map(Path.absolute, paths):  # a spec may change the working folder of those after it
-        inside = (
-            sorted(file for file in path.glob("*.py") if not file.name.startswith("_")) if path.is_dir() else [path]
-        )
+        inside = [path]
+        if path.is_dir():
+            files = sorted(file for file in path.glob("*.py") if not file.name.startswith("_"))
+            shared = shared_among(files)
+            inside = [file for file in files if file not in shared]
         if not inside:
             raise SpecError("no spec file in the folder", where=shown_path(path), fix="give a folder of .py files")
         found += [file for file in inside if file not in found]

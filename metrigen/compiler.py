@@ -13,8 +13,8 @@ from metrigen.backends.base import Backend
 from metrigen.budget import BUILD, limited, shallow, stage
 from metrigen.errors import Warned, faults
 from metrigen.ir.verify import verify
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.tokens import TokenLayer
 from metrigen.package.notices import notices
 from metrigen.package.package import package_texts
 from metrigen.package.tag import signed

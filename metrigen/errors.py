@@ -74,6 +74,10 @@ class Warned(MetrigenError):
     """What a build tells the author of a spec that is no refusal; ``--strict`` makes it one."""
 
 
+class SpecWarning(UserWarning):
+    """What a build tells of a spec that it does not refuse, where the layer is made in memory."""
+
+
 class StructureError(MetrigenError):
     """A structure law that must hold fails. ``law`` is its name, ``residual`` the SymPy expression that is not zero."""
 

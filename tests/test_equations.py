@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from metrigen.build import compile_file
-from metrigen.layer.docs import ROWS, WIDTH, comment, docstring
+from metrigen.layers.docs import ROWS, WIDTH, comment, docstring
 from tests.conftest import ROOT
 from tests.lengths import picked
 

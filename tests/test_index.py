@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from metrigen.build import compile_file
-from metrigen.layer.equations import terms
+from metrigen.layers.equations import terms
 from metrigen.package.index import TITLE
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.derive import derive

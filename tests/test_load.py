@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import ast
 import sys
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrigen.errors import SpecError, StructureError
+from metrigen.spec.fingerprint import fingerprint
 from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
 from metrigen.spec.source import quote
 
@@ -54,7 +55,7 @@ def test_a_spec_is_what_the_file_says(wave: Spec) -> None:
     assert wave.path == "specs/wave.py"
     assert wave.system.name == "wave"
     assert wave.source == WAVE
-    assert wave.sha256 == hashlib.sha256(WAVE.encode()).hexdigest()
+    assert wave.sha256 == fingerprint(ast.parse(WAVE))
 
 
 def test_lines_of_keywords_and_symbols(wave: Spec) -> None:

@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrigen.layer.layer import Layer
-from metrigen.layer.operator import Operator
+from metrigen.layers.layer import Layer
+from metrigen.layers.operator import Operator
 
 
 @dataclass(frozen=True)

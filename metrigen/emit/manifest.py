@@ -26,7 +26,12 @@ def manifest(spec: Spec, files: Mapping[str, str], options: Mapping[str, Any], k
     content = {
         "generator": GENERATOR,
         "versions": {"metrigen": metrigen.__version__, "sympy": sp.__version__},
-        "spec": {"name": spec.system.name, "path": spec.file, "sha256": spec.sha256},
+        "spec": {
+            "name": spec.system.name,
+            "path": spec.file,
+            "sha256": spec.sha256,
+            "siblings": {name: sibling.sha256 for name, sibling in spec.siblings.items()},
+        },
         "options": dict(options),
         "kernels": dict(kernels),
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},

@@ -94,7 +94,7 @@ def write_packages(packages: Mapping[Path, Mapping[str, str]]) -> tuple[bool, ..
                 place.parent.mkdir(parents=True, exist_ok=True)
                 sweep(place.parent)
                 folder = cleaning.enter_context(staging(place.parent, place.name))
-                _write_tree(folder / "new", files)
+                write_tree(folder / "new", files)
                 staged[place] = folder / "new"
         _swap_all(staged)
         for folder in dict.fromkeys(place.parent for place in staged):
@@ -185,7 +185,8 @@ def _holds(destination: Path, files: Mapping[str, str]) -> bool:
         return False
 
 
-def _write_tree(root: Path, files: Mapping[str, str]) -> None:
+def write_tree(root: Path, files: Mapping[str, str]) -> None:
+    """Make the folder ``root`` with these files, durable."""
     root.mkdir()
     for name, text in files.items():
         parts = PurePosixPath(name)

@@ -7,8 +7,8 @@ import re
 import sympy as sp
 
 from metrigen.ir.nodes import Kind, Program
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.layer import Layer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.parameters import ParameterText, parameter_text
 from metrigen.spec.symbols import InputFunction, Param
 

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from metrigen.backends.base import Backend
-from metrigen.layer.layer import Layer
-from metrigen.layer.operator import Operator
+from metrigen.layers.layer import Layer
+from metrigen.layers.operator import Operator
 
 L = TypeVar("L", bound=Layer)
 

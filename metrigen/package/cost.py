@@ -31,7 +31,7 @@ from metrigen.ir.nodes import (
 )
 from metrigen.ir.queries import equations_in, known, solves_in
 from metrigen.ir.statement import unknown
-from metrigen.layer.fields import bytes_per_site
+from metrigen.layers.fields import bytes_per_site
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.contracts import Solver, Stepper
 from metrigen.spec.symbols import Param

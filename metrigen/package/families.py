@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.layer import Layer
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
+from metrigen.layers.tokens import TokenLayer
 from metrigen.package.arguments import noises
 from metrigen.package.graph_module import graph_module_text
 from metrigen.package.graph_sections import graph_sections

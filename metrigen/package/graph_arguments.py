@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrigen.ir.nodes import Array, Kind, Program
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import floats
 from metrigen.spec.domain import Network
 from metrigen.spec.symbols import Param

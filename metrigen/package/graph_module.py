@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Kind
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import floats, parameters, timed
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.assembly import Package
 from metrigen.package.graph_arguments import network_of
 from metrigen.spec.contracts import Stepper

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Array, Kind
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import floats, step_length, timed
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, network_of, value
 from metrigen.package.settings import fields_given, is_reversible

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from metrigen.discretise.tokens import COUPLED_KEEPS, KEEPS
-from metrigen.layer.fields import FieldLayer, bytes_per_site
-from metrigen.layer.layer import Layer
-from metrigen.layer.tokens import TokenLayer, traffic
+from metrigen.layers.fields import FieldLayer, bytes_per_site
+from metrigen.layers.layer import Layer
+from metrigen.layers.tokens import TokenLayer, traffic
 from metrigen.package.assembly import Package
 from metrigen.package.notices import notices
 from metrigen.package.steps import backward_memory, step_notes

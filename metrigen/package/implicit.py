@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.assembly import Package
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from metrigen.emit.plain_names import plain
-from metrigen.layer.layer import Layer
+from metrigen.layers.layer import Layer
 from metrigen.package.index_rows import Row, rows
 
 TITLE = "Where to find the terms"

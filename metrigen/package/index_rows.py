@@ -13,11 +13,11 @@ from metrigen.discretise.dynamics import after
 from metrigen.emit.notation import text
 from metrigen.emit.plain_names import plain
 from metrigen.ir.nodes import Cayley, Local, Program
-from metrigen.layer.equations import array_names, moved_by, terms
-from metrigen.layer.equations import plain as shown_term
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.layer import Layer
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.equations import array_names, moved_by, terms
+from metrigen.layers.equations import plain as shown_term
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
+from metrigen.layers.tokens import TokenLayer
 
 Holds = Callable[[str], bool]
 _SLOPE = re.compile(r"d([A-Z]\w*?)_d(\w+?)")

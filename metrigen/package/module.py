@@ -5,8 +5,8 @@ from __future__ import annotations
 from metrigen.emit.render import render, tuple_text
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import learned_in
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.joint import joint
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.joint import joint
 from metrigen.package import neural
 from metrigen.package.arguments import (
     arguments,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import learned_in
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.spec.neural import Head
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render
-from metrigen.layer.layer import Layer
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.layer import Layer
+from metrigen.layers.tokens import TokenLayer
 from metrigen.package.assembly import Package
 from metrigen.package.tag import unsigned
 

@@ -7,7 +7,7 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
-from metrigen.layer.layer import Layer
+from metrigen.layers.layer import Layer
 from metrigen.package.assembly import Package, assemble
 from metrigen.package.families import family_of
 from metrigen.package.index import index_section

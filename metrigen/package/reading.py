@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Program
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import arguments, input_signature, inputs_of, timed
 from metrigen.package.assembly import Package
 from metrigen.package.neural import keywords

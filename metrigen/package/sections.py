@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.discretise.discretisations import discretisation_of
 from metrigen.emit.plain_names import plain
-from metrigen.layer.fields import FieldLayer, stencil_points
+from metrigen.layers.fields import FieldLayer, stencil_points
 from metrigen.package import neural
 from metrigen.package.assembly import Package
 from metrigen.package.cost import Cost, cost_of, default_shape

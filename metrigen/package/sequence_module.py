@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metrigen.emit.render import render, tuple_text
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.tokens import TokenLayer
 from metrigen.package.arguments import parameters
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports

@@ -7,7 +7,7 @@ import sympy as sp
 from metrigen.emit.notation import text
 from metrigen.integrators.scan import ACTION, OVERLAP, Scan, operations
 from metrigen.ir.nodes import Leaf
-from metrigen.layer.tokens import TokenLayer, traffic
+from metrigen.layers.tokens import TokenLayer, traffic
 from metrigen.package.assembly import Package
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.layer import Layer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats, time_step
 from metrigen.package.waves import limit_value
 

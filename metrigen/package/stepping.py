@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Program
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.joint import Joint
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.joint import Joint
 from metrigen.package import neural
 from metrigen.package.arguments import arguments, floats, handed_in, inputs_of, noises, step_length, timed, value
 from metrigen.package.assembly import Package

@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen.emit.notation import text
 from metrigen.errors import Warned
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.waves import chosen_dt, limit_value
 from metrigen.physics.clamps import largest_limit, largest_step, smallest_limit
 from metrigen.physics.derivation import Derivation

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.layer.equations import array_names, plain
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.layer import Layer
+from metrigen.layers.equations import array_names, plain
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.settings import momenta
 
 LONGEST = 72  # characters of the energy where a layer is printed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import errno
-import hashlib
 import os
 import stat
 import sys
@@ -18,7 +17,9 @@ import sympy as sp
 
 from metrigen.budget import too_deep
 from metrigen.errors import MetrigenError, SpecError
+from metrigen.spec.fingerprint import fingerprint
 from metrigen.spec.isolation import undisturbed
+from metrigen.spec.siblings import Sibling, Siblings
 from metrigen.spec.slips import cure
 from metrigen.spec.source import SourceMap, quote, source_map
 from metrigen.spec.symbols import declared_name, t
@@ -37,11 +38,12 @@ class Spec:
     file           as written into files: relative to the project (the nearest folder above it with a pyproject.toml or
                    a .git), else the file name; the same wherever a build is started
     system         the one system that the file defines
-    sha256         of the bytes of the file
+    sha256         of the syntax tree of the file and of those beside it that it imports: comments change nothing
     source         the text of the file
     keyword_lines  keyword of ``System`` -> line
     symbol_lines   declared name -> line of its first declaration
     declared       the parameters, inputs and learned functions that the file binds to a name, by their own name
+    siblings       the files beside it that it imports, by name
     """
 
     path: str
@@ -52,6 +54,7 @@ class Spec:
     symbol_lines: Mapping[str, int]
     declared: Mapping[str, object] = field(default_factory=dict)
     file: str = ""
+    siblings: Mapping[str, Sibling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "file", self.file or self.path)
@@ -67,27 +70,25 @@ def load_spec(path: str | Path) -> Spec:
     """
     path = Path(os.path.abspath(path))
     shown = shown_path(path)
-    data = _read(path, shown)
-    try:
-        source = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        why = f"byte 0x{data[error.start]:02x} in line {line}"
-        raise SpecError("the spec file is not UTF-8", where=shown, why=why, fix="save it as UTF-8") from error
-    tree = _parse(source, shown)
+    source, tree = _read_tree(path, shown)
     lines = source_map(tree)
-    namespace = _run(tree, source, shown, lines, path)
+    siblings = Siblings(path.parent, _read_sibling)
+    namespace = _run(tree, source, lines, siblings.module("spec", path), siblings)
+    siblings.loaded = True
     system = _the_system(namespace, source, shown, lines)
-    _check_time(namespace, source, shown, lines)
+    _check_time(namespace, source, shown, lines.variables)
+    for sibling, module in zip(siblings.found.values(), siblings.modules.values(), strict=True):
+        _check_time(vars(module), sibling.source, sibling.path, sibling.symbol_lines)
     return Spec(
         path=shown,
         system=system,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=fingerprint(tree, {name: sibling.sha256 for name, sibling in siblings.found.items()}),
         source=source,
         keyword_lines=types.MappingProxyType(lines.keywords),
         symbol_lines=types.MappingProxyType(lines.symbols),
-        declared=types.MappingProxyType(_declared(namespace)),
+        declared=types.MappingProxyType(_declared(namespace, siblings)),
         file=project_path(path),
+        siblings=types.MappingProxyType(dict(sorted(siblings.found.items()))),
     )
 
 
@@ -112,28 +113,57 @@ def locate(error: MetrigenError, spec: Spec) -> MetrigenError:
     The line is that of the keyword of ``System`` named by ``error.part``, else of the symbol of that name, else the
     innermost line of the spec that was running when the error was raised, else that of the system's name.
     """
+    sources = _sources(spec)
     if error.where is not None:
-        if error.where.startswith(spec.path):
+        if error.where.startswith(tuple(sources)):
             return error
         error.component = error.component or error.where
     part = error.part or ""
     lines = (*(spec.keyword_lines.get(word) for word in (part, *_KIN.get(part, ()))), spec.symbol_lines.get(part))
-    line = next((line for line in lines if line), None)
-    line = line or _running_line(error, spec.path) or spec.keyword_lines.get("name")
-    error.where = quote(spec.path, spec.source, line) if line else spec.path
+    places = [(spec.path, line) for line in lines]
+    places += [(sibling.path, sibling.symbol_lines.get(part)) for sibling in spec.siblings.values()]
+    places += [_running_line(error, sources) or (spec.path, None), (spec.path, spec.keyword_lines.get("name"))]
+    path, line = next(((path, line) for path, line in places if line), (spec.path, None))
+    error.where = quote(path, sources[path], line) if line else spec.path
     return error
 
 
 def raised_in_spec(error: BaseException, spec: Spec) -> SpecError | None:
     """The error as a SpecError if a line of the spec raised it (a bracket is called long after loading), else None."""
-    line = _running_line(error, spec.path)
-    return None if line is None else _foreign(error, spec.path, spec.source, line)
+    sources = _sources(spec)
+    place = _running_line(error, sources)
+    return None if place is None else _foreign(error, sources, place)
+
+
+def _sources(spec: Spec) -> Mapping[str, str]:
+    """The texts of the spec and of the files that it imports, by the path that messages show."""
+    return {spec.path: spec.source} | {sibling.path: sibling.source for sibling in spec.siblings.values()}
 
 
 def line_of_system(spec: Spec) -> str:
     """``file:line   source text`` of what the spec defines."""
     line = spec.keyword_lines.get("name")
     return quote(spec.path, spec.source, line) if line else spec.path
+
+
+def _read_tree(path: Path, shown: str) -> tuple[str, ast.Module]:
+    """The text of a file and its syntax tree."""
+    data = _read(path, shown)
+    try:
+        source = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        why = f"byte 0x{data[error.start]:02x} in line {line}"
+        raise SpecError("the spec file is not UTF-8", where=shown, why=why, fix="save it as UTF-8") from error
+    return source, _parse(source, shown)
+
+
+def _read_sibling(path: Path) -> tuple[Sibling, types.CodeType]:
+    """A file that a spec imports, and its code."""
+    shown = shown_path(path)
+    source, tree = _read_tree(path, shown)
+    sibling = Sibling(shown, source, fingerprint(tree), types.MappingProxyType(source_map(tree).symbols))
+    return sibling, compile(tree, shown, "exec", dont_inherit=True)
 
 
 def _read(path: Path, shown: str) -> bytes:
@@ -174,9 +204,10 @@ def _parse(source: str, shown: str) -> ast.Module:
         raise SpecError("the spec cannot be parsed", where=shown, why=why, fix=fix) from error
 
 
-def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path) -> dict[str, object]:
-    module = types.ModuleType("spec", None)
-    module.__file__ = str(path)
+def _run(
+    tree: ast.Module, source: str, lines: SourceMap, module: types.ModuleType, siblings: Siblings
+) -> dict[str, object]:
+    shown = shown_path(Path(module.__file__ or ""))
     limit = sys.getrecursionlimit()
     try:
         with undisturbed():
@@ -185,31 +216,37 @@ def _run(tree: ast.Module, source: str, shown: str, lines: SourceMap, path: Path
             finally:
                 sys.setrecursionlimit(limit)  # here, where the spec itself was called: deeper, no call may be left
     except MetrigenError as error:
-        line = _running_line(error, shown)
+        if error.where is not None:  # of a file that it imports
+            raise
+        sources = {shown: source} | {sibling.path: sibling.source for sibling in siblings.found.values()}
+        place = _running_line(error, sources)
         # Inside the System(...) call the traceback knows only its first line, but the error knows the keyword.
-        if lines.call and line and lines.call[0] <= line <= lines.call[1]:
+        if place and place[0] == shown and lines.call and lines.call[0] <= place[1] <= lines.call[1]:
             part = error.part or ""
-            line = lines.keywords.get(part) or lines.symbols.get(part) or line
-        if line is not None:
-            error.where = quote(shown, source, line)
+            place = shown, lines.keywords.get(part) or lines.symbols.get(part) or place[1]
+        if place is not None:
+            error.where = quote(place[0], sources[place[0]], place[1])
         raise
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit, GeneratorExit and what a spec derives from BaseException
-        raise _foreign(error, shown, source, _running_line(error, shown), module.__dict__) from error
+        sources = {shown: source} | {sibling.path: sibling.source for sibling in siblings.found.values()}
+        raise _foreign(error, sources, _running_line(error, sources) or (shown, 0), module.__dict__) from error
     return module.__dict__
 
 
 def _foreign(
-    error: BaseException, shown: str, source: str, line: int | None, known: Mapping[str, object] | None = None
+    error: BaseException, sources: Mapping[str, str], place: tuple[str, int], known: Mapping[str, object] | None = None
 ) -> SpecError:
-    """Some other exception, as an error of the spec."""
+    """Some other exception, as an error of the spec; ``place``: path and line, 0 where that is not known."""
+    path, line = place
+    where = quote(path, sources[path], line) if line else path
     if isinstance(error, RecursionError):
         deep = too_deep(None, "Python has no calls left inside calls: SymPy goes down an expression level by level")
-        deep.where = shown if line is None else quote(shown, source, line)
+        deep.where = where
         return deep
-    text, where = str(error), shown if line is None else quote(shown, source, line)
-    fix = cure(error, "" if line is None else source.splitlines()[line - 1], known)
+    text = str(error)
+    fix = cure(error, sources[path].splitlines()[line - 1] if line else "", known)
     return SpecError(
         "the spec raised an exception",
         where=where,
@@ -218,16 +255,21 @@ def _foreign(
     )
 
 
-def _running_line(error: BaseException, shown: str) -> int | None:
-    """The innermost line of the spec in the traceback."""
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == shown]
+def _running_line(error: BaseException, sources: Mapping[str, str]) -> tuple[str, int] | None:
+    """The innermost line of the spec, or of a file that it imports, in the traceback: path and line."""
+    frames = ((frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__))
+    lines = [(path, line) for path, line in frames if path in sources]
     return lines[-1] if lines else None
 
 
-def _declared(namespace: Mapping[str, object]) -> dict[str, object]:
-    """Parameters, inputs and learned functions bound to a name of the file, lists and tuples of them included."""
+def _declared(namespace: Mapping[str, object], siblings: Siblings) -> dict[str, object]:
+    """Parameters, inputs and learned functions bound to a name of the file, lists and tuples of them included; those of
+    a file that several specs share are apart, for none has to use all of them."""
     found: dict[str, object] = {}
+    shared = {id(value) for module in siblings.modules.values() for value in vars(module).values()}
     for value in namespace.values():
+        if id(value) in shared:
+            continue
         for item in value if isinstance(value, (list, tuple)) else (value,):
             name = declared_name(item)
             if name is not None:
@@ -235,11 +277,11 @@ def _declared(namespace: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def _check_time(namespace: Mapping[str, object], source: str, shown: str, lines: SourceMap) -> None:
+def _check_time(namespace: Mapping[str, object], source: str, shown: str, lines: Mapping[str, int]) -> None:
     """A symbol of the file's own that is called t is never the time, and derivatives by it are zero."""
     for name, value in namespace.items():
         if isinstance(value, sp.Symbol) and value.name == t.name and value != t:
-            line = lines.variables.get(name)
+            line = lines.get(name)
             raise SpecError(
                 f"the symbol {name!r} is not the time",
                 part=name,

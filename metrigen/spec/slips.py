@@ -31,7 +31,7 @@ def cure(error: BaseException, line: str = "", known: Mapping[str, object] | Non
     """
     text, names = str(error), known or {}
     if isinstance(error, ImportError):
-        return "a spec may import only installed packages; its own folder is not searched"
+        return "a spec imports installed packages, and the files beside it by their names: from common import lattice"
     if isinstance(error, NameError):
         return _name(getattr(error, "name", None) or "", names)
     if isinstance(error, AttributeError):

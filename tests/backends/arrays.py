@@ -14,8 +14,8 @@ from metrigen.emit.header import header
 from metrigen.ir.kinds import Kind
 from metrigen.ir.leaves import Inside, Leaf, Outside
 from metrigen.ir.nodes import Accumulate, Fold, Local, Map, Mix, Outer, Program, Statement, Total
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.operator import Operator
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.operator import Operator
 
 KNOWN = (Accumulate, Fold, Local, Map, Mix, Outer, Total)
 PROGRAMS = ("step", "step_adjoint", "readout", "readout_adjoint")

@@ -15,9 +15,9 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.plain_names import plain_cpp
 from metrigen.ir.functions.write import with_functions
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.operator import Operator
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.operator import Operator
+from metrigen.layers.tokens import TokenLayer
 
 _SOLVING = (
     "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "

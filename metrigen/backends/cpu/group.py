@@ -9,7 +9,7 @@ from typing import Literal
 from metrigen.backends.cpu.printer import Function, Routine, summed
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Program
-from metrigen.layer.docs import Docs, comment, part
+from metrigen.layers.docs import Docs, comment, part
 from metrigen.passes.pipeline import OWNED, apply, sweep
 from metrigen.passes.sweeps import Cut, cut, near_reads
 from metrigen.programs import passed, passes_of

@@ -14,7 +14,7 @@ from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement
 from metrigen.ir.queries import equations_in
-from metrigen.layer.docs import field_docs
+from metrigen.layers.docs import field_docs
 from metrigen.passes.points import jacobian
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered

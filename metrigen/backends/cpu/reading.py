@@ -7,7 +7,7 @@ from dataclasses import replace
 from metrigen.backends.cpu.group import Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, call, print_routine
 from metrigen.ir.nodes import Kind
-from metrigen.layer.docs import field_docs
+from metrigen.layers.docs import field_docs
 from metrigen.passes.sweeps import near_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered

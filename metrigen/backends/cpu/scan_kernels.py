@@ -11,8 +11,8 @@ from metrigen.backends.cpu.scan import print_pointwise
 from metrigen.backends.walk import Walk, walk_of
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Program
-from metrigen.layer.docs import comment, token_docs
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.docs import comment, token_docs
+from metrigen.layers.tokens import TokenLayer
 from metrigen.passes.vary import bar
 
 _LANE_BY_LANE = ("log", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")

@@ -8,7 +8,7 @@ from metrigen.backends.cpu.group import Group, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program
-from metrigen.layer.docs import field_docs
+from metrigen.layers.docs import field_docs
 from metrigen.passes.sweeps import near_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered

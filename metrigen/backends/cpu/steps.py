@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.nodes import Kind, Leaf, Map
-from metrigen.layer.docs import field_docs
+from metrigen.layers.docs import field_docs
 from metrigen.passes.collect import collect_coefficients
 from metrigen.passes.rotate import Loop, rotate
 from metrigen.passes.sweeps import Sweep, near_reads

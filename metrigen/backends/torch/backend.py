@@ -13,9 +13,9 @@ from metrigen.backends.torch.scan_reference import scan_reference_text
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
 from metrigen.ir.functions.write import with_functions
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.operator import Operator
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.operator import Operator
+from metrigen.layers.tokens import TokenLayer
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from metrigen.backends.torch.printer import Function, print_function
 from metrigen.backends.torch.reference import driven_places
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley
-from metrigen.layer.docs import docstring, field_docs
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.docs import docstring, field_docs
+from metrigen.layers.fields import FieldLayer
 
 
 def functions(layer: FieldLayer) -> tuple[Function, ...]:

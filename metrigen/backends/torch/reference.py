@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley
-from metrigen.layer.docs import docstring, field_docs
-from metrigen.layer.fields import PARTS, FieldLayer
-from metrigen.layer.joint import joint
+from metrigen.layers.docs import docstring, field_docs
+from metrigen.layers.fields import PARTS, FieldLayer
+from metrigen.layers.joint import joint
 from metrigen.spec.domain import Lattice
 from metrigen.spec.symbols import Param
 

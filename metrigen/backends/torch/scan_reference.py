@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.emit.render import render, tuple_text
-from metrigen.layer.docs import docstring, token_docs
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.docs import docstring, token_docs
+from metrigen.layers.tokens import TokenLayer
 
 
 def _functions(layer: TokenLayer) -> tuple[Function, ...]:

@@ -14,9 +14,9 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
 from metrigen.ir.functions.write import with_functions
-from metrigen.layer.fields import FieldLayer
-from metrigen.layer.operator import Operator
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.operator import Operator
+from metrigen.layers.tokens import TokenLayer
 
 _WALK = "has no program that can hold what has whole blocks of both rotations, too unlike in size: on a GPU torch runs"
 

@@ -15,8 +15,8 @@ from metrigen.backends.triton.printer import Driver, Kernel, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley, Mix, Total
-from metrigen.layer.docs import docstring, field_docs, part
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.docs import docstring, field_docs, part
+from metrigen.layers.fields import FieldLayer
 from metrigen.spec.symbols import Param
 
 # Loops over steps and iterations are torch in every backend; these are the programs they call.

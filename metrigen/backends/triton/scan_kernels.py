@@ -8,8 +8,8 @@ from typing import Any
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, loops, print_pointwise
 from metrigen.backends.triton.walk_kernels import block, load_numbers, walk_text
 from metrigen.emit.render import render
-from metrigen.layer.docs import docstring, token_docs
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.docs import docstring, token_docs
+from metrigen.layers.tokens import TokenLayer
 
 
 def sequence_kernels_text(layer: TokenLayer, header: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, print_pointwise
 from metrigen.backends.triton.walk import Names, power_of_two, unit, walk_loops
 from metrigen.backends.walk import walk_of
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.tokens import TokenLayer
 
 
 def walk_text(layer: TokenLayer) -> tuple[list[Pointwise], dict[str, Any]]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from metrigen.emit.derivation import wrapped
-from metrigen.layer.equations import array_names, equations, plain
-from metrigen.layer.tokens import TokenLayer
+from metrigen.layers.equations import array_names, equations, plain
+from metrigen.layers.tokens import TokenLayer
 from metrigen.programs import Lowered
 
 Docs = Mapping[str, tuple[str, ...]]

@@ -13,8 +13,8 @@ from metrigen.ir.constraints import Constraint, constraints_of
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Kind, Leaf, Program
 from metrigen.ir.queries import equations_in, maps_in
-from metrigen.layer.layer import Layer
-from metrigen.layer.operator import Operator, names_of
+from metrigen.layers.layer import Layer
+from metrigen.layers.operator import Operator, names_of
 from metrigen.passes.cse import count_ops
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.neural import Head, heads

@@ -12,8 +12,8 @@ import sympy as sp
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Program
-from metrigen.layer.layer import Layer
-from metrigen.layer.operator import Operator
+from metrigen.layers.layer import Layer
+from metrigen.layers.operator import Operator
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from metrigen.layer.operator import Operator
+from metrigen.layers.operator import Operator
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name

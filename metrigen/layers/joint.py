@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metrigen.ir.nodes import Array
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 
 
 @dataclass(frozen=True)
