@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.table import Table
 
+from metrigen.build import Backed
 from metrigen.emit.derivation import derivation_text, docstring, wrapped
 from metrigen.package.cost import Cost
 from metrigen.package.report import Report
@@ -74,3 +77,24 @@ def _figures(first: str, *names: str) -> Table:
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def backends_table(backed: Backed) -> Table:
+    """Operator, backend, and yes or the backend's own reason."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("operator", no_wrap=True)
+    table.add_column("backend", no_wrap=True)
+    table.add_column("runs it", overflow="fold")
+    for operator in backed.operators:
+        for k, backend in enumerate(backed.backends):
+            reason = backed.reasons[backend, operator]
+            table.add_row("" if k else operator, backend, f"no: {backend} {reason}" if reason else "yes")
+    return table
+
+
+def backends_values(backed: Backed) -> dict[str, dict[str, dict[str, Any]]]:
+    """Operator -> backend -> whether it runs there, and why not."""
+    return {
+        operator: {b: {"runs": not (why := backed.reasons[b, operator]), "why_not": why} for b in backed.backends}
+        for operator in backed.operators
+    }
