@@ -35,7 +35,8 @@ EDGES: Mapping[str, str] = {
     "show": "emit package build",
     "drift": "emit",
     "console": "errors __init__",
-    "cli": "errors __init__ backends build show drift console",
+    "catalogue": "errors __init__ spec",
+    "cli": "errors __init__ backends catalogue build show drift console",
     "__main__": "cli",
 }
 # Against the arrows: what a slip in a spec is compared with is the vocabulary, looked up where one is found.

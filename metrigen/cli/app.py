@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from metrigen.cli import build, check, show, tune
+from metrigen.cli import build, check, new, show, tune
+from metrigen.cli import list as listing
 from metrigen.cli.exits import MEANINGS
 
 COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
+    ("new", new.new, new.EXAMPLES),
+    ("list", listing.list_specs, listing.EXAMPLES),
     ("build", build.build, build.EXAMPLES),
     ("check", check.check, check.EXAMPLES),
     ("show", show.show, show.EXAMPLES),
