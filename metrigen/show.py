@@ -79,6 +79,11 @@ def _figures(first: str, *names: str) -> Table:
     return table
 
 
+def term_lines(sign: str, term: str) -> list[str]:
+    """A term that a formula lost (``-``) or gained (``+``), in rows of 80 columns."""
+    return wrapped(f"{sign} {term}", WIDTH, "    ", "        ")
+
+
 def backends_table(backed: Backed) -> Table:
     """Operator, backend, and yes or the backend's own reason."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -36,7 +36,9 @@ EDGES: Mapping[str, str] = {
     "drift": "emit",
     "console": "errors __init__",
     "catalogue": "errors __init__ spec",
-    "cli": "errors __init__ backends catalogue build show drift console",
+    "revision": "errors",
+    "compare": "budget spec physics emit compiler build",
+    "cli": "errors __init__ backends catalogue build show drift compare revision console",
     "__main__": "cli",
 }
 # Against the arrows: what a slip in a spec is compared with is the vocabulary, looked up where one is found.

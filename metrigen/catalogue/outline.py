@@ -1,4 +1,4 @@
-"""What a spec is about, from its syntax tree alone: the first line of its docstring, domain, method, what is learned."""
+"""What a spec is about, from its syntax tree alone: docstring, domain, method, what is learned."""
 
 from __future__ import annotations
 

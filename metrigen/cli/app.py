@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metrigen.cli import build, check, new, show, tune
+from metrigen.cli import build, check, diff, new, show, tune
 from metrigen.cli import list as listing
 from metrigen.cli.exits import MEANINGS
 
@@ -17,6 +17,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("build", build.build, build.EXAMPLES),
     ("check", check.check, check.EXAMPLES),
     ("show", show.show, show.EXAMPLES),
+    ("diff", diff.diff, diff.EXAMPLES),
     ("tune", tune.tune, tune.EXAMPLES),
 )
 EXAMPLES = """

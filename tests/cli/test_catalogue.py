@@ -9,29 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from metrigen.catalogue import gallery
 from metrigen.catalogue.outline import UNKNOWN, outline
-from metrigen.cli import app
 from metrigen.spec.load import load_spec
 from metrigen.spec.neural import NeuralFunction
 from metrigen.spec.symbols import Param
+from tests.cli.conftest import Invoke
 from tests.conftest import ROOT
 from tests.lengths import spread
 
 SPECS = [*sorted((ROOT / "specs").glob("*.py")), *sorted((ROOT / "specs/gallery").glob("*.py"))]
-
-
-def invoke(*arguments: object) -> tuple[int, str, str]:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return done.exit_code, done.stdout, done.stderr
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("path", spread(SPECS, 6), ids=lambda path: path.stem)
@@ -55,9 +43,8 @@ def test_the_outline_is_what_the_spec_says_when_it_runs(path: Path) -> None:
 
 def test_parameters_of_a_loop_and_of_a_call() -> None:
     text = '"""A line."""\na, b = (Param(n, positive=True) for n in ("a", "b"))\nc = Param("c", per="sample")\n'
-    text += (
-        'd = [Param(f"d{k}") for k in range(3)]\nsystem = System(name="x", domain=Lattice(), integrator=RK4(1, 1))\n'
-    )
+    text += 'd = [Param(f"d{k}") for k in range(3)]\n'
+    text += 'system = System(name="x", domain=Lattice(), integrator=RK4(1, 1))\n'
     found = outline(text)
     assert found is not None
     assert found.learned == ("a", "b", UNKNOWN)
@@ -66,7 +53,7 @@ def test_parameters_of_a_loop_and_of_a_call() -> None:
     assert outline("def (") is None
 
 
-def test_a_new_spec_builds_and_is_never_overwritten(home: Path) -> None:
+def test_a_new_spec_builds_and_is_never_overwritten(home: Path, invoke: Invoke) -> None:
     code, out, _ = invoke("new", "rope")
     assert code == 0
     assert out == "wrote rope.py\nnext: metrigen check rope.py, then metrigen build rope.py\n"
@@ -78,7 +65,7 @@ def test_a_new_spec_builds_and_is_never_overwritten(home: Path) -> None:
     assert (home / "rope.py").read_bytes() == before
 
 
-def test_a_copy_of_the_gallery_has_another_name_and_nothing_else(home: Path) -> None:
+def test_a_copy_of_the_gallery_has_another_name_and_nothing_else(home: Path, invoke: Invoke) -> None:
     code, out, _ = invoke("new", "rope", "--like", "heat", "--json")
     assert code == 0
     assert json.loads(out)["file"] == "rope.py"
@@ -95,14 +82,14 @@ def test_a_copy_of_the_gallery_has_another_name_and_nothing_else(home: Path) -> 
         (["missing/rope"], "cannot be written"),
     ],
 )
-def test_new_refuses(home: Path, arguments: list[str], told: str) -> None:
+def test_new_refuses(home: Path, invoke: Invoke, arguments: list[str], told: str) -> None:
     code, out, err = invoke("new", *arguments)
     assert (code, out) == (1, "")
     assert told in err
     assert not list(home.iterdir())
 
 
-def test_list_says_what_is_built_and_why_it_is_stale(home: Path) -> None:
+def test_list_says_what_is_built_and_why_it_is_stale(home: Path, invoke: Invoke) -> None:
     assert invoke("new", "rope", "--like", "pendulum")[0] == 0
 
     def state() -> tuple[str, list[str]]:
@@ -127,7 +114,7 @@ def test_list_says_what_is_built_and_why_it_is_stale(home: Path) -> None:
     assert max(map(len, printed.splitlines())) <= 80
 
 
-def test_list_has_the_gallery_and_fits_80_columns(home: Path) -> None:
+def test_list_has_the_gallery_and_fits_80_columns(invoke: Invoke) -> None:
     code, out, _ = invoke("list")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
