@@ -17,6 +17,7 @@ from metrigen.emit.package import package_files
 from metrigen.emit.tree import Difference, compare_trees
 from metrigen.emit.tree import write_packages as write_trees
 from metrigen.errors import BuildError, InternalError, MetrigenError, SpecError, Warned, faults
+from metrigen.layer.layer import Layer
 from metrigen.package.cost import Cost
 from metrigen.package.notices import notices
 from metrigen.package.page import page
@@ -86,6 +87,18 @@ def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Re
         return report_of(spec, begin)
 
 
+@contextmanager
+def layer_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Iterator[tuple[Layer, tuple[Warned, ...]]]:
+    """The layer of a spec file, and what its author is to be told; errors inside point into the file."""
+    spec = load_spec(path)
+    with blaming(spec):
+        layer = layer_of(spec, on_begin)
+        warnings = notices(layer.derivation, spec.declared)
+        for warned in warnings:
+            locate(warned, spec)
+        yield layer, warnings
+
+
 @dataclass(frozen=True)
 class Backed:
     """The operators of a layer, with why a backend does not implement one, empty where it does.
@@ -102,14 +115,9 @@ class Backed:
 
 def backends_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Backed:
     """Which backend implements which operator of a spec."""
-    spec = load_spec(path)
-    with blaming(spec):
-        layer = layer_of(spec, on_begin)
-        warnings = notices(layer.derivation, spec.declared)
+    with layer_file(path, on_begin) as (layer, warnings):
         made = [backend(layer) for backend in BACKENDS]
         reasons = {(b.name, o.name): b.why_not(o) for b in made for o in layer.operators}
-    for warned in warnings:
-        locate(warned, spec)
     operators = tuple(o.name for o in layer.operators)
     return Backed(layer.name, operators, tuple(b.name for b in made), reasons, warnings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -76,6 +77,22 @@ def _figures(first: str, *names: str) -> Table:
     table.add_column(f"  {first}", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def curves_table(curves: Mapping[str, Any]) -> Table:
+    """Energy, entropy and the defect of the balance of a run: start, end, drift, and the largest excursion."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("", no_wrap=True)
+    for title in ("start", "end", "drift", "largest drift"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title, curve in curves.items():
+        if title == "balance":
+            table.add_row("defect of the balance", f"{curve[0]:.3g}", f"{curve[-1]:.3g}", "", "")
+            continue
+        away = curve - curve[0]
+        largest = away[abs(away).argmax()]
+        table.add_row(title, f"{curve[0]:.10g}", f"{curve[-1]:.10g}", f"{away[-1]:.3g}", f"{largest:.3g}")
     return table
 
 

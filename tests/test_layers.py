@@ -31,14 +31,15 @@ EDGES: Mapping[str, str] = {
     "backends": "errors spec ir passes physics discretise programs emit layer",
     "package": "errors budget spec ir passes physics discretise integrators __init__ programs emit layer backends",
     "compiler": "caches errors budget spec ir physics programs layer backends package",
-    "build": "errors spec emit backends package compiler",
+    "build": "errors spec layer emit backends package compiler",
     "show": "emit package build",
     "drift": "emit",
     "console": "errors __init__",
     "catalogue": "errors __init__ spec",
     "revision": "errors",
     "compare": "budget spec physics emit compiler build",
-    "cli": "errors __init__ backends catalogue build show drift compare revision console",
+    "simulate": "errors spec ir emit layer package compiler",
+    "cli": "errors __init__ emit backends catalogue build show drift compare revision simulate console",
     "__main__": "cli",
 }
 # Against the arrows: what a slip in a spec is compared with is the vocabulary, looked up where one is found.
