@@ -1,81 +1,31 @@
-"""metrigen: a compiler from field theory to neural layers. The vocabulary of a spec file."""
+"""metrigen: a compiler from field theory to neural layers. Its words are those of ``metrigen.vocabulary``.
 
-import metrigen.caches  # noqa: F401  # before anything imports SymPy
-from metrigen.errors import BuildError, MetrigenError, SpecError, StructureError
-from metrigen.integrators.average_vector_field import AverageVectorField
-from metrigen.integrators.composed import Composed
-from metrigen.integrators.discrete_gradient import DiscreteGradient
-from metrigen.integrators.explicit_euler import ExplicitEuler
-from metrigen.integrators.exponential import Exponential
-from metrigen.integrators.implicit_midpoint import ImplicitMidpoint
-from metrigen.integrators.leapfrog import Leapfrog
-from metrigen.integrators.rk4 import RK4
-from metrigen.integrators.steady_state import SteadyState
-from metrigen.integrators.strang import Strang
-from metrigen.integrators.symplectic_euler import SymplecticEuler
-from metrigen.memory.layer import layer
-from metrigen.physics.builders import (
-    canonical,
-    diffusion,
-    friction,
-    friction_to_heat,
-    kulkarni_nomizu,
-    projected,
-)
-from metrigen.physics.derivation import Derivation, Law
-from metrigen.physics.derive import derive
-from metrigen.spec.domain import Graph, Lattice, Sequence
-from metrigen.spec.functional import Dissipation
-from metrigen.spec.gradient import grad
-from metrigen.spec.means import logmean
-from metrigen.spec.neural import NeuralFunction
-from metrigen.spec.readout import energy_density, stress_energy
-from metrigen.spec.symbols import Field, Input, Param, mix, momentum, t, total
-from metrigen.spec.system import System
+They are looked up when one is first asked for: what needs no SymPy, as ``metrigen --help``, does not wait for it.
+"""
+
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "RK4",
-    "AverageVectorField",
-    "BuildError",
-    "Composed",
-    "Derivation",
-    "DiscreteGradient",
-    "Dissipation",
-    "ExplicitEuler",
-    "Exponential",
-    "Field",
-    "Graph",
-    "ImplicitMidpoint",
-    "Input",
-    "Lattice",
-    "Law",
-    "Leapfrog",
-    "MetrigenError",
-    "NeuralFunction",
-    "Param",
-    "Sequence",
-    "SpecError",
-    "SteadyState",
-    "Strang",
-    "StructureError",
-    "SymplecticEuler",
-    "System",
-    "canonical",
-    "derive",
-    "diffusion",
-    "energy_density",
-    "friction",
-    "friction_to_heat",
-    "grad",
-    "kulkarni_nomizu",
-    "layer",
-    "logmean",
-    "mix",
-    "momentum",
-    "projected",
-    "stress_energy",
-    "t",
-    "total",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from metrigen.vocabulary import *  # noqa: F403
+    from metrigen.vocabulary import __all__ as __all__
+else:
+
+    def __getattr__(name):
+        """A word of the vocabulary, ``__all__``, or a part of the compiler; AttributeError for any other name."""
+        from importlib import import_module
+        from importlib.util import find_spec
+
+        if name != "__all__" and name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if find_spec(f"{__name__}.{name}") is not None:
+            return import_module(f"{__name__}.{name}")
+        import metrigen.vocabulary as vocabulary
+
+        if name != "__all__" and name not in vocabulary.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals().setdefault(name, getattr(vocabulary, name))
+
+    def __dir__():
+        return sorted({*globals(), *__getattr__("__all__")})

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from metrigen.compiler import Compiled, Stage, compile_spec
+from metrigen.backends.backends import BACKENDS
+from metrigen.compiler import Compiled, Stage, compile_spec, layer_of
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.file import write_text
 from metrigen.emit.package import package_files
 from metrigen.emit.tree import Difference, compare_trees
 from metrigen.emit.tree import write_packages as write_trees
 from metrigen.errors import BuildError, InternalError, MetrigenError, SpecError, Warned, faults
+from metrigen.layers.layer import Layer
 from metrigen.package.cost import Cost
 from metrigen.package.notices import notices
 from metrigen.package.page import page
@@ -87,6 +89,41 @@ def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Re
 
     with blaming(spec), faults(stage=lambda: at[-1]):
         return report_of(spec, begin)
+
+
+@contextmanager
+def layer_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Iterator[tuple[Layer, tuple[Warned, ...]]]:
+    """The layer of a spec file, and what its author is to be told; errors inside point into the file."""
+    spec = load_spec(path)
+    with blaming(spec):
+        layer = layer_of(spec, on_begin)
+        warnings = notices(layer.derivation, spec.declared)
+        for warned in warnings:
+            locate(warned, spec)
+        yield layer, warnings
+
+
+@dataclass(frozen=True)
+class Backed:
+    """The operators of a layer, with why a backend does not implement one, empty where it does.
+
+    reasons  (backend, operator) -> the reason, in the order of the backends
+    """
+
+    name: str
+    operators: tuple[str, ...]
+    backends: tuple[str, ...]
+    reasons: Mapping[tuple[str, str], str]
+    warnings: tuple[Warned, ...]
+
+
+def backends_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Backed:
+    """Which backend implements which operator of a spec."""
+    with layer_file(path, on_begin) as (layer, warnings):
+        made = [backend(layer) for backend in BACKENDS]
+        reasons = {(b.name, o.name): b.why_not(o) for b in made for o in layer.operators}
+    operators = tuple(o.name for o in layer.operators)
+    return Backed(layer.name, operators, tuple(b.name for b in made), reasons, warnings)
 
 
 def report_markdown(report: Report) -> str:

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import metrigen.caches  # noqa: F401  # before anything imports SymPy
 from metrigen.backends.backends import BACKENDS
 from metrigen.backends.base import Backend
 from metrigen.budget import BUILD, limited, shallow, stage
 from metrigen.errors import Warned, faults
 from metrigen.ir.verify import verify
 from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.layers.tokens import TokenLayer
 from metrigen.package.notices import notices
 from metrigen.package.package import package_texts
@@ -82,19 +84,29 @@ def compile_spec(
 
     Raises SpecError or StructureError where the spec is refused, InternalError where the compiler is at fault.
     """
-    check_buildable(spec.system)
-    check_declared(spec.system, spec.declared)
     with limited(BUILD), shallow():
         clock = _Clock(on_stage or (lambda done: None), on_begin or (lambda name: None))
-        return _compile(spec, clock, backends)
+        layer = _layer(spec, clock)
+        with clock.stage("print"):
+            texts = signed(layer.name, package_texts(layer, backends))
+        warnings = notices(layer.derivation, spec.declared)
+        return Compiled(spec, layer.derivation, layer.laws, tuple(clock.stages), texts, layer.statistics(), warnings)
 
 
-def _compile(spec: Spec, clock: _Clock, backends: tuple[type[Backend], ...]) -> Compiled:
+def layer_of(spec: Spec, on_begin: Callable[[str], None] | None = None) -> Layer:
+    """What ``compile_spec`` prints: the layer with its programs. Raises what that raises."""
+    with limited(BUILD), shallow():
+        return _layer(spec, _Clock(lambda done: None, on_begin or (lambda name: None)))
+
+
+def _layer(spec: Spec, clock: _Clock) -> Layer:
+    check_buildable(spec.system)
+    check_declared(spec.system, spec.declared)
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)
         counts["equations"] = len(derivation.equations)
     if isinstance(spec.system.domain, Sequence):
-        return _compile_sequence(spec, derivation, clock, backends)
+        return _token_layer(spec, derivation, clock)
     with clock.stage("discretise and vary") as counts:
         dynamics, made = discretised(derivation)
         lowered: Lowered = assembled(derivation, dynamics, made)
@@ -107,16 +119,10 @@ def _compile(spec: Spec, clock: _Clock, backends: tuple[type[Backend], ...]) -> 
             verify(program)
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
-    with clock.stage("print"):
-        layer = FieldLayer(spec, derivation, laws, lowered, optimised)
-        texts = signed(layer.name, package_texts(layer, backends))
-    warnings = notices(derivation, spec.declared)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, layer.statistics(), warnings)
+    return FieldLayer(spec, derivation, laws, lowered, optimised)
 
 
-def _compile_sequence(
-    spec: Spec, derivation: Derivation, clock: _Clock, backends: tuple[type[Backend], ...]
-) -> Compiled:
+def _token_layer(spec: Spec, derivation: Derivation, clock: _Clock) -> TokenLayer:
     """The stages of a system whose time is the token axis."""
     with clock.stage("discretise and vary") as counts:
         dynamics, made = discretised(derivation)
@@ -127,8 +133,4 @@ def _compile_sequence(
         counts["equations"] = len(scan.fields)
     with clock.stage("laws of the step"):
         laws = (*derivation.laws, *dynamics.lowering.laws(dynamics, made))
-    with clock.stage("print"):
-        layer = TokenLayer(spec, derivation, laws, scan)
-        texts = signed(layer.name, package_texts(layer, backends))
-    warnings = notices(derivation, spec.declared)
-    return Compiled(spec, derivation, laws, tuple(clock.stages), texts, layer.statistics(), warnings)
+    return TokenLayer(spec, derivation, laws, scan)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import shlex
 import sys
 import textwrap
 import threading
@@ -15,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+import metrigen
 from metrigen.errors import InternalError, MetrigenError, Warned, short
 
 if TYPE_CHECKING:
@@ -147,15 +150,33 @@ def print_warnings(warnings: Sequence[Warned]) -> None:
         out.print(error_text(warned, out.width if out.is_terminal else 80), soft_wrap=True)
 
 
-def print_unexpected(error: Exception, debug: bool) -> None:
-    """A fault of the compiler itself: short, with the way to tell more."""
-    if debug:
-        traceback.print_exception(error)
+def print_unexpected(error: Exception) -> None:
+    """A fault of the compiler itself: what is known of it, and a block to paste into a report."""
     out = console(stderr=True)
     fault = error if isinstance(error, InternalError) else InternalError(short(error))
     text = _text("error: ", "bold red", "internal error of metrigen, not of your spec", fault.rows(), _width(out))
     out.print(text, soft_wrap=True)
+    out.print(f"\n{report_block(error)}", soft_wrap=True)
     sys.stderr.flush()
+
+
+def report_block(error: BaseException) -> str:
+    """Versions, platform, command and traceback, as Markdown between two lines of backticks."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    def of(name: str) -> str:
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            return f"{name} not installed"
+
+    rows = [
+        f"metrigen {metrigen.__version__}, {of('sympy')}, {of('torch')}",
+        f"Python {platform.python_version()} on {platform.platform()}",
+        f"command: metrigen {shlex.join(sys.argv[1:])}",
+        "".join(traceback.format_exception(error)).rstrip(),
+    ]
+    return "\n".join(["```text", *rows, "```"])
 
 
 def _width(out: Console) -> int | None:

@@ -14,9 +14,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 REPORT = "this is a fault of the compiler, which checks what it emits: please report it with your spec"
-HOW_TO_REPORT = (
-    "please report it: send your spec, what `metrigen --version` says, and what the same command prints with --debug"
-)
+HOW_TO_REPORT = "please report it: send your spec, and the block with versions and traceback that `metrigen` prints"
 
 
 class MetrigenError(Exception):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.table import Table
 
+from metrigen.build import Backed
 from metrigen.emit.derivation import derivation_text, docstring, wrapped
 from metrigen.package.cost import Cost
 from metrigen.package.report import Report
@@ -74,3 +78,45 @@ def _figures(first: str, *names: str) -> Table:
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def curves_table(curves: Mapping[str, Any]) -> Table:
+    """Energy, entropy and the defect of the balance of a run: start, end, drift, and the largest excursion."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("", no_wrap=True)
+    for title in ("start", "end", "drift", "largest drift"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for title, curve in curves.items():
+        if title == "balance":
+            table.add_row("defect of the balance", f"{curve[0]:.3g}", f"{curve[-1]:.3g}", "", "")
+            continue
+        away = curve - curve[0]
+        largest = away[abs(away).argmax()]
+        table.add_row(title, f"{curve[0]:.10g}", f"{curve[-1]:.10g}", f"{away[-1]:.3g}", f"{largest:.3g}")
+    return table
+
+
+def term_lines(sign: str, term: str) -> list[str]:
+    """A term that a formula lost (``-``) or gained (``+``), in rows of 80 columns."""
+    return wrapped(f"{sign} {term}", WIDTH, "    ", "        ")
+
+
+def backends_table(backed: Backed) -> Table:
+    """Operator, backend, and yes or the backend's own reason."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("operator", no_wrap=True)
+    table.add_column("backend", no_wrap=True)
+    table.add_column("runs it", overflow="fold")
+    for operator in backed.operators:
+        for k, backend in enumerate(backed.backends):
+            reason = backed.reasons[backend, operator]
+            table.add_row("" if k else operator, backend, f"no: {backend} {reason}" if reason else "yes")
+    return table
+
+
+def backends_values(backed: Backed) -> dict[str, dict[str, dict[str, Any]]]:
+    """Operator -> backend -> whether it runs there, and why not."""
+    return {
+        operator: {b: {"runs": not (why := backed.reasons[b, operator]), "why_not": why} for b in backed.backends}
+        for operator in backed.operators
+    }

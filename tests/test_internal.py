@@ -3,11 +3,13 @@ reported. Faults are planted here; a refusal and a fault of the spec's own lines
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import metrigen
 from metrigen import StructureError
 from metrigen.build import compile_file, packages_of, report_file
 from metrigen.cli import app
@@ -102,13 +104,20 @@ def test_show_names_it_too(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_printed_is_short_and_says_how_to_report(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metrigen.compiler.derive", planted)
     done = CliRunner().invoke(app, ["check", str(spec)])
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     lines = done.stderr.splitlines()
     assert lines[0] == "error: internal error of metrigen, not of your spec"
-    assert [line.split()[0] for line in lines[1:]] == ["spec", "stage", "at", "why", "report"]
+    rows = lines[1 : lines.index("")]
+    assert [line.split()[0] for line in rows] == ["spec", "stage", "at", "why", "report"]
     assert lines[1] == '  spec     oscillator.py:11   name="oscillator"'
     assert lines[2] == "  stage    derive"
-    assert "--debug" in lines[-1]
+    block = lines[lines.index("") + 1 :]
+    assert (block[0], block[-1]) == ("```text", "```")
+    assert re.match(rf"metrigen {re.escape(metrigen.__version__)}, sympy [\d.]+, torch \S+", block[1])
+    assert re.match(r"Python 3\.\d+\.\d+ on \S+", block[2])
+    assert block[3].startswith("command: metrigen ")
+    assert "Traceback (most recent call last):" in block
+    assert "KeyError: 'a fault of ours'" in block
 
 
 def test_a_line_of_the_spec_that_raises_is_an_error_of_the_spec(spec: Path) -> None:

@@ -12,7 +12,13 @@ from tests.conftest import ROOT
 
 LINES, PARAMETERS = 60, 7
 # What users write by keyword: a parameter of a layer, an error with its parts, the options of a command.
-BY_KEYWORD = {"spec/symbols.py __new__", "errors.py __init__", "cli.py show"}
+BY_KEYWORD = {
+    "spec/symbols.py __new__",
+    "errors.py __init__",
+    "cli/show.py show",
+    "cli/build.py build",
+    "cli/simulate.py simulate",
+}
 FILES = sorted((ROOT / "metrigen").rglob("*.py"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("metrigen", "templates"):
+    for name in ("metrigen", "templates", "specs/gallery"):
         shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(root / name, source / name)
@@ -44,6 +45,8 @@ def test_the_wheel_carries_the_templates_and_the_licence(root: Path, wheel: Path
     inside = set(zipfile.ZipFile(wheel).namelist())
     for template in (root / "templates").glob("*.j2"):
         assert f"metrigen/_templates/{template.name}" in inside
+    for spec in (root / "specs/gallery").glob("*.py"):
+        assert f"metrigen/_gallery/{spec.name}" in inside
     assert any(name.endswith("LICENSE") for name in inside)
     assert "metrigen/py.typed" in inside  # its annotations are there to be read
     assert not any(name.startswith(("tests", "specs", "trainers", "generated")) for name in inside)
@@ -56,6 +59,10 @@ def test_the_wheel_builds_a_spec_outside_the_repository(root: Path, wheel: Path,
     shutil.copy(root / "specs/maze.py", work / "maze.py")
     where = call(sys.executable, "-c", "import metrigen; print(metrigen.__file__)", cwd=work, PYTHONPATH=str(site))
     assert where.startswith(str(site))
+    call(sys.executable, "-m", "metrigen", "new", "rope", "--like", "kdv", cwd=work, PYTHONPATH=str(site))
+    assert 'name="rope"' in (work / "rope.py").read_text()
+    listed = call(sys.executable, "-m", "metrigen", "list", cwd=work, PYTHONPATH=str(site))
+    assert re.search("^wave_guide ", listed, re.M)
     printed = call(sys.executable, "-m", "metrigen", "build", "maze.py", cwd=work, PYTHONPATH=str(site))
     assert "wrote     generated/maze" in printed
     assert "from maze.py (sha256 " in (work / "generated/maze/module.py").read_text()

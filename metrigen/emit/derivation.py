@@ -96,7 +96,7 @@ def wrapped(line: str, width: int, indent: str, hang: str | None = None) -> list
     """``line`` in rows of ``width``: broken before a sign outside brackets, else at a space; [] if it is empty."""
     hang = indent if hang is None else hang
     rows: list[str] = []
-    for piece in _terms(line) if line else []:
+    for piece in addends(line) if line else []:
         if rows and len(rows[-1]) + 1 + len(piece) <= width:
             rows[-1] += f" {piece}"
             continue
@@ -109,7 +109,7 @@ def wrapped(line: str, width: int, indent: str, hang: str | None = None) -> list
     return rows
 
 
-def _terms(line: str) -> list[str]:
+def addends(line: str) -> list[str]:
     """A line cut before each sign that stands outside brackets."""
     depth, start, terms = 0, 0, []
     for i, char in enumerate(line):

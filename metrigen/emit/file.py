@@ -1,4 +1,4 @@
-"""One text file, written whole or not at all."""
+"""One file, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from metrigen.errors import BuildError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Make ``path`` hold ``text``: staged beside it, made durable, renamed into place.
+    """``write_bytes`` of a text in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Make ``path`` hold ``data``: staged beside it, made durable, renamed into place.
 
     Raises BuildError, with nothing changed, if the folder is missing or cannot be written or ``path`` is a folder.
     """
@@ -21,7 +26,7 @@ def write_text(path: Path, text: str) -> None:
             raise IsADirectoryError(0, "it is a folder", str(path))
         handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         with open(handle, "wb") as stream:
-            stream.write(text.encode())
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(staged, 0o644)  # a page is for other readers too; a staged file is private

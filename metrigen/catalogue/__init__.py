@@ -1,0 +1,1 @@
+"""What specs there are, read without running them: nothing here needs SymPy."""

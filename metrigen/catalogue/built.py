@@ -1,0 +1,82 @@
+"""What is built of a spec and whether it is stale, from the manifest alone: cheap, and without a derivation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import metrigen
+
+
+@dataclass(frozen=True)
+class State:
+    """built    whether there is a package of ours in ``folder``
+    reasons     why it is stale; none where it is what this metrigen would write, as far as the manifest tells
+    """
+
+    folder: Path
+    built: bool
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """ "not built", "up to date", or "stale"."""
+        return "not built" if not self.built else "stale" if self.reasons else "up to date"
+
+    def __str__(self) -> str:
+        return self.word + (f": {'; '.join(self.reasons)}" if self.reasons else "")
+
+
+def spec_hash(data: bytes) -> str:
+    """The sha256 of a spec as its manifest has it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def state_of(spec: bytes, folder: Path) -> State:
+    """The state of the package in ``folder`` of a spec whose file has these bytes."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return State(folder, False)
+    if not isinstance(manifest, dict) or manifest.get("generator") != "metrigen":
+        return State(folder, False)
+    reasons = []
+    if _part(manifest, "spec").get("sha256") != spec_hash(spec):
+        reasons.append("the spec has changed")
+    for name, now in _versions().items():
+        before = _part(manifest, "versions").get(name)
+        if now and before != now:
+            reasons.append(f"built with {name} {before}, this is {now}")
+    return State(folder, True, (*reasons, *_files(_part(manifest, "files"), folder)))
+
+
+def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = manifest.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _versions() -> dict[str, str]:
+    try:
+        return {"metrigen": metrigen.__version__, "sympy": version("sympy")}
+    except PackageNotFoundError:
+        return {"metrigen": metrigen.__version__}
+
+
+def _files(listed: Mapping[str, Any], folder: Path) -> list[str]:
+    """What was edited or taken away since the package was written."""
+    edited, missing = [], []
+    for name, digest in sorted(listed.items()):
+        try:
+            data = (folder / name).read_bytes()
+        except OSError:
+            missing.append(name)
+            continue
+        if hashlib.sha256(data).hexdigest() != digest:
+            edited.append(name)
+    found = {"edited": edited, "missing": missing}
+    return [f"{word}: {', '.join(names)}" for word, names in found.items() if names]

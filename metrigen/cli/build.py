@@ -1,0 +1,80 @@
+"""``metrigen build``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metrigen.cli.compiling import compile_all, compiled_values, show_drift
+from metrigen.cli.exits import DONE, DRIFT
+from metrigen.cli.options import GENERATED, Debug, Json, Out, Quiet, Specs, Strict
+from metrigen.cli.session import Session, session
+
+EXAMPLES = """
+    metrigen build specs/cifar.py            write generated/cifar
+    metrigen build specs/ --out packages     all specs of a folder, or none
+    metrigen build specs/ --check            in CI: exit code 2 where a package is stale
+    metrigen build specs/ --check --diff     the same with a diff of every file
+    metrigen build specs/ --json --quiet     the result for a program
+"""
+
+
+def build(
+    specs: Specs,
+    out: Out = GENERATED,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 2 if a package is stale.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="With --check: print what differs.")] = False,
+    strict: Strict = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compile specs and write one package each, all of them or none."""
+    if diff and not check:
+        raise typer.BadParameter("--diff goes with --check")
+    with session("build", as_json, quiet, debug) as s:
+        if check:
+            _check(s, specs, out, strict, diff)
+        else:
+            _write(s, specs, out, strict)
+
+
+def _write(session: Session, specs: list[Path], out: Path, strict: bool) -> None:
+    from metrigen import build as b
+
+    start = time.perf_counter()
+    files, place = b.spec_files(specs), out.absolute()  # where they are now, before the first spec runs
+    compiled = compile_all(session, files, strict)
+    packages = b.packages_of(compiled, place)
+    rows = []
+    for package, new in zip(packages, b.write_packages(packages), strict=True):
+        shown = out / package.destination.name
+        session.tell(f"{'wrote    ' if new else 'unchanged'} {shown} ({len(package.files)} files)")
+        state = {"package": str(shown), "files": len(package.files), "state": "wrote" if new else "unchanged"}
+        rows.append({**compiled_values(package.compiled), **state})
+    session.tell(f"in {time.perf_counter() - start:.2f} s")
+    session.give(packages=rows)
+
+
+def _check(session: Session, specs: list[Path], out: Path, strict: bool, diff: bool) -> None:
+    from metrigen import build as b
+
+    start = time.perf_counter()
+    files, place = b.spec_files(specs), out.absolute()
+    packages = b.packages_of(compile_all(session, files, strict), place)
+    rows = [show_drift(session, package, out / package.destination.name, diff) for package in packages]
+    stale = [row for row in rows if row["state"] != "up to date"]
+    for row in rows:
+        if row not in stale:
+            session.tell(f"unchanged {row['package']}")
+    if stale:
+        shown = " ".join(str(path) for path in specs)
+        if not diff:
+            session.say("to see the files: the same with --diff")
+        session.say(f"to fix: metrigen build {shown} --out {out}")
+    session.tell(f"in {time.perf_counter() - start:.2f} s")
+    values = [compiled_values(package.compiled) for package in packages]
+    session.give(DRIFT if stale else DONE, packages=[{**v, **row} for v, row in zip(values, rows, strict=True)])

@@ -1,0 +1,68 @@
+"""Compiling specs on the command line: a line a stage as it goes, the laws at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metrigen.cli.session import Session, law_values
+
+if TYPE_CHECKING:
+    from metrigen.build import Package
+    from metrigen.compiler import Compiled, Stage
+
+
+def compile_all(session: Session, files: Sequence[Path], strict: bool) -> list[Compiled]:
+    """Compile every file; its warnings are printed, and under ``strict`` refused once all were seen."""
+    compiled = [_compile(session, path) for path in files]
+    session.judge([warned for one in compiled for warned in one.warnings], strict)
+    return compiled
+
+
+def _compile(session: Session, path: Path) -> Compiled:
+    from metrigen import build as b
+    from metrigen import console as c
+
+    with c.patience() as waiting:
+
+        def finished(stage: Stage) -> None:
+            waiting.end()
+            session.tell(c.stage_line(stage))
+
+        compiled = b.compile_file(
+            path,
+            on_spec=lambda shown: session.tell(shown, style="bold"),
+            on_stage=finished,
+            on_begin=waiting.begin,
+        )
+    session.tell()
+    session.tell(c.laws_table(compiled.laws))
+    session.tell()
+    c.print_warnings(compiled.warnings)
+    return compiled
+
+
+def compiled_values(one: Compiled) -> dict[str, Any]:
+    """What was found out about a spec."""
+    stages = {stage.name: round(stage.seconds, 4) for stage in one.stages}
+    return {"name": one.spec.system.name, "spec": one.spec.path, "sha256": one.spec.sha256, "seconds": stages,
+            "laws": law_values(one.laws)}  # fmt: skip
+
+
+def show_drift(session: Session, package: Package, shown: Path, diff: bool) -> dict[str, Any]:
+    """Compare a package with the folder ``shown``, say how they differ, and the same as values."""
+    from metrigen import build as b
+    from metrigen import console as c
+    from metrigen.drift import summary
+
+    found = b.differences(package)
+    if not found:
+        return {"package": str(shown), "state": "up to date"}
+    drift = summary(package.files, package.destination, found)
+    session.say(f"{shown} is {drift.state}")
+    for line in drift.lines:
+        session.say(f"  {line}")
+    if diff:
+        session.say(c.difference_lines(found))
+    return {"package": str(shown), **drift.values(), **({"diff": [str(d) for d in found]} if diff else {})}

@@ -1,0 +1,140 @@
+"""``metrigen show``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metrigen.cli.options import Debug, Json, Quiet, Spec, Strict
+from metrigen.cli.session import Session, law_values, session
+from metrigen.cli.shapes import shape_of
+
+if TYPE_CHECKING:
+    from metrigen.package.cost import Cost
+    from metrigen.package.report import Report
+
+EXAMPLES = """
+    metrigen show specs/maze.py                    derivation, laws, stencils, limits
+    metrigen show specs/maze.py --latex            the same as Markdown with LaTeX
+    metrigen show specs/cifar.py --html            one page: cifar.html
+    metrigen show specs/cifar.py --cost --shape 32,64,32,32
+    metrigen show specs/cifar.py --backends        who runs which operator, and why not
+    metrigen show specs/cifar.py --json            equations and laws for a program
+"""
+
+
+def show(
+    spec: Spec,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Where --html writes; by default NAME.html.")
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Markdown with LaTeX formulas.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Write one page: formulas, laws, stencils, plots.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Operations, bytes, what is recomputed, the floor.")] = False,
+    backends: Annotated[bool, typer.Option("--backends", help="Every operator on every backend.")] = False,
+    shape: Annotated[str | None, typer.Option("--shape", metavar="B,C,H,W", help="Shape of the cost.")] = None,
+    bandwidth: Annotated[float, typer.Option("--bandwidth", metavar="GB/s", help="Of the memory.")] = 20.0,
+    strict: Strict = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Print the derivation: energies, brackets, equations, tensor, laws, stencils, limits."""
+    sizes = shape_of(shape)
+    if bandwidth <= 0 or not math.isfinite(bandwidth):
+        raise typer.BadParameter("--bandwidth is a positive number of GB/s")
+    if sum((latex, html, cost, backends)) > 1:
+        raise typer.BadParameter("--latex, --html, --cost and --backends exclude one another")
+    if file is not None and not html:
+        raise typer.BadParameter(f"{file}: only --html writes a file")
+    with session("show", as_json, quiet, debug) as s:
+        if backends:
+            _backends(s, spec, strict)
+            return
+        report = _report(s, spec, strict)
+        if latex:
+            _latex(s, report)
+        elif html:
+            _html(s, report, file, sizes, bandwidth)
+        elif cost:
+            _cost(s, report, sizes, bandwidth)
+        else:
+            _derivation(s, report)
+
+
+def _report(session: Session, spec: Path, strict: bool) -> Report:
+    from metrigen import build as b
+    from metrigen import console as c
+
+    with c.patience() as waiting:
+        report = b.report_file(spec, waiting.begin)
+    session.warn(b.warnings_of(report), strict)
+    return report
+
+
+def _backends(session: Session, spec: Path, strict: bool) -> None:
+    from metrigen import build as b
+    from metrigen import console as c
+    from metrigen import show as s
+
+    with c.patience() as waiting:
+        found = b.backends_file(spec, waiting.begin)
+    session.warn(found.warnings, strict)
+    session.say(s.backends_table(found))
+    session.give(name=found.name, operators=s.backends_values(found))
+
+
+def _latex(session: Session, report: Report) -> None:
+    from metrigen import build as b
+
+    text = b.report_markdown(report)
+    session.say(text, end="")
+    session.give(name=report.spec.system.name, markdown=text)
+
+
+def _html(session: Session, report: Report, file: Path | None, sizes: tuple[int, ...] | None, bandwidth: float) -> None:
+    from metrigen import build as b
+
+    path = b.write_page(report, file, sizes, bandwidth)
+    session.say(str(path))
+    session.give(name=report.spec.system.name, file=str(path))
+
+
+def _cost(session: Session, report: Report, sizes: tuple[int, ...] | None, bandwidth: float) -> None:
+    from metrigen import build as b
+    from metrigen import show as s
+
+    found = b.report_cost(report, sizes, bandwidth)
+    for table in s.cost_tables(found):
+        session.say(table)
+        session.say()
+    session.say(f"{s.cost_meaning(found)}\n\n{s.cost_notes(found)}")
+    session.give(name=report.spec.system.name, **_cost_values(found))
+
+
+def _cost_values(cost: Cost) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(cost)
+
+
+def _derivation(session: Session, report: Report) -> None:
+    from metrigen import console as c
+    from metrigen import show as s
+
+    session.say(s.upper_text(report))
+    session.say(c.laws_table(report.laws))
+    session.say(f"\n{s.lower_text(report)}", end="")
+    derivation = report.derivation
+    session.give(
+        name=report.spec.system.name,
+        spec=report.spec.path,
+        fields=[u.func.__name__ for u in derivation.fields],
+        hamiltonian=str(derivation.hamiltonian),
+        equations={u.func.__name__: str(rate) for u, rate in derivation.equations.items()},
+        laws=law_values(report.laws),
+        step_limit=None if derivation.step_limit is None else str(derivation.step_limit),
+    )

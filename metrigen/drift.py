@@ -1,0 +1,141 @@
+"""How a package on disk differs from what its spec gives today, in a few lines: spec, versions, files, terms."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metrigen.emit.derivation import addends
+from metrigen.emit.manifest import NAME as MANIFEST
+from metrigen.emit.tree import Difference
+
+_DERIVATION = "DERIVATION.md"
+_FORMULA = re.compile(r"^## (.*)$|^\$\$\n(.*?)\n\$\$$", re.M | re.S)
+_LAW = re.compile(r"^\| (\w+) \| (proved|conditional|sampled|failed) \|", re.M)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """state  "not built", or "not up to date"
+
+    causes  what is behind it: the spec, versions, options
+    files   kind of a difference -> names
+    terms   section of the derivation, and the terms that it loses (-) and gains (+), in LaTeX
+    laws    "NAME: verdict before -> verdict now"
+    """
+
+    state: str
+    causes: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]]
+    terms: tuple[str, ...]
+    laws: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """For people."""
+        if self.state == "not built":
+            return []
+        files = [f"{kind}: {', '.join(names)}" for kind, names in self.files.items()]
+        return [*self.causes, *files, *self.terms, *(f"law {law}" for law in self.laws)]
+
+    def values(self) -> dict[str, Any]:
+        """For programs."""
+        return {"state": self.state, "causes": list(self.causes), "files": {k: list(v) for k, v in self.files.items()},
+                "terms": list(self.terms), "laws": list(self.laws)}  # fmt: skip
+
+
+def summary(expected: Mapping[str, str], folder: Path, differences: Sequence[Difference]) -> Drift:
+    """The drift of the package in ``folder`` from its ``expected`` files; ``differences`` are those of the two."""
+    files = {kind: tuple(d.name for d in differences if d.kind == kind) for kind in ("changed", "missing", "extra")}
+    files = {kind: names for kind, names in files.items() if names}
+    if len(files.get("missing", ())) == len(expected):
+        return Drift("not built", (), files, (), ())
+    causes = _causes(_manifest(_text(folder / MANIFEST)), _manifest(expected[MANIFEST]))
+    before, now = _text(folder / _DERIVATION), expected[_DERIVATION]
+    changed = any(d.name == _DERIVATION and d.kind == "changed" for d in differences)
+    terms, laws = (_terms(before, now), _laws(before, now)) if changed else ((), ())
+    return Drift("not up to date", causes or ("files were edited",), files, terms, laws)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _manifest(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _causes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """The spec, the versions and the options that differ between two manifests."""
+    if not before:
+        return ("there is no manifest",)
+    causes = []
+    if _part(before, "spec").get("sha256") != now["spec"]["sha256"]:
+        causes.append("the spec has changed since")
+    elif before.get("spec") != now["spec"]:
+        causes.append(f"built from {_part(before, 'spec').get('path')}, which is now {now['spec']['path']}")
+    for name, version in now["versions"].items():
+        other = _part(before, "versions").get(name)
+        if other != version:
+            causes.append(f"built with {name} {other}, this is {version}")
+    for name, option in now["options"].items():
+        other = _part(before, "options").get(name)
+        if other != option:
+            causes.append(f"{name}: {_short(other)} -> {_short(option)}")
+    return tuple(causes)
+
+
+def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = manifest.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _short(option: object) -> str:
+    if not isinstance(option, dict):
+        return str(option)
+    rest = ", ".join(f"{key}={value}" for key, value in option.items() if key != "kind")
+    return f"{option.get('kind', '')}({rest})"
+
+
+def _terms(before: str, now: str) -> tuple[str, ...]:
+    old, new = _formulas(before), _formulas(now)
+    found = []
+    for key in dict.fromkeys((*old, *new)):
+        lost = [term for term in old.get(key, ()) if term not in new.get(key, ())]
+        gained = [term for term in new.get(key, ()) if term not in old.get(key, ())]
+        section, left = key
+        found += [f"{section}, {left}: {_signed(term, '-')}" for term in lost]
+        found += [f"{section}, {left}: {_signed(term, '+')}" for term in gained]
+    return tuple(found)
+
+
+def _signed(term: str, sign: str) -> str:
+    return f"{'loses' if sign == '-' else 'gains'} {term}"
+
+
+def _formulas(text: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """(section, left side) -> the terms of the right side."""
+    found, section = {}, ""
+    for title, formula in _FORMULA.findall(text):
+        section = title or section
+        if formula:
+            left, _, right = formula.partition(" = ")
+            found[section, left] = tuple(term.strip() for term in addends(right))
+    return found
+
+
+def _laws(before: str, now: str) -> tuple[str, ...]:
+    old, new = dict(_LAW.findall(before)), dict(_LAW.findall(now))
+    names = dict.fromkeys((*old, *new))
+    return tuple(f"{n}: {old.get(n, 'absent')} -> {new.get(n, 'absent')}" for n in names if old.get(n) != new.get(n))

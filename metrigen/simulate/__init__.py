@@ -1,0 +1,1 @@
+"""A system stepped from a named or written start: for a look at a spec, without a program around it."""

@@ -1,0 +1,179 @@
+"""A layer with every array that its programs read: parameters, inputs, coordinates, and the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from metrigen.errors import SpecError
+from metrigen.ir.nodes import Array, Kind
+from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
+from metrigen.package.arguments import inputs_of
+from metrigen.package.parameters import initial_value
+from metrigen.simulate.given import STARTS, coordinates, on_edges, values
+from metrigen.simulate.place import Place
+from metrigen.spec.symbols import Param, t
+
+
+@dataclass(frozen=True)
+class Model:
+    """layer   what is stepped; ``place``: where
+    channels   C of every field
+    fixed      arrays that do not change: parameters (those of the step included), inputs, coordinates
+    driven     name of an input with a value for every step -> its expression, in the coordinates and t
+    start      the fields, (1, C, *S)
+    dt         the time step
+    """
+
+    layer: FieldLayer
+    place: Place
+    channels: int
+    fixed: Mapping[str, np.ndarray]
+    driven: Mapping[str, str]
+    start: Mapping[str, np.ndarray]
+    dt: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (1, self.channels, *self.place.shape)
+
+    def over_step(self, number: int) -> dict[str, np.ndarray]:
+        """What a step reads beside the fixed: the time at which it begins, driven inputs in the middle of it."""
+        begin = number * self.dt
+        known = coordinates(self.place) | {t.name: begin + self.dt / 2}
+        found = {n: values(n, text, known) + np.zeros(self.shape) for n, text in self.driven.items()}
+        return found | {t.name: np.asarray(begin)}
+
+
+def steppable(layer: Layer) -> FieldLayer:
+    """The layer, if it is stepped on a lattice or a graph and holds no module. Raises SpecError by name."""
+    system, fix = layer.spec.system, "build it, and call the layer from Python"
+    if not isinstance(layer, FieldLayer):
+        why = "its steps are the tokens that it is handed"
+        raise SpecError(f"{system.name} lives on a {type(system.domain).__name__}(), which is not simulated",
+                        part="domain", why=why, fix=fix)  # fmt: skip
+    if not layer.stepping:
+        raise SpecError(
+            f"{system.name} is solved for, not stepped", part="integrator",
+            why="a steady state has no time: there is one field, and no frames", fix=fix,
+        )  # fmt: skip
+    if layer.learned:
+        names = ", ".join(head.name for head in layer.learned)
+        raise SpecError(
+            f"{names} stands for a module that a simulation does not have", part=layer.learned[0].name, fix=fix
+        )
+    return layer
+
+
+def model_of(
+    layer: FieldLayer,
+    place: Place,
+    channels: int | None,
+    set_to: Mapping[str, str],
+    params: Mapping[str, str],
+    seed: int = 0,
+) -> Model:
+    """The model with what the command line says of fields, inputs (``set_to``) and parameters. Raises SpecError for a
+    name that the system does not have, an input without a value, or a value against a declared sign."""
+    count = channels or max([1, *(p.block for p in layer.parameters.values() if isinstance(p, Param) and p.block)])
+    shape, rng = (1, count, *place.shape), np.random.default_rng(seed)
+    inputs = [n for n in inputs_of(layer) if n not in layer.of_samples and n not in layer.parameters]
+    _check_names(set_to, (*layer.fields, *inputs), "--set", "fields and inputs")
+    dt = layer.spec.system.stepper.dt
+    numbers = {
+        **layer.parameters,
+        **layer.of_samples,
+        **({"dt": sp.Symbol("dt", positive=True)} if dt.is_number else {}),
+    }
+    _check_names(params, tuple(numbers), "--param", "parameters")
+    missing = [name for name in inputs if name not in set_to]
+    if missing:
+        raise SpecError(
+            f"the input{'s' * (len(missing) > 1)} {', '.join(missing)} ha{'ve' if len(missing) > 1 else 's'} no value",
+            part=missing[0], fix=" ".join(f'--set "{name}=1"' for name in missing),
+        )  # fmt: skip
+    learned = {name: _number(name, symbol, params, float(dt) if name == "dt" and dt.is_number else None)
+               for name, symbol in numbers.items()}  # fmt: skip
+    dynamics = layer.lowered.dynamics
+    kinds = {a.name: a for a in (*dynamics.params, *dynamics.inputs)}
+    fixed = {n: _filled(kinds.get(n), value, numbers[n], shape, place.edges) for n, value in learned.items()}
+    axes = {n: x + np.zeros(shape) for n, x in place.coordinates.items() if n in kinds and n not in fixed}
+    driven = {n: set_to[n] for n in inputs if kinds[n].driven}
+    given = {n: _input(kinds[n], set_to[n], place, shape) for n in inputs if n not in driven}
+    start = {n: _field(layer, n, set_to.get(n, _default(layer, n)), place, rng) + np.zeros(shape) for n in layer.fields}
+    return Model(layer, place, count, {**fixed, **axes, **given}, driven, start, _length(dt, learned))
+
+
+def _check_names(given: Mapping[str, str], known: tuple[str, ...], option: str, what: str) -> None:
+    for name in given:
+        if name not in known:
+            names = f"its {what} are {', '.join(known)}" if known else f"it has no {what}"
+            raise SpecError(f"{option} {name}: the system has no such name", why=names, fix=f"{option} NAME=VALUE")
+
+
+def _number(name: str, symbol: sp.Symbol, given: Mapping[str, str], start: float | None) -> float:
+    """A parameter as it was given, else its declared start."""
+    if name not in given:
+        return initial_value(symbol) if start is None else start
+    value = float(values(name, given[name], {}))
+    below = symbol.below if isinstance(symbol, Param) else None
+    wrong = (
+        "positive"
+        if symbol.is_positive and value <= 0
+        else "nonnegative"
+        if symbol.is_nonnegative and value < 0
+        else ""
+    ) or (f"below {below}" if below is not None and value >= below else "")
+    if wrong:
+        raise SpecError(f"{name} must be {wrong}, not {value:g}", part=name, fix=f"--param {name}=VALUE within that")
+    return value
+
+
+def _filled(array: Array | None, value: float, symbol: sp.Symbol, shape: tuple[int, ...], edges: int) -> np.ndarray:
+    kind = Kind.SCALAR if array is None else array.kind
+    if kind is Kind.MATRIX and isinstance(symbol, Param) and symbol.antisymmetric and value:
+        raise SpecError(
+            f"{symbol} is antisymmetric: one number fills it if it is 0", part=symbol.name, fix="no --param"
+        )
+    sizes = {Kind.SCALAR: (), Kind.CHANNEL: shape[1:2], Kind.MATRIX: (shape[1], shape[1]), Kind.SITE: shape,
+             Kind.EDGE: (*shape[:2], edges)}  # fmt: skip
+    return np.full(sizes[kind], value)
+
+
+def _input(array: Array, text: str, place: Place, shape: tuple[int, ...]) -> np.ndarray:
+    if array.kind is Kind.EDGE:
+        found = values(array.name, text, on_edges(place)) + np.zeros((*shape[:2], place.edges))
+    else:
+        found = values(array.name, text, coordinates(place)) + np.zeros(shape)
+    if array.positive and not (found > 0).all():
+        raise SpecError(f"{array.name} must be positive, as it was declared", why=f"it is {found.min():g} somewhere",
+                        part=array.name, fix="another --set")  # fmt: skip
+    return found
+
+
+def _default(layer: FieldLayer, name: str) -> str:
+    """The first field starts as a hump, the others at 0; what is declared positive starts around 1."""
+    return "gauss" if name == layer.fields[0] else "zero"
+
+
+def _field(layer: FieldLayer, name: str, text: str, place: Place, rng: np.random.Generator) -> np.ndarray:
+    dynamics = layer.lowered.dynamics
+    symbol = next(u for u in layer.derivation.fields if dynamics.array(u) == name)
+    if text in STARTS:
+        found = STARTS[text](place, rng)
+        return 1 + found / 2 if symbol.is_positive and text != "one" else found
+    found = values(name, text, coordinates(place))
+    if symbol.is_positive and not (found > 0).all():
+        raise SpecError(f"{name} must be positive, as it was declared", why=f"it is {found.min():g} somewhere",
+                        part=name, fix="another --set")  # fmt: skip
+    return found
+
+
+def _length(dt: sp.Expr, learned: Mapping[str, float]) -> float:
+    return (
+        learned["dt"] if dt.is_number else float(dt.xreplace({s: sp.Float(learned[s.name]) for s in dt.free_symbols}))
+    )

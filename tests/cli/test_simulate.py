@@ -1,0 +1,162 @@
+"""``metrigen simulate``: both engines take the same steps, files hold what was computed, refusals go by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metrigen.build import layer_file
+from metrigen.simulate.engines import engine_of
+from metrigen.simulate.model import model_of, steppable
+from metrigen.simulate.place import place_of
+from metrigen.simulate.trajectory import Trajectory, trajectory
+from tests.cli.conftest import Invoke
+from tests.conftest import ROOT
+
+GALLERY = ROOT / "specs/gallery"
+SMALL = ("--no-pictures", "--quiet", "--json")
+
+
+def ran(spec: Path, engine: str, size: tuple[int, ...] | None, **given: dict[str, str]) -> Trajectory:
+    with layer_file(spec) as (layer, _):
+        found = steppable(layer)
+        place = place_of(layer.spec.system, size, "ring")
+        model = model_of(found, place, None, given.get("set_to", {}), given.get("params", {}))
+        with engine_of(model, engine, 6) as running:
+            return trajectory(model, running, 6, 3, 0, lambda count: None)
+
+
+CASES: dict[str, tuple[tuple[int, ...] | None, dict[str, dict[str, str]]]] = {
+    "double_well": (None, {"set_to": {"q": "1.2"}, "params": {"dt": "0.05"}}),
+    "paul_trap": (None, {}),
+    "brownian_well": (None, {}),
+    "kdv": ((16,), {}),
+    "wave_guide": ((6, 5), {"set_to": {"s": "sin(t) * x"}}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_interpreter_and_the_package_take_the_same_steps(name: str) -> None:
+    size, given = CASES[name]
+    one, other = (ran(GALLERY / f"{name}.py", engine, size, **given) for engine in ("numpy", "torch"))
+    for field, frames in one.fields.items():
+        assert np.abs(frames - other.fields[field]).max() <= 1e-12 * max(1.0, np.abs(frames).max()), field
+    assert one.times.tolist() == other.times.tolist()
+    assert len(one.times) == 3
+    assert np.abs(one.energy - other.energy).max() <= 1e-11 * max(1.0, np.abs(one.energy).max())
+    assert (one.balance is None) == (name == "brownian_well")
+
+
+def result(invoke: Invoke, *arguments: object) -> dict[str, Any]:
+    code, out, err = invoke("simulate", *arguments, *SMALL)
+    assert code == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def test_a_pendulum_swings_as_it_should(invoke: Invoke, home: Path) -> None:
+    """q'' = -w2 sin q from rest at a small angle: q = a cos(sqrt(w2) t), to the order of the step and of a^2."""
+    given = ("--set", "q=1e-3", "--param", "w2=0.25", "--dt", "0.01", "--steps", "400", "--every", "100")
+    found = result(invoke, GALLERY / "pendulum.py", *given, "--engine", "numpy")
+    frames = np.load(home / "simulated/pendulum/frames.npz")
+    assert frames["t"].tolist() == pytest.approx([0, 1, 2, 3, 4])
+    assert frames["q"].shape == (5, 1)
+    assert frames["q"][:, 0] == pytest.approx(1e-3 * np.cos(0.5 * frames["t"]), rel=1e-4, abs=1e-8)
+    assert found["curves"]["energy"]["start"] == pytest.approx(0.25 * (1 - np.cos(1e-3)), rel=1e-9)
+    assert found["curves"]["energy"]["end"] == frames["energy"][-1]
+    assert json.loads(str(frames["about"]))["dt"] == 0.01
+    assert (found["shape"], found["frames"], found["files"]) == ([1, 1], 5, ["simulated/pendulum/frames.npz"])
+
+
+def test_the_energy_of_a_site_has_its_volume(invoke: Invoke, home: Path) -> None:
+    """int u^2/2 of u = 1 on 8 x 8 sites of spacing one, which diffuses to itself."""
+    found = result(invoke, GALLERY / "heat.py", "--set", "u=one", "--size", "8", "--steps", "2")
+    assert found["curves"]["energy"]["start"] == found["curves"]["energy"]["end"] == pytest.approx(32.0)
+    (home / "fine.py").write_text(
+        (GALLERY / "heat.py").read_text().replace("Lattice(x, y)", "Lattice(x, y, spacing=0.5)")
+    )
+    found = result(invoke, "fine.py", "--set", "u=one", "--size", "8", "--steps", "2", "--dt", "0.01")
+    assert found["curves"]["energy"]["start"] == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(("graph", "size", "nodes"), [("ring", "5", 5), ("grid", "3,4", 12), ("star", "6", 6)])
+def test_heat_on_a_graph_keeps_its_energy(invoke: Invoke, graph: str, size: str, nodes: int) -> None:
+    found = result(invoke, GALLERY / "graph_heat.py", "--graph", graph, "--size", size, "--steps", "20")
+    energy, entropy = found["curves"]["energy"], found["curves"]["entropy"]
+    assert found["shape"] == [1, 1, nodes]
+    assert energy["end"] == pytest.approx(energy["start"], rel=1e-13)
+    assert entropy["end"] > entropy["start"]
+
+
+def test_an_input_is_an_expression_of_the_axes_and_of_the_time(invoke: Invoke, home: Path) -> None:
+    """u' = s(t): the layer meets it by its value in the middle of each step, exactly where s is linear."""
+    (home / "fed.py").write_text(
+        "from metrigen import *\npoint = Lattice()\nu = Field('u', point)\n"
+        "s = Input('s', point, time_dependent=True)\n"
+        "system = System(name='fed', domain=point, fields=(u,), hamiltonian=-s * u,\n"
+        "    metric=Dissipation((1, lambda F: F[u])), integrator=ExplicitEuler(steps=1, dt=0.25))\n"
+    )
+    for engine in ("numpy", "torch"):
+        result(
+            invoke, "fed.py", "--set", "u=zero", "--set", "s=2*t", "--steps", "8", "--every", "4", "--engine", engine
+        )
+        frames = np.load(home / "simulated/fed/frames.npz")
+        assert frames["u"][:, 0] == pytest.approx(frames["t"] ** 2, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments", "told"),
+    [
+        (ROOT / "specs/maze.py", (), "maze is solved for, not stepped"),
+        (ROOT / "specs/lm.py", (), "lm lives on a Sequence(), which is not simulated"),
+        (GALLERY / "learned_potential.py", (), "V stands for a module"),
+        (GALLERY / "graph_heat.py", ("--graph", "torus"), "ring, path, grid, complete, star"),
+        (GALLERY / "heat.py", ("--set", "v=1"), "its fields and inputs are u"),
+        (GALLERY / "heat.py", ("--set", "u=z"), "the names are x, y, Lx, Ly"),
+        (GALLERY / "heat.py", ("--set", "u=log(x - 1)"), "is not finite everywhere"),
+        (GALLERY / "heat.py", ("--set", "u=(("), "is no expression"),
+        (GALLERY / "heat.py", ("--param", "kappa=-1"), "kappa must be positive"),
+        (GALLERY / "heat.py", ("--size", "4,4,4"), "3 numbers, and the lattice has 2 axes"),
+        (GALLERY / "heat.py", ("--dt", "9", "--size", "16", "--steps", "900"), "u is not finite by step"),
+        (GALLERY / "pendulum.py", ("--size", "4"), "a point has no size"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_goes_by_name(
+    invoke: Invoke, home: Path, spec: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    code, out, err = invoke("simulate", spec, *arguments, "--no-pictures")
+    assert (code, out) == (1, "")
+    assert told in err
+    assert not list(home.iterdir())
+
+
+def test_pictures_and_a_table_of_80_columns(invoke: Invoke, home: Path) -> None:
+    pytest.importorskip("matplotlib")
+    code, out, err = invoke(
+        "simulate", GALLERY / "kdv.py", "--size", "12", "--steps", "4", "--every", "2", "--out", "o"
+    )
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.startswith("kdv, 1 x 1 x 12, t = 0 to ")
+    assert (home / "o/frames.gif").read_bytes().startswith(b"GIF8")
+    assert (home / "o/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_runs_without_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys\nsys.modules['torch'] = None\nfrom metrigen.cli import main\n"
+        f"sys.argv = ['metrigen', 'simulate', {str(GALLERY / 'heat.py')!r}, '--no-pictures', '--steps', '2']\nmain()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "numpy" in done.stdout
