@@ -98,9 +98,10 @@ def test_a_changed_sibling_makes_the_package_stale(tmp_path: Path, metrigen: Run
     written(tmp_path, LAID_OUT, COMMON + "# a comment\n")
     assert metrigen("build", "osc.py", "--check", cwd=tmp_path).returncode == 0
     written(tmp_path, common=COMMON + "UNUSED = 1\n")
-    stale = metrigen("build", "osc.py", "--check", cwd=tmp_path)
-    assert stale.returncode == 1
+    stale = metrigen("build", "osc.py", "--check", "--diff", cwd=tmp_path)
+    assert stale.returncode == 2
     assert '"common.py": "' in stale.stdout
+    assert "common.py has changed" in metrigen("list", "osc.py", "--json", cwd=tmp_path).stdout
 
 
 def test_siblings_of_one_name_in_two_folders_do_not_meet(tmp_path: Path) -> None:

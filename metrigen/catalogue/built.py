@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import metrigen
+from metrigen.spec.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,8 @@ class State:
         return self.word + (f": {'; '.join(self.reasons)}" if self.reasons else "")
 
 
-def spec_hash(data: bytes) -> str:
-    """The sha256 of a spec as its manifest has it."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def state_of(spec: bytes, folder: Path) -> State:
-    """The state of the package in ``folder`` of a spec whose file has these bytes."""
+def state_of(spec: bytes, folder: Path, beside: Path | None = None) -> State:
+    """The state of the package in ``folder`` of a spec whose file has these bytes and whose siblings are ``beside``."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -46,13 +43,31 @@ def state_of(spec: bytes, folder: Path) -> State:
     if not isinstance(manifest, dict) or manifest.get("generator") != "metrigen":
         return State(folder, False)
     reasons = []
-    if _part(manifest, "spec").get("sha256") != spec_hash(spec):
-        reasons.append("the spec has changed")
+    built_from = _part(manifest, "spec")
+    siblings = {name: _hash_of(beside / name) for name in _part(built_from, "siblings")} if beside is not None else {}
+    changed = [name for name, now in siblings.items() if now != _part(built_from, "siblings")[name]]
+    if built_from.get("sha256") != _tree_hash(spec, siblings):
+        reasons.append(f"{', '.join(changed) or 'the spec'} has changed")
     for name, now in _versions().items():
         before = _part(manifest, "versions").get(name)
         if now and before != now:
             reasons.append(f"built with {name} {before}, this is {now}")
     return State(folder, True, (*reasons, *_files(_part(manifest, "files"), folder)))
+
+
+def _tree_hash(source: bytes, siblings: Mapping[str, str] | None = None) -> str:
+    """The hash of a file of Python as a manifest has it; empty for what is none."""
+    try:
+        return fingerprint(ast.parse(source), siblings)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return ""
+
+
+def _hash_of(file: Path) -> str:
+    try:
+        return _tree_hash(file.read_bytes())
+    except OSError:
+        return ""
 
 
 def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:

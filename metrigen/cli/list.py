@@ -65,7 +65,7 @@ def _own(places: Sequence[Path] | None, out: Path) -> list[Row]:
                 ) from None
             known = outline(data.decode("utf-8-sig", errors="replace"))
             if known is not None:
-                found.append((str(file), known, state_of(data, out / known.name)))
+                found.append((str(file), known, state_of(data, out / known.name, file.parent)))
     return found
 
 
