@@ -40,7 +40,10 @@ EDGES: Mapping[str, str] = {
     "revision": "errors",
     "compare": "budget spec physics emit compiler build",
     "simulate": "errors spec ir emit layers package compiler",
-    "cli": "errors __init__ emit backends catalogue build show drift compare revision simulate console",
+    "references": "spec",
+    "doctor": "__init__ backends",
+    "cli": "errors __init__ spec emit backends catalogue build show drift compare revision simulate references doctor "
+    "console",
     "__main__": "cli",
 }
 # Against the arrows: what a slip in a spec is compared with is the vocabulary, looked up where one is found.

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metrigen.cli import build, check, diff, new, show, simulate, tune
+from metrigen.cli import build, check, cite, diff, doctor, new, show, simulate, tune
 from metrigen.cli import list as listing
 from metrigen.cli.exits import MEANINGS
 
@@ -19,6 +19,8 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("show", show.show, show.EXAMPLES),
     ("diff", diff.diff, diff.EXAMPLES),
     ("simulate", simulate.simulate, simulate.EXAMPLES),
+    ("cite", cite.cite, cite.EXAMPLES),
+    ("doctor", doctor.doctor, doctor.EXAMPLES),
     ("tune", tune.tune, tune.EXAMPLES),
 )
 EXAMPLES = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +17,9 @@ from metrigen.cli.session import Session, session
 EXAMPLES = """
     metrigen build specs/cifar.py            write generated/cifar
     metrigen build specs/ --out packages     all specs of a folder, or none
-    metrigen build specs/ --check            in CI: exit code 2 where a package is stale
+    metrigen build specs/ --check            exit code 2 if one is stale
     metrigen build specs/ --check --diff     the same with a diff of every file
+    metrigen build specs/maze.py --watch     again whenever the spec changes
     metrigen build specs/ --json --quiet     the result for a program
 """
 
@@ -27,6 +29,7 @@ def build(
     out: Out = GENERATED,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 2 if a package is stale.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="With --check: print what differs.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Build again whenever a spec changes; Ctrl-C ends.")] = False,
     strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -35,6 +38,11 @@ def build(
     """Compile specs and write one package each, all of them or none."""
     if diff and not check:
         raise typer.BadParameter("--diff goes with --check")
+    if watch and (check or as_json):
+        raise typer.BadParameter("--watch goes without --check and --json")
+    if watch:
+        _watch(specs, out, strict, quiet, debug)
+        return
     with session("build", as_json, quiet, debug) as s:
         if check:
             _check(s, specs, out, strict, diff)
@@ -57,6 +65,24 @@ def _write(session: Session, specs: list[Path], out: Path, strict: bool) -> None
         rows.append({**compiled_values(package.compiled), **state})
     session.tell(f"in {time.perf_counter() - start:.2f} s")
     session.give(packages=rows)
+
+
+def _watch(specs: list[Path], out: Path, strict: bool, quiet: bool, debug: bool) -> None:
+    """Build, and again after every change, refused or not, until Ctrl-C."""
+    from metrigen.cli.watching import forget, stamps, wait
+
+    try:
+        while True:
+            before = stamps(specs)
+            with contextlib.suppress(typer.Exit), session("build", quiet=quiet, debug=debug) as s:
+                _write(s, specs, out, strict)
+            with session("build", quiet=quiet) as s:
+                s.tell("waiting for a change; Ctrl-C ends")
+                changed = wait(specs, before)
+                s.tell(f"changed: {', '.join(file.name for file in changed)}")
+            forget([*before])
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
 
 
 def _check(session: Session, specs: list[Path], out: Path, strict: bool, diff: bool) -> None:
