@@ -24,6 +24,7 @@ from metrigen.physics.builders import (
 )
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
+from metrigen.plotting import animate, plot
 from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
 from metrigen.spec.gradient import grad
@@ -60,6 +61,7 @@ __all__ = [
     "StructureError",
     "SymplecticEuler",
     "System",
+    "animate",
     "canonical",
     "derive",
     "diffusion",
@@ -72,6 +74,7 @@ __all__ = [
     "logmean",
     "mix",
     "momentum",
+    "plot",
     "projected",
     "stress_energy",
     "t",

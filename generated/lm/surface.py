@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from . import symbolic
+
 
 class Surface(nn.Module):
     """The surface of every layer.
@@ -79,6 +81,19 @@ class Surface(nn.Module):
         input of a solve or a sequence, to the readout, or to ``field`` of the state. ``held`` are all other fields and
         inputs, which stay the same; fields that start at zero are left out."""
         return OneTensor(self, field, held)
+
+    def hamiltonian(self, channel: int | None = 0) -> Any:
+        """The density of the energy of a channel as an expression of SymPy, with the learned numbers in it; None: the
+        sum over all channels. Fields, inputs and learned functions stay functions, and derivatives stay ``Derivative``;
+        where channels meet, their fields bear their numbers, phi_0, phi_1."""
+        return symbolic.hamiltonian(self, channel)
+
+    def lagrangian(self, channel: int | None = 0) -> Any:
+        """The Lagrangian in the same way; AttributeError where the spec states none."""
+        return symbolic.lagrangian(self, channel)
+
+    def _repr_markdown_(self) -> str:
+        return symbolic.markdown(self)
 
     def rates(self, *_: Any, **__: Any) -> Any:
         """Raises AttributeError: a layer that does not solve for a steady state has rates of its own."""

@@ -19,25 +19,15 @@ import mpmath
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.errors import SpecError
-from metrigen.spec.functional import Dissipation, Functional
+from metrigen.spec.functional import AnyFunctional, Dissipation
 from metrigen.spec.neural import Head
-from metrigen.spec.symbols import InputFunction, momentum
+from metrigen.spec.symbols import InputFunction
 from metrigen.spec.system import System
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
 LENGTH = 16  # hexadecimal digits of a key, as a name of a module has them
-
-
-class _Any(Functional):
-    """A functional of whatever state: F[u] is a function beside u, for every u."""
-
-    def __getitem__(self, u: AppliedUndef) -> AppliedUndef:
-        if not isinstance(u, AppliedUndef):
-            raise SpecError(f"{self.name}[{u}]: {u} is not a field of the state", fix="F[u] of a field u")
-        return sp.Function(f"{self.name}_{u.func.__name__}", real=True)(*u.args)
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ def digest_of(system: System) -> Digest:
     What a bracket raises passes through.
     """
     hashing = _Hashing()
-    hashing.feed(_parts(system, _state(system)))
+    hashing.feed(_parts(system, system.stated_fields))
     return Digest(hashing.done.hexdigest(), hashing.whole)
 
 
@@ -91,16 +81,6 @@ def _files(root: Traversable | Path, ending: str, before: str = "") -> Iterator[
             yield before + file.name, file
 
 
-def _state(system: System) -> tuple[AppliedUndef, ...]:
-    """What may be asked of a functional as its fields, before anything is derived."""
-    if system.fields is not None:
-        return system.fields
-    density = system.lagrangian if system.lagrangian is not None else system.hamiltonian
-    found = sorted(sp.sympify(density).atoms(AppliedUndef), key=sp.default_sort_key)
-    own = [u for u in found if not isinstance(u, InputFunction)]
-    return (*own, *map(momentum, own)) if system.lagrangian is not None else tuple(own)
-
-
 def _parts(system: System, state: tuple[AppliedUndef, ...]) -> tuple[Any, ...]:
     return tuple(
         (field.name, _form(value, state) if field.name in ("bracket", "metric") else value)
@@ -113,7 +93,7 @@ def _form(form: Callable[..., Any] | None, state: tuple[AppliedUndef, ...]) -> A
     """A bracket as its value, a factored one as its weights and factors."""
     if form is None:
         return None
-    F, G = _Any("F", state), _Any("G", state)
+    F, G = AnyFunctional("F", state), AnyFunctional("G", state)
     if isinstance(form, Dissipation):
         return "Dissipation", tuple((weight, sp.sympify(factor(F))) for weight, factor in form.terms)
     return "form", sp.sympify(form(F, G))

@@ -9,6 +9,7 @@ from metrigen.emit.layout import layout
 from metrigen.emit.render import render
 from metrigen.layers.layer import Layer
 from metrigen.package.assembly import Package, assemble
+from metrigen.package.expressions import expressions_text
 from metrigen.package.families import family_of
 from metrigen.package.index import index_section
 from metrigen.package.operators import operators_text
@@ -28,6 +29,7 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
         **shared(bool(layer.parameters)),
         **family.runtime(layer),
         **_operators(package, brief),
+        "expressions.py": expressions_text(layer, brief),
         "py.typed": "",
         "__init__.py": render("__init__.py.j2", header=brief, class_name=layer.class_name),
         "module.py": layout(family.module(package, brief)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
@@ -11,24 +10,12 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.spec.domain import Index
-from metrigen.spec.functional import Dissipation
+from metrigen.spec.functional import AnyFunctional, Dissipation
 from metrigen.spec.slips import closest
 from metrigen.spec.symbols import InputFunction, Param, t
 from metrigen.spec.system import System
 
 _DENSITIES = ("lagrangian", "hamiltonian", "entropy")
-
-
-@dataclass(frozen=True)
-class _Any:
-    """A functional of every field: F[u] is a function beside the field, whatever the state is."""
-
-    name: str
-
-    def __getitem__(self, u: Any) -> sp.Expr:
-        if not isinstance(u, AppliedUndef):
-            raise TypeError(u)
-        return sp.Function(f"{self.name}_{u.func.__name__}", real=True)(*u.args)
 
 
 def check_declared(system: System, names: Iterable[str] = ()) -> None:
@@ -82,7 +69,7 @@ def _of_form(form: Callable[..., Any] | Dissipation | None) -> list[sp.Expr]:
     if form is None:
         return []
     try:
-        value = sp.sympify(form(_Any("F"), _Any("G")))  # type: ignore[arg-type]
+        value = sp.sympify(form(AnyFunctional("F", ()), AnyFunctional("G", ())))
     except Exception:
         return []
     return [value] if isinstance(value, sp.Expr) else []

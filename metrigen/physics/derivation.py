@@ -9,7 +9,7 @@ from typing import Literal
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.physics.display import Laws, Rates, Tensor
+from metrigen.physics.display import Laws, Rates, Tensor, statement
 from metrigen.physics.latex import derivation_latex
 from metrigen.spec.system import System
 
@@ -40,8 +40,10 @@ class Law:
         return Law(name, self.verdict, how, self.detail, "", self.needs, self.holds_at)
 
     def _repr_markdown_(self) -> str:
-        rest = "; ".join(text for text in (self.how, self.detail, self.witness) if text)
-        return f"**{self.name}**: {self.verdict} ({rest})" if rest else f"**{self.name}**: {self.verdict}"
+        rest = "; ".join(text for text in (self.how, self.detail) if text)
+        rows = [f"**{self.name}**: {self.verdict} ({rest})" if rest else f"**{self.name}**: {self.verdict}"]
+        rows += [text for text in (statement(self.name), self.witness and f"witness: {self.witness}") if text]
+        return "  \n".join(rows)
 
 
 @dataclass(frozen=True)

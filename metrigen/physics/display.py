@@ -15,6 +15,34 @@ if TYPE_CHECKING:
 Columns = ("law", "verdict", "how", "detail", "witness")
 
 
+# What a law says, for a notebook; the same law of the emitted stencil or graph has a word before its name.
+STATEMENTS = {
+    "legendre": r"the Lagrangian determines the velocities, and $H(\pi(v)) + L = \pi v$",
+    "antisymmetry": r"$\{F, G\} = -\{G, F\}$",
+    "jacobi": r"$\{F, \{G, K\}\} + \{G, \{K, F\}\} + \{K, \{F, G\}\} = 0$",
+    "metric_symmetry": r"$(F, G) = (G, F)$",
+    "metric_psd": r"$(F, F) \ge 0$",
+    "energy_degeneracy": r"$(H, G) = 0$ for every $G$: friction does not change the total energy",
+    "entropy_degeneracy": r"$\{S, G\} = 0$ for every $G$: the reversible part makes no entropy",
+    "noether": "the stress-energy tensor and declared currents obey their conservation laws",
+    "fluctuation_dissipation": r"$e^{-H/T}$ stands still under the noise of the metric",
+    "constraint": "an elliptic constraint determines its auxiliary field",
+    "contraction": "two states under the same tokens never move apart",
+    "well_posed": "short waves do not grow without bound",
+    "learned_function": "what is taken for granted of the modules of learned functions",
+}
+_PREFIXES = {"lattice_": "on the emitted stencil", "graph_": "of the emitted programs"}
+
+
+def statement(name: str) -> str:
+    """What the law of a name says, as Markdown; nothing for one that the table does not have."""
+    for prefix, where in _PREFIXES.items():
+        if name.startswith(prefix):
+            said = STATEMENTS.get(name.removeprefix(prefix), "")
+            return f"{said} {where}" if said else ""
+    return STATEMENTS.get(name, "")
+
+
 class Rates(dict[Any, Any]):
     """field -> d field/dt."""
 

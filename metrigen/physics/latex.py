@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from metrigen.spec.latex import formula, name_of
+from metrigen.spec.latex import formula, name_of, plain
 
 if TYPE_CHECKING:
     from metrigen.physics.derivation import Derivation
-
-
-_ESCAPES = {
-    "\\": r"\textbackslash ", "_": r"\_", "^": r"\textasciicircum ", "{": r"\{", "}": r"\}", "&": r"\&", "#": r"\#",
-}  # fmt: skip
 
 
 def derivation_latex(d: Derivation) -> str:
@@ -28,7 +23,7 @@ def derivation_latex(d: Derivation) -> str:
         rows = ((rf"T^{{{mu}}}{{}}_{{{nu}}}", formula(value)) for (mu, nu), value in d.stress_energy.items())
         blocks.append(aligned(rows))
     for name, current in d.currents.items():
-        head = rf"_{{\text{{{_text(name)}}}}}"
+        head = rf"_{{\text{{{plain(name)}}}}}"
         flows = zip(_coordinates(d), current, strict=True)
         blocks.append(aligned((rf"J^{{{mu}}}{head}", formula(j)) for mu, j in flows))
     if d.step_limit is not None:
@@ -47,9 +42,5 @@ def aligned(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _laws(d: Derivation) -> str:
-    rows = [rf"\text{{{_text(law.name)}}} & \text{{{law.verdict}}} & \text{{{_text(law.how)}}}" for law in d.laws]
+    rows = [rf"\text{{{plain(law.name)}}} & \text{{{law.verdict}}} & \text{{{plain(law.how)}}}" for law in d.laws]
     return r"\begin{array}{lll}" + r" \\ ".join(rows) + r"\end{array}"
-
-
-def _text(text: str) -> str:
-    return "".join(_ESCAPES.get(c, c) for c in text)

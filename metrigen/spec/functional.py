@@ -33,6 +33,15 @@ class Functional:
         return tuple(self[u] for u in self.fields)
 
 
+class AnyFunctional(Functional):
+    """A functional of whatever state, before that is derived: F[u] is a function beside u, for every field u."""
+
+    def __getitem__(self, u: AppliedUndef) -> AppliedUndef:
+        if not isinstance(u, AppliedUndef):
+            raise SpecError(f"{self.name}[{u}]: {u} is not a field of the state", fix=f"{self.name}[u] of a field u")
+        return sp.Function(f"{self.name}_{u.func.__name__}", real=True)(*u.args)
+
+
 class Dissipation:
     """The factored metric bracket (F, G) = sum_k int w_k A_k(F) A_k(G): symmetric by construction, and positive
     semi-definite exactly where every weight w_k is. Each A_k is a callable of one functional."""

@@ -9,6 +9,10 @@ from sympy.printing.latex import LatexPrinter
 # Spellings that people use because the Greek word is a keyword of Python or long.
 _SPELLED = {"lam": "lambda", "lamda": "lambda", "eps": "epsilon"}
 
+_ESCAPES = {
+    "\\": r"\textbackslash ", "_": r"\_", "^": r"\textasciicircum ", "{": r"\{", "}": r"\}", "&": r"\&", "#": r"\#",
+}  # fmt: skip
+
 
 class _Printer(LatexPrinter):
     """Fields without their arguments, derivatives as subscripts: phi_{xx} for d2 phi/dx2."""
@@ -35,3 +39,8 @@ def name_of(u: AppliedUndef) -> str:
 def formula(expr: sp.Expr) -> str:
     """An expression in fields as LaTeX."""
     return str(_Printer({"order": None}).doprint(expr))
+
+
+def plain(text: str) -> str:
+    r"""Words for the inside of ``\text{...}``."""
+    return "".join(_ESCAPES.get(c, c) for c in text)

@@ -15,9 +15,10 @@ from metrigen.spec.contracts import Method, Solver, Stepper
 from metrigen.spec.density import density
 from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.functional import Dissipation, Functional
-from metrigen.spec.latex import formula
+from metrigen.spec.latex import formula, name_of, plain
 from metrigen.spec.names import check_identifier, check_label, check_system_name
 from metrigen.spec.readout import Readout
+from metrigen.spec.symbols import InputFunction, momentum
 from metrigen.spec.temperature import temperature_of
 
 Bracket = Callable[[Functional, Functional], Any]
@@ -134,15 +135,50 @@ class System:
         """The time step; None where nothing is stepped."""
         return self.integrator.dt if isinstance(self.integrator, Stepper) else None
 
+    @property
+    def stated_fields(self) -> tuple[AppliedUndef, ...]:
+        """The fields that the system states, before anything is derived: those of a Lagrangian with their momenta."""
+        if self.fields is not None:
+            return self.fields
+        density = self.hamiltonian if self.lagrangian is None else self.lagrangian
+        found = sorted(sp.sympify(density).atoms(AppliedUndef), key=sp.default_sort_key)
+        own = [u for u in found if not isinstance(u, InputFunction)]
+        return tuple(own) if self.lagrangian is None else (*own, *map(momentum, own))
+
     def _repr_latex_(self) -> str:
-        density = self.lagrangian if self.lagrangian is not None else self.hamiltonian
-        head = r"\mathcal{L}" if self.lagrangian is not None else r"\mathcal{H}"
-        rows = [f"{head} &= {formula(density)}"]
-        if self.entropy is not None:
-            rows.append(rf"\mathcal{{S}} &= {formula(self.entropy)}")
+        rows = [(r"\mathcal{L}", self.lagrangian), (r"\mathcal{H}", self.hamiltonian), (r"\mathcal{S}", self.entropy)]
+        shown = [f"{head} &= {formula(value)}" for head, value in rows if value is not None]
+        shown += [f"0 &= {formula(value)}" for value in (self.constraints or {}).values()]
+        shown += _bracket_row(r"\{F, G\}", self.bracket, self)
+        shown += _bracket_row("(F, G)", self.metric, self)
         if self.temperature is not None:
-            rows.append(f"T &= {formula(self.temperature)}")
-        return r"$\displaystyle \begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}$"
+            shown.append(f"T &= {formula(self.temperature)}")
+        if isinstance(self.integrator, Stepper):
+            name, steps = type(self.integrator).__name__, self.integrator.steps
+            shown.append(rf"&\text{{{name}, {steps} steps of }} {formula(sp.sympify(self.integrator.dt))}")
+        elif isinstance(self.integrator, Solver):
+            shown.append(rf"&\text{{{type(self.integrator).__name__}, solver {self.integrator.solver}}}")
+        return r"$\displaystyle \begin{aligned}" + r" \\ ".join(shown) + r"\end{aligned}$"
+
+
+class _Shown(Functional):
+    """A functional whose derivatives are typeset as F_u."""
+
+    def __getitem__(self, u: AppliedUndef) -> AppliedUndef:
+        return sp.Function(rf"{self.name}_{{{name_of(u)}}}", real=True)(*u.args)
+
+
+def _bracket_row(head: str, form: Bracket | Dissipation | None, system: System) -> list[str]:
+    """A bracket by its density, F_u for dF/du; what cannot be evaluated yet is said to be so."""
+    if form is None:
+        return []
+    state = system.stated_fields
+    try:
+        density = formula(sp.sympify(form(_Shown("F", state), _Shown("G", state))))
+    except Exception as error:  # of the user's own function: a notebook shows the rest
+        density = rf"\text{{not evaluated: {plain(type(error).__name__)}}}"
+    measure = " ".join(rf"d{formula(x)}" for x in system.domain.axes) if isinstance(system.domain, Lattice) else ""
+    return [rf"{head} &= \int \left({density}\right) {measure}" if measure else f"{head} &= {density}"]
 
 
 def _check_keys(part: str, table: object, check: Callable[[object, str], str]) -> None:
