@@ -58,6 +58,11 @@ class CpuKernels:
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
 
+    @property
+    def noise(self) -> bool:
+        """Whether steps read standard normal numbers."""
+        return any(a.noise for a in self.fixed)
+
     def source(self, header: str, title: str) -> str:
         """The text of ``kernels.cpp``."""
         used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(self.groups)))
@@ -68,7 +73,7 @@ class CpuKernels:
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
             site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
             vector_math=bool(self.points) and bool(functions or binary),
-            frames=bool(self.points) and any(a.driven for a in self.fixed),
+            frames=bool(self.points) and any(a.driven for a in self.fixed), noise=self.noise,
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -80,7 +85,7 @@ class CpuKernels:
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
-            driven=any(a.driven for a in self.fixed),
+            driven=any(a.driven for a in self.fixed), noise=self.noise,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
@@ -199,6 +204,8 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         given_channels="channels" if points == "samples" else "1",
         driven=_flags([a.driven for a in moving.group.fixed]) if lowered.driven else [],
         site_driven=_flags(moving.group.site_driven),
+        noise=_flags([a.noise for a in moving.group.fixed]) if any(a.noise for a in moving.group.fixed) else [],
+        site_noise=_flags([a.noise for a in moving.group.fixed if a.kind is Kind.SITE]),
     )  # fmt: skip
 
 

@@ -58,6 +58,7 @@ class _Writer:
         self.kinds = {a.name: a.kind for a in step.inputs}
         self.fixed = tuple(a.name for a in step.inputs if a.name not in fields)
         self.driven = frozenset(a.name for a in step.inputs if a.driven)
+        self.noise = frozenset(a.name for a in step.inputs if a.noise)
         self.helpers: set[str] = set()
         self.sizes = ["N__", *(f"N{axis}__" for axis in range(near.rank)), "TILE__"]
         self.sizes += ["GROUP__"] if self.grouped else []
@@ -98,8 +99,14 @@ class _Writer:
         group = ", N__, GROUP__" if self.grouped else ""
         return f"{name} = _{helper}({source}, {base}, ok__{group}, ACC)"
 
-    def _store(self, name: str, pointer: str, base: str = "base__") -> str:
-        helper = "store_planes" if self.grouped else "store_plane"
+    def _noise(self, name: str, step: str, base: str) -> str:
+        """The noise of a step: loaded, or made of the hashes of the planes."""
+        self.helpers |= {"noise", "load_plane", *(["load_planes"] if self.grouped else [])}
+        group = ", N__, GROUP__" if self.grouped else ""
+        return f"{name} = _noise({name}_ptr, {base}, plane__ + {step} * planes__, at__, ok__{group}, ACC)"
+
+    def _store(self, name: str, pointer: str, base: str = "base__", helper: str = "") -> str:
+        helper = helper or ("store_planes" if self.grouped else "store_plane")
         self.helpers.add(helper)
         group = ", N__, GROUP__" if self.grouped else ""
         return f"_{helper}({pointer}, {base}, {name}, ok__{group})"
@@ -114,7 +121,8 @@ class _Writer:
 
     def _load_driven(self, program: Program, step: str, base: str) -> list[str]:
         """What a step reads of what has a value for every step."""
-        lines = [self._load(n, base=base) for n in self._read(program, Kind.SITE) if n in self.driven]
+        sites = [n for n in self._read(program, Kind.SITE) if n in self.driven]
+        lines = [self._noise(n, step, base) if n in self.noise else self._load(n, base=base) for n in sites]
         scalars = [n for n in self._read(program, Kind.SCALAR) if n in self.driven]
         return lines + [f"{n} = tl.load({n}_ptr + {step}).to(ACC)" for n in scalars]
 
@@ -282,12 +290,12 @@ class _Writer:
         if self.grouped:
             body.append("tl.debug_barrier()")
             memory = {f: f"{f}__kept_ptr, at_step__" for f in self._kept}
-            sites = self._read(self.adjoint, Kind.SITE)
+            sites = [n for n in self._read(self.adjoint, Kind.SITE) if n not in self.noise]
             memory |= {n: f"{n}_ptr, {'at_step__' if n in self.driven else 'base__'}" for n in sites}
             self.helpers |= {"load_plane", "load_planes"}
         else:
             body += [self._load(f, f"{f}__kept_ptr", "at_step__") for f in self._kept]
-        body += self._load_driven(self.adjoint, "K__ - 1 - back__", "at_step__")
+        body += self._load_driven(self.adjoint, "(K__ - 1 - back__)", "at_step__")
         body += self._statements(self.adjoint.body, self.reverse, memory)
         body += [self._store(n, f"{n}__kept_ptr", "at_step__") for n in self._factors]
         body.append(f"{', '.join(self._flowing.values())} = {', '.join(bar(f) for f in self.fields)}")
@@ -331,6 +339,9 @@ class _Writer:
         return lines
 
     def _add(self, n: str, at: int, term: str) -> str:
+        if n in self.noise:
+            self.helpers |= {"load_plane", *(["load_planes"] if self.grouped else [])}
+            return self._store(term, f"{bar(n)}_ptr", "at_step__", "store_noise")
         if n in self.driven:
             return self._store(term, f"{bar(n)}_ptr", "at_step__")
         if not self.grouped:
