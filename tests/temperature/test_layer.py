@@ -40,7 +40,8 @@ def seeded(seed: int = 5) -> torch.Generator:
 def normal(module: ModuleType, seed: int, field: int, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
     """The numbers (B, C, K, *S) of a seed, from the hashes of samples, channels and steps."""
     of_steps = module.noise.words(torch.tensor(seed), field, shape, like)
-    assert of_steps.dtype == torch.int64 and of_steps.shape == shape[:3]
+    assert of_steps.dtype == torch.int64
+    assert of_steps.shape == shape[:3]
     return module.noise.numbers(of_steps, like.new_empty(1, 1, *shape[3:]))
 
 

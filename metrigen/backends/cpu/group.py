@@ -65,11 +65,6 @@ class Group:
         return [place for place, a in zip(places, self.fixed, strict=True) if a.kind is Kind.SITE]
 
     @property
-    def rooms(self) -> list[str]:
-        """Fixed fields that a unit has a copy of: those that are read at neighbours, then noise that it may make."""
-        return [*sorted(self.imported), *(a.name for a in self.fixed if a.noise)]
-
-    @property
     def layout_base(self) -> frozenset[str]:
         """Given site arrays that lie in memory as in their tensors."""
         return frozenset(a.name for a in self.fixed if a.kind is Kind.SITE and a.name not in self.imported)
@@ -110,15 +105,18 @@ def printed(
     **context: object,
 ) -> Printed:
     """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
-    imports = len(group.imported) if points else len(group.rooms)
+    noise = [a.name for a in group.fixed if a.noise]
+    imports = len(group.imported) + (0 if points else len(noise))  # planes of a unit, of its own
     shared = {"group": group, "imports": imports, "sums": bool(group.sums), "points": points}
     shared |= {"site_fixed_driven": group.site_driven, "site_noise": group.site_noise}
     buffers = max(r.buffers for r in routines.values())
     entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
     text = render(
-        "kernels_group.cpp.j2", name=group.name, given=[_member(group, i, bool(points)) for i in range(len(group.fixed))],
+        "kernels_group.cpp.j2", name=group.name,
+        given=[_member(group, i, bool(points)) for i in range(len(group.fixed))],
         frames=[_frame(group, i, k, bool(points)) for k, i in enumerate(group.driven)],
-        imports=imports, noise=any(a.noise for a in group.fixed), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
+        imports=imports, noise=bool(noise),
+        sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in group.told(r)], entries=entries.rstrip("\n"),
         points=points,
     )  # fmt: skip
@@ -137,8 +135,8 @@ def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]
     now = f"frames[{place}] + k * layout[{2 * place + 1}]"
     if array.noise:
         unit = f"noise__::frames(arrays[{index}], sample * channels + first, layout + {2 * place})"
-        room = f"rooms__ + {len(group.imported) + [a.name for a in group.fixed if a.noise].index(array.name)} * at.block"
-        now = f"noise__::frame(at, frames[{place}], k, layout + {2 * place}, {room})"
+        room = len(group.imported) + [a.name for a in group.fixed if a.noise].index(array.name)
+        now = f"noise__::frame(at, frames[{place}], k, layout + {2 * place}, rooms__ + {room} * at.block)"
     taken = f"import_planes(at, {now}, {array.name});" if array.name in group.imported else f"{array.name} = {now};"
     return {"from": unit, "line": taken}
 
