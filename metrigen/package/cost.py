@@ -204,8 +204,8 @@ def _product(e: sp.Expr) -> Ops:
 
 Rows = list[tuple[str, int, int]]
 _NOISE = (
-    " Noise is made step by step, of a hash for each sample, channel and step, and once more on the way back; its making "
-    "is not among the operations."
+    " Noise is made step by step, of a hash for each sample, channel and step, and once more on the way back; the "
+    "operations are those beside it."
 )
 
 

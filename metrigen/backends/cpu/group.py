@@ -26,6 +26,7 @@ class Group:
     fixed    arrays that come with the unit; ``imported`` are those of its site arrays that are read at neighbours
     sums     parameters whose cotangents are summed, and ``further`` numbers
     docs     what the programs compute
+    on_request  parameters that are summed where a call asks for it
     """
 
     name: str
@@ -35,6 +36,7 @@ class Group:
     cuts: Mapping[str, Cut]
     further: tuple[Array, ...] = ()
     docs: Docs = field(default_factory=dict)
+    on_request: frozenset[str] = frozenset()
 
     def told(self, routine: Routine) -> list[Function]:
         """The functions of a routine, its sweeps first, with what they say of themselves."""
