@@ -42,7 +42,8 @@ class Lowered:
     minimum        the equation dF = 0 of a nonlinear one
     readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
     diagnostics    further values at the sites: stress_energy, currents, rates (z_t), power (the density of dH/dt)
-    constants      coefficients that nobody differentiates: a time step that is a number, and the time
+    constants      coefficients that nobody differentiates: the time, and beside it a time step that is a number
+    on_request     coefficients that are differentiated where a call asks for it: another time step that is a number
     equilibrium    programs of the solve on a graph (None elsewhere)
     """
 
@@ -61,6 +62,7 @@ class Lowered:
     diagnostics: Mapping[str, Program]
     equilibrium: GraphSteady | None = None
     constants: tuple[str, ...] = ()
+    on_request: tuple[str, ...] = ()
 
     @property
     def driven(self) -> tuple[str, ...]:
@@ -112,7 +114,8 @@ def discretised(derivation: Derivation) -> tuple[Dynamics, Programs]:
 def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowered:
     """All programs of a layer that steps or solves."""
     on = layer.lowering
-    constants = (*(() if layer.derivation is derivation else ("dt",)), *(("t",) if layer.timed else ()))
+    number = () if layer.derivation is derivation else ("dt",)
+    constants = (*number, "t") if layer.timed else ()
     step, prologue, body, adjoint = None, None, None, None
     if made.step is not None:
         step = apply(STEP, made.step)
@@ -127,6 +130,7 @@ def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowere
         apply(VALUES, energy),
         apply(VALUES, on.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
         components, _diagnostics(layer, step is not None), made.equilibrium, constants,
+        () if constants or step is None else number,
     )  # fmt: skip
 
 

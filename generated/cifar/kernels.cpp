@@ -41,6 +41,13 @@ struct Mask {
     constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
 };
 
+// Whether the cotangent of dt is asked for: else what sums it up is left out.
+#ifdef ASKED
+constexpr bool VARIED = true;
+#else
+constexpr bool VARIED = false;
+#endif
+
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
 
@@ -844,6 +851,7 @@ struct Given {
 struct Sums {
     double c1[G];
     double c2[G];
+    double dt[G];
     double m2[G];
     double decay[G];
     double rotation[G * G];
@@ -1045,27 +1053,35 @@ static NOINLINE void tail(
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1_bar,
+    const R* __restrict pi,
     const R* __restrict pi_start_bar,
     const R dt,
     R* __restrict phi_bar,
-    R* __restrict pi_bar
+    R* __restrict pi_bar,
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
+        V dt_sum{};
         for (long row = at.begin; row < at.end; ++row) {
             const R* const phi_1_bar_row = phi_1_bar + c * at.padded + at.padded_row(row);
+            const R* const pi_row = pi + c * at.dense + at.dense_row(row);
             const R* const pi_start_bar_row = pi_start_bar + c * at.padded + at.padded_row(row);
             R* const phi_bar_row = phi_bar + c * at.dense + at.dense_row(row);
             R* const pi_bar_row = pi_bar + c * at.dense + at.dense_row(row);
             columns([&](auto last, const long j) INLINE {
                 const V phi_1_bar = load(phi_1_bar_row + j);
+                const V pi = load_dense(last, pi_row + j);
                 const V pi_start_bar = load(pi_start_bar_row + j);
-                const auto k_0 = R(0.5) * dt;
+                const auto v_0 = R(0.5) * phi_1_bar;
+                const auto dT_dpi_bar2_v = v_0 * dt;
                 const auto phi_bar = phi_1_bar;
-                const auto pi_bar = k_0 * phi_1_bar + pi_start_bar;
                 store_dense(last, phi_bar_row + j, spread(phi_bar));
+                const auto pi_bar = pi_start_bar + dT_dpi_bar2_v;
                 store_dense(last, pi_bar_row + j, spread(pi_bar));
+                dt_sum += valid(last, v_0 * pi);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt_sum);
     }
 }
 
@@ -1079,12 +1095,13 @@ static NOINLINE void head_adjoint(
     const R* pi_start_bar,
     const R* phi_1_bar,
     R* phi_bar,
-    R* pi_bar
+    R* pi_bar,
+    Sums& sums
 ) {
-    head_adjoint_0(at, phi_1_bar, pi_start_bar, given.dt, phi_bar, pi_bar);
+    head_adjoint_0(at, phi_1_bar, pi, pi_start_bar, given.dt, phi_bar, pi_bar, sums);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3_bar6, dV_dphi_bar11, pi_bar.
+// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3_bar9, dV_dphi_bar15, pi_bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1098,11 +1115,12 @@ static NOINLINE void inner_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3_bar6,
-    R* __restrict dV_dphi_bar11,
+    R* __restrict pi_3_bar9,
+    R* __restrict dV_dphi_bar15,
     R* __restrict pi_bar,
     Sums& sums
 ) {
+    V dt_sum[G]{};
     V decay_sum[G]{};
     V c1_sum[G]{};
     V c2_sum[G]{};
@@ -1113,18 +1131,19 @@ static NOINLINE void inner_adjoint_0(
         const R* const pi_row = pi + at.padded_row(row);
         const R* const pi_next_bar_row = pi_next_bar + at.padded_row(row);
         R* const pi_2_row = pi_2 + at.padded_row(row);
-        R* const pi_3_bar6_row = pi_3_bar6 + at.padded_row(row);
-        R* const dV_dphi_bar11_row = dV_dphi_bar11 + at.padded_row(row);
+        R* const pi_3_bar9_row = pi_3_bar9 + at.padded_row(row);
+        R* const dV_dphi_bar15_row = dV_dphi_bar15 + at.padded_row(row);
         R* const pi_bar_row = pi_bar + at.padded_row(row);
         const R inside_m1 = at.inside_row(row, -1);
         const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
+            V dV_dphi_at[G];
             V pi_1_at[G];
             V pi_2_at[G];
-            V pi_5_bar4_at[G];
-            V pi_3_bar6_at[G];
+            V pi_5_bar6_at[G];
+            V pi_3_bar9_at[G];
             V pi_3_at[G];
-            V pi_2_bar7_at[G];
+            V pi_2_bar10_at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
@@ -1140,23 +1159,31 @@ static NOINLINE void inner_adjoint_0(
                 const V pi_next_bar = load(pi_next_bar_row + c * at.padded + j);
                 const auto v_0 = R(0.5) * dt;
                 const auto v_1 = v_0 * phi_1_ahead_bar;
-                const auto dV_dphi_v = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 -
+                const auto dV_dphi = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 -
                     phi_1_p1_0) * inside_p1_0) + c2[c] * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1);
-                const auto pi_1 = pi - dV_dphi_v * v_0;
-                const auto pi_next_bar2_v = pi_next_bar + v_1;
-                const auto pi_5_bar4 = pi_next_bar2_v + v_1;
+                const auto pi_1 = pi - dV_dphi * v_0;
+                const auto pi_next_bar3_v = pi_next_bar + v_1;
+                const auto pi_5_bar6 = pi_next_bar3_v + v_1;
+                dV_dphi_at[c] = spread(dV_dphi);
                 pi_1_at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
                 pi_2_at[c] = spread(pi_2);
                 store(pi_2_row + c * at.padded + j, spread(pi_2));
-                pi_5_bar4_at[c] = spread(pi_5_bar4);
-                const auto pi_3_bar6 = decay[c] * pi_5_bar4;
-                pi_3_bar6_at[c] = spread(pi_3_bar6);
-                store(pi_3_bar6_row + c * at.padded + j, spread(pi_3_bar6));
+                pi_5_bar6_at[c] = spread(pi_5_bar6);
+                const auto pi_3_bar9 = decay[c] * pi_5_bar6;
+                pi_3_bar9_at[c] = spread(pi_3_bar9);
+                store(pi_3_bar9_row + c * at.padded + j, spread(pi_3_bar9));
             }
             mix(rotation, pi_2_at, pi_3_at);
-            mix_transposed(rotation, pi_3_bar6_at, pi_2_bar7_at);
+            for (long c = 0; c < G; ++c) {
+                const V phi_1_ahead_bar = load(phi_1_ahead_bar_row + c * at.padded + j);
+                const auto v_0 = R(0.5) * phi_1_ahead_bar;
+                const auto pi_4_v = decay[c] * pi_3_at[c];
+                const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
+                dt_sum[c] += valid(last, R(2.0) * pi_5_v * v_0);
+            }
+            mix_transposed(rotation, pi_3_bar9_at, pi_2_bar10_at);
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
@@ -1167,27 +1194,29 @@ static NOINLINE void inner_adjoint_0(
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
                 const V phi_1_m1_0 = load(phi_1_row + c * at.padded + j - at.step0());
                 const V phi_1_p1_0 = load(phi_1_row + c * at.padded + j + at.step0());
-                const auto pi_bar = decay[c] * pi_2_bar7_at[c];
-                const auto dV_dphi_bar11 = dt * (-R(0.5) * pi_5_bar4_at[c] - R(0.5) * pi_bar);
-                store(dV_dphi_bar11_row + c * at.padded + j, spread(dV_dphi_bar11));
+                const auto pi_bar = decay[c] * pi_2_bar10_at[c];
+                const auto v_0 = R(0.5) * pi_bar;
+                const auto dV_dphi_bar15 = dt * (-R(0.5) * pi_5_bar6_at[c] - v_0);
+                store(dV_dphi_bar15_row + c * at.padded + j, spread(dV_dphi_bar15));
                 store(pi_bar_row + c * at.padded + j, spread(pi_bar));
-                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar4_at[c]);
-                c1_sum[c] += valid(last, dV_dphi_bar11 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
+                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar10_at[c] + pi_3_at[c] * pi_5_bar6_at[c]);
+                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_0);
+                c1_sum[c] += valid(last, dV_dphi_bar15 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
                     inside_p1_0));
-                c2_sum[c] += valid(last, dV_dphi_bar11 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
+                c2_sum[c] += valid(last, dV_dphi_bar15 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1));
-                m2_sum[c] += valid(last, dV_dphi_bar11 * phi_1);
+                m2_sum[c] += valid(last, dV_dphi_bar15 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.decay[c] += across(decay_sum[c]); sums.c1[c] += across(c1_sum[c]); sums.c2[c]
-        += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]);
+        sums.c1[c] += across(c1_sum[c]); sums.c2[c] += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
 }
 
 // Part 2 of 2 of ``inner_adjoint``: phi_1_bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi_bar11,
+    const R* __restrict dV_dphi_bar15,
     const R* __restrict phi_1_ahead_bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1199,25 +1228,25 @@ static NOINLINE void inner_adjoint_1(
         const R c2_c = c2[c];
         const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi_bar11_row = dV_dphi_bar11 + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi_bar15_row = dV_dphi_bar15 + c * at.padded + at.padded_row(row);
             const R* const phi_1_ahead_bar_row = phi_1_ahead_bar + c * at.padded + at.padded_row(row);
             R* const phi_1_bar_row = phi_1_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dV_dphi_bar11 = load(dV_dphi_bar11_row + j);
-                const V dV_dphi_bar11_0_m1 = load(dV_dphi_bar11_row + j - 1);
-                const V dV_dphi_bar11_0_p1 = load(dV_dphi_bar11_row + j + 1);
-                const V dV_dphi_bar11_m1_0 = load(dV_dphi_bar11_row + j - at.step0());
-                const V dV_dphi_bar11_p1_0 = load(dV_dphi_bar11_row + j + at.step0());
+                const V dV_dphi_bar15 = load(dV_dphi_bar15_row + j);
+                const V dV_dphi_bar15_0_m1 = load(dV_dphi_bar15_row + j - 1);
+                const V dV_dphi_bar15_0_p1 = load(dV_dphi_bar15_row + j + 1);
+                const V dV_dphi_bar15_m1_0 = load(dV_dphi_bar15_row + j - at.step0());
+                const V dV_dphi_bar15_p1_0 = load(dV_dphi_bar15_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
                 const V inside_m1_0 = spread(inside_m1);
                 const V inside_p1_0 = spread(inside_p1);
                 const V phi_1_ahead_bar = load(phi_1_ahead_bar_row + j);
                 const auto phi_1_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) +
-                    m2_c) * dV_dphi_bar11 + phi_1_ahead_bar + c1_c * (-dV_dphi_bar11_m1_0 - dV_dphi_bar11_p1_0) + c2_c
-                    * (-dV_dphi_bar11_0_m1 - dV_dphi_bar11_0_p1);
+                    m2_c) * dV_dphi_bar15 + phi_1_ahead_bar + c1_c * (-dV_dphi_bar15_m1_0 - dV_dphi_bar15_p1_0) + c2_c
+                    * (-dV_dphi_bar15_0_m1 - dV_dphi_bar15_0_p1);
                 store(phi_1_bar_row + j, spread(phi_1_bar));
             });
         }
@@ -1239,16 +1268,16 @@ static NOINLINE void inner_adjoint(
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3_bar6 = work + 1 * at.block;
-    R* const dV_dphi_bar11 = work + 2 * at.block;
+    R* const pi_3_bar9 = work + 1 * at.block;
+    R* const dV_dphi_bar15 = work + 2 * at.block;
     inner_adjoint_0(at, phi_1, phi_1_ahead_bar, pi, pi_next_bar, given.c1, given.c2, given.decay, given.dt, given.m2,
-        given.rotation, pi_2, pi_3_bar6, dV_dphi_bar11, pi_bar, sums);
-    fill(at, dV_dphi_bar11);
-    outer_product<false, false>(at, pi_3_bar6, pi_2, sums.rotation);
-    inner_adjoint_1(at, dV_dphi_bar11, phi_1_ahead_bar, given.c1, given.c2, given.m2, phi_1_bar);
+        given.rotation, pi_2, pi_3_bar9, dV_dphi_bar15, pi_bar, sums);
+    fill(at, dV_dphi_bar15);
+    outer_product<false, false>(at, pi_3_bar9, pi_2, sums.rotation);
+    inner_adjoint_1(at, dV_dphi_bar15, phi_1_ahead_bar, given.c1, given.c2, given.m2, phi_1_bar);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3_bar4, dV_dphi_bar9, pi_bar.
+// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3_bar6, dV_dphi_bar12, pi_bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1262,11 +1291,12 @@ static NOINLINE void tail_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3_bar4,
-    R* __restrict dV_dphi_bar9,
+    R* __restrict pi_3_bar6,
+    R* __restrict dV_dphi_bar12,
     R* __restrict pi_bar,
     Sums& sums
 ) {
+    V dt_sum[G]{};
     V decay_sum[G]{};
     V c1_sum[G]{};
     V c2_sum[G]{};
@@ -1277,18 +1307,19 @@ static NOINLINE void tail_adjoint_0(
         const R* const pi_row = pi + at.padded_row(row);
         const R* const pi_next_bar_row = pi_next_bar + at.dense_row(row);
         R* const pi_2_row = pi_2 + at.padded_row(row);
-        R* const pi_3_bar4_row = pi_3_bar4 + at.padded_row(row);
-        R* const dV_dphi_bar9_row = dV_dphi_bar9 + at.padded_row(row);
+        R* const pi_3_bar6_row = pi_3_bar6 + at.padded_row(row);
+        R* const dV_dphi_bar12_row = dV_dphi_bar12 + at.padded_row(row);
         R* const pi_bar_row = pi_bar + at.padded_row(row);
         const R inside_m1 = at.inside_row(row, -1);
         const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
+            V dV_dphi_at[G];
             V pi_1_at[G];
             V pi_2_at[G];
-            V pi_5_bar2_at[G];
-            V pi_3_bar4_at[G];
+            V pi_5_bar3_at[G];
+            V pi_3_bar6_at[G];
             V pi_3_at[G];
-            V pi_2_bar5_at[G];
+            V pi_2_bar7_at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
@@ -1303,23 +1334,30 @@ static NOINLINE void tail_adjoint_0(
                 const V pi = load(pi_row + c * at.padded + j);
                 const V pi_next_bar = load_dense(last, pi_next_bar_row + c * at.dense + j);
                 const auto v_0 = R(0.5) * dt;
-                const auto dV_dphi_v = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 -
+                const auto dV_dphi = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 -
                     phi_1_p1_0) * inside_p1_0) + c2[c] * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1);
-                const auto pi_1 = pi - dV_dphi_v * v_0;
-                const auto dT_dpi_1_bar1_v = v_0 * phi_next_bar;
-                const auto pi_5_bar2 = pi_next_bar + dT_dpi_1_bar1_v;
+                const auto pi_1 = pi - dV_dphi * v_0;
+                const auto dT_dpi_1_bar2_v = v_0 * phi_next_bar;
+                const auto pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v;
+                dV_dphi_at[c] = spread(dV_dphi);
                 pi_1_at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
                 pi_2_at[c] = spread(pi_2);
                 store(pi_2_row + c * at.padded + j, spread(pi_2));
-                pi_5_bar2_at[c] = spread(pi_5_bar2);
-                const auto pi_3_bar4 = decay[c] * pi_5_bar2;
-                pi_3_bar4_at[c] = spread(pi_3_bar4);
-                store(pi_3_bar4_row + c * at.padded + j, spread(pi_3_bar4));
+                pi_5_bar3_at[c] = spread(pi_5_bar3);
+                const auto pi_3_bar6 = decay[c] * pi_5_bar3;
+                pi_3_bar6_at[c] = spread(pi_3_bar6);
+                store(pi_3_bar6_row + c * at.padded + j, spread(pi_3_bar6));
             }
             mix(rotation, pi_2_at, pi_3_at);
-            mix_transposed(rotation, pi_3_bar4_at, pi_2_bar5_at);
+            for (long c = 0; c < G; ++c) {
+                const V phi_next_bar = load_dense(last, phi_next_bar_row + c * at.dense + j);
+                const auto pi_4_v = decay[c] * pi_3_at[c];
+                const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
+                dt_sum[c] += valid(last, R(0.5) * pi_5_v * phi_next_bar);
+            }
+            mix_transposed(rotation, pi_3_bar6_at, pi_2_bar7_at);
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
@@ -1330,27 +1368,29 @@ static NOINLINE void tail_adjoint_0(
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
                 const V phi_1_m1_0 = load(phi_1_row + c * at.padded + j - at.step0());
                 const V phi_1_p1_0 = load(phi_1_row + c * at.padded + j + at.step0());
-                const auto pi_bar = decay[c] * pi_2_bar5_at[c];
-                const auto dV_dphi_bar9 = dt * (-R(0.5) * pi_5_bar2_at[c] - R(0.5) * pi_bar);
-                store(dV_dphi_bar9_row + c * at.padded + j, spread(dV_dphi_bar9));
+                const auto pi_bar = decay[c] * pi_2_bar7_at[c];
+                const auto v_0 = R(0.5) * pi_bar;
+                const auto dV_dphi_bar12 = dt * (-R(0.5) * pi_5_bar3_at[c] - v_0);
+                store(dV_dphi_bar12_row + c * at.padded + j, spread(dV_dphi_bar12));
                 store(pi_bar_row + c * at.padded + j, spread(pi_bar));
-                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar5_at[c] + pi_3_at[c] * pi_5_bar2_at[c]);
-                c1_sum[c] += valid(last, dV_dphi_bar9 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
+                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar3_at[c]);
+                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_0);
+                c1_sum[c] += valid(last, dV_dphi_bar12 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
                     inside_p1_0));
-                c2_sum[c] += valid(last, dV_dphi_bar9 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
+                c2_sum[c] += valid(last, dV_dphi_bar12 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1));
-                m2_sum[c] += valid(last, dV_dphi_bar9 * phi_1);
+                m2_sum[c] += valid(last, dV_dphi_bar12 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.decay[c] += across(decay_sum[c]); sums.c1[c] += across(c1_sum[c]); sums.c2[c]
-        += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]);
+        sums.c1[c] += across(c1_sum[c]); sums.c2[c] += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
 }
 
 // Part 2 of 2 of ``tail_adjoint``: phi_1_bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi_bar9,
+    const R* __restrict dV_dphi_bar12,
     const R* __restrict phi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1362,25 +1402,25 @@ static NOINLINE void tail_adjoint_1(
         const R c2_c = c2[c];
         const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi_bar9_row = dV_dphi_bar9 + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi_bar12_row = dV_dphi_bar12 + c * at.padded + at.padded_row(row);
             const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
             R* const phi_1_bar_row = phi_1_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dV_dphi_bar9 = load(dV_dphi_bar9_row + j);
-                const V dV_dphi_bar9_0_m1 = load(dV_dphi_bar9_row + j - 1);
-                const V dV_dphi_bar9_0_p1 = load(dV_dphi_bar9_row + j + 1);
-                const V dV_dphi_bar9_m1_0 = load(dV_dphi_bar9_row + j - at.step0());
-                const V dV_dphi_bar9_p1_0 = load(dV_dphi_bar9_row + j + at.step0());
+                const V dV_dphi_bar12 = load(dV_dphi_bar12_row + j);
+                const V dV_dphi_bar12_0_m1 = load(dV_dphi_bar12_row + j - 1);
+                const V dV_dphi_bar12_0_p1 = load(dV_dphi_bar12_row + j + 1);
+                const V dV_dphi_bar12_m1_0 = load(dV_dphi_bar12_row + j - at.step0());
+                const V dV_dphi_bar12_p1_0 = load(dV_dphi_bar12_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
                 const V inside_m1_0 = spread(inside_m1);
                 const V inside_p1_0 = spread(inside_p1);
                 const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
                 const auto phi_1_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) +
-                    m2_c) * dV_dphi_bar9 + phi_next_bar + c1_c * (-dV_dphi_bar9_m1_0 - dV_dphi_bar9_p1_0) + c2_c *
-                    (-dV_dphi_bar9_0_m1 - dV_dphi_bar9_0_p1);
+                    m2_c) * dV_dphi_bar12 + phi_next_bar + c1_c * (-dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) + c2_c *
+                    (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1);
                 store(phi_1_bar_row + j, spread(phi_1_bar));
             });
         }
@@ -1402,13 +1442,13 @@ static NOINLINE void tail_adjoint(
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3_bar4 = work + 1 * at.block;
-    R* const dV_dphi_bar9 = work + 2 * at.block;
+    R* const pi_3_bar6 = work + 1 * at.block;
+    R* const dV_dphi_bar12 = work + 2 * at.block;
     tail_adjoint_0(at, phi_1, phi_next_bar, pi, pi_next_bar, given.c1, given.c2, given.decay, given.dt, given.m2,
-        given.rotation, pi_2, pi_3_bar4, dV_dphi_bar9, pi_bar, sums);
-    fill(at, dV_dphi_bar9);
-    outer_product<false, false>(at, pi_3_bar4, pi_2, sums.rotation);
-    tail_adjoint_1(at, dV_dphi_bar9, phi_next_bar, given.c1, given.c2, given.m2, phi_1_bar);
+        given.rotation, pi_2, pi_3_bar6, dV_dphi_bar12, pi_bar, sums);
+    fill(at, dV_dphi_bar12);
+    outer_product<false, false>(at, pi_3_bar6, pi_2, sums.rotation);
+    tail_adjoint_1(at, dV_dphi_bar12, phi_next_bar, given.c1, given.c2, given.m2, phi_1_bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;
@@ -1644,7 +1684,7 @@ struct Trail {
             inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], sums, work);
         }
         flow = back;
-        head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1]);
+        head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1], sums);
     }
 };
 

@@ -91,14 +91,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -257,18 +257,20 @@ def step_adjoint_0_kernel(
     pi_next_bar_ptr,
     decay_ptr,
     dt_ptr,
+    dT_dpi_ptr,
     phi_1_ptr,
-    pi_5_bar2_ptr,
-    pi_3_bar4_ptr,
+    pi_5_bar3_ptr,
+    pi_3_bar6_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5_bar2, pi_3_bar4. Cotangents of ``step``, w -> J^T w:
-    those of all its arguments from those of its results.
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5_bar3, pi_3_bar6. Cotangents of ``step``, w ->
+    J^T w: those of all its arguments from those of its results.
     """
     program = tl.program_id(0)
     plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -283,33 +285,39 @@ def step_adjoint_0_kernel(
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     v_0 = 0.5 * dt
-    dT_dpi_1_bar1_v = v_0 * phi_next_bar
-    pi_5_bar2 = pi_next_bar + dT_dpi_1_bar1_v
+    dT_dpi_1_bar2_v = v_0 * phi_next_bar
+    pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v
+    if VARIED:
+        tl.store(dT_dpi_ptr + base + at, pi.to(dT_dpi_ptr.dtype.element_ty), mask=ok)
     tl.store(phi_1_ptr + base + at, (phi + v_0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_5_bar2_ptr + base + at, pi_5_bar2.to(pi_5_bar2_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_3_bar4_ptr + base + at, (decay * pi_5_bar2).to(pi_3_bar4_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_5_bar3_ptr + base + at, pi_5_bar3.to(pi_5_bar3_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_3_bar6_ptr + base + at, (decay * pi_5_bar3).to(pi_3_bar6_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
 def step_adjoint_1_kernel(
     phi_1_ptr,
     pi_ptr,
+    pi_5_bar3_ptr,
     c1_ptr,
     c2_ptr,
     decay_ptr,
     m2_ptr,
     dt_ptr,
+    dV_dphi_ptr,
     pi_1_ptr,
     pi_2_ptr,
+    dt_bar4_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2. Cotangents of ``step``, w -> J^T w: those of all its
-    arguments from those of its results.
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt_bar4. Cotangents of ``step``, w -> J^T w:
+    those of all its arguments from those of its results.
     """
     program = tl.program_id(0)
     plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -317,6 +325,7 @@ def step_adjoint_1_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    partial = program
     i0 = at // N1
     i1 = at % N1
     at_m1_0 = (i0 - 1) * N1 + i1
@@ -338,69 +347,94 @@ def step_adjoint_1_kernel(
     phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
     phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
     inside_0_m1 = ok_0_m1.to(ACC)
     inside_0_p1 = ok_0_p1.to(ACC)
     inside_m1_0 = ok_m1_0.to(ACC)
     inside_p1_0 = ok_p1_0.to(ACC)
-    dV_dphi_v = (
+    dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
         + ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1) * c2
     )
-    pi_1 = pi - 0.5 * dV_dphi_v * dt
+    v_0 = 0.5 * dV_dphi
+    pi_1 = pi - v_0 * dt
+    if VARIED:
+        tl.store(dV_dphi_ptr + base + at, dV_dphi.to(dV_dphi_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_1_ptr + base + at, pi_1.to(pi_1_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_2_ptr + base + at, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok)
+    if VARIED:
+        tl.store(dt_bar4_ptr + partial, tl.sum(tl.where(ok, -v_0 * pi_5_bar3, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
 def step_adjoint_2_kernel(
+    dV_dphi_ptr,
+    phi_next_bar_ptr,
     pi_3_ptr,
-    pi_5_bar2_ptr,
-    decay_bar3_ptr,
+    pi_5_bar3_ptr,
+    decay_ptr,
+    dt_ptr,
+    dt_bar1_ptr,
+    decay_bar5_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 3 of 5 of ``step_adjoint``: decay_bar3. Cotangents of ``step``, w -> J^T w: those of all its
-    arguments from those of its results.
+    """Part 3 of 5 of ``step_adjoint``: dt_bar1, decay_bar5. Cotangents of ``step``, w -> J^T w: those of
+    all its arguments from those of its results.
     """
     program = tl.program_id(0)
     plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel = plane % C
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
     partial = program
+    decay = tl.load(decay_ptr + channel).to(ACC)
+    dt = tl.load(dt_ptr).to(ACC)
+    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_3 = tl.load(pi_3_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_5_bar2 = tl.load(pi_5_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    tl.store(decay_bar3_ptr + partial, tl.sum(tl.where(ok, pi_3 * pi_5_bar2, 0.0), axis=0))
+    pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_4_v = decay * pi_3
+    pi_5_v = pi_4_v - 0.5 * dt * dV_dphi
+    if VARIED:
+        tl.store(dt_bar1_ptr + partial, tl.sum(tl.where(ok, 0.5 * pi_5_v * phi_next_bar, 0.0), axis=0))
+    tl.store(decay_bar5_ptr + partial, tl.sum(tl.where(ok, pi_3 * pi_5_bar3, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
 def step_adjoint_3_kernel(
+    dV_dphi_ptr,
     phi_1_ptr,
     pi_1_ptr,
-    pi_2_bar5_ptr,
-    pi_5_bar2_ptr,
+    pi_2_bar7_ptr,
+    pi_5_bar3_ptr,
     decay_ptr,
     dt_ptr,
-    pi_1_bar8_ptr,
-    dV_dphi_bar9_ptr,
-    decay_bar7_ptr,
-    c1_bar10_ptr,
-    c2_bar11_ptr,
-    m2_bar12_ptr,
+    pi_1_bar10_ptr,
+    dV_dphi_bar12_ptr,
+    decay_bar9_ptr,
+    dt_bar11_ptr,
+    c1_bar13_ptr,
+    c2_bar14_ptr,
+    m2_bar15_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 4 of 5 of ``step_adjoint``: pi_1_bar8, dV_dphi_bar9, decay_bar7, c1_bar10, c2_bar11,
-    m2_bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """Part 4 of 5 of ``step_adjoint``: pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c1_bar13,
+    c2_bar14, m2_bar15. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    results.
     """
     program = tl.program_id(0)
     plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -421,60 +455,71 @@ def step_adjoint_3_kernel(
     ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
+    dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
     phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
     phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
     phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
     pi_1 = tl.load(pi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_2_bar5 = tl.load(pi_2_bar5_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_5_bar2 = tl.load(pi_5_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_2_bar7 = tl.load(pi_2_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
     inside_0_m1 = ok_0_m1.to(ACC)
     inside_0_p1 = ok_0_p1.to(ACC)
     inside_m1_0 = ok_m1_0.to(ACC)
     inside_p1_0 = ok_p1_0.to(ACC)
-    pi_1_bar8 = decay * pi_2_bar5
-    dV_dphi_bar9 = dt * (-0.5 * pi_5_bar2 - 0.5 * pi_1_bar8)
-    tl.store(pi_1_bar8_ptr + base + at, pi_1_bar8.to(pi_1_bar8_ptr.dtype.element_ty), mask=ok)
-    tl.store(dV_dphi_bar9_ptr + base + at, dV_dphi_bar9.to(dV_dphi_bar9_ptr.dtype.element_ty), mask=ok)
-    tl.store(decay_bar7_ptr + partial, tl.sum(tl.where(ok, pi_1 * pi_2_bar5, 0.0), axis=0))
+    pi_1_bar10 = decay * pi_2_bar7
+    v_0 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = dt * (-0.5 * pi_5_bar3 - v_0)
+    tl.store(pi_1_bar10_ptr + base + at, pi_1_bar10.to(pi_1_bar10_ptr.dtype.element_ty), mask=ok)
+    tl.store(dV_dphi_bar12_ptr + base + at, dV_dphi_bar12.to(dV_dphi_bar12_ptr.dtype.element_ty), mask=ok)
+    tl.store(decay_bar9_ptr + partial, tl.sum(tl.where(ok, pi_1 * pi_2_bar7, 0.0), axis=0))
+    if VARIED:
+        tl.store(dt_bar11_ptr + partial, tl.sum(tl.where(ok, -v_0 * dV_dphi, 0.0), axis=0))
     tl.store(
-        c1_bar10_ptr + partial,
+        c1_bar13_ptr + partial,
         tl.sum(
-            tl.where(ok, dV_dphi_bar9 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0), 0.0),
+            tl.where(
+                ok, dV_dphi_bar12 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0), 0.0
+            ),
             axis=0,
         ),
     )
     tl.store(
-        c2_bar11_ptr + partial,
+        c2_bar14_ptr + partial,
         tl.sum(
-            tl.where(ok, dV_dphi_bar9 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1), 0.0),
+            tl.where(
+                ok, dV_dphi_bar12 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1), 0.0
+            ),
             axis=0,
         ),
     )
-    tl.store(m2_bar12_ptr + partial, tl.sum(tl.where(ok, dV_dphi_bar9 * phi_1, 0.0), axis=0))
+    tl.store(m2_bar15_ptr + partial, tl.sum(tl.where(ok, dV_dphi_bar12 * phi_1, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
 def step_adjoint_4_kernel(
-    dV_dphi_bar9_ptr,
+    dT_dpi_ptr,
+    dV_dphi_bar12_ptr,
     phi_next_bar_ptr,
-    pi_1_bar8_ptr,
+    pi_1_bar10_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     dt_ptr,
     phi_bar_ptr,
     pi_bar_ptr,
+    dt_bar17_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar. Cotangents of ``step``, w -> J^T w: those of all
-    its arguments from those of its results.
+    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar, dt_bar17. Cotangents of ``step``, w -> J^T w:
+    those of all its arguments from those of its results.
     """
     program = tl.program_id(0)
     plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -482,6 +527,7 @@ def step_adjoint_4_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    partial = program
     i0 = at // N1
     i1 = at % N1
     at_m1_0 = (i0 - 1) * N1 + i1
@@ -496,26 +542,30 @@ def step_adjoint_4_kernel(
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi_bar9 = tl.load(dV_dphi_bar9_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dV_dphi_bar9_0_m1 = tl.load(dV_dphi_bar9_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    dV_dphi_bar9_0_p1 = tl.load(dV_dphi_bar9_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    dV_dphi_bar9_m1_0 = tl.load(dV_dphi_bar9_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    dV_dphi_bar9_p1_0 = tl.load(dV_dphi_bar9_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    dT_dpi = tl.load(dT_dpi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi_bar12 = tl.load(dV_dphi_bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dV_dphi_bar12_0_m1 = tl.load(dV_dphi_bar12_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    dV_dphi_bar12_0_p1 = tl.load(dV_dphi_bar12_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    dV_dphi_bar12_m1_0 = tl.load(dV_dphi_bar12_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    dV_dphi_bar12_p1_0 = tl.load(dV_dphi_bar12_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
     phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_1_bar8 = tl.load(pi_1_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_1_bar10 = tl.load(pi_1_bar10_ptr + base + at, mask=ok, other=0.0).to(ACC)
     inside_0_m1 = ok_0_m1.to(ACC)
     inside_0_p1 = ok_0_p1.to(ACC)
     inside_m1_0 = ok_m1_0.to(ACC)
     inside_p1_0 = ok_p1_0.to(ACC)
     phi_bar = (
-        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar9
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar12
         + phi_next_bar
-        + (-dV_dphi_bar9_m1_0 - dV_dphi_bar9_p1_0) * c1
-        + (-dV_dphi_bar9_0_m1 - dV_dphi_bar9_0_p1) * c2
+        + (-dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) * c1
+        + (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1) * c2
     )
-    dT_dpi_bar14_v = 0.5 * phi_bar * dt
+    v_0 = 0.5 * phi_bar
+    dT_dpi_bar18_v = v_0 * dt
     tl.store(phi_bar_ptr + base + at, phi_bar.to(phi_bar_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_bar_ptr + base + at, (pi_1_bar8 + dT_dpi_bar14_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_bar_ptr + base + at, (pi_1_bar10 + dT_dpi_bar18_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
+    if VARIED:
+        tl.store(dt_bar17_ptr + partial, tl.sum(tl.where(ok, v_0 * dT_dpi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -910,56 +960,127 @@ def step_adjoint(
     rotation: Tensor,
     phi_next_bar: Tensor,
     pi_next_bar: Tensor,
+    varied: bool = True,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
+    dT_dpi = _new(phi)
     phi_1 = _new(phi)
-    pi_5_bar2 = _new(phi)
-    pi_3_bar4 = _new(phi)
-    launch(step_adjoint_0_kernel, phi, phi, phi_next_bar, pi, pi_next_bar, decay, dt, phi_1, pi_5_bar2, pi_3_bar4)
+    pi_5_bar3 = _new(phi)
+    pi_3_bar6 = _new(phi)
+    launch(
+        step_adjoint_0_kernel,
+        phi,
+        phi,
+        phi_next_bar,
+        pi,
+        pi_next_bar,
+        decay,
+        dt,
+        dT_dpi,
+        phi_1,
+        pi_5_bar3,
+        pi_3_bar6,
+        VARIED=varied,
+    )
+    dV_dphi = _new(phi)
     pi_1 = _new(phi)
     pi_2 = _new(phi)
-    launch(step_adjoint_1_kernel, phi, phi_1, pi, c1, c2, decay, m2, dt, pi_1, pi_2)
+    dt_bar4_parts = partials(phi)
+    launch(
+        step_adjoint_1_kernel,
+        phi,
+        phi_1,
+        pi,
+        pi_5_bar3,
+        c1,
+        c2,
+        decay,
+        m2,
+        dt,
+        dV_dphi,
+        pi_1,
+        pi_2,
+        dt_bar4_parts,
+        VARIED=varied,
+    )
+    dt_bar4 = dt_bar4_parts.sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    decay_bar3_parts = partials(phi)
-    launch(step_adjoint_2_kernel, phi, pi_3, pi_5_bar2, decay_bar3_parts)
-    decay_bar3 = decay_bar3_parts.sum(dim=(0, 2))
-    pi_2_bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar4)
-    rotation_bar6 = torch.einsum("bc...,bd...->cd", pi_3_bar4, pi_2)
-    pi_1_bar8 = _new(phi)
-    dV_dphi_bar9 = _new(phi)
-    decay_bar7_parts = partials(phi)
-    c1_bar10_parts = partials(phi)
-    c2_bar11_parts = partials(phi)
-    m2_bar12_parts = partials(phi)
+    dt_bar1_parts = partials(phi)
+    decay_bar5_parts = partials(phi)
+    launch(
+        step_adjoint_2_kernel,
+        phi,
+        dV_dphi,
+        phi_next_bar,
+        pi_3,
+        pi_5_bar3,
+        decay,
+        dt,
+        dt_bar1_parts,
+        decay_bar5_parts,
+        VARIED=varied,
+    )
+    dt_bar1 = dt_bar1_parts.sum()
+    decay_bar5 = decay_bar5_parts.sum(dim=(0, 2))
+    pi_2_bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar6)
+    rotation_bar8 = torch.einsum("bc...,bd...->cd", pi_3_bar6, pi_2)
+    pi_1_bar10 = _new(phi)
+    dV_dphi_bar12 = _new(phi)
+    decay_bar9_parts = partials(phi)
+    dt_bar11_parts = partials(phi)
+    c1_bar13_parts = partials(phi)
+    c2_bar14_parts = partials(phi)
+    m2_bar15_parts = partials(phi)
     launch(
         step_adjoint_3_kernel,
         phi,
+        dV_dphi,
         phi_1,
         pi_1,
-        pi_2_bar5,
-        pi_5_bar2,
+        pi_2_bar7,
+        pi_5_bar3,
         decay,
         dt,
-        pi_1_bar8,
-        dV_dphi_bar9,
-        decay_bar7_parts,
-        c1_bar10_parts,
-        c2_bar11_parts,
-        m2_bar12_parts,
+        pi_1_bar10,
+        dV_dphi_bar12,
+        decay_bar9_parts,
+        dt_bar11_parts,
+        c1_bar13_parts,
+        c2_bar14_parts,
+        m2_bar15_parts,
+        VARIED=varied,
     )
-    decay_bar7 = decay_bar7_parts.sum(dim=(0, 2))
-    c1_bar10 = c1_bar10_parts.sum(dim=(0, 2))
-    c2_bar11 = c2_bar11_parts.sum(dim=(0, 2))
-    m2_bar12 = m2_bar12_parts.sum(dim=(0, 2))
+    decay_bar9 = decay_bar9_parts.sum(dim=(0, 2))
+    dt_bar11 = dt_bar11_parts.sum()
+    c1_bar13 = c1_bar13_parts.sum(dim=(0, 2))
+    c2_bar14 = c2_bar14_parts.sum(dim=(0, 2))
+    m2_bar15 = m2_bar15_parts.sum(dim=(0, 2))
     phi_bar = _new(phi)
     pi_bar = _new(phi)
-    launch(step_adjoint_4_kernel, phi, dV_dphi_bar9, phi_next_bar, pi_1_bar8, c1, c2, m2, dt, phi_bar, pi_bar)
-    c1_bar = c1_bar10
-    c2_bar = c2_bar11
-    dt_bar = torch.zeros_like(dt)
-    m2_bar = m2_bar12
-    decay_bar = decay_bar3 + decay_bar7
-    rotation_bar = rotation_bar6
+    dt_bar17_parts = partials(phi)
+    launch(
+        step_adjoint_4_kernel,
+        phi,
+        dT_dpi,
+        dV_dphi_bar12,
+        phi_next_bar,
+        pi_1_bar10,
+        c1,
+        c2,
+        m2,
+        dt,
+        phi_bar,
+        pi_bar,
+        dt_bar17_parts,
+        VARIED=varied,
+    )
+    dt_bar17 = dt_bar17_parts.sum()
+    c1_bar = c1_bar13
+    c2_bar = c2_bar14
+    dt_bar = dt_bar1 + dt_bar4 + dt_bar11 + dt_bar17
+    m2_bar = m2_bar15
+    decay_bar = decay_bar5 + decay_bar9
+    rotation_bar = rotation_bar8
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 
@@ -1253,6 +1374,13 @@ def _mix_transposed(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.const
 
 
 @triton.jit
+def _add_all(sums, planes, GROUP: tl.constexpr):
+    for c in tl.static_range(GROUP):
+        sums += planes[c]
+    return sums
+
+
+@triton.jit
 def _add_lanes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
     for c in tl.static_range(GROUP):
@@ -1295,44 +1423,64 @@ def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
 
 @triton.jit
 def _step_adjoint_0(phi, phi_next_bar, pi, pi_next_bar, decay, dt):
-    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5_bar2, pi_3_bar4."""
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5_bar3, pi_3_bar6."""
     v_0 = 0.5 * dt
-    dT_dpi_1_bar1_v = v_0 * phi_next_bar
-    pi_5_bar2 = pi_next_bar + dT_dpi_1_bar1_v
+    dT_dpi_1_bar2_v = v_0 * phi_next_bar
+    pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v
+    dT_dpi = pi
     phi_1 = phi + v_0 * pi
-    pi_3_bar4 = decay * pi_5_bar2
-    return phi_1, pi_5_bar2, pi_3_bar4
+    pi_3_bar6 = decay * pi_5_bar3
+    return dT_dpi, phi_1, pi_5_bar3, pi_3_bar6
 
 
 @triton.jit
 def _step_adjoint_1(
-    phi_1, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, decay, m2, dt, near_0, TILE: tl.constexpr
+    phi_1,
+    pi,
+    pi_5_bar3,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
+    c1,
+    c2,
+    decay,
+    m2,
+    dt,
+    near_0,
+    TILE: tl.constexpr,
 ):
-    """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2."""
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt_bar4."""
     phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
-    dV_dphi_v = (
+    dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
         + ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1) * c2
     )
-    pi_1 = pi - 0.5 * dV_dphi_v * dt
+    v_0 = 0.5 * dV_dphi
+    pi_1 = pi - v_0 * dt
     pi_2 = decay * pi_1
-    return pi_1, pi_2
+    dt_bar4 = -v_0 * pi_5_bar3
+    return dV_dphi, pi_1, pi_2, dt_bar4
 
 
 @triton.jit
-def _step_adjoint_2(pi_3, pi_5_bar2):
-    """Part 3 of 5 of ``step_adjoint``: decay_bar3."""
-    decay_bar3 = pi_3 * pi_5_bar2
-    return decay_bar3
+def _step_adjoint_2(dV_dphi, phi_next_bar, pi_3, pi_5_bar3, decay, dt):
+    """Part 3 of 5 of ``step_adjoint``: dt_bar1, decay_bar5."""
+    pi_4_v = decay * pi_3
+    pi_5_v = pi_4_v - 0.5 * dt * dV_dphi
+    dt_bar1 = 0.5 * pi_5_v * phi_next_bar
+    decay_bar5 = pi_3 * pi_5_bar3
+    return dt_bar1, decay_bar5
 
 
 @triton.jit
 def _step_adjoint_3(
+    dV_dphi,
     phi_1,
     pi_1,
-    pi_2_bar5,
-    pi_5_bar2,
+    pi_2_bar7,
+    pi_5_bar3,
     inside_0_m1,
     inside_0_p1,
     inside_m1_0,
@@ -1342,24 +1490,27 @@ def _step_adjoint_3(
     near_0,
     TILE: tl.constexpr,
 ):
-    """Part 4 of 5 of ``step_adjoint``: pi_1_bar8, dV_dphi_bar9, decay_bar7, c1_bar10, c2_bar11,
-    m2_bar12.
+    """Part 4 of 5 of ``step_adjoint``: pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c1_bar13,
+    c2_bar14, m2_bar15.
     """
     phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
-    pi_1_bar8 = decay * pi_2_bar5
-    dV_dphi_bar9 = dt * (-0.5 * pi_5_bar2 - 0.5 * pi_1_bar8)
-    decay_bar7 = pi_1 * pi_2_bar5
-    c1_bar10 = dV_dphi_bar9 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0)
-    c2_bar11 = dV_dphi_bar9 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1)
-    m2_bar12 = dV_dphi_bar9 * phi_1
-    return pi_1_bar8, dV_dphi_bar9, decay_bar7, c1_bar10, c2_bar11, m2_bar12
+    pi_1_bar10 = decay * pi_2_bar7
+    v_0 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = dt * (-0.5 * pi_5_bar3 - v_0)
+    decay_bar9 = pi_1 * pi_2_bar7
+    dt_bar11 = -v_0 * dV_dphi
+    c1_bar13 = dV_dphi_bar12 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0)
+    c2_bar14 = dV_dphi_bar12 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1)
+    m2_bar15 = dV_dphi_bar12 * phi_1
+    return pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c1_bar13, c2_bar14, m2_bar15
 
 
 @triton.jit
 def _step_adjoint_4(
-    dV_dphi_bar9,
+    dT_dpi,
+    dV_dphi_bar12,
     phi_next_bar,
-    pi_1_bar8,
+    pi_1_bar10,
     inside_0_m1,
     inside_0_p1,
     inside_m1_0,
@@ -1371,17 +1522,19 @@ def _step_adjoint_4(
     near_0,
     TILE: tl.constexpr,
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar."""
-    dV_dphi_bar9_m1_0, dV_dphi_bar9_0_m1, dV_dphi_bar9_0_p1, dV_dphi_bar9_p1_0 = _read4(dV_dphi_bar9, near_0, TILE)
+    """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar, dt_bar17."""
+    dV_dphi_bar12_m1_0, dV_dphi_bar12_0_m1, dV_dphi_bar12_0_p1, dV_dphi_bar12_p1_0 = _read4(dV_dphi_bar12, near_0, TILE)
     phi_bar = (
-        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar9
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar12
         + phi_next_bar
-        + (-dV_dphi_bar9_m1_0 - dV_dphi_bar9_p1_0) * c1
-        + (-dV_dphi_bar9_0_m1 - dV_dphi_bar9_0_p1) * c2
+        + (-dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) * c1
+        + (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1) * c2
     )
-    dT_dpi_bar14_v = 0.5 * phi_bar * dt
-    pi_bar = pi_1_bar8 + dT_dpi_bar14_v
-    return phi_bar, pi_bar
+    v_0 = 0.5 * phi_bar
+    dT_dpi_bar18_v = v_0 * dt
+    pi_bar = pi_1_bar10 + dT_dpi_bar18_v
+    dt_bar17 = v_0 * dT_dpi
+    return phi_bar, pi_bar, dt_bar17
 
 
 @triton.jit
@@ -1540,13 +1693,14 @@ def evolve_adjoint_kernel(
     phi_kept_ptr,
     pi_kept_ptr,
     pi_2_kept_ptr,
-    pi_3_bar4_kept_ptr,
+    pi_3_bar6_kept_ptr,
     phi_bar_ptr,
     pi_bar_ptr,
     c1_bar_ptr,
     c2_bar_ptr,
     m2_bar_ptr,
     decay_bar_ptr,
+    dt_bar_ptr,
     C,
     K,
     N: tl.constexpr,
@@ -1555,6 +1709,7 @@ def evolve_adjoint_kernel(
     TILE: tl.constexpr,
     GROUP: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
     """The variation of ``K`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane = tl.program_id(0).to(tl.int64) * GROUP
@@ -1616,14 +1771,17 @@ def evolve_adjoint_kernel(
     tl.debug_barrier()
     phi_next_bar = _load_planes(phi_out_bar_ptr, base, ok, N, GROUP, ACC)
     pi_next_bar = _load_planes(pi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    if VARIED:
+        dt_bar_sum = tl.zeros([TILE], ACC)
     for back in range(K):
         at_step = base + (K - 1 - back) * stride
         tl.debug_barrier()
+        dT_dpi = ()
         phi_1 = ()
-        pi_5_bar2 = ()
-        pi_3_bar4 = ()
+        pi_5_bar3 = ()
+        pi_3_bar6 = ()
         for c in tl.static_range(GROUP):
-            phi_1_c, pi_5_bar2_c, pi_3_bar4_c = _step_adjoint_0(
+            dT_dpi_c, phi_1_c, pi_5_bar3_c, pi_3_bar6_c = _step_adjoint_0(
                 _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
                 phi_next_bar[c],
                 _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
@@ -1631,15 +1789,19 @@ def evolve_adjoint_kernel(
                 _coefficient(decay_ptr, first + c, ACC),
                 dt,
             )
+            dT_dpi += (dT_dpi_c,)
             phi_1 += (phi_1_c,)
-            pi_5_bar2 += (pi_5_bar2_c,)
-            pi_3_bar4 += (pi_3_bar4_c,)
+            pi_5_bar3 += (pi_5_bar3_c,)
+            pi_3_bar6 += (pi_3_bar6_c,)
+        dV_dphi = ()
         pi_1 = ()
         pi_2 = ()
+        dt_bar4 = ()
         for c in tl.static_range(GROUP):
-            pi_1_c, pi_2_c = _step_adjoint_1(
+            dV_dphi_c, pi_1_c, pi_2_c, dt_bar4_c = _step_adjoint_1(
                 phi_1[c],
                 _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                pi_5_bar3[c],
                 inside_0_m1,
                 inside_0_p1,
                 inside_m1_0,
@@ -1652,53 +1814,72 @@ def evolve_adjoint_kernel(
                 near_0,
                 TILE,
             )
+            dV_dphi += (dV_dphi_c,)
             pi_1 += (pi_1_c,)
             pi_2 += (pi_2_c,)
+            dt_bar4 += (dt_bar4_c,)
+        if VARIED:
+            dt_bar_sum = _add_all(dt_bar_sum, dt_bar4, GROUP)
         pi_3 = _mix(rotation_ptr, pi_2, first, C, GROUP, ACC)
-        decay_bar3 = ()
+        dt_bar1 = ()
+        decay_bar5 = ()
         for c in tl.static_range(GROUP):
-            decay_bar3_c = _step_adjoint_2(pi_3[c], pi_5_bar2[c])
-            decay_bar3 += (decay_bar3_c,)
-        _add_lanes(decay_bar_ptr, base, decay_bar3, ok, N, GROUP)
-        pi_2_bar5 = _mix_transposed(rotation_ptr, pi_3_bar4, first, C, GROUP, ACC)
-        pi_1_bar8 = ()
-        dV_dphi_bar9 = ()
-        decay_bar7 = ()
-        c1_bar10 = ()
-        c2_bar11 = ()
-        m2_bar12 = ()
-        for c in tl.static_range(GROUP):
-            pi_1_bar8_c, dV_dphi_bar9_c, decay_bar7_c, c1_bar10_c, c2_bar11_c, m2_bar12_c = _step_adjoint_3(
-                phi_1[c],
-                pi_1[c],
-                pi_2_bar5[c],
-                pi_5_bar2[c],
-                inside_0_m1,
-                inside_0_p1,
-                inside_m1_0,
-                inside_p1_0,
-                _coefficient(decay_ptr, first + c, ACC),
-                dt,
-                near_0,
-                TILE,
+            dt_bar1_c, decay_bar5_c = _step_adjoint_2(
+                dV_dphi[c], phi_next_bar[c], pi_3[c], pi_5_bar3[c], _coefficient(decay_ptr, first + c, ACC), dt
             )
-            pi_1_bar8 += (pi_1_bar8_c,)
-            dV_dphi_bar9 += (dV_dphi_bar9_c,)
-            decay_bar7 += (decay_bar7_c,)
-            c1_bar10 += (c1_bar10_c,)
-            c2_bar11 += (c2_bar11_c,)
-            m2_bar12 += (m2_bar12_c,)
-        _add_lanes(c1_bar_ptr, base, c1_bar10, ok, N, GROUP)
-        _add_lanes(c2_bar_ptr, base, c2_bar11, ok, N, GROUP)
-        _add_lanes(m2_bar_ptr, base, m2_bar12, ok, N, GROUP)
-        _add_lanes(decay_bar_ptr, base + 1 * stride, decay_bar7, ok, N, GROUP)
+            dt_bar1 += (dt_bar1_c,)
+            decay_bar5 += (decay_bar5_c,)
+        _add_lanes(decay_bar_ptr, base, decay_bar5, ok, N, GROUP)
+        if VARIED:
+            dt_bar_sum = _add_all(dt_bar_sum, dt_bar1, GROUP)
+        pi_2_bar7 = _mix_transposed(rotation_ptr, pi_3_bar6, first, C, GROUP, ACC)
+        pi_1_bar10 = ()
+        dV_dphi_bar12 = ()
+        decay_bar9 = ()
+        dt_bar11 = ()
+        c1_bar13 = ()
+        c2_bar14 = ()
+        m2_bar15 = ()
+        for c in tl.static_range(GROUP):
+            pi_1_bar10_c, dV_dphi_bar12_c, decay_bar9_c, dt_bar11_c, c1_bar13_c, c2_bar14_c, m2_bar15_c = (
+                _step_adjoint_3(
+                    dV_dphi[c],
+                    phi_1[c],
+                    pi_1[c],
+                    pi_2_bar7[c],
+                    pi_5_bar3[c],
+                    inside_0_m1,
+                    inside_0_p1,
+                    inside_m1_0,
+                    inside_p1_0,
+                    _coefficient(decay_ptr, first + c, ACC),
+                    dt,
+                    near_0,
+                    TILE,
+                )
+            )
+            pi_1_bar10 += (pi_1_bar10_c,)
+            dV_dphi_bar12 += (dV_dphi_bar12_c,)
+            decay_bar9 += (decay_bar9_c,)
+            dt_bar11 += (dt_bar11_c,)
+            c1_bar13 += (c1_bar13_c,)
+            c2_bar14 += (c2_bar14_c,)
+            m2_bar15 += (m2_bar15_c,)
+        _add_lanes(c1_bar_ptr, base, c1_bar13, ok, N, GROUP)
+        _add_lanes(c2_bar_ptr, base, c2_bar14, ok, N, GROUP)
+        _add_lanes(m2_bar_ptr, base, m2_bar15, ok, N, GROUP)
+        _add_lanes(decay_bar_ptr, base + 1 * stride, decay_bar9, ok, N, GROUP)
+        if VARIED:
+            dt_bar_sum = _add_all(dt_bar_sum, dt_bar11, GROUP)
         phi_bar = ()
         pi_bar = ()
+        dt_bar17 = ()
         for c in tl.static_range(GROUP):
-            phi_bar_c, pi_bar_c = _step_adjoint_4(
-                dV_dphi_bar9[c],
+            phi_bar_c, pi_bar_c, dt_bar17_c = _step_adjoint_4(
+                dT_dpi[c],
+                dV_dphi_bar12[c],
                 phi_next_bar[c],
-                pi_1_bar8[c],
+                pi_1_bar10[c],
                 inside_0_m1,
                 inside_0_p1,
                 inside_m1_0,
@@ -1712,11 +1893,16 @@ def evolve_adjoint_kernel(
             )
             phi_bar += (phi_bar_c,)
             pi_bar += (pi_bar_c,)
+            dt_bar17 += (dt_bar17_c,)
+        if VARIED:
+            dt_bar_sum = _add_all(dt_bar_sum, dt_bar17, GROUP)
         _store_planes(pi_2_kept_ptr, at_step, pi_2, ok, N, GROUP)
-        _store_planes(pi_3_bar4_kept_ptr, at_step, pi_3_bar4, ok, N, GROUP)
+        _store_planes(pi_3_bar6_kept_ptr, at_step, pi_3_bar6, ok, N, GROUP)
         phi_next_bar, pi_next_bar = phi_bar, pi_bar
     _store_planes(phi_bar_ptr, base, phi_next_bar, ok, N, GROUP)
     _store_planes(pi_bar_ptr, base, pi_next_bar, ok, N, GROUP)
+    if VARIED:
+        tl.store(dt_bar_ptr + tl.program_id(0), tl.sum(tl.where(ok, dt_bar_sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1755,6 +1941,7 @@ def _evolve_planes(
 def _evolve_planes_adjoint(
     group: int,
     steps: int,
+    varied: bool,
     phi_out_bar: Tensor,
     pi_out_bar: Tensor,
     phi: Tensor,
@@ -1770,13 +1957,14 @@ def _evolve_planes_adjoint(
     phi_kept = _new(phi, keep, _accumulator(phi))
     pi_kept = _new(phi, keep, _accumulator(phi))
     pi_2_kept = _new(phi, keep, _accumulator(phi))
-    pi_3_bar4_kept = _new(phi, keep, _accumulator(phi))
+    pi_3_bar6_kept = _new(phi, keep, _accumulator(phi))
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     c1_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     c2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     decay_bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
+    dt_bar = phi.new_zeros(phi.shape[0] * phi.shape[1] // group, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
@@ -1795,22 +1983,27 @@ def _evolve_planes_adjoint(
         phi_kept,
         pi_kept,
         pi_2_kept,
-        pi_3_bar4_kept,
+        pi_3_bar6_kept,
         phi_bar,
         pi_bar,
         c1_bar,
         c2_bar,
         m2_bar,
         decay_bar,
+        dt_bar,
         GROUP=group,
+        VARIED=varied,
     )
     c1_bar = c1_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     c2_bar = c2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     decay_bar = decay_bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    dt_bar = torch.zeros_like(dt)
-    rotation_bar = _outer(pi_3_bar4_kept, pi_2_kept).to(phi.dtype)
+    dt_bar = dt_bar.sum().to(phi.dtype)
+    rotation_bar = _outer(pi_3_bar6_kept, pi_2_kept).to(phi.dtype)
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
+
+
+ON_REQUEST = ("dt",)  # cotangents that ``evolve_adjoint`` makes where it is told that they are ``varied``
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -1821,9 +2014,10 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     return _evolve_planes(group, steps, *state, *fixed)
 
 
-def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
     group = _channels_together(state[0], MAX_VALUES_REVERSE)
     if steps < 1 or not group:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
-    return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)
+        back = functools.partial(step_adjoint, varied=varied)
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, back)
+    return _evolve_planes_adjoint(group, steps, varied, *cotangents, *state, *fixed)

@@ -127,10 +127,11 @@ def step_adjoint(
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     decay_c = decay[:, None, None]
     v_0 = 0.5 * dt
-    dT_dpi_1_bar1_v = v_0 * phi_next_bar
-    pi_5_bar2 = pi_next_bar + dT_dpi_1_bar1_v
+    dT_dpi_1_bar2_v = v_0 * phi_next_bar
+    pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v
+    dT_dpi = pi
     phi_1 = phi + v_0 * pi
-    pi_3_bar4 = decay_c * pi_5_bar2
+    pi_3_bar6 = decay_c * pi_5_bar3
     inside_0_m1 = inside(phi, (0, -1))
     inside_0_p1 = inside(phi, (0, 1))
     inside_m1_0 = inside(phi, (-1, 0))
@@ -142,45 +143,54 @@ def step_adjoint(
     c1_c = c1[:, None, None]
     c2_c = c2[:, None, None]
     m2_c = m2[:, None, None]
-    dV_dphi_v = (
+    dV_dphi = (
         m2_c * phi_1
         + c1_c * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0)
         + c2_c * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1)
     )
-    pi_1 = pi - 0.5 * dV_dphi_v * dt
+    v_0 = 0.5 * dV_dphi
+    pi_1 = pi - v_0 * dt
     pi_2 = decay_c * pi_1
+    dt_bar4 = sites(-v_0 * pi_5_bar3, phi).sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    decay_bar3 = sites(pi_3 * pi_5_bar2, phi).sum(dim=[0, 2, 3])
-    pi_2_bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar4)
-    rotation_bar6 = torch.einsum("bc...,bd...->cd", pi_3_bar4, pi_2)
-    pi_1_bar8 = decay_c * pi_2_bar5
-    dV_dphi_bar9 = dt * (-0.5 * pi_5_bar2 - 0.5 * pi_1_bar8)
-    decay_bar7 = sites(pi_1 * pi_2_bar5, phi).sum(dim=[0, 2, 3])
-    c1_bar10 = sites(dV_dphi_bar9 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0), phi).sum(
-        dim=[0, 2, 3]
-    )
-    c2_bar11 = sites(dV_dphi_bar9 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1), phi).sum(
-        dim=[0, 2, 3]
-    )
-    m2_bar12 = sites(dV_dphi_bar9 * phi_1, phi).sum(dim=[0, 2, 3])
-    dV_dphi_bar9_0_m1 = shift(dV_dphi_bar9, (0, -1))
-    dV_dphi_bar9_0_p1 = shift(dV_dphi_bar9, (0, 1))
-    dV_dphi_bar9_m1_0 = shift(dV_dphi_bar9, (-1, 0))
-    dV_dphi_bar9_p1_0 = shift(dV_dphi_bar9, (1, 0))
+    pi_4_v = decay_c * pi_3
+    pi_5_v = pi_4_v - 0.5 * dt * dV_dphi
+    dt_bar1 = sites(0.5 * pi_5_v * phi_next_bar, phi).sum()
+    decay_bar5 = sites(pi_3 * pi_5_bar3, phi).sum(dim=[0, 2, 3])
+    pi_2_bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar6)
+    rotation_bar8 = torch.einsum("bc...,bd...->cd", pi_3_bar6, pi_2)
+    pi_1_bar10 = decay_c * pi_2_bar7
+    v_0 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = dt * (-0.5 * pi_5_bar3 - v_0)
+    decay_bar9 = sites(pi_1 * pi_2_bar7, phi).sum(dim=[0, 2, 3])
+    dt_bar11 = sites(-v_0 * dV_dphi, phi).sum()
+    c1_bar13 = sites(
+        dV_dphi_bar12 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0), phi
+    ).sum(dim=[0, 2, 3])
+    c2_bar14 = sites(
+        dV_dphi_bar12 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) * inside_0_p1), phi
+    ).sum(dim=[0, 2, 3])
+    m2_bar15 = sites(dV_dphi_bar12 * phi_1, phi).sum(dim=[0, 2, 3])
+    dV_dphi_bar12_0_m1 = shift(dV_dphi_bar12, (0, -1))
+    dV_dphi_bar12_0_p1 = shift(dV_dphi_bar12, (0, 1))
+    dV_dphi_bar12_m1_0 = shift(dV_dphi_bar12, (-1, 0))
+    dV_dphi_bar12_p1_0 = shift(dV_dphi_bar12, (1, 0))
     phi_bar = (
-        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dV_dphi_bar9
+        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dV_dphi_bar12
         + phi_next_bar
-        + c1_c * (-dV_dphi_bar9_m1_0 - dV_dphi_bar9_p1_0)
-        + c2_c * (-dV_dphi_bar9_0_m1 - dV_dphi_bar9_0_p1)
+        + c1_c * (-dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0)
+        + c2_c * (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1)
     )
-    dT_dpi_bar14_v = 0.5 * phi_bar * dt
-    pi_bar = pi_1_bar8 + dT_dpi_bar14_v
-    c1_bar = c1_bar10
-    c2_bar = c2_bar11
-    dt_bar = torch.zeros_like(dt)
-    m2_bar = m2_bar12
-    decay_bar = decay_bar3 + decay_bar7
-    rotation_bar = rotation_bar6
+    v_0 = 0.5 * phi_bar
+    dT_dpi_bar18_v = v_0 * dt
+    pi_bar = pi_1_bar10 + dT_dpi_bar18_v
+    dt_bar17 = sites(v_0 * dT_dpi, phi).sum()
+    c1_bar = c1_bar13
+    c2_bar = c2_bar14
+    dt_bar = dt_bar1 + dt_bar4 + dt_bar11 + dt_bar17
+    m2_bar = m2_bar15
+    decay_bar = decay_bar5 + decay_bar9
+    rotation_bar = rotation_bar8
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 

@@ -41,6 +41,13 @@ struct Mask {
     constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
 };
 
+// Whether the cotangent of dt is asked for: else what sums it up is left out.
+#ifdef ASKED
+constexpr bool VARIED = true;
+#else
+constexpr bool VARIED = false;
+#endif
+
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
 
@@ -711,6 +718,7 @@ struct Given {
 struct Sums {
     double c1[G];
     double c2[G];
+    double dt[G];
     double gamma[G];
     double k[G];
     double m2[G];
@@ -934,7 +942,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi_start_bar, pi_start_bar, phi_bar, pi_bar);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: dH_dphi_bar6, pi_bar.
+// Part 1 of 2 of ``inner_adjoint``: dH_dphi_bar8, pi_bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -947,7 +955,7 @@ static NOINLINE void inner_adjoint_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi_bar6,
+    R* __restrict dH_dphi_bar8,
     R* __restrict pi_bar,
     Sums& sums
 ) {
@@ -957,6 +965,7 @@ static NOINLINE void inner_adjoint_0(
         const R gamma_c = gamma[c];
         const R k_c = k[c];
         const R m2_c = m2[c];
+        V dt_sum{};
         V gamma_sum{};
         V k_sum{};
         V c1_sum{};
@@ -967,7 +976,7 @@ static NOINLINE void inner_adjoint_0(
             const R* const phi_next_bar_row = phi_next_bar + c * at.padded + at.padded_row(row);
             const R* const pi_row = pi + c * at.padded + at.padded_row(row);
             const R* const pi_next_bar_row = pi_next_bar + c * at.padded + at.padded_row(row);
-            R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            R* const dH_dphi_bar8_row = dH_dphi_bar8 + c * at.padded + at.padded_row(row);
             R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
@@ -986,22 +995,26 @@ static NOINLINE void inner_adjoint_0(
                 const V pi_next_bar = load(pi_next_bar_row + j);
                 const auto v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0;
                 const auto v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1;
-                const auto pi_1_bar1_v = -dt * pi_next_bar;
                 const auto dH_dphi_v = m2_c * phi + c1_c * v_0 + c2_c * v_1;
-                const auto phi_1_bar3_v = -dt * phi_next_bar;
+                const auto pi_1_v = gamma_c * pi;
+                const auto phi_1_v = dH_dphi_v * k_c;
+                const auto pi_1_bar3_v = -dt * pi_next_bar;
+                const auto phi_1_bar5_v = -dt * phi_next_bar;
                 const auto k_0 = -k_c * dt;
                 const auto k_1 = R(1.0) - gamma_c * dt;
-                const auto dH_dphi_bar6 = k_0 * phi_next_bar;
+                const auto dH_dphi_bar8 = k_0 * phi_next_bar;
                 const auto pi_bar = k_1 * pi_next_bar;
-                store(dH_dphi_bar6_row + j, spread(dH_dphi_bar6));
+                store(dH_dphi_bar8_row + j, spread(dH_dphi_bar8));
                 store(pi_bar_row + j, spread(pi_bar));
-                gamma_sum += valid(last, pi_1_bar1_v * pi);
-                k_sum += valid(last, dH_dphi_v * phi_1_bar3_v);
-                c1_sum += valid(last, dH_dphi_bar6 * v_0);
-                c2_sum += valid(last, dH_dphi_bar6 * v_1);
-                m2_sum += valid(last, dH_dphi_bar6 * phi);
+                dt_sum += valid(last, -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar);
+                gamma_sum += valid(last, pi_1_bar3_v * pi);
+                k_sum += valid(last, dH_dphi_v * phi_1_bar5_v);
+                c1_sum += valid(last, dH_dphi_bar8 * v_0);
+                c2_sum += valid(last, dH_dphi_bar8 * v_1);
+                m2_sum += valid(last, dH_dphi_bar8 * phi);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt_sum);
         sums.gamma[c] += across(gamma_sum);
         sums.k[c] += across(k_sum);
         sums.c1[c] += across(c1_sum);
@@ -1013,7 +1026,7 @@ static NOINLINE void inner_adjoint_0(
 // Part 2 of 2 of ``inner_adjoint``: phi_bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi_bar6,
+    const R* __restrict dH_dphi_bar8,
     const R* __restrict phi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1025,25 +1038,25 @@ static NOINLINE void inner_adjoint_1(
         const R c2_c = c2[c];
         const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi_bar8_row = dH_dphi_bar8 + c * at.padded + at.padded_row(row);
             const R* const phi_next_bar_row = phi_next_bar + c * at.padded + at.padded_row(row);
             R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi_bar6 = load(dH_dphi_bar6_row + j);
-                const V dH_dphi_bar6_0_m1 = load(dH_dphi_bar6_row + j - 1);
-                const V dH_dphi_bar6_0_p1 = load(dH_dphi_bar6_row + j + 1);
-                const V dH_dphi_bar6_m1_0 = load(dH_dphi_bar6_row + j - at.step0());
-                const V dH_dphi_bar6_p1_0 = load(dH_dphi_bar6_row + j + at.step0());
+                const V dH_dphi_bar8 = load(dH_dphi_bar8_row + j);
+                const V dH_dphi_bar8_0_m1 = load(dH_dphi_bar8_row + j - 1);
+                const V dH_dphi_bar8_0_p1 = load(dH_dphi_bar8_row + j + 1);
+                const V dH_dphi_bar8_m1_0 = load(dH_dphi_bar8_row + j - at.step0());
+                const V dH_dphi_bar8_p1_0 = load(dH_dphi_bar8_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
                 const V inside_m1_0 = spread(inside_m1);
                 const V inside_p1_0 = spread(inside_p1);
                 const V phi_next_bar = load(phi_next_bar_row + j);
                 const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
-                    * dH_dphi_bar6 + phi_next_bar + c1_c * (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) + c2_c *
-                    (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1);
+                    * dH_dphi_bar8 + phi_next_bar + c1_c * (-dH_dphi_bar8_m1_0 - dH_dphi_bar8_p1_0) + c2_c *
+                    (-dH_dphi_bar8_0_m1 - dH_dphi_bar8_0_p1);
                 store(phi_bar_row + j, spread(phi_bar));
             });
         }
@@ -1064,14 +1077,14 @@ static NOINLINE void inner_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi_bar6 = work + 0 * at.block;
+    R* const dH_dphi_bar8 = work + 0 * at.block;
     inner_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi_bar6, pi_bar, sums);
-    fill(at, dH_dphi_bar6);
-    inner_adjoint_1(at, dH_dphi_bar6, phi_next_bar, given.c1, given.c2, given.m2, phi_bar);
+        given.m2, dH_dphi_bar8, pi_bar, sums);
+    fill(at, dH_dphi_bar8);
+    inner_adjoint_1(at, dH_dphi_bar8, phi_next_bar, given.c1, given.c2, given.m2, phi_bar);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: dH_dphi_bar6, pi_bar.
+// Part 1 of 2 of ``tail_adjoint``: dH_dphi_bar8, pi_bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1084,7 +1097,7 @@ static NOINLINE void tail_adjoint_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi_bar6,
+    R* __restrict dH_dphi_bar8,
     R* __restrict pi_bar,
     Sums& sums
 ) {
@@ -1094,6 +1107,7 @@ static NOINLINE void tail_adjoint_0(
         const R gamma_c = gamma[c];
         const R k_c = k[c];
         const R m2_c = m2[c];
+        V dt_sum{};
         V gamma_sum{};
         V k_sum{};
         V c1_sum{};
@@ -1104,7 +1118,7 @@ static NOINLINE void tail_adjoint_0(
             const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
             const R* const pi_row = pi + c * at.padded + at.padded_row(row);
             const R* const pi_next_bar_row = pi_next_bar + c * at.dense + at.dense_row(row);
-            R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            R* const dH_dphi_bar8_row = dH_dphi_bar8 + c * at.padded + at.padded_row(row);
             R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
@@ -1123,22 +1137,26 @@ static NOINLINE void tail_adjoint_0(
                 const V pi_next_bar = load_dense(last, pi_next_bar_row + j);
                 const auto v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0;
                 const auto v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1;
-                const auto pi_1_bar1_v = -dt * pi_next_bar;
                 const auto dH_dphi_v = m2_c * phi + c1_c * v_0 + c2_c * v_1;
-                const auto phi_1_bar3_v = -dt * phi_next_bar;
+                const auto pi_1_v = gamma_c * pi;
+                const auto phi_1_v = dH_dphi_v * k_c;
+                const auto pi_1_bar3_v = -dt * pi_next_bar;
+                const auto phi_1_bar5_v = -dt * phi_next_bar;
                 const auto k_0 = -k_c * dt;
                 const auto k_1 = R(1.0) - gamma_c * dt;
-                const auto dH_dphi_bar6 = k_0 * phi_next_bar;
+                const auto dH_dphi_bar8 = k_0 * phi_next_bar;
                 const auto pi_bar = k_1 * pi_next_bar;
-                store(dH_dphi_bar6_row + j, spread(dH_dphi_bar6));
+                store(dH_dphi_bar8_row + j, spread(dH_dphi_bar8));
                 store(pi_bar_row + j, spread(pi_bar));
-                gamma_sum += valid(last, pi_1_bar1_v * pi);
-                k_sum += valid(last, dH_dphi_v * phi_1_bar3_v);
-                c1_sum += valid(last, dH_dphi_bar6 * v_0);
-                c2_sum += valid(last, dH_dphi_bar6 * v_1);
-                m2_sum += valid(last, dH_dphi_bar6 * phi);
+                dt_sum += valid(last, -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar);
+                gamma_sum += valid(last, pi_1_bar3_v * pi);
+                k_sum += valid(last, dH_dphi_v * phi_1_bar5_v);
+                c1_sum += valid(last, dH_dphi_bar8 * v_0);
+                c2_sum += valid(last, dH_dphi_bar8 * v_1);
+                m2_sum += valid(last, dH_dphi_bar8 * phi);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt_sum);
         sums.gamma[c] += across(gamma_sum);
         sums.k[c] += across(k_sum);
         sums.c1[c] += across(c1_sum);
@@ -1150,7 +1168,7 @@ static NOINLINE void tail_adjoint_0(
 // Part 2 of 2 of ``tail_adjoint``: phi_bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi_bar6,
+    const R* __restrict dH_dphi_bar8,
     const R* __restrict phi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1162,25 +1180,25 @@ static NOINLINE void tail_adjoint_1(
         const R c2_c = c2[c];
         const R m2_c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi_bar6_row = dH_dphi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi_bar8_row = dH_dphi_bar8 + c * at.padded + at.padded_row(row);
             const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
             R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi_bar6 = load(dH_dphi_bar6_row + j);
-                const V dH_dphi_bar6_0_m1 = load(dH_dphi_bar6_row + j - 1);
-                const V dH_dphi_bar6_0_p1 = load(dH_dphi_bar6_row + j + 1);
-                const V dH_dphi_bar6_m1_0 = load(dH_dphi_bar6_row + j - at.step0());
-                const V dH_dphi_bar6_p1_0 = load(dH_dphi_bar6_row + j + at.step0());
+                const V dH_dphi_bar8 = load(dH_dphi_bar8_row + j);
+                const V dH_dphi_bar8_0_m1 = load(dH_dphi_bar8_row + j - 1);
+                const V dH_dphi_bar8_0_p1 = load(dH_dphi_bar8_row + j + 1);
+                const V dH_dphi_bar8_m1_0 = load(dH_dphi_bar8_row + j - at.step0());
+                const V dH_dphi_bar8_p1_0 = load(dH_dphi_bar8_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
                 const V inside_m1_0 = spread(inside_m1);
                 const V inside_p1_0 = spread(inside_p1);
                 const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
                 const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
-                    * dH_dphi_bar6 + phi_next_bar + c1_c * (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) + c2_c *
-                    (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1);
+                    * dH_dphi_bar8 + phi_next_bar + c1_c * (-dH_dphi_bar8_m1_0 - dH_dphi_bar8_p1_0) + c2_c *
+                    (-dH_dphi_bar8_0_m1 - dH_dphi_bar8_0_p1);
                 store(phi_bar_row + j, spread(phi_bar));
             });
         }
@@ -1201,11 +1219,11 @@ static NOINLINE void tail_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi_bar6 = work + 0 * at.block;
+    R* const dH_dphi_bar8 = work + 0 * at.block;
     tail_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi_bar6, pi_bar, sums);
-    fill(at, dH_dphi_bar6);
-    tail_adjoint_1(at, dH_dphi_bar6, phi_next_bar, given.c1, given.c2, given.m2, phi_bar);
+        given.m2, dH_dphi_bar8, pi_bar, sums);
+    fill(at, dH_dphi_bar8);
+    tail_adjoint_1(at, dH_dphi_bar8, phi_next_bar, given.c1, given.c2, given.m2, phi_bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;

@@ -91,14 +91,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -195,22 +195,25 @@ def step_adjoint_0_kernel(
     k_ptr,
     m2_ptr,
     dt_ptr,
-    dH_dphi_bar6_ptr,
+    dH_dphi_bar8_ptr,
     pi_bar_ptr,
-    gamma_bar2_ptr,
-    k_bar4_ptr,
-    c1_bar7_ptr,
-    c2_bar8_ptr,
-    m2_bar9_ptr,
+    dt_bar1_ptr,
+    gamma_bar4_ptr,
+    k_bar6_ptr,
+    c1_bar9_ptr,
+    c2_bar10_ptr,
+    m2_bar11_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8,
-    m2_bar9. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi_bar8, pi_bar, dt_bar1, gamma_bar4, k_bar6, c1_bar9,
+    c2_bar10, m2_bar11. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    results.
     """
     program = tl.program_id(0)
     plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -249,23 +252,29 @@ def step_adjoint_0_kernel(
     inside_p1_0 = ok_p1_0.to(ACC)
     v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
     v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
-    pi_1_bar1_v = -dt * pi_next_bar
     dH_dphi_v = phi * m2 + v_0 * c1 + v_1 * c2
-    phi_1_bar3_v = -dt * phi_next_bar
-    dH_dphi_bar6 = phi_1_bar3_v * k
-    dH_dpi_bar5_v = pi_1_bar1_v * gamma
-    tl.store(dH_dphi_bar6_ptr + base + at, dH_dphi_bar6.to(dH_dphi_bar6_ptr.dtype.element_ty), mask=ok)
-    tl.store(pi_bar_ptr + base + at, (pi_next_bar + dH_dpi_bar5_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
-    tl.store(gamma_bar2_ptr + partial, tl.sum(tl.where(ok, pi_1_bar1_v * pi, 0.0), axis=0))
-    tl.store(k_bar4_ptr + partial, tl.sum(tl.where(ok, dH_dphi_v * phi_1_bar3_v, 0.0), axis=0))
-    tl.store(c1_bar7_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar6 * v_0, 0.0), axis=0))
-    tl.store(c2_bar8_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar6 * v_1, 0.0), axis=0))
-    tl.store(m2_bar9_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar6 * phi, 0.0), axis=0))
+    pi_1_v = pi * gamma
+    phi_1_v = dH_dphi_v * k
+    pi_1_bar3_v = -dt * pi_next_bar
+    phi_1_bar5_v = -dt * phi_next_bar
+    dH_dphi_bar8 = phi_1_bar5_v * k
+    dH_dpi_bar7_v = pi_1_bar3_v * gamma
+    tl.store(dH_dphi_bar8_ptr + base + at, dH_dphi_bar8.to(dH_dphi_bar8_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_bar_ptr + base + at, (pi_next_bar + dH_dpi_bar7_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
+    if VARIED:
+        tl.store(
+            dt_bar1_ptr + partial, tl.sum(tl.where(ok, -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar, 0.0), axis=0)
+        )
+    tl.store(gamma_bar4_ptr + partial, tl.sum(tl.where(ok, pi_1_bar3_v * pi, 0.0), axis=0))
+    tl.store(k_bar6_ptr + partial, tl.sum(tl.where(ok, dH_dphi_v * phi_1_bar5_v, 0.0), axis=0))
+    tl.store(c1_bar9_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar8 * v_0, 0.0), axis=0))
+    tl.store(c2_bar10_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar8 * v_1, 0.0), axis=0))
+    tl.store(m2_bar11_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar8 * phi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
 def step_adjoint_1_kernel(
-    dH_dphi_bar6_ptr,
+    dH_dphi_bar8_ptr,
     phi_next_bar_ptr,
     c1_ptr,
     c2_ptr,
@@ -300,11 +309,11 @@ def step_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
-    dH_dphi_bar6 = tl.load(dH_dphi_bar6_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dH_dphi_bar6_0_m1 = tl.load(dH_dphi_bar6_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    dH_dphi_bar6_0_p1 = tl.load(dH_dphi_bar6_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    dH_dphi_bar6_m1_0 = tl.load(dH_dphi_bar6_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    dH_dphi_bar6_p1_0 = tl.load(dH_dphi_bar6_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    dH_dphi_bar8 = tl.load(dH_dphi_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dH_dphi_bar8_0_m1 = tl.load(dH_dphi_bar8_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    dH_dphi_bar8_0_p1 = tl.load(dH_dphi_bar8_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    dH_dphi_bar8_m1_0 = tl.load(dH_dphi_bar8_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    dH_dphi_bar8_p1_0 = tl.load(dH_dphi_bar8_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
     phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     inside_0_m1 = ok_0_m1.to(ACC)
     inside_0_p1 = ok_0_p1.to(ACC)
@@ -313,10 +322,10 @@ def step_adjoint_1_kernel(
     tl.store(
         phi_bar_ptr + base + at,
         (
-            ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar6
+            ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar8
             + phi_next_bar
-            + (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) * c1
-            + (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1) * c2
+            + (-dH_dphi_bar8_m1_0 - dH_dphi_bar8_p1_0) * c1
+            + (-dH_dphi_bar8_0_m1 - dH_dphi_bar8_0_p1) * c2
         ).to(phi_bar_ptr.dtype.element_ty),
         mask=ok,
     )
@@ -632,15 +641,17 @@ def step_adjoint(
     m2: Tensor,
     phi_next_bar: Tensor,
     pi_next_bar: Tensor,
+    varied: bool = True,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
-    dH_dphi_bar6 = _new(phi)
+    dH_dphi_bar8 = _new(phi)
     pi_bar = _new(phi)
-    gamma_bar2_parts = partials(phi)
-    k_bar4_parts = partials(phi)
-    c1_bar7_parts = partials(phi)
-    c2_bar8_parts = partials(phi)
-    m2_bar9_parts = partials(phi)
+    dt_bar1_parts = partials(phi)
+    gamma_bar4_parts = partials(phi)
+    k_bar6_parts = partials(phi)
+    c1_bar9_parts = partials(phi)
+    c2_bar10_parts = partials(phi)
+    m2_bar11_parts = partials(phi)
     launch(
         step_adjoint_0_kernel,
         phi,
@@ -654,27 +665,30 @@ def step_adjoint(
         k,
         m2,
         dt,
-        dH_dphi_bar6,
+        dH_dphi_bar8,
         pi_bar,
-        gamma_bar2_parts,
-        k_bar4_parts,
-        c1_bar7_parts,
-        c2_bar8_parts,
-        m2_bar9_parts,
+        dt_bar1_parts,
+        gamma_bar4_parts,
+        k_bar6_parts,
+        c1_bar9_parts,
+        c2_bar10_parts,
+        m2_bar11_parts,
+        VARIED=varied,
     )
-    gamma_bar2 = gamma_bar2_parts.sum(dim=(0, 2))
-    k_bar4 = k_bar4_parts.sum(dim=(0, 2))
-    c1_bar7 = c1_bar7_parts.sum(dim=(0, 2))
-    c2_bar8 = c2_bar8_parts.sum(dim=(0, 2))
-    m2_bar9 = m2_bar9_parts.sum(dim=(0, 2))
+    dt_bar1 = dt_bar1_parts.sum()
+    gamma_bar4 = gamma_bar4_parts.sum(dim=(0, 2))
+    k_bar6 = k_bar6_parts.sum(dim=(0, 2))
+    c1_bar9 = c1_bar9_parts.sum(dim=(0, 2))
+    c2_bar10 = c2_bar10_parts.sum(dim=(0, 2))
+    m2_bar11 = m2_bar11_parts.sum(dim=(0, 2))
     phi_bar = _new(phi)
-    launch(step_adjoint_1_kernel, phi, dH_dphi_bar6, phi_next_bar, c1, c2, m2, phi_bar)
-    c1_bar = c1_bar7
-    c2_bar = c2_bar8
-    dt_bar = torch.zeros_like(dt)
-    gamma_bar = gamma_bar2
-    k_bar = k_bar4
-    m2_bar = m2_bar9
+    launch(step_adjoint_1_kernel, phi, dH_dphi_bar8, phi_next_bar, c1, c2, m2, phi_bar)
+    c1_bar = c1_bar9
+    c2_bar = c2_bar10
+    dt_bar = dt_bar1
+    gamma_bar = gamma_bar4
+    k_bar = k_bar6
+    m2_bar = m2_bar11
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, gamma_bar, k_bar, m2_bar)
 
 
@@ -932,29 +946,32 @@ def _step_adjoint_0(
     near_0,
     TILE: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8,
-    m2_bar9.
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi_bar8, pi_bar, dt_bar1, gamma_bar4, k_bar6, c1_bar9,
+    c2_bar10, m2_bar11.
     """
     phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
     v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
     v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
-    pi_1_bar1_v = -dt * pi_next_bar
     dH_dphi_v = phi * m2 + v_0 * c1 + v_1 * c2
-    phi_1_bar3_v = -dt * phi_next_bar
-    dH_dphi_bar6 = phi_1_bar3_v * k
-    dH_dpi_bar5_v = pi_1_bar1_v * gamma
-    pi_bar = pi_next_bar + dH_dpi_bar5_v
-    gamma_bar2 = pi_1_bar1_v * pi
-    k_bar4 = dH_dphi_v * phi_1_bar3_v
-    c1_bar7 = dH_dphi_bar6 * v_0
-    c2_bar8 = dH_dphi_bar6 * v_1
-    m2_bar9 = dH_dphi_bar6 * phi
-    return dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8, m2_bar9
+    pi_1_v = pi * gamma
+    phi_1_v = dH_dphi_v * k
+    pi_1_bar3_v = -dt * pi_next_bar
+    phi_1_bar5_v = -dt * phi_next_bar
+    dH_dphi_bar8 = phi_1_bar5_v * k
+    dH_dpi_bar7_v = pi_1_bar3_v * gamma
+    pi_bar = pi_next_bar + dH_dpi_bar7_v
+    dt_bar1 = -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar
+    gamma_bar4 = pi_1_bar3_v * pi
+    k_bar6 = dH_dphi_v * phi_1_bar5_v
+    c1_bar9 = dH_dphi_bar8 * v_0
+    c2_bar10 = dH_dphi_bar8 * v_1
+    m2_bar11 = dH_dphi_bar8 * phi
+    return dH_dphi_bar8, pi_bar, dt_bar1, gamma_bar4, k_bar6, c1_bar9, c2_bar10, m2_bar11
 
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi_bar6,
+    dH_dphi_bar8,
     phi_next_bar,
     inside_0_m1,
     inside_0_p1,
@@ -967,12 +984,12 @@ def _step_adjoint_1(
     TILE: tl.constexpr,
 ):
     """Part 2 of 2 of ``step_adjoint``: phi_bar."""
-    dH_dphi_bar6_m1_0, dH_dphi_bar6_0_m1, dH_dphi_bar6_0_p1, dH_dphi_bar6_p1_0 = _read4(dH_dphi_bar6, near_0, TILE)
+    dH_dphi_bar8_m1_0, dH_dphi_bar8_0_m1, dH_dphi_bar8_0_p1, dH_dphi_bar8_p1_0 = _read4(dH_dphi_bar8, near_0, TILE)
     phi_bar = (
-        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar6
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar8
         + phi_next_bar
-        + (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0) * c1
-        + (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1) * c2
+        + (-dH_dphi_bar8_m1_0 - dH_dphi_bar8_p1_0) * c1
+        + (-dH_dphi_bar8_0_m1 - dH_dphi_bar8_0_p1) * c2
     )
     return phi_bar
 
@@ -1093,6 +1110,7 @@ def evolve_adjoint_kernel(
     gamma_bar_ptr,
     k_bar_ptr,
     m2_bar_ptr,
+    dt_bar_ptr,
     C,
     K,
     N: tl.constexpr,
@@ -1100,6 +1118,7 @@ def evolve_adjoint_kernel(
     N1: tl.constexpr,
     TILE: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
     """The variation of ``K`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane = tl.program_id(0).to(tl.int64)
@@ -1154,11 +1173,13 @@ def evolve_adjoint_kernel(
     gamma_bar_sum = tl.zeros([TILE], ACC)
     k_bar_sum = tl.zeros([TILE], ACC)
     m2_bar_sum = tl.zeros([TILE], ACC)
+    if VARIED:
+        dt_bar_sum = tl.zeros([TILE], ACC)
     for back in range(K):
         at_step = base + (K - 1 - back) * stride
         phi = _load_plane(phi_kept_ptr, at_step, ok, ACC)
         pi = _load_plane(pi_kept_ptr, at_step, ok, ACC)
-        dH_dphi_bar6, pi_bar, gamma_bar2, k_bar4, c1_bar7, c2_bar8, m2_bar9 = _step_adjoint_0(
+        dH_dphi_bar8, pi_bar, dt_bar1, gamma_bar4, k_bar6, c1_bar9, c2_bar10, m2_bar11 = _step_adjoint_0(
             phi,
             phi_next_bar,
             pi,
@@ -1176,13 +1197,15 @@ def evolve_adjoint_kernel(
             near_0,
             TILE,
         )
-        c1_bar_sum += c1_bar7
-        c2_bar_sum += c2_bar8
-        gamma_bar_sum += gamma_bar2
-        k_bar_sum += k_bar4
-        m2_bar_sum += m2_bar9
+        c1_bar_sum += c1_bar9
+        c2_bar_sum += c2_bar10
+        gamma_bar_sum += gamma_bar4
+        k_bar_sum += k_bar6
+        m2_bar_sum += m2_bar11
+        if VARIED:
+            dt_bar_sum += dt_bar1
         phi_bar = _step_adjoint_1(
-            dH_dphi_bar6, phi_next_bar, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, m2, near_0, TILE
+            dH_dphi_bar8, phi_next_bar, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, m2, near_0, TILE
         )
         phi_next_bar, pi_next_bar = phi_bar, pi_bar
     _store_plane(phi_bar_ptr, base, phi_next_bar, ok)
@@ -1192,6 +1215,8 @@ def evolve_adjoint_kernel(
     tl.store(gamma_bar_ptr + plane, tl.sum(tl.where(ok, gamma_bar_sum, 0.0), axis=0))
     tl.store(k_bar_ptr + plane, tl.sum(tl.where(ok, k_bar_sum, 0.0), axis=0))
     tl.store(m2_bar_ptr + plane, tl.sum(tl.where(ok, m2_bar_sum, 0.0), axis=0))
+    if VARIED:
+        tl.store(dt_bar_ptr + plane, tl.sum(tl.where(ok, dt_bar_sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1220,6 +1245,7 @@ def _evolve_planes(
 def _evolve_planes_adjoint(
     group: int,
     steps: int,
+    varied: bool,
     phi_out_bar: Tensor,
     pi_out_bar: Tensor,
     phi: Tensor,
@@ -1241,6 +1267,7 @@ def _evolve_planes_adjoint(
     gamma_bar = _new(phi, phi.shape[:2], _accumulator(phi))
     k_bar = _new(phi, phi.shape[:2], _accumulator(phi))
     m2_bar = _new(phi, phi.shape[:2], _accumulator(phi))
+    dt_bar = phi.new_zeros(phi.shape[0] * phi.shape[1] // group, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
@@ -1265,14 +1292,19 @@ def _evolve_planes_adjoint(
         gamma_bar,
         k_bar,
         m2_bar,
+        dt_bar,
+        VARIED=varied,
     )
     c1_bar = c1_bar.sum(0).to(phi.dtype)
     c2_bar = c2_bar.sum(0).to(phi.dtype)
     gamma_bar = gamma_bar.sum(0).to(phi.dtype)
     k_bar = k_bar.sum(0).to(phi.dtype)
     m2_bar = m2_bar.sum(0).to(phi.dtype)
-    dt_bar = torch.zeros_like(dt)
+    dt_bar = dt_bar.sum().to(phi.dtype)
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, gamma_bar, k_bar, m2_bar)
+
+
+ON_REQUEST = ("dt",)  # cotangents that ``evolve_adjoint`` makes where it is told that they are ``varied``
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -1283,9 +1315,10 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     return _evolve_planes(group, steps, *state, *fixed)
 
 
-def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
     group = _channels_together(state[0], MAX_SITES)
     if steps < 1 or not group:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
-    return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)
+        back = functools.partial(step_adjoint, varied=varied)
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, back)
+    return _evolve_planes_adjoint(group, steps, varied, *cotangents, *state, *fixed)

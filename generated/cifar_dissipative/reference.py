@@ -110,33 +110,36 @@ def step_adjoint(
     m2_c = m2[:, None, None]
     v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
     v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
-    pi_1_bar1_v = -dt * pi_next_bar
     dH_dphi_v = m2_c * phi + c1_c * v_0 + c2_c * v_1
-    phi_1_bar3_v = -dt * phi_next_bar
-    dH_dphi_bar6 = k_c * phi_1_bar3_v
-    dH_dpi_bar5_v = gamma_c * pi_1_bar1_v
-    pi_bar = pi_next_bar + dH_dpi_bar5_v
-    gamma_bar2 = sites(pi_1_bar1_v * pi, phi).sum(dim=[0, 2, 3])
-    k_bar4 = sites(dH_dphi_v * phi_1_bar3_v, phi).sum(dim=[0, 2, 3])
-    c1_bar7 = sites(dH_dphi_bar6 * v_0, phi).sum(dim=[0, 2, 3])
-    c2_bar8 = sites(dH_dphi_bar6 * v_1, phi).sum(dim=[0, 2, 3])
-    m2_bar9 = sites(dH_dphi_bar6 * phi, phi).sum(dim=[0, 2, 3])
-    dH_dphi_bar6_0_m1 = shift(dH_dphi_bar6, (0, -1))
-    dH_dphi_bar6_0_p1 = shift(dH_dphi_bar6, (0, 1))
-    dH_dphi_bar6_m1_0 = shift(dH_dphi_bar6, (-1, 0))
-    dH_dphi_bar6_p1_0 = shift(dH_dphi_bar6, (1, 0))
+    pi_1_v = gamma_c * pi
+    phi_1_v = dH_dphi_v * k_c
+    pi_1_bar3_v = -dt * pi_next_bar
+    phi_1_bar5_v = -dt * phi_next_bar
+    dH_dphi_bar8 = k_c * phi_1_bar5_v
+    dH_dpi_bar7_v = gamma_c * pi_1_bar3_v
+    pi_bar = pi_next_bar + dH_dpi_bar7_v
+    dt_bar1 = sites(-phi_1_v * phi_next_bar - pi_1_v * pi_next_bar, phi).sum()
+    gamma_bar4 = sites(pi_1_bar3_v * pi, phi).sum(dim=[0, 2, 3])
+    k_bar6 = sites(dH_dphi_v * phi_1_bar5_v, phi).sum(dim=[0, 2, 3])
+    c1_bar9 = sites(dH_dphi_bar8 * v_0, phi).sum(dim=[0, 2, 3])
+    c2_bar10 = sites(dH_dphi_bar8 * v_1, phi).sum(dim=[0, 2, 3])
+    m2_bar11 = sites(dH_dphi_bar8 * phi, phi).sum(dim=[0, 2, 3])
+    dH_dphi_bar8_0_m1 = shift(dH_dphi_bar8, (0, -1))
+    dH_dphi_bar8_0_p1 = shift(dH_dphi_bar8, (0, 1))
+    dH_dphi_bar8_m1_0 = shift(dH_dphi_bar8, (-1, 0))
+    dH_dphi_bar8_p1_0 = shift(dH_dphi_bar8, (1, 0))
     phi_bar = (
-        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dH_dphi_bar6
+        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dH_dphi_bar8
         + phi_next_bar
-        + c1_c * (-dH_dphi_bar6_m1_0 - dH_dphi_bar6_p1_0)
-        + c2_c * (-dH_dphi_bar6_0_m1 - dH_dphi_bar6_0_p1)
+        + c1_c * (-dH_dphi_bar8_m1_0 - dH_dphi_bar8_p1_0)
+        + c2_c * (-dH_dphi_bar8_0_m1 - dH_dphi_bar8_0_p1)
     )
-    c1_bar = c1_bar7
-    c2_bar = c2_bar8
-    dt_bar = torch.zeros_like(dt)
-    gamma_bar = gamma_bar2
-    k_bar = k_bar4
-    m2_bar = m2_bar9
+    c1_bar = c1_bar9
+    c2_bar = c2_bar10
+    dt_bar = dt_bar1
+    gamma_bar = gamma_bar4
+    k_bar = k_bar6
+    m2_bar = m2_bar11
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, gamma_bar, k_bar, m2_bar)
 
 

@@ -41,6 +41,13 @@ struct Mask {
     constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
 };
 
+// Whether the cotangent of dt is asked for: else what sums it up is left out.
+#ifdef ASKED
+constexpr bool VARIED = true;
+#else
+constexpr bool VARIED = false;
+#endif
+
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
 
@@ -845,6 +852,7 @@ struct Sums {
     double B[G * G];
     double c1[G];
     double c2[G];
+    double dt[G];
     double gamma[G];
     double m2[G];
 };
@@ -1075,7 +1083,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi_start_bar, pi_start_bar, phi_bar, pi_bar);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, pi_bar6.
+// Part 1 of 2 of ``inner_adjoint``: dH_dphi, pi_2, pi_1_bar6, dH_dphi_bar11, B_pi, pi_bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1083,14 +1091,20 @@ static NOINLINE void inner_adjoint_0(
     const R* __restrict pi,
     const R* __restrict pi_next_bar,
     const R* __restrict B,
+    const R* __restrict c1,
+    const R* __restrict c2,
     const R dt,
     const R* __restrict gamma,
-    R* __restrict pi_1_bar4,
-    R* __restrict dH_dpi_bar8,
-    R* __restrict dH_dphi_bar9,
-    R* __restrict pi_bar6,
+    const R* __restrict m2,
+    R* __restrict dH_dphi,
+    R* __restrict pi_2,
+    R* __restrict pi_1_bar6,
+    R* __restrict dH_dphi_bar11,
+    R* __restrict B_pi,
+    R* __restrict pi_bar,
     Sums& sums
 ) {
+    V dt_sum[G]{};
     V gamma_sum[G]{};
     V c1_sum[G]{};
     V c2_sum[G]{};
@@ -1100,15 +1114,19 @@ static NOINLINE void inner_adjoint_0(
         const R* const phi_next_bar_row = phi_next_bar + at.padded_row(row);
         const R* const pi_row = pi + at.padded_row(row);
         const R* const pi_next_bar_row = pi_next_bar + at.padded_row(row);
-        R* const pi_1_bar4_row = pi_1_bar4 + at.padded_row(row);
-        R* const dH_dpi_bar8_row = dH_dpi_bar8 + at.padded_row(row);
-        R* const dH_dphi_bar9_row = dH_dphi_bar9 + at.padded_row(row);
-        R* const pi_bar6_row = pi_bar6 + at.padded_row(row);
+        R* const dH_dphi_row = dH_dphi + at.padded_row(row);
+        R* const pi_2_row = pi_2 + at.padded_row(row);
+        R* const pi_1_bar6_row = pi_1_bar6 + at.padded_row(row);
+        R* const dH_dphi_bar11_row = dH_dphi_bar11 + at.padded_row(row);
+        R* const B_pi_row = B_pi + at.padded_row(row);
+        R* const pi_bar_row = pi_bar + at.padded_row(row);
         const R inside_m1 = at.inside_row(row, -1);
         const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V pi_1_bar4_at[G];
-            V pi_bar6_at[G];
+            V pi_1_bar6_at[G];
+            V dH_dpi_bar10_at[G];
+            V B_pi_at[G];
+            V pi_bar8_at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
@@ -1122,80 +1140,97 @@ static NOINLINE void inner_adjoint_0(
                 const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
                 const V pi = load(pi_row + c * at.padded + j);
                 const V pi_next_bar = load(pi_next_bar_row + c * at.padded + j);
-                const auto pi_1_bar4 = dt * pi_next_bar;
-                const auto pi_2_bar1_v = -pi_1_bar4;
-                const auto phi_1_bar5_v = dt * phi_next_bar;
-                const auto dH_dphi_bar9 = -pi_1_bar4;
-                pi_1_bar4_at[c] = spread(pi_1_bar4);
-                store(pi_1_bar4_row + c * at.padded + j, spread(pi_1_bar4));
-                const auto dH_dpi_bar8 = gamma[c] * pi_2_bar1_v + phi_1_bar5_v;
-                store(dH_dpi_bar8_row + c * at.padded + j, spread(dH_dpi_bar8));
-                store(dH_dphi_bar9_row + c * at.padded + j, spread(dH_dphi_bar9));
-                gamma_sum[c] += valid(last, pi_2_bar1_v * pi);
-                c1_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) *
-                    inside_p1_0));
-                c2_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
-                    inside_0_p1));
-                m2_sum[c] += valid(last, dH_dphi_bar9 * phi);
+                const auto pi_1_bar6 = dt * pi_next_bar;
+                const auto v_1 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0;
+                const auto v_2 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1;
+                const auto pi_2_bar3_v = -pi_1_bar6;
+                const auto phi_1_bar7_v = dt * phi_next_bar;
+                const auto dH_dphi_bar11 = -pi_1_bar6;
+                const auto dH_dphi = m2[c] * phi + c1[c] * v_1 + c2[c] * v_2;
+                store(dH_dphi_row + c * at.padded + j, spread(dH_dphi));
+                const auto pi_2 = gamma[c] * pi;
+                store(pi_2_row + c * at.padded + j, spread(pi_2));
+                pi_1_bar6_at[c] = spread(pi_1_bar6);
+                store(pi_1_bar6_row + c * at.padded + j, spread(pi_1_bar6));
+                const auto dH_dpi_bar10 = gamma[c] * pi_2_bar3_v + phi_1_bar7_v;
+                dH_dpi_bar10_at[c] = spread(dH_dpi_bar10);
+                store(dH_dphi_bar11_row + c * at.padded + j, spread(dH_dphi_bar11));
+                dt_sum[c] += valid(last, phi_next_bar * pi);
+                gamma_sum[c] += valid(last, pi_2_bar3_v * pi);
+                c1_sum[c] += valid(last, dH_dphi_bar11 * v_1);
+                c2_sum[c] += valid(last, dH_dphi_bar11 * v_2);
+                m2_sum[c] += valid(last, dH_dphi_bar11 * phi);
             }
-            mix(B, pi_1_bar4_at, pi_bar6_at);
-            for (long c = 0; c < G; ++c) store(pi_bar6_row + c * at.padded + j, pi_bar6_at[c]);
+            V pi_at[G];
+            for (long c = 0; c < G; ++c) pi_at[c] = load(pi_row + c * at.padded + j);
+            mix(B, pi_at, B_pi_at);
+            for (long c = 0; c < G; ++c) store(B_pi_row + c * at.padded + j, B_pi_at[c]);
+            mix(B, pi_1_bar6_at, pi_bar8_at);
+            for (long c = 0; c < G; ++c) {
+                const V pi_next_bar = load(pi_next_bar_row + c * at.padded + j);
+                const auto pi_bar = pi_next_bar + dH_dpi_bar10_at[c] - pi_bar8_at[c];
+                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
+            }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma_sum[c]); sums.c1[c] += across(c1_sum[c]); sums.c2[c]
-        += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); sums.gamma[c] += across(gamma_sum[c]);
+        sums.c1[c] += across(c1_sum[c]); sums.c2[c] += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
 }
 
-// Part 2 of 2 of ``inner_adjoint``: phi_bar, pi_bar.
+// Part 2 of 2 of ``inner_adjoint``: phi_bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi_bar9,
-    const R* __restrict dH_dpi_bar8,
+    const R* __restrict B_pi,
+    const R* __restrict dH_dphi,
+    const R* __restrict dH_dphi_bar11,
     const R* __restrict phi_next_bar,
-    const R* __restrict pi_bar6,
+    const R* __restrict pi_2,
     const R* __restrict pi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
     R* __restrict phi_bar,
-    R* __restrict pi_bar
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
         const R c1_c = c1[c];
         const R c2_c = c2[c];
         const R m2_c = m2[c];
+        V dt_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi_bar9_row = dH_dphi_bar9 + c * at.padded + at.padded_row(row);
-            const R* const dH_dpi_bar8_row = dH_dpi_bar8 + c * at.padded + at.padded_row(row);
+            const R* const B_pi_row = B_pi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi_row = dH_dphi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi_bar11_row = dH_dphi_bar11 + c * at.padded + at.padded_row(row);
             const R* const phi_next_bar_row = phi_next_bar + c * at.padded + at.padded_row(row);
-            const R* const pi_bar6_row = pi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const pi_2_row = pi_2 + c * at.padded + at.padded_row(row);
             const R* const pi_next_bar_row = pi_next_bar + c * at.padded + at.padded_row(row);
             R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
-            R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi_bar9 = load(dH_dphi_bar9_row + j);
-                const V dH_dphi_bar9_0_m1 = load(dH_dphi_bar9_row + j - 1);
-                const V dH_dphi_bar9_0_p1 = load(dH_dphi_bar9_row + j + 1);
-                const V dH_dphi_bar9_m1_0 = load(dH_dphi_bar9_row + j - at.step0());
-                const V dH_dphi_bar9_p1_0 = load(dH_dphi_bar9_row + j + at.step0());
-                const V dH_dpi_bar8 = load(dH_dpi_bar8_row + j);
+                const V B_pi = load(B_pi_row + j);
+                const V dH_dphi = load(dH_dphi_row + j);
+                const V dH_dphi_bar11 = load(dH_dphi_bar11_row + j);
+                const V dH_dphi_bar11_0_m1 = load(dH_dphi_bar11_row + j - 1);
+                const V dH_dphi_bar11_0_p1 = load(dH_dphi_bar11_row + j + 1);
+                const V dH_dphi_bar11_m1_0 = load(dH_dphi_bar11_row + j - at.step0());
+                const V dH_dphi_bar11_p1_0 = load(dH_dphi_bar11_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
                 const V inside_m1_0 = spread(inside_m1);
                 const V inside_p1_0 = spread(inside_p1);
                 const V phi_next_bar = load(phi_next_bar_row + j);
-                const V pi_bar6 = load(pi_bar6_row + j);
+                const V pi_2 = load(pi_2_row + j);
                 const V pi_next_bar = load(pi_next_bar_row + j);
+                const auto pi_1_v = B_pi - dH_dphi;
                 const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
-                    * dH_dphi_bar9 + phi_next_bar + c1_c * (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) + c2_c *
-                    (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1);
+                    * dH_dphi_bar11 + phi_next_bar + c1_c * (-dH_dphi_bar11_m1_0 - dH_dphi_bar11_p1_0) + c2_c *
+                    (-dH_dphi_bar11_0_m1 - dH_dphi_bar11_0_p1);
                 store(phi_bar_row + j, spread(phi_bar));
-                const auto pi_bar = dH_dpi_bar8 + pi_next_bar - pi_bar6;
-                store(pi_bar_row + j, spread(pi_bar));
+                dt_sum += valid(last, (pi_1_v - pi_2) * pi_next_bar);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt_sum);
     }
 }
 
@@ -1213,19 +1248,20 @@ static NOINLINE void inner_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const pi_1_bar4 = work + 0 * at.block;
-    R* const dH_dpi_bar8 = work + 1 * at.block;
-    R* const dH_dphi_bar9 = work + 2 * at.block;
-    R* const pi_bar6 = work + 3 * at.block;
-    inner_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.B, given.dt, given.gamma, pi_1_bar4, dH_dpi_bar8,
-        dH_dphi_bar9, pi_bar6, sums);
-    fill(at, dH_dphi_bar9);
-    outer_product<false, false>(at, pi_1_bar4, pi, sums.B);
-    inner_adjoint_1(at, dH_dphi_bar9, dH_dpi_bar8, phi_next_bar, pi_bar6, pi_next_bar, given.c1, given.c2, given.m2,
-        phi_bar, pi_bar);
+    R* const dH_dphi = work + 0 * at.block;
+    R* const pi_2 = work + 1 * at.block;
+    R* const pi_1_bar6 = work + 2 * at.block;
+    R* const dH_dphi_bar11 = work + 3 * at.block;
+    R* const B_pi = work + 4 * at.block;
+    inner_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.B, given.c1, given.c2, given.dt, given.gamma,
+        given.m2, dH_dphi, pi_2, pi_1_bar6, dH_dphi_bar11, B_pi, pi_bar, sums);
+    fill(at, dH_dphi_bar11);
+    inner_adjoint_1(at, B_pi, dH_dphi, dH_dphi_bar11, phi_next_bar, pi_2, pi_next_bar, given.c1, given.c2, given.m2,
+        phi_bar, sums);
+    outer_product<false, false>(at, pi_1_bar6, pi, sums.B);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, pi_bar6.
+// Part 1 of 2 of ``tail_adjoint``: dH_dphi, pi_2, pi_1_bar6, dH_dphi_bar11, B_pi, pi_bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1233,14 +1269,20 @@ static NOINLINE void tail_adjoint_0(
     const R* __restrict pi,
     const R* __restrict pi_next_bar,
     const R* __restrict B,
+    const R* __restrict c1,
+    const R* __restrict c2,
     const R dt,
     const R* __restrict gamma,
-    R* __restrict pi_1_bar4,
-    R* __restrict dH_dpi_bar8,
-    R* __restrict dH_dphi_bar9,
-    R* __restrict pi_bar6,
+    const R* __restrict m2,
+    R* __restrict dH_dphi,
+    R* __restrict pi_2,
+    R* __restrict pi_1_bar6,
+    R* __restrict dH_dphi_bar11,
+    R* __restrict B_pi,
+    R* __restrict pi_bar,
     Sums& sums
 ) {
+    V dt_sum[G]{};
     V gamma_sum[G]{};
     V c1_sum[G]{};
     V c2_sum[G]{};
@@ -1250,15 +1292,19 @@ static NOINLINE void tail_adjoint_0(
         const R* const phi_next_bar_row = phi_next_bar + at.dense_row(row);
         const R* const pi_row = pi + at.padded_row(row);
         const R* const pi_next_bar_row = pi_next_bar + at.dense_row(row);
-        R* const pi_1_bar4_row = pi_1_bar4 + at.padded_row(row);
-        R* const dH_dpi_bar8_row = dH_dpi_bar8 + at.padded_row(row);
-        R* const dH_dphi_bar9_row = dH_dphi_bar9 + at.padded_row(row);
-        R* const pi_bar6_row = pi_bar6 + at.padded_row(row);
+        R* const dH_dphi_row = dH_dphi + at.padded_row(row);
+        R* const pi_2_row = pi_2 + at.padded_row(row);
+        R* const pi_1_bar6_row = pi_1_bar6 + at.padded_row(row);
+        R* const dH_dphi_bar11_row = dH_dphi_bar11 + at.padded_row(row);
+        R* const B_pi_row = B_pi + at.padded_row(row);
+        R* const pi_bar_row = pi_bar + at.padded_row(row);
         const R inside_m1 = at.inside_row(row, -1);
         const R inside_p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V pi_1_bar4_at[G];
-            V pi_bar6_at[G];
+            V pi_1_bar6_at[G];
+            V dH_dpi_bar10_at[G];
+            V B_pi_at[G];
+            V pi_bar8_at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
@@ -1272,80 +1318,97 @@ static NOINLINE void tail_adjoint_0(
                 const V phi_p1_0 = load(phi_row + c * at.padded + j + at.step0());
                 const V pi = load(pi_row + c * at.padded + j);
                 const V pi_next_bar = load_dense(last, pi_next_bar_row + c * at.dense + j);
-                const auto pi_1_bar4 = dt * pi_next_bar;
-                const auto pi_2_bar1_v = -pi_1_bar4;
-                const auto phi_1_bar5_v = dt * phi_next_bar;
-                const auto dH_dphi_bar9 = -pi_1_bar4;
-                pi_1_bar4_at[c] = spread(pi_1_bar4);
-                store(pi_1_bar4_row + c * at.padded + j, spread(pi_1_bar4));
-                const auto dH_dpi_bar8 = gamma[c] * pi_2_bar1_v + phi_1_bar5_v;
-                store(dH_dpi_bar8_row + c * at.padded + j, spread(dH_dpi_bar8));
-                store(dH_dphi_bar9_row + c * at.padded + j, spread(dH_dphi_bar9));
-                gamma_sum[c] += valid(last, pi_2_bar1_v * pi);
-                c1_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) *
-                    inside_p1_0));
-                c2_sum[c] += valid(last, dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
-                    inside_0_p1));
-                m2_sum[c] += valid(last, dH_dphi_bar9 * phi);
+                const auto pi_1_bar6 = dt * pi_next_bar;
+                const auto v_1 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0;
+                const auto v_2 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1;
+                const auto pi_2_bar3_v = -pi_1_bar6;
+                const auto phi_1_bar7_v = dt * phi_next_bar;
+                const auto dH_dphi_bar11 = -pi_1_bar6;
+                const auto dH_dphi = m2[c] * phi + c1[c] * v_1 + c2[c] * v_2;
+                store(dH_dphi_row + c * at.padded + j, spread(dH_dphi));
+                const auto pi_2 = gamma[c] * pi;
+                store(pi_2_row + c * at.padded + j, spread(pi_2));
+                pi_1_bar6_at[c] = spread(pi_1_bar6);
+                store(pi_1_bar6_row + c * at.padded + j, spread(pi_1_bar6));
+                const auto dH_dpi_bar10 = gamma[c] * pi_2_bar3_v + phi_1_bar7_v;
+                dH_dpi_bar10_at[c] = spread(dH_dpi_bar10);
+                store(dH_dphi_bar11_row + c * at.padded + j, spread(dH_dphi_bar11));
+                dt_sum[c] += valid(last, phi_next_bar * pi);
+                gamma_sum[c] += valid(last, pi_2_bar3_v * pi);
+                c1_sum[c] += valid(last, dH_dphi_bar11 * v_1);
+                c2_sum[c] += valid(last, dH_dphi_bar11 * v_2);
+                m2_sum[c] += valid(last, dH_dphi_bar11 * phi);
             }
-            mix(B, pi_1_bar4_at, pi_bar6_at);
-            for (long c = 0; c < G; ++c) store(pi_bar6_row + c * at.padded + j, pi_bar6_at[c]);
+            V pi_at[G];
+            for (long c = 0; c < G; ++c) pi_at[c] = load(pi_row + c * at.padded + j);
+            mix(B, pi_at, B_pi_at);
+            for (long c = 0; c < G; ++c) store(B_pi_row + c * at.padded + j, B_pi_at[c]);
+            mix(B, pi_1_bar6_at, pi_bar8_at);
+            for (long c = 0; c < G; ++c) {
+                const V pi_next_bar = load_dense(last, pi_next_bar_row + c * at.dense + j);
+                const auto pi_bar = pi_next_bar + dH_dpi_bar10_at[c] - pi_bar8_at[c];
+                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
+            }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma_sum[c]); sums.c1[c] += across(c1_sum[c]); sums.c2[c]
-        += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); sums.gamma[c] += across(gamma_sum[c]);
+        sums.c1[c] += across(c1_sum[c]); sums.c2[c] += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
 }
 
-// Part 2 of 2 of ``tail_adjoint``: phi_bar, pi_bar.
+// Part 2 of 2 of ``tail_adjoint``: phi_bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi_bar9,
-    const R* __restrict dH_dpi_bar8,
+    const R* __restrict B_pi,
+    const R* __restrict dH_dphi,
+    const R* __restrict dH_dphi_bar11,
     const R* __restrict phi_next_bar,
-    const R* __restrict pi_bar6,
+    const R* __restrict pi_2,
     const R* __restrict pi_next_bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
     R* __restrict phi_bar,
-    R* __restrict pi_bar
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
         const R c1_c = c1[c];
         const R c2_c = c2[c];
         const R m2_c = m2[c];
+        V dt_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi_bar9_row = dH_dphi_bar9 + c * at.padded + at.padded_row(row);
-            const R* const dH_dpi_bar8_row = dH_dpi_bar8 + c * at.padded + at.padded_row(row);
+            const R* const B_pi_row = B_pi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi_row = dH_dphi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi_bar11_row = dH_dphi_bar11 + c * at.padded + at.padded_row(row);
             const R* const phi_next_bar_row = phi_next_bar + c * at.dense + at.dense_row(row);
-            const R* const pi_bar6_row = pi_bar6 + c * at.padded + at.padded_row(row);
+            const R* const pi_2_row = pi_2 + c * at.padded + at.padded_row(row);
             const R* const pi_next_bar_row = pi_next_bar + c * at.dense + at.dense_row(row);
             R* const phi_bar_row = phi_bar + c * at.padded + at.padded_row(row);
-            R* const pi_bar_row = pi_bar + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi_bar9 = load(dH_dphi_bar9_row + j);
-                const V dH_dphi_bar9_0_m1 = load(dH_dphi_bar9_row + j - 1);
-                const V dH_dphi_bar9_0_p1 = load(dH_dphi_bar9_row + j + 1);
-                const V dH_dphi_bar9_m1_0 = load(dH_dphi_bar9_row + j - at.step0());
-                const V dH_dphi_bar9_p1_0 = load(dH_dphi_bar9_row + j + at.step0());
-                const V dH_dpi_bar8 = load(dH_dpi_bar8_row + j);
+                const V B_pi = load(B_pi_row + j);
+                const V dH_dphi = load(dH_dphi_row + j);
+                const V dH_dphi_bar11 = load(dH_dphi_bar11_row + j);
+                const V dH_dphi_bar11_0_m1 = load(dH_dphi_bar11_row + j - 1);
+                const V dH_dphi_bar11_0_p1 = load(dH_dphi_bar11_row + j + 1);
+                const V dH_dphi_bar11_m1_0 = load(dH_dphi_bar11_row + j - at.step0());
+                const V dH_dphi_bar11_p1_0 = load(dH_dphi_bar11_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
                 const V inside_m1_0 = spread(inside_m1);
                 const V inside_p1_0 = spread(inside_p1);
                 const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
-                const V pi_bar6 = load(pi_bar6_row + j);
+                const V pi_2 = load(pi_2_row + j);
                 const V pi_next_bar = load_dense(last, pi_next_bar_row + j);
+                const auto pi_1_v = B_pi - dH_dphi;
                 const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
-                    * dH_dphi_bar9 + phi_next_bar + c1_c * (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) + c2_c *
-                    (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1);
+                    * dH_dphi_bar11 + phi_next_bar + c1_c * (-dH_dphi_bar11_m1_0 - dH_dphi_bar11_p1_0) + c2_c *
+                    (-dH_dphi_bar11_0_m1 - dH_dphi_bar11_0_p1);
                 store(phi_bar_row + j, spread(phi_bar));
-                const auto pi_bar = dH_dpi_bar8 + pi_next_bar - pi_bar6;
-                store(pi_bar_row + j, spread(pi_bar));
+                dt_sum += valid(last, (pi_1_v - pi_2) * pi_next_bar);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt_sum);
     }
 }
 
@@ -1363,20 +1426,21 @@ static NOINLINE void tail_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const pi_1_bar4 = work + 0 * at.block;
-    R* const dH_dpi_bar8 = work + 1 * at.block;
-    R* const dH_dphi_bar9 = work + 2 * at.block;
-    R* const pi_bar6 = work + 3 * at.block;
-    tail_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.B, given.dt, given.gamma, pi_1_bar4, dH_dpi_bar8,
-        dH_dphi_bar9, pi_bar6, sums);
-    fill(at, dH_dphi_bar9);
-    outer_product<false, false>(at, pi_1_bar4, pi, sums.B);
-    tail_adjoint_1(at, dH_dphi_bar9, dH_dpi_bar8, phi_next_bar, pi_bar6, pi_next_bar, given.c1, given.c2, given.m2,
-        phi_bar, pi_bar);
+    R* const dH_dphi = work + 0 * at.block;
+    R* const pi_2 = work + 1 * at.block;
+    R* const pi_1_bar6 = work + 2 * at.block;
+    R* const dH_dphi_bar11 = work + 3 * at.block;
+    R* const B_pi = work + 4 * at.block;
+    tail_adjoint_0(at, phi, phi_next_bar, pi, pi_next_bar, given.B, given.c1, given.c2, given.dt, given.gamma,
+        given.m2, dH_dphi, pi_2, pi_1_bar6, dH_dphi_bar11, B_pi, pi_bar, sums);
+    fill(at, dH_dphi_bar11);
+    tail_adjoint_1(at, B_pi, dH_dphi, dH_dphi_bar11, phi_next_bar, pi_2, pi_next_bar, given.c1, given.c2, given.m2,
+        phi_bar, sums);
+    outer_product<false, false>(at, pi_1_bar6, pi, sums.B);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;
-constexpr long IMPORTS = 0, BUFFERS = 4;
+constexpr long IMPORTS = 0, BUFFERS = 5;
 
 constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
 

@@ -91,14 +91,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -224,25 +224,32 @@ def step_adjoint_0_kernel(
     phi_next_bar_ptr,
     pi_ptr,
     pi_next_bar_ptr,
+    c1_ptr,
+    c2_ptr,
     gamma_ptr,
+    m2_ptr,
     dt_ptr,
-    pi_1_bar4_ptr,
-    dH_dpi_bar8_ptr,
-    dH_dphi_bar9_ptr,
-    gamma_bar2_ptr,
-    c1_bar10_ptr,
-    c2_bar11_ptr,
-    m2_bar12_ptr,
+    dH_dphi_ptr,
+    pi_2_ptr,
+    pi_1_bar6_ptr,
+    dH_dpi_bar10_ptr,
+    dH_dphi_bar11_ptr,
+    dt_bar2_ptr,
+    gamma_bar4_ptr,
+    c1_bar12_ptr,
+    c2_bar13_ptr,
+    m2_bar14_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, gamma_bar2, c1_bar10,
-    c2_bar11, m2_bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
-    results.
+    """Part 1 of 3 of ``step_adjoint``: dH_dphi, pi_2, pi_1_bar6, dH_dpi_bar10, dH_dphi_bar11, dt_bar2,
+    gamma_bar4, c1_bar12, c2_bar13, m2_bar14. Cotangents of ``step``, w -> J^T w: those of all its
+    arguments from those of its results.
     """
     program = tl.program_id(0)
     plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -261,7 +268,10 @@ def step_adjoint_0_kernel(
     ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
     at_p1_0 = (i0 + 1) * N1 + i1
     ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    c1 = tl.load(c1_ptr + channel).to(ACC)
+    c2 = tl.load(c2_ptr + channel).to(ACC)
     gamma = tl.load(gamma_ptr + channel).to(ACC)
+    m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
@@ -275,51 +285,53 @@ def step_adjoint_0_kernel(
     inside_0_p1 = ok_0_p1.to(ACC)
     inside_m1_0 = ok_m1_0.to(ACC)
     inside_p1_0 = ok_p1_0.to(ACC)
-    pi_1_bar4 = dt * pi_next_bar
-    pi_2_bar1_v = -pi_1_bar4
-    phi_1_bar5_v = dt * phi_next_bar
-    dH_dphi_bar9 = -pi_1_bar4
-    tl.store(pi_1_bar4_ptr + base + at, pi_1_bar4.to(pi_1_bar4_ptr.dtype.element_ty), mask=ok)
+    pi_1_bar6 = dt * pi_next_bar
+    v_1 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
+    v_2 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
+    pi_2_bar3_v = -pi_1_bar6
+    phi_1_bar7_v = dt * phi_next_bar
+    dH_dphi_bar11 = -pi_1_bar6
+    if VARIED:
+        tl.store(dH_dphi_ptr + base + at, (phi * m2 + v_1 * c1 + v_2 * c2).to(dH_dphi_ptr.dtype.element_ty), mask=ok)
+    if VARIED:
+        tl.store(pi_2_ptr + base + at, (pi * gamma).to(pi_2_ptr.dtype.element_ty), mask=ok)
+    tl.store(pi_1_bar6_ptr + base + at, pi_1_bar6.to(pi_1_bar6_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        dH_dpi_bar8_ptr + base + at, (pi_2_bar1_v * gamma + phi_1_bar5_v).to(dH_dpi_bar8_ptr.dtype.element_ty), mask=ok
+        dH_dpi_bar10_ptr + base + at,
+        (pi_2_bar3_v * gamma + phi_1_bar7_v).to(dH_dpi_bar10_ptr.dtype.element_ty),
+        mask=ok,
     )
-    tl.store(dH_dphi_bar9_ptr + base + at, dH_dphi_bar9.to(dH_dphi_bar9_ptr.dtype.element_ty), mask=ok)
-    tl.store(gamma_bar2_ptr + partial, tl.sum(tl.where(ok, pi_2_bar1_v * pi, 0.0), axis=0))
-    tl.store(
-        c1_bar10_ptr + partial,
-        tl.sum(
-            tl.where(ok, dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0), 0.0), axis=0
-        ),
-    )
-    tl.store(
-        c2_bar11_ptr + partial,
-        tl.sum(
-            tl.where(ok, dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1), 0.0), axis=0
-        ),
-    )
-    tl.store(m2_bar12_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar9 * phi, 0.0), axis=0))
+    tl.store(dH_dphi_bar11_ptr + base + at, dH_dphi_bar11.to(dH_dphi_bar11_ptr.dtype.element_ty), mask=ok)
+    if VARIED:
+        tl.store(dt_bar2_ptr + partial, tl.sum(tl.where(ok, phi_next_bar * pi, 0.0), axis=0))
+    tl.store(gamma_bar4_ptr + partial, tl.sum(tl.where(ok, pi_2_bar3_v * pi, 0.0), axis=0))
+    tl.store(c1_bar12_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar11 * v_1, 0.0), axis=0))
+    tl.store(c2_bar13_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar11 * v_2, 0.0), axis=0))
+    tl.store(m2_bar14_ptr + partial, tl.sum(tl.where(ok, dH_dphi_bar11 * phi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
 def step_adjoint_1_kernel(
-    dH_dphi_bar9_ptr,
-    dH_dpi_bar8_ptr,
+    B_pi_ptr,
+    dH_dphi_ptr,
+    dH_dphi_bar11_ptr,
     phi_next_bar_ptr,
-    pi_bar6_ptr,
+    pi_2_ptr,
     pi_next_bar_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     phi_bar_ptr,
-    pi_bar_ptr,
+    dt_bar1_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
     N1: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi_bar, pi_bar. Cotangents of ``step``, w -> J^T w: those of all
+    """Part 2 of 3 of ``step_adjoint``: phi_bar, dt_bar1. Cotangents of ``step``, w -> J^T w: those of all
     its arguments from those of its results.
     """
     program = tl.program_id(0)
@@ -328,6 +340,7 @@ def step_adjoint_1_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    partial = program
     i0 = at // N1
     i1 = at % N1
     at_m1_0 = (i0 - 1) * N1 + i1
@@ -341,30 +354,60 @@ def step_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
-    dH_dphi_bar9 = tl.load(dH_dphi_bar9_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dH_dphi_bar9_0_m1 = tl.load(dH_dphi_bar9_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    dH_dphi_bar9_0_p1 = tl.load(dH_dphi_bar9_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    dH_dphi_bar9_m1_0 = tl.load(dH_dphi_bar9_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    dH_dphi_bar9_p1_0 = tl.load(dH_dphi_bar9_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    dH_dpi_bar8 = tl.load(dH_dpi_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    B_pi = tl.load(B_pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dH_dphi = tl.load(dH_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dH_dphi_bar11 = tl.load(dH_dphi_bar11_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    dH_dphi_bar11_0_m1 = tl.load(dH_dphi_bar11_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
+    dH_dphi_bar11_0_p1 = tl.load(dH_dphi_bar11_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    dH_dphi_bar11_m1_0 = tl.load(dH_dphi_bar11_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    dH_dphi_bar11_p1_0 = tl.load(dH_dphi_bar11_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
     phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_bar6 = tl.load(pi_bar6_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_2 = tl.load(pi_2_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     inside_0_m1 = ok_0_m1.to(ACC)
     inside_0_p1 = ok_0_p1.to(ACC)
     inside_m1_0 = ok_m1_0.to(ACC)
     inside_p1_0 = ok_p1_0.to(ACC)
+    pi_1_v = B_pi - dH_dphi
     tl.store(
         phi_bar_ptr + base + at,
         (
-            ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar9
+            ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar11
             + phi_next_bar
-            + (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) * c1
-            + (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1) * c2
+            + (-dH_dphi_bar11_m1_0 - dH_dphi_bar11_p1_0) * c1
+            + (-dH_dphi_bar11_0_m1 - dH_dphi_bar11_0_p1) * c2
         ).to(phi_bar_ptr.dtype.element_ty),
         mask=ok,
     )
-    tl.store(pi_bar_ptr + base + at, (dH_dpi_bar8 + pi_next_bar - pi_bar6).to(pi_bar_ptr.dtype.element_ty), mask=ok)
+    if VARIED:
+        tl.store(dt_bar1_ptr + partial, tl.sum(tl.where(ok, (pi_1_v - pi_2) * pi_next_bar, 0.0), axis=0))
+
+
+@triton.jit(do_not_specialize=["C"])
+def step_adjoint_2_kernel(
+    dH_dpi_bar10_ptr,
+    pi_bar8_ptr,
+    pi_next_bar_ptr,
+    pi_bar_ptr,
+    C,
+    N: tl.constexpr,
+    N0: tl.constexpr,
+    N1: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """Part 3 of 3 of ``step_adjoint``: pi_bar. Cotangents of ``step``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
+    program = tl.program_id(0)
+    plane = (program // ((N + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok = at < N
+    base = plane * N
+    dH_dpi_bar10 = tl.load(dH_dpi_bar10_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_bar8 = tl.load(pi_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    tl.store(pi_bar_ptr + base + at, (dH_dpi_bar10 + pi_next_bar - pi_bar8).to(pi_bar_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -755,15 +798,19 @@ def step_adjoint(
     m2: Tensor,
     phi_next_bar: Tensor,
     pi_next_bar: Tensor,
+    varied: bool = True,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
-    pi_1_bar4 = _new(phi)
-    dH_dpi_bar8 = _new(phi)
-    dH_dphi_bar9 = _new(phi)
-    gamma_bar2_parts = partials(phi)
-    c1_bar10_parts = partials(phi)
-    c2_bar11_parts = partials(phi)
-    m2_bar12_parts = partials(phi)
+    dH_dphi = _new(phi)
+    pi_2 = _new(phi)
+    pi_1_bar6 = _new(phi)
+    dH_dpi_bar10 = _new(phi)
+    dH_dphi_bar11 = _new(phi)
+    dt_bar2_parts = partials(phi)
+    gamma_bar4_parts = partials(phi)
+    c1_bar12_parts = partials(phi)
+    c2_bar13_parts = partials(phi)
+    m2_bar14_parts = partials(phi)
     launch(
         step_adjoint_0_kernel,
         phi,
@@ -771,44 +818,58 @@ def step_adjoint(
         phi_next_bar,
         pi,
         pi_next_bar,
+        c1,
+        c2,
         gamma,
+        m2,
         dt,
-        pi_1_bar4,
-        dH_dpi_bar8,
-        dH_dphi_bar9,
-        gamma_bar2_parts,
-        c1_bar10_parts,
-        c2_bar11_parts,
-        m2_bar12_parts,
+        dH_dphi,
+        pi_2,
+        pi_1_bar6,
+        dH_dpi_bar10,
+        dH_dphi_bar11,
+        dt_bar2_parts,
+        gamma_bar4_parts,
+        c1_bar12_parts,
+        c2_bar13_parts,
+        m2_bar14_parts,
+        VARIED=varied,
     )
-    gamma_bar2 = gamma_bar2_parts.sum(dim=(0, 2))
-    c1_bar10 = c1_bar10_parts.sum(dim=(0, 2))
-    c2_bar11 = c2_bar11_parts.sum(dim=(0, 2))
-    m2_bar12 = m2_bar12_parts.sum(dim=(0, 2))
-    pi_bar6 = torch.einsum("cd,bd...->bc...", B, pi_1_bar4)
-    B_bar7 = torch.einsum("bc...,bd...->cd", pi_1_bar4, pi)
+    dt_bar2 = dt_bar2_parts.sum()
+    gamma_bar4 = gamma_bar4_parts.sum(dim=(0, 2))
+    c1_bar12 = c1_bar12_parts.sum(dim=(0, 2))
+    c2_bar13 = c2_bar13_parts.sum(dim=(0, 2))
+    m2_bar14 = m2_bar14_parts.sum(dim=(0, 2))
+    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
     phi_bar = _new(phi)
-    pi_bar = _new(phi)
+    dt_bar1_parts = partials(phi)
     launch(
         step_adjoint_1_kernel,
         phi,
-        dH_dphi_bar9,
-        dH_dpi_bar8,
+        B_pi,
+        dH_dphi,
+        dH_dphi_bar11,
         phi_next_bar,
-        pi_bar6,
+        pi_2,
         pi_next_bar,
         c1,
         c2,
         m2,
         phi_bar,
-        pi_bar,
+        dt_bar1_parts,
+        VARIED=varied,
     )
-    B_bar = B_bar7
-    c1_bar = c1_bar10
-    c2_bar = c2_bar11
-    dt_bar = torch.zeros_like(dt)
-    gamma_bar = gamma_bar2
-    m2_bar = m2_bar12
+    dt_bar1 = dt_bar1_parts.sum()
+    pi_bar8 = torch.einsum("cd,bd...->bc...", B, pi_1_bar6)
+    B_bar9 = torch.einsum("bc...,bd...->cd", pi_1_bar6, pi)
+    pi_bar = _new(phi)
+    launch(step_adjoint_2_kernel, phi, dH_dpi_bar10, pi_bar8, pi_next_bar, pi_bar)
+    B_bar = B_bar9
+    c1_bar = c1_bar12
+    c2_bar = c2_bar13
+    dt_bar = dt_bar1 + dt_bar2
+    gamma_bar = gamma_bar4
+    m2_bar = m2_bar14
     return (phi_bar, pi_bar, B_bar, c1_bar, c2_bar, dt_bar, gamma_bar, m2_bar)
 
 
@@ -1090,6 +1151,13 @@ def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
 
 
 @triton.jit
+def _add_all(sums, planes, GROUP: tl.constexpr):
+    for c in tl.static_range(GROUP):
+        sums += planes[c]
+    return sums
+
+
+@triton.jit
 def _add_lanes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
     for c in tl.static_range(GROUP):
@@ -1131,33 +1199,42 @@ def _step_adjoint_0(
     inside_0_p1,
     inside_m1_0,
     inside_p1_0,
+    c1,
+    c2,
     gamma,
+    m2,
     dt,
     near_0,
     TILE: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, gamma_bar2, c1_bar10,
-    c2_bar11, m2_bar12.
+    """Part 1 of 3 of ``step_adjoint``: dH_dphi, pi_2, pi_1_bar6, dH_dpi_bar10, dH_dphi_bar11, dt_bar2,
+    gamma_bar4, c1_bar12, c2_bar13, m2_bar14.
     """
     phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
-    pi_1_bar4 = dt * pi_next_bar
-    pi_2_bar1_v = -pi_1_bar4
-    phi_1_bar5_v = dt * phi_next_bar
-    dH_dphi_bar9 = -pi_1_bar4
-    dH_dpi_bar8 = pi_2_bar1_v * gamma + phi_1_bar5_v
-    gamma_bar2 = pi_2_bar1_v * pi
-    c1_bar10 = dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0)
-    c2_bar11 = dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1)
-    m2_bar12 = dH_dphi_bar9 * phi
-    return pi_1_bar4, dH_dpi_bar8, dH_dphi_bar9, gamma_bar2, c1_bar10, c2_bar11, m2_bar12
+    pi_1_bar6 = dt * pi_next_bar
+    v_1 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
+    v_2 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
+    pi_2_bar3_v = -pi_1_bar6
+    phi_1_bar7_v = dt * phi_next_bar
+    dH_dphi_bar11 = -pi_1_bar6
+    dH_dphi = phi * m2 + v_1 * c1 + v_2 * c2
+    pi_2 = pi * gamma
+    dH_dpi_bar10 = pi_2_bar3_v * gamma + phi_1_bar7_v
+    dt_bar2 = phi_next_bar * pi
+    gamma_bar4 = pi_2_bar3_v * pi
+    c1_bar12 = dH_dphi_bar11 * v_1
+    c2_bar13 = dH_dphi_bar11 * v_2
+    m2_bar14 = dH_dphi_bar11 * phi
+    return dH_dphi, pi_2, pi_1_bar6, dH_dpi_bar10, dH_dphi_bar11, dt_bar2, gamma_bar4, c1_bar12, c2_bar13, m2_bar14
 
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi_bar9,
-    dH_dpi_bar8,
+    B_pi,
+    dH_dphi,
+    dH_dphi_bar11,
     phi_next_bar,
-    pi_bar6,
+    pi_2,
     pi_next_bar,
     inside_0_m1,
     inside_0_p1,
@@ -1169,16 +1246,24 @@ def _step_adjoint_1(
     near_0,
     TILE: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi_bar, pi_bar."""
-    dH_dphi_bar9_m1_0, dH_dphi_bar9_0_m1, dH_dphi_bar9_0_p1, dH_dphi_bar9_p1_0 = _read4(dH_dphi_bar9, near_0, TILE)
+    """Part 2 of 3 of ``step_adjoint``: phi_bar, dt_bar1."""
+    dH_dphi_bar11_m1_0, dH_dphi_bar11_0_m1, dH_dphi_bar11_0_p1, dH_dphi_bar11_p1_0 = _read4(dH_dphi_bar11, near_0, TILE)
+    pi_1_v = B_pi - dH_dphi
     phi_bar = (
-        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar9
+        ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar11
         + phi_next_bar
-        + (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0) * c1
-        + (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1) * c2
+        + (-dH_dphi_bar11_m1_0 - dH_dphi_bar11_p1_0) * c1
+        + (-dH_dphi_bar11_0_m1 - dH_dphi_bar11_0_p1) * c2
     )
-    pi_bar = dH_dpi_bar8 + pi_next_bar - pi_bar6
-    return phi_bar, pi_bar
+    dt_bar1 = (pi_1_v - pi_2) * pi_next_bar
+    return phi_bar, dt_bar1
+
+
+@triton.jit
+def _step_adjoint_2(dH_dpi_bar10, pi_bar8, pi_next_bar):
+    """Part 3 of 3 of ``step_adjoint``: pi_bar."""
+    pi_bar = dH_dpi_bar10 + pi_next_bar - pi_bar8
+    return pi_bar
 
 
 @triton.jit
@@ -1332,13 +1417,14 @@ def evolve_adjoint_kernel(
     pi_out_bar_ptr,
     phi_kept_ptr,
     pi_kept_ptr,
-    pi_1_bar4_kept_ptr,
+    pi_1_bar6_kept_ptr,
     phi_bar_ptr,
     pi_bar_ptr,
     c1_bar_ptr,
     c2_bar_ptr,
     gamma_bar_ptr,
     m2_bar_ptr,
+    dt_bar_ptr,
     C,
     K,
     N: tl.constexpr,
@@ -1347,6 +1433,7 @@ def evolve_adjoint_kernel(
     TILE: tl.constexpr,
     GROUP: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED: tl.constexpr,
 ):
     """The variation of ``K`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane = tl.program_id(0).to(tl.int64) * GROUP
@@ -1408,53 +1495,76 @@ def evolve_adjoint_kernel(
     tl.debug_barrier()
     phi_next_bar = _load_planes(phi_out_bar_ptr, base, ok, N, GROUP, ACC)
     pi_next_bar = _load_planes(pi_out_bar_ptr, base, ok, N, GROUP, ACC)
+    if VARIED:
+        dt_bar_sum = tl.zeros([TILE], ACC)
     for back in range(K):
         at_step = base + (K - 1 - back) * stride
         tl.debug_barrier()
-        pi_1_bar4 = ()
-        dH_dpi_bar8 = ()
-        dH_dphi_bar9 = ()
-        gamma_bar2 = ()
-        c1_bar10 = ()
-        c2_bar11 = ()
-        m2_bar12 = ()
+        dH_dphi = ()
+        pi_2 = ()
+        pi_1_bar6 = ()
+        dH_dpi_bar10 = ()
+        dH_dphi_bar11 = ()
+        dt_bar2 = ()
+        gamma_bar4 = ()
+        c1_bar12 = ()
+        c2_bar13 = ()
+        m2_bar14 = ()
         for c in tl.static_range(GROUP):
-            pi_1_bar4_c, dH_dpi_bar8_c, dH_dphi_bar9_c, gamma_bar2_c, c1_bar10_c, c2_bar11_c, m2_bar12_c = (
-                _step_adjoint_0(
-                    _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
-                    phi_next_bar[c],
-                    _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
-                    pi_next_bar[c],
-                    inside_0_m1,
-                    inside_0_p1,
-                    inside_m1_0,
-                    inside_p1_0,
-                    _coefficient(gamma_ptr, first + c, ACC),
-                    dt,
-                    near_0,
-                    TILE,
-                )
-            )
-            pi_1_bar4 += (pi_1_bar4_c,)
-            dH_dpi_bar8 += (dH_dpi_bar8_c,)
-            dH_dphi_bar9 += (dH_dphi_bar9_c,)
-            gamma_bar2 += (gamma_bar2_c,)
-            c1_bar10 += (c1_bar10_c,)
-            c2_bar11 += (c2_bar11_c,)
-            m2_bar12 += (m2_bar12_c,)
-        _add_lanes(c1_bar_ptr, base, c1_bar10, ok, N, GROUP)
-        _add_lanes(c2_bar_ptr, base, c2_bar11, ok, N, GROUP)
-        _add_lanes(gamma_bar_ptr, base, gamma_bar2, ok, N, GROUP)
-        _add_lanes(m2_bar_ptr, base, m2_bar12, ok, N, GROUP)
-        pi_bar6 = _mix(B_ptr, pi_1_bar4, first, C, GROUP, ACC)
-        phi_bar = ()
-        pi_bar = ()
-        for c in tl.static_range(GROUP):
-            phi_bar_c, pi_bar_c = _step_adjoint_1(
-                dH_dphi_bar9[c],
-                dH_dpi_bar8[c],
+            (
+                dH_dphi_c,
+                pi_2_c,
+                pi_1_bar6_c,
+                dH_dpi_bar10_c,
+                dH_dphi_bar11_c,
+                dt_bar2_c,
+                gamma_bar4_c,
+                c1_bar12_c,
+                c2_bar13_c,
+                m2_bar14_c,
+            ) = _step_adjoint_0(
+                _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
                 phi_next_bar[c],
-                pi_bar6[c],
+                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                pi_next_bar[c],
+                inside_0_m1,
+                inside_0_p1,
+                inside_m1_0,
+                inside_p1_0,
+                _coefficient(c1_ptr, first + c, ACC),
+                _coefficient(c2_ptr, first + c, ACC),
+                _coefficient(gamma_ptr, first + c, ACC),
+                _coefficient(m2_ptr, first + c, ACC),
+                dt,
+                near_0,
+                TILE,
+            )
+            dH_dphi += (dH_dphi_c,)
+            pi_2 += (pi_2_c,)
+            pi_1_bar6 += (pi_1_bar6_c,)
+            dH_dpi_bar10 += (dH_dpi_bar10_c,)
+            dH_dphi_bar11 += (dH_dphi_bar11_c,)
+            dt_bar2 += (dt_bar2_c,)
+            gamma_bar4 += (gamma_bar4_c,)
+            c1_bar12 += (c1_bar12_c,)
+            c2_bar13 += (c2_bar13_c,)
+            m2_bar14 += (m2_bar14_c,)
+        _add_lanes(c1_bar_ptr, base, c1_bar12, ok, N, GROUP)
+        _add_lanes(c2_bar_ptr, base, c2_bar13, ok, N, GROUP)
+        _add_lanes(gamma_bar_ptr, base, gamma_bar4, ok, N, GROUP)
+        _add_lanes(m2_bar_ptr, base, m2_bar14, ok, N, GROUP)
+        if VARIED:
+            dt_bar_sum = _add_all(dt_bar_sum, dt_bar2, GROUP)
+        B_pi = _mix(B_ptr, _load_planes(pi_kept_ptr, at_step, ok, N, GROUP, ACC), first, C, GROUP, ACC)
+        phi_bar = ()
+        dt_bar1 = ()
+        for c in tl.static_range(GROUP):
+            phi_bar_c, dt_bar1_c = _step_adjoint_1(
+                B_pi[c],
+                dH_dphi[c],
+                dH_dphi_bar11[c],
+                phi_next_bar[c],
+                pi_2[c],
                 pi_next_bar[c],
                 inside_0_m1,
                 inside_0_p1,
@@ -1467,11 +1577,20 @@ def evolve_adjoint_kernel(
                 TILE,
             )
             phi_bar += (phi_bar_c,)
+            dt_bar1 += (dt_bar1_c,)
+        if VARIED:
+            dt_bar_sum = _add_all(dt_bar_sum, dt_bar1, GROUP)
+        pi_bar8 = _mix(B_ptr, pi_1_bar6, first, C, GROUP, ACC)
+        pi_bar = ()
+        for c in tl.static_range(GROUP):
+            pi_bar_c = _step_adjoint_2(dH_dpi_bar10[c], pi_bar8[c], pi_next_bar[c])
             pi_bar += (pi_bar_c,)
-        _store_planes(pi_1_bar4_kept_ptr, at_step, pi_1_bar4, ok, N, GROUP)
+        _store_planes(pi_1_bar6_kept_ptr, at_step, pi_1_bar6, ok, N, GROUP)
         phi_next_bar, pi_next_bar = phi_bar, pi_bar
     _store_planes(phi_bar_ptr, base, phi_next_bar, ok, N, GROUP)
     _store_planes(pi_bar_ptr, base, pi_next_bar, ok, N, GROUP)
+    if VARIED:
+        tl.store(dt_bar_ptr + tl.program_id(0), tl.sum(tl.where(ok, dt_bar_sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1508,6 +1627,7 @@ def _evolve_planes(
 def _evolve_planes_adjoint(
     group: int,
     steps: int,
+    varied: bool,
     phi_out_bar: Tensor,
     pi_out_bar: Tensor,
     phi: Tensor,
@@ -1522,13 +1642,14 @@ def _evolve_planes_adjoint(
     keep = (steps, *phi.shape)
     phi_kept = _new(phi, keep, _accumulator(phi))
     pi_kept = _new(phi, keep, _accumulator(phi))
-    pi_1_bar4_kept = _new(phi, keep, _accumulator(phi))
+    pi_1_bar6_kept = _new(phi, keep, _accumulator(phi))
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     c1_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     c2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     gamma_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    dt_bar = phi.new_zeros(phi.shape[0] * phi.shape[1] // group, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
@@ -1546,22 +1667,27 @@ def _evolve_planes_adjoint(
         pi_out_bar,
         phi_kept,
         pi_kept,
-        pi_1_bar4_kept,
+        pi_1_bar6_kept,
         phi_bar,
         pi_bar,
         c1_bar,
         c2_bar,
         gamma_bar,
         m2_bar,
+        dt_bar,
         GROUP=group,
+        VARIED=varied,
     )
     c1_bar = c1_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     c2_bar = c2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     gamma_bar = gamma_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    B_bar = _outer(pi_1_bar4_kept, pi_kept).to(phi.dtype)
-    dt_bar = torch.zeros_like(dt)
+    dt_bar = dt_bar.sum().to(phi.dtype)
+    B_bar = _outer(pi_1_bar6_kept, pi_kept).to(phi.dtype)
     return (phi_bar, pi_bar, B_bar, c1_bar, c2_bar, dt_bar, gamma_bar, m2_bar)
+
+
+ON_REQUEST = ("dt",)  # cotangents that ``evolve_adjoint`` makes where it is told that they are ``varied``
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -1572,9 +1698,10 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     return _evolve_planes(group, steps, *state, *fixed)
 
 
-def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
     group = _channels_together(state[0], MAX_VALUES_REVERSE)
     if steps < 1 or not group:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
-    return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)
+        back = functools.partial(step_adjoint, varied=varied)
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, back)
+    return _evolve_planes_adjoint(group, steps, varied, *cotangents, *state, *fixed)

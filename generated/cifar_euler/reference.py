@@ -107,42 +107,46 @@ def step_adjoint(
     phi_0_p1 = shift(phi, (0, 1))
     phi_m1_0 = shift(phi, (-1, 0))
     phi_p1_0 = shift(phi, (1, 0))
-    gamma_c = gamma[:, None, None]
-    pi_1_bar4 = dt * pi_next_bar
-    pi_2_bar1_v = -pi_1_bar4
-    phi_1_bar5_v = dt * phi_next_bar
-    dH_dphi_bar9 = -pi_1_bar4
-    dH_dpi_bar8 = gamma_c * pi_2_bar1_v + phi_1_bar5_v
-    gamma_bar2 = sites(pi_2_bar1_v * pi, phi).sum(dim=[0, 2, 3])
-    c1_bar10 = sites(dH_dphi_bar9 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0), phi).sum(
-        dim=[0, 2, 3]
-    )
-    c2_bar11 = sites(dH_dphi_bar9 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1), phi).sum(
-        dim=[0, 2, 3]
-    )
-    m2_bar12 = sites(dH_dphi_bar9 * phi, phi).sum(dim=[0, 2, 3])
-    pi_bar6 = torch.einsum("cd,bd...->bc...", B, pi_1_bar4)
-    B_bar7 = torch.einsum("bc...,bd...->cd", pi_1_bar4, pi)
-    dH_dphi_bar9_0_m1 = shift(dH_dphi_bar9, (0, -1))
-    dH_dphi_bar9_0_p1 = shift(dH_dphi_bar9, (0, 1))
-    dH_dphi_bar9_m1_0 = shift(dH_dphi_bar9, (-1, 0))
-    dH_dphi_bar9_p1_0 = shift(dH_dphi_bar9, (1, 0))
     c1_c = c1[:, None, None]
     c2_c = c2[:, None, None]
+    gamma_c = gamma[:, None, None]
     m2_c = m2[:, None, None]
+    pi_1_bar6 = dt * pi_next_bar
+    v_1 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
+    v_2 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
+    pi_2_bar3_v = -pi_1_bar6
+    phi_1_bar7_v = dt * phi_next_bar
+    dH_dphi_bar11 = -pi_1_bar6
+    dH_dphi = m2_c * phi + c1_c * v_1 + c2_c * v_2
+    pi_2 = gamma_c * pi
+    dH_dpi_bar10 = gamma_c * pi_2_bar3_v + phi_1_bar7_v
+    dt_bar2 = sites(phi_next_bar * pi, phi).sum()
+    gamma_bar4 = sites(pi_2_bar3_v * pi, phi).sum(dim=[0, 2, 3])
+    c1_bar12 = sites(dH_dphi_bar11 * v_1, phi).sum(dim=[0, 2, 3])
+    c2_bar13 = sites(dH_dphi_bar11 * v_2, phi).sum(dim=[0, 2, 3])
+    m2_bar14 = sites(dH_dphi_bar11 * phi, phi).sum(dim=[0, 2, 3])
+    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
+    dH_dphi_bar11_0_m1 = shift(dH_dphi_bar11, (0, -1))
+    dH_dphi_bar11_0_p1 = shift(dH_dphi_bar11, (0, 1))
+    dH_dphi_bar11_m1_0 = shift(dH_dphi_bar11, (-1, 0))
+    dH_dphi_bar11_p1_0 = shift(dH_dphi_bar11, (1, 0))
+    pi_1_v = B_pi - dH_dphi
     phi_bar = (
-        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dH_dphi_bar9
+        (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c) * dH_dphi_bar11
         + phi_next_bar
-        + c1_c * (-dH_dphi_bar9_m1_0 - dH_dphi_bar9_p1_0)
-        + c2_c * (-dH_dphi_bar9_0_m1 - dH_dphi_bar9_0_p1)
+        + c1_c * (-dH_dphi_bar11_m1_0 - dH_dphi_bar11_p1_0)
+        + c2_c * (-dH_dphi_bar11_0_m1 - dH_dphi_bar11_0_p1)
     )
-    pi_bar = dH_dpi_bar8 + pi_next_bar - pi_bar6
-    B_bar = B_bar7
-    c1_bar = c1_bar10
-    c2_bar = c2_bar11
-    dt_bar = torch.zeros_like(dt)
-    gamma_bar = gamma_bar2
-    m2_bar = m2_bar12
+    dt_bar1 = sites((pi_1_v - pi_2) * pi_next_bar, phi).sum()
+    pi_bar8 = torch.einsum("cd,bd...->bc...", B, pi_1_bar6)
+    B_bar9 = torch.einsum("bc...,bd...->cd", pi_1_bar6, pi)
+    pi_bar = dH_dpi_bar10 + pi_next_bar - pi_bar8
+    B_bar = B_bar9
+    c1_bar = c1_bar12
+    c2_bar = c2_bar13
+    dt_bar = dt_bar1 + dt_bar2
+    gamma_bar = gamma_bar4
+    m2_bar = m2_bar14
     return (phi_bar, pi_bar, B_bar, c1_bar, c2_bar, dt_bar, gamma_bar, m2_bar)
 
 

@@ -8,6 +8,8 @@ asks of such a file:
     JOINED              whether a readout is one tensor, its components one after the other along the channels; left out
                         where they are a tuple, as those of the reference are
     FEW_KEPT            whether ``evolve_adjoint`` of many steps keeps few states by itself; left out where it does not
+    ON_REQUEST          names of arrays whose cotangents the adjoints of its steps make where they are called with
+                        ``varied=True``; left out where they make all of them always
     available()         whether this machine can run them
     fell_back()         whether the reference ran in their place, with a warning; left out where it never does
     insist()            raises ValueError where this machine cannot run them

@@ -34,7 +34,7 @@ def noise_arrays(
             raise SpecError(
                 f"the name {name!r} is that of the noise of {field}", part=name, fix=f"rename it, to {name + '1'!r} say"
             )
-    return {field: Array(name, Kind.SITE, driven=True) for field, name in names.items()}
+    return {field: Array(name, Kind.SITE, driven=True, noise=True) for field, name in names.items()}
 
 
 def bath(dynamics: Dynamics) -> sp.Expr:

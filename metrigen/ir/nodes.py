@@ -49,6 +49,7 @@ class Array:
 
     symmetry  of a matrix: +1 symmetric, -1 antisymmetric, 0 neither
     driven    whether every step of a call reads a value of its own
+    noise     whether these are standard normal numbers, which a call may make from hashes
     """
 
     name: str
@@ -56,6 +57,7 @@ class Array:
     positive: bool = False
     symmetry: int = 0
     driven: bool = False
+    noise: bool = False
 
 
 @dataclass(frozen=True)

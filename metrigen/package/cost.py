@@ -203,6 +203,10 @@ def _product(e: sp.Expr) -> Ops:
 
 
 Rows = list[tuple[str, int, int]]
+_NOISE = (
+    " Noise is made step by step, of a hash for each sample, channel and step, and once more on the way back; the "
+    "operations are those beside it."
+)
 
 
 def _stepping(
@@ -210,14 +214,13 @@ def _stepping(
 ) -> tuple[Rows, list[str]]:
     step, adjoint, derivation = by_name["step"], by_name["step_adjoint"], lowered.dynamics.derivation
     state, inputs = len(lowered.dynamics.state), _site_inputs(lowered)
-    noise = steps * len(lowered.dynamics.noise)  # numbers of their own for every step
     again = max(steps - 1, 0)
     forward, backward = steps * step.flops, again * step.flops + steps * adjoint.flops
     rows = [
         (f"forward, {steps} steps one by one", forward, steps * step.bytes),
-        (f"forward, {steps} steps fused", forward, WORD * (2 * state + inputs + noise)),
+        (f"forward, {steps} steps fused", forward, WORD * (2 * state + inputs)),
         (f"backward, {steps} steps one by one", backward, again * step.bytes + steps * adjoint.bytes),
-        (f"backward, {steps} steps fused", backward, WORD * (3 * state + 2 * inputs + 2 * noise)),
+        (f"backward, {steps} steps fused", backward, WORD * (3 * state + 2 * inputs)),
     ]
     sites = math.prod(shape[2:])
     planes, word = _planes(lowered, shape[1])
@@ -225,9 +228,8 @@ def _stepping(
     notes = [
         f"Stored for the backward pass: the first state ({_arrays(state)})"
         + (f" and the inputs ({_arrays(inputs)})" if inputs else "")
-        + (f" and the noise of all steps ({_arrays(noise)})" if noise else "")
-        + f", {WORD * (state + inputs + noise)} bytes per site"
-        + (", whatever the number of steps." if not noise else "."),
+        + f", {WORD * (state + inputs)} bytes per site, whatever the number of steps."
+        + (_NOISE if lowered.dynamics.noise else ""),
         f"Recomputed: the {again} states between, from the first. Storing them would cost {WORD * state * again} bytes "
         f"per site written and read again; recomputing costs {again * step.flops} operations per site. "
         + (

@@ -74,7 +74,8 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
 def by_reference(layer: FieldLayer) -> str:
     """The condition on which the reference takes the steps."""
     read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.fields]
-    constants = [*floats(layer), *([f"fixed[{read.index('t')}]"] if "t" in read else [])]
+    numbers = [name for name in floats(layer) if name not in layer.lowered.on_request]
+    constants = [*numbers, *([f"fixed[{read.index('t')}]"] if "t" in read else [])]
     return f"by_reference({', '.join(['self.backend', *constants])})"
 
 

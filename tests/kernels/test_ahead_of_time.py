@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from tests.kernels.ahead import TARGETS, launched, launched_planes, resources, s
 from tests.kernels.systems import rotating, wave  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
 from tests.lengths import LONG  # noqa: E402
+from tests.temperature.systems import wave as bath  # noqa: E402
 
 PLANE = (32, 32)
 ODD = (39, 39)
@@ -146,6 +148,28 @@ def test_groups_that_are_no_power_of_two(modules: dict[str, ModuleType], group: 
     made = source(modules["coupled_wave"].evolve_kernel, "fp32", sizes)
     compiled = triton.compile(made, target=TARGETS["sm_90"], options=options)
     assert resources(compiled.asm["cubin"], tmp_path)[1] == 0
+
+
+@pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+@pytest.mark.parametrize("target", TARGETS)
+def test_noise_is_made_on_chip(target: str, tmp_path: Path) -> None:
+    """Of hashes in double precision, its constants too, without spills; numbers that are handed in as they are."""
+    name = package(bath(2, "zero"), tmp_path, f"ahead_bath_{target}").__name__
+    module = importlib.import_module(f"{name}.kernels")
+    for kernel in ("evolve_kernel", "evolve_adjoint_kernel"):
+        sizes, options = launched_planes(module, kernel, PLANE, 1, target)
+        for pointer in ("*i64", "*fp32"):
+            made = source(getattr(module, kernel), "fp32", sizes)
+            made.signature["noise_ptr"] = pointer
+            compiled = triton.compile(made, target=TARGETS[target], options=options)
+            if not target.startswith("sm"):
+                assert vector_registers(compiled.asm["amdgcn"])[1] == 0
+                continue
+            assert resources(compiled.asm["cubin"], tmp_path)[1] == 0
+            text = compiled.asm["ptx"].lower()
+            assert (".f64" in text) == (pointer == "*i64")
+            sixths = (struct.pack(">d", x).hex() for x in (1 / 6, -1 / 6))  # of the series of the sine
+            assert any(f"0d{x}" in text for x in sixths) == (pointer == "*i64")
 
 
 def gallery(name: str, folder: Path) -> ModuleType:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from metrigen import ExplicitEuler, Param, Strang, System
 from tests.kernels.test_driven import gradients
@@ -59,3 +61,86 @@ def test_kernels_take_the_noise_of_the_reference(cell: str, tmp_path: Path) -> N
             assert torch.equal(getattr(rolled, name)[:, :, -1], a)
             torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-11)
     assert not torch.allclose(drawn[0][-1], ends[0][-1])
+
+
+Layers = tuple[torch.nn.Module, torch.nn.Module, ModuleType]
+
+
+def pair(cell: str, folder: Path, dtype: torch.dtype = torch.float64) -> Layers:
+    """A layer with kernels, the same by the reference, and their package."""
+    module = package(made(cell), folder, f"drawn_{cell}")
+    ours, truth = (layer_class(module)(CHANNELS, backend=b, dtype=dtype) for b in (KERNELS, "torch"))
+    return ours, truth, module
+
+
+def seeded(seed: int = 8) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("cell", ["point", "ring", "turned"])
+def test_kernels_count_as_the_reference_does(cell: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    """One step from rest leaves the numbers themselves, times a strength: one wrong bit of an integer gives others."""
+    ours, truth, _ = pair(cell, tmp_path, dtype)
+    rest = torch.zeros(64, CHANNELS, *(37,)[: ours.RANK], dtype=dtype)
+    a, b = (layer(rest, rest, steps=1, generator=seeded()).p for layer in (ours, truth))
+    assert len(b.unique()) > 0.999 * b.numel()
+    assert b.abs().amax() > 2.5 * b.std()
+    tight = 2e-6 if dtype == torch.float32 else 1e-14
+    torch.testing.assert_close(a, b, rtol=tight, atol=tight)
+
+
+@pytest.mark.parametrize("cell", ["point", "wall", "turned"])
+def test_gradients_see_the_noise_of_the_way_forward(cell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over stretches of steps that are taken once more, in one kernel and step by step, and twice."""
+    ours, truth, module = pair(cell, tmp_path)
+    steps = 150 if KERNELS == "cpu" else 5
+    sites = (5, 3)[: ours.RANK]
+    state = [torch.randn(2, CHANNELS, *sites, dtype=torch.float64, generator=seeded(i)) for i in range(2)]
+    handed = {name: torch.full_like(state[0], 0.5) for name in ours.INPUTS}
+
+    def found(layer: torch.nn.Module) -> list[torch.Tensor]:
+        q, p = (x.clone().requires_grad_() for x in state)
+        end = layer(q, p, **handed, steps=steps, generator=seeded())
+        first = gradients(layer, end, [q, p])
+        bent = layer(q, p, **handed, steps=2, generator=seeded()).q.square().sum()
+        (slope,) = torch.autograd.grad(bent, q, create_graph=True)
+        return [*end, *first, slope, *torch.autograd.grad(slope.square().sum(), [q, layer.raw_k])]
+
+    known = found(truth)
+    for on_chip in (True, False) if KERNELS == "triton" else (True,):
+        if not on_chip:
+            monkeypatch.setattr(module.kernels, "_channels_together", lambda *_: 0)
+        for a, b in zip(found(ours), known, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
+    assert ours.last_backend == KERNELS
+
+
+def test_samples_with_steps_of_their_own_keep_their_noise(tmp_path: Path) -> None:
+    ours, truth, _ = pair("ring", tmp_path)
+    rest = torch.zeros(3, CHANNELS, 6, dtype=torch.float64)
+    dt = torch.tensor([0.1, 0.2, 0.1], dtype=torch.float64)
+    ends = [layer(rest, rest, dt=dt, steps=K, generator=seeded()).q for layer in (ours, truth)]
+    torch.testing.assert_close(*ends, rtol=1e-10, atol=1e-11)
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers of a tensor that any operation returned."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for x in found if isinstance(found, (tuple, list)) else (found,):
+            self.numbers = max(self.numbers, x.untyped_storage().nbytes() // 8 if isinstance(x, torch.Tensor) else 0)
+        return found
+
+
+@pytest.mark.parametrize("backend", [KERNELS, "torch"])
+def test_no_call_holds_the_noise_of_all_steps(backend: str, tmp_path: Path) -> None:
+    ours, truth, _ = pair("ring", tmp_path)
+    layer, steps = ours if backend == KERNELS else truth, 24
+    rest = torch.zeros(2, CHANNELS, 50, dtype=torch.float64)
+    with Largest() as seen:
+        layer(rest, rest, steps=steps, generator=seeded()).q.square().sum().backward()
+    assert 0 < seen.numbers <= max(rest.numel(), 2 * CHANNELS * steps)

@@ -37,6 +37,14 @@ def seeded(seed: int = 5) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def normal(module: ModuleType, seed: int, field: int, shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """The numbers (B, C, K, *S) of a seed, from the hashes of samples, channels and steps."""
+    of_steps = module.noise.words(torch.tensor(seed), field, shape, like)
+    assert of_steps.dtype == torch.int64
+    assert of_steps.shape == shape[:3]
+    return module.noise.numbers(of_steps, like.new_empty(1, 1, *shape[3:]))
+
+
 def mixed(x: int) -> int:
     """The finaliser of SplitMix64 on whole numbers."""
     for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -56,7 +64,7 @@ def by_integers(seed: int, field: int, *places: int) -> float:
 
 def test_numbers_are_standard_normal_and_apart(module: ModuleType) -> None:
     shape = (16, 4, 32, 8, 16)
-    x = module.noise.normal(torch.tensor(2026), 0, shape, torch.zeros((), dtype=torch.float64))
+    x = normal(module, 2026, 0, shape, torch.zeros((), dtype=torch.float64))
     count = x.numel()
     moments = [x.mean(), (x**2).mean() - 1, (x**3).mean(), (x**4).mean() - 3]
     for moment, variance in zip(moments, (1, 2, 15, 96), strict=True):
@@ -67,15 +75,15 @@ def test_numbers_are_standard_normal_and_apart(module: ModuleType) -> None:
         a, b = x.narrow(axis, 0, size - 1), x.narrow(axis, 1, size - 1)
         assert abs((a * b).mean()) < 4 / a.numel() ** 0.5
         assert abs((a**2 * b**2).mean() - 1) < 4 * (8 / a.numel()) ** 0.5
-    others = [module.noise.normal(torch.tensor(s), f, shape, x) for s, f in ((2027, 0), (2026, 1))]
+    others = [normal(module, s, f, shape, x) for s, f in ((2027, 0), (2026, 1))]
     assert all(abs((x * y).mean()) < 4 / count**0.5 for y in others)
 
 
 def test_numbers_depend_on_their_place_alone(module: ModuleType) -> None:
-    like, seed = torch.zeros((), dtype=torch.float64), torch.tensor(3)
-    whole = module.noise.normal(seed, 0, (4, 3, 10, 6), like)
-    assert torch.equal(module.noise.normal(seed, 0, (2, 2, 7, 6), like), whole[:2, :2, :7])
-    assert torch.equal(module.noise.normal(seed, 0, (4, 3, 10, 6), like.float()), whole.float())
+    like = torch.zeros((), dtype=torch.float64)
+    whole = normal(module, 3, 0, (4, 3, 10, 6), like)
+    assert torch.equal(normal(module, 3, 0, (2, 2, 7, 6), like), whole[:2, :2, :7])
+    assert torch.equal(normal(module, 3, 0, (4, 3, 10, 6), like.float()), whole.float())
     for place in ((0, 0, 0, 0), (1, 2, 3, 4), (3, 2, 9, 5)):
         assert whole[place].item() == pytest.approx(by_integers(3, 0, *place), rel=1e-12)
 

@@ -26,6 +26,7 @@ class Group:
     fixed    arrays that come with the unit; ``imported`` are those of its site arrays that are read at neighbours
     sums     parameters whose cotangents are summed, and ``further`` numbers
     docs     what the programs compute
+    on_request  parameters that are summed where a call asks for it
     """
 
     name: str
@@ -35,6 +36,7 @@ class Group:
     cuts: Mapping[str, Cut]
     further: tuple[Array, ...] = ()
     docs: Docs = field(default_factory=dict)
+    on_request: frozenset[str] = frozenset()
 
     def told(self, routine: Routine) -> list[Function]:
         """The functions of a routine, its sweeps first, with what they say of themselves."""
@@ -57,6 +59,12 @@ class Group:
     def site_driven(self) -> list[bool]:
         """Of each of the fixed fields whether it has a value for every step."""
         return [a.driven for a in self.fixed if a.kind is Kind.SITE]
+
+    @property
+    def site_noise(self) -> list[int]:
+        """Of each of the fixed fields that is standard normal numbers its place among ``driven``, -1 of others."""
+        places = [self.driven.index(i) if a.noise else -1 for i, a in enumerate(self.fixed)]
+        return [place for place, a in zip(places, self.fixed, strict=True) if a.kind is Kind.SITE]
 
     @property
     def layout_base(self) -> frozenset[str]:
@@ -99,14 +107,18 @@ def printed(
     **context: object,
 ) -> Printed:
     """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
-    shared = {"group": group, "imports": len(group.imported), "sums": bool(group.sums), "points": points}
-    shared["site_fixed_driven"] = group.site_driven
+    noise = [a.name for a in group.fixed if a.noise]
+    imports = len(group.imported) + (0 if points else len(noise))  # planes of a unit, of its own
+    shared = {"group": group, "imports": imports, "sums": bool(group.sums), "points": points}
+    shared |= {"site_fixed_driven": group.site_driven, "site_noise": group.site_noise}
     buffers = max(r.buffers for r in routines.values())
     entries = render(template, **shared, buffers=buffers, carried=carried, calls=calls, **context)
     text = render(
-        "kernels_group.cpp.j2", name=group.name, given=[_member(group, i) for i in range(len(group.fixed))],
+        "kernels_group.cpp.j2", name=group.name,
+        given=[_member(group, i, bool(points)) for i in range(len(group.fixed))],
         frames=[_frame(group, i, k, bool(points)) for k, i in enumerate(group.driven)],
-        imports=len(group.imported), sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
+        imports=imports, noise=bool(noise),
+        sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
         functions=[f for r in routines.values() for f in group.told(r)], entries=entries.rstrip("\n"),
         points=points,
     )  # fmt: skip
@@ -123,11 +135,15 @@ def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]
         return {"from": f"arrays[{index}]", "line": f"{array.name} = frames[{place}][k];"}
     unit = f"arrays[{index}] + (sample * channels + first) * layout[{2 * place}]"
     now = f"frames[{place}] + k * layout[{2 * place + 1}]"
+    if array.noise:
+        unit = f"noise__::frames(arrays[{index}], sample * channels + first, layout + {2 * place})"
+        room = len(group.imported) + [a.name for a in group.fixed if a.noise].index(array.name)
+        now = f"noise__::frame(at, frames[{place}], k, layout + {2 * place}, rooms__ + {room} * at.block)"
     taken = f"import_planes(at, {now}, {array.name});" if array.name in group.imported else f"{array.name} = {now};"
     return {"from": unit, "line": taken}
 
 
-def _member(group: Group, index: int) -> dict[str, str]:
+def _member(group: Group, index: int, points: bool) -> dict[str, str]:
     array = group.fixed[index]
     name, at = array.name, f"arrays[{index}]"
     unit = f"{at} + (sample * channels + first) * at.dense"
@@ -141,8 +157,10 @@ def _member(group: Group, index: int) -> dict[str, str]:
         return {"declaration": f"R {name}", "initial": f"{name}(*{at})", "line": ""}
     if array.kind is Kind.CHANNEL:
         return {"declaration": f"const R* {name}", "initial": f"{name}({at} + first)", "line": ""}
+    if array.noise and name not in group.imported and not points:
+        return {"declaration": f"const R* {name}", "initial": "", "line": ""}
     if name not in group.imported:
         return {"declaration": f"const R* {name}", "initial": f"{name}({unit})", "line": ""}
     k = sorted(group.imported).index(name)
     return {"declaration": f"R* {name}", "initial": f"{name}(work + {k} * at.block)",
-            "line": f"import_planes(at, {unit}, {name});"}  # fmt: skip
+            "line": "" if array.noise else f"import_planes(at, {unit}, {name});"}  # fmt: skip

@@ -42,7 +42,7 @@ def implicit_group(lowered: Lowered, points: Points) -> Printed | None:
     found = group("steps", fixed, programs, field_docs(lowered))
     if found is None or any(_sums_a_tensor(p, found) for p in found.programs.values()):
         return None
-    return _print(found, named, body, step, state, points)
+    return _print(replace(found, on_request=frozenset(lowered.on_request)), named, body, step, state, points)
 
 
 def kept_planes(lowered: Lowered) -> int:
@@ -129,7 +129,11 @@ def _print(
     routines: dict[str, Routine] = {
         n: print_routine(
             n, p, group.cuts[n],
-            Layout(group.layout_base, given, frozenset(filled.get(n, ())), flat=points == "numbers"), types,
+            Layout(
+                group.layout_base, given, frozenset(filled.get(n, ())), flat=points == "numbers",
+                on_request=group.on_request,
+            ),
+            types,
         )
         for n, p in programs.items()
     }  # fmt: skip

@@ -33,6 +33,7 @@ class CpuKernels:
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
     points  what lies along the vectors of a system of ODEs at a point
+    on_request  what of the steps is summed where a call asks for it
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -55,8 +56,14 @@ class CpuKernels:
     readout_sums: tuple[Array, ...]
     components: int
     points: Points
+    on_request: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
+
+    @property
+    def noise(self) -> bool:
+        """Whether steps read standard normal numbers."""
+        return any(a.noise for a in self.fixed)
 
     def source(self, header: str, title: str) -> str:
         """The text of ``kernels.cpp``."""
@@ -68,7 +75,8 @@ class CpuKernels:
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
             site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
             vector_math=bool(self.points) and bool(functions or binary),
-            frames=bool(self.points) and any(a.driven for a in self.fixed),
+            frames=bool(self.points) and any(a.driven for a in self.fixed), noise=self.noise,
+            on_request=self.on_request,
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -80,7 +88,7 @@ class CpuKernels:
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
-            driven=any(a.driven for a in self.fixed),
+            driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
@@ -144,6 +152,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
         points=points,
+        on_request=lowered.on_request,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in lowered.body or ()),
     )
@@ -199,6 +208,8 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         given_channels="channels" if points == "samples" else "1",
         driven=_flags([a.driven for a in moving.group.fixed]) if lowered.driven else [],
         site_driven=_flags(moving.group.site_driven),
+        noise=_flags([a.noise for a in moving.group.fixed]) if any(a.noise for a in moving.group.fixed) else [],
+        site_noise=_flags([a.noise for a in moving.group.fixed if a.kind is Kind.SITE]),
     )  # fmt: skip
 
 

@@ -73,6 +73,7 @@ class Layout:
     streamed dense outputs that nobody reads soon
     flat     whether a row holds numbers of all samples and channels: a number a channel is a row as well, and a sum
              keeps its lanes apart
+    on_request  sums that are left out where nobody asks for them
     """
 
     dense: frozenset[str]
@@ -80,6 +81,11 @@ class Layout:
     filled: frozenset[str]
     streamed: frozenset[str] = frozenset()
     flat: bool = False
+    on_request: frozenset[str] = frozenset()
+
+    def asked(self, name: str) -> str:
+        """What goes ahead of a statement that adds to a sum."""
+        return "if (VARIED) " if name in self.on_request else ""
 
 
 def print_routine(
@@ -201,7 +207,7 @@ class _SweepPrinter:
         lines += ["        columns([&](auto last, const long j) INLINE {"]
         lines += [f"            {line}" for line in self._map(self._whole(), set(), coupled=False)]
         lines += ["        });", "    }"]
-        lines += [f"    sums.{n}[c] += across({n}__sum);" for n in self.sums]
+        lines += [f"    {self.layout.asked(n)}sums.{n}[c] += across({n}__sum);" for n in self.sums]
         return [*lines, "}"]
 
     def _flat(self) -> list[str]:
@@ -239,7 +245,7 @@ class _SweepPrinter:
             inside.add(statement.out)
         lines += ["    });", "}"]
         if self.sums:
-            added = " ".join(f"sums.{n}[c] += across({n}__sum[c]);" for n in self.sums)
+            added = " ".join(f"{self.layout.asked(n)}sums.{n}[c] += across({n}__sum[c]);" for n in self.sums)
             lines.append(f"for (long c = 0; c < G; ++c) {{ {added} }}")
         return lines
 
@@ -292,7 +298,7 @@ class _SweepPrinter:
         for n, _, e in statement.sums:
             if n in self.target:
                 where, value = f"{self.target[n]}__sum" + ("[c]" if coupled else ""), CPP.print(e.xreplace(swap))
-                apart = f"add(sums.{self.target[n]} + j, spread({value}));"
+                apart = f"{self.layout.asked(self.target[n])}add(sums.{self.target[n]} + j, spread({value}));"
                 lines.append(apart if self.layout.flat else f"{where} += valid(last, {value});")
         return lines
 

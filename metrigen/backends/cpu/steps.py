@@ -30,6 +30,7 @@ def step_group(lowered: Lowered, points: Points) -> Printed | None:
     found = group("steps", fixed, programs, field_docs(lowered))
     if found is None:
         return None
+    found = replace(found, on_request=frozenset(lowered.on_request))
     if points == "numbers":  # coefficients are no numbers of a row that could be made once
         return _print_steps(found, loop, state, rank, points)
     cuts = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.cuts.items()}
@@ -134,7 +135,10 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     routines = {
         n: print_routine(
             n, p, group.cuts[n],
-            Layout(group.layout_base | dense[n], fixed, frozenset(filled.get(n, ())), flat=points == "numbers"),
+            Layout(
+                group.layout_base | dense[n], fixed, frozenset(filled.get(n, ())), flat=points == "numbers",
+                on_request=group.on_request,
+            ),
         )
         for n, p in group.programs.items()
     }  # fmt: skip

@@ -24,5 +24,6 @@ def graph_reference_text(layer: FieldLayer, head: str) -> str:
         "graph_reference.py.j2", header=head.rstrip("\n"), title=layer.class_name, functions=functions(layer),
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}, stepping=layer.stepping,
         driven=driven_places(layer),
+        noise=(),  # a graph has no temperature
         cayley=prologue is not None and any(isinstance(s, Cayley) for s in prologue.body),
     )  # fmt: skip

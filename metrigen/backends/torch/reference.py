@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.emit.render import render
-from metrigen.ir.nodes import Cayley
+from metrigen.ir.nodes import Array, Cayley
 from metrigen.layers.docs import docstring, field_docs
 from metrigen.layers.fields import PARTS, FieldLayer
 from metrigen.layers.joint import joint
@@ -79,6 +79,7 @@ def reference_text(layer: FieldLayer, head: str) -> str:
         | {f.name: doc for own in implicit(layer).values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
         stepping=layer.stepping,
         driven=driven_places(layer),
+        noise=noise_places(layer),
         joint=found is not None,
         **(found.context() if found else {}),
         stencil=stencil is not None,
@@ -90,10 +91,17 @@ def reference_text(layer: FieldLayer, head: str) -> str:
 
 def driven_places(layer: FieldLayer) -> tuple[int, ...]:
     """Places, among what a step reads beside the state, of what every step reads a value of its own of."""
-    if not layer.stepping:
-        return ()
-    fixed = [a for a in layer.programs["step"].inputs if a.name not in layer.fields]
-    return tuple(i for i, a in enumerate(fixed) if a.driven)
+    return tuple(i for i, a in enumerate(_fixed(layer)) if a.driven)
+
+
+def noise_places(layer: FieldLayer) -> tuple[int, ...]:
+    """Those of them that are standard normal numbers."""
+    return tuple(i for i, a in enumerate(_fixed(layer)) if a.noise)
+
+
+def _fixed(layer: FieldLayer) -> list[Array]:
+    """What a step reads beside the state."""
+    return [a for a in layer.programs["step"].inputs if a.name not in layer.fields] if layer.stepping else []
 
 
 def _by_plane(layer: FieldLayer) -> bool:

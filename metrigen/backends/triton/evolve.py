@@ -8,9 +8,10 @@ them, and walks back. Sums over sites leave one partial per program: the same bi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
+from metrigen.backends.triton.printer import asked
 from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total
 from metrigen.ir.statement import unknown
 from metrigen.passes.vary import bar
@@ -44,13 +45,19 @@ class Evolution:
     helpers: frozenset[str]
 
 
-def print_evolution(step: Program, adjoint: Program, fields: tuple[str, ...], near: Near) -> Evolution:
-    """The kernels of ``step`` and of its variation."""
-    return _Writer(step, adjoint, fields, near).evolution()
+def print_evolution(
+    step: Program, adjoint: Program, fields: tuple[str, ...], near: Near, on_request: tuple[str, ...] = ()
+) -> Evolution:
+    """The kernels of ``step`` and of its variation; ``on_request`` are numbers whose cotangents are summed where they
+    are asked for."""
+    return _Writer(step, adjoint, fields, near, on_request).evolution()
 
 
 class _Writer:
-    def __init__(self, step: Program, adjoint: Program, fields: tuple[str, ...], near: Near) -> None:
+    def __init__(
+        self, step: Program, adjoint: Program, fields: tuple[str, ...], near: Near, on_request: tuple[str, ...]
+    ) -> None:
+        self.on_request = on_request
         self.step, self.adjoint, self.fields, self.near = step, adjoint, fields, near
         self.grouped = any(isinstance(s, (Mix, Total)) for s in step.body)
         self.functions = plane_functions(step, "step", near)
@@ -58,6 +65,7 @@ class _Writer:
         self.kinds = {a.name: a.kind for a in step.inputs}
         self.fixed = tuple(a.name for a in step.inputs if a.name not in fields)
         self.driven = frozenset(a.name for a in step.inputs if a.driven)
+        self.noise = frozenset(a.name for a in step.inputs if a.noise)
         self.helpers: set[str] = set()
         self.sizes = ["N__", *(f"N{axis}__" for axis in range(near.rank)), "TILE__"]
         self.sizes += ["GROUP__"] if self.grouped else []
@@ -98,8 +106,14 @@ class _Writer:
         group = ", N__, GROUP__" if self.grouped else ""
         return f"{name} = _{helper}({source}, {base}, ok__{group}, ACC)"
 
-    def _store(self, name: str, pointer: str, base: str = "base__") -> str:
-        helper = "store_planes" if self.grouped else "store_plane"
+    def _noise(self, name: str, step: str, base: str) -> str:
+        """The noise of a step: loaded, or made of the hashes of the planes."""
+        self.helpers |= {"noise", "load_plane", *(["load_planes"] if self.grouped else [])}
+        group = ", N__, GROUP__" if self.grouped else ""
+        return f"{name} = _noise({name}_ptr, {base}, plane__ + {step} * planes__, at__, ok__{group}, ACC)"
+
+    def _store(self, name: str, pointer: str, base: str = "base__", helper: str = "") -> str:
+        helper = helper or ("store_planes" if self.grouped else "store_plane")
         self.helpers.add(helper)
         group = ", N__, GROUP__" if self.grouped else ""
         return f"_{helper}({pointer}, {base}, {name}, ok__{group})"
@@ -114,7 +128,8 @@ class _Writer:
 
     def _load_driven(self, program: Program, step: str, base: str) -> list[str]:
         """What a step reads of what has a value for every step."""
-        lines = [self._load(n, base=base) for n in self._read(program, Kind.SITE) if n in self.driven]
+        sites = [n for n in self._read(program, Kind.SITE) if n in self.driven]
+        lines = [self._noise(n, step, base) if n in self.noise else self._load(n, base=base) for n in sites]
         scalars = [n for n in self._read(program, Kind.SCALAR) if n in self.driven]
         return lines + [f"{n} = tl.load({n}_ptr + {step}).to(ACC)" for n in scalars]
 
@@ -282,12 +297,12 @@ class _Writer:
         if self.grouped:
             body.append("tl.debug_barrier()")
             memory = {f: f"{f}__kept_ptr, at_step__" for f in self._kept}
-            sites = self._read(self.adjoint, Kind.SITE)
+            sites = [n for n in self._read(self.adjoint, Kind.SITE) if n not in self.noise]
             memory |= {n: f"{n}_ptr, {'at_step__' if n in self.driven else 'base__'}" for n in sites}
             self.helpers |= {"load_plane", "load_planes"}
         else:
             body += [self._load(f, f"{f}__kept_ptr", "at_step__") for f in self._kept]
-        body += self._load_driven(self.adjoint, "K__ - 1 - back__", "at_step__")
+        body += self._load_driven(self.adjoint, "(K__ - 1 - back__)", "at_step__")
         body += self._statements(self.adjoint.body, self.reverse, memory)
         body += [self._store(n, f"{n}__kept_ptr", "at_step__") for n in self._factors]
         body.append(f"{', '.join(self._flowing.values())} = {', '.join(bar(f) for f in self.fields)}")
@@ -295,7 +310,9 @@ class _Writer:
         lines += [self._store(self._flowing[f], f"{bar(f)}_ptr") for f in self.fields]
         lines += self._finish()
         doc = "The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."
-        return self._kernel("evolve_adjoint", doc, self._adjoint_pointers(), lines)
+        made = self._kernel("evolve_adjoint", doc, self._adjoint_pointers(), lines)
+        more = ("VARIED__: tl.constexpr",) if self.on_request else ()
+        return replace(made, parameters=(*made.parameters, *more))
 
     def _adjoint_pointers(self) -> list[str]:
         program = _joined(self.step, self.adjoint) if self._kept else self.adjoint
@@ -315,11 +332,13 @@ class _Writer:
         """Sums over the steps, lane by lane. A group keeps those of its channels in memory: see ``_add``."""
         zero = "tl.zeros([TILE__], ACC)"
         if not self.grouped:
-            return [f"{bar(n)}__sum = {zero}" for n in (*self._added(), *self._partial())]
+            sums = (*self._added(), *self._partial())
+            return [x for n in sums for x in asked(f"{bar(n)}__sum = {zero}", n in self.on_request)]
         if self._added():
             self.helpers.add("zero_planes")
         lines = [f"{bar(n)}__sum = _zero_planes(TILE__, GROUP__, ACC)" for n in self._added()]
-        return lines + [f"{bar(n)}__sum = {zero}" for n in self._summed(Kind.SCALAR)]
+        scalars = self._summed(Kind.SCALAR)
+        return lines + [x for n in scalars for x in asked(f"{bar(n)}__sum = {zero}", n in self.on_request)]
 
     def _collect(self, function: PlaneFunction) -> list[str]:
         """What the sums of one ``Map`` add to the cotangents of the fixed arrays, at once: they need not be kept."""
@@ -327,10 +346,13 @@ class _Writer:
         for n in (*self._summed(Kind.SITE), *self._partial()):
             for at, term in enumerate(self._terms[n]):
                 if term in function.results:
-                    lines.append(self._add(n, at, term))
+                    lines += asked(self._add(n, at, term), n in self.on_request)
         return lines
 
     def _add(self, n: str, at: int, term: str) -> str:
+        if n in self.noise:
+            self.helpers |= {"load_plane", *(["load_planes"] if self.grouped else [])}
+            return self._store(term, f"{bar(n)}_ptr", "at_step__", "store_noise")
         if n in self.driven:
             return self._store(term, f"{bar(n)}_ptr", "at_step__")
         if not self.grouped:
@@ -350,7 +372,8 @@ class _Writer:
         for n in self._partial():
             if self.kinds[n] is Kind.SCALAR or not self.grouped:
                 at = "tl.program_id(0)" if self.grouped else "plane__"
-                lines.append(f"tl.store({bar(n)}_ptr + {at}, tl.sum(tl.where(ok__, {bar(n)}__sum, 0.0), axis=0))")
+                stored = f"tl.store({bar(n)}_ptr + {at}, tl.sum(tl.where(ok__, {bar(n)}__sum, 0.0), axis=0))"
+                lines += asked(stored, n in self.on_request)
         return lines
 
     def _launch_adjoint(self) -> list[str]:
@@ -367,10 +390,14 @@ class _Writer:
             apart = f"_new({first}, {first}.shape[:2], {acc})"
             lines.append(f"{bar(n)} = " + (f"{first}.new_zeros({shape}, dtype={acc})" if self.grouped else apart))
         count = f"{first}.shape[0] * {first}.shape[1] // group__"
-        lines += [f"{bar(n)} = _new({first}, ({count},), _accumulator({first}))"
-                  for n in self._summed(Kind.SCALAR)]  # fmt: skip
+        for n in self._summed(Kind.SCALAR):
+            zeros = f"{first}.new_zeros({count}, dtype=_accumulator({first}))"
+            lines.append(
+                f"{bar(n)} = {zeros if n in self.on_request else f'_new({first}, ({count},), _accumulator({first}))'}"
+            )
         args = ", ".join(self._adjoint_pointers())
-        lines.append(f"_launch_planes(evolve_adjoint_kernel, {first}, group__, steps, {args}{self._constants})")
+        constants = self._constants + (", VARIED__=varied" if self.on_request else "")
+        lines.append(f"_launch_planes(evolve_adjoint_kernel, {first}, group__, steps, {args}{constants})")
         over = f"{(0, 1, *range(3, 3 + self.near.rank))}" if self.grouped else "0"
         lines += [f"{bar(n)} = {bar(n)}.sum({over}).to({first}.dtype)" for n in self._summed(Kind.CHANNEL)]
         lines += [f"{bar(n)} = {bar(n)}.sum().to({first}.dtype)" for n in self._summed(Kind.SCALAR)]

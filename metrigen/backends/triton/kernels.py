@@ -17,6 +17,7 @@ from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley, Mix, Total
 from metrigen.layers.docs import docstring, field_docs, part
 from metrigen.layers.fields import FieldLayer
+from metrigen.passes.vary import bar
 from metrigen.spec.symbols import Param
 
 # Loops over steps and iterations are torch in every backend; these are the programs they call.
@@ -52,6 +53,7 @@ def kernels_text(layer: FieldLayer, head: str) -> str:
         on_chip=bool(evolution or solve),
         table=launch_table(),
         evolution=evolution,
+        on_request=layer.lowered.on_request if evolution else (),
         solve=solve,
         **_on_chip(layer, evolution, solve),
     )
@@ -77,7 +79,9 @@ def _on_chip(layer: FieldLayer, evolution: Evolution | None, solve: Solve | None
 
 def _kernels(layer: FieldLayer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
     return tuple(
-        print_kernels(program, layer.rank, name) for name, program in layer.programs.items() if name in _KERNEL_PROGRAMS
+        print_kernels(program, layer.rank, name, tuple(map(bar, layer.lowered.on_request)))
+        for name, program in layer.programs.items()
+        if name in _KERNEL_PROGRAMS
     )
 
 
@@ -97,7 +101,8 @@ def _evolution(layer: FieldLayer) -> Evolution | None:
     if not layer.stepping:
         return None
     step, adjoint = (layer.programs[name] for name in ("step", "step_adjoint"))
-    found, docs = print_evolution(step, adjoint, layer.fields, _near(layer)), field_docs(layer.lowered)
+    found = print_evolution(step, adjoint, layer.fields, _near(layer), layer.lowered.on_request)
+    docs = field_docs(layer.lowered)
     first, *motion = docs["step"]
     return replace(
         found,
@@ -152,6 +157,7 @@ def _map_kernels(layer: FieldLayer) -> list[dict[str, Any]]:
             ],
             "channels": kernel.channels,
             "sums": kernel.sums,
+            "on_request": kernel.on_request,
             "lines": kernel.lines,
         }
         for group, driver in _kernels(layer)

@@ -7,7 +7,8 @@ torch, so gradients are the same bits at every run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -15,11 +16,12 @@ from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch.printer import statement_line
 from metrigen.backends.triton.plane import coordinates, inlined, moved, site_index
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, offset_text
+from metrigen.passes.prune import prune
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One Triton kernel: its arguments in order and the lines of its body."""
+    """One Triton kernel: its arguments in order and the lines of its body, some of them for what is on request."""
 
     name: str
     sites: tuple[str, ...]
@@ -28,38 +30,49 @@ class Kernel:
     stores: tuple[str, ...]
     sums: tuple[str, ...]
     lines: tuple[str, ...]
+    on_request: bool = False
 
 
 @dataclass(frozen=True)
 class Driver:
-    """The sequence of launches of one program."""
+    """The sequence of launches of one program; ``on_request``: whether some of what it makes is."""
 
     name: str
     args: tuple[str, ...]
     lines: tuple[str, ...]
     results: tuple[str, ...]
+    on_request: bool = False
 
 
-def print_kernels(program: Program, rank: int, name: str | None = None) -> tuple[tuple[Kernel, ...], Driver]:
-    """The kernels of a program and the function that launches them."""
+def print_kernels(
+    program: Program, rank: int, name: str | None = None, on_request: tuple[str, ...] = ()
+) -> tuple[tuple[Kernel, ...], Driver]:
+    """The kernels of a program and the function that launches them; ``on_request`` are outputs that are made where they
+    are asked for, with all that nothing else needs."""
     name = name or program.name
     kinds = program.kinds()
     kernels: list[Kernel] = []
     lines: list[str] = []
     site = next((a.name for a in program.inputs if a.kind is Kind.SITE), "")
+    always = prune(replace(program, outputs=tuple(n for n in program.outputs if n not in on_request)))
+    spare = {n for s in program for n, _ in s.defines} - {n for s in always for n, _ in s.defines}
     for statement in program.body:
         if not isinstance(statement, Map):
             lines.extend(statement_line(statement))
             continue
         statement = inlined(statement)
-        kernel = _kernel(statement, f"{name}_{len(kernels)}", kinds, rank, program.periodic)
+        kernel = _kernel(statement, f"{name}_{len(kernels)}", kinds, rank, program.periodic, spare)
         kernels.append(kernel)
         lines.extend(_launch(kernel, statement, site))
     args = tuple(a.name for a in program.inputs)
-    return tuple(kernels), Driver(name, args, tuple(lines), tuple(program.outputs))
+    return tuple(kernels), Driver(
+        name, args, tuple(lines), tuple(program.outputs), any(kernel.on_request for kernel in kernels)
+    )
 
 
-def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, periodic: bool) -> Kernel:
+def _kernel(
+    statement: Map, name: str, kinds: dict[str, Kind], rank: int, periodic: bool, spare: Collection[str]
+) -> Kernel:
     atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
     own = {symbol for symbol, _ in statement.lets}
     found = [a for a in atoms if isinstance(a, Leaf)]
@@ -81,9 +94,11 @@ def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, period
             lines.append(f"{a.name} = {complement}ok{_suffix(a.offset)}.to(ACC)")
     lines += [f"{s.name} = {TRITON.print(e)}" for s, e in statement.lets]
     for out, expr in statement.stores:
-        lines.append(f"tl.store({out}_ptr + base__ + at__, {_value(expr)}.to({out}_ptr.dtype.element_ty), mask=ok__)")
+        stored = f"tl.store({out}_ptr + base__ + at__, {_value(expr)}.to({out}_ptr.dtype.element_ty), mask=ok__)"
+        lines += asked(stored, out in spare)
     for out, _, expr in statement.sums:
-        lines.append(f"tl.store({out}_ptr + partial__, tl.sum(tl.where(ok__, {_tile(expr)}, 0.0), axis=0))")
+        added = f"tl.store({out}_ptr + partial__, tl.sum(tl.where(ok__, {_tile(expr)}, 0.0), axis=0))"
+        lines += asked(added, out in spare)
     return Kernel(
         name,
         tuple(sorted({leaf.array for leaf in found})),
@@ -92,7 +107,13 @@ def _kernel(statement: Map, name: str, kinds: dict[str, Kind], rank: int, period
         tuple(n for n, _ in statement.stores),
         tuple(n for n, _, _ in statement.sums),
         tuple(lines),
+        any(n in spare for n, _ in statement.defines),
     )
+
+
+def asked(line: str, on_request: bool) -> list[str]:
+    """A line, which is left out of the compiled kernel where nobody asks for what it makes."""
+    return ["if VARIED__:", f"    {line}"] if on_request else [line]
 
 
 def _tile(expr: sp.Expr) -> str:
@@ -130,7 +151,8 @@ def _launch(kernel: Kernel, statement: Map, site: str) -> list[str]:
     args = ", ".join(
         (*kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{out}__parts" for out in kernel.sums))
     )
-    lines.append(f"launch({kernel.name}_kernel, {site}, {args})")
+    constants = ", VARIED__=varied" if kernel.on_request else ""
+    lines.append(f"launch({kernel.name}_kernel, {site}, {args}{constants})")
     for out, kind, _ in statement.sums:
         lines.append(f"{out} = {out}__parts.sum({'dim=(0, 2)' if kind is Kind.CHANNEL else ''})")
     return lines
