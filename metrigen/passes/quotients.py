@@ -247,8 +247,8 @@ def _logcosh(of: Quotients, a: sp.Expr) -> sp.Expr:
 
 
 def _sech(of: Quotients, a: sp.Expr) -> sp.Expr:
-    """sech a1 - sech a0 = -2 sinh(m) sinh(h)/(cosh a0 cosh a1), h = d/2, divided by cosh(m)^2, which may overflow, above
-    and below; where |h| > 1 a difference loses nothing."""
+    """sech a1 - sech a0 = -2 sinh(m) sinh(h)/(cosh a0 cosh a1), h = d/2, above and below over cosh(m)^2, which may
+    overflow; where |h| > 1 a difference loses nothing."""
     middle, square = of.mean(a), _difference(of, a) ** 2 / 4
     inside = choose(1 - square, square, sp.S.Zero)
     even, odd = (stumpff(k, -inside, sp.S.Zero) for k in (sp.S.Zero, sp.S.One))
