@@ -11,6 +11,12 @@ from metrigen.ir.nodes import Array, Program
 
 # map: values at the sites; steps: steps of a method; solve: the unknown of an equation; scan: a state after every token
 Kind = Literal["map", "steps", "solve", "scan"]
+# What the longest call that a maker registers, most often an adjoint, is handed beside one of each array: the state so
+# often again, and so much more.
+_BESIDE = {
+    "readout": (0, 1), "evolve": (1, 1), "rollout": (2, 2), "evolve_readout": (1, 2), "implicit": (1, 2),
+    "solve": (0, 8), "scan": (2, 0), "readout_scan": (1, 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,13 @@ class Operator:
     def call(self) -> str:
         """The call that registers it: ``readout(("phi",), 1)``."""
         return f"{self.maker}({', '.join(map(_text, self.groups))})"
+
+    @property
+    def arguments(self) -> int:
+        """Of the longest call that ``maker`` registers."""
+        again, more = _BESIDE[self.maker]
+        listed = [group for group in self.groups if isinstance(group, tuple)]
+        return len({name for group in listed for name in group}) + again * len(listed[0]) + more
 
 
 def _text(group: tuple[str, ...] | str | int) -> str:

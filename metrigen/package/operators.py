@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from metrigen.emit.render import render
 from metrigen.layers.layer import Layer
 from metrigen.layers.tokens import TokenLayer
 from metrigen.package.assembly import Package
 from metrigen.package.tag import unsigned
+
+MOST = 64  # arguments of an operator that torch takes one by one
+
+
+def wide(package: Package[Any]) -> bool:
+    """Whether an operator has more arguments than that."""
+    return any(operator.arguments > MOST for operator in package.registered)
 
 
 def operators_text(package: Package[Layer], header: str) -> str:
@@ -15,7 +24,7 @@ def operators_text(package: Package[Layer], header: str) -> str:
     kind, file = ("ScanOperators", "scan") if isinstance(layer, TokenLayer) else ("Operators", "registry")
     return render(
         "operators.py.j2", header=header, title=layer.class_name, tag=unsigned(layer.name), kind=kind, file=file,
-        axes=layer.axes, kinds=dict(layer.kinds), operators=package.registered,
+        wide=wide(package), axes=layer.axes, kinds=dict(layer.kinds), operators=package.registered,
         always=sorted(["reference", *(b.module for b in used if not b.needs)]),
         guarded=[(b.module, b.needs.title()) for b in used if b.needs], backends=[(b.name, b.module) for b in used],
     )  # fmt: skip

@@ -5,7 +5,7 @@
 
     a^n      sum_i a0^i a1^(n-1-i)            1/a       -1/(a0 a1)               sqrt a    1/(sqrt a0 + sqrt a1)
     exp      exp(m) sinhc(d/2)                sin, cos  cos(m) sinc(d/2), -sin(m) sinc(d/2)
-    tanh     2 sinhc(d)/(cosh(2m) + cosh(d))  log       artanhc(d/(2 m))/m       |a|       (a0 + a1)/(|a0| + |a1|)
+    tanh     tanh(d)/d (1 - tanh a0 tanh a1)  log       artanhc(d/(2 m))/m       |a|       (a0 + a1)/(|a0| + |a1|)
 
     d(2ab/(a + b)) = 2 (q0 q1 da + p0 p1 db), p = a/(a + b), q = 1 - p
 
@@ -29,7 +29,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.nodes import Leaf
 from metrigen.ir.secants import artanhc, ratio
 from metrigen.ir.stumpff import stumpff
-from metrigen.spec.functions import choose, logcosh
+from metrigen.spec.functions import choose, logcosh, sigmoid
 from metrigen.spec.means import harmonicmean, share
 
 BEGIN, END, MIDDLE = "begin", "end", "middle"
@@ -202,12 +202,18 @@ def _sinc(of: Quotients, a: sp.Expr, sign: int = 1) -> sp.Expr:
     return stumpff(sp.S.One, sign * _difference(of, a) ** 2 / 4, sp.S.Zero)
 
 
+def _steep(square: sp.Expr) -> sp.Expr:
+    """tanh(w)/w of w^2, with a decay above and below, so that neither overflows."""
+    decay = sp.sqrt(1 + square)
+    return stumpff(sp.S.One, -square, decay) / stumpff(sp.S.Zero, -square, decay)
+
+
 def _tanh(of: Quotients, a: sp.Expr) -> sp.Expr:
-    """tanh a1 - tanh a0 = 2 sinh(d)/(cosh(2 m) + cosh(d)), every term with a decay, so that none overflows."""
-    d, twice = _difference(of, a), 2 * of.mean(a)
-    decay = sp.sqrt(1 + d**2 + twice**2)
-    below = stumpff(sp.S.Zero, -(twice**2), decay) + stumpff(sp.S.Zero, -(d**2), decay)
-    return 2 * stumpff(sp.S.One, -(d**2), decay) / below
+    """tanh a1 - tanh a0 = tanh(d)(1 - tanh a0 tanh a1), and the second factor r0 + r1 - r0 r1 with r = 1 - tanh|a| of
+    the end that is farther from 0, 1 + tanh|a| of one on the other side: of positive numbers that do not cancel."""
+    side = choose(of.mean(a), sp.S.One, sp.S.NegativeOne)
+    r0, r1 = (2 * sigmoid(-2 * side * end) for end in of.ends(a))
+    return _steep(_difference(of, a) ** 2) * (r0 + r1 - r0 * r1)
 
 
 def _tan(of: Quotients, a: sp.Expr) -> sp.Expr:
@@ -232,8 +238,7 @@ def _logcosh(of: Quotients, a: sp.Expr) -> sp.Expr:
     """log cosh a1 - log cosh a0 = 2 artanh(tanh(m) tanh(d/2)); where that argument nears one the ends are far apart,
     and their difference loses nothing."""
     square, middle = _difference(of, a) ** 2 / 4, sp.tanh(of.mean(a))
-    decay = sp.sqrt(1 + square)
-    steep = stumpff(sp.S.One, -square, decay) / stumpff(sp.S.Zero, -square, decay)
+    steep = _steep(square)
     argument = middle**2 * steep**2 * square
     near = sp.Rational(1, 4) - argument
     begin, end = of.ends(a)
@@ -242,7 +247,14 @@ def _logcosh(of: Quotients, a: sp.Expr) -> sp.Expr:
 
 
 def _sech(of: Quotients, a: sp.Expr) -> sp.Expr:
-    return -sp.sinh(of.mean(a)) * _sinc(of, a, -1) / sp.Mul(*(sp.cosh(end) for end in of.ends(a)))
+    """sech a1 - sech a0 = -2 sinh(m) sinh(h)/(cosh a0 cosh a1), h = d/2, above and below over cosh(m)^2, which may
+    overflow; where |h| > 1 a difference loses nothing."""
+    middle, square = of.mean(a), _difference(of, a) ** 2 / 4
+    inside = choose(1 - square, square, sp.S.Zero)
+    even, odd = (stumpff(k, -inside, sp.S.Zero) for k in (sp.S.Zero, sp.S.One))
+    near = -sp.tanh(middle) * sp.sech(middle) * odd / (even**2 - sp.tanh(middle) ** 2 * inside * odd**2)
+    begin, end = of.ends(a)
+    return choose(1 - square, near, ratio(sp.sech(end) - sp.sech(begin), end - begin))
 
 
 def _abs(of: Quotients, a: sp.Expr) -> sp.Expr:

@@ -63,8 +63,8 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Accuracy Any BaseLayer Callable Dense LatticeLayer LayerParam Mapping Method NamedTuple NoCache NoCompiler Noisy
-    NotConverged OneTensor Options OtherSettings Path Report Span Sparse StepCheck Stepping Surface Tensor Tensors
+    Accuracy Any BaseLayer Callable Dense KEPT LatticeLayer LayerParam Mapping Method NamedTuple NoCache NoCompiler
+    Noisy NotConverged OneTensor Options OtherSettings Path Report Span Sparse StepCheck Stepping Surface Tensor Tensors
     """.split()
 )
 

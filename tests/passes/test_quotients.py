@@ -61,6 +61,25 @@ def exactly(e: sp.Expr, at: dict[sp.Symbol, mpmath.mpf]) -> mpmath.mpf:
     return sp.lambdify(symbols, e, [own, "mpmath"])(*(at[s] for s in symbols))
 
 
+FAR = (-4e6, -2000.0, -800.0, -200.0, -1.0, 0.0, 0.3, 150.0, 710.0, 900.0, 2600.0, 1e6)
+BOUNDED = "sin cos tanh asinh sech logcosh softplus sigmoid root rational gauss log1p".split()
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_values_of_bounded_slopes_far_out(name: str) -> None:
+    """Where exponentials leave the range of numbers: to roundings of the ends times the largest slopes, which are 1."""
+    e, _ = FUNCTIONS[name]
+    g = quotients(e)[U]
+    begin, end = ENDS[U, "begin"], ENDS[U, "end"]
+    tangents = [sp.diff(g, z).xreplace({ENDS[U, "middle"]: (begin + end) / 2}) for z in (begin, end)]
+    with mpmath.workdps(80), np.errstate(all="ignore"):
+        for a, b in itertools.product(FAR, repeat=2):
+            x, y = mpmath.mpf(a), mpmath.mpf(b)
+            exact = (exactly(e, {U: y}) - exactly(e, {U: x})) / (y - x) if a != b else exactly(sp.diff(e, U), {U: x})
+            assert abs(values(g, (U, a, b)) - exact) <= 1e-15 * max(1, *map(abs, (a, b))), (a, b)
+            assert all(np.isfinite(values(tangent, (U, a, b))) for tangent in tangents), (a, b)
+
+
 @pytest.mark.parametrize("name", spread(FUNCTIONS, 3))
 def test_values_at_every_distance(name: str) -> None:
     """To a few roundings of the derivative's terms, whether the ends are apart, near, a rounding apart or one point."""
