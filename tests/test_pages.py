@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGES = ("driving", "trajectories", "learning", "accuracy")
+PAGES = ("in-memory", "driving", "trajectories", "learning", "accuracy")
 BLOCKS = re.compile(r"^```(python|bash)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", re.M | re.S)
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+\.?\d*(?:e[+-]?\d+)?")
 MARK = "-- the next block --"

@@ -33,17 +33,14 @@ LENGTH = 16  # hexadecimal digits of a key, as a name of a module has them
 @dataclass(frozen=True)
 class Digest:
     """The hash of the values of a system. ``whole``: it tells all; False where a part is of a class that is not of
-    metrigen, of which it tells the name and the fields."""
+    metrigen, of which it tells the name and the fields, or is a bracket that cannot be evaluated by itself."""
 
     sha256: str
     whole: bool
 
 
 def digest_of(system: System) -> Digest:
-    """The hash of a system: equal for two systems that state the same, in every process.
-
-    What a bracket raises passes through.
-    """
+    """The hash of a system: equal for two systems that state the same, in every process."""
     hashing = _Hashing()
     hashing.feed(_parts(system, system.stated_fields))
     return Digest(hashing.done.hexdigest(), hashing.whole)
@@ -90,13 +87,20 @@ def _parts(system: System, state: tuple[AppliedUndef, ...]) -> tuple[Any, ...]:
 
 
 def _form(form: Callable[..., Any] | None, state: tuple[AppliedUndef, ...]) -> Any:
-    """A bracket as its value, a factored one as its weights and factors."""
+    """A bracket as its value, a factored one as its weights and factors; what raises is told of when it is derived."""
     if form is None:
         return None
     F, G = AnyFunctional("F", state), AnyFunctional("G", state)
-    if isinstance(form, Dissipation):
-        return "Dissipation", tuple((weight, sp.sympify(factor(F))) for weight, factor in form.terms)
-    return "form", sp.sympify(form(F, G))
+    try:
+        if isinstance(form, Dissipation):
+            return "Dissipation", tuple((weight, sp.sympify(factor(F))) for weight, factor in form.terms)
+        return "form", sp.sympify(form(F, G))
+    except Exception:
+        return _Unread()
+
+
+class _Unread:
+    """What nothing is known of."""
 
 
 def _sha(value: Any) -> str:
@@ -137,7 +141,7 @@ class _Hashing:
         self.done.update(f"{text}\0".encode())
 
     def _name(self, kind: type) -> str:
-        self.whole &= kind.__module__.startswith(("metrigen.", "sympy."))
+        self.whole &= kind.__module__.startswith(("metrigen.", "sympy.")) and kind is not _Unread
         return f"{kind.__module__}.{kind.__qualname__}"
 
     def _expression(self, root: sp.Basic) -> str:

@@ -8,7 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import sympy as sp
 import torch
+from sympy.core.function import AppliedUndef
+from sympy.parsing.sympy_parser import parse_expr
 
 from metrigen import t
 from metrigen.physics.derivation import Derivation
@@ -164,3 +167,19 @@ def inputs_of(derivation: Derivation) -> list[InputFunction]:
 @pytest.mark.parametrize("name", NAMES)
 def test_physics(name: str) -> None:
     CHECKS[name]()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_density_is_read_back(name: str) -> None:
+    table: dict[str, object] = {}
+    exec(compiled(name).files["expressions.py"], table)
+    kinds = {n: kind.split()[0] for n, kind in table["SYMBOLS"].items()}  # type: ignore[attr-defined]
+    symbolic = ("symbol", "scalar", "channel", "matrix")
+    known = {n: (sp.Symbol if kind in symbolic else sp.Function)(n, real=True) for n, kind in kinds.items()}
+    coupling = {n: sp.Function(n) for n in ("_mix", "_transposed", "_total")}
+    for text in (table["HAMILTONIAN"], table["LAGRANGIAN"]):
+        read = parse_expr(text or "0", local_dict={**known, **coupling, "sympy": sp})
+        assert {s.name for s in read.free_symbols} <= {*kinds, "_1"}
+        functions = {f.func.__name__ for f in read.atoms(AppliedUndef)}
+        assert functions <= {*kinds, *coupling}, functions
+    assert table["HAMILTONIAN"]

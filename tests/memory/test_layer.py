@@ -243,8 +243,10 @@ def test_what_is_refused_and_what_a_bracket_raises() -> None:
     p = momentum(Field("q", system.domain))
     with pytest.raises(StructureError, match="metric"):
         metrigen.layer(system, metric=lambda F, G: -F[p] * G[p])
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(SpecError, match="could not be evaluated: ZeroDivisionError"):
         metrigen.layer(system, metric=lambda F, G: 1 / 0)
+    of_the_state = metrigen.layer(system, metric=lambda F, G: 0.1 * F[F.fields[1]] * G[F.fields[1]])
+    assert of_the_state is metrigen.layer(system)
 
 
 def test_without_torch_the_way_out_is_said(folder: Path) -> None:
