@@ -1,0 +1,69 @@
+"""A spec may have the names that emitted code has of its own: what the compiler made keeps its underscores there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import sympy as sp
+import torch
+
+from metrigen import Field, Lattice, Param, SpecError, Strang, System, energy_density, grad, mix, momentum, t
+from metrigen.spec.names import check_name
+from tests.lattice.emitted import layer_class, package
+
+KERNELS = "triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu"
+WANTED = (
+    "ok at base plane program first channel partial near_0 i0 N N0 C K TILE GROUP u_bar u_next u_next_bar u_p1_0 "
+    "u_0_m1 inside_p1_0 inside_0_m1 v_0 v_1 u_1 dV_du dV_du_bar u_row total held stride c diagonal screening back"
+)
+
+
+def free(name: str) -> bool:
+    try:
+        return check_name(name, "parameter") == name
+    except SpecError:
+        return False
+
+
+NAMES = tuple(name for name in WANTED.split() if free(name))
+
+
+def system(names: tuple[str, ...]) -> System:
+    x, y = sp.symbols("x y", real=True)
+    grid = Lattice(x, y, boundary="neumann")
+    u = Field("u", grid)
+    pi, B = momentum(u), Param("B", shape=("C", "C"), antisymmetric=True)
+    terms = (u**2 / 2, u**4 / 4, grad(u).square / 2, 1 - sp.cos(u))
+    energy = sum(Param(name, per="channel", init=0.1) * terms[k % len(terms)] for k, name in enumerate(names))
+    return System(
+        "namesakes", grid, lagrangian=u.diff(t) ** 2 / 2 - energy,
+        bracket=lambda F, G: F[u] * G[pi] - F[pi] * G[u] + F[pi] * mix(B, G[pi]),
+        integrator=Strang(steps=2, dt=0.1), readout=energy_density(),
+    )  # fmt: skip
+
+
+def test_there_are_such_names() -> None:
+    assert {"ok", "u_bar", "u_p1_0", "plane"} <= set(NAMES), "reserved names are not asked for here"
+
+
+@pytest.mark.parametrize("backend", ["torch", "auto"])
+def test_namesakes_of_made_names_change_no_number(backend: str, tmp_path: Path) -> None:
+    plain = tuple(f"coefficient{k:02}" for k in range(len(NAMES)))
+    values = [0.05 * k for k in range(len(NAMES))]
+    found = []
+    for names in (NAMES, plain):
+        module = package(system(names), tmp_path, f"namesakes_{names[0]}_{backend}")
+        layer = layer_class(module)(3, backend=backend, init=dict(zip(names, values, strict=True))).double()
+        generator = torch.Generator().manual_seed(0)
+        torch.nn.init.normal_(layer.get_parameter("raw_B" if hasattr(layer, "raw_B") else "B"), generator=generator)
+        start = torch.randn(2, 3, 5, 4, generator=generator, dtype=torch.float64).requires_grad_()
+        state, read = layer.forward_readout(start)
+        assert layer.last_backend == (KERNELS if backend == "auto" else "torch")
+        weights = dict(layer.named_parameters())
+        leaves = [start, *(weights.get(name, weights.get(f"raw_{name}")) for name in names)]
+        loss = sum(part.sin().sum() for part in (*state, read))
+        found.append([*state, read, *torch.autograd.grad(loss, leaves)])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
