@@ -41,6 +41,13 @@ struct Mask {
     constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
 };
 
+// Whether the cotangent of dt is asked for: else what sums it up is left out.
+#ifdef ASKED
+constexpr bool VARIED = true;
+#else
+constexpr bool VARIED = false;
+#endif
+
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
 
@@ -850,6 +857,7 @@ struct Given {
 struct Sums {
     double c1[G];
     double c2[G];
+    double dt[G];
     double m2[G];
     double decay[G];
     double rotation[G * G];
@@ -1052,27 +1060,35 @@ static NOINLINE void tail(
 static NOINLINE void head_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1__bar,
+    const R* __restrict pi,
     const R* __restrict pi__start__bar,
     const R dt,
     R* __restrict phi__bar,
-    R* __restrict pi__bar
+    R* __restrict pi__bar,
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
+        V dt__sum{};
         for (long row = at.begin; row < at.end; ++row) {
             const R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
+            const R* const pi__row = pi + c * at.dense + at.dense_row(row);
             const R* const pi__start__bar__row = pi__start__bar + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.dense + at.dense_row(row);
             R* const pi__bar__row = pi__bar + c * at.dense + at.dense_row(row);
             columns([&](auto last, const long j) INLINE {
                 const V phi_1__bar = load(phi_1__bar__row + j);
+                const V pi = load_dense(last, pi__row + j);
                 const V pi__start__bar = load(pi__start__bar__row + j);
-                const auto k__0 = R(0.5) * dt;
+                const auto v__0 = R(0.5) * phi_1__bar;
+                const auto dT_dpi__bar2__v = v__0 * dt;
                 const auto phi__bar = phi_1__bar;
-                const auto pi__bar = k__0 * phi_1__bar + pi__start__bar;
                 store_dense(last, phi__bar__row + j, spread(phi__bar));
+                const auto pi__bar = pi__start__bar + dT_dpi__bar2__v;
                 store_dense(last, pi__bar__row + j, spread(pi__bar));
+                dt__sum += valid(last, v__0 * pi);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt__sum);
     }
 }
 
@@ -1086,12 +1102,13 @@ static NOINLINE void head_adjoint(
     const R* pi__start__bar,
     const R* phi_1__bar,
     R* phi__bar,
-    R* pi__bar
+    R* pi__bar,
+    Sums& sums
 ) {
-    head_adjoint_0(at, phi_1__bar, pi__start__bar, given.dt, phi__bar, pi__bar);
+    head_adjoint_0(at, phi_1__bar, pi, pi__start__bar, given.dt, phi__bar, pi__bar, sums);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3__bar6, dV_dphi__bar11, pi__bar.
+// Part 1 of 2 of ``inner_adjoint``: pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1105,11 +1122,12 @@ static NOINLINE void inner_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3__bar6,
-    R* __restrict dV_dphi__bar11,
+    R* __restrict pi_3__bar9,
+    R* __restrict dV_dphi__bar15,
     R* __restrict pi__bar,
     Sums& sums
 ) {
+    V dt__sum[G]{};
     V decay__sum[G]{};
     V c1__sum[G]{};
     V c2__sum[G]{};
@@ -1120,18 +1138,19 @@ static NOINLINE void inner_adjoint_0(
         const R* const pi__row = pi + at.padded_row(row);
         const R* const pi__next__bar__row = pi__next__bar + at.padded_row(row);
         R* const pi_2__row = pi_2 + at.padded_row(row);
-        R* const pi_3__bar6__row = pi_3__bar6 + at.padded_row(row);
-        R* const dV_dphi__bar11__row = dV_dphi__bar11 + at.padded_row(row);
+        R* const pi_3__bar9__row = pi_3__bar9 + at.padded_row(row);
+        R* const dV_dphi__bar15__row = dV_dphi__bar15 + at.padded_row(row);
         R* const pi__bar__row = pi__bar + at.padded_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
+            V dV_dphi__at[G];
             V pi_1__at[G];
             V pi_2__at[G];
-            V pi_5__bar4__at[G];
-            V pi_3__bar6__at[G];
+            V pi_5__bar6__at[G];
+            V pi_3__bar9__at[G];
             V pi_3__at[G];
-            V pi_2__bar7__at[G];
+            V pi_2__bar10__at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1147,23 +1166,31 @@ static NOINLINE void inner_adjoint_0(
                 const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
                 const auto v__0 = R(0.5) * dt;
                 const auto v__1 = v__0 * phi_1__ahead__bar;
-                const auto dV_dphi__v = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                const auto dV_dphi = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0) + c2[c] * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1);
-                const auto pi_1 = pi - dV_dphi__v * v__0;
-                const auto pi__next__bar2__v = pi__next__bar + v__1;
-                const auto pi_5__bar4 = pi__next__bar2__v + v__1;
+                const auto pi_1 = pi - dV_dphi * v__0;
+                const auto pi__next__bar3__v = pi__next__bar + v__1;
+                const auto pi_5__bar6 = pi__next__bar3__v + v__1;
+                dV_dphi__at[c] = spread(dV_dphi);
                 pi_1__at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
                 pi_2__at[c] = spread(pi_2);
                 store(pi_2__row + c * at.padded + j, spread(pi_2));
-                pi_5__bar4__at[c] = spread(pi_5__bar4);
-                const auto pi_3__bar6 = decay[c] * pi_5__bar4;
-                pi_3__bar6__at[c] = spread(pi_3__bar6);
-                store(pi_3__bar6__row + c * at.padded + j, spread(pi_3__bar6));
+                pi_5__bar6__at[c] = spread(pi_5__bar6);
+                const auto pi_3__bar9 = decay[c] * pi_5__bar6;
+                pi_3__bar9__at[c] = spread(pi_3__bar9);
+                store(pi_3__bar9__row + c * at.padded + j, spread(pi_3__bar9));
             }
             mix(rotation, pi_2__at, pi_3__at);
-            mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
+            for (long c = 0; c < G; ++c) {
+                const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + c * at.padded + j);
+                const auto v__0 = R(0.5) * phi_1__ahead__bar;
+                const auto pi_4__v = decay[c] * pi_3__at[c];
+                const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
+                dt__sum[c] += valid(last, R(2.0) * pi_5__v * v__0);
+            }
+            mix_transposed(rotation, pi_3__bar9__at, pi_2__bar10__at);
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1174,27 +1201,30 @@ static NOINLINE void inner_adjoint_0(
                 const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const auto pi__bar = decay[c] * pi_2__bar7__at[c];
-                const auto dV_dphi__bar11 = dt * (-R(0.5) * pi_5__bar4__at[c] - R(0.5) * pi__bar);
-                store(dV_dphi__bar11__row + c * at.padded + j, spread(dV_dphi__bar11));
+                const auto pi__bar = decay[c] * pi_2__bar10__at[c];
+                const auto v__0 = R(0.5) * pi__bar;
+                const auto dV_dphi__bar15 = dt * (-R(0.5) * pi_5__bar6__at[c] - v__0);
+                store(dV_dphi__bar15__row + c * at.padded + j, spread(dV_dphi__bar15));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar4__at[c]);
-                c1__sum[c] += valid(last, dV_dphi__bar11 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar10__at[c] + pi_3__at[c] * pi_5__bar6__at[c]);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar6__at[c] - dV_dphi__at[c] * v__0);
+                c1__sum[c] += valid(last, dV_dphi__bar15 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0));
-                c2__sum[c] += valid(last, dV_dphi__bar11 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
+                c2__sum[c] += valid(last, dV_dphi__bar15 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1));
-                m2__sum[c] += valid(last, dV_dphi__bar11 * phi_1);
+                m2__sum[c] += valid(last, dV_dphi__bar15 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.decay[c] += across(decay__sum[c]); sums.c1[c] += across(c1__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt__sum[c]); sums.decay[c] +=
+        across(decay__sum[c]); sums.c1[c] += across(c1__sum[c]); sums.c2[c] += across(c2__sum[c]); sums.m2[c] +=
+        across(m2__sum[c]); }
 }
 
 // Part 2 of 2 of ``inner_adjoint``: phi_1__bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi__bar11,
+    const R* __restrict dV_dphi__bar15,
     const R* __restrict phi_1__ahead__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1206,25 +1236,25 @@ static NOINLINE void inner_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi__bar11__row = dV_dphi__bar11 + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi__bar15__row = dV_dphi__bar15 + c * at.padded + at.padded_row(row);
             const R* const phi_1__ahead__bar__row = phi_1__ahead__bar + c * at.padded + at.padded_row(row);
             R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dV_dphi__bar11 = load(dV_dphi__bar11__row + j);
-                const V dV_dphi__bar11__0_m1 = load(dV_dphi__bar11__row + j - 1);
-                const V dV_dphi__bar11__0_p1 = load(dV_dphi__bar11__row + j + 1);
-                const V dV_dphi__bar11__m1_0 = load(dV_dphi__bar11__row + j - at.step0());
-                const V dV_dphi__bar11__p1_0 = load(dV_dphi__bar11__row + j + at.step0());
+                const V dV_dphi__bar15 = load(dV_dphi__bar15__row + j);
+                const V dV_dphi__bar15__0_m1 = load(dV_dphi__bar15__row + j - 1);
+                const V dV_dphi__bar15__0_p1 = load(dV_dphi__bar15__row + j + 1);
+                const V dV_dphi__bar15__m1_0 = load(dV_dphi__bar15__row + j - at.step0());
+                const V dV_dphi__bar15__p1_0 = load(dV_dphi__bar15__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi_1__ahead__bar = load(phi_1__ahead__bar__row + j);
                 const auto phi_1__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1)
-                    + m2__c) * dV_dphi__bar11 + phi_1__ahead__bar + c1__c * (-dV_dphi__bar11__m1_0 -
-                    dV_dphi__bar11__p1_0) + c2__c * (-dV_dphi__bar11__0_m1 - dV_dphi__bar11__0_p1);
+                    + m2__c) * dV_dphi__bar15 + phi_1__ahead__bar + c1__c * (-dV_dphi__bar15__m1_0 -
+                    dV_dphi__bar15__p1_0) + c2__c * (-dV_dphi__bar15__0_m1 - dV_dphi__bar15__0_p1);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
             });
         }
@@ -1246,16 +1276,16 @@ static NOINLINE void inner_adjoint(
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3__bar6 = work + 1 * at.block;
-    R* const dV_dphi__bar11 = work + 2 * at.block;
+    R* const pi_3__bar9 = work + 1 * at.block;
+    R* const dV_dphi__bar15 = work + 2 * at.block;
     inner_adjoint_0(at, phi_1, phi_1__ahead__bar, pi, pi__next__bar, given.c1, given.c2, given.decay, given.dt,
-        given.m2, given.rotation, pi_2, pi_3__bar6, dV_dphi__bar11, pi__bar, sums);
-    fill(at, dV_dphi__bar11);
-    outer_product<false, false>(at, pi_3__bar6, pi_2, sums.rotation);
-    inner_adjoint_1(at, dV_dphi__bar11, phi_1__ahead__bar, given.c1, given.c2, given.m2, phi_1__bar);
+        given.m2, given.rotation, pi_2, pi_3__bar9, dV_dphi__bar15, pi__bar, sums);
+    fill(at, dV_dphi__bar15);
+    outer_product<false, false>(at, pi_3__bar9, pi_2, sums.rotation);
+    inner_adjoint_1(at, dV_dphi__bar15, phi_1__ahead__bar, given.c1, given.c2, given.m2, phi_1__bar);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3__bar4, dV_dphi__bar9, pi__bar.
+// Part 1 of 2 of ``tail_adjoint``: pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi_1,
@@ -1269,11 +1299,12 @@ static NOINLINE void tail_adjoint_0(
     const R* __restrict m2,
     const R* __restrict rotation,
     R* __restrict pi_2,
-    R* __restrict pi_3__bar4,
-    R* __restrict dV_dphi__bar9,
+    R* __restrict pi_3__bar6,
+    R* __restrict dV_dphi__bar12,
     R* __restrict pi__bar,
     Sums& sums
 ) {
+    V dt__sum[G]{};
     V decay__sum[G]{};
     V c1__sum[G]{};
     V c2__sum[G]{};
@@ -1284,18 +1315,19 @@ static NOINLINE void tail_adjoint_0(
         const R* const pi__row = pi + at.padded_row(row);
         const R* const pi__next__bar__row = pi__next__bar + at.dense_row(row);
         R* const pi_2__row = pi_2 + at.padded_row(row);
-        R* const pi_3__bar4__row = pi_3__bar4 + at.padded_row(row);
-        R* const dV_dphi__bar9__row = dV_dphi__bar9 + at.padded_row(row);
+        R* const pi_3__bar6__row = pi_3__bar6 + at.padded_row(row);
+        R* const dV_dphi__bar12__row = dV_dphi__bar12 + at.padded_row(row);
         R* const pi__bar__row = pi__bar + at.padded_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
+            V dV_dphi__at[G];
             V pi_1__at[G];
             V pi_2__at[G];
-            V pi_5__bar2__at[G];
-            V pi_3__bar4__at[G];
+            V pi_5__bar3__at[G];
+            V pi_3__bar6__at[G];
             V pi_3__at[G];
-            V pi_2__bar5__at[G];
+            V pi_2__bar7__at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1310,23 +1342,30 @@ static NOINLINE void tail_adjoint_0(
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
                 const auto v__0 = R(0.5) * dt;
-                const auto dV_dphi__v = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                const auto dV_dphi = m2[c] * phi_1 + c1[c] * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0) + c2[c] * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1);
-                const auto pi_1 = pi - dV_dphi__v * v__0;
-                const auto dT_dpi_1__bar1__v = v__0 * phi__next__bar;
-                const auto pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v;
+                const auto pi_1 = pi - dV_dphi * v__0;
+                const auto dT_dpi_1__bar2__v = v__0 * phi__next__bar;
+                const auto pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v;
+                dV_dphi__at[c] = spread(dV_dphi);
                 pi_1__at[c] = spread(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
                 pi_2__at[c] = spread(pi_2);
                 store(pi_2__row + c * at.padded + j, spread(pi_2));
-                pi_5__bar2__at[c] = spread(pi_5__bar2);
-                const auto pi_3__bar4 = decay[c] * pi_5__bar2;
-                pi_3__bar4__at[c] = spread(pi_3__bar4);
-                store(pi_3__bar4__row + c * at.padded + j, spread(pi_3__bar4));
+                pi_5__bar3__at[c] = spread(pi_5__bar3);
+                const auto pi_3__bar6 = decay[c] * pi_5__bar3;
+                pi_3__bar6__at[c] = spread(pi_3__bar6);
+                store(pi_3__bar6__row + c * at.padded + j, spread(pi_3__bar6));
             }
             mix(rotation, pi_2__at, pi_3__at);
-            mix_transposed(rotation, pi_3__bar4__at, pi_2__bar5__at);
+            for (long c = 0; c < G; ++c) {
+                const V phi__next__bar = load_dense(last, phi__next__bar__row + c * at.dense + j);
+                const auto pi_4__v = decay[c] * pi_3__at[c];
+                const auto pi_5__v = pi_4__v - R(0.5) * dV_dphi__at[c] * dt;
+                dt__sum[c] += valid(last, R(0.5) * pi_5__v * phi__next__bar);
+            }
+            mix_transposed(rotation, pi_3__bar6__at, pi_2__bar7__at);
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1337,27 +1376,30 @@ static NOINLINE void tail_adjoint_0(
                 const V phi_1__0_p1 = load(phi_1__row + c * at.padded + j + 1);
                 const V phi_1__m1_0 = load(phi_1__row + c * at.padded + j - at.step0());
                 const V phi_1__p1_0 = load(phi_1__row + c * at.padded + j + at.step0());
-                const auto pi__bar = decay[c] * pi_2__bar5__at[c];
-                const auto dV_dphi__bar9 = dt * (-R(0.5) * pi_5__bar2__at[c] - R(0.5) * pi__bar);
-                store(dV_dphi__bar9__row + c * at.padded + j, spread(dV_dphi__bar9));
+                const auto pi__bar = decay[c] * pi_2__bar7__at[c];
+                const auto v__0 = R(0.5) * pi__bar;
+                const auto dV_dphi__bar12 = dt * (-R(0.5) * pi_5__bar3__at[c] - v__0);
+                store(dV_dphi__bar12__row + c * at.padded + j, spread(dV_dphi__bar12));
                 store(pi__bar__row + c * at.padded + j, spread(pi__bar));
-                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar5__at[c] + pi_3__at[c] * pi_5__bar2__at[c]);
-                c1__sum[c] += valid(last, dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
+                decay__sum[c] += valid(last, pi_1__at[c] * pi_2__bar7__at[c] + pi_3__at[c] * pi_5__bar3__at[c]);
+                dt__sum[c] += valid(last, -R(0.5) * dV_dphi__at[c] * pi_5__bar3__at[c] - dV_dphi__at[c] * v__0);
+                c1__sum[c] += valid(last, dV_dphi__bar12 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 -
                     phi_1__p1_0) * inside__p1_0));
-                c2__sum[c] += valid(last, dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
+                c2__sum[c] += valid(last, dV_dphi__bar12 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 -
                     phi_1__0_p1) * inside__0_p1));
-                m2__sum[c] += valid(last, dV_dphi__bar9 * phi_1);
+                m2__sum[c] += valid(last, dV_dphi__bar12 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.decay[c] += across(decay__sum[c]); sums.c1[c] += across(c1__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt__sum[c]); sums.decay[c] +=
+        across(decay__sum[c]); sums.c1[c] += across(c1__sum[c]); sums.c2[c] += across(c2__sum[c]); sums.m2[c] +=
+        across(m2__sum[c]); }
 }
 
 // Part 2 of 2 of ``tail_adjoint``: phi_1__bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dV_dphi__bar9,
+    const R* __restrict dV_dphi__bar12,
     const R* __restrict phi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1369,25 +1411,25 @@ static NOINLINE void tail_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dV_dphi__bar9__row = dV_dphi__bar9 + c * at.padded + at.padded_row(row);
+            const R* const dV_dphi__bar12__row = dV_dphi__bar12 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
             R* const phi_1__bar__row = phi_1__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dV_dphi__bar9 = load(dV_dphi__bar9__row + j);
-                const V dV_dphi__bar9__0_m1 = load(dV_dphi__bar9__row + j - 1);
-                const V dV_dphi__bar9__0_p1 = load(dV_dphi__bar9__row + j + 1);
-                const V dV_dphi__bar9__m1_0 = load(dV_dphi__bar9__row + j - at.step0());
-                const V dV_dphi__bar9__p1_0 = load(dV_dphi__bar9__row + j + at.step0());
+                const V dV_dphi__bar12 = load(dV_dphi__bar12__row + j);
+                const V dV_dphi__bar12__0_m1 = load(dV_dphi__bar12__row + j - 1);
+                const V dV_dphi__bar12__0_p1 = load(dV_dphi__bar12__row + j + 1);
+                const V dV_dphi__bar12__m1_0 = load(dV_dphi__bar12__row + j - at.step0());
+                const V dV_dphi__bar12__p1_0 = load(dV_dphi__bar12__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
                 const auto phi_1__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1)
-                    + m2__c) * dV_dphi__bar9 + phi__next__bar + c1__c * (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) +
-                    c2__c * (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1);
+                    + m2__c) * dV_dphi__bar12 + phi__next__bar + c1__c * (-dV_dphi__bar12__m1_0 -
+                    dV_dphi__bar12__p1_0) + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1);
                 store(phi_1__bar__row + j, spread(phi_1__bar));
             });
         }
@@ -1409,13 +1451,13 @@ static NOINLINE void tail_adjoint(
     R* work
 ) {
     R* const pi_2 = work + 0 * at.block;
-    R* const pi_3__bar4 = work + 1 * at.block;
-    R* const dV_dphi__bar9 = work + 2 * at.block;
+    R* const pi_3__bar6 = work + 1 * at.block;
+    R* const dV_dphi__bar12 = work + 2 * at.block;
     tail_adjoint_0(at, phi_1, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.decay, given.dt, given.m2,
-        given.rotation, pi_2, pi_3__bar4, dV_dphi__bar9, pi__bar, sums);
-    fill(at, dV_dphi__bar9);
-    outer_product<false, false>(at, pi_3__bar4, pi_2, sums.rotation);
-    tail_adjoint_1(at, dV_dphi__bar9, phi__next__bar, given.c1, given.c2, given.m2, phi_1__bar);
+        given.rotation, pi_2, pi_3__bar6, dV_dphi__bar12, pi__bar, sums);
+    fill(at, dV_dphi__bar12);
+    outer_product<false, false>(at, pi_3__bar6, pi_2, sums.rotation);
+    tail_adjoint_1(at, dV_dphi__bar12, phi__next__bar, given.c1, given.c2, given.m2, phi_1__bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;
@@ -1651,7 +1693,7 @@ struct Trail {
             inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], sums, work);
         }
         flow = back;
-        head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1]);
+        head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1], sums);
     }
 };
 

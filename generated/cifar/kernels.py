@@ -93,14 +93,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -259,18 +259,20 @@ def step_adjoint_0_kernel(
     pi__next__bar_ptr,
     decay_ptr,
     dt_ptr,
+    dT_dpi_ptr,
     phi_1_ptr,
-    pi_5__bar2_ptr,
-    pi_3__bar4_ptr,
+    pi_5__bar3_ptr,
+    pi_3__bar6_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5__bar2, pi_3__bar4. Cotangents of ``step``, w -> J^T w:
-    those of all its arguments from those of its results.
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5__bar3, pi_3__bar6. Cotangents of ``step``, w ->
+    J^T w: those of all its arguments from those of its results.
     """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -285,33 +287,39 @@ def step_adjoint_0_kernel(
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     v__0 = 0.5 * dt
-    dT_dpi_1__bar1__v = v__0 * phi__next__bar
-    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
+    dT_dpi_1__bar2__v = v__0 * phi__next__bar
+    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
+    if VARIED__:
+        tl.store(dT_dpi_ptr + base__ + at__, (pi).to(dT_dpi_ptr.dtype.element_ty), mask=ok__)
     tl.store(phi_1_ptr + base__ + at__, (phi + v__0 * pi).to(phi_1_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_5__bar2_ptr + base__ + at__, (pi_5__bar2).to(pi_5__bar2_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi_3__bar4_ptr + base__ + at__, (decay * pi_5__bar2).to(pi_3__bar4_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_5__bar3_ptr + base__ + at__, (pi_5__bar3).to(pi_5__bar3_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_3__bar6_ptr + base__ + at__, (decay * pi_5__bar3).to(pi_3__bar6_ptr.dtype.element_ty), mask=ok__)
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_1_kernel(
     phi_1_ptr,
     pi_ptr,
+    pi_5__bar3_ptr,
     c1_ptr,
     c2_ptr,
     decay_ptr,
     m2_ptr,
     dt_ptr,
+    dV_dphi_ptr,
     pi_1_ptr,
     pi_2_ptr,
+    dt__bar4_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2. Cotangents of ``step``, w -> J^T w: those of all its
-    arguments from those of its results.
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt__bar4. Cotangents of ``step``, w -> J^T w:
+    those of all its arguments from those of its results.
     """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -319,6 +327,7 @@ def step_adjoint_1_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
+    partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
@@ -340,69 +349,94 @@ def step_adjoint_1_kernel(
     phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    dV_dphi__v = (
+    dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
         + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
     )
-    pi_1 = pi - 0.5 * dV_dphi__v * dt
+    v__0 = 0.5 * dV_dphi
+    pi_1 = pi - v__0 * dt
+    if VARIED__:
+        tl.store(dV_dphi_ptr + base__ + at__, (dV_dphi).to(dV_dphi_ptr.dtype.element_ty), mask=ok__)
     tl.store(pi_1_ptr + base__ + at__, (pi_1).to(pi_1_ptr.dtype.element_ty), mask=ok__)
     tl.store(pi_2_ptr + base__ + at__, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok__)
+    if VARIED__:
+        tl.store(dt__bar4_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * pi_5__bar3, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_2_kernel(
+    dV_dphi_ptr,
+    phi__next__bar_ptr,
     pi_3_ptr,
-    pi_5__bar2_ptr,
-    decay__bar3_ptr,
+    pi_5__bar3_ptr,
+    decay_ptr,
+    dt_ptr,
+    dt__bar1_ptr,
+    decay__bar5_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 3 of 5 of ``step_adjoint``: decay__bar3. Cotangents of ``step``, w -> J^T w: those of all its
-    arguments from those of its results.
+    """Part 3 of 5 of ``step_adjoint``: dt__bar1, decay__bar5. Cotangents of ``step``, w -> J^T w: those of
+    all its arguments from those of its results.
     """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    channel__ = plane__ % C__
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
     partial__ = program__
+    decay = tl.load(decay_ptr + channel__).to(ACC)
+    dt = tl.load(dt_ptr).to(ACC)
+    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi_3 = tl.load(pi_3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar2 = tl.load(pi_5__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    tl.store(decay__bar3_ptr + partial__, tl.sum(tl.where(ok__, pi_3 * pi_5__bar2, 0.0), axis=0))
+    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_4__v = decay * pi_3
+    pi_5__v = pi_4__v - 0.5 * dt * dV_dphi
+    if VARIED__:
+        tl.store(dt__bar1_ptr + partial__, tl.sum(tl.where(ok__, 0.5 * pi_5__v * phi__next__bar, 0.0), axis=0))
+    tl.store(decay__bar5_ptr + partial__, tl.sum(tl.where(ok__, pi_3 * pi_5__bar3, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_3_kernel(
+    dV_dphi_ptr,
     phi_1_ptr,
     pi_1_ptr,
-    pi_2__bar5_ptr,
-    pi_5__bar2_ptr,
+    pi_2__bar7_ptr,
+    pi_5__bar3_ptr,
     decay_ptr,
     dt_ptr,
-    pi_1__bar8_ptr,
-    dV_dphi__bar9_ptr,
-    decay__bar7_ptr,
-    c1__bar10_ptr,
-    c2__bar11_ptr,
-    m2__bar12_ptr,
+    pi_1__bar10_ptr,
+    dV_dphi__bar12_ptr,
+    decay__bar9_ptr,
+    dt__bar11_ptr,
+    c1__bar13_ptr,
+    c2__bar14_ptr,
+    m2__bar15_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 4 of 5 of ``step_adjoint``: pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11,
-    m2__bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """Part 4 of 5 of ``step_adjoint``: pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c1__bar13,
+    c2__bar14, m2__bar15. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    results.
     """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -423,64 +457,75 @@ def step_adjoint_3_kernel(
     ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
     decay = tl.load(decay_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
+    dV_dphi = tl.load(dV_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi_1__0_m1 = tl.load(phi_1_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
     phi_1__0_p1 = tl.load(phi_1_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
     phi_1__m1_0 = tl.load(phi_1_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
     phi_1__p1_0 = tl.load(phi_1_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     pi_1 = tl.load(pi_1_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_2__bar5 = tl.load(pi_2__bar5_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_5__bar2 = tl.load(pi_5__bar2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_2__bar7 = tl.load(pi_2__bar7_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_5__bar3 = tl.load(pi_5__bar3_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
-    tl.store(pi_1__bar8_ptr + base__ + at__, (pi_1__bar8).to(pi_1__bar8_ptr.dtype.element_ty), mask=ok__)
-    tl.store(dV_dphi__bar9_ptr + base__ + at__, (dV_dphi__bar9).to(dV_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
-    tl.store(decay__bar7_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar5, 0.0), axis=0))
+    pi_1__bar10 = decay * pi_2__bar7
+    v__0 = 0.5 * pi_1__bar10
+    dV_dphi__bar12 = dt * (-0.5 * pi_5__bar3 - v__0)
+    tl.store(pi_1__bar10_ptr + base__ + at__, (pi_1__bar10).to(pi_1__bar10_ptr.dtype.element_ty), mask=ok__)
+    tl.store(dV_dphi__bar12_ptr + base__ + at__, (dV_dphi__bar12).to(dV_dphi__bar12_ptr.dtype.element_ty), mask=ok__)
+    tl.store(decay__bar9_ptr + partial__, tl.sum(tl.where(ok__, pi_1 * pi_2__bar7, 0.0), axis=0))
+    if VARIED__:
+        tl.store(dt__bar11_ptr + partial__, tl.sum(tl.where(ok__, -v__0 * dV_dphi, 0.0), axis=0))
     tl.store(
-        c1__bar10_ptr + partial__,
+        c1__bar13_ptr + partial__,
         tl.sum(
             tl.where(
-                ok__, dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0), 0.0
+                ok__,
+                dV_dphi__bar12 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0),
+                0.0,
             ),
             axis=0,
         ),
     )
     tl.store(
-        c2__bar11_ptr + partial__,
+        c2__bar14_ptr + partial__,
         tl.sum(
             tl.where(
-                ok__, dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1), 0.0
+                ok__,
+                dV_dphi__bar12 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1),
+                0.0,
             ),
             axis=0,
         ),
     )
-    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar9 * phi_1, 0.0), axis=0))
+    tl.store(m2__bar15_ptr + partial__, tl.sum(tl.where(ok__, dV_dphi__bar12 * phi_1, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_4_kernel(
-    dV_dphi__bar9_ptr,
+    dT_dpi_ptr,
+    dV_dphi__bar12_ptr,
     phi__next__bar_ptr,
-    pi_1__bar8_ptr,
+    pi_1__bar10_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     dt_ptr,
     phi__bar_ptr,
     pi__bar_ptr,
+    dt__bar17_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar. Cotangents of ``step``, w -> J^T w: those of all
-    its arguments from those of its results.
+    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar, dt__bar17. Cotangents of ``step``, w -> J^T w:
+    those of all its arguments from those of its results.
     """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -488,6 +533,7 @@ def step_adjoint_4_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
+    partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
@@ -502,26 +548,30 @@ def step_adjoint_4_kernel(
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
-    dV_dphi__bar9 = tl.load(dV_dphi__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dV_dphi__bar9__0_m1 = tl.load(dV_dphi__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dV_dphi__bar9__0_p1 = tl.load(dV_dphi__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dV_dphi__bar9__m1_0 = tl.load(dV_dphi__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dV_dphi__bar9__p1_0 = tl.load(dV_dphi__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    dT_dpi = tl.load(dT_dpi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dV_dphi__bar12 = tl.load(dV_dphi__bar12_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dV_dphi__bar12__0_m1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    dV_dphi__bar12__0_p1 = tl.load(dV_dphi__bar12_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    dV_dphi__bar12__m1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    dV_dphi__bar12__p1_0 = tl.load(dV_dphi__bar12_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi_1__bar8 = tl.load(pi_1__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_1__bar10 = tl.load(pi_1__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar12
         + phi__next__bar
-        + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
-        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
+        + (-dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c1
+        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1) * c2
     )
-    dT_dpi__bar14__v = 0.5 * phi__bar * dt
+    v__0 = 0.5 * phi__bar
+    dT_dpi__bar18__v = v__0 * dt
     tl.store(phi__bar_ptr + base__ + at__, (phi__bar).to(phi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__bar_ptr + base__ + at__, (pi_1__bar8 + dT_dpi__bar14__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi__bar_ptr + base__ + at__, (pi_1__bar10 + dT_dpi__bar18__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
+    if VARIED__:
+        tl.store(dt__bar17_ptr + partial__, tl.sum(tl.where(ok__, v__0 * dT_dpi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
@@ -949,56 +999,127 @@ def step_adjoint(
     rotation: Tensor,
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
+    varied: bool = True,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
+    dT_dpi = _new(phi)
     phi_1 = _new(phi)
-    pi_5__bar2 = _new(phi)
-    pi_3__bar4 = _new(phi)
-    launch(step_adjoint_0_kernel, phi, phi, phi__next__bar, pi, pi__next__bar, decay, dt, phi_1, pi_5__bar2, pi_3__bar4)
+    pi_5__bar3 = _new(phi)
+    pi_3__bar6 = _new(phi)
+    launch(
+        step_adjoint_0_kernel,
+        phi,
+        phi,
+        phi__next__bar,
+        pi,
+        pi__next__bar,
+        decay,
+        dt,
+        dT_dpi,
+        phi_1,
+        pi_5__bar3,
+        pi_3__bar6,
+        VARIED__=varied,
+    )
+    dV_dphi = _new(phi)
     pi_1 = _new(phi)
     pi_2 = _new(phi)
-    launch(step_adjoint_1_kernel, phi, phi_1, pi, c1, c2, decay, m2, dt, pi_1, pi_2)
+    dt__bar4__parts = partials(phi)
+    launch(
+        step_adjoint_1_kernel,
+        phi,
+        phi_1,
+        pi,
+        pi_5__bar3,
+        c1,
+        c2,
+        decay,
+        m2,
+        dt,
+        dV_dphi,
+        pi_1,
+        pi_2,
+        dt__bar4__parts,
+        VARIED__=varied,
+    )
+    dt__bar4 = dt__bar4__parts.sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    decay__bar3__parts = partials(phi)
-    launch(step_adjoint_2_kernel, phi, pi_3, pi_5__bar2, decay__bar3__parts)
-    decay__bar3 = decay__bar3__parts.sum(dim=(0, 2))
-    pi_2__bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar4)
-    rotation__bar6 = torch.einsum("bc...,bd...->cd", pi_3__bar4, pi_2)
-    pi_1__bar8 = _new(phi)
-    dV_dphi__bar9 = _new(phi)
-    decay__bar7__parts = partials(phi)
-    c1__bar10__parts = partials(phi)
-    c2__bar11__parts = partials(phi)
-    m2__bar12__parts = partials(phi)
+    dt__bar1__parts = partials(phi)
+    decay__bar5__parts = partials(phi)
+    launch(
+        step_adjoint_2_kernel,
+        phi,
+        dV_dphi,
+        phi__next__bar,
+        pi_3,
+        pi_5__bar3,
+        decay,
+        dt,
+        dt__bar1__parts,
+        decay__bar5__parts,
+        VARIED__=varied,
+    )
+    dt__bar1 = dt__bar1__parts.sum()
+    decay__bar5 = decay__bar5__parts.sum(dim=(0, 2))
+    pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
+    rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
+    pi_1__bar10 = _new(phi)
+    dV_dphi__bar12 = _new(phi)
+    decay__bar9__parts = partials(phi)
+    dt__bar11__parts = partials(phi)
+    c1__bar13__parts = partials(phi)
+    c2__bar14__parts = partials(phi)
+    m2__bar15__parts = partials(phi)
     launch(
         step_adjoint_3_kernel,
         phi,
+        dV_dphi,
         phi_1,
         pi_1,
-        pi_2__bar5,
-        pi_5__bar2,
+        pi_2__bar7,
+        pi_5__bar3,
         decay,
         dt,
-        pi_1__bar8,
-        dV_dphi__bar9,
-        decay__bar7__parts,
-        c1__bar10__parts,
-        c2__bar11__parts,
-        m2__bar12__parts,
+        pi_1__bar10,
+        dV_dphi__bar12,
+        decay__bar9__parts,
+        dt__bar11__parts,
+        c1__bar13__parts,
+        c2__bar14__parts,
+        m2__bar15__parts,
+        VARIED__=varied,
     )
-    decay__bar7 = decay__bar7__parts.sum(dim=(0, 2))
-    c1__bar10 = c1__bar10__parts.sum(dim=(0, 2))
-    c2__bar11 = c2__bar11__parts.sum(dim=(0, 2))
-    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
+    decay__bar9 = decay__bar9__parts.sum(dim=(0, 2))
+    dt__bar11 = dt__bar11__parts.sum()
+    c1__bar13 = c1__bar13__parts.sum(dim=(0, 2))
+    c2__bar14 = c2__bar14__parts.sum(dim=(0, 2))
+    m2__bar15 = m2__bar15__parts.sum(dim=(0, 2))
     phi__bar = _new(phi)
     pi__bar = _new(phi)
-    launch(step_adjoint_4_kernel, phi, dV_dphi__bar9, phi__next__bar, pi_1__bar8, c1, c2, m2, dt, phi__bar, pi__bar)
-    c1__bar = c1__bar10
-    c2__bar = c2__bar11
-    dt__bar = torch.zeros_like(dt)
-    m2__bar = m2__bar12
-    decay__bar = decay__bar3 + decay__bar7
-    rotation__bar = rotation__bar6
+    dt__bar17__parts = partials(phi)
+    launch(
+        step_adjoint_4_kernel,
+        phi,
+        dT_dpi,
+        dV_dphi__bar12,
+        phi__next__bar,
+        pi_1__bar10,
+        c1,
+        c2,
+        m2,
+        dt,
+        phi__bar,
+        pi__bar,
+        dt__bar17__parts,
+        VARIED__=varied,
+    )
+    dt__bar17 = dt__bar17__parts.sum()
+    c1__bar = c1__bar13
+    c2__bar = c2__bar14
+    dt__bar = dt__bar1 + dt__bar4 + dt__bar11 + dt__bar17
+    m2__bar = m2__bar15
+    decay__bar = decay__bar5 + decay__bar9
+    rotation__bar = rotation__bar8
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar)
 
 
@@ -1292,6 +1413,13 @@ def _mix_transposed(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.con
 
 
 @triton.jit
+def _add_all(sums, planes, GROUP__: tl.constexpr):
+    for c in tl.static_range(GROUP__):
+        sums += planes[c]
+    return sums
+
+
+@triton.jit
 def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
     for c in tl.static_range(GROUP__):
@@ -1346,19 +1474,21 @@ def _step_2(dV_dphi, phi_1, pi_3, decay, dt):
 
 @triton.jit
 def _step_adjoint_0(phi, phi__next__bar, pi, pi__next__bar, decay, dt):
-    """Part 1 of 5 of ``step_adjoint``: phi_1, pi_5__bar2, pi_3__bar4."""
+    """Part 1 of 5 of ``step_adjoint``: dT_dpi, phi_1, pi_5__bar3, pi_3__bar6."""
     v__0 = 0.5 * dt
-    dT_dpi_1__bar1__v = v__0 * phi__next__bar
-    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
+    dT_dpi_1__bar2__v = v__0 * phi__next__bar
+    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
+    dT_dpi = pi
     phi_1 = phi + v__0 * pi
-    pi_3__bar4 = decay * pi_5__bar2
-    return phi_1, pi_5__bar2, pi_3__bar4
+    pi_3__bar6 = decay * pi_5__bar3
+    return dT_dpi, phi_1, pi_5__bar3, pi_3__bar6
 
 
 @triton.jit
 def _step_adjoint_1(
     phi_1,
     pi,
+    pi_5__bar3,
     inside__0_m1,
     inside__0_p1,
     inside__m1_0,
@@ -1371,31 +1501,37 @@ def _step_adjoint_1(
     near__0,
     TILE__: tl.constexpr,
 ):
-    """Part 2 of 5 of ``step_adjoint``: pi_1, pi_2."""
+    """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt__bar4."""
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
-    dV_dphi__v = (
+    dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0) * c1
         + ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1) * c2
     )
-    pi_1 = pi - 0.5 * dV_dphi__v * dt
+    v__0 = 0.5 * dV_dphi
+    pi_1 = pi - v__0 * dt
     pi_2 = decay * pi_1
-    return pi_1, pi_2
+    dt__bar4 = -v__0 * pi_5__bar3
+    return dV_dphi, pi_1, pi_2, dt__bar4
 
 
 @triton.jit
-def _step_adjoint_2(pi_3, pi_5__bar2):
-    """Part 3 of 5 of ``step_adjoint``: decay__bar3."""
-    decay__bar3 = pi_3 * pi_5__bar2
-    return decay__bar3
+def _step_adjoint_2(dV_dphi, phi__next__bar, pi_3, pi_5__bar3, decay, dt):
+    """Part 3 of 5 of ``step_adjoint``: dt__bar1, decay__bar5."""
+    pi_4__v = decay * pi_3
+    pi_5__v = pi_4__v - 0.5 * dt * dV_dphi
+    dt__bar1 = 0.5 * pi_5__v * phi__next__bar
+    decay__bar5 = pi_3 * pi_5__bar3
+    return dt__bar1, decay__bar5
 
 
 @triton.jit
 def _step_adjoint_3(
+    dV_dphi,
     phi_1,
     pi_1,
-    pi_2__bar5,
-    pi_5__bar2,
+    pi_2__bar7,
+    pi_5__bar3,
     inside__0_m1,
     inside__0_p1,
     inside__m1_0,
@@ -1405,24 +1541,27 @@ def _step_adjoint_3(
     near__0,
     TILE__: tl.constexpr,
 ):
-    """Part 4 of 5 of ``step_adjoint``: pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11,
-    m2__bar12.
+    """Part 4 of 5 of ``step_adjoint``: pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c1__bar13,
+    c2__bar14, m2__bar15.
     """
     phi_1__m1_0, phi_1__0_m1, phi_1__0_p1, phi_1__p1_0 = _read4(phi_1, near__0, TILE__)
-    pi_1__bar8 = decay * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
-    decay__bar7 = pi_1 * pi_2__bar5
-    c1__bar10 = dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
-    c2__bar11 = dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
-    m2__bar12 = dV_dphi__bar9 * phi_1
-    return pi_1__bar8, dV_dphi__bar9, decay__bar7, c1__bar10, c2__bar11, m2__bar12
+    pi_1__bar10 = decay * pi_2__bar7
+    v__0 = 0.5 * pi_1__bar10
+    dV_dphi__bar12 = dt * (-0.5 * pi_5__bar3 - v__0)
+    decay__bar9 = pi_1 * pi_2__bar7
+    dt__bar11 = -v__0 * dV_dphi
+    c1__bar13 = dV_dphi__bar12 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
+    c2__bar14 = dV_dphi__bar12 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
+    m2__bar15 = dV_dphi__bar12 * phi_1
+    return pi_1__bar10, dV_dphi__bar12, decay__bar9, dt__bar11, c1__bar13, c2__bar14, m2__bar15
 
 
 @triton.jit
 def _step_adjoint_4(
-    dV_dphi__bar9,
+    dT_dpi,
+    dV_dphi__bar12,
     phi__next__bar,
-    pi_1__bar8,
+    pi_1__bar10,
     inside__0_m1,
     inside__0_p1,
     inside__m1_0,
@@ -1434,19 +1573,21 @@ def _step_adjoint_4(
     near__0,
     TILE__: tl.constexpr,
 ):
-    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar."""
-    dV_dphi__bar9__m1_0, dV_dphi__bar9__0_m1, dV_dphi__bar9__0_p1, dV_dphi__bar9__p1_0 = _read4(
-        dV_dphi__bar9, near__0, TILE__
+    """Part 5 of 5 of ``step_adjoint``: phi__bar, pi__bar, dt__bar17."""
+    dV_dphi__bar12__m1_0, dV_dphi__bar12__0_m1, dV_dphi__bar12__0_p1, dV_dphi__bar12__p1_0 = _read4(
+        dV_dphi__bar12, near__0, TILE__
     )
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar9
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dV_dphi__bar12
         + phi__next__bar
-        + (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0) * c1
-        + (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1) * c2
+        + (-dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0) * c1
+        + (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1) * c2
     )
-    dT_dpi__bar14__v = 0.5 * phi__bar * dt
-    pi__bar = pi_1__bar8 + dT_dpi__bar14__v
-    return phi__bar, pi__bar
+    v__0 = 0.5 * phi__bar
+    dT_dpi__bar18__v = v__0 * dt
+    pi__bar = pi_1__bar10 + dT_dpi__bar18__v
+    dt__bar17 = v__0 * dT_dpi
+    return phi__bar, pi__bar, dt__bar17
 
 
 @triton.jit
@@ -1607,13 +1748,14 @@ def evolve_adjoint_kernel(
     phi__kept_ptr,
     pi__kept_ptr,
     pi_2__kept_ptr,
-    pi_3__bar4__kept_ptr,
+    pi_3__bar6__kept_ptr,
     phi__bar_ptr,
     pi__bar_ptr,
     c1__bar_ptr,
     c2__bar_ptr,
     m2__bar_ptr,
     decay__bar_ptr,
+    dt__bar_ptr,
     C__,
     K__,
     N__: tl.constexpr,
@@ -1622,6 +1764,7 @@ def evolve_adjoint_kernel(
     TILE__: tl.constexpr,
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
@@ -1683,14 +1826,17 @@ def evolve_adjoint_kernel(
     tl.debug_barrier()
     phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
     pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
+    if VARIED__:
+        dt__bar__sum = tl.zeros([TILE__], ACC)
     for back__ in range(K__):
         at_step__ = base__ + (K__ - 1 - back__) * all__
         tl.debug_barrier()
+        dT_dpi = ()
         phi_1 = ()
-        pi_5__bar2 = ()
-        pi_3__bar4 = ()
+        pi_5__bar3 = ()
+        pi_3__bar6 = ()
         for c__ in tl.static_range(GROUP__):
-            phi_1__c, pi_5__bar2__c, pi_3__bar4__c = _step_adjoint_0(
+            dT_dpi__c, phi_1__c, pi_5__bar3__c, pi_3__bar6__c = _step_adjoint_0(
                 _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
                 phi__next__bar[c__],
                 _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
@@ -1698,15 +1844,19 @@ def evolve_adjoint_kernel(
                 _coefficient(decay_ptr, first__ + c__, ACC),
                 dt,
             )
+            dT_dpi += (dT_dpi__c,)
             phi_1 += (phi_1__c,)
-            pi_5__bar2 += (pi_5__bar2__c,)
-            pi_3__bar4 += (pi_3__bar4__c,)
+            pi_5__bar3 += (pi_5__bar3__c,)
+            pi_3__bar6 += (pi_3__bar6__c,)
+        dV_dphi = ()
         pi_1 = ()
         pi_2 = ()
+        dt__bar4 = ()
         for c__ in tl.static_range(GROUP__):
-            pi_1__c, pi_2__c = _step_adjoint_1(
+            dV_dphi__c, pi_1__c, pi_2__c, dt__bar4__c = _step_adjoint_1(
                 phi_1[c__],
                 _load_plane(pi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
+                pi_5__bar3[c__],
                 inside__0_m1,
                 inside__0_p1,
                 inside__m1_0,
@@ -1719,27 +1869,52 @@ def evolve_adjoint_kernel(
                 near__0,
                 TILE__,
             )
+            dV_dphi += (dV_dphi__c,)
             pi_1 += (pi_1__c,)
             pi_2 += (pi_2__c,)
+            dt__bar4 += (dt__bar4__c,)
+        if VARIED__:
+            dt__bar__sum = _add_all(dt__bar__sum, dt__bar4, GROUP__)
         pi_3 = _mix(rotation_ptr, pi_2, first__, C__, GROUP__, ACC)
-        decay__bar3 = ()
+        dt__bar1 = ()
+        decay__bar5 = ()
         for c__ in tl.static_range(GROUP__):
-            decay__bar3__c = _step_adjoint_2(pi_3[c__], pi_5__bar2[c__])
-            decay__bar3 += (decay__bar3__c,)
-        _add_lanes(decay__bar_ptr, base__, decay__bar3, ok__, N__, GROUP__)
-        pi_2__bar5 = _mix_transposed(rotation_ptr, pi_3__bar4, first__, C__, GROUP__, ACC)
-        pi_1__bar8 = ()
-        dV_dphi__bar9 = ()
-        decay__bar7 = ()
-        c1__bar10 = ()
-        c2__bar11 = ()
-        m2__bar12 = ()
+            dt__bar1__c, decay__bar5__c = _step_adjoint_2(
+                dV_dphi[c__],
+                phi__next__bar[c__],
+                pi_3[c__],
+                pi_5__bar3[c__],
+                _coefficient(decay_ptr, first__ + c__, ACC),
+                dt,
+            )
+            dt__bar1 += (dt__bar1__c,)
+            decay__bar5 += (decay__bar5__c,)
+        _add_lanes(decay__bar_ptr, base__, decay__bar5, ok__, N__, GROUP__)
+        if VARIED__:
+            dt__bar__sum = _add_all(dt__bar__sum, dt__bar1, GROUP__)
+        pi_2__bar7 = _mix_transposed(rotation_ptr, pi_3__bar6, first__, C__, GROUP__, ACC)
+        pi_1__bar10 = ()
+        dV_dphi__bar12 = ()
+        decay__bar9 = ()
+        dt__bar11 = ()
+        c1__bar13 = ()
+        c2__bar14 = ()
+        m2__bar15 = ()
         for c__ in tl.static_range(GROUP__):
-            pi_1__bar8__c, dV_dphi__bar9__c, decay__bar7__c, c1__bar10__c, c2__bar11__c, m2__bar12__c = _step_adjoint_3(
+            (
+                pi_1__bar10__c,
+                dV_dphi__bar12__c,
+                decay__bar9__c,
+                dt__bar11__c,
+                c1__bar13__c,
+                c2__bar14__c,
+                m2__bar15__c,
+            ) = _step_adjoint_3(
+                dV_dphi[c__],
                 phi_1[c__],
                 pi_1[c__],
-                pi_2__bar5[c__],
-                pi_5__bar2[c__],
+                pi_2__bar7[c__],
+                pi_5__bar3[c__],
                 inside__0_m1,
                 inside__0_p1,
                 inside__m1_0,
@@ -1749,23 +1924,28 @@ def evolve_adjoint_kernel(
                 near__0,
                 TILE__,
             )
-            pi_1__bar8 += (pi_1__bar8__c,)
-            dV_dphi__bar9 += (dV_dphi__bar9__c,)
-            decay__bar7 += (decay__bar7__c,)
-            c1__bar10 += (c1__bar10__c,)
-            c2__bar11 += (c2__bar11__c,)
-            m2__bar12 += (m2__bar12__c,)
-        _add_lanes(c1__bar_ptr, base__, c1__bar10, ok__, N__, GROUP__)
-        _add_lanes(c2__bar_ptr, base__, c2__bar11, ok__, N__, GROUP__)
-        _add_lanes(m2__bar_ptr, base__, m2__bar12, ok__, N__, GROUP__)
-        _add_lanes(decay__bar_ptr, base__ + 1 * all__, decay__bar7, ok__, N__, GROUP__)
+            pi_1__bar10 += (pi_1__bar10__c,)
+            dV_dphi__bar12 += (dV_dphi__bar12__c,)
+            decay__bar9 += (decay__bar9__c,)
+            dt__bar11 += (dt__bar11__c,)
+            c1__bar13 += (c1__bar13__c,)
+            c2__bar14 += (c2__bar14__c,)
+            m2__bar15 += (m2__bar15__c,)
+        _add_lanes(c1__bar_ptr, base__, c1__bar13, ok__, N__, GROUP__)
+        _add_lanes(c2__bar_ptr, base__, c2__bar14, ok__, N__, GROUP__)
+        _add_lanes(m2__bar_ptr, base__, m2__bar15, ok__, N__, GROUP__)
+        _add_lanes(decay__bar_ptr, base__ + 1 * all__, decay__bar9, ok__, N__, GROUP__)
+        if VARIED__:
+            dt__bar__sum = _add_all(dt__bar__sum, dt__bar11, GROUP__)
         phi__bar = ()
         pi__bar = ()
+        dt__bar17 = ()
         for c__ in tl.static_range(GROUP__):
-            phi__bar__c, pi__bar__c = _step_adjoint_4(
-                dV_dphi__bar9[c__],
+            phi__bar__c, pi__bar__c, dt__bar17__c = _step_adjoint_4(
+                dT_dpi[c__],
+                dV_dphi__bar12[c__],
                 phi__next__bar[c__],
-                pi_1__bar8[c__],
+                pi_1__bar10[c__],
                 inside__0_m1,
                 inside__0_p1,
                 inside__m1_0,
@@ -1779,11 +1959,16 @@ def evolve_adjoint_kernel(
             )
             phi__bar += (phi__bar__c,)
             pi__bar += (pi__bar__c,)
+            dt__bar17 += (dt__bar17__c,)
+        if VARIED__:
+            dt__bar__sum = _add_all(dt__bar__sum, dt__bar17, GROUP__)
         _store_planes(pi_2__kept_ptr, at_step__, pi_2, ok__, N__, GROUP__)
-        _store_planes(pi_3__bar4__kept_ptr, at_step__, pi_3__bar4, ok__, N__, GROUP__)
+        _store_planes(pi_3__bar6__kept_ptr, at_step__, pi_3__bar6, ok__, N__, GROUP__)
         phi__next__bar, pi__next__bar = phi__bar, pi__bar
     _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
     _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
+    if VARIED__:
+        tl.store(dt__bar_ptr + tl.program_id(0), tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1822,6 +2007,7 @@ def _evolve_planes(
 def _evolve_planes_adjoint(
     group__: int,
     steps: int,
+    varied: bool,
     phi__out_bar: Tensor,
     pi__out_bar: Tensor,
     phi: Tensor,
@@ -1837,13 +2023,14 @@ def _evolve_planes_adjoint(
     phi__kept = _new(phi, keep__, _accumulator(phi))
     pi__kept = _new(phi, keep__, _accumulator(phi))
     pi_2__kept = _new(phi, keep__, _accumulator(phi))
-    pi_3__bar4__kept = _new(phi, keep__, _accumulator(phi))
+    pi_3__bar6__kept = _new(phi, keep__, _accumulator(phi))
     phi__bar = _new(phi)
     pi__bar = _new(phi)
     c1__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     decay__bar = phi.new_zeros((2, *phi.shape), dtype=_accumulator(phi))
+    dt__bar = phi.new_zeros(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
@@ -1862,22 +2049,27 @@ def _evolve_planes_adjoint(
         phi__kept,
         pi__kept,
         pi_2__kept,
-        pi_3__bar4__kept,
+        pi_3__bar6__kept,
         phi__bar,
         pi__bar,
         c1__bar,
         c2__bar,
         m2__bar,
         decay__bar,
+        dt__bar,
         GROUP__=group__,
+        VARIED__=varied,
     )
     c1__bar = c1__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     decay__bar = decay__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    dt__bar = torch.zeros_like(dt)
-    rotation__bar = _outer(pi_3__bar4__kept, pi_2__kept).to(phi.dtype)
+    dt__bar = dt__bar.sum().to(phi.dtype)
+    rotation__bar = _outer(pi_3__bar6__kept, pi_2__kept).to(phi.dtype)
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar)
+
+
+ON_REQUEST = ("dt",)  # cotangents that ``evolve_adjoint`` makes where it is told that they are ``varied``
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -1888,9 +2080,10 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     return _evolve_planes(group, steps, *state, *fixed)
 
 
-def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
     group = _channels_together(state[0], MAX_VALUES_REVERSE)
     if steps < 1 or not group:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
-    return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)
+        back = functools.partial(step_adjoint, varied=varied)
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, back)
+    return _evolve_planes_adjoint(group, steps, varied, *cotangents, *state, *fixed)

@@ -127,10 +127,11 @@ def step_adjoint(
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
     decay__c = decay[:, None, None]
     v__0 = 0.5 * dt
-    dT_dpi_1__bar1__v = v__0 * phi__next__bar
-    pi_5__bar2 = pi__next__bar + dT_dpi_1__bar1__v
+    dT_dpi_1__bar2__v = v__0 * phi__next__bar
+    pi_5__bar3 = pi__next__bar + dT_dpi_1__bar2__v
+    dT_dpi = pi
     phi_1 = phi + v__0 * pi
-    pi_3__bar4 = decay__c * pi_5__bar2
+    pi_3__bar6 = decay__c * pi_5__bar3
     inside__0_m1 = inside(phi, (0, -1))
     inside__0_p1 = inside(phi, (0, 1))
     inside__m1_0 = inside(phi, (-1, 0))
@@ -142,45 +143,54 @@ def step_adjoint(
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
     m2__c = m2[:, None, None]
-    dV_dphi__v = (
+    dV_dphi = (
         m2__c * phi_1
         + c1__c * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0)
         + c2__c * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1)
     )
-    pi_1 = pi - 0.5 * dV_dphi__v * dt
+    v__0 = 0.5 * dV_dphi
+    pi_1 = pi - v__0 * dt
     pi_2 = decay__c * pi_1
+    dt__bar4 = sites(-v__0 * pi_5__bar3, phi).sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
-    decay__bar3 = sites(pi_3 * pi_5__bar2, phi).sum(dim=[0, 2, 3])
-    pi_2__bar5 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar4)
-    rotation__bar6 = torch.einsum("bc...,bd...->cd", pi_3__bar4, pi_2)
-    pi_1__bar8 = decay__c * pi_2__bar5
-    dV_dphi__bar9 = dt * (-0.5 * pi_5__bar2 - 0.5 * pi_1__bar8)
-    decay__bar7 = sites(pi_1 * pi_2__bar5, phi).sum(dim=[0, 2, 3])
-    c1__bar10 = sites(
-        dV_dphi__bar9 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0), phi
+    pi_4__v = decay__c * pi_3
+    pi_5__v = pi_4__v - 0.5 * dt * dV_dphi
+    dt__bar1 = sites(0.5 * pi_5__v * phi__next__bar, phi).sum()
+    decay__bar5 = sites(pi_3 * pi_5__bar3, phi).sum(dim=[0, 2, 3])
+    pi_2__bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3__bar6)
+    rotation__bar8 = torch.einsum("bc...,bd...->cd", pi_3__bar6, pi_2)
+    pi_1__bar10 = decay__c * pi_2__bar7
+    v__0 = 0.5 * pi_1__bar10
+    dV_dphi__bar12 = dt * (-0.5 * pi_5__bar3 - v__0)
+    decay__bar9 = sites(pi_1 * pi_2__bar7, phi).sum(dim=[0, 2, 3])
+    dt__bar11 = sites(-v__0 * dV_dphi, phi).sum()
+    c1__bar13 = sites(
+        dV_dphi__bar12 * ((phi_1 - phi_1__m1_0) * inside__m1_0 + (phi_1 - phi_1__p1_0) * inside__p1_0), phi
     ).sum(dim=[0, 2, 3])
-    c2__bar11 = sites(
-        dV_dphi__bar9 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1), phi
+    c2__bar14 = sites(
+        dV_dphi__bar12 * ((phi_1 - phi_1__0_m1) * inside__0_m1 + (phi_1 - phi_1__0_p1) * inside__0_p1), phi
     ).sum(dim=[0, 2, 3])
-    m2__bar12 = sites(dV_dphi__bar9 * phi_1, phi).sum(dim=[0, 2, 3])
-    dV_dphi__bar9__0_m1 = shift(dV_dphi__bar9, (0, -1))
-    dV_dphi__bar9__0_p1 = shift(dV_dphi__bar9, (0, 1))
-    dV_dphi__bar9__m1_0 = shift(dV_dphi__bar9, (-1, 0))
-    dV_dphi__bar9__p1_0 = shift(dV_dphi__bar9, (1, 0))
+    m2__bar15 = sites(dV_dphi__bar12 * phi_1, phi).sum(dim=[0, 2, 3])
+    dV_dphi__bar12__0_m1 = shift(dV_dphi__bar12, (0, -1))
+    dV_dphi__bar12__0_p1 = shift(dV_dphi__bar12, (0, 1))
+    dV_dphi__bar12__m1_0 = shift(dV_dphi__bar12, (-1, 0))
+    dV_dphi__bar12__p1_0 = shift(dV_dphi__bar12, (1, 0))
     phi__bar = (
-        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dV_dphi__bar9
+        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dV_dphi__bar12
         + phi__next__bar
-        + c1__c * (-dV_dphi__bar9__m1_0 - dV_dphi__bar9__p1_0)
-        + c2__c * (-dV_dphi__bar9__0_m1 - dV_dphi__bar9__0_p1)
+        + c1__c * (-dV_dphi__bar12__m1_0 - dV_dphi__bar12__p1_0)
+        + c2__c * (-dV_dphi__bar12__0_m1 - dV_dphi__bar12__0_p1)
     )
-    dT_dpi__bar14__v = 0.5 * phi__bar * dt
-    pi__bar = pi_1__bar8 + dT_dpi__bar14__v
-    c1__bar = c1__bar10
-    c2__bar = c2__bar11
-    dt__bar = torch.zeros_like(dt)
-    m2__bar = m2__bar12
-    decay__bar = decay__bar3 + decay__bar7
-    rotation__bar = rotation__bar6
+    v__0 = 0.5 * phi__bar
+    dT_dpi__bar18__v = v__0 * dt
+    pi__bar = pi_1__bar10 + dT_dpi__bar18__v
+    dt__bar17 = sites(v__0 * dT_dpi, phi).sum()
+    c1__bar = c1__bar13
+    c2__bar = c2__bar14
+    dt__bar = dt__bar1 + dt__bar4 + dt__bar11 + dt__bar17
+    m2__bar = m2__bar15
+    decay__bar = decay__bar5 + decay__bar9
+    rotation__bar = rotation__bar8
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, m2__bar, decay__bar, rotation__bar)
 
 

@@ -8,6 +8,7 @@ An operator is differentiated by the one that is its adjoint, and the adjoint by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +23,7 @@ Run = Callable[..., Any]
 # What an operator is handed beside the arrays of the spec, none of which begins like this.
 _OWN = {"_b": "field", "_start": "field", "_cotangent": "field"}
 _BY_STEP = "by step "  # ahead of the kind of what has a value for every step, along a first axis
+_HASHES = torch.int64  # of a field by step: hashes (K, B, C), from which every step makes its numbers
 
 
 class Operators:
@@ -49,6 +51,9 @@ class Operators:
         self.kernels = dict[str, tuple[str, ...]]()  # operator -> the backends that have kernels for it
         self.missing = tuple(name for name, module in backends.items() if module is None)
         self.backends = {name: module for name, module in backends.items() if module is not None}
+        # Arrays whose cotangents the adjoints of steps make where they are told that they are ``varied``.
+        self.on_request = {name for m in self.backends.values() for name in getattr(m, "ON_REQUEST", ())}
+        self.flags = ("bool varied",) if self.on_request else ()
         self.device_of = dict[str, str]()  # type of a device -> the backend that it goes to
         for name, module in self.backends.items():
             for device in module.DEVICES:
@@ -119,24 +124,27 @@ class Operators:
         places = [i for i, name in enumerate(fixed) if name in driven]
 
         def reverse(module: ModuleType) -> Run:
-            if getattr(module, "FEW_KEPT", False):
-                return lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -1], x[-1])
-            return lambda *x: long_adjoint(
-                module.evolve, module.evolve_adjoint, x[:n], x[n : 2 * n], x[2 * n : -1], x[-1], places
-            )
+            def run(*x: Any) -> Tensors:
+                back, x = self._told(module, "evolve_adjoint", x)
+                groups = x[:n], x[n : 2 * n], x[2 * n : -1], x[-1]
+                if getattr(module, "FEW_KEPT", False):
+                    return back(*groups)
+                return long_adjoint(module.evolve, back, *groups, places)
+
+            return run
 
         adjoint = self.adjoint(
             "evolve_adjoint",
             out,
             (*state, *fixed),
             self._each("evolve_adjoint", reverse),
-            numbers=("SymInt steps",),
+            numbers=("SymInt steps", *self.flags),
             driven=driven,
         )
 
         def backward(ctx: Any, *grads: Tensor | None) -> Any:
             saved = ctx.saved_tensors
-            return adjoint(*_zeros(grads, saved), *saved, *ctx.numbers)
+            return adjoint(*_zeros(grads, saved), *saved, *ctx.numbers, *self._asked(ctx, (*state, *fixed)))
 
         return self.operator(
             "evolve",
@@ -165,11 +173,11 @@ class Operators:
 
         def reverse(module: ModuleType) -> Run:
             def run(*x: Any) -> Tensors:
-                *tensors, steps, every = x
+                back, (*tensors, steps, every) = self._told(module, "evolve_adjoint", x)
                 ends, states, start, given = (
                     tuple(tensors[a:b]) for a, b in ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
                 )
-                return rolled_adjoint(module.evolve_adjoint, ends, states, start, given, steps, every, places)
+                return rolled_adjoint(back, ends, states, start, given, steps, every, places)
 
             return run
 
@@ -178,14 +186,15 @@ class Operators:
             (*grads, *kept),
             (*state, *fixed),
             self._each("evolve_adjoint", reverse),
-            numbers=("SymInt steps", "SymInt every"),
+            numbers=("SymInt steps", "SymInt every", *self.flags),
             driven=driven,
         )
 
         def backward(ctx: Any, *given: Tensor | None) -> Any:
             saved = ctx.saved_tensors
             arrays, states = saved[:-n], saved[-n:]
-            return adjoint(*_zeros(given, states), *states, *arrays, *ctx.numbers)
+            asked = self._asked(ctx, (*state, *fixed))
+            return adjoint(*_zeros(given, states), *states, *arrays, *ctx.numbers, *asked)
 
         def fake(*x: Any) -> Tensors:
             return tuple(y.new_empty((x[-2] // x[-1], *y.shape)) for y in x[:n])
@@ -218,17 +227,22 @@ class Operators:
             return lambda *x: module.evolve_readout(*groups(*x))
 
         def reverse(module: ModuleType) -> Run:
-            if not hasattr(module, "evolve_readout_adjoint"):
-                calls = module.evolve, module.evolve_adjoint, module.readout_adjoint
-                return lambda grad, *x: self.reference.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]), *calls)
-            return lambda grad, *x: module.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]))
+            def run(grad: Tensor, *x: Any) -> Tensors:
+                if not hasattr(module, "evolve_readout_adjoint"):
+                    back, x = self._told(module, "evolve_adjoint", x)
+                    calls = module.evolve, back, module.readout_adjoint
+                    return self.reference.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]), *calls)
+                back, x = self._told(module, "evolve_readout_adjoint", x)
+                return back(grad, x[:n], *groups(*x[n:]))
+
+            return run
 
         adjoint = self.adjoint(
             "evolve_readout_adjoint",
             ("_grad", *out),
             arrays,
             self._each("evolve_adjoint", reverse),
-            numbers=("SymInt steps",),
+            numbers=("SymInt steps", *self.flags),
         )
 
         def backward(ctx: Any, read: Tensor | None, *ends: Tensor | None) -> Any:
@@ -236,7 +250,7 @@ class Operators:
             grad = torch.zeros_like(_read_from(saved[0], components)) if read is None else read
             # A cotangent that nothing flowed into is a zero that takes no memory.
             flowed = [x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(ends, saved)]
-            return adjoint(grad, *flowed, *saved, *ctx.numbers)
+            return adjoint(grad, *flowed, *saved, *ctx.numbers, *self._asked(ctx, arrays))
 
         return self.operator(
             "evolve_readout",
@@ -254,18 +268,24 @@ class Operators:
         n, out = len(state), tuple(f"{name}__out" for name in state)
         keeper = next(module for module in self.backends.values() if hasattr(module, "kept_shape"))
         forward = self._each("kept_shape", lambda module: lambda *x: module.evolve(x[:n], x[n:-2], *x[-2:]))
-        reverse = self._each(
-            "kept_shape", lambda module: lambda *x: module.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], *x[-2:])
-        )
+
+        def back(module: ModuleType) -> Run:
+            def run(*x: Any) -> Tensors:
+                found, x = self._told(module, "evolve_adjoint", x)
+                kept = () if module is self.reference else x[-2:-1]
+                return found(x[:n], x[n : 2 * n], x[2 * n : -2], *kept, x[-1])
+
+            return run
+
+        reverse = {**self._each("kept_shape", back), "reference": back(self.reference)}
         forward["reference"] = lambda *x: keeper.by_reference(x[:n], x[n:-2], *x[-2:])
-        reverse["reference"] = lambda *x: self.reference.evolve_adjoint(x[:n], x[n : 2 * n], x[2 * n : -2], x[-1])
-        adjoint = self.adjoint(
-            "evolve_adjoint", out, (*state, *fixed), reverse, ("Tensor _kept", "SymInt steps"), driven
-        )
+        numbers = ("Tensor _kept", "SymInt steps", *self.flags)
+        adjoint = self.adjoint("evolve_adjoint", out, (*state, *fixed), reverse, numbers, driven)
 
         def backward(ctx: Any, *grads: Tensor | None) -> Any:
             *saved, kept = ctx.saved_tensors
-            return adjoint(*_zeros(grads[:n], saved), *saved, kept, ctx.numbers[0])
+            asked = self._asked(ctx, (*state, *fixed))
+            return adjoint(*_zeros(grads[:n], saved), *saved, kept, ctx.numbers[0], *asked)
 
         return self.operator(
             "evolve",
@@ -328,11 +348,20 @@ class Operators:
         """An operator of cotangents and arrays with a cotangent of each of the arrays behind ``ahead``."""
         first, count = len(ahead), len(ahead) + len(arrays)
 
-        def backward(ctx: Any, *grads: Tensor | None) -> Tensors:
-            saved = ctx.saved_tensors
+        def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            saved, adjoint = ctx.saved_tensors, runs["reference"]
+            moving = [i for i, x in enumerate(saved[:count]) if x.dtype != _HASHES]
             given = _zeros(grads, saved[first:])
-            adjoint = runs["reference"]
-            return pullback(lambda *x: tuple(adjoint(*x, *ctx.numbers)), saved[:count], given)
+
+            def run(*x: Tensor) -> Tensors:
+                arrays = [*saved[:count]]
+                for i, y in zip(moving, x):
+                    arrays[i] = y
+                return tuple(y for y in adjoint(*arrays, *ctx.numbers) if y.dtype != _HASHES)
+
+            found = pullback(run, tuple(saved[i] for i in moving), tuple(g for g in given if g.dtype != _HASHES))
+            places = dict(zip(moving, found))
+            return tuple(places.get(i) for i in range(count))
 
         return self.operator(
             name,
@@ -405,6 +434,19 @@ class Operators:
         found = {name: make(module) for name, module in self.backends.items() if hasattr(module, function)}
         return {"reference": make(self.reference), **found}
 
+    def _asked(self, ctx: Any, arrays: Names) -> tuple[bool, ...]:
+        """What an adjoint is told: whether a gradient is to flow into what has a cotangent on request."""
+        if not self.on_request:
+            return ()
+        return (any(ctx.needs_input_grad[i] for i, name in enumerate(arrays) if name in self.on_request),)
+
+    def _told(self, module: ModuleType, name: str, given: tuple[Any, ...]) -> tuple[Run, tuple[Any, ...]]:
+        """The adjoint of a module as it is told, and what else it is given; others make all cotangents always."""
+        run = getattr(module, name)
+        if not self.on_request:
+            return run, given
+        return partial(run, varied=given[-1]) if hasattr(module, "ON_REQUEST") else run, given[:-1]
+
     def _kind(self, array: str, driven: Names) -> str:
         """The kind of an array, of the cotangent ``NAME__out`` of one, or of what an operator is handed beside."""
         if array.startswith("_"):
@@ -425,6 +467,8 @@ class Operators:
         shapes = self.shapes(whole)
         for x, kind in zip(tensors, kinds):
             if kind == "any":
+                continue
+            if kind == _BY_STEP + "field" and x.dtype == _HASHES and x.shape[1:] == whole[:2]:
                 continue
             shape = x.shape[1:] if kind.startswith(_BY_STEP) else x.shape
             if shape != shapes[kind.removeprefix(_BY_STEP)]:

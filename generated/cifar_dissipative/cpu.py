@@ -148,12 +148,12 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return like.new_full(shape, math.nan, dtype=dtype)
 
 
-def library(dtype: torch.dtype, width: int, group: int, entry: str) -> ctypes.CDLL | None:
+def library(dtype: torch.dtype, width: int, group: int, entry: str, varied: bool = False) -> ctypes.CDLL | None:
     """The kernels for one shape; None, with one warning, where they cannot be compiled.
 
     Raises RuntimeError instead where a layer insists on them (see ``insist``).
     """
-    found = _opened(dtype, width, group, entry, checking())
+    found = _opened(dtype, width, group, entry, varied, checking())
     if isinstance(found, ctypes.CDLL):
         return found
     if _trial.cache_info().currsize and not _trial():
@@ -163,10 +163,10 @@ def library(dtype: torch.dtype, width: int, group: int, entry: str) -> ctypes.CD
 
 
 @lru_cache(maxsize=None)
-def _opened(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool) -> ctypes.CDLL | str:
+def _opened(dtype: torch.dtype, width: int, group: int, entry: str, varied: bool, checked: bool) -> ctypes.CDLL | str:
     """The library, or why there is none."""
     try:
-        return _open(dtype, width, group, entry, checked)
+        return _open(dtype, width, group, entry, varied, checked)
     except (_Unusable, OSError) as error:
         return str(error)
 
@@ -179,14 +179,21 @@ def _function(library: ctypes.CDLL, entry: str) -> Callable[..., int]:
     return found
 
 
-def _open(dtype: torch.dtype, width: int, group: int, entry: str, checked: bool) -> ctypes.CDLL:
+def _open(dtype: torch.dtype, width: int, group: int, entry: str, varied: bool, checked: bool) -> ctypes.CDLL:
     real, size = ("double", 8) if dtype == torch.float64 else ("float", 4)
     lanes = 64 // size
     if width > lanes // 2 and -(-width // lanes) * lanes > 1.1 * (-(-2 * width // lanes) * (lanes // 2)):
         lanes //= 2  # half vectors where whole ones would leave a tenth of the lanes without a site
     while lanes > 1 and lanes // 2 >= width:
         lanes //= 2
-    defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DLANES={lanes}", f"-DENTRY_{entry}")
+    defines = (
+        f"-DR={real}",
+        f"-DW={width}",
+        f"-DG={group}",
+        f"-DLANES={lanes}",
+        f"-DENTRY_{entry}",
+        *(("-DASKED",) if varied else ()),
+    )
     return _load(
         "cifar_dissipative", SOURCE.read_text(encoding="utf-8"), (*defines, *(("-DPOISON",) if checked else ()))
     )
@@ -315,6 +322,9 @@ def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
     )
 
 
+ON_REQUEST = ("dt",)  # cotangents that an adjoint of steps makes where it is told that they are ``varied``
+
+
 FEW_KEPT = True  # the way back of many steps keeps few states
 
 
@@ -332,14 +342,14 @@ class _Unit:
     kernels,
     compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be taken."""
 
-    def __init__(self, entry: str, like: Tensor, steps: int = 1) -> None:
+    def __init__(self, entry: str, like: Tensor, steps: int = 1, varied: bool = False) -> None:
         self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
         self.units = self.samples * (self.channels // self.group if self.group else 0)
         self.library = None
         if steps and like.numel() and wanted():
-            self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry)
+            self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry, varied)
 
     def run(
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
@@ -388,7 +398,14 @@ FIXED = (
     ("k", "channel"),
     ("m2", "channel"),
 )
-SUMS = (("c1", "channel"), ("c2", "channel"), ("gamma", "channel"), ("k", "channel"), ("m2", "channel"))
+SUMS = (
+    ("c1", "channel"),
+    ("c2", "channel"),
+    ("dt", "scalar"),
+    ("gamma", "channel"),
+    ("k", "channel"),
+    ("m2", "channel"),
+)
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -447,9 +464,9 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
     return state
 
 
-def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_adjoint", state[0], steps)
+    unit = _Unit("evolve_adjoint", state[0], steps, varied)
     if unit.library is None:
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
@@ -519,10 +536,10 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
 
 
 def evolve_readout_adjoint(
-    grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int
+    grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int, varied: bool = True
 ) -> Tensors:
     """Cotangents of the state, of what is fixed and of what else the readout reads."""
-    unit = _Unit("evolve_readout_adjoint", state[0], steps)
+    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied)
     if unit.library is None:
         found = reference.evolve_readout_adjoint(grad, cotangents, state, fixed, others, steps)
         return unshared(found, (grad, *cotangents, *state, *fixed, *others))

@@ -41,6 +41,13 @@ struct Mask {
     constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
 };
 
+// Whether the cotangent of dt is asked for: else what sums it up is left out.
+#ifdef ASKED
+constexpr bool VARIED = true;
+#else
+constexpr bool VARIED = false;
+#endif
+
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
 
@@ -713,6 +720,7 @@ struct Given {
 struct Sums {
     double c1[G];
     double c2[G];
+    double dt[G];
     double gamma[G];
     double k[G];
     double m2[G];
@@ -936,7 +944,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi__start__bar, pi__start__bar, phi__bar, pi__bar);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: dH_dphi__bar6, pi__bar.
+// Part 1 of 2 of ``inner_adjoint``: dH_dphi__bar8, pi__bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -949,7 +957,7 @@ static NOINLINE void inner_adjoint_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi__bar6,
+    R* __restrict dH_dphi__bar8,
     R* __restrict pi__bar,
     Sums& sums
 ) {
@@ -959,6 +967,7 @@ static NOINLINE void inner_adjoint_0(
         const R gamma__c = gamma[c];
         const R k__c = k[c];
         const R m2__c = m2[c];
+        V dt__sum{};
         V gamma__sum{};
         V k__sum{};
         V c1__sum{};
@@ -969,7 +978,7 @@ static NOINLINE void inner_adjoint_0(
             const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
             const R* const pi__row = pi + c * at.padded + at.padded_row(row);
             const R* const pi__next__bar__row = pi__next__bar + c * at.padded + at.padded_row(row);
-            R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
+            R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
             R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
@@ -988,22 +997,26 @@ static NOINLINE void inner_adjoint_0(
                 const V pi__next__bar = load(pi__next__bar__row + j);
                 const auto v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
                 const auto v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
-                const auto pi_1__bar1__v = -dt * pi__next__bar;
                 const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
-                const auto phi_1__bar3__v = -dt * phi__next__bar;
+                const auto pi_1__v = gamma__c * pi;
+                const auto phi_1__v = dH_dphi__v * k__c;
+                const auto pi_1__bar3__v = -dt * pi__next__bar;
+                const auto phi_1__bar5__v = -dt * phi__next__bar;
                 const auto k__0 = -k__c * dt;
                 const auto k__1 = R(1.0) - gamma__c * dt;
-                const auto dH_dphi__bar6 = k__0 * phi__next__bar;
+                const auto dH_dphi__bar8 = k__0 * phi__next__bar;
                 const auto pi__bar = k__1 * pi__next__bar;
-                store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
+                store(dH_dphi__bar8__row + j, spread(dH_dphi__bar8));
                 store(pi__bar__row + j, spread(pi__bar));
-                gamma__sum += valid(last, pi_1__bar1__v * pi);
-                k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);
-                c1__sum += valid(last, dH_dphi__bar6 * v__0);
-                c2__sum += valid(last, dH_dphi__bar6 * v__1);
-                m2__sum += valid(last, dH_dphi__bar6 * phi);
+                dt__sum += valid(last, -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar);
+                gamma__sum += valid(last, pi_1__bar3__v * pi);
+                k__sum += valid(last, dH_dphi__v * phi_1__bar5__v);
+                c1__sum += valid(last, dH_dphi__bar8 * v__0);
+                c2__sum += valid(last, dH_dphi__bar8 * v__1);
+                m2__sum += valid(last, dH_dphi__bar8 * phi);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt__sum);
         sums.gamma[c] += across(gamma__sum);
         sums.k[c] += across(k__sum);
         sums.c1[c] += across(c1__sum);
@@ -1015,7 +1028,7 @@ static NOINLINE void inner_adjoint_0(
 // Part 2 of 2 of ``inner_adjoint``: phi__bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar6,
+    const R* __restrict dH_dphi__bar8,
     const R* __restrict phi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1027,25 +1040,25 @@ static NOINLINE void inner_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar6 = load(dH_dphi__bar6__row + j);
-                const V dH_dphi__bar6__0_m1 = load(dH_dphi__bar6__row + j - 1);
-                const V dH_dphi__bar6__0_p1 = load(dH_dphi__bar6__row + j + 1);
-                const V dH_dphi__bar6__m1_0 = load(dH_dphi__bar6__row + j - at.step0());
-                const V dH_dphi__bar6__p1_0 = load(dH_dphi__bar6__row + j + at.step0());
+                const V dH_dphi__bar8 = load(dH_dphi__bar8__row + j);
+                const V dH_dphi__bar8__0_m1 = load(dH_dphi__bar8__row + j - 1);
+                const V dH_dphi__bar8__0_p1 = load(dH_dphi__bar8__row + j + 1);
+                const V dH_dphi__bar8__m1_0 = load(dH_dphi__bar8__row + j - at.step0());
+                const V dH_dphi__bar8__p1_0 = load(dH_dphi__bar8__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load(phi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
-                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
+                    m2__c) * dH_dphi__bar8 + phi__next__bar + c1__c * (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) +
+                    c2__c * (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
             });
         }
@@ -1066,14 +1079,14 @@ static NOINLINE void inner_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi__bar6 = work + 0 * at.block;
+    R* const dH_dphi__bar8 = work + 0 * at.block;
     inner_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi__bar6, pi__bar, sums);
-    fill(at, dH_dphi__bar6);
-    inner_adjoint_1(at, dH_dphi__bar6, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
+        given.m2, dH_dphi__bar8, pi__bar, sums);
+    fill(at, dH_dphi__bar8);
+    inner_adjoint_1(at, dH_dphi__bar8, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: dH_dphi__bar6, pi__bar.
+// Part 1 of 2 of ``tail_adjoint``: dH_dphi__bar8, pi__bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1086,7 +1099,7 @@ static NOINLINE void tail_adjoint_0(
     const R* __restrict gamma,
     const R* __restrict k,
     const R* __restrict m2,
-    R* __restrict dH_dphi__bar6,
+    R* __restrict dH_dphi__bar8,
     R* __restrict pi__bar,
     Sums& sums
 ) {
@@ -1096,6 +1109,7 @@ static NOINLINE void tail_adjoint_0(
         const R gamma__c = gamma[c];
         const R k__c = k[c];
         const R m2__c = m2[c];
+        V dt__sum{};
         V gamma__sum{};
         V k__sum{};
         V c1__sum{};
@@ -1106,7 +1120,7 @@ static NOINLINE void tail_adjoint_0(
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
             const R* const pi__row = pi + c * at.padded + at.padded_row(row);
             const R* const pi__next__bar__row = pi__next__bar + c * at.dense + at.dense_row(row);
-            R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
+            R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
             R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
@@ -1125,22 +1139,26 @@ static NOINLINE void tail_adjoint_0(
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + j);
                 const auto v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
                 const auto v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
-                const auto pi_1__bar1__v = -dt * pi__next__bar;
                 const auto dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1;
-                const auto phi_1__bar3__v = -dt * phi__next__bar;
+                const auto pi_1__v = gamma__c * pi;
+                const auto phi_1__v = dH_dphi__v * k__c;
+                const auto pi_1__bar3__v = -dt * pi__next__bar;
+                const auto phi_1__bar5__v = -dt * phi__next__bar;
                 const auto k__0 = -k__c * dt;
                 const auto k__1 = R(1.0) - gamma__c * dt;
-                const auto dH_dphi__bar6 = k__0 * phi__next__bar;
+                const auto dH_dphi__bar8 = k__0 * phi__next__bar;
                 const auto pi__bar = k__1 * pi__next__bar;
-                store(dH_dphi__bar6__row + j, spread(dH_dphi__bar6));
+                store(dH_dphi__bar8__row + j, spread(dH_dphi__bar8));
                 store(pi__bar__row + j, spread(pi__bar));
-                gamma__sum += valid(last, pi_1__bar1__v * pi);
-                k__sum += valid(last, dH_dphi__v * phi_1__bar3__v);
-                c1__sum += valid(last, dH_dphi__bar6 * v__0);
-                c2__sum += valid(last, dH_dphi__bar6 * v__1);
-                m2__sum += valid(last, dH_dphi__bar6 * phi);
+                dt__sum += valid(last, -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar);
+                gamma__sum += valid(last, pi_1__bar3__v * pi);
+                k__sum += valid(last, dH_dphi__v * phi_1__bar5__v);
+                c1__sum += valid(last, dH_dphi__bar8 * v__0);
+                c2__sum += valid(last, dH_dphi__bar8 * v__1);
+                m2__sum += valid(last, dH_dphi__bar8 * phi);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt__sum);
         sums.gamma[c] += across(gamma__sum);
         sums.k[c] += across(k__sum);
         sums.c1[c] += across(c1__sum);
@@ -1152,7 +1170,7 @@ static NOINLINE void tail_adjoint_0(
 // Part 2 of 2 of ``tail_adjoint``: phi__bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar6,
+    const R* __restrict dH_dphi__bar8,
     const R* __restrict phi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
@@ -1164,25 +1182,25 @@ static NOINLINE void tail_adjoint_1(
         const R c2__c = c2[c];
         const R m2__c = m2[c];
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar6__row = dH_dphi__bar6 + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__bar8__row = dH_dphi__bar8 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
             R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar6 = load(dH_dphi__bar6__row + j);
-                const V dH_dphi__bar6__0_m1 = load(dH_dphi__bar6__row + j - 1);
-                const V dH_dphi__bar6__0_p1 = load(dH_dphi__bar6__row + j + 1);
-                const V dH_dphi__bar6__m1_0 = load(dH_dphi__bar6__row + j - at.step0());
-                const V dH_dphi__bar6__p1_0 = load(dH_dphi__bar6__row + j + at.step0());
+                const V dH_dphi__bar8 = load(dH_dphi__bar8__row + j);
+                const V dH_dphi__bar8__0_m1 = load(dH_dphi__bar8__row + j - 1);
+                const V dH_dphi__bar8__0_p1 = load(dH_dphi__bar8__row + j + 1);
+                const V dH_dphi__bar8__m1_0 = load(dH_dphi__bar8__row + j - at.step0());
+                const V dH_dphi__bar8__p1_0 = load(dH_dphi__bar8__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar6 + phi__next__bar + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) +
-                    c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1);
+                    m2__c) * dH_dphi__bar8 + phi__next__bar + c1__c * (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) +
+                    c2__c * (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
             });
         }
@@ -1203,11 +1221,11 @@ static NOINLINE void tail_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const dH_dphi__bar6 = work + 0 * at.block;
+    R* const dH_dphi__bar8 = work + 0 * at.block;
     tail_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.c1, given.c2, given.dt, given.gamma, given.k,
-        given.m2, dH_dphi__bar6, pi__bar, sums);
-    fill(at, dH_dphi__bar6);
-    tail_adjoint_1(at, dH_dphi__bar6, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
+        given.m2, dH_dphi__bar8, pi__bar, sums);
+    fill(at, dH_dphi__bar8);
+    tail_adjoint_1(at, dH_dphi__bar8, phi__next__bar, given.c1, given.c2, given.m2, phi__bar);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;

@@ -93,14 +93,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -197,22 +197,25 @@ def step_adjoint_0_kernel(
     k_ptr,
     m2_ptr,
     dt_ptr,
-    dH_dphi__bar6_ptr,
+    dH_dphi__bar8_ptr,
     pi__bar_ptr,
-    gamma__bar2_ptr,
-    k__bar4_ptr,
-    c1__bar7_ptr,
-    c2__bar8_ptr,
-    m2__bar9_ptr,
+    dt__bar1_ptr,
+    gamma__bar4_ptr,
+    k__bar6_ptr,
+    c1__bar9_ptr,
+    c2__bar10_ptr,
+    m2__bar11_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8,
-    m2__bar9. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar8, pi__bar, dt__bar1, gamma__bar4, k__bar6, c1__bar9,
+    c2__bar10, m2__bar11. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
+    results.
     """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -251,23 +254,30 @@ def step_adjoint_0_kernel(
     inside__p1_0 = ok__p1_0.to(ACC)
     v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
     v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_1__bar1__v = -dt * pi__next__bar
     dH_dphi__v = phi * m2 + v__0 * c1 + v__1 * c2
-    phi_1__bar3__v = -dt * phi__next__bar
-    dH_dphi__bar6 = phi_1__bar3__v * k
-    dH_dpi__bar5__v = pi_1__bar1__v * gamma
-    tl.store(dH_dphi__bar6_ptr + base__ + at__, (dH_dphi__bar6).to(dH_dphi__bar6_ptr.dtype.element_ty), mask=ok__)
-    tl.store(pi__bar_ptr + base__ + at__, (pi__next__bar + dH_dpi__bar5__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
-    tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_1__bar1__v * pi, 0.0), axis=0))
-    tl.store(k__bar4_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__v * phi_1__bar3__v, 0.0), axis=0))
-    tl.store(c1__bar7_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * v__0, 0.0), axis=0))
-    tl.store(c2__bar8_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * v__1, 0.0), axis=0))
-    tl.store(m2__bar9_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar6 * phi, 0.0), axis=0))
+    pi_1__v = pi * gamma
+    phi_1__v = dH_dphi__v * k
+    pi_1__bar3__v = -dt * pi__next__bar
+    phi_1__bar5__v = -dt * phi__next__bar
+    dH_dphi__bar8 = phi_1__bar5__v * k
+    dH_dpi__bar7__v = pi_1__bar3__v * gamma
+    tl.store(dH_dphi__bar8_ptr + base__ + at__, (dH_dphi__bar8).to(dH_dphi__bar8_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi__bar_ptr + base__ + at__, (pi__next__bar + dH_dpi__bar7__v).to(pi__bar_ptr.dtype.element_ty), mask=ok__)
+    if VARIED__:
+        tl.store(
+            dt__bar1_ptr + partial__,
+            tl.sum(tl.where(ok__, -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar, 0.0), axis=0),
+        )
+    tl.store(gamma__bar4_ptr + partial__, tl.sum(tl.where(ok__, pi_1__bar3__v * pi, 0.0), axis=0))
+    tl.store(k__bar6_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__v * phi_1__bar5__v, 0.0), axis=0))
+    tl.store(c1__bar9_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar8 * v__0, 0.0), axis=0))
+    tl.store(c2__bar10_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar8 * v__1, 0.0), axis=0))
+    tl.store(m2__bar11_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar8 * phi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_1_kernel(
-    dH_dphi__bar6_ptr,
+    dH_dphi__bar8_ptr,
     phi__next__bar_ptr,
     c1_ptr,
     c2_ptr,
@@ -302,11 +312,11 @@ def step_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
-    dH_dphi__bar6 = tl.load(dH_dphi__bar6_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi__bar6__0_m1 = tl.load(dH_dphi__bar6_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dH_dphi__bar6__0_p1 = tl.load(dH_dphi__bar6_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dH_dphi__bar6__m1_0 = tl.load(dH_dphi__bar6_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dH_dphi__bar6__p1_0 = tl.load(dH_dphi__bar6_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
+    dH_dphi__bar8 = tl.load(dH_dphi__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dH_dphi__bar8__0_m1 = tl.load(dH_dphi__bar8_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    dH_dphi__bar8__0_p1 = tl.load(dH_dphi__bar8_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    dH_dphi__bar8__m1_0 = tl.load(dH_dphi__bar8_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    dH_dphi__bar8__p1_0 = tl.load(dH_dphi__bar8_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
@@ -315,10 +325,10 @@ def step_adjoint_1_kernel(
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
+            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar8
             + phi__next__bar
-            + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
-            + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
+            + (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) * c1
+            + (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__,
     )
@@ -658,15 +668,17 @@ def step_adjoint(
     m2: Tensor,
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
+    varied: bool = True,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
-    dH_dphi__bar6 = _new(phi)
+    dH_dphi__bar8 = _new(phi)
     pi__bar = _new(phi)
-    gamma__bar2__parts = partials(phi)
-    k__bar4__parts = partials(phi)
-    c1__bar7__parts = partials(phi)
-    c2__bar8__parts = partials(phi)
-    m2__bar9__parts = partials(phi)
+    dt__bar1__parts = partials(phi)
+    gamma__bar4__parts = partials(phi)
+    k__bar6__parts = partials(phi)
+    c1__bar9__parts = partials(phi)
+    c2__bar10__parts = partials(phi)
+    m2__bar11__parts = partials(phi)
     launch(
         step_adjoint_0_kernel,
         phi,
@@ -680,27 +692,30 @@ def step_adjoint(
         k,
         m2,
         dt,
-        dH_dphi__bar6,
+        dH_dphi__bar8,
         pi__bar,
-        gamma__bar2__parts,
-        k__bar4__parts,
-        c1__bar7__parts,
-        c2__bar8__parts,
-        m2__bar9__parts,
+        dt__bar1__parts,
+        gamma__bar4__parts,
+        k__bar6__parts,
+        c1__bar9__parts,
+        c2__bar10__parts,
+        m2__bar11__parts,
+        VARIED__=varied,
     )
-    gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
-    k__bar4 = k__bar4__parts.sum(dim=(0, 2))
-    c1__bar7 = c1__bar7__parts.sum(dim=(0, 2))
-    c2__bar8 = c2__bar8__parts.sum(dim=(0, 2))
-    m2__bar9 = m2__bar9__parts.sum(dim=(0, 2))
+    dt__bar1 = dt__bar1__parts.sum()
+    gamma__bar4 = gamma__bar4__parts.sum(dim=(0, 2))
+    k__bar6 = k__bar6__parts.sum(dim=(0, 2))
+    c1__bar9 = c1__bar9__parts.sum(dim=(0, 2))
+    c2__bar10 = c2__bar10__parts.sum(dim=(0, 2))
+    m2__bar11 = m2__bar11__parts.sum(dim=(0, 2))
     phi__bar = _new(phi)
-    launch(step_adjoint_1_kernel, phi, dH_dphi__bar6, phi__next__bar, c1, c2, m2, phi__bar)
-    c1__bar = c1__bar7
-    c2__bar = c2__bar8
-    dt__bar = torch.zeros_like(dt)
-    gamma__bar = gamma__bar2
-    k__bar = k__bar4
-    m2__bar = m2__bar9
+    launch(step_adjoint_1_kernel, phi, dH_dphi__bar8, phi__next__bar, c1, c2, m2, phi__bar)
+    c1__bar = c1__bar9
+    c2__bar = c2__bar10
+    dt__bar = dt__bar1
+    gamma__bar = gamma__bar4
+    k__bar = k__bar6
+    m2__bar = m2__bar11
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
 
 
@@ -971,29 +986,32 @@ def _step_adjoint_0(
     near__0,
     TILE__: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8,
-    m2__bar9.
+    """Part 1 of 2 of ``step_adjoint``: dH_dphi__bar8, pi__bar, dt__bar1, gamma__bar4, k__bar6, c1__bar9,
+    c2__bar10, m2__bar11.
     """
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
     v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
     v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_1__bar1__v = -dt * pi__next__bar
     dH_dphi__v = phi * m2 + v__0 * c1 + v__1 * c2
-    phi_1__bar3__v = -dt * phi__next__bar
-    dH_dphi__bar6 = phi_1__bar3__v * k
-    dH_dpi__bar5__v = pi_1__bar1__v * gamma
-    pi__bar = pi__next__bar + dH_dpi__bar5__v
-    gamma__bar2 = pi_1__bar1__v * pi
-    k__bar4 = dH_dphi__v * phi_1__bar3__v
-    c1__bar7 = dH_dphi__bar6 * v__0
-    c2__bar8 = dH_dphi__bar6 * v__1
-    m2__bar9 = dH_dphi__bar6 * phi
-    return dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8, m2__bar9
+    pi_1__v = pi * gamma
+    phi_1__v = dH_dphi__v * k
+    pi_1__bar3__v = -dt * pi__next__bar
+    phi_1__bar5__v = -dt * phi__next__bar
+    dH_dphi__bar8 = phi_1__bar5__v * k
+    dH_dpi__bar7__v = pi_1__bar3__v * gamma
+    pi__bar = pi__next__bar + dH_dpi__bar7__v
+    dt__bar1 = -phi_1__v * phi__next__bar - pi_1__v * pi__next__bar
+    gamma__bar4 = pi_1__bar3__v * pi
+    k__bar6 = dH_dphi__v * phi_1__bar5__v
+    c1__bar9 = dH_dphi__bar8 * v__0
+    c2__bar10 = dH_dphi__bar8 * v__1
+    m2__bar11 = dH_dphi__bar8 * phi
+    return dH_dphi__bar8, pi__bar, dt__bar1, gamma__bar4, k__bar6, c1__bar9, c2__bar10, m2__bar11
 
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi__bar6,
+    dH_dphi__bar8,
     phi__next__bar,
     inside__0_m1,
     inside__0_p1,
@@ -1006,14 +1024,14 @@ def _step_adjoint_1(
     TILE__: tl.constexpr,
 ):
     """Part 2 of 2 of ``step_adjoint``: phi__bar."""
-    dH_dphi__bar6__m1_0, dH_dphi__bar6__0_m1, dH_dphi__bar6__0_p1, dH_dphi__bar6__p1_0 = _read4(
-        dH_dphi__bar6, near__0, TILE__
+    dH_dphi__bar8__m1_0, dH_dphi__bar8__0_m1, dH_dphi__bar8__0_p1, dH_dphi__bar8__p1_0 = _read4(
+        dH_dphi__bar8, near__0, TILE__
     )
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar6
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar8
         + phi__next__bar
-        + (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0) * c1
-        + (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1) * c2
+        + (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0) * c1
+        + (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1) * c2
     )
     return phi__bar
 
@@ -1148,6 +1166,7 @@ def evolve_adjoint_kernel(
     gamma__bar_ptr,
     k__bar_ptr,
     m2__bar_ptr,
+    dt__bar_ptr,
     C__,
     K__,
     N__: tl.constexpr,
@@ -1155,6 +1174,7 @@ def evolve_adjoint_kernel(
     N1__: tl.constexpr,
     TILE__: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64)
@@ -1223,11 +1243,13 @@ def evolve_adjoint_kernel(
     gamma__bar__sum = tl.zeros([TILE__], ACC)
     k__bar__sum = tl.zeros([TILE__], ACC)
     m2__bar__sum = tl.zeros([TILE__], ACC)
+    if VARIED__:
+        dt__bar__sum = tl.zeros([TILE__], ACC)
     for back__ in range(K__):
         at_step__ = base__ + (K__ - 1 - back__) * all__
         phi = _load_plane(phi__kept_ptr, at_step__, ok__, ACC)
         pi = _load_plane(pi__kept_ptr, at_step__, ok__, ACC)
-        dH_dphi__bar6, pi__bar, gamma__bar2, k__bar4, c1__bar7, c2__bar8, m2__bar9 = _step_adjoint_0(
+        dH_dphi__bar8, pi__bar, dt__bar1, gamma__bar4, k__bar6, c1__bar9, c2__bar10, m2__bar11 = _step_adjoint_0(
             phi,
             phi__next__bar,
             pi,
@@ -1245,13 +1267,15 @@ def evolve_adjoint_kernel(
             near__0,
             TILE__,
         )
-        c1__bar__sum += c1__bar7
-        c2__bar__sum += c2__bar8
-        gamma__bar__sum += gamma__bar2
-        k__bar__sum += k__bar4
-        m2__bar__sum += m2__bar9
+        c1__bar__sum += c1__bar9
+        c2__bar__sum += c2__bar10
+        gamma__bar__sum += gamma__bar4
+        k__bar__sum += k__bar6
+        m2__bar__sum += m2__bar11
+        if VARIED__:
+            dt__bar__sum += dt__bar1
         phi__bar = _step_adjoint_1(
-            dH_dphi__bar6,
+            dH_dphi__bar8,
             phi__next__bar,
             inside__0_m1,
             inside__0_p1,
@@ -1271,6 +1295,8 @@ def evolve_adjoint_kernel(
     tl.store(gamma__bar_ptr + plane__, tl.sum(tl.where(ok__, gamma__bar__sum, 0.0), axis=0))
     tl.store(k__bar_ptr + plane__, tl.sum(tl.where(ok__, k__bar__sum, 0.0), axis=0))
     tl.store(m2__bar_ptr + plane__, tl.sum(tl.where(ok__, m2__bar__sum, 0.0), axis=0))
+    if VARIED__:
+        tl.store(dt__bar_ptr + plane__, tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1299,6 +1325,7 @@ def _evolve_planes(
 def _evolve_planes_adjoint(
     group__: int,
     steps: int,
+    varied: bool,
     phi__out_bar: Tensor,
     pi__out_bar: Tensor,
     phi: Tensor,
@@ -1320,6 +1347,7 @@ def _evolve_planes_adjoint(
     gamma__bar = _new(phi, phi.shape[:2], _accumulator(phi))
     k__bar = _new(phi, phi.shape[:2], _accumulator(phi))
     m2__bar = _new(phi, phi.shape[:2], _accumulator(phi))
+    dt__bar = phi.new_zeros(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
@@ -1344,14 +1372,19 @@ def _evolve_planes_adjoint(
         gamma__bar,
         k__bar,
         m2__bar,
+        dt__bar,
+        VARIED__=varied,
     )
     c1__bar = c1__bar.sum(0).to(phi.dtype)
     c2__bar = c2__bar.sum(0).to(phi.dtype)
     gamma__bar = gamma__bar.sum(0).to(phi.dtype)
     k__bar = k__bar.sum(0).to(phi.dtype)
     m2__bar = m2__bar.sum(0).to(phi.dtype)
-    dt__bar = torch.zeros_like(dt)
+    dt__bar = dt__bar.sum().to(phi.dtype)
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
+
+
+ON_REQUEST = ("dt",)  # cotangents that ``evolve_adjoint`` makes where it is told that they are ``varied``
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -1362,9 +1395,10 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     return _evolve_planes(group, steps, *state, *fixed)
 
 
-def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
     group = _channels_together(state[0], MAX_SITES)
     if steps < 1 or not group:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
-    return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)
+        back = functools.partial(step_adjoint, varied=varied)
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, back)
+    return _evolve_planes_adjoint(group, steps, varied, *cotangents, *state, *fixed)

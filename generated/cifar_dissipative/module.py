@@ -102,7 +102,7 @@ class CifarDissipative(Stepping, LatticeLayer):
     def _evolved(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
-        if by_reference(self.backend, dt):
+        if by_reference(self.backend):
             return by_steps(reference.evolve, state, fixed, _span)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
@@ -133,7 +133,7 @@ class CifarDissipative(Stepping, LatticeLayer):
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
         others = (as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
-        if by_reference(self.backend, dt):
+        if by_reference(self.backend):
             return reference.evolve_readout(state, fixed, others, _span.count)
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, _span.steps)

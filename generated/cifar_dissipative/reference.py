@@ -110,33 +110,36 @@ def step_adjoint(
     m2__c = m2[:, None, None]
     v__0 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
     v__1 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
-    pi_1__bar1__v = -dt * pi__next__bar
     dH_dphi__v = m2__c * phi + c1__c * v__0 + c2__c * v__1
-    phi_1__bar3__v = -dt * phi__next__bar
-    dH_dphi__bar6 = k__c * phi_1__bar3__v
-    dH_dpi__bar5__v = gamma__c * pi_1__bar1__v
-    pi__bar = pi__next__bar + dH_dpi__bar5__v
-    gamma__bar2 = sites(pi_1__bar1__v * pi, phi).sum(dim=[0, 2, 3])
-    k__bar4 = sites(dH_dphi__v * phi_1__bar3__v, phi).sum(dim=[0, 2, 3])
-    c1__bar7 = sites(dH_dphi__bar6 * v__0, phi).sum(dim=[0, 2, 3])
-    c2__bar8 = sites(dH_dphi__bar6 * v__1, phi).sum(dim=[0, 2, 3])
-    m2__bar9 = sites(dH_dphi__bar6 * phi, phi).sum(dim=[0, 2, 3])
-    dH_dphi__bar6__0_m1 = shift(dH_dphi__bar6, (0, -1))
-    dH_dphi__bar6__0_p1 = shift(dH_dphi__bar6, (0, 1))
-    dH_dphi__bar6__m1_0 = shift(dH_dphi__bar6, (-1, 0))
-    dH_dphi__bar6__p1_0 = shift(dH_dphi__bar6, (1, 0))
+    pi_1__v = gamma__c * pi
+    phi_1__v = dH_dphi__v * k__c
+    pi_1__bar3__v = -dt * pi__next__bar
+    phi_1__bar5__v = -dt * phi__next__bar
+    dH_dphi__bar8 = k__c * phi_1__bar5__v
+    dH_dpi__bar7__v = gamma__c * pi_1__bar3__v
+    pi__bar = pi__next__bar + dH_dpi__bar7__v
+    dt__bar1 = sites(-phi_1__v * phi__next__bar - pi_1__v * pi__next__bar, phi).sum()
+    gamma__bar4 = sites(pi_1__bar3__v * pi, phi).sum(dim=[0, 2, 3])
+    k__bar6 = sites(dH_dphi__v * phi_1__bar5__v, phi).sum(dim=[0, 2, 3])
+    c1__bar9 = sites(dH_dphi__bar8 * v__0, phi).sum(dim=[0, 2, 3])
+    c2__bar10 = sites(dH_dphi__bar8 * v__1, phi).sum(dim=[0, 2, 3])
+    m2__bar11 = sites(dH_dphi__bar8 * phi, phi).sum(dim=[0, 2, 3])
+    dH_dphi__bar8__0_m1 = shift(dH_dphi__bar8, (0, -1))
+    dH_dphi__bar8__0_p1 = shift(dH_dphi__bar8, (0, 1))
+    dH_dphi__bar8__m1_0 = shift(dH_dphi__bar8, (-1, 0))
+    dH_dphi__bar8__p1_0 = shift(dH_dphi__bar8, (1, 0))
     phi__bar = (
-        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar6
+        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar8
         + phi__next__bar
-        + c1__c * (-dH_dphi__bar6__m1_0 - dH_dphi__bar6__p1_0)
-        + c2__c * (-dH_dphi__bar6__0_m1 - dH_dphi__bar6__0_p1)
+        + c1__c * (-dH_dphi__bar8__m1_0 - dH_dphi__bar8__p1_0)
+        + c2__c * (-dH_dphi__bar8__0_m1 - dH_dphi__bar8__0_p1)
     )
-    c1__bar = c1__bar7
-    c2__bar = c2__bar8
-    dt__bar = torch.zeros_like(dt)
-    gamma__bar = gamma__bar2
-    k__bar = k__bar4
-    m2__bar = m2__bar9
+    c1__bar = c1__bar9
+    c2__bar = c2__bar10
+    dt__bar = dt__bar1
+    gamma__bar = gamma__bar4
+    k__bar = k__bar6
+    m2__bar = m2__bar11
     return (phi__bar, pi__bar, c1__bar, c2__bar, dt__bar, gamma__bar, k__bar, m2__bar)
 
 

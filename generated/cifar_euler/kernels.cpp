@@ -41,6 +41,13 @@ struct Mask {
     constexpr Mask() : bits{} { for (long l = 0; l < REST; ++l) bits[l] = -1; }
 };
 
+// Whether the cotangent of dt is asked for: else what sums it up is left out.
+#ifdef ASKED
+constexpr bool VARIED = true;
+#else
+constexpr bool VARIED = false;
+#endif
+
 struct No { static constexpr bool value = false; };
 struct Yes { static constexpr bool value = true; };
 
@@ -851,6 +858,7 @@ struct Sums {
     double B[G * G];
     double c1[G];
     double c2[G];
+    double dt[G];
     double gamma[G];
     double m2[G];
 };
@@ -1081,7 +1089,7 @@ static NOINLINE void head_adjoint(
     head_adjoint_0(at, phi__start__bar, pi__start__bar, phi__bar, pi__bar);
 }
 
-// Part 1 of 2 of ``inner_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6.
+// Part 1 of 2 of ``inner_adjoint``: dH_dphi, pi_2, pi_1__bar6, dH_dphi__bar11, B_pi, pi__bar.
 static NOINLINE void inner_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1089,14 +1097,20 @@ static NOINLINE void inner_adjoint_0(
     const R* __restrict pi,
     const R* __restrict pi__next__bar,
     const R* __restrict B,
+    const R* __restrict c1,
+    const R* __restrict c2,
     const R dt,
     const R* __restrict gamma,
-    R* __restrict pi_1__bar4,
-    R* __restrict dH_dpi__bar8,
-    R* __restrict dH_dphi__bar9,
-    R* __restrict pi__bar6,
+    const R* __restrict m2,
+    R* __restrict dH_dphi,
+    R* __restrict pi_2,
+    R* __restrict pi_1__bar6,
+    R* __restrict dH_dphi__bar11,
+    R* __restrict B_pi,
+    R* __restrict pi__bar,
     Sums& sums
 ) {
+    V dt__sum[G]{};
     V gamma__sum[G]{};
     V c1__sum[G]{};
     V c2__sum[G]{};
@@ -1106,15 +1120,19 @@ static NOINLINE void inner_adjoint_0(
         const R* const phi__next__bar__row = phi__next__bar + at.padded_row(row);
         const R* const pi__row = pi + at.padded_row(row);
         const R* const pi__next__bar__row = pi__next__bar + at.padded_row(row);
-        R* const pi_1__bar4__row = pi_1__bar4 + at.padded_row(row);
-        R* const dH_dpi__bar8__row = dH_dpi__bar8 + at.padded_row(row);
-        R* const dH_dphi__bar9__row = dH_dphi__bar9 + at.padded_row(row);
-        R* const pi__bar6__row = pi__bar6 + at.padded_row(row);
+        R* const dH_dphi__row = dH_dphi + at.padded_row(row);
+        R* const pi_2__row = pi_2 + at.padded_row(row);
+        R* const pi_1__bar6__row = pi_1__bar6 + at.padded_row(row);
+        R* const dH_dphi__bar11__row = dH_dphi__bar11 + at.padded_row(row);
+        R* const B_pi__row = B_pi + at.padded_row(row);
+        R* const pi__bar__row = pi__bar + at.padded_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V pi_1__bar4__at[G];
-            V pi__bar6__at[G];
+            V pi_1__bar6__at[G];
+            V dH_dpi__bar10__at[G];
+            V B_pi__at[G];
+            V pi__bar8__at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1128,80 +1146,98 @@ static NOINLINE void inner_adjoint_0(
                 const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
-                const auto pi_1__bar4 = dt * pi__next__bar;
-                const auto pi_2__bar1__v = -pi_1__bar4;
-                const auto phi_1__bar5__v = dt * phi__next__bar;
-                const auto dH_dphi__bar9 = -pi_1__bar4;
-                pi_1__bar4__at[c] = spread(pi_1__bar4);
-                store(pi_1__bar4__row + c * at.padded + j, spread(pi_1__bar4));
-                const auto dH_dpi__bar8 = gamma[c] * pi_2__bar1__v + phi_1__bar5__v;
-                store(dH_dpi__bar8__row + c * at.padded + j, spread(dH_dpi__bar8));
-                store(dH_dphi__bar9__row + c * at.padded + j, spread(dH_dphi__bar9));
-                gamma__sum[c] += valid(last, pi_2__bar1__v * pi);
-                c1__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0));
-                c2__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
-                    inside__0_p1));
-                m2__sum[c] += valid(last, dH_dphi__bar9 * phi);
+                const auto pi_1__bar6 = dt * pi__next__bar;
+                const auto v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
+                const auto v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
+                const auto pi_2__bar3__v = -pi_1__bar6;
+                const auto phi_1__bar7__v = dt * phi__next__bar;
+                const auto dH_dphi__bar11 = -pi_1__bar6;
+                const auto dH_dphi = m2[c] * phi + c1[c] * v__1 + c2[c] * v__2;
+                store(dH_dphi__row + c * at.padded + j, spread(dH_dphi));
+                const auto pi_2 = gamma[c] * pi;
+                store(pi_2__row + c * at.padded + j, spread(pi_2));
+                pi_1__bar6__at[c] = spread(pi_1__bar6);
+                store(pi_1__bar6__row + c * at.padded + j, spread(pi_1__bar6));
+                const auto dH_dpi__bar10 = gamma[c] * pi_2__bar3__v + phi_1__bar7__v;
+                dH_dpi__bar10__at[c] = spread(dH_dpi__bar10);
+                store(dH_dphi__bar11__row + c * at.padded + j, spread(dH_dphi__bar11));
+                dt__sum[c] += valid(last, phi__next__bar * pi);
+                gamma__sum[c] += valid(last, pi_2__bar3__v * pi);
+                c1__sum[c] += valid(last, dH_dphi__bar11 * v__1);
+                c2__sum[c] += valid(last, dH_dphi__bar11 * v__2);
+                m2__sum[c] += valid(last, dH_dphi__bar11 * phi);
             }
-            mix(B, pi_1__bar4__at, pi__bar6__at);
-            for (long c = 0; c < G; ++c) store(pi__bar6__row + c * at.padded + j, pi__bar6__at[c]);
+            V pi__at[G];
+            for (long c = 0; c < G; ++c) pi__at[c] = load(pi__row + c * at.padded + j);
+            mix(B, pi__at, B_pi__at);
+            for (long c = 0; c < G; ++c) store(B_pi__row + c * at.padded + j, B_pi__at[c]);
+            mix(B, pi_1__bar6__at, pi__bar8__at);
+            for (long c = 0; c < G; ++c) {
+                const V pi__next__bar = load(pi__next__bar__row + c * at.padded + j);
+                const auto pi__bar = pi__next__bar + dH_dpi__bar10__at[c] - pi__bar8__at[c];
+                store(pi__bar__row + c * at.padded + j, spread(pi__bar));
+            }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma__sum[c]); sums.c1[c] += across(c1__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt__sum[c]); sums.gamma[c] +=
+        across(gamma__sum[c]); sums.c1[c] += across(c1__sum[c]); sums.c2[c] += across(c2__sum[c]); sums.m2[c] +=
+        across(m2__sum[c]); }
 }
 
-// Part 2 of 2 of ``inner_adjoint``: phi__bar, pi__bar.
+// Part 2 of 2 of ``inner_adjoint``: phi__bar.
 static NOINLINE void inner_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar9,
-    const R* __restrict dH_dpi__bar8,
+    const R* __restrict B_pi,
+    const R* __restrict dH_dphi,
+    const R* __restrict dH_dphi__bar11,
     const R* __restrict phi__next__bar,
-    const R* __restrict pi__bar6,
+    const R* __restrict pi_2,
     const R* __restrict pi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
     R* __restrict phi__bar,
-    R* __restrict pi__bar
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
         const R c1__c = c1[c];
         const R c2__c = c2[c];
         const R m2__c = m2[c];
+        V dt__sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar9__row = dH_dphi__bar9 + c * at.padded + at.padded_row(row);
-            const R* const dH_dpi__bar8__row = dH_dpi__bar8 + c * at.padded + at.padded_row(row);
+            const R* const B_pi__row = B_pi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__row = dH_dphi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__bar11__row = dH_dphi__bar11 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.padded + at.padded_row(row);
-            const R* const pi__bar6__row = pi__bar6 + c * at.padded + at.padded_row(row);
+            const R* const pi_2__row = pi_2 + c * at.padded + at.padded_row(row);
             const R* const pi__next__bar__row = pi__next__bar + c * at.padded + at.padded_row(row);
             R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
-            R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar9 = load(dH_dphi__bar9__row + j);
-                const V dH_dphi__bar9__0_m1 = load(dH_dphi__bar9__row + j - 1);
-                const V dH_dphi__bar9__0_p1 = load(dH_dphi__bar9__row + j + 1);
-                const V dH_dphi__bar9__m1_0 = load(dH_dphi__bar9__row + j - at.step0());
-                const V dH_dphi__bar9__p1_0 = load(dH_dphi__bar9__row + j + at.step0());
-                const V dH_dpi__bar8 = load(dH_dpi__bar8__row + j);
+                const V B_pi = load(B_pi__row + j);
+                const V dH_dphi = load(dH_dphi__row + j);
+                const V dH_dphi__bar11 = load(dH_dphi__bar11__row + j);
+                const V dH_dphi__bar11__0_m1 = load(dH_dphi__bar11__row + j - 1);
+                const V dH_dphi__bar11__0_p1 = load(dH_dphi__bar11__row + j + 1);
+                const V dH_dphi__bar11__m1_0 = load(dH_dphi__bar11__row + j - at.step0());
+                const V dH_dphi__bar11__p1_0 = load(dH_dphi__bar11__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load(phi__next__bar__row + j);
-                const V pi__bar6 = load(pi__bar6__row + j);
+                const V pi_2 = load(pi_2__row + j);
                 const V pi__next__bar = load(pi__next__bar__row + j);
+                const auto pi_1__v = B_pi - dH_dphi;
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
-                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
+                    m2__c) * dH_dphi__bar11 + phi__next__bar + c1__c * (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0)
+                    + c2__c * (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
-                store(pi__bar__row + j, spread(pi__bar));
+                dt__sum += valid(last, (pi_1__v - pi_2) * pi__next__bar);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt__sum);
     }
 }
 
@@ -1219,19 +1255,20 @@ static NOINLINE void inner_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const pi_1__bar4 = work + 0 * at.block;
-    R* const dH_dpi__bar8 = work + 1 * at.block;
-    R* const dH_dphi__bar9 = work + 2 * at.block;
-    R* const pi__bar6 = work + 3 * at.block;
-    inner_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.B, given.dt, given.gamma, pi_1__bar4,
-        dH_dpi__bar8, dH_dphi__bar9, pi__bar6, sums);
-    fill(at, dH_dphi__bar9);
-    outer_product<false, false>(at, pi_1__bar4, pi, sums.B);
-    inner_adjoint_1(at, dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, given.c1, given.c2,
-        given.m2, phi__bar, pi__bar);
+    R* const dH_dphi = work + 0 * at.block;
+    R* const pi_2 = work + 1 * at.block;
+    R* const pi_1__bar6 = work + 2 * at.block;
+    R* const dH_dphi__bar11 = work + 3 * at.block;
+    R* const B_pi = work + 4 * at.block;
+    inner_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.B, given.c1, given.c2, given.dt, given.gamma,
+        given.m2, dH_dphi, pi_2, pi_1__bar6, dH_dphi__bar11, B_pi, pi__bar, sums);
+    fill(at, dH_dphi__bar11);
+    inner_adjoint_1(at, B_pi, dH_dphi, dH_dphi__bar11, phi__next__bar, pi_2, pi__next__bar, given.c1, given.c2,
+        given.m2, phi__bar, sums);
+    outer_product<false, false>(at, pi_1__bar6, pi, sums.B);
 }
 
-// Part 1 of 2 of ``tail_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, pi__bar6.
+// Part 1 of 2 of ``tail_adjoint``: dH_dphi, pi_2, pi_1__bar6, dH_dphi__bar11, B_pi, pi__bar.
 static NOINLINE void tail_adjoint_0(
     const Lattice& at,
     const R* __restrict phi,
@@ -1239,14 +1276,20 @@ static NOINLINE void tail_adjoint_0(
     const R* __restrict pi,
     const R* __restrict pi__next__bar,
     const R* __restrict B,
+    const R* __restrict c1,
+    const R* __restrict c2,
     const R dt,
     const R* __restrict gamma,
-    R* __restrict pi_1__bar4,
-    R* __restrict dH_dpi__bar8,
-    R* __restrict dH_dphi__bar9,
-    R* __restrict pi__bar6,
+    const R* __restrict m2,
+    R* __restrict dH_dphi,
+    R* __restrict pi_2,
+    R* __restrict pi_1__bar6,
+    R* __restrict dH_dphi__bar11,
+    R* __restrict B_pi,
+    R* __restrict pi__bar,
     Sums& sums
 ) {
+    V dt__sum[G]{};
     V gamma__sum[G]{};
     V c1__sum[G]{};
     V c2__sum[G]{};
@@ -1256,15 +1299,19 @@ static NOINLINE void tail_adjoint_0(
         const R* const phi__next__bar__row = phi__next__bar + at.dense_row(row);
         const R* const pi__row = pi + at.padded_row(row);
         const R* const pi__next__bar__row = pi__next__bar + at.dense_row(row);
-        R* const pi_1__bar4__row = pi_1__bar4 + at.padded_row(row);
-        R* const dH_dpi__bar8__row = dH_dpi__bar8 + at.padded_row(row);
-        R* const dH_dphi__bar9__row = dH_dphi__bar9 + at.padded_row(row);
-        R* const pi__bar6__row = pi__bar6 + at.padded_row(row);
+        R* const dH_dphi__row = dH_dphi + at.padded_row(row);
+        R* const pi_2__row = pi_2 + at.padded_row(row);
+        R* const pi_1__bar6__row = pi_1__bar6 + at.padded_row(row);
+        R* const dH_dphi__bar11__row = dH_dphi__bar11 + at.padded_row(row);
+        R* const B_pi__row = B_pi + at.padded_row(row);
+        R* const pi__bar__row = pi__bar + at.padded_row(row);
         const R inside__m1 = at.inside_row(row, -1);
         const R inside__p1 = at.inside_row(row, 1);
         columns([&](auto last, const long j) INLINE {
-            V pi_1__bar4__at[G];
-            V pi__bar6__at[G];
+            V pi_1__bar6__at[G];
+            V dH_dpi__bar10__at[G];
+            V B_pi__at[G];
+            V pi__bar8__at[G];
             for (long c = 0; c < G; ++c) {
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
@@ -1278,80 +1325,98 @@ static NOINLINE void tail_adjoint_0(
                 const V phi__p1_0 = load(phi__row + c * at.padded + j + at.step0());
                 const V pi = load(pi__row + c * at.padded + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
-                const auto pi_1__bar4 = dt * pi__next__bar;
-                const auto pi_2__bar1__v = -pi_1__bar4;
-                const auto phi_1__bar5__v = dt * phi__next__bar;
-                const auto dH_dphi__bar9 = -pi_1__bar4;
-                pi_1__bar4__at[c] = spread(pi_1__bar4);
-                store(pi_1__bar4__row + c * at.padded + j, spread(pi_1__bar4));
-                const auto dH_dpi__bar8 = gamma[c] * pi_2__bar1__v + phi_1__bar5__v;
-                store(dH_dpi__bar8__row + c * at.padded + j, spread(dH_dpi__bar8));
-                store(dH_dphi__bar9__row + c * at.padded + j, spread(dH_dphi__bar9));
-                gamma__sum[c] += valid(last, pi_2__bar1__v * pi);
-                c1__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) *
-                    inside__p1_0));
-                c2__sum[c] += valid(last, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) *
-                    inside__0_p1));
-                m2__sum[c] += valid(last, dH_dphi__bar9 * phi);
+                const auto pi_1__bar6 = dt * pi__next__bar;
+                const auto v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0;
+                const auto v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1;
+                const auto pi_2__bar3__v = -pi_1__bar6;
+                const auto phi_1__bar7__v = dt * phi__next__bar;
+                const auto dH_dphi__bar11 = -pi_1__bar6;
+                const auto dH_dphi = m2[c] * phi + c1[c] * v__1 + c2[c] * v__2;
+                store(dH_dphi__row + c * at.padded + j, spread(dH_dphi));
+                const auto pi_2 = gamma[c] * pi;
+                store(pi_2__row + c * at.padded + j, spread(pi_2));
+                pi_1__bar6__at[c] = spread(pi_1__bar6);
+                store(pi_1__bar6__row + c * at.padded + j, spread(pi_1__bar6));
+                const auto dH_dpi__bar10 = gamma[c] * pi_2__bar3__v + phi_1__bar7__v;
+                dH_dpi__bar10__at[c] = spread(dH_dpi__bar10);
+                store(dH_dphi__bar11__row + c * at.padded + j, spread(dH_dphi__bar11));
+                dt__sum[c] += valid(last, phi__next__bar * pi);
+                gamma__sum[c] += valid(last, pi_2__bar3__v * pi);
+                c1__sum[c] += valid(last, dH_dphi__bar11 * v__1);
+                c2__sum[c] += valid(last, dH_dphi__bar11 * v__2);
+                m2__sum[c] += valid(last, dH_dphi__bar11 * phi);
             }
-            mix(B, pi_1__bar4__at, pi__bar6__at);
-            for (long c = 0; c < G; ++c) store(pi__bar6__row + c * at.padded + j, pi__bar6__at[c]);
+            V pi__at[G];
+            for (long c = 0; c < G; ++c) pi__at[c] = load(pi__row + c * at.padded + j);
+            mix(B, pi__at, B_pi__at);
+            for (long c = 0; c < G; ++c) store(B_pi__row + c * at.padded + j, B_pi__at[c]);
+            mix(B, pi_1__bar6__at, pi__bar8__at);
+            for (long c = 0; c < G; ++c) {
+                const V pi__next__bar = load_dense(last, pi__next__bar__row + c * at.dense + j);
+                const auto pi__bar = pi__next__bar + dH_dpi__bar10__at[c] - pi__bar8__at[c];
+                store(pi__bar__row + c * at.padded + j, spread(pi__bar));
+            }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.gamma[c] += across(gamma__sum[c]); sums.c1[c] += across(c1__sum[c]);
-        sums.c2[c] += across(c2__sum[c]); sums.m2[c] += across(m2__sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt__sum[c]); sums.gamma[c] +=
+        across(gamma__sum[c]); sums.c1[c] += across(c1__sum[c]); sums.c2[c] += across(c2__sum[c]); sums.m2[c] +=
+        across(m2__sum[c]); }
 }
 
-// Part 2 of 2 of ``tail_adjoint``: phi__bar, pi__bar.
+// Part 2 of 2 of ``tail_adjoint``: phi__bar.
 static NOINLINE void tail_adjoint_1(
     const Lattice& at,
-    const R* __restrict dH_dphi__bar9,
-    const R* __restrict dH_dpi__bar8,
+    const R* __restrict B_pi,
+    const R* __restrict dH_dphi,
+    const R* __restrict dH_dphi__bar11,
     const R* __restrict phi__next__bar,
-    const R* __restrict pi__bar6,
+    const R* __restrict pi_2,
     const R* __restrict pi__next__bar,
     const R* __restrict c1,
     const R* __restrict c2,
     const R* __restrict m2,
     R* __restrict phi__bar,
-    R* __restrict pi__bar
+    Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
         const R c1__c = c1[c];
         const R c2__c = c2[c];
         const R m2__c = m2[c];
+        V dt__sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const dH_dphi__bar9__row = dH_dphi__bar9 + c * at.padded + at.padded_row(row);
-            const R* const dH_dpi__bar8__row = dH_dpi__bar8 + c * at.padded + at.padded_row(row);
+            const R* const B_pi__row = B_pi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__row = dH_dphi + c * at.padded + at.padded_row(row);
+            const R* const dH_dphi__bar11__row = dH_dphi__bar11 + c * at.padded + at.padded_row(row);
             const R* const phi__next__bar__row = phi__next__bar + c * at.dense + at.dense_row(row);
-            const R* const pi__bar6__row = pi__bar6 + c * at.padded + at.padded_row(row);
+            const R* const pi_2__row = pi_2 + c * at.padded + at.padded_row(row);
             const R* const pi__next__bar__row = pi__next__bar + c * at.dense + at.dense_row(row);
             R* const phi__bar__row = phi__bar + c * at.padded + at.padded_row(row);
-            R* const pi__bar__row = pi__bar + c * at.padded + at.padded_row(row);
             const R inside__m1 = at.inside_row(row, -1);
             const R inside__p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
-                const V dH_dphi__bar9 = load(dH_dphi__bar9__row + j);
-                const V dH_dphi__bar9__0_m1 = load(dH_dphi__bar9__row + j - 1);
-                const V dH_dphi__bar9__0_p1 = load(dH_dphi__bar9__row + j + 1);
-                const V dH_dphi__bar9__m1_0 = load(dH_dphi__bar9__row + j - at.step0());
-                const V dH_dphi__bar9__p1_0 = load(dH_dphi__bar9__row + j + at.step0());
-                const V dH_dpi__bar8 = load(dH_dpi__bar8__row + j);
+                const V B_pi = load(B_pi__row + j);
+                const V dH_dphi = load(dH_dphi__row + j);
+                const V dH_dphi__bar11 = load(dH_dphi__bar11__row + j);
+                const V dH_dphi__bar11__0_m1 = load(dH_dphi__bar11__row + j - 1);
+                const V dH_dphi__bar11__0_p1 = load(dH_dphi__bar11__row + j + 1);
+                const V dH_dphi__bar11__m1_0 = load(dH_dphi__bar11__row + j - at.step0());
+                const V dH_dphi__bar11__p1_0 = load(dH_dphi__bar11__row + j + at.step0());
                 const V inside__0_m1 = load(at.inside_column + j - 1);
                 const V inside__0_p1 = load(at.inside_column + j + 1);
                 const V inside__m1_0 = spread(inside__m1);
                 const V inside__p1_0 = spread(inside__p1);
                 const V phi__next__bar = load_dense(last, phi__next__bar__row + j);
-                const V pi__bar6 = load(pi__bar6__row + j);
+                const V pi_2 = load(pi_2__row + j);
                 const V pi__next__bar = load_dense(last, pi__next__bar__row + j);
+                const auto pi_1__v = B_pi - dH_dphi;
                 const auto phi__bar = (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) +
-                    m2__c) * dH_dphi__bar9 + phi__next__bar + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) +
-                    c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1);
+                    m2__c) * dH_dphi__bar11 + phi__next__bar + c1__c * (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0)
+                    + c2__c * (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1);
                 store(phi__bar__row + j, spread(phi__bar));
-                const auto pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6;
-                store(pi__bar__row + j, spread(pi__bar));
+                dt__sum += valid(last, (pi_1__v - pi_2) * pi__next__bar);
             });
         }
+        if (VARIED) sums.dt[c] += across(dt__sum);
     }
 }
 
@@ -1369,20 +1434,21 @@ static NOINLINE void tail_adjoint(
     Sums& sums,
     R* work
 ) {
-    R* const pi_1__bar4 = work + 0 * at.block;
-    R* const dH_dpi__bar8 = work + 1 * at.block;
-    R* const dH_dphi__bar9 = work + 2 * at.block;
-    R* const pi__bar6 = work + 3 * at.block;
-    tail_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.B, given.dt, given.gamma, pi_1__bar4,
-        dH_dpi__bar8, dH_dphi__bar9, pi__bar6, sums);
-    fill(at, dH_dphi__bar9);
-    outer_product<false, false>(at, pi_1__bar4, pi, sums.B);
-    tail_adjoint_1(at, dH_dphi__bar9, dH_dpi__bar8, phi__next__bar, pi__bar6, pi__next__bar, given.c1, given.c2,
-        given.m2, phi__bar, pi__bar);
+    R* const dH_dphi = work + 0 * at.block;
+    R* const pi_2 = work + 1 * at.block;
+    R* const pi_1__bar6 = work + 2 * at.block;
+    R* const dH_dphi__bar11 = work + 3 * at.block;
+    R* const B_pi = work + 4 * at.block;
+    tail_adjoint_0(at, phi, phi__next__bar, pi, pi__next__bar, given.B, given.c1, given.c2, given.dt, given.gamma,
+        given.m2, dH_dphi, pi_2, pi_1__bar6, dH_dphi__bar11, B_pi, pi__bar, sums);
+    fill(at, dH_dphi__bar11);
+    tail_adjoint_1(at, B_pi, dH_dphi, dH_dphi__bar11, phi__next__bar, pi_2, pi__next__bar, given.c1, given.c2,
+        given.m2, phi__bar, sums);
+    outer_product<false, false>(at, pi_1__bar6, pi, sums.B);
 }
 
 constexpr long STATE = 2, FIXED = 6, CARRIED = 2;
-constexpr long IMPORTS = 0, BUFFERS = 4;
+constexpr long IMPORTS = 0, BUFFERS = 5;
 
 constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
 

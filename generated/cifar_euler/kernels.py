@@ -93,14 +93,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -226,25 +226,32 @@ def step_adjoint_0_kernel(
     phi__next__bar_ptr,
     pi_ptr,
     pi__next__bar_ptr,
+    c1_ptr,
+    c2_ptr,
     gamma_ptr,
+    m2_ptr,
     dt_ptr,
-    pi_1__bar4_ptr,
-    dH_dpi__bar8_ptr,
-    dH_dphi__bar9_ptr,
-    gamma__bar2_ptr,
-    c1__bar10_ptr,
-    c2__bar11_ptr,
-    m2__bar12_ptr,
+    dH_dphi_ptr,
+    pi_2_ptr,
+    pi_1__bar6_ptr,
+    dH_dpi__bar10_ptr,
+    dH_dphi__bar11_ptr,
+    dt__bar2_ptr,
+    gamma__bar4_ptr,
+    c1__bar12_ptr,
+    c2__bar13_ptr,
+    m2__bar14_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
-    c2__bar11, m2__bar12. Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its
-    results.
+    """Part 1 of 3 of ``step_adjoint``: dH_dphi, pi_2, pi_1__bar6, dH_dpi__bar10, dH_dphi__bar11, dt__bar2,
+    gamma__bar4, c1__bar12, c2__bar13, m2__bar14. Cotangents of ``step``, w -> J^T w: those of all its
+    arguments from those of its results.
     """
     program__ = tl.program_id(0)
     plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
@@ -263,7 +270,10 @@ def step_adjoint_0_kernel(
     ok__0_p1 = ok__ & (i1__ + 1 >= 0) & (i1__ + 1 < N1__)
     at__p1_0 = (i0__ + 1) * (N1__) + i1__
     ok__p1_0 = ok__ & (i0__ + 1 >= 0) & (i0__ + 1 < N0__)
+    c1 = tl.load(c1_ptr + channel__).to(ACC)
+    c2 = tl.load(c2_ptr + channel__).to(ACC)
     gamma = tl.load(gamma_ptr + channel__).to(ACC)
+    m2 = tl.load(m2_ptr + channel__).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     phi__0_m1 = tl.load(phi_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
@@ -277,55 +287,55 @@ def step_adjoint_0_kernel(
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
-    pi_1__bar4 = dt * pi__next__bar
-    pi_2__bar1__v = -pi_1__bar4
-    phi_1__bar5__v = dt * phi__next__bar
-    dH_dphi__bar9 = -pi_1__bar4
-    tl.store(pi_1__bar4_ptr + base__ + at__, (pi_1__bar4).to(pi_1__bar4_ptr.dtype.element_ty), mask=ok__)
+    pi_1__bar6 = dt * pi__next__bar
+    v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
+    v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
+    pi_2__bar3__v = -pi_1__bar6
+    phi_1__bar7__v = dt * phi__next__bar
+    dH_dphi__bar11 = -pi_1__bar6
+    if VARIED__:
+        tl.store(
+            dH_dphi_ptr + base__ + at__, (phi * m2 + v__1 * c1 + v__2 * c2).to(dH_dphi_ptr.dtype.element_ty), mask=ok__
+        )
+    if VARIED__:
+        tl.store(pi_2_ptr + base__ + at__, (pi * gamma).to(pi_2_ptr.dtype.element_ty), mask=ok__)
+    tl.store(pi_1__bar6_ptr + base__ + at__, (pi_1__bar6).to(pi_1__bar6_ptr.dtype.element_ty), mask=ok__)
     tl.store(
-        dH_dpi__bar8_ptr + base__ + at__,
-        (pi_2__bar1__v * gamma + phi_1__bar5__v).to(dH_dpi__bar8_ptr.dtype.element_ty),
+        dH_dpi__bar10_ptr + base__ + at__,
+        (pi_2__bar3__v * gamma + phi_1__bar7__v).to(dH_dpi__bar10_ptr.dtype.element_ty),
         mask=ok__,
     )
-    tl.store(dH_dphi__bar9_ptr + base__ + at__, (dH_dphi__bar9).to(dH_dphi__bar9_ptr.dtype.element_ty), mask=ok__)
-    tl.store(gamma__bar2_ptr + partial__, tl.sum(tl.where(ok__, pi_2__bar1__v * pi, 0.0), axis=0))
-    tl.store(
-        c1__bar10_ptr + partial__,
-        tl.sum(
-            tl.where(ok__, dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0), 0.0),
-            axis=0,
-        ),
-    )
-    tl.store(
-        c2__bar11_ptr + partial__,
-        tl.sum(
-            tl.where(ok__, dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1), 0.0),
-            axis=0,
-        ),
-    )
-    tl.store(m2__bar12_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar9 * phi, 0.0), axis=0))
+    tl.store(dH_dphi__bar11_ptr + base__ + at__, (dH_dphi__bar11).to(dH_dphi__bar11_ptr.dtype.element_ty), mask=ok__)
+    if VARIED__:
+        tl.store(dt__bar2_ptr + partial__, tl.sum(tl.where(ok__, phi__next__bar * pi, 0.0), axis=0))
+    tl.store(gamma__bar4_ptr + partial__, tl.sum(tl.where(ok__, pi_2__bar3__v * pi, 0.0), axis=0))
+    tl.store(c1__bar12_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar11 * v__1, 0.0), axis=0))
+    tl.store(c2__bar13_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar11 * v__2, 0.0), axis=0))
+    tl.store(m2__bar14_ptr + partial__, tl.sum(tl.where(ok__, dH_dphi__bar11 * phi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C__"])
 def step_adjoint_1_kernel(
-    dH_dphi__bar9_ptr,
-    dH_dpi__bar8_ptr,
+    B_pi_ptr,
+    dH_dphi_ptr,
+    dH_dphi__bar11_ptr,
     phi__next__bar_ptr,
-    pi__bar6_ptr,
+    pi_2_ptr,
     pi__next__bar_ptr,
     c1_ptr,
     c2_ptr,
     m2_ptr,
     phi__bar_ptr,
-    pi__bar_ptr,
+    dt__bar1_ptr,
     C__,
     N__: tl.constexpr,
     N0__: tl.constexpr,
     N1__: tl.constexpr,
     BLOCK: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar. Cotangents of ``step``, w -> J^T w: those of all
+    """Part 2 of 3 of ``step_adjoint``: phi__bar, dt__bar1. Cotangents of ``step``, w -> J^T w: those of all
     its arguments from those of its results.
     """
     program__ = tl.program_id(0)
@@ -334,6 +344,7 @@ def step_adjoint_1_kernel(
     at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok__ = at__ < N__
     base__ = plane__ * N__
+    partial__ = program__
     i0__ = at__ // (N1__)
     i1__ = (at__) % N1__
     at__m1_0 = (i0__ - 1) * (N1__) + i1__
@@ -347,32 +358,62 @@ def step_adjoint_1_kernel(
     c1 = tl.load(c1_ptr + channel__).to(ACC)
     c2 = tl.load(c2_ptr + channel__).to(ACC)
     m2 = tl.load(m2_ptr + channel__).to(ACC)
-    dH_dphi__bar9 = tl.load(dH_dphi__bar9_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    dH_dphi__bar9__0_m1 = tl.load(dH_dphi__bar9_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
-    dH_dphi__bar9__0_p1 = tl.load(dH_dphi__bar9_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
-    dH_dphi__bar9__m1_0 = tl.load(dH_dphi__bar9_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
-    dH_dphi__bar9__p1_0 = tl.load(dH_dphi__bar9_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
-    dH_dpi__bar8 = tl.load(dH_dpi__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    B_pi = tl.load(B_pi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dH_dphi = tl.load(dH_dphi_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dH_dphi__bar11 = tl.load(dH_dphi__bar11_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    dH_dphi__bar11__0_m1 = tl.load(dH_dphi__bar11_ptr + base__ + at__0_m1, mask=ok__0_m1, other=0.0).to(ACC)
+    dH_dphi__bar11__0_p1 = tl.load(dH_dphi__bar11_ptr + base__ + at__0_p1, mask=ok__0_p1, other=0.0).to(ACC)
+    dH_dphi__bar11__m1_0 = tl.load(dH_dphi__bar11_ptr + base__ + at__m1_0, mask=ok__m1_0, other=0.0).to(ACC)
+    dH_dphi__bar11__p1_0 = tl.load(dH_dphi__bar11_ptr + base__ + at__p1_0, mask=ok__p1_0, other=0.0).to(ACC)
     phi__next__bar = tl.load(phi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
-    pi__bar6 = tl.load(pi__bar6_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi_2 = tl.load(pi_2_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     inside__0_m1 = ok__0_m1.to(ACC)
     inside__0_p1 = ok__0_p1.to(ACC)
     inside__m1_0 = ok__m1_0.to(ACC)
     inside__p1_0 = ok__p1_0.to(ACC)
+    pi_1__v = B_pi - dH_dphi
     tl.store(
         phi__bar_ptr + base__ + at__,
         (
-            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
+            ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar11
             + phi__next__bar
-            + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
-            + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
+            + (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0) * c1
+            + (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1) * c2
         ).to(phi__bar_ptr.dtype.element_ty),
         mask=ok__,
     )
+    if VARIED__:
+        tl.store(dt__bar1_ptr + partial__, tl.sum(tl.where(ok__, (pi_1__v - pi_2) * pi__next__bar, 0.0), axis=0))
+
+
+@triton.jit(do_not_specialize=["C__"])
+def step_adjoint_2_kernel(
+    dH_dpi__bar10_ptr,
+    pi__bar8_ptr,
+    pi__next__bar_ptr,
+    pi__bar_ptr,
+    C__,
+    N__: tl.constexpr,
+    N0__: tl.constexpr,
+    N1__: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """Part 3 of 3 of ``step_adjoint``: pi__bar. Cotangents of ``step``, w -> J^T w: those of all its
+    arguments from those of its results.
+    """
+    program__ = tl.program_id(0)
+    plane__ = (program__ // ((N__ + BLOCK - 1) // BLOCK)).to(tl.int64)
+    at__ = program__ % ((N__ + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
+    ok__ = at__ < N__
+    base__ = plane__ * N__
+    dH_dpi__bar10 = tl.load(dH_dpi__bar10_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi__bar8 = tl.load(pi__bar8_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
+    pi__next__bar = tl.load(pi__next__bar_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)
     tl.store(
         pi__bar_ptr + base__ + at__,
-        (dH_dpi__bar8 + pi__next__bar - pi__bar6).to(pi__bar_ptr.dtype.element_ty),
+        (dH_dpi__bar10 + pi__next__bar - pi__bar8).to(pi__bar_ptr.dtype.element_ty),
         mask=ok__,
     )
 
@@ -798,15 +839,19 @@ def step_adjoint(
     m2: Tensor,
     phi__next__bar: Tensor,
     pi__next__bar: Tensor,
+    varied: bool = True,
 ) -> Tensors:
     """The kernels of ``step_adjoint`` one after the other, torch between them where channels meet."""
-    pi_1__bar4 = _new(phi)
-    dH_dpi__bar8 = _new(phi)
-    dH_dphi__bar9 = _new(phi)
-    gamma__bar2__parts = partials(phi)
-    c1__bar10__parts = partials(phi)
-    c2__bar11__parts = partials(phi)
-    m2__bar12__parts = partials(phi)
+    dH_dphi = _new(phi)
+    pi_2 = _new(phi)
+    pi_1__bar6 = _new(phi)
+    dH_dpi__bar10 = _new(phi)
+    dH_dphi__bar11 = _new(phi)
+    dt__bar2__parts = partials(phi)
+    gamma__bar4__parts = partials(phi)
+    c1__bar12__parts = partials(phi)
+    c2__bar13__parts = partials(phi)
+    m2__bar14__parts = partials(phi)
     launch(
         step_adjoint_0_kernel,
         phi,
@@ -814,44 +859,58 @@ def step_adjoint(
         phi__next__bar,
         pi,
         pi__next__bar,
+        c1,
+        c2,
         gamma,
+        m2,
         dt,
-        pi_1__bar4,
-        dH_dpi__bar8,
-        dH_dphi__bar9,
-        gamma__bar2__parts,
-        c1__bar10__parts,
-        c2__bar11__parts,
-        m2__bar12__parts,
+        dH_dphi,
+        pi_2,
+        pi_1__bar6,
+        dH_dpi__bar10,
+        dH_dphi__bar11,
+        dt__bar2__parts,
+        gamma__bar4__parts,
+        c1__bar12__parts,
+        c2__bar13__parts,
+        m2__bar14__parts,
+        VARIED__=varied,
     )
-    gamma__bar2 = gamma__bar2__parts.sum(dim=(0, 2))
-    c1__bar10 = c1__bar10__parts.sum(dim=(0, 2))
-    c2__bar11 = c2__bar11__parts.sum(dim=(0, 2))
-    m2__bar12 = m2__bar12__parts.sum(dim=(0, 2))
-    pi__bar6 = torch.einsum("cd,bd...->bc...", B, pi_1__bar4)
-    B__bar7 = torch.einsum("bc...,bd...->cd", pi_1__bar4, pi)
+    dt__bar2 = dt__bar2__parts.sum()
+    gamma__bar4 = gamma__bar4__parts.sum(dim=(0, 2))
+    c1__bar12 = c1__bar12__parts.sum(dim=(0, 2))
+    c2__bar13 = c2__bar13__parts.sum(dim=(0, 2))
+    m2__bar14 = m2__bar14__parts.sum(dim=(0, 2))
+    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
     phi__bar = _new(phi)
-    pi__bar = _new(phi)
+    dt__bar1__parts = partials(phi)
     launch(
         step_adjoint_1_kernel,
         phi,
-        dH_dphi__bar9,
-        dH_dpi__bar8,
+        B_pi,
+        dH_dphi,
+        dH_dphi__bar11,
         phi__next__bar,
-        pi__bar6,
+        pi_2,
         pi__next__bar,
         c1,
         c2,
         m2,
         phi__bar,
-        pi__bar,
+        dt__bar1__parts,
+        VARIED__=varied,
     )
-    B__bar = B__bar7
-    c1__bar = c1__bar10
-    c2__bar = c2__bar11
-    dt__bar = torch.zeros_like(dt)
-    gamma__bar = gamma__bar2
-    m2__bar = m2__bar12
+    dt__bar1 = dt__bar1__parts.sum()
+    pi__bar8 = torch.einsum("cd,bd...->bc...", B, pi_1__bar6)
+    B__bar9 = torch.einsum("bc...,bd...->cd", pi_1__bar6, pi)
+    pi__bar = _new(phi)
+    launch(step_adjoint_2_kernel, phi, dH_dpi__bar10, pi__bar8, pi__next__bar, pi__bar)
+    B__bar = B__bar9
+    c1__bar = c1__bar12
+    c2__bar = c2__bar13
+    dt__bar = dt__bar1 + dt__bar2
+    gamma__bar = gamma__bar4
+    m2__bar = m2__bar14
     return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar)
 
 
@@ -1133,6 +1192,13 @@ def _mix(matrix, planes, first, C, GROUP__: tl.constexpr, ACC: tl.constexpr):
 
 
 @triton.jit
+def _add_all(sums, planes, GROUP__: tl.constexpr):
+    for c in tl.static_range(GROUP__):
+        sums += planes[c]
+    return sums
+
+
+@triton.jit
 def _add_lanes(pointer, at, planes, ok, N__: tl.constexpr, GROUP__: tl.constexpr):
     """Add to sums that are kept in memory, one for each site; torch sums them over sites at the end."""
     for c in tl.static_range(GROUP__):
@@ -1186,33 +1252,53 @@ def _step_adjoint_0(
     inside__0_p1,
     inside__m1_0,
     inside__p1_0,
+    c1,
+    c2,
     gamma,
+    m2,
     dt,
     near__0,
     TILE__: tl.constexpr,
 ):
-    """Part 1 of 2 of ``step_adjoint``: pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10,
-    c2__bar11, m2__bar12.
+    """Part 1 of 3 of ``step_adjoint``: dH_dphi, pi_2, pi_1__bar6, dH_dpi__bar10, dH_dphi__bar11, dt__bar2,
+    gamma__bar4, c1__bar12, c2__bar13, m2__bar14.
     """
     phi__m1_0, phi__0_m1, phi__0_p1, phi__p1_0 = _read4(phi, near__0, TILE__)
-    pi_1__bar4 = dt * pi__next__bar
-    pi_2__bar1__v = -pi_1__bar4
-    phi_1__bar5__v = dt * phi__next__bar
-    dH_dphi__bar9 = -pi_1__bar4
-    dH_dpi__bar8 = pi_2__bar1__v * gamma + phi_1__bar5__v
-    gamma__bar2 = pi_2__bar1__v * pi
-    c1__bar10 = dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0)
-    c2__bar11 = dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1)
-    m2__bar12 = dH_dphi__bar9 * phi
-    return pi_1__bar4, dH_dpi__bar8, dH_dphi__bar9, gamma__bar2, c1__bar10, c2__bar11, m2__bar12
+    pi_1__bar6 = dt * pi__next__bar
+    v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
+    v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
+    pi_2__bar3__v = -pi_1__bar6
+    phi_1__bar7__v = dt * phi__next__bar
+    dH_dphi__bar11 = -pi_1__bar6
+    dH_dphi = phi * m2 + v__1 * c1 + v__2 * c2
+    pi_2 = pi * gamma
+    dH_dpi__bar10 = pi_2__bar3__v * gamma + phi_1__bar7__v
+    dt__bar2 = phi__next__bar * pi
+    gamma__bar4 = pi_2__bar3__v * pi
+    c1__bar12 = dH_dphi__bar11 * v__1
+    c2__bar13 = dH_dphi__bar11 * v__2
+    m2__bar14 = dH_dphi__bar11 * phi
+    return (
+        dH_dphi,
+        pi_2,
+        pi_1__bar6,
+        dH_dpi__bar10,
+        dH_dphi__bar11,
+        dt__bar2,
+        gamma__bar4,
+        c1__bar12,
+        c2__bar13,
+        m2__bar14,
+    )
 
 
 @triton.jit
 def _step_adjoint_1(
-    dH_dphi__bar9,
-    dH_dpi__bar8,
+    B_pi,
+    dH_dphi,
+    dH_dphi__bar11,
     phi__next__bar,
-    pi__bar6,
+    pi_2,
     pi__next__bar,
     inside__0_m1,
     inside__0_p1,
@@ -1224,18 +1310,26 @@ def _step_adjoint_1(
     near__0,
     TILE__: tl.constexpr,
 ):
-    """Part 2 of 2 of ``step_adjoint``: phi__bar, pi__bar."""
-    dH_dphi__bar9__m1_0, dH_dphi__bar9__0_m1, dH_dphi__bar9__0_p1, dH_dphi__bar9__p1_0 = _read4(
-        dH_dphi__bar9, near__0, TILE__
+    """Part 2 of 3 of ``step_adjoint``: phi__bar, dt__bar1."""
+    dH_dphi__bar11__m1_0, dH_dphi__bar11__0_m1, dH_dphi__bar11__0_p1, dH_dphi__bar11__p1_0 = _read4(
+        dH_dphi__bar11, near__0, TILE__
     )
+    pi_1__v = B_pi - dH_dphi
     phi__bar = (
-        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar9
+        ((inside__m1_0 + inside__p1_0) * c1 + (inside__0_m1 + inside__0_p1) * c2 + m2) * dH_dphi__bar11
         + phi__next__bar
-        + (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0) * c1
-        + (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1) * c2
+        + (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0) * c1
+        + (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1) * c2
     )
-    pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
-    return phi__bar, pi__bar
+    dt__bar1 = (pi_1__v - pi_2) * pi__next__bar
+    return phi__bar, dt__bar1
+
+
+@triton.jit
+def _step_adjoint_2(dH_dpi__bar10, pi__bar8, pi__next__bar):
+    """Part 3 of 3 of ``step_adjoint``: pi__bar."""
+    pi__bar = dH_dpi__bar10 + pi__next__bar - pi__bar8
+    return pi__bar
 
 
 @triton.jit
@@ -1389,13 +1483,14 @@ def evolve_adjoint_kernel(
     pi__out_bar_ptr,
     phi__kept_ptr,
     pi__kept_ptr,
-    pi_1__bar4__kept_ptr,
+    pi_1__bar6__kept_ptr,
     phi__bar_ptr,
     pi__bar_ptr,
     c1__bar_ptr,
     c2__bar_ptr,
     gamma__bar_ptr,
     m2__bar_ptr,
+    dt__bar_ptr,
     C__,
     K__,
     N__: tl.constexpr,
@@ -1404,6 +1499,7 @@ def evolve_adjoint_kernel(
     TILE__: tl.constexpr,
     GROUP__: tl.constexpr,
     ACC: tl.constexpr,
+    VARIED__: tl.constexpr,
 ):
     """The variation of ``K__`` steps: cotangents flow from ``*__out_bar`` to ``*__bar``."""
     plane__ = tl.program_id(0).to(tl.int64) * GROUP__
@@ -1465,25 +1561,33 @@ def evolve_adjoint_kernel(
     tl.debug_barrier()
     phi__next__bar = _load_planes(phi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
     pi__next__bar = _load_planes(pi__out_bar_ptr, base__, ok__, N__, GROUP__, ACC)
+    if VARIED__:
+        dt__bar__sum = tl.zeros([TILE__], ACC)
     for back__ in range(K__):
         at_step__ = base__ + (K__ - 1 - back__) * all__
         tl.debug_barrier()
-        pi_1__bar4 = ()
-        dH_dpi__bar8 = ()
-        dH_dphi__bar9 = ()
-        gamma__bar2 = ()
-        c1__bar10 = ()
-        c2__bar11 = ()
-        m2__bar12 = ()
+        dH_dphi = ()
+        pi_2 = ()
+        pi_1__bar6 = ()
+        dH_dpi__bar10 = ()
+        dH_dphi__bar11 = ()
+        dt__bar2 = ()
+        gamma__bar4 = ()
+        c1__bar12 = ()
+        c2__bar13 = ()
+        m2__bar14 = ()
         for c__ in tl.static_range(GROUP__):
             (
-                pi_1__bar4__c,
-                dH_dpi__bar8__c,
-                dH_dphi__bar9__c,
-                gamma__bar2__c,
-                c1__bar10__c,
-                c2__bar11__c,
-                m2__bar12__c,
+                dH_dphi__c,
+                pi_2__c,
+                pi_1__bar6__c,
+                dH_dpi__bar10__c,
+                dH_dphi__bar11__c,
+                dt__bar2__c,
+                gamma__bar4__c,
+                c1__bar12__c,
+                c2__bar13__c,
+                m2__bar14__c,
             ) = _step_adjoint_0(
                 _load_plane(phi__kept_ptr, at_step__ + c__ * N__, ok__, ACC),
                 phi__next__bar[c__],
@@ -1493,31 +1597,40 @@ def evolve_adjoint_kernel(
                 inside__0_p1,
                 inside__m1_0,
                 inside__p1_0,
+                _coefficient(c1_ptr, first__ + c__, ACC),
+                _coefficient(c2_ptr, first__ + c__, ACC),
                 _coefficient(gamma_ptr, first__ + c__, ACC),
+                _coefficient(m2_ptr, first__ + c__, ACC),
                 dt,
                 near__0,
                 TILE__,
             )
-            pi_1__bar4 += (pi_1__bar4__c,)
-            dH_dpi__bar8 += (dH_dpi__bar8__c,)
-            dH_dphi__bar9 += (dH_dphi__bar9__c,)
-            gamma__bar2 += (gamma__bar2__c,)
-            c1__bar10 += (c1__bar10__c,)
-            c2__bar11 += (c2__bar11__c,)
-            m2__bar12 += (m2__bar12__c,)
-        _add_lanes(c1__bar_ptr, base__, c1__bar10, ok__, N__, GROUP__)
-        _add_lanes(c2__bar_ptr, base__, c2__bar11, ok__, N__, GROUP__)
-        _add_lanes(gamma__bar_ptr, base__, gamma__bar2, ok__, N__, GROUP__)
-        _add_lanes(m2__bar_ptr, base__, m2__bar12, ok__, N__, GROUP__)
-        pi__bar6 = _mix(B_ptr, pi_1__bar4, first__, C__, GROUP__, ACC)
+            dH_dphi += (dH_dphi__c,)
+            pi_2 += (pi_2__c,)
+            pi_1__bar6 += (pi_1__bar6__c,)
+            dH_dpi__bar10 += (dH_dpi__bar10__c,)
+            dH_dphi__bar11 += (dH_dphi__bar11__c,)
+            dt__bar2 += (dt__bar2__c,)
+            gamma__bar4 += (gamma__bar4__c,)
+            c1__bar12 += (c1__bar12__c,)
+            c2__bar13 += (c2__bar13__c,)
+            m2__bar14 += (m2__bar14__c,)
+        _add_lanes(c1__bar_ptr, base__, c1__bar12, ok__, N__, GROUP__)
+        _add_lanes(c2__bar_ptr, base__, c2__bar13, ok__, N__, GROUP__)
+        _add_lanes(gamma__bar_ptr, base__, gamma__bar4, ok__, N__, GROUP__)
+        _add_lanes(m2__bar_ptr, base__, m2__bar14, ok__, N__, GROUP__)
+        if VARIED__:
+            dt__bar__sum = _add_all(dt__bar__sum, dt__bar2, GROUP__)
+        B_pi = _mix(B_ptr, _load_planes(pi__kept_ptr, at_step__, ok__, N__, GROUP__, ACC), first__, C__, GROUP__, ACC)
         phi__bar = ()
-        pi__bar = ()
+        dt__bar1 = ()
         for c__ in tl.static_range(GROUP__):
-            phi__bar__c, pi__bar__c = _step_adjoint_1(
-                dH_dphi__bar9[c__],
-                dH_dpi__bar8[c__],
+            phi__bar__c, dt__bar1__c = _step_adjoint_1(
+                B_pi[c__],
+                dH_dphi[c__],
+                dH_dphi__bar11[c__],
                 phi__next__bar[c__],
-                pi__bar6[c__],
+                pi_2[c__],
                 pi__next__bar[c__],
                 inside__0_m1,
                 inside__0_p1,
@@ -1530,11 +1643,20 @@ def evolve_adjoint_kernel(
                 TILE__,
             )
             phi__bar += (phi__bar__c,)
+            dt__bar1 += (dt__bar1__c,)
+        if VARIED__:
+            dt__bar__sum = _add_all(dt__bar__sum, dt__bar1, GROUP__)
+        pi__bar8 = _mix(B_ptr, pi_1__bar6, first__, C__, GROUP__, ACC)
+        pi__bar = ()
+        for c__ in tl.static_range(GROUP__):
+            pi__bar__c = _step_adjoint_2(dH_dpi__bar10[c__], pi__bar8[c__], pi__next__bar[c__])
             pi__bar += (pi__bar__c,)
-        _store_planes(pi_1__bar4__kept_ptr, at_step__, pi_1__bar4, ok__, N__, GROUP__)
+        _store_planes(pi_1__bar6__kept_ptr, at_step__, pi_1__bar6, ok__, N__, GROUP__)
         phi__next__bar, pi__next__bar = phi__bar, pi__bar
     _store_planes(phi__bar_ptr, base__, phi__next__bar, ok__, N__, GROUP__)
     _store_planes(pi__bar_ptr, base__, pi__next__bar, ok__, N__, GROUP__)
+    if VARIED__:
+        tl.store(dt__bar_ptr + tl.program_id(0), tl.sum(tl.where(ok__, dt__bar__sum, 0.0), axis=0))
 
 
 def _channels_together(like: Tensor, most: int) -> int:
@@ -1573,6 +1695,7 @@ def _evolve_planes(
 def _evolve_planes_adjoint(
     group__: int,
     steps: int,
+    varied: bool,
     phi__out_bar: Tensor,
     pi__out_bar: Tensor,
     phi: Tensor,
@@ -1587,13 +1710,14 @@ def _evolve_planes_adjoint(
     keep__ = (steps, *phi.shape)
     phi__kept = _new(phi, keep__, _accumulator(phi))
     pi__kept = _new(phi, keep__, _accumulator(phi))
-    pi_1__bar4__kept = _new(phi, keep__, _accumulator(phi))
+    pi_1__bar6__kept = _new(phi, keep__, _accumulator(phi))
     phi__bar = _new(phi)
     pi__bar = _new(phi)
     c1__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     c2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     gamma__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
     m2__bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
+    dt__bar = phi.new_zeros(phi.shape[0] * phi.shape[1] // group__, dtype=_accumulator(phi))
     _launch_planes(
         evolve_adjoint_kernel,
         phi,
@@ -1611,22 +1735,27 @@ def _evolve_planes_adjoint(
         pi__out_bar,
         phi__kept,
         pi__kept,
-        pi_1__bar4__kept,
+        pi_1__bar6__kept,
         phi__bar,
         pi__bar,
         c1__bar,
         c2__bar,
         gamma__bar,
         m2__bar,
+        dt__bar,
         GROUP__=group__,
+        VARIED__=varied,
     )
     c1__bar = c1__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     c2__bar = c2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     gamma__bar = gamma__bar.sum((0, 1, 3, 4)).to(phi.dtype)
     m2__bar = m2__bar.sum((0, 1, 3, 4)).to(phi.dtype)
-    B__bar = _outer(pi_1__bar4__kept, pi__kept).to(phi.dtype)
-    dt__bar = torch.zeros_like(dt)
+    dt__bar = dt__bar.sum().to(phi.dtype)
+    B__bar = _outer(pi_1__bar6__kept, pi__kept).to(phi.dtype)
     return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar)
+
+
+ON_REQUEST = ("dt",)  # cotangents that ``evolve_adjoint`` makes where it is told that they are ``varied``
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
@@ -1637,9 +1766,10 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     return _evolve_planes(group, steps, *state, *fixed)
 
 
-def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
     group = _channels_together(state[0], MAX_VALUES_REVERSE)
     if steps < 1 or not group:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
-    return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)
+        back = functools.partial(step_adjoint, varied=varied)
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, back)
+    return _evolve_planes_adjoint(group, steps, varied, *cotangents, *state, *fixed)

@@ -107,42 +107,46 @@ def step_adjoint(
     phi__0_p1 = shift(phi, (0, 1))
     phi__m1_0 = shift(phi, (-1, 0))
     phi__p1_0 = shift(phi, (1, 0))
-    gamma__c = gamma[:, None, None]
-    pi_1__bar4 = dt * pi__next__bar
-    pi_2__bar1__v = -pi_1__bar4
-    phi_1__bar5__v = dt * phi__next__bar
-    dH_dphi__bar9 = -pi_1__bar4
-    dH_dpi__bar8 = gamma__c * pi_2__bar1__v + phi_1__bar5__v
-    gamma__bar2 = sites(pi_2__bar1__v * pi, phi).sum(dim=[0, 2, 3])
-    c1__bar10 = sites(dH_dphi__bar9 * ((phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0), phi).sum(
-        dim=[0, 2, 3]
-    )
-    c2__bar11 = sites(dH_dphi__bar9 * ((phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1), phi).sum(
-        dim=[0, 2, 3]
-    )
-    m2__bar12 = sites(dH_dphi__bar9 * phi, phi).sum(dim=[0, 2, 3])
-    pi__bar6 = torch.einsum("cd,bd...->bc...", B, pi_1__bar4)
-    B__bar7 = torch.einsum("bc...,bd...->cd", pi_1__bar4, pi)
-    dH_dphi__bar9__0_m1 = shift(dH_dphi__bar9, (0, -1))
-    dH_dphi__bar9__0_p1 = shift(dH_dphi__bar9, (0, 1))
-    dH_dphi__bar9__m1_0 = shift(dH_dphi__bar9, (-1, 0))
-    dH_dphi__bar9__p1_0 = shift(dH_dphi__bar9, (1, 0))
     c1__c = c1[:, None, None]
     c2__c = c2[:, None, None]
+    gamma__c = gamma[:, None, None]
     m2__c = m2[:, None, None]
+    pi_1__bar6 = dt * pi__next__bar
+    v__1 = (phi - phi__m1_0) * inside__m1_0 + (phi - phi__p1_0) * inside__p1_0
+    v__2 = (phi - phi__0_m1) * inside__0_m1 + (phi - phi__0_p1) * inside__0_p1
+    pi_2__bar3__v = -pi_1__bar6
+    phi_1__bar7__v = dt * phi__next__bar
+    dH_dphi__bar11 = -pi_1__bar6
+    dH_dphi = m2__c * phi + c1__c * v__1 + c2__c * v__2
+    pi_2 = gamma__c * pi
+    dH_dpi__bar10 = gamma__c * pi_2__bar3__v + phi_1__bar7__v
+    dt__bar2 = sites(phi__next__bar * pi, phi).sum()
+    gamma__bar4 = sites(pi_2__bar3__v * pi, phi).sum(dim=[0, 2, 3])
+    c1__bar12 = sites(dH_dphi__bar11 * v__1, phi).sum(dim=[0, 2, 3])
+    c2__bar13 = sites(dH_dphi__bar11 * v__2, phi).sum(dim=[0, 2, 3])
+    m2__bar14 = sites(dH_dphi__bar11 * phi, phi).sum(dim=[0, 2, 3])
+    B_pi = torch.einsum("cd,bd...->bc...", B, pi)
+    dH_dphi__bar11__0_m1 = shift(dH_dphi__bar11, (0, -1))
+    dH_dphi__bar11__0_p1 = shift(dH_dphi__bar11, (0, 1))
+    dH_dphi__bar11__m1_0 = shift(dH_dphi__bar11, (-1, 0))
+    dH_dphi__bar11__p1_0 = shift(dH_dphi__bar11, (1, 0))
+    pi_1__v = B_pi - dH_dphi
     phi__bar = (
-        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar9
+        (c1__c * (inside__m1_0 + inside__p1_0) + c2__c * (inside__0_m1 + inside__0_p1) + m2__c) * dH_dphi__bar11
         + phi__next__bar
-        + c1__c * (-dH_dphi__bar9__m1_0 - dH_dphi__bar9__p1_0)
-        + c2__c * (-dH_dphi__bar9__0_m1 - dH_dphi__bar9__0_p1)
+        + c1__c * (-dH_dphi__bar11__m1_0 - dH_dphi__bar11__p1_0)
+        + c2__c * (-dH_dphi__bar11__0_m1 - dH_dphi__bar11__0_p1)
     )
-    pi__bar = dH_dpi__bar8 + pi__next__bar - pi__bar6
-    B__bar = B__bar7
-    c1__bar = c1__bar10
-    c2__bar = c2__bar11
-    dt__bar = torch.zeros_like(dt)
-    gamma__bar = gamma__bar2
-    m2__bar = m2__bar12
+    dt__bar1 = sites((pi_1__v - pi_2) * pi__next__bar, phi).sum()
+    pi__bar8 = torch.einsum("cd,bd...->bc...", B, pi_1__bar6)
+    B__bar9 = torch.einsum("bc...,bd...->cd", pi_1__bar6, pi)
+    pi__bar = dH_dpi__bar10 + pi__next__bar - pi__bar8
+    B__bar = B__bar9
+    c1__bar = c1__bar12
+    c2__bar = c2__bar13
+    dt__bar = dt__bar1 + dt__bar2
+    gamma__bar = gamma__bar4
+    m2__bar = m2__bar14
     return (phi__bar, pi__bar, B__bar, c1__bar, c2__bar, dt__bar, gamma__bar, m2__bar)
 
 

@@ -93,14 +93,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -1935,5 +1935,6 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     """Cotangents of the initial state and of ``fixed``, in one kernel where the planes fit on chip."""
     group = _channels_together(state[0], MAX_VALUES_REVERSE)
     if steps < 1 or not group:
-        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, step_adjoint)
+        back = step_adjoint
+        return reference.evolve_adjoint(cotangents, state, fixed, steps, step, back)
     return _evolve_planes_adjoint(group, steps, *cotangents, *state, *fixed)

@@ -223,16 +223,16 @@ def transformed() -> bool:
 
 def by_reference(backend: str, *constants: Tensor) -> bool:
     """Whether the composite reference takes the steps: it is asked for, torch transforms it, or a gradient is to flow
-    into a time step that is no parameter or into a time, which kernels take for constants. Raises ValueError where they
-    insist."""
+    into ``constants``, the time step and the times of a system that depends on the time, which kernels take for such.
+    Raises ValueError where they insist."""
     if backend == "torch" or transformed():
         return True
     if not (any(x.requires_grad for x in constants) and torch.is_grad_enabled()):
         return False
     if backend != "auto":
         raise ValueError(
-            f'backend={backend!r} has no gradient in dt and the time; use backend="auto" or "torch", or a learned '
-            'dt=Param("dt", ...) of a system that does not depend on the time'
+            f'backend={backend!r} has no gradient in dt and t0 of a system that depends on the time; use '
+            'backend="auto" or "torch"'
         )
     return True
 

@@ -92,14 +92,14 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, dict]:
     )
 
 
-def launch(kernel, like: Tensor, *args: Tensor) -> None:
+def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     """Run ``kernel`` on every block of every plane of ``like``."""
     if not like.numel():
         return
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options)
+        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
