@@ -24,7 +24,7 @@ KINDS = {
     "pi": "field",
     "rotation": "matrix",
 }
-OPERATORS = Operators("coupled_wave_3d3758d3", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("coupled_wave_1efe467e", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "K", "c2", "lam", "m2"), 6)
 evolve = OPERATORS.evolve(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))

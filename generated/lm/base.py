@@ -231,7 +231,7 @@ def by_reference(backend: str, *constants: Tensor) -> bool:
         return False
     if backend != "auto":
         raise ValueError(
-            f'backend={backend!r} has no gradient in dt and t0 of a system that depends on the time; use '
+            f"backend={backend!r} has no gradient in dt and t0 of a system that depends on the time; use "
             'backend="auto" or "torch"'
         )
     return True
