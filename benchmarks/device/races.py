@@ -85,12 +85,12 @@ def _calls(f: Any, layer: Any, given: dict[str, Tensor]) -> dict[str, Callable[[
 
 def alone(run: Run, layer: Any, name: str, given: dict[str, Tensor]) -> Values:
     """The launches of ``evolve`` and ``evolve_adjoint`` without the layer around them."""
-    kernels, held = part_of(name, "kernels"), dict[str, tuple[Any, ...]]()
+    kernels, held = part_of(name, "kernels"), dict[str, tuple[tuple[Any, ...], dict[str, Any]]]()
     original = {n: getattr(kernels, n) for n in ("evolve", "evolve_adjoint")}
 
-    def keep(n: str, f: Callable[..., Any], *args: Any) -> Any:
-        held[n] = args
-        return f(*args)
+    def keep(n: str, f: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        held[n] = args, options
+        return f(*args, **options)
 
     try:
         for n, f in original.items():
@@ -103,7 +103,7 @@ def alone(run: Run, layer: Any, name: str, given: dict[str, Tensor]) -> Values:
     def detached(a: Any) -> Any:
         return tuple(x.detach() for x in a) if isinstance(a, tuple) else a
 
-    return {n: timed(run, partial(original[n], *map(detached, args))) for n, args in held.items()}
+    return {n: timed(run, partial(original[n], *map(detached, args), **options)) for n, (args, options) in held.items()}
 
 
 def others(run: Run) -> None:

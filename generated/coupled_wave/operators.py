@@ -24,7 +24,7 @@ KINDS = {
     "pi": "field",
     "rotation": "matrix",
 }
-OPERATORS = Operators("coupled_wave_dad4b99f", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("coupled_wave_3f425d69", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "K", "c2", "lam", "m2"), 6)
 evolve = OPERATORS.evolve(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))

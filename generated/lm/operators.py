@@ -23,7 +23,7 @@ KINDS = {
     "q__start": "start",
     "p__start": "start",
 }
-OPERATORS = ScanOperators("lm_64a1df70", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = ScanOperators("lm_ed1c3a0c", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout_scan(("q", "p"), (), 3)
 scan = OPERATORS.scan(("q", "p"), ("f_p", "f_q", "lam", "theta"), ())

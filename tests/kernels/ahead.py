@@ -36,7 +36,7 @@ def launched(module: ModuleType, size: tuple[int, ...], dtype: str) -> tuple[dic
     """Sizes and options of a kernel of a package as ``launch`` has them for planes of a size."""
     _, planned = module.plan((1, 8, *size), DTYPES[dtype])
     options = {name: planned.pop(name) for name in ("num_warps", "enable_fp_fusion")}
-    return {n: value for n, value in planned.items() if n != "ACC"}, options
+    return {**{n: value for n, value in planned.items() if n != "ACC"}, "VARIED__": False}, options
 
 
 def launched_planes(
@@ -47,7 +47,12 @@ def launched_planes(
     lanes = TARGETS[target].warp_size
     warps = module._heuristic(kernel.removesuffix("_kernel"), planned["TILE"], group, lanes)
     options = {"num_warps": warps, "enable_fp_fusion": planned.pop("enable_fp_fusion")}
-    return {**{n: value for n, value in planned.items() if n != "ACC"}, "GROUP": group, "PATIENCE": 10}, options
+    return {
+        **{n: value for n, value in planned.items() if n != "ACC"},
+        "GROUP": group,
+        "PATIENCE": 10,
+        "VARIED": False,
+    }, options
 
 
 def resources(cubin: bytes, folder: Path) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -183,6 +184,16 @@ def test_a_trajectory_is_read_as_its_states(layer: torch.nn.Module) -> None:
     torch.testing.assert_close(
         energies[:, -1], layer.energy(last, **{n: x[:, :, -1] for n, x in inputs.items()}, t=times[-1])
     )
+
+
+@pytest.mark.parametrize("name", ["t0", "dt"])
+def test_kernels_that_are_insisted_on_refuse_the_gradient_of_a_time(layer: torch.nn.Module, name: str) -> None:
+    (q, p), inputs = handed(1, 2, K, torch.float64)
+    layer = type(layer)(CHANNELS, backend="triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu").double()
+    time = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(ValueError, match="has no gradient in dt and t0 of a system that depends on the time"):
+        layer(q, p, **inputs, **{name: time})
+    assert layer(q, p, **inputs, **{name: time.detach()}).q.isfinite().all()
 
 
 def test_a_tensor_of_times_has_gradients(layer: torch.nn.Module) -> None:

@@ -113,10 +113,11 @@ def test_the_lists_know_the_installed_torch_and_python() -> None:
 def test_what_the_emitted_code_uses_is_reserved(
     spec: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If this fails, put the names that it shows into metrigen/spec/reserved.py and the changelog."""
-    monkeypatch.setattr(
-        "metrigen.emit.plain_names.renames", lambda made, words: {}
-    )  # plain names give way by themselves
+    """If this fails, put the names that it shows into metrigen/spec/reserved.py and the changelog.
+
+    Names that are made and written plain give way by themselves.
+    """
+    monkeypatch.setattr("metrigen.emit.plain_names.renames", lambda made, words: {})
     source = marked((root / f"specs/{spec}.py").read_text(encoding="utf-8"))
     (tmp_path / "marked.py").write_text(source, encoding="utf-8")
     compiled = compile_file(tmp_path / "marked.py", lambda _: None, lambda _: None)

@@ -8,41 +8,14 @@ them, and walks back. Sums over sites leave one partial per program: the same bi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from metrigen.backends.triton.evolution import ChipKernel, Evolution
 from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
 from metrigen.backends.triton.printer import asked
 from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total
 from metrigen.ir.statement import unknown
 from metrigen.passes.vary import bar
-
-
-@dataclass(frozen=True)
-class ChipKernel:
-    """A kernel, or a helper called by kernels, with its parameters in order and its lines."""
-
-    name: str
-    doc: str
-    parameters: tuple[str, ...]
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Evolution:
-    """The fused kernels of a step and the lines that launch them.
-
-    grouped   whether channels are coupled, so that a program owns a group of planes
-    helpers   names of the templates' helper functions that are used
-    """
-
-    grouped: bool
-    functions: tuple[PlaneFunction, ...]
-    step: ChipKernel
-    evolve: ChipKernel
-    adjoint: ChipKernel
-    launch: tuple[str, ...]
-    launch_adjoint: tuple[str, ...]
-    helpers: frozenset[str]
 
 
 def print_evolution(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from metrigen.backends.triton.evolve import Evolution, print_evolution
+from metrigen.backends.triton.evolution import Evolution
+from metrigen.backends.triton.evolve import print_evolution
 from metrigen.backends.triton.plane import PlaneFunction, near_of, read_helper, width
 from metrigen.backends.triton.printer import Driver, Kernel, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metrigen.backends.triton.evolve import ChipKernel
+from metrigen.backends.triton.evolution import ChipKernel
 from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
 from metrigen.ir.nodes import Kind, Map, Program
 

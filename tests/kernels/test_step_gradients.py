@@ -1,0 +1,115 @@
+"""The gradient to a time step that is handed to a call: kernels give it where it is asked for, and as the reference."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from metrigen import Strang, System
+from tests.kernels.ladder import system
+from tests.kernels.systems import rotating
+from tests.lattice.emitted import layer_class, package
+from tests.temperature.systems import wave
+
+KERNELS = "triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu"
+CHANNELS = 4
+SYSTEMS = {
+    "strang": lambda: system("strang", "zero", 2),
+    "rk4": lambda: system("rk4", "neumann", 1),
+    "rotating": lambda: replace(rotating(2), integrator=Strang(2, 0.05)),
+    "point": lambda: system("strang", "periodic", 0),
+    "coupled point": lambda: system("coupled", "periodic", 0),
+    "bath": lambda: wave(1),
+    "midpoint": lambda: system("midpoint", "zero", 1),
+    "implicit point": lambda: system("average", "periodic", 0),
+}
+IMPLICIT = ("midpoint", "implicit point")  # by the reference on a device of Triton's
+Layers = tuple[torch.nn.Module, torch.nn.Module]
+
+
+def layers(made: System, folder: Path, name: str) -> Layers:
+    kind = layer_class(package(made, folder, f"asked_{name.replace(' ', '_')}"))
+    ours, truth = (kind(CHANNELS, backend=backend, dtype=torch.float64) for backend in (KERNELS, "torch"))
+    for a, b in zip(ours.parameters(), truth.parameters(), strict=True):
+        torch.nn.init.normal_(a, std=0.3), b.data.copy_(a.data)
+    return ours, truth
+
+
+def given(layer: torch.nn.Module) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    shape = (2, CHANNELS, *(6, 5)[: layer.RANK])
+    fields = {n: torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_() for n in layer.FIELDS}
+    return fields | {n: torch.full(shape, 0.8, dtype=torch.float64) for n in layer.INPUTS}
+
+
+def slopes(layer: torch.nn.Module, way: str, dt: torch.Tensor, steps: int) -> list[torch.Tensor]:
+    """Gradients to the time step, to the fields, and to the parameters."""
+    arrays = given(layer)
+    options = {"generator": torch.Generator().manual_seed(1)} if hasattr(layer, "NOISE") else {}
+    if way == "readout":
+        found = layer.forward_readout(**arrays, dt=dt, steps=steps)[1].sin()
+    elif way == "rollout":
+        states = layer.rollout(**arrays, dt=dt, steps=steps, every=steps // 2, **options)
+        found = torch.cat([getattr(states, n).sin() for n in layer.FIELDS])
+    else:
+        state = layer(**arrays, dt=dt, steps=steps, **options)
+        found = torch.cat([getattr(state, n).sin() for n in layer.FIELDS])
+    wanted = [*([dt] if dt.requires_grad else []), *(arrays[n] for n in layer.FIELDS), *layer.parameters()]
+    return list(torch.autograd.grad(found.sum(), wanted, allow_unused=True, materialize_grads=True))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_gradient_to_a_time_step_is_that_of_the_reference(name: str, tmp_path: Path) -> None:
+    ours, truth = layers(SYSTEMS[name](), tmp_path, name)
+    ways = ["forward", "rollout", "readout"] if name in ("strang", "point") else ["forward"]
+    for shape in ((), (2,)):
+        for way in ways if not shape else ways[:1]:
+            dt = torch.tensor([0.05, 0.08], dtype=torch.float64)[: 1 + len(shape)].reshape(shape or ()).requires_grad_()
+            found, known = (slopes(layer, way, dt, 4) for layer in (ours, truth))
+            assert known[0].abs().min() > 1e-4
+            for a, b in zip(found, known, strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
+            others = slopes(ours, way, dt.detach(), 4)  # the rest is the same where nobody asks
+            for a, b in zip(others, found[1:], strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
+    fell_back = KERNELS == "triton" and name in IMPLICIT
+    assert ours.last_backend == ("torch" if fell_back else KERNELS)
+
+
+@pytest.mark.skipif(KERNELS == "triton", reason="many steps of the interpreter")
+@pytest.mark.parametrize("name", ["strang", "point"])
+def test_many_steps_in_stretches(name: str, tmp_path: Path) -> None:
+    ours, truth = layers(SYSTEMS[name](), tmp_path, f"many {name}")
+    dt = torch.tensor(0.01, dtype=torch.float64, requires_grad=True)
+    for a, b in zip(*(slopes(layer, "forward", dt, 150) for layer in (ours, truth)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.skipif(KERNELS != "triton", reason="planes that do not fit on a chip")
+def test_kernels_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, truth = layers(SYSTEMS["strang"](), tmp_path, "apart")
+    kernels = ours.OPERATORS.backends["triton"]
+    monkeypatch.setattr(kernels, "_channels_together", lambda *_: 0)
+    for asked in (True, False):
+        dt = torch.tensor(0.05, dtype=torch.float64, requires_grad=asked)
+        for a, b in zip(*(slopes(layer, "forward", dt, 3) for layer in (ours, truth)), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
+
+
+def test_compiled_and_twice(tmp_path: Path) -> None:
+    ours, truth = layers(SYSTEMS["rk4"](), tmp_path, "twice")
+    arrays = {n: x.detach() for n, x in given(ours).items()}
+    dt = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
+
+    def loss(layer: torch.nn.Module, dt: torch.Tensor) -> torch.Tensor:
+        return layer(**arrays, dt=dt, steps=2).u.square().sum()
+
+    once = [torch.autograd.grad(loss(layer, dt), dt, create_graph=True)[0] for layer in (ours, truth)]
+    torch.testing.assert_close(*once)
+    torch.testing.assert_close(*(torch.autograd.grad(x, dt)[0] for x in once))
+    compiled = torch.compile(lambda dt: loss(ours, dt), backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(torch.autograd.grad(compiled(dt), dt)[0], once[0].detach())
