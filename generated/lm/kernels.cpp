@@ -52,12 +52,14 @@ inline bool any(Bits mask) {
 INLINE V abs_(V x) { return x < R(0) ? -x : x; }
 INLINE V sqrt_(V x) { return lane_by_lane(x, [](R a) { return std::sqrt(a); }); }
 
-// e^x: x = n log 2 + r, a polynomial in r (relative error below 2e-7), n in the exponent. Below the normal numbers: 0.
-template <class T> struct Exponential {
-    static INLINE V of(V x) { return lane_by_lane(x, [](R a) { return std::exp(a); }); }
-};
-template <> struct Exponential<float> {
-    static INLINE V of(V x) {
+// e^x and e^x - 1: x = n log 2 + r, a polynomial in r (relative error below 2e-7), n in the exponent. Below the normal
+// numbers: 0, -1.
+struct Growth {
+    V whole, less_one;
+    template <class T> INLINE void of(V x, T) {
+        for (long l = 0; l < LANES; ++l) { whole[l] = std::exp(x[l]); less_one[l] = __builtin_expm1(x[l]); }
+    }
+    INLINE void of(V x, float) {
         const V low = x < R(-87.3) ? spread(R(-87.3)) : x, y = low > R(88.7) ? spread(R(88.7)) : low;
         const V shifted = y * R(1.44269504088896341) + R(12582912), n = shifted - R(12582912);
         const V r = (y - n * R(0.693359375)) + n * R(2.12194440e-4);
@@ -66,13 +68,15 @@ template <> struct Exponential<float> {
         s = s * r + R(4.1665795894e-2);
         s = s * r + R(1.6666665459e-1);
         s = s * r + R(5.0000001201e-1);
-        s = s * (r * r) + r + R(1);
-        const Bits scale = (__builtin_convertvector(n, Bits) + 127) << 23;
-        const V found = s * (V)scale;
-        return x < R(-87.3) ? V{} : x > R(88.7) ? spread(R(HUGE_VAL)) : found;
+        s = s * (r * r) + r;
+        const Bits exponent = (__builtin_convertvector(n, Bits) + 127) << 23;
+        const V scale = (V)exponent, found = (s + R(1)) * scale, less = s * scale + (scale - R(1));
+        whole = x < R(-87.3) ? V{} : x > R(88.7) ? spread(R(HUGE_VAL)) : found;
+        less_one = x < R(-87.3) ? spread(R(-1)) : x > R(88.7) ? spread(R(HUGE_VAL)) : less;
     }
+    INLINE explicit Growth(V x) { of(x, R(0)); }
 };
-INLINE V exp_(V x) { return Exponential<R>::of(x); }
+INLINE V exp_(V x) { return Growth(x).whole; }
 
 // Sine and cosine of one angle: x = j pi/2 + r, polynomials in r (error below 1e-7); large angles go lane by lane.
 struct Turn {
@@ -96,43 +100,56 @@ struct Turn {
     }
     INLINE explicit Turn(V x) { of(x, R(0)); }
 };
+template <class C, class X, class Y> inline V choose_(C c, X x, Y y) {
+    V at = spread(c), one = spread(x), other = spread(y);
+    return at > R(0) ? one : other;
+}
 
 // One token: x <- f + E (x - f), the flow over a time h of
 // q_t = -f_p*theta + f_q*lam - lam*q + p*theta
 // p_t = f_p*lam + f_q*theta - lam*p - q*theta
 INLINE void step_(V q, V p, V f_p, V f_q, V lam, V theta, V& q__next, V& p__next) {
-    const Turn joint__0(spread(theta));
-    const V v__0 = spread(joint__0.sine);
+    const V v__0 = spread(p - f_p);
+    const V v__1 = spread(q - f_q);
     const V rate__v = spread(-lam);
-    const V v__1 = spread(exp_(rate__v));
-    const V offset_p__v = spread(p - f_p);
-    const V v__2 = spread(offset_p__v * v__1);
-    const V v__3 = spread(joint__0.cosine);
-    const V offset_q__v = spread(q - f_q);
-    const V v__4 = spread(offset_q__v * v__1);
-    q__next = spread(f_q + v__0 * v__2 + v__3 * v__4);
-    p__next = spread(f_p + v__2 * v__3 - v__0 * v__4);
+    const Growth joint__0(spread(rate__v));
+    const V v__2 = spread(joint__0.whole);
+    const Turn joint__1(spread(theta));
+    const V v__3 = spread(joint__1.sine);
+    const V v__4 = spread(v__2 * v__3);
+    const V v__5 = spread(joint__1.cosine);
+    const V v__6 = spread(v__2 * v__5);
+    const V v__7 = spread(v__6 - R(0.5));
+    const V v__8 = spread(abs_(v__5) + R(1.0));
+    const V v__9 = spread(choose_(v__7, joint__0.less_one - v__2 * choose_(v__5, v__3 * v__3 / v__8, v__8), v__6));
+    q__next = spread(v__0 * v__4 + v__1 * v__9 + choose_(v__7, q, f_q));
+    p__next = spread(v__0 * v__9 + choose_(v__7, p, f_p) - v__1 * v__4);
 }
 
 // Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
 INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q__next__bar, V p__next__bar, V& q__bar, V&
     p__bar, V& f_p__bar, V& f_q__bar, V& lam__bar, V& theta__bar) {
+    const V v__0 = spread(p - f_p);
+    const V v__1 = spread(q - f_q);
     const V rate__v = spread(-lam);
-    const V v__0 = spread(exp_(rate__v));
-    const Turn joint__0(spread(theta));
-    const V v__1 = spread(joint__0.sine * v__0);
-    const V v__2 = spread(joint__0.cosine);
-    const V v__3 = spread(v__0 * v__2);
-    const V offset_p__v = spread(p - f_p);
-    const V offset_q__v = spread(q - f_q);
-    const V v__4 = spread(offset_p__v * v__1 + offset_q__v * v__3);
-    const V v__5 = spread(offset_p__v * v__3 - offset_q__v * v__1);
-    q__bar = spread(v__0 * v__2 * q__next__bar - v__1 * p__next__bar);
-    p__bar = spread(v__3 * p__next__bar + v__1 * q__next__bar);
-    const V rate__bar4__v = spread(v__5 * p__next__bar + v__4 * q__next__bar);
-    theta__bar = spread(v__5 * q__next__bar - v__4 * p__next__bar);
-    f_p__bar = spread(p__next__bar - p__bar);
-    f_q__bar = spread(q__next__bar - q__bar);
+    const Growth joint__0(spread(rate__v));
+    const V v__2 = spread(joint__0.whole);
+    const Turn joint__1(spread(theta));
+    const V v__3 = spread(joint__1.sine);
+    const V v__4 = spread(v__2 * v__3);
+    const V v__5 = spread(joint__1.cosine);
+    const V v__6 = spread(v__2 * v__5);
+    const V v__7 = spread(abs_(v__5) + R(1.0));
+    const V v__8 = spread(v__2 * choose_(v__5, v__3 * v__3 / v__7, v__7) - joint__0.less_one);
+    const V offset_q__bar2__v = spread(-v__4 * p__next__bar);
+    const V offset_p__bar1__v = spread(v__4 * q__next__bar);
+    const V rate__bar4__v = spread((v__0 * v__2 * v__5 - v__1 * v__4) * p__next__bar + (v__0 * v__4 + v__1 * v__6) *
+        q__next__bar);
+    theta__bar = spread((-v__0 * v__4 - v__1 * v__6) * p__next__bar + (v__0 * v__6 - v__1 * v__4) * q__next__bar);
+    q__bar = spread(v__6 * q__next__bar + offset_q__bar2__v);
+    p__bar = spread(v__6 * p__next__bar + offset_p__bar1__v);
+    f_p__bar = spread(v__8 * p__next__bar - offset_p__bar1__v);
+    f_q__bar = spread(v__8 * q__next__bar - offset_q__bar2__v);
     lam__bar = spread(-rate__bar4__v);
 }
 

@@ -63,6 +63,16 @@ LANES = 1 << 15  # samples times channels from which on a sequence is walked in 
 
 
 @triton.jit
+def like__(x, c):
+    return tl.zeros_like(x) + c
+
+
+@triton.jit
+def choose__(c, a, b):
+    return tl.where(c > 0.0, a + like__(c, 0.0), b + like__(c, 0.0))
+
+
+@triton.jit
 def cosinenear__(r):
     s = r * r
     return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0
@@ -94,6 +104,69 @@ def cosine__(x):
 
 
 @triton.jit
+def expm1__(x):
+    near = tl.abs(x) < 0.5
+    z = tl.where(near, x, like__(x, 0.0))
+    return tl.where(
+        near,
+        z
+        * (
+            1.0
+            + z
+            * (
+                0.5
+                + z
+                * (
+                    0.16666666666666666
+                    + z
+                    * (
+                        0.041666666666666664
+                        + z
+                        * (
+                            0.008333333333333333
+                            + z
+                            * (
+                                0.001388888888888889
+                                + z
+                                * (
+                                    0.0001984126984126984
+                                    + z
+                                    * (
+                                        2.48015873015873e-05
+                                        + z
+                                        * (
+                                            2.7557319223985893e-06
+                                            + z
+                                            * (
+                                                2.755731922398589e-07
+                                                + z
+                                                * (
+                                                    2.505210838544172e-08
+                                                    + z
+                                                    * (
+                                                        2.08767569878681e-09
+                                                        + z
+                                                        * (
+                                                            1.6059043836821613e-10
+                                                            + z * (1.1470745597729725e-11 + z * 7.647163731819816e-13)
+                                                        )
+                                                    )
+                                                )
+                                            )
+                                        )
+                                    )
+                                )
+                            )
+                        )
+                    )
+                )
+            )
+        ),
+        tl.exp(x) - 1.0,
+    )
+
+
+@triton.jit
 def sine__(x):
     if x.dtype == tl.float64:
         return tl.sin(x)
@@ -113,12 +186,16 @@ def _propagator(f_p, f_q, lam, theta):
     """
     rate__v = -lam
     v__0 = tl.exp(rate__v)
-    q__from_q__t = v__0 * cosine__(theta)
-    q__from_p__t = v__0 * sine__(theta)
+    v__1 = cosine__(theta)
+    q__from_q__t = v__0 * v__1
+    v__3 = sine__(theta)
+    q__from_p__t = v__0 * v__3
+    v__5 = tl.abs(v__1) + 1.0
+    v__6 = v__0 * choose__(v__1, v__3 * v__3 / v__5, v__5) - expm1__(rate__v)
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
-    q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
-    p__drive = f_p + q__from_p__t * f_q - q__from_q__t * f_p
+    q__drive = v__6 * f_q - q__from_p__t * f_p
+    p__drive = v__6 * f_p + q__from_p__t * f_q
     return q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive
 
 
@@ -129,37 +206,43 @@ def _step(q, p, f_p, f_q, lam, theta):
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
-    v__0 = sine__(theta)
+    v__0 = p - f_p
+    v__1 = q - f_q
     rate__v = -lam
-    v__1 = tl.exp(rate__v)
-    offset_p__v = p - f_p
-    v__2 = offset_p__v * v__1
-    v__3 = cosine__(theta)
-    offset_q__v = q - f_q
-    v__4 = offset_q__v * v__1
-    q__next = f_q + v__0 * v__2 + v__3 * v__4
-    p__next = f_p + v__2 * v__3 - v__0 * v__4
+    v__2 = tl.exp(rate__v)
+    v__3 = sine__(theta)
+    v__4 = v__2 * v__3
+    v__5 = cosine__(theta)
+    v__6 = v__2 * v__5
+    v__7 = v__6 - 0.5
+    v__8 = tl.abs(v__5) + 1.0
+    v__9 = choose__(v__7, expm1__(rate__v) - v__2 * choose__(v__5, v__3 * v__3 / v__8, v__8), v__6)
+    q__next = v__0 * v__4 + v__1 * v__9 + choose__(v__7, q, f_q)
+    p__next = v__0 * v__9 + choose__(v__7, p, f_p) - v__1 * v__4
     return q__next, p__next
 
 
 @triton.jit
 def _step_adjoint(q, p, f_p, f_q, lam, theta, q__next__bar, p__next__bar):
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
+    v__0 = p - f_p
+    v__1 = q - f_q
     rate__v = -lam
-    v__0 = tl.exp(rate__v)
-    v__1 = v__0 * sine__(theta)
-    v__2 = cosine__(theta)
-    v__3 = v__0 * v__2
-    offset_p__v = p - f_p
-    offset_q__v = q - f_q
-    v__4 = offset_p__v * v__1 + offset_q__v * v__3
-    v__5 = offset_p__v * v__3 - offset_q__v * v__1
-    q__bar = v__0 * v__2 * q__next__bar - v__1 * p__next__bar
-    p__bar = v__3 * p__next__bar + v__1 * q__next__bar
-    rate__bar4__v = v__5 * p__next__bar + v__4 * q__next__bar
-    theta__bar = v__5 * q__next__bar - v__4 * p__next__bar
-    f_p__bar = p__next__bar - p__bar
-    f_q__bar = q__next__bar - q__bar
+    v__2 = tl.exp(rate__v)
+    v__3 = sine__(theta)
+    v__4 = v__2 * v__3
+    v__5 = cosine__(theta)
+    v__6 = v__2 * v__5
+    v__7 = tl.abs(v__5) + 1.0
+    v__8 = v__2 * choose__(v__5, v__3 * v__3 / v__7, v__7) - expm1__(rate__v)
+    offset_q__bar2__v = -v__4 * p__next__bar
+    offset_p__bar1__v = v__4 * q__next__bar
+    rate__bar4__v = (v__0 * v__2 * v__5 - v__1 * v__4) * p__next__bar + (v__0 * v__4 + v__1 * v__6) * q__next__bar
+    theta__bar = (-v__0 * v__4 - v__1 * v__6) * p__next__bar + (v__0 * v__6 - v__1 * v__4) * q__next__bar
+    q__bar = v__6 * q__next__bar + offset_q__bar2__v
+    p__bar = v__6 * p__next__bar + offset_p__bar1__v
+    f_p__bar = v__8 * p__next__bar - offset_p__bar1__v
+    f_q__bar = v__8 * q__next__bar - offset_q__bar2__v
     lam__bar = -rate__bar4__v
     return q__bar, p__bar, f_p__bar, f_q__bar, lam__bar, theta__bar
 

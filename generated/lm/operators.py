@@ -23,7 +23,7 @@ KINDS = {
     "q__start": "start",
     "p__start": "start",
 }
-OPERATORS = ScanOperators("lm_9971d10d", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = ScanOperators("lm_29e9298f", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout_scan(("q", "p"), (), 3)
 scan = OPERATORS.scan(("q", "p"), ("f_p", "f_q", "lam", "theta"), ())

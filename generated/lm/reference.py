@@ -28,22 +28,35 @@ Tensors = tuple[Tensor, ...]
 FIELDS, TOKENS, COEFFICIENTS = ("q", "p"), ("f_p", "f_q", "lam", "theta"), ()
 
 
+def same__(*args):
+    like = next(x for x in args if isinstance(x, Tensor))
+    return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)
+
+
+def choose__(c, a, b):
+    c, a, b = same__(c, a, b)
+    return torch.where(c > 0.0, a + torch.full_like(c, 0.0), b + torch.full_like(c, 0.0))
+
+
 def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
     """One token: x <- f + E (x - f), the flow over a time h of
 
     q_t = -f_p*theta + f_q*lam - lam*q + p*theta
     p_t = f_p*lam + f_q*theta - lam*p - q*theta
     """
-    v__0 = torch.sin(theta)
+    v__0 = p - f_p
+    v__1 = q - f_q
     rate__v = -lam
-    v__1 = torch.exp(rate__v)
-    offset_p__v = p - f_p
-    v__2 = offset_p__v * v__1
-    v__3 = torch.cos(theta)
-    offset_q__v = q - f_q
-    v__4 = offset_q__v * v__1
-    q__next = f_q + v__0 * v__2 + v__3 * v__4
-    p__next = f_p + v__2 * v__3 - v__0 * v__4
+    v__2 = torch.exp(rate__v)
+    v__3 = torch.sin(theta)
+    v__4 = v__2 * v__3
+    v__5 = torch.cos(theta)
+    v__6 = v__2 * v__5
+    v__7 = v__6 - 0.5
+    v__8 = torch.abs(v__5) + 1.0
+    v__9 = choose__(v__7, torch.expm1(rate__v) - v__2 * choose__(v__5, v__3 * v__3 / v__8, v__8), v__6)
+    q__next = v__0 * v__4 + v__1 * v__9 + choose__(v__7, q, f_q)
+    p__next = v__0 * v__9 + choose__(v__7, p, f_p) - v__1 * v__4
     return (q__next, p__next)
 
 
@@ -58,21 +71,24 @@ def step_adjoint(
     p__next__bar: Tensor,
 ) -> Tensors:
     """Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results."""
+    v__0 = p - f_p
+    v__1 = q - f_q
     rate__v = -lam
-    v__0 = torch.exp(rate__v)
-    v__1 = v__0 * torch.sin(theta)
-    v__2 = torch.cos(theta)
-    v__3 = v__0 * v__2
-    offset_p__v = p - f_p
-    offset_q__v = q - f_q
-    v__4 = offset_p__v * v__1 + offset_q__v * v__3
-    v__5 = offset_p__v * v__3 - offset_q__v * v__1
-    q__bar = v__0 * v__2 * q__next__bar - v__1 * p__next__bar
-    p__bar = v__3 * p__next__bar + v__1 * q__next__bar
-    rate__bar4__v = v__5 * p__next__bar + v__4 * q__next__bar
-    theta__bar = v__5 * q__next__bar - v__4 * p__next__bar
-    f_p__bar = p__next__bar - p__bar
-    f_q__bar = q__next__bar - q__bar
+    v__2 = torch.exp(rate__v)
+    v__3 = torch.sin(theta)
+    v__4 = v__2 * v__3
+    v__5 = torch.cos(theta)
+    v__6 = v__2 * v__5
+    v__7 = torch.abs(v__5) + 1.0
+    v__8 = v__2 * choose__(v__5, v__3 * v__3 / v__7, v__7) - torch.expm1(rate__v)
+    offset_q__bar2__v = -v__4 * p__next__bar
+    offset_p__bar1__v = v__4 * q__next__bar
+    rate__bar4__v = (v__0 * v__2 * v__5 - v__1 * v__4) * p__next__bar + (v__0 * v__4 + v__1 * v__6) * q__next__bar
+    theta__bar = (-v__0 * v__4 - v__1 * v__6) * p__next__bar + (v__0 * v__6 - v__1 * v__4) * q__next__bar
+    q__bar = v__6 * q__next__bar + offset_q__bar2__v
+    p__bar = v__6 * p__next__bar + offset_p__bar1__v
+    f_p__bar = v__8 * p__next__bar - offset_p__bar1__v
+    f_q__bar = v__8 * q__next__bar - offset_q__bar2__v
     lam__bar = -rate__bar4__v
     return (q__bar, p__bar, f_p__bar, f_q__bar, lam__bar, theta__bar)
 
@@ -85,12 +101,16 @@ def propagator(f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
     """
     rate__v = -lam
     v__0 = torch.exp(rate__v)
-    q__from_q__t = v__0 * torch.cos(theta)
-    q__from_p__t = v__0 * torch.sin(theta)
+    v__1 = torch.cos(theta)
+    q__from_q__t = v__0 * v__1
+    v__3 = torch.sin(theta)
+    q__from_p__t = v__0 * v__3
+    v__5 = torch.abs(v__1) + 1.0
+    v__6 = v__0 * choose__(v__1, v__3 * v__3 / v__5, v__5) - torch.expm1(rate__v)
     p__from_q__t = -q__from_p__t
     p__from_p__t = q__from_q__t
-    q__drive = f_q - q__from_p__t * f_p - q__from_q__t * f_q
-    p__drive = f_p + q__from_p__t * f_q - q__from_q__t * f_p
+    q__drive = v__6 * f_q - q__from_p__t * f_p
+    p__drive = v__6 * f_p + q__from_p__t * f_q
     return (q__from_q__t, q__from_p__t, p__from_q__t, p__from_p__t, q__drive, p__drive)
 
 
