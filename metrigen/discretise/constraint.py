@@ -65,11 +65,16 @@ def _sign(lowering: Lowering, solve: Solve, weak: Weak) -> int:
     null = [np.abs(spectrum) <= _NULL * np.abs(spectrum).max() for spectrum in spectra]
     signs = {int(np.sign(value)) for spectrum, zero in zip(spectra, null, strict=True) for value in spectrum[~zero]}
     if len(signs) > 1 or any(zero.sum() != int(solve.singular) for zero in null):
+        name, at_point = weak.psi.func.__name__, lowering.stencils.rank == 0
+        what = "coefficients" if at_point else "eigenvalues"
+        example = f"c*{name}" if at_point else f"{name} - div(c grad {name})"
         raise refusal(
-            weak.psi.func.__name__,
-            "its operator is not positive or negative definite on the lattice",
-            "a constraint with a sign, such as psi - div(c grad psi) = w with c declared positive=True",
-            f"eigenvalues from {min(map(min, spectra)):.3g} to {max(map(max, spectra)):.3g} on random coefficients",
+            name,
+            f"the coefficient of {name} is not known to be positive or negative"
+            if at_point
+            else "its operator is not positive or negative definite on the lattice",
+            f"a constraint with a sign, such as {example} = w with c declared positive=True",
+            f"{what} from {min(map(min, spectra)):.3g} to {max(map(max, spectra)):.3g} on random numbers",
         )
     return signs.pop() if signs else 1
 

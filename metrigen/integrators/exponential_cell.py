@@ -4,7 +4,8 @@
 
 for a 2x2 matrix, with the entire functions of ``metrigen.ir.damped_stumpff``: one formula for underdamped, critical and
 overdamped oscillators. Where z is a square w^2 and the off-diagonal entries are multiples of w, the cell turns by the
-angle w, and C, w S are written cos w, sin w. One field: exp(h A).
+angle w, and C, w S are written cos w, sin w. One field: exp(h A). The diagonal of 1 - exp(h A) is written in the
+functions of ``exponential_gap``: 1 - C without a difference, so that slow tokens are exact in roundings of h A.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import mpmath
 import sympy as sp
 
 from metrigen.discretise.sequence import Cell, Matrix
+from metrigen.integrators.exponential_gap import gap, stumpff_gap
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Leaf
 
 
 @dataclass(frozen=True)
 class Propagator:
-    """exp(h A): ``values`` are named quantities, ``entries`` are written in their names.
+    """exp(h A): ``values`` are named quantities, ``entries`` are written in their names, and so are the ``gaps``, the
+    diagonal of 1 - exp(h A).
 
     constant  parameters alone change it: names are parameters, not arrays with a value a token
     turning   the entries are those of a rotation and a decay, in cos and sin
@@ -29,6 +32,7 @@ class Propagator:
 
     values: tuple[tuple[str, sp.Expr], ...]
     entries: Matrix
+    gaps: tuple[sp.Expr, ...]
     constant: bool
     turning: bool = False
 
@@ -39,14 +43,14 @@ def propagator(cell: Cell) -> Propagator:
     symbols = {s for e in (h, *(e for row in A for e in row)) for s in e.free_symbols}
     constant = not any(isinstance(s, Leaf) for s in symbols)
     if not symbols:
-        return Propagator((), _numbers(h, A), constant=False)
+        return Propagator((), *_numbers(h, A), constant=False)
 
     def named(name: str) -> sp.Symbol:
         return sp.Symbol(name, real=True) if constant else Leaf(name, ())
 
     rate, angle, square, det = (named(name) for name in ("rate__h", "angle__h", "square__h", "determinant__h"))
     if len(A) == 1:
-        return Propagator(((rate.name, h * A[0][0]),), ((sp.exp(rate),),), constant)
+        return Propagator(((rate.name, h * A[0][0]),), ((sp.exp(rate),),), (gap(rate, sp.S.Zero),), constant)
     s = sp.expand((A[0][0] + A[1][1]) / 2)
     D = [[sp.expand(A[i][j] - (s if i == j else 0)) for j in range(2)] for i in range(2)]
     z = sp.factor_terms(sp.expand(D[0][0] * D[1][1] - D[0][1] * D[1][0]))
@@ -55,22 +59,30 @@ def propagator(cell: Cell) -> Propagator:
         decay = sp.exp(rate)
         turn = [[D[i][j] / w * decay * sp.sin(angle) for j in range(2)] for i in range(2)]
         entries = [[turn[i][j] + (decay * sp.cos(angle) if i == j else 0) for j in range(2)] for i in range(2)]
-        values = ((rate.name, h * s), (angle.name, h * w))
-        return Propagator(values, tuple(map(tuple, entries)), constant, turning=True)
+        values, gaps = ((rate.name, h * s), (angle.name, h * w)), (gap(rate, angle),) * 2
+        return Propagator(values, tuple(map(tuple, entries)), gaps, constant, turning=True)
     C, S = damped_stumpff(0, rate, square, det), damped_stumpff(1, rate, square, det)
     entries = [[h * D[i][j] * S + (C if i == j else 0) for j in range(2)] for i in range(2)]
+    gaps = tuple(stumpff_gap(rate, square, det) - h * D[i][i] * S for i in range(2))
     m = sp.expand(A[0][0] * A[1][1] - A[0][1] * A[1][0])
     named_values = ((rate.name, h * s), (square.name, h**2 * z), (det.name, h**2 * m))
-    return Propagator(named_values, tuple(map(tuple, entries)), constant)
+    return Propagator(named_values, tuple(map(tuple, entries)), gaps, constant)
 
 
-def _numbers(h: sp.Expr, A: Matrix) -> Matrix:
-    """exp(h A) of numbers."""
+def _numbers(h: sp.Expr, A: Matrix) -> tuple[Matrix, tuple[sp.Expr, ...]]:
+    """exp(h A) of numbers, and the diagonal of 1 - exp(h A)."""
     size = range(len(A))
     with mpmath.workdps(40):
-        found = mpmath.expm(mpmath.matrix([[sp.N(h * A[i][j], 40) for j in size] for i in size]))
-    rounded = [[float(found[i, j]) for j in size] for i in size]
-    return tuple(tuple(sp.Integer(int(x)) if x.is_integer() else sp.Float(x) for x in row) for row in rounded)
+        scaled = mpmath.matrix([[sp.N(h * A[i][j], 40) for j in size] for i in size])
+    with mpmath.workdps(400):  # of rates as small as a double may be, 1 - exp(h A) keeps 40 digits
+        found = mpmath.expm(scaled)
+        gaps = tuple(_number(1 - found[i, i]) for i in size)
+        return tuple(tuple(_number(found[i, j]) for j in size) for i in size), gaps
+
+
+def _number(x: mpmath.mpf) -> sp.Expr:
+    rounded = float(x)
+    return sp.Integer(int(rounded)) if rounded.is_integer() else sp.Float(rounded)
 
 
 def _root(z: sp.Expr) -> sp.Expr | None:

@@ -6,6 +6,8 @@
 y is the cotangent of the states; what flows into inputs and parameters at token t is the variation of the step there,
 seeded with g_t. All programs are pointwise: a token, a sample and a channel are one site. Where channels are coupled a
 step ends with their rotation about f, x_t = f_t + R E_t (x_(t-1) - f_t), and is pointwise in token and sample alone.
+
+A slow token hardly moves: 1 - E on the diagonal, and what a step is where it is small, are in ``exponential_gap``.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from metrigen.discretise.dynamics import after
 from metrigen.discretise.readout import AMPLITUDE_FLOOR
 from metrigen.discretise.sequence import Cell, cell_of
 from metrigen.integrators.exponential_cell import Propagator, propagator
+from metrigen.integrators.exponential_gap import slide, written
 from metrigen.integrators.exponential_rotation import rotation_of
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Mix, Program, Statement
 from metrigen.passes.cse import count_ops
@@ -108,11 +111,11 @@ def scan_of(derivation: Derivation) -> Scan:
         prologue=prologue,
         rotation=rotation,
         coefficients=(*coefficients, *rotations),
-        step=apply(TOKEN, sites["step"]),
-        step_adjoint=apply(TOKEN, _varied(sites["step"])),
+        step=_optimised(sites["step"]),
+        step_adjoint=_optimised(_varied(sites["step"])),
         step_back=_back(sites["step"], cell) if rotations else None,
         rates=None if rotations else _rates(cell),
-        propagator=apply(TOKEN, sites["propagator"]),
+        propagator=_optimised(sites["propagator"]),
         readout=apply(TOKEN, sites["readout"]),
         readout_adjoint=apply(TOKEN, _varied(sites["readout"])),
         energy=apply(TOKEN, sites["energy"]),
@@ -130,29 +133,40 @@ def entry(u: str, v: str) -> str:
     return f"{u}__from_{v}"
 
 
+def gap(u: str) -> str:
+    """Name of 1 - E_uu."""
+    return f"{u}__gap"
+
+
 def _prologue(cell: Cell, found: Propagator) -> Program:
     body = [Local(name, Kind.CHANNEL, expr) for name, expr in found.values]
     names = [a.name for a in cell.state]
     for u, row in zip(names, found.entries, strict=True):
         body += [Local(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
+    driven = {u: e for u, e, f in zip(names, found.gaps, cell.fixed, strict=True) if f != 0}
+    body += [Local(gap(u), Kind.CHANNEL, e) for u, e in driven.items()]
     read = {s.name for local in body for s in local.expr.free_symbols}
     inputs = tuple(replace(a, kind=Kind.CHANNEL) for a in cell.params if a.name in read)
-    outputs = tuple(entry(u, v) for u in names for v in names)
-    return apply(NAMED, Program("prologue", inputs, tuple(body), outputs))
+    outputs = (*(entry(u, v) for u in names for v in names), *map(gap, driven))
+    return apply(NAMED, _written_out(Program("prologue", inputs, tuple(body), outputs)))
 
 
-def _written(cell: Cell, found: Propagator) -> tuple[list[Statement], dict[tuple[str, str], sp.Expr]]:
-    """Statements of the values of E, and its entries."""
+def _written(
+    cell: Cell, found: Propagator
+) -> tuple[list[Statement], dict[tuple[str, str], sp.Expr], dict[str, sp.Expr]]:
+    """Statements of the values of E, its entries, and 1 - E_uu."""
     names = [a.name for a in cell.state]
     pairs = {(u, v): found.entries[i][j] for i, u in enumerate(names) for j, v in enumerate(names)}
     if found.constant:
-        return [], {pair: Leaf(entry(*pair), ()) if e != 0 else e for pair, e in pairs.items()}
-    return [Map(stores=((name, expr),)) for name, expr in found.values], pairs
+        entries = {pair: Leaf(entry(*pair), ()) if e != 0 else e for pair, e in pairs.items()}
+        return [], entries, {u: Leaf(gap(u), ()) for u in names}
+    gaps = dict(zip(names, found.gaps, strict=True))
+    return [Map(stores=((name, expr),)) for name, expr in found.values], pairs, gaps
 
 
 def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
     """``turned``: field -> the rotation of its channels."""
-    body, E = _written(cell, found)
+    body, E, gaps = _written(cell, found)
     names = [a.name for a in cell.state]
     away = {}
     for u, f in zip(names, cell.fixed, strict=True):
@@ -161,11 +175,14 @@ def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
             body.append(Map(stores=((f"offset_{u}__f", Leaf(u, ()) - f),)))
             away[u] = Leaf(f"offset_{u}__f", ())
     for u, f in zip(names, cell.fixed, strict=True):
-        moved: sp.Expr = sp.Add(*(E[u, v] * away[v] for v in names))
+        own, others = E[u, u] * away[u], sp.Add(*(E[u, v] * away[v] for v in names if v != u))
         if u in turned:
-            body += [Map(stores=((f"moved_{u}__e", moved),)), Mix(f"turned_{u}__e", turned[u], f"moved_{u}__e")]
-            moved = Leaf(f"turned_{u}__e", ())
-        body.append(Map(stores=((after(u), f + moved),)))
+            mixed = f"turned_{u}__e"
+            body += [Map(stores=((f"moved_{u}__e", own + others),)), Mix(mixed, turned[u], f"moved_{u}__e")]
+            moved = f + Leaf(mixed, ())
+        else:
+            moved = (own if f == 0 else slide(Leaf(u, ()), f, E[u, u], gaps[u])) + others
+        body.append(Map(stores=((after(u), moved),)))
     return Program("step", (*cell.state, *cell.tokens), tuple(body), tuple(after(u) for u in names))
 
 
@@ -181,7 +198,7 @@ def _rates(cell: Cell) -> Program:
 
 def _entries(cell: Cell, found: Propagator) -> Program:
     """E by rows, then (1 - E) f."""
-    body, E = _written(cell, found)
+    body, E, gaps = _written(cell, found)
     names = [a.name for a in cell.state]
     outputs = []
     for u in names:
@@ -190,8 +207,8 @@ def _entries(cell: Cell, found: Propagator) -> Program:
             body.append(Map(stores=((outputs[-1], E[u, v]),)))
     for u, f in zip(names, cell.fixed, strict=True):
         outputs.append(f"{u}__drive")
-        moved = sp.Add(*(E[u, v] * g for v, g in zip(names, cell.fixed, strict=True)))
-        body.append(Map(stores=((outputs[-1], f - moved),)))
+        others = (E[u, v] * g for v, g in zip(names, cell.fixed, strict=True) if v != u)
+        body.append(Map(stores=((outputs[-1], sp.Add(gaps[u] * f if f != 0 else 0, *(-e for e in others))),)))
     return Program("propagator", cell.tokens, tuple(body), tuple(outputs))
 
 
@@ -243,13 +260,21 @@ def _with_coefficients(program: Program, coefficients: tuple[str, ...], rotation
 
 def _back(step: Program, cell: Cell) -> Program:
     """E^T R^T: what a cotangent of the state after a token is before it; a linear step reads no state for that."""
-    found = apply(TOKEN, vary(step, [a.name for a in cell.state], rank=0))
+    found = _optimised(vary(step, [a.name for a in cell.state], rank=0))
     read = {name for s in found.body for name in s.reads}
     return replace(found, name="step_back", inputs=tuple(a for a in found.inputs if a.name in read))
 
 
 def _varied(program: Program) -> Program:
     return vary(program, [a.name for a in program.inputs], rank=0)
+
+
+def _optimised(program: Program) -> Program:
+    return apply(TOKEN, _written_out(program))
+
+
+def _written_out(program: Program) -> Program:
+    return replace(program, body=tuple(s.with_expressions(written) for s in program.body))
 
 
 def operations(program: Program) -> int:

@@ -12,11 +12,11 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
+from metrigen.physics.convex import hessian
 from metrigen.physics.derivation import SteadyStateClass
 from metrigen.physics.directions import negative_direction
 from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
-from metrigen.physics.partials import Partials
 from metrigen.physics.report import labelled
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.size import nodes
@@ -74,7 +74,7 @@ def nonnegative(energy: sp.Expr, forces: Sequence[sp.Expr], fields: Sequence[App
         return False
     quadratic = _quadratic(energy, fields)
     jets = jets_of(quadratic, *fields)
-    found = pivots(_hessian(quadratic, jets))
+    found = pivots(hessian(quadratic, jets))
     signs = [sign_of(value) for value in found.values]
     certain = not found.by_points and not any(sign.by_points for sign in signs)
     return certain and found.broken is None and all(sign.holds for sign in signs)
@@ -113,15 +113,9 @@ def _quadratic(energy: sp.Expr, fields: Sequence[AppliedUndef]) -> sp.Expr:
     return sp.Add(*kept)
 
 
-def _hessian(density: sp.Expr, jets: Sequence[Jet]) -> list[list[sp.Expr]]:
-    partials = Partials(density)
-    slopes = [Partials(partials.along(a)) for a in jets]
-    return [[expand(slope.along(b)) for b in jets] for slope in slopes]
-
-
 def _by_density(quadratic: sp.Expr, fields: Sequence[AppliedUndef], boundary: str) -> SteadyStateClass:
     jets = _jets(quadratic, fields)
-    matrix = _hessian(quadratic, jets)
+    matrix = hessian(quadratic, jets)
     squares = _pinned(dominant(matrix), jets) if len(jets) <= _MOST_DOMINANT else None
     if squares is not None:
         return squares

@@ -3,7 +3,7 @@
     choose(c, a, b) a where c > 0, else b: what Piecewise becomes
     whole(x)        the largest integer not above x: floor, with the derivative 0 almost everywhere
 
-The others stand for expressions that rounding or overflow would spoil: log cosh x, log(1 + e^x), f(x)/x at 0.
+The others stand for expressions that rounding or overflow would spoil: e^x - 1, log cosh x, log(1 + e^x), f(x)/x at 0.
 Means are in ``spec.means``.
 """
 
@@ -73,6 +73,19 @@ class whole(Elementary):
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         text = rf"\left\lfloor {printer._print(self.args[0])} \right\rfloor"
         return text if exp is None else f"{text}^{{{exp}}}"
+
+
+class expm1(Elementary):
+    """exp(x) - 1."""
+
+    nargs = 1
+
+    @staticmethod
+    def value(x: Any) -> Any:
+        return mpmath.expm1(x)
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sp.exp(self.args[0])
 
 
 class logcosh(Elementary):
@@ -249,7 +262,7 @@ ROOTS = {_ODD[name][0]: _quotient(name, True) for name in _ODD}  # f -> f(sqrt z
 
 # What SymPy does not know the value of: name -> the function of numbers of mpmath.
 _OWN: tuple[type[Elementary], ...] = (
-    choose, whole, logmean, logratio, logcosh, softplus, sigmoid, powlog, guard, polar, cosatan, sinatan,
+    choose, whole, expm1, logmean, logratio, logcosh, softplus, sigmoid, powlog, guard, polar, cosatan, sinatan,
     harmonicmean, *SHARES.values(), *QUOTIENTS.values(), *ROOTS.values(),
 )  # fmt: skip
 VALUES = {made.__name__: made.value for made in _OWN}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from metrigen.spec.functions import QUOTIENTS, ROOTS, cosatan, logcosh, sigmoid, sinatan, softplus
+from metrigen.spec.functions import QUOTIENTS, ROOTS, cosatan, expm1, logcosh, sigmoid, sinatan, softplus
 from metrigen.spec.means import harmonicmean, logmean, share
 
 x = sp.Symbol("x", real=True)
@@ -76,6 +76,7 @@ CASES: dict[str, Case] = {
     "logmean": Case(logmean(x, sp.Integer(3)), (x - 3) / (sp.log(x) - sp.log(3)), low=1e-15, high=1e15),
     "harmonicmean": Case(harmonicmean(x, sp.Integer(3)), 6 * x / (x + 3), low=0),
     "share": Case(share(0, x, sp.Integer(3)), x / (x + 3), low=0),
+    "expm1": Case(expm1(x), sp.exp(x) - 1),
     "logcosh": Case(logcosh(x), sp.log(sp.cosh(x))),
     "softplus": Case(softplus(x), sp.log(1 + sp.exp(x))),
     "sigmoid": Case(sigmoid(x), 1 / (1 + sp.exp(-x))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import sympy as sp
@@ -12,9 +12,10 @@ from metrigen.backends.expressions import CPP
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Map, Program
 from metrigen.ir.statement import unknown
+from metrigen.spec.functions import expm1
 
 # Names that the C++ around a function uses itself.
-TAKEN = frozenset("R V LANES load store spread std Turn Stumpff turn Word Bits omp".split())
+TAKEN = frozenset("R V LANES load store spread std Turn Growth Stumpff turn Word Bits omp".split())
 
 
 @dataclass(frozen=True)
@@ -27,52 +28,72 @@ class Pointwise:
     lines: tuple[str, ...]
 
 
+@dataclass
+class _Joint:
+    """What is evaluated together: sine and cosine of one angle; e^x and e^x - 1, where the latter is read; all Stumpff
+    functions of one argument.
+
+    tops   the highest order of the Stumpff functions of each argument
+    grown  arguments of e^x - 1
+    made   type and arguments -> the name of the object that has the values
+    """
+
+    tops: Mapping[tuple[sp.Expr, ...], int]
+    grown: Set[sp.Expr]
+    lines: list[str]
+    made: dict[tuple[str, tuple[sp.Expr, ...]], str]
+
+    def print(self, expr: sp.Expr) -> str:
+        """The expression with the members of each joint evaluation in the place of its functions."""
+        found = sorted(expr.atoms(sp.sin, sp.cos, sp.exp, expm1, damped_stumpff), key=sp.default_sort_key)
+        swap: dict[sp.Basic, sp.Basic] = {}
+        for f in found:
+            if isinstance(f, sp.exp) and f.args[0] not in self.grown:
+                continue
+            kind, arguments, member = self._place(f)
+            if (kind, arguments) not in self.made:
+                name = self.made[kind, arguments] = f"joint__{len(self.made)}"
+                texts = ", ".join(f"spread({self.print(a)})" for a in arguments)
+                self.lines.append(f"const {kind} {name}({texts});")
+            swap[f] = sp.Symbol(f"{self.made[kind, arguments]}.{member}", real=True)
+        return CPP.print(expr.xreplace(swap))
+
+    def _place(self, f: sp.Expr) -> tuple[str, tuple[sp.Expr, ...], str]:
+        """The type of the object, its arguments, and the member that is the value."""
+        if isinstance(f, damped_stumpff):
+            return f"Stumpff<{self.tops[f.args[1:]]}>", f.args[1:], f"c[{int(f.args[0])}]"
+        if isinstance(f, (sp.sin, sp.cos)):
+            return "Turn", f.args, "sine" if isinstance(f, sp.sin) else "cosine"
+        return "Growth", f.args, "less_one" if isinstance(f, expm1) else "whole"
+
+
 def print_pointwise(program: Program) -> Pointwise:
-    """The program as a C++ function; sine and cosine of one angle, and all Stumpff functions of one argument, are
-    evaluated together."""
+    """The program as a C++ function."""
     names = {a.name: f"{a.name}__of_spec" for a in program.inputs if a.name in TAKEN or is_taken(a.name)}
     body = tuple(s.renamed(names) for s in program.body)
     lines: list[str] = []
-    made: dict[tuple[sp.Expr, ...], str] = {}
-    tops = _tops(body)
+    joint = _joint(body, lines)
     for statement in body:
         if not isinstance(statement, Map):
             raise unknown(statement, "the C++ printer of tokens")
         for symbol, expr in statement.lets:
             declared = "" if symbol.name in program.outputs else "const V "
-            lines.append(f"{declared}{symbol.name} = spread({CPP.print(_together(expr, made, lines, tops))});")
+            lines.append(f"{declared}{symbol.name} = spread({joint.print(expr)});")
         for name, expr in statement.stores:
             if not (expr.is_Symbol and expr.name == name):
-                lines.append(f"{name} = spread({CPP.print(_together(expr, made, lines, tops))});")
+                lines.append(f"{name} = spread({joint.print(expr)});")
     return Pointwise(program.name, tuple(names.get(a.name, a.name) for a in program.inputs),
                      tuple(program.outputs), tuple(lines))  # fmt: skip
 
 
-def _tops(body: Sequence[object]) -> dict[tuple[sp.Expr, ...], int]:
-    """The highest order of the Stumpff functions of each argument."""
+def _joint(body: Sequence[object], lines: list[str]) -> _Joint:
     tops: dict[tuple[sp.Expr, ...], int] = {}
+    grown: set[sp.Expr] = set()
     for statement in body:
         for e in statement.expressions if isinstance(statement, Map) else ():
-            for f in sorted(e.atoms(damped_stumpff), key=sp.default_sort_key):
-                tops[f.args[1:]] = max(int(f.args[0]), tops.get(f.args[1:], 1))
-    return tops
-
-
-def _together(
-    expr: sp.Expr, made: dict[tuple[sp.Expr, ...], str], lines: list[str], tops: dict[tuple[sp.Expr, ...], int]
-) -> sp.Expr:
-    """The expression with the members of each joint evaluation in the place of its functions."""
-    found = sorted(expr.atoms(sp.sin, sp.cos, damped_stumpff), key=sp.default_sort_key)
-    swap: dict[sp.Basic, sp.Basic] = {}
-    for f in found:
-        arguments = f.args[1:] if isinstance(f, damped_stumpff) else f.args
-        if arguments not in made:
-            made[arguments] = f"joint__{len(made)}"
-            texts = ", ".join(f"spread({CPP.print(_together(a, made, lines, tops))})" for a in arguments)
-            kind = f"Stumpff<{tops[arguments]}>" if isinstance(f, damped_stumpff) else "Turn"
-            lines.append(f"const {kind} {made[arguments]}({texts});")
-        member = "sine" if isinstance(f, sp.sin) else "cosine"
-        if isinstance(f, damped_stumpff):
-            member = f"c[{int(f.args[0])}]"
-        swap[f] = sp.Symbol(f"{made[arguments]}.{member}", real=True)
-    return expr.xreplace(swap)
+            for f in e.atoms(damped_stumpff, expm1):
+                if isinstance(f, expm1):
+                    grown.add(f.args[0])
+                else:
+                    tops[f.args[1:]] = max(int(f.args[0]), tops.get(f.args[1:], 1))
+    return _Joint(tops, grown, lines, {})

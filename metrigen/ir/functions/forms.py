@@ -34,6 +34,7 @@ def _form(arguments: str, text: str) -> Form:
 
 LN2, PI = "0.6931471805599453", "3.141592653589793"
 _STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400, 43867 / 244188]
+_EXP = [1 / factorial(n) for n in range(1, 16)]  # (exp(x) - 1)/x in x
 _COSH = [1 / factorial(2 * n) for n in range(1, 11)]  # (cosh(x) - 1)/x^2 in x^2
 _T0 = [1 / (2 * n + 1) for n in range(40)]
 
@@ -52,6 +53,11 @@ _FIXED: dict[str, Form] = {
         near = abs(s) < 0.34
         z = where(near, s * s, s * 0.0)
         return where(near, 2.0 * s * {horner("z", _T0[:18])}, log(1.0 + y))
+    """),
+    "expm1": _form("x", f"""
+        near = abs(x) < 0.5
+        z = where(near, x, like(x, 0.0))
+        return where(near, z * {horner("z", _EXP)}, exp(x) - 1.0)
     """),
     "tanh": _form("x", f"""
         a = abs(x)

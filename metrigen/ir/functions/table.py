@@ -92,6 +92,7 @@ TABLE: tuple[Row, ...] = (
     Row("share", ordered=True, ulp=5, domain="a, b >= 0", word=False, meaning="a/(a + b)/(a + b)**m"),
     Row("shareproduct", ordered=True, ulp=5, domain="a, b >= 0", word=False, meaning="a b/(a + b)**2/(a + b)**m"),
     Row("sharesquare", ordered=True, ulp=5, domain="a, b >= 0", word=False, meaning="a**2/(a + b)**2/(a + b)**m"),
+    _native("expm1", "expm1", word=False, meaning="exp(x) - 1"),
     Row("logcosh", word=False, meaning="log(cosh(x))"),
     Row("softplus", word=False, meaning="log(1 + exp(x))"),
     Row("sigmoid", word=False, meaning="1/(1 + exp(-x))"),

@@ -89,7 +89,7 @@ inline V {name}_(V x) {{ for (long l = 0; l < LANES; ++l) x[l] = {name}_(R(x[l])
 _CPP: Mapping[str, str] = {
     **{f"{name}_": _LANES.format(name=name, of=of) for name, of in (
         ("erf", "erf"), ("erfc", "erfc"), ("loggamma", "lgamma"), ("floor", "floor"), ("acosh", "acosh"),
-        ("atanh", "atanh"),
+        ("atanh", "atanh"), ("expm1", "expm1"),
     )},
     "choose_": """template <class C, class X, class Y> inline V choose_(C c, X x, Y y) {
     V at = spread(c), one = spread(x), other = spread(y);
