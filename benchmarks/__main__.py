@@ -71,7 +71,7 @@ def measure(
 
     from benchmarks import machine, metrigen_side
     from benchmarks import peers as all_peers
-    from benchmarks.costs import ROOT, memory
+    from benchmarks.costs import ROOT, first_outputs, memory
     from benchmarks.costs import costs as costs_of
     from benchmarks.races import races
     from benchmarks.report import Report
@@ -95,6 +95,7 @@ def measure(
         tables=tuple(tables),
         gpu=gpu,
         costs=costs_of(specs[:1] if quick else specs, 1 if quick else 3) if costs else (),
+        first=first_outputs(1 if quick else 5) if costs else (),
         memory=memory(layer[0], kept, packages, quick, threads) if costs and layer else (),
         memory_race=layer[0].name + " " + layer[0].shape if layer else "",
         skipped=skipped,

@@ -18,7 +18,7 @@ from benchmarks.races import Race
 from benchmarks.timing import clock
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILD_TARGET, KERNELS_TARGET = 5.0, 3.0
+BUILD_TARGET, KERNELS_TARGET, FIRST_TARGET = 5.0, 3.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,26 @@ def _python(*arguments: object, **environment: str) -> str:
 def _child(*arguments: object, **environment: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(_python("-m", "benchmarks.child", *arguments, **environment).splitlines()[-1])
     return found
+
+
+@dataclass(frozen=True)
+class First:
+    """Seconds until a command that needs no SymPy has printed all it has to say."""
+
+    command: str
+    seconds: float
+
+
+def first_outputs(repeats: int) -> tuple[First, ...]:
+    """The commands that answer at once, each in fresh processes; medians."""
+    with tempfile.TemporaryDirectory() as name:
+
+        def once(word: str, number: int) -> float:
+            more = [str(Path(name, f"spec_{number}"))] if word == "new" else []
+            return clock(lambda: _python("-m", "metrigen", word, *more))[0]
+
+        words = ("--help", "--version", "new", "list")
+        return tuple(First(f"metrigen {w}", statistics.median(once(w, k) for k in range(repeats))) for w in words)
 
 
 def costs(specs: Sequence[Path], repeats: int) -> tuple[Cost, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.bandwidth import Bandwidth
-from benchmarks.costs import BUILD_TARGET, KERNELS_TARGET, Cost, Memory
+from benchmarks.costs import BUILD_TARGET, FIRST_TARGET, KERNELS_TARGET, Cost, First, Memory
 from benchmarks.table import HEADER, Row, cells, markdown
 
 
@@ -27,6 +27,7 @@ class Report:
     tables: tuple[Table, ...]
     gpu: str | None
     costs: tuple[Cost, ...] = ()
+    first: tuple[First, ...] = ()
     memory: tuple[Memory, ...] = ()
     memory_race: str = ""
     skipped: tuple[str, ...] = ()
@@ -67,6 +68,9 @@ def render(report: Report) -> str:
         parts += ["## Remarks", "\n".join(f"- {line}" for line in report.remarks)]
     if report.costs:
         parts += ["## Build, import, kernels", _cost_table(report.costs)]
+    if report.first:
+        rows = [(one.command, judged(one.seconds, FIRST_TARGET)) for one in report.first]
+        parts.append(markdown(("command", "until it has printed"), rows))
     if report.memory:
         parts += [
             "## Peak memory",

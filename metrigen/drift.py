@@ -14,7 +14,7 @@ from metrigen.emit.manifest import NAME as MANIFEST
 from metrigen.emit.tree import Difference
 
 _DERIVATION = "DERIVATION.md"
-_FORMULA = re.compile(r"^## (.*)$|^\$\$\n(.*?)\n\$\$$", re.M | re.S)
+_FORMULA = re.compile(r"^## ([^\n]*)$|^\$\$\n(.*?)\n\$\$$", re.M | re.S)
 _LAW = re.compile(r"^\| (\w+) \| (proved|conditional|sampled|failed) \|", re.M)
 
 
@@ -44,8 +44,8 @@ class Drift:
 
     def values(self) -> dict[str, Any]:
         """For programs."""
-        return {"state": self.state, "causes": list(self.causes), "files": {k: list(v) for k, v in self.files.items()},
-                "terms": list(self.terms), "laws": list(self.laws)}  # fmt: skip
+        files = {kind: list(names) for kind, names in self.files.items()}
+        return {"causes": list(self.causes), "files": files, "terms": list(self.terms), "laws": list(self.laws)}
 
 
 def summary(expected: Mapping[str, str], folder: Path, differences: Sequence[Difference]) -> Drift:
@@ -104,8 +104,16 @@ def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _short(option: object) -> str:
     if not isinstance(option, dict):
         return str(option)
-    rest = ", ".join(f"{key}={value}" for key, value in option.items() if key != "kind")
+    rest = ", ".join(f"{key}={_number(value)}" for key, value in option.items() if key != "kind")
     return f"{option.get('kind', '')}({rest})"
+
+
+def _number(value: object) -> object:
+    """A number that is written with all its zeros, without them."""
+    try:
+        return f"{float(value):g}" if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _terms(before: str, now: str) -> tuple[str, ...]:

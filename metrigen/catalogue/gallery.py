@@ -35,3 +35,9 @@ def text(name: str) -> str:
         fix = f"{' or '.join(near)}; `metrigen list` has all" if near else "`metrigen list` has all names"
         raise SpecError(f"the gallery has no spec {name!r}", fix=fix)
     return (folder() / f"{name}.py").read_text(encoding="utf-8")
+
+
+def texts() -> dict[str, str]:
+    """Name -> text of every spec of the gallery, sorted."""
+    place = folder()
+    return {name: (place / f"{name}.py").read_text(encoding="utf-8") for name in names()}

@@ -11,10 +11,10 @@ from metrigen.cli.options import GENERATED, Debug, Json, Out, Quiet, Specs, Stri
 from metrigen.cli.session import session
 
 EXAMPLES = """
-    metrigen check specs/maze.py             derive, prove and compile; write nothing
+    metrigen check specs/maze.py             derive and prove; write nothing
     metrigen check specs/maze.py --strict    warnings are errors
-    metrigen check specs/maze.py --diff      what a build would change in generated/maze
-    metrigen check specs/ --json --quiet     laws and verdicts for a program
+    metrigen check specs/maze.py --diff      what a build would change
+    metrigen check specs/ --json --quiet     laws and verdicts, for a program
 """
 
 

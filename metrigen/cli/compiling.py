@@ -65,4 +65,5 @@ def show_drift(session: Session, package: Package, shown: Path, diff: bool) -> d
         session.say(f"  {line}")
     if diff:
         session.say(c.difference_lines(found))
-    return {"package": str(shown), **drift.values(), **({"diff": [str(d) for d in found]} if diff else {})}
+    values = drift.values() | ({"diff": [str(d) for d in found]} if diff else {})
+    return {"package": str(shown), "state": drift.state, "drift": values}

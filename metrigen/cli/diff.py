@@ -25,7 +25,7 @@ SpecAt = Annotated[str, typer.Argument(metavar="A", help="A spec, or SPEC@REVISI
 
 def diff(
     a: SpecAt,
-    b: Annotated[str | None, typer.Argument(metavar="[B]", help="Another; by default A, and A@HEAD before.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="B", help="Another; by default A, and A@HEAD before.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from metrigen.catalogue.outline import Outline
 
 EXAMPLES = """
-    metrigen list                      the specs here, what is built of them, the gallery
+    metrigen list                      the specs here and the gallery
     metrigen list --no-gallery         the specs here alone
     metrigen list models --out build   those of a folder, built into another
-    metrigen list --json | jq '.specs[] | select(.state == "stale") | .file'
+    metrigen list --json | jq '.specs[] | select(.stale != []) | .file'
 """
 Row = tuple[str, "Outline", "State"]
 
 
 def list_specs(
     places: Annotated[
-        list[Path] | None, typer.Argument(metavar="[SPEC]...", help="Specs and folders; by default specs/, else here.")
+        list[Path] | None, typer.Argument(metavar="SPEC", help="Specs and folders; by default specs/, else here.")
     ] = None,
     out: Out = GENERATED,
     gallery: Annotated[bool, typer.Option("--gallery/--no-gallery", help="The specs that come with metrigen.")] = True,
@@ -75,8 +75,7 @@ def _gallery(out: Path) -> list[Row]:
     from metrigen.catalogue.outline import outline
 
     found: list[Row] = []
-    for name in gallery.names():
-        text = gallery.text(name)
+    for name, text in gallery.texts().items():
         known = outline(text)
         assert known is not None, name
         found.append((name, known, state_of(text.encode(), out / known.name)))

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from metrigen.package.report import Report
 
 EXAMPLES = """
-    metrigen show specs/maze.py                    derivation, laws, stencils, limits
-    metrigen show specs/maze.py --latex            the same as Markdown with LaTeX
-    metrigen show specs/cifar.py --html            one page: cifar.html
+    metrigen show specs/maze.py                derivation, laws, limits
+    metrigen show specs/maze.py --latex        Markdown with LaTeX
+    metrigen show specs/cifar.py --html        one page: cifar.html
     metrigen show specs/cifar.py --cost --shape 32,64,32,32
-    metrigen show specs/cifar.py --backends        who runs which operator, and why not
-    metrigen show specs/cifar.py --json            equations and laws for a program
+    metrigen show specs/cifar.py --backends    who runs which operator
+    metrigen show specs/cifar.py --json        for a program
 """
 
 
 def show(
     spec: Spec,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Where --html writes; by default NAME.html.")
+        Path | None, typer.Argument(metavar="FILE", help="Where --html writes; by default NAME.html.")
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Markdown with LaTeX formulas.")] = False,
     html: Annotated[bool, typer.Option("--html", help="Write one page: formulas, laws, stencils, plots.")] = False,

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import bandwidth, machine, metrigen_side, peers, runner, table
 from benchmarks.contender import Contender, labels, worst_difference
-from benchmarks.costs import Cost, Memory
+from benchmarks.costs import Cost, First, Memory
 from benchmarks.peers import convolution, numpy_functions, torch_eager, torch_scan
 from benchmarks.races import BEST, FLOOR, Race, ahead, races, within
 from benchmarks.report import Report, Table, judged, render
@@ -229,6 +229,7 @@ def test_the_page_holds_machine_rows_verdicts_and_what_is_missing() -> None:
             tables=(Table("CPU, 2 threads", bandwidth.Bandwidth(2.5e10, "made up"), rows),),
             gpu=None,
             costs=(Cost("maze", 1.5, 0.05, "none"), Cost("cifar", 5.5, 0.05, 1.25)),
+            first=(First("metrigen --help", 0.2), First("metrigen list", 0.6)),
             memory=(Memory("metrigen (cpu)", 3 << 20), Memory("JAX", None, "no such contender")),
             memory_race="W1",
             skipped=("numba_loops: not installed",),

@@ -1,0 +1,180 @@
+"""What all commands share: examples at the end of ``--help``, ``--json``, ``--quiet``, exit codes, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metrigen.cli.app import COMMANDS
+from metrigen.cli.exits import MEANINGS
+from tests.cli.conftest import Invoke
+from tests.conftest import ROOT
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+NAMES = [name for name, _, _ in COMMANDS]
+SPEC = (ROOT / "specs/gallery/pendulum.py").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def spec(home: Path) -> Path:
+    (home / "pendulum.py").write_text(SPEC, encoding="utf-8")
+    return home / "pendulum.py"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_ends_with_examples_and_fits_80_columns(invoke: Invoke, name: str) -> None:
+    code, out, _ = invoke(name, "--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    head, examples = out.split("  Examples:\n")
+    lines = [line.strip() for line in examples.strip().splitlines()]
+    assert len(lines) >= 2
+    assert all(f"metrigen {name}" in line for line in lines)
+    for option in ("--json", "--quiet", "--debug"):
+        assert f" {option} " in head
+
+
+def test_the_help_of_the_program_names_commands_and_exit_codes(invoke: Invoke) -> None:
+    code, out, _ = invoke("--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    for name in NAMES:
+        assert f"\n  {name} " in out
+    for number, meaning in MEANINGS.items():
+        assert f"\n    {number}  {meaning}\n" in out
+    assert "Examples:" in out
+
+
+CALLS: list[list[str]] = [
+    ["new", "rope"],
+    ["list", "--no-gallery"],
+    ["build", "pendulum.py"],
+    ["check", "pendulum.py"],
+    ["show", "pendulum.py"],
+    ["show", "pendulum.py", "--latex"],
+    ["show", "pendulum.py", "--html"],
+    ["show", "pendulum.py", "--cost"],
+    ["show", "pendulum.py", "--backends"],
+    ["diff", "pendulum.py", "pendulum.py"],
+    ["simulate", "pendulum.py", "--steps", "2", "--no-pictures"],
+    ["cite", "pendulum.py"],
+    ["doctor"],
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=" ".join)
+def test_json_is_alone_on_stdout_and_quiet_tells_nothing(invoke: Invoke, spec: Path, call: list[str]) -> None:
+    code, out, err = invoke(*call, "--json", "--quiet")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["command"], found["exit"]) == (call[0], 0)
+    assert len(found) > 2
+
+
+def test_every_command_but_the_one_for_gpus_is_called_above() -> None:
+    assert {call[0] for call in CALLS} == {*NAMES} - {"tune"}
+
+
+def test_progress_goes_to_stderr_beside_json(invoke: Invoke, spec: Path) -> None:
+    code, out, err = invoke("build", spec, "--json")
+    (row,) = json.loads(out)["packages"]
+    assert code == 0
+    assert (row["package"], row["state"], row["name"]) == ("generated/pendulum", "wrote", "pendulum")
+    assert "antisymmetry" in {law["name"] for law in row["laws"] if law["verdict"] == "proved"}
+    assert "wrote     generated/pendulum" in err
+    assert invoke("build", spec, "--quiet") == (0, "", "")
+
+
+def outcome(invoke: Invoke, *arguments: object) -> tuple[int, dict[str, Any], str]:
+    code, out, err = invoke(*arguments, "--json", "--quiet")
+    return code, json.loads(out), err
+
+
+def test_exit_code_1_is_a_refusal_with_its_parts(invoke: Invoke, spec: Path) -> None:
+    wrong = "    metric=lambda F, G: -w2 * F[momentum(q)] * G[momentum(q)],\n    integrator="
+    text = SPEC.replace("    integrator=", wrong).replace("Leapfrog", "Strang, momentum", 1)
+    spec.write_text(text.replace("Leapfrog(", "Strang("), encoding="utf-8")
+    code, found, err = outcome(invoke, "check", spec)
+    assert (code, found["exit"]) == (1, 1)
+    assert found["error"]["kind"] == "StructureError"
+    assert found["error"]["law"] == "metric_psd"
+    assert "gives" in found["error"]["witness"]
+    assert found["error"]["spec"].startswith("pendulum.py:")
+    assert err.startswith("error: ")
+
+
+def test_exit_code_2_is_drift_with_a_summary(invoke: Invoke, spec: Path) -> None:
+    assert invoke("build", spec, "-q")[0] == 0
+    assert outcome(invoke, "build", spec, "--check")[:2][0] == 0
+    spec.write_text(SPEC.replace("1 - sp.cos(q)", "q**2 / 2").replace("steps=8", "steps=4"), encoding="utf-8")
+    code, found, _ = outcome(invoke, "build", spec, "--check")
+    (row,) = found["packages"]
+    assert (code, found["exit"], row["state"]) == (2, 2, "not up to date")
+    drift = row["drift"]
+    assert drift["causes"][0] == "the spec has changed since"
+    assert "integrator: Leapfrog(dt=0.1, steps=8) -> Leapfrog(dt=0.1, steps=4)" in drift["causes"][1]
+    assert "module.py" in drift["files"]["changed"]
+    assert any("Hamiltonian" in term and "loses" in term and r"\cos" in term for term in drift["terms"])
+    assert any("Hamiltonian" in term and "gains" in term and "q^{2}" in term for term in drift["terms"])
+    assert "diff" not in drift
+    assert "+" in outcome(invoke, "build", spec, "--check", "--diff")[1]["packages"][0]["drift"]["diff"][0]
+    code, out, _ = invoke("check", spec, "-q")
+    assert code == 0  # a proof holds, whatever is built
+    assert out.startswith("generated/pendulum is not up to date\n  the spec has changed since\n")
+    gone = outcome(invoke, "build", spec, "--check", "--out", "elsewhere")
+    assert (gone[0], gone[1]["packages"][0]["state"]) == (2, "not built")
+
+
+def test_exit_code_3_is_a_fault_of_ours(invoke: Invoke, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr("metrigen.compiler.derive", broken)
+    code, found, err = outcome(invoke, "check", spec)
+    assert (code, found["exit"], found["error"]["kind"]) == (3, 3, "InternalError")
+    assert "```text\nmetrigen " in err
+    assert err.rstrip().endswith("```")
+
+
+def test_another_version_and_a_package_without_a_manifest_are_told(invoke: Invoke, spec: Path) -> None:
+    assert invoke("build", spec, "-q")[0] == 0
+    manifest = spec.parent / "generated/pendulum/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"sympy": "1', '"sympy": "0'))
+    causes = outcome(invoke, "build", spec, "--check")[1]["packages"][0]["drift"]["causes"]
+    assert len(causes) == 1
+    assert causes[0].startswith("built with sympy 0")
+    manifest.unlink()
+    assert outcome(invoke, "build", spec, "--check")[1]["packages"][0]["drift"]["causes"] == ["there is no manifest"]
+
+
+def test_a_law_that_is_won_or_lost_is_told(invoke: Invoke, spec: Path) -> None:
+    assert invoke("build", spec, "-q")[0] == 0
+    friction = "    metric=lambda F, G: w2 * F[momentum(q)] * G[momentum(q)],\n    integrator="
+    text = SPEC.replace("    integrator=", friction).replace("Leapfrog", "Strang, momentum", 1)
+    spec.write_text(text.replace("Leapfrog(", "Strang("), encoding="utf-8")
+    (row,) = outcome(invoke, "build", spec, "--check")[1]["packages"]
+    assert "metric_psd: absent -> proved" in row["drift"]["laws"]
+
+
+@pytest.mark.parametrize("arguments", [["show", "pendulum.py", "--json"], ["list"], ["show", "pendulum.py"]])
+def test_a_reader_who_stops_reading_is_no_fault(spec: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "metrigen", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=spec.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        assert running.stderr is not None
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
+def test_completion_of_a_shell_knows_the_commands(metrigen: Run, tmp_path: Path) -> None:
+    done = metrigen(cwd=tmp_path, _METRIGEN_COMPLETE="complete_bash", COMP_WORDS="metrigen si", COMP_CWORD="1")
+    assert done.stdout.split() == ["simulate"]
