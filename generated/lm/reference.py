@@ -10,7 +10,6 @@
 # - step_contraction: proved
 # - Exponential: keeps linear dynamics exact: rotation, decay and fixed point of every token
 # Cost per site: bytes moved in float32, every array once: scan 24, scan_adjoint 48
-# mypy: ignore-errors
 """Lm: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: states and inputs (B, T, C), channels last, as the kernels want them in memory; the state before the first token
@@ -25,7 +24,8 @@ import torch
 from torch import Tensor
 
 Tensors = tuple[Tensor, ...]
-FIELDS, TOKENS, COEFFICIENTS = ("q", "p"), ("f_p", "f_q", "lam", "theta"), ()
+FIELDS, TOKENS = ("q", "p"), ("f_p", "f_q", "lam", "theta")
+COEFFICIENTS: tuple[str, ...] = ()
 
 
 def step(q: Tensor, p: Tensor, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> Tensors:
@@ -149,12 +149,20 @@ def recurrence(E: tuple[Tensors, ...], d: Tensors) -> Tensors:
     by, length = 1, d[0].shape[1]
     while by < length:
         past = tuple(earlier(x, by) for x in d)
-        d = tuple(x + sum(e * y for e, y in zip(row, past)) for x, row in zip(d, E))
+        d = tuple(x + dot(row, past) for x, row in zip(d, E))
         if 2 * by < length:
             older = tuple(tuple(earlier(e, by) for e in row) for row in E)
-            E = tuple(tuple(sum(e * o[j] for e, o in zip(row, older)) for j in range(len(E))) for row in E)
+            E = tuple(tuple(dot(row, column) for column in zip(*older)) for row in E)
         by *= 2
     return d
+
+
+def dot(row: Tensors, x: Tensors) -> Tensor:
+    """sum_i row_i x_i."""
+    total = row[0] * x[0]
+    for a, b in zip(row[1:], x[1:]):
+        total = total + a * b
+    return total
 
 
 def rows(entries: Tensors) -> tuple[Tensors, ...]:
@@ -169,7 +177,7 @@ def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
     E, drive = rows(tuple(entries[: len(FIELDS) ** 2])), entries[len(FIELDS) ** 2 :]
     if not tokens[0].shape[1]:
         return tuple(x[:, None] + f for x, f in zip(start, drive))  # empty, of the same arguments
-    first = tuple(sum(at_token(e, 0) * x for e, x in zip(row, start)) for row in E)
+    first = tuple(dot(tuple(at_token(e, 0) for e in row), start) for row in E)
     d = tuple(torch.cat((x[:, :1] + f[:, None], x[:, 1:]), 1) for x, f in zip(drive, first))
     return recurrence(E, d)
 
@@ -190,7 +198,7 @@ def scan_adjoint(
     flowed = step_adjoint(*past, *tokens, *coefficients, *(x.flip(1) for x in g))
     n, m = len(FIELDS), len(TOKENS)
     moved, seen, fixed = flowed[:n], flowed[n : n + m], flowed[n + m :]
-    given = dict(zip((), (over_tokens(x, tokens[0]) for x in fixed)))
+    given: dict[str, Tensor] = dict(zip((), (over_tokens(x, tokens[0]) for x in fixed)))
     return (
         *(x[:, 0] if x.shape[1] else torch.zeros_like(first) for x, first in zip(moved, start)),
         *(x.expand_as(tokens[0]) for x in seen),
