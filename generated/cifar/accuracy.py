@@ -1,10 +1,9 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """Whether the step of a call is fine enough: its error by a step of half the length, and the step for a tolerance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -58,11 +57,23 @@ class Accuracy:
     """
 
     ORDER: ClassVar[int]
+    FREE: ClassVar[bool]
+    TIMED: ClassVar[bool]
+    FIELDS: ClassVar[tuple[str, ...]]
+    DRIVEN: ClassVar[tuple[str, ...]]
+
+    # What the layer has beside this class; without values, so that those of the layer are found.
+    steps: int
+    dt: Any
+    forward: Callable[..., Any]
+    energy: Callable[..., Tensor]
+    balance_residual: Callable[..., Tensor]
+    _bound: Callable[..., tuple[dict[str, Any], dict[str, Any]]]
 
     @exact
     @from_state
     def check_step(
-        self, *fields: Any, tolerance: float = 1e-3, steps: int | None = None, dt: float | Tensor | None = None,
+        self, /, *fields: Any, tolerance: float = 1e-3, steps: int | None = None, dt: float | Tensor | None = None,
         t0: float | Tensor = 0.0, **given: Any,
     ) -> StepCheck:  # fmt: skip
         """The error of a call from a state, by Richardson: the call is taken with K steps of dt and 2 K of dt/2, and
@@ -118,19 +129,19 @@ class Accuracy:
 
     def _drift(self, state: Any, inputs: Mapping[str, Any], count: int, dt: Any, t0: Any) -> float:
         """The defect of the energy balance, summed over the steps."""
-        defect, sizes = 0.0, []
+        defects, sizes = list[Tensor](), list[Tensor]()
         for k in range(count):
             given, t = self._at(inputs, k), t0 + k * dt
             fields = {name: getattr(state, name) for name in self.FIELDS}
             after = self.forward(**fields, **given, **self._when(t), steps=1, dt=dt)
             read = {n: x.squeeze(2) if n in self.DRIVEN else x for n, x in given.items()}
             residual = self.balance_residual(state, after, dt, **read, **self._when(t, "t"))
-            defect = defect + residual * dt
+            defects.append(residual * dt)
             ends = ((state, t),) if k == 0 else ()
             sizes += [self.energy(z, **read, **self._when(at, "t")).abs() for z, at in (*ends, (after, t + dt))]
             state = after
         largest = torch.stack(sizes).amax(0)
-        return _worst(defect.abs() / largest.clamp_min(_tiny(largest)))
+        return _worst(torch.stack(defects).sum(0).abs() / largest.clamp_min(_tiny(largest)))
 
     def _at(self, inputs: Mapping[str, Any], k: int) -> dict[str, Any]:
         """The inputs of step k, driven ones (B, C, 1, ...)."""

@@ -21,7 +21,6 @@
 # - dt = 0.5 is at most 0.5, and so below its step limit for every value of the parameters
 # Cost per site: step 28 operations, 48 bytes moved in float32, 3 kernels; readout 56 operations, 28 bytes moved in
 #   float32, 1 kernel
-# mypy: ignore-errors
 """Cifar: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
@@ -548,7 +547,7 @@ def evolve_adjoint(
     return (*cotangents, *totals)
 
 
-OTHERS = ("c1", "c2", "m2")  # what the readout reads beside the state
+OTHERS: tuple[str, ...] = ("c1", "c2", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(

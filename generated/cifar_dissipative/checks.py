@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """Values looked at as they come and go, where the environment variable METRIGEN_CHECK=1 asks for it."""
 
 from __future__ import annotations
@@ -9,15 +8,16 @@ import os
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
-M = TypeVar("M", bound=Callable[..., Any])  # a method, with its types
+R = TypeVar("R")
+P = ParamSpec("P")
 
 
-def checked(method: M) -> M:
+def checked(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """The method, with fields and inputs checked for what was declared of them and results for being numbers.
 
     Raises ValueError for what is handed in, FloatingPointError for what comes out; with METRIGEN_CHECK=1 alone, since
@@ -26,7 +26,7 @@ def checked(method: M) -> M:
     signature = inspect.signature(method)
 
     @wraps(method)
-    def run(self: Any, *given: Any, **named: Any) -> Any:
+    def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
         if torch.compiler.is_compiling() or os.environ.get("METRIGEN_CHECK", "0") != "1":
             return method(self, *given, **named)
         label = f"{type(self).__name__}.{method.__name__}"

@@ -15,7 +15,6 @@
 # - dt = 0.5 is below the step limit 4.762 at the declared start, which moves with what is learned
 # Cost per site: step 21 operations, 16 bytes moved in float32, 1 kernel; readout 41 operations, 20 bytes moved in
 #   float32, 1 kernel
-# mypy: ignore-errors
 """CifarDissipative: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
@@ -432,7 +431,7 @@ def evolve_adjoint(
     return (*cotangents, *totals)
 
 
-OTHERS = ("c1", "c2", "m2")  # what the readout reads beside the state
+OTHERS: tuple[str, ...] = ("c1", "c2", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(

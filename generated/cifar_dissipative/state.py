@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """States: named tuples of tensors that torch knows, and that can be cut off, moved, copied and handed over whole."""
 
 from __future__ import annotations
@@ -7,14 +6,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree
 
 S = TypeVar("S", bound=type)
-M = TypeVar("M", bound=Callable[..., Any])
+R = TypeVar("R")
+P = ParamSpec("P")
 
 
 def registered(axes: int) -> Callable[[S], S]:
@@ -66,11 +66,11 @@ def _to(self: Any, *args: Any, **kwargs: Any) -> Any:
     return type(self)(*(moved(x) for x in self))
 
 
-def from_state(method: M) -> M:
+def from_state(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """``forward``, which may be handed a State of the layer as first argument: where it starts."""
 
     @wraps(method)
-    def run(self: Any, *given: Any, **named: Any) -> Any:
+    def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
         if given and isinstance(given[0], tuple):
             given, named = self._started(method.__name__, given[0], given[1:], named)
         if not torch.compiler.is_compiling():

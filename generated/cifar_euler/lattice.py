@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """What every layer on a lattice shares: fields and inputs in one shape and dtype, and samples with their own steps."""
 
 from __future__ import annotations
@@ -47,6 +46,10 @@ class LatticeLayer(BaseLayer):
     SAMPLES: ClassVar[tuple[str, ...]] = ()
     ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
 
+    # Of a layer that takes steps.
+    steps: int
+    _evolved: Callable[..., Tensors]
+
     def _called(self, fields: Mapping[str, Tensor | None], inputs: Mapping[str, Tensor], span: Span) -> Any:
         """The state after the steps of a span, or the states on the way."""
         results, dtype = self._run(self._evolved, fields, inputs, span)
@@ -63,10 +66,10 @@ class LatticeLayer(BaseLayer):
         """What ``evolved`` makes of fields and inputs in the dtype of work, of every sample by itself where each has a
         time step of its own; and the dtype that was given."""
         check_fields(**fields)
-        first = next(iter(fields.values()))
         for name, x in fields.items():
             if x is None and name not in self.ZERO:
                 raise TypeError(f"{name} is a tensor, not None")
+        first = next(x for x in fields.values() if x is not None)
         state, dtype = self._work(*[torch.zeros_like(first) if x is None else x for x in fields.values()])
         if self.DRIVEN:
             inputs = {n: self._by_step(x, state[0], n) if n in self.DRIVEN else x for n, x in inputs.items()}
@@ -74,7 +77,7 @@ class LatticeLayer(BaseLayer):
         given = [*state, *([moment(span.t0, state[0]).flatten()] if self.TIMED else [])]
         for name, x in inputs.items():
             driven = name in self.DRIVEN
-            given.append(self._wide(x, state[0], span.count, name) if driven else self._site(x, state[0], name))
+            given.append(self._wide(x, state[0], span.taken, name) if driven else self._site(x, state[0], name))
         run, alone = partial(evolved, span), self.ALONE or self.backend not in ("auto", "torch")
         own = self.TIMED and given[len(state)].shape[0] > 1  # whether samples begin at times of their own
         if not self.FREE:
@@ -107,14 +110,15 @@ class LatticeLayer(BaseLayer):
         dtype = working(*fields)
         return tuple([as_dtype(x, dtype) for x in fields]), first.dtype
 
-    def _site(self, x: Tensor, like: Tensor, name: str) -> Tensor:
+    def _site(self, x: Tensor | None, like: Tensor, name: str) -> Tensor:
         """A prescribed field in the shape and dtype of the state."""
+        x = check_input(x, name)
         if name in self.SAMPLES:
             x = of_sample(x, 2 + self.RANK, name)
         if name in self.ON and x.dim() == 2 + sum(self.ON[name]):
             x = x[self._index(name)]
         try:
-            return check_input(x, name).to(like.dtype).expand(like.shape).contiguous()
+            return x.to(like.dtype).expand(like.shape).contiguous()
         except RuntimeError as error:
             shapes = f"{tuple(x.shape)}, which does not broadcast to {tuple(like.shape)}"
             raise ValueError(f"{name} has shape {shapes}") from error
@@ -122,7 +126,8 @@ class LatticeLayer(BaseLayer):
     def _by_step(self, x: Tensor, like: Tensor, name: str) -> Tensor:
         """An input (B, C, K, *S) with a value for every step, with all axes of the lattice."""
         if name in self.ON and check_input(x, name).dim() == 3 + sum(self.ON[name]):
-            x = x[(slice(None), *self._index(name))]
+            places = slice(None), *self._index(name)
+            x = x[places]
         if check_input(x, name).dim() != 3 + self.RANK:
             raise ValueError(
                 f"{name} has shape {tuple(x.shape)}; needed: (B, {self.channels}, K{', *S' if self.RANK else ''}), "

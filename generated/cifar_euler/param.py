@@ -1,11 +1,10 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """Learned parameters of a layer: a raw tensor each, which is trained, and the value that it stands for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +52,15 @@ class LayerParam:
             f"{made}, which is trained. Set it by assignment: writing into it changes nothing."
         )
 
-    def __get__(self, layer: Any, owner: type) -> Tensor:
+    @overload
+    def __get__(self, layer: None, owner: type) -> LayerParam: ...
+
+    @overload
+    def __get__(self, layer: nn.Module, owner: type) -> Tensor: ...
+
+    def __get__(self, layer: Any, owner: type) -> LayerParam | Tensor:
         if layer is None:
-            return self  # type: ignore[return-value]  # of the class: its declaration
+            return self  # of the class: its declaration
         if layer._frozen:
             return getattr(layer, kept_name(self.name))
         value = self.bounded(layer)

@@ -19,7 +19,6 @@
 #   it is never run backwards)
 # Cost per site: step 22 operations, 40 bytes moved in float32, 2 kernels; readout 56 operations, 28 bytes moved in
 #   float32, 1 kernel
-# mypy: ignore-errors
 """CifarEuler: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
@@ -504,7 +503,7 @@ def evolve_adjoint(
     return (*cotangents, *totals)
 
 
-OTHERS = ("c1", "c2", "m2")  # what the readout reads beside the state
+OTHERS: tuple[str, ...] = ("c1", "c2", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(

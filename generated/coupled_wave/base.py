@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """What every layer shares: settings that checkpoints carry, time steps, precision, and how torch is at work."""
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,9 @@ from torch import Tensor, nn
 from .surface import Surface
 
 Tensors = tuple[Tensor, ...]
-M = TypeVar("M", bound=Callable[..., Any])  # a method, with its types
+S = TypeVar("S")  # a class
+R = TypeVar("R")  # what a method of it returns
+P = ParamSpec("P")  # further arguments of the method
 HALF = (torch.float16, torch.bfloat16)
 FLOATS = (*HALF, torch.float32, torch.float64)
 
@@ -34,7 +35,6 @@ class NotConverged(RuntimeWarning):
 class BaseLayer(Surface):
     """A module whose settings are part of its checkpoints.
 
-    CONFIG    names of the arguments of the constructor, each an attribute of the same name
     DYNAMICS  those of them that decide what the layer computes beside its parameters
     SPEC      hash of the spec
     BACKENDS  what ``backend`` may be; WITHOUT: why it cannot be the others, by name
@@ -42,7 +42,6 @@ class BaseLayer(Surface):
     FREE      whether the time step is a number or a tensor, no parameter
     """
 
-    CONFIG: ClassVar[tuple[str, ...]] = ()
     DYNAMICS: ClassVar[tuple[str, ...]] = ()
     BACKENDS: ClassVar[tuple[str, ...]] = ()
     WITHOUT: ClassVar[Mapping[str, str]] = {}
@@ -100,11 +99,6 @@ class BaseLayer(Surface):
             made = getattr(self, name)(*given)
             found |= {f"_kept{name}_{i}": x.clone() for i, x in enumerate(made)}
         return found
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Arguments of the constructor, those that are modules apart: ``from_config`` makes such a layer again."""
-        return {name: getattr(self, name) for name in self.CONFIG}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **further: Any) -> Any:
@@ -250,11 +244,11 @@ def readable(x: Tensor) -> bool:
     return x.device.type == "cpu" or os.environ.get("METRIGEN_CHECK", "0") == "1"
 
 
-def exact(method: M) -> M:
+def exact(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """The method outside of autocast: sums of differences need all the digits of what they are given."""
 
     @wraps(method)
-    def run(self: nn.Module, *given: Any, **named: Any) -> Any:
+    def run(self: S, /, *given: P.args, **named: P.kwargs) -> R:
         device = _device_of(given) or _device_of(named.values()) or "cpu"
         if device == "meta" or not torch.is_autocast_enabled(device):
             return method(self, *given, **named)
@@ -338,7 +332,7 @@ def pullback(function: Callable[..., Any], at: Tensors, cotangents: Any) -> Tens
     # What torch.func.vjp returns may be called when no transform is at work any more, on tensors of the one that was.
     wrapped = any(map(torch._C._functorch.is_functorch_wrapped_tensor, at))
     if wrapped or transformed() or torch.compiler.is_compiling():
-        _, pull = torch.func.vjp(function, *at)
+        pull = torch.func.vjp(function, *at)[1]
         return pull(cotangents)
     recorded = torch.is_grad_enabled()
     with torch.enable_grad():

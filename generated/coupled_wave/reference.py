@@ -22,7 +22,6 @@
 # - WARNING: dt is learned and nothing keeps dt below its step limit, 0.6984 at the declared start (dt = 0.1 there)
 # Cost per site: step 25 operations, 52 bytes moved in float32, 3 kernels; readout 57 operations, 36 bytes moved in
 #   float32, 1 kernel
-# mypy: ignore-errors
 """CoupledWave: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
@@ -511,7 +510,7 @@ def evolve_adjoint(
     return (*cotangents, *totals)
 
 
-OTHERS = ("K", "c2", "lam", "m2")  # what the readout reads beside the state
+OTHERS: tuple[str, ...] = ("K", "c2", "lam", "m2")  # what the readout reads beside the state
 
 
 def evolve_readout(

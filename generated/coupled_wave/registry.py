@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """Operators in torch: what it records, compiles and differentiates as one call, by kernels where a device has them.
 
 An operator is differentiated by the one that is its adjoint, and the adjoint by autograd of its reference.

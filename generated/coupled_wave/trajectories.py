@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """Steps of a call: how many, of what length, from when on, and which of the states on the way are kept."""
 
 from __future__ import annotations
@@ -7,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +16,9 @@ from .accuracy import Accuracy
 from .base import Tensors, as_count, exact, transformed
 from .state import from_state
 from .stretches import KEPT, Evolve, rolled, segment
+
+R = TypeVar("R")
+P = ParamSpec("P")
 
 
 class Span(NamedTuple):
@@ -34,7 +36,7 @@ class Span(NamedTuple):
     every: int = 0
 
     @property
-    def count(self) -> int:
+    def taken(self) -> int:
         """Steps of a span whose number is known."""
         assert self.steps is not None
         return self.steps
@@ -84,7 +86,7 @@ def stepwise(x: Tensor) -> Tensor:
 def by_steps(evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, driven: Sequence[int] = ()) -> Tensors:
     """The last state, or with ``every`` the kept ones (B, C, n, ...), by a reference: autograd records its steps,
     and of many steps one stretch at a time."""
-    steps, every = span.count, span.every
+    steps, every = span.taken, span.every
     if steps > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
         evolve = _stretched(evolve, driven)
     if not every:
@@ -120,7 +122,7 @@ def by_solves(
 ) -> Tensors:
     """The same by steps that solve equations: behind the fields iterations, residual and status of all of them. Of many
     steps autograd keeps the states between stretches, and takes a stretch once more when it comes to it."""
-    n, steps, long = len(state), span.count, keep and span.count > KEPT
+    n, steps, long = len(state), span.taken, keep and span.taken > KEPT
     if steps == 0 or not (span.every or long):
         found = tuple(evolve(*state, *fixed, steps, keep)[: n + 3])
         return found if not span.every else (*_frames(tuple(x.new_empty(0, *x.shape) for x in state)), *found[n:])
@@ -137,15 +139,17 @@ def by_solves(
     return (*ends, iterations.sum(0), residual.amax(0), status.amax(0))
 
 
-def framed(method: Callable[..., Any]) -> Callable[..., Any]:
+def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """A method that reads a state, so that it also reads a trajectory, fields (B, C, n, *S): energies become (B, n),
     sites (B, R*C, n, *S). Inputs (B, C, n, *S) go with the states, others are the same for all."""
 
     @wraps(method)
-    def run(self: Any, state: Any, *further: Any, **inputs: Any) -> Any:
+    def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
+        state: Any = given[0] if given else named.get("state")
         first = getattr(state, self.FIELDS[0], None)
         if not isinstance(first, Tensor) or first.dim() != 3 + self.RANK:
-            return method(self, state, *further, **inputs)
+            return method(self, *given, **named)
+        further, inputs = given[1:], {name: x for name, x in named.items() if name != "state"}
         samples, count = first.shape[0], first.shape[2]
 
         def alike(name: str, x: Any) -> Any:
@@ -158,7 +162,8 @@ def framed(method: Callable[..., Any]) -> Callable[..., Any]:
             return x if x.shape[0] == 1 else x.repeat_interleave(count, 0)
 
         folded = (_folded(x) if name in self.FIELDS else x for name, x in zip(state._fields, state))
-        result = method(self, type(state)(*folded), *further, **{name: alike(name, x) for name, x in inputs.items()})
+        of_states: Callable[..., Any] = method  # of more samples, but the same types
+        result = of_states(self, type(state)(*folded), *further, **{n: alike(n, x) for n, x in inputs.items()})
         return _unfolded(result, samples, count)
 
     return run
@@ -204,10 +209,13 @@ class Stepping(Accuracy):
     INPUTS: ClassVar[tuple[str, ...]]
     DRIVEN: ClassVar[tuple[str, ...]] = ()
 
+    readout: Callable[..., Tensor]
+    _called: Callable[..., Any]
+
     @exact
     @from_state
     def rollout(
-        self, *fields: Any, every: int = 1, steps: int | None = None, dt: float | Tensor | None = None,
+        self, /, *fields: Any, every: int = 1, steps: int | None = None, dt: float | Tensor | None = None,
         t0: float | Tensor = 0.0, **given: Any,
     ) -> Any:  # fmt: skip
         """The states after steps every, 2 every, ..., as one State of fields (B, C, n, *S); ``forward`` is the last.
@@ -248,7 +256,7 @@ class Stepping(Accuracy):
             return 2 if "edge_index" in self.MORE and inputs.get("edge_index") is None else 1
         return sum(self.ON.get(name, (True,) * self.RANK))
 
-    def rollout_readout(self, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
+    def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
         """The last state, and the readout (B, R*C, n, *S) of each that ``rollout`` gives."""
         states = self.rollout(*fields, every=every, **given)
         read = {name: given[name] for name in (*self.INPUTS, *self.MORE) if name in given}

@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """Operators of a scan over the tokens of a sequence, and what its layer puts its inputs into."""
 
 from __future__ import annotations

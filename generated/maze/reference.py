@@ -11,7 +11,6 @@
 # - lattice_noether: proved
 # Cost per site: operator 21 operations, 16 bytes moved in float32, 1 kernel; apply 13 operations, 28 bytes moved in
 #   float32, 1 kernel; readout 40 operations, 32 bytes moved in float32, 1 kernel
-# mypy: ignore-errors
 """Maze: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: fields and inputs (B, C, *S), per-channel coefficients (C,), scalars (), channel matrices (C, C).
@@ -28,32 +27,32 @@ from torch import Tensor
 Tensors = tuple[Tensor, ...]
 
 
-def largest(a, b):
+def largest(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(a > b, a, b)
 
 
-def quotient(x, y):
+def quotient(x: Tensor, y: Tensor) -> Tensor:
     c = y.detach()
     return (x / c) / (y / c)
 
 
-def same(*args):
+def same(*args: Tensor | float) -> tuple[Tensor, ...]:
     like = next(x for x in args if isinstance(x, Tensor))
     return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)
 
 
-def smallest(a, b):
+def smallest(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(a > b, b, a)
 
 
-def harmonicmean(a, b):
+def harmonicmean(a: Tensor | float, b: Tensor | float) -> Tensor:
     a, b = same(a, b)
     none = (a == 0.0) & (b == 0.0)
     r = quotient(smallest(a, b), torch.where(none, torch.full_like(a, 1.0), largest(a, b)))
     return torch.where(none, 0.5 * a + 0.5 * b, smallest(a, b) * (2.0 / (1.0 + r)))
 
 
-def sharesquare0(a, b):
+def sharesquare0(a: Tensor | float, b: Tensor | float) -> Tensor:
     a, b = same(a, b)
     none = (a == 0.0) & (b == 0.0)
     large = torch.where(none, torch.full_like(a, 1.0), largest(a, b))

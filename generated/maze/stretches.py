@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """Many steps as stretches of fewer: states on the way, and a way back that keeps few of them."""
 
 from __future__ import annotations

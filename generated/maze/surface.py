@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """What a module of torch has beside its computation: initial values, what is shown, frozen parameters."""
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from . import symbolic
 class Surface(nn.Module):
     """The surface of every layer.
 
+    CONFIG    names of the arguments of the constructor, each an attribute of the same name
     STATE     class of the state, whose first fields are FIELDS
     ZERO      names of the fields that start at zero where they are not given
     START     keyword of ``forward`` for where a solve or a sequence starts; empty where fields are its arguments
@@ -25,6 +25,7 @@ class Surface(nn.Module):
     HOISTED   names of the methods that compute what depends on parameters alone
     """
 
+    CONFIG: ClassVar[tuple[str, ...]] = ()
     STATE: ClassVar[Any] = None
     FIELDS: ClassVar[tuple[str, ...]] = ()
     ZERO: ClassVar[tuple[str, ...]] = ()
@@ -40,11 +41,16 @@ class Surface(nn.Module):
     OPERATORS: ClassVar[Any] = None
 
     channels: int
-    config: dict[str, Any]
     _starts: Mapping[str, Any] = {}
     _frozen: tuple[str, ...] = ()
     _trained: tuple[str, ...] = ()
     _ran: str = ""
+    _kept_step: Tensor  # of a frozen layer
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Arguments of the constructor, those that are modules apart: ``from_config`` makes such a layer again."""
+        return {name: getattr(self, name) for name in self.CONFIG}
 
     @property
     def readout_channels(self) -> int:

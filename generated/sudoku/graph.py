@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """The edges of a graph, and the maps between its node arrays (B, C, N) and its edge arrays.
 
     difference     (B u)_e = u_head - u_tail        nodes -> edges
@@ -12,6 +11,8 @@ every edge twice, at (i, j) with head i and tail j, and at (j, i); sums over edg
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -119,11 +120,11 @@ class _Along(torch.autograd.Function):
         return graph.run(name, x)
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.graph, ctx.name, _ = inputs
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
         return None, None, _along(ctx.graph, TRANSPOSES[ctx.name], grad)
 
 
@@ -131,11 +132,11 @@ class _Transformable(_Along):
     """With rules for torch.func and forward-mode derivatives."""
 
     @staticmethod
-    def jvp(ctx, _graph, _name, along: Tensor) -> Tensor:
+    def jvp(ctx: Any, _graph: Any, _name: Any, along: Tensor) -> Tensor:
         return _along(ctx.graph, ctx.name, along)
 
     @staticmethod
-    def vmap(info, in_dims, graph: Sparse, name: str, x: Tensor) -> tuple[Tensor, int]:
+    def vmap(_: Any, in_dims: tuple[Any, ...], graph: Sparse, name: str, x: Tensor) -> tuple[Tensor, int]:
         return _along(graph, name, x.movedim(in_dims[2], 0)), 0  # a map along the last axis alone
 
 

@@ -9,7 +9,6 @@
 # - graph_metric_psd: proved
 # - graph_energy: proved
 # Cost per site: readout 8 operations, 28 bytes moved in float32, a node and an edge together
-# mypy: ignore-errors
 """Sudoku: the computation in plain PyTorch, differentiable by autograd; documentation and test oracle.
 
 Shapes: node arrays (B, C, N), edge arrays as ``graph`` has them, per-channel coefficients (C,), scalars ().

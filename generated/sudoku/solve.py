@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """(B^T w B + m) u = b on a graph: by Cholesky factors where the matrix is dense and small, else by conjugate gradient.
 
 Gradients are those of the solution, of every order: with lam = (B^T w B + m)^-1 ubar
@@ -12,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,7 +48,8 @@ def solve(graph: Graph, m: Tensor, w: Tensor, b: Tensor, start: Tensor, solver: 
     m, w = _first(m.reshape((1,) * (3 - m.dim()) + m.shape)), _first(w)
     direct = solver == "cholesky" or (solver == "auto" and isinstance(graph, Dense) and graph.nodes <= LARGEST)
     method = "cholesky" if direct else "cg"
-    if direct and torch.compiler.is_dynamo_compiling():  # which does not trace a rule for gradients that solves again
+    if isinstance(graph, Dense) and direct and torch.compiler.is_dynamo_compiling():
+        # Dynamo does not trace a rule for gradients that solves again.
         u, iterations, residual, status = by_factor(graph, options, b, start, factorised(graph, m, w))
         return u, iterations, residual.detach(), status
     made = METHODS[method].prepare(graph, m.detach(), w.detach())
@@ -59,13 +59,15 @@ def solve(graph: Graph, m: Tensor, w: Tensor, b: Tensor, start: Tensor, solver: 
 class Method(NamedTuple):
     """What is computed once for an operator, and the solution of one equation with it."""
 
-    prepare: Callable[[Graph, Tensor, Tensor], Tensors]
+    prepare: Callable[[Any, Tensor, Tensor], Tensors]  # of the graphs that the method is for
     solve: Callable[[Graph, Options, Tensor, Tensor, Tensors], Solved]
 
 
 class _Equilibrium(torch.autograd.Function):
     @staticmethod
-    def forward(method: str, graph: Graph, options: Options, m, w, b: Tensor, start: Tensor, *made: Tensor) -> Solved:
+    def forward(
+        method: str, graph: Graph, options: Options, m: Tensor, w: Tensor, b: Tensor, start: Tensor, *made: Tensor
+    ) -> Solved:
         solved = METHODS[method].solve(graph, options, b, start, made)
         if options.derivative and readable(solved[3]) and bool((solved[3] != 0).any()):
             text = f"the solve of a gradient did not converge (max_iter={options.max_iter})"
@@ -73,7 +75,7 @@ class _Equilibrium(torch.autograd.Function):
         return solved
 
     @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         ctx.method, ctx.graph, options, m, w, _, _, *made = inputs
         ctx.options = replace(options, rtol=options.bwd_rtol, atol=0.0, derivative=True)
         ctx.count = len(made)
@@ -83,7 +85,7 @@ class _Equilibrium(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx, grad: Tensor | None, *_):
+    def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
         if grad is None:
             return (None,) * (7 + ctx.count)
         m, w, u, *made = ctx.saved_tensors
@@ -94,7 +96,10 @@ class _Equilibrium(torch.autograd.Function):
         return None, None, None, back_m, back_w, lam, None, *[None] * ctx.count
 
     @staticmethod
-    def jvp(ctx, _method, _graph, _options, along_m, along_w, along_b, *_):
+    def jvp(
+        ctx: Any, _method: Any, _graph: Any, _options: Any, along_m: Tensor | None, along_w: Tensor | None,
+        along_b: Tensor | None, *_: Any,
+    ) -> tuple[Tensor | None, ...]:  # fmt: skip
         """du = A^-1 (db - dm u - B^T dw B u)."""
         m, w, u, *made = ctx.saved_tensors
         right = torch.zeros_like(u) if along_b is None else along_b
@@ -106,7 +111,9 @@ class _Equilibrium(torch.autograd.Function):
         return moved, None, None, None
 
     @staticmethod
-    def vmap(info, in_dims, method, graph, options, *tensors: Tensor) -> tuple[Tensors, tuple[int, ...]]:
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], method: str, graph: Graph, options: Options, *tensors: Tensor
+    ) -> tuple[Tensors, tuple[int, ...]]:
         """One solve after the other; what ``prepare`` made is of all of them already."""
         each = [
             [x if d is None else x.select(d, i) for x, d in zip(tensors, in_dims[3:])] for i in range(info.batch_size)

@@ -44,14 +44,16 @@ _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def _defined_again(body: Sequence[ast.stmt]) -> Iterator[_Definition]:
-    """Definitions of a name that the same block has defined already, but for the setter of a property."""
+    """Definitions of a name that the same block has defined already, but for the setter of a property and
+    the signatures that ``overload`` names."""
     seen: set[str] = set()
     for statement in body:
         if not isinstance(statement, _Definition):
             continue
         if statement.name in seen and not any(isinstance(d, ast.Attribute) for d in statement.decorator_list):
             yield statement
-        seen.add(statement.name)
+        if not any(isinstance(d, ast.Name) and d.id == "overload" for d in statement.decorator_list):
+            seen.add(statement.name)
         if isinstance(statement, ast.ClassDef):
             yield from _defined_again(statement.body)
 

@@ -74,7 +74,7 @@ def _apart(place: int) -> list[str]:
 def _by_step(array: Array, like: str) -> str:
     """Expression of an input that has a value for every step."""
     shape = f"_graph.shape({like})" if array.kind is Kind.EDGE else f"{like}.shape"
-    return f"_by_step({array.name}, {shape}, {like}, {array.name!r}, _span.count)"
+    return f"_by_step({array.name}, {shape}, {like}, {array.name!r}, _span.taken)"
 
 
 def _evolved(layer: FieldLayer) -> list[str]:
@@ -95,7 +95,7 @@ def _evolved(layer: FieldLayer) -> list[str]:
             "",
         ]
     if "t" in driven:
-        lines.append(f"    t = times(t0, {step_length(layer)}, _span.count, {first})")
+        lines.append(f"    t = times(t0, {step_length(layer)}, _span.taken, {first})")
         ready = (*ready, "t")
     fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
     return [
@@ -115,7 +115,6 @@ def opened(layer: FieldLayer, given: str) -> list[str]:
     names = layer.fields
     edge_index = "" if network_of(layer) is not None else "edge_index, "
     return [
-        f"    *_fields, _dtype = _work({given}, channels=self.channels)",
-        f"    {', '.join(names)}{',' if len(names) == 1 else ''} = _fields",
+        f"    {tuple_text(names)}, _dtype = _work({given}, channels=self.channels)",
         f"    _graph = self._graph({edge_index}{names[0]}.shape[2])",
     ]

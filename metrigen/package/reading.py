@@ -100,8 +100,8 @@ def diagnostic_methods(layer: FieldLayer) -> list[str]:
         count = 1 + layer.rank
         names = tuple(dict.fromkeys(name.split("__")[0] for name in program.outputs))
         doc = "The Noether current (J^t, J^x, ...) of each declared symmetry at the sites."
-        lines += _head(layer, "currents", doc, program)
-        lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, tuple[Tensor, ...]]:")
+        head = _head(layer, "currents", doc, program)
+        lines += [head[0].replace("-> Tensor:", "-> dict[str, tuple[Tensor, ...]]:"), *head[1:]]
         given = ", ".join(arguments(layer, program, layer.fields[0]))
         lines += [
             f"    flat = reference.currents({given}{keywords(program)})",
@@ -122,8 +122,8 @@ def rates_return(layer: FieldLayer, rates: str) -> list[str]:
     if not layer.reports:
         return [f"    return {state}(*{found})", ""]
     return [
-        f"    _none = {first}.new_zeros({first}.shape[0])",
-        f"    return {state}(*{found}, _none.int(), _none, _none.int())",
+        f"    none = {first}.new_zeros({first}.shape[0])",
+        f"    return {state}._make([*{found}, none.int(), none, none.int()])",
         "",
     ]
 

@@ -64,7 +64,7 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
         *_private(layer, "_evolved_readout"),
         f"    others = {tuple_text(read)}",
         f"    if {by_reference(layer)}:",
-        "        return reference.evolve_readout(state, fixed, others, _span.count)",
+        "        return reference.evolve_readout(state, fixed, others, _span.taken)",
         "    self._insist(state[0])",
         f"    return operators.evolve_readout({passed})",
         "",
@@ -158,7 +158,7 @@ def _fixed(layer: FieldLayer) -> list[str]:
         passed = ", ".join(['"_prologue"', *floats(layer), first])
         lines.append(f"    {made} = self._hoisted({passed})")
     if "t" in layer.lowered.driven:
-        lines.append(f"    t = times(t0, {step_length(layer)}, _span.count, {first})")
+        lines.append(f"    t = times(t0, {step_length(layer)}, _span.taken, {first})")
         ready = (*ready, "t")
     driven = [n for n in layer.lowered.driven if n != "t"]
     found = [f"stepwise({a})" if a in driven else a for a in arguments(layer, body, first, layer.fields, ready)]

@@ -69,17 +69,17 @@ _TRITON: Mapping[str, str] = {
     signed = tl.where(0.5 * e == tl.floor(0.5 * e), size, tl.where(e == tl.floor(e), -size, nan))
     return tl.where(e == 0.0, tl.zeros_like(a) + 1.0, tl.where(b < 0.0, signed, size))""",
 }
-_SAME = """def same__(*args):
+_SAME = """def same__(*args: Tensor | float) -> tuple[Tensor, ...]:
     like = next(x for x in args if isinstance(x, Tensor))
     return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in args)"""
 # x/y by a constant c = y, whose own derivative is none: autograd forms 1/c, not the 1/y^2 that overflows before it.
-_QUOTIENT = """def quotient__(x, y):
+_QUOTIENT = """def quotient__(x: Tensor, y: Tensor) -> Tensor:
     c = y.detach()
     return (x / c) / (y / c)"""
 # The slope of one argument, where torch.maximum of equal ones has half of both, which spoils a second derivative.
-_LARGEST = """def largest__(a, b):
+_LARGEST = """def largest__(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(a > b, a, b)"""
-_SMALLEST = """def smallest__(a, b):
+_SMALLEST = """def smallest__(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(a > b, b, a)"""
 _TORCH: Mapping[str, str] = {
     "same__": _SAME, "quotient__": _QUOTIENT, "largest__": _LARGEST, "smallest__": _SMALLEST,
@@ -175,9 +175,13 @@ def _argument(text: str, start: int) -> tuple[str, int]:
 
 def _python(stem: str, found: Form, target: str) -> str:
     body = [f"    {_spelled(line, target)}" for line in found.lines]
-    if target == "torch" and len(found.arguments) > 1:
-        body.insert(0, f"    {', '.join(found.arguments)} = same__({', '.join(found.arguments)})")
-    head = f"def {stem}__({', '.join(found.arguments)}):"
+    arguments = ", ".join(found.arguments)
+    head = f"def {stem}__({arguments}):"
+    if target == "torch":
+        several = len(found.arguments) > 1
+        kind = "Tensor | float" if several else "Tensor"
+        head = f"def {stem}__({', '.join(f'{a}: {kind}' for a in found.arguments)}) -> Tensor:"
+        body = [*([f"    {arguments} = same__({arguments})"] if several else []), *body]
     return "\n".join([*(["@triton.jit"] if target == "triton" else []), head, *body])
 
 
