@@ -1,7 +1,7 @@
 """Pages whose code runs, and prints what they say; ``python -m tests.test_pages`` writes what it prints today.
 
-A Python block that begins with ``# NAME.py`` is saved under that name; lines of bash that call metrigen are run; all
-other Python of a page is one program. Words must be equal, numbers nearly: they are of another machine.
+A Python block that begins with ``# NAME.py`` is saved under that name; lines of bash that call metrigen are run, and
+print what stands below them; all other Python of a page is one program. Words must be equal, numbers nearly: they are of another machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGES = ("in-memory", "driving", "trajectories", "learning", "accuracy")
+PAGES = ("in-memory", "command-line", "driving", "trajectories", "learning", "accuracy")
 BLOCKS = re.compile(r"^```(python|bash)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", re.M | re.S)
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+\.?\d*(?:e[+-]?\d+)?")
 MARK = "-- the next block --"
@@ -29,14 +29,17 @@ def source(page: str) -> Path:
 
 
 def printed(text: str, folder: Path) -> list[str]:
-    """What the blocks of a page print, run in a folder; nothing for those that are saved, and for bash."""
+    """What the blocks of a page print, run in a folder; nothing for those that are saved, and for bash that has nothing
+    below it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "METRIGEN_CPU_KERNELS": "1"}
     program, places = [], []
-    for i, (language, code, _) in enumerate(BLOCKS.findall(text)):
+    found: dict[int, str] = {}
+    for i, (language, code, expected) in enumerate(BLOCKS.findall(text)):
         name = re.match(r"# (\w+\.py)\n", code)
         if language == "bash":
-            for line in code.splitlines():
-                _run([sys.executable, "-m", *shlex.split(line)], folder, environment)
+            lines = [shlex.split(line, comments=True) for line in code.splitlines()]
+            out = "".join(_run([sys.executable, "-m", *line], folder, environment) for line in lines if line)
+            found[i] = "".join(f"{row.rstrip()}\n" for row in out.splitlines()) if expected else ""
         elif name:
             (folder / name[1]).write_text(code[name.end() :], encoding="utf-8")
         else:
@@ -44,7 +47,7 @@ def printed(text: str, folder: Path) -> list[str]:
             places.append(i)
     (folder / "page.py").write_text(f"\nprint({MARK!r})\n".join(program), encoding="utf-8")
     parts = _run([sys.executable, "page.py"], folder, environment).split(f"{MARK}\n")
-    found = dict(zip(places, parts, strict=True))
+    found |= zip(places, parts if places else [], strict=True)
     return [found.get(i, "") for i in range(len(BLOCKS.findall(text)))]
 
 
