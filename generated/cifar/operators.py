@@ -23,7 +23,7 @@ KINDS = {
     "pi": "field",
     "rotation": "matrix",
 }
-OPERATORS = Operators("cifar_cb57563e", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_eb2a88ca", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))

@@ -23,7 +23,7 @@ KINDS = {
     "phi": "field",
     "pi": "field",
 }
-OPERATORS = Operators("cifar_dissipative_11b0e4eb", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_dissipative_d8e58b9e", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 3)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"))

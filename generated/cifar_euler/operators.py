@@ -23,7 +23,7 @@ KINDS = {
     "phi": "field",
     "pi": "field",
 }
-OPERATORS = Operators("cifar_euler_aa5c8aa5", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("cifar_euler_2e02fd86", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))

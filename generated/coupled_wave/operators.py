@@ -24,7 +24,7 @@ KINDS = {
     "pi": "field",
     "rotation": "matrix",
 }
-OPERATORS = Operators("coupled_wave_53de1af2", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("coupled_wave_48eb5c2f", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("phi", "pi", "K", "c2", "lam", "m2"), 6)
 evolve = OPERATORS.evolve(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))

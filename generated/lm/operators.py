@@ -23,7 +23,7 @@ KINDS = {
     "q__start": "start",
     "p__start": "start",
 }
-OPERATORS = ScanOperators("lm_e8d0352f", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = ScanOperators("lm_ead52616", KINDS, 3, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout_scan(("q", "p"), (), 3)
 scan = OPERATORS.scan(("q", "p"), ("f_p", "f_q", "lam", "theta"), ())

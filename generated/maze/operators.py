@@ -14,7 +14,7 @@ except ImportError:  # a machine without Triton
     kernels = None
 
 KINDS = {"kappa": "field", "m2": "field", "s": "field", "u": "field"}
-OPERATORS = Operators("maze_c64f053a", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
+OPERATORS = Operators("maze_fb0355aa", KINDS, 4, reference, {"triton": kernels, "cpu": cpu})
 
 readout = OPERATORS.readout(("u", "kappa", "m2", "s"), 4)
 solve = OPERATORS.solve("u", ("kappa", "m2"), "Maze")
