@@ -71,11 +71,8 @@ def _density(layer: Any, method: str, text: str, channel: int | None) -> Any:
     values = {name: getattr(layer, name).detach().cpu() for name, kind in SYMBOLS.items() if kind in _NUMBERS}
     mix, transposed, total = coupling.values()
     coupled = tree.has(mix, total)
-    own = [
-        f
-        for f in tree.atoms(function.AppliedUndef)
-        if SYMBOLS.get(f.func.__name__, "").startswith(("field", "input", "site"))
-    ]
+    own = {f for f in tree.atoms(function.AppliedUndef) if _kind(f.func.__name__) in ("field", "input", "site")}
+    own |= {s for s in tree.free_symbols if _kind(s.name) == "value"}
 
     def numbers(c: int) -> dict[Any, Any]:
         """What the symbols are in a channel; where channels meet, its fields bear its number."""
@@ -106,13 +103,20 @@ def _density(layer: Any, method: str, text: str, channel: int | None) -> Any:
 
 def _named(sympy: Any, name: str, kind: str, *signs: str) -> Any:
     """A symbol, or a function of the coordinates that stand behind it."""
-    make = sympy.Symbol if kind in ("symbol", *_NUMBERS) else sympy.Function
+    make = sympy.Symbol if kind in ("symbol", "value", *_NUMBERS) else sympy.Function
     return make(name, real=True, **{sign: True for sign in signs})
 
 
-def _numbered(sympy: Any, f: Any, c: int) -> Any:
-    name = f.func.__name__
-    return _named(sympy, f"{name}_{c}", *SYMBOLS[name].split())(*f.args)
+def _kind(name: str) -> str:
+    """What a name is: "value" of an input without coordinates, "symbol" of a coordinate and of what a sample has."""
+    return SYMBOLS.get(name, "").partition(" ")[0]
+
+
+def _numbered(sympy: Any, x: Any, c: int) -> Any:
+    """A field or an input of one channel."""
+    name = x.name if x.is_Symbol else x.func.__name__
+    made = _named(sympy, f"{name}_{c}", *SYMBOLS[name].split())
+    return made if x.is_Symbol else made(*x.args)
 
 
 def _number(sympy: Any, value: Tensor) -> Any:

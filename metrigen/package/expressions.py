@@ -71,7 +71,8 @@ def _plain(expr: sp.Expr, axes: tuple[sp.Symbol, ...]) -> sp.Expr:
         for p in expr.atoms(Param)
         if p.per in places and not p.is_matrix and (p.per == "edge" or axes)
     }
-    return _rewritten(expr).xreplace(sited)
+    values = {f: sp.Symbol(f.func.__name__, **_assumed(f)) for f in expr.atoms(AppliedUndef) if not f.args}
+    return _rewritten(expr).xreplace({**sited, **values})
 
 
 def _rewritten(expr: sp.Basic) -> sp.Basic:
@@ -145,16 +146,18 @@ def _symbols(expr: sp.Expr, layer: Layer) -> dict[str, str]:
     """Name -> what it is, and its sign where one is declared."""
     found: dict[str, str] = {}
     learned_names = {f.head.name for f in layer.derivation.hamiltonian.atoms(learned)}
+    densities = (layer.derivation.hamiltonian, layer.spec.system.lagrangian)
+    inputs = {f.func.__name__ for e in densities if e is not None for f in e.atoms(InputFunction)}
     for f in expr.atoms(AppliedUndef):
         name = f.func.__name__
         kind = "input" if isinstance(f, InputFunction) else "function" if name in learned_names else "field"
         kind = "site" if name in layer.parameters else kind
-        found[name] = f"{kind}{_sign(f)}" if f.args else f"symbol{_sign(f)}"
+        found[name] = f"{kind}{_sign(f)}"
     for s in expr.atoms(sp.Symbol):
         if isinstance(s, Param) and s.per != "sample":
             found[s.name] = "matrix" if s.is_matrix else s.per
         else:
-            found[s.name] = f"symbol{_sign(s)}"
+            found[s.name] = f"{'value' if s.name in inputs else 'symbol'}{_sign(s)}"
     return found
 
 

@@ -174,7 +174,7 @@ def test_the_density_is_read_back(name: str) -> None:
     table: dict[str, object] = {}
     exec(compiled(name).files["expressions.py"], table)
     kinds = {n: kind.split()[0] for n, kind in table["SYMBOLS"].items()}  # type: ignore[attr-defined]
-    symbolic = ("symbol", "scalar", "channel", "matrix")
+    symbolic = ("symbol", "value", "scalar", "channel", "matrix")
     known = {n: (sp.Symbol if kind in symbolic else sp.Function)(n, real=True) for n, kind in kinds.items()}
     coupling = {n: sp.Function(n) for n in ("_mix", "_transposed", "_total")}
     for text in (table["HAMILTONIAN"], table["LAGRANGIAN"]):

@@ -53,6 +53,7 @@ def at(expr: sp.Expr, **values: torch.Tensor) -> torch.Tensor:
     """An expression at values of its functions and symbols, by name; a derivative by x is called u_x."""
     names = {f: sp.Symbol(f.func.__name__) for f in expr.atoms(sp.core.function.AppliedUndef)}
     slopes = {d: sp.Symbol(f"{d.expr.func.__name__}_{d.variables[0]}") for d in expr.atoms(sp.Derivative)}
+    names |= {s: sp.Symbol(s.name) for s in expr.free_symbols}
     plain = expr.xreplace(slopes).xreplace(names)
     function = sp.lambdify([sp.Symbol(n) for n in values], plain, "numpy")
     return torch.as_tensor(function(*(v.detach().numpy() for v in values.values())))
@@ -102,6 +103,19 @@ def test_channels_that_meet_have_fields_of_their_own() -> None:
     energy = layer.energy(layer.STATE(q, p))
     assert torch.allclose(sum(at(e, **values) for e in each), energy, atol=1e-12, rtol=0)
     assert torch.allclose(at(layer.hamiltonian(None), **values), energy, atol=1e-12, rtol=0)
+
+
+def test_an_input_without_coordinates_is_a_symbol_of_its_channel() -> None:
+    K, f = Param("K", shape=("C", "C")), Input("f", Lattice())
+    layer = made(point(lambda q: q**2 / 2 - q * mix(K, f)), channels=2)
+    layer.K = numbers(2, 2, seed=2)
+    q, p, drive = numbers(3, 2), numbers(3, 2, seed=1), numbers(3, 2, seed=3)
+    values = {f"{n}_{c}": x[:, c] for n, x in (("q", q), ("pi", p), ("f", drive)) for c in range(2)}
+    energy = layer.energy(layer.STATE(q, p), f=drive)
+    assert sp.Symbol("f_1", real=True) in layer.hamiltonian().free_symbols
+    assert torch.allclose(at(layer.hamiltonian(None), **values), energy, atol=1e-12, rtol=0)
+    plain = made(point(lambda q: q**2 / 2 - q * f))
+    assert sp.Symbol("f", real=True) in plain.hamiltonian().free_symbols
 
 
 def test_a_lagrangian_is_varied_by_hand() -> None:
