@@ -103,9 +103,7 @@ def alone(run: Run, layer: Any, name: str, given: dict[str, Tensor]) -> Values:
     def detached(a: Any) -> Any:
         return tuple(x.detach() for x in a) if isinstance(a, tuple) else a
 
-    return {
-        n: timed(run, partial(original[n], *map(detached, args), **options)) for n, (args, options) in held.items()
-    }
+    return {n: timed(run, partial(original[n], *map(detached, args), **options)) for n, (args, options) in held.items()}
 
 
 def others(run: Run) -> None:
