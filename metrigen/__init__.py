@@ -23,6 +23,7 @@ from metrigen.physics.builders import (
 )
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
+from metrigen.spec.distance import hypot
 from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
 from metrigen.spec.gradient import grad
@@ -68,6 +69,7 @@ __all__ = [
     "friction",
     "friction_to_heat",
     "grad",
+    "hypot",
     "kulkarni_nomizu",
     "logmean",
     "mix",
