@@ -25,6 +25,7 @@ from metrigen.physics.builders import (
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.plotting import animate, plot
+from metrigen.spec.distance import hypot
 from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
 from metrigen.spec.gradient import grad
@@ -69,6 +70,7 @@ __all__ = [
     "friction",
     "friction_to_heat",
     "grad",
+    "hypot",
     "kulkarni_nomizu",
     "layer",
     "logmean",

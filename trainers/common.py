@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import json
 import os
 import signal
@@ -206,8 +207,10 @@ def read_meta(folder: Path) -> Mapping[str, Any]:
 
 
 def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:
-    """Refuse weights that were trained on another physics."""
-    if meta["spec"] != spec:
+    """Refuse weights that were trained on another physics. Before, the hash of a spec was that of its bytes."""
+    bytes_of = ROOT / "specs" / f"{meta['package']}.py"
+    before = hashlib.sha256(bytes_of.read_bytes()).hexdigest() if bytes_of.is_file() else spec
+    if meta["spec"] not in (spec, before):
         raise ResumeError(
             f"{folder} was trained with the spec {meta['spec'][:16]}, generated/{meta['package']} is built from "
             f"{spec[:16]}: rebuild that spec, or start a new run"

@@ -7,7 +7,8 @@ y is the cotangent of the states; what flows into inputs and parameters at token
 seeded with g_t. All programs are pointwise: a token, a sample and a channel are one site. Where channels are coupled a
 step ends with their rotation about f, x_t = f_t + R E_t (x_(t-1) - f_t), and is pointwise in token and sample alone.
 
-A slow token hardly moves: 1 - E on the diagonal, and what a step is where it is small, are in ``exponential_gap``.
+A slow token hardly moves: 1 - E on the diagonal, and a step where it is small, are in ``exponential_gap``. Where
+channels are coupled a step is as written above.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def _prologue(cell: Cell, found: Propagator) -> Program:
     names = [a.name for a in cell.state]
     for u, row in zip(names, found.entries, strict=True):
         body += [Local(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
-    driven = {u: e for u, e, f in zip(names, found.gaps, cell.fixed, strict=True) if f != 0}
+    driven = {u: e for u, e, f in zip(names, found.gaps, cell.fixed, strict=True) if f != 0 and not cell.turns}
     body += [Local(gap(u), Kind.CHANNEL, e) for u, e in driven.items()]
     read = {s.name for local in body for s in local.expr.free_symbols}
     inputs = tuple(replace(a, kind=Kind.CHANNEL) for a in cell.params if a.name in read)
@@ -159,7 +160,7 @@ def _written(
     pairs = {(u, v): found.entries[i][j] for i, u in enumerate(names) for j, v in enumerate(names)}
     if found.constant:
         entries = {pair: Leaf(entry(*pair), ()) if e != 0 else e for pair, e in pairs.items()}
-        return [], entries, {u: Leaf(gap(u), ()) for u in names}
+        return [], entries, {u: 1 - entries[u, u] if cell.turns else Leaf(gap(u), ()) for u in names}
     gaps = dict(zip(names, found.gaps, strict=True))
     return [Map(stores=((name, expr),)) for name, expr in found.values], pairs, gaps
 

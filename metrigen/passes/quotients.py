@@ -7,6 +7,7 @@
     exp      exp(m) sinhc(d/2)                sin, cos  cos(m) sinc(d/2), -sin(m) sinc(d/2)
     tanh     tanh(d)/d (1 - tanh a0 tanh a1)  log       artanhc(d/(2 m))/m       |a|       (a0 + a1)/(|a0| + |a1|)
 
+    d hypot(a, b) = 2 (mean(a) da + mean(b) db)/(hypot0 + hypot1)
     d(2ab/(a + b)) = 2 (q0 q1 da + p0 p1 db), p = a/(a + b), q = 1 - p
 
 with m = mean(a) and d = a1 - a0. Every g_j is smooth where h is, symmetric in the two ends, and the derivative where
@@ -29,6 +30,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.nodes import Leaf
 from metrigen.ir.secants import artanhc, ratio
 from metrigen.ir.stumpff import stumpff
+from metrigen.spec.distance import hypot
 from metrigen.spec.functions import choose, logcosh, sigmoid
 from metrigen.spec.means import harmonicmean, share
 
@@ -111,6 +113,9 @@ class Quotients:
             self._larger(e, weight)
         elif isinstance(e, harmonicmean):
             self._harmonic(e, weight)
+        elif isinstance(e, hypot):
+            for a in e.args:
+                self._flow(a, weight * ratio(2 * self.mean(a), sp.Add(*self.ends(e))))
         else:
             rule = _FUNCTIONS.get(e.func.__name__)
             if rule is None:
@@ -163,7 +168,9 @@ class Quotients:
             f"DiscreteGradient has no quotient of {name}: {e}",
             part=self.part,
             why=f"{why}, and a difference of two energies would lose the digits that small steps need",
-            fix="write it with " + ", ".join(sorted([*_FUNCTIONS, "Max", "Min"])) + " and powers; u*Abs(u) for "
+            fix="write it with "
+            + ", ".join(sorted([*_FUNCTIONS, "Max", "Min", "hypot"]))
+            + " and powers; u*Abs(u) for "
             "u**2*sign(u); ImplicitMidpoint takes any function",
         )
 

@@ -4,7 +4,7 @@
     whole(x)        the largest integer not above x: floor, with the derivative 0 almost everywhere
 
 The others stand for expressions that rounding or overflow would spoil: e^x - 1, log cosh x, log(1 + e^x), f(x)/x at 0.
-Means are in ``spec.means``.
+Means are in ``spec.means``, hypot in ``spec.distance``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
+from metrigen.spec.distance import bearing, hypot, overhypot
 from metrigen.spec.elementary import Elementary
 from metrigen.spec.means import SHARES, harmonicmean, logmean, logratio
 
@@ -263,6 +264,6 @@ ROOTS = {_ODD[name][0]: _quotient(name, True) for name in _ODD}  # f -> f(sqrt z
 # What SymPy does not know the value of: name -> the function of numbers of mpmath.
 _OWN: tuple[type[Elementary], ...] = (
     choose, whole, expm1, logmean, logratio, logcosh, softplus, sigmoid, powlog, guard, polar, cosatan, sinatan,
-    harmonicmean, *SHARES.values(), *QUOTIENTS.values(), *ROOTS.values(),
+    hypot, bearing, overhypot, harmonicmean, *SHARES.values(), *QUOTIENTS.values(), *ROOTS.values(),
 )  # fmt: skip
 VALUES = {made.__name__: made.value for made in _OWN}

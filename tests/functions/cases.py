@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
+from metrigen.spec.distance import hypot
 from metrigen.spec.functions import QUOTIENTS, ROOTS, cosatan, expm1, logcosh, sigmoid, sinatan, softplus
 from metrigen.spec.means import harmonicmean, logmean, share
 
@@ -73,6 +74,8 @@ CASES: dict[str, Case] = {
     "mod": Case(sp.Mod(x, 3), low=-999.5, high=999.5, without=_WHOLE),
     "huber": Case(sp.Piecewise((x**2 / 2, x < 1), (x - _HALF, True))),
     "sinc": Case(sp.sinc(x), low=-8000, high=8000),
+    "hypot": Case(hypot(x, sp.Integer(3)), sp.sqrt(x**2 + 9)),
+    "hypot of small": Case(hypot(x, x / 3), sp.sqrt(10) / 3 * sp.Abs(x), without=(0.0,), orders=1),
     "logmean": Case(logmean(x, sp.Integer(3)), (x - 3) / (sp.log(x) - sp.log(3)), low=1e-15, high=1e15),
     "harmonicmean": Case(harmonicmean(x, sp.Integer(3)), 6 * x / (x + 3), low=0),
     "share": Case(share(0, x, sp.Integer(3)), x / (x + 3), low=0),

@@ -22,6 +22,7 @@ from metrigen import (
     System,
     derive,
     energy_density,
+    hypot,
     logmean,
 )
 from metrigen.backends.expressions import CPP, TORCH, TRITON, Dialect
@@ -40,6 +41,8 @@ ENERGIES: dict[str, tuple[sp.Expr, float, float, float]] = {
     "root_of_a_clamp": (sp.sqrt(sp.Max(0, u**2 - 1)), 0.37, 0.37, 1),
     "whole_float_exponent": (u**2.0, -1.0, 0.0, 0),
     "cube_root": (sp.cbrt(u**2), 1.0, 1 - 1 / 3, 1 + 1 / 9),
+    "distance": (hypot(u, 2), 1.0, 0.776393202250021, 0.821114561800016),
+    "distance_at_zero": (hypot(u, a * u), 0.0, 0.0, 1),
     "two_to_the": (2**u, 2.6, 0.4987706707906336, -0.4564611852513375),
     "log_cosh": (sp.log(sp.cosh(u)), 120.0, 119.5, 1),
     "softplus": (sp.log(1 + sp.exp(u)), 800.0, 799.5, 1),

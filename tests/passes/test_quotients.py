@@ -14,6 +14,7 @@ from metrigen.ir.evaluate import evaluate
 from metrigen.ir.nodes import Leaf
 from metrigen.ir.secants import artanhc, artanhc_values, ratio
 from metrigen.passes.quotients import Quotients, at
+from metrigen.spec.distance import bearing, hypot
 from metrigen.spec.functions import logcosh, sigmoid, softplus
 from metrigen.spec.means import SHARES, harmonicmean
 from tests.lengths import spread
@@ -56,7 +57,7 @@ def values(g: sp.Expr, *ends: tuple[Leaf, float, float]) -> float:
 
 def exactly(e: sp.Expr, at: dict[sp.Symbol, mpmath.mpf]) -> mpmath.mpf:
     symbols = sorted(at, key=str)
-    own = {f.__name__: f.value for f in (logcosh, sigmoid, softplus, harmonicmean, *SHARES.values())}
+    own = {f.__name__: f.value for f in (logcosh, sigmoid, softplus, hypot, bearing, harmonicmean, *SHARES.values())}
     e = e.xreplace({sp.Symbol("c", positive=True): sp.Float(C, 60)})
     return sp.lambdify(symbols, e, [own, "mpmath"])(*(at[s] for s in symbols))
 
@@ -127,6 +128,7 @@ PRODUCTS = {
     "harmonic mean": harmonicmean(U**2, 1 + W**2) * (W - U) ** 2,
     "composed": sp.exp(sp.sin(U * W)) * sp.sqrt(1 + U**2 * W**4) / (2 + sp.cos(U - W)),
     "power": (1 + W**2) ** (U + sp.Rational(1, 3)), "kinks": sp.Max(U, W**2, -U * W) * sp.Abs(U - W),
+    "distance": hypot(U, 2 * W) ** 3 + hypot(U, sp.Integer(1)),
     "logarithms": U * sp.log(1 + U**2 + W**2) + sp.asinh(U * W) * sp.tanh(W),
 }  # fmt: skip
 

@@ -162,6 +162,34 @@ _FIXED: dict[str, Form] = {
         q = b / m
         return p / (p * p + q * q) / m
     """),
+    "hypot": _form("a b", """
+        x = abs(a)
+        y = abs(b)
+        m = where(x > y, x, y)
+        n = where(x > y, y, x)
+        r = n / where(m == 0.0, like(m, 1.0), m)
+        return m * sqrt(1.0 + r * r)
+    """),
+    "bearing": _form("a b", """
+        x = abs(a)
+        y = abs(b)
+        m = where(x > y, x, y)
+        c = where(m == 0.0, like(m, 1.0), m)
+        u = where(m == 0.0, like(a, 0.0), a / c)
+        v = b / c
+        w = u * u + v * v
+        return u / sqrt(where(m == 0.0, like(m, 1.0), w))
+    """),
+    "overhypot": _form("a b", """
+        x = abs(a)
+        y = abs(b)
+        m = where(x > y, x, y)
+        c = where(m == 0.0, like(m, 1.0), m)
+        u = where(m == 0.0, like(a, 0.0), a / c)
+        v = b / c
+        w = u * u + v * v
+        return u / where(m == 0.0, like(m, 1.0), w) / c
+    """),
     "cosatan": _form("x", """
         a = abs(x)
         m = where(a > 1.0, a, like(x, 1.0))
