@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,17 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from trainers.common import CHECKPOINT, EARLIER, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
+from trainers.common import (
+    CHECKPOINT,
+    EARLIER,
+    Display,
+    ResumeError,
+    Run,
+    check_spec,
+    make_fabric,
+    read_meta,
+    spec_hash,
+)
 from trainers.maze import Options, batch_of, train, training_pool
 
 TINY = Options(steps=8, batch=4, pool=8, every=3, hidden=8)
@@ -84,6 +95,12 @@ def test_weights_of_another_spec_are_refused(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("trainers.maze.spec_hash", lambda package: "0" * 64)
     with pytest.raises(ResumeError, match="was trained with the spec"):
         fit(tmp_path, resume=True)
+
+
+def test_weights_that_name_the_bytes_of_their_spec_are_taken(root: Path) -> None:
+    before = hashlib.sha256((root / "specs/maze.py").read_bytes()).hexdigest()
+    assert before != spec_hash("maze")
+    check_spec({"spec": before, "package": "maze"}, spec_hash("maze"), root)
 
 
 def test_nothing_to_resume_is_one_line(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
