@@ -1,7 +1,8 @@
 """Pages whose code runs, and prints what they say; ``python -m tests.test_pages`` writes what it prints today.
 
 A Python block that begins with ``# NAME.py`` is saved under that name; lines of bash that call metrigen are run, and
-print what stands below them; all other Python of a page is one program. Words must be equal, numbers nearly: they are of another machine.
+print what stands below them; all other Python of a page is one program. Words must be equal, numbers nearly: they are
+of another machine.
 """
 
 from __future__ import annotations
