@@ -62,7 +62,7 @@ class Session:
             found = {"command": self.command, "exit": exit_code, **result}
             if self.warnings:
                 found["warnings"] = [error_values(warned) for warned in self.warnings]
-            self._out.print(json.dumps(found, indent=2, ensure_ascii=False, default=str), soft_wrap=True)
+            self._out.print(json.dumps(found, indent=2, default=str), soft_wrap=True)
         if exit_code:
             raise typer.Exit(exit_code)
 

@@ -25,7 +25,7 @@ def draw_curves(found: Trajectory, title: str, file: Path) -> None:
     plt = _pyplot()
     curves = found.curves()
     figure, axes = plt.subplots(len(curves), 1, figsize=(6, 2 * len(curves) + 0.6), sharex=True, squeeze=False)
-    labels = {"balance": "defect of the balance, dE/dt"}
+    labels = {"balance": "balance defect"}
     for axis, (name, curve) in zip(axes[:, 0], curves.items(), strict=True):
         axis.plot(found.times, curve, color="tab:blue")
         axis.set_ylabel(labels.get(name, name))
