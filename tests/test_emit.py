@@ -113,7 +113,7 @@ def test_the_derivation_holds_every_part(wave: Spec) -> None:
 def test_a_manifest_accounts_for_every_file(wave: Spec) -> None:
     files = {"b.py": "b = 1\n", "a.py": "a = 'é'\n"}
     content = json.loads(manifest(wave, files, options(wave.system), {"step": {"ops": 3}}))
-    assert content["spec"] == {"name": "coupled_wave", "path": wave.path, "sha256": wave.sha256}
+    assert content["spec"] == {"name": "coupled_wave", "path": wave.path, "sha256": wave.sha256, "siblings": {}}
     assert content["versions"] == {"metrigen": metrigen.__version__, "sympy": sp.__version__}
     composed = {"bracket": None, "metric": None}
     assert content["options"]["integrator"] == {"kind": "Strang", "steps": 8, "dt": "dt", **composed}
