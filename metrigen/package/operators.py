@@ -17,5 +17,6 @@ def operators_text(package: Package[Layer], header: str) -> str:
         "operators.py.j2", header=header, title=layer.class_name, tag=unsigned(layer.name), kind=kind, file=file,
         axes=layer.axes, kinds=dict(layer.kinds), operators=package.registered,
         always=sorted(["reference", *(b.module for b in used if not b.needs)]),
-        guarded=[(b.module, b.needs.title(), b.name) for b in used if b.needs], backends=[(b.name, b.module) for b in used],
+        guarded=[(b.module, b.needs.title(), b.name) for b in used if b.needs],
+        backends=[(b.name, b.module) for b in used],
     )  # fmt: skip
