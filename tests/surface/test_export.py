@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from tests.surface.systems import ALL, FAMILIES, fields, inputs, layer
 
-
 # Implicit steps, and solves on a graph, stop by what they find, which torch.export does not trace in the reference.
 EXPORTED = tuple(name for name in ALL if name not in ("implicit", "graph_steady"))
 
@@ -41,7 +40,11 @@ def test_a_frozen_layer_is_exported_with_the_same_numbers(name: str) -> None:
     kept = [key for key, _ in made.named_buffers() if key.startswith("_kept")]
     assert kept or not list(made.parameters())
     program = torch.export.export(Called(made, name, inputs(name)), given, strict=False)
-    assert {f"made.{key}" for key in kept} <= {*program.constants, *program.state_dict, *program.graph_signature.buffers}
+    assert {f"made.{key}" for key in kept} <= {
+        *program.constants,
+        *program.state_dict,
+        *program.graph_signature.buffers,
+    }
     file = io.BytesIO()
     torch.export.save(program, file)
     file.seek(0)
