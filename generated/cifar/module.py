@@ -97,7 +97,16 @@ class Cifar(Stepping, LatticeLayer):
     def forward(
         self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
     ) -> CifarState:
-        """The state after ``steps`` steps; a momentum that is not given starts at zero."""
+        """The state after ``steps`` steps.
+
+        phi    field (B, C, *S), or one CifarState for all of them
+        pi     field (B, C, *S); zero where not given
+        steps  how many, 0 or more; None: those of the layer
+        dt     None: that of the layer; a number, () or (B,), positive
+
+        Returns fields (B, C, *S) in the dtype of phi.
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         return self._called({"phi": phi, "pi": pi}, {}, Span(steps, dt))
 
     def _evolved(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
@@ -129,7 +138,8 @@ class Cifar(Stepping, LatticeLayer):
     def forward_readout(
         self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
     ) -> tuple[CifarState, Tensor]:
-        """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
+        """``forward``, with its arguments, and the readout (B, R*C, *S) of its state, in one go: less memory is
+        moved."""
         results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {}, Span(steps, dt))
         read, *ends = [as_dtype(x, dtype) for x in results]
         return CifarState(*ends), read
@@ -146,7 +156,11 @@ class Cifar(Stepping, LatticeLayer):
     @framed
     @exact
     def readout(self, state: CifarState) -> Tensor:
-        """The readout, (B, R*C, *S): a, T01_a, T02_a, T11_T22_2a, T12_a."""
+        """The readout, (B, R*C, *S): a, T01_a, T02_a, T11_T22_2a, T12_a.
+
+        The fields of ``state`` are (B, C, *S) or, of n of them at once, (B, C, n, *S).
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         phi, pi = self._state("readout", state)
         given = (phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
         if by_reference(self.backend):

@@ -220,8 +220,12 @@ class Stepping(Accuracy):
     ) -> Any:  # fmt: skip
         """The states after steps every, 2 every, ..., as one State of fields (B, C, n, *S); ``forward`` is the last.
 
-        every   steps from one state to the next; steps is a multiple of it
-        fields, steps, dt, t0, and the inputs as ``forward`` takes them; gradients flow from any of the states"""
+        fields  (B, C, *S), in order or by name, or a State; those that may be left out start at zero
+        every   steps from one state to the next, 1 or more; steps is a multiple of it
+        steps, dt, t0, and by name all else that ``forward`` takes, in the shapes that it takes
+
+        Gradients flow from any of the states. ValueError: as ``forward``, and where the last state would not be kept.
+        TypeError: a name that is unknown, missing or given twice."""
         as_count(every, "every", 1)
         return self._called(*self._bound(fields, given), Span(steps, dt, t0, every))
 
@@ -257,7 +261,9 @@ class Stepping(Accuracy):
         return sum(self.ON.get(name, (True,) * self.RANK))
 
     def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
-        """The last state, and the readout (B, R*C, n, *S) of each that ``rollout`` gives."""
+        """The last state, fields (B, C, *S), and the readout (B, R*C, n, *S) of each state that ``rollout`` gives.
+
+        fields, every, and by name all else: as ``rollout`` takes them, and with its errors."""
         states = self.rollout(*fields, every=every, **given)
         read = {name: given[name] for name in (*self.INPUTS, *self.MORE) if name in given}
         for name in self.DRIVEN:

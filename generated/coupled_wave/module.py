@@ -87,7 +87,16 @@ class CoupledWave(Stepping, LatticeLayer):
     def forward(
         self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
     ) -> CoupledWaveState:
-        """The state after ``steps`` steps; a momentum that is not given starts at zero."""
+        """The state after ``steps`` steps.
+
+        phi    field (B, C, *S), or one CoupledWaveState for all of them
+        pi     field (B, C, *S); zero where not given
+        steps  how many, 0 or more; None: those of the layer
+        dt     None: the time step of this layer is learned
+
+        Returns fields (B, C, *S) in the dtype of phi.
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         return self._called({"phi": phi, "pi": pi}, {}, Span(steps, dt))
 
     def _evolved(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
@@ -122,7 +131,8 @@ class CoupledWave(Stepping, LatticeLayer):
     def forward_readout(
         self, phi: Tensor, pi: Tensor | None = None, *, steps: int | None = None, dt: float | Tensor | None = None
     ) -> tuple[CoupledWaveState, Tensor]:
-        """``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."""
+        """``forward``, with its arguments, and the readout (B, R*C, *S) of its state, in one go: less memory is
+        moved."""
         results, dtype = self._run(self._evolved_readout, {"phi": phi, "pi": pi}, {}, Span(steps, dt))
         read, *ends = [as_dtype(x, dtype) for x in results]
         return CoupledWaveState(*ends), read
@@ -144,7 +154,11 @@ class CoupledWave(Stepping, LatticeLayer):
     @framed
     @exact
     def readout(self, state: CoupledWaveState) -> Tensor:
-        """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22."""
+        """The readout, (B, R*C, *S): T00, T01, T02, T11, T12, T22.
+
+        The fields of ``state`` are (B, C, *S) or, of n of them at once, (B, C, n, *S).
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         phi, pi = self._state("readout", state)
         given = (
             phi,

@@ -71,10 +71,15 @@ class Lm(BaseLayer):
     @from_state
     @checked
     def forward(self, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor, state: LmState | None = None) -> LmState:
-        """The state after every token, (B, C, T), from ``state`` (B, C) before the first one (zero by default).
+        """The state after every token, (B, C, T).
 
-        Inputs broadcast to (B, C, T). In memory the channels are last: an input that is the ``.mT`` of a contiguous
-        (B, T, C) is read where it lies, and the ``.mT`` of a result is contiguous."""
+        f_p, f_q, lam, theta  (B, C, T) or what broadcasts to it, of one T; C is that of the layer
+        state  fields (B, C) before the first token (default zero)
+
+        In memory the channels are last: an input that is the ``.mT`` of a contiguous (B, T, C) is read where it lies,
+        and the ``.mT`` of a result is contiguous.
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         inputs, dtype = as_tokens(self.channels, 3, f_p=f_p, f_q=f_q, lam=lam, theta=theta)
         start = as_start(state, LmState._fields, inputs[0])
         fixed = self._coefficients(inputs[0])
@@ -100,7 +105,9 @@ class Lm(BaseLayer):
         """The readout at every token, (B, R*C, T): T00, J, M.
 
         ``before`` is the state (B, C) before the first token of ``state``, zero by default. A state (B, C) of one token
-        is read as such: (B, R*C)."""
+        is read as such: (B, R*C).
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         check_state("readout", state, LmState)
         single, dtype = state[0].dim() == 2, state[0].dtype
         states = tuple((x[:, :, None] if single else x).to(working(x)).mT.contiguous() for x in state)
@@ -128,4 +135,5 @@ class Lm(BaseLayer):
         """x.P x/2 of each sample, summed over the channels: (B, T), or (B,) for a state (B, C)."""
         check_state("energy", state, LmState)
         states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
-        return reference.energy(*states)[0].expand_as(states[0]).sum(-1)
+        given = (*states,)
+        return reference.energy(*given)[0].expand_as(states[0]).sum(-1)

@@ -85,7 +85,14 @@ class Maze(LatticeLayer):
     @from_state
     @checked
     def forward(self, kappa: Tensor, m2: Tensor, s: Tensor, *, warm_start: Tensor | None = None) -> MazeState:
-        """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
+        """The field that minimises the free energy.
+
+        kappa, m2, s  (B, C, *S), or what broadcasts to it
+        warm_start    (B, C, *S) or what broadcasts to it, or a State, to start from (default zero)
+
+        Returns the field (B, C, *S); iterations, ||r|| and status of every sample, (B,).
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         like, dtype = self._frame(kappa, m2, s)
         if transformed():
             raise RuntimeError("a steady state has no torch.func transforms and no forward-mode derivative")
@@ -105,7 +112,12 @@ class Maze(LatticeLayer):
     def readout(
         self, state: MazeState, *, kappa: Tensor | None = None, m2: Tensor | None = None, s: Tensor | None = None
     ) -> Tensor:
-        """The readout, (B, R*C, *S): T00, T11, T12, T22."""
+        """The readout, (B, R*C, *S): T00, T11, T12, T22.
+
+        The fields of ``state`` are (B, C, *S).
+        Needed: kappa, m2, s, as ``forward`` takes them.
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         check_given("readout", kappa=kappa, m2=m2, s=s)
         (u,) = self._state("readout", state)
         given = (u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s"))

@@ -162,7 +162,16 @@ class Sudoku(BaseLayer):
     def forward(
         self, s: Tensor, w: Tensor, *, edge_index: Tensor | None = None, warm_start: Tensor | None = None
     ) -> SudokuState:
-        """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""
+        """The field that minimises the free energy.
+
+        edge_index  (2, E), tail and head of every edge; None: all pairs of nodes
+        s           (B, C, N), or what broadcasts to it
+        w           (B, C, E), without edge_index (B, C, N, N), or what broadcasts to it
+        warm_start  (B, C, N) or what broadcasts to it, or a State, to start from (default zero)
+
+        Returns the field (B, C, N); iterations, ||r|| and status of every sample, (B,).
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         _like, _dtype = _frame({"s": s}, {"w": w}, edge_index is None, self.channels)
         _graph = self._graph(edge_index, _like.shape[2])
         _m, _w = reference.weights(_graph, _like[:1, :1, :1], _edge(w, _like, _graph, "w"), self.m2.to(_like.dtype))
@@ -188,7 +197,12 @@ class Sudoku(BaseLayer):
     def readout(
         self, state: SudokuState, *, edge_index: Tensor | None = None, s: Tensor | None = None, w: Tensor | None = None
     ) -> Tensor:
-        """The readout at the nodes, (B, R*C, N): T00."""
+        """The readout at the nodes, (B, R*C, N): T00.
+
+        The fields of ``state`` are (B, C, N).
+        Needed: s, w, as ``forward`` takes them.
+        ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
+        """
         check_state("readout", state, SudokuState)
         check_given("readout", s=s, w=w)
         (phi,), _dtype = _work(state.phi, channels=self.channels)

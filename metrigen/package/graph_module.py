@@ -8,6 +8,7 @@ from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import floats, parameters, timed
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
+from metrigen.package.call_docs import reading_doc, solve_doc, written
 from metrigen.package.checks import declarations, watched
 from metrigen.package.graph_arguments import (
     arguments_of,
@@ -217,7 +218,7 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     signature = f"self{positional}, *, {edge_index}{start}"
     return [
         f"def forward({signature}) -> {layer.class_name}State:",
-        '    """The field that minimises the free energy, with iterations, ||r|| and status of every sample."""',
+        *written(solve_doc(layer, "||r||", on_graph=True)),
         f"    _like, _dtype = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
         f"    _graph = self._graph({'' if fixed_graph else 'edge_index, '}_like.shape[2])",
         f"    _m, _w = reference.weights({w})",
@@ -303,7 +304,7 @@ def _reading(
     extra += ", t: float | Tensor = 0.0" if timed(layer) else ""
     head = [
         f"def {name}(self, state: {layer.class_name}State{keywords(layer, True, extra)}) -> Tensor:",
-        f'    """{doc}"""',
+        *written(reading_doc(layer, doc, needed, on_graph=True) if name == "readout" else [doc]),
         f"    check_state({name!r}, state, {layer.class_name}State)",
         *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         *opened(layer, fields),

@@ -6,6 +6,7 @@ from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Array, Kind
 from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import floats, step_length, timed
+from metrigen.package.call_docs import steps_doc, written
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, network_of, value
 from metrigen.package.settings import fields_given, is_reversible
 from metrigen.package.stepping import length, span_of, span_signature
@@ -19,7 +20,7 @@ def forward_steps(layer: FieldLayer) -> list[str]:
     fields, given = (", ".join(f'"{n}": {n}' for n in found) for found in (layer.fields, names))
     return [
         f"def forward(self, {signature}{inputs}, {span_signature(layer)}) -> {state}:",
-        '    """The state after ``steps`` steps; a momentum that is not given starts at zero."""',
+        *written(steps_doc(layer, on_graph=True)),
         f"    return self._called({{{fields}}}, {{{given}}}, {span_of(layer)})",
         "",
         *length(layer),

@@ -21,6 +21,7 @@ from metrigen.package.arguments import (
 )
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
+from metrigen.package.call_docs import solve_doc, written
 from metrigen.package.checks import declarations, watched
 from metrigen.package.reading import density_method, diagnostic_methods, exactly, readout_method
 from metrigen.package.settings import (
@@ -188,7 +189,7 @@ def _forward_head(layer: FieldLayer, size: str) -> list[str]:
     joined = ", ".join(spread(layer, n) for n in names) or "warm_start"
     return [
         f"def forward(self{''.join(f', {n}: Tensor' for n in names)}, *, {start}) -> {layer.class_name}State:",
-        f'    """The field that minimises the free energy, with iterations, {size} and status of every sample."""',
+        *written(solve_doc(layer, size)),
         f"    like, dtype = self._frame({joined})",
     ]
 

@@ -7,6 +7,7 @@ from metrigen.ir.nodes import Program
 from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import arguments, input_signature, inputs_of, timed
 from metrigen.package.assembly import Package
+from metrigen.package.call_docs import reading_doc, written
 from metrigen.package.neural import keywords
 
 BALANCE_DOC = "Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."
@@ -79,7 +80,7 @@ def _head(layer: FieldLayer, name: str, doc: str, program: Program) -> list[str]
     target = f"({layer.fields[0]},)" if len(layer.fields) == 1 else ", ".join(layer.fields)
     return [
         f"def {name}(self, {state}{input_signature(layer, True, timed(layer))}) -> Tensor:",
-        f'    """{doc}"""',
+        *written(reading_doc(layer, doc, needed) if name == "readout" else [doc]),
         *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         f"    {target} = self._state({name!r}, state)",
     ]

@@ -7,6 +7,7 @@ from metrigen.layers.tokens import TokenLayer
 from metrigen.package.arguments import parameters
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
+from metrigen.package.call_docs import REFUSED
 from metrigen.package.checks import declarations
 from metrigen.package.settings import making_lines
 from metrigen.package.surface import surface_constants
@@ -33,6 +34,8 @@ def sequence_module_text(package: Package[TokenLayer], header: str) -> str:
             *backend_constants(package),
         ],
         tokens=tokens,
+        token_names=", ".join(tokens),
+        refused=REFUSED,
         token_keywords=", ".join(f"{n}={n}" for n in tokens),
         components=repr(scan.components),
         parameters=parameters(layer),

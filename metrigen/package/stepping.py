@@ -13,6 +13,7 @@ from metrigen.layers.joint import Joint
 from metrigen.package import neural
 from metrigen.package.arguments import arguments, floats, handed_in, inputs_of, noises, step_length, timed, value
 from metrigen.package.assembly import Package
+from metrigen.package.call_docs import steps_doc, written
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
 
@@ -20,11 +21,8 @@ from metrigen.package.settings import field_signature
 def forward_steps(package: Package[FieldLayer]) -> list[str]:
     layer = package.layer
     state = f"{layer.class_name}State"
-    doc = "The state after ``steps`` steps; a momentum that is not given starts at zero."
-    if noises(layer):
-        doc += " Noise is handed in, standard normal (B, C, K, *S), or drawn with a seed of the ``generator``."
     lines = [
-        *_opened(layer, "forward", state, doc),
+        *_opened(layer, "forward", state, steps_doc(layer)),
         f"    return self._called({_handed(layer)}, {span_of(layer)})",
         "",
         *length(layer),
@@ -54,7 +52,11 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
     fixed = [a.name for a in found.fixed]
     further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
     passed = ", ".join(["*state", "*fixed", *further, "_span.steps"])
-    doc = "``forward`` and the readout of its state, in one go: less memory is moved than by one after the other."
+    doc = [
+        "``forward``, with its arguments, and the readout (B, R*C"
+        + (", *S" if layer.rank else "")
+        + ") of its state, in one go: less memory is moved."
+    ]
     return [
         *_opened(layer, "forward_readout", f"tuple[{state}, Tensor]", doc),
         f"    results, dtype = self._run(self._evolved_readout, {_handed(layer)}, {span_of(layer)})",
@@ -103,14 +105,14 @@ def span_signature(layer: FieldLayer) -> str:
     return "steps: int | None = None, dt: float | Tensor | None = None" + ", t0: float | Tensor = 0.0" * timed(layer)
 
 
-def _opened(layer: FieldLayer, name: str, returns: str, doc: str) -> list[str]:
+def _opened(layer: FieldLayer, name: str, returns: str, doc: list[str]) -> list[str]:
     """The head of a public method."""
     inputs = "".join(f"{n}: Tensor, " for n in inputs_of(layer))
     span = span_signature(layer)
     span += ", generator: torch.Generator | None = None, noise: Any = None" if noises(layer) else ""
     return [
         f"def {name}(self, {field_signature(layer)}, *, {inputs}{span}) -> {returns}:",
-        f'    """{doc}"""',
+        *written(doc),
     ]
 
 

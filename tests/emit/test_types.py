@@ -19,7 +19,7 @@ from tests.lattice.emitted import compiled
 from tests.lengths import picked
 
 # What a spec of its own kind emits: noise, edges that are driven, coupled tokens, implicit steps of a point.
-SOME = ("specs/gallery/langevin.py", "specs/gallery/driven_graph.py", "specs/gallery/orthogonal_recurrence.py",
+SOME = ("specs/gallery/brownian_well.py", "specs/gallery/driven_graph.py", "specs/gallery/orthogonal_recurrence.py",
         "tests/ladder-midpoint-periodic-0")  # fmt: skip
 SHIPPED = ("cifar", "lm", "maze", "sudoku")
 # Strict but for what torch leaves untyped: torch.broadcast_shapes and Function.apply have no types, nor have the
