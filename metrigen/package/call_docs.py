@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from metrigen.ir.nodes import Kind
-from metrigen.layer.fields import FieldLayer
+from metrigen.layers.fields import FieldLayer
 from metrigen.package.arguments import floats, inputs_of, lives_on, noises, timed
 from metrigen.package.graph_arguments import inputs_of as graph_inputs
 from metrigen.package.graph_arguments import network_of
