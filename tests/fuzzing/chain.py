@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from metrigen.spec.domain import EDGE, Graph
 from metrigen.spec.neural import heads
 from metrigen.spec.symbols import InputFunction
 from tests.fuzzing.cells import Cell
-from tests.lattice.emitted import layer_class, package, spec_of
+from tests.lattice.emitted import imported, layer_class, spec_of
 from tests.lowered import lower
 from tests.modules import Network
 
@@ -103,10 +103,10 @@ def learned(derivation: Derivation) -> tuple[Any, ...]:
 def chain_of(cell: Cell, system: System, seed: int, folder: Path) -> Chain:
     """Derive, emit and import. Raises what the compiler raises."""
     name = f"fuzz_{seed}"
-    compiled: Compiled = compile_spec(spec_of(system))
+    compiled: Compiled = compile_spec(spec_of(replace(system, name=name)))
     target = folder / name
     shutil.rmtree(target, ignore_errors=True)
-    found = layer_class(package(system, folder, name))
+    found = layer_class(imported(compiled, folder, name))
     derivation = compiled.derivation
     lowered = None if isinstance(system.domain, Sequence) else lower(derive(system))
     made = Chain(cell, system, derivation, compiled.laws, lowered, found, (), {}, seed)

@@ -61,9 +61,9 @@ def _text(file: str, old: str, new: str) -> Plant:
     """A fault in an emitted file."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        write = chain.package
+        write = chain.imported
 
-        def changed(system: Any, folder: Path, name: str) -> Any:
+        def changed(made: Any, folder: Path, name: str) -> Any:
             def edit(path: Path, text: str, *rest: Any, **options: Any) -> int:
                 assert path.name != file or old in text, f"{old!r} is not in {file}"
                 return plain(path, text.replace(old, new) if path.name == file else text, *rest, **options)
@@ -71,9 +71,9 @@ def _text(file: str, old: str, new: str) -> Plant:
             plain = Path.write_text
             with pytest.MonkeyPatch.context() as inner:
                 inner.setattr(Path, "write_text", edit)
-                return write(system, folder, name)
+                return write(made, folder, name)
 
-        patch.setattr(chain, "package", changed)
+        patch.setattr(chain, "imported", changed)
 
     return plant
 

@@ -26,10 +26,14 @@ def compiled(system: System) -> Compiled:
 
 def package(system: System, folder: Path, name: str, backends: tuple[type[Backend], ...] = BACKENDS) -> ModuleType:
     """The imported package of a system under a module name of its own."""
-    result = compile_spec(spec_of(replace(system, name=name)), backends=backends)
+    return imported(compile_spec(spec_of(replace(system, name=name)), backends=backends), folder, name)
+
+
+def imported(made: Compiled, folder: Path, name: str) -> ModuleType:
+    """The package of what was compiled under that name."""
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
-    for file, text in result.files.items():
+    for file, text in made.files.items():
         (target / file).write_text(text)
     sys.path.insert(0, str(folder))
     try:
