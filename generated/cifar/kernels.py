@@ -177,29 +177,29 @@ def step_1_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     decay = tl.load(decay_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
@@ -329,30 +329,30 @@ def step_adjoint_1_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     decay = tl.load(decay_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
@@ -446,29 +446,29 @@ def step_adjoint_3_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi_1 = tl.load(pi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_2_bar7 = tl.load(pi_2_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     pi_1_bar10 = decay * pi_2_bar7
     v_0 = 0.5 * pi_1_bar10
     dV_dphi_bar12 = dt * (-0.5 * pi_5_bar3 - v_0)
@@ -531,30 +531,30 @@ def step_adjoint_4_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     dT_dpi = tl.load(dT_dpi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     dV_dphi_bar12 = tl.load(dV_dphi_bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dV_dphi_bar12_0_m1 = tl.load(dV_dphi_bar12_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    dV_dphi_bar12_0_p1 = tl.load(dV_dphi_bar12_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    dV_dphi_bar12_m1_0 = tl.load(dV_dphi_bar12_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    dV_dphi_bar12_p1_0 = tl.load(dV_dphi_bar12_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    dV_dphi_bar12_0_m1 = tl.load(dV_dphi_bar12_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    dV_dphi_bar12_0_p1 = tl.load(dV_dphi_bar12_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    dV_dphi_bar12_m1_0 = tl.load(dV_dphi_bar12_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    dV_dphi_bar12_p1_0 = tl.load(dV_dphi_bar12_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_1_bar10 = tl.load(pi_1_bar10_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     phi_bar = (
         ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar12
         + phi_next_bar
@@ -597,31 +597,31 @@ def readout_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     v_0 = (phi - phi_m1_0) * inside_m1_0
     v_1 = (phi - phi_p1_0) * inside_p1_0
     v_2 = (v_0 * v_0 + v_1 * v_1) * c1
@@ -691,14 +691,14 @@ def readout_adjoint_0_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
@@ -708,19 +708,19 @@ def readout_adjoint_0_kernel(
     T12_a_density_bar = tl.load(T12_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     a_density_bar = tl.load(a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     v_0 = (phi - phi_p1_0) * inside_p1_0
     v_1 = (phi - phi_m1_0) * inside_m1_0
     v_2 = v_0 * v_0 + v_1 * v_1
@@ -805,68 +805,76 @@ def readout_adjoint_1_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
-    ok_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
-    ok_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
-    ok_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
-    at_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
-    ok_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
+    ok_site_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
+    ok_site_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
+    ok_site_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
+    ok_site_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     T00_density_bar9 = tl.load(T00_density_bar9_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar9_0_m1 = tl.load(T00_density_bar9_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T00_density_bar9_0_p1 = tl.load(T00_density_bar9_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T00_density_bar9_m1_0 = tl.load(T00_density_bar9_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T00_density_bar9_p1_0 = tl.load(T00_density_bar9_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T00_density_bar9_0_m1 = tl.load(T00_density_bar9_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T00_density_bar9_0_p1 = tl.load(T00_density_bar9_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T00_density_bar9_m1_0 = tl.load(T00_density_bar9_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T00_density_bar9_p1_0 = tl.load(T00_density_bar9_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T01_density_bar8 = tl.load(T01_density_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01_density_bar8_m1_0 = tl.load(T01_density_bar8_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T01_density_bar8_p1_0 = tl.load(T01_density_bar8_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T01_density_bar8_m1_0 = tl.load(T01_density_bar8_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T01_density_bar8_p1_0 = tl.load(T01_density_bar8_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T02_density_bar7 = tl.load(T02_density_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02_density_bar7_0_m1 = tl.load(T02_density_bar7_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T02_density_bar7_0_p1 = tl.load(T02_density_bar7_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T02_density_bar7_0_m1 = tl.load(T02_density_bar7_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T02_density_bar7_0_p1 = tl.load(T02_density_bar7_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
     T11_T22_density_bar4 = tl.load(T11_T22_density_bar4_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11_T22_density_bar4_0_m1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T11_T22_density_bar4_0_p1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T11_T22_density_bar4_m1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T11_T22_density_bar4_p1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_m1 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0
+    ).to(ACC)
+    T11_T22_density_bar4_0_p1 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0
+    ).to(ACC)
+    T11_T22_density_bar4_m1_0 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0
+    ).to(ACC)
+    T11_T22_density_bar4_p1_0 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0
+    ).to(ACC)
     T12_density_bar2 = tl.load(T12_density_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12_density_bar2_0_m1 = tl.load(T12_density_bar2_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T12_density_bar2_0_p1 = tl.load(T12_density_bar2_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T12_density_bar2_m1_0 = tl.load(T12_density_bar2_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T12_density_bar2_p1_0 = tl.load(T12_density_bar2_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar2_0_m1 = tl.load(T12_density_bar2_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T12_density_bar2_0_p1 = tl.load(T12_density_bar2_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T12_density_bar2_m1_0 = tl.load(T12_density_bar2_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T12_density_bar2_p1_0 = tl.load(T12_density_bar2_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_m1_m1 = tl.load(phi_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
-    phi_m1_p1 = tl.load(phi_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    phi_p1_m1 = tl.load(phi_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
-    phi_p1_p1 = tl.load(phi_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_m1_m1 = tl.load(phi_ptr + base + at_site_m1_m1, mask=ok_site_m1_m1, other=0.0).to(ACC)
+    phi_m1_p1 = tl.load(phi_ptr + base + at_site_m1_p1, mask=ok_site_m1_p1, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    phi_p1_m1 = tl.load(phi_ptr + base + at_site_p1_m1, mask=ok_site_p1_m1, other=0.0).to(ACC)
+    phi_p1_p1 = tl.load(phi_ptr + base + at_site_p1_p1, mask=ok_site_p1_p1, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_m1_m1 = ok_m1_m1.to(ACC)
-    inside_m1_p1 = ok_m1_p1.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
-    inside_p1_m1 = ok_p1_m1.to(ACC)
-    inside_p1_p1 = ok_p1_p1.to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_m1_m1 = ok_site_m1_m1.to(ACC)
+    inside_m1_p1 = ok_site_m1_p1.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
+    inside_p1_m1 = ok_site_p1_m1.to(ACC)
+    inside_p1_p1 = ok_site_p1_p1.to(ACC)
     v_0 = phi - phi_p1_0
     v_1 = phi - phi_0_p1
     v_2 = phi - phi_0_m1

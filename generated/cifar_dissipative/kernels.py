@@ -149,14 +149,14 @@ def step_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     gamma = tl.load(gamma_ptr + channel).to(ACC)
@@ -164,15 +164,15 @@ def step_0_kernel(
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     dH_dphi_v = (
         phi * m2
         + ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0) * c1
@@ -225,14 +225,14 @@ def step_adjoint_0_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     gamma = tl.load(gamma_ptr + channel).to(ACC)
@@ -240,17 +240,17 @@ def step_adjoint_0_kernel(
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
     phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_next_bar = tl.load(pi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
     v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
     dH_dphi_v = phi * m2 + v_0 * c1 + v_1 * c2
@@ -299,27 +299,27 @@ def step_adjoint_1_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dH_dphi_bar8 = tl.load(dH_dphi_bar8_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dH_dphi_bar8_0_m1 = tl.load(dH_dphi_bar8_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    dH_dphi_bar8_0_p1 = tl.load(dH_dphi_bar8_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    dH_dphi_bar8_m1_0 = tl.load(dH_dphi_bar8_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    dH_dphi_bar8_p1_0 = tl.load(dH_dphi_bar8_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    dH_dphi_bar8_0_m1 = tl.load(dH_dphi_bar8_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    dH_dphi_bar8_0_p1 = tl.load(dH_dphi_bar8_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    dH_dphi_bar8_m1_0 = tl.load(dH_dphi_bar8_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    dH_dphi_bar8_p1_0 = tl.load(dH_dphi_bar8_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     tl.store(
         phi_bar_ptr + base + at,
         (
@@ -358,27 +358,27 @@ def readout_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     v_0 = (phi - phi_m1_0) * inside_m1_0
     v_1 = (phi - phi_p1_0) * inside_p1_0
     v_2 = (v_0 * v_0 + v_1 * v_1) * c1
@@ -439,14 +439,14 @@ def readout_adjoint_0_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
@@ -454,15 +454,15 @@ def readout_adjoint_0_kernel(
     T12_a_density_bar = tl.load(T12_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     a_density_bar = tl.load(a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     v_0 = (phi - phi_p1_0) * inside_p1_0
     v_1 = (phi - phi_m1_0) * inside_m1_0
     v_2 = v_0 * v_0 + v_1 * v_1
@@ -529,57 +529,65 @@ def readout_adjoint_1_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
-    ok_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
-    ok_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
-    ok_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
-    at_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
-    ok_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
+    ok_site_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
+    ok_site_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
+    ok_site_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
+    ok_site_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     T00_density_bar7 = tl.load(T00_density_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar7_0_m1 = tl.load(T00_density_bar7_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T00_density_bar7_0_p1 = tl.load(T00_density_bar7_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T00_density_bar7_m1_0 = tl.load(T00_density_bar7_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T00_density_bar7_p1_0 = tl.load(T00_density_bar7_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T00_density_bar7_0_m1 = tl.load(T00_density_bar7_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T00_density_bar7_0_p1 = tl.load(T00_density_bar7_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T00_density_bar7_m1_0 = tl.load(T00_density_bar7_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T00_density_bar7_p1_0 = tl.load(T00_density_bar7_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T11_T22_density_bar4 = tl.load(T11_T22_density_bar4_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11_T22_density_bar4_0_m1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T11_T22_density_bar4_0_p1 = tl.load(T11_T22_density_bar4_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T11_T22_density_bar4_m1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T11_T22_density_bar4_p1_0 = tl.load(T11_T22_density_bar4_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T11_T22_density_bar4_0_m1 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0
+    ).to(ACC)
+    T11_T22_density_bar4_0_p1 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0
+    ).to(ACC)
+    T11_T22_density_bar4_m1_0 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0
+    ).to(ACC)
+    T11_T22_density_bar4_p1_0 = tl.load(
+        T11_T22_density_bar4_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0
+    ).to(ACC)
     T12_density_bar2 = tl.load(T12_density_bar2_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12_density_bar2_0_m1 = tl.load(T12_density_bar2_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T12_density_bar2_0_p1 = tl.load(T12_density_bar2_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T12_density_bar2_m1_0 = tl.load(T12_density_bar2_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T12_density_bar2_p1_0 = tl.load(T12_density_bar2_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar2_0_m1 = tl.load(T12_density_bar2_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T12_density_bar2_0_p1 = tl.load(T12_density_bar2_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T12_density_bar2_m1_0 = tl.load(T12_density_bar2_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T12_density_bar2_p1_0 = tl.load(T12_density_bar2_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_m1_m1 = tl.load(phi_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
-    phi_m1_p1 = tl.load(phi_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    phi_p1_m1 = tl.load(phi_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
-    phi_p1_p1 = tl.load(phi_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_m1_m1 = ok_m1_m1.to(ACC)
-    inside_m1_p1 = ok_m1_p1.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
-    inside_p1_m1 = ok_p1_m1.to(ACC)
-    inside_p1_p1 = ok_p1_p1.to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_m1_m1 = tl.load(phi_ptr + base + at_site_m1_m1, mask=ok_site_m1_m1, other=0.0).to(ACC)
+    phi_m1_p1 = tl.load(phi_ptr + base + at_site_m1_p1, mask=ok_site_m1_p1, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    phi_p1_m1 = tl.load(phi_ptr + base + at_site_p1_m1, mask=ok_site_p1_m1, other=0.0).to(ACC)
+    phi_p1_p1 = tl.load(phi_ptr + base + at_site_p1_p1, mask=ok_site_p1_p1, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_m1_m1 = ok_site_m1_m1.to(ACC)
+    inside_m1_p1 = ok_site_m1_p1.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
+    inside_p1_m1 = ok_site_p1_m1.to(ACC)
+    inside_p1_p1 = ok_site_p1_p1.to(ACC)
     v_0 = phi - phi_p1_0
     v_1 = phi - phi_m1_0
     v_2 = phi - phi_0_p1

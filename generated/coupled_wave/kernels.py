@@ -173,14 +173,14 @@ def step_1_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
-    ok_m1_0 = ok
-    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
-    ok_0_m1 = ok
-    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
-    ok_0_p1 = ok
-    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
-    ok_p1_0 = ok
+    at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_site_m1_0 = ok
+    at_site_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_0_m1 = ok
+    at_site_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_0_p1 = ok
+    at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_site_p1_0 = ok
     c2 = tl.load(c2_ptr + channel).to(ACC)
     decay = tl.load(decay_ptr + channel).to(ACC)
     lam = tl.load(lam_ptr + channel).to(ACC)
@@ -188,10 +188,10 @@ def step_1_kernel(
     dt = tl.load(dt_ptr).to(ACC)
     K_phi = tl.load(K_phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     dV_dphi = (
         K_phi
@@ -321,14 +321,14 @@ def step_adjoint_1_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
-    ok_m1_0 = ok
-    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
-    ok_0_m1 = ok
-    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
-    ok_0_p1 = ok
-    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
-    ok_p1_0 = ok
+    at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_site_m1_0 = ok
+    at_site_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_0_m1 = ok
+    at_site_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_0_p1 = ok
+    at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_site_p1_0 = ok
     c2 = tl.load(c2_ptr + channel).to(ACC)
     decay = tl.load(decay_ptr + channel).to(ACC)
     lam = tl.load(lam_ptr + channel).to(ACC)
@@ -336,10 +336,10 @@ def step_adjoint_1_kernel(
     dt = tl.load(dt_ptr).to(ACC)
     K_phi = tl.load(K_phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
     dV_dphi = (
@@ -431,22 +431,22 @@ def step_adjoint_3_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
-    ok_m1_0 = ok
-    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
-    ok_0_m1 = ok
-    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
-    ok_0_p1 = ok
-    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
-    ok_p1_0 = ok
+    at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_site_m1_0 = ok
+    at_site_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_0_m1 = ok
+    at_site_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_0_p1 = ok
+    at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_site_p1_0 = ok
     decay = tl.load(decay_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     dV_dphi = tl.load(dV_dphi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_1_0_m1 = tl.load(phi_1_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_1_0_p1 = tl.load(phi_1_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_1_m1_0 = tl.load(phi_1_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_1_p1_0 = tl.load(phi_1_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi_1 = tl.load(pi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_2_bar7 = tl.load(pi_2_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
@@ -501,24 +501,24 @@ def step_adjoint_4_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
-    ok_m1_0 = ok
-    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
-    ok_0_m1 = ok
-    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
-    ok_0_p1 = ok
-    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
-    ok_p1_0 = ok
+    at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_site_m1_0 = ok
+    at_site_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_0_m1 = ok
+    at_site_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_0_p1 = ok
+    at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_site_p1_0 = ok
     c2 = tl.load(c2_ptr + channel).to(ACC)
     lam = tl.load(lam_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     dt = tl.load(dt_ptr).to(ACC)
     dT_dpi = tl.load(dT_dpi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     dV_dphi_bar12 = tl.load(dV_dphi_bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    dV_dphi_bar12_0_m1 = tl.load(dV_dphi_bar12_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    dV_dphi_bar12_0_p1 = tl.load(dV_dphi_bar12_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    dV_dphi_bar12_m1_0 = tl.load(dV_dphi_bar12_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    dV_dphi_bar12_p1_0 = tl.load(dV_dphi_bar12_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    dV_dphi_bar12_0_m1 = tl.load(dV_dphi_bar12_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    dV_dphi_bar12_0_p1 = tl.load(dV_dphi_bar12_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    dV_dphi_bar12_m1_0 = tl.load(dV_dphi_bar12_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    dV_dphi_bar12_p1_0 = tl.load(dV_dphi_bar12_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi_1 = tl.load(phi_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_1_bar16 = tl.load(phi_1_bar16_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_next_bar = tl.load(phi_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
@@ -566,28 +566,28 @@ def readout_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
-    ok_m1_0 = ok
-    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
-    ok_0_m1 = ok
-    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
-    ok_0_p1 = ok
-    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
-    ok_p1_0 = ok
+    at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_site_m1_0 = ok
+    at_site_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_0_m1 = ok
+    at_site_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_0_p1 = ok
+    at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_site_p1_0 = ok
     c2 = tl.load(c2_ptr + channel).to(ACC)
     lam = tl.load(lam_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     K_phi_readout_T00_density_0 = tl.load(K_phi_readout_T00_density_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     v_0 = pi * pi
     v_1 = (K_phi_readout_T00_density_0 + phi * m2) * phi
     v_2 = phi * phi * phi * phi * lam
@@ -655,29 +655,29 @@ def readout_adjoint_0_kernel(
     partial = program
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
-    ok_m1_0 = ok
-    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
-    ok_0_m1 = ok
-    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
-    ok_0_p1 = ok
-    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
-    ok_p1_0 = ok
+    at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_site_m1_0 = ok
+    at_site_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_0_m1 = ok
+    at_site_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_0_p1 = ok
+    at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_site_p1_0 = ok
     T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     T01_density_bar = tl.load(T01_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T02_density_bar = tl.load(T02_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
     T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     T12_density_bar = tl.load(T12_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     v_0 = -phi_0_p1
     v_1 = phi_0_m1 + v_0
@@ -753,66 +753,66 @@ def readout_adjoint_1_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_m1 = ((i0 + N0 - 1) % N0) * N1 + ((i1 + N1 - 1) % N1)
-    ok_m1_m1 = ok
-    at_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
-    ok_m1_0 = ok
-    at_m1_p1 = ((i0 + N0 - 1) % N0) * N1 + ((i1 + N1 + 1) % N1)
-    ok_m1_p1 = ok
-    at_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
-    ok_0_m1 = ok
-    at_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
-    ok_0_p1 = ok
-    at_p1_m1 = ((i0 + N0 + 1) % N0) * N1 + ((i1 + N1 - 1) % N1)
-    ok_p1_m1 = ok
-    at_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
-    ok_p1_0 = ok
-    at_p1_p1 = ((i0 + N0 + 1) % N0) * N1 + ((i1 + N1 + 1) % N1)
-    ok_p1_p1 = ok
+    at_site_m1_m1 = ((i0 + N0 - 1) % N0) * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_m1_m1 = ok
+    at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
+    ok_site_m1_0 = ok
+    at_site_m1_p1 = ((i0 + N0 - 1) % N0) * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_m1_p1 = ok
+    at_site_0_m1 = i0 * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_0_m1 = ok
+    at_site_0_p1 = i0 * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_0_p1 = ok
+    at_site_p1_m1 = ((i0 + N0 + 1) % N0) * N1 + ((i1 + N1 - 1) % N1)
+    ok_site_p1_m1 = ok
+    at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
+    ok_site_p1_0 = ok
+    at_site_p1_p1 = ((i0 + N0 + 1) % N0) * N1 + ((i1 + N1 + 1) % N1)
+    ok_site_p1_p1 = ok
     c2 = tl.load(c2_ptr + channel).to(ACC)
     lam = tl.load(lam_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     K_phi_readout_T00_density_0 = tl.load(K_phi_readout_T00_density_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T01_density_bar = tl.load(T01_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T02_density_bar = tl.load(T02_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
     T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_0_m1 = tl.load(phi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    phi_0_p1 = tl.load(phi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
     phi_bar12 = tl.load(phi_bar12_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    phi_m1_0 = tl.load(phi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    phi_m1_m1 = tl.load(phi_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
-    phi_m1_p1 = tl.load(phi_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
-    phi_p1_0 = tl.load(phi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    phi_p1_m1 = tl.load(phi_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
-    phi_p1_p1 = tl.load(phi_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
+    phi_m1_0 = tl.load(phi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    phi_m1_m1 = tl.load(phi_ptr + base + at_site_m1_m1, mask=ok_site_m1_m1, other=0.0).to(ACC)
+    phi_m1_p1 = tl.load(phi_ptr + base + at_site_m1_p1, mask=ok_site_m1_p1, other=0.0).to(ACC)
+    phi_p1_0 = tl.load(phi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    phi_p1_m1 = tl.load(phi_ptr + base + at_site_p1_m1, mask=ok_site_p1_m1, other=0.0).to(ACC)
+    phi_p1_p1 = tl.load(phi_ptr + base + at_site_p1_p1, mask=ok_site_p1_p1, other=0.0).to(ACC)
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    pi_0_m1 = tl.load(pi_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    pi_0_p1 = tl.load(pi_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    pi_m1_0 = tl.load(pi_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    pi_p1_0 = tl.load(pi_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    pi_0_m1 = tl.load(pi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    pi_0_p1 = tl.load(pi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    pi_m1_0 = tl.load(pi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    pi_p1_0 = tl.load(pi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     v_0 = 4.0 * phi
     v_1 = phi_0_m1 + phi_0_p1
     v_2 = -phi_m1_0

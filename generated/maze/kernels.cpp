@@ -690,26 +690,26 @@ struct Sums {
     double curvature[G];
 };
 
-// ``weights``: screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0.
+// ``weights``: screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0.
 static NOINLINE void weights_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict m2,
     R* __restrict screening__,
-    R* __restrict weight_m1_0,
-    R* __restrict weight_0_m1,
-    R* __restrict weight_0_p1,
-    R* __restrict weight_p1_0
+    R* __restrict weight_to_m1_0,
+    R* __restrict weight_to_0_m1,
+    R* __restrict weight_to_0_p1,
+    R* __restrict weight_to_p1_0
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
             const R* const kappa_row = kappa + c * at.padded + at.padded_row(row);
             const R* const m2_row = m2 + c * at.dense + at.dense_row(row);
             R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
-            R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
-            R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
-            R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
-            R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            R* const weight_to_m1_0_row = weight_to_m1_0 + c * at.padded + at.padded_row(row);
+            R* const weight_to_0_m1_row = weight_to_0_m1 + c * at.padded + at.padded_row(row);
+            R* const weight_to_0_p1_row = weight_to_0_p1 + c * at.padded + at.padded_row(row);
+            R* const weight_to_p1_0_row = weight_to_p1_0 + c * at.padded + at.padded_row(row);
             const R inside_m1 = at.inside_row(row, -1);
             const R inside_p1 = at.inside_row(row, 1);
             columns([&](auto last, const long j) INLINE {
@@ -725,58 +725,59 @@ static NOINLINE void weights_0(
                 const V m2 = load_dense(last, m2_row + j);
                 const auto screening__ = m2;
                 store(screening_row + j, spread(screening__));
-                const auto weight_m1_0 = inside_m1_0 * harmonicmean_(kappa, kappa_m1_0);
-                store(weight_m1_0_row + j, spread(weight_m1_0));
-                const auto weight_0_m1 = inside_0_m1 * harmonicmean_(kappa, kappa_0_m1);
-                store(weight_0_m1_row + j, spread(weight_0_m1));
-                const auto weight_0_p1 = inside_0_p1 * harmonicmean_(kappa, kappa_0_p1);
-                store(weight_0_p1_row + j, spread(weight_0_p1));
-                const auto weight_p1_0 = inside_p1_0 * harmonicmean_(kappa, kappa_p1_0);
-                store(weight_p1_0_row + j, spread(weight_p1_0));
+                const auto weight_to_m1_0 = inside_m1_0 * harmonicmean_(kappa, kappa_m1_0);
+                store(weight_to_m1_0_row + j, spread(weight_to_m1_0));
+                const auto weight_to_0_m1 = inside_0_m1 * harmonicmean_(kappa, kappa_0_m1);
+                store(weight_to_0_m1_row + j, spread(weight_to_0_m1));
+                const auto weight_to_0_p1 = inside_0_p1 * harmonicmean_(kappa, kappa_0_p1);
+                store(weight_to_0_p1_row + j, spread(weight_to_0_p1));
+                const auto weight_to_p1_0 = inside_p1_0 * harmonicmean_(kappa, kappa_p1_0);
+                store(weight_to_p1_0_row + j, spread(weight_to_p1_0));
             });
         }
     }
 }
 
 // Screening and edge weights of A, computed once for a solve.
-// coefficients -> screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0
+// coefficients -> screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0
 static NOINLINE void weights(
     const Lattice& at,
     const Given& given,
     R* screening__,
-    R* weight_m1_0,
-    R* weight_0_m1,
-    R* weight_0_p1,
-    R* weight_p1_0
+    R* weight_to_m1_0,
+    R* weight_to_0_m1,
+    R* weight_to_0_p1,
+    R* weight_to_p1_0
 ) {
-    weights_0(at, given.kappa, given.m2, screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0);
+    weights_0(at, given.kappa, given.m2, screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0);
 }
 
 // ``diagonal``: diagonal__.
 static NOINLINE void diagonal_0(
     const Lattice& at,
     const R* __restrict screening__,
-    const R* __restrict weight_0_m1,
-    const R* __restrict weight_0_p1,
-    const R* __restrict weight_m1_0,
-    const R* __restrict weight_p1_0,
+    const R* __restrict weight_to_0_m1,
+    const R* __restrict weight_to_0_p1,
+    const R* __restrict weight_to_m1_0,
+    const R* __restrict weight_to_p1_0,
     R* __restrict diagonal__
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
             const R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
-            const R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
-            const R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
-            const R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
-            const R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_0_m1_row = weight_to_0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_0_p1_row = weight_to_0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_m1_0_row = weight_to_m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_p1_0_row = weight_to_p1_0 + c * at.padded + at.padded_row(row);
             R* const diagonal_row = diagonal__ + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
                 const V screening__ = load(screening_row + j);
-                const V weight_0_m1 = load(weight_0_m1_row + j);
-                const V weight_0_p1 = load(weight_0_p1_row + j);
-                const V weight_m1_0 = load(weight_m1_0_row + j);
-                const V weight_p1_0 = load(weight_p1_0_row + j);
-                const auto diagonal__ = screening__ + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0;
+                const V weight_to_0_m1 = load(weight_to_0_m1_row + j);
+                const V weight_to_0_p1 = load(weight_to_0_p1_row + j);
+                const V weight_to_m1_0 = load(weight_to_m1_0_row + j);
+                const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
+                const auto diagonal__ = screening__ + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 +
+                    weight_to_p1_0;
                 store(diagonal_row + j, spread(diagonal__));
             });
         }
@@ -784,18 +785,18 @@ static NOINLINE void diagonal_0(
 }
 
 // screening + sum_s weight_s.
-// screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 -> diagonal__
+// screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 -> diagonal__
 static NOINLINE void diagonal(
     const Lattice& at,
     const Given& given,
     const R* screening__,
-    const R* weight_m1_0,
-    const R* weight_0_m1,
-    const R* weight_0_p1,
-    const R* weight_p1_0,
+    const R* weight_to_m1_0,
+    const R* weight_to_0_m1,
+    const R* weight_to_0_p1,
+    const R* weight_to_p1_0,
     R* diagonal__
 ) {
-    diagonal_0(at, screening__, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, diagonal__);
+    diagonal_0(at, screening__, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, diagonal__);
 }
 
 // ``apply``: image__.
@@ -803,10 +804,10 @@ static NOINLINE void apply_0(
     const Lattice& at,
     const R* __restrict screening__,
     const R* __restrict u,
-    const R* __restrict weight_0_m1,
-    const R* __restrict weight_0_p1,
-    const R* __restrict weight_m1_0,
-    const R* __restrict weight_p1_0,
+    const R* __restrict weight_to_0_m1,
+    const R* __restrict weight_to_0_p1,
+    const R* __restrict weight_to_m1_0,
+    const R* __restrict weight_to_p1_0,
     R* __restrict image__,
     Sums& sums
 ) {
@@ -815,10 +816,10 @@ static NOINLINE void apply_0(
         for (long row = at.begin; row < at.end; ++row) {
             const R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
             const R* const u_row = u + c * at.padded + at.padded_row(row);
-            const R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
-            const R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
-            const R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
-            const R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_0_m1_row = weight_to_0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_0_p1_row = weight_to_0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_m1_0_row = weight_to_m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_p1_0_row = weight_to_p1_0 + c * at.padded + at.padded_row(row);
             R* const image_row = image__ + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
                 const V screening__ = load(screening_row + j);
@@ -827,12 +828,12 @@ static NOINLINE void apply_0(
                 const V u_0_p1 = load(u_row + j + 1);
                 const V u_m1_0 = load(u_row + j - at.step0());
                 const V u_p1_0 = load(u_row + j + at.step0());
-                const V weight_0_m1 = load(weight_0_m1_row + j);
-                const V weight_0_p1 = load(weight_0_p1_row + j);
-                const V weight_m1_0 = load(weight_m1_0_row + j);
-                const V weight_p1_0 = load(weight_p1_0_row + j);
-                const auto image__ = u * screening__ + (u - u_0_m1) * weight_0_m1 + (u - u_0_p1) * weight_0_p1 + (u -
-                    u_m1_0) * weight_m1_0 + (u - u_p1_0) * weight_p1_0;
+                const V weight_to_0_m1 = load(weight_to_0_m1_row + j);
+                const V weight_to_0_p1 = load(weight_to_0_p1_row + j);
+                const V weight_to_m1_0 = load(weight_to_m1_0_row + j);
+                const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
+                const auto image__ = u * screening__ + (u - u_0_m1) * weight_to_0_m1 + (u - u_0_p1) * weight_to_0_p1 +
+                    (u - u_m1_0) * weight_to_m1_0 + (u - u_p1_0) * weight_to_p1_0;
                 store(image_row + j, spread(image__));
                 curvature_sum += valid(last, image__ * u);
             });
@@ -842,51 +843,51 @@ static NOINLINE void apply_0(
 }
 
 // A u = screening u + sum_s weight_s (u - u[n + s]).
-// u, screening__, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 -> image__
+// u, screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 -> image__
 static NOINLINE void apply(
     const Lattice& at,
     const Given& given,
     const R* u,
     const R* screening__,
-    const R* weight_m1_0,
-    const R* weight_0_m1,
-    const R* weight_0_p1,
-    const R* weight_p1_0,
+    const R* weight_to_m1_0,
+    const R* weight_to_0_m1,
+    const R* weight_to_0_p1,
+    const R* weight_to_p1_0,
     R* image__,
     Sums& sums
 ) {
-    apply_0(at, screening__, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, image__, sums);
+    apply_0(at, screening__, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, image__, sums);
 }
 
 // ``gather``: gathered.
 static NOINLINE void gather_0(
     const Lattice& at,
     const R* __restrict u,
-    const R* __restrict weight_0_m1,
-    const R* __restrict weight_0_p1,
-    const R* __restrict weight_m1_0,
-    const R* __restrict weight_p1_0,
+    const R* __restrict weight_to_0_m1,
+    const R* __restrict weight_to_0_p1,
+    const R* __restrict weight_to_m1_0,
+    const R* __restrict weight_to_p1_0,
     R* __restrict gathered
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
             const R* const u_row = u + c * at.padded + at.padded_row(row);
-            const R* const weight_0_m1_row = weight_0_m1 + c * at.padded + at.padded_row(row);
-            const R* const weight_0_p1_row = weight_0_p1 + c * at.padded + at.padded_row(row);
-            const R* const weight_m1_0_row = weight_m1_0 + c * at.padded + at.padded_row(row);
-            const R* const weight_p1_0_row = weight_p1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_0_m1_row = weight_to_0_m1 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_0_p1_row = weight_to_0_p1 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_m1_0_row = weight_to_m1_0 + c * at.padded + at.padded_row(row);
+            const R* const weight_to_p1_0_row = weight_to_p1_0 + c * at.padded + at.padded_row(row);
             R* const gathered_row = gathered + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
                 const V u_0_m1 = load(u_row + j - 1);
                 const V u_0_p1 = load(u_row + j + 1);
                 const V u_m1_0 = load(u_row + j - at.step0());
                 const V u_p1_0 = load(u_row + j + at.step0());
-                const V weight_0_m1 = load(weight_0_m1_row + j);
-                const V weight_0_p1 = load(weight_0_p1_row + j);
-                const V weight_m1_0 = load(weight_m1_0_row + j);
-                const V weight_p1_0 = load(weight_p1_0_row + j);
-                const auto gathered = u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 *
-                    weight_p1_0;
+                const V weight_to_0_m1 = load(weight_to_0_m1_row + j);
+                const V weight_to_0_p1 = load(weight_to_0_p1_row + j);
+                const V weight_to_m1_0 = load(weight_to_m1_0_row + j);
+                const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
+                const auto gathered = u_0_m1 * weight_to_0_m1 + u_0_p1 * weight_to_0_p1 + u_m1_0 * weight_to_m1_0 +
+                    u_p1_0 * weight_to_p1_0;
                 store(gathered_row + j, spread(gathered));
             });
         }
@@ -894,18 +895,18 @@ static NOINLINE void gather_0(
 }
 
 // sum_s weight_s u[n + s].
-// u, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 -> gathered
+// u, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 -> gathered
 static NOINLINE void gather(
     const Lattice& at,
     const Given& given,
     const R* u,
-    const R* weight_m1_0,
-    const R* weight_0_m1,
-    const R* weight_0_p1,
-    const R* weight_p1_0,
+    const R* weight_to_m1_0,
+    const R* weight_to_0_m1,
+    const R* weight_to_0_p1,
+    const R* weight_to_p1_0,
     R* gathered
 ) {
-    gather_0(at, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, gathered);
+    gather_0(at, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, gathered);
 }
 
 // ``operator_adjoint``: kappa_bar, m2_bar.

@@ -167,30 +167,30 @@ def readout_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
     s = tl.load(s_ptr + base + at, mask=ok, other=0.0).to(ACC)
     u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     v_0 = (u - u_p1_0) * inside_p1_0
     v_1 = v_0 * v_0 * harmonicmean(kappa, kappa_p1_0)
     v_2 = (u - u_m1_0) * inside_m1_0
@@ -241,66 +241,66 @@ def readout_adjoint_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
-    ok_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
-    ok_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
-    ok_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
-    at_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
-    ok_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
+    ok_site_m1_m1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_m1_p1 = (i0 - 1) * N1 + (i1 + 1)
+    ok_site_m1_p1 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_m1 = (i0 + 1) * N1 + (i1 - 1)
+    ok_site_p1_m1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
+    ok_site_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
     T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T12_density_bar = tl.load(T12_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
     s = tl.load(s_ptr + base + at, mask=ok, other=0.0).to(ACC)
     u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    u_m1_m1 = tl.load(u_ptr + base + at_m1_m1, mask=ok_m1_m1, other=0.0).to(ACC)
-    u_m1_p1 = tl.load(u_ptr + base + at_m1_p1, mask=ok_m1_p1, other=0.0).to(ACC)
-    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    u_p1_m1 = tl.load(u_ptr + base + at_p1_m1, mask=ok_p1_m1, other=0.0).to(ACC)
-    u_p1_p1 = tl.load(u_ptr + base + at_p1_p1, mask=ok_p1_p1, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_m1_m1 = ok_m1_m1.to(ACC)
-    inside_m1_p1 = ok_m1_p1.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
-    inside_p1_m1 = ok_p1_m1.to(ACC)
-    inside_p1_p1 = ok_p1_p1.to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    u_m1_m1 = tl.load(u_ptr + base + at_site_m1_m1, mask=ok_site_m1_m1, other=0.0).to(ACC)
+    u_m1_p1 = tl.load(u_ptr + base + at_site_m1_p1, mask=ok_site_m1_p1, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    u_p1_m1 = tl.load(u_ptr + base + at_site_p1_m1, mask=ok_site_p1_m1, other=0.0).to(ACC)
+    u_p1_p1 = tl.load(u_ptr + base + at_site_p1_p1, mask=ok_site_p1_p1, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_m1_m1 = ok_site_m1_m1.to(ACC)
+    inside_m1_p1 = ok_site_m1_p1.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
+    inside_p1_m1 = ok_site_p1_m1.to(ACC)
+    inside_p1_p1 = ok_site_p1_p1.to(ACC)
     v_0 = u - u_m1_0
     v_1 = u - u_p1_0
     v_2 = u - u_0_m1
@@ -396,29 +396,29 @@ def operator_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
     u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     tl.store(
         u_image_ptr + base + at,
         (
@@ -454,33 +454,33 @@ def operator_adjoint_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
     u_image_bar = tl.load(u_image_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u_image_bar_0_m1 = tl.load(u_image_bar_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    u_image_bar_0_p1 = tl.load(u_image_bar_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    u_image_bar_m1_0 = tl.load(u_image_bar_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    u_image_bar_p1_0 = tl.load(u_image_bar_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    u_image_bar_0_m1 = tl.load(u_image_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    u_image_bar_0_p1 = tl.load(u_image_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    u_image_bar_m1_0 = tl.load(u_image_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    u_image_bar_p1_0 = tl.load(u_image_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     v_0 = sharesquare0(kappa_0_m1, kappa)
     v_1 = u - u_0_m1
     v_2 = sharesquare0(kappa_0_p1, kappa)
@@ -510,10 +510,10 @@ def weights_0_kernel(
     kappa_ptr,
     m2_ptr,
     screening_ptr,
-    weight_m1_0_ptr,
-    weight_0_m1_ptr,
-    weight_0_p1_ptr,
-    weight_p1_0_ptr,
+    weight_to_m1_0_ptr,
+    weight_to_0_m1_ptr,
+    weight_to_0_p1_ptr,
+    weight_to_p1_0_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
@@ -529,43 +529,43 @@ def weights_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    kappa_0_m1 = tl.load(kappa_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    kappa_0_p1 = tl.load(kappa_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    kappa_m1_0 = tl.load(kappa_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    kappa_p1_0 = tl.load(kappa_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
+    kappa_0_m1 = tl.load(kappa_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    kappa_0_p1 = tl.load(kappa_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    kappa_m1_0 = tl.load(kappa_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    kappa_p1_0 = tl.load(kappa_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     m2 = tl.load(m2_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    inside_0_m1 = ok_0_m1.to(ACC)
-    inside_0_p1 = ok_0_p1.to(ACC)
-    inside_m1_0 = ok_m1_0.to(ACC)
-    inside_p1_0 = ok_p1_0.to(ACC)
+    inside_0_m1 = ok_site_0_m1.to(ACC)
+    inside_0_p1 = ok_site_0_p1.to(ACC)
+    inside_m1_0 = ok_site_m1_0.to(ACC)
+    inside_p1_0 = ok_site_p1_0.to(ACC)
     tl.store(screening_ptr + base + at, m2.to(screening_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        weight_m1_0_ptr + base + at,
-        (inside_m1_0 * harmonicmean(kappa, kappa_m1_0)).to(weight_m1_0_ptr.dtype.element_ty),
+        weight_to_m1_0_ptr + base + at,
+        (inside_m1_0 * harmonicmean(kappa, kappa_m1_0)).to(weight_to_m1_0_ptr.dtype.element_ty),
         mask=ok,
     )
     tl.store(
-        weight_0_m1_ptr + base + at,
-        (inside_0_m1 * harmonicmean(kappa, kappa_0_m1)).to(weight_0_m1_ptr.dtype.element_ty),
+        weight_to_0_m1_ptr + base + at,
+        (inside_0_m1 * harmonicmean(kappa, kappa_0_m1)).to(weight_to_0_m1_ptr.dtype.element_ty),
         mask=ok,
     )
     tl.store(
-        weight_0_p1_ptr + base + at,
-        (inside_0_p1 * harmonicmean(kappa, kappa_0_p1)).to(weight_0_p1_ptr.dtype.element_ty),
+        weight_to_0_p1_ptr + base + at,
+        (inside_0_p1 * harmonicmean(kappa, kappa_0_p1)).to(weight_to_0_p1_ptr.dtype.element_ty),
         mask=ok,
     )
     tl.store(
-        weight_p1_0_ptr + base + at,
-        (inside_p1_0 * harmonicmean(kappa, kappa_p1_0)).to(weight_p1_0_ptr.dtype.element_ty),
+        weight_to_p1_0_ptr + base + at,
+        (inside_p1_0 * harmonicmean(kappa, kappa_p1_0)).to(weight_to_p1_0_ptr.dtype.element_ty),
         mask=ok,
     )
 
@@ -574,10 +574,10 @@ def weights_0_kernel(
 def apply_0_kernel(
     screening_ptr,
     u_ptr,
-    weight_0_m1_ptr,
-    weight_0_p1_ptr,
-    weight_m1_0_ptr,
-    weight_p1_0_ptr,
+    weight_to_0_m1_ptr,
+    weight_to_0_p1_ptr,
+    weight_to_m1_0_ptr,
+    weight_to_p1_0_ptr,
     image_ptr,
     C,
     N: tl.constexpr,
@@ -594,32 +594,32 @@ def apply_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     screening = tl.load(screening_ptr + base + at, mask=ok, other=0.0).to(ACC)
     u = tl.load(u_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    weight_0_m1 = tl.load(weight_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_0_p1 = tl.load(weight_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_m1_0 = tl.load(weight_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_p1_0 = tl.load(weight_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    u_0_m1 = tl.load(u_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    weight_to_0_m1 = tl.load(weight_to_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_0_p1 = tl.load(weight_to_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_m1_0 = tl.load(weight_to_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_p1_0 = tl.load(weight_to_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     tl.store(
         image_ptr + base + at,
         (
             u * screening
-            + (u - u_0_m1) * weight_0_m1
-            + (u - u_0_p1) * weight_0_p1
-            + (u - u_m1_0) * weight_m1_0
-            + (u - u_p1_0) * weight_p1_0
+            + (u - u_0_m1) * weight_to_0_m1
+            + (u - u_0_p1) * weight_to_0_p1
+            + (u - u_m1_0) * weight_to_m1_0
+            + (u - u_p1_0) * weight_to_p1_0
         ).to(image_ptr.dtype.element_ty),
         mask=ok,
     )
@@ -628,10 +628,10 @@ def apply_0_kernel(
 @triton.jit(do_not_specialize=["C"])
 def gather_0_kernel(
     u_ptr,
-    weight_0_m1_ptr,
-    weight_0_p1_ptr,
-    weight_m1_0_ptr,
-    weight_p1_0_ptr,
+    weight_to_0_m1_ptr,
+    weight_to_0_p1_ptr,
+    weight_to_m1_0_ptr,
+    weight_to_p1_0_ptr,
     gathered_ptr,
     C,
     N: tl.constexpr,
@@ -648,25 +648,25 @@ def gather_0_kernel(
     base = plane * N
     i0 = at // N1
     i1 = at % N1
-    at_m1_0 = (i0 - 1) * N1 + i1
-    ok_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
-    at_0_m1 = i0 * N1 + (i1 - 1)
-    ok_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
-    at_0_p1 = i0 * N1 + (i1 + 1)
-    ok_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    at_p1_0 = (i0 + 1) * N1 + i1
-    ok_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
-    u_0_m1 = tl.load(u_ptr + base + at_0_m1, mask=ok_0_m1, other=0.0).to(ACC)
-    u_0_p1 = tl.load(u_ptr + base + at_0_p1, mask=ok_0_p1, other=0.0).to(ACC)
-    u_m1_0 = tl.load(u_ptr + base + at_m1_0, mask=ok_m1_0, other=0.0).to(ACC)
-    u_p1_0 = tl.load(u_ptr + base + at_p1_0, mask=ok_p1_0, other=0.0).to(ACC)
-    weight_0_m1 = tl.load(weight_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_0_p1 = tl.load(weight_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_m1_0 = tl.load(weight_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_p1_0 = tl.load(weight_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    at_site_m1_0 = (i0 - 1) * N1 + i1
+    ok_site_m1_0 = ok & (i0 - 1 >= 0) & (i0 - 1 < N0)
+    at_site_0_m1 = i0 * N1 + (i1 - 1)
+    ok_site_0_m1 = ok & (i1 - 1 >= 0) & (i1 - 1 < N1)
+    at_site_0_p1 = i0 * N1 + (i1 + 1)
+    ok_site_0_p1 = ok & (i1 + 1 >= 0) & (i1 + 1 < N1)
+    at_site_p1_0 = (i0 + 1) * N1 + i1
+    ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
+    u_0_m1 = tl.load(u_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    u_0_p1 = tl.load(u_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    u_m1_0 = tl.load(u_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    u_p1_0 = tl.load(u_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    weight_to_0_m1 = tl.load(weight_to_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_0_p1 = tl.load(weight_to_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_m1_0 = tl.load(weight_to_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_p1_0 = tl.load(weight_to_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     tl.store(
         gathered_ptr + base + at,
-        (u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 * weight_p1_0).to(
+        (u_0_m1 * weight_to_0_m1 + u_0_p1 * weight_to_0_p1 + u_m1_0 * weight_to_m1_0 + u_p1_0 * weight_to_p1_0).to(
             gathered_ptr.dtype.element_ty
         ),
         mask=ok,
@@ -676,10 +676,10 @@ def gather_0_kernel(
 @triton.jit(do_not_specialize=["C"])
 def diagonal_0_kernel(
     screening_ptr,
-    weight_0_m1_ptr,
-    weight_0_p1_ptr,
-    weight_m1_0_ptr,
-    weight_p1_0_ptr,
+    weight_to_0_m1_ptr,
+    weight_to_0_p1_ptr,
+    weight_to_m1_0_ptr,
+    weight_to_p1_0_ptr,
     diagonal_ptr,
     C,
     N: tl.constexpr,
@@ -695,13 +695,15 @@ def diagonal_0_kernel(
     ok = at < N
     base = plane * N
     screening = tl.load(screening_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_0_m1 = tl.load(weight_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_0_p1 = tl.load(weight_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_m1_0 = tl.load(weight_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    weight_p1_0 = tl.load(weight_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_0_m1 = tl.load(weight_to_0_m1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_0_p1 = tl.load(weight_to_0_p1_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_m1_0 = tl.load(weight_to_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    weight_to_p1_0 = tl.load(weight_to_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     tl.store(
         diagonal_ptr + base + at,
-        (screening + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0).to(diagonal_ptr.dtype.element_ty),
+        (screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0).to(
+            diagonal_ptr.dtype.element_ty
+        ),
         mask=ok,
     )
 
@@ -768,38 +770,57 @@ def operator_adjoint(u: Tensor, kappa: Tensor, m2: Tensor, u_image_bar: Tensor) 
 def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``weights`` one after the other, torch between them where channels meet."""
     screening = _new(u)
-    weight_m1_0 = _new(u)
-    weight_0_m1 = _new(u)
-    weight_0_p1 = _new(u)
-    weight_p1_0 = _new(u)
-    launch(weights_0_kernel, u, kappa, m2, screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0)
-    return (screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0)
+    weight_to_m1_0 = _new(u)
+    weight_to_0_m1 = _new(u)
+    weight_to_0_p1 = _new(u)
+    weight_to_p1_0 = _new(u)
+    launch(weights_0_kernel, u, kappa, m2, screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0)
+    return (screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0)
 
 
 def apply(
-    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
+    u: Tensor,
+    screening: Tensor,
+    weight_to_m1_0: Tensor,
+    weight_to_0_m1: Tensor,
+    weight_to_0_p1: Tensor,
+    weight_to_p1_0: Tensor,
 ) -> Tensors:
     """The kernels of ``apply`` one after the other, torch between them where channels meet."""
     image = _new(u)
-    launch(apply_0_kernel, u, screening, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, image)
+    launch(apply_0_kernel, u, screening, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, image)
     return (image,)
 
 
 def gather(
-    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
+    u: Tensor,
+    screening: Tensor,
+    weight_to_m1_0: Tensor,
+    weight_to_0_m1: Tensor,
+    weight_to_0_p1: Tensor,
+    weight_to_p1_0: Tensor,
 ) -> Tensors:
     """The kernels of ``gather`` one after the other, torch between them where channels meet."""
     gathered = _new(u)
-    launch(gather_0_kernel, u, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, gathered)
+    launch(gather_0_kernel, u, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, gathered)
     return (gathered,)
 
 
 def diagonal(
-    screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
+    screening: Tensor, weight_to_m1_0: Tensor, weight_to_0_m1: Tensor, weight_to_0_p1: Tensor, weight_to_p1_0: Tensor
 ) -> Tensors:
     """The kernels of ``diagonal`` one after the other, torch between them where channels meet."""
     diagonal__ = _new(screening)
-    launch(diagonal_0_kernel, screening, screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, diagonal__)
+    launch(
+        diagonal_0_kernel,
+        screening,
+        screening,
+        weight_to_0_m1,
+        weight_to_0_p1,
+        weight_to_m1_0,
+        weight_to_p1_0,
+        diagonal__,
+    )
     return (diagonal__,)
 
 
@@ -954,42 +975,42 @@ def _store_plane(pointer, at, value, ok):
 
 @triton.jit
 def _weights_0(kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE: tl.constexpr):
-    """``weights``: screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0."""
+    """``weights``: screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0."""
     kappa_m1_0, kappa_0_m1, kappa_0_p1, kappa_p1_0 = _read4(kappa, near_0, TILE)
     screening = m2
-    weight_m1_0 = inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
-    weight_0_m1 = inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
-    weight_0_p1 = inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
-    weight_p1_0 = inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
-    return screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0
+    weight_to_m1_0 = inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
+    weight_to_0_m1 = inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
+    weight_to_0_p1 = inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
+    weight_to_p1_0 = inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
+    return screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0
 
 
 @triton.jit
-def _apply_0(screening, u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE: tl.constexpr):
+def _apply_0(screening, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE: tl.constexpr):
     """``apply``: image."""
     u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, near_0, TILE)
     image = (
         u * screening
-        + (u - u_0_m1) * weight_0_m1
-        + (u - u_0_p1) * weight_0_p1
-        + (u - u_m1_0) * weight_m1_0
-        + (u - u_p1_0) * weight_p1_0
+        + (u - u_0_m1) * weight_to_0_m1
+        + (u - u_0_p1) * weight_to_0_p1
+        + (u - u_m1_0) * weight_to_m1_0
+        + (u - u_p1_0) * weight_to_p1_0
     )
     return image
 
 
 @triton.jit
-def _gather_0(u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE: tl.constexpr):
+def _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE: tl.constexpr):
     """``gather``: gathered."""
     u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, near_0, TILE)
-    gathered = u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 * weight_p1_0
+    gathered = u_0_m1 * weight_to_0_m1 + u_0_p1 * weight_to_0_p1 + u_m1_0 * weight_to_m1_0 + u_p1_0 * weight_to_p1_0
     return gathered
 
 
 @triton.jit
-def _diagonal_0(screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0):
+def _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0):
     """``diagonal``: diagonal__."""
-    diagonal__ = screening + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0
+    diagonal__ = screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0
     return diagonal__
 
 
@@ -1066,15 +1087,17 @@ def conjugate_gradient_kernel(
     kappa = _load_plane(kappa_ptr, base, ok, ACC)
     m2 = _load_plane(m2_ptr, base, ok, ACC)
     b = _load_plane(b_ptr, base, ok, ACC)
-    screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 = _weights_0(
+    screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 = _weights_0(
         kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE
     )
     screening = tl.where(ok, screening, 0.0)
-    weight_m1_0 = tl.where(ok, weight_m1_0, 0.0)
-    weight_0_m1 = tl.where(ok, weight_0_m1, 0.0)
-    weight_0_p1 = tl.where(ok, weight_0_p1, 0.0)
-    weight_p1_0 = tl.where(ok, weight_p1_0, 0.0)
-    diagonal__ = tl.where(ok, _diagonal_0(screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0), 1.0)
+    weight_to_m1_0 = tl.where(ok, weight_to_m1_0, 0.0)
+    weight_to_0_m1 = tl.where(ok, weight_to_0_m1, 0.0)
+    weight_to_0_p1 = tl.where(ok, weight_to_0_p1, 0.0)
+    weight_to_p1_0 = tl.where(ok, weight_to_p1_0, 0.0)
+    diagonal__ = tl.where(
+        ok, _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0), 1.0
+    )
     unit, scale = _unit(tl.max(tl.abs(b)), ACC)
     rtol = tl.load(rtol_ptr).to(ACC)
     # In its unit every plane is near 1, and the numbers of the solve are the same.
@@ -1086,7 +1109,7 @@ def conjugate_gradient_kernel(
     x = _load_plane(start_ptr, base, ok, ACC) * scale
     far = tl.where(square == 0.0, 0.0, 3.8812952307517723e230 if ACC == tl.float64 else 1.9807040628566084e28).to(ACC)
     x = tl.where(tl.abs(x) > far, 0.0, x)
-    image = _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+    image = _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
     r = b - image
     lost = tl.sum(r * r) > (6.703903964971299e153 if ACC == tl.float64 else 9.223372036854776e18) * square
     x = tl.where(lost, 0.0, x)
@@ -1100,7 +1123,7 @@ def conjugate_gradient_kernel(
     stalls = 0
     best = tl.sum(tl.full([1], float("inf"), ACC))
     while active & (iterations < max_iter):
-        q = _apply_0(screening, p, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+        q = _apply_0(screening, p, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
         curvature = tl.sum(p * q)
         if curvature > 0:
             iterations += 1
@@ -1110,7 +1133,9 @@ def conjugate_gradient_kernel(
             looks = tl.sqrt(tl.sum(r * r)) <= tolerance
             if looks:
                 # It looks converged: go on from the true residual unless that agrees.
-                r = b - _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+                r = b - _apply_0(
+                    screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE
+                )
                 left = tl.sqrt(tl.sum(r * r))
                 stalls = tl.where(left > 0.9 * best, stalls + 1, 0)
                 active = (left > tolerance) & (stalls < PATIENCE)
@@ -1123,7 +1148,7 @@ def conjugate_gradient_kernel(
         else:
             indefinite = 1
             active = active & False
-    r = b - _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)
+    r = b - _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
     left = tl.sqrt(tl.sum(r * r))
     _store_plane(x_ptr, base, x * unit, ok)
     tl.store(iterations_ptr + plane, iterations)
@@ -1180,15 +1205,17 @@ def monotone_kernel(
     kappa = _load_plane(kappa_ptr, base, ok, ACC)
     m2 = _load_plane(m2_ptr, base, ok, ACC)
     b = _load_plane(b_ptr, base, ok, ACC)
-    screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0 = _weights_0(
+    screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 = _weights_0(
         kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE
     )
     screening = tl.where(ok, screening, 0.0)
-    weight_m1_0 = tl.where(ok, weight_m1_0, 0.0)
-    weight_0_m1 = tl.where(ok, weight_0_m1, 0.0)
-    weight_0_p1 = tl.where(ok, weight_0_p1, 0.0)
-    weight_p1_0 = tl.where(ok, weight_p1_0, 0.0)
-    diagonal__ = tl.where(ok, _diagonal_0(screening, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0), 1.0)
+    weight_to_m1_0 = tl.where(ok, weight_to_m1_0, 0.0)
+    weight_to_0_m1 = tl.where(ok, weight_to_0_m1, 0.0)
+    weight_to_0_p1 = tl.where(ok, weight_to_0_p1, 0.0)
+    weight_to_p1_0 = tl.where(ok, weight_to_p1_0, 0.0)
+    diagonal__ = tl.where(
+        ok, _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0), 1.0
+    )
     unit, scale = _unit(tl.max(tl.abs(b)), ACC)
     rtol = tl.load(rtol_ptr).to(ACC)
     start = _load_plane(start_ptr, base, ok, ACC)
@@ -1200,7 +1227,9 @@ def monotone_kernel(
     active = plane >= 0
     count = 0
     while active & (count < max_iter):
-        new = (source + _gather_0(u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)) / diagonal__
+        new = (
+            source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+        ) / diagonal__
         moving = tl.abs(new - u) > rtol * tl.abs(new)
         active = tl.max((ok & moving).to(tl.int32)) > 0
         u = tl.where(ok, new, 0.0)
@@ -1214,7 +1243,9 @@ def monotone_kernel(
         active = plane >= 0
         count = 0
         while active & (count < max_iter):
-            new = (source + _gather_0(u, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)) / diagonal__
+            new = (
+                source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+            ) / diagonal__
             moving = tl.abs(new - u) > rtol * tl.abs(new)
             active = tl.max((ok & moving).to(tl.int32)) > 0
             u = tl.where(ok, new, 0.0)
@@ -1222,7 +1253,9 @@ def monotone_kernel(
         x -= u
         iterations = tl.maximum(iterations, count)
         failed = tl.maximum(failed, active.to(tl.int32))
-    r = (b - _apply_0(screening, x, weight_0_m1, weight_0_p1, weight_m1_0, weight_p1_0, near_0, TILE)) * scale
+    r = (
+        b - _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+    ) * scale
     left = tl.sqrt(tl.sum(r * r))
     _store_plane(x_ptr, base, x, ok)
     tl.store(iterations_ptr + plane, iterations)

@@ -376,15 +376,20 @@ def weights(u: Tensor, kappa: Tensor, m2: Tensor) -> Tensors:
     kappa_m1_0 = shift(kappa, (-1, 0))
     kappa_p1_0 = shift(kappa, (1, 0))
     screening = m2
-    weight_m1_0 = inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
-    weight_0_m1 = inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
-    weight_0_p1 = inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
-    weight_p1_0 = inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
-    return (screening, weight_m1_0, weight_0_m1, weight_0_p1, weight_p1_0)
+    weight_to_m1_0 = inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
+    weight_to_0_m1 = inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
+    weight_to_0_p1 = inside_0_p1 * harmonicmean(kappa, kappa_0_p1)
+    weight_to_p1_0 = inside_p1_0 * harmonicmean(kappa, kappa_p1_0)
+    return (screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0)
 
 
 def apply(
-    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
+    u: Tensor,
+    screening: Tensor,
+    weight_to_m1_0: Tensor,
+    weight_to_0_m1: Tensor,
+    weight_to_0_p1: Tensor,
+    weight_to_p1_0: Tensor,
 ) -> Tensors:
     """A u = screening u + sum_s weight_s (u - u[n + s])."""
     u_0_m1 = shift(u, (0, -1))
@@ -393,31 +398,36 @@ def apply(
     u_p1_0 = shift(u, (1, 0))
     image = (
         u * screening
-        + (u - u_0_m1) * weight_0_m1
-        + (u - u_0_p1) * weight_0_p1
-        + (u - u_m1_0) * weight_m1_0
-        + (u - u_p1_0) * weight_p1_0
+        + (u - u_0_m1) * weight_to_0_m1
+        + (u - u_0_p1) * weight_to_0_p1
+        + (u - u_m1_0) * weight_to_m1_0
+        + (u - u_p1_0) * weight_to_p1_0
     )
     return (image,)
 
 
 def gather(
-    u: Tensor, screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
+    u: Tensor,
+    screening: Tensor,
+    weight_to_m1_0: Tensor,
+    weight_to_0_m1: Tensor,
+    weight_to_0_p1: Tensor,
+    weight_to_p1_0: Tensor,
 ) -> Tensors:
     """sum_s weight_s u[n + s]."""
     u_0_m1 = shift(u, (0, -1))
     u_0_p1 = shift(u, (0, 1))
     u_m1_0 = shift(u, (-1, 0))
     u_p1_0 = shift(u, (1, 0))
-    gathered = u_0_m1 * weight_0_m1 + u_0_p1 * weight_0_p1 + u_m1_0 * weight_m1_0 + u_p1_0 * weight_p1_0
+    gathered = u_0_m1 * weight_to_0_m1 + u_0_p1 * weight_to_0_p1 + u_m1_0 * weight_to_m1_0 + u_p1_0 * weight_to_p1_0
     return (gathered,)
 
 
 def diagonal(
-    screening: Tensor, weight_m1_0: Tensor, weight_0_m1: Tensor, weight_0_p1: Tensor, weight_p1_0: Tensor
+    screening: Tensor, weight_to_m1_0: Tensor, weight_to_0_m1: Tensor, weight_to_0_p1: Tensor, weight_to_p1_0: Tensor
 ) -> Tensors:
     """screening + sum_s weight_s."""
-    diagonal__ = screening + weight_0_m1 + weight_0_p1 + weight_m1_0 + weight_p1_0
+    diagonal__ = screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0
     return (diagonal__,)
 
 

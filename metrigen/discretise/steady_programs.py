@@ -18,7 +18,7 @@ import sympy as sp
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, stem
+from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, offset_text, stem
 from metrigen.ir.queries import couples_channels
 from metrigen.passes.pipeline import BUILT, SPLIT, apply
 from metrigen.passes.tidy import tidy
@@ -139,7 +139,7 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
     screening = tidy(sp.expand(sp.Add(*slopes.values())))
     if any(leaf.array == unknown for e in (*weights.values(), screening) for leaf in leaves(e)):
         return None
-    names = {s: Leaf(unknown, s).name.replace(unknown, "weight", 1) for s in weights}
+    names = {s: f"weight__to_{offset_text(s)}" for s in weights}
     outside = tuple(a for a in operator.inputs if a.name != unknown)
     stored = (("screening__", screening), *((names[s], w) for s, w in weights.items()))
     site = tuple(Array(name, Kind.SITE, True) for name, _ in stored)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
-from typing import Any
+from typing import Any, ClassVar
 
 import sympy as sp
 
@@ -53,10 +53,11 @@ class Inside(sp.Symbol):
     """The indicator of the lattice at an offset: 1 where n + offset is a site, else 0."""
 
     __slots__ = ("offset",)
+    NAME: ClassVar[str] = "inside"  # no spec has an array of that name
     offset: Offset
 
     def __new__(cls, offset: Offset) -> Inside:
-        name = f"{cls.__name__.lower()}__{offset_text(offset)}"
+        name = f"{cls.NAME}__{offset_text(offset)}"
         self: Inside = sp.Symbol.__xnew__(cls, name, real=True, nonnegative=True)
         self.offset = offset
         return self
@@ -70,6 +71,8 @@ class Inside(sp.Symbol):
 
 class Outside(Inside):
     """1 - Inside, as a symbol of its own so that its sign is known."""
+
+    NAME = "outside__of"  # not what an array "outside" is at an offset
 
 
 def at_site(expr: sp.Expr, origin: Offset) -> sp.Expr:

@@ -9,9 +9,25 @@ import pytest
 import sympy as sp
 import torch
 
-from metrigen import Field, Lattice, Param, SpecError, Strang, System, energy_density, grad, mix, momentum, t
+from metrigen import (
+    Field,
+    Input,
+    Lattice,
+    Leapfrog,
+    Param,
+    SpecError,
+    SteadyState,
+    Strang,
+    System,
+    energy_density,
+    grad,
+    mix,
+    momentum,
+    t,
+)
 from metrigen.spec.names import check_name
 from tests.lattice.emitted import layer_class, package
+from tests.lengths import LONG
 
 KERNELS = "triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu"
 WANTED = (
@@ -46,6 +62,51 @@ def system(names: tuple[str, ...]) -> System:
 
 def test_there_are_such_names() -> None:
     assert {"ok", "u_bar", "u_p1_0", "plane"} <= set(NAMES), "reserved names are not asked for here"
+
+
+ARRAYS = [("ok", "at"), ("at", "ok"), ("outside", "weight"), ("near", "base"), ("u_bar", "u_p1"), ("weight", "outside")]
+
+
+def arrays(names: tuple[str, str], boundary: str, steady: bool) -> System:
+    """A field and an input that are read at neighbours, under these names."""
+    x = sp.Symbol("x", real=True)
+    line = Lattice(x, boundary=boundary)
+    u, k = Field(names[0], line), Input(names[1], line, positive=True)
+    energy = k * grad(u).square / 2 + k * u**2 / 2 + (0 if steady else u**4 / 4)
+    if steady:
+        source = Input("source", line)
+        return System(
+            "arrays", line, fields=(u,), hamiltonian=energy - source * u, metric=lambda F, G: F[u] * G[u],
+            integrator=SteadyState(rtol=1e-12), readout=energy_density(),
+        )  # fmt: skip
+    return System(
+        "arrays", line, lagrangian=u.diff(t) ** 2 / 2 - energy, integrator=Leapfrog(steps=3, dt=0.1),
+        readout=energy_density(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("steady", [False, True], ids=["steps", "steady"])
+@pytest.mark.parametrize("boundary", ["zero", "neumann"])
+@pytest.mark.parametrize("names", ARRAYS if LONG else ARRAYS[:2], ids="-".join)
+def test_arrays_that_are_namesakes_change_no_number(
+    names: tuple[str, str], boundary: str, steady: bool, tmp_path: Path
+) -> None:
+    found = []
+    for pair in (names, ("phi", "stiffness")):
+        module = package(arrays(pair, boundary, steady), tmp_path, f"arrays_{pair[0]}_{boundary}_{steady}")
+        for backend in ("auto", "torch"):
+            layer, generator = layer_class(module)(2, backend=backend).double(), torch.Generator().manual_seed(0)
+            start, k = (torch.rand(1, 2, 6, generator=generator, dtype=torch.float64) + 0.5 for _ in range(2))
+            leaves = [start.requires_grad_(), k.requires_grad_()]
+            given = {pair[1]: k} | ({"source": start} if steady else {})
+            state = layer(**given) if steady else layer(start, **given)
+            assert backend == "torch" or layer.last_backend == KERNELS
+            read = layer.readout(state, **given)
+            loss = state[0].sin().sum() + read.cos().sum()
+            found.append([state[0], read, *torch.autograd.grad(loss, leaves)])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("backend", ["torch", "auto"])

@@ -14,7 +14,7 @@ from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
 
 # The weights of a nearest-neighbour stencil in the plane: below, above, left and right in memory.
-_NEIGHBOURS = ("weight__m1_0", "weight__p1_0", "weight__0_m1", "weight__0_p1")
+_NEIGHBOURS = ("weight__to_m1_0", "weight__to_p1_0", "weight__to_0_m1", "weight__to_0_p1")
 _CURVATURE = Array("curvature", Kind.CHANNEL)
 
 

@@ -127,11 +127,12 @@ def _value(expr: sp.Expr) -> str:
 
 
 def _suffix(offset: Offset) -> str:
-    return f"__{offset_text(offset)}" if any(offset) else "__"
+    """What the address and the mask of a site end with; no array has such a name at any offset."""
+    return f"__site_{offset_text(offset)}" if any(offset) else "__"
 
 
 def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:
-    """Addresses and masks of the sites n + s: ``at__s``, ``ok__s``."""
+    """Addresses and masks of the sites n + s: ``at__site_s``, ``ok__site_s``."""
     lines: list[str] = []
     for offset in sorted(o for o in offsets if any(o)):
         masks = ["ok__"]
