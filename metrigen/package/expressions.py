@@ -17,12 +17,14 @@ from sympy.printing.str import StrPrinter
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
 from metrigen.layers.layer import Layer
+from metrigen.spec.distance import bearing, hypot, overhypot
 from metrigen.spec.domain import EDGE, NODE
 from metrigen.spec.edges import average, difference
 from metrigen.spec.functions import (
     Quotient,
     choose,
     cosatan,
+    expm1,
     guard,
     logcosh,
     polar,
@@ -124,6 +126,10 @@ _WORDS: Mapping[type, Callable[..., sp.Basic]] = {
     polar: lambda a, b: a / (a**2 + b**2),
     cosatan: lambda x: 1 / sp.sqrt(1 + x**2),
     sinatan: lambda x: x / sp.sqrt(1 + x**2),
+    expm1: lambda x: sp.exp(x) - 1,
+    hypot: lambda a, b: sp.sqrt(a**2 + b**2),
+    bearing: lambda a, b: sp.Piecewise((a / sp.sqrt(a**2 + b**2), sp.Ne(a**2 + b**2, 0)), (0, True)),
+    overhypot: lambda a, b: sp.Piecewise((a / (a**2 + b**2), sp.Ne(a**2 + b**2, 0)), (0, True)),
     logmean: lambda a, b: sp.Piecewise(((a - b) / (sp.log(a) - sp.log(b)), sp.Ne(a, b)), (a, True)),
     harmonicmean: lambda a, b: sp.Piecewise((2 * a * b / (a + b), sp.Ne(a + b, 0)), (0, True)),
     difference: lambda f: _at(f, HEAD) - _at(f, TAIL),

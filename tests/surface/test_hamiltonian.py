@@ -29,6 +29,7 @@ from metrigen import (
     energy_density,
     friction,
     grad,
+    hypot,
     logmean,
     mix,
     t,
@@ -143,7 +144,7 @@ def test_inputs_functions_and_cases() -> None:
     density = (
         p**2 / 2 + sp.Piecewise((u**2, u > 0), (0, True)) * f + s * u**2 + site * u + neural + sp.pi * u**2 + sp.sinc(u)
     )
-    density += logmean(f, sp.exp(u))
+    density += logmean(f, sp.exp(u)) + hypot(u, p)
     system = System("cases", grid, fields=(u, p), hamiltonian=density, bracket=canonical((u, p)),
                     integrator=RK4(steps=1, dt=0.1), readout=energy_density())  # fmt: skip
     layer = made(system, V=Network(1), sites=(4,))
