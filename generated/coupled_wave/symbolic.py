@@ -1,5 +1,4 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-# mypy: ignore-errors
 """The densities of a layer as expressions of SymPy, with the numbers that the layer has learned."""
 
 from __future__ import annotations

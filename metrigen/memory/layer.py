@@ -86,7 +86,7 @@ def _class(name: str, key: str) -> type[Any]:
     try:
         module = importlib.import_module(module_name(name, key))
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "triton"):
+        if error.name != "torch":
             raise
         raise BuildError(
             f"a layer needs {error.name}, which is not installed",

@@ -145,9 +145,10 @@ _FIXED: dict[str, Form] = {
         high = (y - 0.5) * (log(y) - 1.0) + 0.4189385332046727 + v * {horner("w", _STIRLING)} - log(q)
         return where(x < 4.5, low, high)
     """),
-    "softplus": _form("x", "return where(x > 0.0, x, like(x, 0.0)) + log1p(exp(-abs(x)))"),
+    # Folded at 0 without abs(x), whose slope there is 0 to torch's autograd.
+    "softplus": _form("x", "return where(x > 0.0, x, like(x, 0.0)) + log1p(exp(where(x > 0.0, -x, x)))"),
     "sigmoid": _form("x", """
-        e = exp(-abs(x))
+        e = exp(where(x < 0.0, x, -x))
         return where(x < 0.0, e, like(x, 1.0)) / (1.0 + e)
     """),
     "logcosh": _form("x", f"""
