@@ -1,4 +1,4 @@
-"""The slope that torch's autograd takes of every function of the reference, at zero and at the folds of its form too."""
+"""The slope that torch's autograd takes of every function of the reference, at zero and at the folds of forms too."""
 
 from __future__ import annotations
 
