@@ -23,7 +23,7 @@ def quiet(layer, state, steps: int):
 @pytest.mark.parametrize("system", [QUARTIC, DOUBLE_WELL], ids=lambda system: system.name)
 def test_the_error_is_that_of_the_equations_without_noise(system, tmp_path) -> None:
     """Against 64 times as many steps, the same in every call; it falls with the order of the method."""
-    layer = layer_class(package(system, tmp_path, system.name))(C, backend="torch").double()
+    layer = layer_class(package(system, tmp_path, system.name))(C, backend="torch").double().requires_grad_(False)
     state = tuple(drawn((3, C, 7) if name == "q" or name == "p" else (3, C), i) for i, name in enumerate(layer.FIELDS))
     before = torch.get_rng_state()
     found = layer.check_step(*state)
