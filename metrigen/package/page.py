@@ -48,10 +48,7 @@ def page(report: Report, cost: Cost | None) -> str:
 def _stencil_note(report: Report) -> str:
     if report.layer is None:
         return f"There is no lattice form: {report.unbuilt}."
-    note = boundary_sentence(report.layer)
-    if not report.derivation.system.domain.axes:
-        return f"{note} The system has no axis: its stencil is the site itself."
-    return note
+    return boundary_sentence(report.layer)
 
 
 def _wave_intro(report: Report) -> list[str]:
