@@ -177,10 +177,10 @@ def test_the_limit_at_an_amplitude(potential: sp.Expr, squared: sp.Expr | None) 
 def test_show_says_about_which_state_the_limit_speaks(home: Path) -> None:
     (home / "spec.py").write_text(WAVE.replace("c2 * grad(phi).square / 2", "c2 * grad(phi).square / 2 - phi**4 / 4"))
     text = " ".join(CliRunner().invoke(app, ["show", "spec.py"]).stdout.split())
-    assert "It is the limit of small waves about phi = 0, pi_phi = 0." in text
+    assert "The step limit is that of small waves about phi = 0, pi_phi = 0." in text
     assert "dt_max = 2/sqrt(8*c2 + 3*amplitude**2)" in text
     (home / "spec.py").write_text(WAVE)
     text = " ".join(CliRunner().invoke(app, ["show", "spec.py"]).stdout.split())
-    assert "It holds at every state" in text
+    assert "The step limit holds at every state: it does not depend on the fields." in text
     (home / "spec.py").write_text(GAS.replace("DENSITY", "sp.sqrt(n)"))
     assert "dt_max" not in CliRunner().invoke(app, ["show", "spec.py"]).stdout

@@ -141,7 +141,8 @@ def by_solves(
 
 def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """A method that reads a state, so that it also reads a trajectory, fields (B, C, n, *S): energies become (B, n),
-    sites (B, R*C, n, *S). Inputs (B, C, n, *S) go with the states, others are the same for all."""
+    sites (B, R*C, n, *S). Inputs (B, C, n, *S) go with the states, others are the same for all. Raises TypeError where
+    the time stands in what is read, and none is handed in."""
 
     @wraps(method)
     def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
@@ -149,6 +150,12 @@ def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any
         first = getattr(state, self.FIELDS[0], None)
         if not isinstance(first, Tensor) or first.dim() != 3 + self.RANK:
             return method(self, *given, **named)
+        if method.__name__ in self.CLOCKED and "t" not in named:
+            raise TypeError(
+                f"{method.__name__}() of a trajectory needs the times of its states, as t stands in its formula: "
+                f"hand in t=, a tensor ({first.shape[2]},) or {(first.shape[0], first.shape[2])}; after a rollout of "
+                f"steps dt from t0 it is t0 + dt * every * torch.arange(1, {first.shape[2] + 1})"
+            )
         further, inputs = given[1:], {name: x for name, x in named.items() if name != "state"}
         samples, count = first.shape[0], first.shape[2]
 
@@ -198,9 +205,11 @@ class Stepping(Accuracy):
     RANK, ON  axes of a field; name of an input that lives on some of them -> for each whether it has it
     ALONG     inputs along the edges of a graph
     TIMED     whether something depends on the time by itself
+    CLOCKED   the methods that read a state and in whose formula the time stands
     """
 
     TIMED: ClassVar[bool] = False
+    CLOCKED: ClassVar[tuple[str, ...]] = ()
     RANK: ClassVar[int] = 0
     ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
     ALONG: ClassVar[tuple[str, ...]] = ()

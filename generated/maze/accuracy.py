@@ -81,9 +81,13 @@ class Accuracy:
         that errors fall by 2^p, which an error far below one is a sign of. Driven inputs hold over both halves of
         their step. No gradients are recorded.
 
+        At a temperature the error is that of the equations without noise, dz = (J dH - M dH + T div M) dt: every number
+        of the noise is its mean, zero. Two draws would differ by their paths, whatever the step. Where M depends on the
+        state, ``drift`` holds the work of T div M as well.
+
         tolerance  relative error of every field for which a step is suggested
         fields, steps, dt, t0, and the inputs as ``forward`` takes them
-        Raises ValueError where the time step is learned."""
+        Raises ValueError where the time step is learned, TypeError for noise that is handed in."""
         if not self.FREE:
             raise ValueError(
                 f"the time step of {type(self).__name__} is learned, so no call takes half of it: check a layer of "
@@ -103,12 +107,12 @@ class Accuracy:
         self, fields: Mapping[str, Any], inputs: Mapping[str, Any], count: int, dt: Any, t0: Any, tolerance: float
     ) -> StepCheck:
         """Both calls, and what is made of them. Raises ValueError where there is no sample."""
-        start = self.forward(**fields, **self._at(inputs, 0), **self._when(t0), steps=0, dt=dt)
+        start = self._after(fields, self._at(inputs, 0), 0, dt, t0)
         if not len(getattr(start, self.FIELDS[0])):
             raise ValueError("check_step() needs a sample: the fields are a batch of none")
-        end = self.forward(**fields, **inputs, **self._when(t0), steps=count, dt=dt)
+        end = self._after(fields, inputs, count, dt, t0)
         halves = {n: x.repeat_interleave(2, 2) if n in self.DRIVEN and x.shape[2] > 1 else x for n, x in inputs.items()}
-        fine = self.forward(**fields, **halves, **self._when(t0), steps=2 * count, dt=dt / 2)
+        fine = self._after(fields, halves, 2 * count, dt / 2, t0)
         share = 2.0**self.ORDER / (2.0**self.ORDER - 1)
         errors = {}
         for name in self.FIELDS:
@@ -127,13 +131,22 @@ class Accuracy:
             self.ORDER,
         )
 
+    def _after(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], steps: int, dt: Any, t0: Any) -> Any:
+        """The state after steps without noise."""
+        given = self._without_noise(fields, inputs, steps)
+        return self.forward(**fields, **given, **self._when(t0), steps=steps, dt=dt)
+
+    def _without_noise(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], steps: int) -> Mapping[str, Any]:
+        """What a call takes so that it draws none."""
+        return inputs
+
     def _drift(self, state: Any, inputs: Mapping[str, Any], count: int, dt: Any, t0: Any) -> float:
         """The defect of the energy balance, summed over the steps."""
         defects, sizes = list[Tensor](), list[Tensor]()
         for k in range(count):
             given, t = self._at(inputs, k), t0 + k * dt
             fields = {name: getattr(state, name) for name in self.FIELDS}
-            after = self.forward(**fields, **given, **self._when(t), steps=1, dt=dt)
+            after = self._after(fields, given, 1, dt, t)
             read = {n: x.squeeze(2) if n in self.DRIVEN else x for n, x in given.items()}
             residual = self.balance_residual(state, after, dt, **read, **self._when(t, "t"))
             defects.append(residual * dt)

@@ -29,6 +29,7 @@ from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement
 from metrigen.ir.queries import equations_in
 from metrigen.passes.pipeline import ON_GRAPH, apply
 from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.fit import unfit
 from metrigen.physics.graph_forms import split_places
 from metrigen.physics.incidence import outermost, places
 from metrigen.spec.contracts import Method
@@ -76,13 +77,7 @@ class GraphLowering(Lowering):
     def programs(self, method: Method, dynamics: Dynamics) -> Programs:
         made = super().programs(method, dynamics)
         if made.step is not None and equations_in(made.step):
-            raise SpecError(
-                "an implicit step has no form on a graph",
-                part="integrator",
-                why="its equation is solved plane by plane with the stencil of a lattice",
-                fix="Strang or Exponential keep the symplectic form explicitly, RK4 takes any right-hand side; "
-                "SteadyState() solves for the end of a descent",
-            )
+            raise unfit(dynamics.derivation, *Graph.unsolvable)
         return made
 
     def solve(self, dynamics: Dynamics, solver: str) -> Programs:

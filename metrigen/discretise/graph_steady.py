@@ -49,15 +49,8 @@ class GraphSteady:
 def graph_steady(lowering: GraphLowering, dynamics: Dynamics, solver: str) -> GraphSteady:
     """The programs of the solve; raises SpecError where the system is not of that form."""
     check_one_field(dynamics)
-    if solver != "cg":
-        raise SpecError(
-            f"solver={solver!r} has no form on a graph",
-            part="integrator",
-            why="a layer on a graph factorises its matrix where that is small and dense, and iterates with conjugate "
-            "gradients elsewhere",
-            fix='SteadyState(solver="cg")',
-        )
     derivation = dynamics.derivation
+    derivation.system.domain.check_solver(solver)
     (u,) = derivation.fields
     (unknown,) = dynamics.state
     node, edge = split_places("hamiltonian", derivation.hamiltonian)

@@ -60,7 +60,7 @@ def _rate(stencil: Stencil, sign: int = 1) -> str:
 
 def _timed(stencil: Stencil, law: Law, verb: str = "conserved") -> Law:
     over = INT if stencil.dynamics.origin else POINT
-    return but_for_explicit(law, stencil.dynamics.derivation.hamiltonian, verb, over)
+    return but_for_explicit(law, stencil.dynamics.derivation.hamiltonian, verb, over, bool(stencil.dynamics.noise))
 
 
 def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradient: Program, what: str) -> Law:

@@ -39,7 +39,7 @@ class AverageVectorField(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
-    edges: ClassVar[bool] = True
+    implicit: ClassVar[bool] = True
     keeps: ClassVar[str] = (
         "energy to rounding, for every skew J and every h (a metric lowers it); linear Casimirs of constant J"
     )

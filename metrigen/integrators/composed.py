@@ -27,7 +27,7 @@ from metrigen.integrators.leapfrog import Leapfrog
 from metrigen.integrators.strang import Strang
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import canonical_pairs, check_integrator, unfit
+from metrigen.physics.fit import canonical_pairs, check_domain, check_integrator, unfit
 from metrigen.physics.limits import SmallWaves
 from metrigen.physics.rotation import remainder
 from metrigen.spec.symbols import t
@@ -87,6 +87,7 @@ class Composed(TimeStepper):
     def check(self, derivation: Derivation) -> None:
         """What the method takes, without a metric."""
         system, name = derivation.system, type(self.method).__name__
+        check_domain(derivation, self.method)
         if derivation.metric is not None:
             back = min(SUBSTEPS[self.order])
             raise unfit(

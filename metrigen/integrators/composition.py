@@ -14,13 +14,15 @@ from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import check_integrator, name_of, unfit
+from metrigen.physics.fit import check_domain, check_integrator, name_of, unfit
 from metrigen.physics.parts import bracket_part, metric_part
 from metrigen.spec.symbols import t
 
 
 def check_parts(derivation: Derivation, half: TimeStepper, whole: TimeStepper) -> None:
     """Raise SpecError where there is nothing to split, or a part does not fit what is left to it."""
+    for method in (half, whole):
+        check_domain(derivation, method)
     missing = [name for name, part in (("bracket", derivation.bracket), ("metric", derivation.metric)) if part is None]
     if missing:
         raise unfit(

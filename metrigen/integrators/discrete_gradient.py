@@ -46,7 +46,7 @@ class DiscreteGradient(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
-    edges: ClassVar[bool] = True
+    implicit: ClassVar[bool] = True
     keeps: ClassVar[str] = (
         "energy to rounding, for every J and every h (a metric without entropy lowers it); with an entropy, which "
         "never falls, as well"

@@ -24,7 +24,7 @@ class ImplicitMidpoint(TimeStepper):
 
     order: ClassVar[int] = 2
     symmetric: ClassVar[bool] = True
-    edges: ClassVar[bool] = True
+    implicit: ClassVar[bool] = True
     keeps: ClassVar[str] = "quadratic invariants, among them quadratic Casimirs; symplectic for constant J; reversible"
 
     def check(self, derivation: Derivation) -> None:

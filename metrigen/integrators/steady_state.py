@@ -10,7 +10,7 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import rows, unfit
+from metrigen.physics.fit import explicit, rows, unfit
 from metrigen.physics.jets import jets_of, to_jets
 from metrigen.physics.zero import is_zero
 from metrigen.spec.contracts import Solver
@@ -64,6 +64,7 @@ class SteadyState(Solver):
     def check(self, derivation: Derivation) -> None:
         """A gradient flow of every field, without derivatives in its metric, whose F is quadratic and positive
         definite, or convex for Newton's method."""
+        derivation.system.domain.check_solver(self.solver)
         _check_timeless(derivation)
         _check_flow(derivation)
         _check_solvable(derivation, self.solver == "newton")
@@ -121,7 +122,8 @@ def _check_solvable(derivation: Derivation, newton: bool) -> None:
     steady = derivation.steady_state
     assert steady is not None
     if not steady.linear and not (newton and steady.convex):
-        descend = "step in time: DiscreteGradient and AverageVectorField descend at any dt"
+        descend = explicit(derivation) or "DiscreteGradient and AverageVectorField descend at any dt"
+        descend = f"step in time: {descend}"
         why = f"the free energy is not quadratic: {steady.detail}"
         if newton:
             why = f"the free energy is not known to be convex, so dF = 0 may have many solutions; {steady.why_not}"

@@ -19,7 +19,7 @@ from metrigen.package.graph_arguments import (
     of_sample,
 )
 from metrigen.package.graph_stepping import forward_steps, opened
-from metrigen.package.reading import BALANCE_DOC, RATES_DOC, exactly, halfway, rates_return, reads_time
+from metrigen.package.reading import BALANCE_DOC, RATES_DOC, clocked, exactly, halfway, rates_return, reads_time
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
@@ -79,7 +79,7 @@ def _constants(layer: FieldLayer) -> list[tuple[str, str]]:
     found += [("ALONG", repr(edges))] if edges else []
     driven = tuple(a.name for a in inputs_of(layer) if a.driven)
     found += [("DRIVEN", repr(driven))] if driven else []
-    return [*found, *([("TIMED", "True")] if timed(layer) else [])]
+    return [*found, *([("TIMED", "True")] if timed(layer) else []), *clocked(layer)]
 
 
 def _init_args(layer: FieldLayer) -> list[str]:

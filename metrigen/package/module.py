@@ -23,7 +23,7 @@ from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
 from metrigen.package.call_docs import solve_doc, written
 from metrigen.package.checks import declarations, watched
-from metrigen.package.reading import density_method, diagnostic_methods, exactly, readout_method
+from metrigen.package.reading import clocked, density_method, diagnostic_methods, exactly, readout_method
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
@@ -84,6 +84,7 @@ def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
         found += [("DRIVEN", repr(driven))] if driven else []
         found += [("NOISE", repr(noises(layer)))] if noises(layer) else []
         found += [("TIMED", "True")] if timed(layer) else []
+        found += clocked(layer)
     found += [("SAMPLES", repr(tuple(layer.of_samples)))] if layer.of_samples else []
     found += [("ON", repr(on))] if (on := lives_on(layer)) else []
     found += config_constants(layer, ["sites"] if per_site(layer) else [])

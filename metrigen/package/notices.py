@@ -65,8 +65,8 @@ def limit_sentences(derivation: Derivation) -> list[str]:
     state = ", ".join(f"{text(u)} = 0" for u in derivation.fields)
     bound = amplitude_limit(derivation)
     if bound is not None and bound == derivation.step_limit and not bound.has(AMPLITUDE):
-        return ["It holds at every state: the limit does not depend on the fields."]
-    small = f"It is the limit of small waves about {state}."
+        return ["The step limit holds at every state: it does not depend on the fields."]
+    small = f"The step limit is that of small waves about {state}."
     if bound is None:
         return [small, "No bound is known for larger ones: a state of larger amplitude may need a shorter step."]
     if not bound.has(AMPLITUDE):

@@ -14,7 +14,7 @@ from metrigen.package.pictures import stencil_pictures, wave_pictures
 from metrigen.package.report import Report
 from metrigen.package.sections import integrator_sentences, shape_text
 from metrigen.package.stencils import boundary_sentence, stencil_text
-from metrigen.package.wave_report import formulas, letter, wave_table
+from metrigen.package.wave_report import formulas, wave_table
 
 
 def page(report: Report, cost: Cost | None) -> str:
@@ -48,22 +48,21 @@ def page(report: Report, cost: Cost | None) -> str:
 def _stencil_note(report: Report) -> str:
     if report.layer is None:
         return f"There is no lattice form: {report.unbuilt}."
-    note = boundary_sentence(report.layer)
-    if not report.derivation.system.domain.axes:
-        return f"{note} The system has no axis: its stencil is the site itself."
-    return note
+    return boundary_sentence(report.layer)
 
 
 def _wave_intro(report: Report) -> list[str]:
     """The sentence before the symbols, in pieces that alternate between words and formulas."""
     if report.waves.symbols is None:
         return []
-    name = latex(Symbol(letter(report.waves.symbols)))
-    if report.waves.symbols.steady:
-        return ["The operator dF/du of the steady state multiplies a small wave ", _inline(r"\hat{z} e^{i k \cdot x}"),
-                " by ", _inline(f"{name}(k)"), ". Entries that vanish are left out."]  # fmt: skip
-    return ["A small wave ", _inline(r"z + \hat{z} e^{i k \cdot x}"), " about a constant state ", _inline("z"),
-            " obeys ", _inline(rf"\partial_t \hat{{z}} = {name}(k) \hat{{z}}"),
+    symbols = report.waves.symbols
+    name, k = (latex(Symbol(c)) for c in (symbols.matrix, symbols.vector))
+    wave = rf"\hat{{z}} e^{{i {k} \cdot x}}"
+    if symbols.steady:
+        return ["The operator dF/du of the steady state multiplies a small wave ", _inline(wave),
+                " by ", _inline(f"{name}({k})"), ". Entries that vanish are left out."]  # fmt: skip
+    return ["A small wave ", _inline(f"z + {wave}"), " about a constant state ", _inline("z"),
+            " obeys ", _inline(rf"\partial_t \hat{{z}} = {name}({k}) \hat{{z}}"),
             ". Entries that vanish are left out; a channel matrix stands for one of its eigenvalues."]  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def _curves(report: WaveReport, fractions: np.ndarray, direction: tuple[float, .
 
 def _dispersion(report: WaveReport, fractions: np.ndarray, curves: list[Curve], label: str) -> list[Picture]:
     assert report.symbols is not None
-    x_label = "k h / π" + (f" {label}" if label else "")
+    x_label = f"{report.symbols.vector} h / π" + (f" {label}" if label else "")
     finite = [s[np.isfinite(s)] for _, s in curves]
     parts: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = []
     if report.symbols.steady:
@@ -131,7 +131,12 @@ def _amplification(report: WaveReport, fractions: np.ndarray, direction: tuple[f
     title = f"Amplification factor |λ| of one step against wavenumber{_along(label)}"
     marks = [Mark("y", 1.0, "|λ| = 1")]
     svg = line_plot(
-        title, "k h / π" + _along(label), "largest |λ|", lines, marks, _window([y for x in lines for y in x.y])
+        title,
+        f"{report.symbols.vector} h / π" + _along(label),
+        "largest |λ|",
+        lines,
+        marks,
+        _window([y for x in lines for y in x.y]),
     )
     return Picture(svg, f"{title}. Above the line |λ| = 1 a wave grows.")
 

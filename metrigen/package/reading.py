@@ -62,6 +62,14 @@ _OF_STATES = ("readout", "energy", "entropy", "stress_energy", "currents", "flux
 _FRAMED = tuple(f"def {name}(" for name in _OF_STATES)
 
 
+def clocked(layer: FieldLayer) -> list[tuple[str, str]]:
+    """The methods that read a state and in whose formula the time stands, as a constant of the class."""
+    if not layer.stepping or not timed(layer):
+        return []
+    found = tuple(name for name in _OF_STATES if name in layer.programs and reads_time(layer.programs[name]))
+    return [("CLOCKED", repr(found))] if found else []
+
+
 def exactly(lines: list[str], stepping: bool) -> list[str]:
     """The methods outside of autocast, those that are called from without; those that read a state of a layer that
     steps take a trajectory as well."""

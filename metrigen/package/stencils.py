@@ -15,11 +15,13 @@ from metrigen.passes.vary import bar
 
 
 def boundary_sentence(layer: Dynamics) -> str:
-    """Boundary, spacing and means of a lattice."""
+    """Boundary, spacing and means of a lattice; a lattice without axes has none of them."""
     domain = layer.derivation.system.lattice
+    if not domain.axes:
+        return "The system has no axis: its stencil is the site itself."
     formula = " 2ab/(a + b)" if domain.average == "harmonic" else ""
-    mean = f", {domain.average} means{formula} of the coefficients on edges" if domain.axes else ""
-    return f"Boundary {domain.boundary}, spacing {domain.spacing}{mean}."
+    mean = f"{domain.average} means{formula} of the coefficients on edges"
+    return f"Boundary {domain.boundary}, spacing {domain.spacing}, {mean}."
 
 
 def stencil_text(layer: Dynamics) -> str:

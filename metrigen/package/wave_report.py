@@ -125,20 +125,20 @@ def wave_vectors(fractions: Sequence[float], direction: Sequence[float], spacing
 # Exact formulas --------------------------------------------------------------------------------------------------
 
 
-def wave_symbol(at: Offset, axes: Sequence[str]) -> list[tuple[sp.Symbol, int]]:
-    return [(sp.Symbol(f"k_{x}", real=True), n) for x, n in zip(axes, at, strict=True)]
+def wave_symbol(at: Offset, symbols: Symbols) -> list[tuple[sp.Symbol, int]]:
+    return [(sp.Symbol(f"{symbols.vector}_{x}", real=True), n) for x, n in zip(symbols.axes, at, strict=True)]
 
 
-def continuum_entry(row: Mapping[Offset, sp.Expr], axes: Sequence[str]) -> sp.Expr:
+def continuum_entry(row: Mapping[Offset, sp.Expr], symbols: Symbols) -> sp.Expr:
     """sum_alpha c_alpha (ik)^alpha."""
-    return sp.Add(*(c * sp.Mul(*((sp.I * k) ** n for k, n in wave_symbol(o, axes))) for o, c in row.items()))
+    return sp.Add(*(c * sp.Mul(*((sp.I * k) ** n for k, n in wave_symbol(o, symbols))) for o, c in row.items()))
 
 
-def lattice_entry(row: Mapping[Offset, sp.Expr], axes: Sequence[str], spacing: sp.Expr) -> sp.Expr:
+def lattice_entry(row: Mapping[Offset, sp.Expr], symbols: Symbols) -> sp.Expr:
     """sum_o c_o exp(i k.o h), with the two ends of a symmetric pair as a cosine, of a skew pair as a sine."""
     terms: list[sp.Expr] = []
     for o, c in row.items():
-        phase = spacing * sp.Add(*(k * n for k, n in wave_symbol(o, axes)))
+        phase = symbols.spacing * sp.Add(*(k * n for k, n in wave_symbol(o, symbols)))
         other = row.get(tuple(-n for n in o))
         if not any(o):
             terms.append(c)
@@ -151,19 +151,14 @@ def lattice_entry(row: Mapping[Offset, sp.Expr], axes: Sequence[str], spacing: s
     return sp.Add(*terms)
 
 
-def letter(symbols: Symbols) -> str:
-    """What the matrix of small waves is called: A, or another letter where a field has that name."""
-    return next(c for c in ("A", "M", "Q", "matrix") if c not in symbols.names)
-
-
 def formulas(symbols: Symbols) -> Iterator[tuple[str, str, str, sp.Expr | None]]:
     """(latex, text, where, expression) of every entry of A(k) that does not vanish; None where it is too long."""
     for where, entries in (("continuum", symbols.continuum), ("lattice", symbols.lattice)):
         for (i, j), row in (entries or {}).items():
             a, b = symbols.names[i], symbols.names[j]
             exact = where == "continuum"
-            e = continuum_entry(row, symbols.axes) if exact else lattice_entry(row, symbols.axes, symbols.spacing)
-            name = letter(symbols)
+            e = continuum_entry(row, symbols) if exact else lattice_entry(row, symbols)
+            name = symbols.matrix
             left = rf"{latex(sp.Symbol(name))}_{{{latex(sp.Symbol(a))}, {latex(sp.Symbol(b))}}}"
             yield left, f"{name}[{a}, {b}]", where, e if sp.count_ops(e) <= _LONGEST else None
 
@@ -172,12 +167,12 @@ def wave_markdown(report: WaveReport) -> str:
     """The section of DERIVATION.md: the symbols as formulas, a table of eigenvalues and amplification factors."""
     if report.symbols is None:
         return "\n\n".join(report.notes)
-    name = latex(sp.Symbol(letter(report.symbols)))
+    name, k = (latex(sp.Symbol(c)) for c in (report.symbols.matrix, report.symbols.vector))
     subject = (
-        rf"The operator dF/du of the steady state, acting on $\hat{{z}} e^{{i k \cdot x}}$, is ${name}(k)$"
+        rf"The operator dF/du of the steady state, acting on $\hat{{z}} e^{{i {k} \cdot x}}$, is ${name}({k})$"
         if report.symbols.steady
-        else r"A small wave $z + \hat{z} e^{i k \cdot x}$ about a constant state $z$ obeys "
-        rf"$\partial_t \hat{{z}} = {name}(k) \hat{{z}}$"
+        else rf"A small wave $z + \hat{{z}} e^{{i {k} \cdot x}}$ about a constant state $z$ obeys "
+        rf"$\partial_t \hat{{z}} = {name}({k}) \hat{{z}}$"
     )
     blocks = [f"{subject}; entries that vanish are left out, and a channel matrix stands for one of its eigenvalues."]
     for where in ("continuum", "lattice"):
@@ -197,7 +192,7 @@ def wave_markdown(report: WaveReport) -> str:
 def wave_table(report: WaveReport) -> tuple[list[str], list[list[str]]]:
     """Eigenvalues of A(k) as growth rate + i frequency, the same of one step (log G / dt), and the largest |G|."""
     assert report.symbols is not None
-    header = ["k h / pi"] if report.rank else []
+    header = [f"{report.symbols.vector} h / pi"] if report.rank else []
     header += ["continuum"] * (report.symbols.continuum is not None) + ["lattice"]
     header += ["one step", "amplification"] if report.step is not None else []
     rows: list[list[str]] = []
@@ -244,11 +239,11 @@ def wave_text(report: WaveReport) -> list[str]:
     """The same for a terminal: a sentence, then a formula a line."""
     if report.symbols is None:
         return list(report.notes)
-    name = letter(report.symbols)
+    name, k = report.symbols.matrix, report.symbols.vector
     lines = [
-        f"The operator dF/du multiplies a small wave exp(i k.x) by {name}(k):"
+        f"The operator dF/du multiplies a small wave exp(i {k}.x) by {name}({k}):"
         if report.symbols.steady
-        else f"A small wave z exp(i k.x) about a constant state obeys z_t = {name}(k) z:"
+        else f"A small wave z exp(i {k}.x) about a constant state obeys z_t = {name}({k}) z:"
     ]
     for where in ("continuum", "lattice"):
         found = [f"{left} = {text(e)}" for _, left, at, e in formulas(report.symbols) if at == where and e is not None]

@@ -43,6 +43,7 @@ class Symbols:
     continuum  coefficients of derivatives; None where the reason ``why`` stands against it
     lattice    coefficients of neighbours
     steady     the operator is dF/du of a steady state, not the right side of u_t
+    taken      the names of the spec, which no letter of a formula is
     """
 
     names: tuple[str, ...]
@@ -52,6 +53,18 @@ class Symbols:
     lattice: Entries
     steady: bool
     why: str = ""
+    taken: frozenset[str] = frozenset()
+
+    @property
+    def matrix(self) -> str:
+        """What the matrix of small waves is called."""
+        return next(c for c in ("A", "M", "Q", "matrix") if c not in self.taken)
+
+    @property
+    def vector(self) -> str:
+        """What the wave vector is called; its component along x is k_x, as is the derivative of a function k."""
+        parts = {c: {c, *(f"{c}_{x}" for x in self.axes)} for c in ("k", "kappa", "q", "wavevector")}
+        return next(c for c, names in parts.items() if not names & self.taken)
 
 
 @dataclass(frozen=True)
@@ -76,9 +89,11 @@ def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Sym
     if any(symbol(t.name) in sp.sympify(c).free_symbols for row in lattice.values() for c in row.values()):
         raise Unlinearised("the coefficients depend on the time")
     try:
-        return Symbols(names, axes, domain.spacing, _continuum(derivation, layer, steady), lattice, steady)
+        continuum, why = _continuum(derivation, layer, steady), ""
     except (Unlinearised, TooLarge) as error:
-        return Symbols(names, axes, domain.spacing, None, lattice, steady, str(error))
+        continuum, why = None, str(error)
+    taken = frozenset(a.name for a in (*layer.state, *layer.inputs, *layer.params))
+    return Symbols(names, axes, domain.spacing, continuum, lattice, steady, why, taken)
 
 
 def numbers_of(layer: Dynamics, program: Program) -> Numbers:

@@ -52,16 +52,18 @@ def explicit_rate(density: sp.Expr, inputs_move: bool = False) -> sp.Expr:
     return sp.sympify(density.xreplace(held)).diff(t).xreplace(back)
 
 
-def but_for_explicit(law: Law, hamiltonian: sp.Expr, verb: str, over: str) -> Law:
+def but_for_explicit(law: Law, hamiltonian: sp.Expr, verb: str, over: str, noisy: bool = False) -> Law:
     """The law of the energy with what its own dependence on t adds to it; the same law where there is none.
 
-    ``verb``: what the energy does else; ``over``: what makes its density an energy, int, sum, or nothing at a point.
+    verb   what the energy does else
+    over   what makes its density an energy: int, sum, or nothing at a point
+    noisy  whether noise changes it as well
     """
     rate = explicit_rate(hamiltonian, inputs_move=True)
     if rate == 0:
         return law
     density = show(to_jets(rate)) if over == SUM else labelled(to_jets(rate))  # maps along edges keep their functions
-    told = f"{verb} but for the explicit dH/dt = {over}{density}"
+    told = f"{verb} but for {'the noise and ' if noisy else ''}the explicit dH/dt = {over}{density}"
     return replace(law, detail=f"{law.detail}; {told}" if law.detail else told)
 
 

@@ -122,8 +122,8 @@ def _noether(state: State, tensor: Law, currents: Law | None) -> Law:
         weaker = tensor if tensor.verdict == "sampled" else currents
         law = Law("noether", weaker.verdict, f"{tensor.how}; {currents.how}", tensor.detail or currents.detail)
     verb = "energy never rises" if state.metric is not None and state.entropy is None else "energy conserved"
-    verb += " but for the noise" if state.system.temperature is not None else ""
-    return but_for_explicit(law, from_jets(state.hamiltonian), verb, INT if state.axes else POINT)
+    over, noisy = INT if state.axes else POINT, state.system.temperature is not None
+    return but_for_explicit(law, from_jets(state.hamiltonian), verb, over, noisy)
 
 
 def _steady(state: State) -> SteadyStateClass | None:

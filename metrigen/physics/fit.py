@@ -16,6 +16,7 @@ from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
 from metrigen.physics.zero import is_zero
+from metrigen.spec.contracts import Method
 from metrigen.spec.domain import ANY
 from metrigen.spec.neural import heads
 from metrigen.spec.symbols import Param, mix, t, total
@@ -51,10 +52,17 @@ def check_integrator(derivation: Derivation) -> None:
     method = derivation.system.integrator
     if method is None:
         return
+    check_domain(derivation, method)
+    derivation.system.domain.check_method(method, derivation)
+
+
+def check_domain(derivation: Derivation, method: Method) -> None:
+    """Raise SpecError where a method, or a part of that of a system, does not run on its domain."""
     domain = derivation.system.domain
     if not isinstance(domain, method.domains):
         raise unfit(derivation, *domain.unsteppable)
-    domain.check_method(method, derivation)
+    if method.implicit and domain.unsolvable is not None:
+        raise unfit(derivation, *domain.unsolvable)
 
 
 def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:
@@ -90,16 +98,21 @@ def unfit(derivation: Derivation, why: str, fix: str, witness: str | None = None
     return SpecError(what, part="integrator", why=why, fix=fix, witness=witness)
 
 
+def explicit(derivation: Derivation) -> str | None:
+    """What a way out names on a domain where no method is implicit; None where one may be."""
+    return None if derivation.system.domain.unsolvable is None else ANY
+
+
 def check_pairs(derivation: Derivation) -> tuple[Pair, ...]:
     """The canonical pairs; SpecError where there are none."""
     pairs = canonical_pairs(derivation)
     if pairs is None:
         what = "there is no Poisson bracket" if derivation.bracket is None else "the bracket is not canonical"
-        fix = "a gradient flow descends at any dt with AverageVectorField or DiscreteGradient; " + ANY
+        descent = "a gradient flow descends at any dt with AverageVectorField or DiscreteGradient; " + ANY
         raise unfit(
             derivation,
             f"{what}: {name_of(derivation)} alternates fields and their momenta",
-            fix if derivation.bracket is None else _IMPLICIT,
+            explicit(derivation) or (descent if derivation.bracket is None else _IMPLICIT),
         )
     return pairs
 
@@ -119,7 +132,7 @@ def check_separable(derivation: Derivation, pairs: Sequence[Pair]) -> Separable:
         raise unfit(
             derivation,
             f"the Hamiltonian is not separable into T(p) + V(q): {culprit} holds a field and a momentum",
-            _IMPLICIT,
+            explicit(derivation) or _IMPLICIT,
         )
     return parts
 

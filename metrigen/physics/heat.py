@@ -16,16 +16,16 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.effort import expand
-from metrigen.physics.fit import unfit
+from metrigen.physics.fit import explicit, unfit
 from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler, euler_jets
 from metrigen.physics.zero import is_zero
-
-_FIX = "DiscreteGradient keeps energy and entropy of any system; RK4 or ExplicitEuler take any right-hand side"
+from metrigen.spec.domain import ANY
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def friction_with_heat(derivation: Derivation, pairs: Sequence[tuple[AppliedUnde
     speeds = {p: euler(derivation.hamiltonian, p).diff(p) for p in momenta}
     for u, row in rows.items():
         if u not in momenta and u not in heats and not is_zero(row):
-            raise unfit(
-                derivation, f"the metric acts on {u.func.__name__}, which is neither a momentum nor a heat field", _FIX
+            raise _unfit(
+                derivation, f"the metric acts on {u.func.__name__}, which is neither a momentum nor a heat field"
             )
     rates = {p: _rate(derivation, p, rows[p]) for p in momenta if not is_zero(rows[p])}
     accounts = {}
@@ -67,17 +67,21 @@ def friction_with_heat(derivation: Derivation, pairs: Sequence[tuple[AppliedUnde
         heated = tuple(p for p in rates if not is_zero(power.diff(jet(p))))
         gained = sp.Add(*(to_jets(rates[p] * speeds[p]) * jet(p) ** 2 for p in heated))
         if channels.has_maps(power) or not is_zero(power - gained):
-            raise unfit(
+            raise _unfit(
                 derivation,
                 f"the heat that {e.func.__name__} takes up is more than the friction of momenta: {show(power)}",
-                _FIX,
             )
         accounts[e] = Account(slope, growth, heated)
     for p in rates:
         count = sum(p in account.momenta for account in accounts.values())
         if count != 1:
-            raise unfit(derivation, f"the energy that {p.func.__name__} loses goes to {count} heat fields", _FIX)
+            raise _unfit(derivation, f"the energy that {p.func.__name__} loses goes to {count} heat fields")
     return Friction(rates, accounts)
+
+
+def _unfit(derivation: Derivation, why: str) -> SpecError:
+    fix = f"DiscreteGradient keeps energy and entropy of any system; {ANY}"
+    return unfit(derivation, why, explicit(derivation) or fix)
 
 
 def _dissipative_rates(derivation: Derivation) -> dict[AppliedUndef, sp.Expr]:
@@ -87,7 +91,7 @@ def _dissipative_rates(derivation: Derivation) -> dict[AppliedUndef, sp.Expr]:
     assert entropy is not None
     driving = {g: euler(entropy, u) for u, g in zip(derivation.fields, metric.right, strict=True)}
     if any(has_unevaluated(slope) for slope in driving.values()):
-        raise unfit(derivation, "the entropy holds derivatives of functions of fields", _FIX)
+        raise _unfit(derivation, "the entropy holds derivatives of functions of fields")
     density = to_jets(metric.form.xreplace(driving).doit())
     return {u: expand(euler_jets(density, f)) for u, f in zip(derivation.fields, metric.left, strict=True)}
 
@@ -95,7 +99,7 @@ def _dissipative_rates(derivation: Derivation) -> dict[AppliedUndef, sp.Expr]:
 def _rate(derivation: Derivation, p: AppliedUndef, row: sp.Expr) -> sp.Expr:
     slope = sp.S.Zero if channels.has_maps(row) else expand(row.diff(jet(p)))
     if jets_of(slope, *derivation.fields) or not is_zero(row - slope * jet(p)):
-        raise unfit(derivation, f"the metric is not linear friction on {p.func.__name__}: {show(row)}", _FIX)
+        raise _unfit(derivation, f"the metric is not linear friction on {p.func.__name__}: {show(row)}")
     return from_jets(-slope)
 
 
@@ -104,14 +108,12 @@ def _internal_energy(derivation: Derivation, e: AppliedUndef) -> tuple[sp.Expr, 
     slope = to_jets(euler(derivation.hamiltonian, e))
     read = jets_of(slope, *derivation.fields)
     if any(j != jet(e) for j in read) or channels.has_maps(slope):
-        raise unfit(
-            derivation, f"the temperature dH/d{e.func.__name__} = {show(slope)} holds more than {e.func.__name__}", _FIX
+        raise _unfit(
+            derivation, f"the temperature dH/d{e.func.__name__} = {show(slope)} holds more than {e.func.__name__}"
         )
     growth = expand(slope.diff(jet(e)) / slope)
     if jets_of(growth, *derivation.fields):
-        raise unfit(
-            derivation,
-            f"the energy of {e.func.__name__} is neither linear nor exponential in it: U' = {show(slope)}",
-            _FIX,
+        raise _unfit(
+            derivation, f"the energy of {e.func.__name__} is neither linear nor exponential in it: U' = {show(slope)}"
         )
     return from_jets(slope), from_jets(growth)

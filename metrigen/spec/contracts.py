@@ -27,6 +27,7 @@ class Method(ABC):
     symmetric  a step of -dt undoes a step of dt, where there is no dissipation
     domains    the domains that it runs on
     edges      it takes a metric along the edges of a graph
+    implicit   a step is the solution of an equation
     fluctuates it makes the noise of a metric at a temperature
     restores   law of the stencil -> how the method keeps it although the dynamics of the stencil does not
     """
@@ -36,6 +37,7 @@ class Method(ABC):
     symmetric: ClassVar[bool] = False
     domains: ClassVar[tuple[type[Domain], ...]] = (Lattice, Graph)
     edges: ClassVar[bool] = False
+    implicit: ClassVar[bool] = False
     fluctuates: ClassVar[bool] = False
     restores: ClassVar[Mapping[str, str]] = MappingProxyType({})
 

@@ -38,12 +38,14 @@ class Domain(Support):
     network    nodes and edges that a spec fixes; None where there are none, or where they are given at run time
     example    what ``integrator=`` may be, as a spec writes it
     unsteppable  why a method that does not state that it runs there does not, and which method does
+    unsolvable   why a step cannot be the solution of an equation there, and which methods do; None where it can
     """
 
     boundary: str | None = None
     laws: ClassVar[tuple[str, ...]] = ()
     network: Network | None = None
     example: ClassVar[str] = "Strang(steps=8, dt=0.1), or SteadyState() for a stationary field"
+    unsolvable: ClassVar[tuple[str, str] | None] = None
 
     @property
     def coordinates(self) -> tuple[sp.Symbol, ...]:
@@ -57,6 +59,9 @@ class Domain(Support):
     def check_method(self, method: Method, derivation: Derivation) -> None:
         """Raise SpecError or StructureError where a method that runs on the domain does not fit a system on it."""
         method.check(derivation)
+
+    def check_solver(self, solver: str) -> None:
+        """Raise SpecError where a solver of a steady state has no form on the domain."""
 
 
 @dataclass(frozen=True, init=False)
@@ -165,6 +170,12 @@ class Graph(Domain):
     axes: tuple[sp.Symbol, ...]
     network: Network | None
 
+    unsolvable: ClassVar[tuple[str, str]] = (
+        "an implicit step has no form on a graph: its equation is solved plane by plane with the stencil of a lattice",
+        "Strang, Leapfrog or Exponential where H = T(p) + V(q) keep the symplectic form explicitly; "
+        f"{ANY}; SteadyState() solves for the end of a descent with a quadratic energy",
+    )
+
     def __init__(self, graph: Any = None) -> None:
         object.__setattr__(self, "axes", (NODE,))
         object.__setattr__(self, "network", None if graph is None else _network(graph))
@@ -184,6 +195,16 @@ class Graph(Domain):
     @property
     def coordinates(self) -> tuple[sp.Symbol, ...]:
         return NODE, EDGE
+
+    def check_solver(self, solver: str) -> None:
+        if solver != "cg":
+            raise SpecError(
+                f"solver={solver!r} has no form on a graph",
+                part="integrator",
+                why="a layer on a graph factorises its matrix where that is small and dense, and iterates with "
+                "conjugate gradients elsewhere",
+                fix=f'SteadyState(solver="cg") where the energy is quadratic; {ANY}',
+            )
 
 
 def _network(graph: Any) -> Network:

@@ -7,8 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-import metrigen
-from metrigen import Exponential, Leapfrog, SpecError, Strang, System, derive
+from metrigen import Exponential, Leapfrog, SpecError, Strang, System, derive, vocabulary
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.methods import METHODS
@@ -84,7 +83,7 @@ def test_what_is_no_method_is_refused(value: object) -> None:
 
 
 def test_the_tuple_is_what_a_spec_may_name() -> None:
-    exported = {value for value in vars(metrigen).values() if isinstance(value, type) and issubclass(value, Method)}
+    exported = {value for value in vars(vocabulary).values() if isinstance(value, type) and issubclass(value, Method)}
     assert set(METHODS) == exported
     assert len(METHODS) == len(exported)
 

@@ -178,12 +178,12 @@ def test_plots_have_round_ticks_and_break_where_there_is_no_value() -> None:
 
 
 def test_a_field_called_like_the_matrix_has_it_called_otherwise() -> None:
-    from metrigen.package.wave_report import Symbols, letter
+    from metrigen.package.waves import Symbols
 
     def symbols(*names: str) -> Symbols:
-        return Symbols(names, (), sp.S.One, None, {}, False)
+        return Symbols(names, (), sp.S.One, None, {}, False, taken=frozenset(names))
 
-    assert [letter(symbols(*names)) for names in (("u",), ("A", "u"), ("A", "M"))] == ["A", "M", "Q"]
+    assert [symbols(*names).matrix for names in (("u",), ("A", "u"), ("A", "M"))] == ["A", "M", "Q"]
 
 
 def test_small_numbers_on_an_axis_leave_room_for_its_label() -> None:

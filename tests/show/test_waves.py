@@ -8,9 +8,22 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from metrigen import RK4, Field, Lattice, Leapfrog, Param, System, derive, t
+from metrigen import (
+    RK4,
+    Dissipation,
+    Field,
+    Lattice,
+    Leapfrog,
+    Param,
+    System,
+    derive,
+    energy_density,
+    grad,
+    t,
+)
 from metrigen.ir.interpreter import run
-from metrigen.package.wave_report import WaveReport, directions, formulas, wave_markdown, wave_vectors
+from metrigen.package.pictures import wave_pictures
+from metrigen.package.wave_report import WaveReport, directions, formulas, wave_markdown, wave_text, wave_vectors
 from metrigen.physics.latex import formula
 from tests.lattice.emitted import compiled
 from tests.show.systems import decay, flow, heat, report, screened, wave, x, y
@@ -93,6 +106,27 @@ def test_formulas_are_exact_and_hold_the_state() -> None:
     assert sp.expand(found["A[pi, phi]", "continuum"] + c2 * k**2 + m2 + 3 * phi**2) == 0
     assert sp.expand(found["A[pi, phi]", "lattice"] - 2 * c2 * (sp.cos(k) - 1) + m2 + 3 * phi**2) == 0
     assert found["A[phi, pi]", "lattice"] == 1
+
+
+@pytest.mark.parametrize(("taken", "vector", "matrix"), [("k", "kappa", "A"), ("k_x", "kappa", "A"), ("A", "k", "M")])
+def test_a_letter_of_the_spec_is_no_letter_of_the_waves(taken: str, vector: str, matrix: str) -> None:
+    """Where a coefficient is called k, k_x is its derivative, so the wave vector is kappa."""
+    line = Lattice(x)
+    u, c = Field("u", line), Param(taken, positive=True)
+    system = System("named", line, (u,), hamiltonian=c * grad(u).square / 2, integrator=RK4(1, 0.1),
+                    metric=Dissipation((1, lambda F: F[u])), readout=energy_density())  # fmt: skip
+    waves = report(system).waves
+    ((_, left, _, exact), _) = formulas(waves.symbols)  # type: ignore[arg-type]
+    assert left == f"{matrix}[u, u]"
+    assert sp.expand(exact + sp.Symbol(taken, real=True) * sp.Symbol(f"{vector}_x", real=True) ** 2) == 0
+    text, page = "\n".join(wave_text(waves)), wave_markdown(waves)
+    assert f"exp(i {vector}.x) about a constant state obeys z_t = {matrix}({vector}) z" in text
+    shown = formula(sp.Symbol(vector)).strip("$")
+    assert rf"e^{{i {shown} \cdot x}}" in page
+    assert rf"{matrix}({shown})" in page
+    assert f"| {vector} h / pi |" in page
+    picture = wave_pictures(waves)[0].svg
+    assert f"{vector} h / π" in picture
 
 
 def test_the_response_is_that_of_the_step_itself() -> None:

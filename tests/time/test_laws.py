@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -30,6 +32,7 @@ from metrigen import (
     momentum,
     t,
 )
+from metrigen.package.stencils import boundary_sentence
 from metrigen.physics.clock import broken_later, explicit_rate, is_timed
 from metrigen.physics.derivation import Law
 from metrigen.programs import discretised
@@ -269,3 +272,16 @@ def test_names_of_the_time() -> None:
 def test_a_gradient_of_the_middle_for_energies_that_move() -> None:
     for method in (AverageVectorField(1, DT), DiscreteGradient(1, DT)):
         assert "of the time t + dt/2" in method.kept(derive(descent(method)))
+
+
+def test_what_the_energy_gains_by_itself_and_by_noise_is_one_list() -> None:
+    system = replace(oscillator(Strang(1, DT), moving=False), temperature=sp.Rational(1, 2))
+    told = "never rises but for the noise and the explicit dH/dt = A*w*q*sin(w*t)"
+    laws = laws_of(system)
+    assert laws["noether"].detail.endswith(f"energy {told}")
+    assert laws["lattice_energy"].detail == told
+
+
+def test_a_system_without_axes_has_no_boundary() -> None:
+    layer, _ = discretised(derive(oscillator(Strang(1, DT))))
+    assert boundary_sentence(layer) == "The system has no axis: its stencil is the site itself."
