@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metrigen.simulate.trajectory import Trajectory
 
 EXAMPLES = """
-    metrigen simulate specs/gallery/sine_gordon.py --set u=gauss --steps 400
+    metrigen simulate specs/gallery/sine_gordon.py --set phi=gauss --steps 400
     metrigen simulate wave.py --set "u=exp(-(x - Lx/2)**2)" --size 64 --every 4
     metrigen simulate specs/gallery/pendulum.py --set q=2.5 --dt 0.02
     metrigen simulate specs/gallery/graph_heat.py --graph grid --size 5,5

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from metrigen.cli.app import COMMANDS
 from metrigen.cli.exits import MEANINGS
 from tests.cli.conftest import Invoke
 from tests.conftest import ROOT
+from tests.lengths import LONG
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NAMES = [name for name, _, _ in COMMANDS]
@@ -39,6 +43,41 @@ def test_help_ends_with_examples_and_fits_80_columns(invoke: Invoke, name: str) 
     assert all(f"metrigen {name}" in line for line in lines)
     for option in ("--json", "--quiet", "--debug"):
         assert f" {option} " in head
+
+
+def shipped_examples() -> list[list[str]]:
+    """The examples of all commands that name a spec of the repository, as arguments, what is said of them cut off."""
+    found = []
+    for _, _, text in COMMANDS:
+        for line in text.strip().splitlines():
+            words = shlex.split(re.split(r"\s{2,}| > ", line.strip())[0])[1:]
+            if any(word.startswith("specs/") for word in words) and "--watch" not in words and words[0] != "new":
+                found.append(words)
+    return found
+
+
+def cheap(words: list[str]) -> bool:
+    """What takes well under a second: no folder of specs, no large package."""
+    return words[0] in ("simulate", "cite") or words[:2] in (["show", "specs/maze.py"], ["diff", "specs/maze.py"])
+
+
+@pytest.mark.parametrize("words", [w for w in shipped_examples() if LONG or cheap(w)], ids=" ".join)
+def test_an_example_of_a_help_text_runs(invoke: Invoke, home: Path, words: list[str]) -> None:
+    shutil.copytree(ROOT / "specs", home / "specs", ignore=shutil.ignore_patterns("__pycache__"))
+    if words[0] == "diff":
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+        for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "v1"]):
+            subprocess.run([*git, *command], check=True, capture_output=True)
+    if "--check" in words:
+        assert invoke("build", *[w for w in words[1:] if w not in ("--check", "--diff")])[0] == 0
+    short = ["--steps", "4", "--no-pictures"] if words[0] == "simulate" else []
+    code, _, err = invoke(*words, *short)
+    assert code == 0, err
+
+
+def test_every_command_that_takes_a_spec_has_an_example_that_runs() -> None:
+    assert {words[0] for words in shipped_examples()} >= {"build", "check", "show", "diff", "simulate", "cite"}
+    assert {words[0] for words in shipped_examples() if cheap(words)} == {"show", "diff", "simulate", "cite"}
 
 
 def test_the_help_of_the_program_names_commands_and_exit_codes(invoke: Invoke) -> None:
