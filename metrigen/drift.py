@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -54,11 +55,12 @@ def summary(expected: Mapping[str, str], folder: Path, differences: Sequence[Dif
     files = {kind: names for kind, names in files.items() if names}
     if len(files.get("missing", ())) == len(expected):
         return Drift("not built", (), files, (), ())
-    causes = _causes(_manifest(_text(folder / MANIFEST)), _manifest(expected[MANIFEST]))
+    built = _manifest(_text(folder / MANIFEST))
+    causes = (*_causes(built, _manifest(expected[MANIFEST])), *_edited(built, folder))
     before, now = _text(folder / _DERIVATION), expected[_DERIVATION]
     changed = any(d.name == _DERIVATION and d.kind == "changed" for d in differences)
     terms, laws = (_terms(before, now), _laws(before, now)) if changed else ((), ())
-    return Drift("not up to date", causes or ("files were edited",), files, terms, laws)
+    return Drift("not up to date", causes or ("files were added or taken away",), files, terms, laws)
 
 
 def _text(file: Path) -> str:
@@ -94,6 +96,13 @@ def _causes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...
         if other != option:
             causes.append(f"{name}: {_short(other)} -> {_short(option)}")
     return tuple(causes)
+
+
+def _edited(built: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    """The files that are not what the build wrote, by its manifest."""
+    listed = {name: folder / name for name in sorted(_part(built, "files")) if (folder / name).is_file()}
+    found = [n for n, f in listed.items() if hashlib.sha256(f.read_bytes()).hexdigest() != built["files"][n]]
+    return (f"edited since: {', '.join(found)}",) if found else ()
 
 
 def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:

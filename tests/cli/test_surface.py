@@ -193,6 +193,31 @@ def test_another_version_and_a_package_without_a_manifest_are_told(invoke: Invok
     assert outcome(invoke, "build", spec, "--check")[1]["packages"][0]["drift"]["causes"] == ["there is no manifest"]
 
 
+def test_a_package_of_a_project_is_the_same_outside_one(invoke: Invoke, home: Path) -> None:
+    """Built under specs/pendulum.py, looked at where no pyproject.toml and no .git marks a root."""
+    project, place = home / "project", home / "place"
+    (project / "specs").mkdir(parents=True)
+    (project / "pyproject.toml").touch()
+    (project / "specs/pendulum.py").write_text(SPEC, encoding="utf-8")
+    assert invoke("build", "project/specs/pendulum.py", "--out", "project/generated", "-q")[0] == 0
+    shutil.copytree(project, place, ignore=shutil.ignore_patterns("pyproject.toml"))
+    given = ("place/specs/pendulum.py", "--out", "place/generated")
+    assert outcome(invoke, "build", *given, "--check")[0] == 0
+    assert json.loads(invoke("list", *given, "--no-gallery", "--json")[1])["specs"][0]["state"] == "up to date"
+    with (place / "generated/pendulum/module.py").open("a") as stream:
+        stream.write("# mine\n")
+    code, found, _ = outcome(invoke, "build", *given, "--check")
+    drift = found["packages"][0]["drift"]
+    assert code == 2
+    assert (drift["causes"], drift["files"]) == (["edited since: module.py"], {"changed": ["module.py"]})
+    (place / "specs/pendulum.py").write_text(SPEC.replace("steps=8", "steps=4"), encoding="utf-8")
+    causes = outcome(invoke, "build", *given, "--check")[1]["packages"][0]["drift"]["causes"]
+    assert causes[0] == "the spec has changed since"
+    assert causes[-1] == "edited since: module.py"
+    assert invoke("build", *given, "-q")[0] == 0
+    assert json.loads((place / "generated/pendulum/manifest.json").read_text())["spec"]["path"] == "specs/pendulum.py"
+
+
 def test_a_law_that_is_won_or_lost_is_told(invoke: Invoke, spec: Path) -> None:
     assert invoke("build", spec, "-q")[0] == 0
     friction = "    metric=lambda F, G: w2 * F[momentum(q)] * G[momentum(q)],\n    integrator="
