@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metrigen.drift_notation import plain
 from metrigen.emit.derivation import addends
 from metrigen.emit.manifest import NAME as MANIFEST
 from metrigen.emit.tree import Difference
@@ -25,7 +26,7 @@ class Drift:
 
     causes  what is behind it: the spec, versions, options
     files   kind of a difference -> names
-    terms   section of the derivation, and the terms that it loses (-) and gains (+), in LaTeX
+    terms   section of the derivation, and the terms that it loses (-) and gains (+)
     laws    "NAME: verdict before -> verdict now"
     """
 
@@ -132,13 +133,9 @@ def _terms(before: str, now: str) -> tuple[str, ...]:
         lost = [term for term in old.get(key, ()) if term not in new.get(key, ())]
         gained = [term for term in new.get(key, ()) if term not in old.get(key, ())]
         section, left = key
-        found += [f"{section}, {left}: {_signed(term, '-')}" for term in lost]
-        found += [f"{section}, {left}: {_signed(term, '+')}" for term in gained]
+        found += [f"{section}, {plain(left)}: loses {plain(term)}" for term in lost]
+        found += [f"{section}, {plain(left)}: gains {plain(term)}" for term in gained]
     return tuple(found)
-
-
-def _signed(term: str, sign: str) -> str:
-    return f"{'loses' if sign == '-' else 'gains'} {term}"
 
 
 def _formulas(text: str) -> dict[tuple[str, str], tuple[str, ...]]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def compile_all(session: Session, files: Sequence[Path], strict: bool, out: Path) -> list[Compiled]:
-    """Compile every file, whose package belongs in ``out``; its warnings are printed, and under ``strict`` refused once all were seen."""
+    """Compile every file, whose package belongs in ``out``; its warnings are printed, and under ``strict`` refused once
+    all were seen."""
     compiled = [_compile(session, path, out) for path in files]
     session.judge([warned for one in compiled for warned in one.warnings], strict)
     return compiled
