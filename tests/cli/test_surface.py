@@ -177,6 +177,16 @@ def test_exit_code_2_is_drift_with_a_summary(invoke: Invoke, spec: Path) -> None
     assert (gone[0], gone[1]["packages"][0]["state"]) == (2, "not built")
 
 
+@pytest.mark.parametrize("option", [("--bandwidth", "40"), ("--shape", "1,2")])
+def test_figures_of_the_cost_without_the_cost_are_a_wrong_call(
+    invoke: Invoke, spec: Path, option: tuple[str, str]
+) -> None:
+    code, _, err = invoke("show", spec, *option)
+    assert code == 2
+    assert f"{option[0]} goes with --cost or --html" in err
+    assert invoke("show", spec, *option, "--cost", "-q")[0] == 0
+
+
 def test_exit_code_3_is_a_fault_of_ours(invoke: Invoke, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise KeyError("a fault of ours")
