@@ -247,6 +247,9 @@ def test_pictures_and_a_table_of_80_columns(invoke: Invoke, home: Path) -> None:
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
     assert out.startswith("kdv, 1 x 1 x 12, t = 0 to ")
+    assert "channels" not in out
+    two = invoke("simulate", GALLERY / "kdv.py", "--size", "12", "--steps", "2", "--channels", "2", "--out", "two")
+    assert "sums over the sites and the 2 channels\n" in two[1]
     assert (home / "o/frames.gif").read_bytes().startswith(b"GIF8")
     assert (home / "o/curves.png").read_bytes().startswith(b"\x89PNG")
 
