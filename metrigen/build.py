@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from metrigen.backends.backends import BACKENDS
 from metrigen.compiler import Compiled, Stage, compile_spec, layer_of
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.file import write_text
+from metrigen.emit.manifest import NAME as MANIFEST
 from metrigen.emit.package import package_files
 from metrigen.emit.tree import Difference, compare_trees
 from metrigen.emit.tree import write_packages as write_trees
@@ -22,7 +24,7 @@ from metrigen.package.cost import Cost
 from metrigen.package.notices import notices
 from metrigen.package.page import page
 from metrigen.package.report import Report, report_of
-from metrigen.spec.load import Spec, line_of_system, load_spec, locate, raised_in_spec, shown_path
+from metrigen.spec.load import Spec, line_of_system, load_spec, locate, project_root, raised_in_spec, shown_path
 from metrigen.spec.siblings import shared_among
 
 
@@ -56,10 +58,13 @@ def compile_file(
     on_spec: Callable[[str], None],
     on_stage: Callable[[Stage], None],
     on_begin: Callable[[str], None] | None = None,
+    out: Path | None = None,
 ) -> Compiled:
-    """Load and compile one spec file; every error points into it."""
+    """Load and compile one spec file; every error points into it. ``out``: where its package belongs."""
     start = time.perf_counter()
     spec = load_spec(path)
+    if out is not None and project_root(path) is None:
+        spec = _as_built(spec, out / spec.system.name)
     on_spec(spec.path)
     on_stage(Stage("load", time.perf_counter() - start, None, None, None))
     with blaming(spec):
@@ -67,6 +72,20 @@ def compile_file(
     for warned in compiled.warnings:
         locate(warned, spec)
     return compiled
+
+
+def _as_built(spec: Spec, folder: Path) -> Spec:
+    """Outside a project nothing says what the path of a spec is relative to: its package keeps the one that it has, if
+    that ends in the name of the file."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["spec"]["path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return spec
+    if not isinstance(found, str) or not found.isprintable():
+        return spec
+    path = PurePosixPath(found)
+    keeps = path.name == PurePosixPath(spec.file).name and not path.is_absolute() and ".." not in path.parts
+    return replace(spec, file=path.as_posix()) if keeps else spec
 
 
 def warnings_of(report: Report) -> tuple[Warned, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metrigen.drift_notation import plain
 from metrigen.emit.derivation import addends
 from metrigen.emit.manifest import NAME as MANIFEST
 from metrigen.emit.tree import Difference
@@ -24,7 +26,7 @@ class Drift:
 
     causes  what is behind it: the spec, versions, options
     files   kind of a difference -> names
-    terms   section of the derivation, and the terms that it loses (-) and gains (+), in LaTeX
+    terms   section of the derivation, and the terms that it loses (-) and gains (+)
     laws    "NAME: verdict before -> verdict now"
     """
 
@@ -54,11 +56,12 @@ def summary(expected: Mapping[str, str], folder: Path, differences: Sequence[Dif
     files = {kind: names for kind, names in files.items() if names}
     if len(files.get("missing", ())) == len(expected):
         return Drift("not built", (), files, (), ())
-    causes = _causes(_manifest(_text(folder / MANIFEST)), _manifest(expected[MANIFEST]))
+    built = _manifest(_text(folder / MANIFEST))
+    causes = (*_causes(built, _manifest(expected[MANIFEST])), *_edited(built, folder))
     before, now = _text(folder / _DERIVATION), expected[_DERIVATION]
     changed = any(d.name == _DERIVATION and d.kind == "changed" for d in differences)
     terms, laws = (_terms(before, now), _laws(before, now)) if changed else ((), ())
-    return Drift("not up to date", causes or ("files were edited",), files, terms, laws)
+    return Drift("not up to date", causes or ("files were added or taken away",), files, terms, laws)
 
 
 def _text(file: Path) -> str:
@@ -96,6 +99,13 @@ def _causes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...
     return tuple(causes)
 
 
+def _edited(built: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    """The files that are not what the build wrote, by its manifest."""
+    listed = {name: folder / name for name in sorted(_part(built, "files")) if (folder / name).is_file()}
+    found = [n for n, f in listed.items() if hashlib.sha256(f.read_bytes()).hexdigest() != built["files"][n]]
+    return (f"edited since: {', '.join(found)}",) if found else ()
+
+
 def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = manifest.get(name)
     return found if isinstance(found, dict) else {}
@@ -123,13 +133,9 @@ def _terms(before: str, now: str) -> tuple[str, ...]:
         lost = [term for term in old.get(key, ()) if term not in new.get(key, ())]
         gained = [term for term in new.get(key, ()) if term not in old.get(key, ())]
         section, left = key
-        found += [f"{section}, {left}: {_signed(term, '-')}" for term in lost]
-        found += [f"{section}, {left}: {_signed(term, '+')}" for term in gained]
+        found += [f"{section}, {plain(left)}: loses {plain(term)}" for term in lost]
+        found += [f"{section}, {plain(left)}: gains {plain(term)}" for term in gained]
     return tuple(found)
-
-
-def _signed(term: str, sign: str) -> str:
-    return f"{'loses' if sign == '-' else 'gains'} {term}"
 
 
 def _formulas(text: str) -> dict[tuple[str, str], tuple[str, ...]]:

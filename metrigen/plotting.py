@@ -7,8 +7,9 @@ What is drawn is one sample and one channel.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from metrigen.errors import BuildError
@@ -18,11 +19,13 @@ MOST = 8  # frames of a plane that are drawn beside one another
 
 @dataclass(frozen=True)
 class _Frames:
-    """Fields by name, arrays (n, *S) of numpy, at the times (n,); ``label`` is what the times are."""
+    """Fields by name, arrays (n, *S) of numpy, at the times (n,); ``label`` is what the times are, ``drawn`` which
+    sample and channel of how many."""
 
     fields: dict[str, Any]
     times: Any
     label: str
+    drawn: str
 
     @property
     def axes(self) -> int:
@@ -50,7 +53,8 @@ def plot(
     times: Sequence[float] | None = None,
 ) -> Any:
     """A figure of matplotlib: curves against time without axes, a picture of space and time with one, a picture a frame
-    with two (of more than 8 frames, 8 at even distances).
+    with two (of more than 8 frames, 8 at even distances, which the title says). The title names sample and channel,
+    counted from 0.
 
     trajectory  a State of ``rollout``, (B, C, n, *S), or one state, (B, C, *S)
     field       the field that is drawn; all of them by default
@@ -88,13 +92,24 @@ def animate(
     draw = [_moving(frames, name, panel) for name, panel in zip(frames.fields, panels[0], strict=True)]
 
     def show(i: int) -> list[Any]:
-        figure.suptitle(f"{frames.label} {frames.times[i]:.4g}")
+        figure.suptitle(f"{frames.label} {frames.times[i]:.4g}; {frames.drawn}", fontsize="small")
         return [one(i) for one in draw]
 
     film = FuncAnimation(figure, show, frames=len(frames.times), interval=interval, blit=False)
     film._repr_html_ = film.to_jshtml  # type: ignore[method-assign]  # by default it shows no film
+    film.save = _saving(film.save)  # type: ignore[method-assign]
     pyplot.close(figure)  # a notebook would show it as a picture too
     return film
+
+
+def _saving(save: Callable[..., None]) -> Callable[..., None]:
+    """``save`` with pillow for what it writes: matplotlib asks for ffmpeg first and says that it is not there."""
+
+    def saved(filename: Any, writer: Any = None, *more: Any, **options: Any) -> None:
+        pillow = writer is None and Path(filename).suffix.lower() in (".gif", ".webp", ".apng")
+        save(filename, "pillow" if pillow else writer, *more, **options)
+
+    return saved
 
 
 def _frames(trajectory: Any, field: str | None, sample: int, channel: int, times: Sequence[float] | None) -> _Frames:
@@ -118,7 +133,8 @@ def _frames(trajectory: Any, field: str | None, sample: int, channel: int, times
     if count == 0:
         raise ValueError("the trajectory has no frames: fewer steps were taken than every=")
     frames = _Frames(fields, np.asarray(range(1, count + 1) if times is None else [float(x) for x in times]),
-                     "frame" if times is None else "t")  # fmt: skip
+                     "frame" if times is None else "t",
+                     f"sample {sample % size[0]} of {size[0]}, channel {channel % size[1]} of {size[1]}")  # fmt: skip
     if frames.axes > 2:
         raise ValueError(f"fields with {frames.axes} axes of sites are not drawn: take a plane of them first")
     return frames
@@ -140,6 +156,7 @@ def _curves(frames: _Frames, pyplot: Any) -> Any:
         panel.plot(frames.times, values, label=name, marker="o" if len(frames.times) == 1 else None)
     panel.set_xlabel(frames.label)
     panel.legend()
+    _heading(figure, frames)
     return figure
 
 
@@ -150,6 +167,7 @@ def _lines(frames: _Frames, pyplot: Any) -> Any:
         panel.plot(values[0], label=name)
     panel.set_xlabel("site")
     panel.legend()
+    _heading(figure, frames)
     return figure
 
 
@@ -167,6 +185,7 @@ def _space_time(frames: _Frames, pyplot: Any) -> Any:
         )  # fmt: skip
         panel.set(title=name, xlabel="site", ylabel=frames.label)
         figure.colorbar(image, ax=panel)
+    _heading(figure, frames)
     return figure
 
 
@@ -186,7 +205,13 @@ def _planes(frames: _Frames, pyplot: Any) -> Any:
                 xticks=[], yticks=[], title=f"{name}, {frames.label} {frames.times[i]:.4g}" if count > 1 else name
             )
         figure.colorbar(image, ax=list(row))
+    _heading(figure, frames, f"{columns} of {count} frames; " if columns < count else "")
     return figure
+
+
+def _heading(figure: Any, frames: _Frames, left_out: str = "") -> None:
+    """What is drawn, of all that there is."""
+    figure.suptitle(f"{left_out}{frames.drawn}", fontsize="small")
 
 
 def _moving(frames: _Frames, name: str, panel: Any) -> Any:

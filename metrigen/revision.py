@@ -12,6 +12,8 @@ from pathlib import Path
 
 from metrigen.errors import SpecError
 
+_FILES = "give two files: metrigen diff A.py B.py"
+
 
 @contextmanager
 def spec_at(given: str) -> Iterator[Path]:
@@ -35,6 +37,11 @@ def spec_at(given: str) -> Iterator[Path]:
         yield found
 
 
+def file_of(given: str) -> str:
+    """The file that ``FILE@REVISION`` names; ``given`` itself where it names no revision."""
+    return given if Path(given).exists() or "@" not in given else given.rpartition("@")[0]
+
+
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     """Write one plain file of the archive, which git made and which leaves its folder nowhere."""
     stream = archive.extractfile(member) if member.isfile() else None
@@ -52,10 +59,14 @@ def _archive(file: Path, revision: str) -> bytes:
         done = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
         raise SpecError(
-            "git is not installed", why=f"{file}@{revision} is a revision of it", fix="give files"
+            "git is not installed",
+            why=f"{file}@{revision} is a revision of it",
+            fix="give two files: metrigen diff A.py B.py",
         ) from None
     if done.returncode:
         why = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
         fix = "a revision that `git log` shows, of a file that is in git"
+        if any("not a git repository" in line for line in why):
+            fix = _FILES
         raise SpecError(f"git has no {file}@{revision}", why=why[-1] if why else "", fix=fix)
     return done.stdout

@@ -88,7 +88,7 @@ def curves_table(curves: Mapping[str, Any]) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
     for title, curve in curves.items():
         if title == "balance":
-            table.add_row("defect of the balance", f"{curve[0]:.3g}", f"{curve[-1]:.3g}", "", "")
+            table.add_row("balance defect", f"{curve[0]:.3g}", f"{curve[-1]:.3g}", "", "")
             continue
         away = curve - curve[0]
         largest = away[abs(away).argmax()]

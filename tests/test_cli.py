@@ -96,7 +96,7 @@ def test_build_check_writes_nothing_and_shows_the_difference(
     before = snapshot(stale)
     done = metrigen("build", "specs/maze.py", "--out", stale, "--check")
     assert done.returncode == 2
-    assert "  files were edited\n  changed: __init__.py\n  missing: DERIVATION.md\n" in done.stdout
+    assert "  edited since: __init__.py\n  changed: __init__.py\n  missing: DERIVATION.md\n" in done.stdout
     assert "-edited = True" not in done.stdout
     shown = metrigen("build", "specs/maze.py", "--out", stale, "--check", "--diff")
     assert shown.returncode == 2

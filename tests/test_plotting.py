@@ -59,6 +59,26 @@ def test_a_plane_gives_a_picture_a_frame() -> None:
     assert panels[0].get_title() == "phi, frame 1"
     assert panels[7].get_title() == "phi, frame 20"
     np.testing.assert_allclose(panels[7].images[0].get_array(), trajectory.phi[0, 0, -1].T, rtol=1e-6)
+    assert figure.get_suptitle() == "8 of 20 frames; sample 0 of 3, channel 0 of 2"
+
+
+def test_the_title_says_which_sample_and_channel_is_drawn() -> None:
+    for system, sites in ((oscillator(), ()), (wave(), (5,)), (wave(2), (4, 5))):
+        for state in rollout(system, *sites):
+            figure = metrigen.plot(state, sample=-1, channel=1)
+            assert figure.get_suptitle() == "sample 2 of 3, channel 1 of 2"
+    film = metrigen.animate(rollout(wave(2), 4, 5)[0], sample=1)
+    film._draw_frame(3)
+    assert film._fig.get_suptitle() == "frame 4; sample 1 of 3, channel 0 of 2"
+
+
+def test_a_gif_needs_no_writer_to_be_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    film = metrigen.animate(rollout(wave(), 5, steps=2)[0])
+    film.save(tmp_path / "film.gif")
+    film.save(str(tmp_path / "again.GIF"), fps=5)
+    assert (tmp_path / "film.gif").read_bytes().startswith(b"GIF8")
+    assert (tmp_path / "again.GIF").read_bytes().startswith(b"GIF8")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(("axes", "sites"), [(0, ()), (1, (5,)), (2, (4, 5))])

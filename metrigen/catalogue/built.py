@@ -83,7 +83,7 @@ def _versions() -> dict[str, str]:
 
 
 def _files(listed: Mapping[str, Any], folder: Path) -> list[str]:
-    """What was edited or taken away since the package was written."""
+    """What was edited, taken away or put in since the package was written."""
     edited, missing = [], []
     for name, digest in sorted(listed.items()):
         try:
@@ -93,5 +93,12 @@ def _files(listed: Mapping[str, Any], folder: Path) -> list[str]:
             continue
         if hashlib.sha256(data).hexdigest() != digest:
             edited.append(name)
-    found = {"edited": edited, "missing": missing}
+    found = {"edited": edited, "missing": missing, "not of the package": _foreign(listed, folder)}
     return [f"{word}: {', '.join(names)}" for word, names in found.items() if names]
+
+
+def _foreign(listed: Mapping[str, Any], folder: Path) -> list[str]:
+    """Files that no build wrote, Python's caches aside: a build refuses to replace a folder that holds any."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = (path.as_posix() for path in files if "__pycache__" not in path.parts)
+    return sorted(name for name in names if name not in {*listed, "manifest.json"})

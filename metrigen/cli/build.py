@@ -55,7 +55,7 @@ def _write(session: Session, specs: list[Path], out: Path, strict: bool) -> None
 
     start = time.perf_counter()
     files, place = b.spec_files(specs), out.absolute()  # where they are now, before the first spec runs
-    compiled = compile_all(session, files, strict)
+    compiled = compile_all(session, files, strict, place)
     packages = b.packages_of(compiled, place)
     rows = []
     for package, new in zip(packages, b.write_packages(packages), strict=True):
@@ -90,7 +90,7 @@ def _check(session: Session, specs: list[Path], out: Path, strict: bool, diff: b
 
     start = time.perf_counter()
     files, place = b.spec_files(specs), out.absolute()
-    packages = b.packages_of(compile_all(session, files, strict), place)
+    packages = b.packages_of(compile_all(session, files, strict, place), place)
     rows = [show_drift(session, package, out / package.destination.name, diff) for package in packages]
     stale = [row for row in rows if row["state"] != "up to date"]
     for row in rows:

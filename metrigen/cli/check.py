@@ -33,7 +33,7 @@ def check(
 
         files, place = b.spec_files(specs), out.absolute()
         rows = []
-        for package in b.packages_of(compile_all(s, files, strict), place):
+        for package in b.packages_of(compile_all(s, files, strict, place), place):
             shown = out / package.destination.name
             there = package.destination.is_dir()
             drift = show_drift(s, package, shown, diff) if there else {"package": str(shown), "state": "not built"}

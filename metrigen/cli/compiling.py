@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from metrigen.compiler import Compiled, Stage
 
 
-def compile_all(session: Session, files: Sequence[Path], strict: bool) -> list[Compiled]:
-    """Compile every file; its warnings are printed, and under ``strict`` refused once all were seen."""
-    compiled = [_compile(session, path) for path in files]
+def compile_all(session: Session, files: Sequence[Path], strict: bool, out: Path) -> list[Compiled]:
+    """Compile every file, whose package belongs in ``out``; its warnings are printed, and under ``strict`` refused once
+    all were seen."""
+    compiled = [_compile(session, path, out) for path in files]
     session.judge([warned for one in compiled for warned in one.warnings], strict)
     return compiled
 
 
-def _compile(session: Session, path: Path) -> Compiled:
+def _compile(session: Session, path: Path, out: Path) -> Compiled:
     from metrigen import build as b
     from metrigen import console as c
 
@@ -35,6 +36,7 @@ def _compile(session: Session, path: Path) -> Compiled:
             on_spec=lambda shown: session.tell(shown, style="bold"),
             on_stage=finished,
             on_begin=waiting.begin,
+            out=out,
         )
     session.tell()
     session.tell(c.laws_table(compiled.laws))

@@ -25,7 +25,10 @@ SpecAt = Annotated[str, typer.Argument(metavar="A", help="A spec, or SPEC@REVISI
 
 def diff(
     a: SpecAt,
-    b: Annotated[str | None, typer.Argument(metavar="B", help="Another; by default A, and A@HEAD before.")] = None,
+    b: Annotated[
+        str | None,
+        typer.Argument(metavar="B", help="Another; by default A as it is now, and A@HEAD before."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -33,9 +36,11 @@ def diff(
     """Compare the physics of two specs: terms, brackets, method, laws won and lost, cost per site."""
     with session("diff", as_json, quiet, debug) as s:
         from metrigen import compare as c
-        from metrigen.revision import spec_at
+        from metrigen.revision import file_of, spec_at
 
-        before, now = (f"{a}@HEAD", a) if b is None else (a, b)
+        # One revision alone is compared with the file as it is now.
+        alone = (a, file_of(a)) if file_of(a) != a else (f"{a}@HEAD", a)
+        before, now = alone if b is None else (a, b)
         with ExitStack() as stack:
             snapshots = []
             for given in (before, now):

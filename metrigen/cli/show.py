@@ -36,7 +36,9 @@ def show(
     cost: Annotated[bool, typer.Option("--cost", help="Operations, bytes, what is recomputed, the floor.")] = False,
     backends: Annotated[bool, typer.Option("--backends", help="Every operator on every backend.")] = False,
     shape: Annotated[str | None, typer.Option("--shape", metavar="B,C,H,W", help="Shape of the cost.")] = None,
-    bandwidth: Annotated[float, typer.Option("--bandwidth", metavar="GB/s", help="Of the memory.")] = 20.0,
+    bandwidth: Annotated[
+        float | None, typer.Option("--bandwidth", metavar="GB/s", help="Of the memory, for the cost; by default 20.")
+    ] = None,
     strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -44,8 +46,12 @@ def show(
 ) -> None:
     """Print the derivation: energies, brackets, equations, tensor, laws, stencils, limits."""
     sizes = shape_of(shape)
-    if bandwidth <= 0 or not math.isfinite(bandwidth):
+    memory = 20.0 if bandwidth is None else bandwidth
+    if memory <= 0 or not math.isfinite(memory):
         raise typer.BadParameter("--bandwidth is a positive number of GB/s")
+    for option, given in (("--shape", shape), ("--bandwidth", bandwidth)):
+        if given is not None and not (cost or html):
+            raise typer.BadParameter(f"{option} goes with --cost or --html")
     if sum((latex, html, cost, backends)) > 1:
         raise typer.BadParameter("--latex, --html, --cost and --backends exclude one another")
     if file is not None and not html:
@@ -58,9 +64,9 @@ def show(
         if latex:
             _latex(s, report)
         elif html:
-            _html(s, report, file, sizes, bandwidth)
+            _html(s, report, file, sizes, memory)
         elif cost:
-            _cost(s, report, sizes, bandwidth)
+            _cost(s, report, sizes, memory)
         else:
             _derivation(s, report)
 

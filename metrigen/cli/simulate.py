@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from metrigen.simulate.trajectory import Trajectory
 
 EXAMPLES = """
-    metrigen simulate specs/gallery/sine_gordon.py --set u=gauss --steps 400
+    metrigen simulate specs/gallery/sine_gordon.py --set phi=gauss --steps 400
     metrigen simulate wave.py --set "u=exp(-(x - Lx/2)**2)" --size 64 --every 4
-    metrigen simulate pendulum.py --set q=2.5 --param w2=0.3 --dt 0.02
-    metrigen simulate graph_heat.py --graph grid --size 5,5
-    metrigen simulate maze.py --set "s=exp(-x**2)" --set kappa=1 --set m2=0.1
+    metrigen simulate specs/gallery/pendulum.py --set q=2.5 --dt 0.02
+    metrigen simulate specs/gallery/graph_heat.py --graph grid --size 5,5
+    metrigen simulate specs/gallery/wave_guide.py --set "s=Heaviside(x - 9)"
 """
 Text = list[str] | None
 
@@ -54,7 +54,8 @@ def simulate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Step a system from a start: frames, a moving picture, energy, entropy and the defect of the balance."""
+    """Step a system from a start: frames, a moving picture, energy, entropy and the defect of the balance, each
+    summed over sites and channels."""
     if engine not in ("auto", "torch", "numpy"):
         raise typer.BadParameter(f"--engine is torch, numpy or auto, not {engine!r}")
     sizes = shape_of(size, option="--size")
@@ -79,6 +80,7 @@ def _model(
 ) -> Model:
     from metrigen import build as b
     from metrigen import console as c
+    from metrigen.simulate.limit import warnings as told
     from metrigen.simulate.model import model_of, steppable
     from metrigen.simulate.place import place_of
 
@@ -86,7 +88,10 @@ def _model(
         session.warn(warnings, strict=False)
         found = steppable(layer)
         place = place_of(layer.spec.system, sizes, graph)
-        return model_of(found, place, channels, *said, seed)
+    # What is wrong from here on is wrong with an option, not with a line of the spec.
+    model = model_of(found, place, channels, *said, seed)
+    session.warn(told(model), strict=False)
+    return model
 
 
 def _run(session: Session, model: Model, engine: str, steps: int, every: int, seed: int) -> tuple[Trajectory, str]:
@@ -141,6 +146,8 @@ def _finish(
         files += [folder / "curves.png", folder / "frames.gif"]
     session.say(f"{name}, {' x '.join(map(str, model.shape))}, t = 0 to {found.times[-1]:g}, {engine}")
     session.say(s.curves_table(found.curves()))
+    if model.channels > 1:
+        session.say(f"sums over the sites and the {model.channels} channels")
     if reason:
         session.tell(f"no pictures: {reason}")
     for file in files:

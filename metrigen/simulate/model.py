@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,9 @@ from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.package.arguments import inputs_of
 from metrigen.package.parameters import initial_value
-from metrigen.simulate.given import STARTS, coordinates, on_edges, values
+from metrigen.simulate.given import STARTS, coordinates, signed, start, values
 from metrigen.simulate.place import Place
-from metrigen.spec.symbols import Param, t
+from metrigen.spec.symbols import InputFunction, Param, t
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Model:
     """layer   what is stepped; ``place``: where
     channels   C of every field
     fixed      arrays that do not change: parameters (those of the step included), inputs, coordinates
-    driven     name of an input with a value for every step -> its expression, in the coordinates and t
+    driven     name of an input with a value for every step -> its values at a time
     start      the fields, (1, C, *S)
     dt         the time step
     """
@@ -33,7 +33,7 @@ class Model:
     place: Place
     channels: int
     fixed: Mapping[str, np.ndarray]
-    driven: Mapping[str, str]
+    driven: Mapping[str, Callable[[float], np.ndarray]]
     start: Mapping[str, np.ndarray]
     dt: float
 
@@ -44,9 +44,11 @@ class Model:
     def over_step(self, number: int) -> dict[str, np.ndarray]:
         """What a step reads beside the fixed: the time at which it begins, driven inputs in the middle of it."""
         begin = number * self.dt
-        known = coordinates(self.place) | {t.name: begin + self.dt / 2}
-        found = {n: values(n, text, known) + np.zeros(self.shape) for n, text in self.driven.items()}
-        return found | {t.name: np.asarray(begin)}
+        return self.driven_at(begin + self.dt / 2) | {t.name: np.asarray(begin)}
+
+    def driven_at(self, time: float) -> dict[str, np.ndarray]:
+        """The driven inputs at a time. Raises SpecError where one breaks its declared sign."""
+        return {name: at(time) for name, at in self.driven.items()}
 
 
 def steppable(layer: Layer) -> FieldLayer:
@@ -102,10 +104,12 @@ def model_of(
     kinds = {a.name: a for a in (*dynamics.params, *dynamics.inputs)}
     fixed = {n: _filled(kinds.get(n), value, numbers[n], shape, place.edges) for n, value in learned.items()}
     axes = {n: x + np.zeros(shape) for n, x in place.coordinates.items() if n in kinds and n not in fixed}
-    driven = {n: set_to[n] for n in inputs if kinds[n].driven}
-    given = {n: _input(kinds[n], set_to[n], place, shape) for n in inputs if n not in driven}
-    start = {n: _field(layer, n, set_to.get(n, _default(layer, n)), place, rng) + np.zeros(shape) for n in layer.fields}
-    return Model(layer, place, count, {**fixed, **axes, **given}, driven, start, _length(dt, learned))
+    signs = _signs(layer)
+    made = {n: _input(kinds[n], set_to[n], place, shape, signs.get(n, ""), rng) for n in inputs}
+    driven = {n: at for n, at in made.items() if kinds[n].driven}
+    given = {n: at(0.0) for n, at in made.items() if n not in driven}
+    begin = {n: _field(layer, n, set_to.get(n, _default(layer, n)), place, rng) + np.zeros(shape) for n in layer.fields}
+    return Model(layer, place, count, {**fixed, **axes, **given}, driven, begin, _length(dt, learned))
 
 
 def _check_names(given: Mapping[str, str], known: tuple[str, ...], option: str, what: str) -> None:
@@ -119,7 +123,7 @@ def _number(name: str, symbol: sp.Symbol, given: Mapping[str, str], start: float
     """A parameter as it was given, else its declared start."""
     if name not in given:
         return initial_value(symbol) if start is None else start
-    value = float(values(name, given[name], {}))
+    value = float(values(name, given[name], {}, "--param"))
     below = symbol.below if isinstance(symbol, Param) else None
     wrong = (
         "positive"
@@ -144,15 +148,28 @@ def _filled(array: Array | None, value: float, symbol: sp.Symbol, shape: tuple[i
     return np.full(sizes[kind], value)
 
 
-def _input(array: Array, text: str, place: Place, shape: tuple[int, ...]) -> np.ndarray:
-    if array.kind is Kind.EDGE:
-        found = values(array.name, text, on_edges(place)) + np.zeros((*shape[:2], place.edges))
-    else:
-        found = values(array.name, text, coordinates(place)) + np.zeros(shape)
-    if array.positive and not (found > 0).all():
-        raise SpecError(f"{array.name} must be positive, as it was declared", why=f"it is {found.min():g} somewhere",
-                        part=array.name, fix="another --set")  # fmt: skip
-    return found
+def _signs(layer: FieldLayer) -> dict[str, str]:
+    """Name of an input -> the sign that it was declared with."""
+    found = {f for e in layer.expressions for f in e.atoms(InputFunction) if f.is_nonnegative}
+    return {f.func.__name__: "positive" if f.is_positive else "nonnegative" for f in found}
+
+
+def _input(
+    array: Array, text: str, place: Place, shape: tuple[int, ...], sign: str, rng: np.random.Generator
+) -> Callable[[float], np.ndarray]:
+    """The values of an input at a time, (1, C, *S). A named start stands still, and is drawn once."""
+    name, on = array.name, place.of_edges if array.kind is Kind.EDGE else place
+    full = np.zeros((*shape[:2], *on.shape))
+    if text in STARTS:
+        still = signed(name, text, start(text, on, rng, sign) + full, sign, on.coordinates)
+        return lambda time: still
+
+    def at(time: float) -> np.ndarray:
+        known = coordinates(on) | ({t.name: time} if array.driven else {})
+        sites = {**on.coordinates, **({t.name: np.asarray(time)} if array.driven else {})}
+        return signed(name, text, values(name, text, known) + full, sign, sites)
+
+    return at
 
 
 def _default(layer: FieldLayer, name: str) -> str:
@@ -163,14 +180,12 @@ def _default(layer: FieldLayer, name: str) -> str:
 def _field(layer: FieldLayer, name: str, text: str, place: Place, rng: np.random.Generator) -> np.ndarray:
     dynamics = layer.lowered.dynamics
     symbol = next(u for u in layer.derivation.fields if dynamics.array(u) == name)
+    sign = "positive" if symbol.is_positive else "nonnegative" if symbol.is_nonnegative else ""
     if text in STARTS:
-        found = STARTS[text](place, rng)
-        return 1 + found / 2 if symbol.is_positive and text != "one" else found
-    found = values(name, text, coordinates(place))
-    if symbol.is_positive and not (found > 0).all():
-        raise SpecError(f"{name} must be positive, as it was declared", why=f"it is {found.min():g} somewhere",
-                        part=name, fix="another --set")  # fmt: skip
-    return found
+        if sign == "positive" and text in ("gauss", "zero"):
+            return 1 + STARTS[text](place, rng) / 2
+        return start(text, place, rng, sign)
+    return signed(name, text, values(name, text, coordinates(place)) + np.zeros(place.shape), sign, place.coordinates)
 
 
 def _length(dt: sp.Expr, learned: Mapping[str, float]) -> float:

@@ -32,7 +32,8 @@ def draw_curves(found: Trajectory, title: str, file: Path) -> None:
         axis.ticklabel_format(useOffset=False)
         axis.grid(alpha=0.3)
     axes[-1, 0].set_xlabel("t")
-    figure.suptitle(title)
+    count = _channels(found)
+    figure.suptitle(title if count == 1 else f"{title}, sums over {count} channels")
     figure.tight_layout()
     figure.savefig(file, dpi=100)
     plt.close(figure)
@@ -44,7 +45,8 @@ def animate(found: Trajectory, place: Place, title: str, file: Path) -> None:
     plt = _pyplot()
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    names = list(found.fields)
+    names, count = list(found.fields), _channels(found)
+    title = title if count == 1 else f"{title}, channel 0 of {count}"
     chosen = np.unique(np.linspace(0, len(found.times) - 1, min(FRAMES, len(found.times))).round().astype(int))
     figure, axes = plt.subplots(1, len(names), figsize=(4 * len(names), 3.6), squeeze=False)
     shown = [_drawn(axis, found, name, place) for axis, name in zip(axes[0], names, strict=True)]
@@ -58,6 +60,10 @@ def animate(found: Trajectory, place: Place, title: str, file: Path) -> None:
     made = FuncAnimation(figure, frame, frames=[int(k) for k in chosen], blit=False)
     made.save(file, writer=PillowWriter(fps=12), dpi=60)
     plt.close(figure)
+
+
+def _channels(found: Trajectory) -> int:
+    return int(next(iter(found.fields.values())).shape[1])
 
 
 def _drawn(axis: Any, found: Trajectory, name: str, place: Place) -> Any:

@@ -38,6 +38,11 @@ class Place:
     def edges(self) -> int:
         return 0 if self.incidence is None else len(self.incidence)
 
+    @property
+    def of_edges(self) -> Place:
+        """The edges of the graph as sites of their own; a site is its number."""
+        return Place((self.edges,), self.edge_values, {EDGE.name: float(self.edges)})
+
 
 def place_of(system: System, size: tuple[int, ...] | None, graph: str) -> Place:
     """The sites of a system. ``size``: sites along every axis, or along all; nodes of a graph. Raises SpecError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from metrigen.errors import SpecError
 from metrigen.ir.interpreter import run
 from metrigen.simulate.engines import Engine, Fields
-from metrigen.simulate.given import coordinates, values
+from metrigen.simulate.limit import about_limit
 from metrigen.simulate.model import Model
 from metrigen.spec.symbols import t
 
@@ -51,8 +51,7 @@ class Watch:
     def total(self, name: str, state: Fields, time: float) -> float:
         """The sum of a density over sites and channels, times the volume of a site."""
         model, program = self._model, self._programs[name]
-        known = coordinates(model.place) | {t.name: time}
-        driven = {n: values(n, text, known) + np.zeros(model.shape) for n, text in model.driven.items()}
+        driven = model.driven_at(time)
         given = {**model.fixed, "dt": np.asarray(model.dt), t.name: np.asarray(time), **driven, **state}
         (density,) = run(program, given, incidence=model.place.incidence).values()
         return float(np.broadcast_to(density, model.shape).sum()) * model.place.volume
@@ -62,27 +61,24 @@ class Watch:
 def trajectory(
     model: Model, engine: Engine, steps: int, every: int, seed: int, progress: Callable[[int], None]
 ) -> Trajectory:
-    """Take the steps and keep every so many states, the start and the last among them. Raises SpecError for a state
-    that is not finite, which names the step."""
+    """Take the steps and keep every so many states, the start and the last among them. Raises SpecError for a state, an
+    energy, an entropy or a balance that is not finite, which names the first step."""
     watch, rng = Watch(model), np.random.default_rng(seed + 1)
     noisy = model.layer.lowered.dynamics.noise
+    watched = watch.has("power") and not noisy
+    names = [name for name in ("energy", "entropy") if watch.has(name)]
     state: Fields = dict(model.start)
     kept, times, balance = [state], [0.0], []
+    totals = [_totals(watch, names, model, state, 0)]
 
     def advance(before: Fields, first: int, count: int) -> Fields:
         drawn = {field: rng.standard_normal((*model.shape[:2], count, *model.shape[2:])) for field in noisy}
         after = engine.advance(before, first, count, drawn)
-        for name, x in after.items():
-            if not np.isfinite(x).all():
-                raise SpecError(
-                    f"{name} is not finite by step {first + count}", part="integrator",
-                    why=f"dt = {model.dt:g}; `metrigen show` prints the step limit, where one is known",
-                    fix="a smaller step (--dt), or a start with a smaller amplitude",
-                )  # fmt: skip
+        if _endless(after):
+            raise _stopped(*_first(engine, before, first, count, drawn), model)
         progress(count)
         return after
 
-    watched = watch.has("power") and not noisy
     for first in range(0, steps, every):
         count = min(every, steps - first)
         after = advance(state, first, 1)
@@ -90,14 +86,54 @@ def trajectory(
         state = advance(after, first + 1, count - 1) if count > 1 else after
         kept.append(state)
         times.append((first + count) * model.dt)
+        totals.append(_totals(watch, names, model, state, first + count))
     balance += balance[-1:]
     fields = {name: np.concatenate([frame[name] for frame in kept]) for name in model.start}
+    curves = {name: np.array([found[k] for found in totals]) for k, name in enumerate(names)}
+    return Trajectory(
+        np.array(times), fields, curves["energy"], curves.get("entropy"), np.array(balance) if watched else None
+    )
 
-    def curve(name: str) -> np.ndarray:
-        return np.array([watch.total(name, frame, time) for frame, time in zip(kept, times, strict=True)])
 
-    entropy = curve("entropy") if watch.has("entropy") else None
-    return Trajectory(np.array(times), fields, curve("energy"), entropy, np.array(balance) if watched else None)
+def _endless(state: Fields) -> str:
+    """The first field that is not finite; empty for none."""
+    return next((name for name, x in state.items() if not np.isfinite(x).all()), "")
+
+
+def _first(
+    engine: Engine, before: Fields, first: int, count: int, drawn: Mapping[str, np.ndarray]
+) -> tuple[str, int, Fields]:
+    """The steps once more, one by one: the first field that is not finite, after which step, and the state before."""
+    for k in range(count):
+        after = engine.advance(before, first + k, 1, {field: noise[:, :, k : k + 1] for field, noise in drawn.items()})
+        if name := _endless(after):
+            return name, first + k + 1, before
+        before = after
+    raise AssertionError("the same steps end elsewhere")
+
+
+def _stopped(name: str, step: int, before: Fields, model: Model) -> SpecError:
+    """The refusal of a state that is not finite after a step."""
+    largest = max(float(np.abs(x).max()) for x in before.values())
+    return SpecError(
+        f"{name} is not finite at step {step}, t = {step * model.dt:g}", part="integrator", why=about_limit(model),
+        witness=f"the largest value of the state before that step is {largest:.3g}",
+        fix="a smaller step (--dt), or a start with a smaller amplitude (--set)",
+    )  # fmt: skip
+
+
+def _finite(name: str, value: float, model: Model, step: int) -> float:
+    if np.isfinite(value):
+        return value
+    fix = "a smaller step (--dt), or a start with a smaller amplitude (--set)" if step else "another start (--set)"
+    raise SpecError(
+        f"the {name} is not finite by step {step}, t = {step * model.dt:g}", part="integrator",
+        why=about_limit(model) if step else "it has no value at the start", witness=f"{name} = {value}", fix=fix,
+    )  # fmt: skip
+
+
+def _totals(watch: Watch, names: Sequence[str], model: Model, state: Fields, step: int) -> list[float]:
+    return [_finite(name, watch.total(name, state, step * model.dt), model, step) for name in names]
 
 
 def _defect(watch: Watch, model: Model, before: Fields, after: Fields, step: int) -> float:
@@ -105,7 +141,7 @@ def _defect(watch: Watch, model: Model, before: Fields, after: Fields, step: int
     begin, dt = step * model.dt, model.dt
     gained = watch.total("energy", after, begin + dt) - watch.total("energy", before, begin)
     middle = {name: (before[name] + after[name]) / 2 for name in before}
-    return gained / dt - watch.total("power", middle, begin + dt / 2)
+    return _finite("balance", gained / dt - watch.total("power", middle, begin + dt / 2), model, step + 1)
 
 
 def frames_file(found: Trajectory, about: Mapping[str, object]) -> bytes:

@@ -98,13 +98,16 @@ def shown_path(path: Path) -> str:
     return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name
 
 
+def project_root(path: Path) -> Path | None:
+    """The folder of the project that ``path`` belongs to: the nearest with a pyproject.toml or a .git; None without."""
+    parents = Path(os.path.abspath(path)).parents
+    return next((f for f in parents if (f / "pyproject.toml").is_file() or (f / ".git").exists()), None)
+
+
 def project_path(path: Path) -> str:
     """``path`` relative to the project that it belongs to, else the file name alone: the same from everywhere."""
-    absolute = Path(os.path.abspath(path))
-    for folder in absolute.parents:
-        if (folder / "pyproject.toml").is_file() or (folder / ".git").exists():
-            return absolute.relative_to(folder).as_posix()
-    return absolute.name
+    absolute, root = Path(os.path.abspath(path)), project_root(path)
+    return absolute.name if root is None else absolute.relative_to(root).as_posix()
 
 
 def locate(error: MetrigenError, spec: Spec) -> MetrigenError:

@@ -100,6 +100,14 @@ def test_list_says_what_is_built_and_why_it_is_stale(home: Path, invoke: Invoke)
     assert invoke("build", "rope.py", "--quiet") == (0, "", "")
     assert state() == ("up to date", [])
     folder, spec = home / "generated/rope", home / "rope.py"
+    (folder / "notes.txt").touch()
+    assert state() == ("stale", ["not of the package: notes.txt"])
+    assert invoke("build", "rope.py", "--check", "--quiet")[0] == 2
+    assert "notes.txt" in invoke("build", "rope.py", "--quiet")[2]
+    (folder / "notes.txt").unlink()
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__/module.cpython-311.pyc").touch()
+    assert state() == ("up to date", [])
     spec.write_text(spec.read_text().replace("dt=0.1", "dt=0.2"))
     assert state() == ("stale", ["the spec has changed"])
     manifest = (folder / "manifest.json").read_text()
@@ -112,6 +120,15 @@ def test_list_says_what_is_built_and_why_it_is_stale(home: Path, invoke: Invoke)
     assert "learns w2" in printed
     assert "stale: the spec has changed" in printed
     assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_list_leaves_out_what_specs_share(home: Path, invoke: Invoke) -> None:
+    """A file that others import and that binds no system of its own is no spec."""
+    (home / "common.py").write_text("import sympy as sp\nx = sp.Symbol('x', real=True)\n")
+    assert invoke("new", "rope", "--like", "pendulum")[0] == 0
+    (home / "rope.py").write_text("from common import x\n" + (home / "rope.py").read_text())
+    rows = json.loads(invoke("list", "--json", "--no-gallery")[1])["specs"]
+    assert [row["file"] for row in rows] == ["rope.py"]
 
 
 def test_list_has_the_gallery_and_fits_80_columns(invoke: Invoke) -> None:

@@ -72,8 +72,18 @@ def test_a_revision_of_git_with_what_it_imports(pair: tuple[Path, Path], invoke:
     found = compared(invoke, "specs/pendulum.py")
     assert (found["before"], found["now"]) == ("specs/pendulum.py@HEAD", "specs/pendulum.py")
     assert found["changes"]["Hamiltonian, H"] == (["-w2*cos(q)"], ["-w2*cos(2*q)"])
+    again = compared(invoke, "specs/pendulum.py@HEAD")
+    assert (again["before"], again["now"], again["changes"]) == (found["before"], found["now"], found["changes"])
     for wrong, told in (("specs/pendulum.py@v9", "git has no"), ("specs/other.py@HEAD", "HEAD has no specs/other.py"),
                         ("a.py@HEAD", "git has no"), ("specs/pendulum.py@", "names no revision")):  # fmt: skip
         code, out, err = invoke("diff", wrong, "a.py", "-q")
         assert (code, out) == (1, "")
         assert told in err
+
+
+def test_outside_git_two_files_are_asked_for(pair: tuple[Path, Path], invoke: Invoke) -> None:
+    for given in ("a.py", "a.py@HEAD"):
+        code, out, err = invoke("diff", given, "-q")
+        assert (code, out) == (1, "")
+        assert "git has no a.py@HEAD\n" in err
+        assert "fix      give two files: metrigen diff A.py B.py" in err

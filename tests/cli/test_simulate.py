@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from metrigen.build import layer_file
 from metrigen.simulate.engines import engine_of
+from metrigen.simulate.given import values
 from metrigen.simulate.model import model_of, steppable
 from metrigen.simulate.place import place_of
 from metrigen.simulate.trajectory import Trajectory, trajectory
@@ -124,7 +126,9 @@ def test_an_input_is_an_expression_of_the_axes_and_of_the_time(invoke: Invoke, h
         (GALLERY / "heat.py", ("--set", "u=(("), "is no expression"),
         (GALLERY / "heat.py", ("--param", "kappa=-1"), "kappa must be positive"),
         (GALLERY / "heat.py", ("--size", "4,4,4"), "3 numbers, and the lattice has 2 axes"),
-        (GALLERY / "heat.py", ("--dt", "9", "--size", "16", "--steps", "900"), "u is not finite by step"),
+        (GALLERY / "heat.py", ("--dt", "9", "--size", "16", "--steps", "900"), "is not finite "),
+        (GALLERY / "heat.py", ("--set", "u=besselj(0, x)"), "--set u=besselj(0, x) cannot be evaluated by numpy"),
+        (GALLERY / "heat.py", ("--set", "u=I*x"), "--set u=I*x is not real"),
         (GALLERY / "pendulum.py", ("--size", "4"), "a point has no size"),
     ],
 )  # fmt: skip
@@ -137,6 +141,104 @@ def test_what_is_refused_goes_by_name(
     assert not list(home.iterdir())
 
 
+FED = (
+    "import sympy as sp\nfrom metrigen import *\nx = sp.Symbol('x', real=True)\n"
+    "line = Lattice(x)\nu = Field('u', line)\n"
+    "k = Input('k', line, {sign})\n"
+    "system = System(name='fed', domain=line, fields=(u,), hamiltonian=k * grad(u).square / 2 + u**2 / 8,\n"
+    "    metric=Dissipation((1, lambda F: F[u])), integrator=ExplicitEuler(steps=1, dt=0.1))\n"
+)
+STEPPED = ("--size", "16", "--steps", "4", "--every", "2", "--engine", "numpy")
+
+
+def test_a_value_against_a_declared_sign_is_refused_with_its_site(invoke: Invoke, home: Path) -> None:
+    (home / "fed.py").write_text(FED.format(sign="nonnegative=True"))
+    for text, witness in (("-2", "k = -2 at x = 0.5"), ("3 - x", "k = -12.5 at x = 15.5")):
+        code, out, err = invoke("simulate", "fed.py", "--set", f"k={text}", *STEPPED, *SMALL[:1])
+        assert (code, out) == (1, "")
+        assert "k must be nonnegative, as it was declared" in err
+        assert f"where    --set k={text}\n" in err
+        assert f"witness  {witness}\n" in err
+        assert "fed.py:" not in err
+    result(invoke, "fed.py", "--set", "k=0", *STEPPED)
+    (home / "fed.py").write_text(FED.format(sign="positive=True"))
+    assert "k must be positive" in invoke("simulate", "fed.py", "--set", "k=zero", *STEPPED)[2]
+    (home / "fed.py").write_text(FED.format(sign="nonnegative=True, time_dependent=True"))
+    err = invoke("simulate", "fed.py", "--set", "k=0.2 - t", *STEPPED)[2]
+    assert "witness  k = -0.05 at x = 0.5, t = 0.25\n" in err  # the middle of the third step
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_a_state_that_is_not_finite_names_the_first_step_and_the_limit(invoke: Invoke, home: Path, engine: str) -> None:
+    """u' = -u^3 from 100 by Euler with h = 1 cubes itself: -1e6, 1e18, -1e54, 1e162, -inf."""
+    (home / "cube.py").write_text(
+        "from metrigen import *\npoint = Lattice()\nu = Field('u', point)\n"
+        "system = System(name='cube', domain=point, fields=(u,), hamiltonian=u**4 / 4,\n"
+        "    metric=Dissipation((1, lambda F: F[u])), integrator=ExplicitEuler(steps=1, dt=1))\n"
+    )
+    given = ("cube.py", "--set", "u=100", "--steps", "12", "--every", "12", "--engine", engine, "--no-pictures")
+    code, out, err = invoke("simulate", *given)
+    assert (code, out) == (1, "")
+    assert "u is not finite at step 5, t = 5" in err
+    assert "largest value of the state before that step is 9.97e+161" in err  # 1e162 (1 - 1e-4)^27
+    code, out, err = invoke("simulate", *given, "--steps", "4")  # u^4 overflows before u does
+    assert (code, out) == (1, "")
+    assert "the energy is not finite by step 4" in err or "the balance is not finite" in err
+    (home / "fed.py").write_text(FED.format(sign="nonnegative=True"))
+    code, out, err = invoke("simulate", "fed.py", "--set", "k=1 + x", *STEPPED, "--dt", "0.5", "--no-pictures")
+    assert code == 0  # the limit is that of the largest k, 2/(4 k + 1/4)
+    assert f"dt = 0.5 is above the step limit of small waves, {2 / (4 * 16.5 + 0.25):.4g} at these" in " ".join(
+        err.split()
+    )
+    assert max(map(len, out.splitlines())) <= 80
+    code, out, err = invoke("simulate", "fed.py", "--set", "k=1 + x", *STEPPED, "--dt", "1e4", "--steps", "200")
+    assert code == 1
+    assert "dt = 10000 is above the step limit of small waves, 0.03019" in " ".join(err.split())
+
+
+EVERY = {
+    "Heaviside(x - 4.5)": lambda x: np.heaviside(x - 4.5, 0.5),
+    "Piecewise((1, x < 5), (0.2, True))": lambda x: np.where(x < 5, 1, 0.2),
+    "sinc(x - 4.5)": lambda x: np.sinc((x - 4.5) / np.pi),
+    "1 + sign(x - 4.5)": lambda x: 1 + np.sign(x - 4.5),
+    "gamma(x/4)": lambda x: np.array([math.gamma(v / 4) for v in x]),
+    "erf(x)": lambda x: np.array([math.erf(v) for v in x]),
+    "Max(x, 3, 4) + floor(x) + Mod(x, 2)": lambda x: np.maximum(x, 4) + np.floor(x) + x % 2,
+    "polygamma(1, x)": lambda x: np.array([sum((v + k) ** -2.0 for k in range(4000)) + 1 / (v + 3999.5) for v in x]),
+}
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_an_expression_may_have_every_function_of_numpy(text: str) -> None:
+    x = np.arange(16) + 0.5
+    np.testing.assert_allclose(values("k", text, {"x": x}), EVERY[text](x), rtol=1e-6, atol=1e-15)
+
+
+@pytest.mark.parametrize("sign", ["", "nonnegative=True", "positive=True, time_dependent=True"])
+def test_named_starts_are_for_inputs_too(invoke: Invoke, home: Path, sign: str) -> None:
+    (home / "fed.py").write_text(FED.format(sign=sign))
+    x = np.arange(16) + 0.5
+    wave, gauss = np.sin(2 * np.pi * x / 16), np.exp(-(((x - 8) / 1.6) ** 2) / 2)
+    expected = {"one": 0 * x + 1, "gauss": gauss, "wave": 1 + wave / 2 if sign else wave}
+    for name, k in (expected | {"noise": None} | ({} if "pos" in sign else {"zero": 0 * x})).items():
+        result(invoke, "fed.py", "--set", f"k={name}", "--set", "u=x", *STEPPED, "--steps", "1", "--every", "1")
+        u = np.load(home / "simulated/fed/frames.npz")["u"][:, 0]
+        assert np.isfinite(u).all()
+        if k is not None:  # in the middle of an edge of the lattice k is the mean of its ends
+            flux = (k + np.roll(k, -1)) / 2 * (np.roll(x, -1) - x)
+            np.testing.assert_allclose(u[1], u[0] + 0.1 * (flux - np.roll(flux, 1) - u[0] / 4), atol=1e-12)
+
+
+def test_a_named_start_of_an_input_on_edges(invoke: Invoke, home: Path) -> None:
+    (home / "net.py").write_text(
+        "from metrigen import *\ng = Graph()\nu, w = Field('u', g), Input('w', g.edges, positive=True)\n"
+        "system = System(name='net', domain=g, fields=(u,), hamiltonian=w * grad(u).square / 2,\n"
+        "    metric=Dissipation((1, lambda F: F[u])), integrator=RK4(steps=1, dt=0.01))\n"
+    )
+    for start in ("gauss", "noise", "wave", "one", "1 + edge"):
+        result(invoke, "net.py", "--set", f"w={start}", "--size", "6", "--graph", "path", "--steps", "2")
+
+
 def test_pictures_and_a_table_of_80_columns(invoke: Invoke, home: Path) -> None:
     pytest.importorskip("matplotlib")
     code, out, err = invoke(
@@ -145,6 +247,9 @@ def test_pictures_and_a_table_of_80_columns(invoke: Invoke, home: Path) -> None:
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
     assert out.startswith("kdv, 1 x 1 x 12, t = 0 to ")
+    assert "channels" not in out
+    two = invoke("simulate", GALLERY / "kdv.py", "--size", "12", "--steps", "2", "--channels", "2", "--out", "two")
+    assert "sums over the sites and the 2 channels\n" in two[1]
     assert (home / "o/frames.gif").read_bytes().startswith(b"GIF8")
     assert (home / "o/curves.png").read_bytes().startswith(b"\x89PNG")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,11 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sympy as sp
 
 from metrigen.cli.app import COMMANDS
 from metrigen.cli.exits import MEANINGS
+from metrigen.drift_notation import plain
+from metrigen.emit.derivation import sections
+from metrigen.physics.derive import derive
+from metrigen.spec.load import load_spec
 from tests.cli.conftest import Invoke
 from tests.conftest import ROOT
+from tests.lengths import LONG
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NAMES = [name for name, _, _ in COMMANDS]
@@ -39,6 +48,41 @@ def test_help_ends_with_examples_and_fits_80_columns(invoke: Invoke, name: str) 
     assert all(f"metrigen {name}" in line for line in lines)
     for option in ("--json", "--quiet", "--debug"):
         assert f" {option} " in head
+
+
+def shipped_examples() -> list[list[str]]:
+    """The examples of all commands that name a spec of the repository, as arguments, what is said of them cut off."""
+    found = []
+    for _, _, text in COMMANDS:
+        for line in text.strip().splitlines():
+            words = shlex.split(re.split(r"\s{2,}| > ", line.strip())[0])[1:]
+            if any(word.startswith("specs/") for word in words) and "--watch" not in words and words[0] != "new":
+                found.append(words)
+    return found
+
+
+def cheap(words: list[str]) -> bool:
+    """What takes well under a second: no folder of specs, no large package."""
+    return words[0] in ("simulate", "cite") or words[:2] in (["show", "specs/maze.py"], ["diff", "specs/maze.py"])
+
+
+@pytest.mark.parametrize("words", [w for w in shipped_examples() if LONG or cheap(w)], ids=" ".join)
+def test_an_example_of_a_help_text_runs(invoke: Invoke, home: Path, words: list[str]) -> None:
+    shutil.copytree(ROOT / "specs", home / "specs", ignore=shutil.ignore_patterns("__pycache__"))
+    if words[0] == "diff":
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+        for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "v1"]):
+            subprocess.run([*git, *command], check=True, capture_output=True)
+    if "--check" in words:
+        assert invoke("build", *[w for w in words[1:] if w not in ("--check", "--diff")])[0] == 0
+    short = ["--steps", "4", "--no-pictures"] if words[0] == "simulate" else []
+    code, _, err = invoke(*words, *short)
+    assert code == 0, err
+
+
+def test_every_command_that_takes_a_spec_has_an_example_that_runs() -> None:
+    assert {words[0] for words in shipped_examples()} >= {"build", "check", "show", "diff", "simulate", "cite"}
+    assert {words[0] for words in shipped_examples() if cheap(words)} == {"show", "diff", "simulate", "cite"}
 
 
 def test_the_help_of_the_program_names_commands_and_exit_codes(invoke: Invoke) -> None:
@@ -121,8 +165,9 @@ def test_exit_code_2_is_drift_with_a_summary(invoke: Invoke, spec: Path) -> None
     assert drift["causes"][0] == "the spec has changed since"
     assert "integrator: Leapfrog(dt=0.1, steps=8) -> Leapfrog(dt=0.1, steps=4)" in drift["causes"][1]
     assert "module.py" in drift["files"]["changed"]
-    assert any("Hamiltonian" in term and "loses" in term and r"\cos" in term for term in drift["terms"])
-    assert any("Hamiltonian" in term and "gains" in term and "q^{2}" in term for term in drift["terms"])
+    assert any("Hamiltonian" in term and "loses" in term and "w2*cos(q)" in term for term in drift["terms"])
+    assert any("Hamiltonian" in term and "gains" in term and "w2*q**2/2" in term for term in drift["terms"])
+    assert not any("\\" in term for term in drift["terms"])
     assert "diff" not in drift
     assert "+" in outcome(invoke, "build", spec, "--check", "--diff")[1]["packages"][0]["drift"]["diff"][0]
     code, out, _ = invoke("check", spec, "-q")
@@ -130,6 +175,16 @@ def test_exit_code_2_is_drift_with_a_summary(invoke: Invoke, spec: Path) -> None
     assert out.startswith("generated/pendulum is not up to date\n  the spec has changed since\n")
     gone = outcome(invoke, "build", spec, "--check", "--out", "elsewhere")
     assert (gone[0], gone[1]["packages"][0]["state"]) == (2, "not built")
+
+
+@pytest.mark.parametrize("option", [("--bandwidth", "40"), ("--shape", "1,2")])
+def test_figures_of_the_cost_without_the_cost_are_a_wrong_call(
+    invoke: Invoke, spec: Path, option: tuple[str, str]
+) -> None:
+    code, _, err = invoke("show", spec, *option)
+    assert code == 2
+    assert f"{option[0]} goes with --cost or --html" in err
+    assert invoke("show", spec, *option, "--cost", "-q")[0] == 0
 
 
 def test_exit_code_3_is_a_fault_of_ours(invoke: Invoke, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +207,50 @@ def test_another_version_and_a_package_without_a_manifest_are_told(invoke: Invok
     assert causes[0].startswith("built with sympy 0")
     manifest.unlink()
     assert outcome(invoke, "build", spec, "--check")[1]["packages"][0]["drift"]["causes"] == ["there is no manifest"]
+
+
+@pytest.mark.parametrize("name", ["maze", "cifar_dissipative", "gallery/sine_gordon", "gallery/pendulum"])
+def test_the_plain_notation_says_what_the_latex_says(name: str) -> None:
+    """Every formula of a derivation, read back from its LaTeX, is the expression that ``metrigen diff`` prints."""
+    words = re.compile(r"(\w)\[(\w+)\]")
+    formulas = [f for s in sections(derive(load_spec(ROOT / f"specs/{name}.py").system)) for f in s.formulas]
+    assert len(formulas) > 4
+    for formula in formulas:
+        _, _, right = formula.latex().rpartition(" = ")
+        texts = [words.sub(r"\1__\2", found) for found in (plain(right), formula.text().partition(" = ")[2])]
+        texts = [found.replace("max(", "Max(").replace("lam", "LAM").replace("LAMbda", "LAM") for found in texts]
+        known = ("cos", "sin", "Max", "sqrt")
+        found = {n for found in texts for n in re.findall(r"[A-Za-z]\w*", found) if n not in known}
+        names = {name: sp.Symbol(name) for name in found}
+        one, other = (sp.sympify(found, locals=names) for found in texts)
+        assert sp.simplify(one - other) == 0, texts
+        if name == "gallery/pendulum":
+            assert plain(formula.latex()).endswith(formula.text())
+
+
+def test_a_package_of_a_project_is_the_same_outside_one(invoke: Invoke, home: Path) -> None:
+    """Built under specs/pendulum.py, looked at where no pyproject.toml and no .git marks a root."""
+    project, place = home / "project", home / "place"
+    (project / "specs").mkdir(parents=True)
+    (project / "pyproject.toml").touch()
+    (project / "specs/pendulum.py").write_text(SPEC, encoding="utf-8")
+    assert invoke("build", "project/specs/pendulum.py", "--out", "project/generated", "-q")[0] == 0
+    shutil.copytree(project, place, ignore=shutil.ignore_patterns("pyproject.toml"))
+    given = ("place/specs/pendulum.py", "--out", "place/generated")
+    assert outcome(invoke, "build", *given, "--check")[0] == 0
+    assert json.loads(invoke("list", *given, "--no-gallery", "--json")[1])["specs"][0]["state"] == "up to date"
+    with (place / "generated/pendulum/module.py").open("a") as stream:
+        stream.write("# mine\n")
+    code, found, _ = outcome(invoke, "build", *given, "--check")
+    drift = found["packages"][0]["drift"]
+    assert code == 2
+    assert (drift["causes"], drift["files"]) == (["edited since: module.py"], {"changed": ["module.py"]})
+    (place / "specs/pendulum.py").write_text(SPEC.replace("steps=8", "steps=4"), encoding="utf-8")
+    causes = outcome(invoke, "build", *given, "--check")[1]["packages"][0]["drift"]["causes"]
+    assert causes[0] == "the spec has changed since"
+    assert causes[-1] == "edited since: module.py"
+    assert invoke("build", *given, "-q")[0] == 0
+    assert json.loads((place / "generated/pendulum/manifest.json").read_text())["spec"]["path"] == "specs/pendulum.py"
 
 
 def test_a_law_that_is_won_or_lost_is_told(invoke: Invoke, spec: Path) -> None:
