@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from metrigen.spec.domain import Lattice, Sequence
 from metrigen.spec.load import Spec
 from metrigen.spec.readout import StressEnergy
 
@@ -168,13 +167,13 @@ def _uses(spec: Spec) -> Iterator[tuple[tuple[str, ...], str]]:
     for word in sorted(_called(spec.source)):
         if word in WORDS:
             yield WORDS[word]
-    if isinstance(system.domain, Lattice) and system.domain.average == "harmonic":
+    if getattr(system.domain, "average", None) == "harmonic":
         yield ("Patankar1980",), "harmonic means of coefficients at the edges"
     if system.temperature is not None:
         yield ("CallenWelton1951",), "noise and friction balance at a temperature"
     if system.constraints:
         yield SOLVERS["cg"], "elliptic constraints by conjugate gradient"
-    if isinstance(system.domain, Sequence):
+    if system.domain.tokens:
         yield ("Blelloch1990",), "the scan along the tokens"
     yield from _method(system.integrator)
 

@@ -10,7 +10,7 @@ import networkx
 import numpy as np
 
 from metrigen.errors import SpecError
-from metrigen.spec.domain import EDGE, NODE, Graph, Lattice
+from metrigen.spec.domain import EDGE, NODE, Domain
 from metrigen.spec.system import System
 
 SIDES = {0: (), 1: (128,), 2: (64, 64), 3: (24, 24, 24)}
@@ -46,15 +46,15 @@ class Place:
 
 def place_of(system: System, size: tuple[int, ...] | None, graph: str) -> Place:
     """The sites of a system. ``size``: sites along every axis, or along all; nodes of a graph. Raises SpecError."""
-    if isinstance(system.domain, Graph):
-        return _graph(system.domain, size, graph)
-    if not isinstance(system.domain, Lattice):
+    if system.domain.tokens:
         raise SpecError(
             f"{system.name} lives on a {type(system.domain).__name__}(), which is not simulated",
             part="domain",
             why="its steps are the tokens that it is handed",
             fix="build it, and call the layer with tokens",
         )
+    if not system.domain.continuum:
+        return _graph(system.domain, size, graph)
     rank = len(system.domain.axes)
     sides = _sides(SIDES[rank] if size is None else size, rank)
     h = float(system.lattice.spacing)
@@ -74,7 +74,7 @@ def _sides(size: tuple[int, ...], rank: int) -> tuple[int, ...]:
     return sides
 
 
-def _graph(domain: Graph, size: tuple[int, ...] | None, name: str) -> Place:
+def _graph(domain: Domain, size: tuple[int, ...] | None, name: str) -> Place:
     if domain.network is not None:
         nodes, edges = domain.network.nodes, [*domain.network.edges]
         if size is not None and size != (nodes,):

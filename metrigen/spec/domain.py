@@ -37,6 +37,8 @@ class Domain(Support):
     laws       names of the laws that a system has to fulfil to live there, beside those of its brackets
     network    nodes and edges that a spec fixes; None where there are none, or where they are given at run time
     example    what ``integrator=`` may be, as a spec writes it
+    continuum  whether functionals are integrals over the axes
+    tokens     whether a step is a token that is handed in, all of them one scan
     unsteppable  why a method that does not state that it runs there does not, and which method does
     unsolvable   why a step cannot be the solution of an equation there, and which methods do; None where it can
     """
@@ -46,6 +48,8 @@ class Domain(Support):
     network: Network | None = None
     example: ClassVar[str] = "Strang(steps=8, dt=0.1), or SteadyState() for a stationary field"
     unsolvable: ClassVar[tuple[str, str] | None] = None
+    continuum: ClassVar[bool] = False
+    tokens: ClassVar[bool] = False
 
     @property
     def coordinates(self) -> tuple[sp.Symbol, ...]:
@@ -78,6 +82,8 @@ class Lattice(Domain):
 
     Grid sizes are no part of a spec: a module trained on 15x15 runs on 39x39.
     """
+
+    continuum: ClassVar[bool] = True
 
     axes: tuple[sp.Symbol, ...]
     boundary: str
@@ -241,6 +247,7 @@ class Sequence(Domain):
     axes: tuple[sp.Symbol, ...] = field(default=(), init=False)
 
     laws: ClassVar[tuple[str, ...]] = ("contraction",)
+    tokens: ClassVar[bool] = True
     example: ClassVar[str] = "Exponential(), with dt= a number, a Param or an Input with a value a token"
 
     @property

@@ -177,7 +177,7 @@ def _bracket_row(head: str, form: Bracket | Dissipation | None, system: System) 
         density = formula(sp.sympify(form(_Shown("F", state), _Shown("G", state))))
     except Exception as error:  # of the user's own function: a notebook shows the rest
         density = rf"\text{{not evaluated: {plain(type(error).__name__)}}}"
-    measure = " ".join(rf"d{formula(x)}" for x in system.domain.axes) if isinstance(system.domain, Lattice) else ""
+    measure = " ".join(rf"d{formula(x)}" for x in system.domain.axes) if system.domain.continuum else ""
     return [rf"{head} &= \int \left({density}\right) {measure}" if measure else f"{head} &= {density}"]
 
 
