@@ -16,6 +16,7 @@ from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
 from metrigen.errors import SpecError
 from metrigen.ir.functions.numeric import numpy_function, vector
+from metrigen.simulate.formula import check_formula
 from metrigen.simulate.place import Place
 
 # What NumPy itself does not have.
@@ -98,11 +99,14 @@ def expression(name: str, text: str, known: Mapping[str, Any], option: str = "--
     symbols = {word: sp.Symbol(word, real=True) for word in known}
     said = f"{option} {name}={text}"
     try:
+        check_formula(text)
         found = sp.sympify(text, locals=symbols)
     except (sp.SympifyError, SyntaxError, TypeError, ValueError, AttributeError) as error:
         raise SpecError(f"{said} is no expression", why=str(error).splitlines()[0], fix="as exp(-x**2)") from error
     if not isinstance(found, sp.Expr):
         raise SpecError(f"{said} is no number", fix="as 0.3, or exp(-x**2)")
+    if found.has(sp.zoo, sp.nan, sp.oo, -sp.oo):
+        raise SpecError(f"{said} is not finite", why=f"it is {found}", fix="as 0.3, or exp(-x**2)")
     other = sorted(str(s) for s in found.free_symbols if s not in symbols.values())
     other += sorted({f.func.__name__ for f in found.atoms(sp.core.function.AppliedUndef)})
     if other:

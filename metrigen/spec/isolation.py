@@ -30,13 +30,16 @@ def _no_exit(status: int) -> NoReturn:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Working folder, search path, streams, builtins, warning filters: as before, whatever happens."""
+    """Working folder, search path, streams, builtins, warning filters: as before, whatever happens.
+
+    What a spec prints goes to stderr: stdout is what the command says, JSON at times.
+    """
     path, bytecode = list(sys.path), sys.dont_write_bytecode
     streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
     own, leave, folder = dict(vars(builtins)), os._exit, _folder()
     sys.dont_write_bytecode = True
     os._exit = _no_exit
-    for name, stream in streams.items():
+    for name, stream in (*streams.items(), ("stdout", streams["stderr"])):
         if stream is not None:
             setattr(sys, name, _Lent(stream))
     try:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 
+from metrigen import SpecError
 from metrigen.build import layer_file
 from metrigen.simulate.engines import engine_of
 from metrigen.simulate.given import values
@@ -265,3 +267,28 @@ def test_it_runs_without_torch(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "numpy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1/0", "__import__('os').getcwd()", "exec(1)", "x.args", "'a'", "[x]", "(lambda: 1)()", "x if x else 1", "foo(x)"],
+)
+def test_what_is_no_formula_is_refused_and_not_run(text: str) -> None:
+    with pytest.raises(SpecError, match=r"--set u="):
+        values("u", text, {"x": np.linspace(-1, 1, 5)})
+
+
+@pytest.mark.parametrize("text", ["2**x", "-x", "Piecewise((1, x > 0), (2, True))", "sqrt(abs(x))", "pi*Max(x, 0)"])
+def test_a_formula_is_evaluated(text: str) -> None:
+    x = np.linspace(-1, 1, 5)
+    right = [float(sp.sympify(text).subs("x", at)) for at in x]
+    np.testing.assert_allclose(values("u", text, {"x": x}), right, rtol=1e-12)
+
+
+def test_json_stands_alone_beside_what_a_spec_prints(home: Path, invoke: Invoke) -> None:
+    assert invoke("new", "rope")[0] == 0
+    (home / "rope.py").write_text((home / "rope.py").read_text() + "print('said')\n")
+    code, out, err = invoke("check", "rope.py", "--json")
+    assert code == 0
+    assert json.loads(out)["command"] == "check"
+    assert "said" in err
