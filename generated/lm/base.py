@@ -69,7 +69,7 @@ class BaseLayer(Surface):
     def _insist(self, x: Tensor) -> None:
         """``_allow``, where kernels move or solve: ``last_backend`` is that of the device."""
         self._allow(x)
-        if not torch.compiler.is_compiling():
+        if self.backend != "torch" and not torch.compiler.is_compiling():
             self.__dict__["_ran"] = x.device.type
 
     def _takes(self, x: Tensor) -> bool:
