@@ -182,7 +182,7 @@ def test_a_force_costs_what_it_should() -> None:
     assert result.kernels["step_adjoint"]["ops"] <= 45
     assert result.kernels["step"]["bytes_per_site_float32"] <= 36
     steps = result.files["reference.py"].split("def step(")[1].split("def readout(")[0]
-    assert steps.count("torch.einsum") == 3, "forward K phi; back K phi_bar and its outer product with phi"
+    assert steps.count("torch.einsum") == 4, "K phi; back K phi for dt, K phi_bar and its outer product"
 
 
 def test_diagnostics(tmp_path: Path) -> None:
