@@ -12,9 +12,9 @@ from metrigen.ir.nodes import Array, Program
 # map: values at the sites; steps: steps of a method; solve: the unknown of an equation; scan: a state after every token
 Kind = Literal["map", "steps", "solve", "scan"]
 # What the longest call that a maker registers, most often an adjoint, is handed beside one of each array: the state so
-# often again, and so much more.
+# often again, and so much more; for steps with ``varied``, which few of them leave out.
 _BESIDE = {
-    "readout": (0, 1), "evolve": (1, 1), "rollout": (2, 2), "evolve_readout": (1, 2), "implicit": (1, 2),
+    "readout": (0, 1), "evolve": (1, 2), "rollout": (2, 3), "evolve_readout": (1, 3), "implicit": (1, 3),
     "solve": (0, 8), "scan": (2, 0), "readout_scan": (1, 1),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -29,7 +30,9 @@ from metrigen import (
     energy_density,
     grad,
 )
+from metrigen.compiler import layer_of
 from metrigen.package.operators import MOST
+from metrigen.spec.load import load_spec
 from tests.lattice.emitted import arrays_of, compiled, layer_class, package
 from tests.lengths import LONG
 
@@ -154,3 +157,12 @@ def test_only_packages_that_need_lists_have_them(given: int) -> None:
     """The rollout's adjoint is handed the state thrice (6), the forces, dt, steps and every."""
     files = compiled(springs("edge", point, 1, given, Leapfrog(2, 0.1))).files
     assert ("wide.py" in files) is (6 + 1 + given + 3 > MOST)
+
+
+@pytest.mark.parametrize("spec", ["cifar", "coupled_wave", "lm", "maze", "gallery/kepler", "gallery/langevin_chain"])
+def test_no_call_is_longer_than_is_counted(spec: str, root: Path, tmp_path: Path) -> None:
+    """What torch takes one by one is decided by the count: a longer call would not import."""
+    layer = layer_of(load_spec(root / f"specs/{spec}.py"))
+    registered = layer_class(package(layer.spec.system, tmp_path, f"counted_{layer.name}")).OPERATORS.registered
+    longest = max(len(made._opoverload._schema.arguments) for made in registered.values())
+    assert longest <= max(operator.arguments for operator in layer.operators)
