@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metrigen import manifests
 from metrigen.drift_notation import plain
 from metrigen.emit.derivation import addends
 from metrigen.emit.manifest import NAME as MANIFEST
@@ -56,8 +55,10 @@ def summary(expected: Mapping[str, str], folder: Path, differences: Sequence[Dif
     files = {kind: names for kind, names in files.items() if names}
     if len(files.get("missing", ())) == len(expected):
         return Drift("not built", (), files, (), ())
-    built = _manifest(_text(folder / MANIFEST))
-    causes = (*_causes(built, _manifest(expected[MANIFEST])), *_edited(built, folder))
+    built = manifests.read(folder)
+    edited = manifests.edited(built, folder)
+    causes = _causes(built, manifests.parsed(expected[MANIFEST]))
+    causes += (f"edited since: {', '.join(edited)}",) if edited else ()
     before, now = _text(folder / _DERIVATION), expected[_DERIVATION]
     changed = any(d.name == _DERIVATION and d.kind == "changed" for d in differences)
     terms, laws = (_terms(before, now), _laws(before, now)) if changed else ((), ())
@@ -71,44 +72,24 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _manifest(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _causes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
     """The spec, the versions and the options that differ between two manifests."""
     if not before:
         return ("there is no manifest",)
     causes = []
-    if _part(before, "spec").get("sha256") != now["spec"]["sha256"]:
+    if manifests.part(before, "spec").get("sha256") != now["spec"]["sha256"]:
         causes.append("the spec has changed since")
     elif before.get("spec") != now["spec"]:
-        causes.append(f"built from {_part(before, 'spec').get('path')}, which is now {now['spec']['path']}")
+        causes.append(f"built from {manifests.part(before, 'spec').get('path')}, which is now {now['spec']['path']}")
     for name, version in now["versions"].items():
-        other = _part(before, "versions").get(name)
+        other = manifests.part(before, "versions").get(name)
         if other != version:
             causes.append(f"built with {name} {other}, this is {version}")
     for name, option in now["options"].items():
-        other = _part(before, "options").get(name)
+        other = manifests.part(before, "options").get(name)
         if other != option:
             causes.append(f"{name}: {_short(other)} -> {_short(option)}")
     return tuple(causes)
-
-
-def _edited(built: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """The files that are not what the build wrote, by its manifest."""
-    listed = {name: folder / name for name in sorted(_part(built, "files")) if (folder / name).is_file()}
-    found = [n for n, f in listed.items() if hashlib.sha256(f.read_bytes()).hexdigest() != built["files"][n]]
-    return (f"edited since: {', '.join(found)}",) if found else ()
-
-
-def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = manifest.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _short(option: object) -> str:

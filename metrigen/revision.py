@@ -61,7 +61,7 @@ def _archive(file: Path, revision: str) -> bytes:
         raise SpecError(
             "git is not installed",
             why=f"{file}@{revision} is a revision of it",
-            fix="give two files: metrigen diff A.py B.py",
+            fix=_FILES,
         ) from None
     if done.returncode:
         why = done.stderr.decode("utf-8", errors="replace").strip().splitlines()

@@ -208,8 +208,8 @@ def read_meta(folder: Path) -> Mapping[str, Any]:
 
 def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:
     """Refuse weights that were trained on another physics. Before, the hash of a spec was that of its bytes."""
-    bytes_of = ROOT / "specs" / f"{meta['package']}.py"
-    before = hashlib.sha256(bytes_of.read_bytes()).hexdigest() if bytes_of.is_file() else spec
+    file = ROOT / "specs" / f"{meta['package']}.py"
+    before = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else spec
     if meta["spec"] not in (spec, before):
         raise ResumeError(
             f"{folder} was trained with the spec {meta['spec'][:16]}, generated/{meta['package']} is built from "

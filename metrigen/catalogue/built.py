@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import metrigen
+from metrigen import manifests
+from metrigen.manifests import part
 from metrigen.spec.fingerprint import fingerprint
 
 
@@ -36,23 +36,20 @@ class State:
 
 def state_of(spec: bytes, folder: Path, beside: Path | None = None) -> State:
     """The state of the package in ``folder`` of a spec whose file has these bytes and whose siblings are ``beside``."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return State(folder, False)
-    if not isinstance(manifest, dict) or manifest.get("generator") != "metrigen":
+    manifest = manifests.read(folder)
+    if manifest.get("generator") != "metrigen":
         return State(folder, False)
     reasons = []
-    built_from = _part(manifest, "spec")
-    siblings = {name: _hash_of(beside / name) for name in _part(built_from, "siblings")} if beside is not None else {}
-    changed = [name for name, now in siblings.items() if now != _part(built_from, "siblings")[name]]
+    built_from = part(manifest, "spec")
+    siblings = {name: _hash_of(beside / name) for name in part(built_from, "siblings")} if beside is not None else {}
+    changed = [name for name, now in siblings.items() if now != part(built_from, "siblings")[name]]
     if built_from.get("sha256") != _tree_hash(spec, siblings):
         reasons.append(f"{', '.join(changed) or 'the spec'} has changed")
     for name, now in _versions().items():
-        before = _part(manifest, "versions").get(name)
+        before = part(manifest, "versions").get(name)
         if now and before != now:
             reasons.append(f"built with {name} {before}, this is {now}")
-    return State(folder, True, (*reasons, *_files(_part(manifest, "files"), folder)))
+    return State(folder, True, (*reasons, *_files(manifest, folder)))
 
 
 def _tree_hash(source: bytes, siblings: Mapping[str, str] | None = None) -> str:
@@ -70,11 +67,6 @@ def _hash_of(file: Path) -> str:
         return ""
 
 
-def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = manifest.get(name)
-    return found if isinstance(found, dict) else {}
-
-
 def _versions() -> dict[str, str]:
     try:
         return {"metrigen": metrigen.__version__, "sympy": version("sympy")}
@@ -82,18 +74,12 @@ def _versions() -> dict[str, str]:
         return {"metrigen": metrigen.__version__}
 
 
-def _files(listed: Mapping[str, Any], folder: Path) -> list[str]:
+def _files(manifest: Mapping[str, Any], folder: Path) -> list[str]:
     """What was edited, taken away or put in since the package was written."""
-    edited, missing = [], []
-    for name, digest in sorted(listed.items()):
-        try:
-            data = (folder / name).read_bytes()
-        except OSError:
-            missing.append(name)
-            continue
-        if hashlib.sha256(data).hexdigest() != digest:
-            edited.append(name)
-    found = {"edited": edited, "missing": missing, "not of the package": _foreign(listed, folder)}
+    listed = part(manifest, "files")
+    missing = sorted(name for name in listed if not (folder / name).is_file())
+    edited, foreign = manifests.edited(manifest, folder), _foreign(listed, folder)
+    found = {"edited": edited, "missing": missing, "not of the package": foreign}
     return [f"{word}: {', '.join(names)}" for word, names in found.items() if names]
 
 

@@ -69,7 +69,7 @@ def _write(session: Session, specs: list[Path], out: Path, strict: bool) -> None
 
 def _watch(specs: list[Path], out: Path, strict: bool, quiet: bool, debug: bool) -> None:
     """Build, and again after every change, refused or not, until Ctrl-C."""
-    from metrigen.cli.watching import forget, stamps, wait
+    from metrigen.cli.watching import stamps, wait
 
     try:
         while True:
@@ -80,7 +80,6 @@ def _watch(specs: list[Path], out: Path, strict: bool, quiet: bool, debug: bool)
                 s.tell("waiting for a change; Ctrl-C ends")
                 changed = wait(specs, before)
                 s.tell(f"changed: {', '.join(file.name for file in changed)}")
-            forget([*before])
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
 

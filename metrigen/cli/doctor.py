@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
     metrigen doctor                    what is here, and what will run
     metrigen doctor --json             for a bug report or a script
-    METRIGEN_CACHE=/tmp/k metrigen doctor
+    METRIGEN_CACHE=cache metrigen doctor
 """
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +14,6 @@ from metrigen.cli.session import Session, law_values, session
 from metrigen.cli.shapes import shape_of
 
 if TYPE_CHECKING:
-    from metrigen.package.cost import Cost
     from metrigen.package.report import Report
 
 EXAMPLES = """
@@ -118,13 +118,7 @@ def _cost(session: Session, report: Report, sizes: tuple[int, ...] | None, bandw
         session.say(table)
         session.say()
     session.say(f"{s.cost_meaning(found)}\n\n{s.cost_notes(found)}")
-    session.give(name=report.spec.system.name, **_cost_values(found))
-
-
-def _cost_values(cost: Cost) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(cost)
+    session.give(name=report.spec.system.name, **asdict(found))
 
 
 def _derivation(session: Session, report: Report) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +28,3 @@ def wait(paths: Sequence[Path], before: Stamps) -> list[Path]:
     while (now := stamps(paths)) == before:
         time.sleep(POLL)
     return sorted(file for file in {*before, *now} if before.get(file) != now.get(file))
-
-
-def forget(files: Sequence[Path]) -> None:
-    """Drop modules that a spec imported from these files, so that it imports them anew."""
-    watched = {str(file) for file in files}
-    for name, module in [*sys.modules.items()]:
-        if getattr(module, "__file__", None) in watched:
-            del sys.modules[name]

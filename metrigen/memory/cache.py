@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from metrigen.emit.staging import staging, sweep
 from metrigen.emit.swap import swap_in, sync_folder
 from metrigen.emit.tree import write_tree
 from metrigen.errors import BuildError
+from metrigen.folders import cache_folder
 
 _ENTRY = "entry.json"
 
@@ -33,15 +33,6 @@ class Entry:
 
     folder: Path
     warnings: tuple[str, ...]
-
-
-def cache_folder() -> Path:
-    """METRIGEN_CACHE, else the cache folder of the platform, as for compiled kernels. RuntimeError without a home."""
-    if wish := os.environ.get("METRIGEN_CACHE"):
-        return Path(wish).expanduser().absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/metrigen"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "metrigen"
 
 
 def folders() -> Iterator[Path]:

@@ -60,6 +60,11 @@ def start(text: str, place: Place, rng: np.random.Generator, sign: str = "") -> 
     return np.exp(found / 2) if text == "noise" else 1 + found / 2
 
 
+def sign_of(symbol: sp.Expr) -> str:
+    """The sign that a symbol or a field was declared with: positive, nonnegative, or empty."""
+    return "positive" if symbol.is_positive else "nonnegative" if symbol.is_nonnegative else ""
+
+
 def breaks(x: np.ndarray, sign: str) -> np.ndarray:
     """Where values are against a declared sign."""
     return x <= 0 if sign == "positive" else x < 0 if sign == "nonnegative" else np.zeros_like(x, dtype=bool)
@@ -94,7 +99,7 @@ def assignments(texts: list[str], option: str) -> dict[str, str]:
     return found
 
 
-def expression(name: str, text: str, known: Mapping[str, Any], option: str = "--set") -> sp.Expr:
+def _expression(name: str, text: str, known: tuple[str, ...], option: str) -> sp.Expr:
     """The text as an expression in ``known`` names. Raises SpecError for another name, or what has no value."""
     symbols = {word: sp.Symbol(word, real=True) for word in known}
     said = f"{option} {name}={text}"
@@ -119,10 +124,10 @@ def expression(name: str, text: str, known: Mapping[str, Any], option: str = "--
 def values(name: str, text: str, known: Mapping[str, Any], option: str = "--set") -> np.ndarray:
     """The value of an expression, which broadcasts to the sites. Raises SpecError where it is no finite real number."""
     said = f"{option} {name}={text}"
-    expression(name, text, known, option)
     try:
+        function = _function(name, text, tuple(known), option)
         with np.errstate(all="ignore"):
-            result = np.asarray(_function(text, tuple(known))(*(np.asarray(x, dtype=float) for x in known.values())))
+            result = np.asarray(function(*(np.asarray(x, dtype=float) for x in known.values())))
             result = result if np.iscomplexobj(result) else result.astype(float)
     except (NameError, TypeError, ValueError, PrintMethodNotImplementedError) as error:
         raise SpecError(
@@ -139,10 +144,10 @@ def values(name: str, text: str, known: Mapping[str, Any], option: str = "--set"
 
 
 @lru_cache(maxsize=64)
-def _function(text: str, names: tuple[str, ...]) -> Callable[..., Any]:
+def _function(name: str, text: str, known: tuple[str, ...], option: str) -> Callable[..., Any]:
     """The text as a function of arrays by these names; a driven input calls it in every step."""
-    symbols = [sp.Symbol(word, real=True) for word in names]
-    found = sp.sympify(text, locals={s.name: s for s in symbols})
+    found = _expression(name, text, known, option)
+    symbols = [sp.Symbol(word, real=True) for word in known]
     function: Callable[..., Any] = sp.lambdify(symbols, found, modules=[dict(_MORE), "numpy"])
     return function
 

@@ -14,7 +14,7 @@ from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.package.arguments import inputs_of
 from metrigen.package.parameters import initial_value
-from metrigen.simulate.given import STARTS, coordinates, signed, start, values
+from metrigen.simulate.given import STARTS, breaks, coordinates, sign_of, signed, start, values
 from metrigen.simulate.place import Place
 from metrigen.spec.symbols import InputFunction, Param, t
 
@@ -125,13 +125,9 @@ def _number(name: str, symbol: sp.Symbol, given: Mapping[str, str], start: float
         return initial_value(symbol) if start is None else start
     value = float(values(name, given[name], {}, "--param"))
     below = symbol.below if isinstance(symbol, Param) else None
-    wrong = (
-        "positive"
-        if symbol.is_positive and value <= 0
-        else "nonnegative"
-        if symbol.is_nonnegative and value < 0
-        else ""
-    ) or (f"below {below}" if below is not None and value >= below else "")
+    wrong = sign_of(symbol) if breaks(np.asarray(value), sign_of(symbol)) else ""
+    if not wrong and below is not None and value >= below:
+        wrong = f"below {below}"
     if wrong:
         raise SpecError(f"{name} must be {wrong}, not {value:g}", part=name, fix=f"--param {name}=VALUE within that")
     return value
@@ -151,7 +147,7 @@ def _filled(array: Array | None, value: float, symbol: sp.Symbol, shape: tuple[i
 def _signs(layer: FieldLayer) -> dict[str, str]:
     """Name of an input -> the sign that it was declared with."""
     found = {f for e in layer.expressions for f in e.atoms(InputFunction) if f.is_nonnegative}
-    return {f.func.__name__: "positive" if f.is_positive else "nonnegative" for f in found}
+    return {f.func.__name__: sign_of(f) for f in found}
 
 
 def _input(
@@ -180,7 +176,7 @@ def _default(layer: FieldLayer, name: str) -> str:
 def _field(layer: FieldLayer, name: str, text: str, place: Place, rng: np.random.Generator) -> np.ndarray:
     dynamics = layer.lowered.dynamics
     symbol = next(u for u in layer.derivation.fields if dynamics.array(u) == name)
-    sign = "positive" if symbol.is_positive else "nonnegative" if symbol.is_nonnegative else ""
+    sign = sign_of(symbol)
     if text in STARTS:
         if sign == "positive" and text in ("gauss", "zero"):
             return 1 + STARTS[text](place, rng) / 2

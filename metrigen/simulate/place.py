@@ -45,14 +45,8 @@ class Place:
 
 
 def place_of(system: System, size: tuple[int, ...] | None, graph: str) -> Place:
-    """The sites of a system. ``size``: sites along every axis, or along all; nodes of a graph. Raises SpecError."""
-    if system.domain.tokens:
-        raise SpecError(
-            f"{system.name} lives on a {type(system.domain).__name__}(), which is not simulated",
-            part="domain",
-            why="its steps are the tokens that it is handed",
-            fix="build it, and call the layer with tokens",
-        )
+    """The sites of a system that is ``steppable``. ``size``: sites along every axis, or along all; nodes of a graph.
+    Raises SpecError."""
     if not system.domain.continuum:
         return _graph(system.domain, size, graph)
     rank = len(system.domain.axes)

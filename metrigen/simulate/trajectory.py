@@ -74,7 +74,7 @@ def trajectory(
     def advance(before: Fields, first: int, count: int) -> Fields:
         drawn = {field: rng.standard_normal((*model.shape[:2], count, *model.shape[2:])) for field in noisy}
         after = engine.advance(before, first, count, drawn)
-        if _endless(after):
+        if _not_finite(after):
             raise _stopped(*_first(engine, before, first, count, drawn), model)
         progress(count)
         return after
@@ -95,7 +95,7 @@ def trajectory(
     )
 
 
-def _endless(state: Fields) -> str:
+def _not_finite(state: Fields) -> str:
     """The first field that is not finite; empty for none."""
     return next((name for name, x in state.items() if not np.isfinite(x).all()), "")
 
@@ -106,7 +106,7 @@ def _first(
     """The steps once more, one by one: the first field that is not finite, after which step, and the state before."""
     for k in range(count):
         after = engine.advance(before, first + k, 1, {field: noise[:, :, k : k + 1] for field, noise in drawn.items()})
-        if name := _endless(after):
+        if name := _not_finite(after):
             return name, first + k + 1, before
         before = after
     raise AssertionError("the same steps end elsewhere")

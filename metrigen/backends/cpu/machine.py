@@ -9,9 +9,10 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from metrigen.folders import cache_folder as cache_folder
 
 _TRIAL = """#include <omp.h>
 extern "C" int threads() {
@@ -63,16 +64,6 @@ def _ran(command: list[str]) -> tuple[int, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, str(error)
     return done.returncode, done.stdout or done.stderr
-
-
-def cache_folder() -> Path:
-    """Where compiled libraries are kept: METRIGEN_CACHE, else the cache folder of the platform. Raises RuntimeError
-    where there is no home folder to hold it."""
-    if wish := os.environ.get("METRIGEN_CACHE"):
-        return Path(wish).expanduser().absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/metrigen"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "metrigen"
 
 
 def why_not_kept(folder: Path) -> str:

@@ -38,6 +38,16 @@ _EXP = [1 / factorial(n) for n in range(1, 16)]  # (exp(x) - 1)/x in x
 _COSH = [1 / factorial(2 * n) for n in range(1, 11)]  # (cosh(x) - 1)/x^2 in x^2
 _T0 = [1 / (2 * n + 1) for n in range(40)]
 
+# u, v = a, b over the larger of |a|, |b|, which is m, and c where it is not 0; w = u^2 + v^2.
+_OVER_LARGER = """
+        x = abs(a)
+        y = abs(b)
+        m = where(x > y, x, y)
+        c = where(m == 0.0, like(m, 1.0), m)
+        u = where(m == 0.0, like(a, 0.0), a / c)
+        v = b / c
+        w = u * u + v * v"""
+
 _FIXED: dict[str, Form] = {
     "choose": _form("c a b", "return where(c > 0.0, a + like(c, 0.0), b + like(c, 0.0))"),
     "guard": _form("p x", "return where(p == 0.0, like(x, 1.0), x)"),
@@ -171,24 +181,10 @@ _FIXED: dict[str, Form] = {
         r = n / where(m == 0.0, like(m, 1.0), m)
         return m * sqrt(1.0 + r * r)
     """),
-    "bearing": _form("a b", """
-        x = abs(a)
-        y = abs(b)
-        m = where(x > y, x, y)
-        c = where(m == 0.0, like(m, 1.0), m)
-        u = where(m == 0.0, like(a, 0.0), a / c)
-        v = b / c
-        w = u * u + v * v
+    "bearing": _form("a b", f"""{_OVER_LARGER}
         return u / sqrt(where(m == 0.0, like(m, 1.0), w))
     """),
-    "overhypot": _form("a b", """
-        x = abs(a)
-        y = abs(b)
-        m = where(x > y, x, y)
-        c = where(m == 0.0, like(m, 1.0), m)
-        u = where(m == 0.0, like(a, 0.0), a / c)
-        v = b / c
-        w = u * u + v * v
+    "overhypot": _form("a b", f"""{_OVER_LARGER}
         return u / where(m == 0.0, like(m, 1.0), w) / c
     """),
     "cosatan": _form("x", """
