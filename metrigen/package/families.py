@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
-from metrigen.layers.tokens import TokenLayer
 from metrigen.package.arguments import noises
 from metrigen.package.graph_module import graph_module_text
 from metrigen.package.graph_sections import graph_sections
@@ -40,14 +38,14 @@ class Family:
 _STEPPING = "accuracy", "stretches", "trajectories"
 
 
-def _graph_runtime(layer: FieldLayer) -> Mapping[str, str]:
+def _graph_runtime(layer: Layer) -> Mapping[str, str]:
     return {
         **({} if layer.stepping else runtime("solve", flat=".flatten(2)")),
         **runtime("graph", *_STEPPING),
     }
 
 
-def _lattice_runtime(layer: FieldLayer) -> Mapping[str, str]:
+def _lattice_runtime(layer: Layer) -> Mapping[str, str]:
     return runtime("lattice", *_STEPPING, *(["noise"] if noises(layer) else []))
 
 
@@ -57,6 +55,4 @@ SEQUENCE = Family(sequence_module_text, sequence_sections, token_guarantees, tok
 
 
 def family_of(layer: Layer) -> Family:
-    if isinstance(layer, TokenLayer):
-        return SEQUENCE
-    return GRAPH if isinstance(layer, FieldLayer) and layer.on_edges else LATTICE
+    return SEQUENCE if layer.on_tokens else GRAPH if layer.on_edges else LATTICE

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from metrigen.discretise.graph_steady import GraphSteady
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Kind
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats, parameters, timed
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.base import with_imports
@@ -34,7 +35,7 @@ from metrigen.package.settings import (
 from metrigen.package.surface import field_constants
 
 
-def graph_module_text(package: Package[FieldLayer], header: str) -> str:
+def graph_module_text(package: Package, header: str) -> str:
     """The layer itself."""
     layer = package.layer
     text = render(
@@ -69,7 +70,7 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
     return with_imports(text)
 
 
-def _constants(layer: FieldLayer) -> list[tuple[str, str]]:
+def _constants(layer: Layer) -> list[tuple[str, str]]:
     """What a class that steps says of its fields and inputs."""
     if not layer.stepping:
         return []
@@ -82,7 +83,7 @@ def _constants(layer: FieldLayer) -> list[tuple[str, str]]:
     return [*found, *([("TIMED", "True")] if timed(layer) else []), *clocked(layer)]
 
 
-def _init_args(layer: FieldLayer) -> list[str]:
+def _init_args(layer: Layer) -> list[str]:
     args = ["steps: int | None = None", dt_argument(layer)]
     if not layer.stepping:
         args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
@@ -97,7 +98,7 @@ def _init_args(layer: FieldLayer) -> list[str]:
     return args
 
 
-def _init_lines(layer: FieldLayer) -> list[str]:
+def _init_lines(layer: Layer) -> list[str]:
     if layer.stepping:
         lines = steps_lines(layer)
     else:
@@ -112,7 +113,7 @@ def _init_lines(layer: FieldLayer) -> list[str]:
     return lines + dt_lines(layer) if layer.stepping else lines
 
 
-def _sizes(layer: FieldLayer) -> list[str]:
+def _sizes(layer: Layer) -> list[str]:
     """What the shapes of parameters of nodes and edges need."""
     edge = learned_per(layer, "edge")
     if network_of(layer) is not None:
@@ -136,7 +137,7 @@ def _sizes(layer: FieldLayer) -> list[str]:
     return [*lines, "self.sites = (nodes,)"] if learned_per(layer, "site") else lines
 
 
-def _size_names(layer: FieldLayer) -> list[str]:
+def _size_names(layer: Layer) -> list[str]:
     """Arguments of the constructor that say how many nodes and edges the parameters have."""
     if network_of(layer) is not None:
         return []
@@ -145,7 +146,7 @@ def _size_names(layer: FieldLayer) -> list[str]:
     return [*nodes, *(["edges"] if edge else [])]
 
 
-def _methods(layer: FieldLayer) -> list[str]:
+def _methods(layer: Layer) -> list[str]:
     lines = ["", *_graph_method(layer)]
     lines += forward_steps(layer) if layer.stepping else _forward_steady(layer)
     lines += _readout(layer)
@@ -158,7 +159,7 @@ def _methods(layer: FieldLayer) -> list[str]:
     return [f"    {line}" if line else "" for line in watched(exactly(lines, layer.stepping))]
 
 
-def _graph_method(layer: FieldLayer) -> list[str]:
+def _graph_method(layer: Layer) -> list[str]:
     if network_of(layer) is not None:
         return [
             "def _graph(self, nodes: int) -> Graph:",
@@ -192,9 +193,9 @@ def _graph_method(layer: FieldLayer) -> list[str]:
     return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
 
 
-def _forward_steady(layer: FieldLayer) -> list[str]:
-    steady = layer.lowered.equilibrium
-    assert steady is not None
+def _forward_steady(layer: Layer) -> list[str]:
+    steady = layer.evolution
+    assert isinstance(steady, GraphSteady)
     unknown, inputs = steady.unknown, inputs_of(layer)
     learned = {n: f"self.{n}" for per in ("site", "edge") for n in learned_per(layer, per)}
     arrays = layer.lowered.dynamics.inputs
@@ -243,13 +244,13 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _readout(layer: FieldLayer) -> list[str]:
+def _readout(layer: Layer) -> list[str]:
     doc = f"The readout at the nodes, (B, R*C, N): {', '.join(layer.lowered.components)}."
     lines, call = _reading(layer, "readout", doc)
     return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
 
 
-def _density(layer: FieldLayer, name: str) -> list[str]:
+def _density(layer: Layer, name: str) -> list[str]:
     doc = f"The {name} of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."
     lines, call = _reading(layer, name, doc, ", batch: Tensor | None = None")
     return [
@@ -264,18 +265,18 @@ def _density(layer: FieldLayer, name: str) -> list[str]:
     ]
 
 
-def _flux(layer: FieldLayer) -> list[str]:
+def _flux(layer: Layer) -> list[str]:
     doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
     lines, call = _reading(layer, "flux", doc)
     return [*lines, f"    return {call}[0].expand(_graph.shape({layer.fields[0]})).to(_dtype)", ""]
 
 
-def _rates(layer: FieldLayer) -> list[str]:
+def _rates(layer: Layer) -> list[str]:
     head, call = _reading(layer, "rates", RATES_DOC)
     return [head[0].replace("-> Tensor:", f"-> {layer.class_name}State:"), *head[1:], *rates_return(layer, call)]
 
 
-def _balance(layer: FieldLayer) -> list[str]:
+def _balance(layer: Layer) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
     lines, call = _reading(layer, "balance_residual", BALANCE_DOC, program="power")
     edge_index = [] if network_of(layer) is not None else ["edge_index"]
@@ -292,9 +293,7 @@ def _balance(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _reading(
-    layer: FieldLayer, name: str, doc: str, extra: str = "", program: str | None = None
-) -> tuple[list[str], str]:
+def _reading(layer: Layer, name: str, doc: str, extra: str = "", program: str | None = None) -> tuple[list[str], str]:
     """The head of a method that reads a state, and the call of its program."""
     run = layer.programs[program or name]
     read = {a.name for a in run.inputs}
@@ -312,13 +311,13 @@ def _reading(
     return head, f"reference.{program or name}({values})"
 
 
-def _state_doc(layer: FieldLayer) -> str:
+def _state_doc(layer: Layer) -> str:
     if layer.stepping:
         return "Fields (B, C, N)."
     return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
 
-def _class_doc(layer: FieldLayer) -> str:
+def _class_doc(layer: Layer) -> str:
     lines = ["channels  number C of channels of every field"]
     if layer.stepping:
         lines += steps_doc(layer)
@@ -345,5 +344,5 @@ def _class_doc(layer: FieldLayer) -> str:
     return "\n".join(lines)
 
 
-def _per(layer: FieldLayer) -> list[str]:
+def _per(layer: Layer) -> list[str]:
     return [*learned_per(layer, "site"), *learned_per(layer, "edge")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady
 from metrigen.emit.render import render, tuple_text
 from metrigen.ir.implicit import Equation
 from metrigen.ir.queries import learned_in
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.joint import joint
+from metrigen.layers.layer import Layer
 from metrigen.package import neural
 from metrigen.package.arguments import (
     arguments,
@@ -40,7 +41,7 @@ from metrigen.package.stepping import forward_readout, forward_steps
 from metrigen.package.surface import field_constants
 
 
-def module_text(package: Package[FieldLayer], header: str) -> str:
+def module_text(package: Package, header: str) -> str:
     """The layer itself."""
     layer = package.layer
     text = render(
@@ -72,7 +73,7 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
     return with_imports(text)
 
 
-def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
+def _constants(package: Package) -> list[tuple[str, str]]:
     """What the class says of itself to what every layer shares."""
     layer = package.layer
     found = [("RANK", repr(layer.rank)), *field_constants(layer)]
@@ -92,7 +93,7 @@ def _constants(package: Package[FieldLayer]) -> list[tuple[str, str]]:
     return [*found, *backend_constants(package)]
 
 
-def _init_args(layer: FieldLayer) -> list[str]:
+def _init_args(layer: Layer) -> list[str]:
     args = [*neural.init_args(layer), "steps: int | None = None", dt_argument(layer)]
     if layer.spec.system.solves:
         args += ["solver: str | None = None", "rtol: float | None = None", "bwd_rtol: float | None = None",
@@ -102,7 +103,7 @@ def _init_args(layer: FieldLayer) -> list[str]:
     return args
 
 
-def _init_lines(layer: FieldLayer) -> list[str]:
+def _init_lines(layer: Layer) -> list[str]:
     lines = neural.init_lines(layer)
     if layer.spec.system.solves:
         lines += [
@@ -121,31 +122,31 @@ def _init_lines(layer: FieldLayer) -> list[str]:
     return lines + dt_lines(layer) + limit_lines(layer) if layer.stepping else lines
 
 
-def _solvers(layer: FieldLayer) -> tuple[str, ...]:
-    if layer.lowered.minimum is not None:
-        return ("newton",)
-    stencil = layer.lowered.steady.stencil if layer.lowered.steady else None
-    return ("cg", "monotone") if stencil and stencil.monotone else ("cg",)
+def _solvers(layer: Layer) -> tuple[str, ...]:
+    evolution = layer.evolution
+    if isinstance(evolution, LinearSteady):
+        return ("cg", "monotone") if evolution.monotone else ("cg",)
+    return ("newton",)
 
 
-def _methods(package: Package[FieldLayer]) -> list[str]:
+def _methods(package: Package) -> list[str]:
     layer = package.layer
     forward = forward_steps(package) if layer.stepping else _forward_steady(layer)
     found = joint(layer)
     forward += forward_readout(layer, found) if found and package.registers("evolve_readout") else []
     lines = ["", *forward, *readout_method(package), *density_method(layer, "energy")]
-    if layer.lowered.entropy is not None:
+    if "entropy" in layer.programs:
         lines += density_method(layer, "entropy")
     lines += diagnostic_methods(layer)
     lines = watched(exactly(lines, layer.stepping))
     return [f"    {line}" if line else "" for line in lines]
 
 
-def _forward_steady(layer: FieldLayer) -> list[str]:
-    if layer.lowered.minimum is not None:
-        return _forward_minimum(layer, layer.lowered.minimum)
-    steady = layer.lowered.steady
-    assert steady is not None
+def _forward_steady(layer: Layer) -> list[str]:
+    steady = layer.evolution
+    if isinstance(steady, NonlinearSteady):
+        return _forward_minimum(layer, steady.equation)
+    assert isinstance(steady, LinearSteady)
     operator, source = layer.programs["operator"], layer.programs["source"]
     fixed = arguments(layer, operator, "like", (steady.unknown,))
     given = ["like", *arguments(layer, source, "like", (steady.unknown,))]
@@ -167,7 +168,7 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _forward_minimum(layer: FieldLayer, equation: Equation) -> list[str]:
+def _forward_minimum(layer: Layer, equation: Equation) -> list[str]:
     fixed = arguments(layer, equation.residual, "like", layer.fields)
     return [
         *_forward_head(layer, "||dF||"),
@@ -183,7 +184,7 @@ def _forward_minimum(layer: FieldLayer, equation: Equation) -> list[str]:
     ]
 
 
-def _forward_head(layer: FieldLayer, size: str) -> list[str]:
+def _forward_head(layer: Layer, size: str) -> list[str]:
     """The head of a solve; inputs tell its lattice, or the field that it starts from."""
     names = inputs_of(layer)
     start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"
@@ -195,7 +196,7 @@ def _forward_head(layer: FieldLayer, size: str) -> list[str]:
     ]
 
 
-def _state_doc(layer: FieldLayer) -> str:
+def _state_doc(layer: Layer) -> str:
     shape = "(B, C, *S)" if layer.rank else "(B, C)"
     if layer.reports:
         return f"Fields {shape}; iterations, largest residual and status (0 solved, 1 not) of the steps (B,)."
@@ -204,7 +205,7 @@ def _state_doc(layer: FieldLayer) -> str:
     return f"The field {shape}; iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
 
-def _class_doc(package: Package[FieldLayer]) -> str:
+def _class_doc(package: Package) -> str:
     layer = package.layer
     lines = ["channels  number C of channels of every field", *neural.class_doc(layer)]
     if layer.stepping:

@@ -37,7 +37,7 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
     }
 
 
-def _operators(package: Package[Layer], brief: str) -> dict[str, str]:
+def _operators(package: Package, brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
     names = "registry", "stretches", *(("wide",) if wide(package) else ())
