@@ -44,13 +44,13 @@ def value(layer: Layer, array: Array, like: str) -> str:
     name = array.name
     own = name in learned_per(layer, "site") or name in learned_per(layer, "edge")
     if name in layer.of_samples:
-        return f"_node({of_sample(layer, name)}, {like}, {name!r})"
+        return f"at_nodes({of_sample(layer, name)}, {like}, {name!r})"
     if array.kind is Kind.SITE:
-        return f"_node({'self.' * own}{name}, {like}, {name!r})"
+        return f"at_nodes({'self.' * own}{name}, {like}, {name!r})"
     if array.kind is Kind.EDGE:
-        return f"_edge({'self.' * own}{name}, {like}, _graph, {name!r})"
+        return f"along_edges({'self.' * own}{name}, {like}, _graph, {name!r})"
     if name == "t":
-        return f"_moment(t, {like}, _graph)"
+        return f"at_time(t, {like}, _graph)"
     return f"step_of(self.{name}, {like})" if name in floats(layer) else f"self.{name}.to({like}.dtype)"
 
 

@@ -1,14 +1,12 @@
-"""The text of ``module.py`` of a graph system: parameters, the form of the edges, and the methods of the layer."""
+"""What ``module.py`` of a layer on a graph has of its own: the form of the edges, parameters and methods."""
 
 from __future__ import annotations
 
 from metrigen.discretise.graph_steady import GraphSteady
-from metrigen.emit.render import render
 from metrigen.ir.nodes import Kind
 from metrigen.layers.layer import Layer
-from metrigen.package.arguments import floats, parameters, timed
+from metrigen.package.arguments import floats, timed
 from metrigen.package.assembly import Package, backend_constants
-from metrigen.package.base import with_imports
 from metrigen.package.call_docs import reading_doc, solve_doc, written
 from metrigen.package.checks import declarations, watched
 from metrigen.package.graph_arguments import (
@@ -20,12 +18,12 @@ from metrigen.package.graph_arguments import (
     of_sample,
 )
 from metrigen.package.graph_stepping import forward_steps, opened
+from metrigen.package.module import Parts, indented
 from metrigen.package.reading import BALANCE_DOC, RATES_DOC, clocked, exactly, halfway, rates_return, reads_time
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
     dt_lines,
-    is_reversible,
     learned_step,
     making_lines,
     steps_doc,
@@ -35,25 +33,16 @@ from metrigen.package.settings import (
 from metrigen.package.surface import field_constants
 
 
-def graph_module_text(package: Package, header: str) -> str:
-    """The layer itself."""
-    layer = package.layer
-    text = render(
-        "graph_module.py.j2",
-        header=header,
-        title=layer.class_name,
-        class_name=layer.class_name,
-        stepping=layer.stepping,
-        timed=timed(layer),
-        driven=any(a.driven for a in inputs_of(layer)),
-        components=repr(layer.lowered.components),
-        fields=layer.fields,
-        network=network_of(layer),
+def graph_parts(package: Package) -> Parts:
+    """What a layer on a graph has of its own."""
+    layer, network = package.layer, network_of(package.layer)
+    fixed = [] if network is None else [f"NODES = {network.nodes}", f"EDGES = {network.edges}  # tail and head"]
+    return Parts(
+        about=" on a graph. Equations and laws: DERIVATION.md beside this file.",
+        axes=3,
+        base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
         state_doc=_state_doc(layer),
         class_doc=_class_doc(layer),
-        init_args=_init_args(layer),
-        init_lines=_init_lines(layer),
-        base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
         constants=[
             *_constants(layer),
             *field_constants(layer),
@@ -62,12 +51,11 @@ def graph_module_text(package: Package, header: str) -> str:
             *declarations(layer, [a.name for a in inputs_of(layer)]),
             *backend_constants(package),
         ],
-        parameters=parameters(layer),
+        arguments=_init_args(layer),
+        making=_init_lines(layer),
         methods=_methods(layer),
-        number_step=bool(floats(layer)),
-        reversible=is_reversible(layer),
+        heading=fixed,
     )
-    return with_imports(text)
 
 
 def _constants(layer: Layer) -> list[tuple[str, str]]:
@@ -75,7 +63,7 @@ def _constants(layer: Layer) -> list[tuple[str, str]]:
     if not layer.stepping:
         return []
     edges = tuple(a.name for a in inputs_of(layer) if a.kind is Kind.EDGE)
-    found = [("RANK", "1"), ("FIELDS", repr(layer.fields))]
+    found = [("RANK", "1")]
     found += [("MORE", '("edge_index",)')] if network_of(layer) is None else []
     found += [("ALONG", repr(edges))] if edges else []
     driven = tuple(a.name for a in inputs_of(layer) if a.driven)
@@ -156,7 +144,7 @@ def _methods(layer: Layer) -> list[str]:
     lines += _flux(layer)
     if layer.stepping:
         lines += [*_rates(layer), *_balance(layer)]
-    return [f"    {line}" if line else "" for line in watched(exactly(lines, layer.stepping))]
+    return indented(watched(exactly(lines, layer.stepping)))
 
 
 def _graph_method(layer: Layer) -> list[str]:
@@ -220,12 +208,12 @@ def _forward_steady(layer: Layer) -> list[str]:
     return [
         f"def forward({signature}) -> {layer.class_name}State:",
         *written(solve_doc(layer, "||r||", on_graph=True)),
-        f"    _like, _dtype = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
+        f"    _like, _dtype = empty_field({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
         f"    _graph = self._graph({'' if fixed_graph else 'edge_index, '}_like.shape[2])",
         f"    _m, _w = reference.weights({w})",
         f"    (_b,) = reference.source({b})",
         "    _b = _b.expand(_like.shape)",
-        '    _start = torch.zeros_like(_b) if warm_start is None else _node(warm_start, _like, "warm_start")',
+        '    _start = torch.zeros_like(_b) if warm_start is None else at_nodes(warm_start, _like, "warm_start")',
         '    if self.solver == "cholesky" and not isinstance(_graph, Dense):',
         '        raise ValueError(\'solver="cholesky" factorises a dense matrix; with a list of edges use "cg"\')',
         "    _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",

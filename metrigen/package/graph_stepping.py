@@ -75,7 +75,7 @@ def _apart(place: int) -> list[str]:
 def _by_step(array: Array, like: str) -> str:
     """Expression of an input that has a value for every step."""
     shape = f"_graph.shape({like})" if array.kind is Kind.EDGE else f"{like}.shape"
-    return f"_by_step({array.name}, {shape}, {like}, {array.name!r}, _span.taken)"
+    return f"by_step({array.name}, {shape}, {like}, {array.name!r}, _span.taken)"
 
 
 def _evolved(layer: Layer) -> list[str]:
@@ -116,6 +116,6 @@ def opened(layer: Layer, given: str) -> list[str]:
     names = layer.fields
     edge_index = "" if network_of(layer) is not None else "edge_index, "
     return [
-        f"    {tuple_text(names)}, _dtype = _work({given}, channels=self.channels)",
+        f"    {tuple_text(names)}, _dtype = in_work({given}, channels=self.channels)",
         f"    _graph = self._graph({edge_index}{names[0]}.shape[2])",
     ]

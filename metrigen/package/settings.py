@@ -47,7 +47,7 @@ def tolerance_lines(layer: Layer) -> list[str]:
 
 def learned_step(layer: Layer) -> str:
     """The name of the parameter that is the time step, or nothing."""
-    kind, value = time_step(layer) if layer.stepping else ("", "")
+    kind, value = ("", "") if layer.spec.system.solves else time_step(layer)
     return value if kind == "parameter" else ""
 
 
