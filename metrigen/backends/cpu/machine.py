@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,8 @@ extern "C" int threads() {
 def compiler() -> tuple[str, ...]:
     """The command of the C++ compiler: the words of CXX, else the first of g++, clang++ and c++ on the path. Raises
     FileNotFoundError, with the reason."""
+    if sys.platform == "win32":  # long has 32 bits there
+        raise FileNotFoundError("there are no CPU kernels for Windows (in WSL there are)")
     wish = os.environ.get("CXX", "").strip()
     if not wish:
         found = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
