@@ -61,7 +61,7 @@ class ResonatorModel(PreTrainedModel):
     def forward(self, signal: Tensor, labels: Tensor | None = None) -> SequenceClassifierOutput:
         given = signal[:, None, :].expand(-1, self.config.channels, -1)
         states = self.layer(force=given)
-        logits = self.head(self.layer.readout(states, force=given).clamp_min(1e-6).log().mean(-1))
+        logits = self.head(self.layer.readout(states).clamp_min(1e-6).log().mean(-1))
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
