@@ -62,9 +62,7 @@ def test_a_checkpoint_of_a_later_format_is_refused_and_nothing_loaded(made: Modu
     layer, state = other(made)
     before = {n: x.clone() for n, x in layer.named_parameters()}
     with pytest.raises(RuntimeError, match=f"of format {FORMAT + 1}, written by a package of a later metrigen"):
-        torch.nn.Sequential(layer).load_state_dict(
-            {f"0.{n}": x for n, x in as_format(state, FORMAT + 1).items()}
-        )
+        torch.nn.Sequential(layer).load_state_dict({f"0.{n}": x for n, x in as_format(state, FORMAT + 1).items()})
     for name, x in layer.named_parameters():
         assert torch.equal(x, before[name])
 

@@ -89,7 +89,9 @@ def test_a_licence_that_changed_is_found() -> None:
 
 def write(page: Path = PAGE) -> None:
     there, wanted = rows(), dependencies()
-    table = {name: (", ".join(groups), licence(name) or there.get(name, ("", ""))[1]) for name, groups in wanted.items()}
+    table = {
+        name: (", ".join(groups), licence(name) or there.get(name, ("", ""))[1]) for name, groups in wanted.items()
+    }
     page.write_text(HEAD + "".join(f"| `{n}` | {g} | {t} |\n" for n, (g, t) in sorted(table.items())), encoding="utf-8")
 
 

@@ -44,6 +44,8 @@ def test_it_holds_what_it_shows(path: Path) -> None:
     kinds = {kind for output in shown(book) for kind in output.get("data", ())}
     assert kinds & {*LATEX}
     assert not [output for output in shown(book) if output["output_type"] == "error" or output.get("name") == "stderr"]
+    pictures = [output["data"]["image/png"] for output in shown(book) if "image/png" in output.get("data", ())]
+    assert len(pictures) == len(set(pictures))  # none is shown twice
     assert str(ROOT) not in path.read_text(encoding="utf-8")
     assert "assert " in "".join(line for cell in code for line in cell["source"])
     assert path.stat().st_size < 120_000

@@ -51,7 +51,9 @@ def test_the_programs_print_what_they_say(number: int, tmp_path: Path) -> None:
 
 def test_the_refusal_is_what_is_printed_now() -> None:
     page = (ROOT / "docs/concepts/errors.md").read_text(encoding="utf-8")
-    refusal = next(block for block in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S) if block.startswith("error:"))
+    refusal = next(
+        block for block in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S) if block.startswith("error:")
+    )
     assert refusal.splitlines()[0] in page
 
 
@@ -75,14 +77,19 @@ def test_the_figures_of_the_gallery() -> None:
     kernels = [("kernels.cpp" in files, "kernels.py" in files) for files in emitted.values()]
     count = [kernels.count(pair) for pair in ((True, True), (True, False), (False, False))]
     sentence = TEXT[TEXT.index("The gallery, `specs/gallery/`, has") : TEXT.index("(`metrigen list`)")]
-    assert [int(number) for number in re.findall(r"\d+", sentence)] == [len(list(ROOT.glob("specs/gallery/*.py"))), *count]
+    assert [int(number) for number in re.findall(r"\d+", sentence)] == [
+        len(list(ROOT.glob("specs/gallery/*.py"))),
+        *count,
+    ]
     assert len(kernels) == sum(count)
 
 
 def test_speeds_are_those_of_the_benchmarks() -> None:
     """Milliseconds, and the ratio in front of them, of the rows that the page of the benchmarks has."""
     page = (ROOT / "benchmarks/RESULTS.md").read_text(encoding="utf-8")
-    medians = [float(row.split("|")[3]) for row in page.splitlines() if re.match(r"\| W\d", row) and row.count("|") > 10]
+    medians = [
+        float(row.split("|")[3]) for row in page.splitlines() if re.match(r"\| W\d", row) and row.count("|") > 10
+    ]
     shown = re.findall(r"^\| \*\*([\d.]+)\*\* \| [^|]+ \| ([\d.]+) ms \| .*?([\d.]+) ms \|$", README, re.M)
     assert len(shown) == 5
     for ratio, own, other in shown:
