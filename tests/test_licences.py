@@ -32,9 +32,9 @@ SPDX = {
 }
 HEAD = """# Licences
 
-metrigen is under Apache-2.0, and so is what it emits, beside your spec. Of what it depends on directly, as its metadata say;
-nothing of them is copied into metrigen or its packages. An extra is installed where it is asked for,
-`pip install 'metrigen[plot]'`. `pystencils` is a peer of the benchmarks alone.
+metrigen is under Apache-2.0. What it depends on directly, and under which licence, by its own metadata: `build` is
+needed by every command, an extra is installed where it is asked for, `pip install 'metrigen[plot]'`. `pystencils` is a
+peer of the benchmarks alone.
 
 | dependency | needed for | licence |
 | --- | --- | --- |

@@ -1,4 +1,4 @@
-"""The notebooks run, and hold what they show; ``python -m tests.test_notebooks`` runs them and writes what they show today.
+"""The notebooks run, and hold what they show; ``python -m tests.test_notebooks`` writes what they show today.
 
 The first runs here, the others in the long run.
 """
