@@ -64,11 +64,14 @@ def plot(
     """
     frames = _frames(trajectory, field, sample, channel, times)
     pyplot = _pyplot()
-    if frames.axes == 0:
-        return _curves(frames, pyplot)
     if frames.axes == 1:
-        return _lines(frames, pyplot) if len(frames.times) == 1 else _space_time(frames, pyplot)
-    return _planes(frames, pyplot)
+        draw = _lines if len(frames.times) == 1 else _space_time
+    else:
+        draw = _planes if frames.axes else _curves
+    figure = draw(frames, pyplot)
+    if "inline" in pyplot.get_backend():
+        pyplot.close(figure)  # a notebook shows what a cell returns, and would show it again as a figure that is open
+    return figure
 
 
 def animate(

@@ -104,3 +104,13 @@ def test_what_cannot_be_drawn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(BuildError, match=r"pip install 'metrigen\[plot\]'"):
         metrigen.plot(trajectory)
+
+
+def test_a_notebook_shows_a_figure_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that are open at the end of a cell are shown there, beside what the cell returns."""
+    trajectory, _ = rollout(oscillator())
+    assert metrigen.plot(trajectory).number in mpl.pyplot.get_fignums()
+    monkeypatch.setattr(mpl.pyplot, "get_backend", lambda: "module://matplotlib_inline.backend_inline")
+    before = mpl.pyplot.get_fignums()
+    metrigen.plot(trajectory)
+    assert mpl.pyplot.get_fignums() == before

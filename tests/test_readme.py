@@ -1,13 +1,11 @@
-"""What the README says works: its spec, its Python, its commands, its files."""
+"""What the README says works: its programs and their numbers, its commands, its figures, its files."""
 
 from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,8 @@ import pytest
 from tests.bytes import table
 from tests.conftest import ROOT
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = " ".join(README.split())
 
 
 def blocks(language: str) -> list[str]:
@@ -28,43 +26,39 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
-COMMANDS = [command[1:] for command in commands() if command[0] == "metrigen"]
+def test_it_is_no_longer_than_a_reader_stays() -> None:
+    assert len(README.splitlines()) < 150
+    assert len([line for line in blocks("python")[0].splitlines() if line.strip()]) <= 11
+    assert len([line for line in blocks("python")[1].splitlines() if line.strip()]) <= 3
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert (ROOT / picture).stat().st_size < 60_000, picture
 
 
-@pytest.fixture(scope="module")
-def work(metrigen: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the spec of the README, built, and the shipped specs."""
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "wave.py").write_text(blocks("python")[0], encoding="utf-8")
-    shutil.copytree(ROOT / "specs", folder / "specs", ignore=shutil.ignore_patterns("__pycache__"))
-    done = metrigen("build", "wave.py", cwd=folder)
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_the_programs_print_what_they_say(number: int, tmp_path: Path) -> None:
+    """Each ends with a line that prints, and says what."""
+    code = blocks("python")[number]
+    said = re.search(r"^print\(.*\)  # (.*)$", code.rstrip().splitlines()[-1])
+    assert said, code
+    path = tmp_path / "program.py"
+    path.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}", encoding="utf-8")
+    done = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return folder
+    assert done.stdout.strip() == said[1]
 
 
-def test_the_spec_is_short_and_gives_the_files_named(work: Path) -> None:
-    assert len([line for line in blocks("python")[0].splitlines() if line.strip()]) <= 22
-    table = README[README.index("which imports torch") : README.index("import torch\n")]
-    for name in re.findall(r"^\| `([\w.]+)` \|", table, re.M):
-        assert (work / "generated/wave" / name).is_file(), name
-
-
-def test_the_python_runs(work: Path) -> None:
-    program = blocks("python")[1] + "\nassert features.shape[2:] == (32, 32) and energy.shape == (2,)\n"
-    done = subprocess.run([sys.executable, "-c", program], cwd=work, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_the_commands_run(arguments: list[str], work: Path, metrigen: Run) -> None:
-    if "--check" in arguments:
-        metrigen("build", *[argument for argument in arguments[1:] if argument != "--check"], cwd=work)
-    done = metrigen(*arguments, cwd=work)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_the_refusal_is_what_is_printed_now() -> None:
+    page = (ROOT / "docs/concepts/errors.md").read_text(encoding="utf-8")
+    refusal = next(
+        block for block in re.findall(r"^```\n(.*?)^```$", README, re.M | re.S) if block.startswith("error:")
+    )
+    assert refusal.splitlines()[0] in page
 
 
 def test_the_two_commands_exist() -> None:
-    calls = [command for command in commands() if command[0] == "python3"]
+    calls = commands()
     assert [command[:2] for command in calls] == [["python3", "dev.py"]] * 2
     for command in calls:
         assert re.search(rf'"{command[2]}": {command[2]}\b', (ROOT / "dev.py").read_text())
@@ -82,16 +76,40 @@ def test_the_figures_of_the_gallery() -> None:
     emitted = {name: files for name, files in table.read().items() if name.startswith("specs/gallery/")}
     kernels = [("kernels.cpp" in files, "kernels.py" in files) for files in emitted.values()]
     count = [kernels.count(pair) for pair in ((True, True), (True, False), (False, False))]
-    row = next(line for line in README.splitlines() if line.startswith("| `specs/gallery` |"))
-    assert [int(number) for number in re.findall(r"\d+", row)] == [len(list(ROOT.glob("specs/gallery/*.py"))), *count]
+    sentence = TEXT[TEXT.index("The gallery, `specs/gallery/`, has") : TEXT.index("(`metrigen list`)")]
+    assert [int(number) for number in re.findall(r"\d+", sentence)] == [
+        len(list(ROOT.glob("specs/gallery/*.py"))),
+        *count,
+    ]
     assert len(kernels) == sum(count)
 
 
+def test_speeds_are_those_of_the_benchmarks() -> None:
+    """Milliseconds, and the ratio in front of them, of the rows that the page of the benchmarks has."""
+    page = (ROOT / "benchmarks/RESULTS.md").read_text(encoding="utf-8")
+    medians = [
+        float(row.split("|")[3]) for row in page.splitlines() if re.match(r"\| W\d", row) and row.count("|") > 10
+    ]
+    shown = re.findall(r"^\| \*\*([\d.]+)\*\* \| [^|]+ \| ([\d.]+) ms \| .*?([\d.]+) ms \|$", README, re.M)
+    assert len(shown) == 5
+    for ratio, own, other in shown:
+        ours, theirs = ([m for m in medians if f"{m:.1f}" == number] for number in (own, other))
+        assert any(f"{b / a:.1f}" == ratio for a in ours for b in theirs), (ratio, own, other)
+
+
+def test_accuracies_are_those_of_the_ablation() -> None:
+    page = (ROOT / "trainers/README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+) \| [\d,]+ \| ([\d.]+) % \| [\d., ]+ \| [+-][\d.]+ \|$", page, re.M))
+    full, euler = rows["full, K = 2"], rows["explicit Euler in place of Strang"]
+    assert f"by {float(full) - float(euler):.1f} points** ({full} % against {euler} %" in TEXT
+    steps = [rows[name] for name in ("K = 1", "full, K = 2", "K = 4", "K = 8")]
+    assert f"{', '.join(steps[:3])} and {steps[3]} %" in TEXT
+    for name in ("without the bracket (dissipation alone)", "fields with GELU in place of T"):
+        assert f"{float(full) - float(rows[name]):.1f}" in TEXT
+
+
 def test_files_and_folders_named_exist() -> None:
-    layout = README[README.index("## Layout") : README.index("## Limits")]
-    names = re.findall(
-        r"`([\w/]+)`", "".join(line.split("|")[1] for line in layout.splitlines() if line.startswith("| `"))
-    )
-    assert names
-    for name in [*names, *re.findall(r"\]\((?!http)([^)#]+)\)", README)]:
+    for name in re.findall(r"\]\((?!http)([^)#]+)", README):
         assert (ROOT / name).exists(), name
+    for folder in re.findall(r"`([a-z]+(?:/[a-z]+)*/)`", README):
+        assert (ROOT / folder).is_dir(), folder

@@ -1,4 +1,7 @@
-"""The wheel is complete: installed alone, outside the repository, it builds a spec."""
+"""The wheel and the source distribution are complete: installed alone, outside the repository, they build a spec.
+
+The long run installs both into empty environments, with what they depend on.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.lengths import LONG
 
 
 def call(*command: object, cwd: Path, **environment: str) -> str:
@@ -28,14 +35,21 @@ def call(*command: object, cwd: Path, **environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
+def source(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What of the repository goes into distributions."""
+    folder = tmp_path_factory.mktemp("source")
     source = folder / "source"
     source.mkdir()
-    for name in ("metrigen", "templates", "specs/gallery"):
+    for name in ("metrigen", "templates", "specs"):
         shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md"):
         shutil.copy(root / name, source / name)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     isolation = [] if importlib.util.find_spec("hatchling") is None else ["--no-build-isolation"]
     call(sys.executable, "-m", "pip", "wheel", source, "--no-deps", *isolation, "-q", "-w", folder, cwd=folder)
     return next(folder.glob("metrigen-*.whl"))
@@ -50,6 +64,40 @@ def test_the_wheel_carries_the_templates_and_the_licence(root: Path, wheel: Path
     assert any(name.endswith("LICENSE") for name in inside)
     assert "metrigen/py.typed" in inside  # its annotations are there to be read
     assert not any(name.startswith(("tests", "specs", "trainers", "generated")) for name in inside)
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    pytest.importorskip("hatchling")
+    call(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, cwd=source)
+    return next(folder.glob("metrigen-*.tar.gz"))
+
+
+def test_a_wheel_from_the_source_distribution_is_the_same(wheel: Path, sdist: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+        archive.extractall(tmp_path, filter="data")
+    assert {"LICENSE", "CITATION.cff", "CHANGELOG.md", "README.md", "specs/maze.py"} <= names
+    assert not any(name.startswith(("tests", "trainers", "generated", "runs", ".")) for name in names)
+    (unpacked,) = tmp_path.iterdir()
+    call(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "made", cwd=unpacked)
+    (again,) = (tmp_path / "made").iterdir()
+    first, second = (zipfile.ZipFile(path) for path in (wheel, again))
+    assert sorted(first.namelist()) == sorted(second.namelist())
+    assert [n for n in first.namelist() if first.read(n) != second.read(n)] == []
+
+
+@pytest.mark.skipif(not LONG, reason="fetches what metrigen depends on")
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_an_empty_environment(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """As ``pipx run`` does it: an environment of its own, and the program of the name of the distribution."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    programs = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    call(programs / "python", "-m", "pip", "install", "-q", request.getfixturevalue(kind), cwd=tmp_path, PYTHONPATH="")
+    for arguments in (("--version",), ("new", "rope"), ("check", "rope.py"), ("build", "rope.py"), ("doctor",)):
+        call(programs / "metrigen", *arguments, cwd=tmp_path, PYTHONPATH="")
+    assert (tmp_path / "generated/rope/manifest.json").is_file()
 
 
 def test_the_wheel_builds_a_spec_outside_the_repository(root: Path, wheel: Path, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 // Rebuild: metrigen build specs/coupled_wave.py
 // CoupledWave on the CPU: whole planes on chip, every step of a plane before the next plane.
 //
-// Compiled for one precision R, one length W of the last axis, G coupled channels and LANES numbers a vector, and for one
-// entry, that whose ENTRY_<name> is defined, with the routines that it calls. A unit is the G planes of one sample; units
+// Compiled for one precision R, one length W of the last axis and G coupled channels, and for one entry, that whose
+// ENTRY_<name> is defined, with the routines that it calls. A unit is the G planes of one sample; units
 // run in parallel, and what they sum is added up afterwards in a fixed order, so that results are the same bits at every
 // run. A padded plane has a halo of 1, 1 sites around it.
 
@@ -26,6 +26,14 @@ constexpr long HALO[3] = {1, 1, 0};
 constexpr long SIDE = RANK ? HALO[RANK ? RANK - 1 : 0] : 0;
 
 constexpr long round_up(long n, long to) { return (n + to - 1) / to * to; }
+// Numbers a vector: 64 bytes of them, half where whole vectors would leave a tenth of the lanes without a site, and no more
+// than a row fills.
+constexpr long lanes_of(long width, long most) {
+    if (width > most / 2 && 10 * round_up(width, most) > 11 * round_up(width, most / 2)) most /= 2;
+    while (most > 1 && most / 2 >= width) most /= 2;
+    return most;
+}
+constexpr long LANES = lanes_of(W, 64 / sizeof(R));
 constexpr long LEFT = round_up(2 * SIDE, LANES);
 constexpr long STRIDE = LEFT + round_up(W, LANES);
 constexpr long FULL = W / LANES * LANES, REST = W - FULL;

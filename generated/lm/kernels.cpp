@@ -13,6 +13,7 @@
 
 namespace {
 
+constexpr long LANES = 64 / sizeof(R);
 typedef R V __attribute__((vector_size(LANES * sizeof(R))));
 typedef R Unaligned __attribute__((vector_size(LANES * sizeof(R)), aligned(sizeof(R)), may_alias));
 typedef std::conditional<sizeof(R) == 8, long long, int>::type Word;

@@ -22,6 +22,7 @@ R = TypeVar("R")  # what a method of it returns
 P = ParamSpec("P")  # further arguments of the method
 HALF = (torch.float16, torch.bfloat16)
 FLOATS = (*HALF, torch.float32, torch.float64)
+FORMAT = 1  # of the settings in a checkpoint; what earlier packages wrote says none, and is read as it was
 
 
 class OtherSettings(UserWarning):
@@ -111,15 +112,13 @@ class BaseLayer(Surface):
 
     def get_extra_state(self) -> Tensor:
         """Spec and settings as the bytes of a JSON text, which every format of checkpoints can hold."""
-        return torch.tensor(list(json.dumps(self._dynamics()).encode()), dtype=torch.uint8, device="cpu")
+        found = {"format": FORMAT, **self._dynamics()}
+        return torch.tensor(list(json.dumps(found).encode()), dtype=torch.uint8, device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:
         """Warn by name of the settings that the checkpoint was made with and this layer has not."""
-        try:
-            kept = json.loads(bytes(state.round().to("cpu", torch.uint8).tolist()))
-        except ValueError:
-            kept = {"settings": "that cannot be read"}
-        own = self._dynamics()
+        kept, own = _settings(state), self._dynamics()
+        kept.pop("format", None)
         names = [name for name in {**own, **kept} if name not in kept or name not in own or kept[name] != own[name]]
         if names:
             there, here = (", ".join(f"{n}={x.get(n)!r}" for n in names) for x in (kept, own))
@@ -133,7 +132,16 @@ class BaseLayer(Surface):
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], strict: bool,
         missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:  # fmt: skip
-        """As in every module. Earlier packages had scalars of shape () and kept no settings: both are taken."""
+        """As in every module. Earlier packages had scalars of shape (), and kept no settings or none with a format: all
+        of them are taken. A checkpoint of a later format is refused, and nothing of it is loaded."""
+        settings = state_dict.get(prefix + "_extra_state")
+        later = _settings(settings).get("format", 0) if isinstance(settings, Tensor) else 0
+        if later > FORMAT:
+            error_msgs.append(
+                f"the checkpoint of {type(self).__name__} is of format {later}, written by a package of a later "
+                f"metrigen; this package reads formats up to {FORMAT}: build it with that metrigen"
+            )
+            return
         for name, own in self._parameters.items():
             found = state_dict.get(prefix + name)
             if own is not None and isinstance(found, Tensor) and found.dim() == 0 and own.shape == (1,):
@@ -144,6 +152,15 @@ class BaseLayer(Surface):
         if prefix + "_extra_state" in missing_keys:
             missing_keys.remove(prefix + "_extra_state")
         self._again()
+
+
+def _settings(state: Tensor) -> dict[str, Any]:
+    """What a checkpoint says that it was made with."""
+    try:
+        found = json.loads(bytes(state.round().to("cpu", torch.uint8).tolist()))
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"settings": "that cannot be read"}
 
 
 def as_count(value: Any, name: str, least: int) -> int:

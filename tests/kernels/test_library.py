@@ -165,6 +165,44 @@ def test_a_compiler_that_is_not_there_is_named(
     assert {w.filename for w in caught if w.category is cpu.NoCompiler} == {__file__}
 
 
+def test_platforms_that_are_stated(cpu: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Apple's clang, which has no OpenMP, and Windows: the reference runs, and one warning says why."""
+    apple = tmp_path / "clang++"
+    apple.write_text(
+        '#!/bin/sh\ncase " $* " in\n*" -fopenmp "*) echo "error: unsupported option -fopenmp" >&2; exit 1;;\nesac\n'
+    )
+    apple.chmod(0o755)
+    monkeypatch.setenv("CXX", str(apple))
+    kind = layer_class(sys.modules[cpu.__package__])
+    given = {n: torch.ones(1, 1) for n in ("u", "kappa")}
+    with pytest.warns(cpu.NoCompiler, match="unsupported option -fopenmp"):
+        kind(1)(**given)
+    with pytest.raises(ValueError, match="unsupported option -fopenmp"):
+        kind(1, backend="cpu")
+    monkeypatch.delenv("CXX")
+    forget(cpu)
+    monkeypatch.setattr(cpu.sys, "platform", "win32")
+    assert not cpu.available()
+    with pytest.raises(ValueError, match="no CPU kernels for Windows"):
+        kind(1, backend="cpu")
+
+
+def test_a_library_of_another_processor_is_another_library(cpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """-march=native makes an illegal instruction of it elsewhere: a cache folder may be shared by machines."""
+    cpu._load("tiny", TEXT, ())
+    read = cpu.Path.read_text
+
+    def fewer(path: Path, *more: object) -> str:
+        return "flags\t: fpu sse2\n" if path == Path("/proc/cpuinfo") else read(path, *more)
+
+    monkeypatch.setattr(cpu.Path, "read_text", fewer)
+    cpu._load("tiny", TEXT, ())
+    assert len(list(cpu.cache_folder().glob("*.so"))) == 1  # what the machine has is looked up once
+    forget(cpu)
+    cpu._load("tiny", TEXT, ())
+    assert len(list(cpu.cache_folder().glob("*.so"))) == 2
+
+
 def test_the_backend_cpu_insists(cpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is the true one, known when the layer is made, when it is called, or when its kernels are compiled;
     a layer that does not insist goes on with the reference."""

@@ -154,6 +154,39 @@ def test_layers_are_copied_and_reach_spawned_workers() -> None:
     assert [type(s).__name__ for s in loader] == ["OscState"] * 2
 
 
+TORCHRUN = """
+import torch
+import torch.distributed as dist
+import metrigen
+from tests.memory.systems import oscillator
+dist.init_process_group("gloo")
+made = metrigen.layer(oscillator())(1)
+layer = torch.nn.parallel.DistributedDataParallel(made)
+start = torch.full((1, 1), 1.0 + dist.get_rank())
+layer(start).q.sum().backward()
+own = made.raw_w2.grad.clone()
+dist.all_reduce(own)
+names = [None, None]
+dist.all_gather_object(names, (type(made).__module__, own.item()))
+assert names[0] == names[1], names
+if dist.get_rank() == 0:
+    print("the same module in", len(names), "processes")
+dist.destroy_process_group()
+"""
+
+
+def test_processes_of_torchrun_make_the_same_layer(folder: Path, tmp_path: Path) -> None:
+    """One entry, made by whichever comes first, and gradients that meet."""
+    program = tmp_path / "program.py"
+    program.write_text(TORCHRUN, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the same module in 2 processes" in done.stdout
+    assert len([entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]) == 1
+
+
 def test_a_pickle_whose_layer_is_gone_says_how_to_make_it(folder: Path) -> None:
     data = pickle.dumps(metrigen.layer(oscillator())(1))
     done = run(f"import pickle; pickle.loads({data!r})", METRIGEN_CACHE=str(folder / "elsewhere"), TMPDIR=str(folder))

@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,8 @@ extern "C" int threads() {
 def compiler() -> tuple[str, ...]:
     """The command of the C++ compiler: the words of CXX, else the first of g++, clang++ and c++ on the path. Raises
     FileNotFoundError, with the reason."""
+    if sys.platform == "win32":  # long has 32 bits there
+        raise FileNotFoundError("there are no CPU kernels for Windows (in WSL there are)")
     wish = os.environ.get("CXX", "").strip()
     if not wish:
         found = next(filter(None, map(shutil.which, ("g++", "clang++", "c++"))), None)
@@ -45,6 +48,16 @@ def compiler() -> tuple[str, ...]:
 def version(command: tuple[str, ...]) -> str:
     """The first line that a compiler says of itself; empty where it says nothing."""
     return (_ran([*command, "--version"])[1].splitlines() or [""])[0]
+
+
+def flags() -> frozenset[str]:
+    """The instructions of this processor as Linux names them; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    found = next((line for line in lines if line.startswith(("flags", "Features"))), ":")
+    return frozenset(found.partition(":")[2].split())
 
 
 def why_no_openmp(command: tuple[str, ...]) -> str:
