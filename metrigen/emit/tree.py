@@ -53,6 +53,7 @@ def check_destination(destination: Path) -> None:
             component=str(destination),
             why="it is a link or a file",
             fix="move it away, or give another folder with --out",
+            see="place-taken",
         )
     present = _present(destination)
     kept = _of_the_user(destination)
@@ -67,6 +68,7 @@ def check_destination(destination: Path) -> None:
             component=f"{destination}: {', '.join(foreign[:3])}{', ...' if len(foreign) > 3 else ''}",
             why="a build replaces the whole folder, and these would be lost",
             fix="move them away, or give another folder with --out",
+            see="place-taken",
         )
 
 
@@ -147,6 +149,7 @@ def _cannot_write(place: Path, error: OSError, left: list[Path]) -> BuildError:
         component=str(place),
         why=error.strerror or str(error),
         fix=f"{changed}; make room or give a folder you may write to with --out",
+        see="place-taken",
     )
 
 
