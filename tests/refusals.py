@@ -168,7 +168,7 @@ BASES = {"wave": WAVE, "steady": STEADY, "heat": HEAT, "pair": PAIR, "point": PO
 
 @dataclass(frozen=True)
 class Section:
-    """``kind``: "spec" (``wrong`` and ``right`` are texts of specs), "bash" or "run" (Python); "" of one without code."""
+    """``kind``: "spec" (``wrong`` and ``right`` are texts of specs), "bash" or "run" (Python); "" without code."""
 
     slug: str
     kind: str = ""

@@ -127,7 +127,8 @@ SLIPS = {
     "integral over the domain": Slip(BURGERS, "u**3 / 6", "sp.Integral(u**2, (x, 0, 1))", "unevaluated Integral",
                                      "the integrand alone"),
     "derivative of an order that is no number": Slip(
-        BURGERS, "u**3 / 6", 'u.diff((x, sp.Symbol("n", integer=True, positive=True)))**2', "must be a number", "u.diff(x, 2)",
+        BURGERS, "u**3 / 6", 'u.diff((x, sp.Symbol("n", integer=True, positive=True)))**2', "must be a number",
+        "u.diff(x, 2)",
         'name="burgers"'),
     "sum": Slip(POINT, H, "hamiltonian=sp.Sum(u**x, (x, 1, 3))", "unevaluated Sum", ".doit()"),
     # channel matrices

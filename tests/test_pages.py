@@ -19,7 +19,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGES = ("in-memory", "command-line", "driving", "trajectories", "learning", "accuracy")
+PAGES = (
+    "in-memory", "command-line", "driving", "trajectories", "learning", "accuracy", "howto/spec",
+)  # fmt: skip
 BLOCKS = re.compile(r"^```(python|bash)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", re.M | re.S)
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d+\.?\d*(?:e[+-]?\d+)?")
 MARK = "-- the next block --"

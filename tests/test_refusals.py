@@ -1,4 +1,4 @@
-"""Every refusal names a section of docs/reference/refusals.md, whose wrong code is refused so and whose right code is not."""
+"""Every refusal names a section of docs/reference/refusals.md; its wrong code is refused so, its right code is not."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ def front() -> str:
         told = re.search(r"^Has: (.*)\.$", file.read_text(encoding="utf-8"), re.M)
         for feature in told[1].split("; ") if told else ():
             by.setdefault(feature, []).append(f"[{file.stem}]({file.name})")
-    lines = ["# Gallery", "", f"{len(pages())} systems of the literature. Each is a spec that ships with metrigen and that",
-             "the tests check against what is known of it; `metrigen new mine --like kdv` copies one.", "",
+    lines = ["# Gallery", "", f"{len(pages())} systems of the literature. Each is a spec that ships with metrigen and",
+             "that the tests check against what is known of it; `metrigen new mine --like kdv` copies one.", "",
              "## By feature", "", "| feature | systems |", "| --- | --- |"]  # fmt: skip
     lines += [f"| {feature} | {', '.join(names)} |" for feature, names in sorted(by.items())]
     lines += ["", "## By name", "", "| system | physics |", "| --- | --- |"]
