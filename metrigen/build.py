@@ -6,16 +6,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from metrigen.backends.backends import BACKENDS
+from metrigen.backends.cpu import ahead
 from metrigen.compiler import Compiled, Stage, compile_spec, layer_of
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.file import write_text
 from metrigen.emit.manifest import NAME as MANIFEST
 from metrigen.emit.package import package_files
+from metrigen.emit.staging import staging
+from metrigen.emit.swap import swap_in
 from metrigen.emit.tree import Difference, compare_trees
 from metrigen.emit.tree import write_packages as write_trees
 from metrigen.errors import BuildError, InternalError, MetrigenError, SpecError, Warned, faults
@@ -192,6 +195,61 @@ def write_packages(packages: Sequence[Package]) -> tuple[bool, ...]:
     for package in packages:
         _check_case(package)
     return write_trees({package.destination: package.files for package in packages})
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Compiled kernels of a package, in a folder from which they are put into it."""
+
+    package: Package
+    folder: Path
+    names: tuple[str, ...]
+
+
+def compile_kernels(
+    packages: Sequence[Package], target: str | None, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str],
+    cleaning: ExitStack,
+) -> tuple[str, tuple[Kernels, ...]]:  # fmt: skip
+    """Compile the kernels of packages, before any of them is written, into folders that ``cleaning`` removes; the name
+    of the baseline, and those that have kernels. Raises BuildError: no such baseline, no compiler, another number of
+    axes, or no package has kernels."""
+    goal = ahead.target(target)
+    if not any(ahead.has_kernels(package.files) for package in packages):
+        raise BuildError(
+            "there is nothing to compile: no CPU kernels",
+            component=", ".join(package.destination.name for package in packages),
+            why="metrigen show SPEC --backends says why",
+            fix="build without --compile: it runs in plain torch",
+        )
+    made = []
+    for package in packages:
+        if ahead.has_kernels(package.files):
+            parts = [ahead.libraries(package.files, shape, dtype) for shape in shapes for dtype in dtypes]
+            place = package.destination.parent
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                folder = cleaning.enter_context(staging(place, package.destination.name)) / "new"
+                folder.mkdir()
+            except OSError as error:
+                raise BuildError("the package cannot be written", component=str(place), why=str(error)) from error
+            names = ahead.compile_ahead(package.files, [d for part in parts for d in part], goal, folder)
+            made.append(Kernels(package, folder, names))
+    return goal.name, tuple(made)
+
+
+def place_kernels(made: Sequence[Kernels]) -> None:
+    """Put compiled kernels into their packages, which are there. Raises BuildError."""
+    for kernels in made:
+        place = kernels.package.destination / "compiled"
+        try:
+            swap_in(kernels.folder, place)
+        except OSError as error:
+            raise BuildError(
+                "the compiled kernels cannot be written",
+                component=str(place),
+                why=error.strerror or str(error),
+                fix="the package is there and compiles its kernels where it runs; make room and build again",
+            ) from error
 
 
 def _check_case(package: Package) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# Of packages, their compiled kernels and the settings in their checkpoints; what has none is of an earlier metrigen, 0.
+FORMAT = 1
+
 
 def parsed(text: str) -> dict[str, Any]:
     """A manifest; empty for what is none."""
@@ -30,6 +33,20 @@ def part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """A part of a manifest; empty where it has none of that name."""
     found = manifest.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def format_of(manifest: Mapping[str, Any]) -> int:
+    """The format that a package says it is of."""
+    found = manifest.get("format", 0)
+    return found if isinstance(found, int) else 0
+
+
+def compiled(folder: Path) -> frozenset[str]:
+    """Names of the files of a package that ``metrigen build --compile`` wrote into it, beside those of its manifest."""
+    known = read(folder / "compiled")
+    if known.get("generator") != "metrigen":
+        return frozenset()
+    return frozenset(f"compiled/{name}" for name in ("manifest.json", *(f"{k}.so" for k in part(known, "libraries"))))
 
 
 def edited(manifest: Mapping[str, Any], folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metrigen.package.runtime import HEADER
+from metrigen.emit.header import RUNTIME
 
 LONGEST = 260  # lines of a module.py
 FILES = ("base.py", "checks.py", "param.py", "lattice.py", "scan.py", "graph.py", "registry.py")
@@ -18,14 +18,14 @@ def test_a_shared_file_is_the_same_to_the_byte(root: Path, name: str) -> None:
     found = sorted((root / "generated").glob(f"*/{name}"))
     assert found
     assert len({file.read_bytes() for file in found}) == 1
-    assert found[0].read_text(encoding="utf-8").startswith(HEADER)
+    assert found[0].read_text(encoding="utf-8").startswith(RUNTIME)
 
 
 def test_what_bears_the_header_of_shared_files_is_one(root: Path) -> None:
     texts = defaultdict(set)
     for file in (root / "generated").glob("*/*.py"):
         text = file.read_text(encoding="utf-8")
-        if text.startswith(HEADER):
+        if text.startswith(RUNTIME):
             texts[file.name].add(text)
     assert {*FILES} <= {*texts}
     assert [name for name, each in texts.items() if len(each) > 1] == []

@@ -45,6 +45,8 @@ def state_of(spec: bytes, folder: Path, beside: Path | None = None) -> State:
     changed = [name for name, now in siblings.items() if now != part(built_from, "siblings")[name]]
     if built_from.get("sha256") != _tree_hash(spec, siblings):
         reasons.append(f"{', '.join(changed) or 'the spec'} has changed")
+    if (found := manifests.format_of(manifest)) != manifests.FORMAT:
+        reasons.append(f"of format {found}, this metrigen writes {manifests.FORMAT}")
     for name, now in _versions().items():
         before = part(manifest, "versions").get(name)
         if now and before != now:
@@ -87,4 +89,4 @@ def _foreign(listed: Mapping[str, Any], folder: Path) -> list[str]:
     """Files that no build wrote, Python's caches aside: a build refuses to replace a folder that holds any."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     names = (path.as_posix() for path in files if "__pycache__" not in path.parts)
-    return sorted(name for name in names if name not in {*listed, "manifest.json"})
+    return sorted(name for name in names if name not in {*listed, "manifest.json", *manifests.compiled(folder)})

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from metrigen.cli.ahead import Wanted, kernels_wanted, written
 from metrigen.cli.compiling import compile_all, compiled_values, show_drift
 from metrigen.cli.exits import DONE, DRIFT
 from metrigen.cli.options import GENERATED, Debug, Json, Out, Quiet, Specs, Strict
@@ -21,6 +22,7 @@ EXAMPLES = """
     metrigen build specs/ --check --diff     the same with a diff of every file
     metrigen build specs/maze.py --watch     again whenever the spec changes
     metrigen build specs/ --json --quiet     the result for a program
+    metrigen build specs/cifar.py --compile --target x86-64-v3 --shape 32,64,32,32
 """
 
 
@@ -30,12 +32,28 @@ def build(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 2 if a package is stale.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="With --check: print what differs.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Build again whenever a spec changes; Ctrl-C ends.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Put compiled CPU kernels into the packages.")] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(help="With --compile: what processors must have; default: this one's level."),
+    ] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option("--shape", help="With --compile: B,C,*sites of a field. May be given again.")
+    ] = None,
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option("--dtype", help="With --compile: float32 (default) or float64. May be given again."),
+    ] = None,
     strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Compile specs and write one package each, all of them or none."""
+    if compiled and (check or watch):
+        raise typer.BadParameter("--compile goes without --check and --watch")
+    if not compiled and (target or shape or dtype):
+        raise typer.BadParameter("--target, --shape and --dtype go with --compile")
     if diff and not check:
         raise typer.BadParameter("--diff goes with --check")
     if watch and (check or as_json):
@@ -47,10 +65,10 @@ def build(
         if check:
             _check(s, specs, out, strict, diff)
         else:
-            _write(s, specs, out, strict)
+            _write(s, specs, out, strict, kernels_wanted(target, shape, dtype) if compiled else None)
 
 
-def _write(session: Session, specs: list[Path], out: Path, strict: bool) -> None:
+def _write(session: Session, specs: list[Path], out: Path, strict: bool, wanted: Wanted | None = None) -> None:
     from metrigen import build as b
 
     start = time.perf_counter()
@@ -58,7 +76,7 @@ def _write(session: Session, specs: list[Path], out: Path, strict: bool) -> None
     compiled = compile_all(session, files, strict, place)
     packages = b.packages_of(compiled, place)
     rows = []
-    for package, new in zip(packages, b.write_packages(packages), strict=True):
+    for package, new in zip(packages, written(session, packages, wanted), strict=True):
         shown = out / package.destination.name
         session.tell(f"{'wrote    ' if new else 'unchanged'} {shown} ({len(package.files)} files)")
         state = {"package": str(shown), "files": len(package.files), "state": "wrote" if new else "unchanged"}

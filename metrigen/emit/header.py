@@ -11,6 +11,8 @@ import metrigen
 from metrigen.spec.load import Spec
 
 WIDTH = 118
+# Of files that are the same in every package that has them.
+RUNTIME = f"# Part of every package that metrigen {metrigen.__version__} emits. Do not edit."
 
 
 def header(spec: Spec, guarantees: Sequence[str], cost: str | None, comment: str = "#") -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import sympy as sp
 
 import metrigen
+from metrigen.manifests import FORMAT
 from metrigen.spec.load import Spec
 
 NAME = "manifest.json"
@@ -25,6 +26,7 @@ def manifest(spec: Spec, files: Mapping[str, str], options: Mapping[str, Any], k
     """
     content = {
         "generator": GENERATOR,
+        "format": FORMAT,
         "versions": {"metrigen": metrigen.__version__, "sympy": sp.__version__},
         "spec": {
             "name": spec.system.name,

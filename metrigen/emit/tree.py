@@ -15,6 +15,7 @@ from metrigen.emit.manifest import listed_files
 from metrigen.emit.staging import staging, sweep
 from metrigen.emit.swap import swap_in, sync_folder
 from metrigen.errors import BuildError
+from metrigen.manifests import FORMAT, compiled, format_of, parsed
 
 _CACHE = "__pycache__"
 
@@ -46,7 +47,7 @@ def compare_trees(expected: Mapping[str, str], directory: Path) -> list[Differen
 
 
 def check_destination(destination: Path) -> None:
-    """Raise BuildError if ``destination`` holds anything that a build did not write."""
+    """Raise BuildError if ``destination`` holds anything that a build did not write, or a package of a later format."""
     if destination.is_symlink() or (destination.exists() and not destination.is_dir()):
         raise BuildError(
             "the place of the package is taken",
@@ -60,7 +61,15 @@ def check_destination(destination: Path) -> None:
     if not present and not kept:
         return
     manifest = present.get(MANIFEST)
-    listed = listed_files(manifest.read_text(encoding="utf-8", errors="replace")) if manifest else None
+    text = manifest.read_text(encoding="utf-8", errors="replace") if manifest else ""
+    listed = listed_files(text) if manifest else None
+    if listed is not None and (found := format_of(parsed(text))) > FORMAT:
+        raise BuildError(
+            "the package that is there was written by a later metrigen",
+            component=str(destination),
+            why=f"it is of format {found}, and this metrigen knows formats up to {FORMAT}",
+            fix="build with that metrigen, or give another folder with --out",
+        )
     foreign = sorted({*present, *kept} if listed is None else {*present, *kept} - listed)
     if foreign:
         raise BuildError(
@@ -154,13 +163,16 @@ def _cannot_write(place: Path, error: OSError, left: list[Path]) -> BuildError:
 
 
 def _present(directory: Path) -> dict[str, Path]:
-    """Relative name -> path of everything in ``directory`` that is not a folder or one of Python's caches."""
+    """Relative name -> path of everything in ``directory`` that is not a folder or one of Python's caches, or
+    was compiled ahead."""
     found: dict[str, Path] = {}
     for folder, subfolders, names in os.walk(directory):
         subfolders[:] = sorted(name for name in subfolders if name != _CACHE)
         for name in [*names, *(s for s in subfolders if os.path.islink(os.path.join(folder, s)))]:
             path = Path(folder, name)
             found[path.relative_to(directory).as_posix()] = path
+    for name in compiled(directory):
+        found.pop(name, None)
     return found
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import metrigen
+from metrigen.emit.header import RUNTIME
 from metrigen.emit.render import render
-
-HEADER = f"# Part of every package that metrigen {metrigen.__version__} emits. Do not edit."
+from metrigen.manifests import FORMAT
 
 
 def runtime(*names: str, **context: object) -> dict[str, str]:
     """Name of a file -> its text, of the templates with these names."""
-    return {f"{name}.py": render(f"{name}.py.j2", header=HEADER, **context) for name in names}
+    return {f"{name}.py": render(f"{name}.py.j2", header=RUNTIME, **context) for name in names}
 
 
 def shared(parameters: bool) -> dict[str, str]:
     """What a layer on any domain stands on; ``parameters``: whether it has some that are learned."""
-    return runtime("base", "checks", "state", "surface", "symbolic", *(("param",) if parameters else ()))
+    return runtime("base", "checks", "state", "surface", "symbolic", *(("param",) if parameters else ()), format=FORMAT)

@@ -11,13 +11,15 @@ from metrigen.backends.base import Backend
 from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels
 from metrigen.backends.cpu.names import is_word
 from metrigen.backends.cpu.scan_kernels import sequence_cpp_text, sequence_loader_text
-from metrigen.emit.header import header
+from metrigen.emit.header import RUNTIME, header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.plain_names import plain_cpp
+from metrigen.emit.render import render
 from metrigen.ir.functions.write import with_functions
 from metrigen.layers.fields import FieldLayer
 from metrigen.layers.operator import Operator
 from metrigen.layers.tokens import TokenLayer
+from metrigen.manifests import FORMAT
 
 _SOLVING = (
     "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "
@@ -55,7 +57,11 @@ class Cpu(Backend):
             loader = self.kernels.loader(brief, layer.class_name, layer.name)
             source = self.kernels.source(comment, layer.class_name)
         source = plain_cpp(with_functions(source, "cpp"), is_word)
-        return {"cpu.py": layout(loader), "kernels.cpp": layout_cpp(source)}
+        return {
+            "cpu.py": layout(loader),
+            "precompiled.py": render("precompiled.py.j2", header=RUNTIME, format=FORMAT),
+            "kernels.cpp": layout_cpp(source),
+        }
 
     def about(self, operator: Operator) -> str:
         return _SOLVING if operator.maker == "implicit" else ""

@@ -47,6 +47,16 @@ def version(command: tuple[str, ...]) -> str:
     return (_ran([*command, "--version"])[1].splitlines() or [""])[0]
 
 
+def flags() -> frozenset[str]:
+    """The instructions of this processor as Linux names them; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    found = next((line for line in lines if line.startswith(("flags", "Features"))), ":")
+    return frozenset(found.partition(":")[2].split())
+
+
 def why_no_openmp(command: tuple[str, ...]) -> str:
     """Why a program with OpenMP does not compile; empty where it does."""
     with tempfile.TemporaryDirectory(prefix="metrigen-") as folder:
