@@ -51,7 +51,7 @@ def test_every_page_is_in_the_navigation_and_every_link_leads_somewhere() -> Non
             or f"- {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
             or f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
         )
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).is_file(), f"{page.name}: {link}"
 
 
