@@ -172,4 +172,5 @@ def too_deep(part: str | None, why: str) -> SpecError:
         part=part,
         why=why,
         fix="use a shorter composition, or learn it: a NeuralFunction is one level",
+        see="too-large",
     )

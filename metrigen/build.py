@@ -51,7 +51,9 @@ def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
             shared = shared_among(files)
             inside = [file for file in files if file not in shared]
         if not inside:
-            raise SpecError("no spec file in the folder", where=shown_path(path), fix="give a folder of .py files")
+            raise SpecError(
+                "no spec file in the folder", where=shown_path(path), fix="give a folder of .py files", see="spec-file"
+            )
         found += [file for file in inside if file not in found]
     return tuple(found)
 
@@ -181,6 +183,7 @@ def packages_of(compiled: Sequence[Compiled], out: Path) -> tuple[Package, ...]:
                 why=f"{other.compiled.spec.path} has the same name, and so the same package"
                 + ("" if same else " where a file system ignores case"),
                 fix="give one of them another name=",
+                see="same-name",
             )
         with blaming(one.spec), faults(stage="check what is printed"):
             packages[name.casefold()] = Package(one, out / name, package_files(one))
@@ -263,6 +266,7 @@ def _check_case(package: Package) -> None:
                 component=str(package.destination),
                 why=f"{folder / other} is beside it",
                 fix="give the system another name=, or move the other one away",
+                see="place-taken",
             )
 
 

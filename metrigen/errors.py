@@ -14,6 +14,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 REPORT = "this is a fault of the compiler, which checks what it emits: please report it with your spec"
+REFUSALS = "docs/reference/refusals.md"
 HOW_TO_REPORT = "please report it: send your spec, and the block with versions and traceback that `metrigen` prints"
 
 
@@ -27,6 +28,7 @@ class MetrigenError(Exception):
     why        the reason, with the offending expression
     witness    numbers at which the law is broken
     fix        what to write instead
+    see        the section of ``docs/reference/refusals.md`` on refusals of this kind
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class MetrigenError(Exception):
         why: str | None = None,
         witness: str | None = None,
         fix: str | None = None,
+        see: str | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -48,6 +51,7 @@ class MetrigenError(Exception):
         self.why = why
         self.witness = witness
         self.fix = fix
+        self.see = see
 
     def rows(self) -> list[tuple[str, str]]:
         """The labelled lines under the headline, in reading order, empty ones left out."""
@@ -57,6 +61,7 @@ class MetrigenError(Exception):
             ("why", self.why),
             ("witness", self.witness),
             ("fix", self.fix),
+            ("see", f"{REFUSALS}#{self.see}" if self.see else None),
         ]
         return [(label, text) for label, text in rows if text]
 
@@ -77,7 +82,9 @@ class SpecWarning(UserWarning):
 
 
 class StructureError(MetrigenError):
-    """A structure law that must hold fails. ``law`` is its name, ``residual`` the SymPy expression that is not zero."""
+    """A structure law that must hold fails. ``law`` is its name, ``residual`` the SymPy expression that is not zero.
+
+    The section on refusals of a law is that of the law, where ``see`` names no other."""
 
     def __init__(
         self,
@@ -91,8 +98,10 @@ class StructureError(MetrigenError):
         why: str | None = None,
         witness: str | None = None,
         fix: str | None = None,
+        see: str | None = None,
     ) -> None:
-        super().__init__(what, part=part, where=where, component=component, why=why, witness=witness, fix=fix)
+        see = see or f"law-{law.replace('_', '-')}"
+        super().__init__(what, part=part, where=where, component=component, why=why, witness=witness, fix=fix, see=see)
         self.law = law
         self.residual = residual
 

@@ -148,7 +148,9 @@ def _pyplot() -> Any:
         from matplotlib import pyplot
     except ImportError as error:
         raise BuildError(
-            "a picture needs matplotlib, which is not installed", fix="pip install 'metrigen[plot]'"
+            "a picture needs matplotlib, which is not installed",
+            fix="pip install 'metrigen[plot]'",
+            see="not-installed",
         ) from error
     return pyplot
 

@@ -123,6 +123,7 @@ def check_buildable(system: System) -> None:
         f"the system {system.name!r} has no integrator to build",
         part="name",
         fix=f"integrator={system.domain.example}",
+        see="no-integrator",
     )
 
 

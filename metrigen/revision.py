@@ -26,14 +26,18 @@ def spec_at(given: str) -> Iterator[Path]:
     name, _, revision = given.rpartition("@")
     file = Path(name)
     if not revision or revision.startswith("-"):
-        raise SpecError(f"{given} names no revision", fix=f"{name}@HEAD, or a tag or a commit behind the @")
+        raise SpecError(
+            f"{given} names no revision", fix=f"{name}@HEAD, or a tag or a commit behind the @", see="revision"
+        )
     with tempfile.TemporaryDirectory(prefix="metrigen-") as folder:
         with tarfile.open(fileobj=io.BytesIO(_archive(file, revision))) as archive:
             for member in archive.getmembers():
                 _extract(archive, member, Path(folder))
         found = Path(folder, file.name)
         if not found.is_file():
-            raise SpecError(f"{revision} has no {name}", fix=f"git log -- {name} lists the revisions that have it")
+            raise SpecError(
+                f"{revision} has no {name}", fix=f"git log -- {name} lists the revisions that have it", see="revision"
+            )
         yield found
 
 
@@ -62,11 +66,12 @@ def _archive(file: Path, revision: str) -> bytes:
             "git is not installed",
             why=f"{file}@{revision} is a revision of it",
             fix=_FILES,
+            see="revision",
         ) from None
     if done.returncode:
         why = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
         fix = "a revision that `git log` shows, of a file that is in git"
         if any("not a git repository" in line for line in why):
             fix = _FILES
-        raise SpecError(f"git has no {file}@{revision}", why=why[-1] if why else "", fix=fix)
+        raise SpecError(f"git has no {file}@{revision}", why=why[-1] if why else "", fix=fix, see="revision")
     return done.stdout

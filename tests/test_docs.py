@@ -44,8 +44,14 @@ def test_the_tutorial(metrigen: Run, tmp_path: Path) -> None:
 def test_every_page_is_in_the_navigation_and_every_link_leads_somewhere() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in PAGES:
-        assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        # The index of the gallery has those of its systems, and a test of the site that it has all of them.
+        listed = page.parent.name == "gallery" and page.stem != "index"
+        assert (
+            listed
+            or f"- {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
+            or f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
+        )
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).is_file(), f"{page.name}: {link}"
 
 

@@ -126,6 +126,10 @@ SLIPS = {
     "integral": Slip(POINT, H, "hamiltonian=sp.Integral(x * u**2, (x, 0, 1))", "unevaluated Integral", ".doit()"),
     "integral over the domain": Slip(BURGERS, "u**3 / 6", "sp.Integral(u**2, (x, 0, 1))", "unevaluated Integral",
                                      "the integrand alone"),
+    "derivative of an order that is no number": Slip(
+        BURGERS, "u**3 / 6", 'u.diff((x, sp.Symbol("n", integer=True, positive=True)))**2', "must be a number",
+        "u.diff(x, 2)",
+        'name="burgers"'),
     "sum": Slip(POINT, H, "hamiltonian=sp.Sum(u**x, (x, 1, 3))", "unevaluated Sum", ".doit()"),
     # channel matrices
     "matrix times field": Slip(POINT, "u * mix(K, u) / 2", "u * (K * u) / 2", "channel matrix", "mix(K, u)"),

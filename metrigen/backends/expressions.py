@@ -61,13 +61,16 @@ class Dialect:
                 f"{self.name} has no {expr.func.__name__}: cannot print {expr}",
                 why="a function needs a form in every language of the package",
                 fix="write it with " + ", ".join(sorted(self.functions)),
+                see="no-kernel-form",
             )
         return writer(*(self.print(arg) for arg in expr.args)), _ATOM
 
     def _learned(self, expr: learned) -> str:
         """A call of the object that holds the module: V(phi), or V.d((2,), phi) for its second derivative."""
         if not self.modules:
-            raise SpecError(f"{self.name} has no learned functions: cannot print {expr}", fix=REPORT)
+            raise SpecError(
+                f"{self.name} has no learned functions: cannot print {expr}", fix=REPORT, see="no-kernel-form"
+            )
         arguments = ", ".join(self.print(a) for a in expr.arguments)
         head = expr.head
         return f"{head.name}.d({head.orders}, {arguments})" if head.order else f"{head.name}({arguments})"
@@ -165,7 +168,7 @@ def double(value: sp.Expr) -> float:
     except OverflowError:
         found = math.inf
     if not math.isfinite(found):
-        raise SpecError(f"the number {sp.N(value, 6)} is beyond a double", fix="choose other units")
+        raise SpecError(f"the number {sp.N(value, 6)} is beyond a double", fix="choose other units", see="number")
     return found
 
 

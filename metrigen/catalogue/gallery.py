@@ -33,7 +33,7 @@ def text(name: str) -> str:
 
         near = get_close_matches(name, known, 3, 0.5) or [other for other in known if name and name in other][:3]
         fix = f"{' or '.join(near)}; `metrigen list` has all" if near else "`metrigen list` has all names"
-        raise SpecError(f"the gallery has no spec {name!r}", fix=fix)
+        raise SpecError(f"the gallery has no spec {name!r}", fix=fix, see="gallery-name")
     return (folder() / f"{name}.py").read_text(encoding="utf-8")
 
 

@@ -57,7 +57,11 @@ def _renamed(text: str, name: str) -> str:
     systems = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "System"]
     values = [k.value for call in systems for k in call.keywords if k.arg == "name"]
     if len(values) != 1 or values[0].end_col_offset is None:
-        raise SpecError("the system of this spec has no name= to change", fix="copy the file and rename it by hand")
+        raise SpecError(
+            "the system of this spec has no name= to change",
+            fix="copy the file and rename it by hand",
+            see="one-system",
+        )
     (value,) = values
     lines = text.splitlines(keepends=True)
     row = lines[value.lineno - 1].encode()

@@ -61,7 +61,7 @@ def _own(places: Sequence[Path] | None, out: Path) -> list[Row]:
                 data = file.read_bytes()
             except OSError as error:
                 raise SpecError(
-                    "no such spec file", where=str(file), why=error.strerror, fix="check the path"
+                    "no such spec file", where=str(file), why=error.strerror, fix="check the path", see="spec-file"
                 ) from None
             known = outline(data.decode("utf-8-sig", errors="replace"))
             if known is not None:

@@ -43,8 +43,13 @@ def _write(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
-        raise BuildError(f"{path} is there already", fix="another name, or move the file away") from None
+        raise BuildError(
+            f"{path} is there already", fix="another name, or move the file away", see="place-taken"
+        ) from None
     except OSError as error:
         raise BuildError(
-            f"{path} cannot be written", why=error.strerror or str(error), fix="a folder that is there"
+            f"{path} cannot be written",
+            why=error.strerror or str(error),
+            fix="a folder that is there",
+            see="place-taken",
         ) from error

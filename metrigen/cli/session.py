@@ -85,6 +85,7 @@ class Session:
                 where=warnings[0].where,
                 why=warnings[0].what,
                 fix="mend what they name; nothing was written",
+                see="strict",
             )
 
 

@@ -165,5 +165,8 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BuildError(
-            f"the folder {folder} cannot be made", why=error.strerror or str(error), fix="--out FOLDER"
+            f"the folder {folder} cannot be made",
+            why=error.strerror or str(error),
+            fix="--out FOLDER",
+            see="place-taken",
         ) from error

@@ -81,7 +81,10 @@ class Discretisation(ABC):
         """Raise SpecError for a readout that has no form on the domain."""
         if system.readout is not None and not isinstance(system.readout, cls.readouts):
             raise SpecError(
-                f"unknown readout {system.readout!r}", part="readout", fix="stress_energy() or energy_density()"
+                f"unknown readout {system.readout!r}",
+                part="readout",
+                fix="stress_energy() or energy_density()",
+                see="readout",
             )
 
     @classmethod
@@ -93,6 +96,7 @@ class Discretisation(ABC):
                 part=f.func.__name__,
                 why="a solve finds the one state that inputs and parameters lead to; it takes no steps",
                 fix=f"Input({f.func.__name__!r}, domain), and one call of the layer for every moment",
+                see="steady-time",
             )
 
     @classmethod

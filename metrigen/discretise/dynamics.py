@@ -162,6 +162,7 @@ class Builder:
             why="a stage that is taken at the wrong time costs the method its order, and no one would be told",
             fix=f"in the step of {name}, equations.at(builder, state, dynamics.time + self.dt / 2) for a stage at half "
             "of the step, likewise builder.call(program, state, dynamics.time)",
+            see="own-method",
         )
 
     def finish(self, values: Mapping[str, sp.Expr]) -> Program:

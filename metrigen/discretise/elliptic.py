@@ -133,4 +133,5 @@ def refusal(name: str, why: str, fix: str, witness: str | None = None) -> SpecEr
         why=f"{why}; equations, laws and tensor are derived: metrigen show prints them",
         fix=fix,
         witness=witness,
+        see="constraints",
     )

@@ -73,6 +73,7 @@ class GraphLowering(Lowering):
             part="domain",
             why="it goes with the numbers of nodes and edges of a call, and no kernel runs it",
             fix="metrigen show without --cost; DERIVATION.md of the package has the operations of its programs",
+            see="cost",
         )
 
     def programs(self, method: Method, dynamics: Dynamics) -> Made:
@@ -149,6 +150,7 @@ class _GraphWriter(Writer):
                 part=self.part,
                 why="nodes and edges have no order and no place in a space",
                 fix="hand the numbers in as an Input on the graph, or learn them as a Param",
+                see="graph-terms",
             )
         return values.xreplace({j: Leaf(j.array, (), bool(j.is_positive)) for j in values.atoms(Jet)})
 
@@ -156,7 +158,12 @@ class _GraphWriter(Writer):
         expr = sp.sympify(expr)
         for atom in sorted(expr.atoms(mix, total), key=sp.default_sort_key):
             if "edge" in places(atom.args[-1]):
-                raise SpecError(f"{atom} mixes channels on the edges", part=self.part, fix="mix values at the nodes")
+                raise SpecError(
+                    f"{atom} mixes channels on the edges",
+                    part=self.part,
+                    fix="mix values at the nodes",
+                    see="graph-terms",
+                )
         return super().jets(expr.xreplace({atom: self._mapped(atom) for atom in outermost([expr])}))
 
     def _mapped(self, atom: sp.Expr) -> Leaf:

@@ -138,7 +138,7 @@ def _equations(dynamics: Dynamics) -> Law:
         if not tests[-1]:
             raise StructureError(
                 f"the emitted rate of {u.func.__name__} is not the derived one", law="graph_equations",
-                part="hamiltonian", residual=defect, witness=show(to_jets(defect)), fix=REPORT,
+                part="hamiltonian", residual=defect, witness=show(to_jets(defect)), fix=REPORT, see="compiler-fault",
             )  # fmt: skip
     return identity("graph_equations", "the varied programs, written out, are the derived rates", every(tests))
 

@@ -73,6 +73,7 @@ def _conductance(edge: sp.Expr, u: sp.Expr) -> sp.Expr:
                 part="hamiltonian",
                 why="it is solved as (B^T w B + m) u = b, where differences of u itself meet conductances",
                 fix="put the factor into the weight of the edge, or step in time with RK4",
+                see="steady-state",
             )
         drops[atom] = sp.Symbol(f"drop[{i}]", real=True)
     inside = edge.xreplace(drops)

@@ -74,4 +74,5 @@ def _refused(coefficient: sp.Expr, nonnegative: Set[str], part: str) -> SpecErro
         witness=found.witness or None,
         fix=", ".join(filter(None, (declare, f"write it as sp.Max(0, {coefficient}) or as a square")))
         + ', or take average="arithmetic"',
+        see="harmonic-mean",
     )

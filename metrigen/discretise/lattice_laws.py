@@ -69,6 +69,7 @@ def _symmetry(stencil: Stencil, bilinear: Bilinear, part: str, name: str) -> Law
         raise StructureError(
             f"the stencil of the {part} breaks {name} once its channel maps are merged", law=name, part=part,
             witness=f"f.Jg {'+' if sign > 0 else '-'} g.Jf = {worst:.3g} of its terms on a random state", fix=REPORT,
+            see="compiler-fault",
         )  # fmt: skip
     if bilinear.form.has(sp.Derivative):
         word = "-" if sign > 0 else "+"

@@ -141,6 +141,7 @@ class Writer:
                     part=self.part,
                     why="energy, brackets and metric do not depend on t, so the layer is not told the time",
                     fix="leave it out, or work it out from what the layer gives",
+                    see="derivative",
                 )
             if symbol in self.lowering.arrays:
                 out = out.xreplace({symbol: self._array(symbol, self.lowering.stencils.origin)})
@@ -174,6 +175,7 @@ class Writer:
                     f"cannot discretise the derivative of {base}, which contains derivatives",
                     part=self.part,
                     fix="carry the outer derivative out, (...).diff(x)",
+                    see="derivative",
                 )
             name = f"{self.name}__g{len(self.body)}"
             self._store(name, inner)
@@ -207,6 +209,7 @@ class Writer:
                     f"{atom} applies a channel map to a nonlinear function of derivatives",
                     part=self.part,
                     fix="apply it to the field and differentiate after",
+                    see="derivative",
                 )
             stored = f"{self.name}__f{len(self.body)}"
             self._store(stored, rest)
@@ -258,6 +261,7 @@ class Writer:
                 f"{function} is neither a field nor an input of this system",
                 part=self.part,
                 fix=f"declare Input({getattr(function, 'name', str(function.func))!r}, domain), or add it to fields=",
+                see="fields",
             )
         return Jet(array.name, orders, array.positive and not any(orders))
 
@@ -270,6 +274,7 @@ class Writer:
                     f"cannot discretise {derivative}: {symbol} is no axis of the lattice",
                     part=self.part,
                     fix="differentiate along " + (", ".join(map(str, axes)) or "no axis: the lattice has none"),
+                    see="derivative",
                 )
             orders[axes.index(symbol)] += int(count)
         return tuple(orders)

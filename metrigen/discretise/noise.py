@@ -32,7 +32,10 @@ def noise_arrays(
     for field, name in names.items():
         if name in taken:
             raise SpecError(
-                f"the name {name!r} is that of the noise of {field}", part=name, fix=f"rename it, to {name + '1'!r} say"
+                f"the name {name!r} is that of the noise of {field}",
+                part=name,
+                fix=f"rename it, to {name + '1'!r} say",
+                see="reserved-name",
             )
     return {field: Array(name, Kind.SITE, driven=True, noise=True) for field, name in names.items()}
 

@@ -32,10 +32,15 @@ def readout_densities(derivation: Derivation) -> dict[str, sp.Expr]:
     if isinstance(readout, EnergyDensity):
         return {"T00": derivation.hamiltonian}
     if not isinstance(readout, StressEnergy):
-        raise SpecError(f"unknown readout {readout!r}", part="readout", fix="stress_energy() or energy_density()")
+        raise SpecError(
+            f"unknown readout {readout!r}", part="readout", fix="stress_energy() or energy_density()", see="readout"
+        )
     if not derivation.stress_energy:
         raise SpecError(
-            "the system has no stress-energy tensor to read out", part="readout", fix="readout=energy_density()"
+            "the system has no stress-energy tensor to read out",
+            part="readout",
+            fix="readout=energy_density()",
+            see="readout",
         )
     state = tensor_densities(derivation)
     for name, e in state.items():
@@ -44,6 +49,7 @@ def readout_densities(derivation: Derivation) -> dict[str, sp.Expr]:
                 f"{name} depends on velocities that are no function of the state: {e}",
                 part="readout",
                 fix="readout=energy_density(), or give hamiltonian= and bracket= in fields and momenta",
+                see="readout",
             )
     return {name: e for name, e in state.items() if e != 0}
 

@@ -85,6 +85,7 @@ def cell_of(derivation: Derivation) -> Cell:
             part="domain",
             why="the length of the sequence is that of its inputs",
             fix='Input("f", tokens) as a drive, or Lattice() for a system of ODEs',
+            see="sequence",
         )
     return Cell(
         state=tuple(Array(u.func.__name__, Kind.SITE) for u in fields),
@@ -122,7 +123,7 @@ def _fixed_point(P: Matrix, c: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
 
 def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
     def refuse(what: str, why: str, fix: str, part: str = "domain") -> SpecError:
-        return SpecError(what, part=part, why=why, fix=fix)
+        return SpecError(what, part=part, why=why, fix=fix, see="sequence")
 
     if len(derivation.fields) > 2:
         raise refuse(

@@ -68,6 +68,7 @@ def _turn(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: lis
             part="bracket",
             why="a token turns a field once; the product of two rotations is not that of the sum of their matrices",
             fix="one matrix a field: the sum of two antisymmetric matrices is one",
+            see="sequence-coupling",
         )
     ((matrix, factor),) = factors.items()
     _check_matrix(matrix)
@@ -83,6 +84,7 @@ def _unfit(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, term: sp.
             why=f"the row of {name} holds {shown}: a linear solve at every token would form its rotation",
             fix=f"a number or a scalar Param times mix(B, G[{name}]); let tokens choose what acts in every channel by "
             "itself",
+            see="sequence-coupling",
         )
     return SpecError(
         f"the coupling {shown} of channels in the row of {name} has no emitted form",
@@ -90,6 +92,7 @@ def _unfit(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, term: sp.
         why="a token is the exact flow of every channel by itself, then a rotation of the channels of a field",
         fix=f'F[{name}]*mix(B, G[{name}]) with B = Param("B", shape=("C", "C"), block=8, antisymmetric=True), for one '
         "field or for each",
+        see="sequence-coupling",
     )
 
 
@@ -100,6 +103,7 @@ def _check_matrix(matrix: Param) -> None:
             part=matrix.name,
             why="the rotation (1 - B)^-1 (1 + B) is orthogonal for every value of the weights only then",
             fix=f'Param("{matrix.name}", shape=("C", "C"), block=8, antisymmetric=True)',
+            see="sequence-coupling",
         )
     if matrix.block is None or matrix.block > LARGEST_BLOCK:
         size = "all channels" if matrix.block is None else f"blocks of {matrix.block} channels"
@@ -110,6 +114,7 @@ def _check_matrix(matrix: Param) -> None:
             f"has at most {LARGEST_BLOCK} channels",
             fix=f'Param("{matrix.name}", shape=("C", "C"), block=8, antisymmetric=True); a linear layer before the '
             "cell and one after it mix all channels",
+            see="sequence-coupling",
         )
 
 
@@ -127,6 +132,7 @@ def _stiffness(derivation: Derivation, u: AppliedUndef) -> sp.Expr:
             part="hamiltonian",
             why=f"{why}; a rotation of channels keeps |{u.func.__name__}|^2 alone",
             fix="H = (q**2 + p**2)/2 with the drive; put what differs from channel to channel into bracket and metric",
+            see="sequence-coupling",
         )
     return s
 
@@ -139,6 +145,7 @@ def _step(derivation: Derivation, matrix: Param) -> sp.Expr:
             part="integrator",
             why="channels that turn together share one time, and one rotation serves all tokens",
             fix="a number or a scalar Param as dt; let tokens and channels choose the rates in bracket and metric",
+            see="sequence-coupling",
         )
     return dt
 
@@ -150,4 +157,5 @@ def _refused(what: str, why: str) -> SpecError:
         why=f"{why}; its exponential would be that of a 2C x 2C matrix at every token",
         fix="mix the inputs by a linear layer before the cell and the readout by one after it; channels are coupled by "
         "a rotation in the bracket, F[p]*mix(B, G[p])",
+        see="sequence-coupling",
     )

@@ -50,6 +50,7 @@ def sequence_laws(derivation: Derivation, scan: Scan) -> tuple[Law, ...]:
                 residual=sp.Float(error),
                 witness=", ".join(f"{n}={v:.3g}" for n, v in values.items()) + f" in entry {at}",
                 fix=REPORT,
+                see="compiler-fault",
             )
     step = "E = exp(h A)"
     if scan.rotations:
@@ -106,6 +107,7 @@ def _check_turned(scan: Scan, signs: Mapping[str, sp.Basic]) -> None:
                 residual=sp.Float(error),
                 witness=f"{CHANNELS} channels, numbers of size {scale:.3g}",
                 fix=REPORT,
+                see="compiler-fault",
             )
 
 

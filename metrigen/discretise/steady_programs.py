@@ -92,6 +92,7 @@ def check_one_field(dynamics: Dynamics) -> None:
             part="integrator",
             why="the state has several fields",
             fix="one field a layer of SteadyState: solve for each by a layer of its own, or step in time with RK4",
+            see="steady-state",
         )
 
 
@@ -125,6 +126,7 @@ def linear_steady(dynamics: Dynamics, solver: str) -> LinearSteady:
             if stencil
             else "it needs channels that are not coupled",
             fix='declare the coefficients positive=True, or use solver="cg"',
+            see="steady-state",
         )
     return found
 
@@ -142,6 +144,7 @@ def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
             part="integrator",
             why="a channel map acts on a product of others",
             fix="couple by mix(K, u) and total(u) of the field alone, or step in time with AverageVectorField",
+            see="steady-state",
         )
     ((_, expr),) = last.stores
     linear: list[sp.Expr] = []

@@ -62,6 +62,7 @@ class SequenceLowering(Lowering):
                 part="domain",
                 why="there are no sites and no steps to count by",
                 fix="DERIVATION.md and manifest.json of the package have operations and bytes per state element",
+                see="cost",
             )
 
     @classmethod
@@ -78,7 +79,7 @@ class SequenceLowering(Lowering):
         return method.token_programs(dynamics)
 
     def solve(self, dynamics: Dynamics, solver: str) -> NoReturn:
-        raise SpecError("a sequence is stepped token by token", part="integrator", fix="Exponential()")
+        raise SpecError("a sequence is stepped token by token", part="integrator", fix="Exponential()", see="sequence")
 
     def laws(self, dynamics: Dynamics, made: Made) -> tuple[Law, ...]:
         return sequence_laws(dynamics.derivation, cast("Scan", made))

@@ -40,4 +40,5 @@ def write_bytes(path: Path, data: bytes) -> None:
             component=str(path),
             why=error.strerror or str(error),
             fix="nothing was changed; give another file in a folder that exists and that you may write to",
+            see="place-taken",
         ) from error

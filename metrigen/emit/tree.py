@@ -54,6 +54,7 @@ def check_destination(destination: Path) -> None:
             component=str(destination),
             why="it is a link or a file",
             fix="move it away, or give another folder with --out",
+            see="place-taken",
         )
     present = _present(destination)
     kept = _of_the_user(destination)
@@ -76,6 +77,7 @@ def check_destination(destination: Path) -> None:
             component=f"{destination}: {', '.join(foreign[:3])}{', ...' if len(foreign) > 3 else ''}",
             why="a build replaces the whole folder, and these would be lost",
             fix="move them away, or give another folder with --out",
+            see="place-taken",
         )
 
 
@@ -156,6 +158,7 @@ def _cannot_write(place: Path, error: OSError, left: list[Path]) -> BuildError:
         component=str(place),
         why=error.strerror or str(error),
         fix=f"{changed}; make room or give a folder you may write to with --out",
+        see="place-taken",
     )
 
 

@@ -56,10 +56,14 @@ class TimeStepper(Stepper):
     def __post_init__(self) -> None:
         self._check_stated()
         if not isinstance(self.steps, int) or self.steps < 0:
-            raise SpecError(f"steps={self.steps!r} is not a non-negative integer", part="integrator", fix="steps=8")
+            raise SpecError(
+                f"steps={self.steps!r} is not a non-negative integer", part="integrator", fix="steps=8", see="step"
+            )
         if self.steps > MOST_STEPS:
             what = f"steps={self.steps:.3g} is more than a layer can count"
-            raise SpecError(what, part="integrator", fix=f"{MOST_STEPS} at most; a layer may be called several times")
+            raise SpecError(
+                what, part="integrator", fix=f"{MOST_STEPS} at most; a layer may be called several times", see="step"
+            )
         dt = sp.sympify(self.dt)
         check_finite("dt", dt, "integrator")
         if is_timed(dt):
@@ -68,6 +72,7 @@ class TimeStepper(Stepper):
                 part="integrator",
                 why="a step is one number over all steps of a call",
                 fix="dt=0.1, and a call for every part of the time with another step, forward(..., dt=)",
+                see="step",
             )
         if dt.is_number:
             check_number(dt, "dt", "integrator", "dt=0.1")
@@ -76,6 +81,7 @@ class TimeStepper(Stepper):
                 f"dt={self.dt} is not known to be positive",
                 part="integrator",
                 fix='dt=0.1, or dt=Param("dt", positive=True, init=0.1)',
+                see="step",
             )
         handed = sorted(s.name for s in dt.free_symbols if isinstance(s, Param) and s.per == "sample")
         if handed:
@@ -83,6 +89,7 @@ class TimeStepper(Stepper):
                 f'dt={self.dt} has {handed[0]}, which is per="sample"',
                 part="integrator",
                 fix="dt=0.1: a layer takes a tensor (B,) for it, layer.dt or dt=",
+                see="step",
             )
         object.__setattr__(self, "dt", dt)
 
@@ -90,7 +97,9 @@ class TimeStepper(Stepper):
         name, missing = type(self).__name__, [part for part in ("order", "keeps") if not hasattr(self, part)]
         if missing:
             fix = f'order: ClassVar[int] = 2 and keeps: ClassVar[str] = "linear Casimirs", say, in class {name}'
-            raise SpecError(f"{name} does not state its {' and '.join(missing)}", part="integrator", fix=fix)
+            raise SpecError(
+                f"{name} does not state its {' and '.join(missing)}", part="integrator", fix=fix, see="own-method"
+            )
 
 
 def at_mid_time(keeps: str, derivation: Derivation) -> str:

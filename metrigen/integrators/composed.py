@@ -69,7 +69,9 @@ class Composed(TimeStepper):
     def __post_init__(self) -> None:
         method = self.method
         if not isinstance(method, TimeStepper):
-            raise SpecError(f"Composed takes an integrator, not {method!r}", part="integrator", fix=_FIX)
+            raise SpecError(
+                f"Composed takes an integrator, not {method!r}", part="integrator", fix=_FIX, see="composed"
+            )
         if not method.symmetric or method.order != 2:
             raise SpecError(
                 f"Composed does not take {type(method).__name__}",
@@ -77,9 +79,15 @@ class Composed(TimeStepper):
                 why="the errors that cancel are those of a symmetric method of order 2, and it is "
                 + (f"of order {method.order}" if method.symmetric else "not symmetric"),
                 fix=_FIX,
+                see="composed",
             )
         if self.order not in SUBSTEPS:
-            raise SpecError(f"Composed(..., order={self.order!r}) is not known", part="integrator", fix="order=4 or 6")
+            raise SpecError(
+                f"Composed(..., order={self.order!r}) is not known",
+                part="integrator",
+                fix="order=4 or 6",
+                see="composed",
+            )
         object.__setattr__(self, "steps", method.steps)
         object.__setattr__(self, "dt", method.dt)
         super().__post_init__()

@@ -46,7 +46,10 @@ class SteadyState(Solver):
     def __post_init__(self) -> None:
         if self.solver not in SOLVERS:
             raise SpecError(
-                f"unknown solver={self.solver!r}", part="integrator", fix="one of " + ", ".join(map(repr, SOLVERS))
+                f"unknown solver={self.solver!r}",
+                part="integrator",
+                fix="one of " + ", ".join(map(repr, SOLVERS)),
+                see="steady-options",
             )
         check_number(self.rtol, "rtol", "integrator", "rtol=1e-6")
         check_number(self.atol, "atol", "integrator", "atol=0.0")
@@ -61,6 +64,7 @@ class SteadyState(Solver):
                 part="integrator",
                 why=f"rtol={self.rtol!r}, atol={self.atol!r}, max_iter={self.max_iter!r}",
                 fix="SteadyState(rtol=1e-6, atol=0.0, max_iter=1000)",
+                see="steady-options",
             )
 
     def check(self, derivation: Derivation) -> None:

@@ -69,15 +69,21 @@ class Strang(TimeStepper):
         named = {"bracket": self.bracket, "metric": self.metric}
         for name, part in named.items():
             if part is not None and not (isinstance(part, type) and issubclass(part, TimeStepper)):
-                raise SpecError(f"{name}={part!r} is no class of an integrator", part="integrator", fix=_FIX)
+                raise SpecError(
+                    f"{name}={part!r} is no class of an integrator", part="integrator", fix=_FIX, see="splitting"
+                )
             if part is not None and part.order < self.order:
                 why = f"{part.__name__} has order {part.order}, and so would the whole"
                 raise SpecError(
-                    f"{name}={part.__name__} does not fit a splitting", part="integrator", why=why, fix=_FIX
+                    f"{name}={part.__name__} does not fit a splitting",
+                    part="integrator",
+                    why=why,
+                    fix=_FIX,
+                    see="splitting",
                 )
         if (self.bracket is None) != (self.metric is None):
             given, missing = ("metric", "bracket") if self.bracket is None else ("bracket", "metric")
-            raise SpecError(f"Strang has {given}= and no {missing}=", part="integrator", fix=_FIX)
+            raise SpecError(f"Strang has {given}= and no {missing}=", part="integrator", fix=_FIX, see="splitting")
 
     @property
     def parts(self) -> tuple[TimeStepper, TimeStepper] | None:

@@ -41,6 +41,7 @@ def check_functions(expr: sp.Expr, part: str | None = None) -> None:
                 fix="for a table or a network of it NeuralFunction(...); the functions are "
                 + ", ".join(WORDS)
                 + ", and powers",
+                see="no-kernel-form",
             )
 
 

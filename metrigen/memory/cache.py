@@ -76,6 +76,7 @@ def keep(name: str, key: str, files: Mapping[str, str], warnings: Sequence[str])
         "the layer cannot be kept, so that no module can be made of it",
         why="; ".join(failed),
         fix="set METRIGEN_CACHE to a folder that can be written",
+        see="cache",
     )
 
 

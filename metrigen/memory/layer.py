@@ -49,13 +49,14 @@ def _spec_of(system: System | str | os.PathLike[str], changes: dict[str, Any]) -
             f"layer() takes a System or the path of a spec file, not {system!r}",
             why=f"it is of type {type(system).__name__}",
             fix="metrigen.layer(system)",
+            see="in-memory",
         )
     known = [field.name for field in fields(System)]
     for part in changes:
         if part not in known:
             near = closest(part, known)
             fix = f"did you mean {near}=?" if near else f"one of {', '.join(known)}"
-            raise SpecError(f"a System has no part {part}=", fix=fix)
+            raise SpecError(f"a System has no part {part}=", fix=fix, see="in-memory")
     if not isinstance(system, System):
         spec = load_spec(Path(system))
         if not changes:
@@ -92,6 +93,7 @@ def _class(name: str, key: str) -> type[Any]:
             f"a layer needs {error.name}, which is not installed",
             why="the compiler runs without it, what it emits does not",
             fix="pip install 'metrigen[torch]'",
+            see="not-installed",
         ) from error
     found: type[Any] = getattr(module, class_name(name))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sympy import Symbol
 
 from metrigen.emit.derivation import docstring, sections
@@ -23,7 +25,7 @@ def page(report: Report, cost: Cost | None) -> str:
     return render(
         "show.html.j2",
         name=spec.system.name,
-        docstring=docstring(spec),
+        docstring=_flowing(docstring(spec)),
         sections=[(s.title, s.note, [mathml(f.latex()) for f in s.formulas]) for s in sections(report.derivation)],
         laws=report.laws,
         stencil_note=_stencil_note(report),
@@ -43,6 +45,12 @@ def page(report: Report, cost: Cost | None) -> str:
         source=spec.source,
         origin=origin(spec).removesuffix(" Do not edit."),
     )
+
+
+def _flowing(text: str) -> str:
+    """A docstring whose paragraphs are as wide as the page; one with indented lines, a formula say, stays as it is."""
+    blocks = re.split(r"\n\s*\n", text)
+    return "\n\n".join(b if re.search(r"^ ", b, re.M) else " ".join(b.split()) for b in blocks)
 
 
 def _stencil_note(report: Report) -> str:

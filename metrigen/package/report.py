@@ -47,6 +47,7 @@ class Report:
                 part="integrator" if self.derivation.system.integrator is not None else "name",
                 why=self.unbuilt,
                 fix=None if self.derivation.system.integrator is not None else "integrator=Strang(steps=8, dt=0.1)",
+                see="cost",
             )
         rank = len(self.derivation.system.domain.axes)
         if shape is not None and len(shape) != 2 + rank:
@@ -55,6 +56,7 @@ class Report:
                 f"--shape has {len(shape)} numbers, this layer takes {2 + rank}",
                 why=f"a state is (B, C{', ' if sides else ''}{sides})",
                 fix=f"--shape {','.join(map(str, default_shape(rank)))}",
+                see="cost",
             )
         return cost_of(self.lowered, self.optimised, shape or default_shape(rank), bandwidth)
 

@@ -172,6 +172,7 @@ class Quotients:
             + ", ".join(sorted([*_FUNCTIONS, "Max", "Min", "hypot"]))
             + " and powers; u*Abs(u) for "
             "u**2*sign(u); ImplicitMidpoint takes any function",
+            see="discrete-gradient",
         )
 
 

@@ -26,7 +26,9 @@ Bracket = Callable[[Functional, Functional], sp.Expr]
 def canonical(*pairs: tuple[AppliedUndef, AppliedUndef]) -> Bracket:
     """The canonical bracket of pairs (field, momentum)."""
     if not pairs or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-        raise SpecError("canonical() takes pairs (field, momentum)", part="bracket", fix="canonical((q, p))")
+        raise SpecError(
+            "canonical() takes pairs (field, momentum)", part="bracket", fix="canonical((q, p))", see="builders"
+        )
 
     def bracket(F: Functional, G: Functional) -> sp.Expr:
         return sp.Add(*(F[q] * G[p] - F[p] * G[q] for q, p in pairs))
@@ -58,6 +60,7 @@ def diffusion(weight: object, u: AppliedUndef) -> Dissipation:
             part="metric",
             why="it has no axes to diffuse along",
             fix=f"friction(weight, {u.func.__name__}) for a relaxation in place, or a lattice with axes",
+            see="builders",
         )
     return Dissipation(*((weight, lambda F, x=x: F[u].diff(x)) for x in axes))
 
@@ -82,6 +85,7 @@ def kulkarni_nomizu(
             part="metric",
             why=f"{len(fields)} fields, {len(first)} of sigma and {len(second)} of mu",
             fix="kulkarni_nomizu(H, (q, p), sigma=(a, b), mu=(c, d))",
+            see="builders",
         )
     terms = []
     for i, u in enumerate(fields):

@@ -35,6 +35,7 @@ def casimirs(state: State) -> tuple[dict[str, sp.Expr], Law | None]:
                 part="casimirs",
                 why="a Casimir is conserved by a Poisson bracket whatever the Hamiltonian; this is a gradient flow",
                 fix="drop casimirs=, or give bracket=",
+                see="casimirs",
             )
         return {}, None
     try:
@@ -57,6 +58,7 @@ def _check(state: State, form: Form, name: str, density: sp.Expr) -> Zero:
             part="casimirs",
             why="J dC = 0 keeps a functional of the state alone; this one moves at a fixed state as well",
             fix="the densities beside each factor of t, each a Casimir of its own",
+            see="casimirs",
         )
     tests = []
     for u, residual in zip(

@@ -46,4 +46,5 @@ def check_step(derivation: Derivation) -> None:
             part="integrator",
             why=f"the limit is {show(limit)}, at most {float(most):.4g}; beyond it the shortest waves grow",
             fix=f"dt below {float(most):.4g}, a finer step with more of them, or ImplicitMidpoint, which has no limit",
+            see="step-limit",
         )

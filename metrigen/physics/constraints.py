@@ -72,6 +72,7 @@ def constrain(system: System, hamiltonian: sp.Expr, fields: Sequence[AppliedUnde
             part="entropy",
             why="only the energy is varied through the constraint",
             fix="write the entropy in the fields of the state",
+            see="constraints",
         )
     residuals = tuple(_residual(system, psi, fields, auxiliary) for psi in auxiliary)
     stand_ins = tuple(sp.Function(f"chi:{psi.func.__name__}", real=True)(*psi.args) for psi in auxiliary)
@@ -91,6 +92,7 @@ def _residual(
             f"{psi} is both a field of the state and fixed by a constraint",
             part="constraints",
             fix=f"leave {name} out of fields=: it follows from the state",
+            see="constraints",
         )
     value = system.constraints[psi]
     check_functions(system, "constraints", value)
@@ -101,6 +103,7 @@ def _residual(
             part="constraints",
             why="a constraint holds fields of the state, auxiliary fields and inputs",
             fix=f"add it to fields=, or declare Input({unknown[0].func.__name__!r}, domain, time_dependent=True)",
+            see="constraints",
         )
     if is_timed(value):
         raise SpecError(
@@ -109,6 +112,7 @@ def _residual(
             why=f"{name} would move at a fixed state, and its part of the explicit dH/dt is not worked out",
             fix=f"carry t into the energy where the constraint is linear, {name} = cos(w*t)*phi with phi free of t, or "
             'hand the source in, Input("rho", domain)',
+            see="constraints",
         )
     residual = to_jets(value)
     if any(j.order_in(t) for j in jets_of(residual)):
@@ -117,6 +121,7 @@ def _residual(
             part="constraints",
             why="a constraint fixes the auxiliary field from the state at one moment",
             fix="derivatives along the axes alone; what evolves belongs into fields=",
+            see="constraints",
         )
     if not jets_of(residual, psi):
         raise SpecError(
@@ -124,6 +129,7 @@ def _residual(
             part="constraints",
             why=f"its residual is {show(residual)}",
             fix="write constraints={psi: psi.diff(x, 2) - omega} for psi_xx = omega",
+            see="constraints",
         )
     return residual
 
@@ -200,6 +206,7 @@ def _no_multiplier(auxiliary: Sequence[AppliedUndef], slopes: Sequence[sp.Expr])
         fix="write the part of the energy that holds the auxiliary field as the quadratic form of its constraint "
         "(grad(psi).square/2 for lap psi = omega), or declare the multiplier as a further auxiliary field whose "
         "constraint is this equation",
+        see="constraints",
     )
 
 

@@ -101,6 +101,7 @@ def _check_linear(state: State) -> None:
             why=f"{why}; a scan over the tokens composes linear steps",
             fix="let tokens change the bracket, the metric and the drive, and keep the energy quadratic; "
             "Lattice() steps a nonlinear oscillator",
+            see="sequence",
         )
 
     if state.entropy is not None:

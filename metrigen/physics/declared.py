@@ -36,6 +36,7 @@ def check_declared(system: System, names: Iterable[str] = ()) -> None:
                 part=part,
                 why=f"{part}= contains it; it is no axis, field, input or parameter of the system",
                 fix=f"{meant} {symbol} = Param({symbol.name!r}), a prescribed one Input({symbol.name!r}, domain)",
+                see="undeclared-symbol",
             )
 
 

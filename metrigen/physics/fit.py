@@ -95,7 +95,7 @@ def name_of(derivation: Derivation) -> str:
 def unfit(derivation: Derivation, why: str, fix: str, witness: str | None = None) -> SpecError:
     """The error of a method that does not fit the system that names it."""
     what = f"{name_of(derivation)} does not fit this system"
-    return SpecError(what, part="integrator", why=why, fix=fix, witness=witness)
+    return SpecError(what, part="integrator", why=why, fix=fix, witness=witness, see="method-fit")
 
 
 def explicit(derivation: Derivation) -> str | None:

@@ -60,6 +60,7 @@ def derive_on_graph(system: System, graph: Graph) -> Derivation:
             part="bracket",
             why="on a graph the bracket acts at every node by itself; what couples the nodes is the energy",
             fix="lambda F, G: F[q]*G[p] - F[p]*G[q]",
+            see="graph-parts",
         )
     whole, metric_form = (None, None) if system.metric is None else build_form("metric", system.metric, fields)
     for part in ("lagrangian", "hamiltonian", "entropy"):
@@ -107,6 +108,7 @@ def _refuse(system: System) -> None:
             "constraints= on a graph is not derived",
             part="constraints",
             fix="make the auxiliary field a steady state of its own: metric=Dissipation((1, lambda F: F[u]))",
+            see="graph-parts",
         )
     if system.symmetries:
         raise SpecError(
@@ -114,6 +116,7 @@ def _refuse(system: System) -> None:
             part="symmetries",
             why="its currents would live on edges whose ends they move differently",
             fix="drop it; the energy balance is derived edge by edge",
+            see="graph-parts",
         )
     if isinstance(system.readout, StressEnergy):
         raise SpecError(
@@ -122,6 +125,7 @@ def _refuse(system: System) -> None:
             why="an edge has two ends and no direction in a space; what exists is the energy T^t_t of every node and "
             "the energy flux T^e_t of every edge",
             fix="readout=energy_density()",
+            see="graph-parts",
         )
 
 
@@ -132,6 +136,7 @@ def _refuse_learned(part: str, expr: sp.Expr) -> None:
             part=part,
             why="what the laws of the nodes and the edges assume of it is not worked out",
             fix='write the function out, with Param(..., per="site") for what is learned',
+            see="graph-parts",
         )
 
 

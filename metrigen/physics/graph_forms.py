@@ -38,24 +38,36 @@ def named_differences(part: str, exprs: Iterable[sp.Expr], graph: Graph) -> dict
     for i, atom in enumerate(outermost(exprs)):
         f = atom.args[0]
         if not isinstance(atom, difference) or f.has(*MAPS):
-            raise SpecError(f"{atom} in {part}= is no difference of node values", part=part, fix="grad(u) of a field u")
+            raise SpecError(
+                f"{atom} in {part}= is no difference of node values",
+                part=part,
+                fix="grad(u) of a field u",
+                see="graph-terms",
+            )
         if "edge" in places(f):
             raise SpecError(
                 f"{part}= holds the difference of {f}, which lives on edges",
                 part=part,
                 why="grad acts on values at the nodes",
                 fix="multiply afterwards: w*grad(u).square",
+                see="graph-terms",
             )
-        if any(t in d.variables for d in f.atoms(sp.Derivative)):
+        if any(t == x for d in f.atoms(sp.Derivative) for x, _ in d.variable_count):
             raise SpecError(
                 f"{part}= holds the difference of a rate of change, {f}",
                 part=part,
                 why="an inertia on the edges couples all velocities; they would follow from the solution of a linear "
                 "system over the graph",
                 fix="keep the kinetic energy on the nodes",
+                see="graph-terms",
             )
         if channels.has_maps(f):
-            raise SpecError(f"{part}= mixes channels inside a difference: {f}", part=part, fix="mix outside of grad()")
+            raise SpecError(
+                f"{part}= mixes channels inside a difference: {f}",
+                part=part,
+                fix="mix outside of grad()",
+                see="graph-terms",
+            )
         label = f.func.__name__ if isinstance(f, AppliedUndef) else f"#{i}"
         names[atom] = sp.Function(f"B({label})", real=True)(graph.edge)
     return names
@@ -102,7 +114,7 @@ def check_not_along(part: str, density: sp.Expr) -> None:
     for j in jets_of(density):
         if any(n for x, n in zip(j.base.args, j.orders, strict=True) if x != t):
             fix = "grad(u) is the difference along every edge"
-            raise SpecError(f"{part}= differentiates along a graph: {show(j)}", part=part, fix=fix)
+            raise SpecError(f"{part}= differentiates along a graph: {show(j)}", part=part, fix=fix, see="graph-terms")
 
 
 def split_places(part: str, density: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
@@ -118,6 +130,7 @@ def split_places(part: str, density: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
                     part=part,
                     why="an edge has two ends, and the term does not say which one it means",
                     fix="a sum of terms of the nodes, m2*u**2, and of the edges, w*grad(u).square",
+                    see="graph-terms",
                 )
             (edges if "edge" in where else nodes).append(term)
     return sp.Add(*nodes), sp.Add(*edges)
@@ -131,6 +144,7 @@ def _check_even(part: str, defect: sp.Expr) -> None:
             why=f"turning all edges round changes it by {show(sp.expand(defect))}; the edges are undirected",
             witness=witness(defect) or None,
             fix="use an even function of the differences, such as grad(u).square or cos(grad(u)[0])",
+            see="graph-terms",
         )
 
 
@@ -189,6 +203,7 @@ def metric_on_graph(system: System, whole: Form, bilinear: Bilinear, graph: Grap
                 part="metric",
                 why="a metric is one factor in F times one in G",
                 fix="the product of the differences, grad(F[u]).dot(grad(G[u]))",
+                see="graph-terms",
             )
         place = arguments.index(atom.args[0].xreplace(back))
         table[atom] = sides["F" if atom.has(*left) else "G"][place]

@@ -95,12 +95,14 @@ def to_jets(expr: sp.Expr) -> sp.Expr:
                 f"{atom} is not a derivative of a field",
                 why="only fields and inputs are differentiated",
                 fix="carry the derivative out with .doit()",
+                see="derivative",
             )
         directions = [x for x, n in atom.variable_count for _ in range(_count(atom, n))]
         if any(x not in atom.expr.args for x in directions):
             raise SpecError(
                 f"{atom}: derivatives act along the coordinates {atom.expr.args}",
                 fix="differentiate by t or by an axis of the domain, the symbols the field was made with",
+                see="derivative",
             )
         table[atom] = jet(atom.expr, *directions)
     for atom in sorted(expr.atoms(AppliedUndef), key=sp.default_sort_key):
@@ -128,7 +130,7 @@ def has_unevaluated(expr: sp.Expr) -> bool:
 
 def _count(atom: sp.Derivative, n: sp.Expr) -> int:
     if not n.is_Integer:
-        raise SpecError(f"{atom}: the order of a derivative must be a number", fix="u.diff(x, 2)")
+        raise SpecError(f"{atom}: the order of a derivative must be a number", fix="u.diff(x, 2)", see="derivative")
     return int(n)
 
 
@@ -139,6 +141,7 @@ def _check_arguments(atom: AppliedUndef) -> None:
             part=atom.func.__name__,
             why="a field or an input takes the coordinate symbols themselves",
             fix="write an arbitrary function of a field out, for instance lam*phi**4/4 for V(phi)",
+            see="derivative",
         )
 
 

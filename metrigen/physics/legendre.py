@@ -126,6 +126,7 @@ def _regular(
             part=taken.func.__name__,
             why=f"{taken} is the momentum conjugate to another of its fields",
             fix="rename the field",
+            see="reserved-name",
         )
     conjugate = {u: jet(names[u]) for u in fields}
     inverse: Inverse = invert_velocities(lagrangian, fields, momenta, velocities, conjugate, hessian, det)

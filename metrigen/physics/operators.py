@@ -106,16 +106,18 @@ def build_form(
             f"{part}= could not be evaluated: {type(error).__name__}: {error}",
             part=part,
             fix=cure(error) or f"{part}=lambda F, G: an expression in F[u] and G[u]",
+            see="bracket-linear",
         ) from error
     if not isinstance(value, sp.Expr):
         raise SpecError(
             f"{part}= must give a SymPy expression, not {value!r}",
             part=part,
             fix=f"{part}=lambda F, G: an expression with one F[u] and one G[u] in every term",
+            see="not-an-expression",
         )
     check_evaluated(part, value)
     if value.has(sp.I):
-        raise SpecError(f"{part}= is complex: {value}", part=part, fix="write it in real fields")
+        raise SpecError(f"{part}= is complex: {value}", part=part, fix="write it in real fields", see="complex")
     check_finite(part, value)
     density = to_jets(value)
     with blamed_on(part):
@@ -139,6 +141,7 @@ def check_covectors(
             part=part,
             why="it takes two functionals of the state at one time",
             fix="derivatives along the axes alone, F[u]*G[u].diff(x)",
+            see="time-derivative",
         )
     for side, name in ((left, "F"), (right, "G")):
         if not _linear(density, side):
@@ -148,6 +151,7 @@ def check_covectors(
                 part=part,
                 why=f"a bracket is a bilinear form; {shown} has a term of another degree in {name}[...]",
                 fix="let every term contain exactly one F[u] and one G[u]",
+                see="bracket-linear",
             )
 
 

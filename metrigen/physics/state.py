@@ -228,6 +228,7 @@ def _check_form_functions(system: System, fields: tuple[AppliedUndef, ...], part
                 part="bracket",
                 why="the Jacobi identity of a bracket with non-local coefficients is not tested",
                 fix="write the bracket in the fields of the state alone",
+                see="fields",
             )
         if u not in covectors and u not in fields and u not in auxiliary and not is_input(u):
             raise SpecError(
@@ -235,4 +236,5 @@ def _check_form_functions(system: System, fields: tuple[AppliedUndef, ...], part
                 part=part,
                 why="the state is " + ", ".join(map(str, fields)),
                 fix=f"add it to fields=, or declare Input({u.func.__name__!r}, domain)",
+                see="fields",
             )

@@ -65,6 +65,7 @@ def action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
             part="symmetries",
             why="the current would hold the multiplier of the constraint, which a symmetry of the state does not move",
             fix="check the conserved quantity by its own bracket with the Hamiltonian",
+            see="symmetries",
         )
     if state.bracket is None:
         return -state.hamiltonian, state.fields
@@ -74,6 +75,7 @@ def action(state: State) -> tuple[sp.Expr, tuple[AppliedUndef, ...]]:
         part="symmetries",
         why="the current of a symmetry comes from the variation of an action",
         fix="give lagrangian=, or check the conserved quantity by its own bracket with the Hamiltonian",
+        see="symmetries",
     )
     if not form.constant() or channels.has_maps(form.density) or any(j.order for j in jets_of(form.density)):
         raise refusal
@@ -94,6 +96,7 @@ def _characteristic(name: str, table: Mapping[AppliedUndef, sp.Expr], fields: Se
                 f"symmetry {name!r} moves {u}, which is not a field of the action",
                 part="symmetries",
                 fix="its fields are " + ", ".join(map(str, fields)),
+                see="symmetries",
             )
     return {u: to_jets(sp.sympify(table.get(u, 0))) for u in fields}
 

@@ -33,7 +33,9 @@ def lagrangian_fields(system: System) -> tuple[AppliedUndef, ...]:
     check_functions(system, "lagrangian", system.lagrangian)
     found = [u for u in functions_in(system.lagrangian) if not is_input(u)]
     if not found:
-        raise SpecError("the Lagrangian contains no field", part="lagrangian", fix='u = Field("u", domain)')
+        raise SpecError(
+            "the Lagrangian contains no field", part="lagrangian", fix='u = Field("u", domain)', see="fields"
+        )
     declared = system.fields or ()
     momenta = [momentum(u) for u in found]
     for u in declared:
@@ -42,6 +44,7 @@ def lagrangian_fields(system: System) -> tuple[AppliedUndef, ...]:
                 f"{u} is in fields= but not in the Lagrangian",
                 part="fields",
                 fix="leave fields= out: the state is the fields of the Lagrangian and their momenta",
+                see="fields",
             )
     ordered = [u for u in declared if u in found]
     return (*ordered, *(u for u in found if u not in ordered))
@@ -59,11 +62,14 @@ def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
             part="fields",
             why="their order is the order of the state",
             fix=f"fields=({', '.join(_spoken_order(system, found))},)",
+            see="fields",
         )
     for u in system.fields:
         check_field(system, u)
     if len(set(system.fields)) != len(system.fields):
-        raise SpecError("a field occurs twice in fields=", part="fields", fix="name every field of the state once")
+        raise SpecError(
+            "a field occurs twice in fields=", part="fields", fix="name every field of the state once", see="fields"
+        )
     known = (*system.fields, *(system.constraints or ()))
     for part, density in densities:
         missing = [u for u in functions_in(density) if not is_input(u) and u not in known]
@@ -73,13 +79,15 @@ def hamiltonian_fields(system: System) -> tuple[AppliedUndef, ...]:
                 part=part,
                 why="fields= is the full state: " + ", ".join(map(str, system.fields)),
                 fix=f"add it to fields=, or declare Input({missing[0].func.__name__!r}, domain, time_dependent=True)",
+                see="fields",
             )
-        if any(t in d.variables for d in density.atoms(sp.Derivative)):
+        if any(t == x for d in density.atoms(sp.Derivative) for x, _ in d.variable_count):
             raise SpecError(
                 f"{part}= contains a time derivative",
                 part=part,
                 why="a Hamiltonian is a function of the state",
                 fix="write it with the momentum, or give lagrangian= instead",
+                see="time-derivative",
             )
     return system.fields
 
@@ -108,13 +116,14 @@ def check_field(system: System, u: object) -> None:
     """Refuse what is no real field on the domain of the system."""
     want = (t, *system.domain.axes)
     if not isinstance(u, AppliedUndef):
-        raise SpecError(f"{u!r} in fields= is not a field", part="fields", fix='u = Field("u", domain)')
+        raise SpecError(f"{u!r} in fields= is not a field", part="fields", fix='u = Field("u", domain)', see="fields")
     if isinstance(u, InputFunction):
         raise SpecError(
             f"{u} is an Input and cannot be a field of the state",
             part=u.func.__name__,
             why="an input is handed in and does not evolve",
             fix=f"{u.func.__name__} = Field({u.func.__name__!r}, domain), or leave it out of fields=",
+            see="fields",
         )
     if any(x not in want and getattr(x, "name", "") == t.name for x in u.args):
         raise _foreign_time(u)
@@ -124,6 +133,7 @@ def check_field(system: System, u: object) -> None:
             part=u.func.__name__,
             why=f"the domain of the system has the coordinates ({', '.join(map(str, want))})",
             fix=f'{u.func.__name__} = Field("{u.func.__name__}", domain)',
+            see="fields",
         )
     check_real(u)
 
@@ -136,6 +146,7 @@ def _foreign_time(u: AppliedUndef) -> SpecError:
         why="a symbol called t with other assumptions is another symbol to SymPy; time is Symbol('t', real=True)",
         fix=f"from metrigen import t, and use it for {name}(t, ...) and its derivatives, or write "
         f"{name} = Field({name!r}, domain)",
+        see="time-symbol",
     )
 
 
@@ -147,6 +158,7 @@ def check_real(u: AppliedUndef) -> None:
             part=name,
             why="the state of a layer is real",
             fix=f"split it into two real fields, {name} = ({name}1 + I*{name}2)/sqrt(2), and write the density in them",
+            see="complex",
         )
 
 
@@ -162,6 +174,7 @@ def check_functions(system: System, part: str, expr: sp.Expr) -> None:
                 part=u.func.__name__,
                 why=f"{part}= contains its conjugate",
                 fix=f"split it into two real fields, {u.func.__name__} = (a + I*b)/sqrt(2)",
+                see="complex",
             )
         check_real(u)
         if all(isinstance(x, sp.Symbol) for x in u.args):
@@ -174,6 +187,7 @@ def check_functions(system: System, part: str, expr: sp.Expr) -> None:
                         part=u.func.__name__,
                         why="the axes of the system are " + (", ".join(map(str, system.domain.axes)) or "none"),
                         fix=f"declare it on the system's domain: Input({u.func.__name__!r}, domain)",
+                        see="fields",
                     )
             else:
                 check_field(system, u)
@@ -195,6 +209,7 @@ def check_names(
                 part=name,
                 why=f"{_kind(other)} and {_kind(symbol)}",
                 fix="rename one of them, or declare it once and use that object everywhere",
+                see="two-symbols",
             )
 
     for u in state:
@@ -210,6 +225,7 @@ def check_names(
                     f"{symbol} is a {type(symbol).__name__}, which stands for no number of a layer",
                     part=symbol.name,
                     fix=f"{symbol.name} = Param({symbol.name!r}), or Input({symbol.name!r}, domain)",
+                    see="undeclared-symbol",
                 )
             claim(symbol.name, symbol)
             if isinstance(symbol, Param) and symbol.per == "edge" and EDGE not in system.domain.coordinates:
@@ -217,6 +233,7 @@ def check_names(
                     f"parameter {symbol.name!r} is given on edges, and the domain has none",
                     part=symbol.name,
                     fix='per="site" on a lattice; Graph() has edges',
+                    see="graph-parts",
                 )
         for head in heads(expr):
             claim(head.name, head)
@@ -228,6 +245,7 @@ def check_names(
             part="dt",
             why=f"{_kind(owner['dt'])}; an emitted layer keeps the step dt={step} of the integrator under that name",
             fix='rename it; a step that is learned is dt=Param("dt", positive=True, init=0.1)',
+            see="reserved-name",
         )
 
 
@@ -243,6 +261,7 @@ def _check_made(system: System, owner: Mapping[str, sp.Basic]) -> None:
             part=name,
             why=f"{_kind(owner[name])} has it as well, and in the emitted module both would be one",
             fix="rename one of them",
+            see="reserved-name",
         )
 
 

@@ -136,6 +136,6 @@ def engine_of(model: Model, name: str, steps: int) -> Iterator[Engine]:
         yield Interpreter(model)
         return
     if reason:
-        raise SpecError(f"--engine torch does not run: {reason}", fix="--engine numpy")
+        raise SpecError(f"--engine torch does not run: {reason}", fix="--engine numpy", see="not-simulated")
     with tempfile.TemporaryDirectory(prefix="metrigen-") as folder:
         yield Package(model, Path(folder))

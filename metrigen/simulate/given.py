@@ -83,6 +83,7 @@ def signed(name: str, text: str, x: np.ndarray, sign: str, sites: Mapping[str, n
         why=f"{int(wrong.sum())} of its {x.size} values are not",
         witness=f"{name} = {x[worst]:g}" + (f" at {', '.join(at)}" if at else ""),
         fix=f"--set {name}=VALUE that is {'above' if sign == 'positive' else 'at least'} 0 everywhere",
+        see="simulate-options",
     )
 
 
@@ -92,9 +93,11 @@ def assignments(texts: list[str], option: str) -> dict[str, str]:
     for text in texts:
         name, equals, right = (part.strip() for part in text.partition("="))
         if not equals or not name.isidentifier() or not right:
-            raise SpecError(f"{option} takes NAME=VALUE, not {text!r}", fix=f'{option} "u=exp(-x**2)"')
+            raise SpecError(
+                f"{option} takes NAME=VALUE, not {text!r}", fix=f'{option} "u=exp(-x**2)"', see="simulate-options"
+            )
         if name in found:
-            raise SpecError(f"{option} names {name} twice", fix="once")
+            raise SpecError(f"{option} names {name} twice", fix="once", see="simulate-options")
         found[name] = right
     return found
 
@@ -107,17 +110,23 @@ def _expression(name: str, text: str, known: tuple[str, ...], option: str) -> sp
         check_formula(text)
         found = sp.sympify(text, locals=symbols)
     except (sp.SympifyError, SyntaxError, TypeError, ValueError, AttributeError) as error:
-        raise SpecError(f"{said} is no expression", why=str(error).splitlines()[0], fix="as exp(-x**2)") from error
+        raise SpecError(
+            f"{said} is no expression", why=str(error).splitlines()[0], fix="as exp(-x**2)", see="simulate-options"
+        ) from error
     if not isinstance(found, sp.Expr):
-        raise SpecError(f"{said} is no number", fix="as 0.3, or exp(-x**2)")
+        raise SpecError(f"{said} is no number", fix="as 0.3, or exp(-x**2)", see="simulate-options")
     if found.has(sp.zoo, sp.nan, sp.oo, -sp.oo):
-        raise SpecError(f"{said} is not finite", why=f"it is {found}", fix="as 0.3, or exp(-x**2)")
+        raise SpecError(
+            f"{said} is not finite", why=f"it is {found}", fix="as 0.3, or exp(-x**2)", see="simulate-options"
+        )
     other = sorted(str(s) for s in found.free_symbols if s not in symbols.values())
     other += sorted({f.func.__name__ for f in found.atoms(sp.core.function.AppliedUndef)})
     if other:
         names = f"the names are {', '.join(known)}" if known else "a number; there are no coordinates here"
         starts = f"; starts: {', '.join(STARTS)}" if option == "--set" else ""
-        raise SpecError(f"{said} has {', '.join(other)}, which has no value here", fix=names + starts)
+        raise SpecError(
+            f"{said} has {', '.join(other)}, which has no value here", fix=names + starts, see="simulate-options"
+        )
     return found
 
 
@@ -132,14 +141,19 @@ def values(name: str, text: str, known: Mapping[str, Any], option: str = "--set"
     except (NameError, TypeError, ValueError, PrintMethodNotImplementedError) as error:
         raise SpecError(
             f"{said} cannot be evaluated by numpy", why=str(error).splitlines()[0],
-            fix="functions that numpy has, erf, gamma, and Piecewise of them",
+            fix="functions that numpy has, erf, gamma, and Piecewise of them", see="simulate-options",
         ) from error  # fmt: skip
     if np.iscomplexobj(result) and not (result.imag == 0).all():
-        raise SpecError(f"{said} is not real", why=f"it is {result[result.imag != 0][0]} somewhere", fix="a real one")
+        raise SpecError(
+            f"{said} is not real",
+            why=f"it is {result[result.imag != 0][0]} somewhere",
+            fix="a real one",
+            see="simulate-options",
+        )
     result = result.real
     if not np.isfinite(result).all():
         why = f"it is {result[~np.isfinite(result)][0]} somewhere"
-        raise SpecError(f"{said} is not finite everywhere", why=why, fix="another start")
+        raise SpecError(f"{said} is not finite everywhere", why=why, fix="another start", see="simulate-options")
     return result
 
 

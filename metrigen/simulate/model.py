@@ -56,16 +56,19 @@ def steppable(layer: Layer) -> Layer:
     if layer.on_tokens:
         why = "its steps are the tokens that it is handed"
         raise SpecError(f"{system.name} lives on a {type(system.domain).__name__}(), which is not simulated",
-                        part="domain", why=why, fix=fix)  # fmt: skip
+                        part="domain", why=why, fix=fix, see="not-simulated")  # fmt: skip
     if not layer.stepping:
         raise SpecError(
             f"{system.name} is solved for, not stepped", part="integrator",
-            why="a steady state has no time: there is one field, and no frames", fix=fix,
+            why="a steady state has no time: there is one field, and no frames", fix=fix, see="not-simulated",
         )  # fmt: skip
     if layer.learned:
         names = ", ".join(head.name for head in layer.learned)
         raise SpecError(
-            f"{names} stands for a module that a simulation does not have", part=layer.learned[0].name, fix=fix
+            f"{names} stands for a module that a simulation does not have",
+            part=layer.learned[0].name,
+            fix=fix,
+            see="not-simulated",
         )
     return layer
 
@@ -95,7 +98,7 @@ def model_of(
     if missing:
         raise SpecError(
             f"the input{'s' * (len(missing) > 1)} {', '.join(missing)} ha{'ve' if len(missing) > 1 else 's'} no value",
-            part=missing[0], fix=" ".join(f'--set "{name}=1"' for name in missing),
+            part=missing[0], fix=" ".join(f'--set "{name}=1"' for name in missing), see="simulate-options",
         )  # fmt: skip
     learned = {name: _number(name, symbol, params, float(dt) if name == "dt" and dt.is_number else None)
                for name, symbol in numbers.items()}  # fmt: skip
@@ -115,7 +118,12 @@ def _check_names(given: Mapping[str, str], known: tuple[str, ...], option: str, 
     for name in given:
         if name not in known:
             names = f"its {what} are {', '.join(known)}" if known else f"it has no {what}"
-            raise SpecError(f"{option} {name}: the system has no such name", why=names, fix=f"{option} NAME=VALUE")
+            raise SpecError(
+                f"{option} {name}: the system has no such name",
+                why=names,
+                fix=f"{option} NAME=VALUE",
+                see="simulate-options",
+            )
 
 
 def _number(name: str, symbol: sp.Symbol, given: Mapping[str, str], start: float | None) -> float:
@@ -128,7 +136,12 @@ def _number(name: str, symbol: sp.Symbol, given: Mapping[str, str], start: float
     if not wrong and below is not None and value >= below:
         wrong = f"below {below}"
     if wrong:
-        raise SpecError(f"{name} must be {wrong}, not {value:g}", part=name, fix=f"--param {name}=VALUE within that")
+        raise SpecError(
+            f"{name} must be {wrong}, not {value:g}",
+            part=name,
+            fix=f"--param {name}=VALUE within that",
+            see="simulate-options",
+        )
     return value
 
 
@@ -136,7 +149,10 @@ def _filled(array: Array | None, value: float, symbol: sp.Symbol, shape: tuple[i
     kind = Kind.SCALAR if array is None else array.kind
     if kind is Kind.MATRIX and isinstance(symbol, Param) and symbol.antisymmetric and value:
         raise SpecError(
-            f"{symbol} is antisymmetric: one number fills it if it is 0", part=symbol.name, fix="no --param"
+            f"{symbol} is antisymmetric: one number fills it if it is 0",
+            part=symbol.name,
+            fix="no --param",
+            see="simulate-options",
         )
     sizes = {Kind.SCALAR: (), Kind.CHANNEL: shape[1:2], Kind.MATRIX: (shape[1], shape[1]), Kind.SITE: shape,
              Kind.EDGE: (*shape[:2], edges)}  # fmt: skip

@@ -64,7 +64,12 @@ def _sides(size: tuple[int, ...], rank: int) -> tuple[int, ...]:
     sides = size * rank if len(size) == 1 and rank else size
     if len(sides) != rank:
         what = f"a size of {len(size)} numbers, and the lattice has {rank} axes" if rank else "a point has no size"
-        raise SpecError(what, part="domain", fix=f"--size {','.join(map(str, SIDES[rank]))}" if rank else "no --size")
+        raise SpecError(
+            what,
+            part="domain",
+            fix=f"--size {','.join(map(str, SIDES[rank]))}" if rank else "no --size",
+            see="simulate-options",
+        )
     return sides
 
 
@@ -72,7 +77,9 @@ def _graph(domain: Domain, size: tuple[int, ...] | None, name: str) -> Place:
     if domain.network is not None:
         nodes, edges = domain.network.nodes, [*domain.network.edges]
         if size is not None and size != (nodes,):
-            raise SpecError(f"the graph of the spec has {nodes} nodes", part="domain", fix="no --size")
+            raise SpecError(
+                f"the graph of the spec has {nodes} nodes", part="domain", fix="no --size", see="simulate-options"
+            )
     else:
         nodes, edges = _named(name, size)
     incidence = np.zeros((len(edges), nodes))
@@ -90,7 +97,9 @@ def _named(name: str, size: tuple[int, ...] | None) -> tuple[int, list[tuple[int
     sides = (NODES,) if size is None else size
     if name not in GRAPHS or (len(sides) > 1 and name != "grid"):
         raise SpecError(
-            f"no graph {name!r} of size {sides}", fix=f"--graph {', '.join(GRAPHS)}; --size 16, or 4,4 for a grid"
+            f"no graph {name!r} of size {sides}",
+            fix=f"--graph {', '.join(GRAPHS)}; --size 16, or 4,4 for a grid",
+            see="simulate-options",
         )
     if name == "grid":
         side = max(k for k in range(1, math.isqrt(sides[0]) + 1) if sides[0] % k == 0)

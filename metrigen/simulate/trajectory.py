@@ -118,7 +118,7 @@ def _stopped(name: str, step: int, before: Fields, model: Model) -> SpecError:
     return SpecError(
         f"{name} is not finite at step {step}, t = {step * model.dt:g}", part="integrator", why=about_limit(model),
         witness=f"the largest value of the state before that step is {largest:.3g}",
-        fix="a smaller step (--dt), or a start with a smaller amplitude (--set)",
+        fix="a smaller step (--dt), or a start with a smaller amplitude (--set)", see="not-finite",
     )  # fmt: skip
 
 
@@ -129,6 +129,7 @@ def _finite(name: str, value: float, model: Model, step: int) -> float:
     raise SpecError(
         f"the {name} is not finite by step {step}, t = {step * model.dt:g}", part="integrator",
         why=about_limit(model) if step else "it has no value at the start", witness=f"{name} = {value}", fix=fix,
+        see="not-finite",
     )  # fmt: skip
 
 

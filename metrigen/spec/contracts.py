@@ -58,6 +58,7 @@ class Method(ABC):
             why="a method that is not checked could leave out a part of the dynamics without a word",
             fix=f"give class {name} a {check}(self, derivation) that raises SpecError for what {step} does not hold, "
             "or derive it from the method whose check it shares",
+            see="own-method",
         )
 
     def check_token(self, derivation: Derivation) -> None:

@@ -31,6 +31,7 @@ def density(part: str, value: Any) -> sp.Expr:
             part=part,
             why=f"it is of type {type(value).__name__}",
             fix=f"{part}= an expression in the fields, as u.diff(t)**2/2 - grad(u).square/2",
+            see="not-an-expression",
         ) from error
     refuse = _not_scalar(part, expr)
     if refuse is not None:
@@ -43,6 +44,7 @@ def density(part: str, value: Any) -> sp.Expr:
             part=part,
             why=f"it contains I: {expr}",
             fix="split each complex field into two real ones, psi = (a + I*b)/sqrt(2), and write the density in these",
+            see="complex",
         )
     expr = real
     check_evaluated(part, expr)
@@ -80,7 +82,7 @@ def _not_scalar(part: str, value: Any) -> SpecError | None:
         return None
     # Written only here: the text of a deep expression takes more calls inside calls than Python has.
     what = what or f"{part}= is not a scalar SymPy expression: {value!r}"
-    return SpecError(what, part=part, why=f"it is of type {type(value).__name__}", fix=fix)
+    return SpecError(what, part=part, why=f"it is of type {type(value).__name__}", fix=fix, see="not-an-expression")
 
 
 def check_evaluated(part: str, expr: sp.Expr) -> None:
@@ -95,6 +97,7 @@ def check_evaluated(part: str, expr: sp.Expr) -> None:
                 part=part,
                 why=f"{held[0]}; a density is integrated over the domain as it is",
                 fix="carry it out with .doit(); of an integral over the domain write the integrand alone",
+                see="unevaluated",
             )
     if any(isinstance(s, Param) and s.is_matrix for s in expr.free_symbols):
         _check_matrices(part, expr)
@@ -114,4 +117,5 @@ def _check_matrices(part: str, expr: sp.Expr) -> None:
                 part=part,
                 why="a product is elementwise in the channel; a matrix takes the channels of a field to others",
                 fix=f"mix({node}, u) for the field u, as in u*mix({node}, u)/2",
+                see="channel-matrix",
             )

@@ -99,6 +99,7 @@ class Lattice(Domain):
                     f"a lattice axis must be a SymPy symbol, not {axis!r}",
                     part="domain",
                     fix='x, y = sp.symbols("x y", real=True)',
+                    see="lattice",
                 )
             check_name(axis.name, "axis")
             if axis.name == "t":
@@ -107,17 +108,26 @@ class Lattice(Domain):
                     part="domain",
                     why="t is the time",
                     fix="leave it out: fields depend on the time without it; or another name for the axis",
+                    see="lattice",
                 )
         if len({axis.name for axis in axes}) != len(axes):
             raise SpecError(
-                "two lattice axes have the same name", part="domain", fix="one symbol an axis: Lattice(x, y)"
+                "two lattice axes have the same name",
+                part="domain",
+                fix="one symbol an axis: Lattice(x, y)",
+                see="lattice",
             )
         if len(axes) > 3:
-            raise SpecError("a lattice has at most three axes", part="domain", fix="Lattice(x, y, z), or fewer")
+            raise SpecError(
+                "a lattice has at most three axes", part="domain", fix="Lattice(x, y, z), or fewer", see="lattice"
+            )
         for label, value, known in (("boundary", boundary, BOUNDARIES), ("average", average, AVERAGES)):
             if value not in known:
                 raise SpecError(
-                    f"unknown {label} {value!r}", part="domain", fix="one of " + ", ".join(map(repr, known))
+                    f"unknown {label} {value!r}",
+                    part="domain",
+                    fix="one of " + ", ".join(map(repr, known)),
+                    see="lattice",
                 )
         step = sp.nsimplify(spacing, rational=True) if not isinstance(spacing, sp.Basic) else spacing
         if not (step.is_number and step.is_positive):
@@ -125,6 +135,7 @@ class Lattice(Domain):
                 f"the lattice spacing must be a positive number, not {spacing!r}",
                 part="domain",
                 fix="spacing=0.1, or sp.Rational(1, 10)",
+                see="lattice",
             )
         object.__setattr__(self, "axes", tuple(axes))
         object.__setattr__(self, "boundary", boundary)
@@ -210,6 +221,7 @@ class Graph(Domain):
                 why="a layer on a graph factorises its matrix where that is small and dense, and iterates with "
                 "conjugate gradients elsewhere",
                 fix=f'SteadyState(solver="cg") where the energy is quadratic; {ANY}',
+                see="graph-parts",
             )
 
 
@@ -217,7 +229,7 @@ def _network(graph: Any) -> Network:
     """The nodes and edges of a ``networkx.Graph``, in an order that its history does not change."""
 
     def refuse(what: str, fix: str) -> SpecError:
-        return SpecError(what, part="domain", fix=fix)
+        return SpecError(what, part="domain", fix=fix, see="graph-parts")
 
     if not all(hasattr(graph, name) for name in ("nodes", "edges", "is_directed", "is_multigraph")):
         raise refuse(f"Graph() takes a networkx.Graph, not {graph!r}", "Graph(), its edges given at run time")

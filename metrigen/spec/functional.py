@@ -24,6 +24,7 @@ class Functional:
             raise SpecError(
                 f"{self.name}[{u}]: {u} is not a field of the state",
                 fix="the state is " + ", ".join(str(v) for v in self.fields),
+                see="fields",
             )
         return sp.Function(f"{self.name}_{u.func.__name__}", real=True)(*u.args)
 
@@ -38,7 +39,9 @@ class AnyFunctional(Functional):
 
     def __getitem__(self, u: AppliedUndef) -> AppliedUndef:
         if not isinstance(u, AppliedUndef):
-            raise SpecError(f"{self.name}[{u}]: {u} is not a field of the state", fix=f"{self.name}[u] of a field u")
+            raise SpecError(
+                f"{self.name}[{u}]: {u} is not a field of the state", fix=f"{self.name}[u] of a field u", see="fields"
+            )
         return sp.Function(f"{self.name}_{u.func.__name__}", real=True)(*u.args)
 
 
@@ -53,6 +56,7 @@ class Dissipation:
                     "Dissipation takes pairs (weight, A), A a callable of one functional",
                     part="metric",
                     fix="Dissipation((gamma, lambda F: F[pi]))",
+                    see="builders",
                 )
         self.terms = tuple((sp.sympify(weight), factor) for weight, factor in terms)
 

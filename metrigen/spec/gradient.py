@@ -34,6 +34,7 @@ class Gradient:
                 f"the product of a gradient with {other!r}",
                 why="a scalar product is one of two gradients along the same axes",
                 fix="grad(a).dot(grad(b))",
+                see="gradient",
             )
         return sp.Add(*(a * b for a, b in zip(self.components, other.components, strict=True)))
 
@@ -80,7 +81,12 @@ class Gradient:
 
 
 def _no_number(what: str, fix: str) -> SpecError:
-    return SpecError(f"{what} is no density", why="a gradient has a component per axis, a density is a number", fix=fix)
+    return SpecError(
+        f"{what} is no density",
+        why="a gradient has a component per axis, a density is a number",
+        fix=fix,
+        see="gradient",
+    )
 
 
 def grad(f: sp.Expr) -> Gradient:
@@ -92,6 +98,7 @@ def grad(f: sp.Expr) -> Gradient:
             f"grad() takes a field, not {f!r}",
             why="nothing in it depends on the coordinates, so it has no axes",
             fix='u = Field("u", domain), and grad(u)',
+            see="gradient",
         )
     if any(isinstance(x, Index) for u in functions for x in u.args):
         return Gradient((difference(f),))

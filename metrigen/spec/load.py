@@ -157,7 +157,9 @@ def _read_tree(path: Path, shown: str) -> tuple[str, ast.Module]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         why = f"byte 0x{data[error.start]:02x} in line {line}"
-        raise SpecError("the spec file is not UTF-8", where=shown, why=why, fix="save it as UTF-8") from error
+        raise SpecError(
+            "the spec file is not UTF-8", where=shown, why=why, fix="save it as UTF-8", see="spec-file"
+        ) from error
     return source, _parse(source, shown)
 
 
@@ -171,28 +173,40 @@ def _read_sibling(path: Path) -> tuple[Sibling, types.CodeType]:
 
 def _read(path: Path, shown: str) -> bytes:
     if not str(shown).isprintable():
-        raise SpecError(f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file")
+        raise SpecError(
+            f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file", see="spec-file"
+        )
     try:
         mode = path.stat().st_mode
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             why = "nothing is there"
-            raise SpecError("no such spec file", where=shown, why=why, fix="check the path") from None
+            raise SpecError("no such spec file", where=shown, why=why, fix="check the path", see="spec-file") from None
         why = error.strerror or str(error)
         fix = "a shorter path, and a folder that may be entered"
-        raise SpecError("the spec file cannot be read", where=shown[:200], why=why, fix=fix) from error
+        raise SpecError("the spec file cannot be read", where=shown[:200], why=why, fix=fix, see="spec-file") from error
     if stat.S_ISDIR(mode):
-        raise SpecError("the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py")
+        raise SpecError(
+            "the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py", see="spec-file"
+        )
     if not stat.S_ISREG(mode):
         why = "it is a pipe, a socket or a device"
-        raise SpecError("the spec is no regular file", where=shown, why=why, fix="write it to a file that ends in .py")
+        raise SpecError(
+            "the spec is no regular file",
+            where=shown,
+            why=why,
+            fix="write it to a file that ends in .py",
+            see="spec-file",
+        )
     if path.suffix != ".py":
-        raise SpecError("a spec is a Python file", where=shown, fix="give a file whose name ends in .py")
+        raise SpecError(
+            "a spec is a Python file", where=shown, fix="give a file whose name ends in .py", see="spec-file"
+        )
     try:
         return path.read_bytes()
     except OSError as error:
         why, fix = error.strerror or str(error), "let the file be read, or give another"
-        raise SpecError("the spec file cannot be read", where=shown, why=why, fix=fix) from error
+        raise SpecError("the spec file cannot be read", where=shown, why=why, fix=fix, see="spec-file") from error
 
 
 def _parse(source: str, shown: str) -> ast.Module:
@@ -201,10 +215,12 @@ def _parse(source: str, shown: str) -> ast.Module:
     except SyntaxError as error:
         where = quote(shown, source, error.lineno) if error.lineno else shown
         fix = "the file must be valid Python"
-        raise SpecError("the spec has a syntax error", where=where, why=error.msg, fix=fix) from error
+        raise SpecError(
+            "the spec has a syntax error", where=where, why=error.msg, fix=fix, see="spec-syntax"
+        ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         why, fix = str(error) or type(error).__name__, "the file must be Python that the interpreter can parse"
-        raise SpecError("the spec cannot be parsed", where=shown, why=why, fix=fix) from error
+        raise SpecError("the spec cannot be parsed", where=shown, why=why, fix=fix, see="spec-syntax") from error
 
 
 def _run(
@@ -255,6 +271,7 @@ def _foreign(
         where=where,
         why=f"{type(error).__name__}: {text}" if text else type(error).__name__,
         fix=fix or "correct this line of the spec",
+        see="spec-raises",
     )
 
 
@@ -292,6 +309,7 @@ def _check_time(namespace: Mapping[str, object], source: str, shown: str, lines:
                 why="fields depend on the t of metrigen; to SymPy a symbol of the same name made here is another one, "
                 "and a derivative by it is zero",
                 fix="from metrigen import t, and drop this line",
+                see="time-symbol",
             )
 
 
@@ -309,6 +327,7 @@ def _the_system(namespace: dict[str, object], source: str, shown: str, lines: So
             where=quote(shown, source, line) if line else shown,
             why="systems: " + ", ".join(names) if len(names) > 1 else "`system` is assigned twice",
             fix="one file a system: move the other one to a file of its own",
+            see="one-system",
         )
     system = namespace.get("system")
     if isinstance(system, System):
@@ -319,6 +338,7 @@ def _the_system(namespace: dict[str, object], source: str, shown: str, lines: So
             where=quote(shown, source, lines.bindings[0]) if lines.bindings else shown,
             why=f"it is of type {type(system).__name__}",
             fix="system = System(name=..., domain=..., ...)",
+            see="one-system",
         )
     line = lines.variables.get(names[0]) if names else None
     raise SpecError(
@@ -326,4 +346,5 @@ def _the_system(namespace: dict[str, object], source: str, shown: str, lines: So
         where=quote(shown, source, line) if line else shown,
         why=f"the system is called {names[0]!r}" if names else None,
         fix=f"rename {names[0]!r} to 'system'" if names else "system = System(name=..., domain=..., ...)",
+        see="one-system",
     )

@@ -20,7 +20,10 @@ def check_name(name: object, what: str) -> str:
     owner = _owner(text)
     if owner is not None:
         raise SpecError(
-            f"{what} name {text!r} is reserved in {owner}", part=text, fix=f"rename it, for instance to {_free(text)!r}"
+            f"{what} name {text!r} is reserved in {owner}",
+            part=text,
+            fix=f"rename it, for instance to {_free(text)!r}",
+            see="reserved-name",
         )
     return text
 
@@ -30,25 +33,38 @@ def check_system_name(name: object) -> str:
     text = check_identifier(name, "system")
     fix = f"rename it, for instance to {text[:20] + '_layer'!r}"
     if keyword.iskeyword(text):
-        raise SpecError(f"system name {text!r} is reserved in Python", part=text, fix=fix)
+        raise SpecError(f"system name {text!r} is reserved in Python", part=text, fix=fix, see="reserved-name")
     if text in IMPORTED:
-        raise SpecError(f"system name {text!r} is that of a package which the layer imports", part=text, fix=fix)
+        raise SpecError(
+            f"system name {text!r} is that of a package which the layer imports",
+            part=text,
+            fix=fix,
+            see="reserved-name",
+        )
     if text.lower() in DEVICES:
         why = "Windows keeps that name for a device: no folder can have it there"
-        raise SpecError(f"system name {text!r} is no name of a folder", part=text, why=why, fix=fix)
+        raise SpecError(f"system name {text!r} is no name of a folder", part=text, why=why, fix=fix, see="not-a-name")
     if len(text) > LONGEST:
         why = f"it has {len(text)} letters, and file names are made of it"
-        raise SpecError(f"system name {text[:20] + '...'!r} is too long", part=text, why=why, fix=f"{LONGEST} at most")
+        raise SpecError(
+            f"system name {text[:20] + '...'!r} is too long",
+            part=text,
+            why=why,
+            fix=f"{LONGEST} at most",
+            see="not-a-name",
+        )
     if class_name(text) in BUILTINS | CLASSES:
         why = f"the class of the layer would be {class_name(text)}, which its module uses for something else"
-        raise SpecError(f"system name {text!r} gives no name of a class", part=text, why=why, fix=fix)
+        raise SpecError(f"system name {text!r} gives no name of a class", part=text, why=why, fix=fix, see="not-a-name")
     return text
 
 
 def check_label(name: object, what: str) -> str:
     """Return ``name`` if it can stand in a line of text, where it names no variable; raise ``SpecError`` otherwise."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise SpecError(f"{what} name {name!r} is not a line of printable text", fix='a word, as "spin"')
+        raise SpecError(
+            f"{what} name {name!r} is not a line of printable text", fix='a word, as "spin"', see="not-a-name"
+        )
     return name
 
 
@@ -65,6 +81,7 @@ def check_identifier(name: object, what: str) -> str:
             part=str(name),
             why="names appear unchanged in Python, Triton and C code",
             fix="use ASCII letters, digits and single underscores, not starting with a digit",
+            see="not-a-name",
         )
     if "__" in name or name.startswith("_"):
         raise SpecError(
@@ -72,6 +89,7 @@ def check_identifier(name: object, what: str) -> str:
             part=name,
             why="a leading or a double underscore marks names that the compiler makes",
             fix=f"rename it, for instance to {_free(name.strip('_').replace('__', '_') or 'u')!r}",
+            see="reserved-name",
         )
     return name
 

@@ -132,7 +132,7 @@ def NeuralFunction(
     check_name(name, "learned function")
 
     def refuse(what: str, fix: str, why: str | None = None) -> SpecError:
-        return SpecError(f"learned function {name!r}: {what}", part=name, why=why, fix=fix)
+        return SpecError(f"learned function {name!r}: {what}", part=name, why=why, fix=fix, see="learned-function")
 
     if name in _OWN:
         raise refuse("the layer has an argument of that name", f"rename it, for instance to {name + '_'!r}")
@@ -162,6 +162,7 @@ def _expression(name: str, argument: object) -> sp.Expr:
             part=name,
             why="it is a function of numbers at a site",
             fix="for a gradient, apply it to grad(phi).square or to its components one by one",
+            see="learned-function",
         )
     return value
 

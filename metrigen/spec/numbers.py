@@ -24,7 +24,7 @@ def check_number(value: object, what: str, part: str, fix: str) -> float:
         number, why = math.nan, f"it is of type {type(value).__name__}"
     if math.isfinite(number):
         return number
-    raise SpecError(f"{what}={_short(value)} is not a finite real number", part=part, why=why, fix=fix)
+    raise SpecError(f"{what}={_short(value)} is not a finite real number", part=part, why=why, fix=fix, see="number")
 
 
 def check_finite(what: str, expression: sp.Basic, part: str | None = None) -> None:
@@ -37,6 +37,7 @@ def check_finite(what: str, expression: sp.Basic, part: str | None = None) -> No
                 part=part or what,
                 why=f"{bad} stands in {_short(expression)}",
                 fix="write a finite number; a wall that nothing passes is a large one, or an Input",
+                see="number",
             )
 
 

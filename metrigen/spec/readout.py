@@ -30,7 +30,7 @@ Readout = StressEnergy | EnergyDensity
 
 def stress_energy(normalise: str | None = None) -> StressEnergy:
     if normalise not in NORMALISATIONS:
-        raise SpecError(f"unknown normalise={normalise!r}", part="readout", fix='None or "amplitude"')
+        raise SpecError(f"unknown normalise={normalise!r}", part="readout", fix='None or "amplitude"', see="readout")
     return StressEnergy(normalise)
 
 

@@ -35,6 +35,7 @@ def momentum(u: AppliedUndef) -> AppliedUndef:
             fix=f"{u} = Field({str(u)!r}, domain), or momentum() of a field"
             if isinstance(u, sp.Symbol)
             else 'u = Field("u", domain), and momentum(u)',
+            see="domain",
         )
     return sp.Function(f"pi_{u.func.__name__}", real=True)(*u.args)
 
@@ -70,6 +71,7 @@ def _check_domain(word: str, name: object, domain: object, kind: type[Support]) 
         part=str(name),
         why=f"{domain} is {'a symbol: it can be an axis of a domain' if axis else 'a ' + type(domain).__name__}",
         fix=f"grid = Lattice({domain if axis else 'x, y'}), and {word}({name!r}, grid)",
+        see="domain",
     )
 
 
@@ -170,7 +172,7 @@ def _check_param(
     name: str, per: str, shape: object, block: object, signed: bool, symmetric: bool, antisymmetric: bool
 ) -> None:
     def refuse(what: str, fix: str) -> SpecError:
-        return SpecError(f"parameter {name!r}: {what}", part=name, fix=fix)
+        return SpecError(f"parameter {name!r}: {what}", part=name, fix=fix, see="parameter")
 
     if per not in PER:
         raise refuse(f"unknown per={per!r}", "one of " + ", ".join(map(repr, PER)))
@@ -196,9 +198,12 @@ def _check_bound(name: str, below: object, fits: bool) -> None:
             f"parameter {name!r}: below= bounds numbers that are positive or nonnegative",
             part=name,
             fix=f"Param({name!r}, positive=True, below=1.0)",
+            see="parameter",
         )
     if isinstance(below, bool) or not isinstance(below, (int, float)) or not 0 < below < float("inf"):
-        raise SpecError(f"parameter {name!r}: below={below!r} is not a positive number", part=name, fix="below=1.0")
+        raise SpecError(
+            f"parameter {name!r}: below={below!r} is not a positive number", part=name, fix="below=1.0", see="parameter"
+        )
 
 
 def _check_init(
@@ -210,16 +215,18 @@ def _check_init(
     if isinstance(init, tuple):
         if len(init) != 2:
             fix = f"Param({name!r}, init=(0.1, 0.5)); one value for each channel is set on the layer"
-            raise SpecError(f"parameter {name!r}: init={init!r} is not a range (low, high)", part=name, fix=fix)
+            raise SpecError(
+                f"parameter {name!r}: init={init!r} is not a range (low, high)", part=name, fix=fix, see="parameter"
+            )
         for end in init:
             _check_init(name, end, positive, nonnegative, False, below)
         if not init[0] <= init[1]:
             raise SpecError(f"parameter {name!r}: init={init!r} ends below its beginning", part=name,
-                            fix=f"init=({init[1]}, {init[0]})")  # fmt: skip
+                            fix=f"init=({init[1]}, {init[0]})", see="parameter")  # fmt: skip
         return
 
     def refuse(why: str, fix: str) -> SpecError:
-        return SpecError(f"parameter {name!r}: init={init!r} is not {why}", part=name, fix=fix)
+        return SpecError(f"parameter {name!r}: init={init!r} is not {why}", part=name, fix=fix, see="parameter")
 
     check_number(init, f"parameter {name!r}: init", name, f"Param({name!r}, init=0.1); tensors are set on the layer")
     if positive and not init > 0:  # type: ignore[operator]
@@ -249,7 +256,9 @@ class mix(sp.Function):
     def eval(cls, matrix: sp.Expr, f: sp.Expr) -> sp.Expr | None:
         if not isinstance(matrix, transposed) and not (isinstance(matrix, Param) and matrix.is_matrix):
             raise SpecError(
-                f"mix() takes a channel matrix first, not {matrix}", fix='declare Param(..., shape=("C", "C"))'
+                f"mix() takes a channel matrix first, not {matrix}",
+                fix='declare Param(..., shape=("C", "C"))',
+                see="channel-matrix",
             )
         return sp.S.Zero if f.is_zero else None
 

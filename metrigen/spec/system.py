@@ -68,12 +68,13 @@ class System:
         check_system_name(self.name)
         if not isinstance(self.domain, Domain):
             fix = "Lattice(x, y), Graph() or Sequence()"
-            raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix=fix)
+            raise SpecError(f"domain= takes a domain, not {self.domain!r}", part="domain", fix=fix, see="system-parts")
         if self.integrator is not None and not isinstance(self.integrator, Method):
             raise SpecError(
                 f"integrator= takes a method, not {self.integrator!r}",
                 part="integrator",
                 fix="Strang(steps=8, dt=0.1), or SteadyState() for a stationary field",
+                see="system-parts",
             )
         if self.fields is not None:
             fields = self.fields if isinstance(self.fields, (tuple, list)) else (self.fields,)
@@ -88,18 +89,25 @@ class System:
                 part="lagrangian",
                 why="both were given" if self.lagrangian is not None else "neither was given",
                 fix="give the Lagrangian density, or the Hamiltonian density (the free energy of a gradient flow)",
+                see="system-parts",
             )
         _check_keys("symmetries", self.symmetries, check_identifier)
         _check_keys("casimirs", self.casimirs, check_label)
         if self.constraints:
             object.__setattr__(self, "constraints", _constraints(self))
         if self.entropy is not None and self.metric is None:
-            raise SpecError("an entropy needs a metric to produce it", part="entropy", fix="add metric=, or drop it")
+            raise SpecError(
+                "an entropy needs a metric to produce it",
+                part="entropy",
+                fix="add metric=, or drop it",
+                see="system-parts",
+            )
         if self.lagrangian is None and self.bracket is None and self.metric is None:
             raise SpecError(
                 "a Hamiltonian alone gives no dynamics",
                 part="hamiltonian",
                 fix="add bracket= (Hamiltonian dynamics), metric= (gradient flow), or both",
+                see="system-parts",
             )
         if self.temperature is not None:
             object.__setattr__(self, "temperature", temperature_of(self))
@@ -108,14 +116,21 @@ class System:
     def lattice(self) -> Lattice:
         """The domain of a system that is discretised on a lattice; SpecError for any other."""
         if not isinstance(self.domain, Lattice):
-            raise SpecError(f"{type(self.domain).__name__}() is no lattice", part="domain", fix="Lattice(x, y)")
+            raise SpecError(
+                f"{type(self.domain).__name__}() is no lattice", part="domain", fix="Lattice(x, y)", see="no-integrator"
+            )
         return self.domain
 
     @property
     def stepper(self) -> Stepper:
         """The integrator of a system that is stepped in time; SpecError for any other."""
         if not isinstance(self.integrator, Stepper):
-            raise SpecError(f"{self.name} is not stepped in time", part="integrator", fix="Strang(steps=8, dt=0.1)")
+            raise SpecError(
+                f"{self.name} is not stepped in time",
+                part="integrator",
+                fix="Strang(steps=8, dt=0.1)",
+                see="no-integrator",
+            )
         return self.integrator
 
     @property
@@ -127,7 +142,9 @@ class System:
     def solver(self) -> Solver:
         """The integrator of a system that is solved for; SpecError for any other."""
         if not isinstance(self.integrator, Solver):
-            raise SpecError(f"{self.name} is not solved for", part="integrator", fix="SteadyState()")
+            raise SpecError(
+                f"{self.name} is not solved for", part="integrator", fix="SteadyState()", see="no-integrator"
+            )
         return self.integrator
 
     @property
@@ -186,7 +203,12 @@ def _check_keys(part: str, table: object, check: Callable[[object, str], str]) -
     if table is None:
         return
     if not isinstance(table, Mapping):
-        raise SpecError(f"{part}= takes a mapping of names, not {table!r}", part=part, fix=f'{part}={{"name": ...}}')
+        raise SpecError(
+            f"{part}= takes a mapping of names, not {table!r}",
+            part=part,
+            fix=f'{part}={{"name": ...}}',
+            see="system-parts",
+        )
     for name in table:
         try:
             check(name, part)
@@ -202,6 +224,7 @@ def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:
             "constraints= takes {auxiliary field: residual}",
             part="constraints",
             fix="constraints={psi: psi.diff(x, 2) + psi.diff(y, 2) - omega}",
+            see="constraints",
         )
     if system.lagrangian is not None:
         raise SpecError(
@@ -209,5 +232,6 @@ def _constraints(system: System) -> Mapping[AppliedUndef, sp.Expr]:
             part="constraints",
             why="in a Lagrangian a field without velocity is a Lagrange multiplier, and its equation the constraint",
             fix="give hamiltonian=, fields= and bracket=",
+            see="constraints",
         )
     return MappingProxyType({psi: density("constraints", value) for psi, value in table.items()})

@@ -41,7 +41,7 @@ def temperature_of(system: System) -> sp.Expr | None:
 
 
 def _no_temperature(value: object, why: str) -> SpecError:
-    return SpecError(f"temperature= takes no {value!r}", part="temperature", why=why, fix=_FIX)
+    return SpecError(f"temperature= takes no {value!r}", part="temperature", why=why, fix=_FIX, see="temperature")
 
 
 def _check_system(system: System) -> None:
@@ -52,6 +52,7 @@ def _check_system(system: System) -> None:
             part="temperature",
             why="the noise is sqrt(2 T M): where nothing dissipates, nothing fluctuates",
             fix="add metric=, friction(gamma, p) say, or drop temperature=",
+            see="temperature",
         )
     if system.entropy is not None:
         raise SpecError(
@@ -59,6 +60,7 @@ def _check_system(system: System) -> None:
             part="temperature",
             why="a system with an entropy is isolated: it has its own temperature dH/dS, and no bath to prescribe one",
             fix="drop entropy= for the free-energy form in a bath, or drop temperature=",
+            see="temperature",
         )
     if not isinstance(system.domain, Lattice):
         raise SpecError(
@@ -67,6 +69,7 @@ def _check_system(system: System) -> None:
             why="noise is made for the sites of a Lattice alone",
             fix="Lattice() for ODEs, Lattice(x) for a field; elsewhere hand the noise in as an Input that acts as a "
             "force, with a time step a call",
+            see="temperature",
         )
     if isinstance(system.integrator, Solver):
         raise SpecError(
@@ -74,6 +77,7 @@ def _check_system(system: System) -> None:
             part="temperature",
             why="a solve finds the minimum of the free energy, the state of temperature 0",
             fix="Strang(steps=8, dt=0.1) or ExplicitEuler(steps=8, dt=0.1) samples exp(-H/T); or drop temperature=",
+            see="temperature",
         )
     if system.constraints:
         raise SpecError(
@@ -81,4 +85,5 @@ def _check_system(system: System) -> None:
             part="temperature",
             why="noise in a field that an auxiliary field follows is not built",
             fix="write the energy in the fields of the state alone, or drop temperature=",
+            see="temperature",
         )

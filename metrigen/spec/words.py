@@ -47,6 +47,7 @@ def _cases(e: sp.Piecewise) -> sp.Expr:
             f"{e} has no value where no condition holds",
             why="a number is needed at every state",
             fix="end it with (value, True)",
+            see="piecewise",
         )
     for value, condition in reversed(e.args):
         out = value if out is None else _where(condition, value, out)
@@ -72,7 +73,11 @@ def _where(condition: sp.Basic, yes: sp.Expr, no: sp.Expr) -> sp.Expr:
     if isinstance(condition, sp.Not):
         return _where(condition.args[0], no, yes)
     if not isinstance(condition, sp.core.relational.Relational):
-        raise SpecError(f"a condition of Piecewise is not understood: {condition}", fix="compare with <, <=, > or >=")
+        raise SpecError(
+            f"a condition of Piecewise is not understood: {condition}",
+            fix="compare with <, <=, > or >=",
+            see="piecewise",
+        )
     left, right = condition.lhs, condition.rhs
     if isinstance(condition, (sp.StrictGreaterThan, sp.StrictLessThan)):
         return choose(left - right if isinstance(condition, sp.StrictGreaterThan) else right - left, yes, no)

@@ -16,7 +16,7 @@ from metrigen.emit.mathml import mathml
 from metrigen.emit.notation import latex
 from metrigen.emit.svg import Line, Mark, line_plot, stencil_grid, ticks
 from metrigen.errors import BuildError
-from metrigen.package.page import page
+from metrigen.package.page import _flowing, page
 from metrigen.package.pictures import stencil_pictures, wave_pictures
 from tests.conftest import ROOT
 from tests.show.systems import decay, heat, report, screened, wave, x, y
@@ -196,3 +196,7 @@ def test_small_numbers_on_an_axis_leave_room_for_its_label() -> None:
     assert sorted(float(v) for v in shown)[0] < -1
     plain = line_plot("decay", "k", "growth rate", [Line("a", [0.0, 1.0], [-1.5, 0.0])])
     assert ">growth rate<" in plain
+
+
+def test_a_paragraph_of_the_docstring_is_as_wide_as_the_page() -> None:
+    assert _flowing("One line\nand more.\n\n    a formula\n\nEnd.") == "One line and more.\n\n    a formula\n\nEnd."

@@ -64,6 +64,7 @@ def target(name: str | None) -> Target:
             "kernels are compiled ahead on Linux alone, for x86-64 and arm64",
             why=f"this is {sys.platform} {platform.machine()}",
             fix="build without --compile: the package compiles its kernels where it runs",
+            see="compiled-ahead",
         )
     if name is None:
         flags = machine.flags()
@@ -73,6 +74,7 @@ def target(name: str | None) -> Target:
             f"{name!r} is no baseline of instructions",
             why=f"known here are {', '.join(known)}",
             fix="--target one of them",
+            see="compiled-ahead",
         )
     return known[name]
 
@@ -96,6 +98,7 @@ def libraries(files: Mapping[str, str], shape: Sequence[int], dtype: str) -> tup
             f"a field of this layer has the shape (B, C{', n' * rank})",
             why=f"{','.join(map(str, shape))} has {len(sites)} axes beside batch and channels",
             fix="--shape B,C,*sites",
+            see="compiled-ahead",
         )
     block = known.get("BLOCK", 1)
     group = block if block and channels % block == 0 else channels
@@ -147,7 +150,10 @@ def compile_ahead(files: Mapping[str, str], wanted: Sequence[Defines], goal: Tar
         command = machine.compiler()
     except FileNotFoundError as error:
         raise BuildError(
-            "kernels cannot be compiled here", why=str(error), fix="install g++, or name one by CXX"
+            "kernels cannot be compiled here",
+            why=str(error),
+            fix="install g++, or name one by CXX",
+            see="compiled-ahead",
         ) from None
     flags = tuple(f"-march={goal.name}" if f.startswith("-march=") else f for f in _constants(files["cpu.py"])["FLAGS"])
     # Left out where the linker would name a library of OpenMP that a machine without a compiler may not have.
@@ -181,4 +187,5 @@ def _ran(command: Sequence[str]) -> None:
             "the compiler failed on the kernels",
             why=(done.stderr.strip() or f"exit code {done.returncode}")[:600],
             fix="a newer compiler, named by CXX, or another --target",
+            see="compiled-ahead",
         )

@@ -118,7 +118,7 @@ def tune(
         raise SpecError(
             f"{package} has no kernel to tune at {batch} x {channels} x {tuple(size)}", part="tune",
             why="planes of this size do not fit on chip, so its kernels take one launch for each part of a step",
-            fix="choose a smaller size=",
+            fix="choose a smaller size=", see="tune",
         )  # fmt: skip
     defaults = {key: settings["default"] for key, settings in launches.items()}
     runs = {key: settings["run"] for key, settings in launches.items()}
@@ -144,21 +144,22 @@ def _loaded(package: str) -> tuple[Any, ModuleType, ModuleType]:
     try:
         import torch
     except ImportError as error:
-        raise SpecError("tune needs torch", part="tune", fix="pip install metrigen[torch]") from error
+        raise SpecError("tune needs torch", part="tune", fix="pip install metrigen[torch]", see="tune") from error
     if not torch.cuda.is_available():
         raise SpecError(
             "tune needs a GPU, and torch sees none on this machine",
             part="tune",
             why="settings are measured, never guessed",
             fix="run it on the machine that the layer will run on; without it the kernels keep to their rule",
+            see="tune",
         )
     module = importlib.import_module(package.strip("/").replace("/", "."))
     try:
         kernels = importlib.import_module(f"{module.__name__}.kernels")
     except ImportError as error:
-        raise SpecError("tune needs Triton", part="tune", fix="pip install triton") from error
+        raise SpecError("tune needs Triton", part="tune", fix="pip install triton", see="tune") from error
     if not hasattr(kernels, "settings_file"):
-        raise SpecError(f"{package} has no fused kernels to tune", part="tune", fix="build it again")
+        raise SpecError(f"{package} has no fused kernels to tune", part="tune", fix="build it again", see="tune")
     return torch, kernels, module
 
 
