@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -38,16 +38,19 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.discretise.graph import GraphLowering
 from metrigen.discretise.lower import Lowering
 from metrigen.discretise.sequence import cell_of
+from metrigen.discretise.steady_programs import StencilSteady
 from metrigen.discretise.tokens import SequenceLowering
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.scan import Scan
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.layers.layer import Layer
+from metrigen.layers.operator import Operator
 from metrigen.package.notices import notices
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.ranges import undefined
-from metrigen.programs import discretised
+from metrigen.programs import Evolution, Lowered, TimeStep, discretised
 from metrigen.spec.domain import Domain
 from metrigen.spec.readout import EnergyDensity, StressEnergy
 from tests.conftest import ROOT
@@ -276,6 +279,28 @@ def told_apart(source: str) -> Iterator[int]:
 def files() -> Iterator[Path]:
     home = ROOT / "metrigen"
     return (f for f in sorted(home.rglob("*.py")) if f.relative_to(home).parts[0] not in (HOME, "compiler.py"))
+
+
+def optional(kind: type) -> list[str]:
+    """The fields of a dataclass that may be None."""
+    hints = {f.name: get_type_hints(kind)[f.name] for f in fields(kind)}
+    return [f"{kind.__name__}.{name}" for name, hint in hints.items() if type(None) in (hint, *get_args(hint))]
+
+
+def test_nothing_in_the_layer_model_is_optional() -> None:
+    model = [Layer, Lowered, Operator, StencilSteady, *get_args(Evolution)]
+    assert TimeStep in model
+    assert Scan in model
+    assert [name for kind in model for name in optional(kind)] == []
+    assert optional(Compared) == ["Compared.other"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the test above has to find."""
+
+    own: int
+    other: str | None
 
 
 def test_domains_are_told_apart_at_home() -> None:

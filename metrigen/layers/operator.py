@@ -35,7 +35,7 @@ class Operator:
     maker: str
     groups: tuple[tuple[str, ...] | str | int, ...]
     forward: Program
-    adjoint: Program | None = None
+    adjoint: Program
 
     @property
     def call(self) -> str:

@@ -82,8 +82,10 @@ def test_backends_are_named_in_their_folders_alone(root: Path) -> None:
 
 def test_the_layer_model_has_no_flag_for_a_backend(root: Path) -> None:
     names = {"cpu", "triton", "without_triton", "without_cpu"}
-    for folder in ("layer", "package"):
-        for file in sorted((root / "metrigen" / folder).glob("*.py")):
+    for folder in ("layers", "package"):
+        files = sorted((root / "metrigen" / folder).glob("*.py"))
+        assert files, folder
+        for file in files:
             tree = ast.parse(file.read_text(encoding="utf-8"))
             used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
             used |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from metrigen import (
+    RK4,
     Dissipation,
     ExplicitEuler,
     Exponential,
@@ -293,6 +294,23 @@ def test_the_kernels_of_a_sequence_with_every_word_are_cpp(tmp_path: Path) -> No
     )
     package(scan, tmp_path, "scanned")
     syntax_of(tmp_path / "scanned/kernels.cpp")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize("axes", [(), tuple(sp.symbols("x y", real=True))], ids=["point", "plane"])
+def test_what_finds_the_values_of_a_step_gives_way_to_names_of_a_spec(
+    axes: tuple[sp.Symbol, ...], tmp_path: Path
+) -> None:
+    """The members of the C++ that holds coefficients, in a layer with an input by step."""
+    grid = Lattice(*axes)
+    u, drive = Field("u", grid), Input("drive", grid, time_dependent=True)
+    rates = sp.Add(*(Param(n, positive=True, per="channel") for n in ("frames", "layout", "whole")))
+    system = System(
+        name="framed", domain=grid, fields=(u,), hamiltonian=rates * u**2 / 2 - drive * u,
+        metric=Dissipation((1, lambda F: F[u])), integrator=RK4(1, 0.1),
+    )  # fmt: skip
+    package(system, tmp_path, "framed")
+    syntax_of(tmp_path / "framed/kernels.cpp")
 
 
 def syntax_of(file: Path) -> None:

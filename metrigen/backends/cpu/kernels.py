@@ -235,7 +235,7 @@ _OF_SPEC = "__of_spec"
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
     "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed "
-    "multiply fill add outer_product workspace arrays sample first std solver site_sum".split()
+    "multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout whole".split()
 )
 
 
