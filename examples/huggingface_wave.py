@@ -3,8 +3,8 @@
     pip install 'metrigen[examples]'
     python examples/huggingface_wave.py
 
-`PreTrainedModel` around a layer, trained by `Trainer`, saved and read again. It ends with the accuracy on unseen signals of
-the model that was read: is a signal made of a slow tone or of a fast one, in noise of the same strength?
+`PreTrainedModel` around a layer, trained by `Trainer`, saved and read again. It prints the accuracy on unseen signals
+of the model that was read: is a signal made of a slow tone or of a fast one, in noise of the same strength?
 """
 
 from __future__ import annotations
