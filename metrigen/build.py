@@ -220,6 +220,7 @@ def compile_kernels(
             component=", ".join(package.destination.name for package in packages),
             why="metrigen show SPEC --backends says why",
             fix="build without --compile: it runs in plain torch",
+            see="compiled-ahead",
         )
     made = []
     for package in packages:
@@ -231,7 +232,9 @@ def compile_kernels(
                 folder = cleaning.enter_context(staging(place, package.destination.name)) / "new"
                 folder.mkdir()
             except OSError as error:
-                raise BuildError("the package cannot be written", component=str(place), why=str(error)) from error
+                raise BuildError(
+                    "the package cannot be written", component=str(place), why=str(error), see="compiled-ahead"
+                ) from error
             names = ahead.compile_ahead(package.files, [d for part in parts for d in part], goal, folder)
             made.append(Kernels(package, folder, names))
     return goal.name, tuple(made)
@@ -249,6 +252,7 @@ def place_kernels(made: Sequence[Kernels]) -> None:
                 component=str(place),
                 why=error.strerror or str(error),
                 fix="the package is there and compiles its kernels where it runs; make room and build again",
+                see="compiled-ahead",
             ) from error
 
 

@@ -69,6 +69,7 @@ def check_destination(destination: Path) -> None:
             component=str(destination),
             why=f"it is of format {found}, and this metrigen knows formats up to {FORMAT}",
             fix="build with that metrigen, or give another folder with --out",
+            see="place-taken",
         )
     foreign = sorted({*present, *kept} if listed is None else {*present, *kept} - listed)
     if foreign:
