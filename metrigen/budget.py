@@ -25,7 +25,7 @@ DEEPEST = 100  # levels of an expression: SymPy walks down every one of them by 
 _FACTORS = 5  # of a product that are printed in the time of one operation
 _FUNCTION = 8  # operations of a function beside the one of its node
 T = TypeVar("T")
-_ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
+_ACCOUNT: ContextVar[WorkBudget | None] = ContextVar("account", default=None)
 _STAGE: ContextVar[str] = ContextVar("stage", default="")
 
 
@@ -46,12 +46,12 @@ class TooLarge(SpecError):
 
 
 @dataclass
-class Account:
+class WorkBudget:
     """Operations that are left of ``whole``; ``outer`` pays for them too."""
 
     whole: int
     left: int
-    outer: Account | None = None
+    outer: WorkBudget | None = None
 
     @property
     def spent(self) -> int:
@@ -59,9 +59,9 @@ class Account:
 
 
 @contextmanager
-def limited(operations: int) -> Iterator[Account]:
+def limited(operations: int) -> Iterator[WorkBudget]:
     """An account for everything that is called inside."""
-    account = Account(operations, operations, _ACCOUNT.get())
+    account = WorkBudget(operations, operations, _ACCOUNT.get())
     token = _ACCOUNT.set(account)
     try:
         yield account
@@ -81,7 +81,7 @@ def stage(name: str) -> Iterator[None]:
 
 def spend(operations: int, doing: str) -> None:
     """Take operations off the account and those around it. Raises TooLarge where one does not hold so many."""
-    chain: list[Account] = []
+    chain: list[WorkBudget] = []
     account = _ACCOUNT.get()
     while account is not None:
         if operations > account.left:

@@ -72,7 +72,7 @@ def compile_file(
         spec = _as_built(spec, out / spec.system.name)
     on_spec(spec.path)
     on_stage(Stage("load", time.perf_counter() - start, None, None, None))
-    with blaming(spec):
+    with located(spec):
         compiled = compile_spec(spec, on_stage, on_begin)
     for warned in compiled.warnings:
         locate(warned, spec)
@@ -111,7 +111,7 @@ def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Re
         if on_begin is not None:
             on_begin(stage)
 
-    with blaming(spec), faults(stage=lambda: at[-1]):
+    with located(spec), faults(stage=lambda: at[-1]):
         return report_of(spec, begin)
 
 
@@ -119,7 +119,7 @@ def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Re
 def layer_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Iterator[tuple[Layer, tuple[Warned, ...]]]:
     """The layer of a spec file, and what its author is to be told; errors inside point into the file."""
     spec = load_spec(path)
-    with blaming(spec):
+    with located(spec):
         layer = layer_of(spec, on_begin)
         warnings = notices(layer.derivation, spec.declared)
         for warned in warnings:
@@ -157,7 +157,7 @@ def report_markdown(report: Report) -> str:
 
 def report_cost(report: Report, shape: tuple[int, ...] | None, bandwidth: float) -> Cost:
     """The cost of a layer at a shape; errors point into the spec."""
-    with blaming(report.spec):
+    with located(report.spec):
         return report.cost(shape, bandwidth)
 
 
@@ -185,7 +185,7 @@ def packages_of(compiled: Sequence[Compiled], out: Path) -> tuple[Package, ...]:
                 fix="give one of them another name=",
                 see="same-name",
             )
-        with blaming(one.spec), faults(stage="check what is printed"):
+        with located(one.spec), faults(stage="check what is printed"):
             packages[name.casefold()] = Package(one, out / name, package_files(one))
     return tuple(packages.values())
 
@@ -280,7 +280,7 @@ def differences(package: Package) -> list[Difference]:
 
 
 @contextmanager
-def blaming(spec: Spec) -> Iterator[None]:
+def located(spec: Spec) -> Iterator[None]:
     """Let errors raised inside point at the line of the spec that is to blame, faults of the compiler at the system."""
     try:
         yield

@@ -11,14 +11,14 @@ from typing import Any
 import sympy as sp
 
 from metrigen.budget import BUILD, TooLarge, limited
-from metrigen.build import blaming
+from metrigen.build import located
 from metrigen.compiler import layer_of
 from metrigen.emit.derivation import Formula, sections
 from metrigen.emit.notation import text
 from metrigen.layers.counts import statistics
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.physics.effort import expand
+from metrigen.physics.work_budget import expand
 from metrigen.spec.load import Spec, load_spec
 from metrigen.spec.symbols import Param
 
@@ -67,7 +67,7 @@ class Comparison:
 def snapshot(path: Path) -> Snapshot:
     """Load, derive and, where there is an integrator, lower a spec; raises what a build raises."""
     spec = load_spec(path)
-    with blaming(spec), limited(BUILD):
+    with located(spec), limited(BUILD):
         if spec.system.integrator is None:
             derivation = derive(spec.system)
             return _snapshot(spec, derivation, derivation.laws, {})

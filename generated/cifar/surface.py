@@ -138,6 +138,8 @@ class Surface(nn.Module):
     def _hoisted(self, name: str, *given: Any) -> Any:
         """What a method of HOISTED makes of parameters alone, for tensors like the last of ``given``, behind dt where
         that is no parameter: of a frozen layer what is kept, if it was made for these."""
+        if not self._frozen:
+            return getattr(self, name)(*given)
         made = tuple(n for n in self._frozen if n.startswith(f"_kept{name}_"))
         if made and (len(given) == 1 or given[0] is self._kept_step):
             kept, like = tuple(getattr(self, n) for n in made), given[-1]

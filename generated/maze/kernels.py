@@ -1095,9 +1095,7 @@ def conjugate_gradient_kernel(
     weight_to_0_m1 = tl.where(ok, weight_to_0_m1, 0.0)
     weight_to_0_p1 = tl.where(ok, weight_to_0_p1, 0.0)
     weight_to_p1_0 = tl.where(ok, weight_to_p1_0, 0.0)
-    diagonal__ = tl.where(
-        ok, _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0), 1.0
-    )
+    pivot = tl.where(ok, _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0), 1.0)
     unit, scale = _unit(tl.max(tl.abs(b)), ACC)
     rtol = tl.load(rtol_ptr).to(ACC)
     # In its unit every plane is near 1, and the numbers of the solve are the same.
@@ -1114,7 +1112,7 @@ def conjugate_gradient_kernel(
     lost = tl.sum(r * r) > (6.703903964971299e153 if ACC == tl.float64 else 9.223372036854776e18) * square
     x = tl.where(lost, 0.0, x)
     r = b - tl.where(lost, 0.0, image)
-    z = r / diagonal__
+    z = r / pivot
     p = z
     rz = tl.sum(r * z)
     active = tl.sqrt(tl.sum(r * r)) > tolerance
@@ -1140,7 +1138,7 @@ def conjugate_gradient_kernel(
                 stalls = tl.where(left > 0.9 * best, stalls + 1, 0)
                 active = (left > tolerance) & (stalls < PATIENCE)
                 best = tl.minimum(best, left)
-            z = r / diagonal__
+            z = r / pivot
             fresh = tl.sum(r * z)
             beta = tl.where(looks, 0.0, fresh / tl.where(rz == 0.0, 1.0, rz))
             p = z + beta * p
@@ -1213,9 +1211,7 @@ def monotone_kernel(
     weight_to_0_m1 = tl.where(ok, weight_to_0_m1, 0.0)
     weight_to_0_p1 = tl.where(ok, weight_to_0_p1, 0.0)
     weight_to_p1_0 = tl.where(ok, weight_to_p1_0, 0.0)
-    diagonal__ = tl.where(
-        ok, _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0), 1.0
-    )
+    pivot = tl.where(ok, _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0), 1.0)
     unit, scale = _unit(tl.max(tl.abs(b)), ACC)
     rtol = tl.load(rtol_ptr).to(ACC)
     start = _load_plane(start_ptr, base, ok, ACC)
@@ -1229,7 +1225,7 @@ def monotone_kernel(
     while active & (count < max_iter):
         new = (
             source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
-        ) / diagonal__
+        ) / pivot
         moving = tl.abs(new - u) > rtol * tl.abs(new)
         active = tl.max((ok & moving).to(tl.int32)) > 0
         u = tl.where(ok, new, 0.0)
@@ -1245,7 +1241,7 @@ def monotone_kernel(
         while active & (count < max_iter):
             new = (
                 source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
-            ) / diagonal__
+            ) / pivot
             moving = tl.abs(new - u) > rtol * tl.abs(new)
             active = tl.max((ok & moving).to(tl.int32)) > 0
             u = tl.where(ok, new, 0.0)

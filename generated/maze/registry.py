@@ -85,7 +85,7 @@ class Operators:
         if name not in self.kernels.get(main, ()):
             return "torch"
         module = self.backends[name]
-        fell_back = getattr(module, "fell_back", bool)()
+        fell_back = hasattr(module, "fell_back") and module.fell_back()
         return name if module.available() and not fell_back else "torch"
 
     def takes(self, x: Tensor) -> bool:
@@ -467,10 +467,12 @@ class Operators:
         for x, kind in zip(tensors, kinds):
             if kind == "any":
                 continue
-            if kind == _BY_STEP + "field" and x.dtype == _HASHES and x.shape[1:] == whole[:2]:
-                continue
-            shape = x.shape[1:] if kind.startswith(_BY_STEP) else x.shape
-            if shape != shapes[kind.removeprefix(_BY_STEP)]:
+            shape = x.shape
+            if kind not in shapes:  # with a value for every step
+                kind, shape = kind.removeprefix(_BY_STEP), shape[1:]
+                if kind == "field" and x.dtype == _HASHES and shape == whole[:2]:
+                    continue
+            if shape != shapes[kind]:
                 raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
             if x.dtype != dtype or x.device != device:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")

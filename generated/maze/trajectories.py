@@ -45,6 +45,8 @@ class Span(NamedTuple):
 def counted(span: Span, own: int, driven: Mapping[str, Tensor]) -> Span:
     """The span with its number of steps: that of the values of the ``driven`` inputs (B, C, K, ...), which a size of
     one does not tell, else what the call says, else ``own``. Raises ValueError where they differ."""
+    if not driven and span.steps is None and span.every == 0:
+        return span._replace(steps=own)  # most calls
     steps = own if span.steps is None else as_count(span.steps, "steps", 0)
     said = "" if span.steps is None else f"steps={steps}"
     for name, x in driven.items():

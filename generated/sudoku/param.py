@@ -111,13 +111,14 @@ class LayerParam:
         value = getattr(layer, self.raw_name)
         symmetry = 1 if self.per == "edge" and layer.edges is None else self.symmetry
         if symmetry:
-            value = 0.5 * (value + symmetry * value.mT)
+            value = 0.5 * (value + value.mT if symmetry > 0 else value - value.mT)
         if not self.sign:
             return value
         info = torch.finfo(value.dtype)
         least = info.tiny if self.sign == "positive" else 0.0  # kept off 0 and off the bound, where it rounds to them
         if self.below is None:
-            return nn.functional.threshold(nn.functional.softplus(value), least, least)
+            found = nn.functional.softplus(value)
+            return nn.functional.threshold(found, least, least) if least else found
         return (self.below * torch.sigmoid(value)).clamp(least, self.below * (1 - info.eps))
 
     def _inverse(self, value: Tensor) -> Tensor:

@@ -29,9 +29,9 @@ from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement
 from metrigen.ir.queries import equations_in
 from metrigen.passes.pipeline import ON_GRAPH, apply
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.physics.fit import unfit
 from metrigen.physics.graph_forms import split_places
 from metrigen.physics.incidence import outermost, places
+from metrigen.physics.preconditions import unfit
 from metrigen.spec.contracts import Method
 from metrigen.spec.domain import EDGE, Domain, Graph, Index, Lattice
 from metrigen.spec.edges import average, codifference, difference, share

@@ -29,10 +29,10 @@ from metrigen.passes.vary import bar
 from metrigen.physics import channels
 from metrigen.physics.clock import SUM, but_for_explicit, moves
 from metrigen.physics.derivation import Bilinear, Law
-from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.incidence import graph_zero, outermost
 from metrigen.physics.jets import to_jets
 from metrigen.physics.report import SYMMETRISE, identity, show
+from metrigen.physics.work_budget import LAW, expand, limited
 from metrigen.physics.zero import Zero, every
 from metrigen.spec.edges import average, codifference, difference, share
 from metrigen.spec.symbols import mix, mix_transposed, t, total

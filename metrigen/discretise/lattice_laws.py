@@ -23,9 +23,9 @@ from metrigen.errors import REPORT, StructureError
 from metrigen.ir.nodes import Mix, Program, Total
 from metrigen.ir.queries import maps_in
 from metrigen.physics.derivation import Bilinear, Law
-from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.report import SYMMETRISE
 from metrigen.physics.size import TooLarge
+from metrigen.physics.work_budget import LAW, expand, limited
 
 
 def lattice_laws(dynamics: Dynamics) -> tuple[Law, ...]:

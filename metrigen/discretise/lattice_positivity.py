@@ -14,9 +14,9 @@ from metrigen.discretise.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwrit
 from metrigen.errors import StructureError
 from metrigen.ir.nodes import Leaf, leaves
 from metrigen.physics.derivation import Bilinear, Law
-from metrigen.physics.effort import expand
 from metrigen.physics.positivity import signs_of_matrix
 from metrigen.physics.size import nodes
+from metrigen.physics.work_budget import expand
 
 NAME = "lattice_metric_psd"
 _MOST_VALUES, _LARGE = 6, 300  # values of f around a site, operations of the density

@@ -36,9 +36,9 @@ from metrigen.ir.queries import known
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Bilinear
-from metrigen.physics.effort import expand
 from metrigen.physics.partials import Partials
 from metrigen.physics.size import TooLarge, expanded_terms, nodes
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import zero_test
 
 CHANNELS, TRIALS, SEED, TOLERANCE = 2, 3, 20, 1e-10

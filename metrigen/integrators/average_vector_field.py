@@ -27,7 +27,7 @@ from metrigen.integrators.base import TimeStepper, at_mid_time
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import unfit
+from metrigen.physics.preconditions import unfit
 from metrigen.spec.functions import choose, whole
 
 _KINKS = (sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside, sp.Piecewise, sp.floor, sp.ceiling, choose, whole)

@@ -26,7 +26,7 @@ from metrigen.passes.pipeline import GRADIENT, PRUNED, apply
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
 from metrigen.passes.secant import followed, secant
 from metrigen.passes.vary import bar, vary
-from metrigen.physics.effort import expand
+from metrigen.physics.work_budget import expand
 
 ANALYTIC = 8  # nodes for what is no polynomial
 

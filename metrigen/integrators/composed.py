@@ -27,8 +27,8 @@ from metrigen.integrators.leapfrog import Leapfrog
 from metrigen.integrators.strang import Strang
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import canonical_pairs, check_domain, check_integrator, unfit
 from metrigen.physics.limits import SmallWaves
+from metrigen.physics.preconditions import canonical_pairs, check_domain, check_integrator, unfit
 from metrigen.physics.rotation import remainder
 from metrigen.spec.symbols import t
 

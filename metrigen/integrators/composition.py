@@ -14,8 +14,8 @@ from metrigen.errors import SpecError
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import check_domain, check_integrator, name_of, unfit
 from metrigen.physics.parts import bracket_part, metric_part
+from metrigen.physics.preconditions import check_domain, check_integrator, name_of, unfit
 from metrigen.spec.symbols import t
 
 

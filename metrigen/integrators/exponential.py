@@ -28,7 +28,8 @@ from metrigen.ir.stumpff import stumpff
 from metrigen.passes.vary import bar
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import (
+from metrigen.physics.jets import from_jets, jet, to_jets
+from metrigen.physics.preconditions import (
     check_friction,
     check_pairs,
     check_quadratic,
@@ -38,7 +39,6 @@ from metrigen.physics.fit import (
     rows,
     unfit,
 )
-from metrigen.physics.jets import from_jets, jet, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.rotation import remainder
 from metrigen.physics.variation import euler, euler_jets

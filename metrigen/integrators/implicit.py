@@ -18,7 +18,7 @@ from metrigen.ir.queries import couples_channels
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import equation
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import unfit
+from metrigen.physics.preconditions import unfit
 from metrigen.spec.neural import heads
 
 

@@ -24,7 +24,8 @@ from metrigen.discretise.noise import bath, friction_noise, xi
 from metrigen.ir.nodes import Leaf, Mix
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import (
+from metrigen.physics.heat import Account, friction_with_heat
+from metrigen.physics.preconditions import (
     Separable,
     canonical_pairs,
     check_pairs,
@@ -33,7 +34,6 @@ from metrigen.physics.fit import (
     split,
     unfit,
 )
-from metrigen.physics.heat import Account, friction_with_heat
 from metrigen.physics.rotation import Plane, planes, remainder
 from metrigen.physics.variation import euler
 from metrigen.spec.domain import ANY
@@ -60,7 +60,7 @@ def check_drift_and_kick(derivation: Derivation) -> None:
 
 @dataclass(frozen=True)
 class Splitting:
-    """The parts of a separable system that has passed ``physics.fit``.
+    """The parts of a separable system that has passed ``physics.preconditions``.
 
     pairs     (field, momentum) of each degree of freedom
     energy    kinetic(p) + potential(q)

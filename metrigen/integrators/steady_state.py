@@ -9,8 +9,8 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import explicit, rows, unfit
 from metrigen.physics.jets import jets_of, to_jets
+from metrigen.physics.preconditions import explicit, rows, unfit
 from metrigen.physics.zero import is_zero
 from metrigen.spec.contracts import Solver
 from metrigen.spec.domain import ANY

@@ -33,9 +33,9 @@ from metrigen.integrators.separable import Flows, Splitting, splitting
 from metrigen.ir.nodes import Program
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.fit import check_friction, check_pairs, check_quadratic, check_separable, unfit
 from metrigen.physics.heat import friction_with_heat
 from metrigen.physics.limits import SmallWaves
+from metrigen.physics.preconditions import check_friction, check_pairs, check_quadratic, check_separable, unfit
 from metrigen.physics.report import show
 from metrigen.physics.rotation import misfit
 from metrigen.spec.domain import ANY

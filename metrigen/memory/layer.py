@@ -69,12 +69,12 @@ def _spec_of(system: System | str | os.PathLike[str], changes: dict[str, Any]) -
 
 def _compiled(spec: Spec, key: str | None) -> tuple[str, cache.Entry]:
     """Compile and keep a system; without a key, its key is that of its files."""
-    from metrigen.build import blaming
+    from metrigen.build import located
     from metrigen.compiler import compile_spec
     from metrigen.emit.package import package_files
     from metrigen.spec.load import locate
 
-    with blaming(spec):
+    with located(spec):
         compiled = compile_spec(spec)
         files = package_files(compiled)
     told = [str(locate(warned, spec)) for warned in compiled.warnings]

@@ -9,10 +9,10 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import count_ops
 from metrigen.physics.operators import Form, rename
 from metrigen.physics.report import identity, multiplied_out, show, show_form, violation, witness
 from metrigen.physics.variation import euler_jets, tidy
+from metrigen.physics.work_budget import count_ops
 from metrigen.physics.zero import every, is_zero, zero_test
 
 # Operations in the trilinear density beyond which it is not varied; channel maps are dearer. Textbooks stay below 100.

@@ -11,12 +11,12 @@ from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import LAW, limited
 from metrigen.physics.jets import jet, to_jets
 from metrigen.physics.operators import Form
 from metrigen.physics.report import identity, show, violation, witness
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State, functional_derivatives
+from metrigen.physics.work_budget import LAW, limited
 from metrigen.physics.zero import Zero, all_zero, every, zero_test
 
 NAME = "casimir"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.physics.effort import expand, spend_on
 from metrigen.physics.jets import Jet
 from metrigen.physics.size import expanded_terms
+from metrigen.physics.work_budget import expand, spend_on
 from metrigen.spec.symbols import Param, mix, mix_transposed, total, transposed
 
 MAPS = (mix, total)

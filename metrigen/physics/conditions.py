@@ -14,10 +14,10 @@ import sympy as sp
 
 from metrigen.physics import channels
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import spend_on
 from metrigen.physics.jets import label
 from metrigen.physics.opaque import opaque
 from metrigen.physics.size import TooLarge, fits
+from metrigen.physics.work_budget import spend_on
 from metrigen.physics.zero import DIGITS, Evaluator, Point, random_point
 from metrigen.spec.symbols import Param
 

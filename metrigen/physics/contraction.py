@@ -17,12 +17,12 @@ from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
 from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import jet, jets_of, label
 from metrigen.physics.positivity import signs_of_matrix
 from metrigen.physics.report import short, show, violation
 from metrigen.physics.signs import Sign, condition
 from metrigen.physics.state import State
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import Evaluator, random_point
 from metrigen.spec.symbols import t
 

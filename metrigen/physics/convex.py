@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 import sympy as sp
 
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet
 from metrigen.physics.partials import Partials
+from metrigen.physics.work_budget import expand
 from metrigen.spec.functions import logcosh, softplus
 
 Entry = Callable[[sp.Symbol, sp.Symbol], sp.Expr]

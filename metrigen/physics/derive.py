@@ -10,24 +10,24 @@ import sympy as sp
 from metrigen.budget import DERIVE, check_depth, shallow, stage
 from metrigen.physics import steady
 from metrigen.physics.casimirs import casimirs
-from metrigen.physics.clamps import check_step
 from metrigen.physics.clock import INT, POINT, but_for_explicit, is_timed
 from metrigen.physics.contraction import check_contraction
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
-from metrigen.physics.effort import EQUATIONS, LAW, LAWS, limited
 from metrigen.physics.elliptic import check_constraint
-from metrigen.physics.fit import check_integrator
 from metrigen.physics.fluctuation import check_fluctuation, fluctuation_law
 from metrigen.physics.graph import derive_on_graph
 from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
 from metrigen.physics.learned_law import learned_law
 from metrigen.physics.limits import step_limit
+from metrigen.physics.preconditions import check_integrator
 from metrigen.physics.size import TooLarge, blamed_on
 from metrigen.physics.state import State, build_state, equations
+from metrigen.physics.step_bounds import check_step
 from metrigen.physics.symmetry import currents
 from metrigen.physics.tensor import tensor_of
 from metrigen.physics.wellposed import check_well_posed
+from metrigen.physics.work_budget import EQUATIONS, LAW, LAWS, limited
 from metrigen.spec.domain import Graph
 from metrigen.spec.system import System
 

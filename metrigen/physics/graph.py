@@ -20,7 +20,6 @@ from metrigen.errors import SpecError
 from metrigen.physics import brackets, metric, noether
 from metrigen.physics.clock import SUM, but_for_explicit, is_timed
 from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
-from metrigen.physics.fit import check_integrator, unfit
 from metrigen.physics.graph_forms import Density, Metric, metric_on_graph, named_differences, split_density
 from metrigen.physics.graph_laws import (
     check_degeneracy,
@@ -33,6 +32,7 @@ from metrigen.physics.incidence import outermost
 from metrigen.physics.jets import from_jets, jet, to_jets
 from metrigen.physics.legendre import Legendre, transform
 from metrigen.physics.operators import Form, build_form
+from metrigen.physics.preconditions import check_integrator, unfit
 from metrigen.physics.report import identity
 from metrigen.physics.state import bracket_of, check_everything
 from metrigen.physics.variation import diff_jets, tidy

@@ -13,11 +13,11 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
-from metrigen.physics.effort import count_ops, spend
 from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.opaque import opaque
 from metrigen.physics.partials import Partials
 from metrigen.physics.report import short
+from metrigen.physics.work_budget import count_ops, spend
 from metrigen.physics.zero import DIGITS, Evaluator, Point
 
 Orders = tuple[int, ...]

@@ -19,11 +19,11 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.effort import expand
-from metrigen.physics.fit import explicit, unfit
 from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
+from metrigen.physics.preconditions import explicit, unfit
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler, euler_jets
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import is_zero
 from metrigen.spec.domain import ANY
 

@@ -11,12 +11,12 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels, linear
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, label
 from metrigen.physics.refusals import refuse
 from metrigen.physics.report import short, show
 from metrigen.physics.signs import sign_of
 from metrigen.physics.variation import over_common, tidy
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import Evaluator, random_point
 from metrigen.spec.neural import learned
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from metrigen.physics import brackets, metric
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import LAW, limited
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
+from metrigen.physics.work_budget import LAW, limited
 
 
 def structure_laws(state: State) -> tuple[Law, ...]:

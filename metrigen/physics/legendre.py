@@ -18,13 +18,13 @@ from metrigen.errors import SpecError
 from metrigen.physics import channels, linear
 from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law, Verdict
-from metrigen.physics.effort import expand
 from metrigen.physics.inversion import Inverse, invert_velocities
 from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.partials import Partials
 from metrigen.physics.refusals import refuse, refuse_singular
 from metrigen.physics.report import identity, show
 from metrigen.physics.variation import diff_jets, euler_of, gradient, over_common, tidy
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import momentum, t
 

@@ -24,11 +24,11 @@ from sympy.core.function import AppliedUndef
 from metrigen.budget import depth
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.effort import expand
-from metrigen.physics.fit import canonical_pairs, split
 from metrigen.physics.jets import Jet, from_jets, has_unevaluated, jet, jets_of, to_jets
+from metrigen.physics.preconditions import canonical_pairs, split
 from metrigen.physics.size import fits
 from metrigen.physics.variation import euler_jets
+from metrigen.physics.work_budget import expand
 from metrigen.spec.neural import learned
 from metrigen.spec.symbols import t, transposed
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from metrigen.physics.effort import count_ops, expand, spend, spend_on
 from metrigen.physics.size import nodes
+from metrigen.physics.work_budget import count_ops, expand, spend, spend_on
 from metrigen.physics.zero import Zero, evaluate, is_zero, random_point, zero_test
 
 Rows = Sequence[Sequence[sp.Expr]]

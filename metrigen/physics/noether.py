@@ -1,4 +1,4 @@
-"""Noether: currents by peeling derivatives off, the stress-energy tensor, and their off-shell identities.
+"""Noether: currents by integration by parts, the stress-energy tensor, and their off-shell identities.
 
 sum_alpha c D_alpha Q  =  Q E  +  D_mu J^mu ,      T^mu_nu = J^mu[Q = u_nu] - delta^mu_nu L
 D_mu T^mu_nu = - sum_a E_a u_{a,nu} - (dL/dx^nu)_explicit
@@ -17,7 +17,7 @@ from metrigen.physics.variation import diff_along, diff_jets, euler_of, gradient
 Current = dict[sp.Symbol, sp.Expr]
 
 
-def peel(
+def by_parts(
     gradients: Mapping[Jet, sp.Expr],
     characteristics: Mapping[AppliedUndef, sp.Expr],
     coordinates: Sequence[sp.Symbol],
@@ -51,7 +51,7 @@ def stress_energy(
     out = {}
     for nu in coordinates:
         shifted = {u: Jet(u, (0,) * len(u.args)).shift(nu) for u in fields}
-        current = peel(gradients, shifted, coordinates)
+        current = by_parts(gradients, shifted, coordinates)
         for mu in coordinates:
             out[mu, nu] = tidy(current[mu] - (lagrangian if mu == nu else 0))
     return {(mu, nu): out[mu, nu] for mu in coordinates for nu in coordinates}

@@ -13,8 +13,8 @@ from math import lcm
 
 import sympy as sp
 
-from metrigen.physics.effort import expand
 from metrigen.physics.size import expanded_terms
+from metrigen.physics.work_budget import expand
 
 LARGE = 5000  # terms beyond which nothing is multiplied out
 _ROUNDS = 4  # roots nested deeper than this are left alone

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen.budget import depth, work
-from metrigen.physics.effort import spend
+from metrigen.physics.work_budget import spend
 
 _FLAT = 6  # levels of an expression that does not count as nested
 

@@ -9,13 +9,13 @@ import sympy as sp
 
 from metrigen.physics import channels
 from metrigen.physics.directions import negative_direction
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.operators import Form, rename
 from metrigen.physics.partials import Partials
 from metrigen.physics.signs import Sign, Verdict, pivots, sign_of
 from metrigen.physics.squares import dominant, weights
 from metrigen.physics.variation import diff_jets
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import all_zero, zero_test
 from metrigen.spec.symbols import Param
 

@@ -19,13 +19,13 @@ import sympy as sp
 from metrigen.physics import channels
 from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, jet, jets_of
 from metrigen.physics.partials import Partials
 from metrigen.physics.positivity import Matrix, signs_of_matrix
 from metrigen.physics.report import show
 from metrigen.physics.signs import sign_of
 from metrigen.physics.state import State, functional_derivatives
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import all_zero, zero_test
 
 NAME = "well_posed"

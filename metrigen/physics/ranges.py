@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen.physics.declared import stated
-from metrigen.physics.effort import LAW, limited
 from metrigen.physics.jets import from_jets, has_unevaluated, jets_of, to_jets
 from metrigen.physics.signs import sign_of
 from metrigen.physics.size import TooLarge
+from metrigen.physics.work_budget import LAW, limited
 from metrigen.spec.system import System
 
 _DENSITIES = ("lagrangian", "hamiltonian", "entropy")

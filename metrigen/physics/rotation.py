@@ -17,10 +17,10 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import from_jets, has_unevaluated, jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler, euler_jets
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import is_zero
 from metrigen.spec.neural import heads
 from metrigen.spec.symbols import Param, mix, transposed

@@ -16,11 +16,11 @@ import sympy as sp
 
 from metrigen.physics import channels, steady
 from metrigen.physics.clock import is_timed
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import jet, jets_of
 from metrigen.physics.signs import sign_of
 from metrigen.physics.state import State
 from metrigen.physics.variation import euler_jets
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import is_zero
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 import sympy as sp
 
 from metrigen.physics import channels
-from metrigen.physics.effort import LARGE_WRITTEN, expand, spend_on
 from metrigen.physics.intervals import bounds
 from metrigen.physics.jets import label
 from metrigen.physics.linear import cancelled
@@ -17,6 +16,7 @@ from metrigen.physics.opaque import opaque
 from metrigen.physics.report import short, show
 from metrigen.physics.size import expanded_nodes, expanded_terms
 from metrigen.physics.structured import sign_by_structure
+from metrigen.physics.work_budget import LARGE_WRITTEN, expand, spend_on
 from metrigen.physics.zero import Evaluator, Zero, every, random_point, zero_test
 from metrigen.spec.neural import learned
 

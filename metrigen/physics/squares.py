@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.physics.effort import expand, spend
 from metrigen.physics.jets import Jet, jets_of
 from metrigen.physics.linear import determinant
 from metrigen.physics.opaque import opaque
 from metrigen.physics.operators import Form, rename
 from metrigen.physics.size import TooLarge, fits
+from metrigen.physics.work_budget import expand, spend
 
 _LARGE = 400  # operations of an entry whose sign is looked at
 _MOST_TERMS = 400

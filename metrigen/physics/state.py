@@ -11,7 +11,6 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics.constraints import Constrained, auxiliary_fields, constrain
 from metrigen.physics.derivation import Bilinear, Law
-from metrigen.physics.effort import LAW, limited
 from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.legendre import Legendre, transform
 from metrigen.physics.operators import Form, build_form
@@ -25,6 +24,7 @@ from metrigen.physics.vocabulary import (
     is_input,
     lagrangian_fields,
 )
+from metrigen.physics.work_budget import LAW, limited
 from metrigen.spec.functional import Functional
 from metrigen.spec.numbers import check_finite
 from metrigen.spec.symbols import t

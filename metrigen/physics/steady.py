@@ -15,13 +15,13 @@ from metrigen.physics import channels
 from metrigen.physics.convex import hessian
 from metrigen.physics.derivation import SteadyStateClass
 from metrigen.physics.directions import negative_direction
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import Jet, jet, jets_of, label
 from metrigen.physics.report import labelled
 from metrigen.physics.signs import Sign, pivots, sign_of
 from metrigen.physics.size import nodes
 from metrigen.physics.squares import Squares, dominant, written
 from metrigen.physics.variation import euler_of, gradient
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import zero_test
 
 _MOST_DOMINANT = 40  # rows of a Hessian that is looked at for a dominant diagonal

@@ -12,8 +12,8 @@ from typing import Literal
 
 import sympy as sp
 
-from metrigen.physics.effort import expand
 from metrigen.physics.size import expanded_terms, fits
+from metrigen.physics.work_budget import expand
 
 Found = Literal["positive", "nonnegative"]
 _LARGE, _MOST_TERMS, _DEEPEST = 200, 60, 4

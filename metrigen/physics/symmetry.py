@@ -13,13 +13,13 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels, linear, noether
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import LAW, expand, limited
 from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.partials import Partials
 from metrigen.physics.report import identity, multiplied_out, show, violation, witness
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_jets, euler_of, gradient, tidy
+from metrigen.physics.work_budget import LAW, expand, limited
 from metrigen.physics.zero import Zero, every, is_zero, zero_test
 from metrigen.spec.symbols import t
 
@@ -125,7 +125,7 @@ def noether_current(
                 witness=witness(residual),
                 fix="correct the characteristic, or drop the symmetry",
             )
-    raw = noether.peel(gradient(lagrangian), q, coordinates)
+    raw = noether.by_parts(gradient(lagrangian), q, coordinates)
     boundary = divergence_potential(change, lagrangian, q, fields, coordinates)
     current = {mu: tidy(raw[mu] - boundary[mu]) for mu in coordinates}
     gradients = gradient(lagrangian)
@@ -172,7 +172,7 @@ def _velocity(q: Characteristic, mu: sp.Symbol) -> sp.Expr:
 
 
 def _homotopy(change: sp.Expr, fields: Sequence[AppliedUndef], coordinates: Sequence[sp.Symbol]) -> Current:
-    """A term of degree n in the fields: peel it with Q = u and divide by n; of degree 0: integrate along an axis."""
+    """A term of degree n in the fields: by parts with Q = u, divided by n; of degree 0: integrate along an axis."""
     out = dict.fromkeys(coordinates, sp.S.Zero)
     by_degree: dict[sp.Expr, list[sp.Expr]] = {}
     for term in sp.Add.make_args(expand(channels.canonical(change))):
@@ -183,7 +183,7 @@ def _homotopy(change: sp.Expr, fields: Sequence[AppliedUndef], coordinates: Sequ
             first = coordinates[0]
             out[first] += sp.integrate(part, first)
             continue
-        for mu, value in noether.peel(gradient(part), {u: jet(u) for u in fields}, coordinates).items():
+        for mu, value in noether.by_parts(gradient(part), {u: jet(u) for u in fields}, coordinates).items():
             out[mu] += value / degree
     return out
 

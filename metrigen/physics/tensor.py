@@ -12,13 +12,13 @@ from metrigen.errors import MetrigenError
 from metrigen.physics import channels, noether
 from metrigen.physics.constraints import check_power
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import LAW, count_ops, limited
 from metrigen.physics.jets import jet
 from metrigen.physics.operators import rename, replacement
 from metrigen.physics.report import identity, multiplied_out, show, violation, witness
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 from metrigen.physics.variation import diff_along, diff_jets, euler_of, gradient, tidy
+from metrigen.physics.work_budget import LAW, count_ops, limited
 from metrigen.physics.zero import Zero, every, is_zero, zero_test
 from metrigen.spec.symbols import t
 
@@ -134,7 +134,7 @@ def _extra_forces(state: State) -> dict[AppliedUndef, sp.Expr] | None:
 def _energy_flux(state: State) -> Tensor:
     """T^t_t = h and the flux T^i_t with D_t T^t_t + D_i T^i_t = dH.R + dh/dt, R the dissipative part of the rates.
 
-        h_t = z_t . dH + D_i P^i         peeling D_alpha off the rates
+        h_t = z_t . dH + D_i P^i         the rates integrated by parts
         f . J f = D_i K^i                 J is skew, f = dH
 
     Both are identities in arbitrary functions z_t and f, and are checked so; T^i_t = -(P + K)^i.
@@ -167,7 +167,7 @@ def _flux(state: State, density: sp.Expr, fields: Sequence[AppliedUndef], work: 
     rates = dict(zip(state.fields, state.rates, strict=True))
     # The auxiliary fields move with the state: their rates stay psi_t, fixed by the constraint differentiated.
     rates |= {u: jet(u, t) for u in fields if u not in rates}
-    current = noether.peel(gradient(density), rates, state.axes)
+    current = noether.by_parts(gradient(density), rates, state.axes)
     return {(x, t): _bare(state, -(current[x] + work[x])) for x in state.axes}
 
 
@@ -206,7 +206,7 @@ def _check_peeling(density: sp.Expr, fields: Sequence[AppliedUndef], axes: Seque
     """sum dh/dz_alpha D_alpha V = V . dH + D_i P^i for arbitrary V, summed over the channels."""
     test = {u: jet(sp.Function(f"V:{u.func.__name__}", real=True)(*u.args)) for u in fields}
     gradients = gradient(density)
-    current = noether.peel(gradients, test, axes)
+    current = noether.by_parts(gradients, test, axes)
     change = [g * diff_along(test[j.base], j.directions()) for j, g in gradients.items() if j.base in test]
     local = [test[u] * euler_of(gradients, u, u.args[1:]) for u in fields]
     defect = sp.Add(*change) - sp.Add(*local, *(diff_jets(current[x], x) for x in axes))
@@ -219,15 +219,15 @@ def _check_peeling(density: sp.Expr, fields: Sequence[AppliedUndef], axes: Seque
 def _skew_current(state: State) -> tuple[dict[sp.Symbol, sp.Expr], Zero]:
     """K^i with dH.J dH = D_i K^i, and how that was verified.
 
-    b(f, g) = f.J g + D_i B^i by peeling, and w(f) = b(f, f) has w = D_i W^i/2 with W its own peel, since E_f(w) = 0.
+    b(f, g) = f.J g + D_i B^i by parts, and w(f) = b(f, f) has w = D_i W^i/2 with W its own current, since E_f(w) = 0.
     """
     form, axes = state.bracket, state.axes
     if form is None:
         return dict.fromkeys(axes, sp.S.Zero), Zero(True)
     itself = {f: jet(f) for f in form.left}
-    peeled = noether.peel(gradient(form.density), itself, axes)
-    square = noether.peel(gradient(form.at(form.left, form.left)), itself, axes)
-    generic = {x: rename(square[x] / 2 - peeled[x], form.right, form.left) for x in axes}
+    mixed = noether.by_parts(gradient(form.density), itself, axes)
+    square = noether.by_parts(gradient(form.at(form.left, form.left)), itself, axes)
+    generic = {x: rename(square[x] / 2 - mixed[x], form.right, form.left) for x in axes}
     rows = [rename(row, form.right, form.left) for row in form.rows]
     work = sp.Add(*(itself[f] * row for f, row in zip(form.left, rows, strict=True)))
     defect = work - sp.Add(*(diff_jets(generic[x], x) for x in axes))

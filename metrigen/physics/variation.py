@@ -14,10 +14,10 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.physics import channels
-from metrigen.physics.effort import expansion, spend
 from metrigen.physics.jets import Jet, from_jets, jets_of, to_jets
 from metrigen.physics.partials import Partials
 from metrigen.physics.size import expanded_terms
+from metrigen.physics.work_budget import expansion, spend
 from metrigen.spec.symbols import t
 
 LARGE = 5000  # terms beyond which products are not multiplied out

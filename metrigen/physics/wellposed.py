@@ -17,7 +17,6 @@ from metrigen.physics import channels, steady
 from metrigen.physics.clock import is_timed
 from metrigen.physics.conditions import Conditions, conditional, told, within
 from metrigen.physics.derivation import Law
-from metrigen.physics.effort import LAW, limited
 from metrigen.physics.growth import Linearised, Trial, operations, too_large
 from metrigen.physics.jets import Jet, jets_of, label
 from metrigen.physics.opaque import LearnedValue, undeclared
@@ -26,6 +25,7 @@ from metrigen.physics.report import violation
 from metrigen.physics.semilinear import is_semilinear
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
+from metrigen.physics.work_budget import LAW, limited
 from metrigen.physics.zero import Point, random_point
 from metrigen.spec.neural import heads
 

@@ -12,11 +12,11 @@ import mpmath
 import sympy as sp
 
 from metrigen.physics import channels
-from metrigen.physics.effort import count_ops, expand, spend_on
 from metrigen.physics.normal import vanishes_by_algebra
 from metrigen.physics.opaque import equal_arguments, opaque
 from metrigen.physics.size import expanded_terms
 from metrigen.physics.values import values_of
+from metrigen.physics.work_budget import count_ops, expand, spend_on
 from metrigen.spec.neural import learned
 
 DIGITS = 40

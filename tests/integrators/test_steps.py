@@ -18,7 +18,7 @@ from metrigen import (
     derive,
     t,
 )
-from metrigen.physics.clamps import largest_limit, smallest_limit
+from metrigen.physics.step_bounds import largest_limit, smallest_limit
 from tests.integrators.systems import gallery, x
 from tests.lattice.emitted import compiled
 

@@ -14,15 +14,15 @@ from heavy import HEAVY, double_pendulum, hidden_units, sines, tanhs
 from rich.console import Console
 
 from metrigen import SpecError, compiler, derive
-from metrigen.budget import DERIVE, Account, TooLarge, depth, limited, nodes, spend, stage
+from metrigen.budget import DERIVE, TooLarge, WorkBudget, depth, limited, nodes, spend, stage
 from metrigen.console import Patience
 from metrigen.emit.notation import text
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.passes import lets
 from metrigen.passes.fuse import fuse
-from metrigen.physics.effort import LARGE_WRITTEN, expand
 from metrigen.physics.size import expanded_nodes
+from metrigen.physics.work_budget import LARGE_WRITTEN, expand
 from metrigen.programs import optimise
 from metrigen.spec.load import Spec, load_spec
 from tests.lengths import LONG
@@ -121,7 +121,7 @@ def test_an_inner_account_is_paid_by_the_outer_one_too() -> None:
             with pytest.raises(TooLarge, match="after 60 operations, and 100 are the limit"):
                 spend(60, "another step")
         assert (inner.spent, outer.spent) == (60, 60)
-        assert isinstance(outer, Account)
+        assert isinstance(outer, WorkBudget)
 
 
 def test_a_refusal_names_the_stage_the_size_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ from metrigen import (
 from metrigen.physics import tensor
 from metrigen.physics.conditions import Conditions
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.physics.effort import limited
 from metrigen.physics.signs import sign_of
+from metrigen.physics.work_budget import limited
 from tests.lengths import LONG
 
 u, v, w = field("u"), field("v"), field("w", PLANE)

@@ -11,9 +11,9 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.effort import expand
 from metrigen.physics.intervals import bounds
 from metrigen.physics.report import show
+from metrigen.physics.work_budget import expand
 
 
 def largest_limit(limit: sp.Expr) -> sp.Expr:

@@ -11,10 +11,10 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import channels
 from metrigen.physics.derivation import Bilinear, Derivation
-from metrigen.physics.effort import expand
 from metrigen.physics.jets import jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler_jets
+from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import is_zero
 from metrigen.spec.contracts import Method
 from metrigen.spec.domain import ANY

@@ -12,9 +12,9 @@ from metrigen import Derivation, MetrigenError, StructureError, System, budget, 
 from metrigen.budget import DERIVE
 from metrigen.physics import derive as deriving
 from metrigen.physics import laws, linear, symmetry, tensor, wellposed
-from metrigen.physics.effort import LAW, Account, expand, limited, spend
 from metrigen.physics.partials import Partials
 from metrigen.physics.size import TooLarge
+from metrigen.physics.work_budget import LAW, WorkBudget, expand, limited, spend
 from metrigen.spec.load import load_spec
 
 GALLERY = sorted((Path(__file__).parents[2] / "specs" / "gallery").glob("*.py"))
@@ -22,21 +22,21 @@ LAW_IN_TWO_SECONDS = LAW // 3
 
 
 @pytest.fixture
-def accounts(monkeypatch: pytest.MonkeyPatch) -> list[Account]:
+def accounts(monkeypatch: pytest.MonkeyPatch) -> list[WorkBudget]:
     """Every account that is opened while the test runs."""
-    opened: list[Account] = []
+    opened: list[WorkBudget] = []
 
-    class Recorded(Account):
-        def __init__(self, whole: int, left: int, outer: Account | None = None) -> None:
+    class Recorded(WorkBudget):
+        def __init__(self, whole: int, left: int, outer: WorkBudget | None = None) -> None:
             super().__init__(whole, left, outer)
             opened.append(self)
 
-    monkeypatch.setattr(budget, "Account", Recorded)
+    monkeypatch.setattr(budget, "WorkBudget", Recorded)
     return opened
 
 
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
-def test_no_law_of_the_gallery_comes_near_its_limit(path: Path, accounts: list[Account]) -> None:
+def test_no_law_of_the_gallery_comes_near_its_limit(path: Path, accounts: list[WorkBudget]) -> None:
     derivation = derive(load_spec(path).system)
     assert accounts
     assert max(account.spent for account in accounts) < LAW_IN_TWO_SECONDS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen import budget
-from metrigen.budget import Account as Account
 from metrigen.budget import TooLarge, work
+from metrigen.budget import WorkBudget as WorkBudget
 from metrigen.budget import limited as limited
 from metrigen.physics.size import expanded_nodes, expanded_terms, fits, nodes
 
