@@ -15,6 +15,7 @@ from metrigen.build import blaming
 from metrigen.compiler import layer_of
 from metrigen.emit.derivation import Formula, sections
 from metrigen.emit.notation import text
+from metrigen.layers.counts import statistics
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.physics.effort import expand
@@ -71,7 +72,7 @@ def snapshot(path: Path) -> Snapshot:
             derivation = derive(spec.system)
             return _snapshot(spec, derivation, derivation.laws, {})
         layer = layer_of(spec)
-        return _snapshot(spec, layer.derivation, layer.laws, layer.statistics())
+        return _snapshot(spec, layer.derivation, layer.laws, statistics(layer))
 
 
 def _snapshot(spec: Spec, derivation: Derivation, laws: tuple[Law, ...], cost: Mapping[str, Any]) -> Snapshot:

@@ -14,17 +14,15 @@ from metrigen.backends.base import Backend
 from metrigen.budget import BUILD, limited, shallow, stage
 from metrigen.errors import Warned, faults
 from metrigen.ir.verify import verify
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.counts import statistics
 from metrigen.layers.layer import Layer
-from metrigen.layers.tokens import TokenLayer
 from metrigen.package.notices import notices
 from metrigen.package.package import package_texts
 from metrigen.package.tag import signed
 from metrigen.physics.declared import check_declared
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, assembled, check_buildable, discretised, optimise
-from metrigen.spec.domain import Sequence
+from metrigen.programs import assembled, check_buildable, discretised, optimised_programs
 from metrigen.spec.load import Spec
 
 
@@ -90,7 +88,7 @@ def compile_spec(
         with clock.stage("print"):
             texts = signed(layer.name, package_texts(layer, backends))
         warnings = notices(layer.derivation, spec.declared)
-        return Compiled(spec, layer.derivation, layer.laws, tuple(clock.stages), texts, layer.statistics(), warnings)
+        return Compiled(spec, layer.derivation, layer.laws, tuple(clock.stages), texts, statistics(layer), warnings)
 
 
 def layer_of(spec: Spec, on_begin: Callable[[str], None] | None = None) -> Layer:
@@ -105,32 +103,16 @@ def _layer(spec: Spec, clock: _Clock) -> Layer:
     with clock.stage("derive") as counts:
         derivation = derive(spec.system)
         counts["equations"] = len(derivation.equations)
-    if isinstance(spec.system.domain, Sequence):
-        return _token_layer(spec, derivation, clock)
     with clock.stage("discretise and vary") as counts:
         dynamics, made = discretised(derivation)
-        lowered: Lowered = assembled(derivation, dynamics, made)
+        lowered = assembled(derivation, dynamics, made)
         counts["equations"] = len(lowered.dynamics.state)
-    with clock.stage("laws of the stencil"):
+    with clock.stage(f"laws of the {dynamics.lowering.emitted}"):
         laws = (*derivation.laws, *dynamics.lowering.laws(dynamics, made))
     with clock.stage("optimise") as counts:
-        optimised = {name: optimise(program) for name, program in lowered.programs().items()}
+        optimised = optimised_programs(lowered)
         for program, _, _ in optimised.values():
             verify(program)
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
-    return FieldLayer(spec, derivation, laws, lowered, optimised)
-
-
-def _token_layer(spec: Spec, derivation: Derivation, clock: _Clock) -> TokenLayer:
-    """The stages of a system whose time is the token axis."""
-    with clock.stage("discretise and vary") as counts:
-        dynamics, made = discretised(derivation)
-        scan = made.scan
-        assert scan is not None
-        for program in (scan.step, scan.step_adjoint, scan.readout, scan.readout_adjoint):
-            verify(program)
-        counts["equations"] = len(scan.fields)
-    with clock.stage("laws of the step"):
-        laws = (*derivation.laws, *dynamics.lowering.laws(dynamics, made))
-    return TokenLayer(spec, derivation, laws, scan)
+    return Layer(spec, derivation, laws, lowered, optimised)

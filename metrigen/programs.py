@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from metrigen.budget import printed, spend
 from metrigen.discretise.arrays import dynamics
-from metrigen.discretise.base import Programs
 from metrigen.discretise.discretisations import discretisation_of
 from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.discretise.graph_steady import GraphSteady
 from metrigen.discretise.rates import rates_program
 from metrigen.discretise.readout import normalised, numerators, readout_densities
-from metrigen.discretise.steady_programs import SteadyPrograms
+from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady
 from metrigen.errors import SpecError
+from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Leaf, Map, Program
@@ -31,62 +32,87 @@ from metrigen.spec.readout import StressEnergy
 from metrigen.spec.symbols import t
 from metrigen.spec.system import System
 
+if TYPE_CHECKING:
+    from metrigen.discretise.base import Made
+
 
 @dataclass(frozen=True)
-class Lowered:
-    """The lattice form of a derivation, before passes.
+class TimeStep:
+    """A step in time, before passes.
 
-    step           whole step with what depends on parameters alone (None for a steady state)
-    prologue, body its two halves; body_adjoint the variation of the body, prologue_adjoint that of the prologue
-    steady         programs of a linear solve (None for a time step)
-    minimum        the equation dF = 0 of a nonlinear one
-    readout, energy, entropy  values at the sites; ``components`` names the channels of the readout
-    diagnostics    further values at the sites: stress_energy, currents, rates (z_t), power (the density of dH/dt)
-    constants      coefficients that nobody differentiates: the time, and beside it a time step that is a number
-    on_request     coefficients that are differentiated where a call asks for it: another time step that is a number
-    equilibrium    programs of the solve on a graph (None elsewhere)
+    whole      with what depends on parameters alone
+    prologue, body  its two halves; adjoint  the variation of the body
+    constants  coefficients that nobody differentiates: the time, and beside it a time step that is a number
+    on_request coefficients that are differentiated where a call asks for it: another time step that is a number
     """
 
-    dynamics: Dynamics
-    step: Program | None
-    prologue: Program | None
-    body: Program | None
-    body_adjoint: Program | None
-    steady: SteadyPrograms | None
-    minimum: Equation | None
-    readout: Program
-    readout_adjoint: Program
-    energy: Program
-    entropy: Program | None
-    components: tuple[str, ...]
-    diagnostics: Mapping[str, Program]
-    equilibrium: GraphSteady | None = None
-    constants: tuple[str, ...] = ()
-    on_request: tuple[str, ...] = ()
+    whole: Program
+    prologue: Program
+    body: Program
+    adjoint: Program
+    constants: tuple[str, ...]
+    on_request: tuple[str, ...]
 
     @property
     def driven(self) -> tuple[str, ...]:
         """What every step reads a value of its own of, in the order in which it reads them."""
-        return () if self.body is None else tuple(a.name for a in self.body.inputs if a.driven)
+        return tuple(a.name for a in self.body.inputs if a.driven)
 
     def programs(self) -> dict[str, Program]:
-        """All programs that are printed, by name."""
-        found: dict[str, Program | None] = {
-            "step": self.body, "step_adjoint": self.body_adjoint, "readout": self.readout,
-            "readout_adjoint": self.readout_adjoint, "energy": self.energy, "entropy": self.entropy,
-            **self.diagnostics,
-        }  # fmt: skip
-        if self.equilibrium is not None:
-            found |= self.equilibrium.programs()
-        if self.steady is not None:
-            stencil = self.steady.stencil
-            found |= {"operator": self.steady.operator, "source": self.steady.source}
-            if self.steady.adjoint.outputs:  # none where the operator holds numbers alone
-                found["operator_adjoint"] = self.steady.adjoint
-            if stencil is not None:
-                found |= {"weights": stencil.weights, "apply": stencil.apply, "gather": stencil.gather,
-                          "diagonal": stencil.diagonal}  # fmt: skip
-        return {name: replace(program, name=name) for name, program in found.items() if program is not None}
+        return {"step": self.body, "step_adjoint": self.adjoint}
+
+
+# What a layer runs. The set is closed: who asks for the kind of one asks for all of them.
+Evolution = TimeStep | LinearSteady | NonlinearSteady | GraphSteady | Scan
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The discrete form of a derivation, before passes.
+
+    evolution   what moves the state, or solves for it
+    values      programs of values at the sites, by name: the readout and its adjoint, energy, entropy, and what helps
+                to watch a layer: stress_energy, currents, rates (z_t), power (the density of dH/dt)
+    components  names of the channels of the readout
+    """
+
+    dynamics: Dynamics
+    evolution: Evolution
+    values: Mapping[str, Program]
+    components: tuple[str, ...]
+
+    @property
+    def step(self) -> TimeStep:
+        """The evolution of a layer that steps."""
+        assert isinstance(self.evolution, TimeStep), self.evolution
+        return self.evolution
+
+    @property
+    def prologue(self) -> Program:
+        """What depends on parameters alone; without statements where there is none."""
+        evolution = self.evolution
+        return evolution.prologue if isinstance(evolution, TimeStep | Scan) else Program("prologue", (), (), ())
+
+    @property
+    def driven(self) -> tuple[str, ...]:
+        """What every step reads a value of its own of."""
+        return self.evolution.driven if isinstance(self.evolution, TimeStep) else ()
+
+    @property
+    def on_request(self) -> tuple[str, ...]:
+        """Coefficients of a step that are differentiated where a call asks for it."""
+        return self.evolution.on_request if isinstance(self.evolution, TimeStep) else ()
+
+    @property
+    def readout(self) -> Program:
+        return self.values["readout"]
+
+    def programs(self) -> dict[str, Program]:
+        """All programs that are printed, by name: steps before what reads their states, a solve behind it."""
+        both = self.evolution.programs(), self.values
+        before, after = both if isinstance(self.evolution, TimeStep) else both[::-1]
+        found = {**before, **after}
+        return {name: replace(program, name=name) for name, program in found.items()}
 
 
 def check_buildable(system: System) -> None:
@@ -100,7 +126,7 @@ def check_buildable(system: System) -> None:
     )
 
 
-def discretised(derivation: Derivation) -> tuple[Dynamics, Programs]:
+def discretised(derivation: Derivation) -> tuple[Dynamics, Made]:
     """The dynamics on its domain, and what the method makes of it; raises SpecError where that has no form."""
     check_buildable(derivation.system)
     kind = discretisation_of(derivation.system.domain)
@@ -111,27 +137,27 @@ def discretised(derivation: Derivation) -> tuple[Dynamics, Programs]:
     return layer, layer.lowering.programs(method, layer)
 
 
-def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowered:
-    """All programs of a layer that steps or solves."""
-    on = layer.lowering
+def assembled(derivation: Derivation, layer: Dynamics, made: Made) -> Lowered:
+    """All programs of a layer: what it runs, and what is read of its states."""
+    if isinstance(made, Scan):
+        return Lowered(layer, made, {}, made.components)
+    evolution = _time_step(derivation, layer, made) if isinstance(made, Program) else made
+    readout, components = _readout(derivation, layer)
+    values = {"readout": readout, "readout_adjoint": apply(BUILT, layer.lowering.adjoint(readout))}
+    for name, density in (("energy", derivation.hamiltonian), ("entropy", derivation.system.entropy)):
+        if density is not None:
+            values[name] = apply(VALUES, layer.lowering.sites(name, {f"{name}__density": density}))
+    values |= _diagnostics(layer, isinstance(evolution, TimeStep))
+    return Lowered(layer, evolution, values, components)
+
+
+def _time_step(derivation: Derivation, layer: Dynamics, made: Program) -> TimeStep:
     number = () if layer.derivation is derivation else ("dt",)
     constants = (*number, "t") if layer.timed else ()
-    step, prologue, body, adjoint = None, None, None, None
-    if made.step is not None:
-        step = apply(STEP, made.step)
-        prologue, body = hoist(step, [a.name for a in layer.state])
-        adjoint = apply(BUILT, on.adjoint(body, constants))
-    readout, components = _readout(derivation, layer)
-    energy = on.sites("energy", {"energy__density": derivation.hamiltonian})
-    entropy = derivation.system.entropy
-    return Lowered(
-        layer, step, prologue, body, adjoint, made.steady, made.minimum, readout,
-        apply(BUILT, on.adjoint(readout)),
-        apply(VALUES, energy),
-        apply(VALUES, on.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
-        components, _diagnostics(layer, step is not None), made.equilibrium, constants,
-        () if constants or step is None else number,
-    )  # fmt: skip
+    step = apply(STEP, made)
+    prologue, body = hoist(step, [a.name for a in layer.state])
+    adjoint = apply(BUILT, layer.lowering.adjoint(body, constants))
+    return TimeStep(step, prologue, body, adjoint, constants, () if constants else number)
 
 
 _READ = ("readout", "readout_adjoint", "energy", "entropy", "stress_energy", "currents", "flux", "rates", "power")
@@ -147,6 +173,19 @@ def optimise(program: Program) -> tuple[Program, int, int]:
     fused = _fused(program)
     found = apply(passes_of(program.name), fused)
     return found, count_ops(fused), count_ops(found)
+
+
+def whole_step(lowered: Lowered) -> Program | None:
+    """A step with what depends on parameters alone; None where nothing steps."""
+    return lowered.evolution.whole if isinstance(lowered.evolution, TimeStep) else None
+
+
+def optimised_programs(lowered: Lowered) -> dict[str, tuple[Program, int, int]]:
+    """Every program after the passes; those of a token have been through theirs."""
+    programs = lowered.programs()
+    if isinstance(lowered.evolution, Scan):
+        return {name: (program, operations(program), operations(program)) for name, program in programs.items()}
+    return {name: optimise(program) for name, program in programs.items()}
 
 
 def passed(program: Program, passes: Passes = SHARED) -> Program:

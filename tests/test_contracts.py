@@ -40,6 +40,7 @@ from metrigen.discretise.lower import Lowering
 from metrigen.discretise.sequence import cell_of
 from metrigen.discretise.tokens import SequenceLowering
 from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.scan import Scan
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.package.notices import notices
@@ -191,10 +192,11 @@ def test_an_input_moves_with_tokens_or_steps(kind: type[Discretisation]) -> None
     method = Exponential() if kind is SequenceLowering else RK4(1, 0.1)
     flow = Dissipation((1, lambda F: F[u]))
     system = System("pushed", domain, fields=(u,), hamiltonian=u**2 / 2 - f * u, metric=flow, integrator=method)
+    step = discretised(derive(system))[1]
     if kind is SequenceLowering:
-        assert discretised(derive(system))[1].scan is not None
+        assert isinstance(step, Scan)
         return
-    step = discretised(derive(system))[1].step
+    assert isinstance(step, Program)
     assert [a.name for a in step.inputs if a.driven] == ["f"]
     still = replace(system, integrator=SteadyState("cg"))
     with pytest.raises(SpecError, match="depends on the time, and a steady state has none"):

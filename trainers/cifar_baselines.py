@@ -25,12 +25,15 @@ class BasicBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.norms = nn.ModuleList([nn.BatchNorm2d(width), nn.BatchNorm2d(width)])
         same = stride == 1 and before == width
-        project = [nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width)]
+        self.stride = stride
+        project = [nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width)]
         self.shortcut = nn.Identity() if same else nn.Sequential(*project)
 
     def forward(self, x: Tensor) -> Tensor:
         y = relu(self.norms[0](self.first(x)))
-        return relu(self.norms[1](self.second(y)) + self.shortcut(x))
+        # A stride of the 1 x 1 convolution itself takes the same sites, but its gradient writes out of bounds for fewer
+        # than 8 channels in oneDNN 3.12 with AVX2 and one thread.
+        return relu(self.norms[1](self.second(y)) + self.shortcut(x[..., :: self.stride, :: self.stride]))
 
 
 class ResNet(nn.Module):
@@ -51,7 +54,8 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.stages(self.stem(x)).mean((2, 3)))
+        result: Tensor = self.classify(self.stages(self.stem(x)).mean((2, 3)))
+        return result
 
 
 class ConvNextBlock(nn.Module):
@@ -65,7 +69,8 @@ class ConvNextBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((width, 1, 1), 0.1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.scale * self.narrow(nn.functional.gelu(self.widen(self.norm(self.space(x)))))
+        result: Tensor = x + self.scale * self.narrow(nn.functional.gelu(self.widen(self.norm(self.space(x)))))
+        return result
 
 
 class ConvNext(nn.Module):
@@ -82,7 +87,8 @@ class ConvNext(nn.Module):
         self.classify = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.body(x).mean((2, 3)))
+        result: Tensor = self.classify(self.body(x).mean((2, 3)))
+        return result
 
 
 def parameters(network: nn.Module) -> int:

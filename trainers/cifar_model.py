@@ -14,6 +14,7 @@ there is no other activation: neighbours meet in the wave equation, and the tens
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,9 +31,7 @@ class FieldBlock(nn.Module):
     components  of the tensor that ``physics`` reads out
     """
 
-    def __init__(
-        self, width: int, fields: int, physics: nn.Module, readout: str = "tensor", components: int = 5
-    ) -> None:
+    def __init__(self, width: int, fields: int, physics: Any, readout: str = "tensor", components: int = 5) -> None:
         super().__init__()
         if readout not in READOUTS:
             raise ValueError(f"readout={readout!r}; one of {READOUTS}")
@@ -51,7 +50,8 @@ class FieldBlock(nn.Module):
         else:
             state, tensor = self.physics.forward_readout(phi, pi)
             read = [tensor, *state]
-        return x + self.out(self.mix(*read))
+        result: Tensor = x + self.out(self.mix(*read))
+        return result
 
 
 class FieldNet(nn.Module):
@@ -79,7 +79,8 @@ class FieldNet(nn.Module):
         self.classify = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classify(self.norm(self.stages(self.stem(x))).mean((2, 3)))
+        result: Tensor = self.classify(self.norm(self.stages(self.stem(x))).mean((2, 3)))
+        return result
 
     def shares(self) -> Mapping[str, int]:
         """Parameters of the physics, of the mixing between channels, of the stem and of the rest."""

@@ -48,12 +48,18 @@ VARIANTS: Mapping[str, Variant] = {
 class Wanted(Protocol):
     """What of the options decides about the network."""
 
-    model: str
-    variant: str
-    parameters: int
-    widths: Stages
-    blocks: Stages
-    steps: int
+    @property
+    def model(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def widths(self) -> Stages: ...
+    @property
+    def blocks(self) -> Stages: ...
+    @property
+    def steps(self) -> int: ...
 
 
 def make_network(wanted: Wanted, inputs: int, classes: int) -> nn.Module:
@@ -103,6 +109,7 @@ def _physics(package: Any, variant: Variant, steps: int) -> Callable[[int], nn.M
         for name, value in (variant.frozen or {}).items():
             setattr(made, name, value)
             getattr(made, f"raw_{name}").requires_grad_(False)
-        return made
+        result: nn.Module = made
+        return result
 
     return build

@@ -52,7 +52,7 @@ class Options:
         return Augmentation(self.crop, self.flip, self.cutout, self.mixup)
 
 
-SMOKE = {"parameters": 20_000, "blocks": (1, 1, 1), "epochs": 2, "images": 256, "batch": 32}
+SMOKE: dict[str, Any] = {"parameters": 20_000, "blocks": (1, 1, 1), "epochs": 2, "images": 256, "batch": 32}
 
 
 def stages_of(text: str, flag: str) -> Stages:
@@ -63,8 +63,8 @@ def stages_of(text: str, flag: str) -> Stages:
         numbers = []
     if len(numbers) not in (1, 3) or min(numbers) < 1:
         raise typer.BadParameter(f"{text!r} is not one or three positive whole numbers", param_hint=flag)
-    first, *others = numbers
-    return (first, *others) if others else (first, first, first)
+    first, second, third = numbers * 3 if len(numbers) == 1 else numbers
+    return first, second, third
 
 
 def seeds_of(text: str, flag: str) -> tuple[int, ...]:

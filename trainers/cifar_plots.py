@@ -106,9 +106,10 @@ def energy_along_depth(network: nn.Module, images: Tensor, path: Path) -> None:
     """Mean amplitude sqrt(T00) of every block after its steps, over channels, sites and images: 10, 50 and 90 %."""
     states = block_states(network, images)
     levels = torch.tensor([0.1, 0.5, 0.9])
-    found = torch.stack([torch.quantile(s["amplitude"].mean((2, 3)).flatten().float(), levels) for s in states])
+    amplitudes = [s["amplitude"].mean((2, 3)).flatten().float() for s in states]
+    found = torch.stack([torch.quantile(one, levels) for one in amplitudes]).numpy()
     figure, ax = plt.subplots(figsize=(5, 3), constrained_layout=True)
-    depth, found = range(1, len(states) + 1), found.numpy()
+    depth = range(1, len(states) + 1)
     ax.fill_between(depth, found[:, 0], found[:, 2], alpha=0.25, linewidth=0, label="10 to 90 % of channels")
     ax.plot(depth, found[:, 1], marker="o", label="median")
     ax.set(xlabel="block", ylabel="mean of sqrt(T00)", xticks=list(depth), yscale="log")

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from rich.table import Table
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from trainers.cifar_model import FieldBlock
 from trainers.cifar_networks import Stages, make_network
@@ -93,9 +94,10 @@ def watch(network: nn.Module, clock: Clock) -> None:
             module.register_forward_hook(lambda *_, part=part: clock.end(part))
         if isinstance(module, FieldBlock):
             # Not called as a module, so that its hooks would not see it.
-            module.physics.forward = _timed(module.physics.forward, clock)
-            if hasattr(module.physics, "forward_readout"):
-                module.physics.forward_readout = _timed(module.physics.forward_readout, clock)
+            physics: Any = module.physics
+            physics.forward = _timed(physics.forward, clock)
+            if hasattr(physics, "forward_readout"):
+                physics.forward_readout = _timed(physics.forward_readout, clock)
     network.register_forward_hook(lambda module, given, result: _watch_graph(result, clock))
 
 
@@ -110,10 +112,11 @@ def _timed(function: Callable[..., Any], clock: Clock) -> Callable[..., Any]:
 def _watch_graph(result: Tensor, clock: Clock) -> None:
     """Read the clock around the nodes behind a result; what this takes itself is the clock's own."""
     began = time.perf_counter()
-    ahead, seen = [result.grad_fn], {None}
+    ahead: list[Node | None] = [result.grad_fn]
+    seen: set[Node] = set()
     while ahead:
         node = ahead.pop()
-        if node in seen:
+        if node is None or node in seen:
             continue
         seen.add(node)
         ahead += [before for before, _ in node.next_functions]

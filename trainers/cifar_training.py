@@ -131,7 +131,7 @@ def train(
     adam = torch.optim.AdamW(groups_of(network, options.decay), lr=options.lr)
     model, optimizer = fabric.setup(network, adam)
     package = VARIANTS[options.variant].package
-    origin = {"package": package, "spec": spec_hash(package), "options": asdict(options),
+    origin: dict[str, Any] = {"package": package, "spec": spec_hash(package), "options": asdict(options),
               "processes": fabric.world_size}  # fmt: skip
     done, elapsed = 0, 0.0
     kept = load_checkpoint(run.folder) if resume else None

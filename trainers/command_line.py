@@ -56,7 +56,9 @@ def told(console: Console, folder: Path, *mendable: type[Exception]) -> Iterator
     """Errors that a user can mend are one line and exit code 1; an interrupted run says how to go on, exit code 130."""
     try:
         yield
-    except (ResumeError, *mendable) as error:
+    except Exception as error:
+        if not isinstance(error, (ResumeError, *mendable)):
+            raise
         console.print(f"error: {error}", style="red", soft_wrap=True, highlight=False)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:

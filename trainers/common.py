@@ -39,7 +39,7 @@ def spec_hash(package: str) -> str:
     return str(manifest["spec"]["sha256"])
 
 
-def make_fabric(accelerator: str, devices: int, precision: str) -> Fabric:
+def make_fabric(accelerator: str, devices: int, precision: Any) -> Fabric:
     """A launched Fabric. Under torchrun the number of processes is torchrun's, whatever ``devices`` says.
 
     accelerator "auto" is CUDA where there is one, else the CPU: the fields need float64, which other devices lack.

@@ -98,7 +98,7 @@ class Options:
         return Sizes(self.width, self.layers, self.oscillators, self.modes, self.rank, self.heads)
 
 
-SMOKE = {
+SMOKE: dict[str, Any] = {
     "tokens": 6144, "context": 32, "batch": 4, "width": 32, "layers": 2, "oscillators": 24, "modes": 16, "rank": 8,
     "heads": 2, "every": 2048, "scored": 2048, "tested": 4096, "sample": 40,
 }  # fmt: skip
@@ -134,11 +134,11 @@ def train(
     """
     variant = VARIANTS[name]
     torch.manual_seed(options.seed)
-    network = build(variant, options.sizes)
+    network: Any = build(variant, options.sizes)
     peak = options.gpt_lr if variant.gpt else options.lr
     adam = adamw(network, peak)
     model, optimizer = fabric.setup(network, adam)
-    origin = {"package": PACKAGE, "spec": spec_hash(PACKAGE), "options": asdict(options), "model": name,
+    origin: dict[str, Any] = {"package": PACKAGE, "spec": spec_hash(PACKAGE), "options": asdict(options), "model": name,
               "text": corpus.hash, "processes": fabric.world_size}  # fmt: skip
     done, elapsed, state = 0, 0.0, None
     kept = load_checkpoint(run.folder) if resume else None
@@ -170,7 +170,8 @@ def train(
 
     def validate() -> None:
         if run.writes:
-            bits = score_text(network.eval(), validation, options.context)
+            network.eval()
+            bits = score_text(network, validation, options.context)
             run.log("validation", step=done, tokens=done * tokens, bits=bits)
             network.train()
 
@@ -206,7 +207,8 @@ def train(
     if done != steps:
         keep()
     run.log("trained", step=done, seconds=round(time.monotonic() - began, 1))
-    return network
+    result: nn.Module = network
+    return result
 
 
 def stored_options(folder: Path) -> Options:

@@ -60,7 +60,8 @@ class Attention(nn.Module):
         q, k, v = parts.permute(2, 0, 3, 1, 4)  # (B, heads, T, width / heads)
         q, k = (rotate(rms_norm(z, g.shape, g, EPS)) for z, g in ((q, self.gain_q), (k, self.gain_k)))
         y = scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.output(y.transpose(1, 2).flatten(-2))
+        result: Tensor = self.output(y.transpose(1, 2).flatten(-2))
+        return result
 
 
 class FeedForward(nn.Module):
@@ -74,7 +75,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         a, b = self.inputs(self.norm(x)).chunk(2, dim=-1)
-        return self.output(a * silu(b))
+        result: Tensor = self.output(a * silu(b))
+        return result
 
 
 class GPT(nn.Module):

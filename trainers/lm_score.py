@@ -27,7 +27,8 @@ class LanguageModel(Protocol):
 
 def device_of(model: Any) -> torch.device:
     """Where the weights are."""
-    return next(model.parameters()).device
+    result: torch.device = next(model.parameters()).device
+    return result
 
 
 def bits_per_byte(nats: float, count: int) -> float:

@@ -85,7 +85,7 @@ class Options:
     sizes: tuple[int, ...] = (15, 25, 39, 79)
 
 
-SMOKE = {"steps": 12, "batch": 8, "pool": 32, "every": 6, "mazes": 4, "sizes": (15, 25)}
+SMOKE: dict[str, Any] = {"steps": 12, "batch": 8, "pool": 32, "every": 6, "mazes": 4, "sizes": (15, 25)}
 
 
 def training_pool(options: Options) -> MazeBatch:
@@ -140,7 +140,7 @@ def train(
     network = MazeNet(options.hidden)
     adam = torch.optim.Adam(network.parameters(), lr=options.lr)
     model, optimizer = fabric.setup(network, adam)
-    package = {"package": "maze", "spec": spec_hash("maze"), "options": asdict(options)}
+    package: dict[str, Any] = {"package": "maze", "spec": spec_hash("maze"), "options": asdict(options)}
     done, elapsed = 0, 0.0
     kept = load_checkpoint(run.folder) if resume else None
     if kept is not None:

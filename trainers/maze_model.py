@@ -126,13 +126,14 @@ class MazeNet(nn.Module):
 
     def __init__(self, hidden: int = 24, backend: str = "auto") -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Conv2d(3, hidden, 3, padding=1), nn.GELU(), nn.Conv2d(hidden, 2, 1))
+        last = nn.Conv2d(hidden, 2, 1)
+        self.encoder = nn.Sequential(nn.Conv2d(3, hidden, 3, padding=1), nn.GELU(), last)
         self.pair = Maze(2, backend=backend, solver="monotone", rtol=1e-6, bwd_rtol=1e-5, max_iter=20000)
         self.flux = Maze(1, backend=backend, solver="cg", rtol=1e-9, bwd_rtol=1e-7, max_iter=20000)
         self.length_head = local_head(4, hidden)
         self.topology_head = local_head(3, hidden)
-        nn.init.zeros_(self.encoder[-1].weight)
-        nn.init.zeros_(self.encoder[-1].bias)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
 
     def configure(self, inputs: Tensor, walk: Tensor) -> tuple[Tensor, Tensor]:
         """The encoder: walls and ends (B, 3, n, n) -> kappa and m2 of u_start and u_goal, (B, 1, n, n) in float64."""
@@ -154,10 +155,10 @@ class MazeNet(nn.Module):
         state = self.pair(**inputs)
         # Two gauges, because squares of u would leave the range of float64. Sources are where u > 1.
         large = state.u.detach() > 1.0
-        upper = state._replace(u=state.u / GAUGE)
-        lower = state._replace(u=state.u.clamp(max=1e10) * GAUGE)
-        upper = log_parts(self.pair.readout(upper, **(inputs | {"s": s / GAUGE})), 2) + 2 * math.log(GAUGE)
-        lower = log_parts(self.pair.readout(lower, **(inputs | {"s": torch.zeros_like(s)})), 2) - 2 * math.log(GAUGE)
+        above = state._replace(u=state.u / GAUGE)
+        below = state._replace(u=state.u.clamp(max=1e10) * GAUGE)
+        upper = log_parts(self.pair.readout(above, **(inputs | {"s": s / GAUGE})), 2) + 2 * math.log(GAUGE)
+        lower = log_parts(self.pair.readout(below, **(inputs | {"s": torch.zeros_like(s)})), 2) - 2 * math.log(GAUGE)
         logs = torch.where(large[:, None], upper, lower)
         meet = (goal * state.u[:, :1]).sum((1, 2, 3))  # u_start(goal)
         dark = meet.detach() < DARK
@@ -173,7 +174,7 @@ class MazeNet(nn.Module):
     def forward(self, walk: Tensor, start: Tensor, goal: Tensor) -> Prediction:
         """walk, start, goal (B, n, n) bool. The networks run in the dtype of their weights, the fields in float64."""
         local = torch.stack((walk, start, goal), dim=1)
-        inputs = local.to(self.encoder[0].weight.dtype)
+        inputs = local.to(next(self.encoder.parameters()).dtype)
         walk, start, goal = local.double().split(1, dim=1)
         kappa, m2 = self.configure(inputs, walk)
         length, interaction, dark, pair = self.read_length(kappa, m2, start, goal)
@@ -183,8 +184,10 @@ class MazeNet(nn.Module):
         for head, seen in ((self.length_head, length.clamp(-40, 8)), (self.topology_head, topology.clamp(-14, 2))):
             logit = head(torch.cat(((seen / 8 * walk).to(inputs), inputs), dim=1))[:, 0]
             logits.append(logit.masked_fill(~local[:, 0].bool(), -30.0))
+        by_length, by_topology = logits
         return Prediction(
-            *logits,
+            by_length,
+            by_topology,
             interaction.detach(),
             dark,
             pair.u.detach(),

@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 
 from trainers.maze_evaluate import to_tensors
 from trainers.maze_model import MazeNet
@@ -37,7 +38,7 @@ def learning_curve(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-def _base(axes: plt.Axes, mazes: MazeBatch, title: str) -> None:
+def _base(axes: Axes, mazes: MazeBatch, title: str) -> None:
     """Walls, start and goal."""
     axes.imshow(np.where(mazes.open[0], np.nan, 1.0), cmap="gray_r", vmin=0, vmax=1.25, interpolation="nearest")
     for mask, colour in ((mazes.start, START), (mazes.goal, GOAL)):

@@ -17,7 +17,7 @@ that is the one path, on a loopy maze the union of all tied ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -90,9 +90,10 @@ def _shuffled(items: list[Room], rng: np.random.Generator) -> list[Room]:
 def _wilson(near: dict[Room, list[Room]], root: Room, rng: np.random.Generator) -> list[tuple[Room, Room]]:
     """Wilson: walk from each room until the tree is met; keep the last exit of every room (loop erasure)."""
     in_tree, edges = {root}, []
-    draws = iter(())
+    draws: Iterator[float] = iter(())
     for room in near:
-        here, exit_of = room, {}
+        here = room
+        exit_of: dict[tuple[int, int], tuple[int, int]] = {}
         while here not in in_tree:
             draw = next(draws, None)
             if draw is None:
@@ -155,12 +156,14 @@ def shortest_path_cells(is_open: np.ndarray, start: np.ndarray, goal: np.ndarray
     """The cells of all shortest paths, (B, n, n) bool."""
     from_start, from_goal = distances(is_open, start), distances(is_open, goal)
     length = np.where(goal, from_start, 0).sum(axis=(1, 2), keepdims=True)
-    return (from_start >= 0) & (from_start + from_goal == length)
+    result: np.ndarray = (from_start >= 0) & (from_start + from_goal == length)
+    return result
 
 
 def path_length(mazes: MazeBatch) -> np.ndarray:
     """Steps from start to goal on a shortest path, (B,) int."""
-    return np.where(mazes.goal, distances(mazes.open, mazes.start), 0).sum(axis=(1, 2))
+    result: np.ndarray = np.where(mazes.goal, distances(mazes.open, mazes.start), 0).sum(axis=(1, 2))
+    return result
 
 
 def place_ends(is_open: np.ndarray, rng: np.random.Generator) -> MazeBatch:

@@ -28,7 +28,8 @@ class _Products(torch.autograd.Function):
         y = torch.bmm(first.expand(len(flat[0]), -1, -1), flat[0])
         for part, x in zip(rest, flat[1:], strict=True):
             y.baddbmm_(part.expand(len(x), -1, -1), x)
-        return y.unflatten(2, maps[0].shape[2:])
+        result: Tensor = y.unflatten(2, maps[0].shape[2:])
+        return result
 
     @staticmethod
     @once_differentiable
@@ -49,7 +50,8 @@ def mixed(weight: Tensor, *maps: Tensor) -> Tensor:
     if maps[0].device.type != "cpu" or torch.compiler.is_compiling():
         return nn.functional.conv2d(torch.cat(maps, 1), weight[:, :, None, None])
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
-    return _Products.apply(weight.to(dtype), *(x.to(dtype) for x in maps))
+    result: Tensor = _Products.apply(weight.to(dtype), *(x.to(dtype) for x in maps))  # type: ignore[no-untyped-call]
+    return result
 
 
 class Mixing(nn.Module):

@@ -18,6 +18,7 @@ import copy
 import math
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +51,7 @@ from trainers.common import (
     ResumeError,
     Run,
     check_spec,
+    gather,
     interruption,
     load_checkpoint,
     make_fabric,
@@ -106,9 +108,10 @@ class Options:
     attempts: int = 32
 
 
-SMOKE = {"steps": 12, "pool": 4, "width": 8, "hidden": 16, "heads": 2, "channels": 2, "puzzles": 64, "every": 6,
-         "tests": 32, "most": 8, "attempts": 2,
-         "stay": (1, 2)}  # fmt: skip
+SMOKE: dict[str, Any] = {
+    "steps": 12, "pool": 4, "width": 8, "hidden": 16, "heads": 2, "channels": 2, "puzzles": 64, "every": 6,
+    "tests": 32, "most": 8, "attempts": 2, "stay": (1, 2),
+}  # fmt: skip
 PUZZLE_SEED = 0  # every run has the same puzzles; its own seed draws among them
 
 
@@ -153,7 +156,7 @@ def train(
     adam = make_optimizer(network, options)
     model, optimizer = fabric.setup(network, adam)
     pool = empty_pool(options.pool, options.width, puzzles.given.shape[1], fabric.device)
-    package = {"package": "sudoku", "spec": spec_hash("sudoku"), "options": asdict(options)}
+    package: dict[str, Any] = {"package": "sudoku", "spec": spec_hash("sudoku"), "options": asdict(options)}
     done, entered, elapsed, worked = 0, 0, 0.0, 0.0
     kept = load_checkpoint(run.folder) if resume else None
     if kept is not None:
@@ -183,9 +186,7 @@ def train(
 
     def keep() -> None:
         """All processes come here together: every pool goes into the checkpoint."""
-        everyone = {f"pool.{name}": fabric.all_gather(value) for name, value in pool.tensors().items()}
-        if fabric.world_size == 1:
-            everyone = {name: value[None] for name, value in everyone.items()}
+        everyone = {f"pool.{name}": gather(fabric, value) for name, value in pool.tensors().items()}
         if run.writes:
             state = {"step": done, "entered": entered, **spent()}
             everyone |= {f"average.{name}": value for name, value in average.state_dict().items()}
@@ -288,13 +289,17 @@ def solve_file(path: Path, weights: Path, most: int, attempts: int, console: Con
 
 def collect(options: Options, folder: Path, workers: int, console: Console, *, shown: bool) -> tuple[Puzzles, Puzzles]:
     """Puzzles to train on and to test on, made or read."""
+
+    def advance(display: Display, count: int, made: int) -> None:
+        display.update(made / count, made=made)
+
     parts = []
     for split, count in (("train", options.puzzles), ("test", options.tests)):
         with Display(console, f"{split} puzzles", shown=shown) as display:
             parts.append(
                 cached_puzzles(
                     folder, count, seed=PUZZLE_SEED, split=split, processes=workers,
-                    advance=lambda made, count=count: display.update(made / count, made=made),
+                    advance=partial(advance, display, count),
                 )
             )  # fmt: skip
     return parts[0], parts[1]

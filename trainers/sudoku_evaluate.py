@@ -135,7 +135,7 @@ def evaluate(
             continue
         given, _ = to_tensors(group, device)
         began = time.monotonic()
-        answers = solve(network, given, rounds, attempts, lambda settled, done=done: advance(done + settled))
+        answers = solve(network, given, rounds, attempts, lambda settled: advance(done + settled))  # noqa: B023
         report.seconds += time.monotonic() - began
         report.scores[name] = score(group, *(getattr(answers, f.name).cpu().numpy() for f in fields(answers)))
         done += len(group)

@@ -58,7 +58,8 @@ def naked(entries: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
             for other in range(9):
                 if other not in chosen:
                     excluded[:, other] |= hit
-    return entries & ~excluded
+    result: np.ndarray = entries & ~excluded
+    return result
 
 
 def _more_than(values: np.ndarray, most: int) -> np.ndarray:
@@ -68,7 +69,8 @@ def _more_than(values: np.ndarray, most: int) -> np.ndarray:
         for k in range(most, 0, -1):
             counts[k] |= counts[k - 1] & value
         counts[0] |= value
-    return counts[most]
+    result: np.ndarray = counts[most]
+    return result
 
 
 def subsets(cube: np.ndarray, sizes: tuple[int, ...], *, fish: bool) -> np.ndarray:
@@ -116,7 +118,8 @@ def wings(candidates: np.ndarray) -> np.ndarray:
             if shared.bit_count() == 1 and mask == together & ~(shared if mask.bit_count() == 2 else 0):
                 seen = PEERS[one] & PEERS[two] & (PEERS[pivot] if mask.bit_count() == 3 else PEERS[one])
                 after[shared.bit_length() - 1, sorted(seen)] = False
-    return after
+    result: np.ndarray = after
+    return result
 
 
 def _all_wings(cube: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 
 from trainers.sudoku_evaluate import sure, to_tensors
 from trainers.sudoku_model import SudokuNet
@@ -32,7 +33,10 @@ def learning_curve(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     used = len(records) // width * width
 
     def mean(name: str) -> np.ndarray:
-        return np.array([record[name] for record in records[:used]], dtype=float).reshape(-1, width).mean(axis=1)
+        result: np.ndarray = (
+            np.array([record[name] for record in records[:used]], dtype=float).reshape(-1, width).mean(axis=1)
+        )
+        return result
 
     step = mean("step")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), constrained_layout=True)
@@ -119,7 +123,7 @@ def solving(network: SudokuNet, puzzle: Puzzles, most: int, path: Path, panels: 
     plt.close(figure)
 
 
-def _boxes(panel: plt.Axes) -> None:
+def _boxes(panel: Axes) -> None:
     """Lines between the boxes, no ticks."""
     panel.set(xticks=[], yticks=[])
     for k in (2.5, 5.5):

@@ -34,7 +34,8 @@ def cube_of(puzzles: np.ndarray) -> np.ndarray:
     """Candidates of puzzles (B, 81) with 0 for a blank: (B, 9 digits, 9, 9) bool; nothing is eliminated yet."""
     digits = np.arange(1, 10)[:, None]
     cube = (puzzles[:, None] == digits) | (puzzles[:, None] == 0)
-    return cube.reshape(-1, 9, 9, 9)
+    result: np.ndarray = cube.reshape(-1, 9, 9, 9)
+    return result
 
 
 def lines(cube: np.ndarray, view: str) -> np.ndarray:
@@ -49,7 +50,8 @@ def lines(cube: np.ndarray, view: str) -> np.ndarray:
     if view == "column":
         return np.moveaxis(cube, 1, 0)
     boxed = cube.reshape(9, 3, 3, 3, 3, -1)  # digit, band, row, stack, column
-    return boxed.transpose(2, 4, 0, 1, 3, 5).reshape(9, 9, 9, -1)
+    result: np.ndarray = boxed.transpose(2, 4, 0, 1, 3, 5).reshape(9, 9, 9, -1)
+    return result
 
 
 def unlines(values: np.ndarray, view: str) -> np.ndarray:
@@ -62,7 +64,8 @@ def unlines(values: np.ndarray, view: str) -> np.ndarray:
         return np.moveaxis(values, 0, 1)
     if len(values) == 1:
         values = np.broadcast_to(values, (9, *values.shape[1:]))
-    return values.reshape(3, 3, 9, 3, 3, -1).transpose(2, 3, 0, 4, 1, 5).reshape(9, 9, 9, -1)
+    result: np.ndarray = values.reshape(3, 3, 9, 3, 3, -1).transpose(2, 3, 0, 4, 1, 5).reshape(9, 9, 9, -1)
+    return result
 
 
 def at_least(alternatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -88,7 +88,8 @@ def dig(grids: np.ndarray, fewest: np.ndarray, rng: np.random.Generator) -> np.n
         count, _ = count_solutions(cube.reshape(-1, 9, 9, 9), most=1)
         removed = wanted[count == 0]
         puzzles[removed, cell[removed]] = 0
-    return puzzles
+    result: np.ndarray = puzzles
+    return result
 
 
 def invariant(grids: np.ndarray) -> np.ndarray:
@@ -99,8 +100,12 @@ def invariant(grids: np.ndarray) -> np.ndarray:
     these over the bands, and hashes of these over rows and columns, so that no order of them matters either.
     """
     square = grids.reshape(-1, 9, 9).astype(np.int64) - 1
-    sides = [_mix(sum(_mix(_band(side, band)) for band in range(3))) for side in (square, square.transpose(0, 2, 1))]
-    return sides[0] + sides[1]
+    sides = []
+    for side in (square, square.transpose(0, 2, 1)):
+        one, two, three = (_mix(_band(side, band)) for band in range(3))
+        sides.append(_mix(one + two + three))
+    result: np.ndarray = sides[0] + sides[1]
+    return result
 
 
 def _band(square: np.ndarray, band: int) -> np.ndarray:
@@ -120,7 +125,8 @@ def cycle_type(permutation: np.ndarray) -> np.ndarray:
     for k in range(1, 10):
         length[(power == np.arange(9)) & (length == 0)] = k
         power = np.take_along_axis(permutation, power, axis=1)
-    return (np.uint64(10) ** (length - np.uint64(1))).sum(axis=1)
+    result: np.ndarray = (np.uint64(10) ** (length - np.uint64(1))).sum(axis=1)
+    return result
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -22,7 +22,6 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.elliptic import Equation
 from metrigen.errors import SpecError
-from metrigen.ir import implicit
 from metrigen.ir.nodes import Array, Offset, Program
 from metrigen.passes.vary import vary
 from metrigen.physics.derivation import Derivation, Law
@@ -35,26 +34,12 @@ from metrigen.spec.system import System
 if TYPE_CHECKING:
     from metrigen.discretise.dynamics import Dynamics
     from metrigen.discretise.graph_steady import GraphSteady
-    from metrigen.discretise.steady_programs import SteadyPrograms
+    from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady
     from metrigen.integrators.scan import Scan
 
-
-@dataclass(frozen=True)
-class Programs:
-    """What a layer runs, one of the five.
-
-    step         state, inputs and parameters -> the state after a step
-    steady       the programs of a linear solve on a lattice
-    minimum      the equation dF = 0 of a nonlinear one
-    equilibrium  the programs of a solve on a graph
-    scan         the programs of a token of a sequence, with their variations
-    """
-
-    step: Program | None = None
-    steady: SteadyPrograms | None = None
-    minimum: implicit.Equation | None = None
-    equilibrium: GraphSteady | None = None
-    scan: Scan | None = None
+    # What a method makes of the dynamics: one step, state, inputs and parameters -> the state after it; dF = 0 to be
+    # solved on a lattice or a graph; or the programs of a token.
+    Made: TypeAlias = Program | LinearSteady | NonlinearSteady | GraphSteady | Scan
 
 
 @dataclass(frozen=True)
@@ -69,6 +54,7 @@ class Discretisation(ABC):
     readouts   what ``readout=`` may be, beside None for the fields themselves
     unshown    why ``metrigen show`` has no stencils and no waves of it; empty where it has
     along_edges  whether programs hold maps between nodes and edges, not offsets of a site
+    emitted    what of it the ``laws`` are about, in a word
     """
 
     arrays: Mapping[sp.Basic, Array]
@@ -79,6 +65,7 @@ class Discretisation(ABC):
     readouts: ClassVar[tuple[type[Readout], ...]] = (StressEnergy, EnergyDensity)
     unshown: ClassVar[str] = ""
     along_edges: ClassVar[bool] = False
+    emitted: ClassVar[str] = "stencil"
 
     # Of a system, before its arrays are named ----------------------------------------------------------------------
 
@@ -175,12 +162,12 @@ class Discretisation(ABC):
 
     # A layer -------------------------------------------------------------------------------------------------------
 
-    def programs(self, method: Method, dynamics: Dynamics) -> Programs:
+    def programs(self, method: Method, dynamics: Dynamics) -> Made:
         """What a method makes of the dynamics; raises SpecError where that has no form on the domain."""
         return method.programs(dynamics)
 
     @abstractmethod
-    def solve(self, dynamics: Dynamics, solver: str) -> Programs:
+    def solve(self, dynamics: Dynamics, solver: str) -> Made:
         """dF = 0 as programs of a solve; raises SpecError where a solver has none."""
 
     @abstractmethod
@@ -188,6 +175,6 @@ class Discretisation(ABC):
         """Further values that a layer gives: tensor, currents or fluxes."""
 
     @abstractmethod
-    def laws(self, dynamics: Dynamics, programs: Programs) -> tuple[Law, ...]:
+    def laws(self, dynamics: Dynamics, made: Made) -> tuple[Law, ...]:
         """The laws once more, of what is emitted; raises StructureError, with a witness, where one is broken that must
         hold."""

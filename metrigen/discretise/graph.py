@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
-from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.base import Discretisation
 from metrigen.discretise.graph_laws import graph_laws
-from metrigen.discretise.graph_steady import graph_steady
+from metrigen.discretise.graph_steady import GraphSteady, graph_steady
 from metrigen.discretise.jets import Jet
 from metrigen.discretise.lattice import Stencils
 from metrigen.discretise.lower import Lowering, Writer
@@ -40,6 +40,7 @@ from metrigen.spec.symbols import mix, t, total
 from metrigen.spec.system import System
 
 if TYPE_CHECKING:
+    from metrigen.discretise.base import Made
     from metrigen.discretise.dynamics import Dynamics
 
 _ALONG = {
@@ -74,16 +75,16 @@ class GraphLowering(Lowering):
             fix="metrigen show without --cost; DERIVATION.md of the package has the operations of its programs",
         )
 
-    def programs(self, method: Method, dynamics: Dynamics) -> Programs:
+    def programs(self, method: Method, dynamics: Dynamics) -> Made:
         made = super().programs(method, dynamics)
-        if made.step is not None and equations_in(made.step):
+        if isinstance(made, Program) and equations_in(made):
             raise unfit(dynamics.derivation, *Graph.unsolvable)
         return made
 
-    def solve(self, dynamics: Dynamics, solver: str) -> Programs:
-        return Programs(equilibrium=graph_steady(self, dynamics, solver))
+    def solve(self, dynamics: Dynamics, solver: str) -> GraphSteady:
+        return graph_steady(self, dynamics, solver)
 
-    def laws(self, dynamics: Dynamics, programs: Programs) -> tuple[Law, ...]:
+    def laws(self, dynamics: Dynamics, made: Made) -> tuple[Law, ...]:
         return graph_laws(dynamics)
 
     def diagnostics(self, derivation: Derivation) -> dict[str, Program]:

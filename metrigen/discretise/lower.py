@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.base import Discretisation
 from metrigen.discretise.constraint import equations_of
 from metrigen.discretise.elliptic import Equation
 from metrigen.discretise.jets import Jet
 from metrigen.discretise.lattice import Stencils, functional_density, site_density
 from metrigen.discretise.lattice_laws import lattice_laws
 from metrigen.discretise.readout import current_densities, tensor_densities
-from metrigen.discretise.steady_programs import minimum, steady_programs
+from metrigen.discretise.steady_programs import linear_steady, nonlinear_steady
 from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import almost_everywhere, check_functions
 from metrigen.ir.functions.normal import normal
@@ -32,6 +32,7 @@ from metrigen.spec.domain import Domain, Lattice
 from metrigen.spec.symbols import Param, mix, t, total, transposed
 
 if TYPE_CHECKING:
+    from metrigen.discretise.base import Made
     from metrigen.discretise.dynamics import Dynamics
 
 
@@ -66,12 +67,10 @@ class Lowering(Discretisation):
         stencils = replace(self.stencils, covectors=self.stencils.covectors | names)
         return replace(self, arrays={**self.arrays, **arrays}, stencils=stencils)
 
-    def solve(self, dynamics: Dynamics, solver: str) -> Programs:
-        if solver == "newton":
-            return Programs(minimum=minimum(dynamics))
-        return Programs(steady=steady_programs(dynamics, solver))
+    def solve(self, dynamics: Dynamics, solver: str) -> Made:
+        return nonlinear_steady(dynamics) if solver == "newton" else linear_steady(dynamics, solver)
 
-    def laws(self, dynamics: Dynamics, programs: Programs) -> tuple[Law, ...]:
+    def laws(self, dynamics: Dynamics, made: Made) -> tuple[Law, ...]:
         return lattice_laws(dynamics)
 
     def diagnostics(self, derivation: Derivation) -> dict[str, Program]:

@@ -62,9 +62,8 @@ def sequence_laws(derivation: Derivation, scan: Scan) -> tuple[Law, ...]:
 def _error(scan: Scan, values: dict[str, float]) -> tuple[float, tuple[int, int]]:
     """The largest difference of an entry of E from exp(hA)."""
     given = {n: np.full((1, 1), v) for n, v in values.items()}
-    if scan.prologue is not None:
-        made = run(scan.prologue, {n: np.full(1, v) for n, v in values.items()})
-        given |= {n: np.asarray(x).reshape(1, 1) for n, x in made.items()}
+    made = run(scan.prologue, {n: np.full(1, v) for n, v in values.items()})
+    given |= {n: np.asarray(x).reshape(1, 1) for n, x in made.items()}
     found = run(scan.propagator, given)
     size = range(len(scan.fields))
     exact = _exponential(scan, values)
@@ -87,7 +86,6 @@ def _exponential(scan: Scan, values: Mapping[str, float]) -> mpmath.matrix:
 
 def _check_turned(scan: Scan, signs: Mapping[str, sp.Basic]) -> None:
     """The emitted step of a few channels against R exp(hA), applied to the difference of two states."""
-    assert scan.rotation is not None
     rng = np.random.default_rng(1)
     kinds = {a.name: a.kind for a in (*scan.cell.params, *scan.cell.turned_by)}
     for _ in range(COUPLED_POINTS):
@@ -115,9 +113,8 @@ def _stepped(scan: Scan, values: Mapping[str, np.ndarray], state: np.ndarray) ->
     """The emitted step of states (fields, 1, C)."""
     given = {n: np.broadcast_to(x, (1, CHANNELS)) for n, x in values.items() if x.ndim < 2 or len(x) == 1}
     for program in (scan.prologue, scan.rotation):
-        if program is not None:
-            made = run(program, values)
-            given |= {n: x if x.ndim == 2 else np.broadcast_to(x, (1, CHANNELS)) for n, x in made.items()}
+        made = run(program, values)
+        given |= {n: x if x.ndim == 2 else np.broadcast_to(x, (1, CHANNELS)) for n, x in made.items()}
     found = run(scan.step, given | dict(zip(scan.fields, state, strict=True)))
     return np.stack([x[0] for x in found.values()])
 

@@ -38,14 +38,50 @@ class Stencil:
 
 
 @dataclass(frozen=True)
-class SteadyPrograms:
+class LinearSteady:
     """operator: u -> A u; source: -> b; adjoint: the variation of lambda . A u with respect to all but u."""
 
     unknown: str
     operator: Program
     source: Program
     adjoint: Program
-    stencil: Stencil | None
+
+    @property
+    def monotone(self) -> bool:
+        """Whether a fixed point subtracts nothing: every weight and the screening are non-negative."""
+        return False
+
+    def programs(self) -> dict[str, Program]:
+        """By name; without the adjoint where the operator holds numbers alone."""
+        found = {"operator": self.operator, "source": self.source}
+        return found | ({"operator_adjoint": self.adjoint} if self.adjoint.outputs else {})
+
+
+@dataclass(frozen=True)
+class StencilSteady(LinearSteady):
+    """Where channels are not coupled and the weights separate."""
+
+    stencil: Stencil
+
+    @property
+    def monotone(self) -> bool:
+        return self.stencil.monotone
+
+    def programs(self) -> dict[str, Program]:
+        stencil = self.stencil
+        return super().programs() | {"weights": stencil.weights, "apply": stencil.apply, "gather": stencil.gather,
+                                     "diagonal": stencil.diagonal}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NonlinearSteady:
+    """dF = 0 as an equation, whose Jacobian is symmetric and positive definite."""
+
+    equation: Equation
+
+    def programs(self) -> dict[str, Program]:
+        """Those of the equation are its own."""
+        return {}
 
 
 def check_one_field(dynamics: Dynamics) -> None:
@@ -59,8 +95,8 @@ def check_one_field(dynamics: Dynamics) -> None:
         )
 
 
-def minimum(dynamics: Dynamics) -> Equation:
-    """dF = 0 as a nonlinear equation, whose Jacobian is symmetric and positive definite."""
+def nonlinear_steady(dynamics: Dynamics) -> NonlinearSteady:
+    """dF = 0 as a nonlinear equation."""
     check_one_field(dynamics)
     gradient = apply(BUILT, dynamics.gradient(dynamics.derivation.hamiltonian, "gradient"))
     read = {name for s in gradient.body for name in s.reads}
@@ -68,10 +104,10 @@ def minimum(dynamics: Dynamics) -> Equation:
     names = {out: f"{stem(out)}__defect" for out in gradient.outputs}
     body = tuple(s.renamed(names) for s in gradient.body)
     gradient = Program("gradient", (*dynamics.state, *outside), body, tuple(names.values()), dynamics.lowering.periodic)
-    return equation(gradient, 1, couples_channels(gradient), len(dynamics.origin))
+    return NonlinearSteady(equation(gradient, 1, couples_channels(gradient), len(dynamics.origin)))
 
 
-def steady_programs(dynamics: Dynamics, solver: str) -> SteadyPrograms:
+def linear_steady(dynamics: Dynamics, solver: str) -> LinearSteady:
     """The programs of the solve; raises SpecError where the chosen solver does not fit."""
     check_one_field(dynamics)
     (unknown,) = dynamics.state
@@ -79,8 +115,9 @@ def steady_programs(dynamics: Dynamics, solver: str) -> SteadyPrograms:
     operator, source = _split_linear(gradient, unknown.name)
     stencil = _stencil(operator, unknown.name)
     wrt = [a.name for a in operator.inputs if a.name != unknown.name]
-    programs = SteadyPrograms(unknown.name, operator, source, vary(operator, wrt, rank=len(dynamics.origin)), stencil)
-    if solver == "monotone" and not (stencil and stencil.monotone):
+    parts = unknown.name, operator, source, vary(operator, wrt, rank=len(dynamics.origin))
+    found = LinearSteady(*parts) if stencil is None else StencilSteady(*parts, stencil)
+    if solver == "monotone" and not found.monotone:
         raise SpecError(
             'solver="monotone" does not fit this system',
             part="integrator",
@@ -89,7 +126,7 @@ def steady_programs(dynamics: Dynamics, solver: str) -> SteadyPrograms:
             else "it needs channels that are not coupled",
             fix='declare the coefficients positive=True, or use solver="cg"',
         )
-    return programs
+    return found
 
 
 def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn, cast
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.discretise.base import Discretisation, Programs
+from metrigen.discretise.base import Discretisation
 from metrigen.discretise.lattice import Stencils
 from metrigen.discretise.lower import Lowering
 from metrigen.discretise.sequence_laws import sequence_laws
@@ -25,7 +25,9 @@ from metrigen.spec.contracts import Method
 from metrigen.spec.system import System
 
 if TYPE_CHECKING:
+    from metrigen.discretise.base import Made
     from metrigen.discretise.dynamics import Dynamics
+    from metrigen.integrators.scan import Scan
 
 KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
 COUPLED_KEEPS = (
@@ -39,6 +41,7 @@ class SequenceLowering(Lowering):
     """On the tokens of a sequence; ``stencils`` are those of no axes. An input has one value a token."""
 
     domain: ClassVar[type[spec_domain.Domain]] = spec_domain.Sequence
+    emitted: ClassVar[str] = "step"
     unshown: ClassVar[str] = "the time is the token axis, and a token is one exact step"
 
     @classmethod
@@ -71,15 +74,14 @@ class SequenceLowering(Lowering):
         once = f"One step of dt = {derivation.system.dt} a token, at any dt."
         return [f"{type(derivation.system.integrator).__name__}: {COUPLED_KEEPS if coupled else KEEPS}.", once]
 
-    def programs(self, method: Method, dynamics: Dynamics) -> Programs:
+    def programs(self, method: Method, dynamics: Dynamics) -> Scan:
         return method.token_programs(dynamics)
 
-    def solve(self, dynamics: Dynamics, solver: str) -> Programs:
+    def solve(self, dynamics: Dynamics, solver: str) -> NoReturn:
         raise SpecError("a sequence is stepped token by token", part="integrator", fix="Exponential()")
 
-    def laws(self, dynamics: Dynamics, programs: Programs) -> tuple[Law, ...]:
-        assert programs.scan is not None
-        return sequence_laws(dynamics.derivation, programs.scan)
+    def laws(self, dynamics: Dynamics, made: Made) -> tuple[Law, ...]:
+        return sequence_laws(dynamics.derivation, cast("Scan", made))
 
     def diagnostics(self, derivation: Derivation) -> dict[str, Program]:
         return {}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import sympy as sp
 
-from metrigen.discretise.base import Programs
 from metrigen.errors import SpecError
 from metrigen.physics.clock import is_driven, is_timed
 from metrigen.physics.derivation import Derivation
@@ -35,8 +34,8 @@ class TimeStepper(Stepper):
     def step(self, dynamics: Dynamics) -> Program:
         """One step as a program: state, inputs and parameters -> the state after it."""
 
-    def programs(self, dynamics: Dynamics) -> Programs:
-        return Programs(step=self.step(dynamics))
+    def programs(self, dynamics: Dynamics) -> Program:
+        return self.step(dynamics)
 
     def with_dt(self, dt: sp.Expr) -> TimeStepper:
         return replace(self, dt=dt)

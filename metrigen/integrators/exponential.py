@@ -19,10 +19,9 @@ from typing import ClassVar
 
 import sympy as sp
 
-from metrigen.discretise.base import Programs
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.integrators.base import TimeStepper
-from metrigen.integrators.scan import scan_of
+from metrigen.integrators.scan import Scan, scan_of
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
 from metrigen.ir.stumpff import stumpff
@@ -101,8 +100,8 @@ class Exponential(TimeStepper):
                     "Strang(...) takes friction that changes from site to site",
                 )
 
-    def token_programs(self, dynamics: Dynamics) -> Programs:
-        return Programs(scan=scan_of(dynamics.derivation))
+    def token_programs(self, dynamics: Dynamics) -> Scan:
+        return scan_of(dynamics.derivation)
 
     def step(self, dynamics: Dynamics) -> Program:
         flows = Flows.of(dynamics, dynamics.time + self.dt / 2)

@@ -15,9 +15,9 @@ from metrigen.ir.nodes import Cayley, Kind, Local, Program, Statement
 from metrigen.passes.pipeline import NAMED, apply
 
 
-def rotation_of(cell: Cell) -> tuple[Program | None, dict[str, str]]:
-    """The program of the rotations, None without a coupling, and field -> the name of its rotation; fields that turn
-    alike share one."""
+def rotation_of(cell: Cell) -> tuple[Program, dict[str, str]]:
+    """The program of the rotations, without statements where channels are not coupled, and field -> the name of its
+    rotation; fields that turn alike share one."""
     body: list[Statement] = []
     made: dict[tuple[str, sp.Expr], str] = {}
     turned: dict[str, str] = {}
@@ -28,6 +28,4 @@ def rotation_of(cell: Cell) -> tuple[Program | None, dict[str, str]]:
             scale = f"angle__{turn.field}"
             body += [Local(scale, Kind.SCALAR, turn.angle), Cayley(made[key], turn.matrix.name, scale)]
         turned[turn.field] = made[key]
-    if not turned:
-        return None, {}
     return apply(NAMED, Program("rotation", cell.turned_by, tuple(body), tuple(made.values()))), turned

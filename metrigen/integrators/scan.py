@@ -24,6 +24,7 @@ from metrigen.discretise.sequence import Cell, cell_of
 from metrigen.integrators.exponential_cell import Propagator, propagator
 from metrigen.integrators.exponential_gap import slide, written
 from metrigen.integrators.exponential_rotation import rotation_of
+from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Mix, Program, Statement
 from metrigen.passes.cse import count_ops
 from metrigen.passes.pipeline import FUSED, NAMED, TOKEN, apply
@@ -38,22 +39,22 @@ ACTION, OVERLAP = "J", "M"
 class Scan:
     """The programs of a layer on a sequence, after the passes.
 
-    prologue     E from the parameters alone, where the tokens do not change it; else None
-    rotation     R of coupled channels from the parameters alone; else None
+    prologue     E from the parameters alone, where the tokens do not change it; else without statements
+    rotation     R of coupled channels from the parameters alone; else without statements
     coefficients names of what is one number a channel: parameters that a step reads, and E where it is constant; then
                  the rotations, channel matrices
     step         state, tokens, coefficients -> the next state; ``step_adjoint`` its variation
     propagator   tokens, coefficients -> E by rows, then the drive (1 - E) f
     readout      state before, state, coefficients -> components; ``readout_adjoint`` its variation
     energy       x.P x/2
-    rates        A (x - f); None where channels are coupled, by rotations over a whole token
-    step_back    the cotangent of the state alone, where channels are coupled and a token must wait for the next
+    rates        A (x - f); without statements where channels are coupled, by rotations over a whole token
+    back         what takes a cotangent to the token before: E by rows, or E^T R^T itself where channels are coupled
     """
 
     cell: Cell
     propagation: Propagator
-    prologue: Program | None
-    rotation: Program | None
+    prologue: Program
+    rotation: Program
     coefficients: tuple[str, ...]
     step: Program
     step_adjoint: Program
@@ -62,20 +63,41 @@ class Scan:
     readout_adjoint: Program
     energy: Program
     components: tuple[str, ...]
-    step_back: Program | None
-    rates: Program | None
+    back: Program
+    rates: Program
 
     @property
     def rotations(self) -> tuple[str, ...]:
         """Names of the channel matrices among the coefficients."""
-        return self.rotation.outputs if self.rotation is not None else ()
+        return self.rotation.outputs
 
     @property
     def blocks(self) -> tuple[int, ...]:
         """Channels of the blocks on the diagonal of each rotation."""
         sizes = {turn.matrix.name: turn.matrix.block or 0 for turn in self.cell.turns}
-        turned = self.rotation.body if self.rotation is not None else ()
-        return tuple(sizes[s.matrix] for s in turned if isinstance(s, Cayley))
+        return tuple(sizes[s.matrix] for s in self.rotation if isinstance(s, Cayley))
+
+    @property
+    def block_of(self) -> dict[str, int]:
+        """Rotation -> channels of its blocks."""
+        return dict(zip(self.rotations, self.blocks, strict=True))
+
+    @property
+    def channelwise(self) -> tuple[str, ...]:
+        """The coefficients that are one number a channel."""
+        return tuple(n for n in self.coefficients if n not in self.rotations)
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """The orders of the Stumpff functions that the programs evaluate."""
+        programs = (*self.programs().values(), self.prologue)
+        found = {int(f.args[0]) for p in programs for s in p for e in s.expressions for f in e.atoms(damped_stumpff)}
+        return tuple(sorted(found))
+
+    def reads(self, program: Program) -> tuple[str, ...]:
+        """The coefficients that a program reads."""
+        names = {a.name for a in program.inputs}
+        return tuple(n for n in self.coefficients if n in names)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -87,8 +109,7 @@ class Scan:
 
     def programs(self) -> Mapping[str, Program]:
         """The programs of a token by name; coupled channels have no use for E by itself."""
-        moved = self.propagator if self.step_back is None else self.step_back
-        found = (self.step, self.step_adjoint, moved, self.readout, self.readout_adjoint, self.energy)
+        found = (self.step, self.step_adjoint, self.back, self.readout, self.readout_adjoint, self.energy)
         return {program.name: program for program in found}
 
 
@@ -96,16 +117,16 @@ def scan_of(derivation: Derivation) -> Scan:
     """The programs of a system on a ``Sequence``; raises SpecError where it has no emitted form."""
     cell = cell_of(derivation)
     found = propagator(cell)
-    prologue = _prologue(cell, found) if found.constant else None
+    prologue = _prologue(cell, found) if found.constant else Program("prologue", (), (), ())
     rotation, turned = rotation_of(cell)
     step, entries = _step(cell, found, turned), _entries(cell, found)
     readout = _readout(cell, derivation)
     energy = _program("energy", cell, {"energy__density": _quadratic(cell)}, cell.state)
     read = {name for p in (step, readout, energy) for s in p.body for name in s.reads}
-    made = prologue.outputs if prologue is not None else ()
-    coefficients = tuple(n for n in (*(a.name for a in cell.params), *made) if n in read)
-    rotations = rotation.outputs if rotation is not None else ()
+    coefficients = tuple(n for n in (*(a.name for a in cell.params), *prologue.outputs) if n in read)
+    rotations = rotation.outputs
     sites = {p.name: _with_coefficients(p, coefficients, rotations) for p in (step, entries, readout, energy)}
+    moved = _optimised(sites["propagator"])
     return Scan(
         cell=cell,
         propagation=found,
@@ -114,9 +135,9 @@ def scan_of(derivation: Derivation) -> Scan:
         coefficients=(*coefficients, *rotations),
         step=_optimised(sites["step"]),
         step_adjoint=_optimised(_varied(sites["step"])),
-        step_back=_back(sites["step"], cell) if rotations else None,
-        rates=None if rotations else _rates(cell),
-        propagator=_optimised(sites["propagator"]),
+        back=_back(sites["step"], cell) if rotations else moved,
+        rates=Program("rates", (), (), ()) if rotations else _rates(cell),
+        propagator=moved,
         readout=apply(TOKEN, sites["readout"]),
         readout_adjoint=apply(TOKEN, _varied(sites["readout"])),
         energy=apply(TOKEN, sites["energy"]),

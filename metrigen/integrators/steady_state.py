@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from metrigen.discretise.base import Programs
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.physics.clock import is_timed
@@ -17,6 +16,9 @@ from metrigen.spec.contracts import Solver
 from metrigen.spec.domain import ANY
 from metrigen.spec.neural import heads
 from metrigen.spec.numbers import MOST_STEPS, check_number
+
+if TYPE_CHECKING:
+    from metrigen.discretise.base import Made
 
 SOLVERS = ("cg", "monotone", "newton")
 
@@ -69,7 +71,7 @@ class SteadyState(Solver):
         _check_flow(derivation)
         _check_solvable(derivation, self.solver == "newton")
 
-    def programs(self, dynamics: Dynamics) -> Programs:
+    def programs(self, dynamics: Dynamics) -> Made:
         return dynamics.lowering.solve(dynamics, self.solver)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from metrigen.emit.derivation import wrapped
 from metrigen.layers.equations import array_names, equations, plain
-from metrigen.layers.tokens import TokenLayer
+from metrigen.layers.layer import Layer
 from metrigen.programs import Lowered
 
 Docs = Mapping[str, tuple[str, ...]]
@@ -66,7 +66,7 @@ def _turned(method: str, motion: Sequence[str]) -> Docs:
     return found | {f"{name}_adjoint": (_BACK.format(name),) for name in found}
 
 
-def token_docs(layer: TokenLayer) -> Docs:
+def token_docs(layer: Layer) -> Docs:
     """By program."""
     scan, derivation = layer.scan, layer.derivation
     names = dict(zip(derivation.fields, scan.fields, strict=True))

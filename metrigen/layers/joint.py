@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metrigen.ir.nodes import Array
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,12 @@ class Joint:
         }  # fmt: skip
 
 
-def joint(layer: FieldLayer) -> Joint | None:
+def joint(layer: Layer) -> Joint | None:
     """The joint operator of a package that steps; None for a solve, without kernels, and where every step reads values
     of its own, of which the readout reads those of the last."""
-    body = layer.lowered.body
-    if body is None or layer.obstacle or layer.lowered.driven:
+    if not layer.stepping or layer.obstacle or layer.lowered.driven:
         return None
-    program = layer.programs["readout"]
+    body, program = layer.lowered.step.body, layer.programs["readout"]
     fields = set(layer.fields)
     return Joint(
         tuple(a for a in body.inputs if a.name in fields),

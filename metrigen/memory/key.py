@@ -58,16 +58,21 @@ def key_of_files(files: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=1)
 def compiler_digest() -> str:
-    """The hash of the compiler: its sources, its templates, and the versions of what it computes with."""
+    """The hash of the compiler: its files, and the versions of what it computes with."""
+    digest = hashlib.sha256(f"{sp.__version__} {mpmath.__version__}".encode())
+    for name, file in compiler_files():
+        digest.update(f"\0{name}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def compiler_files() -> Iterator[tuple[str, Traversable | Path]]:
+    """All that decides what is emitted: sources, tables, templates."""
     from metrigen.emit.render import templates
 
-    digest = hashlib.sha256(f"{sp.__version__} {mpmath.__version__}".encode())
     home = importlib.resources.files("metrigen")
-    for root, ending in ((home, ".py"), (templates(), ".j2")):
-        for name, file in _files(root, ending):
-            digest.update(f"\0{name}\0".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    for root, ending in ((home, ".py"), (home, ".json"), (templates(), ".j2")):
+        yield from _files(root, ending)
 
 
 def _files(root: Traversable | Path, ending: str, before: str = "") -> Iterator[tuple[str, Traversable | Path]]:

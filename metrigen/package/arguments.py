@@ -7,7 +7,6 @@ import re
 import sympy as sp
 
 from metrigen.ir.nodes import Kind, Program
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.package.parameters import ParameterText, parameter_text
 from metrigen.spec.symbols import InputFunction, Param
@@ -18,32 +17,32 @@ def parameters(layer: Layer) -> list[ParameterText]:
     return [parameter_text(symbol) for symbol in layer.parameters.values()]
 
 
-def per_site(layer: FieldLayer) -> list[str]:
+def per_site(layer: Layer) -> list[str]:
     return [n for n, s in layer.parameters.items() if isinstance(s, Param) and s.per == "site" and not s.is_matrix]
 
 
-def axes(layer: FieldLayer) -> list[str]:
+def axes(layer: Layer) -> list[str]:
     names = [axis.name for axis in layer.spec.system.domain.axes]
     return [a.name for a in layer.lowered.dynamics.inputs if a.name in names and a.name not in layer.parameters]
 
 
-def inputs_of(layer: FieldLayer) -> list[str]:
+def inputs_of(layer: Layer) -> list[str]:
     """Arrays that ``forward`` is handed: inputs of the spec, no coordinates, no learned maps."""
     own = {*per_site(layer), *axes(layer)}
     return [a.name for a in layer.lowered.dynamics.inputs if a.name not in own]
 
 
-def noises(layer: FieldLayer) -> dict[str, str]:
+def noises(layer: Layer) -> dict[str, str]:
     """Array of the standard normal numbers of a step -> the field that they move; empty without a temperature."""
     return {a.name: field for field, a in layer.lowered.dynamics.noise.items()}
 
 
-def handed_in(layer: FieldLayer) -> list[str]:
+def handed_in(layer: Layer) -> list[str]:
     """What a step is handed beside the state: inputs of the spec, and noise."""
     return [*inputs_of(layer), *noises(layer)]
 
 
-def lives_on(layer: FieldLayer) -> dict[str, tuple[bool, ...]]:
+def lives_on(layer: Layer) -> dict[str, tuple[bool, ...]]:
     """An input that lives on some of the axes of the fields -> for each axis whether it has it: it may be handed in
     without the others, which it gets as axes of length one."""
     found = {f.func.__name__: f for e in layer.expressions for f in e.atoms(InputFunction)}
@@ -52,7 +51,7 @@ def lives_on(layer: FieldLayer) -> dict[str, tuple[bool, ...]]:
     return {name: on for name, on in kept.items() if not all(on) and name in inputs_of(layer)}
 
 
-def spread(layer: FieldLayer, name: str) -> str:
+def spread(layer: Layer, name: str) -> str:
     """Expression of an input with all axes of the fields."""
     if name in layer.of_samples:
         return f"of_sample({name}, {layer.axes}, {name!r})"
@@ -63,7 +62,7 @@ def spread(layer: FieldLayer, name: str) -> str:
     return f"({name}[{index}] if {name}.dim() == {2 + sum(kept)} else {name})"
 
 
-def time_step(layer: FieldLayer) -> tuple[str, str]:
+def time_step(layer: Layer) -> tuple[str, str]:
     """("parameter", name), ("number", value) or ("expression", text) of the time step."""
     dt = layer.spec.system.stepper.dt
     if dt.is_number:
@@ -71,24 +70,24 @@ def time_step(layer: FieldLayer) -> tuple[str, str]:
     return ("parameter", dt.name) if dt.is_Symbol else ("expression", str(dt))
 
 
-def floats(layer: FieldLayer) -> list[str]:
+def floats(layer: Layer) -> list[str]:
     """Scalars of the step that are plain numbers: a time step that is not learned."""
     return ["dt"] if layer.stepping and time_step(layer)[0] == "number" else []
 
 
-def timed(layer: FieldLayer) -> bool:
+def timed(layer: Layer) -> bool:
     """Whether what the layer computes depends on the time by itself."""
     return layer.stepping and layer.lowered.dynamics.timed
 
 
-def step_length(layer: FieldLayer) -> str:
+def step_length(layer: Layer) -> str:
     """Expression of the time step in a method of the layer that is handed one that is not learned."""
     if floats(layer):
         return "dt"
     return re.sub(r"[A-Za-z_]\w*", r"self.\g<0>", str(sp.N(layer.spec.system.stepper.dt)))
 
 
-def value(layer: FieldLayer, name: str, kind: Kind, like: str) -> str:
+def value(layer: Layer, name: str, kind: Kind, like: str) -> str:
     """Expression of one argument of an operator inside a method, in the dtype of the state."""
     if kind is Kind.SITE:
         if name in axes(layer):
@@ -105,16 +104,16 @@ def value(layer: FieldLayer, name: str, kind: Kind, like: str) -> str:
 
 
 def arguments(
-    layer: FieldLayer, program: Program, like: str, skip: tuple[str, ...] = (), ready: tuple[str, ...] = ()
+    layer: Layer, program: Program, like: str, skip: tuple[str, ...] = (), ready: tuple[str, ...] = ()
 ) -> list[str]:
     """Expressions of the arguments of a program but those in ``skip``; those in ``ready`` are variables at hand."""
-    made = {*layer.fields, *ready, *(layer.lowered.prologue.outputs if layer.lowered.prologue else ())}
+    made = {*layer.fields, *ready, *layer.lowered.prologue.outputs}
     return [
         a.name if a.name in made else value(layer, a.name, a.kind, like) for a in program.inputs if a.name not in skip
     ]
 
 
-def input_signature(layer: FieldLayer, optional: bool, moving: bool = False) -> str:
+def input_signature(layer: Layer, optional: bool, moving: bool = False) -> str:
     """Inputs by keyword, and with ``moving`` the time."""
     names = [f"{n}: Tensor" + (" | None = None" if optional else "") for n in inputs_of(layer)]
     names += ["t: float | Tensor = 0.0"] if moving else []

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
 
 from metrigen.backends.base import Backend
 from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
 
-L = TypeVar("L", bound=Layer)
-
 
 @dataclass(frozen=True)
-class Package(Generic[L]):
+class Package:
     """What asks no backend by name.
 
     reference  the backend that has every operator; backends: those that may have kernels
     """
 
-    layer: L
+    layer: Layer
     reference: Backend
     backends: tuple[Backend, ...]
 
@@ -81,14 +78,14 @@ class Package(Generic[L]):
         return " ".join(filter(None, (b.about(o) for o in self.registered for b in self.used)))
 
 
-def assemble(layer: L, backends: tuple[type[Backend], ...]) -> Package[L]:
+def assemble(layer: Layer, backends: tuple[type[Backend], ...]) -> Package:
     """The layer with the backends at work on it."""
     made = tuple(backend(layer) for backend in backends)
     (reference,) = (b for b in made if b.reference)
     return Package(layer, reference, tuple(b for b in made if not b.reference))
 
 
-def backend_constants(package: Package[Any]) -> list[tuple[str, str]]:
+def backend_constants(package: Package) -> list[tuple[str, str]]:
     """What the class of a layer says of its backends."""
     found = [("BACKENDS", repr(package.options))]
     found += [("WITHOUT", repr(dict(package.without)))] if package.without else []

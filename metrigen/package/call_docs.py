@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from metrigen.ir.nodes import Kind
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats, inputs_of, lives_on, noises, timed
 from metrigen.package.graph_arguments import inputs_of as graph_inputs
 from metrigen.package.graph_arguments import network_of
@@ -15,7 +15,7 @@ BY_STEP = "a value for each of K steps; sizes of one broadcast"
 REFUSED = "ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor."
 
 
-def steps_doc(layer: FieldLayer, on_graph: bool = False) -> list[str]:
+def steps_doc(layer: Layer, on_graph: bool = False) -> list[str]:
     """Lines of the docstring of ``forward`` of a layer that takes steps."""
     late = momenta(layer)
     shape, given = _shape(layer, on_graph), [f for f in layer.fields if f not in late]
@@ -39,7 +39,7 @@ def steps_doc(layer: FieldLayer, on_graph: bool = False) -> list[str]:
     return ["The state after ``steps`` steps.", "", *table(rows), "", result, REFUSED]
 
 
-def solve_doc(layer: FieldLayer, size: str, on_graph: bool = False) -> list[str]:
+def solve_doc(layer: Layer, size: str, on_graph: bool = False) -> list[str]:
     """Lines of the docstring of ``forward`` of a layer that solves for a steady state."""
     shape = _shape(layer, on_graph)
     rows = _graph_rows(layer) if on_graph else _input_rows(layer)
@@ -50,7 +50,7 @@ def solve_doc(layer: FieldLayer, size: str, on_graph: bool = False) -> list[str]
     return ["The field that minimises the free energy.", "", *table(rows), "", result, REFUSED]
 
 
-def reading_doc(layer: FieldLayer, doc: str, read: Iterable[str], on_graph: bool = False) -> list[str]:
+def reading_doc(layer: Layer, doc: str, read: Iterable[str], on_graph: bool = False) -> list[str]:
     """Lines of the docstring of ``readout``; ``read``: the inputs that it needs."""
     shape, names = _shape(layer, on_graph), list(read)
     many = f" or, of n of them at once, {_by_step(shape).replace('K', 'n')}" if layer.stepping else ""
@@ -79,7 +79,7 @@ def table(rows: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{names:{width}}  {text}" for names, text in found]
 
 
-def _shape(layer: FieldLayer, on_graph: bool) -> str:
+def _shape(layer: Layer, on_graph: bool) -> str:
     return "(B, C, N)" if on_graph else "(B, C, *S)" if layer.rank else "(B, C)"
 
 
@@ -95,13 +95,13 @@ def _them(names: list[str]) -> str:
     return "it" if len(names) == 1 else "them"
 
 
-def _driven(layer: FieldLayer, on_graph: bool) -> list[str]:
+def _driven(layer: Layer, on_graph: bool) -> list[str]:
     if on_graph:
         return [a.name for a in graph_inputs(layer) if a.driven]
     return [n for n in layer.lowered.driven if n != "t" and n not in noises(layer)] if layer.stepping else []
 
 
-def _input_rows(layer: FieldLayer) -> list[tuple[str, str]]:
+def _input_rows(layer: Layer) -> list[tuple[str, str]]:
     """Inputs on a lattice, those of one kind together."""
     driven, part, shape = _driven(layer, False), lives_on(layer), _shape(layer, False)
     axes = [axis.name for axis in layer.spec.system.domain.axes]
@@ -119,7 +119,7 @@ def _input_rows(layer: FieldLayer) -> list[tuple[str, str]]:
     return [(", ".join(names), text) for text, names in kinds.items()]
 
 
-def _graph_rows(layer: FieldLayer) -> list[tuple[str, str]]:
+def _graph_rows(layer: Layer) -> list[tuple[str, str]]:
     """The list of edges, and inputs at nodes and along edges."""
     fixed = network_of(layer) is not None
     along = "(B, C, E)" if fixed else "(B, C, E), without edge_index (B, C, N, N)"

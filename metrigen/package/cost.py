@@ -31,7 +31,7 @@ from metrigen.ir.nodes import (
 )
 from metrigen.ir.queries import equations_in, known, solves_in
 from metrigen.ir.statement import unknown
-from metrigen.layers.fields import bytes_per_site
+from metrigen.layers.counts import bytes_per_site
 from metrigen.programs import Lowered, equation_programs
 from metrigen.spec.contracts import Solver, Stepper
 from metrigen.spec.symbols import Param
@@ -300,10 +300,10 @@ def _site_inputs(lowered: Lowered) -> int:
 
 def _planes(lowered: Lowered, channels: int) -> tuple[int, str]:
     """Planes that a fused kernel needs at once: one, or those that channel matrices couple inside a step."""
-    assert lowered.body is not None
-    turns = {s.out: s.matrix for s in lowered.prologue or () if isinstance(s, Cayley)}
-    inside = [s for e in equations_in(lowered.body) for p in e.programs for s in p]
-    body = known([*lowered.body, *inside], "the cost model")
+    step = lowered.step
+    turns = {s.out: s.matrix for s in step.prologue if isinstance(s, Cayley)}
+    inside = [s for e in equations_in(step.body) for p in e.programs for s in p]
+    body = known([*step.body, *inside], "the cost model")
     across = any(isinstance(s, Total) or (isinstance(s, SiteSum) and s.channels) for s in body)
     matrices = sorted({turns.get(s.matrix, s.matrix) for s in body if isinstance(s, Mix)})
     if not matrices and not across:

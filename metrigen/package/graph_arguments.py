@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrigen.ir.nodes import Array, Kind, Program
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats
 from metrigen.spec.domain import Network
 from metrigen.spec.symbols import Param
 
 
-def network_of(layer: FieldLayer) -> Network | None:
+def network_of(layer: Layer) -> Network | None:
     return layer.spec.system.domain.network
 
 
-def learned_per(layer: FieldLayer, per: str) -> list[str]:
+def learned_per(layer: Layer, per: str) -> list[str]:
     """Parameters with one value a node ("site"), or one an edge."""
     return [n for n, s in layer.parameters.items() if isinstance(s, Param) and s.per == per and not s.is_matrix]
 
 
-def inputs_of(layer: FieldLayer) -> list[Array]:
+def inputs_of(layer: Layer) -> list[Array]:
     """Arrays that ``forward`` is handed."""
     own = {*learned_per(layer, "site"), *learned_per(layer, "edge")}
     return [a for a in layer.lowered.dynamics.inputs if a.name not in own]
 
 
-def keywords(layer: FieldLayer, optional: bool, extra: str = "") -> str:
+def keywords(layer: Layer, optional: bool, extra: str = "") -> str:
     default = " | None = None" if optional else ""
     names = [f"{a.name}: Tensor{default}" for a in inputs_of(layer)]
     first = [] if network_of(layer) is not None else ["edge_index: Tensor | None = None"]
@@ -34,30 +34,29 @@ def keywords(layer: FieldLayer, optional: bool, extra: str = "") -> str:
     return f", *, {text.removeprefix(', ')}" if text else ""
 
 
-def of_sample(layer: FieldLayer, name: str) -> str:
+def of_sample(layer: Layer, name: str) -> str:
     """Expression of an input as a node array, of one number a sample as well."""
     return f"of_sample({name}, 3, {name!r})" if name in layer.of_samples else name
 
 
-def value(layer: FieldLayer, array: Array, like: str) -> str:
+def value(layer: Layer, array: Array, like: str) -> str:
     """Expression of one argument of a program inside a method, in the dtype of the state."""
     name = array.name
     own = name in learned_per(layer, "site") or name in learned_per(layer, "edge")
     if name in layer.of_samples:
-        return f"_node({of_sample(layer, name)}, {like}, {name!r})"
+        return f"at_nodes({of_sample(layer, name)}, {like}, {name!r})"
     if array.kind is Kind.SITE:
-        return f"_node({'self.' * own}{name}, {like}, {name!r})"
+        return f"at_nodes({'self.' * own}{name}, {like}, {name!r})"
     if array.kind is Kind.EDGE:
-        return f"_edge({'self.' * own}{name}, {like}, _graph, {name!r})"
+        return f"along_edges({'self.' * own}{name}, {like}, _graph, {name!r})"
     if name == "t":
-        return f"_moment(t, {like}, _graph)"
+        return f"at_time(t, {like}, _graph)"
     return f"step_of(self.{name}, {like})" if name in floats(layer) else f"self.{name}.to({like}.dtype)"
 
 
 def arguments_of(
-    layer: FieldLayer, program: Program, like: str, skip: Sequence[str] = (), ready: Sequence[str] = ()
+    layer: Layer, program: Program, like: str, skip: Sequence[str] = (), ready: Sequence[str] = ()
 ) -> list[str]:
     """Expressions of the arguments of a program but those in ``skip``; those in ``ready`` are variables at hand."""
-    hoisted = set(layer.lowered.prologue.outputs) if layer.lowered.prologue else set()
-    made = {*hoisted, *layer.fields, *ready} - set(skip)
+    made = {*layer.lowered.prologue.outputs, *layer.fields, *ready} - set(skip)
     return [a.name if a.name in made else value(layer, a, like) for a in program.inputs if a.name not in skip]

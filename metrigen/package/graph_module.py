@@ -1,13 +1,12 @@
-"""The text of ``module.py`` of a graph system: parameters, the form of the edges, and the methods of the layer."""
+"""What ``module.py`` of a layer on a graph has of its own: the form of the edges, parameters and methods."""
 
 from __future__ import annotations
 
-from metrigen.emit.render import render
+from metrigen.discretise.graph_steady import GraphSteady
 from metrigen.ir.nodes import Kind
-from metrigen.layers.fields import FieldLayer
-from metrigen.package.arguments import floats, parameters, timed
+from metrigen.layers.layer import Layer
+from metrigen.package.arguments import floats, timed
 from metrigen.package.assembly import Package, backend_constants
-from metrigen.package.base import with_imports
 from metrigen.package.call_docs import reading_doc, solve_doc, written
 from metrigen.package.checks import declarations, watched
 from metrigen.package.graph_arguments import (
@@ -19,12 +18,12 @@ from metrigen.package.graph_arguments import (
     of_sample,
 )
 from metrigen.package.graph_stepping import forward_steps, opened
+from metrigen.package.module import Parts, indented
 from metrigen.package.reading import BALANCE_DOC, RATES_DOC, clocked, exactly, halfway, rates_return, reads_time
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
     dt_lines,
-    is_reversible,
     learned_step,
     making_lines,
     steps_doc,
@@ -34,25 +33,16 @@ from metrigen.package.settings import (
 from metrigen.package.surface import field_constants
 
 
-def graph_module_text(package: Package[FieldLayer], header: str) -> str:
-    """The layer itself."""
-    layer = package.layer
-    text = render(
-        "graph_module.py.j2",
-        header=header,
-        title=layer.class_name,
-        class_name=layer.class_name,
-        stepping=layer.stepping,
-        timed=timed(layer),
-        driven=any(a.driven for a in inputs_of(layer)),
-        components=repr(layer.lowered.components),
-        fields=layer.fields,
-        network=network_of(layer),
+def graph_parts(package: Package) -> Parts:
+    """What a layer on a graph has of its own."""
+    layer, network = package.layer, network_of(package.layer)
+    fixed = [] if network is None else [f"NODES = {network.nodes}", f"EDGES = {network.edges}  # tail and head"]
+    return Parts(
+        about=" on a graph. Equations and laws: DERIVATION.md beside this file.",
+        axes=3,
+        base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
         state_doc=_state_doc(layer),
         class_doc=_class_doc(layer),
-        init_args=_init_args(layer),
-        init_lines=_init_lines(layer),
-        base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
         constants=[
             *_constants(layer),
             *field_constants(layer),
@@ -61,20 +51,19 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
             *declarations(layer, [a.name for a in inputs_of(layer)]),
             *backend_constants(package),
         ],
-        parameters=parameters(layer),
+        arguments=_init_args(layer),
+        making=_init_lines(layer),
         methods=_methods(layer),
-        number_step=bool(floats(layer)),
-        reversible=is_reversible(layer),
+        heading=fixed,
     )
-    return with_imports(text)
 
 
-def _constants(layer: FieldLayer) -> list[tuple[str, str]]:
+def _constants(layer: Layer) -> list[tuple[str, str]]:
     """What a class that steps says of its fields and inputs."""
     if not layer.stepping:
         return []
     edges = tuple(a.name for a in inputs_of(layer) if a.kind is Kind.EDGE)
-    found = [("RANK", "1"), ("FIELDS", repr(layer.fields))]
+    found = [("RANK", "1")]
     found += [("MORE", '("edge_index",)')] if network_of(layer) is None else []
     found += [("ALONG", repr(edges))] if edges else []
     driven = tuple(a.name for a in inputs_of(layer) if a.driven)
@@ -82,7 +71,7 @@ def _constants(layer: FieldLayer) -> list[tuple[str, str]]:
     return [*found, *([("TIMED", "True")] if timed(layer) else []), *clocked(layer)]
 
 
-def _init_args(layer: FieldLayer) -> list[str]:
+def _init_args(layer: Layer) -> list[str]:
     args = ["steps: int | None = None", dt_argument(layer)]
     if not layer.stepping:
         args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
@@ -97,7 +86,7 @@ def _init_args(layer: FieldLayer) -> list[str]:
     return args
 
 
-def _init_lines(layer: FieldLayer) -> list[str]:
+def _init_lines(layer: Layer) -> list[str]:
     if layer.stepping:
         lines = steps_lines(layer)
     else:
@@ -112,7 +101,7 @@ def _init_lines(layer: FieldLayer) -> list[str]:
     return lines + dt_lines(layer) if layer.stepping else lines
 
 
-def _sizes(layer: FieldLayer) -> list[str]:
+def _sizes(layer: Layer) -> list[str]:
     """What the shapes of parameters of nodes and edges need."""
     edge = learned_per(layer, "edge")
     if network_of(layer) is not None:
@@ -136,7 +125,7 @@ def _sizes(layer: FieldLayer) -> list[str]:
     return [*lines, "self.sites = (nodes,)"] if learned_per(layer, "site") else lines
 
 
-def _size_names(layer: FieldLayer) -> list[str]:
+def _size_names(layer: Layer) -> list[str]:
     """Arguments of the constructor that say how many nodes and edges the parameters have."""
     if network_of(layer) is not None:
         return []
@@ -145,7 +134,7 @@ def _size_names(layer: FieldLayer) -> list[str]:
     return [*nodes, *(["edges"] if edge else [])]
 
 
-def _methods(layer: FieldLayer) -> list[str]:
+def _methods(layer: Layer) -> list[str]:
     lines = ["", *_graph_method(layer)]
     lines += forward_steps(layer) if layer.stepping else _forward_steady(layer)
     lines += _readout(layer)
@@ -155,10 +144,10 @@ def _methods(layer: FieldLayer) -> list[str]:
     lines += _flux(layer)
     if layer.stepping:
         lines += [*_rates(layer), *_balance(layer)]
-    return [f"    {line}" if line else "" for line in watched(exactly(lines, layer.stepping))]
+    return indented(watched(exactly(lines, layer.stepping)))
 
 
-def _graph_method(layer: FieldLayer) -> list[str]:
+def _graph_method(layer: Layer) -> list[str]:
     if network_of(layer) is not None:
         return [
             "def _graph(self, nodes: int) -> Graph:",
@@ -192,9 +181,9 @@ def _graph_method(layer: FieldLayer) -> list[str]:
     return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
 
 
-def _forward_steady(layer: FieldLayer) -> list[str]:
-    steady = layer.lowered.equilibrium
-    assert steady is not None
+def _forward_steady(layer: Layer) -> list[str]:
+    steady = layer.evolution
+    assert isinstance(steady, GraphSteady)
     unknown, inputs = steady.unknown, inputs_of(layer)
     learned = {n: f"self.{n}" for per in ("site", "edge") for n in learned_per(layer, per)}
     arrays = layer.lowered.dynamics.inputs
@@ -219,12 +208,12 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     return [
         f"def forward({signature}) -> {layer.class_name}State:",
         *written(solve_doc(layer, "||r||", on_graph=True)),
-        f"    _like, _dtype = _frame({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
+        f"    _like, _dtype = empty_field({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
         f"    _graph = self._graph({'' if fixed_graph else 'edge_index, '}_like.shape[2])",
         f"    _m, _w = reference.weights({w})",
         f"    (_b,) = reference.source({b})",
         "    _b = _b.expand(_like.shape)",
-        '    _start = torch.zeros_like(_b) if warm_start is None else _node(warm_start, _like, "warm_start")',
+        '    _start = torch.zeros_like(_b) if warm_start is None else at_nodes(warm_start, _like, "warm_start")',
         '    if self.solver == "cholesky" and not isinstance(_graph, Dense):',
         '        raise ValueError(\'solver="cholesky" factorises a dense matrix; with a list of edges use "cg"\')',
         "    _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",
@@ -243,13 +232,13 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _readout(layer: FieldLayer) -> list[str]:
+def _readout(layer: Layer) -> list[str]:
     doc = f"The readout at the nodes, (B, R*C, N): {', '.join(layer.lowered.components)}."
     lines, call = _reading(layer, "readout", doc)
     return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
 
 
-def _density(layer: FieldLayer, name: str) -> list[str]:
+def _density(layer: Layer, name: str) -> list[str]:
     doc = f"The {name} of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."
     lines, call = _reading(layer, name, doc, ", batch: Tensor | None = None")
     return [
@@ -264,18 +253,18 @@ def _density(layer: FieldLayer, name: str) -> list[str]:
     ]
 
 
-def _flux(layer: FieldLayer) -> list[str]:
+def _flux(layer: Layer) -> list[str]:
     doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
     lines, call = _reading(layer, "flux", doc)
     return [*lines, f"    return {call}[0].expand(_graph.shape({layer.fields[0]})).to(_dtype)", ""]
 
 
-def _rates(layer: FieldLayer) -> list[str]:
+def _rates(layer: Layer) -> list[str]:
     head, call = _reading(layer, "rates", RATES_DOC)
     return [head[0].replace("-> Tensor:", f"-> {layer.class_name}State:"), *head[1:], *rates_return(layer, call)]
 
 
-def _balance(layer: FieldLayer) -> list[str]:
+def _balance(layer: Layer) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
     lines, call = _reading(layer, "balance_residual", BALANCE_DOC, program="power")
     edge_index = [] if network_of(layer) is not None else ["edge_index"]
@@ -292,9 +281,7 @@ def _balance(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _reading(
-    layer: FieldLayer, name: str, doc: str, extra: str = "", program: str | None = None
-) -> tuple[list[str], str]:
+def _reading(layer: Layer, name: str, doc: str, extra: str = "", program: str | None = None) -> tuple[list[str], str]:
     """The head of a method that reads a state, and the call of its program."""
     run = layer.programs[program or name]
     read = {a.name for a in run.inputs}
@@ -312,13 +299,13 @@ def _reading(
     return head, f"reference.{program or name}({values})"
 
 
-def _state_doc(layer: FieldLayer) -> str:
+def _state_doc(layer: Layer) -> str:
     if layer.stepping:
         return "Fields (B, C, N)."
     return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
 
-def _class_doc(layer: FieldLayer) -> str:
+def _class_doc(layer: Layer) -> str:
     lines = ["channels  number C of channels of every field"]
     if layer.stepping:
         lines += steps_doc(layer)
@@ -345,5 +332,5 @@ def _class_doc(layer: FieldLayer) -> str:
     return "\n".join(lines)
 
 
-def _per(layer: FieldLayer) -> list[str]:
+def _per(layer: Layer) -> list[str]:
     return [*learned_per(layer, "site"), *learned_per(layer, "edge")]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from metrigen.layers.fields import FieldLayer
 from metrigen.package.assembly import Package
 from metrigen.package.graph_arguments import network_of
 from metrigen.spec.contracts import Stepper
 
 
-def graph_sections(package: Package[FieldLayer]) -> list[tuple[str, str]]:
+def graph_sections(package: Package) -> list[tuple[str, str]]:
     """What DERIVATION.md says beyond the derivation."""
     layer = package.layer
     integrator = layer.spec.system.integrator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Array, Kind
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats, step_length, timed
 from metrigen.package.call_docs import steps_doc, written
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, network_of, value
@@ -12,7 +12,7 @@ from metrigen.package.settings import fields_given, is_reversible
 from metrigen.package.stepping import length, span_of, span_signature
 
 
-def forward_steps(layer: FieldLayer) -> list[str]:
+def forward_steps(layer: Layer) -> list[str]:
     state, (signature, _) = f"{layer.class_name}State", fields_given(layer)
     names = [a.name for a in inputs_of(layer)]
     names = names if network_of(layer) is not None else ["edge_index", *names]
@@ -29,7 +29,7 @@ def forward_steps(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _called(layer: FieldLayer, names: list[str]) -> list[str]:
+def _called(layer: Layer, names: list[str]) -> list[str]:
     """The method that takes the steps of a span: the state after them, or the states on the way."""
     first, (_, starts) = layer.fields[0], fields_given(layer)
     handed, numbers, driven = inputs_of(layer), floats(layer), [a.name for a in inputs_of(layer) if a.driven]
@@ -75,10 +75,10 @@ def _apart(place: int) -> list[str]:
 def _by_step(array: Array, like: str) -> str:
     """Expression of an input that has a value for every step."""
     shape = f"_graph.shape({like})" if array.kind is Kind.EDGE else f"{like}.shape"
-    return f"_by_step({array.name}, {shape}, {like}, {array.name!r}, _span.taken)"
+    return f"by_step({array.name}, {shape}, {like}, {array.name!r}, _span.taken)"
 
 
-def _evolved(layer: FieldLayer) -> list[str]:
+def _evolved(layer: Layer) -> list[str]:
     """The method that takes the steps of samples that share a time step."""
     first, handed, numbers, driven = layer.fields[0], inputs_of(layer), floats(layer), layer.lowered.driven
     begin = ["t0"] if timed(layer) else []
@@ -86,7 +86,7 @@ def _evolved(layer: FieldLayer) -> list[str]:
     lines = [f"def _evolved(self, _graph: Graph, _span: Span, {taken}) -> tuple[Tensor, ...]:"]
     ready, places = (*numbers, *(a.name for a in handed)), ", reference.DRIVEN" if driven else ""
     prologue, early = layer.lowered.prologue, list[str]()
-    if prologue is not None and prologue.body:
+    if prologue.body:
         passed = ", ".join(["'_prologue'", *numbers, first])
         lines.append(f"    {', '.join(prologue.outputs)}, = self._hoisted({passed})")
         given = ", ".join(a.name if a.name in numbers else value(layer, a, first) for a in prologue.inputs)
@@ -111,11 +111,11 @@ def _evolved(layer: FieldLayer) -> list[str]:
     ]
 
 
-def opened(layer: FieldLayer, given: str) -> list[str]:
+def opened(layer: Layer, given: str) -> list[str]:
     """The fields in the dtype of work, and the graph that they live on."""
     names = layer.fields
     edge_index = "" if network_of(layer) is not None else "edge_index, "
     return [
-        f"    {tuple_text(names)}, _dtype = _work({given}, channels=self.channels)",
+        f"    {tuple_text(names)}, _dtype = in_work({given}, channels=self.channels)",
         f"    _graph = self._graph({edge_index}{names[0]}.shape[2])",
     ]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from metrigen.discretise.tokens import COUPLED_KEEPS, KEEPS
-from metrigen.layers.fields import FieldLayer, bytes_per_site
+from metrigen.layers.counts import bytes_per_site, cost, traffic
 from metrigen.layers.layer import Layer
-from metrigen.layers.tokens import TokenLayer, traffic
 from metrigen.package.assembly import Package
 from metrigen.package.notices import notices
 from metrigen.package.steps import backward_memory, step_notes
 
 
-def field_guarantees(package: Package[FieldLayer]) -> list[str]:
+def field_guarantees(package: Package) -> list[str]:
     """One line per law, and what the integrator keeps."""
     layer = package.layer
     lines = _laws(layer)
@@ -27,11 +26,11 @@ def _laws(layer: Layer) -> list[str]:
     return [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in layer.laws]
 
 
-def field_cost(layer: FieldLayer) -> str:
-    return "; ".join(layer.cost(name) for name in ("step", "operator", "apply", "readout") if name in layer.optimised)
+def field_cost(layer: Layer) -> str:
+    return "; ".join(cost(layer, name) for name in ("step", "operator", "apply", "readout") if name in layer.optimised)
 
 
-def token_guarantees(package: Package[TokenLayer]) -> list[str]:
+def token_guarantees(package: Package) -> list[str]:
     """One line per law, and what the integrator keeps."""
     layer = package.layer
     lines = _laws(layer)
@@ -42,12 +41,12 @@ def token_guarantees(package: Package[TokenLayer]) -> list[str]:
     return [*lines, f"Exponential: {COUPLED_KEEPS}", *missing]
 
 
-def token_cost(layer: TokenLayer) -> str:
+def token_cost(layer: Layer) -> str:
     moved = ", ".join(f"{name} {count}" for name, count in traffic(layer.scan).items())
     return f"bytes moved in float32, every array once: {moved}"
 
 
-def graph_cost(layer: FieldLayer) -> str:
+def graph_cost(layer: Layer) -> str:
     """Operations and bytes per node and edge."""
     found = {name: layer.optimised[name] for name in ("step", "readout") if name in layer.optimised}
     return "; ".join(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from metrigen.layers.fields import FieldLayer
 from metrigen.package.assembly import Package
 
 
-def implicit_steps(package: Package[FieldLayer], otherwise: str) -> list[str]:
+def implicit_steps(package: Package, otherwise: str) -> list[str]:
     """The lines that take the steps: the fields at the end, then iterations, residual and status of every sample.
     ``otherwise``: the condition on which the reference takes them."""
     driven = ", reference.DRIVEN" if package.layer.lowered.driven else ""

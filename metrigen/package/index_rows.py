@@ -10,14 +10,13 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.dynamics import after
+from metrigen.discretise.steady_programs import NonlinearSteady
 from metrigen.emit.notation import text
 from metrigen.emit.plain_names import plain
 from metrigen.ir.nodes import Cayley, Local, Program
 from metrigen.layers.equations import array_names, moved_by, terms
 from metrigen.layers.equations import plain as shown_term
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
-from metrigen.layers.tokens import TokenLayer
 
 Holds = Callable[[str], bool]
 _SLOPE = re.compile(r"d([A-Z]\w*?)_d(\w+?)")
@@ -44,19 +43,17 @@ class Row:
 
 def rows(layer: Layer) -> Iterator[Row]:
     """In order: the terms of the functionals, what is made once, what a step gives, the readout."""
-    if isinstance(layer, TokenLayer):
+    if layer.on_tokens:
         yield from _token_rows(layer)
-        components = layer.scan.components
     else:
-        assert isinstance(layer, FieldLayer)
         yield from _step_rows(layer) if layer.stepping else _steady_rows(layer)
-        components = layer.lowered.components
-    for name in components:
+    for name in layer.lowered.components:
         yield Row(f"readout {name}", (_one_of(f"{name}__density"),), reading=True)
 
 
 def _one_of(*names: str) -> Holds:
-    return lambda name: name in {plain(n) for n in names}
+    found = {plain(n) for n in names}
+    return found.__contains__
 
 
 def _base(name: str, arrays: Collection[str]) -> str:
@@ -79,7 +76,7 @@ def _moved(moved: Collection[str], arrays: Collection[str]) -> Holds:
     return lambda name: name not in arrays and _base(name.removesuffix("_next"), arrays) in moved
 
 
-def _step_rows(layer: FieldLayer) -> Iterator[Row]:
+def _step_rows(layer: Layer) -> Iterator[Row]:
     derivation, names = layer.derivation, array_names(layer.lowered.dynamics)
     arrays = names.values()
     functionals = {"H": derivation.hamiltonian, "S": derivation.system.entropy}
@@ -95,22 +92,25 @@ def _step_rows(layer: FieldLayer) -> Iterator[Row]:
         yield Row(f"`{name}` after a step", (_one_of(after(name)),))
 
 
-def _made_once(program: Program | None) -> Iterator[Row]:
+def _made_once(program: Program) -> Iterator[Row]:
     """What depends on parameters alone: factors that the brackets or the method leave."""
-    for s in program.body if program is not None else ():
+    for s in program:
         if isinstance(s, Local):
             yield Row(f"factor `{text(s.expr)}`", (_one_of(s.out),))
         elif isinstance(s, Cayley):
             yield Row(f"factor `(1 - s {s.matrix})^-1 (1 + s {s.matrix})`, s = `{s.scale}`", (_one_of(s.out),))
 
 
-def _steady_rows(layer: FieldLayer) -> Iterator[Row]:
+def _steady_rows(layer: Layer) -> Iterator[Row]:
     """The terms of F: those of degree two in the unknown are in the operator, those of degree one in the source."""
     derivation, names = layer.derivation, array_names(layer.lowered.dynamics)
     made = {n: layer.programs[n].outputs for n in ("operator", "weights", "source") if n in layer.optimised}
-    minimum = layer.lowered.minimum
+    evolution = layer.evolution
     for term, fields in terms(derivation, derivation.hamiltonian):
-        held = minimum.residual.outputs if minimum is not None else _steady_values(term, fields, made)
+        if isinstance(evolution, NonlinearSteady):
+            held = evolution.equation.residual.outputs
+        else:
+            held = _steady_values(term, fields, made)
         inside = _one_of(*(s.name for s in term.free_symbols), *(f.func.__name__ for f in term.atoms(AppliedUndef)))
         yield Row(f"`{shown_term(term, names)}` of F", (_one_of(*held),), (inside,))
     for part, outputs in made.items():
@@ -132,16 +132,16 @@ def _steady_values(
     return tuple(dict.fromkeys(held))
 
 
-def _token_rows(layer: TokenLayer) -> Iterator[Row]:
+def _token_rows(layer: Layer) -> Iterator[Row]:
     """One map x <- f + E (x - f) holds all terms of H and of the brackets."""
     scan, derivation = layer.scan, layer.derivation
     names = dict(zip(derivation.fields, scan.fields, strict=True))
     ends = [after(name) for name in scan.fields]
-    moving = scan.prologue if scan.prologue is not None else scan.propagator
+    moving = scan.prologue if scan.prologue.body else scan.propagator
     fields = _one_of(*scan.fields)
     for term, _ in terms(derivation, derivation.hamiltonian):
         yield Row(f"`{shown_term(term, names)}` of H", (_one_of(*moving.outputs, *ends),), (fields,))
-    for program in (moving, *((scan.rotation,) if scan.rotation is not None else ())):
+    for program in (moving, scan.rotation):
         for name in program.outputs:
             yield Row(program.name, (_one_of(name),))
     for name in scan.fields:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import learned_in
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.spec.neural import Head
 
 
-def init_args(layer: FieldLayer) -> list[str]:
+def init_args(layer: Layer) -> list[str]:
     """One required keyword of the layer per learned function."""
     return [f"{head.name}: nn.Module" for head in layer.learned]
 
 
-def init_lines(layer: FieldLayer) -> list[str]:
+def init_lines(layer: Layer) -> list[str]:
     lines: list[str] = []
     for head in layer.learned:
         lines += [
@@ -28,7 +28,7 @@ def init_lines(layer: FieldLayer) -> list[str]:
     return lines
 
 
-def class_doc(layer: FieldLayer) -> list[str]:
+def class_doc(layer: Layer) -> list[str]:
     return [f"{head.name:<9} torch module: {_arguments(head)} to a tensor of the same shape, elementwise"
             + ("; softplus is taken of its output" if head.sign else "")
             for head in layer.learned]  # fmt: skip
@@ -45,7 +45,7 @@ def bound(name: str, program: Program) -> str:
     return f"partial(reference.{name}{given})" if given else f"reference.{name}"
 
 
-def section(layer: FieldLayer) -> list[tuple[str, str]]:
+def section(layer: Layer) -> list[tuple[str, str]]:
     """What DERIVATION.md says about them."""
     if not layer.learned:
         return []

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from metrigen.emit.render import render
-from metrigen.layers.layer import Layer
-from metrigen.layers.tokens import TokenLayer
+from metrigen.layers.operators import kinds
 from metrigen.package.assembly import Package
 from metrigen.package.tag import unsigned
 
 MOST = 64  # arguments of an operator that torch takes one by one
 
 
-def wide(package: Package[Any]) -> bool:
+def wide(package: Package) -> bool:
     """Whether an operator has more arguments than that."""
     return any(operator.arguments > MOST for operator in package.registered)
 
 
-def operators_text(package: Package[Layer], header: str) -> str:
+def operators_text(package: Package, header: str) -> str:
     """Every operator with the names of its arrays, the kinds of those, and the backends that have kernels for them."""
     layer, used = package.layer, package.used
-    kind, file = ("ScanOperators", "scan") if isinstance(layer, TokenLayer) else ("Operators", "registry")
+    kind, file = ("ScanOperators", "scan") if layer.on_tokens else ("Operators", "registry")
     return render(
         "operators.py.j2", header=header, title=layer.class_name, tag=unsigned(layer.name), kind=kind, file=file,
-        wide=wide(package), axes=layer.axes, kinds=dict(layer.kinds), operators=package.registered,
+        wide=wide(package), axes=layer.axes, kinds=dict(kinds(layer)), operators=package.registered,
         always=sorted(["reference", *(b.module for b in used if not b.needs)]),
         guarded=[(b.module, b.needs.title(), b.name) for b in used if b.needs],
         backends=[(b.name, b.module) for b in used],

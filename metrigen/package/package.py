@@ -12,6 +12,7 @@ from metrigen.package.assembly import Package, assemble
 from metrigen.package.expressions import expressions_text
 from metrigen.package.families import family_of
 from metrigen.package.index import index_section
+from metrigen.package.module import module_text
 from metrigen.package.operators import operators_text, wide
 from metrigen.package.runtime import runtime, shared
 
@@ -32,12 +33,12 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
         "expressions.py": expressions_text(layer, brief),
         "py.typed": "",
         "__init__.py": render("__init__.py.j2", header=brief, class_name=layer.class_name),
-        "module.py": layout(family.module(package, brief)),
+        "module.py": layout(module_text(package, family.module(package), brief)),
         "DERIVATION.md": derivation_markdown(layer.spec, layer.derivation, layer.laws, told),
     }
 
 
-def _operators(package: Package[Layer], brief: str) -> dict[str, str]:
+def _operators(package: Package, brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
     names = "registry", "stretches", *(("wide",) if wide(package) else ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Program
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.arguments import arguments, input_signature, inputs_of, timed
 from metrigen.package.assembly import Package
 from metrigen.package.call_docs import reading_doc, written
@@ -15,7 +15,7 @@ BALANCE_DOC = "Defect of the energy balance, (B,): (E(after) - E(before)) / elap
 RATES_DOC = "The rates dz/dt of the equations in continuous time, as a state; differentiable."
 
 
-def readout_method(package: Package[FieldLayer]) -> list[str]:
+def readout_method(package: Package) -> list[str]:
     layer = package.layer
     program = layer.programs["readout"]
     lines = _head(layer, "readout", "The readout, (B, R*C" + (", *S" if layer.rank else "") + "): "
@@ -41,7 +41,7 @@ def reads_time(program: Program) -> bool:
     return any(a.name == "t" for a in program.inputs)
 
 
-def density_method(layer: FieldLayer, name: str) -> list[str]:
+def density_method(layer: Layer, name: str) -> list[str]:
     program = layer.programs[name]
     lines = _head(layer, name, f"The {name} of each sample, (B,).", program)
     values = ", ".join(arguments(layer, program, layer.fields[0]))
@@ -52,7 +52,7 @@ def density_method(layer: FieldLayer, name: str) -> list[str]:
     ]
 
 
-def _volume(layer: FieldLayer) -> str:
+def _volume(layer: Layer) -> str:
     """The volume of a cell as a factor, none where it is one."""
     volume = float(layer.spec.system.lattice.spacing**layer.rank)
     return "" if volume == 1.0 else f"{volume!r} * "
@@ -62,7 +62,7 @@ _OF_STATES = ("readout", "energy", "entropy", "stress_energy", "currents", "flux
 _FRAMED = tuple(f"def {name}(" for name in _OF_STATES)
 
 
-def clocked(layer: FieldLayer) -> list[tuple[str, str]]:
+def clocked(layer: Layer) -> list[tuple[str, str]]:
     """The methods that read a state and in whose formula the time stands, as a constant of the class."""
     if not layer.stepping or not timed(layer):
         return []
@@ -82,7 +82,7 @@ def exactly(lines: list[str], stepping: bool) -> list[str]:
     return [found for line in lines for found in decorated(line)]
 
 
-def _head(layer: FieldLayer, name: str, doc: str, program: Program) -> list[str]:
+def _head(layer: Layer, name: str, doc: str, program: Program) -> list[str]:
     needed = [n for n in inputs_of(layer) if n in {a.name for a in program.inputs}]
     state = f"state: {layer.class_name}State"
     target = f"({layer.fields[0]},)" if len(layer.fields) == 1 else ", ".join(layer.fields)
@@ -94,7 +94,7 @@ def _head(layer: FieldLayer, name: str, doc: str, program: Program) -> list[str]
     ]
 
 
-def diagnostic_methods(layer: FieldLayer) -> list[str]:
+def diagnostic_methods(layer: Layer) -> list[str]:
     """Methods to watch a layer with; all of them are the differentiable reference."""
     lines: list[str] = []
     if "stress_energy" in layer.optimised:
@@ -124,7 +124,7 @@ def diagnostic_methods(layer: FieldLayer) -> list[str]:
     return lines
 
 
-def rates_return(layer: FieldLayer, rates: str) -> list[str]:
+def rates_return(layer: Layer, rates: str) -> list[str]:
     """The state of rates, in the dtype that was given; a step that solves reports nothing here."""
     first, state = layer.fields[0], f"{layer.class_name}State"
     found = f"(as_dtype(x.expand_as({first}), state.{first}.dtype) for x in {rates})"
@@ -137,7 +137,7 @@ def rates_return(layer: FieldLayer, rates: str) -> list[str]:
     ]
 
 
-def _rates(layer: FieldLayer) -> list[str]:
+def _rates(layer: Layer) -> list[str]:
     program = layer.programs["rates"]
     head = _head(layer, "rates", RATES_DOC, program)
     given = ", ".join(arguments(layer, program, layer.fields[0]))
@@ -145,7 +145,7 @@ def _rates(layer: FieldLayer) -> list[str]:
     return [head[0].replace("-> Tensor:", f"-> {layer.class_name}State:"), *head[1:], *rates_return(layer, call)]
 
 
-def halfway(layer: FieldLayer, head: list[str]) -> list[str]:
+def halfway(layer: Layer, head: list[str]) -> list[str]:
     """The head of a method that reads a state, made to read the mean of two."""
     state = f"{layer.class_name}State"
     signature = head[0].replace(f"state: {state}", f"before: {state}, after: {state}, elapsed: float")
@@ -154,7 +154,7 @@ def halfway(layer: FieldLayer, head: list[str]) -> list[str]:
     return [signature, *head[1:at], middle, *head[at:]]
 
 
-def _balance(layer: FieldLayer) -> list[str]:
+def _balance(layer: Layer) -> list[str]:
     """The balance law dE/dt = (power of the dynamics), in integrated form."""
     program = layer.programs["power"]
     passed = "".join(f", {n}={n}" for n in inputs_of(layer))

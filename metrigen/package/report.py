@@ -15,7 +15,7 @@ from metrigen.package.cost import Cost, cost_of, default_shape
 from metrigen.package.wave_report import WaveReport, wave_report
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
-from metrigen.programs import Lowered, assembled, discretised, passed, passes_of
+from metrigen.programs import Lowered, assembled, discretised, passed, passes_of, whole_step
 from metrigen.spec.load import Spec
 
 
@@ -82,7 +82,7 @@ def _report_of(spec: Spec, begin: Callable[[str], None]) -> Report:
             layer.gradient(derivation.hamiltonian)
         else:
             (layer, made), unbuilt = discretised(derivation), ""
-            lowered = None if made.scan is not None else assembled(derivation, layer, made)
+            lowered = assembled(derivation, layer, made)
             if unshown:
                 laws = (*laws, *layer.lowering.laws(layer, made))
     except SpecError as error:
@@ -95,5 +95,5 @@ def _report_of(spec: Spec, begin: Callable[[str], None]) -> Report:
     begin("optimise")
     programs = {} if lowered is None else {name: passed(p, passes_of(name)) for name, p in lowered.programs().items()}
     begin("small waves")
-    waves = wave_report(derivation, layer, None if lowered is None else lowered.step)
+    waves = wave_report(derivation, layer, None if lowered is None else whole_step(lowered))
     return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.discretise.discretisations import discretisation_of
 from metrigen.emit.plain_names import plain
-from metrigen.layers.fields import FieldLayer, stencil_points
+from metrigen.layers.counts import stencil_points
 from metrigen.package import neural
 from metrigen.package.assembly import Package
 from metrigen.package.cost import Cost, cost_of, default_shape
@@ -13,14 +13,15 @@ from metrigen.package.solves import solve_sections
 from metrigen.package.stencils import boundary_sentence, stencil_text
 from metrigen.package.wave_report import WaveReport, wave_markdown, wave_report
 from metrigen.physics.derivation import Derivation
+from metrigen.programs import whole_step
 from metrigen.spec.contracts import Stepper
 
 
-def sections(package: Package[FieldLayer]) -> list[tuple[str, str]]:
+def sections(package: Package) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
     layer = package.layer
     lowered, derivation = layer.lowered, layer.derivation
-    waves = wave_report(derivation, lowered.dynamics, lowered.step)
+    waves = wave_report(derivation, lowered.dynamics, whole_step(lowered))
     optimised = layer.programs
     cost = cost_of(lowered, optimised, default_shape(layer.rank), solved=layer.solved.__getitem__)
     reads = {

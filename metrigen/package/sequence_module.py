@@ -1,104 +1,112 @@
-"""The text of ``module.py`` of a package on a sequence."""
+"""What ``module.py`` of a layer on a sequence has of its own: the methods that walk along the tokens."""
 
 from __future__ import annotations
 
 from metrigen.emit.render import render, tuple_text
-from metrigen.layers.tokens import TokenLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.arguments import parameters
 from metrigen.package.assembly import Package, backend_constants
-from metrigen.package.base import with_imports
 from metrigen.package.call_docs import REFUSED
 from metrigen.package.checks import declarations
-from metrigen.package.settings import making_lines
+from metrigen.package.module import Parts, indented
+from metrigen.package.settings import learned_step, making_lines
 from metrigen.package.surface import surface_constants
 
 
-def sequence_module_text(package: Package[TokenLayer], header: str) -> str:
-    """The layer itself."""
-    layer, scan = package.layer, package.layer.scan
-    fields, tokens = scan.fields, scan.tokens
-    read = layer.reads(scan.readout)
-    names = dict(zip(layer.derivation.fields, fields, strict=True))
-    text = render(
-        "sequence_module.py.j2",
-        header=header,
-        title=layer.class_name,
-        class_name=layer.class_name,
-        option_doc=package.option_doc,
-        fields=fields,
+def token_parts(package: Package) -> Parts:
+    """What a layer on a sequence has of its own."""
+    layer = package.layer
+    names = dict(zip(layer.derivation.fields, layer.fields, strict=True))
+    return Parts(
+        about=". Equations, laws and the exponential of a token: DERIVATION.md beside this file.",
+        axes=2,
+        base="BaseLayer",
+        state_doc="Fields (B, C, T), one value a token; (B, C) after a single token.",
+        class_doc=f"channels  number C of oscillators\n{package.option_doc}",
         constants=[
             *surface_constants(layer, names, start="state", hoisted=_hoisted(layer)),
             ("CONFIG", '("channels", "backend")'),
             ("SPEC", f'"{layer.spec.sha256[:16]}"'),
-            *declarations(layer, tokens),
+            *declarations(layer, layer.scan.tokens),
             *backend_constants(package),
         ],
-        tokens=tokens,
-        token_names=", ".join(tokens),
+        arguments=["dt: float | None = None"] if learned_step(layer) else [],
+        making=making_lines(layer, learned_step(layer)),
+        methods=_methods(layer),
+        state_more=indented(_LAST.format(name=layer.class_name).splitlines()),
+    )
+
+
+_LAST = '''
+@property
+def last(self) -> {name}State:
+    """The state after the last token, to go on from; of one token the state itself."""
+    return last_of(self, 2)'''
+
+
+def _methods(layer: Layer) -> list[str]:
+    scan = layer.scan
+    read = scan.reads(scan.readout)
+    text = render(
+        "token_methods.py.j2",
+        class_name=layer.class_name,
+        fields=scan.fields,
+        tokens=scan.tokens,
+        token_names=", ".join(scan.tokens),
         refused=REFUSED,
-        token_keywords=", ".join(f"{n}={n}" for n in tokens),
-        components=repr(scan.components),
+        token_keywords=", ".join(f"{n}={n}" for n in scan.tokens),
         parameters=parameters(layer),
-        making=making_lines(layer, layer.learned_step),
-        channelwise=layer.channelwise,
-        matrices=layer.matrices,
-        rotation=() if scan.rotation is None else tuple(a.name for a in scan.rotation.inputs),
+        channelwise=scan.channelwise,
+        matrices=frozenset(turn.matrix.name for turn in scan.cell.turns),
+        rotation=tuple(a.name for a in scan.rotation.inputs),
         coupled=bool(scan.rotations),
-        dt=layer.learned_step,
         number_step=_number(layer),
-        prologue=_prologue(layer),
-        coefficients_tuple=tuple_text(layer.channelwise),
+        prologue=scan.prologue,
+        coefficients_tuple=tuple_text(scan.channelwise),
         fixed=_fixed(layer),
-        step_fixed=_chosen(layer, layer.reads(scan.step)),
+        step_fixed=_chosen(layer, scan.reads(scan.step)),
         readout_fixed=_of(layer, read),
         readout_passed=f", {_chosen(layer, read)}" if read else "",
-        energy_fixed=_chosen(layer, layer.reads(scan.energy)),
+        energy_fixed=_chosen(layer, scan.reads(scan.energy)),
         rates_given=_rates_given(layer),
-        rates=None if scan.rates is None else [a.name for a in scan.rates.inputs if a.name not in (*fields, *tokens)],
+        rates=[a.name for a in scan.rates.inputs if a.name not in (*scan.fields, *scan.tokens)],
         readout_doc=f"The readout at every token, (B, R*C, T): {', '.join(scan.components)}.",
     )
-    return with_imports(text)
+    return text.rstrip("\n").split("\n")
 
 
-def _rates_given(layer: TokenLayer) -> str:
+def _rates_given(layer: Layer) -> str:
     """What the rates are computed from, in the order in which their function takes it."""
     rates, scan = layer.scan.rates, layer.scan
-    named = {a.name for a in rates.inputs} if rates is not None else set()
+    named = {a.name for a in rates.inputs}
     inputs = [f'_tokens["{n}"]' for n in scan.tokens if n in named]
     return ", ".join(["*_states", *inputs, *(a.name for a in scan.cell.params if a.name in named)])
 
 
-def _hoisted(layer: TokenLayer) -> list[str]:
+def _hoisted(layer: Layer) -> list[str]:
     """The methods that compute what depends on parameters alone."""
-    early = ["_prologue"] if layer.scan.prologue is not None else []
+    early = ["_prologue"] if layer.scan.prologue.body else []
     return [*early, *(["_rotations"] if layer.scan.rotations else [])]
 
 
-def _number(layer: TokenLayer) -> str:
+def _number(layer: Layer) -> str:
     """The time step where it is a number, else nothing."""
     dt = layer.spec.system.stepper.dt
     return repr(float(dt)) if dt.is_number else ""
 
 
-def _prologue(layer: TokenLayer) -> dict[str, tuple[str, ...]]:
-    prologue = layer.scan.prologue
-    if prologue is None:
-        return {}
-    return {"outputs": prologue.outputs, "inputs": tuple(a.name for a in prologue.inputs)}
-
-
-def _fixed(layer: TokenLayer) -> str:
+def _fixed(layer: Layer) -> str:
     """The call that makes the coefficients of a scan."""
     channelwise, rotations = "self._coefficients(inputs[0])", "self._hoisted('_rotations', inputs[0])"
     if not layer.scan.rotations:
         return channelwise
-    return f"(*{channelwise}, *{rotations})" if layer.channelwise else rotations
+    return f"(*{channelwise}, *{rotations})" if layer.scan.channelwise else rotations
 
 
-def _chosen(layer: TokenLayer, names: tuple[str, ...]) -> str:
+def _chosen(layer: Layer, names: tuple[str, ...]) -> str:
     """Coefficients of a method by their place, to be written out in a call."""
     return ", ".join(f"fixed[{layer.scan.coefficients.index(n)}]" for n in names)
 
 
-def _of(layer: TokenLayer, names: tuple[str, ...]) -> str:
+def _of(layer: Layer, names: tuple[str, ...]) -> str:
     return tuple_text([f"fixed[{layer.scan.coefficients.index(n)}]" for n in names])

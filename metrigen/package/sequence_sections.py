@@ -7,11 +7,11 @@ import sympy as sp
 from metrigen.emit.notation import text
 from metrigen.integrators.scan import ACTION, OVERLAP, Scan, operations
 from metrigen.ir.nodes import Leaf
-from metrigen.layers.tokens import TokenLayer, traffic
+from metrigen.layers.counts import traffic
 from metrigen.package.assembly import Package
 
 
-def sequence_sections(package: Package[TokenLayer]) -> list[tuple[str, str]]:
+def sequence_sections(package: Package) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
     scan = package.layer.scan
     return [
@@ -22,7 +22,7 @@ def sequence_sections(package: Package[TokenLayer]) -> list[tuple[str, str]]:
     ]
 
 
-def _walk(package: Package[TokenLayer]) -> str:
+def _walk(package: Package) -> str:
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
     return " ".join(filter(None, [_WALK, *missing, package.remarks]))
 

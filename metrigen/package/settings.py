@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats, time_step
 from metrigen.package.waves import limit_value
 
 
-def steps_lines(layer: FieldLayer) -> list[str]:
+def steps_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set the number of steps."""
     return [
         f'self.steps = {layer.spec.system.stepper.steps} if steps is None else as_count(steps, "steps", 0)',
     ]
 
 
-def dt_lines(layer: FieldLayer) -> list[str]:
+def dt_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set the time step, or the start of a learned one."""
     kind, value = time_step(layer)
     if kind == "number":
@@ -27,7 +26,7 @@ def dt_lines(layer: FieldLayer) -> list[str]:
     return ["if dt is not None:", f'    raise ValueError("dt is an expression of parameters: {value}")']
 
 
-def limit_lines(layer: FieldLayer) -> list[str]:
+def limit_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that tell of a time step above its limit, where that is known at the declared start."""
     if not layer.stepping or time_step(layer)[0] == "expression":
         return []
@@ -35,7 +34,7 @@ def limit_lines(layer: FieldLayer) -> list[str]:
     return [] if limit is None else [f"told(self, dt, {float(f'{limit:.6g}')!r})"]
 
 
-def tolerance_lines(layer: FieldLayer) -> list[str]:
+def tolerance_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set when a solve stops."""
     integrator = layer.spec.system.solver
     return [
@@ -46,18 +45,18 @@ def tolerance_lines(layer: FieldLayer) -> list[str]:
     ]
 
 
-def learned_step(layer: FieldLayer) -> str:
+def learned_step(layer: Layer) -> str:
     """The name of the parameter that is the time step, or nothing."""
-    kind, value = time_step(layer) if layer.stepping else ("", "")
+    kind, value = ("", "") if layer.spec.system.solves else time_step(layer)
     return value if kind == "parameter" else ""
 
 
-def dt_argument(layer: FieldLayer) -> str:
+def dt_argument(layer: Layer) -> str:
     """The time step among the arguments of the constructor: one that is not learned may be a tensor."""
     return "dt: float | Tensor | None = None" if floats(layer) else "dt: float | None = None"
 
 
-def config_constants(layer: FieldLayer, sizes: Sequence[str]) -> list[tuple[str, str]]:
+def config_constants(layer: Layer, sizes: Sequence[str]) -> list[tuple[str, str]]:
     """What the class of a layer says of its settings: names of the arguments that ``config`` holds, those that decide
     the dynamics, and the spec."""
     solve = ("solver", "rtol", "bwd_rtol", "atol", "max_iter")
@@ -66,12 +65,12 @@ def config_constants(layer: FieldLayer, sizes: Sequence[str]) -> list[tuple[str,
     return [("CONFIG", repr(config)), ("DYNAMICS", repr(dynamics)), ("SPEC", f'"{layer.spec.sha256[:16]}"')]
 
 
-def is_reversible(layer: FieldLayer) -> bool:
+def is_reversible(layer: Layer) -> bool:
     """Whether the time step may be negative."""
     return layer.stepping and layer.spec.system.stepper.is_reversible(layer.derivation)
 
 
-def steps_doc(layer: FieldLayer) -> list[str]:
+def steps_doc(layer: Layer) -> list[str]:
     """What the docstring of the layer says of steps and dt."""
     integrator = layer.spec.system.stepper
     kind, value = time_step(layer)
@@ -84,13 +83,13 @@ def steps_doc(layer: FieldLayer) -> list[str]:
     ]
 
 
-def momenta(layer: FieldLayer) -> list[str]:
+def momenta(layer: Layer) -> list[str]:
     """The fields that start at zero where they are not given."""
     found = {layer.lowered.dynamics.array(p) for p in layer.derivation.momenta.values()}
     return [f for f in layer.fields[1:] if f in found]
 
 
-def field_signature(layer: FieldLayer) -> str:
+def field_signature(layer: Layer) -> str:
     """The fields of the signature of ``forward``."""
     optional = momenta(layer)
     return ", ".join(f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in layer.fields)
@@ -102,7 +101,7 @@ def making_lines(layer: Layer, learned_step: str) -> list[str]:
     return [f"register_parameters(self, init, device, dtype{start})"] if layer.parameters else []
 
 
-def fields_given(layer: FieldLayer) -> tuple[str, list[str]]:
+def fields_given(layer: Layer) -> tuple[str, list[str]]:
     """``field_signature``, and the lines that start a momentum that is not given at zero."""
     given = f"    check_fields({', '.join(f'{f}={f}' for f in layer.fields)})"
     first = layer.fields[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from metrigen.layers.fields import FieldLayer
+from metrigen.discretise.steady_programs import NonlinearSteady
+from metrigen.layers.layer import Layer
 from metrigen.package.assembly import Package
 
 _MINIMUM = (
@@ -13,14 +14,14 @@ _MINIMUM = (
 )
 
 
-def solve_sections(package: Package[FieldLayer]) -> list[tuple[str, str]]:
+def solve_sections(package: Package) -> list[tuple[str, str]]:
     """What DERIVATION.md says of the solves."""
     return [*_elliptic(package.layer), *_implicit(package)]
 
 
-def _implicit(package: Package[FieldLayer]) -> list[tuple[str, str]]:
+def _implicit(package: Package) -> list[tuple[str, str]]:
     layer = package.layer
-    if layer.lowered.minimum is not None:
+    if isinstance(layer.evolution, NonlinearSteady):
         return [("Nonlinear steady state", _MINIMUM)]
     if not layer.equations:
         return []
@@ -37,7 +38,7 @@ def _implicit(package: Package[FieldLayer]) -> list[tuple[str, str]]:
     return [("Implicit step", text + (package.remarks or "The layer runs the torch reference throughout."))]
 
 
-def _elliptic(layer: FieldLayer) -> list[tuple[str, str]]:
+def _elliptic(layer: Layer) -> list[tuple[str, str]]:
     if not layer.constraints:
         return []
     names = ", ".join(f"`{name}`" for name in _auxiliary(layer))
@@ -59,5 +60,5 @@ def _elliptic(layer: FieldLayer) -> list[tuple[str, str]]:
     return [("Elliptic constraints", text)]
 
 
-def _auxiliary(layer: FieldLayer) -> list[str]:
+def _auxiliary(layer: Layer) -> list[str]:
     return [psi.func.__name__ for psi in layer.derivation.constraints]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Program
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.joint import Joint
+from metrigen.layers.layer import Layer
 from metrigen.package import neural
 from metrigen.package.arguments import arguments, floats, handed_in, inputs_of, noises, step_length, timed, value
 from metrigen.package.assembly import Package
@@ -18,7 +18,7 @@ from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
 
 
-def forward_steps(package: Package[FieldLayer]) -> list[str]:
+def forward_steps(package: Package) -> list[str]:
     layer = package.layer
     state = f"{layer.class_name}State"
     lines = [
@@ -46,7 +46,7 @@ def forward_steps(package: Package[FieldLayer]) -> list[str]:
     ]
 
 
-def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
+def forward_readout(layer: Layer, found: Joint) -> list[str]:
     state = f"{layer.class_name}State"
     read = arguments(layer, layer.programs["readout"], layer.fields[0], layer.fields, _ready(layer))
     fixed = [a.name for a in found.fixed]
@@ -73,7 +73,7 @@ def forward_readout(layer: FieldLayer, found: Joint) -> list[str]:
     ]
 
 
-def by_reference(layer: FieldLayer) -> str:
+def by_reference(layer: Layer) -> str:
     """The condition on which the reference takes the steps."""
     read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.fields]
     numbers = [name for name in floats(layer) if name not in layer.lowered.on_request]
@@ -81,31 +81,31 @@ def by_reference(layer: FieldLayer) -> str:
     return f"by_reference({', '.join(['self.backend', *constants])})"
 
 
-def _ready(layer: FieldLayer) -> tuple[str, ...]:
+def _ready(layer: Layer) -> tuple[str, ...]:
     """What a private method is handed as its programs take it: dt that is not learned, and inputs."""
     return (*floats(layer), *handed_in(layer))
 
 
-def _taken(layer: FieldLayer) -> list[str]:
+def _taken(layer: Layer) -> list[str]:
     """Everything that a private method is handed."""
     return [*floats(layer), *layer.fields, *_ahead(layer), *handed_in(layer)]
 
 
-def _ahead(layer: FieldLayer) -> list[str]:
+def _ahead(layer: Layer) -> list[str]:
     """The time at which the steps begin, where something depends on it."""
     return ["t0"] if timed(layer) else []
 
 
-def span_of(layer: FieldLayer) -> str:
+def span_of(layer: Layer) -> str:
     """The steps of a call, from the arguments that ``span_signature`` names."""
     return f"Span(steps, dt{', t0' if timed(layer) else ''})"
 
 
-def span_signature(layer: FieldLayer) -> str:
+def span_signature(layer: Layer) -> str:
     return "steps: int | None = None, dt: float | Tensor | None = None" + ", t0: float | Tensor = 0.0" * timed(layer)
 
 
-def _opened(layer: FieldLayer, name: str, returns: str, doc: list[str]) -> list[str]:
+def _opened(layer: Layer, name: str, returns: str, doc: list[str]) -> list[str]:
     """The head of a public method."""
     inputs = "".join(f"{n}: Tensor, " for n in inputs_of(layer))
     span = span_signature(layer)
@@ -116,7 +116,7 @@ def _opened(layer: FieldLayer, name: str, returns: str, doc: list[str]) -> list[
     ]
 
 
-def _handed(layer: FieldLayer) -> str:
+def _handed(layer: Layer) -> str:
     """Fields and inputs, each by its name."""
     fields = ", ".join(f'"{f}": {f}' for f in layer.fields)
     options = ["generator", "noise"] if noises(layer) else []
@@ -124,7 +124,7 @@ def _handed(layer: FieldLayer) -> str:
     return f"{{{fields}}}, {{{given}}}"
 
 
-def _private(layer: FieldLayer, name: str) -> list[str]:
+def _private(layer: Layer, name: str) -> list[str]:
     """The head of a private method: the state and all that is fixed over the steps."""
     handed = [*_begins(layer), *floats(layer), layer.fields[0], *handed_in(layer)]
     return [
@@ -134,18 +134,18 @@ def _private(layer: FieldLayer, name: str) -> list[str]:
     ]
 
 
-def length(layer: FieldLayer) -> list[str]:
+def length(layer: Layer) -> list[str]:
     """What the time step of a call is, where it is learned and something depends on the time."""
     if not timed(layer) or floats(layer):
         return []
     return ["def _length(self, dt: float | Tensor | None) -> float | Tensor:", f"    return {step_length(layer)}", ""]
 
 
-def _begins(layer: FieldLayer) -> list[str]:
+def _begins(layer: Layer) -> list[str]:
     return ["_span", "t0"] if timed(layer) else []
 
 
-def _fixed(layer: FieldLayer) -> list[str]:
+def _fixed(layer: Layer) -> list[str]:
     """What depends on parameters and inputs alone, in the order in which a step reads it."""
     body, prologue = layer.programs["step"], layer.lowered.prologue
     first, ready = layer.fields[0], _ready(layer)
@@ -155,7 +155,7 @@ def _fixed(layer: FieldLayer) -> list[str]:
         f"def _fixed(self, {begins}{', '.join(f'{n}: Tensor' for n in handed)}) -> Tensors:",
         '    """What is fixed over the steps, in the order in which a step reads it."""',
     ]
-    if prologue is not None and prologue.body:
+    if prologue.body:
         made = tuple_text(prologue.outputs) if len(prologue.outputs) == 1 else ", ".join(prologue.outputs)
         passed = ", ".join(['"_prologue"', *floats(layer), first])
         lines.append(f"    {made} = self._hoisted({passed})")
@@ -165,10 +165,10 @@ def _fixed(layer: FieldLayer) -> list[str]:
     driven = [n for n in layer.lowered.driven if n != "t"]
     found = [f"stepwise({a})" if a in driven else a for a in arguments(layer, body, first, layer.fields, ready)]
     lines += [f"    return {tuple_text(found)}", ""]
-    return lines + (_prologue(layer, prologue) if prologue is not None and prologue.body else [])
+    return lines + (_prologue(layer, prologue) if prologue.body else [])
 
 
-def _prologue(layer: FieldLayer, prologue: Program) -> list[str]:
+def _prologue(layer: Layer, prologue: Program) -> list[str]:
     """What depends on parameters and the time step alone."""
     first, numbers = layer.fields[0], floats(layer)
     given = ", ".join(a.name if a.name in numbers else value(layer, a.name, a.kind, first) for a in prologue.inputs)

@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen.emit.notation import text
 from metrigen.errors import Warned
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.package.waves import chosen_dt, limit_value
 from metrigen.physics.clamps import largest_limit, largest_step, smallest_limit
 from metrigen.physics.derivation import Derivation
@@ -73,7 +73,7 @@ def _step_and_limit(derivation: Derivation) -> tuple[float, float, sp.Expr] | No
     return dt, limit, largest_step(derivation.system.stepper.dt)
 
 
-def backward_memory(layer: FieldLayer) -> str:
+def backward_memory(layer: Layer) -> str:
     """Half a sentence: what is kept for the backward pass, and what is computed again."""
     if layer.equations:
         return (

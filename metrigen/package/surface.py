@@ -8,7 +8,6 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.layers.equations import array_names, plain
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.package.settings import momenta
 
@@ -29,10 +28,9 @@ def surface_constants(
     return found + ([("HOISTED", repr(tuple(hoisted)))] if hoisted else [])
 
 
-def field_constants(layer: FieldLayer) -> list[tuple[str, str]]:
+def field_constants(layer: Layer) -> list[tuple[str, str]]:
     """Those of a layer on a lattice or a graph."""
-    prologue = layer.lowered.prologue
-    hoisted = ("_prologue",) if prologue is not None and prologue.body else ()
+    hoisted = ("_prologue",) if layer.lowered.prologue.body else ()
     zero, start = (momenta(layer), "") if layer.stepping else ([], "warm_start")
     names = array_names(layer.lowered.dynamics)
     found = surface_constants(layer, names, zero=zero, start=start, hoisted=hoisted)

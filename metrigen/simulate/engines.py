@@ -46,7 +46,6 @@ class Interpreter(Engine):
     def __init__(self, model: Model) -> None:
         self._model = model
         lowered = model.layer.lowered
-        assert lowered.prologue is not None
         self._step = model.layer.programs["step"]
         self._fixed = {**model.fixed, "dt": np.asarray(model.dt)}
         self._fixed |= run(lowered.prologue, self._fixed)

@@ -10,7 +10,6 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Kind
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.package.arguments import inputs_of
 from metrigen.package.parameters import initial_value
@@ -29,7 +28,7 @@ class Model:
     dt         the time step
     """
 
-    layer: FieldLayer
+    layer: Layer
     place: Place
     channels: int
     fixed: Mapping[str, np.ndarray]
@@ -51,10 +50,10 @@ class Model:
         return {name: at(time) for name, at in self.driven.items()}
 
 
-def steppable(layer: Layer) -> FieldLayer:
+def steppable(layer: Layer) -> Layer:
     """The layer, if it is stepped on a lattice or a graph and holds no module. Raises SpecError by name."""
     system, fix = layer.spec.system, "build it, and call the layer from Python"
-    if not isinstance(layer, FieldLayer):
+    if layer.on_tokens:
         why = "its steps are the tokens that it is handed"
         raise SpecError(f"{system.name} lives on a {type(system.domain).__name__}(), which is not simulated",
                         part="domain", why=why, fix=fix)  # fmt: skip
@@ -72,7 +71,7 @@ def steppable(layer: Layer) -> FieldLayer:
 
 
 def model_of(
-    layer: FieldLayer,
+    layer: Layer,
     place: Place,
     channels: int | None,
     set_to: Mapping[str, str],
@@ -144,7 +143,7 @@ def _filled(array: Array | None, value: float, symbol: sp.Symbol, shape: tuple[i
     return np.full(sizes[kind], value)
 
 
-def _signs(layer: FieldLayer) -> dict[str, str]:
+def _signs(layer: Layer) -> dict[str, str]:
     """Name of an input -> the sign that it was declared with."""
     found = {f for e in layer.expressions for f in e.atoms(InputFunction) if f.is_nonnegative}
     return {f.func.__name__: sign_of(f) for f in found}
@@ -168,12 +167,12 @@ def _input(
     return at
 
 
-def _default(layer: FieldLayer, name: str) -> str:
+def _default(layer: Layer, name: str) -> str:
     """The first field starts as a hump, the others at 0; what is declared positive starts around 1."""
     return "gauss" if name == layer.fields[0] else "zero"
 
 
-def _field(layer: FieldLayer, name: str, text: str, place: Place, rng: np.random.Generator) -> np.ndarray:
+def _field(layer: Layer, name: str, text: str, place: Place, rng: np.random.Generator) -> np.ndarray:
     dynamics = layer.lowered.dynamics
     symbol = next(u for u in layer.derivation.fields if dynamics.array(u) == name)
     sign = sign_of(symbol)

@@ -13,8 +13,9 @@ from metrigen.spec.domain import Domain, Graph, Lattice
 if TYPE_CHECKING:
     import sympy as sp
 
-    from metrigen.discretise.base import Programs
+    from metrigen.discretise.base import Made
     from metrigen.discretise.dynamics import Dynamics
+    from metrigen.integrators.scan import Scan
     from metrigen.physics.derivation import Derivation
     from metrigen.physics.limits import SmallWaves
 
@@ -68,10 +69,10 @@ class Method(ABC):
         return None
 
     @abstractmethod
-    def programs(self, dynamics: Dynamics) -> Programs:
+    def programs(self, dynamics: Dynamics) -> Made:
         """What the layer runs, of the discretised dynamics: one step, or a solve."""
 
-    def token_programs(self, dynamics: Dynamics) -> Programs:
+    def token_programs(self, dynamics: Dynamics) -> Scan:
         """``programs`` on a ``Sequence``: those of a token."""
         raise self._unstated("a token", "check_token")
 

@@ -14,7 +14,7 @@ from metrigen.emit.header import header
 from metrigen.ir.kinds import Kind
 from metrigen.ir.leaves import Inside, Leaf, Outside
 from metrigen.ir.nodes import Accumulate, Fold, Local, Map, Mix, Outer, Program, Statement, Total
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
 
 KNOWN = (Accumulate, Fold, Local, Map, Mix, Outer, Total)
@@ -79,16 +79,15 @@ class Numpy(Backend):
 
     def why_not(self, operator: Operator) -> str:
         layer = self.layer
-        if not isinstance(layer, FieldLayer) or layer.on_edges or not layer.stepping or layer.obstacle:
+        if layer.on_edges or not layer.stepping or layer.obstacle:
             return layer.obstacle or "has explicit steps alone"
         return next((f"knows no {type(s).__name__}" for s in self._statements(layer) if not isinstance(s, KNOWN)), "")
 
     @staticmethod
-    def _statements(layer: FieldLayer) -> Iterable[Statement]:
+    def _statements(layer: Layer) -> Iterable[Statement]:
         return (s for name in PROGRAMS for s in layer.optimised[name][0])
 
     def files(self, head: str) -> Mapping[str, str]:
-        assert isinstance(self.layer, FieldLayer)
         rank, periodic = self.layer.rank, self.layer.lowered.readout.periodic
         programs = "\n\n".join(function(self.layer.optimised[n][0], n, rank) for n in PROGRAMS)
         brief = header(self.layer.spec, (), None).rstrip("\n")

@@ -124,15 +124,14 @@ def interpreted(chain: Chain) -> Faults:
         if not worst < 1e-6:
             yield f"the steady state feels a force of {worst:.1e}"
     else:
-        assert lowered.step is not None
         for _ in range(layer.steps):
-            out = run(lowered.step, values, modules, **graph)
+            out = run(lowered.step.whole, values, modules, **graph)
             values |= {name: out[f"{name}__next"] for name in chain.fields}
         worst = max(gap(getattr(end, name), values[name]) for name in chain.fields)
-        if worst > (1e-7 if any("Root" in type(s).__name__ for s in lowered.step) else 1e-10):
+        if worst > (1e-7 if any("Root" in type(s).__name__ for s in lowered.step.whole) else 1e-10):
             yield f"the interpreter's steps differ by {worst:.1e}"
     at = values | {name: np.asarray(getattr(end, name).detach()) for name in chain.fields}
-    density = run(lowered.energy, at, modules, **graph)["energy__density"]
+    density = run(lowered.values["energy"], at, modules, **graph)["energy__density"]
     spacing = float(getattr(chain.system.domain, "spacing", 1)) ** len(chain.system.domain.axes)
     total = spacing * density.sum(axis=tuple(range(1, density.ndim)))
     if gap(layer.energy(end, **chain.inputs), total) > 1e-9:
@@ -170,7 +169,7 @@ def forces(chain: Chain) -> Faults:
     force = run(lowered.dynamics.gradient(chain.derivation.hamiltonian), probe.values, probe.modules, **probe.graph)
     terms = [force[bar(n)] * along[n] for n in chain.fields]
     moved = probe.values | {n: probe.values[n] + 1e-40j * along[n] for n in chain.fields}
-    slope = run(lowered.energy, moved, probe.modules, **probe.graph)["energy__density"].imag.sum() / 1e-40
+    slope = run(lowered.values["energy"], moved, probe.modules, **probe.graph)["energy__density"].imag.sum() / 1e-40
     if abs(slope - sum(t.sum() for t in terms)) > 1e-10 * (1 + sum(np.abs(t).sum() for t in terms)):
         yield f"the energy rises by {slope:.6g} along a direction, the force says {sum(t.sum() for t in terms):.6g}"
 
@@ -269,8 +268,8 @@ def proved_laws(chain: Chain) -> Faults:
         value, size = probe.acting(metric, "metric", a, a)
         if value < -1e-10 * (1 + size):
             yield f"the metric is proved positive and f.Mf = {value:.1e}"
-    if "energy" in proved and "power" in lowered.diagnostics:
-        power = run(lowered.diagnostics["power"], probe.values, probe.modules, **probe.graph)["power__density"]
+    if "energy" in proved and "power" in lowered.values:
+        power = run(lowered.values["power"], probe.values, probe.modules, **probe.graph)["power__density"]
         total, size = power.sum(), 1 + np.abs(power).sum()
         kept = metric is None or chain.system.entropy is not None
         if total > 1e-10 * size or (kept and total < -1e-10 * size):

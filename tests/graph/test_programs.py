@@ -54,7 +54,7 @@ def test_dot_product(name: str) -> None:
 @pytest.mark.parametrize("name", [*STEPPING, "poisson"])
 def test_dot_product_of_readings(name: str) -> None:
     lowered = lower(graph_dynamics(name).derivation)
-    for program in (lowered.readout, lowered.diagnostics["flux"]):
+    for program in (lowered.readout, lowered.values["flux"]):
         assert dot_defect(program, vary(program, [a.name for a in program.inputs], rank=0)) < 1e-11
 
 
@@ -134,7 +134,7 @@ def test_the_flux_of_an_energy_of_a_channel_sum() -> None:
     system = System("summed", graph, fields=(q,), hamiltonian=w * grad(q).square / 2 + total(q) ** 2 / 8,
                     metric=Dissipation((1, lambda F: F[q])), integrator=RK4(steps=1, dt=0.1),
                     readout=energy_density())  # fmt: skip
-    flux = lower(derive(system)).diagnostics["flux"]
+    flux = lower(derive(system)).values["flux"]
     values = {"q": np.array([[[1.0, 3.0], [2.0, -1.0]]]), "w": np.array([[[0.5], [0.5]]])}
     pairs = torch.tensor([[0], [1]])
     (found,) = run(flux, values, incidence=incidence(pairs, 2)).values()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy as sp
@@ -29,7 +30,6 @@ from metrigen import (
     t,
 )
 from metrigen.discretise.arrays import dynamics
-from metrigen.discretise.base import Programs
 from metrigen.discretise.dynamics import after
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Program
@@ -38,6 +38,9 @@ from metrigen.spec.contracts import Method
 from metrigen.spec.domain import Sequence
 from tests.integrators.systems import DT, POINT, hot_wave, x
 from tests.sequence.systems import cell
+
+if TYPE_CHECKING:
+    from metrigen.discretise.base import Made
 
 RING = Lattice(x)
 MAKE: Mapping[type[Method], Callable[[], Method]] = {
@@ -147,7 +150,7 @@ class Outcome:
 
     refused: tuple[str, str, str] | None = None
     limit: sp.Expr | None = None
-    programs: Programs | None = None
+    programs: Made | None = None
 
 
 def outcome(method: Method, name: str, *called: str) -> Outcome:
@@ -177,8 +180,8 @@ def fitting(kind: type[Method], names: tuple[str, ...]) -> dict[str, Derivation]
 def step_of(derivation: Derivation) -> Program:
     method = derivation.system.integrator
     assert method is not None
-    step = method.programs(dynamics(derivation)).step
-    assert step is not None
+    step = method.programs(dynamics(derivation))
+    assert isinstance(step, Program)
     return step
 
 

@@ -152,9 +152,7 @@ def test_a_rotation_has_no_known_limit() -> None:
 
 def test_the_variation_of_a_step() -> None:
     low = lower(derive(coupled_wave("neumann", Composed(Strang(1, DT), order=6), damped=False)))
-    assert low.body is not None
-    assert low.body_adjoint is not None
-    assert dot_defect(low.body, low.body_adjoint, 1) < 1e-11
+    assert dot_defect(low.step.body, low.step.adjoint, 1) < 1e-11
 
 
 def test_the_layer(tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ def test_adjoint_and_gradients(layers: Layers, name: str) -> None:
     low = lower(derive_system(SYSTEMS[name]))
     rank = len(low.dynamics.origin)
     if name != "gas_piston":  # 0 < q < 2 is not what a random state is
-        assert dot_defect(low.body, low.body_adjoint, rank) < 1e-11
-        assert dot_defect(optimise(low.body)[0], optimise(low.body_adjoint)[0], rank) < 1e-11
+        assert dot_defect(low.step.body, low.step.adjoint, rank) < 1e-11
+        assert dot_defect(optimise(low.step.body)[0], optimise(low.step.adjoint)[0], rank) < 1e-11
     layer = layers.layer(name, 1 if rank == 0 else 2, steps=1)
     if rank:
         start = tuple(0.4 * torch.randn(1, 2, 3, dtype=torch.float64) for _ in low.dynamics.state)

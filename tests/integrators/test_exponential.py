@@ -154,10 +154,8 @@ def test_programs(layers: Layers, name: str) -> None:
     reference = importlib.import_module(f"{layers.module(name).__name__}.reference")
     low = lower(derive_system(layers.systems[name]))
     rank = len(low.dynamics.origin)
-    assert low.step is not None
-    adjoint = merge_channel_maps(vary(low.step, [a.name for a in low.step.inputs], rank=rank))
-    assert dot_defect(low.step, adjoint, rank) < 1e-11
-    assert low.prologue is not None
+    adjoint = merge_channel_maps(vary(low.step.whole, [a.name for a in low.step.whole.inputs], rank=rank))
+    assert dot_defect(low.step.whole, adjoint, rank) < 1e-11
     for key, program in (low.programs() | {"prologue": low.prologue}).items():
         values = random_values(program.inputs, rank)
         expected = run(program, values)
@@ -213,5 +211,5 @@ def test_what_changes_from_site_to_site_is_left_to_the_kick() -> None:
     phi, mass = Field("phi", line), Input("mass", line, positive=True)
     density = phi.diff(t) ** 2 / 2 - grad(phi).square / 2 - mass * phi**2 / 2 - x * phi**2 - phi**2
     low = lower(derive_system(System("s", line, lagrangian=density, integrator=METHOD)))
-    assert dot_defect(low.body, low.body_adjoint, 1) < 1e-11
-    assert {a.name for a in low.body.inputs} >= {"mass", "x"}
+    assert dot_defect(low.step.body, low.step.adjoint, 1) < 1e-11
+    assert {a.name for a in low.step.body.inputs} >= {"mass", "x"}

@@ -97,7 +97,7 @@ def test_programs(layers: Layers, name: str) -> None:
     reference = importlib.import_module(f"{layers.module(name).__name__}.reference")
     low = lower(derive_system(layers.systems[name]))
     rank = len(low.dynamics.origin)
-    assert dot_defect(low.body, low.body_adjoint, rank) < 1e-11
+    assert dot_defect(low.step.body, low.step.adjoint, rank) < 1e-11
     for key, program in low.programs().items():
         values = random_values(program.inputs, rank)
         expected = run(program, values)

@@ -101,8 +101,8 @@ def test_interpreter_reference_and_adjoint(layers: Layers, name: str) -> None:
     reference = importlib.import_module(f"{layers.module(name).__name__}.reference")
     low = lower(derive_system(layers.systems[name]))
     rank = len(low.dynamics.origin)
-    assert dot_defect(low.body, low.body_adjoint, rank) < 1e-11
-    assert dot_defect(optimise(low.body)[0], optimise(low.body_adjoint)[0], rank) < 1e-11
+    assert dot_defect(low.step.body, low.step.adjoint, rank) < 1e-11
+    assert dot_defect(optimise(low.step.body)[0], optimise(low.step.adjoint)[0], rank) < 1e-11
     for key, program in low.programs().items():
         values = random_values(program.inputs, rank)
         values |= {a.name: 0.3 * values[a.name] for a in low.dynamics.state if a.name in values}
@@ -119,7 +119,7 @@ def test_dot_product_with_variable_coefficients() -> None:
     systems += [replace(transport("zero"), integrator=method(1, DT)) for method in METHODS.values()]
     for system in systems:
         low = lower(derive_system(system))
-        assert dot_defect(low.body, low.body_adjoint, len(low.dynamics.origin)) < 1e-11
+        assert dot_defect(low.step.body, low.step.adjoint, len(low.dynamics.origin)) < 1e-11
 
 
 def test_dot_product_of_every_quotient() -> None:
@@ -135,7 +135,7 @@ def test_dot_product_of_every_quotient() -> None:
         integrator=METHODS["gonzalez"](1, DT),
     )  # fmt: skip
     low = lower(derive_system(system))
-    assert dot_defect(low.body, low.body_adjoint, 0) < 1e-11
+    assert dot_defect(low.step.body, low.step.adjoint, 0) < 1e-11
 
 
 # Refusals -------------------------------------------------------------------------------------------------------------

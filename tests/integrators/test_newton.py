@@ -54,7 +54,7 @@ def problem(*shape: int) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_against_the_oracle(layers: Layers, boundary: str) -> None:
     """The interpreter solves dF = 0 by elimination; the layer by conjugate gradient inside Newton's method."""
-    equation = lower(derive_system(layers.systems[boundary])).minimum
+    equation = lower(derive_system(layers.systems[boundary])).evolution.equation
     assert equation is not None
     given = tuple(a.name for a in equation.residual.inputs[1:])
     program = Program("minimum", equation.residual.inputs, (Root(("out",), equation, ("u",), given),), ("out",),
@@ -70,7 +70,7 @@ def test_against_the_oracle(layers: Layers, boundary: str) -> None:
 
 def test_the_equation_is_its_own_adjoint() -> None:
     """F'' is symmetric, and the variation of the solution passes the dot test."""
-    equation = lower(derive_system(quartic("neumann"))).minimum
+    equation = lower(derive_system(quartic("neumann"))).evolution.equation
     assert equation is not None
     values = random_values(equation.tangent.inputs, 2)
     turned = dict(zip((a.name for a in equation.transposed.inputs), values.values(), strict=True))

@@ -26,7 +26,7 @@ from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.ir.queries import couples_channels, maps_in
 from metrigen.ir.statement import Statement, defines, reads
 from metrigen.ir.verify import verify
-from metrigen.layers.fields import bytes_per_site, stencil_points
+from metrigen.layers.counts import bytes_per_site, stencil_points
 from metrigen.package.cost import program_cost
 from metrigen.package.linear import respond
 from metrigen.passes import pipeline

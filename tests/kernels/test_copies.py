@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tracemalloc
 from pathlib import Path
 from types import ModuleType
 
@@ -50,3 +51,15 @@ def test_copies_of_a_package_work_side_by_side(name: str, tmp_path: Path, monkey
     given = [torch.rand(shape) for shape in SHAPES[name]]
     for readout in readouts:
         torch.library.opcheck(readout, given, test_utils="test_schema")
+
+
+def test_the_number_of_a_copy_is_found_one_by_one() -> None:
+    """An import once made a million names to choose the first."""
+    package = importlib.import_module("generated.coupled_wave")
+    tracemalloc.start()
+    try:
+        package.base.operator_prefix("of_a_package_that_is_not_there")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000

@@ -78,10 +78,9 @@ def made(name: str, folder: Path) -> Case:
     module = "chip_" + name.replace("-", "_")
     package(SYSTEMS[name], folder, module)
     low = lower(derive(SYSTEMS[name]))
-    assert low.body is not None
     return Case(
         importlib.import_module(f"{module}.kernels"), importlib.import_module(f"{module}.reference"),
-        low.body.inputs, len(low.dynamics.state), len(low.dynamics.origin), 2 if name == "rotating-2" else None,
+        low.step.body.inputs, len(low.dynamics.state), len(low.dynamics.origin), 2 if name == "rotating-2" else None,
     )  # fmt: skip
 
 

@@ -188,7 +188,7 @@ def test_friction_differs_from_site_to_site(layers: Layers, name: str, backend: 
 def test_kernels_and_adjoint_of_both(layers: Layers) -> None:
     """The kernels, their gradients and the reference; the adjoint against the forward pass."""
     low = lower(derive_system(rough("rough", Strang(1, DT))))
-    assert dot_defect(low.body, low.body_adjoint, 1) < 1e-11
+    assert dot_defect(low.step.body, low.step.adjoint, 1) < 1e-11
     found = []
     for backend in BACKENDS:
         torch.manual_seed(5)

@@ -47,7 +47,7 @@ def test_nothing_flows_into_a_constant() -> None:
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_dot_product_of_a_solve(boundary: str) -> None:
     layer = lattice_dynamics(screened(boundary, average="harmonic"))
-    programs = layer.derivation.system.integrator.programs(layer).steady
+    programs = layer.derivation.system.integrator.programs(layer)
     assert programs is not None
     outer = [a.name for a in programs.operator.inputs if a.name != programs.unknown]
     values = random_values(programs.operator.inputs, 2)

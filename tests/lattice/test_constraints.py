@@ -130,9 +130,9 @@ def test_the_gradient_is_that_of_the_discrete_energy(name: str) -> None:
     rank = len(layer.origin)
     values = random_values(functional.inputs, rank)
     along = {n: v if n in names else 0 * v for n, v in random_values(functional.inputs, rank, seed=1).items()}
-    edges = run(low.energy, values)["energy__density"].sum()
+    edges = run(low.values["energy"], values)["energy__density"].sum()
     slope = run(gradient, values)
-    expected = directional(low.energy, values, along)["energy__density"].sum()
+    expected = directional(low.values["energy"], values, along)["energy__density"].sum()
     got = sum((slope[f"{n}__bar"] * along[n]).sum() for n in names)
     assert abs(got - expected) < 1e-11 * max(1, abs(expected), abs(edges))
 
@@ -145,11 +145,9 @@ def test_a_multiplier_that_is_known_costs_no_solve() -> None:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_dot_product(name: str) -> None:
     low = lowered(name)
-    assert low.body is not None
-    assert low.body_adjoint is not None
     rank = len(low.dynamics.origin)
-    assert dot_defect(low.body, low.body_adjoint, rank, low.constants) < 1e-11
-    assert dot_defect(optimise(low.body)[0], optimise(low.body_adjoint)[0], rank, low.constants) < 1e-11
+    assert dot_defect(low.step.body, low.step.adjoint, rank, low.step.constants) < 1e-11
+    assert dot_defect(optimise(low.step.body)[0], optimise(low.step.adjoint)[0], rank, low.step.constants) < 1e-11
 
 
 @pytest.mark.parametrize("name", ["variable-neumann", "nested-zero", "attracted-zero"])
@@ -169,7 +167,7 @@ def test_passes_keep_every_value(name: str) -> None:
 
 def test_one_solve_for_all_who_read_it() -> None:
     """The energy, the metric and the source of chi read one psi; chi, named in the spec, is the multiplier too."""
-    assert len(solves_in(lowered("nested-periodic").body)) == 2
+    assert len(solves_in(lowered("nested-periodic").step.body)) == 2
 
 
 @pytest.mark.parametrize("name", ["variable-zero", "variable-neumann", "nested-periodic", "nested-neumann"])

@@ -165,7 +165,7 @@ def test_the_numbers_of_the_explicit_spec(packages, name: str) -> None:
 def test_gradients_of_fields_parameters_and_weights(packages, name: str) -> None:
     """First and second order, through a small network, against differences."""
     low = lowered(name)
-    (head,) = heads(*(e for s in low.body.body for _, e in getattr(s, "stores", ())))
+    (head,) = heads(*(e for s in low.step.body.body for _, e in getattr(s, "stores", ())))
     layer = made(packages(name), {head.name: Network(len(head.orders), width=2, seed=1)}, steps=1)
     fields, inputs = state_of(name)
     weights = {key: p.detach().requires_grad_() for key, p in layer.named_parameters()}
@@ -223,12 +223,13 @@ def test_every_program_against_the_interpreter(packages, name: str) -> None:
 def test_the_varied_step_is_the_adjoint(name: str) -> None:
     """<J v, w> = <v, J^T w> with the function that stands for a learned one: vary raises V to V', V' to V''."""
     low = lowered(name)
-    assert low.body is not None
-    assert low.body_adjoint is not None
     rank = len(low.dynamics.origin)
-    for program, adjoint in ((low.body, low.body_adjoint), (optimise(low.body)[0], optimise(low.body_adjoint)[0])):
+    for program, adjoint in (
+        (low.step.body, low.step.adjoint),
+        (optimise(low.step.body)[0], optimise(low.step.adjoint)[0]),
+    ):
         values, along = random_values(program.inputs, rank), random_values(program.inputs, rank, seed=1)
-        along |= {constant: 0 * along[constant] for constant in low.constants}
+        along |= {constant: 0 * along[constant] for constant in low.step.constants}
         image = directional(program, values, along)
         cotangents = {bar(n): np.random.default_rng(2).normal(size=image[n].shape) for n in program.outputs}
         flowed = run(adjoint, {**values, **cotangents})
@@ -240,8 +241,8 @@ def test_the_varied_step_is_the_adjoint(name: str) -> None:
 def test_the_reverse_loop_of_the_reference(packages) -> None:
     reference = importlib.import_module(f"{packages('Strang').module.__name__}.reference")
     low, V = lowered("Strang"), reference.Learned("V", Network(seed=2).double())
-    values = random_values(low.body.inputs, 2)
-    tensors = [torch.tensor(0.3 * values[a.name], requires_grad=True) for a in low.body.inputs]
+    values = random_values(low.step.body.inputs, 2)
+    tensors = [torch.tensor(0.3 * values[a.name], requires_grad=True) for a in low.step.body.inputs]
     state, fixed = tuple(tensors[:2]), tuple(tensors[2:])
     step, reverse = partial(reference.step, V=V), partial(reference.step_adjoint, V=V)
     out = reference.evolve(state, fixed, 3, step)

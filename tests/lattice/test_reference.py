@@ -57,7 +57,7 @@ def test_every_program(system: tuple[Lowered, ModuleType], dtype: torch.dtype) -
     rank = len(low.dynamics.origin)
     for name, program in low.programs().items():
         compare(program, getattr(reference, name), dtype, rank)
-    if low.prologue is not None and low.prologue.body:
+    if low.prologue.body:
         compare(low.prologue, reference.prologue, dtype, rank)
 
 
@@ -65,18 +65,17 @@ def test_every_program(system: tuple[Lowered, ModuleType], dtype: torch.dtype) -
 def test_several_steps_and_their_adjoint(system: tuple[Lowered, ModuleType]) -> None:
     """The loop and its reverse, against autograd through the loop."""
     low, reference = system
-    assert low.body is not None
     rank = len(low.dynamics.origin)
-    values = random_values(low.body.inputs, rank)
+    values = random_values(low.step.body.inputs, rank)
     values |= {a.name: 0.2 * values[a.name] for a in low.dynamics.state}
-    tensors = [torch.tensor(values[a.name], requires_grad=True) for a in low.body.inputs]
+    tensors = [torch.tensor(values[a.name], requires_grad=True) for a in low.step.body.inputs]
     n = len(low.dynamics.state)
     state, fixed = tuple(tensors[:n]), tuple(tensors[n:])
     out = reference.evolve(state, fixed, 3)
     weights = tuple(torch.randn_like(x) for x in out)
     expected = torch.autograd.grad(sum((w * x).sum() for w, x in zip(weights, out, strict=True)), tensors)
     got = reference.evolve_adjoint(weights, state, fixed, 3)
-    for array, a, b in zip(low.body.inputs, got, expected, strict=True):
+    for array, a, b in zip(low.step.body.inputs, got, expected, strict=True):
         scale = float(b.abs().max().clamp(min=1))
         torch.testing.assert_close(a, b, rtol=0, atol=1e-10 * scale, msg=array.name)
 

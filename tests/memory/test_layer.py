@@ -24,7 +24,7 @@ from metrigen.build import compile_file
 from metrigen.emit.package import package_files
 from metrigen.errors import BuildError, SpecWarning
 from metrigen.memory import cache
-from metrigen.memory.key import compiler_digest, digest_of
+from metrigen.memory.key import compiler_digest, compiler_files, digest_of
 from tests.conftest import ROOT
 from tests.memory.systems import CHANGES, Drawn, Own, moved, oscillator, wave
 
@@ -289,3 +289,11 @@ def test_without_torch_the_way_out_is_said(folder: Path) -> None:
     )
     done = run(program)
     assert "pip install 'metrigen[torch]'" in done.stdout, done.stderr
+
+
+def test_the_compiler_is_its_tables_too() -> None:
+    """Launch settings of kernels stand in a file that is no Python."""
+    found = {name for name, _ in compiler_files()}
+    for home in (ROOT / "metrigen", ROOT / "templates"):
+        there = {file.relative_to(home).as_posix() for file in home.rglob("*") if file.is_file()}
+        assert {name for name in there if not name.endswith((".pyc", ".md", "py.typed"))} <= found

@@ -133,19 +133,18 @@ def test_the_response_is_that_of_the_step_itself() -> None:
     """A small cosine on a ring, run by the interpreter from a state that is not zero."""
     made = report(wave(gamma=0.4, dt=0.2))
     assert made.lowered is not None
-    assert made.lowered.step is not None
     waves, size, mode, small = made.waves, 16, 3, 1e-5
     assert waves.step is not None
     numbers = waves.numbers
     assert numbers is not None
     angle = 2 * np.pi * mode / size
     ring = np.cos(angle * np.arange(size)).reshape(1, 1, size)
-    fixed = {a.name: np.asarray(numbers.values[a.name]) for a in made.lowered.step.inputs}
+    fixed = {a.name: np.asarray(numbers.values[a.name]) for a in made.lowered.step.whole.inputs}
     fixed["dt"] = np.asarray(0.2)
     matrix = np.zeros((2, 2))
     for j, name in enumerate(("phi", "pi")):
         state = {n: small * ring * (n == name) for n in ("phi", "pi")}
-        out = run(made.lowered.step, {**fixed, **state})
+        out = run(made.lowered.step.whole, {**fixed, **state})
         matrix[:, j] = [float(np.vdot(out[f"{n}__next"], ring) / np.vdot(ring, ring)) / small for n in ("phi", "pi")]
     expected = np.sort_complex(np.linalg.eigvals(matrix))
     found = np.sort_complex(waves.step.factors(np.array([[angle]]))[0][0])

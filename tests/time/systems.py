@@ -141,7 +141,7 @@ def stepped(
     system: System, start: Numbers, length: float, steps: int, t0: float = 0.3, incidence: np.ndarray | None = None
 ) -> Numbers:
     """The state after ``steps`` steps, each told the time at which it begins."""
-    program, state, dt = lowered(system).step, dict(start), length / steps
+    program, state, dt = lowered(system).step.whole, dict(start), length / steps
     assert program is not None
     for k in range(steps):
         out = run(program, {**VALUES, **state, "dt": dt, "t": t0 + k * dt}, incidence=incidence)

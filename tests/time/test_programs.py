@@ -117,12 +117,9 @@ def test_the_prologue_holds_what_is_the_same_at_every_step() -> None:
     assert moving.prologue is not None
     assert moving.prologue.body == ()
     for made in (still, moving):
-        assert made.step is not None
-        assert made.prologue is not None
-        assert made.body is not None
         values = {**VALUES, **start_of(("q", "p")), "dt": 0.1, "t": 0.7}
         early = run(made.prologue, values)
-        whole, parts = run(made.step, values), run(made.body, {**values, **early})
+        whole, parts = run(made.step.whole, values), run(made.step.body, {**values, **early})
         assert all(np.array_equal(whole[name], parts[name]) for name in whole)
 
 
@@ -138,7 +135,7 @@ ADJOINTS: dict[str, tuple[Callable[[Method], System], Method, int]] = {
 def with_time(made: Lowered) -> tuple[Program, Program]:
     """The step, and its adjoint with the cotangent of the time, which kernels do without."""
     step = made.programs()["step"]
-    return step, apply(BUILT, made.dynamics.lowering.adjoint(step, [n for n in made.constants if n != "t"]))
+    return step, apply(BUILT, made.dynamics.lowering.adjoint(step, [n for n in made.step.constants if n != "t"]))
 
 
 @pytest.mark.parametrize("name", ADJOINTS)
@@ -201,13 +198,15 @@ def test_the_power_is_what_the_energy_does(name: str) -> None:
     made = lowered(make(RK4(1, DT)))
     fields = tuple(a.name for a in made.dynamics.state)
     start, time = start_of(fields, sites), 0.9
-    step, power = made.step, made.diagnostics["power"]
+    step, power = made.step.whole, made.values["power"]
     assert step is not None
 
     def energy_at(h: float) -> float:
         ends = run(step, {**VALUES, **start, "dt": h, "t": time}, incidence=incidence)
         state = {n: ends[after(n)] for n in fields}
-        return float(run(made.energy, {**VALUES, **state, "t": time + h}, incidence=incidence)["energy__density"].sum())
+        return float(
+            run(made.values["energy"], {**VALUES, **state, "t": time + h}, incidence=incidence)["energy__density"].sum()
+        )
 
     h = 2e-3
     exact = (8 * (energy_at(h) - energy_at(-h)) - (energy_at(2 * h) - energy_at(-2 * h))) / (12 * h)
@@ -221,10 +220,9 @@ def test_the_power_is_what_the_energy_does(name: str) -> None:
 @pytest.mark.parametrize("method", [AverageVectorField(1, DT), DiscreteGradient(1, DT)], ids=["average", "gradient"])
 def test_the_energy_of_the_middle_of_a_step_is_kept(method: Method) -> None:
     made, dt, time = lowered(oscillator(method, damped=False)), 0.4, 0.7
-    assert made.step is not None
     state = start_of(("q", "p"))
-    ends = run(made.step, {**VALUES, **state, "dt": dt, "t": time})
-    energy = lambda z, at: run(made.energy, {**VALUES, **z, "t": at})["energy__density"]
+    ends = run(made.step.whole, {**VALUES, **state, "dt": dt, "t": time})
+    energy = lambda z, at: run(made.values["energy"], {**VALUES, **z, "t": at})["energy__density"]
     end = {n: ends[after(n)] for n in "qp"}
     assert np.abs(energy(end, time + dt / 2) - energy(state, time + dt / 2)).max() < 1e-13
     assert np.abs(energy(end, time + dt) - energy(state, time)).max() > 1e-3
@@ -234,11 +232,10 @@ def test_the_energy_of_the_middle_of_a_step_is_kept(method: Method) -> None:
 def test_energy_and_entropy_of_the_middle_of_a_step_that_heats() -> None:
     for method in (DiscreteGradient(1, DT), Strang(1, DT)):
         made, dt, time = lowered(hot(method)), 0.2, 0.7
-        assert made.step is not None
         state = start_of(("q", "p", "s"))
-        ends = run(made.step, {**VALUES, **state, "dt": dt, "t": time})
+        ends = run(made.step.whole, {**VALUES, **state, "dt": dt, "t": time})
         end = {n: ends[after(n)] for n in "qps"}
-        gap = [run(made.energy, {**VALUES, **z, "t": time + dt / 2})["energy__density"] for z in (state, end)]
+        gap = [run(made.values["energy"], {**VALUES, **z, "t": time + dt / 2})["energy__density"] for z in (state, end)]
         assert np.abs(gap[1] - gap[0]).max() < (1e-13 if isinstance(method, DiscreteGradient) else 1e-2)
         assert (end["s"] > state["s"]).all()
 
@@ -277,8 +274,7 @@ def test_a_method_that_does_not_say_at_which_time_is_refused() -> None:
         lowered(oscillator(Heun(1, DT)))
     assert "equations.at(builder, state, dynamics.time" in str(caught.value.fix)
     made = lowered(oscillator(TimedHeun(1, DT)))
-    assert made.step is not None
-    assert TIME in made.step.inputs
+    assert TIME in made.step.whole.inputs
 
 
 def test_a_pulse_with_edges() -> None:
@@ -287,12 +283,11 @@ def test_a_pulse_with_edges() -> None:
     system = System("pulse", POINT, (u,), hamiltonian=u**2 / 2 - A * sp.Heaviside(t - 1) * u, readout=energy_density(),
                     metric=Dissipation((1, lambda F: F[u])), integrator=RK4(1, DT))  # fmt: skip
     made = lowered(system)
-    assert made.step is not None
     given = {"A": 2.0, "dt": 0.1, "u": np.zeros((1, 1))}
-    before, later = (float(run(made.step, {**given, "t": at})["u__next"].sum()) for at in (0.5, 1.5))
+    before, later = (float(run(made.step.whole, {**given, "t": at})["u__next"].sum()) for at in (0.5, 1.5))
     assert before == 0
     assert abs(later - 2 * (1 - np.exp(-0.1))) < 1e-6
-    assert float(run(made.diagnostics["power"], {**given, "t": 1.5})["power__density"].sum()) == -4
+    assert float(run(made.values["power"], {**given, "t": 1.5})["power__density"].sum()) == -4
 
 
 def test_a_system_without_time_has_no_clock() -> None:

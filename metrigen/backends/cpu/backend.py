@@ -16,9 +16,7 @@ from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.plain_names import plain_cpp
 from metrigen.emit.render import render
 from metrigen.ir.functions.write import with_functions
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.operator import Operator
-from metrigen.layers.tokens import TokenLayer
 from metrigen.manifests import FORMAT
 
 _SOLVING = (
@@ -38,19 +36,19 @@ class Cpu(Backend):
     def kernels(self) -> CpuKernels | None:
         """What its files are made from; None where a program does not fit the tiles of the CPU."""
         layer = self.layer
-        if not isinstance(layer, FieldLayer) or layer.on_edges:
+        if layer.on_tokens or layer.on_edges:
             return None
         return cpu_kernels(layer.derivation, layer.lowered)
 
     def why_not(self, operator: Operator) -> str:
-        if isinstance(self.layer, TokenLayer) or self.kernels is not None:
+        if self.layer.on_tokens or self.kernels is not None:
             return ""
         return self.layer.obstacle or "has no kernels for what the programs of this layer read"
 
     def files(self, head: str) -> Mapping[str, str]:
         layer = self.layer
         brief, comment = header(layer.spec, (), None), header(layer.spec, (), None, "//")
-        if isinstance(layer, TokenLayer):
+        if layer.on_tokens:
             loader, source = sequence_loader_text(layer, brief), sequence_cpp_text(layer, comment)
         else:
             assert self.kernels is not None

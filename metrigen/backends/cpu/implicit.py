@@ -24,15 +24,15 @@ PARTS, AT_A_POINT = ("residual", "tangent", "transposed"), ("residual", "jacobia
 
 def implicit_group(lowered: Lowered, points: Points) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``; None where what an equation is given has no name in the step."""
-    body, rank = lowered.body, len(lowered.dynamics.origin)
-    assert body is not None
+    evolution, rank = lowered.step, len(lowered.dynamics.origin)
+    body = evolution.body
     state = [a.name for a in body.inputs[: len(lowered.dynamics.state)]]
     fixed = [a for a in body.inputs if a.name not in state]
     named = _named(body, {a.name for a in fixed})
     if named is None:
         return None
     step = _step(body)
-    adjoint = vary(body, [a.name for a in body.inputs], rank=rank, constants=lowered.constants)
+    adjoint = vary(body, [a.name for a in body.inputs], rank=rank, constants=evolution.constants)
     programs = {
         f"{name}_{part}": _given_names(program, body, e)
         for e, name in named.items()
@@ -42,13 +42,12 @@ def implicit_group(lowered: Lowered, points: Points) -> Printed | None:
     found = group("steps", fixed, programs, field_docs(lowered))
     if found is None or any(_sums_a_tensor(p, found) for p in found.programs.values()):
         return None
-    return _print(replace(found, on_request=frozenset(lowered.on_request)), named, body, step, state, points)
+    return _print(replace(found, on_request=frozenset(evolution.on_request)), named, body, step, state, points)
 
 
 def kept_planes(lowered: Lowered) -> int:
     """Fields that a step keeps for the way back: those after it, and the solutions that are none of them."""
-    assert lowered.body is not None
-    return len(_step(lowered.body).outputs)
+    return len(_step(lowered.step.body).outputs)
 
 
 def _named(body: Program, fixed: set[str]) -> dict[Equation, str] | None:

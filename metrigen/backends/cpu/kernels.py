@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TypeVar
 
 from metrigen.backends.cpu.group import Points, Printed
 from metrigen.backends.cpu.implicit import implicit_group, kept_planes
@@ -12,6 +13,7 @@ from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.cpu.reading import readout_group
 from metrigen.backends.cpu.solve import solve_group
 from metrigen.backends.cpu.steps import reach, step_group
+from metrigen.discretise.steady_programs import LinearSteady, StencilSteady
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total
@@ -19,7 +21,7 @@ from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
-from metrigen.programs import Lowered
+from metrigen.programs import Lowered, TimeStep
 from metrigen.spec.symbols import Param
 
 
@@ -108,20 +110,23 @@ UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asi
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
     or solves a constraint."""
-    if lowered.minimum is not None:
+    if not isinstance(lowered.evolution, TimeStep | LinearSteady):
         return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
     lowered = _renamed(lowered) if lowered.dynamics.origin else _at_a_point(_renamed(lowered))
-    solving = lowered.body is not None and bool(equations_in(lowered.body))
+    evolution = lowered.evolution
+    body = evolution.body if isinstance(evolution, TimeStep) else _NOTHING
+    steady = evolution if isinstance(evolution, LinearSteady) else _NO_SOLVE
+    stepping, solving = isinstance(evolution, TimeStep), bool(equations_in(body))
     points = _points(lowered, solving)
     reading = readout_group(lowered, points)
     if solving and not _as_units(lowered):
         return None
-    if lowered.body is None:
-        moving = solve_group(lowered)
-    else:
+    if stepping:
         moving = implicit_group(lowered, points) if solving else step_group(lowered, points)
+    else:
+        moving = solve_group(lowered, steady)
     if reading is None or moving is None:
         return None
     programs = _all_programs(lowered)
@@ -139,13 +144,13 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         indicators=any(isinstance(a, Inside) for a in atoms),
         coupled=_is_coupled(programs),
         block=_block(derivation, programs),
-        stepping=lowered.body is not None,
-        unknown=_spec_name(lowered.steady.unknown) if lowered.steady else "",
-        separable=lowered.steady is not None and lowered.steady.stencil is not None,
-        monotone=lowered.steady is not None and lowered.steady.stencil is not None and lowered.steady.stencil.monotone,
-        operator=tuple(_spec_name(a.name) for a in lowered.steady.operator.inputs) if lowered.steady else (),
+        stepping=stepping,
+        unknown=_spec_name(steady.unknown),
+        separable=isinstance(steady, StencilSteady),
+        monotone=steady.monotone,
+        operator=tuple(_spec_name(a.name) for a in steady.operator.inputs),
         carried=moving.carried,
-        reach=reach(moving.group) if lowered.body is not None and not solving else 0,
+        reach=reach(moving.group) if stepping and not solving else 0,
         fixed=moving.group.fixed,
         given=reading.group.fixed,
         sums=moving.group.sums,
@@ -154,10 +159,13 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         points=points,
         on_request=lowered.on_request,
         kept=kept_planes(lowered) if solving else 0,
-        solves=sum(isinstance(s, Root) for s in lowered.body or ()),
+        solves=sum(isinstance(s, Root) for s in body),
     )
 
 
+_NOTHING = Program("nothing", (), (), ())
+_NO_SOLVE = LinearSteady("", _NOTHING, _NOTHING, _NOTHING)
+Value = TypeVar("Value")
 ELIMINATED = 16  # unknowns of a number up to which its equations are eliminated in a lane
 
 
@@ -165,7 +173,8 @@ def _points(lowered: Lowered, solving: bool) -> Points:
     """What lies along the vectors: at a point, where every number of a tensor, or every sample, goes on by itself. An
     equation of all channels is one of more unknowns than a lane eliminates."""
     programs = _all_programs(lowered)
-    if lowered.dynamics.origin or lowered.body is None or any(isinstance(s, SiteSum) for p in programs for s in p.body):
+    stepping = isinstance(lowered.evolution, TimeStep)
+    if lowered.dynamics.origin or not stepping or any(isinstance(s, SiteSum) for p in programs for s in p.body):
         return ""
     if _is_coupled(programs):
         return "" if solving else "samples"
@@ -173,38 +182,41 @@ def _points(lowered: Lowered, solving: bool) -> Points:
 
 
 def _at_a_point(lowered: Lowered) -> Lowered:
-    steps = {n: None if p is None else apply(AT_A_POINT, p) for n, p in
-             (("body", lowered.body), ("body_adjoint", lowered.body_adjoint))}  # fmt: skip
-    return replace(
-        lowered, body=steps["body"], body_adjoint=steps["body_adjoint"], readout=apply(AT_A_POINT, lowered.readout),
-        readout_adjoint=apply(AT_A_POINT, lowered.readout_adjoint),
-    )  # fmt: skip
+    evolution = lowered.evolution
+    if isinstance(evolution, TimeStep):
+        body, adjoint = (apply(AT_A_POINT, p) for p in (evolution.body, evolution.adjoint))
+        evolution = replace(evolution, body=body, adjoint=adjoint)
+    return replace(lowered, evolution=evolution, values=_read(lowered, lambda p: apply(AT_A_POINT, p)))
+
+
+def _read(lowered: Lowered, change: Callable[[Program], Program]) -> dict[str, Program]:
+    """The programs of the readout, changed: a package has kernels of no other values."""
+    return {name: change(lowered.values[name]) for name in ("readout", "readout_adjoint")}
 
 
 def _as_units(lowered: Lowered) -> bool:
     """Whether a unit of coupled channels is what an equation is solved for: a plane of its own would be stopped by the
     others of the unit."""
-    assert lowered.body is not None
-    return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.body))
+    return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.step.body))
 
 
 def _reads_at_once(lowered: Lowered, solving: bool) -> bool:
     """Whether the readout of a unit can follow its steps."""
-    return lowered.body is not None and not solving and not lowered.driven
+    return isinstance(lowered.evolution, TimeStep) and not solving and not lowered.driven
 
 
 def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) -> str:
     """``evolve_readout`` and its adjoint, from the routines of both; all entries of a system at a point."""
     names = [a.name for a in reading.group.fixed]
-    assert lowered.body is not None
-    state = [a.name for a in lowered.body.inputs[: len(lowered.dynamics.state)]]
+    body = lowered.step.body
+    state = [a.name for a in body.inputs[: len(lowered.dynamics.state)]]
     return render(
         "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
         step_fixed=[a.kind.name for a in moving.group.fixed], read_fixed=[a.kind.name for a in reading.group.fixed],
         reads=[names.index(n) if n in names else -1 for n in state],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
         step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
-        solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples",
+        solving=bool(equations_in(body)), calls=moving.calls, coupled=points == "samples",
         given_channels="channels" if points == "samples" else "1",
         driven=_flags([a.driven for a in moving.group.fixed]) if lowered.driven else [],
         site_driven=_flags(moving.group.site_driven),
@@ -250,23 +262,23 @@ def _renamed(lowered: Lowered) -> Lowered:
         )  # fmt: skip
         return replace(s, equation=inside)
 
-    def maybe(p: Program | None) -> Program | None:
-        return None if p is None else program(p)
+    evolution = lowered.evolution
+    if isinstance(evolution, TimeStep):
+        evolution = replace(evolution, body=program(evolution.body), adjoint=program(evolution.adjoint))
+    elif isinstance(evolution, LinearSteady):
+        evolution = _renamed_solve(evolution, names.get(evolution.unknown, evolution.unknown), program)
+    return replace(lowered, evolution=evolution, values=_read(lowered, program))
 
-    steady = lowered.steady
-    if steady is not None:
-        steady = replace(
-            steady, unknown=names.get(steady.unknown, steady.unknown), operator=program(steady.operator),
-            source=program(steady.source), adjoint=program(steady.adjoint),
-            stencil=None if steady.stencil is None else replace(
-                steady.stencil, weights=program(steady.stencil.weights), apply=program(steady.stencil.apply),
-                gather=program(steady.stencil.gather), diagonal=program(steady.stencil.diagonal),
-            ),
-        )  # fmt: skip
-    return replace(
-        lowered, steady=steady, body=maybe(lowered.body), body_adjoint=maybe(lowered.body_adjoint),
-        readout=program(lowered.readout), readout_adjoint=program(lowered.readout_adjoint),
-    )  # fmt: skip
+
+def _renamed_solve(steady: LinearSteady, unknown: str, program: Callable[[Program], Program]) -> LinearSteady:
+    def changed(value: Value) -> Value:
+        parts = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
+        found = {name: program(part) for name, part in parts.items() if isinstance(part, Program)}
+        return replace(value, **found)  # type: ignore[type-var]
+
+    if isinstance(steady, StencilSteady):
+        steady = replace(steady, stencil=changed(steady.stencil))
+    return replace(changed(steady), unknown=unknown)
 
 
 def _spec_name(name: str) -> str:
@@ -293,7 +305,10 @@ def _block(derivation: Derivation, programs: Sequence[Program]) -> int | None:
 
 
 def _all_programs(lowered: Lowered) -> list[Program]:
-    steady = [lowered.steady.operator, lowered.steady.adjoint] if lowered.steady else []
-    steps = [lowered.body, lowered.body_adjoint]
-    found = [p for p in (lowered.readout, lowered.readout_adjoint, *steps, *steady) if p is not None]
+    evolution, values = lowered.evolution, lowered.values
+    found = [values["readout"], values["readout_adjoint"]]
+    if isinstance(evolution, TimeStep):
+        found += [evolution.body, evolution.adjoint]
+    elif isinstance(evolution, LinearSteady):
+        found += [evolution.operator, evolution.adjoint]
     return [*found, *(part for p in found for e in equations_in(p) for part in e.programs)]

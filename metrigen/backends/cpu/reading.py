@@ -15,7 +15,7 @@ from metrigen.programs import Lowered
 
 def readout_group(lowered: Lowered, points: Points) -> Printed | None:
     """``readout`` and ``readout_adjoint``."""
-    forward, back = lowered.readout, lowered.readout_adjoint
+    forward, back = lowered.readout, lowered.values["readout_adjoint"]
     given = [replace(a, driven=False) for a in forward.inputs]  # a state is read at one moment
     found = group("reading", given, {"readout": forward, "readout_adjoint": back}, field_docs(lowered))
     if found is None:

@@ -12,13 +12,13 @@ from metrigen.backends.walk import Walk, walk_of
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Program
 from metrigen.layers.docs import comment, token_docs
-from metrigen.layers.tokens import TokenLayer
+from metrigen.layers.layer import Layer
 from metrigen.passes.vary import bar
 
 _LANE_BY_LANE = ("log", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
 
 
-def sequence_cpp_text(layer: TokenLayer, header: str) -> str:
+def sequence_cpp_text(layer: Layer, header: str) -> str:
     """The text of ``kernels.cpp``."""
     scan = layer.scan
     moving: tuple[Program, ...] = (scan.step, scan.step_adjoint)
@@ -30,17 +30,17 @@ def sequence_cpp_text(layer: TokenLayer, header: str) -> str:
     pointwise = [print_pointwise(p) for p in (*moving, scan.readout, scan.readout_adjoint)]
     used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(line for f in pointwise for line in f.lines)))
     n, m, r = len(scan.fields), len(scan.tokens), len(scan.components)
-    read, step_fixed = layer.reads(scan.readout), _step_fixed(layer)
+    read, step_fixed = layer.scan.reads(scan.readout), _step_fixed(layer)
     sources, back = _sources(layer), _places("back", n)
     past, tokens = [sources[u] for u in scan.fields], [sources[u] for u in scan.tokens]
-    fixed = [sources[layer.channelwise[k]] for k in step_fixed]
+    fixed = [sources[layer.scan.channelwise[k]] for k in step_fixed]
     states = [f"load(all, states[{i}] + row + c, count)" for i in range(n)]
     seen = [f"load(all, fixed[{k}] + c, count)" for k in range(len(read))]
     return render(
         "sequence_kernels.cpp.j2", header=header.rstrip("\n"), title=layer.class_name, fields=n, tokens=m,
         docs={name: comment(doc) for name, doc in token_docs(layer).items()},
-        coefficients=len(layer.channelwise), reads=len(read), components=r, pointwise=pointwise, used=used,
-        functions=[f for f in _LANE_BY_LANE if f"{f}_" in used], stumpff=layer.stumpff,
+        coefficients=len(layer.scan.channelwise), reads=len(read), components=r, pointwise=pointwise, used=used,
+        functions=[f for f in _LANE_BY_LANE if f"{f}_" in used], stumpff=bool(layer.scan.orders),
         step_call=", ".join([*past, *tokens, *fixed, *_places("next", n)]),
         step_adjoint_call=", ".join([*past, *tokens, *fixed, *_places("g", n), *back, *_places("into", m),
                                      *(f"own[{k}]" for k in step_fixed)]),
@@ -55,21 +55,21 @@ def _places(name: str, count: int) -> list[str]:
     return [f"{name}[{i}]" for i in range(count)]
 
 
-def _step_fixed(layer: TokenLayer) -> list[int]:
+def _step_fixed(layer: Layer) -> list[int]:
     """Places of the numbers a channel that a step reads."""
-    read = layer.reads(layer.scan.step)
-    return [k for k, name in enumerate(layer.channelwise) if name in read]
+    read = layer.scan.reads(layer.scan.step)
+    return [k for k, name in enumerate(layer.scan.channelwise) if name in read]
 
 
-def _sources(layer: TokenLayer) -> dict[str, str]:
+def _sources(layer: Layer) -> dict[str, str]:
     """How the vectors that a token reads are loaded."""
-    fixed, tokens, fields = layer.channelwise, layer.scan.tokens, layer.scan.fields
+    fixed, tokens, fields = layer.scan.channelwise, layer.scan.tokens, layer.scan.fields
     found = {name: f"load(all, fixed[{k}] + c, count)" for k, name in enumerate(fixed)}
     found |= {name: f"load(all, tokens[{i}] + row + c, count)" for i, name in enumerate(tokens)}
     return found | {name: f"load(all, past[{i}] + c, count)" for i, name in enumerate(fields)}
 
 
-def _coupled(layer: TokenLayer, step: Walk, adjoint: Walk) -> dict[str, Any]:
+def _coupled(layer: Layer, step: Walk, adjoint: Walk) -> dict[str, Any]:
     """What the walk over coupled channels is written from."""
     scan, fixed = layer.scan, _step_fixed(layer)
     cotangents = {bar(out): f"g[{i}]" for i, out in enumerate(scan.step.outputs)}
@@ -83,7 +83,7 @@ def _coupled(layer: TokenLayer, step: Walk, adjoint: Walk) -> dict[str, Any]:
     }
 
 
-def _parts(layer: TokenLayer, walk: Walk, cotangents: Mapping[str, str], results: Mapping[str, str]) -> dict[str, Any]:
+def _parts(layer: Layer, walk: Walk, cotangents: Mapping[str, str], results: Mapping[str, str]) -> dict[str, Any]:
     """Calls of the head and the tail of a token, and what is done with whole rows in between."""
     rows = {n: f"load(Whole{{}}, held + {i} * width + (c - from), LANES)" for i, n in enumerate(walk.held)}
     sources = {**rows, **_sources(layer), **cotangents}
@@ -99,10 +99,10 @@ def _parts(layer: TokenLayer, walk: Walk, cotangents: Mapping[str, str], results
     }
 
 
-def _by_matrix(layer: TokenLayer, found: Sequence[tuple[str, int, int]]) -> list[dict[str, Any]]:
+def _by_matrix(layer: Layer, found: Sequence[tuple[str, int, int]]) -> list[dict[str, Any]]:
     """For each rotation its place, the size of its blocks, where its sums begin, and the rows that it turns."""
-    made, sums = [], len(layer.channelwise)
-    for r, (name, block) in enumerate(layer.blocks.items()):
+    made, sums = [], len(layer.scan.channelwise)
+    for r, (name, block) in enumerate(layer.scan.block_of.items()):
         own = [one for one in found if one[0] == name]
         sides = ([f"{one} * width" for _, one, _ in own], [f"{two} * width" for _, _, two in own])
         made.append({"place": r, "block": block, "sums": sums, "count": len(own), "rows": sides})
@@ -110,7 +110,7 @@ def _by_matrix(layer: TokenLayer, found: Sequence[tuple[str, int, int]]) -> list
     return made
 
 
-def sequence_loader_text(layer: TokenLayer, header: str) -> str:
+def sequence_loader_text(layer: Layer, header: str) -> str:
     """The text of ``cpu.py``."""
     return render(
         "sequence_cpu.py.j2", header=header.rstrip("\n"), title=layer.class_name, name=layer.name,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from metrigen.backends.cpu.group import Group, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
-from metrigen.discretise.steady_programs import SteadyPrograms
+from metrigen.discretise.steady_programs import LinearSteady, StencilSteady
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program
 from metrigen.layers.docs import field_docs
 from metrigen.passes.sweeps import near_reads
@@ -18,10 +18,8 @@ _NEIGHBOURS = ("weight__to_m1_0", "weight__to_p1_0", "weight__to_0_m1", "weight_
 _CURVATURE = Array("curvature", Kind.CHANNEL)
 
 
-def solve_group(lowered: Lowered) -> Printed | None:
+def solve_group(lowered: Lowered, steady: LinearSteady) -> Printed | None:
     """Weights, operator and its variation, and the loops around them."""
-    steady = lowered.steady
-    assert steady is not None
     rank = len(lowered.dynamics.origin)
     programs = _programs(steady, rank)
     fixed = [a for a in steady.operator.inputs if a.name != steady.unknown]
@@ -29,11 +27,10 @@ def solve_group(lowered: Lowered) -> Printed | None:
     return None if found is None else _print(found, steady)
 
 
-def _programs(steady: SteadyPrograms, rank: int) -> dict[str, Program]:
-    stencil = steady.stencil
-    if stencil is None:
-        programs = {"apply": _with_curvature(steady.operator, steady.unknown, rank)}
-    else:
+def _programs(steady: LinearSteady, rank: int) -> dict[str, Program]:
+    programs = {"apply": _with_curvature(steady.operator, steady.unknown, rank)}
+    if isinstance(steady, StencilSteady):
+        stencil = steady.stencil
         programs = {
             "weights": stencil.weights, "diagonal": stencil.diagonal,
             "apply": _with_curvature(stencil.apply, steady.unknown, rank),
@@ -59,7 +56,7 @@ def _with_curvature(apply: Program, unknown: str, rank: int) -> Program:
     return replace(apply, body=(*apply.body, term, total), outputs=(*apply.outputs, _CURVATURE.name))
 
 
-def _print(group: Group, steady: SteadyPrograms) -> Printed:
+def _print(group: Group, steady: LinearSteady) -> Printed:
     given = frozenset(a.name for a in group.fixed)
     weights = list(group.programs["weights"].outputs) if "weights" in group.programs else []
     weight = {n: f"weight[{i}]" for i, n in enumerate(weights)}

@@ -18,19 +18,19 @@ from metrigen.programs import Lowered
 
 def step_group(lowered: Lowered, points: Points) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``."""
-    body = lowered.body
-    assert body is not None
+    evolution = lowered.step
+    body = evolution.body
     state = [a.name for a in body.inputs[: len(lowered.dynamics.state)]]
     loop = rotate(body, state)
     rank = len(lowered.dynamics.origin)
     programs = {p.name: p for p in (loop.head, loop.inner, loop.tail)}
     for p in (loop.head, loop.inner, loop.tail):
-        programs[f"{p.name}_adjoint"] = vary(p, [a.name for a in p.inputs], rank=rank, constants=lowered.constants)
+        programs[f"{p.name}_adjoint"] = vary(p, [a.name for a in p.inputs], rank=rank, constants=evolution.constants)
     fixed = [a for a in body.inputs if a.name not in state]
     found = group("steps", fixed, programs, field_docs(lowered))
     if found is None:
         return None
-    found = replace(found, on_request=frozenset(lowered.on_request))
+    found = replace(found, on_request=frozenset(evolution.on_request))
     if points == "numbers":  # coefficients are no numbers of a row that could be made once
         return _print_steps(found, loop, state, rank, points)
     cuts = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.cuts.items()}

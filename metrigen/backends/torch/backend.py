@@ -13,9 +13,7 @@ from metrigen.backends.torch.scan_reference import scan_reference_text
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
 from metrigen.ir.functions.write import with_functions
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.operator import Operator
-from metrigen.layers.tokens import TokenLayer
 
 
 @dataclass(frozen=True)
@@ -31,9 +29,8 @@ class Torch(Backend):
 
     def files(self, head: str) -> Mapping[str, str]:
         layer = self.layer
-        if isinstance(layer, TokenLayer):
+        if layer.on_tokens:
             text = scan_reference_text(layer, head)
         else:
-            assert isinstance(layer, FieldLayer)
             text = graph_reference_text(layer, head) if layer.on_edges else reference_text(layer, head)
         return {"reference.py": layout(plain_python(with_functions(text, self.name)))}

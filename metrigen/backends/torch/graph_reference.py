@@ -8,22 +8,21 @@ from metrigen.backends.torch.reference import driven_places
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley
 from metrigen.layers.docs import docstring, field_docs
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
 
 
-def functions(layer: FieldLayer) -> tuple[Function, ...]:
+def functions(layer: Layer) -> tuple[Function, ...]:
     """The programs as functions of the graph; the prologue knows no graph."""
     prologue = layer.lowered.prologue
-    early = (print_function(prologue, 0),) if prologue is not None and prologue.body else ()
+    early = (print_function(prologue, 0),) if prologue.body else ()
     return (*early, *(print_graph_function(p, name) for name, (p, _, _) in layer.optimised.items()))
 
 
-def graph_reference_text(layer: FieldLayer, head: str) -> str:
-    prologue = layer.lowered.prologue
+def graph_reference_text(layer: Layer, head: str) -> str:
     return render(
         "graph_reference.py.j2", header=head.rstrip("\n"), title=layer.class_name, functions=functions(layer),
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}, stepping=layer.stepping,
         driven=driven_places(layer),
         noise=(),  # a graph has no temperature
-        cayley=prologue is not None and any(isinstance(s, Cayley) for s in prologue.body),
+        cayley=any(isinstance(s, Cayley) for s in layer.lowered.prologue),
     )  # fmt: skip

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 
 from metrigen.backends.torch.printer import Function, print_function
+from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, StencilSteady
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Cayley
 from metrigen.layers.docs import docstring, field_docs
-from metrigen.layers.fields import PARTS, FieldLayer
 from metrigen.layers.joint import joint
+from metrigen.layers.layer import PARTS, Layer
+from metrigen.layers.operators import solve_programs
 from metrigen.spec.domain import Lattice
 from metrigen.spec.symbols import Param
 
@@ -25,12 +27,12 @@ _EQUATION_DOCS = (
 )
 
 
-def elliptic(layer: FieldLayer) -> tuple[Function, ...]:
+def elliptic(layer: Layer) -> tuple[Function, ...]:
     """The operators of the elliptic constraints."""
     return tuple(print_function(program, layer.rank) for program in layer.constraints.values())
 
 
-def implicit(layer: FieldLayer) -> Mapping[str, tuple[Function, ...]]:
+def implicit(layer: Layer) -> Mapping[str, tuple[Function, ...]]:
     """The functions of every nonlinear equation, by its name."""
     return {
         name: tuple(
@@ -41,18 +43,18 @@ def implicit(layer: FieldLayer) -> Mapping[str, tuple[Function, ...]]:
     }
 
 
-def functions(layer: FieldLayer) -> tuple[Function, ...]:
+def functions(layer: Layer) -> tuple[Function, ...]:
     """The programs, the prologue first."""
     printed = [
         print_function(program, layer.rank, name, layer.constraints, layer.equations)
         for name, program in layer.programs.items()
     ]
     prologue = layer.lowered.prologue
-    return (*((print_function(prologue, layer.rank),) if prologue and prologue.body else ()), *printed)
+    return (*((print_function(prologue, layer.rank),) if prologue.body else ()), *printed)
 
 
-def reference_text(layer: FieldLayer, head: str) -> str:
-    stencil = layer.lowered.steady.stencil if layer.lowered.steady else None
+def reference_text(layer: Layer, head: str) -> str:
+    evolution = layer.evolution
     domain: Lattice = layer.spec.system.lattice
     found, called = joint(layer), _called(layer)
     return render(
@@ -71,8 +73,8 @@ def reference_text(layer: FieldLayer, head: str) -> str:
         functions=functions(layer),
         elliptic=elliptic(layer),
         implicit=implicit(layer),
-        minimum=layer.lowered.minimum is not None,
-        planes=layer.lowered.minimum is not None and not layer.lowered.minimum.coupled,
+        minimum=isinstance(evolution, NonlinearSteady),
+        planes=isinstance(evolution, NonlinearSteady) and not evolution.equation.coupled,
         equations={layer.equations[e]: e for e in layer.equations},
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}
         | {f.name: _OPERATOR_DOC for f in elliptic(layer)}
@@ -82,33 +84,33 @@ def reference_text(layer: FieldLayer, head: str) -> str:
         noise=noise_places(layer),
         joint=found is not None,
         **(found.context() if found else {}),
-        stencil=stencil is not None,
-        monotone=stencil is not None and stencil.monotone,
+        stencil=isinstance(evolution, StencilSteady),
+        monotone=isinstance(evolution, LinearSteady) and evolution.monotone,
         flat=_flatten(layer.rank, _by_plane(layer)),
-        solve_programs=layer.solve_programs,
+        solve_programs=solve_programs(layer),
     )
 
 
-def driven_places(layer: FieldLayer) -> tuple[int, ...]:
+def driven_places(layer: Layer) -> tuple[int, ...]:
     """Places, among what a step reads beside the state, of what every step reads a value of its own of."""
     return tuple(i for i, a in enumerate(_fixed(layer)) if a.driven)
 
 
-def noise_places(layer: FieldLayer) -> tuple[int, ...]:
+def noise_places(layer: Layer) -> tuple[int, ...]:
     """Those of them that are standard normal numbers."""
     return tuple(i for i, a in enumerate(_fixed(layer)) if a.noise)
 
 
-def _fixed(layer: FieldLayer) -> list[Array]:
+def _fixed(layer: Layer) -> list[Array]:
     """What a step reads beside the state."""
     return [a for a in layer.programs["step"].inputs if a.name not in layer.fields] if layer.stepping else []
 
 
-def _by_plane(layer: FieldLayer) -> bool:
+def _by_plane(layer: Layer) -> bool:
     """Whether the vectors of a solve are planes, not samples."""
-    lowered = layer.lowered
-    separate = lowered.minimum is not None and not lowered.minimum.coupled
-    return separate or bool(elliptic(layer)) or (lowered.steady is not None and lowered.steady.stencil is not None)
+    evolution = layer.evolution
+    separate = isinstance(evolution, NonlinearSteady) and not evolution.equation.coupled
+    return separate or bool(elliptic(layer)) or isinstance(evolution, StencilSteady)
 
 
 def _flatten(rank: int, planes: bool) -> str:
@@ -117,20 +119,18 @@ def _flatten(rank: int, planes: bool) -> str:
     return ".flatten(2)" if rank else ".unsqueeze(-1)"
 
 
-def _uses_cayley(layer: FieldLayer) -> bool:
-    prologue = layer.lowered.prologue
-    return prologue is not None and any(isinstance(s, Cayley) for s in prologue.body)
+def _uses_cayley(layer: Layer) -> bool:
+    return any(isinstance(s, Cayley) for s in layer.lowered.prologue)
 
 
-def _cayley_block(layer: FieldLayer) -> int | None:
+def _cayley_block(layer: Layer) -> int | None:
     """Channels in the blocks of every matrix that turns into a rotation; None where one couples all channels."""
-    prologue = layer.lowered.prologue
-    turned = [layer.parameters[s.matrix] for s in (prologue.body if prologue else ()) if isinstance(s, Cayley)]
+    turned = [layer.parameters[s.matrix] for s in layer.lowered.prologue if isinstance(s, Cayley)]
     blocks = {s.block if isinstance(s, Param) else None for s in turned}
     return blocks.pop() if len(blocks) == 1 else None
 
 
-def _called(layer: FieldLayer) -> set[str]:
+def _called(layer: Layer) -> set[str]:
     """Names of the functions that the printed programs call."""
     programs = [*functions(layer), *(f for own in implicit(layer).values() for f in own)]
     return {name for f in programs for line in f.lines for name in re.findall(r"\b(\w+)\(", line)}

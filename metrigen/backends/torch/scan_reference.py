@@ -5,20 +5,19 @@ from __future__ import annotations
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.emit.render import render, tuple_text
 from metrigen.layers.docs import docstring, token_docs
-from metrigen.layers.tokens import TokenLayer
+from metrigen.layers.layer import Layer
 
 
-def _functions(layer: TokenLayer) -> tuple[Function, ...]:
-    first = tuple(print_function(p, 0) for p in (layer.scan.prologue, layer.scan.rotation) if p is not None)
-    moving = (print_function(p, 0, name, blocks=layer.blocks) for name, p in layer.scan.programs().items())
-    rates = layer.scan.rates
-    return (*first, *moving, *((print_function(rates, 0),) if rates is not None else ()))
-
-
-def scan_reference_text(layer: TokenLayer, head: str) -> str:
+def _functions(layer: Layer) -> tuple[Function, ...]:
     scan = layer.scan
-    moves = scan.propagator if scan.step_back is None else scan.step_back
-    read = {a.name for a in moves.inputs}
+    early = [print_function(p, 0) for p in (scan.prologue, scan.rotation) if p.body]
+    moving = [print_function(p, 0, name, blocks=scan.block_of) for name, p in scan.programs().items()]
+    return (*early, *moving, *([print_function(scan.rates, 0)] if scan.rates.body else []))
+
+
+def scan_reference_text(layer: Layer, head: str) -> str:
+    scan = layer.scan
+    read = {a.name for a in scan.back.inputs}
     return render(
         "sequence_reference.py.j2",
         header=head.rstrip("\n"),
@@ -26,21 +25,21 @@ def scan_reference_text(layer: TokenLayer, head: str) -> str:
         fields=repr(scan.fields),
         tokens=repr(scan.tokens),
         coefficients=repr(scan.coefficients),
-        stumpff=layer.stumpff,
+        stumpff=bool(layer.scan.orders),
         functions=_functions(layer),
         docs={name: docstring(doc) for name, doc in token_docs(layer).items()},
         coupled=bool(scan.rotations),
         blocks=repr(scan.blocks),
         back_tokens=tuple_text([f"tokens[{i}]" for i, name in enumerate(scan.tokens) if name in read]),
-        back_reads=_chosen(layer, layer.reads(moves)),
-        propagator_reads=_chosen(layer, layer.reads(scan.propagator)),
-        step_reads=_chosen(layer, layer.reads(scan.step)),
-        step_names=repr(layer.reads(scan.step)),
-        readout_names=repr(layer.reads(scan.readout)),
+        back_reads=_chosen(layer, scan.reads(scan.back)),
+        propagator_reads=_chosen(layer, layer.scan.reads(scan.propagator)),
+        step_reads=_chosen(layer, layer.scan.reads(scan.step)),
+        step_names=repr(layer.scan.reads(scan.step)),
+        readout_names=repr(layer.scan.reads(scan.readout)),
     )
 
 
-def _chosen(layer: TokenLayer, names: tuple[str, ...]) -> str:
+def _chosen(layer: Layer, names: tuple[str, ...]) -> str:
     """Coefficients by their place, in the order in which a program takes them."""
     if names == layer.scan.coefficients:
         return "coefficients"

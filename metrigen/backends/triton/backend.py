@@ -14,9 +14,7 @@ from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
 from metrigen.ir.functions.write import with_functions
-from metrigen.layers.fields import FieldLayer
 from metrigen.layers.operator import Operator
-from metrigen.layers.tokens import TokenLayer
 
 _WALK = "has no program that can hold what has whole blocks of both rotations, too unlike in size: on a GPU torch runs"
 
@@ -36,20 +34,19 @@ class Triton(Backend):
     needs: ClassVar[str] = "triton"
 
     def why_not(self, operator: Operator) -> str:
-        if isinstance(self.layer, TokenLayer):
+        if self.layer.on_tokens:
             scan = self.layer.scan
             return "" if not scan.rotations or fits(scan.blocks) else _WALK
         return self.layer.obstacle
 
     def about(self, operator: Operator) -> str:
-        turned = isinstance(self.layer, TokenLayer) and self.layer.scan.rotations
+        turned = self.layer.on_tokens and self.layer.scan.rotations
         return _ON_CHIP if turned and operator.kind == "scan" else ""
 
     def files(self, head: str) -> Mapping[str, str]:
         brief = header(self.layer.spec, (), None)
-        if isinstance(self.layer, TokenLayer):
+        if self.layer.on_tokens:
             text = sequence_kernels_text(self.layer, brief)
         else:
-            assert isinstance(self.layer, FieldLayer)
             text = kernels_text(self.layer, brief)
         return {"kernels.py": layout(plain_python(with_functions(text, self.name)))}

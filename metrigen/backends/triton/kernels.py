@@ -14,10 +14,12 @@ from metrigen.backends.triton.evolve import print_evolution
 from metrigen.backends.triton.plane import PlaneFunction, near_of, read_helper, width
 from metrigen.backends.triton.printer import Driver, Kernel, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
+from metrigen.discretise.steady_programs import StencilSteady
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Cayley, Mix, Total
 from metrigen.layers.docs import docstring, field_docs, part
-from metrigen.layers.fields import FieldLayer
+from metrigen.layers.layer import Layer
+from metrigen.layers.operators import solve_programs
 from metrigen.passes.vary import bar
 from metrigen.spec.symbols import Param
 
@@ -35,7 +37,7 @@ _ON_CHIP = {
 }
 
 
-def kernels_text(layer: FieldLayer, head: str) -> str:
+def kernels_text(layer: Layer, head: str) -> str:
     """The text of ``kernels.py``."""
     evolution, solve = _evolution(layer), _solve(layer)
     return render(
@@ -50,7 +52,7 @@ def kernels_text(layer: FieldLayer, head: str) -> str:
         kernels=_map_kernels(layer),
         drivers=[driver for _, driver in _kernels(layer)],
         stepping=layer.stepping,
-        solve_programs=layer.solve_programs,
+        solve_programs=solve_programs(layer),
         on_chip=bool(evolution or solve),
         table=launch_table(),
         evolution=evolution,
@@ -60,7 +62,7 @@ def kernels_text(layer: FieldLayer, head: str) -> str:
     )
 
 
-def _on_chip(layer: FieldLayer, evolution: Evolution | None, solve: Solve | None) -> dict[str, Any]:
+def _on_chip(layer: Layer, evolution: Evolution | None, solve: Solve | None) -> dict[str, Any]:
     """What the templates of the fused kernels take."""
     functions = evolution.functions if evolution else solve.functions if solve else ()
     periodic = layer.lowered.readout.periodic
@@ -78,7 +80,7 @@ def _on_chip(layer: FieldLayer, evolution: Evolution | None, solve: Solve | None
     }
 
 
-def _kernels(layer: FieldLayer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
+def _kernels(layer: Layer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
     return tuple(
         print_kernels(program, layer.rank, name, tuple(map(bar, layer.lowered.on_request)))
         for name, program in layer.programs.items()
@@ -92,13 +94,13 @@ def launch_table() -> dict[str, int]:
     return dict(sorted(json.loads(text).items()))
 
 
-def _near(layer: FieldLayer) -> Any:
+def _near(layer: Layer) -> Any:
     names = ("step", "step_adjoint") if layer.stepping else ("weights", "apply", "gather", "diagonal")
     programs = [layer.programs[name] for name in names if name in layer.optimised]
     return near_of(programs, layer.rank, layer.lowered.readout.periodic)
 
 
-def _evolution(layer: FieldLayer) -> Evolution | None:
+def _evolution(layer: Layer) -> Evolution | None:
     if not layer.stepping:
         return None
     step, adjoint = (layer.programs[name] for name in ("step", "step_adjoint"))
@@ -113,11 +115,11 @@ def _evolution(layer: FieldLayer) -> Evolution | None:
     )
 
 
-def _solve(layer: FieldLayer) -> Solve | None:
-    programs, steady = layer.programs, layer.lowered.steady
-    if steady is None or steady.stencil is None or not solvable(programs):
+def _solve(layer: Layer) -> Solve | None:
+    programs, steady = layer.programs, layer.evolution
+    if not isinstance(steady, StencilSteady) or not solvable(programs):
         return None
-    return print_solve(programs, steady.unknown, _near(layer), steady.stencil.monotone)
+    return print_solve(programs, steady.unknown, _near(layer), steady.monotone)
 
 
 def _plane_docs(functions: Sequence[PlaneFunction]) -> dict[str, str]:
@@ -129,10 +131,10 @@ def _plane_docs(functions: Sequence[PlaneFunction]) -> dict[str, str]:
     }
 
 
-def _block(layer: FieldLayer) -> int | None:
+def _block(layer: Layer) -> int | None:
     """Channels in a block that no matrix of a step leaves; None where one couples all channels."""
     body, prologue = layer.programs["step"], layer.lowered.prologue
-    turned = {s.out: s.matrix for s in (prologue.body if prologue else ()) if isinstance(s, Cayley)}
+    turned = {s.out: s.matrix for s in prologue if isinstance(s, Cayley)}
     blocks = []
     for statement in body.body:
         if isinstance(statement, Total):
@@ -145,7 +147,7 @@ def _block(layer: FieldLayer) -> int | None:
     return math.lcm(*blocks) if blocks else None
 
 
-def _map_kernels(layer: FieldLayer) -> list[dict[str, Any]]:
+def _map_kernels(layer: Layer) -> list[dict[str, Any]]:
     docs = field_docs(layer.lowered)
     return [
         {

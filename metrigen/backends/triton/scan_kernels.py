@@ -9,13 +9,13 @@ from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Poin
 from metrigen.backends.triton.walk_kernels import block, load_numbers, walk_text
 from metrigen.emit.render import render
 from metrigen.layers.docs import docstring, token_docs
-from metrigen.layers.tokens import TokenLayer
+from metrigen.layers.layer import Layer
 
 
-def sequence_kernels_text(layer: TokenLayer, header: str) -> str:
+def sequence_kernels_text(layer: Layer, header: str) -> str:
     """The text of ``kernels.py``."""
     scan = layer.scan
-    read, readouts = layer.reads(scan.readout), (scan.readout, scan.readout_adjoint)
+    read, readouts = layer.scan.reads(scan.readout), (scan.readout, scan.readout_adjoint)
     moving, parts = walk_text(layer) if scan.rotations else _chunked(layer)
     pointwise = [*moving, *(print_pointwise(p) for p in readouts)]
     text = "\n".join(line for f in pointwise for line in f.lines)
@@ -35,11 +35,11 @@ def sequence_kernels_text(layer: TokenLayer, header: str) -> str:
     )
 
 
-def _chunked(layer: TokenLayer) -> tuple[list[Pointwise], dict[str, Any]]:
+def _chunked(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
     """The pointwise parts of a token, and what the template of the chunks reads."""
     scan = layer.scan
     fields, tokens, fixed = scan.fields, scan.tokens, scan.coefficients
-    moves, step = layer.reads(scan.propagator), layer.reads(scan.step)
+    moves, step = layer.scan.reads(scan.propagator), layer.scan.reads(scan.step)
     n = len(fields)
     return [print_pointwise(p) for p in (scan.propagator, scan.step, scan.step_adjoint)], {
         "at_once": TOKENS_AT_ONCE,
@@ -121,10 +121,10 @@ def _chunks(fields: Sequence[str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _reading(layer: TokenLayer) -> dict[str, str]:
+def _reading(layer: Layer) -> dict[str, str]:
     """The lines of the readout and of its adjoint."""
     scan = layer.scan
-    fields, read, names = scan.fields, layer.reads(scan.readout), scan.components
+    fields, read, names = scan.fields, layer.scan.reads(scan.readout), scan.components
     r = len(names)
     pair = []
     for u in fields:

@@ -8,15 +8,15 @@ from typing import Any
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, print_pointwise
 from metrigen.backends.triton.walk import Names, power_of_two, unit, walk_loops
 from metrigen.backends.walk import walk_of
-from metrigen.layers.tokens import TokenLayer
+from metrigen.layers.layer import Layer
 
 
-def walk_text(layer: TokenLayer) -> tuple[list[Pointwise], dict[str, Any]]:
+def walk_text(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
     """The pointwise parts of a token, and what the template reads."""
     scan = layer.scan
     step, adjoint = walk_of(scan.step), walk_of(scan.step_adjoint)
-    numbers = tuple(n for n in layer.reads(scan.step) if n not in scan.rotations)
-    names = Names(scan.fields, scan.tokens, numbers, layer.blocks)
+    numbers = tuple(n for n in layer.scan.reads(scan.step) if n not in scan.rotations)
+    names = Names(scan.fields, scan.tokens, numbers, layer.scan.block_of)
     flowed = scan.step_adjoint.outputs[: len(scan.fields) + len(scan.tokens) + len(numbers)]
     parts = [print_pointwise(p) for walk in (step, adjoint) for p in (walk.head, walk.tail)]
     return parts, {
@@ -27,7 +27,7 @@ def walk_text(layer: TokenLayer) -> tuple[list[Pointwise], dict[str, Any]]:
         "at_once": TOKENS_AT_ONCE,
         "backward_at_once": BACKWARD_AT_ONCE,
         "load_step": block(load_numbers(numbers)),
-        "load_tables": block(_tables(layer.blocks)),
+        "load_tables": block(_tables(layer.scan.block_of)),
         "load_start": block(
             f"{u}__x = tl.load({u}__start_ptr + sample__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)"
             for u in scan.fields
@@ -35,7 +35,7 @@ def walk_text(layer: TokenLayer) -> tuple[list[Pointwise], dict[str, Any]]:
         "zero_start": block(f"{u}__x = tl.zeros([BLOCK], ACC)" for u in scan.fields),
         "zero_sums": block([
             *(f"{n}__sum = tl.zeros([BLOCK], ACC)" for n in numbers),
-            *(f"{r}__sum = tl.zeros([{power_of_two(size)}, BLOCK], ACC)" for r, size in layer.blocks.items()),
+            *(f"{r}__sum = tl.zeros([{power_of_two(size)}, BLOCK], ACC)" for r, size in layer.scan.block_of.items()),
         ]),
         "store_sums": block(_sums(layer, numbers)),
     }  # fmt: skip
@@ -67,14 +67,14 @@ def _tables(blocks: Mapping[str, int]) -> list[str]:
     return lines
 
 
-def _sums(layer: TokenLayer, numbers: tuple[str, ...]) -> list[str]:
+def _sums(layer: Layer, numbers: tuple[str, ...]) -> list[str]:
     """What a program leaves behind: the cotangents of the start, and its share of those of the coefficients."""
     at = "sample__ * C__ + channel__"
     lines = []
-    for n in layer.channelwise:
+    for n in layer.scan.channelwise:
         value = f"{n}__sum" if n in numbers else "tl.zeros([BLOCK], ACC)"
         lines.append(f"tl.store({n}__sum_ptr + {at}, {value}, mask=ok__)")
-    for r, size in layer.blocks.items():
+    for r, size in layer.scan.block_of.items():
         place = f"(sample__ * {size} + row{size}__) * C__ + channel__[None, :]"
         lines.append(f"tl.store({r}__sum_ptr + {place}, {r}__sum, mask=in{size}__)")
     for u in layer.scan.fields:

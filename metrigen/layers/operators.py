@@ -1,0 +1,78 @@
+"""The operators of a layer: what each evolution has, and the reading of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from metrigen.discretise.steady_programs import LinearSteady
+from metrigen.integrators.scan import Scan
+from metrigen.ir.nodes import Kind
+from metrigen.layers.operator import Operator, names_of
+from metrigen.programs import TimeStep
+
+if TYPE_CHECKING:
+    from metrigen.layers.layer import Layer
+
+_KINDS = {Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar"}
+
+
+def operators_of(layer: Layer) -> tuple[Operator, ...]:
+    evolution, readout, adjoint = layer.evolution, layer.programs["readout"], layer.programs["readout_adjoint"]
+    if isinstance(evolution, Scan):
+        return _scan(evolution)
+    groups = names_of(readout.inputs), len(readout.outputs)
+    reading = Operator("readout", "map", "readout", groups, readout, adjoint)
+    if isinstance(evolution, TimeStep):
+        return (reading, *_steps(layer))
+    return (reading, _solve(layer, evolution)) if isinstance(evolution, LinearSteady) else (reading,)
+
+
+def _scan(scan: Scan) -> tuple[Operator, ...]:
+    reading = scan.fields, scan.reads(scan.readout), len(scan.components)
+    moving = scan.fields, scan.tokens, scan.coefficients
+    return (
+        Operator("readout", "map", "readout_scan", reading, scan.readout, scan.readout_adjoint),
+        Operator("scan", "scan", "scan", moving, scan.step, scan.step_adjoint),
+    )
+
+
+def _solve(layer: Layer, steady: LinearSteady) -> Operator:
+    operator = layer.programs["operator"]
+    groups = steady.unknown, names_of(operator.inputs, (steady.unknown,)), layer.class_name
+    return Operator("solve", "solve", "solve", groups, operator, layer.programs.get("operator_adjoint", steady.adjoint))
+
+
+def _steps(layer: Layer) -> list[Operator]:
+    step, adjoint, readout = (layer.programs[name] for name in ("step", "step_adjoint", "readout"))
+    fixed = names_of(step.inputs, layer.fields)
+    driven = [layer.lowered.driven] if layer.lowered.driven else []
+    maker = "implicit" if layer.reports else "evolve"
+    found = [Operator("evolve", "steps", maker, (layer.fields, fixed, *driven), step, adjoint)]
+    if not layer.reports:
+        found.append(Operator("rollout", "steps", "rollout", (layer.fields, fixed, *driven), step, adjoint))
+    if not layer.obstacle and not driven:
+        groups = layer.fields, fixed, names_of(readout.inputs, layer.fields), len(readout.outputs)
+        found.append(Operator("evolve_readout", "steps", "evolve_readout", groups, step, adjoint))
+    return found
+
+
+def solve_programs(layer: Layer) -> list[str]:
+    """The programs of a linear solve, as the class ``Programs`` of the runtime names them."""
+    names = ("operator", "weights", "apply", "gather", "diagonal")
+    return [] if layer.stepping else [name for name in names if name in layer.optimised]
+
+
+def kinds(layer: Layer) -> Mapping[str, str]:
+    """Name of an array that an operator is handed -> what the runtime calls its kind."""
+    if isinstance(layer.evolution, Scan):
+        return _token_kinds(layer.evolution)
+    programs = [layer.programs[n] for n in ("readout", "step", "operator") if n in layer.programs]
+    arrays = {a.name: a for program in programs for a in program.inputs}
+    return {name: _KINDS[arrays[name].kind] for name in sorted(arrays)}
+
+
+def _token_kinds(scan: Scan) -> Mapping[str, str]:
+    blocks = scan.block_of
+    found = dict.fromkeys((*scan.fields, *scan.tokens), "field") | {f"{f}__start": "start" for f in scan.fields}
+    return found | {n: str(blocks[n]) if n in blocks else "channel" for n in scan.coefficients}
