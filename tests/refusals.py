@@ -157,7 +157,7 @@ system = System(
 """
 )
 
-COUPLED = STEADY.replace("m2 * u**2", "m2 * (u**2 + total(u) ** 2)").replace(
+COUPLED = STEADY.replace("kappa * grad(u).square", "kappa * (u.diff(x) + u.diff(y)) ** 2").replace(
     "SteadyState()", 'SteadyState(solver="cg")'
 )
 
