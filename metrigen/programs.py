@@ -19,7 +19,7 @@ from metrigen.discretise.steady_programs import SteadyPrograms
 from metrigen.errors import SpecError
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Leaf, Map, Program
+from metrigen.ir.nodes import Kind, Leaf, Map, Program
 from metrigen.ir.queries import maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
@@ -68,6 +68,19 @@ class Lowered:
     def driven(self) -> tuple[str, ...]:
         """What every step reads a value of its own of, in the order in which it reads them."""
         return () if self.body is None else tuple(a.name for a in self.body.inputs if a.driven)
+
+    @property
+    def read_by_step(self) -> Mapping[str, int] | None:
+        """What the readout reads of what has a value for every step -> its place in what is fixed over the steps; None
+        where that is a coefficient, the time, or steps do not read it."""
+        assert self.body is not None
+        state = {a.name for a in self.dynamics.state}
+        fixed = {a.name: i for i, a in enumerate(a for a in self.body.inputs if a.name not in state)}
+        driven = {*self.driven, *(a.name for a in self.readout.inputs if a.driven)}
+        read = [a for a in self.readout.inputs if a.name in driven]
+        if any(a.name not in fixed or a.kind is not Kind.SITE for a in read):
+            return None
+        return {a.name: fixed[a.name] for a in read}
 
     def programs(self) -> dict[str, Program]:
         """All programs that are printed, by name."""

@@ -155,11 +155,13 @@ class FieldLayer(Layer):
         found = [Operator("evolve", "steps", maker, (self.fields, fixed, *driven), step, adjoint)]
         if not self.reports:
             found.append(Operator("rollout", "steps", "rollout", (self.fields, fixed, *driven), step, adjoint))
-        if not self.obstacle and not driven:
-            readout = programs["readout"]
-            others = names_of(readout.inputs, self.fields)
-            groups = self.fields, fixed, others, len(readout.outputs)
+        readout, by_step = programs["readout"], None if self.obstacle else self.lowered.read_by_step
+        if by_step is None:
+            return found
+        groups = self.fields, fixed, names_of(readout.inputs, (*self.fields, *by_step)), len(readout.outputs)
+        if not driven:
             found.append(Operator("evolve_readout", "steps", "evolve_readout", groups, step, adjoint))
+        found.append(Operator("rollout_readout", "steps", "rollout_readout", (*groups, *driven), step, adjoint))
         return found
 
     @property

@@ -15,13 +15,16 @@ STEPPING = (
     "Span",
     "Stepping",
     "by_operators",
+    "by_readings",
     "by_solves",
     "by_steps",
     "counted",
     "framed",
+    "frames_first",
     "moment",
     "stepwise",
     "times",
+    "unread",
 )
 
 

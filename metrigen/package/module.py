@@ -36,7 +36,7 @@ from metrigen.package.settings import (
     steps_lines,
     tolerance_lines,
 )
-from metrigen.package.stepping import forward_readout, forward_steps
+from metrigen.package.stepping import forward_readout, forward_steps, rollout_readout
 from metrigen.package.surface import field_constants
 
 
@@ -133,6 +133,7 @@ def _methods(package: Package[FieldLayer]) -> list[str]:
     forward = forward_steps(package) if layer.stepping else _forward_steady(layer)
     found = joint(layer)
     forward += forward_readout(layer, found) if found and package.registers("evolve_readout") else []
+    forward += rollout_readout(layer, found) if found and package.registers("rollout_readout") else []
     lines = ["", *forward, *readout_method(package), *density_method(layer, "energy")]
     if layer.lowered.entropy is not None:
         lines += density_method(layer, "entropy")
