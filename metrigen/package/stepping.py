@@ -85,8 +85,8 @@ def rollout_readout(layer: FieldLayer, found: Joint) -> list[str]:
         "    if not _span.taken:",
         f"        return unread(state, {found.components})",
         f"    if {by_reference(layer)}:",
-        "        evolve, read = reference.evolve, reference.evolve_readout",
-        f"        return by_readings(evolve, read, state, fixed, others, _span{', reference.DRIVEN' * bool(layer.lowered.driven)})",
+        "        return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span"
+        f"{', reference.DRIVEN' * bool(layer.lowered.driven)})",
         "    self._insist(state[0])",
         f"    return frames_first(operators.rollout_readout({passed}))",
         "",
