@@ -1,9 +1,9 @@
 """What states and readouts on the way cost beside the last state alone: ``python -m benchmarks.rollouts``.
 
-The layer of W6 (``benchmarks.driven``) forward, with all states, with every eighth, with the readouts of as many; and the
-frames alone, written by torch into memory that is kept, which is the streaming bandwidth, and into fresh pages. The target:
-a rollout at most 1.3 times ``forward`` and the time in which as many bytes are written. All take turns; printed are the
-smallest times. With ``--cpu-time`` they are those of the processor, for a machine that others use too.
+The layer of W6 (``benchmarks.driven``) forward, with all states, with every eighth, with the readouts of as many; and
+the frames alone, written by torch into memory that is kept, which is the streaming bandwidth, and into fresh pages.
+The target: a rollout at most 1.3 times ``forward`` and the time in which as many bytes are written. All take turns;
+printed are the smallest times. With ``--cpu-time`` they are those of the processor, for a machine that others use too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from torch import Tensor
 from benchmarks.driven import given, layer, wave
 
 SHAPE = (16, 16, 32, 64)  # samples, channels, sites along an axis, steps
-KEEP, THRESHOLD, LARGEST = -1, -3, 1 << 30  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h; 32 MB is the most of the latter
+KEEP, THRESHOLD, LARGEST = (
+    -1,
+    -3,
+    1 << 30,
+)  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h; 32 MB is the most of the latter
 
 
 def keep_memory() -> None:

@@ -25,10 +25,12 @@ EMITTED = frozenset(
     """
     ACC after ALONE ALONG any as_count as_dtype as_start as_step as_tokens atol AttributeError auto AVERAGE backend
     BACKENDS BACKWARD backward balance_residual BaseLayer batch before BLOCK bool BOUNDS bwd_rtol by_operators
-    by_readings by_reference by_sample by_solves by_steps callable cayley channels check_fields check_given check_input check_state
+    by_readings by_reference by_sample by_solves by_steps callable cayley channels check_fields check_given
+    check_input check_state
     check_step checked CLOCKED clone CONFIG config constexpr counted ctx currents damped_stumpff Dense detach device
     dict DISCRETE_GRADIENT DRIVEN dtype DYNAMICS edge_index edges elapsed Ellipsis ends ENERGY energy entropy enumerate
-    every exact FIELDS fixed flowed flux forward_readout framed frames_first FREE freeze from_config from_state gained generator
+    every exact FIELDS fixed flowed flux forward_readout framed frames_first FREE freeze from_config from_state
+    gained generator
     given grad GRADIENT grads graph hamiltonian has_numbers HOISTED init INPUTS inputs inside int isinstance iterations
     keep kernels lagrangian last last_backend last_of launch LayerParam len LENGTH libdevice like linear list math
     max_iter MIDPOINT moment MORE nn no_weight_decay nodes NOISE noise Noisy NoneType NotConverged object of_sample ON

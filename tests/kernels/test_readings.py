@@ -32,7 +32,8 @@ K, CHANNELS, SAMPLES = 6, 3, 2
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 KINDS = {
     "site": ("neumann", 2, False, False), "row": ("zero", 1, False, True), "torus": ("periodic", 2, True, True),
-    "numbers": ("neumann", 0, False, True), "samples": ("neumann", 0, True, True), "still": ("periodic", 1, False, False),
+    "numbers": ("neumann", 0, False, True), "samples": ("neumann", 0, True, True),
+    "still": ("periodic", 1, False, False),
 }  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def test_readouts_on_the_way_are_those_of_the_states(name: str, hot: bool, tmp_p
         assert read.shape == expected.shape
         assert read.shape[:3] == (SAMPLES, CHANNELS, K // every)
         for a, b in zip((*last, read), (*ends, expected), strict=True):
-            assert torch.equal(a, b) or INTERPRETED and torch.allclose(a, b, rtol=1e-13)
+            assert torch.equal(a, b) or (INTERPRETED and torch.allclose(a, b, rtol=1e-13))
         slow_last, slow = truth.rollout_readout(*state, **inputs, every=every, **third)
         for a, b in zip((*last, read), (*slow_last, slow), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-11)
@@ -205,7 +206,7 @@ def test_a_tensor_of_several_components(tmp_path) -> None:
     *ends, expected = apart(layer, state, {}, 2)
     assert read.shape[1] > CHANNELS
     pairs = zip((*last, read), (*ends, expected), strict=True)
-    assert all(torch.equal(a, b) or INTERPRETED and torch.allclose(a, b, rtol=1e-13) for a, b in pairs)
+    assert all(torch.equal(a, b) or (INTERPRETED and torch.allclose(a, b, rtol=1e-13)) for a, b in pairs)
     leaves = [*state, *layer.parameters()]
     for a, b in zip(gradients((*last, read), leaves), gradients((*ends, expected), leaves), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-11)
