@@ -79,8 +79,8 @@ class ReadingOperators(Operators):
 
         def forward(module: ModuleType) -> Run:
             def one(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
-                found: Tensors = self.reference.evolve_readout(state, fixed, others, steps, module.evolve, module.readout)
-                return found
+                read = self.reference.evolve_readout
+                return tuple(read(state, fixed, others, steps, module.evolve, module.readout))
 
             def run(*x: Any) -> Tensors:
                 if hasattr(module, "rollout_readout"):
@@ -107,9 +107,7 @@ class ReadingOperators(Operators):
                     )
                     return made
 
-                return rolled_readout_adjoint(
-                    module.evolve, one, tuple(grad), x[:n], *groups(*x[n:]), x[-1], by_step
-                )
+                return rolled_readout_adjoint(module.evolve, one, tuple(grad), x[:n], *groups(*x[n:]), x[-1], by_step)
 
             return run
 

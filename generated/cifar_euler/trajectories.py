@@ -308,8 +308,8 @@ class Stepping(Accuracy):
     def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
         """The last state, fields (B, C, *S), and the readout (B, R*C, n, *S) of each state that ``rollout`` gives.
 
-        fields, every, and by name all else: as ``rollout`` takes them, and with its errors. Where no t stands in what is
-        read, a layer that kernels step holds none of the states on the way."""
+        fields, every, and by name all else: as ``rollout`` takes them, and with its errors. Where no t stands in what
+        is read, a layer that kernels step holds none of the states on the way."""
         if self._rolled_readout is not None:
             return self._read(*fields, every=every, **given)
         states = self.rollout(*fields, every=every, **given)

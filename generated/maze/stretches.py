@@ -94,7 +94,7 @@ def rolled_readout_adjoint(
     others: Tensors, every: int, driven: Sequence[int] = (),
 ) -> Tensors:  # fmt: skip
     """Cotangents of the first state, of ``fixed`` and of what else the readout reads, from those of the readouts and of
-    the last state; ``adjoint`` is that of one stretch and its readout. The states between stretches are taken once more."""
+    the last state; ``adjoint`` is that of one stretch and its readout. The states between stretches are taken anew."""
     whole, n = every * (len(grads) - 1), len(state)
     kept = rolled(evolve, state, segment(fixed, driven, 0, whole), whole, every, driven)
     totals: list[Any] = [list[Tensor]() if i in driven else 0 for i in range(len(fixed))]
