@@ -20,7 +20,7 @@ from metrigen.errors import SpecError
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Leaf, Map, Program
+from metrigen.ir.nodes import Kind, Leaf, Map, Program
 from metrigen.ir.queries import maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
@@ -106,6 +106,18 @@ class Lowered:
     @property
     def readout(self) -> Program:
         return self.values["readout"]
+
+    @property
+    def read_by_step(self) -> Mapping[str, int] | None:
+        """What the readout reads of what has a value for every step -> its place in what is fixed over the steps; None
+        where that is a coefficient, the time, or steps do not read it."""
+        state = {a.name for a in self.dynamics.state}
+        fixed = {a.name: i for i, a in enumerate(a for a in self.step.body.inputs if a.name not in state)}
+        driven = {*self.driven, *(a.name for a in self.readout.inputs if a.driven)}
+        read = [a for a in self.readout.inputs if a.name in driven]
+        if any(a.name not in fixed or a.kind is not Kind.SITE for a in read):
+            return None
+        return {a.name: fixed[a.name] for a in read}
 
     def programs(self) -> dict[str, Program]:
         """All programs that are printed, by name: steps before what reads their states, a solve behind it."""

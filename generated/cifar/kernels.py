@@ -16,6 +16,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import logging
 import math
 import os
 import sys
@@ -29,6 +30,7 @@ from torch import Tensor
 from . import reference
 
 Tensors = tuple[Tensor, ...]
+LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
@@ -52,6 +54,17 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     numbers, margin = math.prod(shape), 4096
     around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
     return around[margin : margin + numbers].view(shape)
+
+
+def told(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
+    _tell(kernel.fn.__name__, like.device.type)
+    return kernel
+
+
+@functools.lru_cache(maxsize=None)
+def _tell(name: str, device: str) -> None:
+    LOG.info("Cifar: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
 def available() -> bool:
@@ -99,7 +112,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -1313,7 +1326,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        kernel[(like.shape[0] * like.shape[1] // group,)](
+        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 

@@ -49,10 +49,14 @@ class LatticeLayer(BaseLayer):
     # Of a layer that takes steps.
     steps: int
     _evolved: Callable[..., Tensors]
+    _rolled_readout: Any
 
     def _called(self, fields: Mapping[str, Tensor | None], inputs: Mapping[str, Tensor], span: Span) -> Any:
         """The state after the steps of a span, or the states on the way."""
-        results, dtype = self._run(self._evolved, fields, inputs, span)
+        results, dtype = self._run(self._rolled_readout if span.read else self._evolved, fields, inputs, span)
+        if span.read:
+            read, *ends = (as_dtype(x, dtype) for x in results)
+            return self.STATE(*ends), read
         n = len(self.FIELDS)
         return self.STATE(*[as_dtype(x, dtype) for x in results[:n]], *results[n:])
 

@@ -16,7 +16,7 @@ from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
 from .state import from_state, registered
-from .trajectories import Span, Stepping, by_operators, by_steps, framed
+from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, framed, frames_first, unread
 
 COMPONENTS = ("a", "T01_a", "T02_a", "T11_T22_2a", "T12_a")
 
@@ -152,6 +152,17 @@ class Cifar(Stepping, LatticeLayer):
             return reference.evolve_readout(state, fixed, others, _span.taken)
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, _span.steps)
+
+    def _rolled_readout(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
+        state = (phi, pi)
+        fixed = self._fixed(dt, phi)
+        others = (as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
+        if not _span.taken:
+            return unread(state, 5)
+        if by_reference(self.backend):
+            return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span)
+        self._insist(state[0])
+        return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))
 
     @framed
     @exact

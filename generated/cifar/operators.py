@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import ModuleType
 
 from . import cpu, reference
-from .registry import Operators
+from .readings import ReadingOperators
 
 KINDS = {
     "c1": "channel",
@@ -25,11 +25,14 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = Operators("cifar_5d2c239e", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("cifar_d4b44142", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))
 rollout = OPERATORS.rollout(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))
 evolve_readout = OPERATORS.evolve_readout(
+    ("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"), ("c1", "c2", "m2"), 5
+)
+rollout_readout = OPERATORS.rollout_readout(
     ("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"), ("c1", "c2", "m2"), 5
 )

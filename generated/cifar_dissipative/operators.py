@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import ModuleType
 
 from . import cpu, reference
-from .registry import Operators
+from .readings import ReadingOperators
 
 KINDS = {
     "c1": "channel",
@@ -25,9 +25,12 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = Operators("cifar_dissipative_fbd6545f", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("cifar_dissipative_99cc0061", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 3)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"))
 rollout = OPERATORS.rollout(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"))
 evolve_readout = OPERATORS.evolve_readout(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"), ("c1", "c2", "m2"), 3)
+rollout_readout = OPERATORS.rollout_readout(
+    ("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"), ("c1", "c2", "m2"), 3
+)

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from .accuracy import Accuracy
 from .base import Tensors, as_count, exact, transformed
 from .state import from_state
-from .stretches import KEPT, Evolve, rolled, segment
+from .stretches import KEPT, Evolve, rolled, rolled_readout, segment
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -28,12 +28,14 @@ class Span(NamedTuple):
     dt      the time step; None: that of the layer
     t0      the time at which they begin, a number, or a tensor () or (B,)
     every   how many steps lie between states that are kept; 0: the last state alone
+    read    whether those states are read at once, and not kept
     """
 
     steps: int | None = None
     dt: float | Tensor | None = None
     t0: float | Tensor = 0.0
     every: int = 0
+    read: bool = False
 
     @property
     def taken(self) -> int:
@@ -117,6 +119,30 @@ def by_operators(operators: Any, state: Tensors, fixed: Tensors, span: Span) -> 
         found = operators.evolve(*state, *fixed, span.steps)
     states = found if isinstance(found, tuple) else (found,)
     return _frames(states) if span.every else states
+
+
+def by_readings(
+    evolve: Evolve, evolve_readout: Evolve, state: Tensors, fixed: Tensors, others: Tensors, span: Span,
+    driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """The readouts of the states that would be kept, (B, R*C, n, ...), and the last state, by a reference."""
+    if span.taken > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
+        stretched = _stretched(evolve, driven)
+        run: Evolve = lambda *given: evolve_readout(*given, stretched)
+    else:
+        run = evolve_readout
+    return frames_first(rolled_readout(run, state, fixed, others, span.taken, span.every, driven))
+
+
+def frames_first(found: Tensors) -> Tensors:
+    """Readouts (n, B, R*C, ...) as (B, R*C, n, ...), and the state behind them."""
+    return (found[0].movedim(0, 2), *found[1:])
+
+
+def unread(state: Tensors, components: int) -> Tensors:
+    """The same of no steps."""
+    first = state[0]
+    return (first.new_empty((first.shape[0], components * first.shape[1], 0, *first.shape[2:])), *state)
 
 
 def by_solves(
@@ -222,6 +248,7 @@ class Stepping(Accuracy):
 
     readout: Callable[..., Tensor]
     _called: Callable[..., Any]
+    _rolled_readout: Callable[..., Tensors] | None = None  # readouts and the last state, of layers that have it
 
     @exact
     @from_state
@@ -239,6 +266,15 @@ class Stepping(Accuracy):
         TypeError: a name that is unknown, missing or given twice."""
         as_count(every, "every", 1)
         return self._called(*self._bound(fields, given), Span(steps, dt, t0, every))
+
+    @exact
+    @from_state
+    def _read(
+        self, /, *fields: Any, every: int, steps: int | None = None, dt: float | Tensor | None = None,
+        t0: float | Tensor = 0.0, **given: Any,
+    ) -> Any:  # fmt: skip
+        as_count(every, "every", 1)
+        return self._called(*self._bound(fields, given), Span(steps, dt, t0, every, True))
 
     def _kept_times(self, given: Mapping[str, Any], every: int, states: Any) -> Tensor:
         """The times of the states of a rollout, (n,), or (B, n) where samples have times or steps of their own."""
@@ -274,7 +310,10 @@ class Stepping(Accuracy):
     def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
         """The last state, fields (B, C, *S), and the readout (B, R*C, n, *S) of each state that ``rollout`` gives.
 
-        fields, every, and by name all else: as ``rollout`` takes them, and with its errors."""
+        fields, every, and by name all else: as ``rollout`` takes them, and with its errors. Where no t stands in what
+        is read, a layer that kernels step holds none of the states on the way."""
+        if self._rolled_readout is not None:
+            return self._read(*fields, every=every, **given)
         states = self.rollout(*fields, every=every, **given)
         read = {name: given[name] for name in (*self.INPUTS, *self.MORE) if name in given}
         for name in self.DRIVEN:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from .surface import Surface
 
+LOG = logging.getLogger("metrigen.layer")
 Tensors = tuple[Tensor, ...]
 S = TypeVar("S")  # a class
 R = TypeVar("R")  # what a method of it returns
@@ -245,7 +247,14 @@ def by_reference(backend: str, *constants: Tensor) -> bool:
             f"backend={backend!r} has no gradient in dt and t0 of a system that depends on the time; use "
             'backend="auto" or "torch"'
         )
+    if not torch.compiler.is_compiling():
+        _tell_of_times()
     return True
+
+
+@cache
+def _tell_of_times() -> None:
+    LOG.info("the torch reference takes the steps of calls with a gradient in dt or t0, where t stands in the system")
 
 
 def has_numbers(x: Tensor) -> bool:

@@ -1621,18 +1621,21 @@ inline long begins(long steps) { return steps > MOST ? (steps + stretch(steps) -
 inline long backward(long steps) {
     return BUFFERS + IMPORTS + (stretch(steps) + begins(steps) + 2) * CARRIED + SITES + OUTSIDE;
 }
+// The same where cotangents come in on the way.
+inline long backward(long steps, long every) { return backward(steps) + (every < steps ? CARRIED : 0); }
 
 struct Trail {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
-    R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1];
+    R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
     Trail(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
         for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
         for (long i = 0; i < SITES + 1; ++i) bars[i] = plane(first + 2 * CARRIED + i);
+        for (long i = 0; i < CARRIED; ++i) more[i] = plane(first + 2 * CARRIED + SITES + OUTSIDE + i);
     }
     R* plane(long i) const { return work + (BUFFERS + IMPORTS + i) * at.block; }
     void keep(long step, R** to) const {
@@ -1663,14 +1666,25 @@ struct Trail {
         std::memcpy(plane(0), start(step - length), CARRIED * at.block * sizeof(R));
         onwards(given, step - length, step);
     }
+    // The state after step ``step``, of what is kept of it and ``given`` for it.
     void end(const Given& given, R* const* out) {
         R* const* now = kept;
         tail(at, given, now[0], now[1], out[0], out[1]);
     }
-    // out: cotangents of the state, then those of the fixed fields, which are added to
-    void back(const Given& given, const R* const* state, const R** cotangents, R* const* out, Sums& sums) {
-        R *const *now = kept, *const *flow = way[0], *const *back = way[1];
+    // What cotangents of the state after a step are of what is carried into it.
+    void end_back(const Given& given, long step, const R** cotangents, R* const* back, R* const* out, Sums& sums) {
+        R* const* const now = kept;
         tail_adjoint(at, given, now[0], now[1], cotangents[0], cotangents[1], back[0], back[1], sums, work);
+    }
+    // out: cotangents of the state, then those of the fixed fields, which are added to. ``flows`` says where the cotangents
+    // are of the state after so many steps: after all of them, and on the way after every ``every`` of them.
+    template <class Flows> void back(
+        const Given& given, const R* const* state, R* const* out, Sums& sums, long every, Flows&& flows
+    ) {
+        const R* cotangents[STATE];
+        R *const *now = kept, *const *flow = way[0], *const *back = way[1];
+        flows(steps, cotangents);
+        end_back(given, steps - 1, cotangents, back, out, sums);
         for (long step = steps - 2; step >= 0; --step) {
             R* const* const last = flow;
             flow = back;
@@ -1678,9 +1692,21 @@ struct Trail {
             if (starts && (step + 1) % length == 0) again(given, step + 1);
             keep(step, kept);
             inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], sums, work);
+            if ((step + 1) % every == 0) {
+                flows(step + 1, cotangents);
+                end_back(given, step, cotangents, more, out, sums);
+                for (long i = 0; i < CARRIED; ++i)
+                    for (long j = 0; j < at.block; ++j) back[i][j] += more[i][j];
+            }
         }
         flow = back;
         head_adjoint(at, given, state[0], state[1], flow[0], flow[1], out[0], out[1]);
+    }
+    // The same of the state after all steps alone.
+    void back(const Given& given, const R* const* state, const R* const* cotangents, R* const* out, Sums& sums) {
+        back(given, state, out, sums, steps, [&](long, const R** ends) {
+            for (long i = 0; i < STATE; ++i) ends[i] = cotangents[i];
+        });
     }
 };
 
@@ -1709,58 +1735,107 @@ extern "C" long evolve_adjoint(
     });
 }
 #endif
+
+#ifdef ENTRY_rollout_adjoint
+// The same of the states after every ``every`` steps: their cotangents (null where they are zero), of each of which ``apart``
+// says how far it is from state to state, from sample to sample and from channel to channel.
+extern "C" long rollout_adjoint(
+    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, double* summed, long
+        every,
+    const long* apart
+) {
+    const Lattice at(sizes);
+    const long groups = channels / G, planes = backward(steps, every), patch = round_up(G * at.dense, LANES);
+    for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
+    return on_threads(threads, Workspace(at, planes, patch), [&](R* const work, const Share& share) {
+        Trail trail(at, work, steps);
+        R* const nothing = work + planes * at.block;
+        std::memset(nothing, 0, patch * sizeof(R));
+        share.each(samples * groups, [&](const long unit) {
+            const long sample = unit / groups, first = unit % groups * G;
+            const long from = (sample * channels + first) * at.dense;
+            const Given given(arrays + 2 * STATE, at, sample, first, channels);
+            const R* state[STATE];
+            R* out[STATE + SITES];
+            for (long i = 0; i < STATE; ++i) state[i] = arrays[STATE + i] + from;
+            for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
+            trail.forward(given, state);
+            trail.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
+                for (long i = 0; i < STATE; ++i) {
+                    const long* const by = apart + 3 * i;
+                    ends[i] = arrays[i] ? arrays[i] + (step / every - 1) * by[0] + sample * by[1] + first * by[2] :
+                        nothing;
+                }
+            });
+        });
+    });
+}
+#endif
 }  // namespace steps
 
 
-// The readout of a unit right after its steps, while its fields are in cache.
+// The readout of a unit right after the steps that lead to a state, while its fields are in cache.
 namespace joint {
 
 constexpr long STATE = steps::STATE, FIXED = steps::FIXED, GIVEN = reading::GIVEN, COMPONENTS = reading::COMPONENTS;
 // Place of a field of the state among what the readout reads, -1 where it reads none of it.
 constexpr long READS[STATE] = { 0, 1 };
 
+// What the readout of a unit reads of the state after ``step`` steps, which is at ``ends``; ``read`` are its arrays.
+inline void take(R** read, R* const* ends, long from) {
+    for (long i = 0; i < STATE; ++i)
+        if (READS[i] >= 0) read[READS[i]] = ends[i] - from;
+}
+
 #ifdef ENTRY_evolve_readout
-// The state, what is fixed, what the readout is given (nothing in the places of the state); the readout, the state after.
-extern "C" long evolve_readout(R* const* arrays, const long* sizes, long samples, long channels, long count, long
-    threads) {
+// The state, what is fixed, what the readout is given (nothing in the places of the state and of what has a value for every
+// step); the readouts after every ``every`` steps one after the other, the state after all.
+extern "C" long evolve_readout(
+    R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
+) {
     const Lattice at(sizes);
-    const long groups = channels / G;
+    const long groups = channels / G, frames = count / every, patch = round_up(G * at.dense, LANES);
     R *const *const given_read = arrays + STATE + FIXED, *const *const ends = given_read + GIVEN + 1;
     R* const result = given_read[GIVEN];
-    R* read[GIVEN];
-    for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
-    for (long i = 0; i < STATE; ++i) {
-        if (READS[i] >= 0) read[READS[i]] = ends[i];
-        large_pages(ends[i], samples * channels * at.dense);
-    }
-    large_pages(result, samples * COMPONENTS * channels * at.dense);
-    const Workspace workspace(at, steps::FORWARD + reading::BUFFERS + reading::IMPORTS);
-    return on_threads(threads, workspace, [&](R* const work, const Share& share) {
-        R* const more = work + steps::FORWARD * at.block;
+    for (long i = 0; i < STATE; ++i) large_pages(ends[i], samples * channels * at.dense);
+    large_pages(result, frames * samples * COMPONENTS * channels * at.dense);
+    const long planes = steps::FORWARD + reading::BUFFERS + reading::IMPORTS;
+    return on_threads(threads, Workspace(at, planes, STATE * patch), [&](R* const work, const Share& share) {
+        R *const more = work + steps::FORWARD * at.block, *const fields = work + planes * at.block;
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
             const R* state[STATE];
-            R *end[STATE], *out[COMPONENTS];
-            for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, end[i] = ends[i] + from;
-            for (long i = 0; i < COMPONENTS; ++i)
-                out[i] = result + ((sample * COMPONENTS + i) * channels + first) * at.dense;
+            R *end[STATE], *read[GIVEN];
+            for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
+            for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from;
+            for (long i = 0; i < STATE; ++i) end[i] = frames > 1 ? fields + i * patch : ends[i] + from;
             const steps::Given fixed(arrays + STATE, at, sample, first, channels);
-            steps::run(at, fixed, state, end, count, work);
-            const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
-            reading::read(at, given, out, more);
+            long frame = 0;
+            steps::run(at, fixed, state, end, count, every, work, [&](R** now) {
+                take(read, now, from);
+                R* out[COMPONENTS];
+                for (long i = 0; i < COMPONENTS; ++i)
+                    out[i] = result + (((frame * samples + sample) * COMPONENTS + i) * channels + first) * at.dense;
+                const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
+                reading::read(at, given, out, more);
+                if (++frame == frames - 1)
+                    for (long i = 0; i < STATE; ++i) now[i] = ends[i] + from;
+            });
         });
     });
 }
 #endif
 
 #ifdef ENTRY_evolve_readout_adjoint
-// Cotangents of the readout and of the state after (null where it is zero); the state, what is fixed, what the readout is given; then the
-// cotangents of the state and of the fixed fields, those of the fields that the readout is given (both kinds zero where
-// they come in, none in the places of the state), and the sums of the steps and of the readout.
+// Cotangents of the readouts, of which ``apart`` says how far it is from state to state, from sample to sample and from
+// channel to channel, and of the state after all steps (null where it is zero); the state, what is fixed, what the readout
+// is given; then the cotangents of the state and of the fixed fields, those of the fields that the readout is given (both
+// kinds zero where they come in, none in the places of the state and of what has a value for every step), and the sums of
+// the steps and of the readout.
 extern "C" long evolve_readout_adjoint(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, double* summed,
-    double* summed_read
+    double* summed_read, long every, const long* apart
 ) {
     constexpr long SITES = steps::SITES, READ_SITES = reading::SITES;
     const Lattice at(sizes);
@@ -1768,48 +1843,47 @@ extern "C" long evolve_readout_adjoint(
     R *const *const before = arrays + 1 + STATE, *const *const given_read = before + STATE + FIXED,
       *const *const outs = given_read + GIVEN, *const *const read_outs = outs + STATE + SITES;
     for (long i = 0; i < STATE; ++i) large_pages(outs[i], samples * channels * at.dense);
-    const long patch = round_up(G * at.dense, LANES);
-    const long planes = steps::backward(count) + reading::BUFFERS + reading::IMPORTS + reading::OUTSIDE;
-    const Workspace workspace(at, planes, (2 * STATE + 1) * patch);
+    const long patch = round_up(G * at.dense, LANES), own = steps::backward(count, every);
+    const long planes = own + reading::BUFFERS + reading::IMPORTS + reading::OUTSIDE;
+    const Workspace workspace(at, planes, (STATE + READ_SITES + 1) * patch);
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
-        R *const more = work + steps::backward(count) * at.block, *const fields = work + planes * at.block;
-        R* const nothing = fields + 2 * STATE * patch;
+        R *const more = work + own * at.block, *const fields = work + planes * at.block;
+        R* const nothing = fields + (STATE + READ_SITES) * patch;
         std::memset(nothing, 0, patch * sizeof(R));
         steps::Trail trail(at, work, count);
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
-            const R *state[STATE], *cotangents[STATE], *grads[COMPONENTS];
+            const R* state[STATE];
             R *end[STATE], *out[STATE + SITES], *read[GIVEN], *flowed[READ_SITES + 1];
-            for (long i = 0; i < COMPONENTS; ++i)
-                grads[i] = arrays[0] + ((sample * COMPONENTS + i) * channels + first) * at.dense;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = outs[i] + from;
-            for (long i = 0; i < READ_SITES; ++i) flowed[i] = read_outs[i] + from;
+            for (long i = 0; i < READ_SITES; ++i) flowed[i] = fields + (STATE + i) * patch;
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
-            for (long i = 0; i < STATE; ++i) {
-                state[i] = before[i] + from;
-                end[i] = fields + i * patch;
-                cotangents[i] = arrays[1 + i] ? arrays[1 + i] + from : nullptr;
-                if (READS[i] < 0) {
-                    if (!cotangents[i]) cotangents[i] = nothing;
-                    continue;
-                }
-                read[READS[i]] = end[i] - from;
-                flowed[reading::SITE_OF[READS[i]]] = fields + (STATE + i) * patch;
-            }
+            for (long i = 0; i < STATE; ++i) state[i] = before[i] + from, end[i] = fields + i * patch;
             const steps::Given fixed(before + STATE, at, sample, first, channels);
             trail.forward(fixed, state);
-            trail.end(fixed, end);
-            const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
-            reading::flow(at, given, grads, flowed, sums_of<reading::Sums>(summed_read, unit), more);
-            for (long i = 0; i < STATE; ++i) {
-                if (READS[i] < 0) continue;
-                R* const sum = fields + (STATE + i) * patch;
-                if (cotangents[i])
-                    for (long k = 0; k < G * at.dense; ++k) sum[k] += cotangents[i][k];
-                cotangents[i] = sum;
-            }
-            trail.back(fixed, state, cotangents, out, sums_of<steps::Sums>(summed, unit));
+            trail.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
+                cotangents) {
+                trail.end(fixed, end);
+                take(read, end, from);
+                const R* grads[COMPONENTS];
+                for (long i = 0; i < COMPONENTS; ++i)
+                    grads[i] = arrays[0] + (step / every - 1) * apart[0] + sample * apart[1] + (i * channels + first)
+                        * apart[2];
+                const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
+                reading::flow(at, given, grads, flowed, sums_of<reading::Sums>(summed_read, unit), more);
+                const auto add = [&](const R* flow, R* sum) {
+                    for (long k = 0; k < G * at.dense; ++k) sum[k] += flow[k];
+                };
+                for (long i = 0; i < STATE; ++i) {
+                    const R* const last = step == count && arrays[1 + i] ? arrays[1 + i] + from : nullptr;
+                    cotangents[i] = last ? last : nothing;
+                    if (READS[i] < 0) continue;
+                    R* const sum = flowed[reading::SITE_OF[READS[i]]];
+                    if (last) add(last, sum);
+                    cotangents[i] = sum;
+                }
+            });
         });
     });
 }

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import ModuleType
 
 from . import cpu, reference
-from .registry import Operators
+from .readings import ReadingOperators
 
 KINDS = {
     "B": "matrix",
@@ -25,9 +25,12 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = Operators("cifar_euler_77a5d497", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("cifar_euler_39040dfd", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))
 rollout = OPERATORS.rollout(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))
 evolve_readout = OPERATORS.evolve_readout(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"), ("c1", "c2", "m2"), 5)
+rollout_readout = OPERATORS.rollout_readout(
+    ("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"), ("c1", "c2", "m2"), 5
+)

@@ -67,12 +67,14 @@ def _to(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def from_state(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """``forward``, which may be handed a State of the layer as first argument: where it starts."""
+    """``forward``, which may be handed a State of the layer first, where it starts, and inputs by position."""
 
     @wraps(method)
     def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
         if given and isinstance(given[0], tuple):
             given, named = self._started(method.__name__, given[0], given[1:], named)
+        if not self.START and len(given) > len(self.FIELDS):
+            given, named = self._by_position(method.__name__, given, named)
         if not torch.compiler.is_compiling():
             self.__dict__["_ran"] = ""  # the reference, until kernels are called
         return method(self, *given, **named)

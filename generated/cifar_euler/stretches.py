@@ -74,3 +74,35 @@ def long_adjoint(
     early = rolled_adjoint(evolve_adjoint, grads, kept, state, segment(fixed, driven, 0, whole), whole, every, driven)
     pairs = enumerate(zip(early[len(state) :], last[len(state) :]))
     return (*early[: len(state)], *(torch.cat((a, b)) if i in driven else a + b for i, (a, b) in pairs))
+
+
+def rolled_readout(
+    evolve_readout: Evolve, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int,
+    driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """The readouts after steps every, 2 every, ..., (n, B, R*C, ...), and the last state: none on the way is kept."""
+    found = []
+    for first in range(0, steps, every):
+        read, *after = evolve_readout(state, segment(fixed, driven, first, every), others, every)
+        found.append(read)
+        state = tuple(after)
+    return (torch.stack(found), *state)
+
+
+def rolled_readout_adjoint(
+    evolve: Evolve, adjoint: Evolve, grads: Sequence[Tensor], cotangents: Tensors, state: Tensors, fixed: Tensors,
+    others: Tensors, every: int, driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """Cotangents of the first state, of ``fixed`` and of what else the readout reads, from those of the readouts and of
+    the last state; ``adjoint`` is that of one stretch and its readout. The states between stretches are taken anew."""
+    whole, n = every * (len(grads) - 1), len(state)
+    kept = rolled(evolve, state, segment(fixed, driven, 0, whole), whole, every, driven)
+    totals: list[Any] = [list[Tensor]() if i in driven else 0 for i in range(len(fixed))]
+    for i in reversed(range(len(grads))):
+        at = tuple(x[i - 1] for x in kept) if i else state
+        found = adjoint(grads[i], cotangents, at, segment(fixed, driven, i * every, every), others, every)
+        cotangents, flowed = tuple(found[:n]), found[n:]
+        totals += [0] * (len(flowed) - len(totals))
+        for place, x in enumerate(flowed):
+            totals[place] = [x, *totals[place]] if place in driven else totals[place] + x
+    return (*cotangents, *(torch.cat(x) if isinstance(x, list) else x for x in totals))

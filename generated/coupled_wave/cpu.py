@@ -34,7 +34,7 @@ from torch import Tensor
 
 from . import precompiled, reference
 from .base import unshared
-from .stretches import rolled
+from .stretches import rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
 
 Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
@@ -475,6 +475,43 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
+def rollout_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
+    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the way back meets
+    them."""
+    unit = _Unit("rollout_adjoint", state[0], steps)
+    if unit.library is None:
+        kept = rolled(reference.evolve, state, fixed, steps, every)
+        found = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every)
+        return unshared(found, (*cotangents, *state, *fixed))
+    cotangents, apart = _frames(cotangents, unit.group)
+    state, fixed = _dense(*state), _dense(*fixed)
+    flowed = tuple(_new(x) for x in state)
+    fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
+    sums = unit.new_sums(SUMS)
+    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart)
+    found = fields | unit.added(sums, SUMS)
+    return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
+
+
+def _or_nothing(x: Tensor) -> Tensor:
+    """The tensor; one without numbers for a zero that was never written out."""
+    zero = x.numel() > 1 and not any(x.stride()) and not bool(x[(0,) * x.dim()])
+    return x.new_empty(0) if zero else x
+
+
+def _frames(cotangents: Tensors, group: int) -> tuple[Tensors, Tensor]:
+    """Cotangents of states on the way where they lie, and of each how far it is from state to state, from sample to
+    sample and from channel to channel; nothing for a zero that was never written out."""
+    found, apart = [], []
+    for x in map(_or_nothing, cotangents):
+        planes = x[(0,) * (x.dim() - RANK)] if x.numel() else x
+        if not planes.is_contiguous() or (x.numel() and group > 1 and x.stride(2) != planes.numel()):
+            x = x.contiguous()
+        found.append(x)
+        apart += x.stride()[:3] if x.numel() else (0, 0, 0)
+    return tuple(found), torch.tensor(apart)
+
+
 GIVEN: Kinds = (
     ("phi", "site"),
     ("pi", "site"),
@@ -519,10 +556,9 @@ def _read(fixed_names: tuple[str, ...], others: Tensors) -> Tensors:
     return tuple(named.get(n, nothing) for n, _ in GIVEN)
 
 
-def _or_nothing(x: Tensor) -> Tensor:
-    """The tensor as it lies in memory; one without numbers for a zero that was never written out."""
-    zero = x.numel() > 1 and not any(x.stride()) and not bool(x[(0,) * x.dim()])
-    return x.new_empty(0) if zero else x.contiguous()
+def _readings(like: Tensor, count: int) -> Tensor:
+    """Room for the readouts of so many states."""
+    return _new(like, (count, like.shape[0], COMPONENTS * like.shape[1], *like.shape[2:]))
 
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
@@ -531,27 +567,53 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
     if unit.library is None:
         found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
         return unshared(found, (*state, *fixed, *others))
-    state, fixed, others = _dense(*state), _dense(*fixed), _dense(*others)
-    out = tuple(_new(x) for x in state)
-    first = state[0]
-    result = _new(first, (first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
-    unit.run((*state, *fixed, *_read(reference.OTHERS, others), result, *out), steps)
-    return (result, *out)
+    (read,), *ends = _reading(unit, state, fixed, others, steps, steps)
+    return (read, *ends)
+
+
+def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
+    """The readouts after steps every, 2 every, ..., then the state: no state on the way is written."""
+    unit = _Unit("evolve_readout", state[0], steps)
+    if unit.library is not None:
+        return _reading(unit, state, fixed, others, steps, every)
+    if not steps or not state[0].numel():
+        return (_readings(state[0], steps // every), *[x.clone() for x in state])
+    found = rolled_readout(reference.evolve_readout, state, fixed, others, steps, every)
+    return unshared(found, (*state, *fixed, *others))
+
+
+def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
+    state, others = _dense(*state), _dense(*others)
+    given = _dense(*fixed)
+    out, found = [_new(x) for x in state], _readings(state[0], steps // every)
+    unit.run((*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every)
+    return (found, *out)
 
 
 def evolve_readout_adjoint(
     grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int
 ) -> Tensors:
     """Cotangents of the state, of what is fixed and of what else the readout reads."""
-    unit = _Unit("evolve_readout_adjoint", state[0], steps)
-    if unit.library is None:
+    if not steps:
         plain = reference.evolve_readout_adjoint(grad, cotangents, state, fixed, others, steps)
         return unshared(plain, (grad, *cotangents, *state, *fixed, *others))
-    (grad,), state = _dense(grad), _dense(*state)
-    cotangents = tuple(_or_nothing(x) for x in cotangents)
-    fixed, others = _dense(*fixed), _dense(*others)
+    return rollout_readout_adjoint(grad[None], cotangents, state, fixed, others, steps, steps)
+
+
+def rollout_readout_adjoint(
+    grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int
+) -> Tensors:
+    """The same of the readouts on the way: forward with what is carried from step to step kept in cache, then back."""
+    unit = _Unit("evolve_readout_adjoint", state[0], steps)
+    if unit.library is None:
+        found = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
+        return unshared(found, (grad, *cotangents, *state, *fixed, *others))
+    (grad,), apart = _frames((grad,), unit.group)
+    state, others = _dense(*state), _dense(*others)
+    cotangents = _dense(*map(_or_nothing, cotangents))
+    fixed = _dense(*fixed)
     flowed = tuple(_new(x) for x in state)
-    fields = {n: torch.zeros_like(x) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
+    fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     named = dict(zip(reference.OTHERS, others))
     read = {
         n: torch.zeros_like(named[n]) if n in named else state[0].new_empty(0) for n, kind in GIVEN if kind == "site"
@@ -567,11 +629,21 @@ def evolve_readout_adjoint(
         *read.values(),
     )
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
-    unit.run(arrays, steps, sums, read_sums)
+    unit.run(arrays, steps, sums, read_sums, every, apart)
     found, other = fields | unit.added(sums, SUMS), read | unit.added(read_sums, READOUT_SUMS)
     bars = (
         *flowed,
-        *(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(FIXED, fixed)),
+        *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)),
         *(other[n] if n in other else torch.zeros_like(x) for n, x in named.items()),
     )
     return reference.joined(bars)
+
+
+def _back_by_reference(
+    grad: Tensor, cotangents: Tensors, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int
+) -> Tensors:
+    if not steps:
+        nothing = (*fixed, *others)
+        return reference.joined((*cotangents, *map(torch.zeros_like, nothing)))
+    adjoint = reference.evolve_readout_adjoint
+    return rolled_readout_adjoint(reference.evolve, adjoint, tuple(grad), cotangents, state, fixed, others, every)

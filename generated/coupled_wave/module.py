@@ -16,7 +16,7 @@ from .checks import checked, told
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
 from .state import from_state, registered
-from .trajectories import Span, Stepping, by_operators, by_steps, framed
+from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, framed, frames_first, unread
 
 COMPONENTS = ("T00", "T01", "T02", "T11", "T12", "T22")
 
@@ -150,6 +150,22 @@ class CoupledWave(Stepping, LatticeLayer):
             return reference.evolve_readout(state, fixed, others, _span.taken)
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, _span.steps)
+
+    def _rolled_readout(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
+        state = (phi, pi)
+        fixed = self._fixed(phi)
+        others = (
+            as_dtype(self.K, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.lam, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
+        )
+        if not _span.taken:
+            return unread(state, 6)
+        if by_reference(self.backend):
+            return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span)
+        self._insist(state[0])
+        return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))
 
     @framed
     @exact

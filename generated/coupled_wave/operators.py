@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import ModuleType
 
 from . import cpu, reference
-from .registry import Operators
+from .readings import ReadingOperators
 
 KINDS = {
     "K": "matrix",
@@ -26,11 +26,14 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = Operators("coupled_wave_026f812f", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("coupled_wave_ee63b374", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "K", "c2", "lam", "m2"), 6)
 evolve = OPERATORS.evolve(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))
 rollout = OPERATORS.rollout(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))
 evolve_readout = OPERATORS.evolve_readout(
+    ("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"), ("K", "c2", "lam", "m2"), 6
+)
+rollout_readout = OPERATORS.rollout_readout(
     ("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"), ("K", "c2", "lam", "m2"), 6
 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import math
 import os
 
@@ -26,6 +27,7 @@ from torch import Tensor
 from . import reference
 
 Tensors = tuple[Tensor, ...]
+LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 
@@ -47,6 +49,17 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     numbers, margin = math.prod(shape), 4096
     around = like.new_full((margin + numbers + margin,), math.nan, dtype=dtype)
     return around[margin : margin + numbers].view(shape)
+
+
+def told(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
+    _tell(kernel.fn.__name__, like.device.type)
+    return kernel
+
+
+@functools.lru_cache(maxsize=None)
+def _tell(name: str, device: str) -> None:
+    LOG.info("Lm: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
 def available() -> bool:
@@ -736,8 +749,8 @@ def _carried(like: Tensor, first: Tensor, ends, arguments: Tensors, step: int) -
     end = _new(like, (b, chunks, n, c), acc)
     carry, last = _new(end), _new(first)
     blocks = triton.cdiv(c, block)
-    ends[b * chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
-    scan_carry_kernel[b, blocks](maps, end, first, carry, last, c, chunks, STEP=step, **options)
+    told(ends, like)[b * chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
+    told(scan_carry_kernel, like)[b, blocks](maps, end, first, carry, last, c, chunks, STEP=step, **options)
     return carry, last
 
 
@@ -758,7 +771,7 @@ def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
         if chunks > 1:
             carry, _ = _carried(like, carry[:, 0].contiguous(), scan_ends_kernel, (*tokens, *coefficients), 1)
         grid = (b * chunks, triton.cdiv(c, block))
-        scan_kernel[grid](*tokens, *coefficients, carry, *out, t, c, chunks, LENGTH=length, **options)
+        told(scan_kernel, like)[grid](*tokens, *coefficients, carry, *out, t, c, chunks, LENGTH=length, **options)
     return out
 
 
@@ -783,7 +796,7 @@ def scan_adjoint(
                 like, carry[:, 0].contiguous(), scan_adjoint_ends_kernel, (*tokens, *coefficients, *cotangents), -1
             )
         grid = (b * chunks, triton.cdiv(c, block))
-        scan_adjoint_kernel[grid](
+        told(scan_adjoint_kernel, like)[grid](
             *tokens,
             *coefficients,
             *cotangents,
@@ -887,7 +900,7 @@ def readout_scan(start: Tensors, states: Tensors, coefficients: Tensors) -> Tens
     _, _, block, options = _plan(like)
     out = _new(like, (b, t, 3 * c))
     with _guard(like):
-        readout_kernel[b * t, triton.cdiv(c, block)](
+        told(readout_kernel, start[0])[b * t, triton.cdiv(c, block)](
             *_dense(start), *_dense(states), *_dense(coefficients), out, t, c, **options
         )
     return (out,)
@@ -904,7 +917,7 @@ def readout_scan_adjoint(grads: Tensors, start: Tensors, states: Tensors, coeffi
     sums = tuple(_new(like, (b * t, c), _accumulator(like)) for _ in coefficients)
     grad = torch.cat(grads, 2)
     with _guard(like):
-        readout_adjoint_kernel[b * t, triton.cdiv(c, block)](
+        told(readout_adjoint_kernel, start[0])[b * t, triton.cdiv(c, block)](
             grad, *_dense(start), *_dense(states), *_dense(coefficients), *bars, *begin, *sums, t, c, **options
         )
     return (*begin, *bars, *(x.sum(0).to(like.dtype) for x in sums))

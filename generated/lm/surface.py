@@ -163,13 +163,25 @@ class Surface(nn.Module):
             kind = type(state).__name__
             raise TypeError(f"{method}() takes tensors, or a {self.STATE.__name__}, not a {kind}: it has other fields")
         if not self.START:
-            if given or any(name in named for name in self.FIELDS):
+            taken = (*self.FIELDS, *self.INPUTS[: len(given)])  # behind it there may be inputs
+            if any(name in named for name in taken) or len(given) > len(self.INPUTS):
                 raise TypeError(f"{method}() is given fields beside a {self.STATE.__name__}, which has all of them")
-            return tuple(getattr(state, name) for name in self.FIELDS), named
+            return (*(getattr(state, name) for name in self.FIELDS), *given), named
         if named.get(self.START) is not None:
             raise TypeError(f"{method}() is given a {self.STATE.__name__} to start from, and {self.START}= beside it")
         start = state if self.START == "state" else getattr(state, self.FIELDS[0]).detach()
         return given, {**named, self.START: start}
+
+    def _by_position(self, method: str, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Fields, and what follows them as the inputs, in their order. Raises TypeError."""
+        fields, inputs = given[: len(self.FIELDS)], given[len(self.FIELDS) :]
+        found = dict(zip(self.INPUTS, inputs))
+        twice = [name for name in found if name in named]
+        if len(inputs) > len(self.INPUTS) or twice:
+            wrong = f"given twice: {', '.join(twice)}" if twice else f"{len(given)} given by position"
+            names = f"fields are {', '.join(self.FIELDS)}, inputs {', '.join(self.INPUTS) or 'none'}"
+            raise TypeError(f"{method}(): {names}; {wrong}")
+        return fields, {**named, **found}
 
 
 class OneTensor(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metrigen.ir.nodes import Array
@@ -13,6 +14,7 @@ class Joint:
     """Arrays of the operator: the state, what is fixed over the steps, what else the readout reads.
 
     read   what the readout takes, in its order; ``components`` of it
+    steps  what of it has a value for every step -> its place in ``fixed``: a state is read with that of the last step
     """
 
     state: tuple[Array, ...]
@@ -20,12 +22,15 @@ class Joint:
     others: tuple[Array, ...]
     read: tuple[str, ...]
     components: int
+    steps: Mapping[str, int]
 
     def context(self) -> dict[str, object]:
         """What ``reference.py`` says of it."""
         state, others = [a.name for a in self.state], [a.name for a in self.others]
         fixed = [a.name for a in self.fixed]
-        at_end = [f"end[{state.index(n)}]" if n in state else f"others[{others.index(n)}]" for n in self.read]
+        places = {n: f"end[{i}]" for i, n in enumerate(state)} | {n: f"others[{i}]" for i, n in enumerate(others)}
+        places |= {n: f"fixed[{i}][-1]" for n, i in self.steps.items()}
+        at_end = [places[n] for n in self.read]
         before = len(state) + len(fixed)
         flowed = [*state, *fixed]
         pairs = [(i, before + others.index(n) if n in others else -1) for i, n in enumerate(flowed)]
@@ -34,20 +39,24 @@ class Joint:
             "others": repr(tuple(others)), "read_at_end": ", ".join(at_end), "components": self.components,
             "state_reads": [self.read.index(n) if n in self.read else -1 for n in state],
             "other_reads": [self.read.index(n) for n in others], "joint_pairs": pairs,
+            "step_reads": [(before - len(fixed) + i, self.read.index(n)) for n, i in self.steps.items()],
         }  # fmt: skip
 
 
 def joint(layer: Layer) -> Joint | None:
-    """The joint operator of a package that steps; None for a solve, without kernels, and where every step reads values
-    of its own, of which the readout reads those of the last."""
-    if not layer.stepping or layer.obstacle or layer.lowered.driven:
+    """The joint operator of a package that steps; None for a solve, without kernels, and where the readout reads the
+    time, or a value of every step that the steps do not."""
+    if not layer.stepping or layer.obstacle:
         return None
     body, program = layer.lowered.step.body, layer.programs["readout"]
-    fields = set(layer.fields)
+    fields, steps = set(layer.fields), layer.lowered.read_by_step
+    if steps is None:
+        return None
     return Joint(
         tuple(a for a in body.inputs if a.name in fields),
         tuple(a for a in body.inputs if a.name not in fields),
-        tuple(a for a in program.inputs if a.name not in fields),
+        tuple(a for a in program.inputs if a.name not in fields and a.name not in steps),
         tuple(a.name for a in program.inputs),
         len(program.outputs),
+        steps,
     )

@@ -51,9 +51,14 @@ def _steps(layer: Layer) -> list[Operator]:
     found = [Operator("evolve", "steps", maker, (layer.fields, fixed, *driven), step, adjoint)]
     if not layer.reports:
         found.append(Operator("rollout", "steps", "rollout", (layer.fields, fixed, *driven), step, adjoint))
-    if not layer.obstacle and not driven:
-        groups = layer.fields, fixed, names_of(readout.inputs, layer.fields), len(readout.outputs)
+    by_step = None if layer.obstacle else layer.lowered.read_by_step
+    if by_step is None:
+        return found
+    read = names_of(readout.inputs, (*layer.fields, *by_step))
+    groups = layer.fields, fixed, read, len(readout.outputs)
+    if not driven:
         found.append(Operator("evolve_readout", "steps", "evolve_readout", groups, step, adjoint))
+    found.append(Operator("rollout_readout", "steps", "rollout_readout", (*groups, *driven), step, adjoint))
     return found
 
 

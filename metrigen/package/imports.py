@@ -28,7 +28,8 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".solve": ("Options", "solve"),
     ".state": ("from_state", "last_of", "registered"),
     ".trajectories": (
-        "Span", "Stepping", "by_operators", "by_solves", "by_steps", "counted", "framed", "moment", "stepwise", "times",
+        "Span", "Stepping", "by_operators", "by_readings", "by_solves", "by_steps", "counted", "framed", "frames_first",
+        "moment", "stepwise", "times", "unread",
     ),
 }  # fmt: skip
 

@@ -35,7 +35,7 @@ from metrigen.package.settings import (
     steps_lines,
     tolerance_lines,
 )
-from metrigen.package.stepping import forward_readout, forward_steps
+from metrigen.package.stepping import forward_readout, forward_steps, rollout_readout
 from metrigen.package.surface import field_constants
 
 
@@ -116,6 +116,7 @@ def _methods(package: Package) -> list[str]:
     forward = forward_steps(package) if layer.stepping else _forward_steady(layer)
     found = joint(layer)
     forward += forward_readout(layer, found) if found and package.registers("evolve_readout") else []
+    forward += rollout_readout(layer, found) if found and package.registers("rollout_readout") else []
     lines = ["", *forward, *readout_method(package), *density_method(layer, "energy")]
     if "entropy" in layer.programs:
         lines += density_method(layer, "entropy")

@@ -15,10 +15,17 @@ def wide(package: Package) -> bool:
     return any(operator.arguments > MOST for operator in package.registered)
 
 
+def reads(package: Package) -> bool:
+    """Whether an operator reads states right after steps."""
+    return any(operator.maker == "rollout_readout" for operator in package.registered)
+
+
 def operators_text(package: Package, header: str) -> str:
     """Every operator with the names of its arrays, the kinds of those, and the backends that have kernels for them."""
     layer, used = package.layer, package.used
-    kind, file = ("ScanOperators", "scan") if layer.on_tokens else ("Operators", "registry")
+    kind, file = ("ReadingOperators", "readings") if reads(package) else ("Operators", "registry")
+    if layer.on_tokens:
+        kind, file = "ScanOperators", "scan"
     return render(
         "operators.py.j2", header=header, title=layer.class_name, tag=unsigned(layer.name), kind=kind, file=file,
         wide=wide(package), axes=layer.axes, kinds=dict(kinds(layer)), operators=package.registered,

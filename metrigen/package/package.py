@@ -13,7 +13,7 @@ from metrigen.package.expressions import expressions_text
 from metrigen.package.families import family_of
 from metrigen.package.index import index_section
 from metrigen.package.module import module_text
-from metrigen.package.operators import operators_text, wide
+from metrigen.package.operators import operators_text, reads, wide
 from metrigen.package.runtime import runtime, shared
 
 
@@ -41,5 +41,5 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
 def _operators(package: Package, brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
-    names = "registry", "stretches", *(("wide",) if wide(package) else ())
+    names = "registry", "stretches", *(("readings",) if reads(package) else ()), *(("wide",) if wide(package) else ())
     return {"operators.py": layout(operators_text(package, brief)), **runtime(*names)}

@@ -73,6 +73,26 @@ def forward_readout(layer: Layer, found: Joint) -> list[str]:
     ]
 
 
+def rollout_readout(layer: Layer, found: Joint) -> list[str]:
+    """The private method behind ``rollout_readout``: readouts (B, R*C, n, *S), then the last state."""
+    read = arguments(layer, layer.programs["readout"], layer.fields[0], (*layer.fields, *found.steps), _ready(layer))
+    fixed = [a.name for a in found.fixed]
+    further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
+    passed = ", ".join(["*state", "*fixed", *further, "_span.steps", "_span.every"])
+    return [
+        *_private(layer, "_rolled_readout"),
+        f"    others = {tuple_text(read)}",
+        "    if not _span.taken:",
+        f"        return unread(state, {found.components})",
+        f"    if {by_reference(layer)}:",
+        "        return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span"
+        f"{', reference.DRIVEN' * bool(layer.lowered.driven)})",
+        "    self._insist(state[0])",
+        f"    return frames_first(operators.rollout_readout({passed}))",
+        "",
+    ]
+
+
 def by_reference(layer: Layer) -> str:
     """The condition on which the reference takes the steps."""
     read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.fields]

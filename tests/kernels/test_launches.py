@@ -62,6 +62,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.grids: list[tuple[int, ...]] = []
+        self.fn = Recorder  # whose name is told
 
     def __getitem__(self, grid: tuple[int, ...]) -> Any:
         self.grids.append(tuple(grid))
@@ -136,3 +137,19 @@ def test_blocks_of_all_planes(rank: int, tmp_path: Path, monkeypatch: pytest.Mon
         found.append(results(layer, {n: x.requires_grad_() for n, x in given.items()}, True))
     for name, expected in found[1].items():
         torch.testing.assert_close(found[0][name], expected, rtol=1e-11, atol=1e-12, msg=name)
+
+
+@pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="launches in the interpreter")
+def test_first_launches_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Once each, by name, for the kernels of steps and of a scan."""
+    made = layer_class(package(system("strang", "periodic", 2), tmp_path, "launches_told"))(2, backend="triton")
+    scanned = layer_class(package(COUPLED["each"], tmp_path, "launches_scanned"))(2, backend="triton")
+    x = torch.rand(1, 2, 3)
+    with caplog.at_level("INFO", logger="metrigen.layer"):
+        for _ in range(2):
+            made(*(torch.rand(1, 2, 4, 4) for _ in made.FIELDS), **{n: torch.rand(1, 2, 4, 4) for n in made.INPUTS})
+            scanned(**dict.fromkeys(scanned.INPUTS, x))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == len(set(told))
+    for name in ("LaunchesTold: the Triton kernel evolve_kernel", "scan_kernel"):
+        assert sum(name in line for line in told) == 1, told

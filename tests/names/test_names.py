@@ -137,7 +137,8 @@ def test_what_the_emitted_code_uses_is_reserved(
         if name
     }
     own = {compiled.spec.system.name.title().replace("_", ""), "Programs"}
-    inside = "Equation Learned Graph Cholesky ConjugateGradient LatticeLayer ModuleType Operators ScanOperators".split()
+    runtime = "LatticeLayer ModuleType Operators ReadingOperators ScanOperators".split()
+    inside = [*"Equation Learned Graph Cholesky ConjugateGradient".split(), *runtime]
     known = BUILTINS | CLASSES | {n for n in classes if n[0] == "_" or n in inside}
     assert {n for n in classes if n[0].isupper()} - own - {f"{n}State" for n in own} <= known
     shapes = {re.sub(r"\d+", "k", name) for name in derived(compiled.files)}

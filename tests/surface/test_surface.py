@@ -37,6 +37,24 @@ def test_a_state_is_handed_over_whole(name: str) -> None:
         alike(made.forward_readout(start, **given)[0], wanted)
 
 
+@pytest.mark.parametrize("name", ["lattice", "steady", "graph"])
+def test_inputs_may_follow_by_position(name: str) -> None:
+    """In their order, behind all fields or behind a State; no more of them than there are, and none twice."""
+    made, given = layer(name).double(), inputs(name)
+    own = [given[n] for n in made.INPUTS]
+    named = {n: x for n, x in given.items() if n not in made.INPUTS}
+    wanted, ahead = run(name, made), () if FAMILIES[name].start else fields(name)
+    alike(made(*ahead, *own, **named), wanted)
+    if not ahead:
+        return
+    alike(made(state(name), *own, **named), wanted)
+    alike(made.rollout(*ahead, *own, **named).last, wanted)
+    with pytest.raises(TypeError, match=f"given twice: {made.INPUTS[0]}"):
+        made(*ahead, *own, **given)
+    with pytest.raises(TypeError, match=f"{len(ahead) + len(own) + 1} given by position"):
+        made(*ahead, *own, own[0], **named)
+
+
 @every
 def test_what_is_no_state_of_the_layer_is_refused(name: str) -> None:
     made, start, family = layer(name).double(), state(name), FAMILIES[name]

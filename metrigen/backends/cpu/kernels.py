@@ -35,6 +35,7 @@ class CpuKernels:
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
     points  what lies along the vectors of a system of ODEs at a point
+    reads   whether states are read right after the steps that lead to them
     on_request  what of the steps is summed where a call asks for it
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
@@ -58,6 +59,7 @@ class CpuKernels:
     readout_sums: tuple[Array, ...]
     components: int
     points: Points
+    reads: bool
     on_request: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
@@ -90,7 +92,7 @@ class CpuKernels:
             implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
-            driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request,
+            driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
@@ -137,7 +139,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         groups=(
             reading.text,
             moving.text,
-            *((_joint(reading, moving, lowered, points),) if points or _reads_at_once(lowered, solving) else ()),
+            *((_joint(reading, moving, lowered, points),) if points or _reads_at_once(lowered) else ()),
         ),
         halo=tuple(max((abs(a.offset[axis]) for a in atoms), default=0) for axis in range(rank)),
         periodic=lowered.dynamics.lowering.periodic,
@@ -157,6 +159,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
         points=points,
+        reads=_reads_at_once(lowered),
         on_request=lowered.on_request,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
@@ -200,9 +203,11 @@ def _as_units(lowered: Lowered) -> bool:
     return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.step.body))
 
 
-def _reads_at_once(lowered: Lowered, solving: bool) -> bool:
+def _reads_at_once(lowered: Lowered) -> bool:
     """Whether the readout of a unit can follow its steps."""
-    return isinstance(lowered.evolution, TimeStep) and not solving and not lowered.driven
+    if not isinstance(lowered.evolution, TimeStep):
+        return False
+    return not equations_in(lowered.step.body) and lowered.read_by_step is not None
 
 
 def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) -> str:
@@ -210,10 +215,16 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
     names = [a.name for a in reading.group.fixed]
     body = lowered.step.body
     state = [a.name for a in body.inputs[: len(lowered.dynamics.state)]]
+    by_step, driven = lowered.read_by_step or {}, moving.group.driven
+    own = [a.name for a in moving.group.fixed if a.kind is Kind.SITE]
+    sites = [a.name for a in reading.group.fixed if a.kind is Kind.SITE]
     return render(
         "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
         step_fixed=[a.kind.name for a in moving.group.fixed], read_fixed=[a.kind.name for a in reading.group.fixed],
-        reads=[names.index(n) if n in names else -1 for n in state],
+        reads=[names.index(n) if n in names else -1 for n in state], reads_at_once=_reads_at_once(lowered),
+        by_step=[{"read": names.index(n), "fixed": i, "place": driven.index(i)} for n, i in by_step.items()],
+        read_sites=[{"site": k, "state": n in state, "step": own.index(n) if n in by_step else -1}
+                    for k, n in enumerate(sites)],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
         step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
         solving=bool(equations_in(body)), calls=moving.calls, coupled=points == "samples",
