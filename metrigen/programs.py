@@ -23,6 +23,7 @@ from metrigen.ir.nodes import Leaf, Map, Program
 from metrigen.ir.queries import maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
+from metrigen.passes.networks import lower_equation, lower_networks
 from metrigen.passes.pipeline import BUILT, FUSED, READ, SHARED, STEP, VALUES, Passes, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.clock import explicit_rate
@@ -118,20 +119,29 @@ def assembled(derivation: Derivation, layer: Dynamics, made: Programs) -> Lowere
     constants = (*number, "t") if layer.timed else ()
     step, prologue, body, adjoint = None, None, None, None
     if made.step is not None:
-        step = apply(STEP, made.step)
+        step = apply(STEP, lower_networks(made.step))
         prologue, body = hoist(step, [a.name for a in layer.state])
         adjoint = apply(BUILT, on.adjoint(body, constants))
     readout, components = _readout(derivation, layer)
     energy = on.sites("energy", {"energy__density": derivation.hamiltonian})
     entropy = derivation.system.entropy
     return Lowered(
-        layer, step, prologue, body, adjoint, made.steady, made.minimum, readout,
+        layer, step, prologue, body, adjoint, made.steady, _written_out(made.minimum, layer), readout,
         apply(BUILT, on.adjoint(readout)),
-        apply(VALUES, energy),
-        apply(VALUES, on.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
+        _values(energy),
+        _values(on.sites("entropy", {"entropy__density": entropy})) if entropy is not None else None,
         components, _diagnostics(layer, step is not None), made.equilibrium, constants,
         () if constants or step is None else number,
     )  # fmt: skip
+
+
+def _values(program: Program) -> Program:
+    """Values at the sites, of networks as well."""
+    return apply(VALUES, lower_networks(program))
+
+
+def _written_out(minimum: Equation | None, layer: Dynamics) -> Equation | None:
+    return None if minimum is None else lower_equation(minimum, len(layer.origin))
 
 
 _READ = ("readout", "readout_adjoint", "energy", "entropy", "stress_energy", "currents", "flux", "rates", "power")
@@ -174,20 +184,20 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
     names = {name: f"{name}__density" for name in densities}
     raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
     if not degree_one:
-        return apply(VALUES, raw), tuple(densities)
+        return _values(raw), tuple(densities)
     leaves: dict[str, sp.Expr] = {name: Leaf(names[name], layer.origin) for name in densities}
     scaled = normalised(leaves, Leaf("a__density", layer.origin, positive=True))
     stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
     outputs = tuple(f"{name}__density" for name in scaled)
-    return apply(VALUES, replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
+    return _values(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
 
 
 def _diagnostics(layer: Dynamics, stepping: bool) -> dict[str, Program]:
     """What helps to watch a layer: what its domain gives, its rates, and the power dH/dt of its dynamics."""
-    found = {name: apply(VALUES, p) for name, p in layer.lowering.diagnostics(layer.derivation).items()}
+    found = {name: _values(p) for name, p in layer.lowering.diagnostics(layer.derivation).items()}
     if not stepping:
         return found
-    return found | {"rates": apply(VALUES, apply(STEP, rates_program(layer))), "power": _power(layer)}
+    return found | {"rates": apply(VALUES, apply(STEP, lower_networks(rates_program(layer)))), "power": _power(layer)}
 
 
 def _power(layer: Dynamics) -> Program:
@@ -204,4 +214,4 @@ def _power(layer: Dynamics) -> Program:
     builder.body.append(Map(stores=(("power__density", power),)))
     inputs = (*layer.state, *layer.inputs, *layer.params)
     program = Program("power", inputs, tuple(builder.body), ("power__density",), layer.lowering.periodic)
-    return apply(VALUES, program)
+    return _values(program)

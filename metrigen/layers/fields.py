@@ -17,11 +17,13 @@ from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator, names_of
 from metrigen.passes.cse import count_ops
 from metrigen.programs import Lowered, equation_programs
+from metrigen.spec.network import OFFSET, Offset, Weights
 from metrigen.spec.neural import Head, heads
 from metrigen.spec.symbols import Param, t
 
 PARTS = ("residual", "tangent", "transposed", "pullback")  # the programs of a nonlinear equation
-_KINDS = {Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar"}
+_KINDS = {Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar",
+          Kind.UNITS: "units"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class FieldLayer(Layer):
         wanted = [a.name for a in dynamics.params if a.name != t.name]
         wanted += [a.name for a in dynamics.inputs if isinstance(named.get(a.name), Param)]
         found = {name: named[name] for name in sorted(wanted) if name in named}
+        for head in self.networks:
+            assert head.network is not None
+            found[head.name] = Weights(head.name, head.network, len(head.orders))
+            found[head.name + OFFSET] = Offset(head.name + OFFSET, head.network)
         return {name: s for name, s in found.items() if not (isinstance(s, Param) and s.per == "sample")}
 
     @cached_property
@@ -79,8 +85,13 @@ class FieldLayer(Layer):
         return {name: found[name] for name in sorted(found) if found[name].per == "sample"}
 
     @cached_property
+    def networks(self) -> tuple[Head, ...]:
+        """The learned functions that the spec declares: their weights are parameters."""
+        return tuple(head for head in heads(*self.expressions) if head.network is not None)
+
+    @cached_property
     def learned(self) -> tuple[Head, ...]:
-        """The learned functions that the layer evaluates."""
+        """The learned functions that the layer evaluates by a module."""
         return heads(*(e for program in self.programs.values() for s in program for e in s.expressions))
 
     @cached_property
@@ -172,7 +183,8 @@ class FieldLayer(Layer):
     def kinds(self) -> Mapping[str, str]:
         programs = [self.programs[n] for n in ("readout", "step", "operator") if n in self.programs]
         arrays = {a.name: a for program in programs for a in program.inputs}
-        return {name: _KINDS[arrays[name].kind] for name in sorted(arrays)}
+        return {name: " ".join((_KINDS[a.kind], *map(str, a.units if a.kind is Kind.UNITS else ())))
+                for name, a in sorted(arrays.items())}  # fmt: skip
 
     def statistics(self) -> dict[str, Any]:
         """Operations and bytes per site of every program, float32, each array moved once."""

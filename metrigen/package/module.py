@@ -54,6 +54,8 @@ def module_text(package: Package[FieldLayer], header: str) -> str:
         partial=bool(layer.stepping and (learned_in(layer.programs["step"]) or layer.reports)),
         stepping=layer.stepping,
         learned=bool(layer.learned),
+        networks=bool(layer.networks),
+        plain_parameters=len(layer.parameters) > 2 * len(layer.networks),
         components=repr(layer.lowered.components),
         fields=layer.fields,
         axes=layer.axes,

@@ -14,7 +14,7 @@ from metrigen.backends.cpu.solve import solve_group
 from metrigen.backends.cpu.steps import reach, step_group
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total
+from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, Units
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
@@ -32,7 +32,7 @@ class CpuKernels:
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
-    points  what lies along the vectors of a system of ODEs at a point
+    points  what lies along the vectors of a system of ODEs at a point; units: whether networks are evaluated
     on_request  what of the steps is summed where a call asks for it
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
@@ -56,6 +56,7 @@ class CpuKernels:
     readout_sums: tuple[Array, ...]
     components: int
     points: Points
+    units: bool = False
     on_request: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
@@ -74,7 +75,7 @@ class CpuKernels:
             periodic=self.periodic, used=used, functions=functions, binary=binary,
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
             site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
-            vector_math=bool(self.points) and bool(functions or binary),
+            vector_math=bool(self.points or self.units) and bool(functions or binary), units=bool(self.units),
             frames=bool(self.points) and any(a.driven for a in self.fixed), noise=self.noise,
             on_request=self.on_request,
         )  # fmt: skip
@@ -89,12 +90,22 @@ class CpuKernels:
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request,
-            bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
+            units=self.units, bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
 
 def _kinds(arrays: Sequence[Array]) -> str:
-    return repr(tuple((_spec_name(a.name), a.kind.name.lower()) for a in arrays))
+    return repr(tuple((_spec_name(a.name), _kind(a)) for a in arrays))
+
+
+def _kind(array: Array) -> str:
+    """The kind of an array in Python; of the weights of a network with how many units it has, and numbers of each."""
+    return " ".join((array.kind.name.lower(), *map(str, array.units if array.kind is Kind.UNITS else ())))
+
+
+def _word(array: Array) -> str:
+    """The same in C++."""
+    return f"Kind(UNITS + {array.units[0] * array.units[1]})" if array.kind is Kind.UNITS else array.kind.name
 
 
 def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
@@ -152,6 +163,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         readout_sums=reading.group.sums,
         components=len(lowered.readout.outputs),
         points=points,
+        units=_has_units(programs),
         on_request=lowered.on_request,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in lowered.body or ()),
@@ -167,7 +179,7 @@ def _points(lowered: Lowered, solving: bool) -> Points:
     programs = _all_programs(lowered)
     if lowered.dynamics.origin or lowered.body is None or any(isinstance(s, SiteSum) for p in programs for s in p.body):
         return ""
-    if _is_coupled(programs):
+    if _is_coupled(programs) or _has_units(programs):
         return "" if solving else "samples"
     return "" if solving and len(lowered.dynamics.state) > ELIMINATED else "numbers"
 
@@ -200,10 +212,11 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
     state = [a.name for a in lowered.body.inputs[: len(lowered.dynamics.state)]]
     return render(
         "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
-        step_fixed=[a.kind.name for a in moving.group.fixed], read_fixed=[a.kind.name for a in reading.group.fixed],
+        step_fixed=[_word(a) for a in moving.group.fixed], read_fixed=[_word(a) for a in reading.group.fixed],
         reads=[names.index(n) if n in names else -1 for n in state],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
-        step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
+        step_sums=[_word(a) for a in moving.group.sums], read_sums=[_word(a) for a in reading.group.sums],
+        units=_has_units(_all_programs(lowered)),
         solving=bool(equations_in(lowered.body)), calls=moving.calls, coupled=points == "samples",
         given_channels="channels" if points == "samples" else "1",
         driven=_flags([a.driven for a in moving.group.fixed]) if lowered.driven else [],
@@ -276,6 +289,10 @@ def _spec_name(name: str) -> str:
 
 def _is_coupled(programs: Sequence[Program]) -> bool:
     return any(isinstance(s, (Mix, Total)) or _sums_channels(s) for p in programs for s in p.body)
+
+
+def _has_units(programs: Sequence[Program]) -> bool:
+    return any(isinstance(s, Units) for p in programs for s in p.body)
 
 
 def _sums_channels(statement: Statement) -> bool:
