@@ -25,7 +25,7 @@ ACTIVATIONS: Mapping[str, type[sp.Function]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)  # expressions are put in an order
 class Network:
     """hidden: how many units; activation: its name; per: "channel", weights of its own for each, or "shared"."""
 

@@ -39,8 +39,6 @@ class Triton(Backend):
         if isinstance(self.layer, TokenLayer):
             scan = self.layer.scan
             return "" if not scan.rotations or fits(scan.blocks) else _WALK
-        if self.layer.networks:
-            return "TODO"
         return self.layer.obstacle
 
     def about(self, operator: Operator) -> str:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from metrigen.backends.triton.evolution import ChipKernel, Evolution
 from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
 from metrigen.backends.triton.printer import asked
-from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total
+from metrigen.backends.triton.units import rows, sums_of, unit_functions
+from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total, Units
 from metrigen.ir.statement import unknown
 from metrigen.passes.vary import bar
 
@@ -35,6 +36,9 @@ class _Writer:
         self.grouped = any(isinstance(s, (Mix, Total)) for s in step.body)
         self.functions = plane_functions(step, "step", near)
         self.reverse = plane_functions(adjoint, "step_adjoint", near)
+        self.units = unit_functions(step, "step")
+        self.reverse_units = unit_functions(adjoint, "step_adjoint")
+        self.sizes_of = {a.name: a.units for a in step.inputs if a.kind is Kind.UNITS}
         self.kinds = {a.name: a.kind for a in step.inputs}
         self.fixed = tuple(a.name for a in step.inputs if a.name not in fields)
         self.driven = frozenset(a.name for a in step.inputs if a.driven)
@@ -49,7 +53,7 @@ class _Writer:
     def evolution(self) -> Evolution:
         step, evolve, adjoint = self._step(), self._evolve(), self._adjoint()
         return Evolution(
-            self.grouped, (*self.functions, *self.reverse), step, evolve, adjoint,
+            self.grouped, (*self.functions, *self.units, *self.reverse, *self.reverse_units), step, evolve, adjoint,
             tuple(self._launch()), tuple(self._launch_adjoint()), frozenset(self.helpers),
         )  # fmt: skip
 
@@ -68,7 +72,7 @@ class _Writer:
                 "plane__ = tl.program_id(0).to(tl.int64) * GROUP__",
                 "first__ = plane__ % C__",
             ]
-        elif self._read(program, Kind.CHANNEL):
+        elif self._read(program, Kind.CHANNEL) or self._read(program, Kind.UNITS):
             lines.append("channel__ = plane__ % C__")
         return [*lines, "at__ = tl.arange(0, TILE__)", "ok__ = at__ < N__", "base__ = plane__ * N__ + at__"]
 
@@ -96,6 +100,8 @@ class _Writer:
         if not self.grouped:
             channels = self._read(program, Kind.CHANNEL)
             lines += [f"{n} = tl.load({n}_ptr + channel__).to(ACC)" for n in channels]
+            tables = self._read(program, Kind.UNITS)
+            lines += [f"{rows(n)} = {n}_ptr + channel__ * {self._numbers(n)}" for n in tables]
         scalars = [n for n in self._read(program, Kind.SCALAR) if n not in self.driven]
         return lines + [f"{n} = tl.load({n}_ptr).to(ACC)" for n in scalars]
 
@@ -117,7 +123,7 @@ class _Writer:
         return [n for n in (*self.nears, *self.insides) if n in names]
 
     def _pointers(self, program: Program) -> list[str]:
-        kinds = (Kind.SITE, Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX)
+        kinds = (Kind.SITE, Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX, Kind.UNITS)
         return [n for kind in kinds for n in self._read(program, kind)]
 
     # One step.
@@ -126,7 +132,9 @@ class _Writer:
         tiles = [*self.fields, *self._read(self.step, Kind.SITE), *self._needed(self.functions)]
         channels = self._read(self.step, Kind.CHANNEL)
         numbers = [f"{n}_ptr" if self.grouped else n for n in channels] + self._read(self.step, Kind.SCALAR)
-        group = [*(f"{m}_ptr" for m in self._read(self.step, Kind.MATRIX)), "first__", "C__"] if self.grouped else []
+        tables = self._read(self.step, Kind.UNITS)
+        matrices = self._read(self.step, Kind.MATRIX)
+        group = [*(f"{m}_ptr" for m in (*matrices, *tables)), "first__", "C__"] if self.grouped else map(rows, tables)
         return [*tiles, *numbers, *group]
 
     def _step_call(self) -> str:
@@ -151,7 +159,7 @@ class _Writer:
         """The statements on tiles; ``Outer`` and ``Accumulate`` are for the adjoint kernel. Arrays with an address in
         ``memory`` are loaded at every use."""
         lines: list[str] = []
-        ready = iter(functions)
+        ready, units = iter(functions), iter(self.reverse_units if functions is self.reverse else self.units)
         for statement in body:
             if isinstance(statement, Map):
                 function = next(ready)
@@ -163,6 +171,8 @@ class _Writer:
                 source = self._planes(statement.src, memory)
                 given = f"{statement.matrix}_ptr, {source}, first__, C__, GROUP__, ACC"
                 lines.append(f"{statement.out} = _{helper}({given})")
+            elif isinstance(statement, Units):
+                lines += self._units(statement, next(units), memory)
             elif isinstance(statement, Total):
                 self.helpers.add("total")
                 lines.append(f"{statement.out} = _total({self._planes(statement.src, memory)}, GROUP__)")
@@ -183,6 +193,32 @@ class _Writer:
             f"    {targets} = {function.call_in_group(memory)}",
             *(f"    {n} += ({n}__c,)" for n in function.results),
         ]
+
+    def _units(self, statement: Units, function: PlaneFunction, memory: Mapping[str, str]) -> list[str]:
+        """A sum over units: of a plane, or of one plane of a group after the other."""
+        table, results = statement.table, ", ".join(function.results)
+        if not self.grouped:
+            return [f"{results} = {function.call()}" if results else function.call()]
+        if statement.sums:
+            self.helpers.add("load_plane")
+        given = [
+            f"_load_plane({memory[n]} + c__ * N__, ok__, ACC)" if n in memory else f"{n}[c__]" for n in function.sites
+        ]
+        given.append(f"{table}_ptr + (first__ + c__) * {self._numbers(table)}")
+        given += ["ok__", f"{bar(table)}_ptr + (plane__ + c__) * {self._numbers(table)}"] if statement.sums else []
+        call = f"{function.name}({', '.join([*given, *function.constants])})"
+        targets = ", ".join(f"{n}__c" for n in function.results)
+        return [
+            *(f"{n} = ()" for n in function.results),
+            "for c__ in tl.static_range(GROUP__):",
+            f"    {targets} = {call}" if targets else f"    {call}",
+            *(f"    {n} += ({n}__c,)" for n in function.results),
+        ]
+
+    def _numbers(self, table: str) -> int:
+        """Numbers of a channel in the weights of a network."""
+        units, columns = self.sizes_of[table]
+        return units * columns
 
     # Forward.
 
@@ -262,6 +298,9 @@ class _Writer:
             lines += ["tl.debug_barrier()"]
         lines += [self._load(self._flowing[f], f"{f}__out_bar_ptr") for f in self.fields]
         lines += self._zeros()
+        if not self.grouped:
+            tables = self._summed(Kind.UNITS)
+            lines += [f"{sums_of(n)} = {bar(n)}_ptr + plane__ * {self._numbers(n)}" for n in tables]
         lines += ["for back__ in range(K__):"]
         body = []
         if self._kept or self._factors or self.driven:
@@ -291,7 +330,8 @@ class _Writer:
         program = _joined(self.step, self.adjoint) if self._kept else self.adjoint
         state = list(self.fields) if self._kept else []
         kept = [f"{n}__kept" for n in (*self._kept, *self._factors)]
-        out = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE), *self._partial())]
+        tables = self._summed(Kind.UNITS)
+        out = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE), *self._partial(), *tables)]
         return [*state, *self._pointers(program), *(f"{f}__out_bar" for f in self.fields), *kept, *out]
 
     def _partial(self) -> list[str]:
@@ -368,12 +408,16 @@ class _Writer:
             lines.append(
                 f"{bar(n)} = {zeros if n in self.on_request else f'_new({first}, ({count},), _accumulator({first}))'}"
             )
+        for n in self._summed(Kind.UNITS):
+            shape = f"(*{first}.shape[:2], {', '.join(map(str, self.sizes_of[n]))})"
+            lines.append(f"{bar(n)} = {first}.new_zeros({shape}, dtype=_accumulator({first}))")
         args = ", ".join(self._adjoint_pointers())
         constants = self._constants + (", VARIED__=varied" if self.on_request else "")
         lines.append(f"_launch_planes(evolve_adjoint_kernel, {first}, group__, steps, {args}{constants})")
         over = f"{(0, 1, *range(3, 3 + self.near.rank))}" if self.grouped else "0"
         lines += [f"{bar(n)} = {bar(n)}.sum({over}).to({first}.dtype)" for n in self._summed(Kind.CHANNEL)]
         lines += [f"{bar(n)} = {bar(n)}.sum().to({first}.dtype)" for n in self._summed(Kind.SCALAR)]
+        lines += [f"{bar(n)} = {bar(n)}.sum(0).to({first}.dtype)" for n in self._summed(Kind.UNITS)]
         for n in self.fixed:
             if self.kinds[n] is Kind.MATRIX and self._terms[n]:
                 pairs = [self._outers[t] for t in self._terms[n]]
