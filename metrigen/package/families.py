@@ -48,7 +48,9 @@ def _graph_runtime(layer: FieldLayer) -> Mapping[str, str]:
 
 
 def _lattice_runtime(layer: FieldLayer) -> Mapping[str, str]:
-    return runtime("lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.networks else []))
+    return runtime(
+        "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.networks else [])
+    )
 
 
 LATTICE = Family(module_text, sections, field_guarantees, field_cost, _lattice_runtime)

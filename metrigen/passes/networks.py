@@ -111,7 +111,9 @@ class _Writer:
         if len(marks) == 1:  # what a wall does to an argument: one value on its inner side, another beyond it
             (at,) = marks
             within, beyond = (tuple(a.xreplace({Inside(at): i, Outside(at): 1 - i}) for a in arguments) for i in (1, 0))
-            return Inside(at) * self._anywhere(head, within, inside | marks) + Outside(at) * self._anywhere(head, beyond)
+            return Inside(at) * self._anywhere(head, within, inside | marks) + Outside(at) * self._anywhere(
+                head, beyond
+            )
         places = sorted({a.offset for x in arguments for a in x.atoms(Leaf)})
         if marks or not places or (not self.periodic and len(places) > 1):
             return self._at_site(head, arguments)
