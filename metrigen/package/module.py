@@ -132,7 +132,7 @@ def _solvers(layer: FieldLayer) -> tuple[str, ...]:
 
 def _methods(package: Package[FieldLayer]) -> list[str]:
     layer = package.layer
-    forward = forward_steps(package) if layer.stepping else _forward_steady(layer)
+    forward = forward_steps(package) if layer.stepping else _forward_steady(package)
     found = joint(layer)
     forward += forward_readout(layer, found) if found and package.registers("evolve_readout") else []
     lines = ["", *forward, *readout_method(package), *density_method(layer, "energy")]
@@ -143,9 +143,10 @@ def _methods(package: Package[FieldLayer]) -> list[str]:
     return [f"    {line}" if line else "" for line in lines]
 
 
-def _forward_steady(layer: FieldLayer) -> list[str]:
+def _forward_steady(package: Package[FieldLayer]) -> list[str]:
+    layer = package.layer
     if layer.lowered.minimum is not None:
-        return _forward_minimum(layer, layer.lowered.minimum)
+        return _forward_minimum(package, layer.lowered.minimum)
     steady = layer.lowered.steady
     assert steady is not None
     operator, source = layer.programs["operator"], layer.programs["source"]
@@ -169,7 +170,12 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _forward_minimum(layer: FieldLayer, equation: Equation) -> list[str]:
+def _forward_minimum(package: Package[FieldLayer], equation: Equation) -> list[str]:
+    layer = package.layer
+    made = f"reference.{layer.equations[equation].upper()}"
+    kernels = [f"    equation = {made}", '    if self.backend != "torch" and not transformed():',
+               "        self._insist(like)",
+               "        equation = equation._replace(kernels=self.OPERATORS.solver(like))"]  # fmt: skip
     fixed = arguments(layer, equation.residual, "like", layer.fields)
     return [
         *_forward_head(layer, "||dF||"),
@@ -178,7 +184,8 @@ def _forward_minimum(layer: FieldLayer, equation: Equation) -> list[str]:
         "    if warm_start is not None:",
         '        start = self._site(warm_start, like, "warm_start").detach()',
         "    options = self.rtol, self.bwd_rtol, self.atol, self.max_iter",
-        f"    found = reference.minimum(reference.{layer.equations[equation].upper()}, start, fixed, *options)",
+        *(kernels if package.registered else [f"    equation = {made}"]),
+        "    found = reference.minimum(equation, start, fixed, *options)",
         f'    solution, iterations, residual, status = reported(found, self.max_iter, "{layer.class_name}")',
         f"    return {layer.class_name}State(solution.to(dtype), iterations, residual, status)",
         "",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from metrigen.backends.cpu.group import Points, Printed
 from metrigen.backends.cpu.implicit import implicit_group, kept_planes
+from metrigen.backends.cpu.minimum import minimum_group
 from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.cpu.reading import readout_group
 from metrigen.backends.cpu.solve import solve_group
@@ -33,6 +34,7 @@ class CpuKernels:
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
     points  what lies along the vectors of a system of ODEs at a point; units: whether networks are evaluated
+    minimum whether it is a nonlinear steady state that is solved for
     on_request  what of the steps is summed where a call asks for it
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
@@ -57,6 +59,7 @@ class CpuKernels:
     components: int
     points: Points
     units: bool = False
+    minimum: bool = False
     on_request: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
@@ -90,7 +93,7 @@ class CpuKernels:
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request,
-            units=self.units, bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
+            units=self.units, minimum=self.minimum, bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
 
@@ -119,8 +122,6 @@ UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asi
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
     or solves a constraint."""
-    if lowered.minimum is not None:
-        return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
     lowered = _renamed(lowered) if lowered.dynamics.origin else _at_a_point(_renamed(lowered))
@@ -129,7 +130,9 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     reading = readout_group(lowered, points)
     if solving and not _as_units(lowered):
         return None
-    if lowered.body is None:
+    if lowered.minimum is not None:
+        moving = minimum_group(lowered)
+    elif lowered.body is None:
         moving = solve_group(lowered)
     else:
         moving = implicit_group(lowered, points) if solving else step_group(lowered, points)
@@ -149,7 +152,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         periodic=lowered.dynamics.lowering.periodic,
         indicators=any(isinstance(a, Inside) for a in atoms),
         coupled=_is_coupled(programs),
-        block=_block(derivation, programs),
+        block=_block(derivation, programs) if lowered.minimum is None or not lowered.minimum.coupled else None,
         stepping=lowered.body is not None,
         unknown=_spec_name(lowered.steady.unknown) if lowered.steady else "",
         separable=lowered.steady is not None and lowered.steady.stencil is not None,
@@ -164,6 +167,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         components=len(lowered.readout.outputs),
         points=points,
         units=_has_units(programs),
+        minimum=lowered.minimum is not None,
         on_request=lowered.on_request,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in lowered.body or ()),
@@ -276,8 +280,11 @@ def _renamed(lowered: Lowered) -> Lowered:
                 gather=program(steady.stencil.gather), diagonal=program(steady.stencil.diagonal),
             ),
         )  # fmt: skip
+    minimum = lowered.minimum
+    if minimum is not None:
+        minimum = replace(minimum, residual=program(minimum.residual), tangent=program(minimum.tangent))
     return replace(
-        lowered, steady=steady, body=maybe(lowered.body), body_adjoint=maybe(lowered.body_adjoint),
+        lowered, steady=steady, minimum=minimum, body=maybe(lowered.body), body_adjoint=maybe(lowered.body_adjoint),
         readout=program(lowered.readout), readout_adjoint=program(lowered.readout_adjoint),
     )  # fmt: skip
 
@@ -313,4 +320,5 @@ def _all_programs(lowered: Lowered) -> list[Program]:
     steady = [lowered.steady.operator, lowered.steady.adjoint] if lowered.steady else []
     steps = [lowered.body, lowered.body_adjoint]
     found = [p for p in (lowered.readout, lowered.readout_adjoint, *steps, *steady) if p is not None]
+    found += [] if lowered.minimum is None else [lowered.minimum.residual, lowered.minimum.tangent]
     return [*found, *(part for p in found for e in equations_in(p) for part in e.programs)]
