@@ -23,6 +23,7 @@ def parameter_text(symbol: sp.Symbol) -> ParameterText:
     if isinstance(symbol, (Weights, Offset)):
         sizes = [str(symbol.network.hidden), str(symbol.arguments)] if isinstance(symbol, Weights) else []
         sizes += ["shared=True"] if symbol.network.per == "shared" else []
+        sizes += ["convex=True"] if symbol.network.convex and isinstance(symbol, Weights) else []
         return ParameterText(symbol.name, f"{symbol.name} = Network{type(symbol).__name__}({', '.join(sizes)})")
     param = symbol if isinstance(symbol, Param) else None
     per = "scalar" if param is None else "matrix" if param.is_matrix else param.per

@@ -16,6 +16,7 @@ import sympy as sp
 from metrigen.errors import SpecError
 from metrigen.spec.functions import logcosh, sigmoid, softplus
 
+CONVEX = ("softplus", "logcosh")  # activations
 MOST_UNITS, MOST_ARGUMENTS = 64, 8
 OFFSET = "_offset"  # behind the name of a function: the parameter that is added to the sum
 PER = ("channel", "shared")
@@ -27,11 +28,13 @@ ACTIVATIONS: Mapping[str, type[sp.Function]] = {
 
 @dataclass(frozen=True, order=True)  # expressions are put in an order
 class Network:
-    """hidden: how many units; activation: its name; per: "channel", weights of its own for each, or "shared"."""
+    """hidden: how many units; activation: its name; per: "channel", weights of its own for each, or "shared"; convex:
+    whether gains are kept above 0, which makes a sum of convex functions of one."""
 
     hidden: int
     activation: str
     per: str
+    convex: bool = False
 
     @property
     def function(self) -> type[sp.Function]:
@@ -43,7 +46,9 @@ class Network:
         return f"{name}{OFFSET} + sum_j gain_j {self.activation}({inside}), j = 1..{self.hidden}"
 
 
-def network(name: str, arguments: int, hidden: object, activation: object, per: object) -> Network | None:
+def network(
+    name: str, arguments: int, hidden: object, activation: object, per: object, convex: bool
+) -> Network | None:
     """What ``hidden``, ``activation`` and ``per`` of a learned function declare; None where a module is to be given.
     Raises SpecError for what has no kernels."""
 
@@ -74,12 +79,14 @@ def network(name: str, arguments: int, hidden: object, activation: object, per: 
             f"{arguments} arguments are more than {MOST_ARGUMENTS}",
             "fewer arguments, or leave hidden= out and hand the layer a torch module",
         )
-    chosen, whose = activation or "tanh", per or "channel"
+    chosen, whose = activation or ("softplus" if convex else "tanh"), per or "channel"
     if chosen not in ACTIVATIONS:
         raise refuse(f"activation={activation!r} is not known", "one of " + ", ".join(map(repr, ACTIVATIONS)))
     if whose not in PER:
         raise refuse(f"per={per!r} is not known", "one of " + ", ".join(map(repr, PER)))
-    return Network(sizes[0], str(chosen), str(whose))
+    if convex and chosen not in CONVEX:
+        raise refuse(f"convex=True is not kept by activation={chosen!r}", "one of " + ", ".join(map(repr, CONVEX)))
+    return Network(sizes[0], str(chosen), str(whose), convex)
 
 
 class Offset(sp.Symbol):

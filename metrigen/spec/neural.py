@@ -26,7 +26,7 @@ class Head(Atom):
     """Which function stands in a ``learned`` expression, and how often it is differentiated in each argument.
 
     sign    "positive" or "nonnegative": kept by the emitted code; "" otherwise
-    convex  declared of the function: a condition, kept by nothing
+    convex  declared: kept by the gains of a network, a condition on a module
     network the network that the spec declares; None where a module is given
     """
 
@@ -108,7 +108,9 @@ class learned(sp.Function):
         return True if self.head.sign == "positive" and not self.head.order else None
 
     def _eval_is_nonnegative(self) -> bool | None:
-        return True if self.head.sign and not self.head.order else None
+        head = self.head
+        kept = head.convex and head.network is not None and head.order == 2
+        return True if kept or (head.sign and not head.order) else None
 
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         """The chain rule, one argument after the other."""
@@ -144,7 +146,8 @@ def NeuralFunction(
 
     Without it the emitted layer takes a torch module as the keyword ``name``; it maps tensors to one of their shape,
     elementwise. ``positive`` and ``nonnegative`` are kept for all weights: the layer takes softplus of the output.
-    ``convex`` (of one argument) is a condition on the function, stated in the laws that rest on it.
+    ``convex`` (of one argument) is kept as well for a network, by gains above 0 and a convex activation, "softplus" or
+    "logcosh"; of a module it is a condition, stated in the laws that rest on it.
 
     Raises SpecError for arguments that are no expressions in fields or inputs, and for a network that has no kernels.
     """
@@ -167,7 +170,7 @@ def NeuralFunction(
             "it is evaluated at every site",
         )
     sign = "positive" if positive else "nonnegative" if nonnegative else ""
-    declared = network(name, len(values), hidden, activation, per)
+    declared = network(name, len(values), hidden, activation, per, convex)
     return learned(Head(name, (0,) * len(values), sign, convex, declared), *values)
 
 
