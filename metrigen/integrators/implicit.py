@@ -35,13 +35,13 @@ def check_arrays(derivation: Derivation, quotients: bool = True) -> None:
             derivation,
             f"its step is the solution of an equation with an implicit gradient, which cannot reach the weights of the "
             f"module {names[0]}",
-            f'declare it, NeuralFunction("{names[0]}", ..., hidden=(16,)), with ImplicitMidpoint, or Strang or Leapfrog '
+            f'ImplicitMidpoint with NeuralFunction("{names[0]}", ..., hidden=(16,)), or Strang or Leapfrog '
             "where H = T(p) + V(q), or RK4",
         )
     if found and quotients:
         raise unfit(
             derivation,
-            f"its step needs the mean slope of {found[0].name} between two states, which a network has in no closed form",
+            f"its step needs the mean slope of {found[0].name} between two states, which has no closed form",
             "ImplicitMidpoint, Strang or Leapfrog where H = T(p) + V(q), or RK4",
         )
 

@@ -94,8 +94,8 @@ def _check_flow(derivation: Derivation) -> None:
         raise unfit(
             derivation,
             f"its solve is one operator with an implicit gradient, and an operator cannot hold a module: {names[0]}",
-            f"declare the function with hidden=, or apply the module before the layer and hand its values in as an Input, "
-            f"or step in time; {ANY}",
+            "declare the function with hidden=, or apply the module before the layer and hand its values in as an "
+            f"Input, or step in time; {ANY}",
         )
     gradient_flow = "give hamiltonian=F and metric=Dissipation((1, lambda F: F[u])) alone"
     if derivation.bracket is not None:

@@ -139,7 +139,7 @@ class _Writer:
         """softplus of the network, or a derivative of it."""
         raw = Head(head.name, (0,) * len(head.orders), network=head.network)
         at = [sp.Dummy(real=True) for _ in arguments]
-        value = softplus(learned(raw, *at)) + (_LEAST if head.sign == "positive" else 0)
+        value: sp.Expr = softplus(learned(raw, *at)) + (_LEAST if head.sign == "positive" else sp.S.Zero)
         for symbol, order in zip(at, head.orders, strict=True):
             for _ in range(order):
                 value = slope(value, symbol)

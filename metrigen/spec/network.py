@@ -46,9 +46,7 @@ class Network:
         return f"{name}{OFFSET} + sum_j gain_j {self.activation}({inside}), j = 1..{self.hidden}"
 
 
-def network(
-    name: str, arguments: int, hidden: object, activation: object, per: object, convex: bool
-) -> Network | None:
+def network(name: str, arguments: int, hidden: object, activation: object, per: object, convex: bool) -> Network | None:
     """What ``hidden``, ``activation`` and ``per`` of a learned function declare; None where a module is to be given.
     Raises SpecError for what has no kernels."""
 
@@ -65,7 +63,7 @@ def network(
     if len(sizes) > 1:
         raise refuse(
             f"hidden={tuple(sizes)} has {len(sizes)} hidden layers",
-            f"one layer, hidden=({min(max(sizes), MOST_UNITS)},), or leave hidden= out and hand the layer a torch module",
+            f"hidden=({min(max(sizes), MOST_UNITS)},), or leave hidden= out and hand the layer a torch module",
             "kernels evaluate one: a second would need all units of the first at every site, and for each derivative",
         )
     if sizes[0] > MOST_UNITS:

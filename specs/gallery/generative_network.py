@@ -1,4 +1,4 @@
-"""Dynamics of a Hamiltonian generative network: a latent (q, p) rolled out by leapfrog in a potential V(q) of a network.
+"""Dynamics of a Hamiltonian generative network: a latent (q, p) rolled out by leapfrog in the potential of a network.
 
 As hamiltonian_generative, but the network is declared: 32 units for each channel, and a coupling of the channels. The
 leapfrog step keeps the volume of phase space whatever the weights are.

@@ -1,4 +1,4 @@
-"""Declared learned functions in kernels: the CPU and, where it runs, Triton in the interpreter, against the reference."""
+"""Declared learned functions in kernels: of the CPU, or of Triton in the interpreter, against the reference."""
 
 from __future__ import annotations
 

@@ -144,6 +144,7 @@ def test_refusals() -> None:
     refused("hidden=0 is no number of units", hidden=0)
     refused("activation='relu' is not known", hidden=(4,), activation="relu")
     refused("per='site' is not known", hidden=(4,), per="site")
+    refused("not kept by activation='tanh'", hidden=4, activation="tanh", convex=True)
     refused("say how many units|speak of a network", activation="tanh")
     with pytest.raises(SpecError, match="9 arguments are more than 8"):
         NeuralFunction("V", *(phi * k for k in range(1, 10)), hidden=4)

@@ -93,7 +93,8 @@ class CpuKernels:
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request,
-            units=self.units, minimum=self.minimum, bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
+            units=self.units, minimum=self.minimum,
+            bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
 

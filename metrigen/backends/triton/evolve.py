@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from metrigen.backends.triton.evolution import ChipKernel, Evolution
-from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
+from metrigen.backends.triton.evolve_arrays import Arrays
+from metrigen.backends.triton.plane import Near, PlaneFunction
 from metrigen.backends.triton.printer import asked
-from metrigen.backends.triton.units import rows, sums_of, unit_functions
+from metrigen.backends.triton.units import rows, sums_of, unit_call
 from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total, Units
 from metrigen.ir.statement import unknown
 from metrigen.passes.vary import bar
@@ -27,29 +28,7 @@ def print_evolution(
     return _Writer(step, adjoint, fields, near, on_request).evolution()
 
 
-class _Writer:
-    def __init__(
-        self, step: Program, adjoint: Program, fields: tuple[str, ...], near: Near, on_request: tuple[str, ...]
-    ) -> None:
-        self.on_request = on_request
-        self.step, self.adjoint, self.fields, self.near = step, adjoint, fields, near
-        self.grouped = any(isinstance(s, (Mix, Total)) for s in step.body)
-        self.functions = plane_functions(step, "step", near)
-        self.reverse = plane_functions(adjoint, "step_adjoint", near)
-        self.units = unit_functions(step, "step")
-        self.reverse_units = unit_functions(adjoint, "step_adjoint")
-        self.sizes_of = {a.name: a.units for a in step.inputs if a.kind is Kind.UNITS}
-        self.kinds = {a.name: a.kind for a in step.inputs}
-        self.fixed = tuple(a.name for a in step.inputs if a.name not in fields)
-        self.driven = frozenset(a.name for a in step.inputs if a.driven)
-        self.noise = frozenset(a.name for a in step.inputs if a.noise)
-        self.helpers: set[str] = set()
-        self.sizes = ["N__", *(f"N{axis}__" for axis in range(near.rank)), "TILE__"]
-        self.sizes += ["GROUP__"] if self.grouped else []
-        everything = (*self.functions, *self.reverse)
-        self.nears = [f"near__{k}" for k in range(len(near.sets))]
-        self.insides = [m.name for m in near.inside if any(m.name in f.insides for f in everything)]
-
+class _Writer(Arrays):
     def evolution(self) -> Evolution:
         step, evolve, adjoint = self._step(), self._evolve(), self._adjoint()
         return Evolution(
@@ -196,29 +175,8 @@ class _Writer:
 
     def _units(self, statement: Units, function: PlaneFunction, memory: Mapping[str, str]) -> list[str]:
         """A sum over units: of a plane, or of one plane of a group after the other."""
-        table, results = statement.table, ", ".join(function.results)
-        if not self.grouped:
-            return [f"{results} = {function.call()}" if results else function.call()]
-        if statement.sums:
-            self.helpers.add("load_plane")
-        given = [
-            f"_load_plane({memory[n]} + c__ * N__, ok__, ACC)" if n in memory else f"{n}[c__]" for n in function.sites
-        ]
-        given.append(f"{table}_ptr + (first__ + c__) * {self._numbers(table)}")
-        given += ["ok__", f"{bar(table)}_ptr + (plane__ + c__) * {self._numbers(table)}"] if statement.sums else []
-        call = f"{function.name}({', '.join([*given, *function.constants])})"
-        targets = ", ".join(f"{n}__c" for n in function.results)
-        return [
-            *(f"{n} = ()" for n in function.results),
-            "for c__ in tl.static_range(GROUP__):",
-            f"    {targets} = {call}" if targets else f"    {call}",
-            *(f"    {n} += ({n}__c,)" for n in function.results),
-        ]
-
-    def _numbers(self, table: str) -> int:
-        """Numbers of a channel in the weights of a network."""
-        units, columns = self.sizes_of[table]
-        return units * columns
+        self.helpers |= {"load_plane"} if memory else set()
+        return unit_call(statement, function, self._numbers(statement.table), self.grouped, memory)
 
     # Forward.
 
@@ -251,35 +209,6 @@ class _Writer:
         return ", GROUP__=group__" if self.grouped else ""
 
     # Reverse.
-
-    @property
-    def _kept(self) -> list[str]:
-        """State arrays that the varied step reads."""
-        read = {name for s in self.adjoint.body for name in s.reads}
-        return [f for f in self.fields if f in read]
-
-    @property
-    def _flowing(self) -> dict[str, str]:
-        """Field -> the name of the cotangent that flows into a step, an input of the varied step."""
-        return dict(zip(self.fields, (bar(out) for out in self.step.outputs), strict=True))
-
-    @property
-    def _terms(self) -> dict[str, tuple[str, ...]]:
-        """Fixed array -> the sums or outer products that make its cotangent; (itself,) for a site array."""
-        sums = {s.out: s.terms for s in self.adjoint.body if isinstance(s, Accumulate)}
-        return {n: (bar(n),) if self.kinds[n] is Kind.SITE else sums.get(bar(n), ()) for n in self.fixed}
-
-    @property
-    def _outers(self) -> dict[str, Outer]:
-        return {s.out: s for s in self.adjoint.body if isinstance(s, Outer)}
-
-    @property
-    def _factors(self) -> list[str]:
-        """Site arrays whose outer products torch sums at the end; one plane of each is kept per step."""
-        return sorted({n for s in self._outers.values() for n in (s.left, s.right)} - set(self._kept))
-
-    def _summed(self, kind: Kind) -> list[str]:
-        return [n for n in self.fixed if self.kinds[n] is kind and self._terms[n]]
 
     def _adjoint(self) -> ChipKernel:
         read = _joined(self.step, self.adjoint) if self._kept else self.adjoint
@@ -333,13 +262,6 @@ class _Writer:
         tables = self._summed(Kind.UNITS)
         out = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE), *self._partial(), *tables)]
         return [*state, *self._pointers(program), *(f"{f}__out_bar" for f in self.fields), *kept, *out]
-
-    def _partial(self) -> list[str]:
-        return [*self._summed(Kind.CHANNEL), *self._summed(Kind.SCALAR)]
-
-    def _added(self) -> list[str]:
-        """Fixed fields whose cotangents are added up over the steps."""
-        return [n for n in self._summed(Kind.SITE) if n not in self.driven]
 
     def _zeros(self) -> list[str]:
         """Sums over the steps, lane by lane. A group keeps those of its channels in memory: see ``_add``."""

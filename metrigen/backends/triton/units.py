@@ -6,7 +6,7 @@ adds the programs up, so gradients are the same bits at every run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import sympy as sp
 
@@ -16,6 +16,7 @@ from metrigen.backends.triton.plane import PlaneFunction
 from metrigen.backends.units import unit_pass
 from metrigen.ir.nodes import Program, Statement
 from metrigen.ir.units import Units
+from metrigen.passes.vary import bar
 
 
 def rows(table: str) -> str:
@@ -55,6 +56,27 @@ def _function(statement: Units, name: str) -> PlaneFunction:
     )  # fmt: skip
 
 
+def unit_call(
+    statement: Units, function: PlaneFunction, numbers: int, grouped: bool, memory: Mapping[str, str]
+) -> list[str]:
+    """The lines that call a function: for a plane, or for one plane of a group after the other, whose arrays may lie in
+    ``memory``. ``numbers`` of a channel are in the weights."""
+    table, results = statement.table, ", ".join(function.results)
+    if not grouped:
+        return [f"{results} = {function.call()}" if results else function.call()]
+    given = [f"_load_plane({memory[n]} + c__ * N__, ok__, ACC)" if n in memory else f"{n}[c__]" for n in function.sites]
+    given.append(f"{table}_ptr + (first__ + c__) * {numbers}")
+    given += ["ok__", f"{bar(table)}_ptr + (plane__ + c__) * {numbers}"] if statement.sums else []
+    call = f"{function.name}({', '.join([*given, *function.constants])})"
+    targets = ", ".join(f"{n}__c" for n in function.results)
+    return [
+        *(f"{n} = ()" for n in function.results),
+        "for c__ in tl.static_range(GROUP__):",
+        f"    {targets} = {call}" if targets else f"    {call}",
+        *(f"    {n} += ({n}__c,)" for n in function.results),
+    ]
+
+
 def unit_kernel(statement: Units, name: str, site: str) -> tuple[Kernel, list[str]]:
     """The kernel of a statement on blocks of sites, and the lines that launch it on the shape of ``site``."""
     size = len(statement.columns)
@@ -85,7 +107,7 @@ def unit_kernel(statement: Units, name: str, site: str) -> tuple[Kernel, list[st
 
 
 def _loop(statement: Units, first: str, added: Callable[[str, str, str], str]) -> list[str]:
-    """The loop over the units, whose rows begin at ``first``; ``added`` writes what is summed into a number of a row."""
+    """The loop over the units, whose rows begin at ``first``; ``added`` writes what is summed into a number."""
     size = len(statement.columns)
     at: dict[sp.Basic, sp.Basic] = {leaf: sp.Symbol(leaf.array, real=True) for leaf in statement.leaves}
     one = unit_pass(statement, at, "u__")
