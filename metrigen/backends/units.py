@@ -27,9 +27,10 @@ def unit_pass(
     whole = [e for _, e in statement.stores] + [e for _, row in sums for e in row]
     functions = sorted({f for e in whole for f in e.atoms(sp.Function)}, key=sp.default_sort_key)
     called = {f: sp.Symbol(f"{prefix}f{i}", real=True) for i, f in enumerate(functions)}
-    given = [f.args[0].xreplace(names) for f in functions] + [e.xreplace(called).xreplace(names) for e in whole]
+    values_of = [f.func(*(a.xreplace(called) for a in f.args)) for f in functions]
+    given = [e.xreplace(names) for e in (*values_of, *(e.xreplace(called) for e in whole))]
     shared, reduced = sp.cse(given, sp.numbered_symbols(prefix, real=True), [])
-    made = [(called[f], f.func(a)) for f, a in zip(functions, reduced, strict=False)]
+    made = [(called[f], e) for f, e in zip(functions, reduced, strict=False)]
     values = iter(reduced[len(functions) :])
     return Pass(
         _ordered([*shared, *made]),
