@@ -24,6 +24,7 @@ from metrigen.ir.nodes import Kind, Leaf, Map, Program
 from metrigen.ir.queries import maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
+from metrigen.passes.networks import lower_equation, lower_networks
 from metrigen.passes.pipeline import BUILT, FUSED, READ, SHARED, STEP, VALUES, Passes, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.clock import explicit_rate
@@ -155,11 +156,13 @@ def assembled(derivation: Derivation, layer: Dynamics, made: Made) -> Lowered:
     if isinstance(made, Scan):
         return Lowered(layer, made, {}, made.components)
     evolution = _time_step(derivation, layer, made) if isinstance(made, Program) else made
+    if isinstance(evolution, NonlinearSteady):
+        evolution = replace(evolution, equation=lower_equation(evolution.equation, len(layer.origin)))
     readout, components = _readout(derivation, layer)
     values = {"readout": readout, "readout_adjoint": apply(BUILT, layer.lowering.adjoint(readout))}
     for name, density in (("energy", derivation.hamiltonian), ("entropy", derivation.system.entropy)):
         if density is not None:
-            values[name] = apply(VALUES, layer.lowering.sites(name, {f"{name}__density": density}))
+            values[name] = _values(layer.lowering.sites(name, {f"{name}__density": density}))
     values |= _diagnostics(layer, isinstance(evolution, TimeStep))
     return Lowered(layer, evolution, values, components)
 
@@ -167,10 +170,15 @@ def assembled(derivation: Derivation, layer: Dynamics, made: Made) -> Lowered:
 def _time_step(derivation: Derivation, layer: Dynamics, made: Program) -> TimeStep:
     number = () if layer.derivation is derivation else ("dt",)
     constants = (*number, "t") if layer.timed else ()
-    step = apply(STEP, made)
+    step = apply(STEP, lower_networks(made))
     prologue, body = hoist(step, [a.name for a in layer.state])
     adjoint = apply(BUILT, layer.lowering.adjoint(body, constants))
     return TimeStep(step, prologue, body, adjoint, constants, () if constants else number)
+
+
+def _values(program: Program) -> Program:
+    """Values at the sites, of networks as well."""
+    return apply(VALUES, lower_networks(program))
 
 
 _READ = ("readout", "readout_adjoint", "energy", "entropy", "stress_energy", "currents", "flux", "rates", "power")
@@ -226,20 +234,20 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
     names = {name: f"{name}__density" for name in densities}
     raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
     if not degree_one:
-        return apply(VALUES, raw), tuple(densities)
+        return _values(raw), tuple(densities)
     leaves: dict[str, sp.Expr] = {name: Leaf(names[name], layer.origin) for name in densities}
     scaled = normalised(leaves, Leaf("a__density", layer.origin, positive=True))
     stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
     outputs = tuple(f"{name}__density" for name in scaled)
-    return apply(VALUES, replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
+    return _values(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
 
 
 def _diagnostics(layer: Dynamics, stepping: bool) -> dict[str, Program]:
     """What helps to watch a layer: what its domain gives, its rates, and the power dH/dt of its dynamics."""
-    found = {name: apply(VALUES, p) for name, p in layer.lowering.diagnostics(layer.derivation).items()}
+    found = {name: _values(p) for name, p in layer.lowering.diagnostics(layer.derivation).items()}
     if not stepping:
         return found
-    return found | {"rates": apply(VALUES, apply(STEP, rates_program(layer))), "power": _power(layer)}
+    return found | {"rates": apply(VALUES, apply(STEP, lower_networks(rates_program(layer)))), "power": _power(layer)}
 
 
 def _power(layer: Dynamics) -> Program:
@@ -256,4 +264,4 @@ def _power(layer: Dynamics) -> Program:
     builder.body.append(Map(stores=(("power__density", power),)))
     inputs = (*layer.state, *layer.inputs, *layer.params)
     program = Program("power", inputs, tuple(builder.body), ("power__density",), layer.lowering.periodic)
-    return apply(VALUES, program)
+    return _values(program)

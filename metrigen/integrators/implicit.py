@@ -22,17 +22,27 @@ from metrigen.physics.preconditions import unfit
 from metrigen.spec.neural import heads
 
 
-def check_arrays(derivation: Derivation) -> None:
-    """Raise SpecError for a learned function: the gradient of a solution sees fields, inputs and parameters alone."""
+def check_arrays(derivation: Derivation, quotients: bool = True) -> None:
+    """Raise SpecError for a function that is given as a module: the gradient of a solution sees fields, inputs and
+    parameters alone. ``quotients``: and for one that is declared, of which an average or a difference quotient over a
+    step would be needed."""
     forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     entropy = [e for e in (derivation.system.entropy,) if e is not None]
-    names = [head.name for head in heads(derivation.hamiltonian, *forms, *entropy)]
+    found = heads(derivation.hamiltonian, *forms, *entropy)
+    names = [head.name for head in found if head.network is None]
     if names:
         raise unfit(
             derivation,
             f"its step is the solution of an equation with an implicit gradient, which cannot reach the weights of the "
             f"module {names[0]}",
-            "Strang or Leapfrog where H = T(p) + V(q), or RK4",
+            f'ImplicitMidpoint with NeuralFunction("{names[0]}", ..., hidden=(16,)), or Strang or Leapfrog '
+            "where H = T(p) + V(q), or RK4",
+        )
+    if found and quotients:
+        raise unfit(
+            derivation,
+            f"its step needs the mean slope of {found[0].name} between two states, which has no closed form",
+            "ImplicitMidpoint, Strang or Leapfrog where H = T(p) + V(q), or RK4",
         )
 
 

@@ -95,12 +95,13 @@ def _check_flow(derivation: Derivation) -> None:
         why = f"the free energy holds {auxiliary} of an elliptic constraint, and dF = 0 would be a solve inside a solve"
         raise unfit(derivation, why, "step in time with RK4 or ExplicitEuler")
     metric_form = () if derivation.metric is None else (derivation.metric.form,)
-    names = [head.name for head in heads(derivation.hamiltonian, *metric_form)]
+    names = [head.name for head in heads(derivation.hamiltonian, *metric_form) if head.network is None]
     if names:
         raise unfit(
             derivation,
             f"its solve is one operator with an implicit gradient, and an operator cannot hold a module: {names[0]}",
-            f"apply the module before the layer and hand its values in as an Input, or step in time; {ANY}",
+            "declare the function with hidden=, or apply the module before the layer and hand its values in as an "
+            f"Input, or step in time; {ANY}",
         )
     gradient_flow = "give hamiltonian=F and metric=Dissipation((1, lambda F: F[u])) alone"
     if derivation.bracket is not None:

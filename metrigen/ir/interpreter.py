@@ -31,6 +31,8 @@ from metrigen.ir.nodes import (
     Total,
 )
 from metrigen.ir.statement import unknown
+from metrigen.ir.unit_rules import unit_values
+from metrigen.ir.units import Units
 
 Values = Mapping[str, Any]
 
@@ -108,6 +110,8 @@ def run(
             env |= root_values(statement, env, run)
         elif isinstance(statement, RootAdjoint):
             env |= adjoint_values(statement, env, run)
+        elif isinstance(statement, Units):
+            unit_values(statement, env)
         else:
             raise unknown(statement, "the interpreter")
     return {name: env[name] for name in program.outputs}

@@ -14,3 +14,4 @@ class Kind(Enum):
     CHANNEL = "(C,)"
     SCALAR = "()"
     MATRIX = "(C, C)"
+    UNITS = "(C, H, P)"  # the numbers of the hidden units of a network

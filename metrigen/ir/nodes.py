@@ -14,7 +14,7 @@ defines is declared with its fields (``ir.statement``, which says how to add one
     Cayley    R = (1 - s M)^-1 (1 + s M), orthogonal for antisymmetric M
     CayleyAdjoint  the transpose of the variation of ``Cayley``
     Solve     psi of A psi = r, A a symmetric stencil
-    EdgeMap in ``ir.edges``; SiteSum, Root, RootAdjoint in ``ir.implicit``
+    EdgeMap in ``ir.edges``; SiteSum, Root, RootAdjoint in ``ir.implicit``; Units in ``ir.units``
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from metrigen.ir.leaves import shift as shift
 from metrigen.ir.leaves import stem as stem
 from metrigen.ir.statement import DATA, OWN, defines, reads
 from metrigen.ir.statement import Statement as Statement
+from metrigen.ir.units import Units as Units
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Array:
     symmetry  of a matrix: +1 symmetric, -1 antisymmetric, 0 neither
     driven    whether every step of a call reads a value of its own
     noise     whether these are standard normal numbers, which a call may make from hashes
+    units     of the weights of a network: how many units, and how many numbers each has
     """
 
     name: str
@@ -58,6 +60,7 @@ class Array:
     symmetry: int = 0
     driven: bool = False
     noise: bool = False
+    units: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Accumulate(Statement):
 
     out: Annotated[str, defines("kind")]
     kind: Annotated[Kind, DATA]
-    terms: Annotated[tuple[str, ...], reads(Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX)]
+    terms: Annotated[tuple[str, ...], reads(Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX, Kind.UNITS)]
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ class Solve(Statement):
 # All kinds but ``Map``, the only kernel. One that is not here is an error wherever it is met.
 WHOLE = (
     Local, Fold, Mix, Total, Outer, Accumulate, Cayley, CayleyAdjoint, Solve, EdgeMap, SiteSum, Root, RootAdjoint,
+    Units,
 )  # fmt: skip
 STATEMENTS: tuple[type[Statement], ...] = (Map, *WHOLE)
 

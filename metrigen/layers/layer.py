@@ -20,6 +20,7 @@ from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Evolution, Lowered, TimeStep, equation_programs
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
+from metrigen.spec.network import OFFSET, Offset, Weights
 from metrigen.spec.neural import Head, heads
 from metrigen.spec.symbols import Param, t
 
@@ -104,6 +105,10 @@ class Layer:
         wanted = [a.name for a in dynamics.params if a.name != t.name]
         wanted += [a.name for a in dynamics.inputs if isinstance(named.get(a.name), Param)]
         found = {name: named[name] for name in sorted(wanted) if name in named}
+        for head in self.networks:
+            assert head.network is not None
+            found[head.name] = Weights(head.name, head.network, len(head.orders))
+            found[head.name + OFFSET] = Offset(head.name + OFFSET, head.network)
         return {name: s for name, s in found.items() if not (isinstance(s, Param) and s.per == "sample")}
 
     @cached_property
@@ -113,8 +118,13 @@ class Layer:
         return {name: found[name] for name in sorted(found) if found[name].per == "sample"}
 
     @cached_property
+    def networks(self) -> tuple[Head, ...]:
+        """The learned functions that the spec declares: their weights are parameters."""
+        return tuple(head for head in heads(*self.expressions) if head.network is not None)
+
+    @cached_property
     def learned(self) -> tuple[Head, ...]:
-        """The learned functions that the layer evaluates."""
+        """The learned functions that the layer evaluates by a module."""
         return heads(*(e for program in self.programs.values() for s in program for e in s.expressions))
 
     @cached_property

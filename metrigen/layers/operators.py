@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from metrigen.discretise.steady_programs import LinearSteady
 from metrigen.integrators.scan import Scan
-from metrigen.ir.nodes import Kind
+from metrigen.ir.nodes import Array, Kind
 from metrigen.layers.operator import Operator, names_of
 from metrigen.programs import TimeStep
 
 if TYPE_CHECKING:
     from metrigen.layers.layer import Layer
 
-_KINDS = {Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar"}
+_KINDS = {
+    Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar", Kind.UNITS: "units",
+}  # fmt: skip
 
 
 def operators_of(layer: Layer) -> tuple[Operator, ...]:
@@ -74,7 +76,12 @@ def kinds(layer: Layer) -> Mapping[str, str]:
         return _token_kinds(layer.evolution)
     programs = [layer.programs[n] for n in ("readout", "step", "operator") if n in layer.programs]
     arrays = {a.name: a for program in programs for a in program.inputs}
-    return {name: _KINDS[arrays[name].kind] for name in sorted(arrays)}
+    return {name: " ".join((_KINDS[a.kind], *_numbers(a))) for name, a in sorted(arrays.items())}
+
+
+def _numbers(array: Array) -> list[str]:
+    """Of the weights of a network how many units it has, and numbers of each."""
+    return [str(n) for n in array.units] if array.kind is Kind.UNITS else []
 
 
 def _token_kinds(scan: Scan) -> Mapping[str, str]:

@@ -28,6 +28,7 @@ from metrigen.ir.nodes import (
     Program,
     Solve,
     Total,
+    Units,
 )
 from metrigen.ir.queries import equations_in, known, solves_in
 from metrigen.ir.statement import unknown
@@ -157,10 +158,23 @@ def program_cost(name: str, program: Program, channels: int) -> ProgramCost:
             maps += 1
         elif isinstance(statement, Total):
             totals += 1
+        elif isinstance(statement, Units):
+            ops += unit_operations(statement)
         elif not isinstance(statement, (*_OF_PARAMETERS, *_IN_WORDS)):
             raise unknown(statement, "the cost model")
     moved = bytes_per_site(program) + 2 * WORD * (maps + totals)
     return ProgramCost(name, kernels, maps, ops, moved, ops.total + 2 * channels * maps + totals)
+
+
+def unit_operations(statement: Units) -> Ops:
+    """What all units cost at a site, every value that they share once."""
+    expressions = statement.expressions[len(statement.columns) :]
+    shared, reduced = sp.cse(expressions, optimizations=[])
+    one = Ops(adds=len(reduced))
+    for e in (*(e for _, e in shared), *reduced):
+        one += operations(e)
+    n = statement.count
+    return Ops(n * one.adds, n * one.muls, n * one.divs, n * one.special)
 
 
 def operations(e: sp.Expr) -> Ops:

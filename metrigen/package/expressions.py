@@ -157,7 +157,7 @@ def _symbols(expr: sp.Expr, layer: Layer) -> dict[str, str]:
     for f in expr.atoms(AppliedUndef):
         name = f.func.__name__
         kind = "input" if isinstance(f, InputFunction) else "function" if name in learned_names else "field"
-        kind = "site" if name in layer.parameters else kind
+        kind = "site" if name in layer.parameters and name not in learned_names else kind
         found[name] = f"{kind}{_sign(f)}"
     for s in expr.atoms(sp.Symbol):
         if isinstance(s, Param) and s.per != "sample":

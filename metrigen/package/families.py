@@ -47,7 +47,9 @@ def _graph_runtime(layer: Layer) -> Mapping[str, str]:
 
 
 def _lattice_runtime(layer: Layer) -> Mapping[str, str]:
-    return runtime("lattice", *_STEPPING, *(["noise"] if noises(layer) else []))
+    return runtime(
+        "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.networks else [])
+    )
 
 
 LATTICE = Family(lattice_parts, sections, field_guarantees, field_cost, _lattice_runtime)

@@ -21,6 +21,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".checks": ("checked", "told"),
     ".graph": ("Dense", "Sparse"),
     ".lattice": ("LatticeLayer",),
+    ".networks": ("NetworkOffset", "NetworkWeights"),
     ".nodes": ("Graph", "along_edges", "at_nodes", "at_time", "by_step", "empty_field", "in_work"),
     ".noise": ("Noisy",),
     ".param": ("LayerParam", "register_parameters"),

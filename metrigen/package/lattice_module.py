@@ -113,7 +113,7 @@ def _solvers(layer: Layer) -> tuple[str, ...]:
 
 def _methods(package: Package) -> list[str]:
     layer = package.layer
-    forward = forward_steps(package) if layer.stepping else _forward_steady(layer)
+    forward = forward_steps(package) if layer.stepping else _forward_steady(package)
     found = joint(layer)
     forward += forward_readout(layer, found) if found and package.registers("evolve_readout") else []
     forward += rollout_readout(layer, found) if found and package.registers("rollout_readout") else []
@@ -124,10 +124,11 @@ def _methods(package: Package) -> list[str]:
     return indented(watched(exactly(lines, layer.stepping)))
 
 
-def _forward_steady(layer: Layer) -> list[str]:
+def _forward_steady(package: Package) -> list[str]:
+    layer = package.layer
     steady = layer.evolution
     if isinstance(steady, NonlinearSteady):
-        return _forward_minimum(layer, steady.equation)
+        return _forward_minimum(package, steady.equation)
     assert isinstance(steady, LinearSteady)
     operator, source = layer.programs["operator"], layer.programs["source"]
     fixed = arguments(layer, operator, "like", (steady.unknown,))
@@ -150,7 +151,14 @@ def _forward_steady(layer: Layer) -> list[str]:
     ]
 
 
-def _forward_minimum(layer: Layer, equation: Equation) -> list[str]:
+def _forward_minimum(package: Package, equation: Equation) -> list[str]:
+    layer = package.layer
+    made = f"reference.{layer.equations[equation].upper()}"
+    kernels = [
+        '    if self.backend != "torch" and not transformed():',
+        "        self._insist(like)",
+        "        equation = equation._replace(kernels=self.OPERATORS.solver(like))",
+    ]
     fixed = arguments(layer, equation.residual, "like", layer.fields)
     return [
         *_forward_head(layer, "||dF||"),
@@ -159,7 +167,9 @@ def _forward_minimum(layer: Layer, equation: Equation) -> list[str]:
         "    if warm_start is not None:",
         '        start = self._site(warm_start, like, "warm_start").detach()',
         "    options = self.rtol, self.bwd_rtol, self.atol, self.max_iter",
-        f"    found = reference.minimum(reference.{layer.equations[equation].upper()}, start, fixed, *options)",
+        f"    equation = {made}",
+        *(kernels if package.registered else []),
+        "    found = reference.minimum(equation, start, fixed, *options)",
         f'    solution, iterations, residual, status = reported(found, self.max_iter, "{layer.class_name}")',
         f"    return {layer.class_name}State(solution.to(dtype), iterations, residual, status)",
         "",

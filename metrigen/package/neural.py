@@ -47,8 +47,9 @@ def bound(name: str, program: Program) -> str:
 
 def section(layer: Layer) -> list[tuple[str, str]]:
     """What DERIVATION.md says about them."""
+    declared = _declared(layer)
     if not layer.learned:
-        return []
+        return [("Learned functions", declared)] if declared else []
     rows = [f"- `{head.name}`: {_words(head)}" for head in layer.learned]
     text = (
         "A torch module is given for each when the layer is made. The derivation holds for every smooth function, and "
@@ -56,7 +57,25 @@ def section(layer: Layer) -> list[tuple[str, str]]:
         "to the argument; the layer takes it by autograd of the module. The layer runs the torch reference throughout: "
         "there are no kernels, since they could not call a module.\n\n"
     )
-    return [("Learned functions", text + "\n".join(rows))]
+    return [("Learned functions", "\n\n".join(filter(None, (text + "\n".join(rows), declared))))]
+
+
+def _declared(layer: Layer) -> str:
+    """The networks of the spec, each once as a formula."""
+    rows = []
+    for head in layer.networks:
+        assert head.network is not None
+        inside = head.network.words(head.name, len(head.orders))
+        value = f"softplus({inside})" if head.sign else inside
+        whose = "the same weights for all channels" if head.network.per == "shared" else "weights for each channel"
+        rows.append(f"- `{head.name}` = {value}; {whose}" + ("; every gain is above 0" if head.network.convex else ""))
+    if not rows:
+        return ""
+    text = (
+        "A network whose weights are parameters of the layer stands for each. The derivation holds for every smooth "
+        "function; in the emitted code a value or a derivative is a sum over the hidden units of the network.\n\n"
+    )
+    return text + "\n".join(rows)
 
 
 def _made(head: Head) -> str:

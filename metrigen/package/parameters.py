@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.spec.network import Offset, Weights
 from metrigen.spec.symbols import Param
 
 
@@ -19,6 +20,11 @@ class ParameterText:
 
 def parameter_text(symbol: sp.Symbol) -> ParameterText:
     """The code of a parameter; a plain SymPy symbol is a learned scalar."""
+    if isinstance(symbol, (Weights, Offset)):
+        sizes = [str(symbol.network.hidden), str(symbol.arguments)] if isinstance(symbol, Weights) else []
+        sizes += ["shared=True"] if symbol.network.per == "shared" else []
+        sizes += ["convex=True"] if symbol.network.convex and isinstance(symbol, Weights) else []
+        return ParameterText(symbol.name, f"{symbol.name} = Network{type(symbol).__name__}({', '.join(sizes)})")
     param = symbol if isinstance(symbol, Param) else None
     per = "scalar" if param is None else "matrix" if param.is_matrix else param.per
     start = tuple(map(float, param.init)) if param is not None and isinstance(param.init, tuple) else None

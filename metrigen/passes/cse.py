@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Map, Program
+from metrigen.ir.nodes import Map, Program, Units
 from metrigen.ir.queries import maps_in
 
 
@@ -66,4 +66,7 @@ def ordered(lets: tuple[tuple[sp.Symbol, sp.Expr], ...]) -> tuple[tuple[sp.Symbo
 
 def count_ops(program: Program) -> int:
     """Arithmetic operations per site of all kernels of a program."""
-    return sum(int(sp.count_ops(e)) for s in maps_in(program, "count_ops") for e in s.expressions if not e.is_Symbol)
+    of_units = (s for s in program if isinstance(s, Units))
+    units = sum(s.count * int(sp.count_ops(e)) for s in of_units for e in s.expressions)
+    maps = maps_in(program, "count_ops")
+    return units + sum(int(sp.count_ops(e)) for s in maps for e in s.expressions if not e.is_Symbol)

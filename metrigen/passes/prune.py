@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from metrigen.ir.nodes import Accumulate, Kind, Map, Program, Statement
+from metrigen.ir.nodes import Accumulate, Kind, Map, Program, Statement, Units
 
 
 def prune(program: Program) -> Program:
@@ -19,6 +19,12 @@ def prune(program: Program) -> Program:
                 sums=tuple(s for s in statement.sums if s[0] in needed),
             )
             statement = prune_lets(statement)
+        if isinstance(statement, Units):
+            statement = replace(
+                statement,
+                stores=tuple(s for s in statement.stores if s[0] in needed),
+                sums=tuple(s for s in statement.sums if s[0] in needed),
+            )
         if not needed.intersection(name for name, _ in statement.defines):
             continue
         kept.append(statement)

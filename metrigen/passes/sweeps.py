@@ -1,7 +1,8 @@
 """Cut a program into sweeps: runs of statements that one pass over the sites can do.
 
 A statement joins the sweep under way unless it reads at a neighbour what that sweep itself writes. Pointwise channel
-maps (``Mix``, ``Total``) join as well: the sweep then holds all coupled channels of a site at once. Sums over the sites
+maps (``Mix``, ``Total``) join as well: the sweep then holds all coupled channels of a site at once; so do sums over the
+units of a network. Sums over the sites
 (``Outer``, ``SiteSum``) and solutions of equations stand alone. Invariant: the order of the statements.
 """
 
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Statement, Total, Units
 from metrigen.ir.queries import known, maps_in
 
-Sited = Map | Mix | Total
+Sited = Map | Mix | Total | Units
 Alone = Outer | SiteSum | Root | RootAdjoint
 
 
@@ -52,7 +53,7 @@ def cut(program: Program) -> Cut | None:
             totals.append(statement)
         elif isinstance(statement, Alone):
             groups.append(statement)
-        elif isinstance(statement, (Map, Mix, Total)):
+        elif isinstance(statement, (Map, Mix, Total, Units)):
             _join(groups, statement)
         else:
             return None
@@ -76,7 +77,7 @@ def near_reads(statements: Sequence[Statement]) -> set[str]:
 
 def site_stores(statement: Statement) -> tuple[str, ...]:
     """Site arrays that a statement makes."""
-    if isinstance(statement, Map):
+    if isinstance(statement, (Map, Units)):
         return tuple(name for name, _ in statement.stores)
     return (statement.out,) if isinstance(statement, (Mix, Total)) else ()
 

@@ -41,6 +41,7 @@ from metrigen.ir.nodes import (
     Solve,
     Statement,
     Total,
+    Units,
     at_site,
     leaves,
     negate,
@@ -48,6 +49,7 @@ from metrigen.ir.nodes import (
 )
 from metrigen.ir.queries import maps_in
 from metrigen.ir.statement import unknown
+from metrigen.ir.unit_rules import unit_slope
 from metrigen.passes.lets import Lets, is_large, let_form
 from metrigen.passes.prune import prune, prune_lets
 from metrigen.passes.tidy import tidy
@@ -153,6 +155,8 @@ class Sweep:
                 self._flow(statement.src, SiteSum(self._fresh(statement.src), source, statement.channels))
         elif isinstance(statement, Root):
             self._root(statement)
+        elif isinstance(statement, Units):
+            self._units(statement)
         else:
             raise unknown(statement, "vary, which reverses no statement that it alone writes,")
 
@@ -280,6 +284,30 @@ class Sweep:
                 self.site.setdefault(name, []).append(Leaf(names[flowed], self.origin))
             elif name not in self.constants:
                 self.param.setdefault(name, []).append(names[flowed])
+
+    def _units(self, statement: Units) -> None:
+        """x_bar = c sum_j de/dx, the sum a value of its own; w_bar_j = the sum of c de/dw_j over the sites."""
+        if any(self.param.get(name) for name, _ in statement.sums):
+            raise unknown(statement, "vary, which reverses no sum over the sites,")
+        flowing = [(source, e) for name, e in statement.stores if (source := self._stored(name)) is not None]
+        stores: list[tuple[str, sp.Expr]] = []
+        row = [sp.S.Zero] * len(statement.columns)
+        for source, e in flowing:
+            for leaf in leaves(e):
+                name = self._fresh(f"d{statement.table}")
+                stores.append((name, unit_slope(e, leaf)))
+                product = Leaf(source, self.origin) * Leaf(name, self.origin)
+                self.site.setdefault(leaf.array, []).append(product)
+            for i, (symbol, _) in enumerate(statement.columns):
+                row[i] += Leaf(source, self.origin) * unit_slope(e, symbol)
+        if not flowing:
+            return
+        summed = self._fresh(statement.table)
+        varied = statement.table not in self.constants
+        sums = ((summed, tuple(row)),) if varied else ()
+        self.statements.append(replace(statement, stores=tuple(stores), sums=sums))
+        if varied:
+            self.param.setdefault(statement.table, []).append(summed)
 
     def _stored(self, name: str) -> str | None:
         cotangent = self.cotangent(name)

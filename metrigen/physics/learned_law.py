@@ -34,9 +34,10 @@ def _assumed(state: State, head: Head) -> str:
     name = head.name
     parts = [f"{name} is elementwise and of class C^{_smooth(state, head)}"]
     if head.convex:
-        parts.append(f"{name}'' >= 0 (declared convex, kept by nothing)")
+        how = "by construction" if head.network is not None else "(declared convex, kept by nothing)"
+        parts.append(f"{name}'' >= 0 {how}")
     if head.sign:
-        parts.append(f"{name} = softplus(module) > 0 by construction")
+        parts.append(f"{name} = softplus({'module' if head.network is None else 'network'}) > 0 by construction")
     return ", ".join(parts)
 
 

@@ -1,4 +1,5 @@
-"""``NeuralFunction``: a function inside a spec that is learned, given as a torch module when the layer is made.
+"""``NeuralFunction``: a function inside a spec that is learned: a network that the spec declares, whose weights are
+parameters of the layer, or a torch module that is given when the layer is made.
 
 In a spec it is one SymPy expression V(phi), and derivatives stay symbolic: V'(phi), V''(phi), or by argument
 V^(1,0)(u, v). What is derived holds for every smooth V that acts elementwise: the value at a channel and a site is the
@@ -15,6 +16,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.spec.names import check_name
+from metrigen.spec.network import Network, network
 
 _PRIMES = 3  # derivatives written with primes
 _OWN = ("dt",)  # arguments of every emitted layer that a parameter may set, and a module may not
@@ -24,24 +26,30 @@ class Head(Atom):
     """Which function stands in a ``learned`` expression, and how often it is differentiated in each argument.
 
     sign    "positive" or "nonnegative": kept by the emitted code; "" otherwise
-    convex  declared of the module that is given: a condition, kept by nothing
+    convex  declared: kept by the gains of a network, a condition on a module
+    network the network that the spec declares; None where a module is given
     """
 
-    __slots__ = ("convex", "name", "orders", "sign")
+    __slots__ = ("convex", "name", "network", "orders", "sign")
     is_commutative = True
 
     name: str
     orders: tuple[int, ...]
     sign: str
     convex: bool
+    network: Network | None
 
-    def __new__(cls, name: str, orders: tuple[int, ...], sign: str = "", convex: bool = False) -> Head:
+    def __new__(
+        cls, name: str, orders: tuple[int, ...], sign: str = "", convex: bool = False, network: Network | None = None
+    ) -> Head:
         self: Head = Atom.__new__(cls)
         self.name, self.orders, self.sign, self.convex = name, tuple(orders), sign, convex
+        self.network = network
         return self
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return self.name, self.orders, self.sign, self.convex
+        own = (self.name, self.orders, self.sign, self.convex)
+        return own if self.network is None else (*own, self.network)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return Head, self._hashable_content()
@@ -59,7 +67,7 @@ class Head(Atom):
     def raised(self, place: int | None) -> Head:
         """Once more differentiated in the argument at ``place``; None: not differentiated at all."""
         orders = (n + (i == place) if place is not None else 0 for i, n in enumerate(self.orders))
-        return Head(self.name, tuple(orders), self.sign, self.convex)
+        return Head(self.name, tuple(orders), self.sign, self.convex, self.network)
 
     @property
     def superscript(self) -> str:
@@ -100,7 +108,9 @@ class learned(sp.Function):
         return True if self.head.sign == "positive" and not self.head.order else None
 
     def _eval_is_nonnegative(self) -> bool | None:
-        return True if self.head.sign and not self.head.order else None
+        head = self.head
+        kept = head.convex and head.network is not None and head.order == 2
+        return True if kept or (head.sign and not head.order) else None
 
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         """The chain rule, one argument after the other."""
@@ -119,15 +129,27 @@ class learned(sp.Function):
 
 
 def NeuralFunction(
-    name: str, *arguments: sp.Expr, positive: bool = False, nonnegative: bool = False, convex: bool = False
+    name: str,
+    *arguments: sp.Expr,
+    hidden: tuple[int] | int | None = None,
+    activation: str | None = None,
+    per: str | None = None,
+    positive: bool = False,
+    nonnegative: bool = False,
+    convex: bool = False,
 ) -> sp.Expr:
     """A learned scalar function of one or more expressions in the fields, as in a learned potential V(phi).
 
-    The emitted layer takes the torch module as the keyword ``name``; it maps tensors to one of their shape,
-    elementwise. ``positive`` and ``nonnegative`` are kept for every module: the layer takes softplus of its output.
-    ``convex`` (of one argument) is a condition on the module that is given, stated in the laws that rest on it.
+    With ``hidden``, the number of units, it is a network of one hidden layer (``spec.network``), evaluated inside the
+    kernels; its weights are parameters of the layer, those of each channel apart (``per="channel"``) or the same for
+    all ("shared"). ``activation``: "tanh", "sigmoid", "softplus", "sin", "cos", "atan", "asinh", "erf", "logcosh".
 
-    Raises SpecError for arguments that are no expressions in fields or inputs.
+    Without it the emitted layer takes a torch module as the keyword ``name``; it maps tensors to one of their shape,
+    elementwise. ``positive`` and ``nonnegative`` are kept for all weights: the layer takes softplus of the output.
+    ``convex`` (of one argument) is kept as well for a network, by gains above 0 and a convex activation, "softplus" or
+    "logcosh"; of a module it is a condition, stated in the laws that rest on it.
+
+    Raises SpecError for arguments that are no expressions in fields or inputs, and for a network that has no kernels.
     """
     check_name(name, "learned function")
 
@@ -148,7 +170,8 @@ def NeuralFunction(
             "it is evaluated at every site",
         )
     sign = "positive" if positive else "nonnegative" if nonnegative else ""
-    return learned(Head(name, (0,) * len(values), sign, convex), *values)
+    declared = network(name, len(values), hidden, activation, per, convex)
+    return learned(Head(name, (0,) * len(values), sign, convex, declared), *values)
 
 
 def _expression(name: str, argument: object) -> sp.Expr:

@@ -41,7 +41,7 @@ def derivation(name: str) -> Derivation:
 def learned_functions(name: str) -> tuple[Head, ...]:
     derivation = compiled(name).derivation
     forms = [form.form for form in (derivation.bracket, derivation.metric) if form is not None]
-    return heads(derivation.hamiltonian, *forms)
+    return tuple(head for head in heads(derivation.hamiltonian, *forms) if head.network is None)
 
 
 def digest(name: str) -> str:
@@ -76,6 +76,7 @@ def layer(
     is not among the values is a small network. ``sizes``: numbers of nodes and edges that parameters need."""
     times = {key: value for key, value in (("steps", steps), ("dt", dt)) if value is not None}
     modules = {h.name: values.pop(h.name, Network(len(h.orders))) for h in learned_functions(name)}
+    torch.manual_seed(0)  # of what is drawn
     made = emitted(name)(channels, **times, **modules, **(sizes or {})).double()
     start = {key.removeprefix("raw_"): None for key, _ in made.named_parameters() if key.startswith("raw_")}
     for key in start:

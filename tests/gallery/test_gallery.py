@@ -28,13 +28,27 @@ from tests.gallery import (
     graphs,
     learned,
     mechanics,
+    networks,
     sequences,
 )
 from tests.gallery.layers import FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
     f.__name__: f
-    for module in (baths, mechanics, fields, flows, generic, cells, constrained, graphs, learned, sequences, driven)
+    for module in (
+        baths,
+        mechanics,
+        fields,
+        flows,
+        generic,
+        cells,
+        constrained,
+        graphs,
+        learned,
+        networks,
+        sequences,
+        driven,
+    )
     for f in module.CHECKS
 }
 # What is not proved, system by system; every other law is. Differences obey no Leibniz rule, so a bracket with
@@ -51,6 +65,7 @@ OPEN = {
     },
     "fermi_pasta_ulam": {"well_posed": "conditional"},
     "gas": {"lattice_jacobi": "failed"},
+    "generative_network": {"learned_function": "conditional"},
     "gas_piston": {"metric_psd": "conditional", "lattice_metric_psd": "conditional"},
     "hasegawa_mima": {"well_posed": "sampled", "lattice_jacobi": "failed", "lattice_noether": "sampled"},
     "hamiltonian_generative": {"learned_function": "conditional"},
@@ -58,6 +73,8 @@ OPEN = {
     "kdv_second_bracket": {"lattice_jacobi": "failed"},
     "learned_mobility": {"learned_function": "conditional"},
     "learned_potential": {"learned_function": "conditional"},
+    "network_mobility": {"learned_function": "conditional"},
+    "network_potential": {"learned_function": "conditional"},
     "navier_stokes": {"well_posed": "sampled", "lattice_jacobi": "failed", "lattice_metric_psd": "sampled"},
     "ohta_kawasaki": {"constraint": "conditional", "well_posed": "sampled", "lattice_noether": "sampled"},
     "porous_medium": {"well_posed": "sampled"},

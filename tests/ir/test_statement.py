@@ -29,6 +29,7 @@ from metrigen.ir.nodes import (
     Program,
     Solve,
     Total,
+    Units,
 )
 from metrigen.ir.statement import DATA, Statement, defines, reads, roles_of
 
@@ -52,6 +53,8 @@ EXAMPLES: tuple[tuple[Statement, tuple[str, ...], dict[str, Kind]], ...] = (
     (Solve("a", c * Leaf("a", (0,)) - Leaf("a", (1,)), "u", False), ("c", "u"), {"a": Kind.SITE}),
     (EdgeMap("a", Along.DIFFERENCE, "u"), ("u",), {"a": Kind.EDGE}),
     (EdgeMap("a", Along.SHARE, "u"), ("u",), {"a": Kind.SITE}),
+    (Units("K", 4, ((value, sp.Integer(0)),), (("a", value * u),), (("s", (value * u,)),)), ("K", "u"),
+     {"a": Kind.SITE, "s": Kind.UNITS}),
     (SiteSum("a", "u", True), ("u",), {"a": Kind.SITE}),
     (Root(("a", "b"), R, ("u", "c"), ("c", "d")), ("c", "d", "u"), {"a": Kind.SITE, "b": Kind.SITE}),
     (RootAdjoint(("a",), R, ("u",), ("c",), ("d",)), ("c", "d", "u"), {"a": Kind.SITE}),

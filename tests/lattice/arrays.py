@@ -23,7 +23,7 @@ def drawn(arrays: tuple[Array, ...], sites: dict[Kind, tuple[int, ...]], seed: i
     shapes = {**sites, Kind.CHANNEL: (channels,), Kind.SCALAR: (), Kind.MATRIX: (channels, channels)}
     values = {}
     for array in arrays:
-        value = rng.normal(size=shapes[array.kind])
+        value = rng.normal(size=(channels, *array.units) if array.kind is Kind.UNITS else shapes[array.kind])
         value = value + array.symmetry * value.T if array.symmetry else value
         value = 0.05 + 0.1 * np.abs(value) if array.kind is Kind.SCALAR else value
         values[array.name] = np.abs(value) + 0.1 if array.positive and array.kind is not Kind.SCALAR else value

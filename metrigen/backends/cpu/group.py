@@ -118,11 +118,20 @@ def printed(
         given=[_member(group, i, bool(points)) for i in range(len(group.fixed))],
         frames=[_frame(group, i, k, bool(points)) for k, i in enumerate(group.driven)],
         imports=imports, noise=bool(noise),
-        sums=[{"name": a.name, "matrix": a.kind is Kind.MATRIX} for a in group.sums],
+        sums=[{"name": a.name, "size": sum_size(a, points)} for a in group.sums],
         functions=[f for r in routines.values() for f in group.told(r)], entries=entries.rstrip("\n"),
         points=points,
     )  # fmt: skip
     return Printed(group, text, carried, calls)
+
+
+def sum_size(array: Array, points: Points) -> str:
+    """How many numbers a unit sums up for an array, in C++."""
+    if points == "numbers":
+        return "W"
+    if array.kind is Kind.UNITS:
+        return f"G * {array.units[0] * array.units[1]}"
+    return "G * G" if array.kind is Kind.MATRIX else "G"
 
 
 def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]:
@@ -153,6 +162,9 @@ def _member(group: Group, index: int, points: bool) -> dict[str, str]:
             "initial": "",
             "line": f"import_matrix({at}, channels, first, {name});",
         }
+    if array.kind is Kind.UNITS:
+        ahead = "" if points else f" + first * {array.units[0] * array.units[1]}"
+        return {"declaration": f"const R* {name}", "initial": f"{name}({at}{ahead})", "line": ""}
     if array.kind is Kind.SCALAR:
         return {"declaration": f"R {name}", "initial": f"{name}(*{at})", "line": ""}
     if array.kind is Kind.CHANNEL:

@@ -9,14 +9,15 @@ from typing import TypeVar
 
 from metrigen.backends.cpu.group import Points, Printed
 from metrigen.backends.cpu.implicit import implicit_group, kept_planes
+from metrigen.backends.cpu.minimum import minimum_group
 from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.cpu.reading import readout_group
 from metrigen.backends.cpu.solve import solve_group
 from metrigen.backends.cpu.steps import reach, step_group
-from metrigen.discretise.steady_programs import LinearSteady, StencilSteady
+from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, StencilSteady
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total
+from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, Units
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
@@ -34,7 +35,8 @@ class CpuKernels:
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
-    points  what lies along the vectors of a system of ODEs at a point
+    points  what lies along the vectors of a system of ODEs at a point; units: whether networks are evaluated
+    minimum whether it is a nonlinear steady state that is solved for
     reads   whether states are read right after the steps that lead to them
     on_request  what of the steps is summed where a call asks for it
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
@@ -60,6 +62,8 @@ class CpuKernels:
     components: int
     points: Points
     reads: bool
+    units: bool = False
+    minimum: bool = False
     on_request: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
@@ -78,7 +82,7 @@ class CpuKernels:
             periodic=self.periodic, used=used, functions=functions, binary=binary,
             indicators=self.indicators, coupled=self.coupled, groups=self.groups,
             site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
-            vector_math=bool(self.points) and bool(functions or binary),
+            vector_math=bool(self.points or self.units) and bool(functions or binary), units=bool(self.units),
             frames=bool(self.points) and any(a.driven for a in self.fixed), noise=self.noise,
             on_request=self.on_request,
         )  # fmt: skip
@@ -93,12 +97,23 @@ class CpuKernels:
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
+            units=self.units, minimum=self.minimum,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
 
 def _kinds(arrays: Sequence[Array]) -> str:
-    return repr(tuple((_spec_name(a.name), a.kind.name.lower()) for a in arrays))
+    return repr(tuple((_spec_name(a.name), _kind(a)) for a in arrays))
+
+
+def _kind(array: Array) -> str:
+    """The kind of an array in Python; of the weights of a network with how many units it has, and numbers of each."""
+    return " ".join((array.kind.name.lower(), *map(str, array.units if array.kind is Kind.UNITS else ())))
+
+
+def _word(array: Array) -> str:
+    """The same in C++."""
+    return f"Kind(UNITS + {array.units[0] * array.units[1]})" if array.kind is Kind.UNITS else array.kind.name
 
 
 def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
@@ -112,7 +127,7 @@ UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asi
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
     or solves a constraint."""
-    if not isinstance(lowered.evolution, TimeStep | LinearSteady):
+    if not isinstance(lowered.evolution, TimeStep | LinearSteady | NonlinearSteady):
         return None
     if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
         return None
@@ -127,11 +142,14 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         return None
     if stepping:
         moving = implicit_group(lowered, points) if solving else step_group(lowered, points)
+    elif isinstance(evolution, NonlinearSteady):
+        moving = minimum_group(lowered, evolution.equation)
     else:
         moving = solve_group(lowered, steady)
     if reading is None or moving is None:
         return None
-    programs = _all_programs(lowered)
+    programs, minimum = _all_programs(lowered), isinstance(evolution, NonlinearSteady)
+    of_channels = isinstance(evolution, NonlinearSteady) and evolution.equation.coupled
     atoms = [a for p in programs for s in p.body if isinstance(s, Map) for e in s.expressions
              for a in e.atoms(Leaf, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
@@ -145,7 +163,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         periodic=lowered.dynamics.lowering.periodic,
         indicators=any(isinstance(a, Inside) for a in atoms),
         coupled=_is_coupled(programs),
-        block=_block(derivation, programs),
+        block=None if of_channels else _block(derivation, programs),
         stepping=stepping,
         unknown=_spec_name(steady.unknown),
         separable=isinstance(steady, StencilSteady),
@@ -160,6 +178,8 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         components=len(lowered.readout.outputs),
         points=points,
         reads=_reads_at_once(lowered),
+        units=_has_units(programs),
+        minimum=minimum,
         on_request=lowered.on_request,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
@@ -179,7 +199,7 @@ def _points(lowered: Lowered, solving: bool) -> Points:
     stepping = isinstance(lowered.evolution, TimeStep)
     if lowered.dynamics.origin or not stepping or any(isinstance(s, SiteSum) for p in programs for s in p.body):
         return ""
-    if _is_coupled(programs):
+    if _is_coupled(programs) or _has_units(programs):
         return "" if solving else "samples"
     return "" if solving and len(lowered.dynamics.state) > ELIMINATED else "numbers"
 
@@ -220,13 +240,14 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
     sites = [a.name for a in reading.group.fixed if a.kind is Kind.SITE]
     return render(
         "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
-        step_fixed=[a.kind.name for a in moving.group.fixed], read_fixed=[a.kind.name for a in reading.group.fixed],
+        step_fixed=[_word(a) for a in moving.group.fixed], read_fixed=[_word(a) for a in reading.group.fixed],
         reads=[names.index(n) if n in names else -1 for n in state], reads_at_once=_reads_at_once(lowered),
         by_step=[{"read": names.index(n), "fixed": i, "place": driven.index(i)} for n, i in by_step.items()],
         read_sites=[{"site": k, "state": n in state, "step": own.index(n) if n in by_step else -1}
                     for k, n in enumerate(sites)],
         step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
-        step_sums=[a.kind.name for a in moving.group.sums], read_sums=[a.kind.name for a in reading.group.sums],
+        step_sums=[_word(a) for a in moving.group.sums], read_sums=[_word(a) for a in reading.group.sums],
+        units=_has_units(_all_programs(lowered)),
         solving=bool(equations_in(body)), calls=moving.calls, coupled=points == "samples",
         given_channels="channels" if points == "samples" else "1",
         driven=_flags([a.driven for a in moving.group.fixed]) if lowered.driven else [],
@@ -278,6 +299,9 @@ def _renamed(lowered: Lowered) -> Lowered:
         evolution = replace(evolution, body=program(evolution.body), adjoint=program(evolution.adjoint))
     elif isinstance(evolution, LinearSteady):
         evolution = _renamed_solve(evolution, names.get(evolution.unknown, evolution.unknown), program)
+    elif isinstance(evolution, NonlinearSteady):
+        e = evolution.equation
+        evolution = NonlinearSteady(replace(e, residual=program(e.residual), tangent=program(e.tangent)))
     return replace(lowered, evolution=evolution, values=_read(lowered, program))
 
 
@@ -301,6 +325,10 @@ def _is_coupled(programs: Sequence[Program]) -> bool:
     return any(isinstance(s, (Mix, Total)) or _sums_channels(s) for p in programs for s in p.body)
 
 
+def _has_units(programs: Sequence[Program]) -> bool:
+    return any(isinstance(s, Units) for p in programs for s in p.body)
+
+
 def _sums_channels(statement: Statement) -> bool:
     return isinstance(statement, SiteSum) and statement.channels
 
@@ -322,4 +350,6 @@ def _all_programs(lowered: Lowered) -> list[Program]:
         found += [evolution.body, evolution.adjoint]
     elif isinstance(evolution, LinearSteady):
         found += [evolution.operator, evolution.adjoint]
+    elif isinstance(evolution, NonlinearSteady):
+        found += [evolution.equation.residual, evolution.equation.tangent]
     return [*found, *(part for p in found for e in equations_in(p) for part in e.programs)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.backends.cpu.units import unit_lines, unit_sums
 from metrigen.backends.expressions import CPP
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
@@ -27,6 +28,7 @@ from metrigen.ir.nodes import (
     Outside,
     Program,
     Total,
+    Units,
     offset_text,
 )
 from metrigen.passes.sweeps import Cut, Sweep, near_reads
@@ -174,13 +176,16 @@ class _SweepPrinter:
         self.loads = sorted(n for n in reads if kinds[n] is Kind.SITE and n not in sweep.made)
         self.params = sorted(n for n in reads if kinds[n] is not Kind.SITE)
         maps = [s for s in sweep.statements if isinstance(s, Map)]
-        self.sums = tuple(dict.fromkeys(target[n] for s in maps for n, _, _ in s.sums if n in target))
+        self.units = unit_sums(tuple(s for s in sweep.statements if isinstance(s, Units)), target)
+        self.of_maps = tuple(dict.fromkeys(target[n] for s in maps for n, _, _ in s.sums if n in target))
+        self.sums = (*self.of_maps, *self.units)
 
     def function(self) -> Function:
         pointers = {
             Kind.CHANNEL: "const R* __restrict {}",
             Kind.SCALAR: "const R {}",
             Kind.MATRIX: "const R* __restrict {}",
+            Kind.UNITS: "const R* __restrict {}",
         }
         args = (
             "const Lattice& at",
@@ -229,7 +234,8 @@ class _SweepPrinter:
         """Row by row, all coupled channels of a vector of sites at once."""
         inside: set[str] = set()
         held = [n for n in self.sweep.made if self._is_held(n)]
-        lines = [f"V {n}__sum[G]{{}};" for n in self.sums]
+        lines = [f"V {n}__sum[G]{{}};" for n in self.of_maps]
+        lines += [f"UnitSums<G * {size}> {n}__units(sums.{n});" for n, size in self.units.items()]
         lines += ["for (long row = at.begin; row < at.end; ++row) {"]
         lines += [f"    {line}" for line in self._rows("")]
         lines += ["    columns([&](auto last, const long j) INLINE {"]
@@ -241,11 +247,17 @@ class _SweepPrinter:
                 lines += ["        }"]
                 inside.update(n for n, _ in statement.stores if n in held)
                 continue
+            if isinstance(statement, Units):
+                lines += ["        for (long c = 0; c < G; ++c) {"]
+                lines += [f"            {line}" for line in self._units(statement, inside)]
+                lines += ["        }"]
+                inside.update(n for n, _ in statement.stores)
+                continue
             lines += [f"        {line}" for line in self._channel_map(statement, inside)]
             inside.add(statement.out)
-        lines += ["    });", "}"]
-        if self.sums:
-            added = " ".join(f"{self.layout.asked(n)}sums.{n}[c] += across({n}__sum[c]);" for n in self.sums)
+        lines += ["    });", "}", *(f"{n}__units.end();" for n in self.units)]
+        if self.of_maps:
+            added = " ".join(f"{self.layout.asked(n)}sums.{n}[c] += across({n}__sum[c]);" for n in self.of_maps)
             lines.append(f"for (long c = 0; c < G; ++c) {{ {added} }}")
         return lines
 
@@ -300,6 +312,18 @@ class _SweepPrinter:
                 where, value = f"{self.target[n]}__sum" + ("[c]" if coupled else ""), CPP.print(e.xreplace(swap))
                 apart = f"{self.layout.asked(self.target[n])}add(sums.{self.target[n]} + j, spread({value}));"
                 lines.append(apart if self.layout.flat else f"{where} += valid(last, {value});")
+        return lines
+
+    def _units(self, statement: Units, inside: set[str]) -> list[str]:
+        """Sums over the units of a network at one vector of sites of channel c."""
+
+        def load(leaf: Leaf) -> str:
+            return f"{leaf.array}__at[c]" if leaf.array in inside else self._load(leaf.array, _OF_CHANNEL)
+
+        lines = unit_lines(statement, load, self.target)
+        for n, _ in statement.stores:
+            lines.append(f"{n}__at[c] = {n};")
+            lines += [self._store(n, _OF_CHANNEL, n)] if n in self.sweep.kept else []
         return lines
 
     def _load(self, array: str, plane: str, steps: str = "") -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.units import unit_lines
 from metrigen.ir.constraints import Constraint, constraint_key
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
@@ -27,6 +28,7 @@ from metrigen.ir.nodes import (
     Solve,
     Statement,
     Total,
+    Units,
 )
 from metrigen.ir.queries import learned_in, summed_into
 from metrigen.ir.statement import unknown
@@ -88,6 +90,9 @@ class _Writer:
             return
         if isinstance(statement, (Root, RootAdjoint)):
             self.lines.append(self._root(statement))
+            return
+        if isinstance(statement, Units):
+            self.lines.extend(unit_lines(statement, self.rank, self.site))
             return
         if isinstance(statement, SiteSum):
             over = tuple(range(1 if statement.channels else 2, 2 + self.rank))

@@ -8,6 +8,20 @@ from metrigen.backends.triton.plane import PlaneFunction
 
 
 @dataclass(frozen=True)
+class Kernel:
+    """One Triton kernel: its arguments in order and the lines of its body, some of them for what is on request."""
+
+    name: str
+    sites: tuple[str, ...]
+    channels: tuple[str, ...]
+    scalars: tuple[str, ...]
+    stores: tuple[str, ...]
+    sums: tuple[str, ...]
+    lines: tuple[str, ...]
+    on_request: bool = False
+
+
+@dataclass(frozen=True)
 class ChipKernel:
     """A kernel, or a helper called by kernels, with its parameters in order and its lines."""
 

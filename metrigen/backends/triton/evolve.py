@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from metrigen.backends.triton.evolution import ChipKernel, Evolution
-from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
+from metrigen.backends.triton.evolve_arrays import Arrays
+from metrigen.backends.triton.plane import Near, PlaneFunction
 from metrigen.backends.triton.printer import asked
-from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total
+from metrigen.backends.triton.units import rows, sums_of, unit_call
+from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total, Units
 from metrigen.ir.statement import unknown
 from metrigen.passes.vary import bar
 
@@ -26,30 +28,11 @@ def print_evolution(
     return _Writer(step, adjoint, fields, near, on_request).evolution()
 
 
-class _Writer:
-    def __init__(
-        self, step: Program, adjoint: Program, fields: tuple[str, ...], near: Near, on_request: tuple[str, ...]
-    ) -> None:
-        self.on_request = on_request
-        self.step, self.adjoint, self.fields, self.near = step, adjoint, fields, near
-        self.grouped = any(isinstance(s, (Mix, Total)) for s in step.body)
-        self.functions = plane_functions(step, "step", near)
-        self.reverse = plane_functions(adjoint, "step_adjoint", near)
-        self.kinds = {a.name: a.kind for a in step.inputs}
-        self.fixed = tuple(a.name for a in step.inputs if a.name not in fields)
-        self.driven = frozenset(a.name for a in step.inputs if a.driven)
-        self.noise = frozenset(a.name for a in step.inputs if a.noise)
-        self.helpers: set[str] = set()
-        self.sizes = ["N__", *(f"N{axis}__" for axis in range(near.rank)), "TILE__"]
-        self.sizes += ["GROUP__"] if self.grouped else []
-        everything = (*self.functions, *self.reverse)
-        self.nears = [f"near__{k}" for k in range(len(near.sets))]
-        self.insides = [m.name for m in near.inside if any(m.name in f.insides for f in everything)]
-
+class _Writer(Arrays):
     def evolution(self) -> Evolution:
         step, evolve, adjoint = self._step(), self._evolve(), self._adjoint()
         return Evolution(
-            self.grouped, (*self.functions, *self.reverse), step, evolve, adjoint,
+            self.grouped, (*self.functions, *self.units, *self.reverse, *self.reverse_units), step, evolve, adjoint,
             tuple(self._launch()), tuple(self._launch_adjoint()), frozenset(self.helpers),
         )  # fmt: skip
 
@@ -68,7 +51,7 @@ class _Writer:
                 "plane__ = tl.program_id(0).to(tl.int64) * GROUP__",
                 "first__ = plane__ % C__",
             ]
-        elif self._read(program, Kind.CHANNEL):
+        elif self._read(program, Kind.CHANNEL) or self._read(program, Kind.UNITS):
             lines.append("channel__ = plane__ % C__")
         return [*lines, "at__ = tl.arange(0, TILE__)", "ok__ = at__ < N__", "base__ = plane__ * N__ + at__"]
 
@@ -96,6 +79,8 @@ class _Writer:
         if not self.grouped:
             channels = self._read(program, Kind.CHANNEL)
             lines += [f"{n} = tl.load({n}_ptr + channel__).to(ACC)" for n in channels]
+            tables = self._read(program, Kind.UNITS)
+            lines += [f"{rows(n)} = {n}_ptr + channel__ * {self._numbers(n)}" for n in tables]
         scalars = [n for n in self._read(program, Kind.SCALAR) if n not in self.driven]
         return lines + [f"{n} = tl.load({n}_ptr).to(ACC)" for n in scalars]
 
@@ -117,7 +102,7 @@ class _Writer:
         return [n for n in (*self.nears, *self.insides) if n in names]
 
     def _pointers(self, program: Program) -> list[str]:
-        kinds = (Kind.SITE, Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX)
+        kinds = (Kind.SITE, Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX, Kind.UNITS)
         return [n for kind in kinds for n in self._read(program, kind)]
 
     # One step.
@@ -126,7 +111,9 @@ class _Writer:
         tiles = [*self.fields, *self._read(self.step, Kind.SITE), *self._needed(self.functions)]
         channels = self._read(self.step, Kind.CHANNEL)
         numbers = [f"{n}_ptr" if self.grouped else n for n in channels] + self._read(self.step, Kind.SCALAR)
-        group = [*(f"{m}_ptr" for m in self._read(self.step, Kind.MATRIX)), "first__", "C__"] if self.grouped else []
+        tables = self._read(self.step, Kind.UNITS)
+        matrices = self._read(self.step, Kind.MATRIX)
+        group = [*(f"{m}_ptr" for m in (*matrices, *tables)), "first__", "C__"] if self.grouped else map(rows, tables)
         return [*tiles, *numbers, *group]
 
     def _step_call(self) -> str:
@@ -151,7 +138,7 @@ class _Writer:
         """The statements on tiles; ``Outer`` and ``Accumulate`` are for the adjoint kernel. Arrays with an address in
         ``memory`` are loaded at every use."""
         lines: list[str] = []
-        ready = iter(functions)
+        ready, units = iter(functions), iter(self.reverse_units if functions is self.reverse else self.units)
         for statement in body:
             if isinstance(statement, Map):
                 function = next(ready)
@@ -163,6 +150,8 @@ class _Writer:
                 source = self._planes(statement.src, memory)
                 given = f"{statement.matrix}_ptr, {source}, first__, C__, GROUP__, ACC"
                 lines.append(f"{statement.out} = _{helper}({given})")
+            elif isinstance(statement, Units):
+                lines += self._units(statement, next(units), memory)
             elif isinstance(statement, Total):
                 self.helpers.add("total")
                 lines.append(f"{statement.out} = _total({self._planes(statement.src, memory)}, GROUP__)")
@@ -183,6 +172,11 @@ class _Writer:
             f"    {targets} = {function.call_in_group(memory)}",
             *(f"    {n} += ({n}__c,)" for n in function.results),
         ]
+
+    def _units(self, statement: Units, function: PlaneFunction, memory: Mapping[str, str]) -> list[str]:
+        """A sum over units: of a plane, or of one plane of a group after the other."""
+        self.helpers |= {"load_plane"} if memory else set()
+        return unit_call(statement, function, self._numbers(statement.table), self.grouped, memory)
 
     # Forward.
 
@@ -216,35 +210,6 @@ class _Writer:
 
     # Reverse.
 
-    @property
-    def _kept(self) -> list[str]:
-        """State arrays that the varied step reads."""
-        read = {name for s in self.adjoint.body for name in s.reads}
-        return [f for f in self.fields if f in read]
-
-    @property
-    def _flowing(self) -> dict[str, str]:
-        """Field -> the name of the cotangent that flows into a step, an input of the varied step."""
-        return dict(zip(self.fields, (bar(out) for out in self.step.outputs), strict=True))
-
-    @property
-    def _terms(self) -> dict[str, tuple[str, ...]]:
-        """Fixed array -> the sums or outer products that make its cotangent; (itself,) for a site array."""
-        sums = {s.out: s.terms for s in self.adjoint.body if isinstance(s, Accumulate)}
-        return {n: (bar(n),) if self.kinds[n] is Kind.SITE else sums.get(bar(n), ()) for n in self.fixed}
-
-    @property
-    def _outers(self) -> dict[str, Outer]:
-        return {s.out: s for s in self.adjoint.body if isinstance(s, Outer)}
-
-    @property
-    def _factors(self) -> list[str]:
-        """Site arrays whose outer products torch sums at the end; one plane of each is kept per step."""
-        return sorted({n for s in self._outers.values() for n in (s.left, s.right)} - set(self._kept))
-
-    def _summed(self, kind: Kind) -> list[str]:
-        return [n for n in self.fixed if self.kinds[n] is kind and self._terms[n]]
-
     def _adjoint(self) -> ChipKernel:
         read = _joined(self.step, self.adjoint) if self._kept else self.adjoint
         lines = [*self._place(read), *self.near.lines(self._needed((*self.functions, *self.reverse)))]
@@ -262,6 +227,9 @@ class _Writer:
             lines += ["tl.debug_barrier()"]
         lines += [self._load(self._flowing[f], f"{f}__out_bar_ptr") for f in self.fields]
         lines += self._zeros()
+        if not self.grouped:
+            tables = self._summed(Kind.UNITS)
+            lines += [f"{sums_of(n)} = {bar(n)}_ptr + plane__ * {self._numbers(n)}" for n in tables]
         lines += ["for back__ in range(K__):"]
         body = []
         if self._kept or self._factors or self.driven:
@@ -291,15 +259,9 @@ class _Writer:
         program = _joined(self.step, self.adjoint) if self._kept else self.adjoint
         state = list(self.fields) if self._kept else []
         kept = [f"{n}__kept" for n in (*self._kept, *self._factors)]
-        out = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE), *self._partial())]
+        tables = self._summed(Kind.UNITS)
+        out = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE), *self._partial(), *tables)]
         return [*state, *self._pointers(program), *(f"{f}__out_bar" for f in self.fields), *kept, *out]
-
-    def _partial(self) -> list[str]:
-        return [*self._summed(Kind.CHANNEL), *self._summed(Kind.SCALAR)]
-
-    def _added(self) -> list[str]:
-        """Fixed fields whose cotangents are added up over the steps."""
-        return [n for n in self._summed(Kind.SITE) if n not in self.driven]
 
     def _zeros(self) -> list[str]:
         """Sums over the steps, lane by lane. A group keeps those of its channels in memory: see ``_add``."""
@@ -368,12 +330,16 @@ class _Writer:
             lines.append(
                 f"{bar(n)} = {zeros if n in self.on_request else f'_new({first}, ({count},), _accumulator({first}))'}"
             )
+        for n in self._summed(Kind.UNITS):
+            shape = f"(*{first}.shape[:2], {', '.join(map(str, self.sizes_of[n]))})"
+            lines.append(f"{bar(n)} = {first}.new_zeros({shape}, dtype=_accumulator({first}))")
         args = ", ".join(self._adjoint_pointers())
         constants = self._constants + (", VARIED__=varied" if self.on_request else "")
         lines.append(f"_launch_planes(evolve_adjoint_kernel, {first}, group__, steps, {args}{constants})")
         over = f"{(0, 1, *range(3, 3 + self.near.rank))}" if self.grouped else "0"
         lines += [f"{bar(n)} = {bar(n)}.sum({over}).to({first}.dtype)" for n in self._summed(Kind.CHANNEL)]
         lines += [f"{bar(n)} = {bar(n)}.sum().to({first}.dtype)" for n in self._summed(Kind.SCALAR)]
+        lines += [f"{bar(n)} = {bar(n)}.sum(0).to({first}.dtype)" for n in self._summed(Kind.UNITS)]
         for n in self.fixed:
             if self.kinds[n] is Kind.MATRIX and self._terms[n]:
                 pairs = [self._outers[t] for t in self._terms[n]]

@@ -14,23 +14,11 @@ import sympy as sp
 
 from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch.printer import statement_line
+from metrigen.backends.triton.evolution import Kernel as Kernel
 from metrigen.backends.triton.plane import coordinates, inlined, moved, site_index
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, offset_text
+from metrigen.backends.triton.units import unit_kernel
+from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, Units, offset_text
 from metrigen.passes.prune import prune
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """One Triton kernel: its arguments in order and the lines of its body, some of them for what is on request."""
-
-    name: str
-    sites: tuple[str, ...]
-    channels: tuple[str, ...]
-    scalars: tuple[str, ...]
-    stores: tuple[str, ...]
-    sums: tuple[str, ...]
-    lines: tuple[str, ...]
-    on_request: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +45,11 @@ def print_kernels(
     always = prune(replace(program, outputs=tuple(n for n in program.outputs if n not in on_request)))
     spare = {n for s in program for n, _ in s.defines} - {n for s in always for n, _ in s.defines}
     for statement in program.body:
+        if isinstance(statement, Units):
+            kernel, launch = unit_kernel(statement, f"{name}_{len(kernels)}", site)
+            kernels.append(kernel)
+            lines.extend(launch)
+            continue
         if not isinstance(statement, Map):
             lines.extend(statement_line(statement))
             continue

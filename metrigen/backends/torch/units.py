@@ -1,0 +1,27 @@
+"""Sums over the units of a network as PyTorch: the units lie along one more axis, behind those of the sites."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from metrigen.backends.expressions import TORCH
+from metrigen.backends.units import unit_pass
+from metrigen.ir.units import Units
+
+
+def unit_lines(statement: Units, rank: int, like: str) -> list[str]:
+    """The lines of a statement; ``like`` is an array of its sites."""
+    table, sites = statement.table, ", None" * rank
+    row = {symbol: sp.Symbol(f"{table}_{symbol.name.rstrip('_')}", real=True) for symbol, _ in statement.columns}
+    at = {leaf: sp.Symbol(f"{leaf.name}__u", real=True) for leaf in statement.leaves}
+    one = unit_pass(statement, {**row, **at}, f"{table}__u")
+    lines = [f"{row[symbol]} = {table}[:{sites}, :, {place}]" for symbol, place in statement.columns]
+    lines += [f"{at[leaf]} = {leaf.name}.unsqueeze(-1)" for leaf in statement.leaves]
+    lines += [f"{symbol} = {TORCH.print(e)}" for symbol, e in one.lets]
+    whole = f".expand_as({like})" if not statement.leaves else ""
+    lines += [f"{name} = ({TORCH.print(e)}).sum(-1){whole}" for name, e in one.stores]
+    over = [0, *range(2, 2 + rank)]
+    for name, numbers in one.sums:
+        parts = ", ".join(f"({TORCH.print(e)}).sum({over})" for e in numbers)
+        lines.append(f"{name} = torch.stack([{parts}], -1)")
+    return lines
