@@ -67,11 +67,9 @@ def test_every_program_against_the_interpreter(packages, name: str) -> None:
 def test_the_varied_step_is_the_adjoint(name: str) -> None:
     """<J v, w> = <v, J^T w>, weights among what is varied."""
     low = lowered(name)
-    assert low.body is not None
-    assert low.body_adjoint is not None
-    assert any(a.kind is Kind.UNITS for a in low.body.inputs)
+    assert any(a.kind is Kind.UNITS for a in low.step.body.inputs)
     rank = len(low.dynamics.origin)
-    for program, adjoint in ((low.body, low.body_adjoint), (optimise(low.body)[0], optimise(low.body_adjoint)[0])):
+    for program, adjoint in ((low.step.body, low.step.adjoint), (optimise(low.step.body)[0], optimise(low.step.adjoint)[0])):
         values, along = random_values(program.inputs, rank), random_values(program.inputs, rank, seed=1)
         along |= {constant: 0 * along[constant] for constant in low.constants}
         image = directional(program, values, along)
@@ -126,10 +124,8 @@ def test_weights_of_each_channel(packages) -> None:
 
 def test_a_program_is_as_long_for_many_units_as_for_few() -> None:
     few, many = (lower(derive(wave("periodic", Leapfrog(2, 0.1), hidden=(n,)))) for n in (4, 64))
-    assert few.body is not None
-    assert many.body is not None
-    assert [type(s) for s in few.body] == [type(s) for s in many.body]
-    assert {s.count for s in many.body if isinstance(s, Units)} == {64}
+    assert [type(s) for s in few.step.body] == [type(s) for s in many.step.body]
+    assert {s.count for s in many.step.body if isinstance(s, Units)} == {64}
 
 
 def test_refusals() -> None:
