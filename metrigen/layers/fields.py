@@ -21,7 +21,7 @@ from metrigen.spec.neural import Head, heads
 from metrigen.spec.symbols import Param, t
 
 PARTS = ("residual", "tangent", "transposed", "pullback")  # the programs of a nonlinear equation
-_KINDS = {Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar"}
+_KINDS = {Kind.SITE: "field", Kind.EDGE: "edge", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar"}
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,8 @@ class FieldLayer(Layer):
 
     def _solve(self) -> list[Operator]:
         programs, steady = self.programs, self.lowered.steady
+        if self.lowered.equilibrium is not None:
+            return [Operator("solve", "solve", "solve", (), programs["weights"])]
         if steady is None:
             return []
         groups = steady.unknown, names_of(programs["operator"].inputs, (steady.unknown,)), self.class_name

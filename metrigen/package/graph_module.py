@@ -49,7 +49,7 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
         fields=layer.fields,
         network=network_of(layer),
         state_doc=_state_doc(layer),
-        class_doc=_class_doc(layer),
+        class_doc=_class_doc(package),
         init_args=_init_args(layer),
         init_lines=_init_lines(layer),
         base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
@@ -62,7 +62,8 @@ def graph_module_text(package: Package[FieldLayer], header: str) -> str:
             *backend_constants(package),
         ],
         parameters=parameters(layer),
-        methods=_methods(layer),
+        methods=_methods(package),
+        registered=bool(package.registered),
         number_step=bool(floats(layer)),
         reversible=is_reversible(layer),
     )
@@ -145,10 +146,11 @@ def _size_names(layer: FieldLayer) -> list[str]:
     return [*nodes, *(["edges"] if edge else [])]
 
 
-def _methods(layer: FieldLayer) -> list[str]:
+def _methods(package: Package[FieldLayer]) -> list[str]:
+    layer = package.layer
     lines = ["", *_graph_method(layer)]
-    lines += forward_steps(layer) if layer.stepping else _forward_steady(layer)
-    lines += _readout(layer)
+    lines += forward_steps(package) if layer.stepping else _forward_steady(package)
+    lines += _readout(package)
     for name in ("energy", "entropy"):
         if name in layer.optimised:
             lines += _density(layer, name)
@@ -192,7 +194,8 @@ def _graph_method(layer: FieldLayer) -> list[str]:
     return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
 
 
-def _forward_steady(layer: FieldLayer) -> list[str]:
+def _forward_steady(package: Package[FieldLayer]) -> list[str]:
+    layer = package.layer
     steady = layer.lowered.equilibrium
     assert steady is not None
     unknown, inputs = steady.unknown, inputs_of(layer)
@@ -243,10 +246,21 @@ def _forward_steady(layer: FieldLayer) -> list[str]:
     ]
 
 
-def _readout(layer: FieldLayer) -> list[str]:
+def _readout(package: Package[FieldLayer]) -> list[str]:
+    layer = package.layer
     doc = f"The readout at the nodes, (B, R*C, N): {', '.join(layer.lowered.components)}."
     lines, call = _reading(layer, "readout", doc)
-    return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
+    if not package.registers("readout"):
+        return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
+    passed = call.removeprefix("reference.readout(_graph, ").removesuffix(")")
+    return [
+        *lines,
+        "    if by_reference(self.backend):",
+        f"        return torch.cat({call}, 1).to(_dtype)",
+        f"    self._allow({layer.fields[0]})",
+        f"    return Bound(operators, _graph).readout({passed}).to(_dtype)",
+        "",
+    ]
 
 
 def _density(layer: FieldLayer, name: str) -> list[str]:
@@ -318,7 +332,8 @@ def _state_doc(layer: FieldLayer) -> str:
     return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
 
-def _class_doc(layer: FieldLayer) -> str:
+def _class_doc(package: Package[FieldLayer]) -> str:
+    layer = package.layer
     lines = ["channels  number C of channels of every field"]
     if layer.stepping:
         lines += steps_doc(layer)
@@ -341,7 +356,7 @@ def _class_doc(layer: FieldLayer) -> str:
             "(B, C, E) or broadcast to it; without it every pair of nodes is an edge, and edge inputs are symmetric",
             "(B, C, N, N). Node inputs are (B, C, N). Several graphs are one graph of several components.",
         ]
-    lines.append('backend   "auto" and "torch" are the reference: no kernel gathers along edges')
+    lines.append(package.option_doc)
     return "\n".join(lines)
 
 

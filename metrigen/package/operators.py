@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metrigen.emit.render import render
+from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.layers.tokens import TokenLayer
 from metrigen.package.assembly import Package
@@ -21,7 +22,11 @@ def wide(package: Package[Any]) -> bool:
 def operators_text(package: Package[Layer], header: str) -> str:
     """Every operator with the names of its arrays, the kinds of those, and the backends that have kernels for them."""
     layer, used = package.layer, package.used
-    kind, file = ("ScanOperators", "scan") if isinstance(layer, TokenLayer) else ("Operators", "registry")
+    kind, file = ("Operators", "registry")
+    if isinstance(layer, TokenLayer):
+        kind, file = ("ScanOperators", "scan")
+    elif isinstance(layer, FieldLayer) and layer.on_edges:
+        kind, file = ("GraphOperators", "graph_operators")
     return render(
         "operators.py.j2", header=header, title=layer.class_name, tag=unsigned(layer.name), kind=kind, file=file,
         wide=wide(package), axes=layer.axes, kinds=dict(layer.kinds), operators=package.registered,

@@ -7,6 +7,7 @@ from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
+from metrigen.layers.fields import FieldLayer
 from metrigen.layers.layer import Layer
 from metrigen.package.assembly import Package, assemble
 from metrigen.package.expressions import expressions_text
@@ -40,5 +41,6 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
 def _operators(package: Package[Layer], brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
-    names = "registry", "stretches", *(("wide",) if wide(package) else ())
+    along = isinstance(package.layer, FieldLayer) and package.layer.on_edges
+    names = "registry", "stretches", *(("wide",) if wide(package) else ()), *(("graph_operators",) if along else ())
     return {"operators.py": layout(operators_text(package, brief)), **runtime(*names)}
