@@ -231,9 +231,8 @@ def _forward_steady(package: Package[FieldLayer]) -> list[str]:
         '    if self.solver == "cholesky" and not isinstance(_graph, Dense):',
         '        raise ValueError(\'solver="cholesky" factorises a dense matrix; with a list of edges use "cg"\')',
         "    _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",
-        "    _u, _iterations, _residual, _status = solve(",
-        "        _graph, _m, _w, _b, _start.expand(_like.shape), self.solver, _options",
-        "    )",
+        "    _start = _start.expand(_like.shape)",
+        *_solved(package),
         "    if readable(_status) and bool((_status != 0).any()):",
         "        warnings.warn(",
         f'            f"{layer.class_name}: a solve did not converge (max_iter={{self.max_iter}}); "',
@@ -243,6 +242,23 @@ def _forward_steady(package: Package[FieldLayer]) -> list[str]:
         "        )",
         f"    return {layer.class_name}State(_u.to(_dtype), _iterations, _residual, _status)",
         "",
+    ]
+
+
+def _solved(package: Package[FieldLayer]) -> list[str]:
+    """Lines that solve: by the operator of the package, or by the reference."""
+    plain = "_u, _iterations, _residual, _status = solve(_graph, _m, _w, _b, _start, self.solver, _options)"
+    if not package.registers("solve"):
+        return [f"    {plain}"]
+    return [
+        "    if by_reference(self.backend):",
+        f"        {plain}",
+        "    else:",
+        "        self._insist(_b)",
+        "        _tolerances = self.rtol, self.bwd_rtol, self.atol, self.max_iter",
+        "        _u, _iterations, _residual, _status, _ = Bound(operators, _graph).solve(",
+        "            *told_apart(_m, _w), _b, _start, is_direct(_graph, self.solver), *_tolerances",
+        "        )",
     ]
 
 

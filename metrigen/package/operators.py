@@ -16,7 +16,9 @@ MOST = 64  # arguments of an operator that torch takes one by one
 
 def wide(package: Package[Any]) -> bool:
     """Whether an operator has more arguments than that."""
-    return any(operator.arguments > MOST for operator in package.registered)
+    layer = package.layer
+    beside = 3 if isinstance(layer, FieldLayer) and layer.on_edges else 0  # ends of edges, and what else is said of them
+    return any(operator.arguments + beside > MOST for operator in package.registered)
 
 
 def operators_text(package: Package[Layer], header: str) -> str:
@@ -26,7 +28,7 @@ def operators_text(package: Package[Layer], header: str) -> str:
     if isinstance(layer, TokenLayer):
         kind, file = ("ScanOperators", "scan")
     elif isinstance(layer, FieldLayer) and layer.on_edges:
-        kind, file = ("GraphOperators", "graph_operators")
+        kind, file = ("GraphOperators", "graph_operators") if layer.stepping else ("SteadyOperators", "graph_solves")
     return render(
         "operators.py.j2", header=header, title=layer.class_name, tag=unsigned(layer.name), kind=kind, file=file,
         wide=wide(package), axes=layer.axes, kinds=dict(layer.kinds), operators=package.registered,

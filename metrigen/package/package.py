@@ -41,6 +41,8 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
 def _operators(package: Package[Layer], brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
-    along = isinstance(package.layer, FieldLayer) and package.layer.on_edges
-    names = "registry", "stretches", *(("wide",) if wide(package) else ()), *(("graph_operators",) if along else ())
+    layer = package.layer
+    names = ["registry", "stretches", *(["wide"] if wide(package) else [])]
+    if isinstance(layer, FieldLayer) and layer.on_edges:
+        names += ["graph_operators", *([] if layer.stepping else ["graph_solves"])]
     return {"operators.py": layout(operators_text(package, brief)), **runtime(*names)}

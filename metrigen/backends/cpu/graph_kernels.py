@@ -73,7 +73,7 @@ class GraphKernels:
         return render(
             "graph_kernels.cpp.j2", header=header.rstrip("\n"), title=title, groups=texts, used=used, points="samples",
             functions=functions, binary=binary, vector_math=bool(functions or binary), coupled=self.coupled,
-            sums=" + ".join(sizes) or "0", sum_places=list(zip(self.sums, before, strict=True)),
+            solving=all(group.name == "reading" for group in self.groups), sums=" + ".join(sizes) or "0", sum_places=list(zip(self.sums, before, strict=True)),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
