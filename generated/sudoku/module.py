@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import reference
-from .base import BaseLayer, NotConverged, check_given, check_input, check_state, exact, readable, working
+from . import operators, reference
+from .base import BaseLayer, NotConverged, by_reference, check_given, check_input, check_state, exact, readable, working
 from .checks import checked
 from .graph import Dense, Sparse
+from .graph_operators import Bound
 from .param import LayerParam, register_parameters
-from .solve import Options, solve
+from .solve import Options, is_direct, solve, told_apart
 from .state import from_state, registered
 
 Graph = Dense | Sparse
@@ -108,7 +109,7 @@ class Sudoku(BaseLayer):
     The edges of a call are listed in ``edge_index`` (2, E), tail and head of each, and edge inputs are
     (B, C, E) or broadcast to it; without it every pair of nodes is an edge, and edge inputs are symmetric
     (B, C, N, N). Node inputs are (B, C, N). Several graphs are one graph of several components.
-    backend   "auto" and "torch" are the reference: no kernel gathers along edges
+    backend   "auto": kernels where the device has them; "cpu" insists; "torch" is the reference
     """
 
     STATE = SudokuState
@@ -121,8 +122,9 @@ class Sudoku(BaseLayer):
     SPEC = "37cf7f93c0d84323"
     INPUTS = ("s", "w")
     SIGNS = {"w": "nonnegative"}
-    BACKENDS = ("auto", "torch")
-    WITHOUT = {"triton": "cannot gather along edges", "cpu": "cannot gather along edges"}
+    BACKENDS = ("auto", "cpu", "torch")
+    WITHOUT = {"triton": "cannot gather along edges"}
+    OPERATORS = operators.OPERATORS
     __call__: Callable[..., SudokuState]
 
     m2 = LayerParam("channel", 1.0, sign="positive")
@@ -181,9 +183,15 @@ class Sudoku(BaseLayer):
         if self.solver == "cholesky" and not isinstance(_graph, Dense):
             raise ValueError('solver="cholesky" factorises a dense matrix; with a list of edges use "cg"')
         _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)
-        _u, _iterations, _residual, _status = solve(
-            _graph, _m, _w, _b, _start.expand(_like.shape), self.solver, _options
-        )
+        _start = _start.expand(_like.shape)
+        if by_reference(self.backend):
+            _u, _iterations, _residual, _status = solve(_graph, _m, _w, _b, _start, self.solver, _options)
+        else:
+            self._insist(_b)
+            _tolerances = self.rtol, self.bwd_rtol, self.atol, self.max_iter
+            _u, _iterations, _residual, _status, _ = Bound(operators, _graph).solve(
+                *told_apart(_m, _w), _b, _start, is_direct(_graph, self.solver), *_tolerances
+            )
         if readable(_status) and bool((_status != 0).any()):
             warnings.warn(
                 f"Sudoku: a solve did not converge (max_iter={self.max_iter}); "
@@ -207,9 +215,16 @@ class Sudoku(BaseLayer):
         check_given("readout", s=s, w=w)
         (phi,), _dtype = _work(state.phi, channels=self.channels)
         _graph = self._graph(edge_index, phi.shape[2])
-        return torch.cat(
-            reference.readout(_graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype)), 1
-        ).to(_dtype)
+        if by_reference(self.backend):
+            return torch.cat(
+                reference.readout(_graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype)), 1
+            ).to(_dtype)
+        self._allow(phi)
+        return (
+            Bound(operators, _graph)
+            .readout(phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype))
+            .to(_dtype)
+        )
 
     @exact
     def energy(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from metrigen.backends.cpu.graph_printer import SIZES, GraphRoutine, print_graph_routine
-from metrigen.backends.cpu.graph_sweeps import graph_cut
+from metrigen.backends.cpu.graph_sweeps import graph_cut, is_even
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Mix, Outer, Program, Total
 from metrigen.layers.docs import comment, field_docs
@@ -23,6 +23,7 @@ class GraphGroup:
     """A program and its adjoint: one namespace of ``kernels.cpp``.
 
     state   fields that go from step to step; fixed: what else the program is handed; results: site arrays that it returns
+    mirrored  whether an edge gives its ends the same, or the opposite, whichever of them is its head
     """
 
     name: str
@@ -31,6 +32,7 @@ class GraphGroup:
     results: tuple[str, ...]
     forward: GraphRoutine
     adjoint: GraphRoutine
+    mirrored: bool
 
     def text(self) -> str:
         """The namespace."""
@@ -44,7 +46,7 @@ class GraphGroup:
             counts=_counts(self.fixed), forward=self.forward.buffers, backward=self.adjoint.buffers, back=len(sites),
             bars=len(edges), of_state=[place[bar(n)] for n in self.state],
             bar_of=[place.get(bar(a.name), -1) if a.kind in (Kind.SITE, Kind.EDGE) else -1 for a in self.fixed],
-            summed=bool(self.adjoint.sums), functions=[*self.forward.functions, *self.adjoint.functions],
+            mirrored=self.mirrored, summed=bool(self.adjoint.sums), functions=[*self.forward.functions, *self.adjoint.functions],
         )  # fmt: skip
 
 
@@ -118,7 +120,7 @@ def _group(
         print_graph_routine(routines[0], program, cuts[0], given, {}, docs[forward]),
         print_graph_routine(routines[1], back, cuts[1], given, sums, docs[adjoint]),
     )
-    return GraphGroup(name, tuple(state), fixed, tuple(program.outputs), *made)
+    return GraphGroup(name, tuple(state), fixed, tuple(program.outputs), *made, is_even(program) and is_even(back))
 
 
 def _given(fixed: Sequence[Array]) -> dict[str, str]:

@@ -184,7 +184,7 @@ class _SweepPrinter:
         lines += [*(f"        {line}" for line in inner), "    }", "};"]
         lines.append(f"at.{'both' if sweep.gathers else 'heads'}(n, edge);")
         for s in sweep.gathers:
-            half = "at.half" if s.along is Along.CODIFFERENCE else "at.half * R(0.5)"
+            half = "at.share()" if s.along is Along.CODIFFERENCE else "at.share() * R(0.5)"
             lines.append(f"for (long c = 0; c < G; ++c) {s.out}__n[c] *= {half};")
         return lines
 

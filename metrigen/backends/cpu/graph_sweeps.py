@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metrigen.ir.edges import EdgeMap
-from metrigen.ir.nodes import Accumulate, Fold, Kind, Local, Map, Mix, Outer, Program, Statement, Total
+import sympy as sp
+
+from metrigen.ir.edges import Along, EdgeMap
+from metrigen.ir.nodes import Accumulate, Fold, Kind, Leaf, Local, Map, Mix, Outer, Program, Statement, Total
 from metrigen.ir.queries import known
 
 AtNodes = Map | Mix | Total | Outer
@@ -104,3 +106,41 @@ def _sweep(program: Program, levels: Mapping[Statement, int], level: int, ends: 
     later = {n for s, at in levels.items() if at > level for n in s.reads} | {*program.outputs} | ends
     made = [n for s in (*gathers, *nodes) for n, kind in s.defines if kind is Kind.SITE]
     return GraphSweep(tuple(edges), owned, gathers, nodes, tuple(n for n in made if n in later))
+
+
+def is_even(program: Program) -> bool:
+    """Whether it makes no difference which end of an edge is its head: what goes to both ends alike is even under the
+    exchange, what leaves one end and enters the other odd."""
+    signs: dict[str, int] = {}
+    for s in program.body:
+        if isinstance(s, EdgeMap) and s.onto is Kind.EDGE:
+            signs[s.out] = -1 if s.along is Along.DIFFERENCE else 1
+        elif isinstance(s, EdgeMap):
+            if signs.get(s.src, 1) != (-1 if s.along is Along.CODIFFERENCE else 1):
+                return False
+        elif isinstance(s, Map) and s.over is Kind.EDGE:
+            found = _signs(s, signs)
+            if found is None:
+                return False
+            signs |= found
+    return True
+
+
+def _signs(s: Map, signs: Mapping[str, int]) -> dict[str, int] | None:
+    """Array -> 1 where it is even, -1 where it is odd; None where one is neither, or a sum is not even."""
+    turned = {a: -a for e in s.expressions for a in e.atoms(Leaf) if signs.get(a.array) == -1}
+
+    def sign(expr: sp.Expr) -> int:
+        whole = _inlined(expr, dict(s.lets))
+        other = whole.xreplace(turned)
+        return next((k for k in (1, -1) if sp.expand(other - k * whole) == 0), 0)
+
+    found = {n: sign(e) for n, e in s.stores}
+    return found if all(found.values()) and all(sign(e) == 1 for _, _, e in s.sums) else None
+
+
+def _inlined(expr: sp.Expr, values: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """The expression without the values of its statement, some of which stand for others."""
+    for _ in values:
+        expr = expr.xreplace(values)
+    return expr
