@@ -113,8 +113,11 @@ def _evolved(package: Package[FieldLayer]) -> list[str]:
         f"    _state = {tuple_text(layer.fields)}",
         *([f"    if {_by_reference(layer)}:"] if by_kernels else []),
         f"    {'    ' * by_kernels}return by_steps(partial(reference.evolve, _graph), _state, _fixed, _span{places})",
-        *([f"    self._insist({first})",
-           "    return by_operators(Bound(operators, _graph), _state, _fixed, _span)"] if by_kernels else []),
+        *(
+            [f"    self._insist({first})", "    return by_operators(Bound(operators, _graph), _state, _fixed, _span)"]
+            if by_kernels
+            else []
+        ),
         "",
         *early,
     ]

@@ -17,7 +17,7 @@ MOST = 64  # arguments of an operator that torch takes one by one
 def wide(package: Package[Any]) -> bool:
     """Whether an operator has more arguments than that."""
     layer = package.layer
-    beside = 3 if isinstance(layer, FieldLayer) and layer.on_edges else 0  # ends of edges, and what else is said of them
+    beside = 3 if isinstance(layer, FieldLayer) and layer.on_edges else 0  # ends of edges, and what is said of them
     return any(operator.arguments + beside > MOST for operator in package.registered)
 
 

@@ -68,7 +68,7 @@ def print_graph_routine(
     lines += [f"copy(at, {places[n]}, out[{sites.index(n)}]);" for n in copied]
     args = ("const At& at", "const Given& given", "const R* const* in", "R* const* out", "R* const work")
     functions.append(Function(name, doc, args, tuple(lines)))
-    kept = {place: kind for place, kind in target.values()}
+    kept = dict(target.values())
     return GraphRoutine(tuple(functions), tuple(inputs), tuple(sites), tuple(edges), kept, _most(buffers))
 
 
