@@ -1,13 +1,13 @@
 """W9, layers on graphs beside what one writes by hand: ``python -m benchmarks.graph_steps``.
 
-    dense    64 samples, 81 nodes, 8 channels: the steady state (B^T w B + m2) phi = m2 s of generated/sudoku, weights of
-             each sample or shared by all
+    dense    64 samples, 81 nodes, 8 channels: the steady state (B^T w B + m2) phi = m2 s of generated/sudoku, weights
+             of each sample or shared by all
     sparse   one graph of 100,000 nodes, 1,000,000 edges and 8 channels: 8 steps of RK4 for u' = -B^T w B u, the weights
              learned by channel and edge (specs/gallery/graph_diffusion.py)
 
-By hand: gathers and ``index_add_`` over rows of channels (N, C), as libraries of message passing lay them out, eager and
-compiled; of the dense system ``torch.linalg.cholesky``, eager and compiled. All peers run in turns in one process; printed
-is the smallest time of a turn, in milliseconds of one thread, forward and forward with the gradients of all arguments.
+By hand: gathers and ``index_add_`` over rows of channels (N, C), as libraries of message passing lay them out, eager
+and compiled; of the dense system ``torch.linalg.cholesky``, eager and compiled. All peers run in turns in one process;
+printed is the smallest time of a turn, in milliseconds of one thread, forward and forward with all gradients.
 """
 
 from __future__ import annotations
@@ -80,13 +80,17 @@ def rate(u: Tensor, w: Tensor, tail: Tensor, head: Tensor) -> Tensor:
     return torch.zeros_like(u).index_add(0, tail, flow).index_add(0, head, -flow)
 
 
-def stepped(u: Tensor, w: Tensor, tail: Tensor, head: Tensor, steps: int, dt: float) -> Tensor:
+def step(u: Tensor, w: Tensor, tail: Tensor, head: Tensor, dt: float) -> Tensor:
     """RK4 over rows of channels (N, C)."""
+    a = rate(u, w, tail, head)
+    b = rate(u + 0.5 * dt * a, w, tail, head)
+    c = rate(u + 0.5 * dt * b, w, tail, head)
+    return u + dt / 6 * (a + 2 * b + 2 * c + rate(u + dt * c, w, tail, head))
+
+
+def stepped(one: Callable[..., Tensor], u: Tensor, w: Tensor, ends: Tensor, steps: int) -> Tensor:
     for _ in range(steps):
-        a = rate(u, w, tail, head)
-        b = rate(u + 0.5 * dt * a, w, tail, head)
-        c = rate(u + 0.5 * dt * b, w, tail, head)
-        u = u + dt / 6 * (a + 2 * b + 2 * c + rate(u + dt * c, w, tail, head))
+        u = one(u, w, ends[0], ends[1], 0.01)
     return u
 
 
@@ -99,11 +103,11 @@ def sparse(nodes: int, edges: int, channels: int, steps: int) -> dict[str, Run]:
     w = layer.w.detach().T.contiguous().requires_grad_()
     rows = u[0].T.contiguous().requires_grad_()
     u.requires_grad_()
-    compiled = torch.compile(stepped)
+    compiled = torch.compile(step)
     found: dict[str, Callable[[], Tensor]] = {
         "metrigen": lambda: layer(u, edge_index=ends).u,
-        "by hand": lambda: stepped(rows, w, *ends, steps, 0.01),
-        "torch.compile": lambda: compiled(rows, w, *ends, steps, 0.01),
+        "by hand": lambda: stepped(step, rows, w, ends, steps),
+        "torch.compile": lambda: stepped(compiled, rows, w, ends, steps),
     }
     apart = (found["metrigen"]()[0].T - found["by hand"]()).abs().max().item()
     print(f"metrigen and by hand differ by {apart:.1e}")

@@ -404,9 +404,9 @@ class _Call:
             if kind == "scalar":
                 found[name] = part.sum().to(dtype)
             elif kind == "matrix":
-                found[name] = part.reshape(self.group, self.group).to(dtype)
+                found[name] = part.reshape(self.group, self.group).to(dtype, copy=True)
             else:
-                found[name] = part.transpose(1, 2).reshape(-1)[: self.channels].to(dtype)
+                found[name] = part.transpose(1, 2).reshape(-1)[: self.channels].to(dtype, copy=True)
         return found
 
     def run(

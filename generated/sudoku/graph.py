@@ -219,7 +219,7 @@ class Dense:
 
 
 def graph_of(ends: Tensor, nodes: int, dense: bool) -> Dense | Sparse:
-    """The graph of an operator: all pairs of nodes, or the edges between ``ends`` (2, E), which were looked at before."""
+    """The graph of an operator: all pairs of nodes, or the edges between ``ends`` (2, E)."""
     return Dense(nodes) if dense else Sparse(ends, nodes)
 
 

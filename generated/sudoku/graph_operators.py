@@ -1,7 +1,7 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
 """Operators along the edges of a graph: what is registered in torch, and how a layer calls it.
 
-Every operator is handed the ends (2, E) of its edges first, and last whether all pairs of nodes are edges in their place.
+Every operator is handed the ends (2, E) of its edges first, and last whether all pairs of nodes are edges instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .base import Tensors
-from .graph import Dense, Sparse, graph_of
+from .graph import Sparse, graph_of
 from .registry import Names, Operators, Run
 from .stretches import long_adjoint, rolled, rolled_adjoint
 

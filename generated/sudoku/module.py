@@ -123,7 +123,9 @@ class Sudoku(BaseLayer):
     INPUTS = ("s", "w")
     SIGNS = {"w": "nonnegative"}
     BACKENDS = ("auto", "cpu", "torch")
-    WITHOUT = {"triton": "cannot gather along edges"}
+    WITHOUT = {
+        "triton": "cannot gather along edges yet; a kernel would move 24 bytes an edge and 16 a node a call, a channel"
+    }
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., SudokuState]
 
@@ -184,10 +186,9 @@ class Sudoku(BaseLayer):
             raise ValueError('solver="cholesky" factorises a dense matrix; with a list of edges use "cg"')
         _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)
         _start = _start.expand(_like.shape)
-        if by_reference(self.backend):
+        if by_reference(self.backend) or not self._takes(_b):
             _u, _iterations, _residual, _status = solve(_graph, _m, _w, _b, _start, self.solver, _options)
         else:
-            self._insist(_b)
             _tolerances = self.rtol, self.bwd_rtol, self.atol, self.max_iter
             _u, _iterations, _residual, _status, _ = Bound(operators, _graph).solve(
                 *told_apart(_m, _w), _b, _start, is_direct(_graph, self.solver), *_tolerances

@@ -251,10 +251,9 @@ def _solved(package: Package[FieldLayer]) -> list[str]:
     if not package.registers("solve"):
         return [f"    {plain}"]
     return [
-        "    if by_reference(self.backend):",
+        "    if by_reference(self.backend) or not self._takes(_b):",
         f"        {plain}",
         "    else:",
-        "        self._insist(_b)",
         "        _tolerances = self.rtol, self.bwd_rtol, self.atol, self.max_iter",
         "        _u, _iterations, _residual, _status, _ = Bound(operators, _graph).solve(",
         "            *told_apart(_m, _w), _b, _start, is_direct(_graph, self.solver), *_tolerances",

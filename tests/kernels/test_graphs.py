@@ -36,7 +36,11 @@ def made(name: str, backend: str, channels: int, nodes: int, edges: int | None, 
     """A layer whose parameters are not those that it begins with."""
     kind = layer_of(name)
     takes = inspect.signature(kind.__init__).parameters
-    sizes = {"nodes": nodes} if "nodes" in takes and (edges is None or takes["nodes"].default is takes["nodes"].empty) else {}
+    sizes = (
+        {"nodes": nodes}
+        if "nodes" in takes and (edges is None or takes["nodes"].default is takes["nodes"].empty)
+        else {}
+    )
     sizes |= {"edges": edges} if "edges" in takes and edges is not None else {}
     sizes |= {"rtol": 1e-12} if "rtol" in takes and dtype == torch.float64 else {}
     layer = kind(channels, backend=backend, **sizes).to(dtype)
@@ -113,7 +117,7 @@ def test_one_graph_of_many_nodes_and_channels() -> None:
     compared("graph_kuramoto", 1, 5, 150, ends[:, ends[0] != ends[1]])
 
 
-@pytest.mark.parametrize("name", ("leapfrog", "poisson"))
+@pytest.mark.parametrize("name", ["leapfrog", "poisson"])
 def test_small_graphs(name: str) -> None:
     none = torch.empty((2, 0), dtype=torch.int64)
     compared(name, 2, 1, 3, none)  # isolated nodes
@@ -130,7 +134,7 @@ def bits(name: str, batch: int, nodes: int, edge_index: Tensor | None, shared: b
     return results(made(name, "cpu", 2, nodes, edges, torch.float32), given, edge_index)
 
 
-@pytest.mark.parametrize("name", ("graph_kuramoto", "poisson"))
+@pytest.mark.parametrize("name", ["graph_kuramoto", "poisson"])
 def test_threads_give_the_same_bits(name: str) -> None:
     ends = torch.randint(0, 150, (2, 400), generator=torch.Generator().manual_seed(3))
     ends = ends[:, ends[0] != ends[1]]
@@ -145,7 +149,7 @@ def test_threads_give_the_same_bits(name: str) -> None:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", ("graph_kuramoto", "poisson"))
+@pytest.mark.parametrize("name", ["graph_kuramoto", "poisson"])
 def test_poisoned_memory_reaches_no_result(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = ((3, NODES, EDGE_INDEX), (5, NODES, None, True), (5, NODES, None))
     wanted = [bits(name, *case) for case in cases]
@@ -172,8 +176,8 @@ def test_who_insists_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert layer.last_backend == "torch"
 
 
-@pytest.mark.parametrize("name", ("graph_kuramoto", "poisson"))
-@pytest.mark.parametrize("ends", (EDGE_INDEX, None))
+@pytest.mark.parametrize("name", ["graph_kuramoto", "poisson"])
+@pytest.mark.parametrize("ends", [EDGE_INDEX, None])
 def test_second_derivatives_and_transforms(name: str, ends: Tensor | None) -> None:
     edges = None if ends is None else 7
     listed = {} if ends is None else {"edge_index": ends}
@@ -194,7 +198,7 @@ def test_second_derivatives_and_transforms(name: str, ends: Tensor | None) -> No
         assert (x - y).abs().max() <= 1e-8 * max(1.0, float(y.abs().max()))
 
 
-@pytest.mark.parametrize("name", ("graph_kuramoto", "poisson"))
+@pytest.mark.parametrize("name", ["graph_kuramoto", "poisson"])
 def test_compiled_as_a_whole(name: str) -> None:
     layer = made(name, "auto", 2, NODES, 7, torch.float32)
     given = arguments(name, 3, 2, NODES, EDGE_INDEX, torch.float32, False)
@@ -222,6 +226,7 @@ def test_a_solve_says_how_it_went(tmp_path: Path) -> None:
             states.append((state, layer(**negative, **listed)))
         (found, bad), (wanted, worse) = states
         assert (found.iterations - wanted.iterations).abs().max() <= 1
-        assert torch.equal(found.status, wanted.status) and torch.equal(bad.status, worse.status)
+        assert torch.equal(found.status, wanted.status)
+        assert torch.equal(bad.status, worse.status)
         assert bad.status[2] == -1
         assert (found.residual <= 1e-9 * given["s"].flatten(1).norm(dim=1)).all()

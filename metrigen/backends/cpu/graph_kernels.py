@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from metrigen.backends.cpu.graph_printer import SIZES, GraphRoutine, print_graph_routine
-from metrigen.backends.cpu.graph_sweeps import graph_cut, is_even
+from metrigen.backends.graph_sweeps import graph_cut, is_even
 from metrigen.emit.render import render
-from metrigen.ir.nodes import Array, Kind, Mix, Outer, Program, Total
+from metrigen.ir.nodes import Array, Kind, Mix, Outer, Total
 from metrigen.layers.docs import comment, field_docs
 from metrigen.layers.fields import FieldLayer
 from metrigen.passes.vary import bar
@@ -22,7 +22,7 @@ _UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "as
 class GraphGroup:
     """A program and its adjoint: one namespace of ``kernels.cpp``.
 
-    state   fields that go from step to step; fixed: what else the program is handed; results: site arrays that it returns
+    state   fields that go from step to step; fixed: what else the program is handed; results: site arrays it returns
     mirrored  whether an edge gives its ends the same, or the opposite, whichever of them is its head
     """
 
@@ -46,7 +46,8 @@ class GraphGroup:
             counts=_counts(self.fixed), forward=self.forward.buffers, backward=self.adjoint.buffers, back=len(sites),
             bars=len(edges), of_state=[place[bar(n)] for n in self.state],
             bar_of=[place.get(bar(a.name), -1) if a.kind in (Kind.SITE, Kind.EDGE) else -1 for a in self.fixed],
-            mirrored=self.mirrored, summed=bool(self.adjoint.sums), functions=[*self.forward.functions, *self.adjoint.functions],
+            mirrored=self.mirrored, summed=bool(self.adjoint.sums),
+            functions=[*self.forward.functions, *self.adjoint.functions],
         )  # fmt: skip
 
 
@@ -54,7 +55,7 @@ class GraphGroup:
 class GraphKernels:
     """What the CPU files of a layer on a graph are made from.
 
-    groups   readout and, of a layer that steps, its steps; sums: parameters whose cotangents are summed, with their kinds
+    groups   readout and, of a layer that steps, its steps; sums: parameters whose cotangents are summed, and kinds
     coupled  whether channels meet at the nodes
     """
 
@@ -75,7 +76,8 @@ class GraphKernels:
         return render(
             "graph_kernels.cpp.j2", header=header.rstrip("\n"), title=title, groups=texts, used=used, points="samples",
             functions=functions, binary=binary, vector_math=bool(functions or binary), coupled=self.coupled,
-            solving=all(group.name == "reading" for group in self.groups), sums=" + ".join(sizes) or "0", sum_places=list(zip(self.sums, before, strict=True)),
+            solving=all(group.name == "reading" for group in self.groups), sums=" + ".join(sizes) or "0",
+            sum_places=list(zip(self.sums, before, strict=True)),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:

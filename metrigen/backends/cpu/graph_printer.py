@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from metrigen.backends.cpu.graph_sweeps import AtNodes, GraphCut, GraphSweep
 from metrigen.backends.cpu.printer import Function
 from metrigen.backends.expressions import CPP
+from metrigen.backends.graph_sweeps import AtNodes, GraphCut, GraphSweep
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Kind, Leaf, Local, Map, Mix, Outer, Program, Total
 
@@ -63,7 +63,7 @@ def print_graph_routine(
         functions.append(printed.function())
         arguments = [*(places[n] for n in printed.loads), *(places[n] for n in sweep.kept)]
         arguments += [given[n] for n in printed.weights] + [bars[n] for n in printed.bars]
-        arguments += [given[n] if n in given else f"{n}__c" for n in printed.numbers]
+        arguments += [given.get(n, f"{n}__c") for n in printed.numbers]
         lines.append(f"{name}_{i}({', '.join(['at', *arguments, *(['given.sums'] if printed.sums else [])])});")
     lines += [f"copy(at, {places[n]}, out[{sites.index(n)}]);" for n in copied]
     args = ("const At& at", "const Given& given", "const R* const* in", "R* const* out", "R* const work")
