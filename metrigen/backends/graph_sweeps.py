@@ -97,7 +97,7 @@ def _sweep(program: Program, levels: Mapping[Statement, int], level: int, ends: 
         s for s in here if isinstance(s, Map) and _on_edges(s)
         and (s.sums or any(n in program.outputs for n, _ in s.stores))
     )  # fmt: skip
-    needed = {n for s in (*gathers, *owned) for n in s.reads} | {n for s in owned for n, _ in s.stores}
+    needed = {n for s in (*gathers, *owned) for n in s.reads} | {n for s in owned for n, _ in s.defines}
     edges: list[OnEdges] = []
     for s in reversed(program.body):
         if isinstance(s, (Map, EdgeMap)) and _on_edges(s) and needed.intersection(n for n, _ in s.defines):

@@ -220,7 +220,7 @@ def test_a_solve_says_how_it_went(tmp_path: Path) -> None:
         for backend in ("cpu", "torch"):
             layer = kind(2, backend=backend, solver=solver, nodes=NODES, rtol=1e-10).double()
             state = layer(**given, **listed)
-            again = layer(**given, **listed, warm_start=state)
+            again = layer(**given, **listed, warm_start=state[0])
             assert (again.iterations == 0).all()
             negative = {**given, "w": torch.cat((given["w"][:2], -9 * given["w"][2:]))}
             states.append((state, layer(**negative, **listed)))
