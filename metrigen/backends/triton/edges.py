@@ -13,7 +13,7 @@ def edge_traffic(layer: FieldLayer, operator: Operator) -> str:
     """Why there is no kernel, to follow the name of the backend, with the bytes that one would move in float32."""
     if operator.kind == "solve":
         return (
-            "cannot gather along edges yet: torch factorises dense matrices, and an iteration of a kernel would read 16 "
+            "cannot gather along edges yet: torch factorises dense ones, an iteration by a kernel would take 16 "
             "bytes an edge and channel"
         )
     edges, nodes = _bytes(operator.forward)
