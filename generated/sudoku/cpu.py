@@ -58,7 +58,7 @@ FLAGS = (
     "-fno-signed-zeros",
     "-w",
 )  # fmt: skip
-Kinds = tuple[tuple[str, str, bool], ...]  # names of arrays, each with its kind and whether every step has a value of its own
+Kinds = tuple[tuple[str, str, bool], ...]  # name and kind of arrays, and whether every step has one of its own
 COUPLED = False  # whether channels meet at the nodes
 SUMS: dict[str, str] = {"m2": "channel"}  # parameters whose cotangents are summed, with their kinds
 VECTOR_BYTES = 32  # of a vector of planes: wider ones than those of the processor go through memory
