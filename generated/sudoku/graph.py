@@ -36,6 +36,7 @@ class Sparse:
 
     def __init__(self, edge_index: Tensor, nodes: int) -> None:
         _check(edge_index, nodes)
+        self.ends = edge_index
         self.tail, self.head = edge_index
         self.nodes, self.count = nodes, edge_index.shape[1]
         self._order: Tensor | None = None
@@ -215,6 +216,11 @@ class Dense:
             found = 0.5 * (both.unsqueeze(-1) + both.unsqueeze(-2) - outer - outer.mT)
             return found.unsqueeze(0).sum_to_size(shape)
         return (0.5 * self.difference(u) * self.difference(v)).sum_to_size(shape)
+
+
+def graph_of(ends: Tensor, nodes: int, dense: bool) -> Dense | Sparse:
+    """The graph of an operator: all pairs of nodes, or the edges between ``ends`` (2, E)."""
+    return Dense(nodes) if dense else Sparse(ends, nodes)
 
 
 def _rows(w: Tensor, u: Tensor) -> Tensor:

@@ -90,3 +90,20 @@ def source(graph: Graph, phi: Tensor, s: Tensor, m2: Tensor) -> Tensors:
     phi_1_v = -m2_n * s
     source__ = -phi_1_v
     return (source__,)
+
+
+EDGE_ARRAYS = (2,)  # places of edge arrays among what the readout reads
+
+
+def fitted(graph: Graph, x: Tensor, like: Tensor, edge: bool) -> Tensor:
+    """A cotangent in the shape of what it belongs to. Of all pairs of nodes an edge has two places, half at each."""
+    if edge and isinstance(graph, Dense):
+        x = x.expand(*torch.broadcast_shapes(x.shape[:-2], like.shape[:-2]), graph.nodes, graph.nodes)
+        x = 0.5 * (x - torch.diag_embed(x.diagonal(dim1=-2, dim2=-1)))
+    return x.expand(torch.broadcast_shapes(x.shape, like.shape)).sum_to_size(like.shape)
+
+
+def read_adjoint(graph: Graph, grad: Tensor, *given: Tensor) -> Tensors:
+    """Cotangents of what the readout is given, in its shapes, of the cotangent of all components."""
+    found = readout_adjoint(graph, *given, *grad.chunk(1, 1))
+    return tuple(fitted(graph, x, y, i in EDGE_ARRAYS) for i, (x, y) in enumerate(zip(found, given)))

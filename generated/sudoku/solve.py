@@ -45,8 +45,8 @@ def solve(graph: Graph, m: Tensor, w: Tensor, b: Tensor, start: Tensor, solver: 
     m broadcasts to b, and w to the edge arrays that go with it. What is the same for all samples has a first axis of
     one (or one that was expanded), and then the matrix of a channel is factorised once for all samples.
     """
-    m, w = _first(m.reshape((1,) * (3 - m.dim()) + m.shape)), _first(w)
-    direct = solver == "cholesky" or (solver == "auto" and isinstance(graph, Dense) and graph.nodes <= LARGEST)
+    m, w = told_apart(m, w)
+    direct = is_direct(graph, solver)
     method = "cholesky" if direct else "cg"
     if isinstance(graph, Dense) and direct and torch.compiler.is_dynamo_compiling():
         # Dynamo does not trace a rule for gradients that solves again.
@@ -54,6 +54,42 @@ def solve(graph: Graph, m: Tensor, w: Tensor, b: Tensor, start: Tensor, solver: 
         return u, iterations, residual.detach(), status
     made = METHODS[method].prepare(graph, m.detach(), w.detach())
     return _Equilibrium.apply(method, graph, options, m, w, b, start.detach(), *made)
+
+
+def told_apart(m: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """m with three axes, and both with one sample where all are the same."""
+    return _first(m.reshape((1,) * (3 - m.dim()) + m.shape)), _first(w)
+
+
+def is_direct(graph: Graph, solver: str) -> bool:
+    """Whether matrices are factorised."""
+    return solver == "cholesky" or (solver == "auto" and isinstance(graph, Dense) and graph.nodes <= LARGEST)
+
+
+def plain_solve(
+    graph: Graph, m: Tensor, w: Tensor, b: Tensor, start: Tensor, direct: bool, rtol: float, atol: float, max_iter: int
+) -> Solved:
+    """``solve``, as an operator is handed it."""
+    return solve(graph, m, w, b, start, "cholesky" if direct else "cg", Options(rtol, rtol, atol, max_iter))
+
+
+def plain_adjoint(
+    graph: Graph, cotangent: Tensor, u: Tensor, m: Tensor, w: Tensor, direct: bool, rtol: float, max_iter: int
+) -> Tensors:
+    """Cotangents of b, m and w, differentiable by autograd."""
+    options = Options(rtol, rtol, 0.0, max_iter, derivative=True)
+    method = "cholesky" if direct else "cg"
+    made = METHODS[method].prepare(graph, m.detach(), w.detach())
+    start = torch.zeros_like(cotangent)
+    lam, *_ = _Equilibrium.apply(method, graph, options, m, w, cotangent, start, *made)
+    return lam, -(lam * u).sum_to_size(m.shape), -graph.slopes(lam, u, w.shape)
+
+
+def tell_unsolved(status: Tensor, max_iter: int) -> None:
+    """A warning where a solve of a gradient failed: no state tells of it."""
+    if readable(status) and bool((status != 0).any()):
+        text = f"the solve of a gradient did not converge (max_iter={max_iter})"
+        warnings.warn(text, NotConverged, stacklevel=2)
 
 
 class Method(NamedTuple):
@@ -69,9 +105,8 @@ class _Equilibrium(torch.autograd.Function):
         method: str, graph: Graph, options: Options, m: Tensor, w: Tensor, b: Tensor, start: Tensor, *made: Tensor
     ) -> Solved:
         solved = METHODS[method].solve(graph, options, b, start, made)
-        if options.derivative and readable(solved[3]) and bool((solved[3] != 0).any()):
-            text = f"the solve of a gradient did not converge (max_iter={options.max_iter})"
-            warnings.warn(text, NotConverged, stacklevel=2)
+        if options.derivative:
+            tell_unsolved(solved[3], options.max_iter)
         return solved
 
     @staticmethod

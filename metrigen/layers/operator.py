@@ -47,7 +47,7 @@ class Operator:
         """Of the longest call that ``maker`` registers."""
         again, more = _BESIDE[self.maker]
         listed = [group for group in self.groups if isinstance(group, tuple)]
-        return len({name for group in listed for name in group}) + again * len(listed[0]) + more
+        return len({name for group in listed for name in group}) + again * len(listed[0] if listed else ()) + more
 
 
 def _text(group: tuple[str, ...] | str | int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from metrigen.discretise.graph_steady import GraphSteady
 from metrigen.discretise.steady_programs import LinearSteady
 from metrigen.integrators.scan import Scan
 from metrigen.ir.nodes import Array, Kind
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from metrigen.layers.layer import Layer
 
 _KINDS = {
-    Kind.SITE: "field", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar", Kind.UNITS: "units",
+    Kind.SITE: "field", Kind.EDGE: "edge", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar", Kind.UNITS: "units",
 }  # fmt: skip
 
 
@@ -27,6 +28,9 @@ def operators_of(layer: Layer) -> tuple[Operator, ...]:
     reading = Operator("readout", "map", "readout", groups, readout, adjoint)
     if isinstance(evolution, TimeStep):
         return (reading, *_steps(layer))
+    if isinstance(evolution, GraphSteady):
+        weights = layer.programs["weights"]  # of a symmetric matrix: the equation of a gradient has the same
+        return (reading, Operator("solve", "solve", "solve", (), weights, weights))
     return (reading, _solve(layer, evolution)) if isinstance(evolution, LinearSteady) else (reading,)
 
 

@@ -42,7 +42,7 @@ def graph_parts(package: Package) -> Parts:
         axes=3,
         base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
         state_doc=_state_doc(layer),
-        class_doc=_class_doc(layer),
+        class_doc=_class_doc(package),
         constants=[
             *_constants(layer),
             *field_constants(layer),
@@ -53,7 +53,7 @@ def graph_parts(package: Package) -> Parts:
         ],
         arguments=_init_args(layer),
         making=_init_lines(layer),
-        methods=_methods(layer),
+        methods=_methods(package),
         heading=fixed,
     )
 
@@ -134,10 +134,11 @@ def _size_names(layer: Layer) -> list[str]:
     return [*nodes, *(["edges"] if edge else [])]
 
 
-def _methods(layer: Layer) -> list[str]:
+def _methods(package: Package) -> list[str]:
+    layer = package.layer
     lines = ["", *_graph_method(layer)]
-    lines += forward_steps(layer) if layer.stepping else _forward_steady(layer)
-    lines += _readout(layer)
+    lines += forward_steps(package) if layer.stepping else _forward_steady(package)
+    lines += _readout(package)
     for name in ("energy", "entropy"):
         if name in layer.optimised:
             lines += _density(layer, name)
@@ -181,9 +182,10 @@ def _graph_method(layer: Layer) -> list[str]:
     return [*lines, "    return Dense(nodes) if edge_index is None else Sparse(edge_index, nodes)", ""]
 
 
-def _forward_steady(layer: Layer) -> list[str]:
-    steady = layer.evolution
+def _forward_steady(package: Package) -> list[str]:
+    steady = package.layer.evolution
     assert isinstance(steady, GraphSteady)
+    layer = package.layer
     unknown, inputs = steady.unknown, inputs_of(layer)
     learned = {n: f"self.{n}" for per in ("site", "edge") for n in learned_per(layer, per)}
     arrays = layer.lowered.dynamics.inputs
@@ -217,9 +219,8 @@ def _forward_steady(layer: Layer) -> list[str]:
         '    if self.solver == "cholesky" and not isinstance(_graph, Dense):',
         '        raise ValueError(\'solver="cholesky" factorises a dense matrix; with a list of edges use "cg"\')',
         "    _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)",
-        "    _u, _iterations, _residual, _status = solve(",
-        "        _graph, _m, _w, _b, _start.expand(_like.shape), self.solver, _options",
-        "    )",
+        "    _start = _start.expand(_like.shape)",
+        *_solved(package),
         "    if readable(_status) and bool((_status != 0).any()):",
         "        warnings.warn(",
         f'            f"{layer.class_name}: a solve did not converge (max_iter={{self.max_iter}}); "',
@@ -232,10 +233,37 @@ def _forward_steady(layer: Layer) -> list[str]:
     ]
 
 
-def _readout(layer: Layer) -> list[str]:
+def _solved(package: Package) -> list[str]:
+    """Lines that solve: by the operator of the package, or by the reference."""
+    plain = "_u, _iterations, _residual, _status = solve(_graph, _m, _w, _b, _start, self.solver, _options)"
+    if not package.registers("solve"):
+        return [f"    {plain}"]
+    return [
+        "    if by_reference(self.backend) or not self._takes(_b):",
+        f"        {plain}",
+        "    else:",
+        "        _tolerances = self.rtol, self.bwd_rtol, self.atol, self.max_iter",
+        "        _u, _iterations, _residual, _status, _ = Bound(operators, _graph).solve(",
+        "            *told_apart(_m, _w), _b, _start, is_direct(_graph, self.solver), *_tolerances",
+        "        )",
+    ]
+
+
+def _readout(package: Package) -> list[str]:
+    layer = package.layer
     doc = f"The readout at the nodes, (B, R*C, N): {', '.join(layer.lowered.components)}."
     lines, call = _reading(layer, "readout", doc)
-    return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
+    if not package.registers("readout"):
+        return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
+    passed = call.removeprefix("reference.readout(_graph, ").removesuffix(")")
+    return [
+        *lines,
+        "    if by_reference(self.backend):",
+        f"        return torch.cat({call}, 1).to(_dtype)",
+        f"    self._allow({layer.fields[0]})",
+        f"    return Bound(operators, _graph).readout({passed}).to(_dtype)",
+        "",
+    ]
 
 
 def _density(layer: Layer, name: str) -> list[str]:
@@ -305,7 +333,8 @@ def _state_doc(layer: Layer) -> str:
     return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
 
-def _class_doc(layer: Layer) -> str:
+def _class_doc(package: Package) -> str:
+    layer = package.layer
     lines = ["channels  number C of channels of every field"]
     if layer.stepping:
         lines += steps_doc(layer)
@@ -328,7 +357,7 @@ def _class_doc(layer: Layer) -> str:
             "(B, C, E) or broadcast to it; without it every pair of nodes is an edge, and edge inputs are symmetric",
             "(B, C, N, N). Node inputs are (B, C, N). Several graphs are one graph of several components.",
         ]
-    lines.append('backend   "auto" and "torch" are the reference: no kernel gathers along edges')
+    lines.append(package.option_doc)
     return "\n".join(lines)
 
 

@@ -6,13 +6,15 @@ from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Array, Kind
 from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats, step_length, timed
+from metrigen.package.assembly import Package
 from metrigen.package.call_docs import steps_doc, written
 from metrigen.package.graph_arguments import arguments_of, inputs_of, keywords, network_of, value
 from metrigen.package.settings import fields_given, is_reversible
 from metrigen.package.stepping import length, span_of, span_signature
 
 
-def forward_steps(layer: Layer) -> list[str]:
+def forward_steps(package: Package) -> list[str]:
+    layer = package.layer
     state, (signature, _) = f"{layer.class_name}State", fields_given(layer)
     names = [a.name for a in inputs_of(layer)]
     names = names if network_of(layer) is not None else ["edge_index", *names]
@@ -24,16 +26,18 @@ def forward_steps(layer: Layer) -> list[str]:
         f"    return self._called({{{fields}}}, {{{given}}}, {span_of(layer)})",
         "",
         *length(layer),
-        *_called(layer, names),
-        *_evolved(layer),
+        *_called(package, names),
+        *_evolved(package),
     ]
 
 
-def _called(layer: Layer, names: list[str]) -> list[str]:
+def _called(package: Package, names: list[str]) -> list[str]:
     """The method that takes the steps of a span: the state after them, or the states on the way."""
+    layer = package.layer
     first, (_, starts) = layer.fields[0], fields_given(layer)
     handed, numbers, driven = inputs_of(layer), floats(layer), [a.name for a in inputs_of(layer) if a.driven]
     begin = [f"moment(_span.t0, {first}).flatten()"] if timed(layer) else []
+    alone = 'self.backend not in ("auto", "torch")' if package.registers("evolve") else "False"
     taken = [_by_step(a, first) if a.driven else value(layer, a, first) for a in handed]
     by_step = ", ".join(f'"{n}": {n}' for n in driven)
     lines = [
@@ -52,7 +56,7 @@ def _called(layer: Layer, names: list[str]) -> list[str]:
             f"    dt = self._step_like({first}) if _span.dt is None else "
             f"step_of(as_step(_span.dt, {is_reversible(layer)}), {first})",
             *([f"    dt = dt.expand(len({first})) if len(_given[{len(layer.fields)}]) > 1 else dt"] if begin else []),
-            "    _results = by_sample(_run, dt, _given, False) if dt.dim() else _run(dt, *_given)",
+            f"    _results = by_sample(_run, dt, _given, {alone}) if dt.dim() else _run(dt, *_given)",
         ]
     else:
         lines += [
@@ -78,8 +82,9 @@ def _by_step(array: Array, like: str) -> str:
     return f"by_step({array.name}, {shape}, {like}, {array.name!r}, _span.taken)"
 
 
-def _evolved(layer: Layer) -> list[str]:
+def _evolved(package: Package) -> list[str]:
     """The method that takes the steps of samples that share a time step."""
+    layer = package.layer
     first, handed, numbers, driven = layer.fields[0], inputs_of(layer), floats(layer), layer.lowered.driven
     begin = ["t0"] if timed(layer) else []
     taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *begin, *(a.name for a in handed)))
@@ -99,16 +104,31 @@ def _evolved(layer: Layer) -> list[str]:
         lines.append(f"    t = times(t0, {step_length(layer)}, _span.taken, {first})")
         ready = (*ready, "t")
     fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
+    by_kernels = package.registers("evolve")
     return [
         *lines,
         "    _fixed = (",
         *(f"        {f'stepwise({value})' if value in driven and value != 't' else value}," for value in fixed),
         "    )",
         f"    _state = {tuple_text(layer.fields)}",
-        f"    return by_steps(partial(reference.evolve, _graph), _state, _fixed, _span{places})",
+        *([f"    if {_by_reference(layer)}:"] if by_kernels else []),
+        f"    {'    ' * by_kernels}return by_steps(partial(reference.evolve, _graph), _state, _fixed, _span{places})",
+        *(
+            [f"    self._insist({first})", "    return by_operators(Bound(operators, _graph), _state, _fixed, _span)"]
+            if by_kernels
+            else []
+        ),
         "",
         *early,
     ]
+
+
+def _by_reference(layer: Layer) -> str:
+    """The condition on which the reference takes the steps."""
+    read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.fields]
+    numbers = [name for name in floats(layer) if name not in layer.lowered.on_request]
+    constants = [*numbers, *([f"_fixed[{read.index('t')}]"] if "t" in read else [])]
+    return f"by_reference({', '.join(['self.backend', *constants])})"
 
 
 def opened(layer: Layer, given: str) -> list[str]:

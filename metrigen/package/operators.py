@@ -12,7 +12,8 @@ MOST = 64  # arguments of an operator that torch takes one by one
 
 def wide(package: Package) -> bool:
     """Whether an operator has more arguments than that."""
-    return any(operator.arguments > MOST for operator in package.registered)
+    beside = 3 if package.layer.on_edges else 0  # ends of edges, and what is said of them
+    return any(operator.arguments + beside > MOST for operator in package.registered)
 
 
 def reads(package: Package) -> bool:
@@ -26,6 +27,8 @@ def operators_text(package: Package, header: str) -> str:
     kind, file = ("ReadingOperators", "readings") if reads(package) else ("Operators", "registry")
     if layer.on_tokens:
         kind, file = "ScanOperators", "scan"
+    elif layer.on_edges:
+        kind, file = ("GraphOperators", "graph_operators") if layer.stepping else ("SteadyOperators", "graph_solves")
     return render(
         "operators.py.j2", header=header, title=layer.class_name, tag=unsigned(layer.name), kind=kind, file=file,
         wide=wide(package), axes=layer.axes, kinds=dict(kinds(layer)), operators=package.registered,

@@ -41,5 +41,8 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
 def _operators(package: Package, brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
-    names = "registry", "stretches", *(("readings",) if reads(package) else ()), *(("wide",) if wide(package) else ())
+    layer = package.layer
+    names = ["registry", "stretches", *["readings"] * reads(package), *["wide"] * wide(package)]
+    if layer.on_edges:
+        names += ["graph_operators", *["graph_solves"] * (not layer.stepping)]
     return {"operators.py": layout(operators_text(package, brief)), **runtime(*names)}

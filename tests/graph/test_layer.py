@@ -347,10 +347,9 @@ def test_parametrisations_hold_on_edges_and_blocks() -> None:
     assert layer(U[:, :1].expand(3, 3, NODES)).q.shape == (3, 3, NODES)
 
 
-@pytest.mark.parametrize("backend", ["cpu", "triton"])
-def test_backends_that_do_not_gather_are_refused(backend: str) -> None:
-    with pytest.raises(ValueError, match="gather along edges"):
-        class_of(DIFFUSION)(2, backend=backend)
+def test_a_backend_that_does_not_gather_is_refused() -> None:
+    with pytest.raises(ValueError, match="gather along edges yet; a kernel would move"):
+        class_of(DIFFUSION)(2, backend="triton")
 
 
 def test_a_missing_input_is_named() -> None:

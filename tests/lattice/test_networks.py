@@ -69,7 +69,10 @@ def test_the_varied_step_is_the_adjoint(name: str) -> None:
     low = lowered(name)
     assert any(a.kind is Kind.UNITS for a in low.step.body.inputs)
     rank = len(low.dynamics.origin)
-    for program, adjoint in ((low.step.body, low.step.adjoint), (optimise(low.step.body)[0], optimise(low.step.adjoint)[0])):
+    for program, adjoint in (
+        (low.step.body, low.step.adjoint),
+        (optimise(low.step.body)[0], optimise(low.step.adjoint)[0]),
+    ):
         values, along = random_values(program.inputs, rank), random_values(program.inputs, rank, seed=1)
         along |= {constant: 0 * along[constant] for constant in low.constants}
         image = directional(program, values, along)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from metrigen.backends.base import Backend
+from metrigen.backends.cpu.graph_kernels import GraphKernels, graph_kernels
 from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels
 from metrigen.backends.cpu.names import is_word
 from metrigen.backends.cpu.scan_kernels import sequence_cpp_text, sequence_loader_text
@@ -33,11 +34,13 @@ class Cpu(Backend):
     module: ClassVar[str] = "cpu"
 
     @cached_property
-    def kernels(self) -> CpuKernels | None:
+    def kernels(self) -> CpuKernels | GraphKernels | None:
         """What its files are made from; None where a program does not fit the tiles of the CPU."""
         layer = self.layer
-        if layer.on_tokens or layer.on_edges:
+        if layer.on_tokens:
             return None
+        if layer.on_edges:
+            return graph_kernels(layer)
         return cpu_kernels(layer.derivation, layer.lowered)
 
     def why_not(self, operator: Operator) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from metrigen.backends.torch.graph import print_graph_function
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.backends.torch.reference import driven_places
 from metrigen.emit.render import render
-from metrigen.ir.nodes import Cayley
+from metrigen.ir.nodes import Array, Cayley, Kind
 from metrigen.layers.docs import docstring, field_docs
 from metrigen.layers.layer import Layer
 
@@ -22,7 +24,15 @@ def graph_reference_text(layer: Layer, head: str) -> str:
     return render(
         "graph_reference.py.j2", header=head.rstrip("\n"), title=layer.class_name, functions=functions(layer),
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}, stepping=layer.stepping,
-        driven=driven_places(layer),
+        driven=driven_places(layer), components=len(layer.programs["readout"].outputs),
+        edges_read=_edges(layer.programs["readout"].inputs),
+        edges_fixed=_edges([a for a in layer.programs["step"].inputs if a.name not in layer.fields])
+        if layer.stepping else (),
         noise=(),  # a graph has no temperature
         cayley=any(isinstance(s, Cayley) for s in layer.lowered.prologue),
     )  # fmt: skip
+
+
+def _edges(arrays: Sequence[Array]) -> tuple[int, ...]:
+    """Places of edge arrays."""
+    return tuple(i for i, a in enumerate(arrays) if a.kind is Kind.EDGE)

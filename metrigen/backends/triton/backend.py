@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from metrigen.backends.base import Backend
+from metrigen.backends.triton.edges import edge_traffic
 from metrigen.backends.triton.kernels import kernels_text
 from metrigen.backends.triton.scan_kernels import sequence_kernels_text
 from metrigen.backends.triton.walk import fits
@@ -37,6 +38,8 @@ class Triton(Backend):
         if self.layer.on_tokens:
             scan = self.layer.scan
             return "" if not scan.rotations or fits(scan.blocks) else _WALK
+        if self.layer.on_edges:
+            return edge_traffic(self.layer, operator)
         return self.layer.obstacle
 
     def about(self, operator: Operator) -> str:
