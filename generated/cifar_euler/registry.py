@@ -28,7 +28,7 @@ _HASHES = torch.int64  # of a field by step: hashes (K, B, C), from which every 
 class Operators:
     """The operators of a package, registered under its name.
 
-    kinds      name of an array -> "field", "channel" (C), "matrix" (C, C) or "scalar" ()
+    kinds      name of an array -> "field", "channel" (C), "matrix" (C, C), "units H P" (C, H, P) or "scalar" ()
     axes       axes of a field: batch, channels and those of the lattice
     reference  the module with one function an operator, in torch
     backends   name of a backend -> its module, None where what it needs is not installed; a device goes to the first
@@ -82,11 +82,16 @@ class Operators:
         """The backend whose kernels move or solve tensors of a device: where they cannot, the reference, "torch"."""
         name = self.device_of.get(device, "")
         main = next((o for o in ("evolve", "scan", "solve_linear") if o in self.kernels), "")
-        if name not in self.kernels.get(main, ()):
+        if name not in self.kernels.get(main, ()) and not hasattr(self.backends.get(name), "newton"):
             return "torch"
         module = self.backends[name]
         fell_back = hasattr(module, "fell_back") and module.fell_back()
         return name if module.available() and not fell_back else "torch"
+
+    def solver(self, x: Tensor) -> ModuleType | None:
+        """The module whose Newton's method solves a nonlinear steady state on the device of ``x``."""
+        found = self.backends.get(self.device_of.get(x.device.type, ""))
+        return found if hasattr(found, "newton") else None
 
     def takes(self, x: Tensor) -> bool:
         """Whether a backend has kernels for the device of ``x``, and can run them."""
@@ -408,7 +413,8 @@ class Operators:
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""
-        return {"field": whole, "channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": ()}
+        rows = {kind: (whole[1], *map(int, kind.split()[1:])) for kind in self.kinds.values() if kind.startswith("units")}
+        return {"field": whole, "channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": (), **rows}
 
     def _check(self, kinds: Names, tensors: Tensors) -> None:
         """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""

@@ -387,9 +387,11 @@ def operator_prefix(package: str) -> str:
     """What the names of a package's operators in torch begin with; where copies of it are loaded already, numbered:
     an operator that is registered again would leave the copy before without it.
     """
-    copies = (package, *(f"{package}_{number}" for number in range(2, 10**6)))
-    free = next(name for name in copies if not hasattr(torch.ops.metrigen, f"{name}_readout"))
-    return f"metrigen::{free}"
+    name, number = package, 1
+    while hasattr(torch.ops.metrigen, f"{name}_readout"):
+        number += 1
+        name = f"{package}_{number}"
+    return f"metrigen::{name}"
 
 
 def reported(results: Tensors, max_iter: int, title: str) -> Tensors:

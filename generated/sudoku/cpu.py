@@ -32,7 +32,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import reference
+from . import precompiled, reference
 from functools import partial
 from typing import Any
 
@@ -81,8 +81,12 @@ class _Unusable(Exception):
 def compiler() -> tuple[str, ...]:
     """The command of the C++ compiler: the words of CXX, else the first of g++, clang++ and c++ on the path.
 
-    Raises FileNotFoundError where there is none: a CXX that names none is not replaced by another compiler.
+    Raises FileNotFoundError where there is none: a CXX that names none is not replaced by another compiler, and what
+    has
+    ``long`` of 32 bits, which the kernels do not go by, has none.
     """
+    if sys.platform == "win32":
+        raise FileNotFoundError("there are no CPU kernels for Windows (in WSL there are)")
     return _found(os.environ.get("CXX", "").strip(), os.environ.get("PATH", ""))
 
 
@@ -187,7 +191,7 @@ def _function(library: ctypes.CDLL, entry: str) -> Callable[..., int]:
 
 
 def _open(dtype: torch.dtype, lanes: int, group: int, entry: str, bars: bool, checked: bool) -> ctypes.CDLL:
-    real, size = ("double", 8) if dtype == torch.float64 else ("float", 4)
+    real = "double" if dtype == torch.float64 else "float"
     defines = (
         f"-DR={real}",
         f"-DLANES={lanes}",
@@ -199,9 +203,14 @@ def _open(dtype: torch.dtype, lanes: int, group: int, entry: str, bars: bool, ch
 
 
 def _load(name: str, text: str, defines: tuple[str, ...]) -> ctypes.CDLL:
-    """A source as a library, from the folder where libraries are kept, else from one that lasts as long as the
-    process."""
-    command = compiler()
+    """A source as a library: one that came with the package, else from the folder where libraries are kept, else from
+    one that lasts as long as the process."""
+    if (found := precompiled.opened(text, defines)) is not None:
+        return found
+    try:
+        command = compiler()
+    except FileNotFoundError as error:
+        raise _Unusable(", and ".join(filter(None, (precompiled.lacking(text, defines), str(error))))) from None
     key = hashlib.sha256("\n".join((text, _machine(command), *FLAGS, *defines)).encode()).hexdigest()[:24]
     made = functools.partial(_compiled, f"{name}_{key}", text, (*command, *FLAGS, *defines))
     try:
@@ -277,9 +286,9 @@ def wanted() -> bool:
 
 @torch.compiler.assume_constant_result
 def available() -> bool:
-    """Whether this machine has a compiler for the kernels."""
+    """Whether this machine has kernels that were compiled before, or a compiler for them."""
     try:
-        return wanted() and bool(compiler())
+        return wanted() and (not precompiled.why_not() or bool(compiler()))
     except FileNotFoundError:
         return False
 
@@ -301,7 +310,10 @@ def insist() -> None:
 
 @lru_cache(maxsize=1)
 def _trial() -> str:
-    """Why not even a small source can be compiled and loaded; empty where it can."""
+    """Why not even a small source can be compiled and loaded; empty where it can, or libraries came with the
+    package."""
+    if not precompiled.why_not():
+        return ""
     text = '#include <cstdlib>\n#include <omp.h>\nextern "C" long threads() { return omp_get_max_threads(); }\n'
     try:
         _load("trial", text, ())

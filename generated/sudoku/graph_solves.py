@@ -45,12 +45,8 @@ class SteadyOperators(GraphOperators):
 
         def fake(_: Tensor, m: Tensor, w: Tensor, b: Tensor, *more: Any) -> Tensors:
             counts = (b.new_empty(b.shape[:1], dtype=torch.int64) for _ in range(2))
-            return (
-                b.new_empty(b.shape),
-                next(counts),
-                b.new_empty(b.shape[:1]),
-                next(counts),
-                b.new_empty(kept_shape(m, w, b, more[1])),
+            return b.new_empty(b.shape), next(counts), b.new_empty(b.shape[:1]), next(counts), b.new_empty(
+                kept_shape(m, w, b, more[1])
             )
 
         adjoint = self._solve_adjoint()

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from . import operators, reference
-from .base import BaseLayer, NotConverged, by_reference, check_given, check_input, check_state, exact, readable, working
+from .base import BaseLayer, NotConverged, by_reference, check_given, check_state, exact, readable
 from .checks import checked
 from .graph import Dense, Sparse
 from .graph_operators import Bound
+from .nodes import Graph, along_edges, at_nodes, empty_field, in_work
 from .param import LayerParam, register_parameters
 from .solve import Options, is_direct, solve, told_apart
 from .state import from_state, registered
 
-Graph = Dense | Sparse
 COMPONENTS = ("T00",)
 
 
@@ -32,69 +32,6 @@ class SudokuState(NamedTuple):
     iterations: Tensor
     residual: Tensor
     status: Tensor
-
-
-def _work(*fields: Tensor, channels: int) -> tuple[tuple[Tensor, ...], torch.dtype]:
-    """The fields in the dtype that is computed in (float32 for half precision), and the dtype that was given."""
-    first = fields[0]
-    if first.dim() != 3 or first.shape[1] != channels:
-        raise ValueError(f"a field of {channels} channels has shape (B, {channels}, N), not {tuple(first.shape)}")
-    for x in fields:
-        if x.shape != first.shape:
-            raise ValueError(f"fields differ in shape: {tuple(x.shape)} and {tuple(first.shape)}")
-    dtype = working(*fields)
-    return tuple(x.to(dtype) for x in fields), first.dtype
-
-
-def _fit(x: Tensor | None, shape: tuple[int, ...], like: Tensor, name: str) -> Tensor:
-    """A prescribed array in the dtype of the state, with all axes of ``shape``, those of size one not expanded."""
-    x = check_input(x, name)
-    try:
-        fits = torch.broadcast_shapes(x.shape, shape) == tuple(shape)
-    except RuntimeError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{name} has shape {tuple(x.shape)}; needed: {tuple(shape)}, or what broadcasts to it")
-    return x.to(like.dtype).reshape((1,) * (len(shape) - x.dim()) + x.shape)
-
-
-def _node(x: Tensor | None, like: Tensor, name: str) -> Tensor:
-    return _fit(x, tuple(like.shape), like, name)
-
-
-def _edge(x: Tensor | None, like: Tensor, graph: Graph, name: str) -> Tensor:
-    return _fit(x, graph.shape(like), like, name)
-
-
-def _frame(
-    nodes: dict[str, Tensor], edges: dict[str, Tensor], dense: bool, channels: int
-) -> tuple[Tensor, torch.dtype]:
-    """A field of the shape that inputs broadcast to, its values not set, and the dtype that was given."""
-    given = {**nodes, **edges}
-    dtype = torch.get_default_dtype() if not given else check_input(*next((x, name) for name, x in given.items())).dtype
-    for name, x in given.items():
-        check_input(x, name)
-        dtype = torch.promote_types(dtype, x.dtype)
-    if not dtype.is_floating_point:
-        raise ValueError(f"inputs are floating point, not {dtype}")
-    shapes: list[tuple[int, ...]] = [x.shape for x in nodes.values()]
-    for name, x in edges.items():
-        if dense and (x.dim() < 2 or x.shape[-1] != x.shape[-2]):
-            raise ValueError(
-                f"{name} has shape {tuple(x.shape)}; without edge_index needed: (N, N), (C, N, N) or (B, C, N, N)"
-            )
-        batch = x.shape[:-2] if dense else x.shape[:-1]
-        shapes.append((*batch, x.shape[-1] if dense else 1))
-    try:
-        shape = torch.broadcast_shapes(*shapes, (1, channels, 1))
-    except RuntimeError as error:
-        text = ", ".join(f"{name} {tuple(x.shape)}" for name, x in given.items())
-        raise ValueError(f"inputs do not broadcast to {channels} channels and one number of nodes: {text}") from error
-    if len(shape) != 3 or shape[1] != channels:
-        text = ", ".join(f"{name} {tuple(x.shape)}" for name, x in given.items())
-        raise ValueError(f"inputs broadcast to {tuple(shape)}; needed: (B, {channels}, N): {text}")
-    frame = next(iter(given.values())).new_empty((), dtype=dtype)
-    return frame.to(working(frame)).expand(shape), dtype
 
 
 class Sudoku(BaseLayer):
@@ -176,12 +113,14 @@ class Sudoku(BaseLayer):
         Returns the field (B, C, N); iterations, ||r|| and status of every sample, (B,).
         ValueError: a shape, dtype, number or backend that does not fit. TypeError: what is missing, or no tensor.
         """
-        _like, _dtype = _frame({"s": s}, {"w": w}, edge_index is None, self.channels)
+        _like, _dtype = empty_field({"s": s}, {"w": w}, edge_index is None, self.channels)
         _graph = self._graph(edge_index, _like.shape[2])
-        _m, _w = reference.weights(_graph, _like[:1, :1, :1], _edge(w, _like, _graph, "w"), self.m2.to(_like.dtype))
-        (_b,) = reference.source(_graph, _like, _node(s, _like, "s"), self.m2.to(_like.dtype))
+        _m, _w = reference.weights(
+            _graph, _like[:1, :1, :1], along_edges(w, _like, _graph, "w"), self.m2.to(_like.dtype)
+        )
+        (_b,) = reference.source(_graph, _like, at_nodes(s, _like, "s"), self.m2.to(_like.dtype))
         _b = _b.expand(_like.shape)
-        _start = torch.zeros_like(_b) if warm_start is None else _node(warm_start, _like, "warm_start")
+        _start = torch.zeros_like(_b) if warm_start is None else at_nodes(warm_start, _like, "warm_start")
         if self.solver == "cholesky" and not isinstance(_graph, Dense):
             raise ValueError('solver="cholesky" factorises a dense matrix; with a list of edges use "cg"')
         _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)
@@ -214,16 +153,19 @@ class Sudoku(BaseLayer):
         """
         check_state("readout", state, SudokuState)
         check_given("readout", s=s, w=w)
-        (phi,), _dtype = _work(state.phi, channels=self.channels)
+        (phi,), _dtype = in_work(state.phi, channels=self.channels)
         _graph = self._graph(edge_index, phi.shape[2])
         if by_reference(self.backend):
             return torch.cat(
-                reference.readout(_graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype)), 1
+                reference.readout(
+                    _graph, phi, at_nodes(s, phi, "s"), along_edges(w, phi, _graph, "w"), self.m2.to(phi.dtype)
+                ),
+                1,
             ).to(_dtype)
         self._allow(phi)
         return (
             Bound(operators, _graph)
-            .readout(phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype))
+            .readout(phi, at_nodes(s, phi, "s"), along_edges(w, phi, _graph, "w"), self.m2.to(phi.dtype))
             .to(_dtype)
         )
 
@@ -240,10 +182,10 @@ class Sudoku(BaseLayer):
         """The energy of each sample, (B,); with ``batch`` (N,), the graph of every node, of each graph, (B, G)."""
         check_state("energy", state, SudokuState)
         check_given("energy", s=s, w=w)
-        (phi,), _dtype = _work(state.phi, channels=self.channels)
+        (phi,), _dtype = in_work(state.phi, channels=self.channels)
         _graph = self._graph(edge_index, phi.shape[2])
         (_density,) = reference.energy(
-            _graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype)
+            _graph, phi, at_nodes(s, phi, "s"), along_edges(w, phi, _graph, "w"), self.m2.to(phi.dtype)
         )
         _nodes = _density.sum(1)
         if batch is None:
@@ -258,10 +200,12 @@ class Sudoku(BaseLayer):
         """The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."""
         check_state("flux", state, SudokuState)
         check_given("flux", s=s, w=w)
-        (phi,), _dtype = _work(state.phi, channels=self.channels)
+        (phi,), _dtype = in_work(state.phi, channels=self.channels)
         _graph = self._graph(edge_index, phi.shape[2])
         return (
-            reference.flux(_graph, phi, _node(s, phi, "s"), _edge(w, phi, _graph, "w"), self.m2.to(phi.dtype))[0]
+            reference.flux(_graph, phi, at_nodes(s, phi, "s"), along_edges(w, phi, _graph, "w"), self.m2.to(phi.dtype))[
+                0
+            ]
             .expand(_graph.shape(phi))
             .to(_dtype)
         )

@@ -28,7 +28,7 @@ _HASHES = torch.int64  # of a field by step: hashes (K, B, C), from which every 
 class Operators:
     """The operators of a package, registered under its name.
 
-    kinds      name of an array -> "field", "channel" (C), "matrix" (C, C) or "scalar" ()
+    kinds      name of an array -> "field", "channel" (C), "matrix" (C, C), "units H P" (C, H, P) or "scalar" ()
     axes       axes of a field: batch, channels and those of the lattice
     reference  the module with one function an operator, in torch
     backends   name of a backend -> its module, None where what it needs is not installed; a device goes to the first
@@ -82,11 +82,16 @@ class Operators:
         """The backend whose kernels move or solve tensors of a device: where they cannot, the reference, "torch"."""
         name = self.device_of.get(device, "")
         main = next((o for o in ("evolve", "scan", "solve_linear") if o in self.kernels), "")
-        if name not in self.kernels.get(main, ()):
+        if name not in self.kernels.get(main, ()) and not hasattr(self.backends.get(name), "newton"):
             return "torch"
         module = self.backends[name]
-        fell_back = getattr(module, "fell_back", bool)()
+        fell_back = hasattr(module, "fell_back") and module.fell_back()
         return name if module.available() and not fell_back else "torch"
+
+    def solver(self, x: Tensor) -> ModuleType | None:
+        """The module whose Newton's method solves a nonlinear steady state on the device of ``x``."""
+        found = self.backends.get(self.device_of.get(x.device.type, ""))
+        return found if hasattr(found, "newton") else None
 
     def takes(self, x: Tensor) -> bool:
         """Whether a backend has kernels for the device of ``x``, and can run them."""
@@ -112,7 +117,7 @@ class Operators:
             arrays,
             1,
             self._each("readout", forward),
-            fake=lambda x, *_: (_read_from(x, components),),
+            fake=lambda x, *_: (read_from(x, components),),
             backward=lambda ctx, grad: adjoint(grad, *ctx.saved_tensors),
         )
 
@@ -152,7 +157,7 @@ class Operators:
             self._each("evolve", lambda module: lambda *x: module.evolve(x[:n], x[n:-1], x[-1])),
             numbers=("SymInt steps",),
             driven=driven,
-            fake=lambda *x: _like(*x[:n]),
+            fake=lambda *x: like_(*x[:n]),
             backward=backward,
         )
 
@@ -171,11 +176,15 @@ class Operators:
             return run
 
         def reverse(module: ModuleType) -> Run:
+            own = hasattr(module, "rollout_adjoint")  # of all steps at once, which needs no states between
+
             def run(*x: Any) -> Tensors:
-                back, (*tensors, steps, every) = self._told(module, "evolve_adjoint", x)
+                back, (*tensors, steps, every) = self._told(module, f"{'rollout' if own else 'evolve'}_adjoint", x)
                 ends, states, start, given = (
                     tuple(tensors[a:b]) for a, b in ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
                 )
+                if own:
+                    return back(ends, start, given, steps, every)
                 return rolled_adjoint(back, ends, states, start, given, steps, every, places)
 
             return run
@@ -193,7 +202,7 @@ class Operators:
             saved = ctx.saved_tensors
             arrays, states = saved[:-n], saved[-n:]
             asked = self._asked(ctx, (*state, *fixed))
-            return adjoint(*_zeros(given, states), *states, *arrays, *ctx.numbers, *asked)
+            return adjoint(*nothings(given, states), *states, *arrays, *ctx.numbers, *asked)
 
         def fake(*x: Any) -> Tensors:
             return tuple(y.new_empty((x[-2] // x[-1], *y.shape)) for y in x[:n])
@@ -208,57 +217,6 @@ class Operators:
             fake=fake,
             backward=backward,
             saved=lambda tensors, results: (*tensors, *results),
-        )
-
-    def evolve_readout(self, state: Names, fixed: Names, others: Names, components: int) -> Run:
-        """The readout after ``steps`` steps, then the state: less memory is moved than by one after the other.
-        ``others``: what the readout reads beside the state."""
-        arrays = (*state, *fixed, *(name for name in others if name not in fixed))
-        n, m, out = len(state), len(state) + len(fixed), tuple(f"{name}__out" for name in state)
-        places = [arrays.index(name) for name in others]
-
-        def groups(*given: Any) -> tuple[Any, ...]:
-            return given[:n], given[n:m], tuple(given[i] for i in places), given[-1]
-
-        def forward(module: ModuleType) -> Run:
-            if not hasattr(module, "evolve_readout"):  # one after the other
-                return lambda *x: self.reference.evolve_readout(*groups(*x), module.evolve, module.readout)
-            return lambda *x: module.evolve_readout(*groups(*x))
-
-        def reverse(module: ModuleType) -> Run:
-            def run(grad: Tensor, *x: Any) -> Tensors:
-                if not hasattr(module, "evolve_readout_adjoint"):
-                    back, x = self._told(module, "evolve_adjoint", x)
-                    calls = module.evolve, back, module.readout_adjoint
-                    return self.reference.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]), *calls)
-                back, x = self._told(module, "evolve_readout_adjoint", x)
-                return back(grad, x[:n], *groups(*x[n:]))
-
-            return run
-
-        adjoint = self.adjoint(
-            "evolve_readout_adjoint",
-            ("_grad", *out),
-            arrays,
-            self._each("evolve_adjoint", reverse),
-            numbers=("SymInt steps", *self.flags),
-        )
-
-        def backward(ctx: Any, read: Tensor | None, *ends: Tensor | None) -> Any:
-            saved = ctx.saved_tensors
-            grad = torch.zeros_like(_read_from(saved[0], components)) if read is None else read
-            # A cotangent that nothing flowed into is a zero that takes no memory.
-            flowed = [x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(ends, saved)]
-            return adjoint(grad, *flowed, *saved, *ctx.numbers, *self._asked(ctx, arrays))
-
-        return self.operator(
-            "evolve_readout",
-            arrays,
-            1 + n,
-            self._each("evolve", forward),
-            numbers=("SymInt steps",),
-            fake=lambda *x: (_read_from(x[0], components), *_like(*x[:n])),
-            backward=backward,
         )
 
     def implicit(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
@@ -293,7 +251,7 @@ class Operators:
             forward,
             numbers=("SymInt steps", "bool keep"),
             driven=driven,
-            fake=lambda *x: (*_like(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.kept_shape(x[0], *x[-2:]))),
+            fake=lambda *x: (*like_(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.kept_shape(x[0], *x[-2:]))),
             backward=backward,
             saved=lambda tensors, results: (*tensors, results[-1]),
         )
@@ -325,8 +283,8 @@ class Operators:
         def backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> Tensors:
             x, *arrays = ctx.saved_tensors
             solver, _, rtol, _, max_iter, use_kernels = ctx.numbers
-            b = torch.zeros_like(x) if grad is None else grad
-            found = solve(b, torch.zeros_like(b), *arrays, solver, rtol, rtol, 0.0, max_iter, use_kernels)[0]
+            b = torch.zeroslike_(x) if grad is None else grad
+            found = solve(b, torch.zeroslike_(b), *arrays, solver, rtol, rtol, 0.0, max_iter, use_kernels)[0]
             return found, None, *(() if flowed is None else _tuple(flowed(-found, x, *arrays)))
 
         solve = self.operator(
@@ -335,7 +293,7 @@ class Operators:
             4,
             self._each("solve_linear", forward),
             numbers=("str solver", "float rtol", "float bwd_rtol", "float atol", "SymInt max_iter", "bool use_kernels"),
-            fake=lambda b, *_: (*_like(b), *_reports(b)),
+            fake=lambda b, *_: (*like_(b), *_reports(b)),
             backward=backward,
             saved=lambda tensors, results: (results[0], *tensors[2:]),
         )
@@ -369,7 +327,7 @@ class Operators:
             runs,
             numbers=numbers,
             driven=driven,
-            fake=lambda *x: _like(*x[first:count]),
+            fake=lambda *x: like_(*x[first:count]),
             backward=backward,
         )
 
@@ -455,7 +413,8 @@ class Operators:
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""
-        return {"field": whole, "channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": ()}
+        rows = {kind: (whole[1], *map(int, kind.split()[1:])) for kind in self.kinds.values() if kind.startswith("units")}
+        return {"field": whole, "channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": (), **rows}
 
     def _check(self, kinds: Names, tensors: Tensors) -> None:
         """Shapes, dtypes and devices agree; every implementation calls this before it touches memory."""
@@ -467,10 +426,12 @@ class Operators:
         for x, kind in zip(tensors, kinds):
             if kind == "any":
                 continue
-            if kind == _BY_STEP + "field" and x.dtype == _HASHES and x.shape[1:] == whole[:2]:
-                continue
-            shape = x.shape[1:] if kind.startswith(_BY_STEP) else x.shape
-            if shape != shapes[kind.removeprefix(_BY_STEP)]:
+            shape = x.shape
+            if kind not in shapes:  # with a value for every step
+                kind, shape = kind.removeprefix(_BY_STEP), shape[1:]
+                if kind == "field" and x.dtype == _HASHES and shape == whole[:2]:
+                    continue
+            if shape != shapes[kind]:
                 raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
             if x.dtype != dtype or x.device != device:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
@@ -480,12 +441,17 @@ def _tuple(x: Any) -> tuple[Any, ...]:
     return x if isinstance(x, tuple) else tuple(x) if isinstance(x, list) else (x,)
 
 
-def _like(*tensors: Tensor) -> Tensors:
+def like_(*tensors: Tensor) -> Tensors:
     return tuple(x.new_empty(x.shape) for x in tensors)
 
 
 def _zeros(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
-    return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
+    return tuple(torch.zeroslike_(x) if g is None else g for g, x in zip(grads, like))
+
+
+def nothings(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
+    """The same, where a zero takes no memory."""
+    return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
 
 
 def _reports(x: Tensor) -> Tensors:
@@ -494,6 +460,6 @@ def _reports(x: Tensor) -> Tensors:
     return next(counts), x.new_empty(x.shape[:1]), next(counts)
 
 
-def _read_from(x: Tensor, components: int) -> Tensor:
+def read_from(x: Tensor, components: int) -> Tensor:
     """An empty readout of a field."""
     return x.new_empty((x.shape[0], components * x.shape[1], *x.shape[2:]))

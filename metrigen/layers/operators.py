@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from metrigen.layers.layer import Layer
 
 _KINDS = {
-    Kind.SITE: "field", Kind.EDGE: "edge", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar", Kind.UNITS: "units",
+    Kind.SITE: "field", Kind.EDGE: "edge", Kind.CHANNEL: "channel", Kind.MATRIX: "matrix", Kind.SCALAR: "scalar",
+    Kind.UNITS: "units",
 }  # fmt: skip
 
 
