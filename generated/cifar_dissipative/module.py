@@ -140,7 +140,7 @@ class CifarDissipative(Stepping, LatticeLayer):
     def _evolved_readout(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
-        others = (as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
+        others = tuple(as_dtype(x, phi.dtype) for x in (self.c1, self.c2, self.m2))
         if by_reference(self.backend):
             return reference.evolve_readout(state, fixed, others, _span.taken)
         self._insist(state[0])
@@ -149,7 +149,7 @@ class CifarDissipative(Stepping, LatticeLayer):
     def _rolled_readout(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
-        others = (as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype))
+        others = tuple(as_dtype(x, phi.dtype) for x in (self.c1, self.c2, self.m2))
         if not _span.taken:
             return unread(state, 3)
         if by_reference(self.backend):

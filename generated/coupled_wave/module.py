@@ -140,12 +140,7 @@ class CoupledWave(Stepping, LatticeLayer):
     def _evolved_readout(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(phi)
-        others = (
-            as_dtype(self.K, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-        )
+        others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
         if by_reference(self.backend):
             return reference.evolve_readout(state, fixed, others, _span.taken)
         self._insist(state[0])
@@ -154,12 +149,7 @@ class CoupledWave(Stepping, LatticeLayer):
     def _rolled_readout(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(phi)
-        others = (
-            as_dtype(self.K, phi.dtype),
-            as_dtype(self.c2, phi.dtype),
-            as_dtype(self.lam, phi.dtype),
-            as_dtype(self.m2, phi.dtype),
-        )
+        others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
         if not _span.taken:
             return unread(state, 6)
         if by_reference(self.backend):

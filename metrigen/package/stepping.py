@@ -6,6 +6,9 @@ step: they come to it in the shape and dtype of work.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Program
 from metrigen.layers.joint import Joint
@@ -16,6 +19,8 @@ from metrigen.package.assembly import Package
 from metrigen.package.call_docs import steps_doc, written
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
+
+_COEFFICIENT = re.compile(r"as_dtype\((?P<name>self\.\w+), (?P<dtype>[\w.]+)\)")
 
 
 def forward_steps(package: Package) -> list[str]:
@@ -64,7 +69,7 @@ def forward_readout(layer: Layer, found: Joint) -> list[str]:
         f"    return {state}(*ends), read",
         "",
         *_private(layer, "_evolved_readout"),
-        f"    others = {tuple_text(read)}",
+        f"    others = {_beside(read)}",
         f"    if {by_reference(layer)}:",
         "        return reference.evolve_readout(state, fixed, others, _span.taken)",
         "    self._insist(state[0])",
@@ -81,7 +86,7 @@ def rollout_readout(layer: Layer, found: Joint) -> list[str]:
     passed = ", ".join(["*state", "*fixed", *further, "_span.steps", "_span.every"])
     return [
         *_private(layer, "_rolled_readout"),
-        f"    others = {tuple_text(read)}",
+        f"    others = {_beside(read)}",
         "    if not _span.taken:",
         f"        return unread(state, {found.components})",
         f"    if {by_reference(layer)}:",
@@ -91,6 +96,16 @@ def rollout_readout(layer: Layer, found: Joint) -> list[str]:
         f"    return frames_first(operators.rollout_readout({passed}))",
         "",
     ]
+
+
+def _beside(read: Sequence[str]) -> str:
+    """What a readout reads beside the fields: coefficients alone are named once each."""
+    plain = [_COEFFICIENT.fullmatch(value) for value in read]
+    dtypes = {found["dtype"] for found in plain if found}
+    if len(read) < 3 or None in plain or len(dtypes) > 1:
+        return tuple_text(read)
+    names = tuple_text([found["name"] for found in plain if found])
+    return f"tuple(as_dtype(x, {dtypes.pop()}) for x in {names})"
 
 
 def by_reference(layer: Layer) -> str:
