@@ -413,7 +413,8 @@ class Operators:
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""
-        rows = {kind: (whole[1], *map(int, kind.split()[1:])) for kind in self.kinds.values() if kind.startswith("units")}
+        units = [kind for kind in self.kinds.values() if kind.startswith("units")]
+        rows = {kind: (whole[1], *map(int, kind.split()[1:])) for kind in units}
         return {"field": whole, "channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": (), **rows}
 
     def _check(self, kinds: Names, tensors: Tensors) -> None:
