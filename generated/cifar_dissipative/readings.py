@@ -53,7 +53,7 @@ class ReadingOperators(Operators):
 
         def backward(ctx: Any, read: Tensor | None, *ends: Tensor | None) -> Any:
             saved = ctx.saved_tensors
-            grad = torch.zeroslike_(read_from(saved[0], components)) if read is None else read
+            grad = torch.zeros_like(read_from(saved[0], components)) if read is None else read
             return adjoint(grad, *nothings(ends, saved), *saved, *ctx.numbers, *self._asked(ctx, arrays))
 
         return self.operator(
@@ -74,7 +74,7 @@ class ReadingOperators(Operators):
         places = [arrays.index(name) for name in others]
         by_step = [i for i, name in enumerate(fixed) if name in driven]
 
-        def groups(*given: Any) -> tuple[Any, ...]:
+        def groups(*given: Any) -> tuple[Tensors, Tensors, Tensors]:
             return given[:n], given[n:m], tuple(given[i] for i in places)
 
         def forward(module: ModuleType) -> Run:
@@ -88,7 +88,7 @@ class ReadingOperators(Operators):
                     return found
                 if not x[-2]:
                     return (torch.empty_like(self._readings(x[0], components, 0)), *x[:n])
-                return rolled_readout(one, *groups(*x), *x[-2:], by_step)
+                return rolled_readout(one, *groups(*x), x[-2], x[-1], by_step)
 
             return run
 

@@ -283,8 +283,8 @@ class Operators:
         def backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> Tensors:
             x, *arrays = ctx.saved_tensors
             solver, _, rtol, _, max_iter, use_kernels = ctx.numbers
-            b = torch.zeroslike_(x) if grad is None else grad
-            found = solve(b, torch.zeroslike_(b), *arrays, solver, rtol, rtol, 0.0, max_iter, use_kernels)[0]
+            b = torch.zeros_like(x) if grad is None else grad
+            found = solve(b, torch.zeros_like(b), *arrays, solver, rtol, rtol, 0.0, max_iter, use_kernels)[0]
             return found, None, *(() if flowed is None else _tuple(flowed(-found, x, *arrays)))
 
         solve = self.operator(
@@ -447,7 +447,7 @@ def like_(*tensors: Tensor) -> Tensors:
 
 
 def _zeros(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
-    return tuple(torch.zeroslike_(x) if g is None else g for g, x in zip(grads, like))
+    return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
 
 
 def nothings(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:

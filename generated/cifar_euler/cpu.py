@@ -484,8 +484,8 @@ def rollout_adjoint(
     unit = _Unit("rollout_adjoint", state[0], steps, varied)
     if unit.library is None:
         kept = rolled(reference.evolve, state, fixed, steps, every)
-        found = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every)
-        return unshared(found, (*cotangents, *state, *fixed))
+        early = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every)
+        return unshared(early, (*cotangents, *state, *fixed))
     cotangents, apart = _frames(cotangents, unit.group)
     state, fixed = _dense(*state), _dense(*fixed)
     flowed = tuple(_new(x) for x in state)
@@ -505,7 +505,8 @@ def _or_nothing(x: Tensor) -> Tensor:
 def _frames(cotangents: Tensors, group: int) -> tuple[Tensors, Tensor]:
     """Cotangents of states on the way where they lie, and of each how far it is from state to state, from sample to
     sample and from channel to channel; nothing for a zero that was never written out."""
-    found, apart = [], []
+    found: list[Tensor] = []
+    apart: list[int] = []
     for x in map(_or_nothing, cotangents):
         planes = x[(0,) * (x.dim() - RANK)] if x.numel() else x
         if not planes.is_contiguous() or (x.numel() and group > 1 and x.stride(2) != planes.numel()):
@@ -609,8 +610,8 @@ def rollout_readout_adjoint(
     """The same of the readouts on the way: forward with what is carried from step to step kept in cache, then back."""
     unit = _Unit("evolve_readout_adjoint", state[0], steps, varied)
     if unit.library is None:
-        found = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
-        return unshared(found, (grad, *cotangents, *state, *fixed, *others))
+        early = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
+        return unshared(early, (grad, *cotangents, *state, *fixed, *others))
     (grad,), apart = _frames((grad,), unit.group)
     state, others = _dense(*state), _dense(*others)
     cotangents = _dense(*map(_or_nothing, cotangents))

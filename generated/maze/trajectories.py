@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import torch
@@ -126,12 +126,15 @@ def by_readings(
     driven: Sequence[int] = (),
 ) -> Tensors:  # fmt: skip
     """The readouts of the states that would be kept, (B, R*C, n, ...), and the last state, by a reference."""
+    run = evolve_readout
     if span.taken > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
-        stretched = _stretched(evolve, driven)
-        run: Evolve = lambda *given: evolve_readout(*given, stretched)
-    else:
-        run = evolve_readout
+        run = partial(_after_stretches, evolve_readout, _stretched(evolve, driven))
     return frames_first(rolled_readout(run, state, fixed, others, span.taken, span.every, driven))
+
+
+def _after_stretches(evolve_readout: Evolve, stretched: Evolve, *given: Any) -> Tensors:
+    found: Tensors = evolve_readout(*given, stretched)
+    return found
 
 
 def frames_first(found: Tensors) -> Tensors:

@@ -133,7 +133,7 @@ class GraphOperators(Operators):
         n, arrays = len(state), (*state, *fixed)
         places = [i for i, name in enumerate(fixed) if name in driven]
         cuts = ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
-        grads, kept = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "kept"))
+        grads, passed = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "kept"))
 
         def forward(module: ModuleType) -> Run:
             return lambda ends, *x: module.rollout(ends, x[:n], x[n:-3], *x[-3:])
@@ -146,20 +146,23 @@ class GraphOperators(Operators):
         def pulled(ends: Tensor, *x: Any) -> Tensors:
             *given, steps, every, dense, _ = x
             back = partial(self.reference.evolve_adjoint, graph_of(ends, given[0].shape[2], dense))
-            return rolled_adjoint(back, *(tuple(given[a:b]) for a, b in cuts), steps, every, places)
+            flowed, kept, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
+            return rolled_adjoint(back, flowed, kept, before, coefficients, steps, every, places)
 
         def reverse(module: ModuleType) -> Run:
             def run(ends: Tensor, *x: Any) -> Tensors:
                 *given, steps, every, dense, edges = x
                 back = lambda g, s, f, count: module.evolve_adjoint(ends, g, s, f, count, dense, edges)  # noqa: E731
-                return rolled_adjoint(back, *(tuple(given[a:b]) for a, b in cuts), steps, every, places)
+                flowed, kept, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
+                return rolled_adjoint(back, flowed, kept, before, coefficients, steps, every, places)
 
             return run
 
         runs = {"reference": plain, **self._kernels("rollout", forward)}
         back = {"reference": pulled, **self._kernels("evolve_adjoint", reverse)}
         flags = ("SymInt steps", "SymInt every", "bool dense", "bool edges")
-        adjoint = self.adjoint("rollout_adjoint", ("_ends", *grads, *kept), arrays, back, numbers=flags, driven=driven)
+        given = ("_ends", *grads, *passed)
+        adjoint = self.adjoint("rollout_adjoint", given, arrays, back, numbers=flags, driven=driven)
 
         def backward(ctx: Any, *given: Tensor | None) -> Any:
             ends, *saved = ctx.saved_tensors

@@ -19,7 +19,7 @@ from .solve import plain_adjoint, plain_solve
 class SteadyOperators(GraphOperators):
     """As of layers that take steps, with a solve in their place."""
 
-    def solve(self) -> Run:
+    def equilibrium(self) -> Run:
         """u, iterations, residual and status of every sample, and the factors that the way back takes again; of arrays
         m, which broadcasts to (B, C, N), w, which broadcasts to the edge arrays, b and where to start."""
 
@@ -44,10 +44,9 @@ class SteadyOperators(GraphOperators):
             return run
 
         def fake(_: Tensor, m: Tensor, w: Tensor, b: Tensor, *more: Any) -> Tensors:
-            counts = (b.new_empty(b.shape[:1], dtype=torch.int64) for _ in range(2))
-            return b.new_empty(b.shape), next(counts), b.new_empty(b.shape[:1]), next(counts), b.new_empty(
-                kept_shape(m, w, b, more[1])
-            )
+            iterations, status = (b.new_empty(b.shape[:1], dtype=torch.int64) for _ in range(2))
+            kept = b.new_empty(kept_shape(m, w, b, more[1]))
+            return b.new_empty(b.shape), iterations, b.new_empty(b.shape[:1]), status, kept
 
         adjoint = self._solve_adjoint()
 

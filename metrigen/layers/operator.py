@@ -15,7 +15,7 @@ Kind = Literal["map", "steps", "solve", "scan"]
 # often again, and so much more; for steps with ``varied``, which few of them leave out.
 _BESIDE = {
     "readout": (0, 1), "evolve": (1, 2), "rollout": (2, 3), "evolve_readout": (1, 3), "implicit": (1, 3),
-    "rollout_readout": (1, 4), "solve": (0, 8), "scan": (2, 0), "readout_scan": (1, 1),
+    "rollout_readout": (1, 4), "solve": (0, 8), "equilibrium": (0, 12), "scan": (2, 0), "readout_scan": (1, 1),
 }  # fmt: skip
 
 

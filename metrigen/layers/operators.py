@@ -31,7 +31,7 @@ def operators_of(layer: Layer) -> tuple[Operator, ...]:
         return (reading, *_steps(layer))
     if isinstance(evolution, GraphSteady):
         weights = layer.programs["weights"]  # of a symmetric matrix: the equation of a gradient has the same
-        return (reading, Operator("solve", "solve", "solve", (), weights, weights))
+        return (reading, Operator("solve", "solve", "equilibrium", (), weights, weights))
     return (reading, _solve(layer, evolution)) if isinstance(evolution, LinearSteady) else (reading,)
 
 

@@ -75,7 +75,8 @@ class GraphKernels:
         before = [" + ".join(sizes[:i]) or "0" for i in range(len(sizes))]
         return render(
             "graph_kernels.cpp.j2", header=header.rstrip("\n"), title=title, groups=texts, used=used, points="samples",
-            functions=functions, binary=binary, vector_math=bool(functions or binary), coupled=self.coupled,
+            units=False, functions=functions, binary=binary, vector_math=bool(functions or binary),
+            coupled=self.coupled,
             solving=all(group.name == "reading" for group in self.groups), sums=" + ".join(sizes) or "0",
             sum_places=list(zip(self.sums, before, strict=True)),
         )  # fmt: skip
