@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 _LIBRARY: Mapping[str, tuple[str, ...]] = {
     "collections.abc": ("Callable", "Mapping"),
@@ -36,9 +36,9 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def imports(text: str) -> str:
-    """The lines that import what a text uses, as a formatter sorts them."""
-    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+def imports(text: str, absent: Collection[str] = ()) -> str:
+    """The lines that import what a text uses of what is there, as a formatter sorts them."""
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} - set(absent)
 
     def lines(files: Mapping[str, tuple[str, ...]]) -> list[str]:
         found = {file: [name for name in names if name in used] for file, names in files.items()}

@@ -48,8 +48,9 @@ def module_text(package: Package, parts: Parts, header: str) -> str:
         reports=not layer.on_tokens and (not layer.stepping or layer.reports), parameters=parameters(layer),
         number_step=bool(floats(layer)), reversible=is_reversible(layer),
     )  # fmt: skip
+    absent = () if package.registered else ("operators",)
     return render("module.py.j2", header=header, about=f"{layer.class_name} as a PyTorch layer{parts.about}",
-                  imports=imports(body), body=body)  # fmt: skip
+                  imports=imports(body, absent), body=body)  # fmt: skip
 
 
 def indented(lines: Sequence[str]) -> list[str]:
