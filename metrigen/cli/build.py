@@ -22,7 +22,7 @@ EXAMPLES = """
     metrigen build specs/ --check --diff     the same with a diff of every file
     metrigen build specs/maze.py --watch     again whenever the spec changes
     metrigen build specs/ --json --quiet     the result for a program
-    metrigen build specs/cifar.py --compile --target x86-64-v3 --shape 32,64,32,32
+    metrigen build wave.py --compile --target x86-64-v3 --shape 8,16,32,32
 """
 
 

@@ -62,11 +62,12 @@ def steppable(layer: Layer) -> Layer:
             f"{system.name} is solved for, not stepped", part="integrator",
             why="a steady state has no time: there is one field, and no frames", fix=fix, see="not-simulated",
         )  # fmt: skip
-    if layer.learned:
-        names = ", ".join(head.name for head in layer.learned)
+    functions = (*layer.learned, *layer.networks)
+    if functions:
+        names = ", ".join(head.name for head in functions)
         raise SpecError(
-            f"{names} stands for a module that a simulation does not have",
-            part=layer.learned[0].name,
+            f"{names} stands for a learned function: a simulation has no module and no weights",
+            part=functions[0].name,
             fix=fix,
             see="not-simulated",
         )

@@ -51,7 +51,7 @@ def network(name: str, arguments: int, hidden: object, activation: object, per: 
     Raises SpecError for what has no kernels."""
 
     def refuse(what: str, fix: str, why: str | None = None) -> SpecError:
-        return SpecError(f"learned function {name!r}: {what}", part=name, why=why, fix=fix)
+        return SpecError(f"learned function {name!r}: {what}", part=name, why=why, fix=fix, see="learned-function")
 
     if hidden is None:
         if activation is None and per is None:
