@@ -71,8 +71,8 @@ def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> 
     loads = "".join(f"const V {n} = load({n}__p + j); " for n in names)
     used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(lines)))
     text = render(
-        "kernels.cpp.j2", header="", title="expressions", rank=1, halo=[0], periodic=True, frames=False, used=used,
-        on_request=(), varied="", noise="",
+        "kernels.cpp.j2", header="", title="expressions", rank=1, halo=[0], periodic=True, frames=False,
+        units=False, used=used, on_request=(), varied="", noise="",
         functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False,
         points="numbers" if flat else "", vector_math=flat,
         binary=[f for f in ("pow", "atan2") if f"{f}_" in used],
@@ -87,7 +87,7 @@ def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> 
     )
     real, lanes = ("double", 4) if like.dtype == np.float64 else ("float", 8)
     assert len(like) % lanes == 0
-    defines = (f"-DR={real}", "-DW=8", "-DG=1", f"-DLANES={lanes}")
+    defines = (f"-DR={real}", f"-DW={lanes}", "-DG=1")
     folder = Path(os.environ.get("METRIGEN_CACHE", tempfile.gettempdir()))
     folder.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256("\n".join((text, *_FLAGS, *defines)).encode()).hexdigest()[:24]

@@ -316,7 +316,7 @@ def test_what_finds_the_values_of_a_step_gives_way_to_names_of_a_spec(
 
 def syntax_of(file: Path) -> None:
     entries = sorted(set(re.findall(r"ENTRY_(\w+)", file.read_text(encoding="utf-8")))) or ["none"]
-    defines = ["-DR=double", "-DW=4", "-DG=1", "-DLANES=4", *(f"-DENTRY_{entry}" for entry in entries)]
+    defines = ["-DR=double", "-DW=4", "-DG=1", *(f"-DENTRY_{entry}" for entry in entries)]
     command = ["g++", "-std=c++17", "-fsyntax-only", "-fopenmp", "-w", *defines, os.fspath(file)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr[:2000]
