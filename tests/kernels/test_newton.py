@@ -98,7 +98,7 @@ def test_a_warm_start_and_single_precision(layers: dict[tuple[str, bool], type])
     kappa, s = given(2, 3, 5, 6)
     layer, _ = pair(layers["zero", True])
     end = layer(kappa=kappa, s=s)
-    again = layer(kappa=kappa, s=s, warm_start=end)
+    again = layer(kappa=kappa, s=s, warm_start=end.u)
     assert (again.iterations < end.iterations).all()
     torch.testing.assert_close(again.u, end.u, rtol=0, atol=1e-9)
     layer.rtol = 1e-5
