@@ -233,7 +233,11 @@ def compile_kernels(
                 folder.mkdir()
             except OSError as error:
                 raise BuildError(
-                    "the package cannot be written", component=str(place), why=str(error), see="compiled-ahead"
+                    "the package cannot be written",
+                    component=str(place),
+                    why=str(error),
+                    fix="--out with a folder that can be written",
+                    see="compiled-ahead",
                 ) from error
             names = ahead.compile_ahead(package.files, [d for part in parts for d in part], goal, folder)
             made.append(Kernels(package, folder, names))

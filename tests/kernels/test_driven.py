@@ -196,14 +196,12 @@ def test_kernels_that_are_insisted_on_refuse_the_gradient_of_a_time(layer: torch
     assert layer(q, p, **inputs, **{name: time.detach()}).q.isfinite().all()
 
 
-def test_a_tensor_of_times_has_gradients(layer: torch.nn.Module, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tensor_of_times_has_gradients(layer: torch.nn.Module) -> None:
     (q, p), inputs = handed(1, 2, K, torch.float64)
     held = {name: x.detach() for name, x in inputs.items()}
     t0 = torch.tensor([0.3, 1.1], dtype=torch.float64, requires_grad=True)
-    with caplog.at_level("INFO", logger="metrigen.layer"):
-        assert torch.autograd.gradcheck(lambda s: layer(q.detach(), p.detach(), **held, t0=s).q, (t0,))
+    assert torch.autograd.gradcheck(lambda s: layer(q.detach(), p.detach(), **held, t0=s).q, (t0,))
     layer(q, p, **held, t0=t0)
     assert layer.last_backend == "torch"
-    assert sum("gradient in dt or t0" in record.getMessage() for record in caplog.records) == 1
     alone = layer(q[1:], p[1:], **{n: x[1:] for n, x in held.items()}, t0=1.1)
     torch.testing.assert_close(layer(q, p, **held, t0=t0).q[1:], alone.q)
