@@ -80,8 +80,8 @@ def target(name: str | None) -> Target:
 
 
 def has_kernels(files: Mapping[str, str]) -> bool:
-    """Whether a package has CPU kernels at all."""
-    return "kernels.cpp" in files
+    """Whether a package has CPU kernels that a shape tells of; those of a graph are made for what its edges are."""
+    return "kernels.cpp" in files and "graph_operators.py" not in files
 
 
 def libraries(files: Mapping[str, str], shape: Sequence[int], dtype: str) -> tuple[Defines, ...]:
