@@ -74,7 +74,7 @@ def test_the_varied_step_is_the_adjoint(name: str) -> None:
         (optimise(low.step.body)[0], optimise(low.step.adjoint)[0]),
     ):
         values, along = random_values(program.inputs, rank), random_values(program.inputs, rank, seed=1)
-        along |= {constant: 0 * along[constant] for constant in low.constants}
+        along |= {constant: 0 * along[constant] for constant in low.step.constants}
         image = directional(program, values, along)
         cotangents = {bar(n): np.random.default_rng(2).normal(size=image[n].shape) for n in program.outputs}
         flowed = run(adjoint, {**values, **cotangents})
