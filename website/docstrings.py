@@ -19,9 +19,8 @@ def _block(lines: list[str]) -> str:
         row = _ROW.match(line)
         if row:
             names = ", ".join(f"`{name}`" for name in row["names"].split(", "))
-            shown += (
-                ["", f"- {names}: {_text(row['text'])}"] if not _listed(shown) else [f"- {names}: {_text(row['text'])}"]
-            )
+            shown += [] if _listed(shown) else [""]
+            shown.append(f"- {names}: {_text(row['text'])}")
         elif line[:1] == " " and _listed(shown):
             shown[-1] += f" {_text(line.strip())}"
         elif line[:1] == " ":

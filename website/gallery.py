@@ -1,7 +1,7 @@
 """The pages of the gallery, from ``specs/gallery``: ``python -m website.gallery [NAME...]`` writes ``docs/gallery``.
 
 A page has the formulas and laws that ``metrigen show --latex`` prints, the spec, and a picture of a run. They are kept
-in the repository since 105 derivations take minutes; ``tests/test_website.py`` finds those that are stale.
+in the repository since deriving all of them takes minutes; ``tests/test_website.py`` finds those that are stale.
 """
 
 from __future__ import annotations

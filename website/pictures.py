@@ -40,7 +40,7 @@ def simulated(name: str, run: Run) -> tuple[Trajectory, Place]:
     with layer_file(Path(SPECS, f"{name}.py")) as (layer, _):
         place = place_of(steppable(layer).spec.system, run.size, "ring")
         said = assignments(list(run.set_to), "--set"), assignments(list(run.param), "--param")
-        model = model_of(steppable(layer), place, None, *said, 0)
+        model = model_of(layer, place, None, *said, 0)
         with engine_of(model, "numpy", run.steps) as engine:
             return trajectory(model, engine, run.steps, run.every, 0, lambda count: None), place
 

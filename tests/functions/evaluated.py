@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from metrigen.backends.cpu.kernels import UNARY
+from metrigen.backends.cpu.vector_math import UNARY
 from metrigen.backends.expressions import CPP, TORCH, TRITON
 from metrigen.emit.render import render
 from metrigen.ir.evaluate import evaluate

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from metrigen.backends.cpu.graph_printer import SIZES, GraphRoutine, print_graph_routine
+from metrigen.backends.cpu.vector_math import called
 from metrigen.backends.graph_sweeps import graph_cut, is_even
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Mix, Outer, Total
 from metrigen.layers.docs import comment, field_docs
 from metrigen.layers.layer import Layer
 from metrigen.passes.vary import bar
-
-_UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,7 @@ class GraphKernels:
     def source(self, header: str, title: str) -> str:
         """The text of ``kernels.cpp``."""
         texts = [group.text() for group in self.groups]
-        used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(texts)))
-        functions, binary = ([f for f in names if f"{f}_" in used] for names in (_UNARY, ("pow", "atan2")))
+        used, functions, binary = called(texts)
         sizes = [SIZES[kind] for kind in self.sums.values()]
         before = [" + ".join(sizes[:i]) or "0" for i in range(len(sizes))]
         return render(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
@@ -14,6 +13,7 @@ from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.cpu.reading import readout_group
 from metrigen.backends.cpu.solve import solve_group
 from metrigen.backends.cpu.steps import reach, step_group
+from metrigen.backends.cpu.vector_math import called
 from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, StencilSteady
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
@@ -75,8 +75,7 @@ class CpuKernels:
 
     def source(self, header: str, title: str) -> str:
         """The text of ``kernels.cpp``."""
-        used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(self.groups)))
-        functions, binary = ([f for f in names if f"{f}_" in used] for names in (UNARY, ("pow", "atan2")))
+        used, functions, binary = called(self.groups)
         return render(
             "kernels.cpp.j2", header=header.rstrip("\n"), title=title, rank=len(self.halo), halo=list(self.halo),
             periodic=self.periodic, used=used, functions=functions, binary=binary,
@@ -119,9 +118,6 @@ def _word(array: Array) -> str:
 def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
     """Names of the fields among the arrays, then of the coefficients that are summed."""
     return repr(tuple(_spec_name(a.name) for a in (*(a for a in arrays if a.kind is Kind.SITE), *sums)))
-
-
-UNARY = ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "asinh", "atan", "asin", "acos")
 
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:

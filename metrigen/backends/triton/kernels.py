@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from metrigen.backends.triton.evolution import Evolution
+from metrigen.backends.triton.evolution import Evolution, Kernel
 from metrigen.backends.triton.evolve import print_evolution
 from metrigen.backends.triton.plane import PlaneFunction, near_of, read_helper, width
-from metrigen.backends.triton.printer import Driver, Kernel, print_kernels
+from metrigen.backends.triton.printer import Driver, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.discretise.steady_programs import StencilSteady
 from metrigen.emit.render import render

@@ -14,7 +14,7 @@ import sympy as sp
 
 from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch.printer import statement_line
-from metrigen.backends.triton.evolution import Kernel as Kernel
+from metrigen.backends.triton.evolution import Kernel
 from metrigen.backends.triton.plane import coordinates, inlined, moved, site_index
 from metrigen.backends.triton.units import unit_kernel
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, Units, offset_text
