@@ -38,7 +38,7 @@ system = System(
 STAGES = {
     "derive": "metrigen.compiler.derive",
     "discretise and vary": "metrigen.compiler.discretised",
-    "optimise": "metrigen.compiler.optimise",
+    "optimise": "metrigen.compiler.optimised_programs",
     "print": "metrigen.compiler.package_texts",
     "check what is printed": "metrigen.build.package_files",
 }

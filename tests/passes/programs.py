@@ -24,6 +24,7 @@ from metrigen.ir.nodes import (
     Solve,
     Total,
 )
+from metrigen.ir.units import Units, columns
 from metrigen.passes.vary import equation, vary
 from tests.lattice.arrays import SIZES, Values, drawn
 
@@ -157,11 +158,23 @@ def tensor() -> Program:
     return Program("tensor", (*SITES, *PARAMS), body, tuple(s.stores[0][0] for s in body), False)
 
 
+def network() -> Program:
+    """A network at every site whose value and derivative are used: sums over its units."""
+    argument, (weight, bias, gain) = leaf("u"), (symbol for symbol, _ in columns(1))
+    inner = sp.tanh(weight * argument + bias)
+    stores = (("V__1", gain * inner), ("dV__1", weight * gain * (1 - inner**2)))
+    body = (
+        Units("V", 4, columns(1), stores),
+        store("next", leaf("u") - h * leaf("dV__1", AHEAD) * leaf("V__1")),
+    )
+    return Program("network", (SITES[0], PARAMS[2], Array("V", Kind.UNITS, units=(4, 3))), body, ("next",))
+
+
 def reverse(program: Program, rank: int) -> Program:
     return vary(program, [a.name for a in program.inputs], rank=rank)
 
 
-FORWARD = {p.name: p for p in (pointwise(), channels(), solves(), graph(), turned(), implicit(), tensor())}
+FORWARD = {p.name: p for p in (pointwise(), channels(), solves(), graph(), turned(), implicit(), tensor(), network())}
 REVERSIBLE = {n: p for n, p in FORWARD.items() if n not in ("pointwise", "channels", "tensor")}
 PROGRAMS = FORWARD | {"parameters": parameters()} | {
     f"{n}_adjoint": reverse(p, 0 if n == "graph" else 1) for n, p in REVERSIBLE.items()
