@@ -25,14 +25,13 @@ from metrigen.physics import channels
 from metrigen.physics.clock import is_driven, moves
 from metrigen.physics.derivation import Derivation, Law, Verdict
 from metrigen.physics.jets import from_jets, jet, jets_of
-from metrigen.physics.operators import Form
 from metrigen.physics.preconditions import name_of, rows, unfit
-from metrigen.physics.report import show, witness
+from metrigen.physics.report import show
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 from metrigen.physics.volume import divergence
 from metrigen.physics.work_budget import LAW, limited
-from metrigen.physics.zero import every, is_zero, zero_test
+from metrigen.physics.zero import is_zero
 from metrigen.spec.symbols import InputFunction, Param
 
 NAME = "fluctuation_dissipation"
