@@ -7,8 +7,9 @@
     torchrun --nproc-per-node 2 -m trainers.flow data parallel
 
 All models of a density have equal parameters as near as widths allow, and the same points in the same order, RealNVP as
-many more a step as the others draw momenta; each has its own learning rate. Everything a run writes lies in runs/flow/<name>/: comparison.jsonl, learning.png, samples.png,
-and for every density, model and seed a folder with metrics.jsonl and checkpoint.safetensors.
+many more a step as the others draw momenta; each has its own learning rate. Everything a run writes lies in
+runs/flow/<name>/: comparison.jsonl, learning.png, samples.png, and for every density, model and seed a folder with
+metrics.jsonl and checkpoint.safetensors.
 """
 
 from __future__ import annotations
@@ -72,20 +73,20 @@ class Options:
     every       steps between two validations and checkpoints
     """
 
-    densities: tuple[str, ...] = tuple(DENSITIES)
+    densities: tuple[str, ...] = ("rings", "moons", "pinwheel")
     models: tuple[str, ...] = tuple(VARIANTS)
     seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 1500
+    steps: int = 600
     batch: int = 64
     importance: int = 4
-    lr: float = 2e-2
-    realnvp_lr: float = 1e-2
+    lr: float = 3e-2
+    realnvp_lr: float = 3e-2
     blocks: int = 4
     width: int = 24
     couplings: int = 6
     points: int = 1000
     tested: int = 256
-    every: int = 250
+    every: int = 100
 
     @property
     def sizes(self) -> Sizes:
@@ -93,10 +94,10 @@ class Options:
 
     def cases(self) -> Iterator[Case]:
         """Every density with every model that is for it, seed by seed."""
-        for density in self.densities:
-            for model in self.models:
-                if model != "rotation" or density in ROUND:
-                    yield from (Case(density, model, seed) for seed in self.seeds)
+        for seed in self.seeds:
+            for density in self.densities:
+                models = (model for model in self.models if model != "rotation" or density in ROUND)
+                yield from (Case(density, model, seed) for model in models)
 
 
 SMOKE: dict[str, Any] = {
@@ -201,7 +202,8 @@ def stored_options(folder: Path) -> Options:
     for place in sorted(folder.glob("*/*")):
         if has_checkpoint(place):
             stored: dict[str, Any] = read_meta(place)["options"]
-            return Options(**{key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()})
+            lists: dict[str, Any] = {key: tuple(v) for key, v in stored.items() if isinstance(v, list)}
+            return Options(**(stored | lists))
     raise ResumeError(f"no {CHECKPOINT} in {folder}/<density>/<model>-<seed>")
 
 
@@ -230,17 +232,18 @@ def _restored(options: Options, case: Case, folder: Path) -> Any:
     return network
 
 
-def chosen(names: list[str] | None, known: tuple[str, ...], flag: str) -> tuple[str, ...]:
-    """What a repeated flag names, else all; typer.BadParameter for a name that is not known."""
+def chosen(names: list[str] | None, known: tuple[str, ...], default: tuple[str, ...], flag: str) -> tuple[str, ...]:
+    """What a repeated flag names, else the default; typer.BadParameter for a name that is not known."""
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}; known are {', '.join(known)}", param_hint=flag)
-    return tuple(names or known)
+    return tuple(names or default)
 
 
 def main(
     density: Annotated[
-        list[str] | None, typer.Option(help=f"of {', '.join(DENSITIES)}; may be repeated; default all")
+        list[str] | None,
+        typer.Option(help=f"of {', '.join(DENSITIES)}; may be repeated; default {', '.join(Options.densities)}"),
     ] = None,
     model: Annotated[
         list[str] | None, typer.Option(help=f"of {', '.join(VARIANTS)}; may be repeated; default all")
@@ -267,8 +270,8 @@ def main(
 ) -> None:
     """Train Hamiltonian flows on densities of the plane, and a RealNVP of the same size beside them."""
     console = make_console()
-    densities = chosen(density, tuple(DENSITIES), "--density")
-    models = chosen(model, tuple(VARIANTS), "--model")
+    densities = chosen(density, tuple(DENSITIES), Options.densities, "--density")
+    models = chosen(model, tuple(VARIANTS), Options.models, "--model")
     options = Options(densities, models, seeds_of(seeds, "--seeds"), steps, batch, importance, lr, realnvp_lr, blocks,
                       width, couplings, points, tested, every)  # fmt: skip
     if smoke:

@@ -74,7 +74,9 @@ class HamiltonianFlow(nn.Module):
     def __init__(self, blocks: int, width: int, *, rotation: bool = False) -> None:
         super().__init__()
         self.encoder = RoundEncoder(width) if rotation else Encoder(width)
-        self.blocks = nn.ModuleList((FlowRotation if rotation else Flow)(1) for _ in range(blocks))
+        layer: Any = FlowRotation if rotation else Flow
+        self.blocks = nn.ModuleList(layer(1) for _ in range(blocks))
+        block: Any
         for block in self.blocks:
             block.raw_V_offset.requires_grad_(False)  # a constant in an energy moves nothing
             with torch.no_grad():
@@ -92,7 +94,8 @@ class HamiltonianFlow(nn.Module):
         z = z * turn
         for block in reversed(self.blocks) if back else self.blocks:
             z = torch.cat(tuple(block(*z.split(1, dim=-1))), dim=-1)
-        return z * turn
+        turned: Tensor = z * turn
+        return turned
 
     def log_weights(self, q: Tensor, noise: Tensor) -> Tensor:
         """log pi(T(q, p_k))/f(p_k | q) of points (N, 2) and standard normal numbers (K, N, 2), as (K, N)."""

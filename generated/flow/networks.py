@@ -18,8 +18,8 @@ from .param import _OFF, LayerParam
 
 
 class NetworkWeights(LayerParam):
-    """(C, units, arguments + 2): of every unit a weight for each argument, the bias, and its gain. ``shared``: the same for
-    all channels, one row of them in the raw tensor. ``convex``: gains are softplus of the raw ones, above 0."""
+    """(C, units, arguments + 2): of every unit a weight for each argument, the bias, and its gain. ``shared``: the same
+    for all channels, one row of them in the raw tensor. ``convex``: gains are softplus of the raw ones, above 0."""
 
     def __init__(self, units: int, arguments: int, *, shared: bool = False, convex: bool = False) -> None:
         super().__init__("channel", 0.0)
@@ -64,8 +64,8 @@ class NetworkWeights(LayerParam):
         self.__set__(layer, self._start(layer))
 
     def _start(self, layer: Any) -> Tensor:
-        """Uniform draws: weights of variance 1/arguments, biases from -1 to 1, which spreads the units over arguments of
-        that size, and gains of variance 1/units, so that N is of order 1 however many there are."""
+        """Uniform draws: weights of variance 1/arguments, biases from -1 to 1, which spreads the units over arguments
+        of that size, and gains of variance 1/units, so that N is of order 1 however many there are."""
         raw = getattr(layer, self.raw_name)
         drawn = 2 * torch.rand(raw.shape, dtype=raw.dtype, device=raw.device) - 1
         scale = drawn.new_ones(self.arguments + 2)
