@@ -73,7 +73,7 @@ class Options:
     every       steps between two validations and checkpoints
     """
 
-    densities: tuple[str, ...] = ("rings", "moons", "pinwheel")
+    densities: tuple[str, ...] = ("rings", "moons")
     models: tuple[str, ...] = tuple(VARIANTS)
     seeds: tuple[int, ...] = (0, 1, 2)
     steps: int = 600
