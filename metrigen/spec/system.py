@@ -114,12 +114,12 @@ class System:
             )
         if self.temperature is not None:
             object.__setattr__(self, "temperature", temperature_of(self))
-        if self.volume_preserving and (not isinstance(self.domain, Lattice) or self.solves):
+        if self.volume_preserving and self.lattice and self.solves:
             raise SpecError(
-                "volume_preserving= speaks of steps on a lattice",
+                "volume_preserving= speaks of steps",
                 part="volume_preserving",
-                why="SteadyState() has no step" if self.solves else f"the domain is {type(self.domain).__name__}()",
-                fix="drop it, or Lattice() with Leapfrog(steps=8, dt=0.1)",
+                why=f"{type(self.integrator).__name__} has none",
+                fix="drop it, or Leapfrog(steps=8, dt=0.1)",
                 see="system-parts",
             )
 
