@@ -106,7 +106,7 @@ def chain_of(cell: Cell, system: System, seed: int, folder: Path) -> Chain:
     compiled: Compiled = compile_spec(spec_of(replace(system, name=name)))
     target = folder / name
     shutil.rmtree(target, ignore_errors=True)
-    found = layer_class(imported(compiled, folder, name))
+    found = layer_class(imported(compiled.files, folder, name))
     derivation = compiled.derivation
     lowered = None if isinstance(system.domain, Sequence) else lower(derive(system))
     made = Chain(cell, system, derivation, compiled.laws, lowered, found, (), {}, seed)
