@@ -33,7 +33,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "covering: a short run takes as few cells as show every value of every parameter")
+    config.addinivalue_line(
+        "markers", "covering: a short run takes as few cells as show every value of every parameter"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -14,6 +14,8 @@ from metrigen.physics.derive import derive
 from tests.integrators.methods import MECHANICS, METHODS, STARTS, fields, systems
 from tests.integrators.systems import Layers, column, energy_of
 
+pytestmark = pytest.mark.covering
+
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:

@@ -21,6 +21,8 @@ from tests.integrators.systems import POINT, Layers
 from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
 
+pytestmark = pytest.mark.covering
+
 q, p = Field("q", POINT), Field("p", POINT)
 Q = sp.Symbol("q", real=True)
 BOUNDED = (

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.covering
+
 
 def _wave(package: ModuleType) -> list[Tensor]:
     layer = package.CoupledWave(2, steps=2)

@@ -33,9 +33,12 @@ from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 from tests.lengths import picked
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 Tensors = tuple[torch.Tensor, ...]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}

@@ -35,6 +35,8 @@ from tests.lattice.emitted import arrays_of, layer_class, package
 from tests.lattice.systems import transport
 from tests.lengths import spread
 
+pytestmark = pytest.mark.covering
+
 Tensors = tuple[torch.Tensor, ...]
 # A gradient takes a linear solve a step, which both sides stop at 1e-13 (1e-6) of its right side; J^-1 is below 2 and
 # there are at most three steps: 3 * 2 * 2 * 1e-13.

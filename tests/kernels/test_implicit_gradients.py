@@ -11,6 +11,8 @@ import torch
 from metrigen import Dissipation, Field, ImplicitMidpoint, Lattice, System, canonical
 from tests.integrators.systems import Layers
 
+pytestmark = pytest.mark.covering
+
 x = sp.Symbol("x", real=True)
 DTYPES = (torch.float64, torch.float32)
 

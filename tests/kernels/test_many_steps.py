@@ -14,6 +14,8 @@ import torch
 from metrigen import Field, ImplicitMidpoint, Lattice, Leapfrog, Param, System, energy_density, grad, momentum, t
 from tests.lattice.emitted import layer_class, package
 
+pytestmark = pytest.mark.covering
+
 x, y = sp.symbols("x y", real=True)
 STEPS = 150
 

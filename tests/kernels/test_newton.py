@@ -23,6 +23,8 @@ from metrigen import (
 )
 from tests.lattice.emitted import layer_class, package
 
+pytestmark = pytest.mark.covering
+
 x, y = sp.symbols("x y", real=True)
 
 

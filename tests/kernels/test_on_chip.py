@@ -22,7 +22,10 @@ from tests.lattice.emitted import package  # noqa: E402
 from tests.lattice.systems import screened  # noqa: E402
 from tests.lowered import lower  # noqa: E402
 
-pytestmark = pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter")
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter"),
+]
 
 SYSTEMS = on_chip_systems()
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}

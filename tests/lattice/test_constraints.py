@@ -42,6 +42,8 @@ from tests.lattice.emitted import compiled, layer_class, package
 from tests.lattice.systems import BOUNDARIES
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 x, y = sp.symbols("x y", real=True)
 c, K = Param("c", per="channel", positive=True), Param("K", shape=("C", "C"), symmetric=True)
 LAPLACE = ("periodic", "neumann")
