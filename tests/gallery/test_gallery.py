@@ -31,7 +31,7 @@ from tests.gallery import (
     networks,
     sequences,
 )
-from tests.gallery.layers import FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
+from tests.gallery.layers import COVERED, FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
     f.__name__: f
@@ -109,7 +109,7 @@ def test_the_file_is_short_and_says_what_it_is(name: str) -> None:
     assert spec(name).system.name == name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_laws(name: str) -> None:
     """Laws of the continuum and of the stencil: a proof that is lost, and one that is gained, shows here."""
     found = derivation(name)
@@ -133,7 +133,7 @@ def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:
     assert done.stdout.split() == [digest(name) for name in reversed(names)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_the_layer_runs(name: str) -> None:
     """Finite states, energies and gradients in float64 with two channels and a batch."""
     system, found = spec(name).system, derivation(name)
@@ -181,12 +181,12 @@ def inputs_of(derivation: Derivation) -> list[InputFunction]:
     return sorted(found, key=lambda u: u.func.__name__)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_physics(name: str) -> None:
     CHECKS[name]()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_the_density_is_read_back(name: str) -> None:
     table: dict[str, object] = {}
     exec(compiled(name).files["expressions.py"], table)
