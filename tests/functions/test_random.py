@@ -88,8 +88,8 @@ def collected() -> list[sp.Expr]:
 
 @cache
 def samples() -> tuple[list[sp.Expr], dict[sp.Symbol, np.ndarray], list[list[tuple[Any, Any] | None]]]:
-    """Expressions with their slopes, points, and for each the value and the error that is allowed; None where there is no
-    number to compare with. Once for all targets."""
+    """Expressions with their slopes, points, and for each of both the value and the error that is allowed, None where
+    there is no number to compare with: once for all targets."""
     plain = collected()
     source = np.random.default_rng(3)
     points = {s: np.round(source.uniform(-2, 2, POINTS), 3) for s in (x, y)}
