@@ -19,7 +19,7 @@ from tests.lengths import LONG, covering
 ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples in every run: a red test stays red, a slow machine turns nothing red.
-hypothesis.settings.register_profile("metrigen", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.register_profile("metrigen", deadline=None, derandomize=True, max_examples=50 if LONG else 20)
 hypothesis.settings.load_profile("metrigen")
 
 # Only the tests of the kernels compile any; what they compile is kept beside what pytest keeps.

@@ -43,3 +43,8 @@ def covering(cells: Iterable[T], values: Callable[[T], Mapping[str, Hashable]]) 
         chosen.add(best)
         missing -= shown[best]
     return [cell for i, cell in enumerate(found) if i in chosen]
+
+
+def words(name: str) -> dict[str, str]:
+    """The parts of a name, "strang-zero-2", by their place: the values of ``covering``."""
+    return {str(place): word for place, word in enumerate(name.split("-"))}
