@@ -211,7 +211,7 @@ def test_without_a_compiler(built: ModuleType, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", ["Strang-neumann", "ExplicitEuler-periodic", "SymplecticEuler-zero"])
 def test_windows_of_a_large_plane(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A plane that goes through the cache in windows has the values of a plane that does not."""
-    module = package(SYSTEMS[name], tmp_path, f"windows_{name.lower().replace('-', '_')}")
+    module = package(SYSTEMS[name], tmp_path, "cpu_" + name.lower().replace("-", "_"))
     cpu = importlib.import_module(f"{module.__name__}.cpu")
     if not cpu.available():
         pytest.skip("no C++ compiler")
