@@ -22,6 +22,12 @@ _KINDS = {
 }  # fmt: skip
 
 
+_MEMORY = {
+    "state": "state", "last": "state", "kept": "kept", "read": "columns", "content": "columns", "keep": "keep",
+    "turn": "half",
+}  # fmt: skip
+
+
 def operators_of(layer: Layer) -> tuple[Operator, ...]:
     evolution = layer.evolution
     if isinstance(evolution, Memory):
@@ -85,7 +91,7 @@ def kinds(layer: Layer) -> Mapping[str, str]:
     if isinstance(layer.evolution, Scan):
         return _token_kinds(layer.evolution)
     if isinstance(layer.evolution, Memory):
-        return {}
+        return _MEMORY | {name: _MEMORY.get(name, "rows") for name in layer.evolution.coefficients}
     programs = [layer.programs[n] for n in ("readout", "step", "operator") if n in layer.programs]
     arrays = {a.name: a for program in programs for a in program.inputs}
     return {name: " ".join((_KINDS[a.kind], *_numbers(a))) for name, a in sorted(arrays.items())}
