@@ -3,7 +3,7 @@
     S <- M S - u (w.S) + p b,    o = q.S        one recurrence for every memory
 
 M keeps a row, or turns it with that of the other field of a pair; u, w and p come from the exact exponential of scalar
-plus rank one, or of a diagonal, between the halves of a Strang step where there is more (``templates/memory_reference``).
+plus rank one, or of a diagonal, between the halves of a Strang step where there is more: ``reference.py`` has them.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Memory:
 
     @property
     def key(self) -> str:
-        return self.token.key.name
+        return str(self.token.key.name)
 
     @property
     def value(self) -> str:
-        return self.token.value.name
+        return str(self.token.value.name)
 
     @property
     def turns(self) -> bool:
@@ -76,7 +76,9 @@ def memory_of(derivation: Derivation) -> Memory:
     token, query = memory_token(derivation), _query(derivation)
     dt = sp.sympify(system.stepper.dt)
     if axes_of(dt):
-        raise refused(f"dt={dt} differs along an axis", "the rows of a head share one time", "one number a token", "integrator")
+        raise refused(
+            f"dt={dt} differs along an axis", "the rows of a head share one time", "one number a token", "integrator"
+        )
     if system.stepper.steps != 1:
         raise refused(
             f"Exponential(steps={system.stepper.steps}) on a sequence",
@@ -100,7 +102,7 @@ def memory_of(derivation: Derivation) -> Memory:
 def _query(derivation: Derivation) -> tuple[sp.Expr, ...]:
     """q of every field, from readout=contract(q, S)."""
     readout, fields = derivation.system.readout, derivation.fields
-    key, value = (x for x in fields[0].args if isinstance(x, Index))
+    key, _value = (x for x in fields[0].args if isinstance(x, Index))
     found = dict.fromkeys(fields, sp.S.Zero)
     for term in sp.Add.make_args(sp.expand(readout)):
         maps = [f for f in sp.Mul.make_args(term) if isinstance(f, contract)]
@@ -108,9 +110,11 @@ def _query(derivation: Derivation) -> tuple[sp.Expr, ...]:
         weight, of = maps[0].args if len(maps) == 1 else (sp.S.Zero, sp.S.Zero)
         whole = rest * weight
         fits = of in fields and axes_of(whole) == {key} and not whole.has(*fields)
-        if not fits or any(not isinstance(f, InputFunction) for f in whole.atoms(AppliedUndef)) or whole.free_symbols - {
-            x for f in whole.atoms(AppliedUndef) for x in f.args
-        }:
+        if (
+            not fits
+            or any(not isinstance(f, InputFunction) for f in whole.atoms(AppliedUndef))
+            or whole.free_symbols - {x for f in whole.atoms(AppliedUndef) for x in f.args}
+        ):
             raise SpecError(
                 f"readout={_plain(sp.sympify(readout))} of a matrix memory has no emitted form",
                 part="readout",

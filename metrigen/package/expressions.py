@@ -17,6 +17,7 @@ from sympy.printing.str import StrPrinter
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
 from metrigen.layers.layer import Layer
+from metrigen.spec.contract import contract
 from metrigen.spec.distance import bearing, hypot, overhypot
 from metrigen.spec.domain import EDGE, NODE
 from metrigen.spec.edges import average, difference
@@ -36,7 +37,6 @@ from metrigen.spec.functions import (
 )
 from metrigen.spec.means import harmonicmean, logmean
 from metrigen.spec.neural import Head, learned
-from metrigen.spec.contract import contract
 from metrigen.spec.symbols import InputFunction, Param, mix, total, transposed
 
 WIDTH = 98  # of a line of text, with the name before it

@@ -41,7 +41,9 @@ def _token(layer: Layer) -> str:
         gain = "" if token.gain == 1 else f"{text(token.gain)} times "
         rows += [f"a of {u} = {gain}{text(a)}" for u, a in zip(memory.fields, token.write, strict=True)]
         rows += [f"b = {text(token.content)}"]
-    rows += [f"q of {u} = {text(q)}" for u, q in zip(memory.fields, memory.query, strict=True)] + [f"h = {text(memory.dt)}"]
+    rows += [f"q of {u} = {text(q)}" for u, q in zip(memory.fields, memory.query, strict=True)] + [
+        f"h = {text(memory.dt)}"
+    ]
     return (
         f"A head keeps {' and '.join(memory.fields)}, a matrix ({memory.key}, {memory.value}) each. Over a token "
         "S' = -D S - beta k (k.S) + a b (and theta turns the pair), with everything held; the step is "

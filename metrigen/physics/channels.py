@@ -1,4 +1,5 @@
-"""The linear maps between channels, ``mix`` and ``total``, and the sum over a named axis, ``contract``: normal form, lifting, transpose, explicit channels.
+"""The linear maps between channels, ``mix`` and ``total``, and the sum over a named axis, ``contract``: normal form,
+lifting, transpose, explicit channels.
 
 Every field is a multiplet and a product is elementwise in the channel, so a map is opaque to ordinary
 differentiation. Lifting names each outermost map by a symbol; the chain rule then passes through it by linearity
@@ -94,9 +95,7 @@ def _is_number(expr: sp.Expr) -> bool:
     return bool(expr.is_number)
 
 
-def _linear(
-    f: sp.Expr, act: Callable[[sp.Expr], sp.Expr], outside: Callable[[sp.Expr], bool] | None = None
-) -> sp.Expr:
+def _linear(f: sp.Expr, act: Callable[[sp.Expr], sp.Expr], outside: Callable[[sp.Expr], bool] | None = None) -> sp.Expr:
     """A linear map term by term, with factors that it does not see moved ``outside``: by default those that are the
     same in every channel."""
     outside = outside or is_scalar

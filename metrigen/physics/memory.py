@@ -1,8 +1,8 @@
 """``derive`` of a matrix memory: equations by the one variation, the form of a token, contraction and causality.
 
 With the generator A of a token, dS/dt = A S + a b, |S|^2 = sum S_kv^2 changes at the rate 2 <S, A S> without the write;
-A + A^T = -2 (D + beta k k^T), since a rotation is skew: |S| never grows where D >= 0 and beta >= 0, for any tokens, and a
-product of such steps, in whatever order, does not either.
+A + A^T = -2 (D + beta k k^T), since a rotation is skew: |S| never grows where D >= 0 and beta >= 0, for any tokens, nor
+does it under a product of such steps in whatever order.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.physics.conditions import conditional
+from metrigen.physics.declared import stated
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.laws import structure_laws
@@ -21,7 +22,9 @@ from metrigen.physics.preconditions import check_integrator
 from metrigen.physics.report import show, violation
 from metrigen.physics.signs import Sign, condition, sign_of
 from metrigen.physics.state import State, build_state, equations
+from metrigen.spec.contract import contract
 from metrigen.spec.neural import heads
+from metrigen.spec.symbols import Param
 from metrigen.spec.system import System
 
 _HOW = "A + A^T = -2 (D + beta k k^T), a rotation is skew: |S| does not grow without a write, whatever the tokens are"
@@ -70,6 +73,24 @@ def _check_parts(system: System) -> None:
                 "hamiltonian= with metric= (and bracket=) alone",
                 part,
             )
+    for part, expr in stated(system):
+        if part in ("bracket", "metric") and expr.has(contract):
+            raise refused(
+                f"contract() in {part}= has no emitted form",
+                "what a token subtracts along k stands in the energy",
+                "beta*(contract(k, S) - v)**2/2 in the energy, F[S]*G[S] in the metric",
+                part,
+            )
+        for s in sorted(expr.atoms(Param), key=lambda s: str(s.name)):
+            if s.per not in ("scalar", "channel") or s.is_matrix:
+                raise refused(
+                    f"{s.name} is a matrix"
+                    if s.is_matrix
+                    else f"the parameter {s.name} has one number for each {s.per}",
+                    "a memory has one number a head, or one for all; heads do not mix",
+                    f'Param("{s.name}", per="channel"), or Input("{s.name}", tokens)',
+                    s.name,
+                )
     densities = [e for e in (system.hamiltonian, system.entropy) if e is not None]
     if any(heads(e) for e in densities):
         raise refused(
@@ -101,7 +122,9 @@ def _contraction(token: Token) -> Law:
 
 
 def _causality() -> Law:
-    return Law("causality", "proved", "the state after a token is made from the state before it and from its own inputs")
+    return Law(
+        "causality", "proved", "the state after a token is made from the state before it and from its own inputs"
+    )
 
 
 def _splitting(token: Token) -> tuple[Law, ...]:
@@ -114,7 +137,9 @@ def _splitting(token: Token) -> tuple[Law, ...]:
     if not token.split:
         return (Law("token", "proved", f"exact: one exponential of {inner}, everything held over the token"),)
     outer = " and ".join(token.split)
-    how = f"Strang splitting of second order in the token: half of the {outer}, the exact flow of {inner}, the other half"
+    how = (
+        f"Strang splitting of second order in the token: half of the {outer}, the exact flow of {inner}, the other half"
+    )
     return (Law("token", "proved", how, "every part is exact, and a contraction where the whole is"),)
 
 

@@ -2,8 +2,8 @@
 
     dS_u/dt = -D_u S_u + theta (S_p, -S_q) - beta k_u sum_w k_w.S_w + a_u b
 
-for fields u of the axes (key, value): a decay D along the key axis, the rotation theta of a pair of fields, one rank-one
-part a head, and one write of an outer product a token. What has another form is refused by name.
+for fields u of the axes (key, value): a decay D along the keys, the rotation theta of a pair of fields, a part of rank
+one a head, and one write of an outer product a token. What has another form is refused by name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from metrigen.physics.report import show
 from metrigen.physics.state import State
 from metrigen.spec.contract import axes_of, contract
 from metrigen.spec.domain import Index
-from metrigen.spec.symbols import Param, t
+from metrigen.spec.symbols import t
 
 SUPPORTED = (
     'H = beta*(contract(k, S) - v)**2/2 + lam*S**2/2 - contract(k, S)*v with Inputs, per="channel" or scalar Params, '
@@ -52,11 +52,11 @@ class Token:
 
     @property
     def ranked(self) -> bool:
-        return self.beta != 0
+        return bool(self.beta != 0)
 
     @property
     def writes(self) -> bool:
-        return self.content != 0
+        return bool(self.content != 0)
 
     @property
     def uniform(self) -> bool:
@@ -86,21 +86,24 @@ def token_of(state: State) -> Token:
     beta, along = _rank_one(rows, state.fields)
     content = _content(rows)
     gain, write = _write(rows, along, content)
-    found = (turn, beta, gain, content, *decay, *along, *write)
-    token = Token(key, value, *_in_fields(decay, turn, beta, along, gain, write, content))
-    _check_coefficients(found)
-    if token.turn != 0 and len({*token.decay}) > 1:
+    _check_coefficients((turn, beta, gain, content, *decay, *along, *write))
+    if turn != 0 and len({*decay}) > 1:
         raise refused(
             "the two fields of a rotating pair decay differently",
             f"{show(decay[0])} and {show(decay[1])}: rotation and decay do not commute then",
             "the same lam*(Q**2 + P**2)/2 for both",
         )
-    return token
-
-
-def _in_fields(decay, turn, beta, along, gain, write, content):  # type: ignore[no-untyped-def]
-    many = lambda row: tuple(map(from_jets, row))
-    return many(decay), from_jets(turn), from_jets(beta), many(along), from_jets(gain), many(write), from_jets(content)
+    return Token(
+        key=key,
+        value=value,
+        decay=tuple(map(from_jets, decay)),
+        turn=from_jets(turn),
+        beta=from_jets(beta),
+        along=tuple(map(from_jets, along)),
+        gain=from_jets(gain),
+        write=tuple(map(from_jets, write)),
+        content=from_jets(content),
+    )
 
 
 def _axes(fields: Sequence[AppliedUndef]) -> tuple[Index, Index]:
@@ -132,18 +135,12 @@ def _check_densities(state: State) -> None:
                     "factors of one term have the same axes: contract(k, S)*v, S**2, lam*S**2",
                     part,
                 )
-    for part, form in (("bracket", state.bracket_form), ("metric", state.metric_form)):
-        if form is not None and form.form.has(contract):
-            raise refused(
-                f"contract() in {part}= has no emitted form",
-                "what a token subtracts along k stands in the energy",
-                "beta*(contract(k, S) - v)**2/2 in the energy, F[S]*G[S] in the metric",
-                part,
-            )
     mapped = [e for e in (state.hamiltonian, state.entropy or sp.S.Zero, *(state.rates or ()))
               if any(not isinstance(a, contract) for a in e.atoms(*channels.MAPS))]  # fmt: skip
     if mapped:
-        raise refused("a memory that mixes its heads", "heads are channels, each by itself", "mix heads by a layer before")
+        raise refused(
+            "a memory that mixes its heads", "heads are channels, each by itself", "mix heads by a layer before"
+        )
 
 
 def jet_axes(expr: sp.Basic) -> frozenset[Index]:
@@ -189,15 +186,15 @@ class _Row:
             own = next((v for v in fields if factor == jet(v)), None)
             if more or (own is None and not isinstance(factor, contract)):
                 raise refused(f"the rate of {u.func.__name__} holds {show(term)}", "a memory is linear in its state")
+            place = None if own is not None else _place(u, term, factor, fields, key)
             if jet_axes(rest) - {key}:
                 raise refused(
                     f"the rate of {u.func.__name__} holds {show(term)}",
                     f"{show(rest)} differs along the axis of the values; all values of a head move alike",
                 )
-            if own is not None:
+            if place is None:
                 on[own] = on.get(own, sp.S.Zero) + rest
             else:
-                place = _place(u, term, factor, fields, key)
                 ranked[place] = ranked.get(place, sp.S.Zero) + rest
         return cls(u, key, on, ranked, tuple(free))
 
@@ -210,7 +207,9 @@ def _place(
     rest = [f for f in sp.Mul.make_args(of) if not _holds(f, fields)]
     held = [v for v in fields for f in sp.Mul.make_args(of) if f == jet(v)]
     if len(held) != 1 or len(rest) + 1 != len(sp.Mul.make_args(of)) or _holds(weight, fields):
-        raise refused(f"the rate of {u.func.__name__} holds {show(term)}", "contract() takes inputs first, then a field")
+        raise refused(
+            f"the rate of {u.func.__name__} holds {show(term)}", "contract() takes inputs first, then a field"
+        )
     whole = sp.Mul(weight, *rest)
     if jet_axes(whole) != {key}:
         raise refused(
@@ -304,9 +303,7 @@ def _content(rows: Sequence[_Row]) -> sp.Expr:
     return found[0] if found else sp.S.Zero
 
 
-def _write(
-    rows: Sequence[_Row], along: tuple[sp.Expr, ...], content: sp.Expr
-) -> tuple[sp.Expr, tuple[sp.Expr, ...]]:
+def _write(rows: Sequence[_Row], along: tuple[sp.Expr, ...], content: sp.Expr) -> tuple[sp.Expr, tuple[sp.Expr, ...]]:
     if content == 0:
         return sp.S.One, ()
     write = tuple(sp.expand(sp.Add(*(sp.cancel(term / content) for term in row.free))) for row in rows)
@@ -314,7 +311,8 @@ def _write(
         flat = next((row for row, a in zip(rows, write, strict=True) if a != 0 and not jet_axes(a)), None)
         if flat is not None:
             raise refused(
-                "a write without a vector along the keys", f"the rate of {flat.u.func.__name__} holds {show(flat.free[0])}"
+                "a write without a vector along the keys",
+                f"the rate of {flat.u.func.__name__} holds {show(flat.free[0])}",
             )
         return sp.S.One, write
     gains = [sp.cancel(a / k) for a, k in zip(write, along, strict=True)]
@@ -339,11 +337,3 @@ def _check_coefficients(expressions: Iterable[sp.Expr]) -> None:
             raise refused("explicit dependence on the time cannot be emitted on a sequence",
                           "a token knows its inputs and nothing else of when it comes",
                           'hand it in as an Input("phase", tokens)')  # fmt: skip
-        for s in sorted(expr.free_symbols, key=lambda s: s.name):
-            if isinstance(s, Param) and (s.per not in ("scalar", "channel") or s.is_matrix):
-                raise refused(
-                    f"the parameter {s.name} has one number for each {s.per}" if not s.is_matrix else f"{s.name} is a matrix",
-                    "a memory has one number a head, or one for all",
-                    f'Param("{s.name}", per="channel"), or Input("{s.name}", tokens)',
-                    s.name,
-                )

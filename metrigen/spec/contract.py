@@ -58,7 +58,7 @@ def _check(weight: sp.Expr, of: sp.Expr) -> None:
     raise SpecError(
         f"contract({_plain(weight)}, {_plain(of)}) has no axis to sum over",
         why=f"{_plain(weight)} has {lost}; the axes of {_plain(of)}: {have}",
-        fix='k = Input("k", tokens, axes=("key",)) and contract(k, S) for S = Field("S", tokens, axes=("key", "value"))',
+        fix='contract(k, S) with k = Input("k", tokens, axes=("key",)), S = Field("S", tokens, axes=("key", "value"))',
         see="memory",
     )
 

@@ -1,7 +1,7 @@
 """Retention: linear attention in which every head forgets at a rate of its own, and pairs of keys turn by an angle.
 
-With theta turned off it is S_t = g S_(t-1) + k_t v_t for g = exp(-lam) and the layer's k = k_t lam/(1 - exp(-lam)), as a
-write is held over the token; lam = 0 is linear attention. The rotation of queries and keys by their place is that of
+With theta turned off it is S_t = g S_(t-1) + k_t v_t for g = exp(-lam) and k = k_t lam/(1 - exp(-lam)) in the layer, as
+a write is held over the token; lam = 0 is linear attention. The rotation of queries and keys by their place is that of
 the state: with Q and P the two halves of the pairs, half of the angle is taken before the write and half after it.
 
 Reference: Y. Sun, L. Dong, S. Huang et al. (2023), Retentive Network: A Successor to Transformer.

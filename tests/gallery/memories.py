@@ -1,7 +1,7 @@
 """Matrix memories against the recurrences that were published, written here once more in plain torch.
 
-Keys are not normalised, gates are drawn for every token, and the layer is handed what the docstring of its spec says: so
-that readouts, last states and the gradients of everything agree to 1e-10, by the torch reference and by the kernels.
+Keys are not normalised, gates are drawn for every token, and the layer is handed what the docstring of its spec says:
+readouts, last states and the gradients of everything agree to 1e-10, by the reference and by the operator.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def gated_linear_attention() -> None:
     def token(g: Given, t: int, S: Tensor) -> Tensor:
         return torch.exp(-g["lam"][:, :, t])[..., None] * S + outer(g["k"][:, :, t], g["v"][:, :, t])
 
-    agree("gated_linear_attention", {**keys("kq"), "v": values(), "lam": rough(B, C, T, K, seed=9).abs() + 0.01}, handed,
-          token)  # fmt: skip
+    fades = {"lam": rough(B, C, T, K, seed=9).abs() + 0.01}
+    agree("gated_linear_attention", {**keys("kq"), "v": values(), **fades}, handed, token)
 
 
 def scalar_decay_memory() -> None:
@@ -51,7 +51,7 @@ def scalar_decay_memory() -> None:
 def delta_rule() -> None:
     def handed(g: Given) -> Given:
         n = (g["k"] ** 2).sum(-1)
-        return {**{name: g[name] for name in "kqv"}, "beta": -torch.log1p(-g["rate"])/ n}
+        return {**{name: g[name] for name in "kqv"}, "beta": -torch.log1p(-g["rate"]) / n}
 
     agree("delta_rule", {**keys("kq"), "v": values(), "rate": gates(3)}, handed, lambda g, t, S: corrected(g, t, S))
 
@@ -125,9 +125,13 @@ def corrected(g: Given, t: int, S: Tensor, gate: Tensor | float = 1.0) -> Tensor
 
 
 def agree(
-    name: str, given: dict[str, Tensor], handed: Callable[[Given], Given], token: Callable[[Given, int, Tensor], Tensor],
-    query: str = "q", **params: Tensor,
-) -> None:  # fmt: skip
+    name: str,
+    given: dict[str, Tensor],
+    handed: Callable[[Given], Given],
+    token: Callable[[Given, int, Tensor], Tensor],
+    query: str = "q",
+    **params: Tensor,
+) -> None:
     """Layer and recurrence: readouts, the last state and all gradients, from a state that is not zero."""
     assert derivation(name).law("contraction").verdict == "proved"
     starts = tuple(rough(B, C, K, V, seed=20 + i) for i in range(len(query)))

@@ -191,7 +191,8 @@ def runs_as_a_memory(name: str) -> None:
         for n, axes in made.AXES.items()
     }
     read, state = made(**inputs)
-    assert read.shape == (3, 2, 7, 3) and all(x.shape == (3, 2, 4, 3) for x in state)
+    assert read.shape == (3, 2, 7, 3)
+    assert all(x.shape == (3, 2, 4, 3) for x in state)
     read.sum().backward()
     assert all(torch.isfinite(x).all() for x in (read, *state, *(x.grad for x in inputs.values())))
 
