@@ -1,10 +1,11 @@
 """One neuron of a gated linear network: logistic regression whose data choose when it learns.
 
-H = g (log(1 + exp(a)) - target a),  a = sum over channels of w z: the log loss of the forecast sigmoid(a), convex in the
-weights w. Its gradient flow is w' = -g (sigmoid(a) - target) z, and an explicit step is the online update of Veness et
-al. (2021), Gated Linear Networks, AAAI 35, 10015-10023. A channel is an input z of the neuron, a step is an observation;
-the gate g is zero while the data are outside of the neuron's region, and its sum over the channels is the weight of an
-observation inside.
+H = g (log(1 + exp(a)) - target a),  a = sum over channels of w z: the log loss of the forecast sigmoid(a), convex in
+the weights w. Its gradient flow is w' = -(sum of g) (sigmoid(a) - target) z, and an explicit step is the online update
+of a gated linear network. A channel is an input z of the neuron, a step is an observation; the gate g is zero while the
+data are outside of the neuron's region, and its sum over the channels is the weight of an observation inside.
+
+Reference: J. Veness et al. (2021), Gated Linear Networks, AAAI 35, 10015-10023.
 """
 
 import sympy as sp

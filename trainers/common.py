@@ -120,8 +120,7 @@ def save_checkpoint(
     meta: Mapping[str, Any],
     more: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write weights, optimizer state (where there is one), ``meta`` and ``more`` as one file with a hash; the one before
-    is kept.
+    """Write weights, state of an optimizer, ``meta`` and ``more`` as one file with a hash; the one before is kept.
 
     Killed at any point, even by a power cut, this leaves at least one whole checkpoint where there was one. A damaged
     one never takes the place of a whole one.

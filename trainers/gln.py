@@ -1,9 +1,9 @@
 """Gated linear networks that learn online by the emitted step, without backpropagation, beside a perceptron with it.
 
-    python -m trainers.gln                        both tasks and models, three seeds: the published run on digits
-    python -m trainers.gln --task bits --data FILE   the bits of a text, one pass
-    python -m trainers.gln --smoke                seconds; the path through the program, not a result
-    python -m trainers.gln --resume runs/gln/X    go on where X stopped, bit for bit
+    python -m trainers.gln                           both tasks and models, three seeds
+    python -m trainers.gln --task bits --data FILE   the bits of a text of your own, one pass
+    python -m trainers.gln --smoke                   seconds; the path through the program, not a result
+    python -m trainers.gln --resume runs/gln/X       go on where X stopped, bit for bit
 
 Everything a run writes lies in runs/gln/<name>/: plan.json, comparison.jsonl, learning.png, and a folder a run with
 metrics.jsonl and checkpoint.safetensors.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,13 +32,32 @@ from trainers.gln_training import MODELS, TASKS, Options, as_options, examine, l
 
 PLAN = "plan.json"
 # What was found best for each task on data that no table tests, see README.md.
-TUNED: dict[str, dict[str, Any]] = {
+TUNED: dict[str, dict[str, Any]] = {  # the defaults of Options are those of digits
     "digits": {},
-    "bits": {"chunk": 16_384, "every": 8, "widths": (24, 8, 1), "hidden": (256,), "batch": 16},
+    "bits": {
+        "chunk": 16_384,
+        "every": 8,
+        "widths": (8, 1),
+        "start": 0.3,
+        "limit": 8.0,
+        "first": 0.3,
+        "later": 0.1,
+        "hidden": (256,),
+        "batch": 16,
+    },
 }
 SMOKE: dict[str, dict[str, Any]] = {
     "digits": {"widths": (4, 1), "planes": 2, "hidden": (16,), "batch": 16},
-    "bits": {"size": 512, "tested": 64, "chunk": 1024, "every": 2, "widths": (4, 1), "regions": 256, "hidden": (16,)},
+    "bits": {
+        "size": 512,
+        "tested": 64,
+        "chunk": 1024,
+        "every": 2,
+        "widths": (4, 1),
+        "regions": 256,
+        "hidden": (16,),
+        "batch": 16,
+    },
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -55,10 +56,10 @@ class Backpropagated:
         self.fabric, self.lr, self.batch = fabric, lr, batch
         widths = [inputs, *hidden]
         layers: list[nn.Module] = []
-        for width, following in zip(widths, widths[1:], strict=False):
+        for width, following in pairwise(widths):
             layers += [nn.Linear(width, following), nn.ReLU()]
         self.network: nn.Module = nn.Sequential(*layers, nn.Linear(widths[-1], teams))
-        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), lr=lr)
+        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), lr=lr, fused=True)
         self.model, self.stepper = fabric.setup(self.network, self.optimizer)
 
     def learn(self, part: Observations, first: int, total: int) -> Tensor:

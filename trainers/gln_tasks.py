@@ -1,4 +1,4 @@
-"""What the gated linear network and its baseline read: pictures of digits, and a text bit by bit; and the gates of both.
+"""What the gated linear network and its baseline read: pictures of digits, and a text bit by bit; gates for both.
 
 An observation is its inputs z, what the gates look at, and one bit a team. Digits have ten teams, a class each.
 """

@@ -14,8 +14,17 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from trainers.common import Display, ResumeError, Run, check_spec, interruption, load_checkpoint, save_checkpoint
-from trainers.common import spec_hash, tell_fallback
+from trainers.common import (
+    Display,
+    ResumeError,
+    Run,
+    check_spec,
+    interruption,
+    load_checkpoint,
+    save_checkpoint,
+    spec_hash,
+    tell_fallback,
+)
 from trainers.gln_learners import Backpropagated, Gated, Learner
 from trainers.gln_network import GatedNetwork, Rates
 from trainers.gln_tasks import BITS, Observations, digit_folds, half_spaces, hashes, text_bits
@@ -46,21 +55,21 @@ class Options:
     data: str | None = None
     size: int = 65_536
     tested: int = 16_384
-    past: int = 5
+    past: int = 4
     chunk: int = 300
     every: int = 2
-    widths: tuple[int, ...] = (32, 16, 1)
-    planes: int = 4
+    widths: tuple[int, ...] = (128, 1)
+    planes: int = 2
     spread: float = 0.5
     regions: int = 16_384
-    start: float = 0.1
+    start: float = 0.02
     limit: float = 5.0
-    first: float = 0.5
-    later: float = 0.1
+    first: float = 1.0
+    later: float = 0.01
     power: float = 0.5
-    hidden: tuple[int, ...] = (128,)
-    batch: int = 4
-    lr: float = 2e-3
+    hidden: tuple[int, ...] = (1024,)
+    batch: int = 1
+    lr: float = 3e-3
 
     @property
     def name(self) -> str:
