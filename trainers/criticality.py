@@ -64,7 +64,7 @@ def run_all(fabric: Fabric, members: Sequence[Options], folder: Path, console: C
             criticality_plots.transition(curves, found, action.control, known, run.folder / PICTURE)
             trained = run.records("sampled")[-1]
             run.log("result", action=options.action, seed=options.seed, **found, published=known,
-                    seconds=trained["seconds"], device=str(fabric.device))  # fmt: skip
+                    seconds=trained["seconds"], worked=trained["worked"], device=str(fabric.device))  # fmt: skip
         results.append(run.records("result")[-1])
     (folder / RESULTS).write_text("".join(json.dumps(result) + "\n" for result in results))
     summarise(results, members[0], console)
@@ -104,7 +104,7 @@ def main(
     action: Annotated[str, typer.Option(help=f"one of {', '.join(ACTIONS)}")] = Options.action,
     seeds: Annotated[str, typer.Option(help="with commas between")] = "0,1,2",
     sizes: Annotated[str, typer.Option(help="L of the lattices that decide")] = "16,32,64",
-    dts: Annotated[str, typer.Option(help="steps, extrapolated to none")] = "0.2,0.3",
+    dts: Annotated[str, typer.Option(help="steps, extrapolated to none")] = "0.1,0.2",
     points: Annotated[int, typer.Option(help="values of the control parameter")] = Options.points,
     sites: Annotated[int, typer.Option(help="L^2 times the replicas")] = Options.sites,
     span: Annotated[float, typer.Option(help="time to sample L = 16; as L for others")] = Options.span,

@@ -77,10 +77,10 @@ class Options:
     seed: int = 0
     sizes: tuple[int, ...] = (16, 32, 64)
     search: tuple[tuple[int, int], ...] = ((8, 16), (16, 32))
-    dts: tuple[float, ...] = (0.2, 0.3)
+    dts: tuple[float, ...] = (0.1, 0.2)
     points: int = 9
-    sites: int = 8192
-    span: float = 1600.0
+    sites: int = 4096
+    span: float = 400.0
     blocks: int = 20
     burn: int = 5
     samples: int = 20
@@ -141,7 +141,7 @@ def noise(seed: int, cell: int, block: int) -> torch.Generator:
 
 
 def begin_fields(options: Options, cell: Cell, at: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Small fields and momenta at T = 1, (replicas, points, L, L); a step has no room for the tails of a larger field."""
+    """Small fields and momenta at T = 1, (replicas, points, L, L); steps have no room for the tails of larger ones."""
     replicas = max(2, options.sites // cell.size**2)
     shape = (replicas, options.points, cell.size, cell.size)
     generator = noise(options.seed, at, -1)
@@ -150,8 +150,11 @@ def begin_fields(options: Options, cell: Cell, at: int, device: torch.device) ->
 
 
 @torch.no_grad()
-def advance(layer: Criticality, phi: Tensor, pi: Tensor, every: int, samples: int, generator: torch.Generator) -> Any:
+def advance(
+    layer: Criticality, state: tuple[Tensor, Tensor], every: int, samples: int, generator: torch.Generator
+) -> tuple[tuple[Tensor, Tensor], list[list[float]]]:
     """One block: the last state, and moments of the mean field a channel. Raises Unstable."""
+    phi, pi = state
     moments = [torch.zeros(phi.shape[1], dtype=torch.float64) for _ in range(3)]
     for _ in range(samples):
         phi, pi = layer(phi, pi, steps=every, generator=generator)[:2]
@@ -177,12 +180,13 @@ def sample(
     if kept is not None:
         check_spec(kept.meta, origin["spec"], run.folder)
         done, elapsed = kept.meta["step"], kept.meta["elapsed"]
-        state = tuple(kept.more[name].to(device) for name in ("phi", "pi"))
+        state = kept.more["phi"].to(device), kept.more["pi"].to(device)
     run.begin(done)
     tell_fallback(kept, run, display)
     if done == 0:
         run.log("start", step=0, **origin, device=str(device))
-    began, total = time.monotonic() - elapsed, len(cells) * options.blocks
+    began, worked = time.monotonic() - elapsed, time.process_time() - (0.0 if kept is None else kept.meta["worked"])
+    total = len(cells) * options.blocks
     layer, values = None, []
     with interruption() as stopped:
         while done < total and done != stop_after and not stopped():
@@ -195,19 +199,29 @@ def sample(
                 state = begin_fields(options, cell, at, device)
             every = max(1, round(options.span * cell.size / 16 / cell.dt / options.blocks / options.samples))
             generator = noise(options.seed, at, block)
-            state, (m1, m2, m4) = advance(layer, *state, every, options.samples, generator)
+            state, (m1, m2, m4) = advance(layer, state, every, options.samples, generator)
             done += 1
             run.log("block", step=done, size=cell.size, dt=cell.dt, stage=cell.stage, block=block, values=values,
                     m1=m1, m2=m2, m4=m4)  # fmt: skip
             display.update(done / total, step=done, L=cell.size, dt=cell.dt, block=block)
             if run.writes and (done % 5 == 0 or block == options.blocks - 1 or done == stop_after):
-                meta = {**origin, "step": done, "elapsed": time.monotonic() - began}
+                meta = {
+                    **origin,
+                    "step": done,
+                    "elapsed": time.monotonic() - began,
+                    "worked": time.process_time() - worked,
+                }
                 save_checkpoint(run.folder, layer, None, meta, {"phi": state[0], "pi": state[1]})
     if stopped():
         if layer is not None and state is not None:
-            meta = {**origin, "step": done, "elapsed": time.monotonic() - began}
+            meta = {**origin, "step": done, "elapsed": time.monotonic() - began, "worked": time.process_time() - worked}
             save_checkpoint(run.folder, layer, None, meta, {"phi": state[0], "pi": state[1]})
         raise KeyboardInterrupt
     if done == total:
-        run.log("sampled", step=done, seconds=round(time.monotonic() - began, 1), process=round(time.process_time(), 1))
+        run.log(
+            "sampled",
+            step=done,
+            seconds=round(time.monotonic() - began, 1),
+            worked=round(time.process_time() - worked, 1),
+        )
     return curves_of(run.records("block"), options, len(options.search))

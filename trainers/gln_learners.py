@@ -36,15 +36,16 @@ class Gated:
     optimizer: torch.optim.Optimizer | None = None
 
     def __init__(self, fabric: Fabric, network: GatedNetwork, rates: Rates) -> None:
-        self.network, self.rates = network.to(fabric.device), rates
+        self.gated, self.rates = network.to(fabric.device), rates
+        self.network: nn.Module = self.gated
 
     def learn(self, part: Observations, first: int, total: int) -> Tensor:
-        said: Tensor = self.network.learn(part.z, part.side, part.target, self.rates)
+        said: Tensor = self.gated.learn(part.z, part.side, part.target, self.rates)
         return said
 
     @torch.no_grad()
     def forecast(self, part: Observations) -> Tensor:
-        return torch.cat([self.network(z, side) for z, side in zip(
+        return torch.cat([self.gated(z, side) for z, side in zip(
             part.z.split(SCORED_AT_ONCE), part.side.split(SCORED_AT_ONCE), strict=True)], dim=1)  # fmt: skip
 
 
@@ -59,8 +60,9 @@ class Backpropagated:
         for width, following in pairwise(widths):
             layers += [nn.Linear(width, following), nn.ReLU()]
         self.network: nn.Module = nn.Sequential(*layers, nn.Linear(widths[-1], teams))
-        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), lr=lr, fused=True)
-        self.model, self.stepper = fabric.setup(self.network, self.optimizer)
+        adam = torch.optim.Adam(self.network.parameters(), lr=lr, fused=True)
+        self.optimizer: torch.optim.Optimizer | None = adam
+        self.model, self.stepper = fabric.setup(self.network, adam)
 
     def learn(self, part: Observations, first: int, total: int) -> Tensor:
         said = []

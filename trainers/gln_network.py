@@ -22,8 +22,11 @@ VALUES = 2**21  # of z in one rollout; more are taken in turn
 class Gate(Protocol):
     """Chooses the region of every neuron from what is known of the data."""
 
-    neurons: int
-    regions: int
+    @property
+    def neurons(self) -> int: ...
+
+    @property
+    def regions(self) -> int: ...
 
     def __call__(self, side: Tensor) -> Tensor:
         """(S, features) -> (neurons, S) int64 below ``regions``."""

@@ -40,7 +40,7 @@ def record_of(options: Options, folder: Path) -> dict[str, Any]:
         "task": options.task, "model": options.model, "seed": options.seed, "fold": options.fold,
         "parameters": start["parameters"], "observations": sum(r["observations"] for r in parts), "online": online,
         "test": test[figure], "tested": test["observations"], "seconds": trained["seconds"],
-        "device": start["device"],
+        "worked": trained["worked"], "device": start["device"],
     }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def summaries(members: Sequence[Options], folder: Path) -> list[dict[str, Any]]:
         mine = [r for r in records if (r["task"], r["model"]) == (task, model)]
         seeds = list(dict.fromkeys(r["seed"] for r in mine))
         of_seed = {key: [fmean(r[key] for r in mine if r["seed"] == seed) for seed in seeds]
-                   for key in ("online", "test", "seconds")}  # fmt: skip
+                   for key in ("online", "test", "seconds", "worked")}  # fmt: skip
         lines.append({
             "task": task, "model": model, "seeds": seeds, "folds": len({r["fold"] for r in mine}),
             "parameters": mine[0]["parameters"], "observations": mine[0]["observations"],
@@ -64,7 +64,7 @@ def summaries(members: Sequence[Options], folder: Path) -> list[dict[str, Any]]:
 
 def comparison_table(lines: Sequence[dict[str, Any]]) -> Table:
     table = Table(title="one pass", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for name in ("task", "model", "parameters", "observations", "online", "test", "seeds", "seconds"):
+    for name in ("task", "model", "parameters", "observations", "online", "test", "seeds", "seconds", "of a CPU"):
         table.add_column(name, justify="left" if name in ("task", "model") else "right", no_wrap=True)
     for line in lines:
         task = line["task"]
@@ -72,7 +72,7 @@ def comparison_table(lines: Sequence[dict[str, Any]]) -> Table:
         table.add_row(
             f"{task} ({WORDS[task]})", line["model"], str(line["parameters"]), str(line["observations"]),
             f"{shown(task, line['online']):.2f}", f"{shown(task, line['test']):.2f}", ", ".join(test),
-            f"{line['seconds']:.1f}",
+            f"{line['seconds']:.1f}", f"{line['worked']:.1f}",
         )  # fmt: skip
     return table
 
@@ -84,7 +84,7 @@ def learning_curves(members: Sequence[Options], folder: Path, path: Path) -> Non
     for axes, task in zip(panels[0], tasks, strict=True):
         named = set()
         for options in members:
-            if options.task != task or options.fold != 0:
+            if options.task != task:
                 continue
             parts = Run(folder / options.name, writes=False).records("train")
             seen = [sum(r["observations"] for r in parts[: k + 1]) for k in range(len(parts))]

@@ -53,8 +53,8 @@ class Options:
     seed: int = 0
     fold: int = 0
     data: str | None = None
-    size: int = 65_536
-    tested: int = 16_384
+    size: int = 16_384
+    tested: int = 8_192
     past: int = 4
     chunk: int = 300
     every: int = 2
@@ -79,7 +79,8 @@ class Options:
 
 def as_options(stored: dict[str, Any]) -> Options:
     """Options as JSON keeps them: lists are tuples."""
-    return Options(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    return Options(**given)
 
 
 @dataclass(frozen=True)
@@ -181,12 +182,12 @@ def train(
     tell_fallback(kept, run, display)
     if done == 0:
         run.log("start", step=0, **origin, parameters=parameters(learner), device=str(fabric.device))
-    began = time.monotonic() - elapsed
+    began, worked = time.monotonic() - elapsed, time.process_time() - (0.0 if kept is None else kept.meta["worked"])
     steps = -(-task.length // options.chunk)
 
     def keep() -> None:
         if run.writes:
-            meta = {**origin, "step": done, "elapsed": time.monotonic() - began}
+            meta = {**origin, "step": done, "elapsed": time.monotonic() - began, "worked": time.process_time() - worked}
             save_checkpoint(run.folder, learner.network, learner.optimizer, meta)
 
     with interruption() as stopped:
@@ -206,7 +207,8 @@ def train(
         raise KeyboardInterrupt
     if done != steps:
         keep()
-    run.log("trained", step=done, seconds=round(time.monotonic() - began, 1))
+    run.log("trained", step=done, seconds=round(time.monotonic() - began, 1),
+            worked=round(time.process_time() - worked, 1))  # fmt: skip
     return learner
 
 
