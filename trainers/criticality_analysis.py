@@ -12,6 +12,7 @@ from numpy.polynomial import Polynomial
 
 DEGREE = 3  # of the curves through the points of one size
 FINE = 4001
+FLAT = 0.01  # of a cumulant, as a share of 2/3
 
 
 class AnalysisError(ValueError):
@@ -44,10 +45,20 @@ def curve_of(blocks: Sequence[Mapping[str, Any]], temperatures: np.ndarray | flo
 
 
 def _odds(curve: Curve, x: np.ndarray) -> np.ndarray:
-    """Log odds of 3 U / 2 at x, on a cubic; a point counts by how much U moves there, so the flat ends hardly do."""
-    share = np.clip(1.5 * curve.binder, 0.01, 0.99)
-    fit = Polynomial.fit(curve.values, np.log(share / (1 - share)), min(DEGREE, len(share) - 1), w=share * (1 - share))
-    return np.asarray(fit(x))
+    """Log odds of 3 U / 2 at x, on a cubic through the points where U is not yet 0 or 2/3.
+
+    A point counts by how much U moves there, so that the flat ends hardly do.
+    """
+    share = 1.5 * curve.binder
+    inside = (share > FLAT) & (share < 1 - FLAT)
+    if inside.sum() < 2:
+        raise AnalysisError(
+            f"the cumulants of L = {curve.size} at dt = {curve.dt:g} are flat from {curve.values.min():.4g} to "
+            f"{curve.values.max():.4g}: give more --points"
+        )
+    values, share = curve.values[inside], share[inside]
+    degree = min(DEGREE, len(share) - 1)
+    return np.asarray(Polynomial.fit(values, np.log(share / (1 - share)), degree, w=share * (1 - share))(x))
 
 
 def crossing(one: Curve, other: Curve) -> float:

@@ -92,7 +92,7 @@ def test_the_search_narrows_around_what_it_found() -> None:
     records = []
     for cell in cells[:2]:
         x = np.asarray(control_values(TINY, cell, []))
-        share = 1 / (1 + np.exp(cell.size * (x + 1.3) - 1))
+        share = 1 / (1 + np.exp(0.4 * cell.size * (x + 1.3) - 0.5))
         # with <m^2> = 1 the cumulant is 1 - <m^4>/3
         records += [
             {"size": cell.size, "dt": cell.dt, "stage": 0, "block": k, "values": x.tolist(), "m1": [0.5] * len(x),
