@@ -80,7 +80,7 @@ class Options:
     dts: tuple[float, ...] = (0.1, 0.2)
     points: int = 9
     sites: int = 4096
-    span: float = 400.0
+    span: float = 200.0
     blocks: int = 20
     burn: int = 5
     samples: int = 20
