@@ -27,6 +27,7 @@ from metrigen.physics.state import State, build_state, equations
 from metrigen.physics.step_bounds import check_step
 from metrigen.physics.symmetry import currents
 from metrigen.physics.tensor import tensor_of
+from metrigen.physics.volume import volume_law
 from metrigen.physics.wellposed import check_well_posed
 from metrigen.physics.work_budget import EQUATIONS, LAW, LAWS, limited
 from metrigen.spec.domain import Graph
@@ -71,7 +72,7 @@ def _derive(system: System) -> Derivation:
         laws = structure_laws(state)
         if auxiliary is not None:
             laws = (check_constraint(auxiliary, state.rates), *laws)
-        laws = (*laws, *fluctuation_law(state, laws))
+        laws = (*laws, *fluctuation_law(state, laws), *volume_law(state))
         laws = (*laws, *(_OF_DOMAINS[name](state, laws) for name in system.domain.laws))
         tensor = tensor_of(state)
         conserved, current_law = currents(state)

@@ -44,6 +44,8 @@ class System:
     constraints  {psi: C}: the auxiliary field psi, no part of the state, is fixed by the elliptic equation C = 0
     temperature  of the bath that the metric stands for, a number, ``Param`` or ``Input`` in units of the energy: the
                  metric makes noise too, dz = (J dH - M dH + T div M) dt + sqrt(2 T M) dW (Ito)
+    volume_preserving  ask that flow and step keep the volume of phase space, log|det dz'/dz| = 0: proved, or refused
+                 where that is not so
 
     Raises SpecError if the parts do not make a system.
     """
@@ -63,6 +65,7 @@ class System:
     almost_poisson: bool = False
     constraints: Mapping[AppliedUndef, sp.Expr] | None = None
     temperature: sp.Expr | None = None
+    volume_preserving: bool = False
 
     def __post_init__(self) -> None:
         check_system_name(self.name)
@@ -111,6 +114,14 @@ class System:
             )
         if self.temperature is not None:
             object.__setattr__(self, "temperature", temperature_of(self))
+        if self.volume_preserving and self.lattice and self.solves:
+            raise SpecError(
+                "volume_preserving= speaks of steps",
+                part="volume_preserving",
+                why=f"{type(self.integrator).__name__} has none",
+                fix="drop it, or Leapfrog(steps=8, dt=0.1)",
+                see="system-parts",
+            )
 
     @property
     def lattice(self) -> Lattice:
