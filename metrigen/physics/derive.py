@@ -20,6 +20,7 @@ from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
 from metrigen.physics.learned_law import learned_law
 from metrigen.physics.limits import step_limit
+from metrigen.physics.memory import derive_memory
 from metrigen.physics.preconditions import check_integrator
 from metrigen.physics.size import TooLarge, blamed_on
 from metrigen.physics.state import State, build_state, equations
@@ -61,6 +62,9 @@ def _derive(system: System) -> Derivation:
     if isinstance(system.domain, Graph):  # differences along edges in the place of derivatives
         with limited(EQUATIONS):
             return derive_on_graph(system, system.domain)
+    if system.remembers:
+        with limited(LAWS):
+            return derive_memory(system)
     with limited(EQUATIONS):
         state = build_state(system)
     auxiliary = state.constrained
