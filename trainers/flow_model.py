@@ -103,7 +103,8 @@ class HamiltonianFlow(nn.Module):
         p = mean + torch.exp(log_scale) * noise
         z = self.flow(torch.cat((q.expand_as(p), p), dim=-1).flatten(0, 1))
         own = log_normal(noise, torch.zeros_like(log_scale)) - log_scale.sum(-1)
-        return log_normal(z, self.base).unflatten(0, noise.shape[:2]) - own
+        weights: Tensor = log_normal(z, self.base).unflatten(0, noise.shape[:2]) - own
+        return weights
 
     def forward(self, q: Tensor, noise: Tensor) -> Tensor:
         """The importance-weighted bound on log p(q), (N,)."""
