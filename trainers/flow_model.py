@@ -94,7 +94,8 @@ class HamiltonianFlow(nn.Module):
         z = z * turn
         for block in reversed(self.blocks) if back else self.blocks:
             z = torch.cat(tuple(block(*z.split(1, dim=-1))), dim=-1)
-        return z * turn
+        turned: Tensor = z * turn
+        return turned
 
     def log_weights(self, q: Tensor, noise: Tensor) -> Tensor:
         """log pi(T(q, p_k))/f(p_k | q) of points (N, 2) and standard normal numbers (K, N, 2), as (K, N)."""
@@ -102,7 +103,7 @@ class HamiltonianFlow(nn.Module):
         p = mean + torch.exp(log_scale) * noise
         z = self.flow(torch.cat((q.expand_as(p), p), dim=-1).flatten(0, 1))
         own = log_normal(noise, torch.zeros_like(log_scale)) - log_scale.sum(-1)
-        weights: Tensor = log_normal(z, self.base).reshape(noise.shape[:2]) - own
+        weights: Tensor = log_normal(z, self.base).unflatten(0, noise.shape[:2]) - own
         return weights
 
     def forward(self, q: Tensor, noise: Tensor) -> Tensor:

@@ -20,20 +20,30 @@
 
 namespace {
 
+// Bytes of a vector, one register of the processor: the compiler takes a longer vector apart through memory.
+#ifdef __AVX512F__
+constexpr long REGISTER = 64;
+#elif defined(__AVX__)
+constexpr long REGISTER = 32;
+#else
+constexpr long REGISTER = 16;
+#endif
+
 constexpr long RANK = 2;
 constexpr bool PERIODIC = true;
 constexpr long HALO[3] = {1, 1, 0};
 constexpr long SIDE = RANK ? HALO[RANK ? RANK - 1 : 0] : 0;
 
 constexpr long round_up(long n, long to) { return (n + to - 1) / to * to; }
-// Numbers a vector: 64 bytes of them, half where whole vectors would leave a tenth of the lanes without a site, and no more
-// than a row fills.
-constexpr long lanes_of(long width, long most) {
-    if (width > most / 2 && 10 * round_up(width, most) > 11 * round_up(width, most / 2)) most /= 2;
+// Numbers a vector: a register of them and no more than a row fills; half a register of 64 bytes where whole ones would
+// leave a tenth of the lanes without a site.
+constexpr long lanes_of(long width) {
+    long most = REGISTER / sizeof(R);
+    if (REGISTER == 64 && width > most / 2 && 10 * round_up(width, most) > 11 * round_up(width, most / 2)) most /= 2;
     while (most > 1 && most / 2 >= width) most /= 2;
     return most;
 }
-constexpr long LANES = lanes_of(W, 64 / sizeof(R));
+constexpr long LANES = lanes_of(W);
 constexpr long LEFT = round_up(2 * SIDE, LANES);
 constexpr long STRIDE = LEFT + round_up(W, LANES);
 constexpr long FULL = W / LANES * LANES, REST = W - FULL;
@@ -314,14 +324,15 @@ template <class Body> inline long on_threads(long threads, const Workspace& work
 
 
 // Standard normal numbers by counting, as noise.py has them: of a sample, channel and step a hash is handed in, from which
-// those of the sites follow. Integers are the same wherever they are hashed. Eight numbers at once, in double precision.
+// those of the sites follow. Integers are the same wherever they are hashed. A register of numbers at once, in double precision.
 namespace noise__ {
 
 typedef unsigned long long Hash;
-typedef Hash Hashes __attribute__((vector_size(64)));
-typedef long long Whole __attribute__((vector_size(64)));
-typedef double Wide __attribute__((vector_size(64)));
-typedef R Narrow __attribute__((vector_size(8 * sizeof(R))));
+constexpr long AT_ONCE = REGISTER / sizeof(double);
+typedef Hash Hashes __attribute__((vector_size(REGISTER)));
+typedef long long Whole __attribute__((vector_size(REGISTER)));
+typedef double Wide __attribute__((vector_size(REGISTER)));
+typedef R Narrow __attribute__((vector_size(AT_ONCE * sizeof(R))));
 constexpr Hash GOLDEN = 0x9E3779B97F4A7C15ull, OTHER = 0x6A09E667F3BCC909ull;
 
 inline Hashes mixed(Hashes x) {
@@ -352,17 +363,18 @@ inline Wide cosine_of_turns(Wide x) {
 }
 inline Wide normal(Hashes x) {
     Wide root = -2.0 * logarithm(part(x));
-    for (int l = 0; l < 8; ++l) root[l] = __builtin_sqrt(root[l]);
+    for (long l = 0; l < AT_ONCE; ++l) root[l] = __builtin_sqrt(root[l]);
     return root * cosine_of_turns(part(mixed(x ^ OTHER)));
 }
 inline void put(Wide x, long count, R* out) {
     const Narrow narrow = __builtin_convertvector(x, Narrow);
-    std::memcpy(out, &narrow, (count < 8 ? count : 8) * sizeof(R));
+    std::memcpy(out, &narrow, (count < AT_ONCE ? count : AT_ONCE) * sizeof(R));
 }
 // The numbers at the sites of one hash.
 static NOINLINE void numbers(Hash hash, long count, R* out) {
-    Hashes at = (Hashes{1, 2, 3, 4, 5, 6, 7, 8}) * GOLDEN + hash;
-    for (long j = 0; j < count; j += 8, at += 8 * GOLDEN) put(normal(mixed(at)), count - j, out + j);
+    Hashes at;
+    for (long l = 0; l < AT_ONCE; ++l) at[l] = Hash(l + 1) * GOLDEN + hash;
+    for (long j = 0; j < count; j += AT_ONCE, at += AT_ONCE * GOLDEN) put(normal(mixed(at)), count - j, out + j);
 }
 // Where the frames of a unit begin; ``layout`` as in cpu.py, planes that are no numbers apart of hashes.
 inline const R* frames(const R* array, long plane, const long* layout) {
