@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx.experimental import _config as shapes
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .base import Tensors, pullback
 
@@ -53,7 +54,10 @@ class _Step(torch.autograd.Function):
 
 
 def _run(function: Run, asked: tuple[bool, ...], held: Tensors, given: Tensors) -> Tensors:
-    """The compiled function, of what it was compiled for: dense tensors without a history."""
+    """The compiled function, of what it was compiled for: dense tensors without a history. The function as it is where
+    something looks at every call of torch, or traces the way back."""
+    if torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None:
+        return _only(function(*held, *given), asked)
     code = _code(function, asked, given[0].dtype, given[0].device.type)
     with shapes.patch(use_duck_shape=False):  # two sizes that are equal once may differ later
         return code(*(x.detach().contiguous() for x in (*held, *given)))
@@ -66,12 +70,15 @@ def _code(function: Run, asked: tuple[bool, ...], dtype: torch.dtype, device: st
     insist(device)
 
     def run(*given: Tensor) -> Tensors:
-        found = function(*given)
-        return tuple(x for x, a in zip(found, asked, strict=True) if a) if asked else found
+        return _only(function(*given), asked)
 
     own = FunctionType(run.__code__.replace(), run.__globals__, function.__name__, None, run.__closure__)
     made: Run = torch.compile(own, backend=COMPILER, dynamic=True, fullgraph=True)
     return made
+
+
+def _only(found: Tensors, asked: tuple[bool, ...]) -> Tensors:
+    return tuple(x for x, a in zip(found, asked, strict=True) if a) if asked else found
 
 
 def insist(device: str) -> None:

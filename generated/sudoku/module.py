@@ -62,7 +62,7 @@ class Sudoku(BaseLayer):
     BACKENDS = ("auto", "cpu", "torch")
     WITHOUT = {
         "triton": "cannot gather along edges yet; a kernel would move 24 bytes an edge and 16 a node a call, a channel",
-        "compile": "compiles one step, of which this layer takes none",
+        "compile": "cannot compile a step: the layer takes none",
     }
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., SudokuState]
