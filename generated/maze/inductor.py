@@ -1,7 +1,8 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
 """One step of the reference as compiled code, which ``backend="compile"`` asks for.
 
-torch.compile makes it once for a dtype, a device and what takes a gradient, of any sizes; K steps are a loop around it.
+torch.compile makes it once for a dtype, a device, channels and sites, and what takes a gradient, for any number of
+samples: with sites that are free its code would read neighbours one by one. K steps are a loop around it.
 The way back is the compiled adjoint of a step, at the states that the way there left. Where gradients of gradients are
 recorded, autograd of the reference takes its place.
 """
@@ -58,22 +59,28 @@ def _run(function: Run, asked: tuple[bool, ...], held: Tensors, given: Tensors) 
     something looks at every call of torch, or traces the way back."""
     if torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None:
         return _only(function(*held, *given), asked)
-    code = _code(function, asked, given[0].dtype, given[0].device.type)
-    with shapes.patch(use_duck_shape=False):  # two sizes that are equal once may differ later
-        return code(*(x.detach().contiguous() for x in (*held, *given)))
+    first = given[0]
+    code = _code(function, asked, first.dtype, first.device.type, first.shape[1:])
+    arrays = [x.detach().contiguous() for x in (*held, *given)]
+    for x in arrays:
+        if x.dim() >= first.dim() and x.shape[0] == first.shape[0]:
+            torch._dynamo.maybe_mark_dynamic(x, 0)
+    with shapes.patch(use_duck_shape=False):  # sizes that are equal once may differ later
+        return code(*arrays)
 
 
 @cache
-def _code(function: Run, asked: tuple[bool, ...], dtype: torch.dtype, device: str) -> Run:
+def _code(function: Run, asked: tuple[bool, ...], dtype: torch.dtype, device: str, sizes: tuple[int, ...]) -> Run:
     """``function``, of whose results those that are ``asked`` for (empty: all) are returned. Compiled by itself for a
-    dtype and a device: torch compiles one piece of code for a few cases and then no more."""
+    dtype, a device and ``sizes`` behind the samples: torch compiles one piece of code for a few cases and then no
+    more."""
     insist(device)
 
     def run(*given: Tensor) -> Tensors:
         return _only(function(*given), asked)
 
     own = FunctionType(run.__code__.replace(), run.__globals__, function.__name__, None, run.__closure__)
-    made: Run = torch.compile(own, backend=COMPILER, dynamic=True, fullgraph=True)
+    made: Run = torch.compile(own, backend=COMPILER, fullgraph=True)
     return made
 
 
