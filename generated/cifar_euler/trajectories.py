@@ -291,8 +291,8 @@ class Stepping(Accuracy):
         return t0.unsqueeze(-1) + dt.unsqueeze(-1) * steps if t0.dim() or dt.dim() else t0 + dt * steps
 
     def _walk(self, reference: Any, like: Tensor, graph: Any = None) -> Evolve:
-        """``reference.evolve``, by compiled steps where backend="compile" asks for them and nothing traces or transforms
-        the call."""
+        """``reference.evolve``, by compiled steps where backend="compile" asks for them and nothing traces or
+        transforms the call."""
         evolve: Evolve = reference.evolve if graph is None else partial(reference.evolve, graph)
         if self.backend != "compile" or not has_numbers(like):
             return evolve
