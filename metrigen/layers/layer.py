@@ -189,6 +189,18 @@ class Layer:
             found.append("solve the equation of an implicit step")
         return f"cannot {' or '.join(found)}" if found else ""
 
+    @property
+    def uncompiled(self) -> str:
+        """Why torch.compile takes no step of the reference, to follow ``backend="compile"``; empty where it does."""
+        if not self.stepping:
+            return "cannot compile a step: the layer takes none"
+        if self.learned:
+            names = ", ".join(head.name for head in self.learned)
+            return f"cannot compile a step around a module that is handed in, {names}: compile that by itself"
+        if self.equations or self.constraints:
+            return "cannot compile a step that solves an equation: its iterations look at their residual"
+        return ""
+
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
         """What torch takes as one call each, where a backend has kernels for it."""
