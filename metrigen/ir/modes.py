@@ -213,7 +213,7 @@ def solved(rhs: Any, modes: Modes, singular: bool, coefficients: Mapping[sp.Symb
         shape = [-1 if a == axis else 1 for a in range(x.ndim)]
         values[half(i)], values[full(i)] = np.sin(theta / 2).reshape(shape) ** 2, np.sin(theta).reshape(shape)
     scale = np.array(np.broadcast_to(evaluate(modes.symbol, values), x.shape))
-    if singular:
+    if singular or modes.walls is Walls.ZERO:  # of the constants, which no field between zeros holds
         scale[(..., *[0] * len(axes))] = np.inf
     first = 1 if modes.walls is Walls.ZERO else 0
     inside = (..., *(slice(first, first + n) for n in sides))
