@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from metrigen.backends.base import Backend
 from metrigen.backends.cpu.graph_kernels import GraphKernels, graph_kernels
-from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels
+from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels, why_no_solve
 from metrigen.backends.cpu.names import is_word
 from metrigen.backends.cpu.scan_kernels import sequence_cpp_text, sequence_loader_text
 from metrigen.emit.header import RUNTIME, header
@@ -46,6 +46,9 @@ class Cpu(Backend):
     def why_not(self, operator: Operator) -> str:
         if self.layer.on_tokens or self.kernels is not None:
             return ""
+        if self.layer.constraints and not self.layer.learned:
+            why = why_no_solve(self.layer.lowered)
+            return f"{self.layer.obstacle}, which {why}" if why else "has no kernels for what the programs of this layer read"
         return self.layer.obstacle or "has no kernels for what the programs of this layer read"
 
     def files(self, head: str) -> Mapping[str, str]:
