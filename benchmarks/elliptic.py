@@ -42,9 +42,11 @@ def layer_of(name: str, folder: Path) -> Any:
 
 
 def iterated(folder: Path) -> Any:
-    with patch("metrigen.ir.constraints.modes_of", lambda *_: None), patch(
-        "metrigen.backends.cpu.waves.modes_of", lambda *_: None
-    ), patch("metrigen.backends.cpu.waves.why_no_modes", lambda *_: "is solved by iteration"):
+    with (
+        patch("metrigen.ir.constraints.modes_of", lambda *_: None),
+        patch("metrigen.backends.cpu.waves.modes_of", lambda *_: None),
+        patch("metrigen.backends.cpu.waves.why_no_modes", lambda *_: "is solved by iteration"),
+    ):
         return layer_of("euler_iterated", folder)
 
 
@@ -99,7 +101,9 @@ def race(samples: int, n: int, layers: dict[str, Any], turns: int) -> None:
             both = {name: (lambda own=run: torch.autograd.grad(own().square().sum(), w)) for name, run in runs.items()}
             found = measured(both, turns)
         own = found["cpu"]
-        print(f"  {kind}: " + ", ".join(f"{name} {ms:.2f} ms ({ms / own:.1f})" for name, ms in found.items()), flush=True)
+        print(
+            f"  {kind}: " + ", ".join(f"{name} {ms:.2f} ms ({ms / own:.1f})" for name, ms in found.items()), flush=True
+        )
 
 
 def main() -> None:

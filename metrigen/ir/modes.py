@@ -2,7 +2,7 @@
 
     periodic  exp(i theta.n)                 theta = 2 pi k / N
     mirror    cos(theta (n + 1/2))           theta = pi k / N, the lattice mirrored half a site beyond its walls
-    zero      sin(theta (n + 1))             theta = pi (k + 1) / (N + 1), mirrored with a minus sign one site beyond them
+    zero      sin(theta (n + 1))             theta = pi (k + 1) / (N + 1), mirrored, sign and all, one site beyond them
 
 Behind walls the stencil has to be, row by row, what it is inside, read on the lattice with its mirror images: that is
 looked up in every row that there is, on a lattice of any size. The eigenvalue is a polynomial of
@@ -74,7 +74,7 @@ def full(axis: int) -> sp.Symbol:
 
 
 def modes_of(operator: sp.Expr, periodic: bool) -> Modes | None:
-    """The waves that diagonalise A, a stencil in leaves of ``UNKNOWN``, on a lattice of any size; None where none do."""
+    """The waves that diagonalise A, a stencil in leaves of ``UNKNOWN``, on lattices of all sizes; else None."""
     found = _analysed(operator, periodic)
     return found if isinstance(found, Modes) else None
 
@@ -134,7 +134,7 @@ def _terms(operator: sp.Expr) -> list[_Term] | None:
 
 
 # Of an axis: how many sites there are before this one and behind it.
-_Place = tuple[tuple[int, int], ...]
+_Place = tuple[tuple[int, ...], ...]
 
 
 def _row(terms: list[_Term], place: _Place | None) -> Row:
@@ -200,8 +200,8 @@ def _symbol(row: Row, rank: int) -> sp.Expr:
 
 
 def solved(rhs: Any, modes: Modes, singular: bool, coefficients: Mapping[sp.Symbol, Any]) -> Any:
-    """psi of A psi = rhs over the trailing axes, by Fourier transform of the lattice with its images. ``singular``: what
-    A maps to zero, the constants, is left out of rhs and psi. Coefficients broadcast against rhs."""
+    """psi of A psi = rhs over the trailing axes, by Fourier transform of the lattice and its images. ``singular``:
+    what A maps to zero, the constants, is left out of rhs and psi. Coefficients broadcast against rhs."""
     sides = rhs.shape[2:]
     axes = tuple(range(2, rhs.ndim))
     x = rhs - rhs.mean(axes, keepdims=True) if singular else rhs
@@ -213,10 +213,11 @@ def solved(rhs: Any, modes: Modes, singular: bool, coefficients: Mapping[sp.Symb
         shape = [-1 if a == axis else 1 for a in range(x.ndim)]
         values[half(i)], values[full(i)] = np.sin(theta / 2).reshape(shape) ** 2, np.sin(theta).reshape(shape)
     scale = np.array(np.broadcast_to(evaluate(modes.symbol, values), x.shape))
+    origin: Any = (..., *[0] * len(axes))
     if singular or modes.walls is Walls.ZERO:  # of the constants, which no field between zeros holds
-        scale[(..., *[0] * len(axes))] = np.inf
+        scale[origin] = np.inf
     first = 1 if modes.walls is Walls.ZERO else 0
-    inside = (..., *(slice(first, first + n) for n in sides))
+    inside: Any = (..., *(slice(first, first + n) for n in sides))
 
     def turned(x: Any, factors: Any) -> Any:
         return np.fft.ifftn(np.fft.fftn(x, axes=axes) * factors, axes=axes).real[inside]

@@ -25,6 +25,10 @@ _SOLVING = (
     "way back where a gradient is wanted; elsewhere the torch reference runs."
 )
 
+_WAVES = (
+    "On a CPU, `kernels.cpp` solves them in the midst of a step, in the same call; elsewhere the torch reference runs."
+)
+
 
 @dataclass(frozen=True)
 class Cpu(Backend):
@@ -48,7 +52,11 @@ class Cpu(Backend):
             return ""
         if self.layer.constraints and not self.layer.learned:
             why = why_no_solve(self.layer.lowered)
-            return f"{self.layer.obstacle}, which {why}" if why else "has no kernels for what the programs of this layer read"
+            return (
+                f"{self.layer.obstacle}, which {why}"
+                if why
+                else "has no kernels for what the programs of this layer read"
+            )
         return self.layer.obstacle or "has no kernels for what the programs of this layer read"
 
     def files(self, head: str) -> Mapping[str, str]:
@@ -68,4 +76,6 @@ class Cpu(Backend):
         }
 
     def about(self, operator: Operator) -> str:
+        if operator.maker == "evolve" and self.layer.constraints:
+            return _WAVES
         return _SOLVING if operator.maker == "implicit" else ""

@@ -1,4 +1,4 @@
-"""Elliptic constraints on the CPU: a call of the solver of waves, handed the eigenvalues of the operator as a function."""
+"""Elliptic constraints on the CPU: a call of the solver of waves, handed the eigenvalues as a function."""
 
 from __future__ import annotations
 
