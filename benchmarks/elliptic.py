@@ -83,23 +83,24 @@ def laplacian(n: int) -> Tensor:
 def race(samples: int, n: int, layers: dict[str, Any], turns: int) -> None:
     w = torch.randn(samples, 1, n, n, generator=torch.Generator().manual_seed(0)).requires_grad_()
     eigenvalues = laplacian(n)
-    runs: dict[str, Callable[[], Tensor]] = {name: (lambda own=layer: own(w)[0]) for name, layer in layers.items()}
+    def of_layer(layer: Any) -> Callable[[], Tensor]:
+        return lambda: layer(w)[0]
+
+    runs = {name: of_layer(layer) for name, layer in layers.items()}
     runs["torch.fft by hand"] = lambda: by_hand(w, eigenvalues)
     with torch.no_grad():
         wanted = runs["torch"]()
         apart = {name: float((run() - wanted).abs().max()) for name, run in runs.items()}
     print(f"({samples}, 1, {n}, {n}); apart from torch: " + ", ".join(f"{k} {v:.0e}" for k, v in apart.items()))
 
-    def forward(run: Callable[[], Tensor]) -> None:
-        with torch.no_grad():
-            run()
+    def forward(run: Callable[[], Tensor]) -> Callable[[], object]:
+        return torch.no_grad()(run)
 
-    for kind in ("forward", "forward and backward"):
-        if kind == "forward":
-            found = measured({name: (lambda own=run: forward(own)) for name, run in runs.items()}, turns)
-        else:
-            both = {name: (lambda own=run: torch.autograd.grad(own().square().sum(), w)) for name, run in runs.items()}
-            found = measured(both, turns)
+    def both(run: Callable[[], Tensor]) -> Callable[[], object]:
+        return lambda: torch.autograd.grad(run().square().sum(), w)
+
+    for kind, made in (("forward", forward), ("forward and backward", both)):
+        found = measured({name: made(run) for name, run in runs.items()}, turns)
         own = found["cpu"]
         print(
             f"  {kind}: " + ", ".join(f"{name} {ms:.2f} ms ({ms / own:.1f})" for name, ms in found.items()), flush=True

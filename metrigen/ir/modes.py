@@ -168,7 +168,7 @@ def _continues(terms: list[_Term], inner: Row, walls: Walls, rank: int) -> bool:
 def _imaged(inner: Row, place: _Place, walls: Walls) -> Row:
     row: dict[tuple[sp.Expr, Offset], sp.Expr] = {}
     for (parameters, offset), number in inner.items():
-        found = [_image(o, *sides, walls) for o, sides in zip(offset, place, strict=True)]
+        found = [_image(o, sides[0], sides[1], walls) for o, sides in zip(offset, place, strict=True)]
         at = tuple(o for o, _ in found)
         value = number * sp.Mul(*(sign for _, sign in found))
         row[parameters, at] = row.get((parameters, at), sp.S.Zero) + value
