@@ -11,7 +11,7 @@ import sympy as sp
 from metrigen.discretise.steady_programs import NonlinearSteady
 from metrigen.integrators.memory import Memory
 from metrigen.integrators.scan import Scan
-from metrigen.ir.constraints import Constraint, constraints_of
+from metrigen.ir.constraints import Constraint, constraints_of, eigenvalues_of
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import equations_in
@@ -144,6 +144,11 @@ class Layer:
         """The operators of the elliptic constraints that the layer solves."""
         inside = [program for programs in self.solved.values() for program in programs]
         return constraints_of([*self.programs.values(), *inside])
+
+    @cached_property
+    def eigenvalues(self) -> Mapping[Constraint, Program]:
+        """Of those of the constraints that are solved by waves."""
+        return eigenvalues_of(self.constraints)
 
     @cached_property
     def equations(self) -> Mapping[Equation, str]:

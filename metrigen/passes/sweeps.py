@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Statement, Total, Units
+from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Solve, Statement, Total, Units
 from metrigen.ir.queries import known, maps_in
 
 Sited = Map | Mix | Total | Units
-Alone = Outer | SiteSum | Root | RootAdjoint
+Alone = Outer | SiteSum | Root | RootAdjoint | Solve
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.backends.cpu.units import unit_lines, unit_sums
+from metrigen.backends.cpu.waves import solve_call
 from metrigen.backends.expressions import CPP
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
@@ -27,6 +28,7 @@ from metrigen.ir.nodes import (
     Outer,
     Outside,
     Program,
+    Solve,
     Total,
     Units,
     offset_text,
@@ -115,6 +117,9 @@ def print_routine(
             printer = _SweepPrinter(f"{name}_{len(sweeps)}", part, kinds, layout, target)
             sweeps.append(printer.function())
             lines += [*places_of, printer.call()]
+        elif isinstance(part, Solve):
+            source = _arg(part.rhs, layout)
+            lines += [*places_of, solve_call(part, kinds, source, layout.dense, program.periodic)]
         else:
             lines += [*places_of, _alone(part, layout, equations or {})]
         local += fresh

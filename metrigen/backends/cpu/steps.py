@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.nodes import Kind, Leaf, Map
+from metrigen.ir.queries import solves_in
 from metrigen.layers.docs import field_docs
 from metrigen.passes.collect import collect_coefficients
 from metrigen.passes.rotate import Loop, rotate
@@ -148,7 +149,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     }
     return printed(
         group, routines, "kernels_steps.cpp.j2", calls=steps.calls(routines), state=state, carried=len(steps.carried),
-        site_fixed=steps.site_fixed, touched=touched, windows=rank == 2,
+        site_fixed=steps.site_fixed, touched=touched, windows=rank == 2 and not solves_in(group.programs["inner"]),
         imported=[steps.cotangents.index(n) for n in steps.imported], points=points,
     )  # fmt: skip
 
