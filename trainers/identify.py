@@ -48,7 +48,8 @@ class Curvature:
         """That of the shared unknowns, whatever the local ones are: (P, P)."""
         if not self.mixed.shape[2]:
             return self.shared
-        return self.shared - (self.mixed @ torch.linalg.solve(_raised(self.local, 0.0), self.mixed.mT)).sum(0)
+        eliminated = (self.mixed @ torch.linalg.solve(_raised(self.local, 0.0), self.mixed.mT)).sum(0)
+        return self.shared - eliminated
 
 
 def _raised(block: Tensor, damping: float) -> Tensor:
@@ -85,7 +86,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
         def residuals(shared: Tensor, local: Tensor) -> Tensor:
             moved = _moved(self.shared, shared[None]) | _moved(self.local, local.expand(rows, -1))
-            return functional_call(self.model, moved, given)
+            found: Tensor = functional_call(self.model, moved, given)
+            return found
 
         widths = [sum(p.numel() for p in self.shared.values()), sum(p.numel() // rows for p in self.local.values())]
         none = [self.first.detach().new_zeros(width) for width in widths]
@@ -174,13 +176,12 @@ def uncertainty(found: Curvature) -> Uncertainty:
 
 def physical_errors(layer: nn.Module, names: Sequence[str], raw: Tensor) -> dict[str, float]:
     """The errors of parameters of a layer by name, of those of the raw numbers (P,) behind them, in that order."""
-    found, place = {}, 0
-    for name in names:
+    found = {}
+    for place, name in enumerate(names):
         parameter = getattr(layer, f"raw_{name}")
         (slope,) = torch.autograd.grad(getattr(layer, name).sum(), parameter)
         if slope.numel() != 1:
             raise ValueError(f"{name} is {slope.numel()} numbers: give errors of one number each")
         error = float(raw[place])
         found[name] = error if math.isinf(error) else abs(float(slope)) * error
-        place += 1
     return found

@@ -1,4 +1,4 @@
-"""Learning a system from trajectories: windows with noise and burn-in, multiple shooting, and how far a rollout carries.
+"""Learning a system from trajectories: windows, noise and burn-in, multiple shooting, how far a rollout carries.
 
 A model is anything that is called with states (N, D) at a start and inputs (N, T, A), and gives the states (N, T, D)
 after every step. What is seen are ``Trajectories``; the unknown numbers are found by an optimiser of torch, or, where
@@ -87,6 +87,8 @@ class Shooting(nn.Module):
     Noise of the first state of a window then does no harm, and a short window has no minima at rhythms that are out of
     step. ``forward`` gives the residuals (N, (T + 1) D) of all states, over ``scale`` (D,), the noise of a component.
     """
+
+    scale: Tensor
 
     def __init__(self, model: Model, seen: Trajectories, scale: Tensor) -> None:
         super().__init__()
