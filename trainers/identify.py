@@ -48,7 +48,7 @@ class Curvature:
         """That of the shared unknowns, whatever the local ones are: (P, P)."""
         if not self.mixed.shape[2]:
             return self.shared
-        eliminated = (self.mixed @ torch.linalg.solve(_raised(self.local, 0.0), self.mixed.mT)).sum(0)
+        eliminated: Tensor = (self.mixed @ torch.linalg.solve(_raised(self.local, 0.0), self.mixed.mT)).sum(0)
         return self.shared - eliminated
 
 
