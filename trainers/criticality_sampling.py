@@ -123,7 +123,8 @@ def control_values(options: Options, cell: Cell, records: list[dict[str, Any]]) 
     if cell.stage == 0:
         return [float(x) for x in np.linspace(action.low, action.high, options.points)]
     centre = crossing(*curves_of(records, options, cell.stage - 1))
-    reach = action.width * 16 / cell.size
+    searching = cell.stage < len(options.search)  # around a first guess, which may be off
+    reach = action.width * 16 / cell.size * (2 if searching else 1)
     return [float(x) for x in centre + np.linspace(-reach, reach, options.points)]
 
 
