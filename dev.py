@@ -25,6 +25,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 PINS = ROOT / "requirements.txt"
 CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"])
 QUICK = ["specs/coupled_wave.py", "specs/gallery/graph_heat.py", "specs/lm.py"]  # one of each domain
+SLOWEST = 10  # files of tests that are told of
 SUPPORTED = [(3, 10), (3, 11), (3, 12), (3, 13)]
 
 
@@ -119,7 +120,8 @@ def test() -> int:
 
 
 def pytest(name: str, arguments: "list[str]", environment: "dict[str, str]") -> "list[tuple[str, float, int, int]]":
-    """Run pytest in two processes of one thread; name, seconds, passed and failed of all, then by folder."""
+    """Run pytest in two processes of one thread; name, seconds, passed and failed of all, by folder, and of the slowest
+    files."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
@@ -133,14 +135,19 @@ def pytest(name: str, arguments: "list[str]", environment: "dict[str, str]") -> 
         suite = next(ElementTree.parse(report).iter("testsuite"))
     bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
     good = int(suite.attrib["tests"]) - bad - int(suite.attrib["skipped"])
-    folders = {}  # type: dict[str, list[float]]
+    folders, files = {}, {}  # type: dict[str, list[float]], dict[str, list[float]]
     for case in suite.iter("testcase"):
-        place = "/".join(part for part in case.attrib.get("classname", "").split(".")[:-1] if not part[:1].isupper())
+        words = [part for part in case.attrib.get("classname", "").split(".") if not part[:1].isupper()]
         fell = case.find("failure") is not None or case.find("error") is not None
-        found = folders.setdefault(place, [0, 0, 0])
-        found[0] += float(case.attrib["time"])
-        found[2 if fell else 1] += int(fell or case.find("skipped") is None)
+        for found in (
+            folders.setdefault("/".join(words[:-1]), [0, 0, 0]),
+            files.setdefault("/".join(words), [0, 0, 0]),
+        ):
+            found[0] += float(case.attrib["time"])
+            found[2 if fell else 1] += int(fell or case.find("skipped") is None)
+    slowest = sorted(files.items(), key=lambda item: -item[1][0])[:SLOWEST]
     parts = [("  " + place, took, int(g), int(b)) for place, (took, g, b) in sorted(folders.items())]
+    parts += [("    " + place + ".py", took, int(g), int(b)) for place, (took, g, b) in slowest]
     return [(name, seconds, good, max(bad, int(code != 0))), *parts]
 
 

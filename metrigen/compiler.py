@@ -84,11 +84,20 @@ def compile_spec(
     """
     with limited(BUILD), shallow():
         clock = _Clock(on_stage or (lambda done: None), on_begin or (lambda name: None))
-        layer = _layer(spec, clock)
-        with clock.stage("print"):
-            texts = signed(layer.name, package_texts(layer, backends))
-        warnings = notices(layer.derivation, spec.declared)
-        return Compiled(spec, layer.derivation, layer.laws, tuple(clock.stages), texts, statistics(layer), warnings)
+        return _printed(_layer(spec, clock), clock, backends)
+
+
+def printed(layer: Layer) -> Compiled:
+    """What ``compile_spec`` gives, of a layer that ``layer_of`` gave."""
+    with limited(BUILD), shallow():
+        return _printed(layer, _Clock(lambda done: None, lambda name: None), BACKENDS)
+
+
+def _printed(layer: Layer, clock: _Clock, backends: tuple[type[Backend], ...]) -> Compiled:
+    with clock.stage("print"):
+        texts = signed(layer.name, package_texts(layer, backends))
+    warnings = notices(layer.derivation, layer.spec.declared)
+    return Compiled(layer.spec, layer.derivation, layer.laws, tuple(clock.stages), texts, statistics(layer), warnings)
 
 
 def layer_of(spec: Spec, on_begin: Callable[[str], None] | None = None) -> Layer:

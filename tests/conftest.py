@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,18 +14,47 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.lengths import LONG, covering
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples in every run: a red test stays red, a slow machine turns nothing red.
-hypothesis.settings.register_profile("metrigen", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.register_profile("metrigen", deadline=None, derandomize=True, max_examples=50 if LONG else 20)
 hypothesis.settings.load_profile("metrigen")
 
 # Only the tests of the kernels compile any; what they compile is kept beside what pytest keeps.
 os.environ.setdefault("METRIGEN_CACHE", str(ROOT / ".pytest_cache" / "metrigen"))
 os.environ.setdefault("METRIGEN_CPU_KERNELS", "0")
+if not LONG and shutil.which("g++"):
+    os.environ.setdefault("CXX", f"sh {shlex.quote(str(ROOT / 'tests' / 'cxx.sh'))}")
 os.environ.setdefault("METRIGEN_VERIFY", "1")  # the program between any two passes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "covering: a short run takes as few cells as show every value of every parameter"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what ``covering`` does, of each test by itself; a cell that is asked for by its name runs."""
+    if LONG or any("[" in name for name in config.args):
+        return
+    cells: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if hasattr(item, "callspec") and item.get_closest_marker("covering"):
+            cells.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {item for found in cells.values() for item in covering(found, _values)}
+    left_out = {item for found in cells.values() for item in found} - kept
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _values(item: pytest.Item) -> dict[str, str]:
+    """What the parameters of a cell are, by name."""
+    return {name: repr(value) for name, value in item.callspec.params.items()}  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

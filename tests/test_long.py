@@ -86,6 +86,7 @@ def test_the_time_of_every_group_is_printed(
     figures = {line.split(maxsplit=3)[3]: line.split(maxsplit=3)[1:3] for line in table[:-1]}
     assert figures["pytest"] == ["2", "0"]
     assert figures["tests/kernels"] == ["0", "1"]  # the last one of that name: in the interpreter
+    assert figures["tests/kernels/test_b.py"] == ["0", "1"]  # of the slowest files, the same
     assert figures["pytest, Triton's interpreter"] == ["0", "1"]
     assert set(figures) >= {"ruff check .", "ruff format --check .", "mypy", "tests"}
     good, bad = (sum(int(figures[name][k]) for name in figures if not name.startswith("tests")) for k in (0, 1))

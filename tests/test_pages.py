@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.lengths import spread
 
 PAGES = (
     "in-memory", "command-line", "driving", "trajectories", "learning", "accuracy", "tutorial-network",
@@ -102,7 +103,7 @@ def rewritten(text: str, folder: Path, kernels: bool = False) -> str:
     return BLOCKS.sub(block, text)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", spread(PAGES, 3))
 def test_the_page_prints_what_it_says(page: str, tmp_path: Path) -> None:
     text = source(page).read_text(encoding="utf-8")
     blocks, found = BLOCKS.findall(text), printed(text, tmp_path, page in KERNELS)

@@ -12,6 +12,8 @@ from metrigen import Field, Lattice, Leapfrog, System, canonical
 from metrigen.ir.functions.normal import normal
 from tests.lattice.emitted import layer_class, package
 
+pytestmark = pytest.mark.covering
+
 POINT = Lattice()
 q, p = Field("q", POINT), Field("p", POINT)
 x = sp.Symbol("x", real=True)

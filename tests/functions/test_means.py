@@ -22,6 +22,8 @@ from metrigen.spec.means import harmonicmean, share
 from tests.functions.evaluated import DEVICE, TARGETS, values
 from tests.lengths import LONG
 
+pytestmark = pytest.mark.covering
+
 a, b = sp.symbols("a b", real=True)
 WRT = ((), (a,), (b,), (a, a), (a, b), (b, b))
 MAGNITUDES = {

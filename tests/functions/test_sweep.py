@@ -22,6 +22,8 @@ from tests.functions.evaluated import TARGETS, values
 from tests.functions.exact import derivatives, value
 from tests.lengths import LONG
 
+pytestmark = pytest.mark.covering
+
 COUNT = 60 if LONG else 3
 SINGLE, DOUBLE = np.float32, np.float64
 

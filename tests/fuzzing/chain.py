@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from metrigen import Sequence, System, derive
-from metrigen.compiler import Compiled, compile_spec
+from metrigen import Sequence, System
+from metrigen.compiler import layer_of, printed
 from metrigen.ir.nodes import Kind
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered
@@ -21,7 +21,6 @@ from metrigen.spec.neural import heads
 from metrigen.spec.symbols import InputFunction
 from tests.fuzzing.cells import Cell
 from tests.lattice.emitted import imported, layer_class, spec_of
-from tests.lowered import lower
 from tests.modules import Network
 
 CHANNELS, NODES, TOKENS = 2, 5, 7
@@ -103,13 +102,13 @@ def learned(derivation: Derivation) -> tuple[Any, ...]:
 def chain_of(cell: Cell, system: System, seed: int, folder: Path) -> Chain:
     """Derive, emit and import. Raises what the compiler raises."""
     name = f"fuzz_{seed}"
-    compiled: Compiled = compile_spec(spec_of(replace(system, name=name)))
+    layer = layer_of(spec_of(replace(system, name=name)))
+    compiled = printed(layer)
     target = folder / name
     shutil.rmtree(target, ignore_errors=True)
-    found = layer_class(imported(compiled, folder, name))
-    derivation = compiled.derivation
-    lowered = None if isinstance(system.domain, Sequence) else lower(derive(system))
-    made = Chain(cell, system, derivation, compiled.laws, lowered, found, (), {}, seed)
+    found = layer_class(imported(compiled.files, folder, name))
+    lowered = None if isinstance(system.domain, Sequence) else layer.lowered
+    made = Chain(cell, system, layer.derivation, compiled.laws, lowered, found, (), {}, seed)
     _draw(made)
     return made
 

@@ -79,13 +79,13 @@ def _text(file: str, old: str, new: str) -> Plant:
 
 
 def _all_proved(patch: pytest.MonkeyPatch) -> None:
-    compiled = chain.compile_spec
+    made = chain.layer_of
 
     def proud(spec: Any) -> Any:
-        found = compiled(spec)
+        found = made(spec)
         return replace(found, laws=tuple(replace(law, verdict="proved") for law in found.laws))
 
-    patch.setattr(chain, "compile_spec", proud)
+    patch.setattr(chain, "layer_of", proud)
 
 
 def _one_sided(patch: pytest.MonkeyPatch) -> None:

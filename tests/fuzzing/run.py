@@ -48,7 +48,7 @@ def outcome_of(seed: int, every: int = 10, cell: Cell | None = None) -> Outcome:
     start = time.process_time()
     refused, faults = "", []
     try:
-        with tempfile.TemporaryDirectory() as folder, _budget(BUDGET):
+        with tempfile.TemporaryDirectory() as folder, _budget(BUDGET), _kernels(bool(kernels)):
             refused, faults = _attempt(cell, seed, kernels, Path(folder))
     except OverBudget:
         faults = [f"over its budget of {BUDGET} s"]
@@ -79,6 +79,17 @@ def _has(layer: type, backend: str) -> bool:
     """Whether the package has kernels of a backend."""
     package = Path(sys.modules[layer.__module__].__file__ or "").parent
     return (package / {"cpu": "kernels.cpp", "triton": "kernels.py"}[backend]).exists()
+
+
+@contextmanager
+def _kernels(run: bool) -> Iterator[None]:
+    """Whether CPU kernels are compiled where a layer is free to choose: of one spec in ``every``."""
+    before = os.environ.get("METRIGEN_CPU_KERNELS", "1")
+    os.environ["METRIGEN_CPU_KERNELS"] = str(int(run))
+    try:
+        yield
+    finally:
+        os.environ["METRIGEN_CPU_KERNELS"] = before
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import sys
 import tempfile
 from functools import cache
@@ -11,15 +12,33 @@ from pathlib import Path
 
 import torch
 
+import metrigen
+from metrigen.catalogue import gallery
+from metrigen.catalogue.outline import outline
 from metrigen.compiler import Compiled, compile_spec
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.load import Spec, load_spec
 from metrigen.spec.neural import Head, heads
 from tests.lattice.emitted import layer_class
+from tests.lengths import covering
 from tests.modules import Network
 
 FOLDER = Path(__file__).parents[2] / "specs" / "gallery"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.py")))
+
+
+def outlined(name: str) -> dict[str, str]:
+    """Domain and wall, method, and the words of the language that a spec of the gallery is written in."""
+    text = gallery.text(name)
+    found = outline(text)
+    assert found is not None, name
+    words = {*re.findall(r"\w+", text.split('"""')[2])} & {*metrigen.__all__, "bracket", "metric", "entropy",
+            "constraints", "casimirs", "symmetries", "lagrangian", "hamiltonian", "temperature"}  # fmt: skip
+    return {"place": f"{found.integrator} {found.domain}", **dict.fromkeys(sorted(words), "")}
+
+
+# Those of a short run: every method on every domain and wall that it has here, and every word.
+COVERED = tuple(covering(NAMES, outlined))
 SCRATCH = tempfile.TemporaryDirectory()
 
 

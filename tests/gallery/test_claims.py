@@ -17,7 +17,7 @@ from metrigen.physics.growth import Linearised
 from metrigen.physics.state import build_state
 from metrigen.physics.zero import random_point
 from metrigen.spec.domain import Lattice
-from tests.gallery.layers import NAMES, spec
+from tests.gallery.layers import COVERED, spec
 
 _ROUNDING = 1e-9
 
@@ -32,7 +32,7 @@ def proved(found: Derivation, name: str) -> bool:
     return any(law.name == name and law.verdict == "proved" for law in found.laws)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_brackets_are_skew_and_metrics_positive(name: str) -> None:
     found = derivation(name)
     if not isinstance(found.system.domain, Lattice):
@@ -52,7 +52,7 @@ def _largest(state: dict) -> float:
     return max(float(np.abs(value).max()) for value in state.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_what_is_proved_well_posed_does_not_grow(name: str) -> None:
     found = derivation(name)
     if not proved(found, "well_posed") or not isinstance(found.system.domain, Lattice):

@@ -28,10 +28,11 @@ from tests.gallery import (
     graphs,
     learned,
     mechanics,
+    memories,
     networks,
     sequences,
 )
-from tests.gallery.layers import FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
+from tests.gallery.layers import COVERED, FOLDER, NAMES, compiled, derivation, digest, emitted, layer, spec
 
 CHECKS = {
     f.__name__: f
@@ -45,6 +46,7 @@ CHECKS = {
         constrained,
         graphs,
         learned,
+        memories,
         networks,
         sequences,
         driven,
@@ -109,7 +111,7 @@ def test_the_file_is_short_and_says_what_it_is(name: str) -> None:
     assert spec(name).system.name == name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_laws(name: str) -> None:
     """Laws of the continuum and of the stencil: a proof that is lost, and one that is gained, shows here."""
     found = derivation(name)
@@ -133,10 +135,13 @@ def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:
     assert done.stdout.split() == [digest(name) for name in reversed(names)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_the_layer_runs(name: str) -> None:
     """Finite states, energies and gradients in float64 with two channels and a batch."""
     system, found = spec(name).system, derivation(name)
+    if system.remembers:
+        runs_as_a_memory(name)
+        return
     if isinstance(system.domain, Sequence):
         runs_on_a_sequence(name)
         return
@@ -176,17 +181,33 @@ def runs_on_a_sequence(name: str) -> None:
     assert all(torch.isfinite(x.grad).all() for x in inputs.values())
 
 
+def runs_as_a_memory(name: str) -> None:
+    """The same of a matrix for every head, which alone is returned."""
+    sizes = {"key": 4, "value": 3}
+    made = layer(name, channels=2, sizes=sizes)
+    generator = torch.Generator().manual_seed(0)
+    inputs = {
+        n: torch.rand(3, 2, 7, *(sizes[a] for a in axes), dtype=torch.float64, generator=generator).requires_grad_()
+        for n, axes in made.AXES.items()
+    }
+    read, state = made(**inputs)
+    assert read.shape == (3, 2, 7, 3)
+    assert all(x.shape == (3, 2, 4, 3) for x in state)
+    read.sum().backward()
+    assert all(torch.isfinite(x).all() for x in (read, *state, *(x.grad for x in inputs.values())))
+
+
 def inputs_of(derivation: Derivation) -> list[InputFunction]:
     found = derivation.hamiltonian.atoms(InputFunction)
     return sorted(found, key=lambda u: u.func.__name__)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_physics(name: str) -> None:
     CHECKS[name]()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COVERED)
 def test_the_density_is_read_back(name: str) -> None:
     table: dict[str, object] = {}
     exec(compiled(name).files["expressions.py"], table)

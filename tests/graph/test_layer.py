@@ -33,6 +33,8 @@ from tests.graph.systems import (
 )
 from tests.lattice.emitted import compiled
 
+pytestmark = pytest.mark.covering
+
 EDGES = EDGE_INDEX.shape[1]
 DIFFUSION = System("diffusion", graph, fields=(q,), hamiltonian=q**2 / 2, readout=energy_density(),
                    metric=Dissipation((w, lambda F: grad(F[q])[0])), integrator=RK4(steps=4, dt=0.05))  # fmt: skip

@@ -33,6 +33,8 @@ from tests.graph.systems import (
 from tests.lattice.arrays import defect_between
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 STEPPING = tuple(SYSTEMS)
 B = incidence(EDGE_INDEX, NODES)
 

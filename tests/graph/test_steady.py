@@ -19,6 +19,8 @@ from metrigen.physics.derive import derive
 from tests.graph.systems import EDGE_INDEX, NODES, a, as_matrix, class_of, graph, poisson, q, s, w
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 
 def rand(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))

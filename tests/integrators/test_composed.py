@@ -32,6 +32,8 @@ from tests.lattice.arrays import dot_defect
 from tests.lattice.emitted import layer_class, package
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 ORDERS = tuple(SUBSTEPS)
 
 

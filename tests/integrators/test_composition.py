@@ -30,6 +30,8 @@ from tests.integrators.systems import DT, Layers, column, coupled_wave, energy_o
 from tests.lattice.arrays import dot_defect
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 
 def split(half: type, whole: type) -> Strang:
     return Strang(steps=1, dt=DT, bracket=half, metric=whole)

@@ -23,6 +23,8 @@ from tests.integrators.systems import DT, POINT, Layers, gallery, x
 from tests.lattice.arrays import dot_defect, random_values
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 METHOD = Exponential(1, DT)
 q, k, r = Field("q", POINT), Param("k", per="channel"), Param("r", per="channel", nonnegative=True)
 

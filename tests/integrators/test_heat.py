@@ -20,6 +20,8 @@ from tests.integrators.systems import DT, POINT, Layers, column, energy_of, gall
 from tests.lattice.arrays import dot_defect, random_values
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 q, p, e, s, p2 = (Field(name, POINT) for name in ("q", "p", "e", "s", "p2"))
 gamma = Param("gamma", nonnegative=True, init=0.7)
 METHOD = Strang(1, DT)

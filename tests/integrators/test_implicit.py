@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from metrigen.physics.derive import derive
 from tests.integrators.methods import MECHANICS, METHODS, STARTS, fields, systems
 from tests.integrators.systems import Layers, column, energy_of
+from tests.lengths import covering, words
+
+pytestmark = pytest.mark.covering
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ ORDERED = [f"{s}-{n}" for s in ("quartic", "rigid_body") for n in METHODS] + [
 ]
 
 
-@pytest.mark.parametrize("name", ORDERED)
+@pytest.mark.parametrize("name", covering(ORDERED, words))
 def test_measured_order(layers: Layers, name: str) -> None:
     """Halving the step divides the distance to the next finer solution by 2^order."""
     start = column(*STARTS[name.split("-")[0]])
@@ -38,7 +41,7 @@ def test_measured_order(layers: Layers, name: str) -> None:
 # What is kept ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [f"{s}-{n}" for s in MECHANICS for n in ("average", "gonzalez")])
+@pytest.mark.parametrize("name", covering([f"{s}-{n}" for s in MECHANICS for n in ("average", "gonzalez")], words))
 def test_energy_to_rounding(layers: Layers, name: str) -> None:
     """For constant and for state-dependent brackets, at a coarse step."""
     layer = layers.layer(name, steps=1, dt=0.3)

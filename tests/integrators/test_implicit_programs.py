@@ -21,6 +21,8 @@ from tests.lattice.arrays import dot_defect, random_values
 from tests.lattice.systems import rough_wave, transport
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:

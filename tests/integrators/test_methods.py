@@ -19,6 +19,8 @@ from tests.integrators.contract import KINDS, LINEAR, ORDER_SLACK, POINTS, POOL,
 from tests.integrators.systems import DT, coupled_wave
 from tests.lattice.emitted import compiled
 
+pytestmark = pytest.mark.covering
+
 STEPPERS = tuple(kind for kind in METHODS if issubclass(kind, Stepper))
 SYMMETRIC = tuple(kind for kind in STEPPERS if kind.symmetric)
 each = pytest.mark.parametrize("kind", METHODS, ids=lambda kind: kind.__name__)

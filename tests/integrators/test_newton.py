@@ -20,6 +20,8 @@ from tests.lattice.arrays import dot_defect, random_values
 from tests.lattice.systems import BOUNDARIES
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 
 def quartic(boundary: str, solver: str = "newton") -> System:
     grid = Lattice(x, y, boundary=boundary)

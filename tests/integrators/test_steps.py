@@ -22,6 +22,8 @@ from metrigen.physics.step_bounds import largest_limit, smallest_limit
 from tests.integrators.systems import gallery, x
 from tests.lattice.emitted import compiled
 
+pytestmark = pytest.mark.covering
+
 line = Lattice(x)
 u = Field("u", line)
 m2, c2 = Param("m2", nonnegative=True), Param("c2", positive=True, init=1.0)

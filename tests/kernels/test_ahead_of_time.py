@@ -20,6 +20,8 @@ from tests.lattice.emitted import package  # noqa: E402
 from tests.lengths import LONG  # noqa: E402
 from tests.temperature.systems import wave as bath  # noqa: E402
 
+pytestmark = pytest.mark.covering
+
 PLANE = (32, 32)
 ODD = (39, 39)
 ON_CHIP = ("evolve_kernel", "evolve_adjoint_kernel", "conjugate_gradient_kernel", "monotone_kernel")

@@ -18,8 +18,11 @@ import torch
 from metrigen import AverageVectorField, DiscreteGradient, Field, ImplicitMidpoint, Param, System, canonical
 from tests.integrators.methods import fields
 from tests.integrators.systems import POINT, Layers
+from tests.kernels.modes import once
 from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
+
+pytestmark = [pytest.mark.covering, once]
 
 q, p = Field("q", POINT), Field("p", POINT)
 Q = sp.Symbol("q", real=True)

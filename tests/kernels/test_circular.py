@@ -16,9 +16,12 @@ import torch
 from metrigen import Dissipation, ExplicitEuler, Field, Lattice, System, energy_density
 from tests.lattice.emitted import layer_class, package
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 # What pi of three numbers is good for ends at 1e9 and 1e5; beyond it the C library answers lane by lane.
 LARGEST = {torch.float64: 1e9, torch.float32: 1e5}

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 from tests.conftest import ROOT
+from tests.kernels.modes import once
+
+pytestmark = [pytest.mark.covering, once]
 
 
 def _wave(package: ModuleType) -> list[Tensor]:

@@ -33,9 +33,12 @@ from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 from tests.lengths import picked
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 Tensors = tuple[torch.Tensor, ...]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
@@ -208,7 +211,7 @@ def test_without_a_compiler(built: ModuleType, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", ["Strang-neumann", "ExplicitEuler-periodic", "SymplecticEuler-zero"])
 def test_windows_of_a_large_plane(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A plane that goes through the cache in windows has the values of a plane that does not."""
-    module = package(SYSTEMS[name], tmp_path, f"windows_{name.lower().replace('-', '_')}")
+    module = package(SYSTEMS[name], tmp_path, "cpu_" + name.lower().replace("-", "_"))
     cpu = importlib.import_module(f"{module.__name__}.cpu")
     if not cpu.available():
         pytest.skip("no C++ compiler")

@@ -32,7 +32,7 @@ from metrigen import (
 )
 from tests.lattice.emitted import layer_class, package
 
-pytestmark = pytest.mark.filterwarnings("error:.*no CPU kernels")
+pytestmark = [pytest.mark.covering, pytest.mark.filterwarnings("error:.*no CPU kernels")]
 AXES = sp.symbols("x y", real=True)
 K, DT, CHANNELS = 4, 0.05, 3
 METHODS = {

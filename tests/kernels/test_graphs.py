@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 from tests.graph.systems import EDGE_INDEX, NODES, SYSTEMS, class_of, poisson
 from tests.lengths import picked
 
+pytestmark = pytest.mark.covering
+
 # A warning of a package's own class cannot be told to the process that hands out the tests.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*did not converge"),

@@ -18,6 +18,8 @@ import torch
 from metrigen import Dissipation, ExplicitEuler, Field, Input, Lattice, System
 from tests.lattice.emitted import layer_class, package
 
+pytestmark = pytest.mark.covering
+
 BACKENDS = ("triton",) if os.environ.get("TRITON_INTERPRET") == "1" else ("torch", "cpu")
 STEPS = 6 if BACKENDS == ("triton",) else 100
 DT = 0.1

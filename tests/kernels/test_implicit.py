@@ -30,10 +30,13 @@ from metrigen import (
 )
 from tests.integrators.methods import riccati
 from tests.integrators.systems import DT, coupled_wave, hot_wave
+from tests.kernels.modes import once
 from tests.kernels.systems import driven, wave
 from tests.lattice.emitted import arrays_of, layer_class, package
 from tests.lattice.systems import transport
 from tests.lengths import spread
+
+pytestmark = [pytest.mark.covering, once]
 
 Tensors = tuple[torch.Tensor, ...]
 # A gradient takes a linear solve a step, which both sides stop at 1e-13 (1e-6) of its right side; J^-1 is below 2 and

@@ -10,6 +10,9 @@ import torch
 
 from metrigen import Dissipation, Field, ImplicitMidpoint, Lattice, System, canonical
 from tests.integrators.systems import Layers
+from tests.kernels.modes import once
+
+pytestmark = [pytest.mark.covering, once]
 
 x = sp.Symbol("x", real=True)
 DTYPES = (torch.float64, torch.float32)

@@ -17,6 +17,8 @@ from tests.lattice.emitted import layer_class, package  # noqa: E402
 from tests.sequence.coupled import COUPLED  # noqa: E402
 from tests.sequence.systems import part  # noqa: E402
 
+pytestmark = pytest.mark.covering
+
 SHIPPED = ("cifar", "coupled_wave", "maze")
 LANES = {"nvidia": 32, "amd": 64}
 TILES = tuple(2**k for k in range(4, 13))

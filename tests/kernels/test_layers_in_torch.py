@@ -22,9 +22,10 @@ from tests.lattice.emitted import layer_class, package
 from tests.sequence.systems import isotropic
 from trainers.sudoku_weights import WEIGHTS
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run Triton here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run Triton here"),
+]
 
 
 @pytest.fixture(autouse=True)

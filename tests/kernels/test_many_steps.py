@@ -12,7 +12,10 @@ import sympy as sp
 import torch
 
 from metrigen import Field, ImplicitMidpoint, Lattice, Leapfrog, Param, System, energy_density, grad, momentum, t
+from tests.kernels.modes import once
 from tests.lattice.emitted import layer_class, package
+
+pytestmark = [pytest.mark.covering, once]
 
 x, y = sp.symbols("x y", real=True)
 STEPS = 150

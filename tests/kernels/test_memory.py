@@ -25,10 +25,13 @@ from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
 from tests.sequence.systems import isotropic
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1" or shutil.which("g++") is None,
-    reason="operators on the CPU run the Triton kernels here, or there is no compiler",
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1" or shutil.which("g++") is None,
+        reason="operators on the CPU run the Triton kernels here, or there is no compiler",
+    ),
+]
 FEW = ("midpoint-zero-1-5", "strang-neumann-2-3", "steady-zero-2-17", "coupled-periodic-0", "midpoint-periodic-0")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +42,8 @@ def sanitizers() -> dict[str, str]:
     found = [subprocess.run(["g++", f"-print-file-name=lib{n}.so"], capture_output=True, text=True).stdout.strip()
              for n in ("asan", "ubsan")]  # fmt: skip
     return {
-        "CXX": "g++ -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer",
+        "CXX": f"{os.environ.get('CXX', 'g++')} -fsanitize=address,undefined -fno-sanitize-recover=all "
+        "-fno-omit-frame-pointer",
         "LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0:detect_odr_violation=0",
     }  # fmt: skip
 

@@ -15,6 +15,8 @@ from tests.lattice.emitted import layer_class, package
 from tests.lattice.networks import IMPLICIT, NAMES, C, Packages, drawn, outcome, same, state_of, wave
 from tests.lengths import spread
 
+pytestmark = pytest.mark.covering
+
 try:
     import triton
 

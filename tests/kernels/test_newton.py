@@ -21,7 +21,10 @@ from metrigen import (
     energy_density,
     grad,
 )
+from tests.kernels.modes import once
 from tests.lattice.emitted import layer_class, package
+
+pytestmark = [pytest.mark.covering, once]
 
 x, y = sp.symbols("x y", real=True)
 

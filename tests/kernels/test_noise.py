@@ -15,6 +15,8 @@ from tests.kernels.test_driven import gradients
 from tests.lattice.emitted import layer_class, package
 from tests.temperature.systems import flow, per_site, turned, wave
 
+pytestmark = pytest.mark.covering
+
 K, CHANNELS = 4, 3
 KERNELS = "triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu"
 CELLS = {

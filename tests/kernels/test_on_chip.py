@@ -20,9 +20,13 @@ from metrigen.physics.derive import derive  # noqa: E402
 from tests.kernels.systems import on_chip_systems  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
 from tests.lattice.systems import screened  # noqa: E402
+from tests.lengths import covering, words  # noqa: E402
 from tests.lowered import lower  # noqa: E402
 
-pytestmark = pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter")
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter"),
+]
 
 SYSTEMS = on_chip_systems()
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -124,7 +128,7 @@ def compare(case: Case, tensors: tuple[torch.Tensor, ...], steps: int, on_chip: 
     assert len(launched) == (2 if on_chip else 0)
 
 
-@pytest.mark.parametrize("case", SYSTEMS, indirect=True)
+@pytest.mark.parametrize("case", covering(SYSTEMS, words), indirect=True)
 def test_every_system_agrees_with_the_reference(case: Case) -> None:
     for size in SIZES[case.rank]:
         compare(case, case.tensors(size), steps=3)

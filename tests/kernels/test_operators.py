@@ -13,6 +13,8 @@ from generated.coupled_wave import module as wave_module
 from generated.maze import module as maze_module
 from tests.kernels.operators import fields, inputs, maze, poison, wave
 
+pytestmark = pytest.mark.covering
+
 INTERPRETED = wave_module.operators.OPERATORS.device_of.get("cpu") == "triton"
 
 

@@ -29,6 +29,8 @@ from metrigen.spec.names import check_name
 from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
 
+pytestmark = pytest.mark.covering
+
 KERNELS = "triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu"
 WANTED = (
     "ok at base plane program first channel partial near_0 i0 N N0 C K TILE GROUP u_bar u_next u_next_bar u_p1_0 "

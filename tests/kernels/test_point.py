@@ -29,9 +29,12 @@ from metrigen import (
 from tests.kernels.owned import Owned
 from tests.lattice.emitted import arrays_of, compiled, layer_class, package
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 Named = dict[str, torch.Tensor]
 POINT = Lattice()

@@ -16,9 +16,12 @@ from tests.kernels.test_point import DT, LIMIT, agree, inputs, results
 from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 POINT = Lattice()
 

@@ -17,9 +17,12 @@ from tests.kernels.test_point import agree
 from tests.lattice.emitted import arrays_of, layer_class, package
 from tests.lengths import picked
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 GALLERY = ROOT / "specs" / "gallery"
 POINTS = [p.stem for p in sorted(GALLERY.glob("*.py")) if re.search(r"\bLattice\(\)", p.read_text())]

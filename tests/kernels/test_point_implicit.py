@@ -29,9 +29,12 @@ from tests.kernels.owned import Owned
 from tests.kernels.test_point import agree, inputs, pair
 from tests.lattice.emitted import compiled, layer_class, package
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 POINT = Lattice()
 METHODS = {"midpoint": ImplicitMidpoint, "average": AverageVectorField, "gradient": DiscreteGradient}

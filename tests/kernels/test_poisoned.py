@@ -24,7 +24,10 @@ from tests.lattice.emitted import arrays_of, layer_class, package  # noqa: E402
 from tests.sequence.coupled import COUPLED  # noqa: E402
 from tests.sequence.systems import isotropic  # noqa: E402
 
-pytestmark = pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter")
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="kernels run in the interpreter"),
+]
 MARGIN = 4096
 WHOLE, PARTS = {}, {"MAX_SITES": 0, "MAX_VALUES": 0, "MAX_VALUES_REVERSE": 0}
 CASES = {

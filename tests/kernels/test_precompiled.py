@@ -18,10 +18,13 @@ from metrigen.backends.cpu import ahead, machine
 from metrigen.errors import BuildError
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1" or shutil.which("g++") is None or not ahead.targets(),
-    reason="operators on the CPU run the Triton kernels here, or nothing can be compiled ahead",
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1" or shutil.which("g++") is None or not ahead.targets(),
+        reason="operators on the CPU run the Triton kernels here, or nothing can be compiled ahead",
+    ),
+]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SPEC = """
 import sympy as sp

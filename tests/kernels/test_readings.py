@@ -26,7 +26,7 @@ from metrigen import (
 )
 from tests.lattice.emitted import layer_class, package
 
-pytestmark = pytest.mark.filterwarnings("error:.*no CPU kernels")
+pytestmark = [pytest.mark.covering, pytest.mark.filterwarnings("error:.*no CPU kernels")]
 AXES = sp.symbols("x y", real=True)
 K, CHANNELS, SAMPLES = 6, 3, 2
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

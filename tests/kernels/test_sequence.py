@@ -19,6 +19,8 @@ from tests.kernels.scans import TOLERANCE, close, doubled
 from tests.lengths import spread
 from tests.sequence.systems import SYSTEMS, inputs, layer, module, part, state_class, states
 
+pytestmark = pytest.mark.covering
+
 INTERPRETED = lm_module.operators.OPERATORS.device_of.get("cpu") == "triton"
 # One channel and several vectors with a rest; one token, whole and broken pieces (of 64, in the interpreter of 8).
 SHAPES = ((1, 1, 1), (2, 3, 17), (1, 5, 8)) if INTERPRETED else ((1, 1, 1), (2, 3, 17), (1, 16, 64), (2, 37, 130))

@@ -22,7 +22,10 @@ KERNELS = (
 # A rotation by the tokens; entire functions of the tokens, whose branches are all at hand at once.
 CASES = [("lm", k) for k in KERNELS] + [("selective", k) for k in ("scan_kernel", "scan_adjoint_kernel")]
 
-pytestmark = pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from tests.sequence.checks import check_gradients
 from tests.sequence.coupled import COUPLED, module
 from tests.sequence.systems import inputs, layer, part, states
 
+pytestmark = pytest.mark.covering
+
 INTERPRETED = lm_module.operators.OPERATORS.device_of.get("cpu") == "triton"
 # One channel, parts of blocks and of vectors; several programs a sample, whole and broken rounds of tokens; for the CPU
 # more than one unit of work, broken pieces of 64 tokens.

@@ -30,7 +30,10 @@ SYSTEMS = {
 REGISTER_LIMIT = 255
 KERNELS = ("scan_kernel", "scan_adjoint_kernel")
 
-pytestmark = pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile")
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(triton.knobs.runtime.interpret, reason="the interpreter does not compile"),
+]
 
 
 @pytest.fixture(scope="module")

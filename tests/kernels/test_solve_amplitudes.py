@@ -19,6 +19,8 @@ from metrigen import RK4, Dissipation, Field, Graph, Input, Lattice, Param, Stea
 from tests.integrators.systems import Layers, x, y
 from tests.lengths import spread
 
+pytestmark = pytest.mark.covering
+
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 PLANES = (2, 1, 3, 2) if INTERPRETED else (2, 2, 5, 4)  # the interpreter takes its time
 Tensors = tuple[torch.Tensor, ...]

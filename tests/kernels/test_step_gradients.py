@@ -15,6 +15,8 @@ from tests.kernels.systems import rotating
 from tests.lattice.emitted import layer_class, package
 from tests.temperature.systems import wave
 
+pytestmark = pytest.mark.covering
+
 KERNELS = "triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu"
 CHANNELS = 4
 SYSTEMS = {

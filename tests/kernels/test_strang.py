@@ -33,9 +33,12 @@ from tests.integrators.systems import DT, POINT, Layers, gallery
 from tests.lattice.arrays import dot_defect
 from tests.lowered import lower
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
-)
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(
+        os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
+    ),
+]
 
 x = sp.Symbol("x", real=True)
 LINE = Lattice(x, boundary="neumann")

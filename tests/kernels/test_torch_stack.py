@@ -22,7 +22,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.kernels.stack import FAMILIES, Family, called, function
 from tests.lengths import LONG
 
-pytestmark = pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the same with Triton's kernels")
+pytestmark = [
+    pytest.mark.covering,
+    pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="the same with Triton's kernels"),
+]
 
 # Rows that a family has not, and words of the message that it has instead.
 REFUSED = {

@@ -36,6 +36,8 @@ from metrigen.spec.load import load_spec
 from tests.lattice.emitted import arrays_of, compiled, layer_class, package
 from tests.lengths import LONG
 
+pytestmark = pytest.mark.covering
+
 x = sp.Symbol("x", real=True)
 line, point, tokens, graph = Lattice(x), Lattice(), Sequence(), Graph()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -13,11 +14,7 @@ from metrigen import System
 from metrigen.backends.backends import BACKENDS
 from metrigen.backends.base import Backend
 from metrigen.compiler import Compiled, compile_spec
-from metrigen.spec.load import Spec
-
-
-def spec_of(system: System) -> Spec:
-    return Spec(f"specs/{system.name}.py", system, "0" * 64, "", {}, {})
+from tests.kept import files_of, spec_of
 
 
 def compiled(system: System) -> Compiled:
@@ -26,14 +23,14 @@ def compiled(system: System) -> Compiled:
 
 def package(system: System, folder: Path, name: str, backends: tuple[type[Backend], ...] = BACKENDS) -> ModuleType:
     """The imported package of a system under a module name of its own."""
-    return imported(compile_spec(spec_of(replace(system, name=name)), backends=backends), folder, name)
+    return imported(files_of(replace(system, name=name), backends), folder, name)
 
 
-def imported(made: Compiled, folder: Path, name: str) -> ModuleType:
-    """The package of what was compiled under that name."""
+def imported(files: Mapping[str, str], folder: Path, name: str) -> ModuleType:
+    """The package of these files under that name."""
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
-    for file, text in made.files.items():
+    for file, text in files.items():
         (target / file).write_text(text)
     sys.path.insert(0, str(folder))
     try:

@@ -15,6 +15,8 @@ from tests.lattice.arrays import directional, dot_defect, random_values
 from tests.lattice.systems import BOUNDARIES, lattice_dynamics, screened, stepping_systems
 from tests.lengths import spread
 
+pytestmark = pytest.mark.covering
+
 SYSTEMS = stepping_systems()
 
 

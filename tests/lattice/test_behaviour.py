@@ -30,6 +30,8 @@ from metrigen import (
 from tests.lattice.emitted import layer_class, package
 from tests.lattice.systems import oscillator
 
+pytestmark = pytest.mark.covering
+
 x, y = sp.symbols("x y", real=True)
 METHODS = {"euler": ExplicitEuler, "symplectic": SymplecticEuler, "leapfrog": Leapfrog, "strang": Strang, "rk4": RK4}
 

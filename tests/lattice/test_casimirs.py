@@ -10,6 +10,8 @@ from metrigen.discretise.lattice_laws import lattice_laws
 from metrigen.physics.derivation import Law
 from tests.lattice.systems import lattice_dynamics, x, y
 
+pytestmark = pytest.mark.covering
+
 
 def law(system: System) -> Law:
     return next(law for law in lattice_laws(lattice_dynamics(system)) if law.name == "lattice_casimir")

@@ -40,7 +40,10 @@ from metrigen.programs import Lowered, optimise
 from tests.lattice.arrays import directional, dot_defect, random_values
 from tests.lattice.emitted import compiled, layer_class, package
 from tests.lattice.systems import BOUNDARIES
+from tests.lengths import covering, words
 from tests.lowered import lower
+
+pytestmark = pytest.mark.covering
 
 x, y = sp.symbols("x y", real=True)
 c, K = Param("c", per="channel", positive=True), Param("K", shape=("C", "C"), symmetric=True)
@@ -120,7 +123,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory):
 # Programs ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", covering(SYSTEMS, words))
 def test_the_gradient_is_that_of_the_discrete_energy(name: str) -> None:
     """dH along a direction by the complex step through the solve, against the varied program."""
     low = lowered(name)
@@ -142,7 +145,7 @@ def test_a_multiplier_that_is_known_costs_no_solve() -> None:
     assert counts == {n: 2 if n.startswith("nested") else 1 for n in SYSTEMS}
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", covering(SYSTEMS, words))
 def test_dot_product(name: str) -> None:
     low = lowered(name)
     rank = len(low.dynamics.origin)
@@ -203,7 +206,7 @@ def test_the_mean_of_a_singular_equation(boundary: str) -> None:
 # The layer --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", covering(SYSTEMS, words))
 def test_every_program_against_the_interpreter(modules, name: str) -> None:
     reference = importlib.import_module(f"{modules(name).__name__}.reference")
     low = lowered(name)

@@ -32,6 +32,8 @@ from metrigen.passes.vary import bar
 from tests.lengths import LONG, spread
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 AXES = sp.symbols("x y z", real=True)
 WALLS = ("periodic", "zero", "neumann")
 AVERAGES = ("arithmetic", "harmonic")

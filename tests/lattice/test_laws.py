@@ -16,6 +16,8 @@ from metrigen.discretise.lattice_probe import Stencil, applied, pairing, slopes
 from metrigen.physics.derivation import Law
 from tests.lattice.systems import lattice_dynamics, x, y
 
+pytestmark = pytest.mark.covering
+
 LINE, POINT = Lattice(x), Lattice()
 u, v = Field("u", LINE), Field("v", LINE)
 

@@ -47,6 +47,8 @@ from tests.lengths import spread
 from tests.lowered import lower
 from tests.modules import Closed, Network, quartic
 
+pytestmark = pytest.mark.covering
+
 x, y = sp.symbols("x y", real=True)
 DT = Param("dt", positive=True, init=0.1)
 C = 2

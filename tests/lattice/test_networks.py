@@ -22,6 +22,8 @@ from tests.lattice.networks import NAMES, SYSTEMS, C, H, Module, Packages, drawn
 from tests.lengths import spread
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:

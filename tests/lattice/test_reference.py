@@ -21,6 +21,8 @@ from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
 from tests.lengths import spread
 from tests.lowered import lower
 
+pytestmark = pytest.mark.covering
+
 CHOSEN = ("Strang-periodic", "Strang-neumann", "Leapfrog-zero", "RK4-zero", "transport-neumann", "membrane-periodic",
           "oscillator")  # fmt: skip
 SYSTEMS = {name: stepping_systems()[name] for name in CHOSEN} | {f"screened-{b}": screened(b) for b in BOUNDARIES}

@@ -11,6 +11,8 @@ import torch
 from tests.lattice.emitted import layer_class, package
 from tests.lattice.systems import screened
 
+pytestmark = pytest.mark.covering
+
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, type]:

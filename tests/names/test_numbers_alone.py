@@ -41,6 +41,8 @@ from metrigen.ir.verify import verify
 from metrigen.physics.jets import jet
 from tests.lattice.emitted import compiled, layer_class, package
 
+pytestmark = pytest.mark.covering
+
 x = sp.Symbol("x", real=True)
 line, point, graph, tokens = Lattice(x), Lattice(), Graph(), Sequence()
 SCREENED, PLAIN, LEARNED = "screened", "plain", "learned"

@@ -22,6 +22,7 @@ from metrigen import (
     momentum,
     t,
 )
+from tests.lengths import spread
 
 u, v = field("u"), field("v")
 CHOICES = (((u,), LINE), ((u, v), LINE), ((field("w", PLANE),), PLANE), ((field("q", POINT), field("r", POINT)), POINT))
@@ -69,7 +70,7 @@ def skew(source: random.Random, fields: tuple, domain: Lattice) -> dict:
     return {"bracket": lambda F, G: half(F, G) - half(G, F), "almost_poisson": source.random() < 0.5}
 
 
-@pytest.mark.parametrize("start", range(0, 60, 10))
+@pytest.mark.parametrize("start", spread(range(0, 60, 10), 3))
 def test_random_specs_end_well(start: int) -> None:
     for seed in range(start, start + 10):
         outcome = outcome_of(seed)
@@ -87,7 +88,7 @@ def outcome_of(seed: int) -> Derivation | MetrigenError:
         return error
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", spread(range(20), 4))
 def test_constructed_skew_operators_are_proved_and_perturbed_ones_refused(seed: int) -> None:
     source = random.Random(seed)
     parts = skew(source, (u, v), LINE)

@@ -16,6 +16,7 @@ from metrigen.physics.partials import Partials
 from metrigen.physics.size import TooLarge
 from metrigen.physics.work_budget import LAW, WorkBudget, expand, limited, spend
 from metrigen.spec.load import load_spec
+from tests.lengths import spread
 
 GALLERY = sorted((Path(__file__).parents[2] / "specs" / "gallery").glob("*.py"))
 LAW_IN_TWO_SECONDS = LAW // 3
@@ -35,7 +36,7 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> list[WorkBudget]:
     return opened
 
 
-@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", spread(GALLERY, 4), ids=lambda path: path.stem)
 def test_no_law_of_the_gallery_comes_near_its_limit(path: Path, accounts: list[WorkBudget]) -> None:
     derivation = derive(load_spec(path).system)
     assert accounts

@@ -22,6 +22,8 @@ from tests.sequence.checks import check_gradients, walked
 from tests.sequence.coupled import COUPLED, B, D, alike, module, s
 from tests.sequence.systems import a, cell, f, inputs, k, lam, layer, omega, p, part, q, state_class, states, turn, unit
 
+pytestmark = pytest.mark.covering
+
 BATCH, C, T = 2, 6, 21  # whole blocks and parts of them
 Rate = Callable[[np.ndarray], np.ndarray]
 

@@ -15,6 +15,8 @@ from metrigen.discretise.sequence import Cell, cell_of
 from tests.lengths import spread
 from tests.sequence.systems import SYSTEMS, layer, module, state_class
 
+pytestmark = pytest.mark.covering
+
 RATES = (1e-30, 1e-15, 1e-12, 1e-7, 1e-4, 1e-2, 0.3, 1.0, 4.0, 30.0)
 DRIVE = 0.7
 NAMES = ("isotropic", "selective", "scalar", "gated", "skewed", "both", "numbers", "constant")

@@ -45,6 +45,8 @@ from tests.sequence.systems import (
     unit,
 )
 
+pytestmark = pytest.mark.covering
+
 B, C, T = 2, 3, 21
 
 

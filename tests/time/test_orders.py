@@ -41,6 +41,8 @@ from tests.time.systems import (
     wave_rates,
 )
 
+pytestmark = pytest.mark.covering
+
 SLACK = 0.15
 ANY: Mapping[str, tuple[Method, float]] = {
     "ExplicitEuler": (ExplicitEuler(1, DT), 1), "RK4": (RK4(1, DT), 4),

@@ -56,6 +56,8 @@ from tests.time.systems import (
     x,
 )
 
+pytestmark = pytest.mark.covering
+
 TIME = Array("t", Kind.SCALAR, driven=True)
 WALLS = Lattice(x, boundary="zero")
 RING = np.array([[-1.0, 1, 0], [0, -1, 1], [1, 0, -1]])

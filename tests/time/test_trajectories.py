@@ -13,6 +13,8 @@ from tests.lattice.emitted import layer_class, package
 from tests.surface.systems import drawn
 from tests.time.systems import POINT, oscillator
 
+pytestmark = pytest.mark.covering
+
 K, DT = 6, 0.1
 
 

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from typer.testing import CliRunner
 
-from trainers import cifar_plots
+from tests.lengths import picked
+from trainers import cifar_plots, cifar_studies
 from trainers.cifar import main
 from trainers.cifar_networks import MODELS, VARIANTS, network_size
 from trainers.cifar_options import Options, models_of, rates_of, seeds_of
@@ -79,6 +80,9 @@ def test_models_differ_in_what_is_theirs_alone() -> None:
 def test_ablate_stops_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for picture in ("fields", "energy_along_depth", "learning_curves"):
         monkeypatch.setattr(cifar_plots, picture, lambda *given: given[-1].touch())
+    few = picked(VARIANTS, "full", "euler")  # the others learn in test_cifar_model
+    monkeypatch.setattr(cifar_studies, "VARIANTS", {name: VARIANTS[name] for name in few})
+    monkeypatch.setattr(cifar_studies, "STEPS", tuple(picked(STEPS, 2, 8)))
     folder = tmp_path / "it"
     done = call("--ablate", *TINY, "--out", str(tmp_path), "--name", "it", "--seed", "4")
     assert done.exit_code == 0, done.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ from trainers.sudoku_weights import WEIGHTS, load_weights
 from trainers.sudokus import cached_puzzles
 
 
-@pytest.mark.parametrize("name", ["maze", "sudoku", "lm", "cifar"])
+@pytest.mark.parametrize("name", ["maze", "sudoku", "lm", "cifar", "flow"])
 def test_a_killed_run_goes_on_bit_for_bit(
     name: str, run_module: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -38,16 +39,28 @@ def test_a_killed_run_goes_on_bit_for_bit(
     assert done.stdout.count("same bits") >= 3
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped after step 5 of 8; its checkpoints are those of the steps 3 and 5."""
-    fit(tmp_path / "run", stop_after=5)
-    return tmp_path / "run"
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    fit(folder, stop_after=5)
+    return folder
+
+
+@pytest.fixture
+def folder(stopped: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(stopped, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The weights of the run that never stopped."""
+    return fit(tmp_path_factory.mktemp("never") / "run")[0]
 
 
 @pytest.mark.parametrize("cut", ["half", "newline", "zeros", "letter"])
-def test_a_torn_last_line_is_dropped(folder: Path, tmp_path: Path, cut: str) -> None:
-    whole, _ = fit(tmp_path / "whole")
+def test_a_torn_last_line_is_dropped(folder: Path, whole: dict[str, torch.Tensor], cut: str) -> None:
     path = folder / METRICS
     text = path.read_bytes().rstrip(b"\n")
     last = text.rindex(b"\n") + 1
@@ -107,8 +120,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert load_checkpoint(folder).meta["step"] == 6
 
 
-def test_a_run_that_fell_back_says_so_and_ends_with_the_same_bits(folder: Path, tmp_path: Path) -> None:
-    whole, _ = fit(tmp_path / "whole")
+def test_a_run_that_fell_back_says_so_and_ends_with_the_same_bits(folder: Path, whole: dict[str, torch.Tensor]) -> None:
     path = folder / CHECKPOINT
     path.write_bytes(damaged(path.read_bytes(), "zeros"))
     resumed, run = fit(folder, resume=True)
@@ -144,8 +156,9 @@ def test_weights_and_puzzles_are_checked_too(tmp_path: Path) -> None:
         assert all((value == vars(again)[name]).all() for name, value in vars(made).items())
 
 
-def test_an_interruption_waits_for_the_end_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, _ = fit(tmp_path / "whole")
+def test_an_interruption_waits_for_the_end_of_a_step(
+    whole: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     step, calls = torch.optim.Adam.step, [0]
 
     def interrupted(adam: torch.optim.Adam, *given: object, **named: object) -> object:
