@@ -17,6 +17,7 @@ from metrigen.discretise.rates import rates_program
 from metrigen.discretise.readout import normalised, numerators, readout_densities
 from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady
 from metrigen.errors import SpecError
+from metrigen.integrators.memory import Memory
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.implicit import Equation
@@ -64,7 +65,7 @@ class TimeStep:
 
 
 # What a layer runs. The set is closed: who asks for the kind of one asks for all of them.
-Evolution = TimeStep | LinearSteady | NonlinearSteady | GraphSteady | Scan
+Evolution = TimeStep | LinearSteady | NonlinearSteady | GraphSteady | Scan | Memory
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def discretised(derivation: Derivation) -> tuple[Dynamics, Made]:
 
 def assembled(derivation: Derivation, layer: Dynamics, made: Made) -> Lowered:
     """All programs of a layer: what it runs, and what is read of its states."""
-    if isinstance(made, Scan):
+    if isinstance(made, Scan | Memory):
         return Lowered(layer, made, {}, made.components)
     evolution = _time_step(derivation, layer, made) if isinstance(made, Program) else made
     if isinstance(evolution, NonlinearSteady):

@@ -25,6 +25,7 @@ from metrigen.physics.builders import (
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.plotting import animate, plot
+from metrigen.spec.contract import contract
 from metrigen.spec.distance import hypot
 from metrigen.spec.domain import Graph, Lattice, Sequence
 from metrigen.spec.functional import Dissipation
@@ -64,6 +65,7 @@ __all__ = [
     "System",
     "animate",
     "canonical",
+    "contract",
     "derive",
     "diffusion",
     "energy_density",

@@ -100,6 +100,22 @@ system = System(
 """
 )
 
+MEMORY = (
+    HEAD
+    + """
+tokens = Sequence()
+S = Field("S", tokens, axes=("key", "value"))
+k, q = Input("k", tokens, axes=("key",)), Input("q", tokens, axes=("key",))
+v, lam = Input("v", tokens, axes=("value",)), Input("lam", tokens, nonnegative=True)
+system = System(
+    name="memory", domain=tokens, fields=(S,),
+    hamiltonian=(contract(k, S) - v) ** 2 / 2 + lam * S**2 / 2,
+    metric=lambda F, G: F[S] * G[S],
+    integrator=Exponential(), readout=contract(q, S),
+)
+"""
+)
+
 OWN = (
     HEAD
     + '''
@@ -163,7 +179,7 @@ COUPLED = STEADY.replace("kappa * grad(u).square", "kappa * (u.diff(x) + u.diff(
 
 BASES = {"wave": WAVE, "steady": STEADY, "heat": HEAT, "pair": PAIR, "point": POINT, "burgers": BURGERS, "flow": FLOW,
          "spin": SPIN, "vortex": VORTEX, "string": STRING, "graph": GRAPH, "scan": SCAN, "own": OWN,
-         "gradient": GRADIENT, "ground": GROUND, "coupled": COUPLED}  # fmt: skip
+         "gradient": GRADIENT, "ground": GROUND, "coupled": COUPLED, "memory": MEMORY}  # fmt: skip
 
 
 @dataclass(frozen=True)

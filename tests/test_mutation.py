@@ -14,6 +14,7 @@ import sympy as sp
 
 from metrigen import (
     Dissipation,
+    ExplicitEuler,
     Exponential,
     Field,
     Graph,
@@ -34,6 +35,7 @@ from metrigen.discretise.graph_laws import graph_laws
 from metrigen.discretise.lattice_laws import _symmetry, lattice_laws
 from metrigen.discretise.lattice_positivity import lattice_positivity
 from metrigen.discretise.lattice_probe import Stencil, slopes
+from metrigen.discretise.lattice_volume import lattice_volume
 from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import scan_of
 from metrigen.ir.nodes import Mix, Program
@@ -41,12 +43,13 @@ from metrigen.passes import channels
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.signs import Sign
 from metrigen.physics.variation import diff_along, tidy
+from metrigen.programs import discretised
 from tests.conftest import ROOT
 from tests.lattice.systems import lattice_dynamics
 
 x, y = sp.symbols("x y", real=True)
 LINE, PLANE, POINT = Lattice(x), Lattice(x, y), Lattice()
-u, v, q = Field("u", LINE), Field("v", LINE), Field("q", POINT)
+u, v, q, r = Field("u", LINE), Field("v", LINE), Field("q", POINT), Field("r", POINT)
 rho, e = (sp.Function(name, positive=True)(t, x) for name in ("rho", "e"))
 
 
@@ -108,6 +111,18 @@ def fluid() -> System:
 
 def wave() -> System:
     return System("s", LINE, lagrangian=(u.diff(t) ** 2 - u.diff(x) ** 2) / 2 - u**4)
+
+
+def a_flow_that_stretches() -> System:
+    skew = lambda F, G: q * (F[q] * G[r] - F[r] * G[q])
+    return system((q, r), r**2 + r, POINT, bracket=skew, volume_preserving=True)
+
+
+def a_step_that_stretches_is_refused() -> None:
+    made = system((q, r), r**2 + q**4, POINT, bracket=lambda F, G: F[q] * G[r] - F[r] * G[q], volume_preserving=True,
+                  integrator=ExplicitEuler(1, 0.1))  # fmt: skip
+    with pytest.raises(StructureError):
+        lattice_volume(*discretised(derive(made)))
 
 
 def momentum_is_lost() -> None:
@@ -304,6 +319,8 @@ MUTANTS = (
            verdict("well_posed", "sampled", lambda: system((u,), u**2, metric=Dissipation((u**2, slope_of))))),
     Mutant("casimir", f"{FORM}.apply", nothing,
            refused("casimir", lambda: system((u,), u**2, bracket=second_kdv, casimirs={"square": u**2}))),
+    Mutant("volume", "metrigen.physics.volume:is_zero", lambda expr: True, refused("volume", a_flow_that_stretches)),
+    Mutant("lattice_volume", f"{LATTICE}volume:shears", lambda *a: 0, a_step_that_stretches_is_refused),
     Mutant("constraint", "metrigen.physics.elliptic:_keeps_sign", lambda *a: True, refused("constraint", not_elliptic)),
     Mutant("contraction", "metrigen.physics.contraction:signs_of_matrix", lambda rows: (),
            refused("contraction", energy_without_a_square)),

@@ -116,18 +116,19 @@ class Run:
 def save_checkpoint(
     folder: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
     meta: Mapping[str, Any],
     more: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write weights, optimizer state, ``meta`` and ``more`` as one file with a hash; the one before is kept.
+    """Write weights, state of an optimizer, ``meta`` and ``more`` as one file with a hash; the one before is kept.
 
     Killed at any point, even by a power cut, this leaves at least one whole checkpoint where there was one. A damaged
     one never takes the place of a whole one.
     """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"more.{name}": value for name, value in (more or {}).items()}
-    for index, state in optimizer.state_dict()["state"].items():
+    states = {} if optimizer is None else optimizer.state_dict()["state"]
+    for index, state in states.items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
     path = folder / CHECKPOINT
     if (folder / METRICS).exists():
@@ -159,9 +160,11 @@ class Checkpoint:
     def more(self) -> dict[str, Tensor]:
         return self._of("more.")
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
         """Put weights and optimizer state back, bit for bit."""
         model.load_state_dict(self._of("model."))
+        if optimizer is None:
+            return
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in self._of("optimizer.").items():
             index, key = name.split(".", 1)

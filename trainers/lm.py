@@ -48,7 +48,8 @@ from trainers.common import (
 from trainers.lm_data import SPLITS, Corpus, DataError, load_corpus, windows
 from trainers.lm_report import examine, report
 from trainers.lm_score import bits_per_byte, score_text
-from trainers.lm_variants import ABLATIONS, DEFAULT, VARIANTS, Sizes, build, parameters
+from trainers.lm_variants import ABLATIONS, DEFAULT, VARIANTS, Sizes, build
+from trainers.sizes import parameters
 
 PACKAGE = "lm"
 WARM_UP = 0.05  # of the steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 
 from trainers.lm_gpt import GPT
 from trainers.lm_model import FULL, OscillatorLM, Physics
+from trainers.sizes import matched, parameters
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,6 @@ VARIANTS = {
 }
 DEFAULT = ("physics", "third", "gpt")
 ABLATIONS = ("physics", "no-readout", "no-rotation", "no-damping")
-
-
-def parameters(model: nn.Module) -> int:
-    """How many numbers the model learns."""
-    return sum(p.numel() for p in model.parameters())
-
-
-def matched(build: Callable[[int], nn.Module], target: int) -> int:
-    """The size at which ``build(size)`` comes closest to ``target`` parameters; more size, more parameters.
-
-    The models are built on the meta device: no memory, no random numbers.
-    """
-
-    def count(size: int) -> int:
-        with torch.device("meta"):
-            return parameters(build(size))
-
-    low, high = 1, 2
-    while count(high) < target:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if count(middle) < target else (low, middle)
-    return min((low, high), key=lambda size: abs(count(size) - target))
 
 
 def build(variant: Variant, sizes: Sizes) -> nn.Module:

@@ -20,20 +20,30 @@
 
 namespace {
 
+// Bytes of a vector, one register of the processor: the compiler takes a longer vector apart through memory.
+#ifdef __AVX512F__
+constexpr long REGISTER = 64;
+#elif defined(__AVX__)
+constexpr long REGISTER = 32;
+#else
+constexpr long REGISTER = 16;
+#endif
+
 constexpr long RANK = 2;
 constexpr bool PERIODIC = false;
 constexpr long HALO[3] = {1, 1, 0};
 constexpr long SIDE = RANK ? HALO[RANK ? RANK - 1 : 0] : 0;
 
 constexpr long round_up(long n, long to) { return (n + to - 1) / to * to; }
-// Numbers a vector: 64 bytes of them, half where whole vectors would leave a tenth of the lanes without a site, and no more
-// than a row fills.
-constexpr long lanes_of(long width, long most) {
-    if (width > most / 2 && 10 * round_up(width, most) > 11 * round_up(width, most / 2)) most /= 2;
+// Numbers a vector: a register of them and no more than a row fills; half a register of 64 bytes where whole ones would
+// leave a tenth of the lanes without a site.
+constexpr long lanes_of(long width) {
+    long most = REGISTER / sizeof(R);
+    if (REGISTER == 64 && width > most / 2 && 10 * round_up(width, most) > 11 * round_up(width, most / 2)) most /= 2;
     while (most > 1 && most / 2 >= width) most /= 2;
     return most;
 }
-constexpr long LANES = lanes_of(W, 64 / sizeof(R));
+constexpr long LANES = lanes_of(W);
 constexpr long LEFT = round_up(2 * SIDE, LANES);
 constexpr long STRIDE = LEFT + round_up(W, LANES);
 constexpr long FULL = W / LANES * LANES, REST = W - FULL;

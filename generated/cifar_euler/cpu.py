@@ -378,11 +378,12 @@ class _Unit:
         """The sums of all units, in a fixed order, in the shape of each coefficient."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
+        whole = sums.unflatten(0, (self.samples, -1)).sum(0)
         found = {}
-        for (name, kind), part in zip(kinds, sums.split(widths, 1)):
-            blocks = part.reshape(self.samples, -1, part.shape[1]).sum(0)
+        for (name, kind), blocks in zip(kinds, whole.split(widths, 1)):
             if kind == "matrix":
-                found[name] = torch.block_diag(*(block.reshape(g, g) for block in blocks)).to(dtype)
+                turned = torch.diag_embed(blocks.reshape(-1, g, g).permute(1, 2, 0), dim1=0, dim2=2)
+                found[name] = turned.reshape(self.channels, self.channels).to(dtype)
             else:
                 found[name] = (blocks.sum() if kind == "scalar" else blocks.reshape(-1)).to(dtype)
         return found

@@ -15,6 +15,7 @@ from .base import (
     Tensors,
     as_dtype,
     as_step,
+    broadcast,
     by_sample,
     check_fields,
     check_input,
@@ -164,7 +165,7 @@ class LatticeLayer(BaseLayer):
         for x in inputs:
             check_input(x, "an input")
         try:
-            shape = torch.broadcast_shapes(*(x.shape for x in inputs), (1, self.channels, *[1] * self.RANK))
+            shape = broadcast(*(x.shape for x in inputs), (1, self.channels, *[1] * self.RANK))
         except RuntimeError as error:
             shapes = [tuple(x.shape) for x in inputs]
             raise ValueError(f"inputs of shapes {shapes} do not broadcast to {self.channels} channels") from error

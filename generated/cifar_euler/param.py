@@ -188,9 +188,8 @@ def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:
 
 def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
     """The channel matrix with these blocks (n, b, b) on its diagonal, cut off behind the last channel."""
-    n, b, _ = blocks.shape
-    one = torch.eye(n, dtype=blocks.dtype, device=blocks.device)
-    return (one[:, None, :, None] * blocks[:, :, None, :]).reshape(n * b, n * b)[:channels, :channels]
+    whole = torch.diag_embed(blocks.permute(1, 2, 0), dim1=0, dim2=2)
+    return whole.flatten(2).flatten(0, 1)[:channels, :channels]
 
 
 def _diagonal_blocks(matrix: Tensor, like: Tensor, param: LayerParam, value: Tensor | float) -> Tensor:

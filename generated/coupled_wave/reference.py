@@ -59,7 +59,8 @@ def cayley(matrix: Tensor, scale: Tensor) -> Tensor:
     if matrix.dim() == 2 and n > b:
         blocks = torch.nn.functional.pad(matrix, (0, -n % b, 0, -n % b)).unflatten(0, (-1, b)).unflatten(2, (-1, b))
         turned = cayley(blocks.diagonal(dim1=0, dim2=2).permute(2, 0, 1), scale)
-        return torch.block_diag(*turned)[:n, :n]
+        whole = torch.diag_embed(turned.permute(1, 2, 0), dim1=0, dim2=2)
+        return whole.flatten(2).flatten(0, 1)[:n, :n]
     one = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     return torch.linalg.solve_ex(one - scale * matrix, one + scale * matrix)[0]  # of which nobody waits for a device
 

@@ -13,7 +13,16 @@
 
 namespace {
 
-constexpr long LANES = 64 / sizeof(R);
+// Bytes of a vector, one register of the processor: the compiler takes a longer vector apart through memory.
+#ifdef __AVX512F__
+constexpr long REGISTER = 64;
+#elif defined(__AVX__)
+constexpr long REGISTER = 32;
+#else
+constexpr long REGISTER = 16;
+#endif
+
+constexpr long LANES = REGISTER / sizeof(R);
 typedef R V __attribute__((vector_size(LANES * sizeof(R))));
 typedef R Unaligned __attribute__((vector_size(LANES * sizeof(R)), aligned(sizeof(R)), may_alias));
 typedef std::conditional<sizeof(R) == 8, long long, int>::type Word;

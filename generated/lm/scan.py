@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Tensors, check_input, working
+from .base import Tensors, broadcast, check_input, working
 from .registry import Names, Operators, Run
 
 
@@ -82,7 +82,7 @@ def as_tokens(channels: int, axes: int, /, **inputs: Tensor) -> tuple[Tensors, t
     """The inputs in one shape, (B, C, T) as (B, T, C) in memory or (B, C), and the dtype that was given."""
     shapes = [tuple(check_input(x, name).shape) for name, x in inputs.items()]
     try:
-        shape = torch.broadcast_shapes(*shapes, (1, channels, *([1] * (axes - 2))))
+        shape = broadcast(*shapes, (1, channels, *([1] * (axes - 2))))
     except RuntimeError as error:
         raise ValueError(f"inputs of shapes {shapes} do not broadcast to {channels} channels") from error
     dtype = next(iter(inputs.values())).dtype

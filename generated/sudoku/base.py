@@ -270,6 +270,21 @@ def readable(x: Tensor) -> bool:
     return x.device.type == "cpu" or os.environ.get("METRIGEN_CHECK", "0") == "1"
 
 
+def broadcast(*shapes: Iterable[int]) -> tuple[int, ...]:
+    """The shape that these broadcast to; RuntimeError where they do not. (``torch.broadcast_shapes`` takes as long as a
+    small kernel.)"""
+    found: list[int] = []
+    for shape in shapes:
+        for axis, size in enumerate(reversed(tuple(shape))):
+            if axis == len(found):
+                found.append(size)
+            elif found[axis] == 1:
+                found[axis] = size
+            elif size != 1 and size != found[axis]:
+                raise RuntimeError(f"{size} and {found[axis]} do not broadcast")
+    return tuple(reversed(found))
+
+
 def exact(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """The method outside of autocast: sums of differences need all the digits of what they are given."""
 

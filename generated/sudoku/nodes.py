@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import check_input, working
+from .base import broadcast, check_input, working
 from .graph import Dense, Sparse
 from .trajectories import moment
 
@@ -29,7 +29,7 @@ def _fitted(x: Tensor | None, shape: tuple[int, ...], like: Tensor, name: str) -
     """A prescribed array in the dtype of the state, with all axes of ``shape``, those of size one not expanded."""
     x = check_input(x, name)
     try:
-        fits = torch.broadcast_shapes(x.shape, shape) == tuple(shape)
+        fits = broadcast(x.shape, shape) == tuple(shape)
     except RuntimeError:
         fits = False
     if not fits:
@@ -81,7 +81,7 @@ def empty_field(
         batch = x.shape[:-2] if dense else x.shape[:-1]
         shapes.append((*batch, x.shape[-1] if dense else 1))
     try:
-        shape = torch.broadcast_shapes(*shapes, (1, channels, 1))
+        shape = broadcast(*shapes, (1, channels, 1))
     except RuntimeError as error:
         text = ", ".join(f"{name} {tuple(x.shape)}" for name, x in given.items())
         raise ValueError(f"inputs do not broadcast to {channels} channels and one number of nodes: {text}") from error

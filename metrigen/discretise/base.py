@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from metrigen.discretise.dynamics import Dynamics
     from metrigen.discretise.graph_steady import GraphSteady
     from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady
+    from metrigen.integrators.memory import Memory
     from metrigen.integrators.scan import Scan
 
     # What a method makes of the dynamics: one step, state, inputs and parameters -> the state after it; dF = 0 to be
     # solved on a lattice or a graph; or the programs of a token.
-    Made: TypeAlias = Program | LinearSteady | NonlinearSteady | GraphSteady | Scan
+    Made: TypeAlias = Program | LinearSteady | NonlinearSteady | GraphSteady | Scan | Memory
 
 
 @dataclass(frozen=True)

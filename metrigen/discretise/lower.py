@@ -19,6 +19,7 @@ from metrigen.discretise.elliptic import Equation
 from metrigen.discretise.jets import Jet
 from metrigen.discretise.lattice import Stencils, functional_density, site_density
 from metrigen.discretise.lattice_laws import lattice_laws
+from metrigen.discretise.lattice_volume import lattice_volume
 from metrigen.discretise.readout import current_densities, tensor_densities
 from metrigen.discretise.steady_programs import linear_steady, nonlinear_steady
 from metrigen.errors import InternalError, SpecError
@@ -71,7 +72,9 @@ class Lowering(Discretisation):
         return nonlinear_steady(dynamics) if solver == "newton" else linear_steady(dynamics, solver)
 
     def laws(self, dynamics: Dynamics, made: Made) -> tuple[Law, ...]:
-        return lattice_laws(dynamics)
+        if not (dynamics.derivation.system.volume_preserving and isinstance(made, Program)):
+            return lattice_laws(dynamics)
+        return (*lattice_laws(dynamics), lattice_volume(dynamics, made))
 
     def diagnostics(self, derivation: Derivation) -> dict[str, Program]:
         """``stress_energy`` and ``currents`` at the sites, as far as there are such."""

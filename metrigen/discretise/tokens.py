@@ -20,6 +20,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.nodes import Array, Program
 from metrigen.physics.channels import has_maps
 from metrigen.physics.derivation import Derivation, Law
+from metrigen.physics.memory import check_readout
 from metrigen.spec import domain as spec_domain
 from metrigen.spec.contracts import Method
 from metrigen.spec.system import System
@@ -27,6 +28,7 @@ from metrigen.spec.system import System
 if TYPE_CHECKING:
     from metrigen.discretise.base import Made
     from metrigen.discretise.dynamics import Dynamics
+    from metrigen.integrators.memory import Memory
     from metrigen.integrators.scan import Scan
 
 KEEPS = "linear dynamics exact: rotation, decay and fixed point of every token"
@@ -51,6 +53,13 @@ class SequenceLowering(Lowering):
         return cls(arrays, params, Stencils(spec_domain.Lattice()))
 
     @classmethod
+    def check_readout(cls, system: System) -> None:
+        if system.remembers:
+            check_readout(system.readout)
+        else:
+            super().check_readout(system)
+
+    @classmethod
     def check_input(cls, f: AppliedUndef, system: System) -> None:
         return
 
@@ -71,17 +80,22 @@ class SequenceLowering(Lowering):
 
     @classmethod
     def method_sentences(cls, derivation: Derivation, steps: str, limits: Sequence[str]) -> list[str]:
+        if derivation.system.remembers:
+            return [f"{type(derivation.system.integrator).__name__}: {derivation.law('token').how}."]
         coupled = derivation.bracket is not None and has_maps(derivation.bracket.form)
         once = f"One step of dt = {derivation.system.dt} a token, at any dt."
         return [f"{type(derivation.system.integrator).__name__}: {COUPLED_KEEPS if coupled else KEEPS}.", once]
 
-    def programs(self, method: Method, dynamics: Dynamics) -> Scan:
+    def programs(self, method: Method, dynamics: Dynamics) -> Scan | Memory:
         return method.token_programs(dynamics)
 
     def solve(self, dynamics: Dynamics, solver: str) -> NoReturn:
         raise SpecError("a sequence is stepped token by token", part="integrator", fix="Exponential()", see="sequence")
 
     def laws(self, dynamics: Dynamics, made: Made) -> tuple[Law, ...]:
+        if dynamics.derivation.system.remembers:
+            how = "every part of the step is the exact exponential of its own, and contracts where the dynamics does"
+            return (dynamics.derivation.law("contraction").inherited("step_contraction", how),)
         return sequence_laws(dynamics.derivation, cast("Scan", made))
 
     def diagnostics(self, derivation: Derivation) -> dict[str, Program]:

@@ -21,6 +21,7 @@ import sympy as sp
 
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.integrators.base import TimeStepper
+from metrigen.integrators.memory import Memory, memory_of
 from metrigen.integrators.scan import Scan, scan_of
 from metrigen.integrators.separable import Flows
 from metrigen.ir.nodes import Program
@@ -100,8 +101,9 @@ class Exponential(TimeStepper):
                     "Strang(...) takes friction that changes from site to site",
                 )
 
-    def token_programs(self, dynamics: Dynamics) -> Scan:
-        return scan_of(dynamics.derivation)
+    def token_programs(self, dynamics: Dynamics) -> Scan | Memory:
+        derivation = dynamics.derivation
+        return memory_of(derivation) if derivation.system.remembers else scan_of(derivation)
 
     def step(self, dynamics: Dynamics) -> Program:
         flows = Flows.of(dynamics, dynamics.time + self.dt / 2)

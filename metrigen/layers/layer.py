@@ -9,6 +9,7 @@ from functools import cached_property
 import sympy as sp
 
 from metrigen.discretise.steady_programs import NonlinearSteady
+from metrigen.integrators.memory import Memory
 from metrigen.integrators.scan import Scan
 from metrigen.ir.constraints import Constraint, constraints_of
 from metrigen.ir.implicit import Equation
@@ -64,6 +65,17 @@ class Layer:
     def on_tokens(self) -> bool:
         """Whether its time is the token axis."""
         return isinstance(self.evolution, Scan)
+
+    @property
+    def memory(self) -> Memory:
+        """The evolution of a matrix memory."""
+        assert isinstance(self.evolution, Memory), self.evolution
+        return self.evolution
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it is a matrix memory on a sequence."""
+        return isinstance(self.evolution, Memory)
 
     @property
     def rank(self) -> int:

@@ -16,6 +16,7 @@ Kind = Literal["map", "steps", "solve", "scan"]
 _BESIDE = {
     "readout": (0, 1), "evolve": (1, 2), "rollout": (2, 3), "evolve_readout": (1, 3), "implicit": (1, 3),
     "rollout_readout": (1, 4), "solve": (0, 8), "equilibrium": (0, 12), "scan": (2, 0), "readout_scan": (1, 1),
+    "remember": (0, 4),
 }  # fmt: skip
 
 

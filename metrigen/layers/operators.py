@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from metrigen.discretise.graph_steady import GraphSteady
 from metrigen.discretise.steady_programs import LinearSteady
+from metrigen.integrators.memory import Memory
 from metrigen.integrators.scan import Scan
-from metrigen.ir.nodes import Array, Kind
+from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.layers.operator import Operator, names_of
 from metrigen.programs import TimeStep
 
@@ -21,10 +22,20 @@ _KINDS = {
 }  # fmt: skip
 
 
+_MEMORY = {
+    "state": "state", "last": "state", "kept": "kept", "read": "columns", "content": "columns", "keep": "keep",
+    "turn": "half",
+}  # fmt: skip
+
+
 def operators_of(layer: Layer) -> tuple[Operator, ...]:
-    evolution, readout, adjoint = layer.evolution, layer.programs["readout"], layer.programs["readout_adjoint"]
+    evolution = layer.evolution
+    if isinstance(evolution, Memory):
+        nothing = Program("scan", (), (), ())  # a recurrence with no program of its own
+        return (Operator("scan", "scan", "remember", (evolution.coefficients,), nothing, nothing),)
     if isinstance(evolution, Scan):
         return _scan(evolution)
+    readout, adjoint = layer.programs["readout"], layer.programs["readout_adjoint"]
     groups = names_of(readout.inputs), len(readout.outputs)
     reading = Operator("readout", "map", "readout", groups, readout, adjoint)
     if isinstance(evolution, TimeStep):
@@ -79,6 +90,8 @@ def kinds(layer: Layer) -> Mapping[str, str]:
     """Name of an array that an operator is handed -> what the runtime calls its kind."""
     if isinstance(layer.evolution, Scan):
         return _token_kinds(layer.evolution)
+    if isinstance(layer.evolution, Memory):
+        return _MEMORY | {name: _MEMORY.get(name, "rows") for name in layer.evolution.coefficients}
     programs = [layer.programs[n] for n in ("readout", "step", "operator") if n in layer.programs]
     arrays = {a.name: a for program in programs for a in program.inputs}
     return {name: " ".join((_KINDS[a.kind], *_numbers(a))) for name, a in sorted(arrays.items())}

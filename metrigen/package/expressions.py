@@ -17,6 +17,7 @@ from sympy.printing.str import StrPrinter
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
 from metrigen.layers.layer import Layer
+from metrigen.spec.contract import contract
 from metrigen.spec.distance import bearing, hypot, overhypot
 from metrigen.spec.domain import EDGE, NODE
 from metrigen.spec.edges import average, difference
@@ -40,7 +41,7 @@ from metrigen.spec.symbols import InputFunction, Param, mix, total, transposed
 
 WIDTH = 98  # of a line of text, with the name before it
 HEAD, TAIL = sp.Symbol("head", real=True), sp.Symbol("tail", real=True)
-_COUPLING = {mix: "_mix", transposed: "_transposed", total: "_total"}
+_COUPLING = {mix: "_mix", transposed: "_transposed", total: "_total", contract: "_contract"}
 
 
 def expressions_text(layer: Layer, header: str) -> str:
@@ -154,6 +155,8 @@ def _symbols(expr: sp.Expr, layer: Layer) -> dict[str, str]:
     learned_names = {f.head.name for f in layer.derivation.hamiltonian.atoms(learned)}
     densities = (layer.derivation.hamiltonian, layer.spec.system.lagrangian)
     inputs = {f.func.__name__ for e in densities if e is not None for f in e.atoms(InputFunction)}
+    if expr.has(contract):
+        found["_contract"] = "function"
     for f in expr.atoms(AppliedUndef):
         name = f.func.__name__
         kind = "input" if isinstance(f, InputFunction) else "function" if name in learned_names else "field"
@@ -189,7 +192,7 @@ class _Printer(StrPrinter):
 
     def _print_Function(self, expr: sp.Expr) -> str:
         name = _COUPLING.get(type(expr), expr.func.__name__)
-        if not isinstance(expr, AppliedUndef) and name in self._taken:
+        if not isinstance(expr, (AppliedUndef, *_COUPLING)) and name in self._taken:
             name = f"sympy.{name}"
         return f"{name}({self.stringify(expr.args, ', ')})"
 

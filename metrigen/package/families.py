@@ -1,4 +1,4 @@
-"""The three families of layers: on a lattice, on a graph, on a sequence."""
+"""The four families of layers: on a lattice, on a graph, on a sequence, and the matrix memories of one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from metrigen.package.graph_module import graph_parts
 from metrigen.package.graph_sections import graph_sections
 from metrigen.package.guarantees import field_cost, field_guarantees, graph_cost, token_cost, token_guarantees
 from metrigen.package.lattice_module import lattice_parts
+from metrigen.package.memory_module import memory_parts
+from metrigen.package.memory_sections import memory_cost, memory_guarantees, memory_sections
 from metrigen.package.module import Parts
 from metrigen.package.runtime import runtime
 from metrigen.package.sections import sections
@@ -57,5 +59,10 @@ GRAPH = Family(graph_parts, graph_sections, field_guarantees, graph_cost, _graph
 SEQUENCE = Family(token_parts, sequence_sections, token_guarantees, token_cost, lambda layer: runtime("scan"))
 
 
+MEMORY = Family(memory_parts, memory_sections, memory_guarantees, memory_cost, lambda layer: runtime("memory"))
+
+
 def family_of(layer: Layer) -> Family:
+    if layer.remembers:
+        return MEMORY
     return SEQUENCE if layer.on_tokens else GRAPH if layer.on_edges else LATTICE

@@ -22,6 +22,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".graph": ("Dense", "Sparse"),
     ".graph_operators": ("Bound",),
     ".lattice": ("LatticeLayer",),
+    ".memory": ("as_matrices", "as_vectors", "forgetting"),
     ".networks": ("NetworkOffset", "NetworkWeights"),
     ".nodes": ("Graph", "along_edges", "at_nodes", "at_time", "by_step", "empty_field", "in_work"),
     ".noise": ("Noisy",),

@@ -43,6 +43,8 @@ class Row:
 
 def rows(layer: Layer) -> Iterator[Row]:
     """In order: the terms of the functionals, what is made once, what a step gives, the readout."""
+    if layer.remembers:
+        return
     if layer.on_tokens:
         yield from _token_rows(layer)
     else:

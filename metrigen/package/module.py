@@ -45,7 +45,8 @@ def module_text(package: Package, parts: Parts, header: str) -> str:
     body = render(
         "layer.py.j2", parts=parts, title=layer.class_name, class_name=layer.class_name,
         components=repr(layer.lowered.components), fields=layer.fields,
-        reports=not layer.on_tokens and (not layer.stepping or layer.reports), parameters=parameters(layer),
+        reports=not (layer.on_tokens or layer.remembers) and (not layer.stepping or layer.reports),
+        parameters=parameters(layer),
         number_step=bool(floats(layer)), reversible=is_reversible(layer),
     )  # fmt: skip
     absent = () if package.registered else ("operators",)

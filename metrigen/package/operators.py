@@ -25,7 +25,9 @@ def operators_text(package: Package, header: str) -> str:
     """Every operator with the names of its arrays, the kinds of those, and the backends that have kernels for them."""
     layer, used = package.layer, package.used
     kind, file = ("ReadingOperators", "readings") if reads(package) else ("Operators", "registry")
-    if layer.on_tokens:
+    if layer.remembers:
+        kind, file = "MemoryOperators", "memory"
+    elif layer.on_tokens:
         kind, file = "ScanOperators", "scan"
     elif layer.on_edges:
         kind, file = ("GraphOperators", "graph_operators") if layer.stepping else ("SteadyOperators", "graph_solves")

@@ -1,4 +1,5 @@
-"""The linear maps between channels, ``mix`` and ``total``: normal form, lifting, transpose, explicit channels.
+"""The linear maps between channels, ``mix`` and ``total``, and the sum over a named axis, ``contract``: normal form,
+lifting, transpose, explicit channels.
 
 Every field is a multiplet and a product is elementwise in the channel, so a map is opaque to ordinary
 differentiation. Lifting names each outermost map by a symbol; the chain rule then passes through it by linearity
@@ -15,9 +16,10 @@ from sympy.core.function import AppliedUndef
 from metrigen.physics.jets import Jet
 from metrigen.physics.size import expanded_terms
 from metrigen.physics.work_budget import expand, spend_on
+from metrigen.spec.contract import contract
 from metrigen.spec.symbols import Param, mix, mix_transposed, total, transposed
 
-MAPS = (mix, total)
+MAPS = (mix, total, contract)
 LARGE = 1000  # terms beyond which the argument of a map is not expanded
 
 
@@ -71,6 +73,8 @@ def apply(atom: sp.Expr, f: sp.Expr) -> sp.Expr:
     """The map of ``atom`` applied to ``f``, in normal form."""
     if isinstance(atom, total):
         return _linear(f, lambda g: total(g))
+    if isinstance(atom, contract):
+        return _linear(f, lambda g: contract(atom.args[0], g), _is_number)
     return _linear(f, lambda g: _mix(atom.args[0], g))
 
 
@@ -78,6 +82,8 @@ def apply_transposed(atom: sp.Expr, f: sp.Expr) -> sp.Expr:
     """The transpose of the map of ``atom`` applied to ``f``, in normal form."""
     if isinstance(atom, total):
         return _linear(f, lambda g: total(g))
+    if isinstance(atom, contract):
+        return atom.args[0] * f  # <w, k.S> = <k w, S>, k and w broadcast over the axes of S
     return _linear(f, lambda g: mix_transposed(atom.args[0], g))
 
 
@@ -85,15 +91,21 @@ def _mix(matrix: sp.Expr, f: sp.Expr) -> sp.Expr:
     return mix_transposed(matrix.args[0], f) if isinstance(matrix, transposed) else mix(matrix, f)
 
 
-def _linear(f: sp.Expr, act: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
-    """A linear map term by term, with factors that are the same in every channel moved out."""
+def _is_number(expr: sp.Expr) -> bool:
+    return bool(expr.is_number)
+
+
+def _linear(f: sp.Expr, act: Callable[[sp.Expr], sp.Expr], outside: Callable[[sp.Expr], bool] | None = None) -> sp.Expr:
+    """A linear map term by term, with factors that it does not see moved ``outside``: by default those that are the
+    same in every channel."""
+    outside = outside or is_scalar
     out = []
     # Splitting is for comparison only; what is too large to expand stays one argument.
     for term in sp.Add.make_args(expand(f) if expanded_terms(f) < LARGE else f):
         scalars: list[sp.Expr] = []
         rest: list[sp.Expr] = []
         for factor in sp.Mul.make_args(term):
-            (scalars if is_scalar(factor) else rest).append(factor)
+            (scalars if outside(factor) else rest).append(factor)
         out.append(sp.Mul(*scalars) * act(sp.Mul(*rest)))
     return sp.Add(*out)
 
@@ -102,7 +114,7 @@ def is_scalar(expr: sp.Expr) -> bool:
     """Is the value the same in every channel? Numbers, coordinates, per="scalar" parameters and channel sums are."""
     if isinstance(expr, total):
         return True
-    if isinstance(expr, (Jet, AppliedUndef, mix)):
+    if isinstance(expr, (Jet, AppliedUndef, mix, contract)):
         return False
     if isinstance(expr, Param):
         return expr.per == "scalar" and not expr.is_matrix

@@ -64,6 +64,8 @@ def stated(system: System) -> Iterator[tuple[str, sp.Expr]]:
         yield "temperature", sp.sympify(system.temperature)
     if system.dt is not None:
         yield "integrator", sp.sympify(system.dt)
+    if isinstance(system.readout, sp.Expr):
+        yield "readout", system.readout
 
 
 def _of_form(form: Callable[..., Any] | Dissipation | None) -> list[sp.Expr]:

@@ -20,12 +20,14 @@ from metrigen.physics.jets import from_jets
 from metrigen.physics.laws import structure_laws
 from metrigen.physics.learned_law import learned_law
 from metrigen.physics.limits import step_limit
+from metrigen.physics.memory import derive_memory
 from metrigen.physics.preconditions import check_integrator
 from metrigen.physics.size import TooLarge, blamed_on
 from metrigen.physics.state import State, build_state, equations
 from metrigen.physics.step_bounds import check_step
 from metrigen.physics.symmetry import currents
 from metrigen.physics.tensor import tensor_of
+from metrigen.physics.volume import volume_law
 from metrigen.physics.wellposed import check_well_posed
 from metrigen.physics.work_budget import EQUATIONS, LAW, LAWS, limited
 from metrigen.spec.domain import Graph
@@ -60,6 +62,9 @@ def _derive(system: System) -> Derivation:
     if isinstance(system.domain, Graph):  # differences along edges in the place of derivatives
         with limited(EQUATIONS):
             return derive_on_graph(system, system.domain)
+    if system.remembers:
+        with limited(LAWS):
+            return derive_memory(system)
     with limited(EQUATIONS):
         state = build_state(system)
     auxiliary = state.constrained
@@ -67,7 +72,7 @@ def _derive(system: System) -> Derivation:
         laws = structure_laws(state)
         if auxiliary is not None:
             laws = (check_constraint(auxiliary, state.rates), *laws)
-        laws = (*laws, *fluctuation_law(state, laws))
+        laws = (*laws, *fluctuation_law(state, laws), *volume_law(state))
         laws = (*laws, *(_OF_DOMAINS[name](state, laws) for name in system.domain.laws))
         tensor = tensor_of(state)
         conserved, current_law = currents(state)

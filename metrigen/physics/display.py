@@ -26,6 +26,7 @@ STATEMENTS = {
     "entropy_degeneracy": r"$\{S, G\} = 0$ for every $G$: the reversible part makes no entropy",
     "noether": "the stress-energy tensor and declared currents obey their conservation laws",
     "fluctuation_dissipation": r"$e^{-H/T}$ stands still under the noise of the metric",
+    "volume": r"the volume of phase space is kept, $\log|\det \partial z'/\partial z| = 0$",
     "constraint": "an elliptic constraint determines its auxiliary field",
     "contraction": "two states under the same tokens never move apart",
     "well_posed": "short waves do not grow without bound",

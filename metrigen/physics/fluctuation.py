@@ -25,13 +25,13 @@ from metrigen.physics import channels
 from metrigen.physics.clock import is_driven, moves
 from metrigen.physics.derivation import Derivation, Law, Verdict
 from metrigen.physics.jets import from_jets, jet, jets_of
-from metrigen.physics.operators import Form
 from metrigen.physics.preconditions import name_of, rows, unfit
-from metrigen.physics.report import show, witness
+from metrigen.physics.report import show
 from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
+from metrigen.physics.volume import divergence
 from metrigen.physics.work_budget import LAW, limited
-from metrigen.physics.zero import every, is_zero, zero_test
+from metrigen.physics.zero import is_zero
 from metrigen.spec.symbols import InputFunction, Param
 
 NAME = "fluctuation_dissipation"
@@ -102,9 +102,10 @@ def _law(state: State, temperature: sp.Expr, positive: Law) -> Law:
     place = "the lattice" if state.axes else "the system"
     sites = ", H the sum over its sites" if state.axes else ""
     how = f"exp(-H/T) of {place}{sites}: M dH, T div M and the noise cancel in the Fokker-Planck current"
-    flow = _flow(state)
+    flow = divergence(state)
     if flow.verdict == "failed":
-        return flow
+        still = "exp(-H/T) does not stand still: its current has the divergence div(J dH) exp(-H/T)"
+        return Law(NAME, "failed", still, flow.detail, flow.witness)
     conditions = [*_apart(state, temperature), *_still(state, temperature)]
     conditions += [positive.detail or "the metric is positive"] if positive.verdict == "conditional" else []
     if "sampled" in (flow.verdict, positive.verdict):
@@ -112,40 +113,6 @@ def _law(state: State, temperature: sp.Expr, positive: Law) -> Law:
         return Law(NAME, "sampled", f"{how}; {open_}", " and ".join(conditions))
     verdict: Verdict = "conditional" if conditions else "proved"
     return Law(NAME, verdict, f"{how}, and {flow.how}", " and ".join(conditions))
-
-
-def _flow(state: State) -> Law:
-    """Whether J dH keeps volumes."""
-    form = state.bracket
-    if form is None:
-        return Law(NAME, "proved", "there is no bracket")
-    fields = set(state.fields)
-    held = [j for j in jets_of(form.density) if j.base in fields]
-    if not held:
-        return Law(NAME, "proved", "div(J dH) = 0, as J is free of the state")
-    covectors = {*form.left, *form.right}
-    if channels.has_maps(form.density) or any(j.order for j in jets_of(form.density) if j.base in covectors | fields):
-        how = "whether div(J dH) vanishes was not decided: J holds the state, and couples sites or channels"
-        return Law(NAME, "sampled", how)
-    return _at_the_site(state, form)
-
-
-def _at_the_site(state: State, form: Form) -> Law:
-    """sum of d(J dH)_u / du where J is a matrix of functions at the site: the second derivatives of H drop out, J being
-    skew, and (sum of dJ_uv/du) dH/dv is left."""
-    left = sp.Add(*(row.diff(jet(u)) for u, row in zip(state.fields, form.rows, strict=True)))
-    slots = {g: sp.expand(left).coeff(jet(g)) for g in form.right}
-    tests = [zero_test(c) for c in slots.values()]
-    if all(tests):
-        verdict: Verdict = "proved" if every(tests).by == "expansion" else "sampled"
-        return Law(NAME, verdict, "div(J dH) = 0, as sum of dJ_uv/dz_u = 0 for every v")
-    residual = sp.Add(*(c * e for c, e in zip(slots.values(), state.covectors, strict=True)))
-    if is_zero(residual):
-        spread = any(j.order for e in state.covectors for j in jets_of(e))
-        how = "div(J dH) = 0 with this H" + " in the continuum; of the stencil it was not decided" * spread
-        return Law(NAME, "sampled" if spread else "proved", how)
-    how = "exp(-H/T) does not stand still: its current has the divergence div(J dH) exp(-H/T)"
-    return Law(NAME, "failed", how, f"div(J dH) = {show(residual)}", witness(residual))
 
 
 def differs(temperature: sp.Expr, axes: tuple[sp.Symbol, ...]) -> tuple[bool, bool]:

@@ -127,7 +127,7 @@ def check_field(system: System, u: object) -> None:
         )
     if any(x not in want and getattr(x, "name", "") == t.name for x in u.args):
         raise _foreign_time(u)
-    if u.args != want:
+    if own_arguments(system, u) != want:
         raise SpecError(
             f"{u} is a field of another domain",
             part=u.func.__name__,
@@ -136,6 +136,11 @@ def check_field(system: System, u: object) -> None:
             see="fields",
         )
     check_real(u)
+
+
+def own_arguments(system: System, u: AppliedUndef) -> tuple[sp.Basic, ...]:
+    """The coordinates that a function is of, but for the named axes of a matrix memory."""
+    return tuple(x for x in u.args if not (system.domain.tokens and isinstance(x, Index)))
 
 
 def _foreign_time(u: AppliedUndef) -> SpecError:
@@ -181,7 +186,7 @@ def check_functions(system: System, part: str, expr: sp.Expr) -> None:
             if isinstance(u, InputFunction) or t not in u.args:
                 if any(x not in want and x.name == t.name for x in u.args):
                     raise _foreign_time(u)
-                if any(x not in want for x in u.args):
+                if any(x not in want for x in own_arguments(system, u)):
                     raise SpecError(
                         f"{u} is an input of another domain",
                         part=u.func.__name__,

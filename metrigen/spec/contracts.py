@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from metrigen.discretise.base import Made
     from metrigen.discretise.dynamics import Dynamics
+    from metrigen.integrators.memory import Memory
     from metrigen.integrators.scan import Scan
     from metrigen.physics.derivation import Derivation
     from metrigen.physics.limits import SmallWaves
@@ -73,7 +74,7 @@ class Method(ABC):
     def programs(self, dynamics: Dynamics) -> Made:
         """What the layer runs, of the discretised dynamics: one step, or a solve."""
 
-    def token_programs(self, dynamics: Dynamics) -> Scan:
+    def token_programs(self, dynamics: Dynamics) -> Scan | Memory:
         """``programs`` on a ``Sequence``: those of a token."""
         raise self._unstated("a token", "check_token")
 

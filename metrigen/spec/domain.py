@@ -144,7 +144,8 @@ class Lattice(Domain):
 
 
 class Index(sp.Symbol):
-    """The index of a node or of an edge: the coordinate of what lives on a graph; it is no axis of a space."""
+    """The index of a node or of an edge, the coordinate of what lives on a graph, or of a row or a column of a matrix
+    memory; it is no axis of a space."""
 
     __slots__ = ()
 

@@ -12,7 +12,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef, UndefinedFunction
 
 from metrigen.errors import SpecError
-from metrigen.spec.domain import Domain, Support
+from metrigen.spec.domain import Domain, Index, Support
 from metrigen.spec.names import check_name
 from metrigen.spec.numbers import check_number
 
@@ -20,10 +20,14 @@ t = sp.Symbol("t", real=True)
 PER = ("scalar", "channel", "site", "edge", "sample")
 
 
-def Field(name: str, domain: Domain) -> AppliedUndef:
-    """A dynamical field: the SymPy function ``name(t, *axes)``, the same object as a plain applied function."""
+def Field(name: str, domain: Domain, *, axes: tuple[str, ...] = ()) -> AppliedUndef:
+    """A dynamical field: the SymPy function ``name(t, *axes)``, the same object as a plain applied function.
+
+    axes  on a ``Sequence``: names of the axes of a matrix that every channel keeps, as ("key", "value")
+    """
     _check_domain("Field", name, domain, Domain)
-    return sp.Function(check_name(name, "field"), real=True)(t, *domain.axes)
+    named = _named_axes(name, domain, axes)
+    return sp.Function(check_name(name, "field"), real=True)(t, *domain.axes, *named)
 
 
 def momentum(u: AppliedUndef) -> AppliedUndef:
@@ -51,15 +55,40 @@ def Input(
     positive: bool = False,
     nonnegative: bool = False,
     time_dependent: bool = False,
+    axes: tuple[str, ...] = (),
 ) -> AppliedUndef:
     """A prescribed field ``name(*axes)``, or ``name(t, *axes)`` if ``time_dependent``: source, conductivity, wall.
 
-    On a ``Sequence`` it has one value a token, and so depends on the time; on ``graph.edges`` one value an edge.
+    On a ``Sequence`` it has one value a token, and so depends on the time, or a vector along named ``axes`` of a
+    matrix memory; on ``graph.edges`` one value an edge.
     """
     _check_domain("Input", name, domain, Support)
+    named = _named_axes(name, domain, axes)
     assumptions = {"real": True, **_signs(positive, nonnegative)}
     function = UndefinedFunction(check_name(name, "input"), bases=(InputFunction,), role="input", **assumptions)
-    return function(*domain.input_arguments(t, time_dependent))
+    return function(*domain.input_arguments(t, time_dependent), *named)
+
+
+def _named_axes(name: str, domain: Support, axes: object) -> tuple[Index, ...]:
+    """The axes of a matrix memory by their names. Raises SpecError for what is no tuple of names."""
+    if axes == ():
+        return ()
+    if not (isinstance(domain, Domain) and domain.tokens):
+        raise SpecError(
+            f"{name!r} has axes= on a {type(domain).__name__}",
+            part=name,
+            why="named axes are those of a matrix that the channels of a Sequence keep",
+            fix="tokens = Sequence(), or leave axes= out: a Lattice has axes of its own",
+            see="memory",
+        )
+    if not isinstance(axes, (tuple, list)) or not all(isinstance(a, str) for a in axes) or len(set(axes)) != len(axes):
+        raise SpecError(
+            f"{name!r}: axes={axes!r} is no tuple of names, each once",
+            part=name,
+            fix='axes=("key", "value") for a matrix, axes=("key",) for a vector',
+            see="memory",
+        )
+    return tuple(Index(check_name(a, "axis")) for a in axes)
 
 
 def _check_domain(word: str, name: object, domain: object, kind: type[Support]) -> None:

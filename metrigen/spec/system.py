@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.spec.contracts import Method, Solver, Stepper
 from metrigen.spec.density import density
-from metrigen.spec.domain import Domain, Lattice
+from metrigen.spec.domain import Domain, Index, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula, name_of, plain
 from metrigen.spec.names import check_identifier, check_label, check_system_name
@@ -39,11 +39,13 @@ class System:
     symmetries   {"name": {field: characteristic Q}}
     casimirs     {"name": density C(z)}, each verified: J dC = 0
     integrator   how time is stepped, or ``SteadyState``
-    readout      what the layer reads out
+    readout      what the layer reads out; of a matrix memory contract(q, S)
     almost_poisson  accept a skew bracket that fails the Jacobi identity
     constraints  {psi: C}: the auxiliary field psi, no part of the state, is fixed by the elliptic equation C = 0
     temperature  of the bath that the metric stands for, a number, ``Param`` or ``Input`` in units of the energy: the
                  metric makes noise too, dz = (J dH - M dH + T div M) dt + sqrt(2 T M) dW (Ito)
+    volume_preserving  ask that flow and step keep the volume of phase space, log|det dz'/dz| = 0: proved, or refused
+                 where that is not so
 
     Raises SpecError if the parts do not make a system.
     """
@@ -59,10 +61,11 @@ class System:
     symmetries: Mapping[str, Mapping[AppliedUndef, sp.Expr]] | None = None
     casimirs: Mapping[str, sp.Expr] | None = None
     integrator: Method | None = None
-    readout: Readout | None = None
+    readout: Readout | sp.Expr | None = None
     almost_poisson: bool = False
     constraints: Mapping[AppliedUndef, sp.Expr] | None = None
     temperature: sp.Expr | None = None
+    volume_preserving: bool = False
 
     def __post_init__(self) -> None:
         check_system_name(self.name)
@@ -111,6 +114,14 @@ class System:
             )
         if self.temperature is not None:
             object.__setattr__(self, "temperature", temperature_of(self))
+        if self.volume_preserving and self.lattice and self.solves:
+            raise SpecError(
+                "volume_preserving= speaks of steps",
+                part="volume_preserving",
+                why=f"{type(self.integrator).__name__} has none",
+                fix="drop it, or Leapfrog(steps=8, dt=0.1)",
+                see="system-parts",
+            )
 
     @property
     def lattice(self) -> Lattice:
@@ -153,6 +164,11 @@ class System:
         return self.integrator.dt if isinstance(self.integrator, Stepper) else None
 
     @property
+    def remembers(self) -> bool:
+        """Whether it is a matrix memory: fields on a ``Sequence`` with named axes of their own."""
+        return self.domain.tokens and any(isinstance(x, Index) for u in self.fields or () for x in _arguments(u))
+
+    @property
     def stated_fields(self) -> tuple[AppliedUndef, ...]:
         """The fields that the system states, before anything is derived: those of a Lagrangian with their momenta."""
         if self.fields is not None:
@@ -176,6 +192,10 @@ class System:
         elif isinstance(self.integrator, Solver):
             shown.append(rf"&\text{{{type(self.integrator).__name__}, solver {self.integrator.solver}}}")
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(shown) + r"\end{aligned}$"
+
+
+def _arguments(u: object) -> tuple[sp.Basic, ...]:
+    return u.args if isinstance(u, AppliedUndef) else ()
 
 
 class _Shown(Functional):

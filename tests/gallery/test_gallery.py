@@ -28,6 +28,7 @@ from tests.gallery import (
     graphs,
     learned,
     mechanics,
+    memories,
     networks,
     sequences,
 )
@@ -45,6 +46,7 @@ CHECKS = {
         constrained,
         graphs,
         learned,
+        memories,
         networks,
         sequences,
         driven,
@@ -137,6 +139,9 @@ def test_a_package_does_not_depend_on_what_was_compiled_before() -> None:
 def test_the_layer_runs(name: str) -> None:
     """Finite states, energies and gradients in float64 with two channels and a batch."""
     system, found = spec(name).system, derivation(name)
+    if system.remembers:
+        runs_as_a_memory(name)
+        return
     if isinstance(system.domain, Sequence):
         runs_on_a_sequence(name)
         return
@@ -174,6 +179,22 @@ def runs_on_a_sequence(name: str) -> None:
     assert all(torch.isfinite(x).all() for x in values)
     made.readout(end).sum().backward()
     assert all(torch.isfinite(x.grad).all() for x in inputs.values())
+
+
+def runs_as_a_memory(name: str) -> None:
+    """The same of a matrix for every head, which alone is returned."""
+    sizes = {"key": 4, "value": 3}
+    made = layer(name, channels=2, sizes=sizes)
+    generator = torch.Generator().manual_seed(0)
+    inputs = {
+        n: torch.rand(3, 2, 7, *(sizes[a] for a in axes), dtype=torch.float64, generator=generator).requires_grad_()
+        for n, axes in made.AXES.items()
+    }
+    read, state = made(**inputs)
+    assert read.shape == (3, 2, 7, 3)
+    assert all(x.shape == (3, 2, 4, 3) for x in state)
+    read.sum().backward()
+    assert all(torch.isfinite(x).all() for x in (read, *state, *(x.grad for x in inputs.values())))
 
 
 def inputs_of(derivation: Derivation) -> list[InputFunction]:

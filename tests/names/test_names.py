@@ -52,6 +52,7 @@ SPECS = (
     "gallery/orthogonal_recurrence",
     "gallery/graph_poisson",
     "gallery/langevin_chain",
+    "gallery/rotating_delta_rule",
     *(["gallery/elastic_pendulum"] if LONG else []),
 )
 LIBM = "log exp sin cos tan sqrt pow gamma lgamma tgamma erf j0 y0 jn yn floor ceil fabs abs fma hypot".split()
@@ -137,7 +138,7 @@ def test_what_the_emitted_code_uses_is_reserved(
         if name
     }
     own = {compiled.spec.system.name.title().replace("_", ""), "Programs"}
-    runtime = "LatticeLayer ModuleType Operators ReadingOperators ScanOperators".split()
+    runtime = "LatticeLayer MemoryOperators ModuleType Operators ReadingOperators ScanOperators".split()
     inside = [*"Equation Learned Graph Cholesky ConjugateGradient".split(), *runtime]
     known = BUILTINS | CLASSES | {n for n in classes if n[0] == "_" or n in inside}
     assert {n for n in classes if n[0].isupper()} - own - {f"{n}State" for n in own} <= known

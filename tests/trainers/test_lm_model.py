@@ -13,7 +13,8 @@ from generated.lm import Lm, LmState
 from trainers.lm import Options
 from trainers.lm_model import ComplexLinear, Layer, OscillatorLM, even_gain, normalised
 from trainers.lm_score import generate
-from trainers.lm_variants import VARIANTS, Sizes, build, matched, parameters
+from trainers.lm_variants import VARIANTS, Sizes, build
+from trainers.sizes import matched, parameters
 
 SMALL = Sizes(width=16, layers=2, oscillators=12, modes=8, rank=4, heads=2)
 

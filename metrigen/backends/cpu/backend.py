@@ -10,6 +10,7 @@ from typing import ClassVar
 from metrigen.backends.base import Backend
 from metrigen.backends.cpu.graph_kernels import GraphKernels, graph_kernels
 from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels
+from metrigen.backends.cpu.memory_kernels import memory_cpp_text, memory_loader_text
 from metrigen.backends.cpu.names import is_word
 from metrigen.backends.cpu.scan_kernels import sequence_cpp_text, sequence_loader_text
 from metrigen.emit.header import RUNTIME, header
@@ -37,32 +38,38 @@ class Cpu(Backend):
     def kernels(self) -> CpuKernels | GraphKernels | None:
         """What its files are made from; None where a program does not fit the tiles of the CPU."""
         layer = self.layer
-        if layer.on_tokens:
+        if layer.on_tokens or layer.remembers:
             return None
         if layer.on_edges:
             return graph_kernels(layer)
         return cpu_kernels(layer.derivation, layer.lowered)
 
     def why_not(self, operator: Operator) -> str:
-        if self.layer.on_tokens or self.kernels is not None:
+        if self.layer.on_tokens or self.layer.remembers or self.kernels is not None:
             return ""
         return self.layer.obstacle or "has no kernels for what the programs of this layer read"
 
     def files(self, head: str) -> Mapping[str, str]:
         layer = self.layer
         brief, comment = header(layer.spec, (), None), header(layer.spec, (), None, "//")
+        if layer.remembers:
+            loader, source = memory_loader_text(layer, brief), memory_cpp_text(layer, comment)
+            return _files(loader, source)
         if layer.on_tokens:
             loader, source = sequence_loader_text(layer, brief), sequence_cpp_text(layer, comment)
         else:
             assert self.kernels is not None
             loader = self.kernels.loader(brief, layer.class_name, layer.name)
             source = self.kernels.source(comment, layer.class_name)
-        source = plain_cpp(with_functions(source, "cpp"), is_word)
-        return {
-            "cpu.py": layout(loader),
-            "precompiled.py": render("precompiled.py.j2", header=RUNTIME, format=FORMAT),
-            "kernels.cpp": layout_cpp(source),
-        }
+        return _files(loader, plain_cpp(with_functions(source, "cpp"), is_word))
 
     def about(self, operator: Operator) -> str:
         return _SOLVING if operator.maker == "implicit" else ""
+
+
+def _files(loader: str, source: str) -> Mapping[str, str]:
+    return {
+        "cpu.py": layout(loader),
+        "precompiled.py": render("precompiled.py.j2", header=RUNTIME, format=FORMAT),
+        "kernels.cpp": layout_cpp(source),
+    }

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from metrigen.backends.base import Backend
 from metrigen.backends.torch.graph_reference import graph_reference_text
+from metrigen.backends.torch.memory_reference import memory_reference_text
 from metrigen.backends.torch.reference import reference_text
 from metrigen.backends.torch.scan_reference import scan_reference_text
 from metrigen.emit.layout import layout
@@ -29,7 +30,9 @@ class Torch(Backend):
 
     def files(self, head: str) -> Mapping[str, str]:
         layer = self.layer
-        if layer.on_tokens:
+        if layer.remembers:
+            text = memory_reference_text(layer, head)
+        elif layer.on_tokens:
             text = scan_reference_text(layer, head)
         else:
             text = graph_reference_text(layer, head) if layer.on_edges else reference_text(layer, head)

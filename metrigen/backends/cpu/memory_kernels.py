@@ -1,0 +1,24 @@
+"""The CPU files of a matrix memory: ``kernels.cpp`` and the ``cpu.py`` that compiles and calls it."""
+
+from __future__ import annotations
+
+from metrigen.backends.torch.memory_reference import EVERY
+from metrigen.emit.render import render
+from metrigen.layers.layer import Layer
+
+_NAMES = ("keep", "turn", "erase", "seek", "write", "content", "query")
+
+
+def memory_cpp_text(layer: Layer, header: str) -> str:
+    """The text of ``kernels.cpp``."""
+    found = layer.memory.coefficients
+    places = [(name, found.index(name) + 1 if name in found else 0) for name in _NAMES]
+    return render(
+        "memory_kernels.cpp.j2", header=header.rstrip("\n"), title=layer.class_name, every=EVERY, places=places,
+        count=len(found) + 1, turns="turn" in found, ranked="seek" in found, writes="write" in found,
+    )  # fmt: skip
+
+
+def memory_loader_text(layer: Layer, header: str) -> str:
+    """The text of ``cpu.py``."""
+    return render("memory_cpu.py.j2", header=header.rstrip("\n"), title=layer.class_name, name=layer.name)

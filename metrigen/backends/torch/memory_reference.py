@@ -1,0 +1,49 @@
+"""The text of ``reference.py`` of a matrix memory."""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+
+from metrigen.backends.expressions import TORCH
+from metrigen.emit.render import render
+from metrigen.ir.functions.normal import normal
+from metrigen.layers.layer import Layer
+
+EVERY = 32  # tokens from one state that is kept to the next
+
+
+def memory_reference_text(layer: Layer, head: str) -> str:
+    memory = layer.memory
+    token = memory.token
+    return render(
+        "memory_reference.py.j2",
+        header=head.rstrip("\n"),
+        title=layer.class_name,
+        every=EVERY,
+        memory=memory,
+        token=token,
+        taken=[*memory.inputs, *layer.parameters],
+        decay=[_text(d) for d in token.decay],
+        still=all(d == 0 for d in token.decay),
+        turn=_text(token.turn),
+        beta=_text(token.beta),
+        along=[_text(k) for k in token.along],
+        gain=_text(token.gain),
+        write=[_text(a) for a in token.write],
+        content=_text(token.content),
+        query=[_text(q) for q in memory.query],
+        dt="" if memory.dt == 1 else _text(memory.dt),
+        split="decay along the key axis" in token.split,
+        turned="rotation" in token.split,
+    )
+
+
+def _text(expr: sp.Expr) -> str:
+    """An expression of inputs and parameters as torch."""
+    named = {f: sp.Symbol(f.func.__name__, **_signs(f)) for f in expr.atoms(AppliedUndef)}
+    return TORCH.print(normal(expr.xreplace(named)))
+
+
+def _signs(f: AppliedUndef) -> dict[str, bool]:
+    return {"real": True} | {sign: True for sign in ("positive", "nonnegative") if getattr(f, f"is_{sign}")}
