@@ -42,8 +42,7 @@ def sanitizers() -> dict[str, str]:
     found = [subprocess.run(["g++", f"-print-file-name=lib{n}.so"], capture_output=True, text=True).stdout.strip()
              for n in ("asan", "ubsan")]  # fmt: skip
     return {
-        "CXX": f"{os.environ.get('CXX', 'g++')} -fsanitize=address,undefined -fno-sanitize-recover=all "
-        "-fno-omit-frame-pointer",
+        "CXX": "g++ -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer",
         "LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0:detect_odr_violation=0",
     }  # fmt: skip
 
