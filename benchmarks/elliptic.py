@@ -83,6 +83,7 @@ def laplacian(n: int) -> Tensor:
 def race(samples: int, n: int, layers: dict[str, Any], turns: int) -> None:
     w = torch.randn(samples, 1, n, n, generator=torch.Generator().manual_seed(0)).requires_grad_()
     eigenvalues = laplacian(n)
+
     def of_layer(layer: Any) -> Callable[[], Tensor]:
         return lambda: layer(w)[0]
 
