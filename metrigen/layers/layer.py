@@ -22,7 +22,7 @@ from metrigen.programs import Evolution, Lowered, TimeStep, equation_programs
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
 from metrigen.spec.network import OFFSET, Offset, Weights
-from metrigen.spec.neural import Head, heads
+from metrigen.spec.neural import Head, learned_functions
 from metrigen.spec.symbols import Param, t
 
 PARTS = ("residual", "tangent", "transposed", "pullback")  # the programs of a nonlinear equation
@@ -132,12 +132,12 @@ class Layer:
     @cached_property
     def networks(self) -> tuple[Head, ...]:
         """The learned functions that the spec declares: their weights are parameters."""
-        return tuple(head for head in heads(*self.expressions) if head.network is not None)
+        return tuple(head for head in learned_functions(*self.expressions) if head.network is not None)
 
     @cached_property
     def learned(self) -> tuple[Head, ...]:
         """The learned functions that the layer evaluates by a module."""
-        return heads(*(e for program in self.programs.values() for s in program for e in s.expressions))
+        return learned_functions(*(e for program in self.programs.values() for s in program for e in s.expressions))
 
     @cached_property
     def constraints(self) -> Mapping[Constraint, Program]:

@@ -126,7 +126,7 @@ def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
 
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
-    """The CPU kernels of a package; None where a program holds what the sweeps of the CPU cannot do."""
+    """The CPU kernels of a package; None where a program holds what the fusion groups of the CPU cannot do."""
     if not isinstance(lowered.evolution, TimeStep | LinearSteady | NonlinearSteady):
         return None
     if any(learned_in(program) for program in _all_programs(lowered)) or why_no_solve(lowered):
@@ -279,7 +279,7 @@ _OF_SPEC = "__of_spec"
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
-    "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed "
+    "row last given work sums load store broadcast valid across columns load_dense store_dense mix mix_transposed "
     "multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout whole "
     "solve_by_waves leading".split()
 )
